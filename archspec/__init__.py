@@ -1,0 +1,3 @@
+"""archspec: a compiler for neural-network architectures."""
+
+__version__ = "0.1.0"

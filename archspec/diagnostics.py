@@ -1,0 +1,114 @@
+"""What archspec says to its user: diagnostics with a stable code, a place, facts and a remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+SHOWN_WIDTH = 160  # longer source lines are cut around the caret
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpan:
+    """A stretch of one line of a text. `line` and `column` count from 1, in characters."""
+
+    path: str
+    line: int
+    column: int
+    length: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One mistake.
+
+    code: stable: SPEC0xx the language, SHAPE1xx shapes, BUILD2xx building, RUN3xx running.
+    message: the broken rule with its values; lower case, no full stop.
+    span: the place, None where there is no text (a spec built in Python).
+    notes: facts, such as what flows in here and from where.
+    hint: an edit that works.
+    """
+
+    code: str
+    message: str
+    span: SourceSpan | None = None
+    notes: tuple[str, ...] = ()
+    hint: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The versioned JSON form (format 1 of `--json`)."""
+        span = self.span
+        return {
+            "code": self.code,
+            "message": self.message,
+            "span": None if span is None else {
+                "path": span.path, "line": span.line, "column": span.column, "length": span.length,
+            },
+            "notes": list(self.notes),
+            "hint": self.hint,
+        }
+
+    def __str__(self) -> str:
+        return render(self)
+
+
+class SpecError(ValueError):
+    """One or more mistakes of the user, all of them told at once."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(render(d) for d in self.diagnostics))
+
+    def __reduce__(self) -> tuple[type[SpecError], tuple[tuple[Diagnostic, ...]]]:
+        return type(self), (self.diagnostics,)
+
+
+def error(
+    code: str, message: str, *, span: SourceSpan | None = None, notes: Iterable[str] = (), hint: str | None = None
+) -> SpecError:
+    """A SpecError of one diagnostic, to be raised."""
+    return SpecError([Diagnostic(code, message, span, tuple(notes), hint)])
+
+
+def render(diagnostic: Diagnostic) -> str:
+    """The text of a diagnostic: headline, place, source line with a caret, notes and hint."""
+    lines = [f"error[{diagnostic.code}]: {diagnostic.message}"]
+    gutter = " "
+    if diagnostic.span is not None:
+        span = _cut(diagnostic.span)
+        number = str(span.line)
+        gutter = " " * len(number)
+        caret = "^" * max(1, min(span.length, len(span.text) - span.column + 1))
+        lines.append(f"{gutter}--> {span.path}:{span.line}:{diagnostic.span.column}")
+        lines.append(f"{number} | {span.text}")
+        lines.append(f"{gutter} | {' ' * (span.column - 1)}{caret}")
+    lines += [f"{gutter} = note: {note}" for note in diagnostic.notes]
+    if diagnostic.hint is not None:
+        lines.append(f"{gutter} = hint: {diagnostic.hint}")
+    return "\n".join(lines)
+
+
+def _cut(span: SourceSpan) -> SourceSpan:
+    """The span over a line short enough to be read, without control characters (a terminal obeys them)."""
+    text = "".join(c if c.isprintable() else " " for c in span.text)
+    if len(text) <= SHOWN_WIDTH:
+        return replace(span, text=text)
+    start = max(0, span.column - 1 - SHOWN_WIDTH // 2)
+    return replace(
+        span, text=text[start : start + SHOWN_WIDTH], column=span.column - start, length=min(span.length, SHOWN_WIDTH)
+    )
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` most likely stands for, or None where none is close."""
+    candidates = {k.lower(): k for k in sorted(known, reverse=True)}
+    found = difflib.get_close_matches(name.lower()[:80], candidates, n=1, cutoff=0.7)
+    return candidates[found[0]] if found else None
+
+
+def listing(names: Iterable[str], limit: int = 12) -> str:
+    """`a, b, c, …` for a message."""
+    ordered = list(names)
+    return ", ".join(ordered[:limit]) + (", …" if len(ordered) > limit else "") if ordered else "none"

@@ -1,0 +1,124 @@
+"""What ops speak in: tensors without data, costs, and the error of a shape rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Final
+
+DTYPE_BYTES: Final = {
+    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int8": 1, "uint8": 1, "bool": 1,
+}
+
+
+class UnknownDim(int):
+    """A dimension that an earlier error left unknown.
+
+    It absorbs arithmetic, and every comparison with it is false, so a rule written as
+    `if broken: raise ShapeError` never speaks of what is not known: one mistake is told once.
+    Write a rule so that its *true* branch is the error, never as `if not (a == b)`.
+    """
+
+    def _absorb(self, *_: object) -> UnknownDim:
+        return UNKNOWN
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = _absorb  # type: ignore[assignment]
+    __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = _absorb  # type: ignore[assignment]
+
+    def _false(self, _: object) -> bool:
+        return False
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _false  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "?"
+
+    __str__ = __repr__
+
+
+UNKNOWN: Final = UnknownDim(0)
+
+
+def is_unknown(dim: int) -> bool:
+    """Whether an earlier error left this dimension open."""
+    return isinstance(dim, UnknownDim)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Shape and dtype of an activation. `shape` counts the batch: (N, C, H, W) or (N, features)."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions, the batch included."""
+        return len(self.shape)
+
+    @property
+    def known(self) -> bool:
+        """Whether every dimension is known."""
+        return not any(is_unknown(d) for d in self.shape)
+
+    @property
+    def numel(self) -> int:
+        """Number of elements, the batch included."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes of a dense tensor."""
+        return self.numel * DTYPE_BYTES[self.dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a node costs.
+
+    macs: multiply-adds of convolutions and linear products; bias not counted.
+    params: learned elements. buffers: elements of state (running mean and variance, counters).
+    elementwise_flops: floating-point operations that are no MACs (activation, norm, pool, add), an estimate.
+    """
+
+    macs: int = 0
+    params: int = 0
+    buffers: int = 0
+    elementwise_flops: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.macs + other.macs,
+            self.params + other.params,
+            self.buffers + other.buffers,
+            self.elementwise_flops + other.elementwise_flops,
+        )
+
+
+class ShapeError(Exception):
+    """An op does not accept its input. The pass that runs the op adds the place.
+
+    code: SHAPE101 a window does not fit; SHAPE102 rank, channels or size do not suit the op;
+    SHAPE103 inputs of add or mul disagree; SHAPE104 inputs of concat disagree.
+    partial: the output as far as it is known in spite of the error (unknown dims are UNKNOWN).
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, code: str = "SHAPE102", partial: Tensor | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+        self.partial = partial
+
+
+def shape_text(shape: tuple[Any, ...]) -> str:
+    """A shape without its batch, as people write it: (64, 14, 14)."""
+    return "(" + ", ".join(str(d) for d in shape[1:]) + ")"
