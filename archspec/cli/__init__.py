@@ -1,0 +1,105 @@
+"""The command line: arguments, printing, exit codes. One file a command, imported when it is asked for.
+
+A command is a click command named `command` in its module. It prints results on stdout, all else on
+stderr; it raises SpecError for a user's mistake and ends with `ctx.exit(code)` where the code is not 0.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final, NoReturn
+
+import click
+
+from archspec import __version__
+from archspec.cli.failures import exit_code_of, flush_results
+
+COMPLETE_VARIABLE: Final = "_ARCHSPEC_COMPLETE"
+
+# name → (module of the command, one line of help); nothing is imported to print the list
+COMMANDS: Final = {
+    "init": ("archspec.cli.init", "Write a small commented spec to start from."),
+    "validate": ("archspec.cli.validate", "Check specs; tell everything that is wrong with them."),
+    "profile": ("archspec.cli.profile", "Show shapes, parameters, MACs and memory; time the network."),
+    "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
+    "list": ("archspec.cli.list", "List the shipped specs, the standard blocks and the ops."),
+    "explain": ("archspec.cli.explain", "Explain a diagnostic: what it means, a wrong and a right example."),
+    "schema": ("archspec.cli.schema", "Print the JSON Schema of the language, for editors."),
+    "completion": ("archspec.cli.completion", "Print the completion script of a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, its module imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, but a misspelt command gets the nearest name."""
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from archspec.diagnostics import nearest
+
+            close = nearest(args[0], COMMANDS)
+            raise click.UsageError(
+                f"no command {args[0]!r}" + (f"; a command with a similar name exists: {close}" if close else ""), ctx
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands of `--help`, from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Names of commands, without importing any."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(n, help=text) for n, (_, text) in COMMANDS.items() if n.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="A bare name, as in `archspec validate resnet18`, means a spec shipped with archspec.",
+)
+@click.version_option(__version__, prog_name="archspec", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Compile YAML descriptions of neural networks: shapes, costs, a torch.nn.Module, a trained model."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line, without the program's name; return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a `×` or a name that the terminal's encoding lacks is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with cli.make_context("archspec", list(arguments)) as context:
+            cli.invoke(context)
+        flush_results()
+    except BaseException as exception:  # noqa: BLE001 - the one place that turns exceptions into messages
+        return exit_code_of(exception)
+    return 0
+
+
+def main() -> NoReturn:
+    """The `archspec` program."""
+    if instruction := os.environ.get(COMPLETE_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(cli, {}, "archspec", COMPLETE_VARIABLE, instruction))
+    sys.exit(run(sys.argv[1:]))

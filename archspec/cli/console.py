@@ -1,0 +1,107 @@
+"""What the commands print with: colour where it is wanted, text without control characters, numbers with units."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+from typing import Final, TextIO
+
+from archspec.diagnostics import Diagnostic, render
+
+RED, GREEN, YELLOW, BLUE, CYAN, BOLD, DIM = "31", "32", "33", "34", "36", "1", "2"
+_GUTTER: Final = re.compile(r"^( *\d* *)(-->|\||=)(.*)$")
+_SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+_BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether to colour what goes to this stream: a terminal that can, and no NO_COLOR (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def clean(text: str) -> str:
+    """The text with control characters written out: a file's name or a spec's key must not steer the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n " else c.encode("unicode_escape").decode() for c in text)
+
+
+def styled(text: str, *styles: str, on: bool) -> str:
+    """The text in these styles (SGR numbers) if `on`."""
+    return f"\x1b[{';'.join(styles)}m{text}\x1b[0m" if on and text else text
+
+
+def tell(message: str, *, hint: str | None = None) -> None:
+    """A line for the user, on stderr, and a hint below it."""
+    colour = coloured(sys.stderr)
+    head, colon, rest = clean(message).partition(": ")
+    if colon and head.endswith("error"):
+        message = styled(head, BOLD, RED, on=colour) + styled(colon + rest, BOLD, on=colour)
+    else:
+        message = clean(message)
+    sys.stderr.write(message + "\n")
+    if hint is not None:
+        sys.stderr.write(f"  {styled('= hint:', CYAN, on=colour)} {clean(hint)}\n")
+
+
+def print_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
+    """Each diagnostic on stderr, an empty line after it."""
+    sys.stdout.flush()  # so that the two streams mix in order where both go to one place
+    colour = coloured(sys.stderr)
+    for diagnostic in diagnostics:
+        sys.stderr.write(diagnostic_text(diagnostic, colour=colour) + "\n\n")
+
+
+def diagnostic_text(diagnostic: Diagnostic, *, colour: bool) -> str:
+    """A diagnostic as it is shown on a terminal: `render`'s text, cleaned, and coloured if wished."""
+    text = clean(render(diagnostic))
+    if not colour:
+        return text
+    headline, *lines = text.split("\n")
+    head, _, message = headline.partition(": ")
+    painted = [styled(head, BOLD, RED, on=True) + styled(f": {message}", BOLD, on=True)]
+    return "\n".join(painted + [_painted(line) for line in lines])
+
+
+def _painted(line: str) -> str:
+    found = _GUTTER.match(line)
+    if found is None:
+        return line
+    gutter, sign, rest = found.groups()
+    if sign == "|" and rest and not rest.strip(" ^"):
+        rest = styled(rest, BOLD, RED, on=True)
+    elif sign == "=":
+        kind, colon, text = rest.partition(":")
+        rest = styled(kind + colon, CYAN if kind == " note" else GREEN, on=True) + text
+    return styled(gutter + sign, BLUE, on=True) + rest
+
+
+def count_text(number: int, *, pad: bool = False) -> str:
+    """A count in SI units: `954`, `61.71 k`, `11.69 M`. `pad` keeps the place of a missing unit, for columns."""
+    return _scaled(number, 1000, _SI, pad)
+
+
+def bytes_text(number: int) -> str:
+    """A size in binary units: `588 B`, `3.06 MiB`."""
+    return _scaled(number, 1024, _BINARY, False)
+
+
+def _scaled(number: int, base: int, units: tuple[str, ...], pad: bool) -> str:
+    power = 0
+    while power + 1 < len(units) and round(number / base**power, 2) >= base:  # rounded: 999,999 is 1.00 M
+        power += 1
+    unit = units[power] or ("  " if pad else "")
+    figure = f"{number:d}" if power == 0 else f"{number / base**power:.2f}"
+    return f"{figure} {unit}" if unit.strip() else figure + unit
+
+
+def percent_text(part: int, whole: int) -> str:
+    """A share: `87.1 %`."""
+    return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 spec`, `15 specs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
