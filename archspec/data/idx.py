@@ -1,0 +1,56 @@
+"""The idx files of MNIST and Fashion-MNIST: a header of big-endian words, then bytes (LeCun et al. 1998)."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from archspec.data.files import broken, read_checked
+from archspec.data.registry import DatasetInfo, Split
+
+if TYPE_CHECKING:
+    import torch
+
+_UINT8: Final = 0x08  # the third byte of the magic number: the type of an element
+
+
+def read_split(info: DatasetInfo, split: Split, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images uint8 (N, 1, H, W) and labels int64 (N,) of a split, from the files in `folder`, packed or not.
+
+    Errors: RUN302 for a broken or wrong file, RUN305 for one that cannot be read.
+    """
+    import torch
+
+    image_file, label_file = info.files(split)
+    count = info.size(split)
+    paths = [present(folder, file.name) for file in (image_file, label_file)]
+    labels = _payload(paths[1], read_checked(paths[1], label_file), (count,))
+    images = _payload(paths[0], read_checked(paths[0], image_file), (count, info.height, info.width))
+    classes = torch.frombuffer(labels, dtype=torch.uint8).to(torch.int64)
+    if int(classes.max()) >= info.num_classes:
+        raise broken(paths[1], f"has a label {int(classes.max())}, {info.name} has {info.num_classes} classes")
+    pixels = torch.frombuffer(images, dtype=torch.uint8)
+    return pixels.reshape(count, 1, info.height, info.width), classes
+
+
+def present(folder: Path, name: str) -> Path:
+    """The path of a file in a folder: as it is, or as .gz."""
+    plain = folder / name
+    return plain if plain.exists() else folder / f"{name}.gz"
+
+
+def _payload(path: Path, content: bytearray, shape: tuple[int, ...]) -> memoryview:
+    """The bytes after the header, which must tell `shape`."""
+    magic = bytes((0, 0, _UINT8, len(shape)))
+    if bytes(content[:4]) != magic:
+        raise broken(path, f"starts with {content[:4].hex(' ')}, an idx file of {len(shape)} dims with {magic.hex(' ')}")
+    header = 4 + 4 * len(shape)
+    dims = struct.unpack(f">{len(shape)}I", content[4:header])
+    if dims != shape:
+        raise broken(path, f"holds {_times(dims)} bytes, expected {_times(shape)}")
+    return memoryview(content)[header:]
+
+
+def _times(dims: tuple[int, ...]) -> str:
+    return "×".join(map(str, dims))

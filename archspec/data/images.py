@@ -1,0 +1,51 @@
+"""What the rest of archspec sees of a data set: one split, resident in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from archspec.data.registry import Split
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class ImageData:
+    """One split of a data set, in memory.
+
+    images: uint8 (N, C, H, W). labels: int64 (N,), in 0 … len(classes) - 1.
+    source: where it was found, to be shown.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+    name: str
+    split: Split
+    source: str
+
+    def __len__(self) -> int:
+        return int(self.images.shape[0])
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image: 1 grey, 3 red, green and blue."""
+        return int(self.images.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the images and labels."""
+        return self.images.nbytes + self.labels.nbytes
+
+    def head(self, limit: int | None) -> ImageData:
+        """The first `limit` images in the order of the file; all of them for None or a larger number.
+
+        The files of the known data sets are shuffled by their authors, so that their heads are fair samples.
+        """
+        if limit is None or limit >= len(self):
+            return self
+        if limit < 1:
+            raise ValueError(f"limit must be at least 1, got {limit}")
+        return replace(self, images=self.images[:limit], labels=self.labels[:limit])

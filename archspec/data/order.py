@@ -1,0 +1,55 @@
+"""The order of samples: a pure function of (seed, epoch), cut into batches for each rank."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archspec.data.counter import key_of
+
+if TYPE_CHECKING:
+    import torch
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> torch.Tensor:
+    """The permutation of 0 … n - 1 in which an epoch sees the samples; int64 (n,), on the CPU.
+
+    It is drawn from its own generator, so that it depends on nothing else and changes nothing else.
+    """
+    import torch
+
+    generator = torch.Generator()
+    generator.manual_seed(key_of(seed, epoch, "order"))
+    return torch.randperm(n, generator=generator)
+
+
+def shard(order: torch.Tensor, rank: int, world: int, batch: int, *, at_least: int = 0) -> list[torch.Tensor]:
+    """The samples of each step of one rank: int64 (≤ batch,) tensors, views of `order`.
+
+    Step k of all ranks together is `order[k * world * batch : (k + 1) * world * batch]`, whatever `world` is: two
+    ranks of batch b see in a step what one rank of batch 2b sees. No sample is seen twice, none is left out. The last
+    step shares out what remains, in sizes that differ by at most one, and where fewer than `world` samples remain
+    some ranks get an empty tensor. `at_least`: a last step in which some rank would get fewer samples than that is
+    left out, for all ranks; at most `world * at_least - 1` samples, others in each epoch.
+    """
+    if not 0 <= rank < world or batch < 1:
+        raise ValueError(f"rank {rank} of {world} with batch {batch}")
+    steps = []
+    for start in range(0, len(order), world * batch):
+        together = order[start : start + world * batch]
+        if len(together) // world < at_least:
+            break
+        steps.append(_part(together, rank, world))
+    return steps
+
+
+def _part(together: torch.Tensor, rank: int, world: int) -> torch.Tensor:
+    """The rank's part of a step; the first ranks get one sample more where it does not divide."""
+    size, more = divmod(len(together), world)
+    start = rank * size + min(rank, more)
+    return together[start : start + size + (rank < more)]
+
+
+def step_sizes(n: int, world: int, batch: int, *, at_least: int = 0) -> list[int]:
+    """How many samples all ranks together see in each step of `shard`."""
+    sizes = [min(world * batch, n - start) for start in range(0, n, world * batch)]
+    return [size for size in sizes if size // world >= at_least]

@@ -1,0 +1,206 @@
+"""The data sets that archspec knows by name, and the files that they consist of. Plain data: never imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from archspec.diagnostics import SourceSpan, SpecError, error, nearest
+
+Split = Literal["train", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "test")
+FOLDER_PREFIX: Final = "folder:"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One file of a data set. `size` in bytes and `md5` are of its content, decompressed.
+
+    The content is what is checked, not the archive around it: Debian packs the same content into other .gz files
+    than the authors do. MD5 finds damage and mix-ups; it is what the authors publish.
+    """
+
+    name: str
+    size: int
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The one archive that a data set is published as."""
+
+    name: str
+    size: int  # bytes
+    md5: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """What is known of a data set without reading it. Heights and widths in pixels, sizes in images.
+
+    layout: `idx` (files: images, labels of a split), `cifar` (files: batches of a split), `digits`.
+    folders: its folders below a data root, best known first. label_bytes: labels of a cifar record.
+    pickled: names that hold it in Python's pickle format, which is never read.
+    """
+
+    name: str
+    description: str
+    channels: int
+    height: int
+    width: int
+    classes: tuple[str, ...]
+    train_size: int
+    test_size: int
+    sources: tuple[str, ...]
+    layout: Literal["idx", "cifar", "digits"]
+    train_files: tuple[DataFile, ...] = ()
+    test_files: tuple[DataFile, ...] = ()
+    folders: tuple[str, ...] = ()
+    system_folders: tuple[str, ...] = ()
+    package: str | None = None
+    archive: Archive | None = None
+    label_bytes: int = 1
+    pickled: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; labels are 0 … num_classes - 1."""
+        return len(self.classes)
+
+    def size(self, split: Split) -> int:
+        """Images of a split."""
+        return self.train_size if split == "train" else self.test_size
+
+    def files(self, split: Split) -> tuple[DataFile, ...]:
+        """Files of a split."""
+        return self.train_files if split == "train" else self.test_files
+
+
+def _idx_files(prefix: str, count: int, images_md5: str, labels_md5: str) -> tuple[DataFile, ...]:
+    """The images and labels of a split of 28×28 images; headers are of 16 and 8 bytes."""
+    return (
+        DataFile(f"{prefix}-images-idx3-ubyte", 16 + count * 28 * 28, images_md5),
+        DataFile(f"{prefix}-labels-idx1-ubyte", 8 + count, labels_md5),
+    )
+
+
+_FASHION_MNIST: Final = DatasetInfo(
+    name="fashion-mnist",
+    description="grey 28×28 pictures of clothes (Xiao, Rasul & Vollgraf 2017)",
+    channels=1, height=28, width=28, train_size=60_000, test_size=10_000,
+    classes=(
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+    sources=("Debian's package dataset-fashion-mnist", "a download of 30 MiB"),
+    layout="idx",
+    train_files=_idx_files(
+        "train", 60_000, "f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9"
+    ),
+    test_files=_idx_files("t10k", 10_000, "8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965"),
+    folders=("FashionMNIST/raw", "fashion-mnist"),
+    system_folders=("/usr/share/datasets/fashion-mnist",),
+    package="dataset-fashion-mnist",
+)
+
+_MNIST: Final = DatasetInfo(
+    name="mnist",
+    description="grey 28×28 pictures of handwritten digits (LeCun et al. 1998)",
+    channels=1, height=28, width=28, train_size=60_000, test_size=10_000,
+    classes=tuple("0123456789"),
+    sources=("a download of 11 MiB",),
+    layout="idx",
+    train_files=_idx_files(
+        "train", 60_000, "6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624"
+    ),
+    test_files=_idx_files("t10k", 10_000, "2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637"),
+    folders=("MNIST/raw", "mnist"),
+)
+
+_CIFAR10: Final = DatasetInfo(
+    name="cifar10",
+    description="coloured 32×32 photographs in 10 classes (Krizhevsky 2009)",
+    channels=3, height=32, width=32, train_size=50_000, test_size=10_000,
+    classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    sources=("a download of 162 MiB (the binary version)",),
+    layout="cifar",
+    train_files=(
+        DataFile("data_batch_1.bin", 30_730_000, "5dd7e06a14cb22eb9f671a540d1b7c25"),
+        DataFile("data_batch_2.bin", 30_730_000, "5ea93a67294ea407fff1d09f752e9692"),
+        DataFile("data_batch_3.bin", 30_730_000, "942cd6a4bcdd0dd3c604fbe906cb4421"),
+        DataFile("data_batch_4.bin", 30_730_000, "ae636b3ba5c66a11e91e8cb52e771fcb"),
+        DataFile("data_batch_5.bin", 30_730_000, "53f37980c15c3d472c316c40844f3f0d"),
+    ),
+    test_files=(DataFile("test_batch.bin", 30_730_000, "803d5f7f4d78ea53de84dbe85f74fb6d"),),
+    folders=("cifar-10-batches-bin",),
+    archive=Archive(
+        "cifar-10-binary.tar.gz", 170_052_171, "c32a1d4ab5d03f1284b67883e8d87530",
+        "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    ),
+    pickled=("cifar-10-batches-py", "cifar-10-python.tar.gz"),
+)
+
+_CIFAR100: Final = DatasetInfo(
+    name="cifar100",
+    description="coloured 32×32 photographs in 100 classes (Krizhevsky 2009)",
+    channels=3, height=32, width=32, train_size=50_000, test_size=10_000,
+    classes=tuple(
+        """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
+        castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
+        elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster
+        man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck
+        pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk
+        skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger
+        tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm""".split()
+    ),
+    sources=("a download of 161 MiB (the binary version)",),
+    layout="cifar",
+    train_files=(DataFile("train.bin", 153_700_000, "6172c7755cfe09b2fe270c85cebc1b15"),),
+    test_files=(DataFile("test.bin", 30_740_000, "4499cfba6c016c1be1438163640a0898"),),
+    folders=("cifar-100-binary",),
+    archive=Archive(
+        "cifar-100-binary.tar.gz", 168_513_733, "03b5dce01913d631647c71ecec9e9cb8",
+        "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+    ),
+    label_bytes=2,  # the coarse label, then the fine one
+    pickled=("cifar-100-python", "cifar-100-python.tar.gz"),
+)
+
+_DIGITS: Final = DatasetInfo(
+    name="digits",
+    description="grey 8×8 pictures of handwritten digits, from scikit-learn (Alpaydin & Kaynak 1998)",
+    channels=1, height=8, width=8, train_size=1_442, test_size=355,
+    classes=tuple("0123456789"),
+    sources=("the package scikit-learn; nothing is downloaded",),
+    layout="digits",
+    train_files=(DataFile("digits.csv", 264_712, "a0339c30a8a5312a1b6f9e5c719dcce5"),),
+    test_files=(DataFile("digits.csv", 264_712, "a0339c30a8a5312a1b6f9e5c719dcce5"),),
+)
+
+DATASETS: Final[dict[str, DatasetInfo]] = {
+    info.name: info for info in (_FASHION_MNIST, _MNIST, _CIFAR10, _CIFAR100, _DIGITS)
+}
+
+
+def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
+    """What is known of the data set that a recipe's `data` names; None for `folder:PATH`.
+
+    Errors: RUN304 for an unknown name.
+    """
+    if name.startswith(FOLDER_PREFIX):
+        if name == FOLDER_PREFIX:
+            raise error("RUN304", "`folder:` names no folder", span=span, hint="write `folder:PATH`")
+        return None
+    if name in DATASETS:
+        return DATASETS[name]
+    raise _unknown(name, span)
+
+
+def _unknown(name: str, span: SourceSpan | None) -> SpecError:
+    close = nearest(name, DATASETS)
+    names = ", ".join(DATASETS)
+    hint = f"did you mean `{close}`?" if close else f"known are {names} and `folder:PATH`"
+    if close is None and ("/" in name or name.startswith(".")):
+        hint = f"a folder of images is written `folder:{name}`"
+    shown = name if len(name) <= 80 else name[:79] + "…"
+    return error("RUN304", f"no data set is named `{shown}`", span=span, hint=hint)
