@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from archspec.tensors import Cost, ShapeError, Tensor
+from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor
 
 if TYPE_CHECKING:
     from torch import nn
+
+MAX_INT = 2**63 - 1  # torch's largest size; it also keeps every number in a message short
 
 
 class Operation(BaseModel):
@@ -60,7 +62,7 @@ class Op(Operation):
             wanted = {2: "a vector (features)", 4: "an image (channels, height, width)"}[self.ndim]
             hint = "put `flatten` before it" if self.ndim == 2 else None
             raise ShapeError(f"needs {wanted}, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}", hint=hint)
-        return self.infer(x)
+        return bounded(self.infer(x))
 
     def price(self, inputs: tuple[Tensor, ...], output: Tensor) -> Cost:
         """See Operation."""
@@ -75,11 +77,19 @@ class Merge(Operation):
     """An op that joins named branches into one output; its module's forward takes one tensor a branch."""
 
 
+def bounded(x: Tensor) -> Tensor:
+    """`x`, or ShapeError if a dimension is larger than any that torch can hold."""
+    if any(d > MAX_INT for d in x.shape):
+        partial = Tensor(tuple(UNKNOWN if d > MAX_INT else d for d in x.shape), x.dtype)
+        raise ShapeError("a dimension of the output is larger than 2**63 - 1", partial=partial)
+    return x
+
+
 OPS: dict[str, type[Operation]] = {}
-O = TypeVar("O", bound=type[Operation])
+OpClass = TypeVar("OpClass", bound=type[Operation])
 
 
-def register_op(cls: O) -> O:
+def register_op(cls: OpClass) -> OpClass:
     """Class decorator: make an op known to the language by its `op` name."""
     if cls.op in OPS:
         raise ValueError(f"op {cls.op!r} is registered twice")
@@ -90,7 +100,8 @@ def register_op(cls: O) -> O:
 def _pair_of(low: int) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         pair = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
-        if len(pair) != 2 or any(isinstance(v, bool) or not isinstance(v, int) or v < low for v in pair):
+        ints = [v for v in pair if isinstance(v, int) and not isinstance(v, bool) and low <= v <= MAX_INT]
+        if len(pair) != 2 or len(ints) != 2:
             kind = "positive integer" if low else "non-negative integer"
             raise PydanticCustomError("pair", f"must be a {kind} or a pair [height, width] of them")
         return pair
@@ -106,6 +117,6 @@ def _pair_schema(low: int) -> dict[str, Any]:
 # (height, width); one number stands for both.
 PositivePair = Annotated[tuple[int, int], BeforeValidator(_pair_of(1)), WithJsonSchema(_pair_schema(1))]
 NonNegativePair = Annotated[tuple[int, int], BeforeValidator(_pair_of(0)), WithJsonSchema(_pair_schema(0))]
-PositiveInt = Annotated[int, Field(ge=1)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveInt = Annotated[int, Field(ge=1, le=MAX_INT)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=MAX_INT)]
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -1,0 +1,161 @@
+"""The small torch modules that torch.nn lacks. Import it only to build a model: it imports torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Permute(nn.Module):
+    """Reorder dimensions: (N, d1, …) -> (N, permuted …). `dims` counts the batch."""
+
+    def __init__(self, dims: tuple[int, ...]) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x.permute(self.dims)
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"dims={self.dims}"
+
+
+class Reshape(nn.Module):
+    """Give every sample a new shape: (N, …) -> (N, *shape)."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x.reshape(x.shape[0], *self.shape)
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"shape={self.shape}"
+
+
+class Chunk(nn.Module):
+    """One of the parts that torch.chunk makes along `dim`."""
+
+    def __init__(self, chunks: int, index: int, dim: int = 1) -> None:
+        super().__init__()
+        self.chunks = chunks
+        self.index = index
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x.chunk(self.chunks, self.dim)[self.index]
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"chunks={self.chunks}, index={self.index}, dim={self.dim}"
+
+
+class Select(nn.Module):
+    """One slice along `dim`, which is dropped: (N, …, size, …) -> (N, …)."""
+
+    def __init__(self, dim: int, index: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.index = index
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x.select(self.dim, self.index)
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"dim={self.dim}, index={self.index}"
+
+
+class LayerScale(nn.Module):
+    """A learned factor per channel (Touvron et al. 2021, "Going deeper with image transformers", section 2).
+
+    `shape` is the weight's and broadcasts against the input: (C, 1, 1) for NCHW, (C,) for channels last.
+    """
+
+    def __init__(self, shape: tuple[int, ...], init_value: float = 1e-6) -> None:
+        super().__init__()
+        self.init_value = init_value
+        self.weight = nn.Parameter(torch.full(shape, float(init_value)))
+
+    def reset_parameters(self) -> None:
+        """Set every factor to `init_value` again."""
+        nn.init.constant_(self.weight, self.init_value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return self.weight * x
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"{tuple(self.weight.shape)}, init_value={self.init_value}"
+
+
+class StochasticDepth(nn.Module):
+    """Zero whole samples ("row") or the whole batch ("batch") with probability p while training.
+
+    What survives is divided by 1 - p. It draws the same random numbers as torchvision.ops.StochasticDepth.
+    Source: Huang et al. 2016, "Deep networks with stochastic depth", section 3.
+    """
+
+    def __init__(self, p: float, mode: str = "row") -> None:
+        super().__init__()
+        self.p = p
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        if not self.training or self.p == 0.0:
+            return x
+        survival = 1.0 - self.p
+        rows = x.shape[0] if self.mode == "row" else 1
+        noise = torch.empty((rows, *[1] * (x.ndim - 1)), dtype=x.dtype, device=x.device).bernoulli_(survival)
+        if survival > 0.0:
+            noise.div_(survival)
+        return x * noise
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"p={self.p}, mode={self.mode}"
+
+
+class Add(nn.Module):
+    """The sum of all inputs, broadcast."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        """See the class."""
+        for other in others:
+            first = first + other
+        return first
+
+
+class Mul(nn.Module):
+    """The product of all inputs, broadcast."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        """See the class."""
+        for other in others:
+            first = first * other
+        return first
+
+
+class Concat(nn.Module):
+    """All inputs, one after another along `dim`."""
+
+    def __init__(self, dim: int = 1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See the class."""
+        return torch.cat(inputs, self.dim)
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"dim={self.dim}"

@@ -1,0 +1,20 @@
+"""The ops of the language: one class each, all in the registry `OPS`. Importing this never imports torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archspec.ops import activation, conv, dropout, linear, merge, norm, pool, resize, shape
+from archspec.ops.base import OPS, Merge, Op, Operation, register_op
+
+__all__ = ["OPS", "Merge", "Op", "Operation", "make_op", "register_op"]
+
+_MODULES = (activation, conv, dropout, linear, merge, norm, pool, resize, shape)  # importing them registers
+
+
+def make_op(name: str, fields: dict[str, Any]) -> Operation:
+    """The op `name` with these fields.
+
+    Errors: KeyError for an unknown name, pydantic.ValidationError for fields that do not suit it.
+    """
+    return OPS[name].model_validate(fields)

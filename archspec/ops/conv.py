@@ -1,0 +1,220 @@
+"""Convolution and transposed convolution over NCHW activations."""
+
+from __future__ import annotations
+
+from math import gcd, prod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+
+from archspec.ops.base import NonNegativePair, Op, PositiveInt, PositivePair, register_op
+from archspec.ops.fields import int_list, refuse
+from archspec.ops.windows import Window, Windows, pair_text, slide
+from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_WORDS = ("same", "valid")
+_padding_pair = int_list(
+    0, "a non-negative integer, a pair [height, width] of them, `same` or `valid`", size=2, bare=True
+)
+
+
+def _padding(value: Any) -> Any:
+    return value if isinstance(value, str) and value in _WORDS else _padding_pair(value)
+
+
+ConvPadding = Annotated[
+    tuple[int, int] | Literal["same", "valid"],
+    BeforeValidator(_padding),
+    WithJsonSchema({
+        "anyOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2},
+            {"enum": list(_WORDS)},
+        ]
+    }),
+]
+
+
+class _GroupedOp(Op):
+    """What both convolutions share: weights (out_channels, kernel_size), split into groups."""
+
+    ndim: ClassVar[int | None] = 4
+
+    out_channels: PositiveInt = Field(description="number of output channels")
+    kernel_size: PositivePair = Field(description="size of the window, an integer or [height, width]")
+    stride: PositivePair = Field((1, 1), description="step of the window, an integer or [height, width]")
+
+    def _check_channels(self, x: Tensor, groups: int, partial: Tensor) -> None:
+        channels = x.shape[1]
+        if channels % groups:
+            raise ShapeError(
+                f"in_channels ({channels}) is not divisible by groups ({groups})",
+                hint=f"set groups to {gcd(channels, groups)}",
+                partial=partial,
+            )
+
+
+def _divides_out_channels(groups: int, info: ValidationInfo) -> int:
+    out_channels = info.data.get("out_channels")
+    if out_channels is not None and out_channels % groups:
+        raise refuse(f"out_channels ({out_channels}) is not divisible by groups ({groups})")
+    return groups
+
+
+@register_op
+class Conv2d(_GroupedOp):
+    """2-D cross-correlation over an NCHW activation (Dumoulin & Visin 2016, section 2).
+
+    Shapes: (N, C, H, W) -> (N, out_channels, H', W'),
+        H' = (H + 2*padding - dilation*(kernel_size-1) - 1) // stride + 1; W' alike. `same` keeps H and W.
+    Cost: N*H'*W'*out_channels*(C/groups)*kernel_h*kernel_w MACs; bias not counted.
+    Errors: ShapeError if groups does not divide C, if H' or W' < 1, or if reflect or circular padding
+        exceeds the input.
+    """
+
+    op: ClassVar[str] = "conv2d"
+
+    padding: ConvPadding = Field(
+        (0, 0), description="padding at each side: an integer, [height, width], `same` or `valid` (none)"
+    )
+    dilation: PositivePair = Field((1, 1), description="distance between the window's taps")
+    groups: PositiveInt = Field(1, description="number of independent groups of channels; C for depthwise")
+    bias: bool = Field(True, description="add a learned bias to every output channel")
+    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = Field(
+        "zeros", description="what the padding holds"
+    )
+
+    _groups_divide = field_validator("groups")(_divides_out_channels)
+
+    @field_validator("padding")
+    @classmethod
+    def _same_needs_stride_1(cls, padding: Any, info: ValidationInfo) -> Any:
+        if padding == "same" and info.data.get("stride", (1, 1)) != (1, 1):
+            raise refuse(f"`same` needs stride 1, not {pair_text(info.data['stride'])}")
+        return padding
+
+    @property
+    def windows(self) -> Windows:
+        """The window's geometry along height and width, `same` and `valid` resolved as torch does."""
+        return self._window(0), self._window(1)
+
+    def _window(self, i: int) -> Window:
+        kernel, stride, dilation = self.kernel_size[i], self.stride[i], self.dilation[i]
+        if self.padding == "same":
+            total = dilation * (kernel - 1)
+            return Window(kernel, stride, dilation, before=total // 2, after=total - total // 2)
+        pad = 0 if isinstance(self.padding, str) else self.padding[i]
+        return Window(kernel, stride, dilation, before=pad, after=pad)
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        limits = self._padding_limits(x)
+        y = slide(x, self.out_channels, self.windows, limits)
+        self._check_channels(x, self.groups, y)
+        if limits is not None:
+            self._check_padding(x, limits, y)
+        return y
+
+    def _check_padding(self, x: Tensor, limits: tuple[int, int], partial: Tensor) -> None:
+        for i, name in enumerate(("height", "width")):
+            window = self.windows[i]
+            most = max(window.before, window.after)
+            if most > limits[i]:
+                rule = "smaller than" if self.padding_mode == "reflect" else "at most"
+                raise ShapeError(
+                    f"{self.padding_mode} padding ({most}) must be {rule} {name} ({x.shape[2 + i]})",
+                    hint="set padding_mode to zeros or replicate",
+                    partial=partial,
+                )
+
+    def _padding_limits(self, x: Tensor) -> tuple[int, int] | None:
+        _, _, h, w = x.shape
+        if self.padding_mode == "reflect":
+            return h - 1, w - 1
+        return (h, w) if self.padding_mode == "circular" else None
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        taps = x.shape[1] // self.groups * prod(self.kernel_size)  # weights per output channel
+        return Cost(macs=y.numel * taps, params=self.out_channels * (taps + self.bias))
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.Conv2d(
+            x.shape[1], self.out_channels, self.kernel_size, self.stride, self.padding, self.dilation,
+            self.groups, self.bias, self.padding_mode,
+        )
+
+
+@register_op
+class ConvTranspose2d(_GroupedOp):
+    """Transposed convolution, the gradient of conv2d by its input (Dumoulin & Visin 2016, section 4).
+
+    Shapes: (N, C, H, W) -> (N, out_channels, H', W'),
+        H' = (H-1)*stride - 2*padding + dilation*(kernel_size-1) + output_padding + 1; W' alike.
+    Cost: N*H*W*C*(out_channels/groups)*kernel_h*kernel_w MACs, cut-off positions included; bias not counted.
+    Errors: ShapeError if groups does not divide C, or H' or W' < 1.
+    """
+
+    op: ClassVar[str] = "conv_transpose2d"
+
+    padding: NonNegativePair = Field((0, 0), description="how much each side of the output is cut off")
+    dilation: PositivePair = Field((1, 1), description="distance between the window's taps")
+    output_padding: NonNegativePair = Field(
+        (0, 0), description="added to one side of the output; smaller than stride or dilation"
+    )
+    groups: PositiveInt = Field(1, description="number of independent groups of channels")
+    bias: bool = Field(True, description="add a learned bias to every output channel")
+
+    _groups_divide = field_validator("groups")(_divides_out_channels)
+
+    @field_validator("output_padding")
+    @classmethod
+    def _smaller_than_stride_or_dilation(cls, pads: tuple[int, int], info: ValidationInfo) -> tuple[int, int]:
+        if "stride" in info.data and "dilation" in info.data:
+            for pad, stride, dilation in zip(pads, info.data["stride"], info.data["dilation"], strict=True):
+                if pad >= max(stride, dilation):
+                    rule = f"smaller than stride ({stride}) or dilation ({dilation})"
+                    raise refuse(f"output_padding ({pad}) must be {rule}")
+        return pads
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        n, _, *sizes = x.shape
+        full = [self._uncut(size, i) for i, size in enumerate(sizes)]
+        out = [size - 2 * pad for size, pad in zip(full, self.padding, strict=True)]
+        y = Tensor((n, self.out_channels, *(UNKNOWN if size < 1 else size for size in out)), x.dtype)
+        if any(size < 1 for size in out):
+            lower = [(f - 1) // 2 if o < 1 else p for f, o, p in zip(full, out, self.padding, strict=True)]
+            raise ShapeError(
+                f"padding {pair_text(self.padding)} leaves nothing of a {full[0]}×{full[1]} output",
+                hint=f"lower padding to at most {pair_text(lower)}",
+                code="SHAPE101",
+                partial=y,
+            )
+        self._check_channels(x, self.groups, y)
+        return y
+
+    def _uncut(self, size: int, i: int) -> int:
+        """The output's size on axis i before padding is cut off."""
+        window = self.dilation[i] * (self.kernel_size[i] - 1) + 1
+        return (size - 1) * self.stride[i] + window + self.output_padding[i]
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        taps = self.out_channels // self.groups * prod(self.kernel_size)  # weights per input channel
+        return Cost(macs=x.numel * taps, params=x.shape[1] * taps + self.out_channels * self.bias)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.ConvTranspose2d(
+            x.shape[1], self.out_channels, self.kernel_size, self.stride, self.padding, self.output_padding,
+            self.groups, self.bias, self.dilation,
+        )

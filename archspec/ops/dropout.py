@@ -1,0 +1,90 @@
+"""Ops that drop values at random while training, and do nothing in evaluation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from archspec.ops.base import Op, Probability, register_op
+from archspec.tensors import Tensor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@register_op
+class Dropout(Op):
+    """Zero each element with probability p while training, the rest times 1/(1-p) (Srivastava et al. 2014).
+
+    Shapes: any -> the same.
+    Cost: none (it is the identity in evaluation).
+    Errors: none.
+    """
+
+    op: ClassVar[str] = "dropout"
+    main: ClassVar[str | None] = "p"
+
+    p: Probability = Field(0.5, description="probability of an element to be zeroed")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.Dropout(self.p)
+
+
+@register_op
+class Dropout2d(Op):
+    """Zero whole channels with probability p while training (Tompson et al. 2015, section 3.2).
+
+    Shapes: (N, C, H, W) -> the same.
+    Cost: none (it is the identity in evaluation).
+    Errors: none beyond the input's rank.
+    """
+
+    op: ClassVar[str] = "dropout2d"
+    main: ClassVar[str | None] = "p"
+    ndim: ClassVar[int | None] = 4
+
+    p: Probability = Field(0.5, description="probability of a channel to be zeroed")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.Dropout2d(self.p)
+
+
+@register_op
+class StochasticDepth(Op):
+    """Zero a residual branch with probability p while training (Huang et al. 2016, section 3).
+
+    Shapes: any -> the same.
+    Cost: none (it is the identity in evaluation).
+    Errors: none.
+    """
+
+    op: ClassVar[str] = "stochastic_depth"
+    main: ClassVar[str | None] = "p"
+
+    p: Probability = Field(description="probability of the branch to be zeroed")
+    mode: Literal["row", "batch"] = Field("row", description="draw for each sample, or once for the batch")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from archspec.nn import StochasticDepth as Module
+
+        return Module(self.p, self.mode)

@@ -1,0 +1,73 @@
+"""Field types that several ops share, beyond those of `base`. Each refuses a wrong value with one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from archspec.ops.base import MAX_INT
+
+Dim = Annotated[int, Field(ge=-64, le=63)]  # torch's tensors have at most 64 dimensions
+Index = Annotated[int, Field(ge=-MAX_INT - 1, le=MAX_INT)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def refuse(message: str) -> PydanticCustomError:
+    """The error of a field's own rule, to be raised in a validator."""
+    return PydanticCustomError("op_field", message)
+
+
+def is_int(value: Any, low: int = -MAX_INT - 1) -> bool:
+    """Whether `value` is an integer (True and False are none) from `low` to what torch can hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= MAX_INT
+
+
+def int_list(low: int, what: str, *, size: int | None = None, bare: bool = False) -> Callable[[Any], Any]:
+    """A validator of a list of integers from `low`; `what` ends the sentence "must be …".
+
+    size: the only length allowed, None for 1 to 64. bare: one integer may stand for the list.
+    """
+
+    def check(value: Any) -> Any:
+        if bare and is_int(value, low):
+            return (value,) * (size or 1)
+        if not isinstance(value, (list, tuple)) or not all(is_int(v, low) for v in value):
+            raise refuse(f"must be {what}")
+        if len(value) not in (range(1, 65) if size is None else (size,)):
+            raise refuse(f"must be {what}")
+        return tuple(value)
+
+    return check
+
+
+def int_list_schema(low: int, *, size: int | None = None, bare: bool = False) -> WithJsonSchema:
+    """The JSON Schema that goes with `int_list`."""
+    one = {"type": "integer", "minimum": low}
+    many = {"type": "array", "items": one, "minItems": size or 1, "maxItems": size or 64}
+    return WithJsonSchema({"anyOf": [one, many]} if bare else many)
+
+
+def _scale(value: Any) -> Any:
+    pair = value if isinstance(value, (list, tuple)) else (value, value)
+    if len(pair) != 2 or not all(_is_factor(v) for v in pair):
+        raise refuse("must be a positive number or a pair [height, width] of them")
+    return tuple(float(v) for v in pair)
+
+
+def _is_factor(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 < value <= MAX_INT
+
+
+_FACTOR = {"type": "number", "exclusiveMinimum": 0}
+# (height, width) factors; one number stands for both.
+ScalePair = Annotated[
+    tuple[float, float],
+    BeforeValidator(_scale),
+    WithJsonSchema({"anyOf": [_FACTOR, {"type": "array", "items": _FACTOR, "minItems": 2, "maxItems": 2}]}),
+]

@@ -1,0 +1,46 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from archspec.ops.base import Op, PositiveInt, register_op
+from archspec.tensors import Cost, ShapeError, Tensor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@register_op
+class Linear(Op):
+    """Affine map of the last dimension: y = x Wᵀ + b.
+
+    Shapes: (N, …, in_features) -> (N, …, out_features).
+    Cost: N*…*in_features*out_features MACs; bias not counted.
+    Errors: ShapeError if the input has no dimension beside the batch.
+    """
+
+    op: ClassVar[str] = "linear"
+    main: ClassVar[str | None] = "out_features"
+
+    out_features: PositiveInt = Field(description="size of the last dimension of the output")
+    bias: bool = Field(True, description="add a learned bias to every output feature")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        if x.ndim < 2:
+            raise ShapeError("needs at least a vector (features), got a single number")
+        return Tensor((*x.shape[:-1], self.out_features), x.dtype)
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        in_features = x.shape[-1]
+        return Cost(macs=y.numel * in_features, params=self.out_features * (in_features + self.bias))
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.Linear(x.shape[-1], self.out_features, self.bias)

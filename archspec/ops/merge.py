@@ -1,0 +1,176 @@
+"""Ops that join branches into one output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from archspec.ops.axes import axis, dim_name
+from archspec.ops.base import Merge, bounded, register_op
+from archspec.ops.fields import Dim
+from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor, is_unknown, shape_text
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Inputs = tuple[Tensor, ...]
+
+
+def _check(inputs: Inputs, code: str, *, broadcast: bool, free: int | None = None) -> None:
+    """ShapeError for the first input that differs from an earlier one in rank or in a dim other than `free`.
+
+    broadcast: a 1 goes with everything, except in the batch.
+    """
+    first = inputs[0]
+    seen = [0] * first.ndim  # for each dim, the input that fixed its size
+    for k, x in enumerate(inputs):
+        if x.ndim != first.ndim:
+            hint = "bring them to one rank with `flatten` or `reshape`"
+            raise ShapeError(_disagreement(inputs, 0, k, "rank"), hint=hint, code=code)
+        for d, size in enumerate(x.shape):
+            fixed = inputs[seen[d]].shape[d]
+            if is_unknown(fixed) or (broadcast and d > 0 and fixed == 1):
+                seen[d] = k
+            elif d != free and size != fixed and not (broadcast and d > 0 and size == 1):
+                raise _mismatch(inputs, seen[d], k, code, broadcast=broadcast, free=free)
+
+
+def _mismatch(
+    inputs: Inputs, i: int, k: int, code: str, *, broadcast: bool, free: int | None
+) -> ShapeError:
+    """The error of inputs i and k, which are of one rank: every dim in which they disagree, and a remedy."""
+    a, b = inputs[i], inputs[k]
+    wrong = [
+        d for d, (p, q) in enumerate(zip(a.shape, b.shape, strict=True))
+        if d != free and p != q and not (broadcast and d > 0 and 1 in (p, q))
+    ]
+    names = [dim_name(d, a.ndim) for d in wrong]
+    what = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+    alike = [x for x in inputs if x.ndim == a.ndim]
+    return ShapeError(
+        _disagreement(inputs, i, k, what),
+        hint=_remedy(inputs, i, k, wrong),
+        code=code,
+        partial=_joined(tuple(alike), broadcast=broadcast, free=free),
+    )
+
+
+def _disagreement(inputs: Inputs, i: int, k: int, what: str) -> str:
+    """The message; positions, from 1, only where there are more than two inputs."""
+    who = "inputs" if len(inputs) == 2 else f"inputs {i + 1} and {k + 1}"
+    return f"{who} disagree in {what}: {shape_text(inputs[i].shape)} and {shape_text(inputs[k].shape)}"
+
+
+def _remedy(inputs: Inputs, i: int, k: int, wrong: list[int]) -> str | None:
+    """An edit that makes images i and k agree, the larger one being changed; other ranks have no common one."""
+    if inputs[i].ndim != 4 or 0 in wrong or not (inputs[i].known and inputs[k].known):
+        return None
+    resize = 2 in wrong or 3 in wrong
+    if resize and inputs[i].shape[2:] > inputs[k].shape[2:]:
+        i, k = k, i
+    _, c, h, w = inputs[i].shape
+    _, own, height, width = inputs[k].shape
+    c = c if 1 in wrong else own
+    stride = -(-height // h)
+    if (-(-height // stride), -(-width // stride)) == (h, w):
+        step = f", stride: {stride}" if stride > 1 else ""
+        return f"end input {k + 1} with `conv2d: {{out_channels: {c}, kernel_size: 1{step}}}`"
+    conv = f" and `conv2d: {{out_channels: {c}, kernel_size: 1}}`" if 1 in wrong else ""
+    return f"end input {k + 1} with `interpolate: {{size: [{h}, {w}]}}`{conv}"
+
+
+def _joined(inputs: Inputs, *, broadcast: bool, free: int | None = None) -> Tensor:
+    """The output as far as it is known; dim `free` is the sum. Dims that disagree are UNKNOWN."""
+    dims = zip(*(x.shape for x in inputs), strict=True)
+    shape = (sum(d) if i == free else _common(d, ones_fit=broadcast and i > 0) for i, d in enumerate(dims))
+    return Tensor(tuple(shape), inputs[0].dtype)
+
+
+def _common(sizes: tuple[int, ...], *, ones_fit: bool) -> int:
+    """The size that all of these have, or broadcast to; UNKNOWN if that is not certain."""
+    known = {size for size in sizes if not is_unknown(size)}
+    if ones_fit and known == {1}:
+        return UNKNOWN if any(map(is_unknown, sizes)) else 1
+    if ones_fit:
+        known.discard(1)
+    return known.pop() if len(known) == 1 else UNKNOWN
+
+
+class _Broadcast(Merge):
+    """What add and mul share: all inputs are broadcast to one shape."""
+
+    def outputs(self, inputs: Inputs) -> Tensor:
+        """See the class."""
+        _check(inputs, "SHAPE103", broadcast=True)
+        return _joined(inputs, broadcast=True)
+
+    def price(self, inputs: Inputs, output: Tensor) -> Cost:
+        """See the class."""
+        return Cost(elementwise_flops=(len(inputs) - 1) * output.numel)
+
+
+@register_op
+class Add(_Broadcast):
+    """The sum of all branches, as at the end of a residual block (He et al. 2015, section 3.2).
+
+    Shapes: branches of one rank, each dim equal or 1 -> the larger of each; the batch is equal.
+    Cost: (number of branches - 1) elementwise FLOPs per output element.
+    Errors: ShapeError (SHAPE103) if the branches disagree.
+    """
+
+    op: ClassVar[str] = "add"
+
+    def module(self, inputs: Inputs) -> nn.Module:
+        """See the class."""
+        from archspec.nn import Add as Module
+
+        return Module()
+
+
+@register_op
+class Mul(_Broadcast):
+    """The product of all branches, as in a squeeze-and-excitation gate (Hu et al. 2017, section 3).
+
+    Shapes: branches of one rank, each dim equal or 1 -> the larger of each; the batch is equal.
+    Cost: (number of branches - 1) elementwise FLOPs per output element.
+    Errors: ShapeError (SHAPE103) if the branches disagree.
+    """
+
+    op: ClassVar[str] = "mul"
+
+    def module(self, inputs: Inputs) -> nn.Module:
+        """See the class."""
+        from archspec.nn import Mul as Module
+
+        return Module()
+
+
+@register_op
+class Concat(Merge):
+    """All branches one after another along a dimension (Szegedy et al. 2014, section 4).
+
+    Shapes: branches equal in all dims but `dim` -> the same with the sum of the sizes in `dim`.
+    Cost: none.
+    Errors: ShapeError (SHAPE104) if the branches disagree; if there is no such dim, or if it is the batch.
+    """
+
+    op: ClassVar[str] = "concat"
+
+    dim: Dim = Field(1, description="the dim to join along, the batch being 0")
+
+    def outputs(self, inputs: Inputs) -> Tensor:
+        """See the class."""
+        dim = axis(self.dim, inputs[0])
+        _check(inputs, "SHAPE104", broadcast=False, free=dim)
+        return bounded(_joined(inputs, broadcast=False, free=dim))
+
+    def price(self, inputs: Inputs, output: Tensor) -> Cost:
+        """See the class."""
+        return Cost()
+
+    def module(self, inputs: Inputs) -> nn.Module:
+        """See the class."""
+        from archspec.nn import Concat as Module
+
+        return Module(self.dim)

@@ -1,0 +1,187 @@
+"""Normalisation, and the learned per-channel factor."""
+
+from __future__ import annotations
+
+from math import gcd, prod
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from archspec.ops.axes import axis
+from archspec.ops.base import Op, PositiveInt, Probability, register_op
+from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, PositiveFloat, int_list, int_list_schema
+from archspec.tensors import Cost, ShapeError, Tensor, shape_text
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@register_op
+class BatchNorm2d(Op):
+    """Normalise each channel over batch, height and width (Ioffe & Szegedy 2015, algorithm 1).
+
+    Shapes: (N, C, H, W) -> the same.
+    Cost: 2 elementwise FLOPs per element (scale and shift with the running statistics); 2*C parameters if
+        affine; 2*C + 1 buffers (running mean, running variance, counter) if track_running_stats.
+    Errors: none beyond the input's rank.
+    """
+
+    op: ClassVar[str] = "batch_norm2d"
+    ndim: ClassVar[int | None] = 4
+
+    eps: PositiveFloat = Field(1e-5, description="added to the variance")
+    momentum: Probability | None = Field(
+        0.1, description="weight of a new batch in the running statistics; null for a plain average"
+    )
+    affine: bool = Field(True, description="learn a factor and an offset per channel")
+    track_running_stats: bool = Field(True, description="keep running statistics for evaluation")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        channels = x.shape[1]
+        return Cost(
+            params=2 * channels * self.affine,
+            buffers=(2 * channels + 1) * self.track_running_stats,
+            elementwise_flops=2 * x.numel,
+        )
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.BatchNorm2d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
+
+
+NormalizedShape = Annotated[
+    tuple[int, ...],
+    BeforeValidator(int_list(1, "a positive integer or a list of them", bare=True)),
+    int_list_schema(1, bare=True),
+]
+
+
+@register_op
+class LayerNorm(Op):
+    """Normalise each sample over its last dimensions (Ba et al. 2016, section 3).
+
+    Shapes: (N, …, *normalized_shape) -> the same.
+    Cost: per element 1 elementwise FLOP for the mean, 2 for the variance, 2 to normalise, and 1 each for
+        factor and offset; as many parameters as normalized_shape has elements, twice with bias.
+    Errors: ShapeError if the input does not end in normalized_shape, or if that would reach the batch.
+    """
+
+    op: ClassVar[str] = "layer_norm"
+    main: ClassVar[str | None] = "normalized_shape"
+
+    normalized_shape: NormalizedShape | None = Field(
+        None, description="the last dimensions, over which the mean is taken; the last one where not given"
+    )
+    eps: NonNegativeFloat = Field(1e-5, description="added to the variance")
+    elementwise_affine: bool = Field(True, description="learn a factor per element of normalized_shape")
+    bias: bool = Field(True, description="learn an offset too, if elementwise_affine")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        if x.ndim < 2:
+            raise ShapeError("needs at least a vector (features), got a single number")
+        wanted = self.normalized_shape or ()
+        tail = x.shape[1:][-len(wanted):] if wanted else ()
+        if len(tail) < len(wanted) or any(a != b for a, b in zip(tail, wanted, strict=True)):
+            raise ShapeError(
+                f"an input {shape_text(x.shape)} does not end in normalized_shape {list(wanted)}",
+                hint=f"set normalized_shape to {x.shape[-1]}" if Tensor(x.shape[-1:]).known else None,
+                partial=x,
+            )
+        return x
+
+    def _normalized(self, x: Tensor) -> tuple[int, ...]:
+        return self.normalized_shape or x.shape[-1:]
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        learned = self.elementwise_affine * (1 + self.bias)
+        return Cost(params=prod(self._normalized(x)) * learned, elementwise_flops=x.numel * (5 + learned))
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.LayerNorm(self._normalized(x), self.eps, self.elementwise_affine, self.bias)
+
+
+@register_op
+class GroupNorm(Op):
+    """Normalise each sample over groups of its channels (Wu & He 2018, section 3).
+
+    Shapes: (N, C, …) -> the same.
+    Cost: per element 1 elementwise FLOP for the mean, 2 for the variance, 2 to normalise, 2 if affine;
+        2*C parameters if affine.
+    Errors: ShapeError if num_groups does not divide C.
+    """
+
+    op: ClassVar[str] = "group_norm"
+    main: ClassVar[str | None] = "num_groups"
+
+    num_groups: PositiveInt = Field(description="number of groups that the channels are split into")
+    eps: NonNegativeFloat = Field(1e-5, description="added to the variance")
+    affine: bool = Field(True, description="learn a factor and an offset per channel")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        if x.ndim < 2:
+            raise ShapeError("needs at least channels, got a single number")
+        channels = x.shape[1]
+        if channels % self.num_groups:
+            raise ShapeError(
+                f"channels ({channels}) are not divisible by num_groups ({self.num_groups})",
+                hint=f"set num_groups to {gcd(channels, self.num_groups)}",
+                partial=x,
+            )
+        return x
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        learned = 2 * self.affine
+        return Cost(params=x.shape[1] * learned, elementwise_flops=x.numel * (5 + learned))
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.GroupNorm(self.num_groups, x.shape[1], self.eps, self.affine)
+
+
+@register_op
+class LayerScale(Op):
+    """A learned factor per channel, small at the start (Touvron et al. 2021, section 2).
+
+    Shapes: (N, C, …) -> the same. The weight is (C, 1, …, 1), which broadcasts against the dims after `dim`:
+        (C, 1, 1) for NCHW, (C,) for `dim: -1`.
+    Cost: one elementwise FLOP per element; C parameters.
+    Errors: ShapeError if there is no such dim, or if it is the batch.
+    """
+
+    op: ClassVar[str] = "layer_scale"
+    main: ClassVar[str | None] = "init_value"
+
+    init_value: FiniteFloat = Field(1e-6, description="value of every factor at the start")
+    dim: Dim = Field(1, description="dim of the channels, the batch being 0; -1 for channels last")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        axis(self.dim, x)
+        return x
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        return Cost(params=x.shape[self.dim], elementwise_flops=x.numel)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from archspec.nn import LayerScale as Module
+
+        dim = axis(self.dim, x)
+        return Module((x.shape[dim], *[1] * (x.ndim - 1 - dim)), self.init_value)

@@ -1,0 +1,141 @@
+"""Ops that change height and width without weights: interpolation and zero padding."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+
+from archspec.ops.base import Op, PositivePair, register_op
+from archspec.ops.fields import ScalePair, int_list, int_list_schema, refuse
+from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor, is_unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_EXACT = 2**53  # from here on a float no longer holds every integer
+_FLOPS = {"nearest": 0, "bilinear": 7, "bicubic": 31}  # 4 or 16 products and their sum
+
+
+@register_op
+class Interpolate(Op):
+    """Resize height and width, to a given size or by a factor.
+
+    Shapes: (N, C, H, W) -> (N, C, *size), or (N, C, floor(H*scale_factor), floor(W*scale_factor)).
+    Cost: per output 0 (nearest), 7 (bilinear) or 31 (bicubic) elementwise FLOPs.
+    Errors: ShapeError if the output would be empty.
+    """
+
+    op: ClassVar[str] = "interpolate"
+    ndim: ClassVar[int | None] = 4
+
+    size: PositivePair | None = Field(None, description="size of the output, an integer or [height, width]")
+    scale_factor: ScalePair | None = Field(
+        None, description="factor of height and width, a number or [height, width]; instead of size"
+    )
+    mode: Literal["nearest", "bilinear", "bicubic"] = Field("nearest", description="how to compute pixels")
+    align_corners: bool | None = Field(
+        None, description="map corner pixels' centres onto each other; only for bilinear and bicubic"
+    )
+
+    @field_validator("align_corners")
+    @classmethod
+    def _not_for_nearest(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+        if value is not None and info.data.get("mode") == "nearest":
+            raise refuse("align_corners needs mode bilinear or bicubic")
+        return value
+
+    @model_validator(mode="after")
+    def _size_or_factor(self) -> Self:
+        if (self.size is None) == (self.scale_factor is None):
+            raise refuse("needs either size or scale_factor" + ("" if self.size is None else ", not both"))
+        return self
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        n, c, *sizes = x.shape
+        if self.scale_factor is None:
+            return Tensor((n, c, *(self.size or ())), x.dtype)
+        out = [_scaled(size, factor) for size, factor in zip(sizes, self.scale_factor, strict=True)]
+        if any(size < 1 for size in out):
+            least = max(_least_factor(size) for size, new in zip(sizes, out, strict=True) if new < 1)
+            raise ShapeError(
+                f"scale_factor {self._factor_text()} leaves nothing of a {sizes[0]}×{sizes[1]} input",
+                hint=f"raise scale_factor to at least {least}",
+                partial=Tensor((n, c, *(UNKNOWN if size < 1 else size for size in out)), x.dtype),
+            )
+        return Tensor((n, c, *out), x.dtype)
+
+    def _factor_text(self) -> str:
+        h, w = self.scale_factor or (1, 1)
+        return f"{h:g}" if h == w else f"[{h:g}, {w:g}]"
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        return Cost(elementwise_flops=_FLOPS[self.mode] * y.numel)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.Upsample(self.size, self.scale_factor, self.mode, self.align_corners)
+
+
+@register_op
+class Upsample(Interpolate):
+    """The same as interpolate, under the name of torch.nn's module.
+
+    Shapes: (N, C, H, W) -> (N, C, *size), or (N, C, floor(H*scale_factor), floor(W*scale_factor)).
+    Cost: as interpolate.
+    Errors: ShapeError if the output would be empty.
+    """
+
+    op: ClassVar[str] = "upsample"
+
+
+def _scaled(size: int, factor: float) -> int:
+    """floor(size * factor), rounded as torch's double product is; exact where a double would not hold it."""
+    if is_unknown(size):
+        return UNKNOWN
+    if size < _EXACT and size * factor < _EXACT:
+        return int(size * factor)
+    return int(size * Fraction(factor))
+
+
+def _least_factor(size: int) -> float:
+    """A short number not far above 1/size, by which one pixel is left."""
+    digits = 10 ** (len(str(size)) + 2)
+    return float(Fraction(-(-digits // size), digits))
+
+
+_sides = int_list(0, "a non-negative integer or a list [left, right, top, bottom]", size=4, bare=True)
+Sides = Annotated[tuple[int, int, int, int], BeforeValidator(_sides), int_list_schema(0, size=4, bare=True)]
+
+
+@register_op
+class ZeroPad2d(Op):
+    """Add zeros around height and width.
+
+    Shapes: (N, C, H, W) -> (N, C, H + top + bottom, W + left + right).
+    Cost: none.
+    Errors: none beyond the input's rank.
+    """
+
+    op: ClassVar[str] = "zero_pad2d"
+    main: ClassVar[str | None] = "padding"
+    ndim: ClassVar[int | None] = 4
+
+    padding: Sides = Field(description="zeros to add: an integer, or [left, right, top, bottom]")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        n, c, h, w = x.shape
+        left, right, top, bottom = self.padding
+        return Tensor((n, c, h + top + bottom, w + left + right), x.dtype)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.ZeroPad2d(self.padding)

@@ -1,0 +1,320 @@
+"""Ops that only rearrange: flatten, reshape, permute, chunk, select, shuffles, and the identity."""
+
+from __future__ import annotations
+
+from math import gcd, prod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from archspec.ops.axes import axis, dim_name
+from archspec.ops.base import NonNegativeInt, Op, PositiveInt, register_op
+from archspec.ops.fields import Dim, Index, int_list, int_list_schema, refuse
+from archspec.tensors import UNKNOWN, ShapeError, Tensor, shape_text
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@register_op
+class Identity(Op):
+    """The input as it is.
+
+    Shapes: any -> the same.
+    Cost: none.
+    Errors: none.
+    """
+
+    op: ClassVar[str] = "identity"
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.Identity()
+
+
+@register_op
+class Flatten(Op):
+    """Join neighbouring dimensions into one.
+
+    Shapes: (N, d1, …, dk) -> (N, d1*…*dk), or only from start_dim to end_dim.
+    Cost: none.
+    Errors: ShapeError if a dim does not exist or is the batch, or if end_dim comes before start_dim.
+    """
+
+    op: ClassVar[str] = "flatten"
+
+    start_dim: Dim = Field(1, description="first dim to join, the batch being 0")
+    end_dim: Dim = Field(-1, description="last dim to join")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        if x.ndim == 1:
+            raise ShapeError("a single number has nothing to flatten", hint="remove `flatten`", partial=x)
+        first, last = axis(self.start_dim, x, "start_dim"), axis(self.end_dim, x, "end_dim")
+        if first > last:
+            raise ShapeError(
+                f"start_dim {self.start_dim} comes after end_dim {self.end_dim}", hint="set end_dim to -1"
+            )
+        return Tensor((*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :]), x.dtype)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.Flatten(self.start_dim, self.end_dim)
+
+
+def _reshape_target(value: Any) -> Any:
+    shape = int_list(-1, "a list of positive integers, one of which may be -1")(value)
+    if 0 in shape or shape.count(-1) > 1:
+        raise refuse("must be a list of positive integers, one of which may be -1")
+    return shape
+
+
+ReshapeTarget = Annotated[
+    tuple[int, ...],
+    BeforeValidator(_reshape_target),
+    int_list_schema(-1),
+]
+
+
+@register_op
+class Reshape(Op):
+    """Give every sample a new shape with the same elements in the same order.
+
+    Shapes: (N, …) -> (N, *shape); a -1 stands for what is left over.
+    Cost: none.
+    Errors: ShapeError if a sample's elements do not fill the shape.
+    """
+
+    op: ClassVar[str] = "reshape"
+    main: ClassVar[str | None] = "shape"
+
+    shape: ReshapeTarget = Field(description="shape of a sample, without the batch; one -1 is inferred")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        total = prod(x.shape[1:])
+        given = prod(d for d in self.shape if d != -1)
+        rest = total // given
+        unfilled = total % given if -1 in self.shape else total - given
+        if unfilled:
+            raise ShapeError(
+                f"a sample {shape_text(x.shape)} has {total} elements, which do not fill {list(self.shape)}",
+                hint=self._remedy(total),
+                partial=Tensor((x.shape[0], *(UNKNOWN if d == -1 else d for d in self.shape)), x.dtype),
+            )
+        return Tensor((x.shape[0], *(rest if d == -1 else d for d in self.shape)), x.dtype)
+
+    def _remedy(self, total: int) -> str:
+        """Change one dimension where that is enough, the last first."""
+        for i in reversed(range(len(self.shape))):
+            others = prod(d for k, d in enumerate(self.shape) if k != i and d != -1)
+            if -1 not in self.shape[:i] + self.shape[i + 1 :] and total % others == 0:
+                return f"write {[*self.shape[:i], total // others, *self.shape[i + 1 :]]}"
+        return f"write [{total}], or another shape with {total} elements"
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from archspec.nn import Reshape as Module
+
+        return Module(self.shape)
+
+
+DimList = Annotated[
+    tuple[int, ...],
+    BeforeValidator(int_list(-64, "a list of dims, 0 (the batch) first")),
+    int_list_schema(-64),
+]
+
+
+@register_op
+class Permute(Op):
+    """Reorder the dimensions; [0, 2, 3, 1] is NCHW to NHWC.
+
+    Shapes: (N, d1, …, dk) -> (N, d_dims[1], …, d_dims[k]).
+    Cost: none.
+    Errors: ShapeError if dims is no permutation of the input's dims, or moves the batch.
+    """
+
+    op: ClassVar[str] = "permute"
+    main: ClassVar[str | None] = "dims"
+
+    dims: DimList = Field(description="the input's dims in their new order, the batch being 0 and first")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        n = x.ndim
+        hint = f"write the numbers 0 to {n - 1} in some order, 0 first" if n > 1 else "remove `permute`"
+        if len(self.dims) != n:
+            raise ShapeError(f"{len(self.dims)} dims named, the input has {n} with its batch", hint=hint)
+        order = [d + n if d < 0 else d for d in self.dims]
+        if sorted(order) != list(range(n)):
+            raise ShapeError(f"dims {list(self.dims)} do not name each of 0 to {n - 1} once", hint=hint)
+        if order[0] != 0:
+            raise ShapeError(f"dims {list(self.dims)} move dim 0, the batch", hint=hint)
+        return Tensor(tuple(x.shape[d] for d in order), x.dtype)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from archspec.nn import Permute as Module
+
+        return Module(self.dims)
+
+
+@register_op
+class Chunk(Op):
+    """One of the parts into which torch.chunk cuts a dimension.
+
+    Shapes: (N, …, size, …) -> (N, …, ceil(size/chunks), …); the last part holds what is left.
+    Cost: none.
+    Errors: ShapeError if there is no such dim, if it is the batch, or if torch makes no part `index`.
+    """
+
+    op: ClassVar[str] = "chunk"
+
+    chunks: PositiveInt = Field(description="number of parts")
+    dim: Dim = Field(1, description="the dim to cut, the batch being 0")
+    index: NonNegativeInt = Field(description="which part, from 0")
+
+    @field_validator("index")
+    @classmethod
+    def _below_chunks(cls, index: int, info: ValidationInfo) -> int:
+        chunks = info.data.get("chunks")
+        if chunks is not None and index >= chunks:
+            raise refuse(f"index {index} of {chunks} chunk{'s' * (chunks != 1)}, the first of which is 0")
+        return index
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        dim = axis(self.dim, x)
+        total = x.shape[dim]
+        size = -(-total // self.chunks)
+        made = -(-total // size)
+        if self.index >= made:
+            raise ShapeError(
+                f"index {self.index} of {made} chunk{'s' * (made != 1)}: "
+                f"{dim_name(dim, x.ndim)} ({total}) cut into {self.chunks} gives no more",
+                hint=f"lower index to at most {made - 1}",
+                partial=self._cut(x, dim, UNKNOWN),
+            )
+        left = total - self.index * size
+        return self._cut(x, dim, left if left < size else size)
+
+    @staticmethod
+    def _cut(x: Tensor, dim: int, size: int) -> Tensor:
+        return Tensor((*x.shape[:dim], size, *x.shape[dim + 1 :]), x.dtype)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from archspec.nn import Chunk as Module
+
+        return Module(self.chunks, self.index, self.dim)
+
+
+@register_op
+class Select(Op):
+    """One slice along a dimension, which is dropped, such as the class token of a transformer.
+
+    Shapes: (N, …, size, …) -> (N, …).
+    Cost: none.
+    Errors: ShapeError if there is no such dim, if it is the batch, or if index is not in it.
+    """
+
+    op: ClassVar[str] = "select"
+
+    dim: Dim = Field(description="the dim to drop, the batch being 0")
+    index: Index = Field(description="which slice, from 0; negative from the end")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        dim = axis(self.dim, x)
+        size = x.shape[dim]
+        y = Tensor((*x.shape[:dim], *x.shape[dim + 1 :]), x.dtype)
+        if self.index >= size or self.index < -size:
+            name = dim_name(dim, x.ndim)
+            raise ShapeError(
+                f"index {self.index} is not in {name} ({size})",
+                hint=f"use an index from 0 to {size - 1}",
+                partial=y,
+            )
+        return y
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from archspec.nn import Select as Module
+
+        return Module(self.dim, self.index)
+
+
+@register_op
+class ChannelShuffle(Op):
+    """Interleave groups of channels (Zhang et al. 2017, ShuffleNet, section 3.1).
+
+    Shapes: (N, C, H, W) -> the same.
+    Cost: none.
+    Errors: ShapeError if groups does not divide C.
+    """
+
+    op: ClassVar[str] = "channel_shuffle"
+    main: ClassVar[str | None] = "groups"
+    ndim: ClassVar[int | None] = 4
+
+    groups: PositiveInt = Field(description="number of groups of channels to interleave")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        channels = x.shape[1]
+        if channels % self.groups:
+            raise ShapeError(
+                f"channels ({channels}) are not divisible by groups ({self.groups})",
+                hint=f"set groups to {gcd(channels, self.groups)}",
+                partial=x,
+            )
+        return x
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.ChannelShuffle(self.groups)
+
+
+@register_op
+class PixelShuffle(Op):
+    """Turn channels into resolution (Shi et al. 2016, ESPCN, section 3.2).
+
+    Shapes: (N, C, H, W) -> (N, C/r², H*r, W*r) with r = upscale_factor.
+    Cost: none.
+    Errors: ShapeError if upscale_factor² does not divide C.
+    """
+
+    op: ClassVar[str] = "pixel_shuffle"
+    main: ClassVar[str | None] = "upscale_factor"
+    ndim: ClassVar[int | None] = 4
+
+    upscale_factor: PositiveInt = Field(description="by how much height and width grow")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        n, c, h, w = x.shape
+        r = self.upscale_factor
+        if c % r**2:
+            raise ShapeError(
+                f"channels ({c}) are not divisible by upscale_factor² ({r**2})",
+                hint=f"give it a multiple of {r**2} channels",
+                partial=Tensor((n, UNKNOWN, h * r, w * r), x.dtype),
+            )
+        return Tensor((n, c // r**2, h * r, w * r), x.dtype)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.PixelShuffle(self.upscale_factor)

@@ -1,0 +1,100 @@
+"""A window that slides along one axis, as in convolution and pooling, and the error when it does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from archspec.tensors import UNKNOWN, ShapeError, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The window's geometry on one axis (Dumoulin & Visin 2016, "A guide to convolution arithmetic").
+
+    before, after: padding at the two ends. ceil: a last window may hang over the end (`ceil_mode`).
+    """
+
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+    ceil: bool = False
+
+    @property
+    def span(self) -> int:
+        """How many input positions the window reaches over, dilation included."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def positions(self, size: int) -> int:
+        """At how many places the window stands on an axis of this size; below 1 where it does not fit."""
+        slack = self.stride - 1 if self.ceil else 0
+        count = (size + self.before + self.after - self.span + slack) // self.stride + 1
+        if self.ceil and (count - 1) * self.stride >= size + self.before:
+            count -= 1  # torch: the last window must start inside the input or the padding before it
+        return count
+
+    def least_padding(self, size: int) -> int:
+        """The smallest padding, on both sides, not below the present one, with which it fits."""
+        slack = self.stride - 1 if self.ceil else 0
+        needed = -(-(self.span - slack - size) // 2)
+        return needed if needed > self.before else self.before
+
+    def largest_kernel(self, size: int) -> int:
+        """The largest kernel, not above the present one, that fits with the present padding."""
+        fitting = (size + self.before + self.after - 1) // self.dilation + 1
+        return fitting if fitting < self.kernel else self.kernel
+
+
+Windows = tuple[Window, Window]  # height, width
+
+
+def slide(
+    x: Tensor,
+    channels: int,
+    windows: Windows,
+    limits: tuple[int, int] | None = None,
+    *,
+    half_kernel: bool = False,
+) -> Tensor:
+    """The output (N, channels, H', W') of windows sliding over x (N, C, H, W).
+
+    limits: the most padding that the op allows on each axis, None for any.
+    half_kernel: the limit is half of the kernel, so that a smaller kernel allows less padding.
+    Errors: SHAPE101 if a window does not fit, with a hint that makes it fit.
+    """
+    sizes = x.shape[2:]
+    out = [window.positions(size) for window, size in zip(windows, sizes, strict=True)]
+    if any(count < 1 for count in out):
+        partial = Tensor((x.shape[0], channels, *(UNKNOWN if count < 1 else count for count in out)), x.dtype)
+        hint = _remedy(sizes, windows, limits, half_kernel)
+        raise ShapeError(_misfit(sizes, windows), hint=hint, code="SHAPE101", partial=partial)
+    return Tensor((x.shape[0], channels, *out), x.dtype)
+
+
+def _misfit(sizes: tuple[int, ...], windows: Windows) -> str:
+    message = f"{windows[0].span}×{windows[1].span} window does not fit a {sizes[0]}×{sizes[1]} input"
+    if any(w.before or w.after for w in windows):
+        h, w = (size + window.before + window.after for size, window in zip(sizes, windows, strict=True))
+        message += f" padded to {h}×{w}"
+    return message
+
+
+def _remedy(
+    sizes: tuple[int, ...], windows: Windows, limits: tuple[int, int] | None, half_kernel: bool
+) -> str:
+    """More padding where the op allows it, else a smaller kernel where it may be, else no dilation."""
+    both = list(zip(sizes, windows, strict=True))
+    padding = [window.least_padding(size) for size, window in both]
+    if limits is None or not any(p > limit for p, limit in zip(padding, limits, strict=True)):
+        return f"raise padding to at least {pair_text(padding)}"
+    kernel = [window.largest_kernel(size) for size, window in both]
+    if not half_kernel or all(w.before <= k // 2 for k, w in zip(kernel, windows, strict=True)):
+        return f"lower kernel_size to at most {pair_text(kernel)}"
+    flat = [replace(window, dilation=1).least_padding(size) for size, window in both]
+    return f"set dilation to 1 and padding to {pair_text(flat)}"
+
+
+def pair_text(pair: list[int] | tuple[int, ...]) -> str:
+    """A (height, width) pair as a spec writes it: one number where both are equal."""
+    return str(pair[0]) if pair[0] == pair[1] else f"[{pair[0]}, {pair[1]}]"
