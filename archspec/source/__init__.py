@@ -1,0 +1,7 @@
+"""YAML text → plain data with a place for every key and value; the only module that knows YAML, and all limits."""
+
+from archspec.source.document import DEFAULT_LIMITS, Document, Limits, Path, document_of
+from archspec.source.load import parse, read
+from archspec.source.scalars import BROKEN, Broken
+
+__all__ = ["BROKEN", "DEFAULT_LIMITS", "Broken", "Document", "Limits", "Path", "document_of", "parse", "read"]

@@ -1,0 +1,286 @@
+"""From YAML's events to data and places. Nothing is composed or constructed by PyYAML, so nothing is expanded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from yaml import events as ev
+
+from archspec.diagnostics import Diagnostic, SourceSpan
+from archspec.source.document import Limits, Node
+from archspec.source.repair import Cut, cut_at, unbalanced
+from archspec.source.scalars import BROKEN, NumberTooLong, forbidden, resolve
+
+MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
+
+_WAITING: Final = object()  # a mapping expects a key
+_DROPPED: Final = object()  # the value to come has no usable key
+
+
+class Stop(Exception):
+    """What forbids reading on."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+class _Frame:
+    """A collection being filled."""
+
+    __slots__ = ("as_key", "data", "flow", "key", "key_node", "node", "places")
+
+    def __init__(self, data: Any, node: Node, places: Any, flow: bool, as_key: bool) -> None:
+        self.data = data
+        self.node = node
+        self.places = node.items = places
+        self.flow = flow
+        self.as_key = as_key
+        self.key: object = _WAITING
+        self.key_node = node
+
+
+class Builder:
+    """Builds one document from events. `holes` are the starts of stand-ins for broken expressions."""
+
+    def __init__(
+        self, name: str, text: str, lines: tuple[str, ...], limits: Limits, holes: frozenset[int] = frozenset()
+    ) -> None:
+        self.name = name
+        self.text = text
+        self.lines = lines
+        self.limits = limits
+        self.holes = holes
+        self.errors: list[Diagnostic] = []
+        self.cuts: list[Cut] = []
+        self.documents = 0
+        self.muted: int | None = None  # depth of the value under a `<<`, of which nothing is told
+        top = Node(0, 0, 0, 0)
+        self.stack = [_Frame([], top, [], False, False)]
+
+    @property
+    def data(self) -> Any:
+        """The value of the document; None for an empty text."""
+        return self.stack[0].data[0] if self.stack[0].data else None
+
+    @property
+    def root(self) -> Node:
+        """The place of the value of the document."""
+        return self.stack[0].places[0] if self.stack[0].places else Node(0, 0, 0, 0)
+
+    def run(self, events: Iterable[Any]) -> None:
+        """Take all events. Raises Stop at a limit."""
+        for count, event in enumerate(events):
+            if count >= self.limits.max_events:
+                raise Stop(self._diagnostic(
+                    "SPEC003", f"more than {self.limits.max_events} YAML events", event, hint="split the file",
+                ))
+            kind = type(event)
+            if kind is ev.ScalarEvent:
+                self._scalar(event)
+            elif kind is ev.MappingStartEvent:
+                self._open(event, {}, {})
+            elif kind is ev.SequenceStartEvent:
+                self._open(event, [], [])
+            elif kind is ev.MappingEndEvent or kind is ev.SequenceEndEvent:
+                self._close(event)
+            elif kind is ev.AliasEvent:
+                self._alias(event)
+            elif kind is ev.DocumentStartEvent and not self._document(event):
+                return
+
+    def report(
+        self, code: str, message: str, event: Any, *, notes: Iterable[str] = (), hint: str | None = None, length: int = 0
+    ) -> None:
+        """Note a mistake that does not stop the parsing."""
+        if self.muted is None:
+            self.errors.append(self._diagnostic(code, message, event, notes=notes, hint=hint, length=length))
+            if len(self.errors) >= MAX_ERRORS:
+                raise Stop(self._diagnostic("SPEC003", f"more than {MAX_ERRORS} mistakes: reading ends here", event))
+
+    def _diagnostic(
+        self, code: str, message: str, event: Any, *, notes: Iterable[str] = (), hint: str | None = None, length: int = 0
+    ) -> Diagnostic:
+        start, end = event.start_mark, event.end_mark
+        text = self.lines[start.line] if start.line < len(self.lines) else ""
+        if not length:
+            length = (end.column if end.line == start.line else len(text)) - start.column
+        span = SourceSpan(self.name, start.line + 1, start.column + 1, max(1, length), text)
+        return Diagnostic(code, message, span, tuple(notes), hint)
+
+    def _document(self, event: Any) -> bool:
+        self.documents += 1
+        if self.documents > 1:
+            self.report("SPEC005", "a second YAML document", event, hint="put it in a file of its own")
+            return False
+        for number, line in enumerate(self.lines[: event.end_mark.line]):
+            if line.startswith("%") and not re.fullmatch(r"%YAML 1\.2\s*(#.*)?", line):
+                span = SourceSpan(self.name, number + 1, 1, len(line), line)
+                message = "YAML directives (`%…`) are not allowed"
+                self.errors.append(Diagnostic("SPEC005", message, span, (), "delete the line"))
+        return True
+
+    def _open(self, event: Any, data: Any, places: Any) -> None:
+        if len(self.stack) > self.limits.max_depth:
+            raise Stop(self._diagnostic(
+                "SPEC003", f"nested deeper than {self.limits.max_depth} levels", event, length=1,
+                hint="name the inner part as a block",
+            ))
+        self._properties(event)
+        parent = self.stack[-1]
+        as_key = type(parent.data) is dict and parent.key is _WAITING
+        if as_key:
+            kind = "mapping" if type(data) is dict else "list"
+            self.report("SPEC008", f"a {kind} cannot be a key", event, length=1, hint="write a plain name as the key")
+        start = event.start_mark
+        node = Node(start.line, start.column, start.line, start.column + 1)
+        self.stack.append(_Frame(data, node, places, bool(event.flow_style), as_key))
+
+    def _close(self, event: Any) -> None:
+        frame = self.stack.pop()
+        end = event.end_mark
+        frame.node.end_line, frame.node.end_column = end.line, end.column
+        if frame.as_key:
+            self.stack[-1].key = _DROPPED
+        else:
+            self._add(frame.data, frame.node)
+
+    def _add(self, value: Any, node: Node) -> None:
+        frame = self.stack[-1]
+        if type(frame.data) is list:
+            frame.data.append(value)
+            frame.places.append(node)
+            return
+        if frame.key is not _DROPPED:
+            frame.data[frame.key] = value
+            frame.places[frame.key] = (frame.key_node, node)
+        frame.key = _WAITING
+        if self.muted == len(self.stack):
+            self.muted = None
+
+    def _scalar(self, event: Any) -> None:
+        start, end = event.start_mark, event.end_mark
+        node = Node(start.line, start.column, end.line, end.column)
+        if event.anchor is not None or event.tag is not None:
+            self._properties(event)
+        frame = self.stack[-1]
+        if type(frame.data) is dict and frame.key is _WAITING:
+            frame.key = self._key(frame, event)
+            frame.key_node = node
+        else:
+            self._add(self._value(event), node)
+
+    def _value(self, event: Any) -> Any:
+        if event.tag is not None or event.start_mark.index in self.holes:
+            return BROKEN
+        text = event.value
+        if event.style:  # quoted or a block text: never a number
+            return BROKEN if self._forbidden(event) else text
+        if text.startswith("$(") and self._cut(event):
+            return BROKEN
+        try:
+            return resolve(text)
+        except NumberTooLong as exc:
+            self.report("SPEC009", str(exc), event, hint="write a shorter number, or quote it as a text")
+            return BROKEN
+
+    def _key(self, frame: _Frame, event: Any) -> object:
+        text = event.value
+        if event.start_mark.index in self.holes:
+            return _DROPPED
+        if event.style:
+            if self._forbidden(event):
+                return _DROPPED
+        elif not self._plain_key(text, event):
+            return _DROPPED
+        if text in frame.data:
+            first = frame.places[text][0]
+            self.report(
+                "SPEC004", f"duplicate key `{text[:60]}`", event, hint="rename one of the two, or delete it",
+                notes=(f"first written on line {first.line + 1}, column {first.column + 1}",),
+            )
+            return _DROPPED
+        return text
+
+    def _plain_key(self, text: str, event: Any) -> bool:
+        if text.startswith("$(") and self._cut(event):
+            return False
+        if text == "<<":
+            self.report("SPEC005", "merge keys (`<<`) are not allowed", event, hint="write the keys out, or share a block")
+            if self.muted is None:
+                self.muted = len(self.stack)
+            return False
+        try:
+            value = resolve(text)
+        except NumberTooLong as exc:
+            self.report("SPEC009", str(exc), event, hint="write a plain name as the key")
+            return False
+        if type(value) is str or (type(value) is int and str(value) == text):
+            return True
+        if value is None:
+            what, hint = "an empty key" if not text else f"the key `{text}` is null", "write a name before the `:`"
+        else:
+            kind = "true or false" if type(value) is bool else "a number"
+            what, hint = f"the key `{text[:60]}` is {kind}, not a name", f'quote it: "{text[:60]}"'
+        self.report("SPEC008", what, event, hint=hint)
+        return False
+
+    def _forbidden(self, event: Any) -> bool:
+        found = forbidden(event.value)
+        if found:
+            self.report("SPEC007", f"the text holds the control character U+{ord(found):04X}", event, hint="delete it")
+        return found is not None
+
+    def _cut(self, event: Any) -> bool:
+        """Note an expression whose brackets YAML has torn apart."""
+        if not unbalanced(event.value):
+            return False
+        start = event.start_mark.index
+        cut = cut_at(self.text, start, event.end_mark.index)
+        if self.stack[-1].flow:
+            if not self.cuts or self.cuts[-1].end <= start:
+                self.cuts.append(cut)
+        else:
+            self.errors.append(cut_diagnostic(self.name, self.text, self.lines, cut, event.start_mark))
+        return True
+
+    def _properties(self, event: Any) -> None:
+        if event.anchor is not None:
+            self.report(
+                "SPEC005", f"anchor `&{event.anchor[:60]}` is not allowed", event, length=len(event.anchor) + 1,
+                hint="name the value in `vars` and write `$name`, or make it a block",
+            )
+        if event.tag is not None:
+            start = event.start_mark
+            match = re.compile(r"!\S*").search(self.lines[start.line], start.column)
+            tag = match[0] if match else "!"
+            hint = "delete the tag; quote a value to make it text"
+            self.report("SPEC005", f"tag `{tag[:60]}` is not allowed", event, hint=hint, length=len(tag))
+
+    def _alias(self, event: Any) -> None:
+        self.report(
+            "SPEC005", f"alias `*{event.anchor[:60]}` is not allowed", event,
+            hint="write the value out, or name it in `vars` and write `$name`",
+        )
+        frame = self.stack[-1]
+        if type(frame.data) is dict and frame.key is _WAITING:
+            frame.key = _DROPPED
+            return
+        start, end = event.start_mark, event.end_mark
+        self._add(BROKEN, Node(start.line, start.column, end.line, end.column))
+
+
+def cut_diagnostic(name: str, text: str, lines: tuple[str, ...], cut: Cut, mark: Any) -> Diagnostic:
+    """What is told of an unquoted expression."""
+    from archspec.source.repair import quoted
+
+    source = text[cut.start : cut.end]
+    length = len(re.split(r"[\r\n]", source, maxsplit=1)[0])
+    span = SourceSpan(name, mark.line + 1, mark.column + 1, length, lines[mark.line])
+    shown = " ".join(source.split())[:80]
+    if not cut.closed:
+        return Diagnostic("SPEC006", f"the bracket of `{shown}` is not closed", span, (), "close it and quote the whole: \"$(…)\"")
+    message = f"YAML takes `{shown}` apart"
+    return Diagnostic("SPEC006", message, span, (), f"quote it: {quoted(source)}")

@@ -1,0 +1,163 @@
+"""A Document: plain data, and the place in the text of every key and value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from archspec.diagnostics import Diagnostic, SourceSpan, error
+
+Path = tuple[str | int, ...]  # ("stages", "b1", 0, "conv2d", "kernel_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a text may cost. Raised on the command line, never by the text itself."""
+
+    max_bytes: int = 2**20
+    max_depth: int = 64
+    max_events: int = 100_000
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+class Node:
+    """Where a value stands (line and columns from 0) and the nodes of what it holds."""
+
+    __slots__ = ("column", "end_column", "end_line", "items", "line")
+
+    def __init__(self, line: int, column: int, end_line: int, end_column: int) -> None:
+        self.line = line
+        self.column = column
+        self.end_line = end_line
+        self.end_column = end_column
+        self.items: list[Node] | dict[str, tuple[Node, Node]] | None = None  # a mapping's: (key, value)
+
+    def first_line_end(self, lines: tuple[str, ...]) -> int:
+        """The column after the last character of this node on its first line."""
+        if self.end_line == self.line:
+            return self.end_column
+        if self.items is None:  # a scalar of many lines
+            return len(lines[self.line].rstrip())
+        end = self.column + 1
+        pairs = self.items.values() if isinstance(self.items, dict) else ((item, item) for item in self.items)
+        for key, value in pairs:
+            if key.line != self.line:
+                break
+            end = max(end, key.end_column if value.line != self.line else value.first_line_end(lines))
+        return end
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text as data.
+
+    name: how messages call it (the path as the user gave it).
+    data: dict (keys are text), list, str, int, float, bool, None; BROKEN where an error left no value.
+    errors: the mistakes that did not stop parsing; whoever uses `data` reports them too.
+    """
+
+    name: str
+    data: Any
+    errors: tuple[Diagnostic, ...] = ()
+    lines: tuple[str, ...] = field(default=(), repr=False)
+    root: Node | None = field(default=None, repr=False)
+
+    def span(self, path: Path = (), *, key: bool = False) -> SourceSpan | None:
+        """The place of the value at `path`, or of its key; else of the nearest ancestor. None without a text."""
+        found = self._find(path, key)
+        return None if found is None else self._span_of(found)
+
+    def part(self, path: Path, offset: int, length: int = 1, *, key: bool = False) -> SourceSpan | None:
+        """The place of `length` characters at `offset` inside the text of a scalar.
+
+        The whole scalar where the source is not the text itself (escapes, folded lines).
+        """
+        node = self._find(path, key)
+        if node is None:
+            return None
+        whole = self._span_of(node)
+        text = self._scalar_text(path, key)
+        source = whole.text[node.column : node.column + whole.length]
+        if text is None or offset > len(text):
+            return whole
+        if source[:1] in {'"', "'"} and source[1:-1] == text:
+            offset += 1
+        elif source != text:
+            return whole
+        return self._at(node.line, node.column + offset, length)
+
+    def _scalar_text(self, path: Path, key: bool) -> str | None:
+        value: Any = self.data
+        for step in path[:-1] if key and path else path:
+            if not isinstance(value, dict if isinstance(step, str) else list):
+                return None
+            try:
+                value = value[step]
+            except LookupError:
+                return None
+        value = path[-1] if key and path else value
+        return value if isinstance(value, str) else None
+
+    def _find(self, path: Path, key: bool) -> Node | None:
+        node = key_node = self.root
+        for step in path:
+            items = node.items if node is not None else None
+            if isinstance(items, dict) and step in items:
+                key_node, node = items[step]  # type: ignore[index]
+            elif isinstance(items, list) and isinstance(step, int) and -len(items) <= step < len(items):
+                key_node = node = items[step]
+            else:
+                return node
+        return key_node if key else node
+
+    def _span_of(self, node: Node) -> SourceSpan:
+        return self._at(node.line, node.column, node.first_line_end(self.lines) - node.column)
+
+    def _at(self, line: int, column: int, length: int) -> SourceSpan:
+        text = self.lines[line] if line < len(self.lines) else ""
+        return SourceSpan(self.name, line + 1, column + 1, max(1, length), text)
+
+
+def document_of(data: Any, name: str = "<python>", limits: Limits = DEFAULT_LIMITS) -> Document:
+    """Data made in Python as a Document: a copy, checked to be plain; it has no spans. Raises SpecError."""
+    return Document(name, _Copier(limits).copy(data, ()))
+
+
+class _Copier:
+    """Copies plain data; the count bounds what is shared, the depth what contains itself."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.count = 0
+
+    def copy(self, value: Any, path: Path) -> Any:
+        self.count += 1
+        if self.count > self.limits.max_events:
+            raise error("SPEC003", f"the data has more than {self.limits.max_events} values")
+        kind = type(value)
+        if kind in (str, int, float, bool) or value is None:
+            return self._scalar(value, path)
+        if len(path) >= self.limits.max_depth:
+            raise error("SPEC003", f"the data is nested deeper than {self.limits.max_depth} levels")
+        if kind in (list, tuple):
+            return [self.copy(item, (*path, i)) for i, item in enumerate(value)]
+        if kind is not dict:
+            raise error(
+                "SPEC009", f"{_where(path)}: {kind.__name__} is not plain data",
+                hint="use dict, list, str, int, float, bool or None",
+            )
+        for key in value:
+            if type(key) is not str:
+                raise error("SPEC008", f"{_where(path)}: the key {key!r:.80} is not a text", hint="use a str")
+        return {key: self.copy(item, (*path, key)) for key, item in value.items()}
+
+    def _scalar(self, value: Any, path: Path) -> Any:
+        if type(value) is int and value.bit_length() > 333:  # 100 digits
+            raise error("SPEC009", f"{_where(path)}: a number of more than 100 digits")
+        return value
+
+
+def _where(path: Path) -> str:
+    return ".".join(map(str, path))[:200] or "the data"

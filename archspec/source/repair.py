@@ -1,0 +1,124 @@
+"""Expressions that YAML's flow style would cut, and how to read on without them.
+
+In `{a: $(max(c, 8)), k: 1}` YAML sees the value `$(max(c` and a key `8))`. Such a place is found while parsing,
+reported once, overwritten by a quoted stand-in of the same length, and the text is parsed again: so nothing that
+follows from the cut is reported, and everything else keeps its place.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+REACH: Final = 1_100  # characters; an expression has 1,000 at most
+_LINES: Final = 3
+_CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
+_CANDIDATE = re.compile(r"\$[^\W\d]\w*(?:\.\w+)*\[|\$\(")
+_BEFORE_SCALAR: Final = frozenset(" \t\n\r[{,:(")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """An expression that needs quotes: text[start:end]; `closed` tells whether its brackets are balanced."""
+
+    start: int
+    end: int
+    closed: bool
+
+
+def unbalanced(value: str) -> bool:
+    """Whether the scalar begins an expression and ends before its brackets do."""
+    if not value.startswith("$("):
+        return False
+    stack: list[str] = []
+    quote = ""
+    for char in value[: REACH * 2]:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char in _CLOSERS:
+            stack.append(_CLOSERS[char])
+        elif char in ")]}" and (not stack or stack.pop() != char):
+            return False  # the expression parser tells this better
+    return bool(stack or quote)
+
+
+def cut_at(text: str, start: int, reach: int) -> Cut:
+    """The expression that starts at `start` and goes to `reach` at least, as far as its brackets tell."""
+    stack: list[str] = []
+    quote = ""
+    line_end = lines = 0
+    position = start
+    for position in range(start, min(len(text), start + REACH)):
+        char = text[position]
+        if char in "\r\n" and (stack or quote):
+            line_end, lines = line_end or position, lines + 1
+            if lines == _LINES:
+                break
+        elif quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'" and stack:
+            quote = char
+        elif char in _CLOSERS:
+            stack.append(_CLOSERS[char])
+        elif char in ")]}":
+            if not stack:
+                return _trimmed(text, start, position, True)
+            if stack.pop() != char:
+                break
+        elif not stack and position >= reach and _ends(text, position):
+            return _trimmed(text, start, position, True)
+    else:
+        position = min(len(text), start + REACH)
+    closed = not (stack or quote) and position == len(text)
+    return _trimmed(text, start, position if closed else line_end or position, closed)
+
+
+def _ends(text: str, position: int) -> bool:
+    char = text[position]
+    if char == ":":
+        return text[position + 1 : position + 2] in ("", " ", "\n", "\r", "\t")
+    return char in ",\r\n" or (char == "#" and text[position - 1].isspace())
+
+
+def _trimmed(text: str, start: int, end: int, closed: bool) -> Cut:
+    while end > start + 2 and text[end - 1].isspace():
+        end -= 1
+    return Cut(start, max(end, start + 2), closed)
+
+
+def culprit(text: str, position: int) -> Cut | None:
+    """The unquoted expression behind a syntax error at `position`, if there is one."""
+    window = max(0, position - REACH)
+    for match in reversed(list(_CANDIDATE.finditer(text, window, position + 2))):
+        start = match.start()
+        line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
+        if "#" in text[line_start:start] or (start and text[start - 1] not in _BEFORE_SCALAR):
+            continue
+        cut = cut_at(text, start, start)
+        if start <= position <= cut.end:
+            return cut
+    return None
+
+
+def overwritten(text: str, cuts: list[Cut]) -> str:
+    """The text with a quoted stand-in of equal length for each cut."""
+    parts = []
+    last = 0
+    for cut in sorted(cuts, key=lambda c: c.start):
+        inner = re.sub(r"[^\r\n]", "x", text[cut.start + 1 : cut.end - 1])
+        parts += [text[last : cut.start], '"', inner, '"']
+        last = cut.end
+    return "".join([*parts, text[last:]])
+
+
+def quoted(text: str) -> str:
+    """How to write this expression in YAML: in quotes, and with `$x[0]` as `$(x[0])`."""
+    one_line = " ".join(text.split())
+    if not one_line.startswith("$("):
+        one_line = f"$({one_line[1:]})"
+    if '"' not in one_line and "\\" not in one_line:
+        return f'"{one_line}"'
+    return "'" + one_line.replace("'", "''") + "'"

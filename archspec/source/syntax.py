@@ -1,0 +1,214 @@
+"""YAML's own syntax errors in words that say what to write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from archspec.diagnostics import Diagnostic, SourceSpan
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What the parser said: `problem` while doing `context`, with their places from 0."""
+
+    name: str
+    lines: tuple[str, ...]
+    problem: str
+    context: str
+    line: int
+    column: int
+    context_line: int
+    context_column: int
+
+    def char(self) -> str:
+        """The character at the problem; empty at the end of a line."""
+        return self.text(self.line)[self.column : self.column + 1]
+
+    def text(self, line: int) -> str:
+        """The text of a line; empty after the last."""
+        return self.lines[line] if line < len(self.lines) else ""
+
+    def tell(self, message: str, hint: str | None, *, opened: bool = False, code: str = "SPEC002") -> Diagnostic:
+        """A diagnostic at the problem, or where the context `opened`."""
+        line, column = (self.context_line, self.context_column) if opened else (self.line, self.column)
+        if line >= len(self.lines) or (line == len(self.lines) - 1 and not self.lines[line] and line):
+            line = len(self.lines) - 1  # the end of the text: show the last line that has some
+            while line and not self.lines[line].strip():
+                line -= 1
+            column = len(self.lines[line])
+        return Diagnostic(code, message, SourceSpan(self.name, line + 1, column + 1, 1, self.text(line)), (), hint)
+
+
+def fault_of(exc: Exception, name: str, lines: tuple[str, ...]) -> Fault:
+    """The parts of a PyYAML error."""
+    mark: Any = getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None)
+    opened: Any = getattr(exc, "context_mark", None) or mark
+    place = (mark.line, mark.column) if mark is not None else (0, 0)
+    start = (opened.line, opened.column) if opened is not None else (0, 0)
+    problem = str(getattr(exc, "problem", None) or "it cannot be read")
+    return Fault(name, lines, problem, str(getattr(exc, "context", None) or ""), *place, *start)
+
+
+def translate(fault: Fault) -> Diagnostic:
+    """The diagnostic of a syntax error."""
+    for rule in _RULES:
+        found = rule(fault)
+        if found is not None:
+            return found
+    return fault.tell(f"not YAML: {fault.problem}", None)
+
+
+def _tab(fault: Fault) -> Diagnostic | None:
+    for line in (fault.line, fault.context_line):
+        text = fault.text(line)
+        indent = text[: len(text) - len(text.lstrip(" \t"))]
+        if "\t" in indent:
+            at = replace(fault, line=line, column=indent.index("\t"))
+            return at.tell("a tab cannot indent a line", "indent with spaces")
+    if fault.char() == "\t":
+        return fault.tell("a tab cannot stand here", "write spaces")
+    return None
+
+
+def _directive(fault: Fault) -> Diagnostic | None:
+    if "directive" not in fault.problem + fault.context and not (fault.char() == "%" and fault.column == 0):
+        return None
+    line = fault.line if fault.text(fault.line).startswith("%") else fault.context_line
+    at = replace(fault, line=line, column=0)
+    return at.tell("YAML directives (`%…`) are not allowed", "delete the line", code="SPEC005")
+
+
+def _quote(fault: Fault) -> Diagnostic | None:
+    if "quoted scalar" not in fault.context or "escape" in fault.problem:
+        return None
+    if "end of stream" not in fault.problem and "document separator" not in fault.problem:
+        return None
+    mark = fault.text(fault.context_line)[fault.context_column : fault.context_column + 1]
+    return fault.tell(f"the quote opened here is not closed", f"add the closing `{mark}`", opened=True)
+
+
+def _escape(fault: Fault) -> Diagnostic | None:
+    if "escape" not in fault.problem and "double-quoted scalar" not in fault.context:
+        return None
+    return fault.tell("not an escape that YAML knows", "write the backslash twice, or use single quotes")
+
+
+def _first_char(fault: Fault) -> Diagnostic | None:
+    if "cannot start any token" not in fault.problem:
+        return None
+    return fault.tell(f"a value cannot start with `{fault.char()}`", "put the value in quotes")
+
+
+def _anchor(fault: Fault) -> Diagnostic | None:
+    for kind, mark in (("alias", "*"), ("anchor", "&")):
+        if f"scanning an {kind}" in fault.context:
+            hint = f"put the value in quotes if it is text that starts with `{mark}`"
+            return fault.tell(f"`{mark}` starts an {kind}, which is not allowed", hint, opened=True, code="SPEC005")
+    return None
+
+
+def _tag(fault: Fault) -> Diagnostic | None:
+    if "tag" not in fault.problem + fault.context:
+        return None
+    place = fault.text(fault.context_line).find("!", min(fault.column, fault.context_column))
+    at = replace(fault, line=fault.context_line, column=max(place, 0))
+    return at.tell("YAML tags (`!…`) are not allowed", "delete the tag, or quote a text", code="SPEC005")
+
+
+def _second_colon(fault: Fault) -> Diagnostic | None:
+    if "mapping values are not allowed" not in fault.problem:
+        return None
+    before = fault.text(fault.line)[: fault.column]
+    if re.fullmatch(r"\s*(?:- +)*[^\s:#][^:#]*", before) and fault.line:
+        key = before.strip().removeprefix("- ").strip()
+        at = replace(fault, column=len(before) - len(before.lstrip()))
+        return at.tell(
+            f"`{key[:60]}` is indented under a line that already has a value",
+            "align it with the keys it belongs to, or end the line above it with `:`",
+        )
+    return fault.tell(
+        "a second `:` in one line's value",
+        "put what follows in braces (`{key: value}`) or on a line of its own, or quote a text that holds `: `",
+    )
+
+
+def _list_in_line(fault: Fault) -> Diagnostic | None:
+    if "block sequence entries are not allowed" not in fault.problem:
+        return None
+    return fault.tell("a list with `-` cannot start here", "start it on a line of its own, or write `[…]`")
+
+
+def _flow(fault: Fault) -> Diagnostic | None:
+    match = re.search(r"while parsing a flow (sequence|mapping)", fault.context)
+    if match is None or "expected" not in fault.problem:
+        return None
+    opener, closer = "[]" if match[1] == "sequence" else "{}"
+    if _closes(fault, opener, closer) and fault.char() not in {"]", "}"}:
+        return fault.tell(f"a `,` or `{closer}` is missing before this", f"add `,` between the items of `{opener}…{closer}`")
+    return fault.tell(f"the `{opener}` opened here is not closed", f"add the closing `{closer}`", opened=True)
+
+
+def _closes(fault: Fault, opener: str, closer: str) -> bool:
+    """Whether the bracket at the context is closed later, quotes and comments left out."""
+    text = "\n".join(fault.lines[fault.context_line : fault.line + 20])[fault.context_column :][:20_000]
+    bare = re.sub(r"\"(?:\\.|[^\"\\])*\"|'[^']*'|(?<=\s)#[^\n]*", "", text)
+    depth = 0
+    for char in bare:
+        depth += (char == opener) - (char == closer)
+        if depth == 0:
+            return True
+    return False
+
+
+def _no_colon(fault: Fault) -> Diagnostic | None:
+    if "could not find expected ':'" not in fault.problem:
+        return None
+    text = fault.text(fault.context_line)
+    match = re.compile(r"[^\s:]+:(?=[^\s:])").match(text, fault.context_column)
+    if match:
+        at = replace(fault, line=fault.context_line, column=match.end() - 1)
+        return at.tell("no space after `:`", "write a space after the colon")
+    return fault.tell("a key without `:`", "write `key: value`", opened=True)
+
+
+def _nothing(fault: Fault) -> Diagnostic | None:
+    if "node content" not in fault.problem and not re.search(r"expected the node content", fault.problem):
+        return None
+    char = fault.char()
+    if char in {"]", "}"}:
+        return fault.tell(f"`{char}` closes what was not opened", f"delete it, or open it before")
+    if char == ",":
+        return fault.tell("no value before this `,`", "delete the comma, or write the value")
+    return fault.tell("a value is missing here", "write the value, or quote it")
+
+
+def _indent(fault: Fault) -> Diagnostic | None:
+    if not re.search(r"while parsing a block (mapping|collection)", fault.context):
+        return None
+    text = fault.text(fault.line)
+    if not text[: fault.column].strip():
+        return fault.tell(
+            "this line's indentation fits nothing above it", "align it with the keys or `-` that it belongs to"
+        )
+    return fault.tell("nothing may follow the value here", "put it on a line of its own, or quote the whole value")
+
+
+def _after_end(fault: Fault) -> Diagnostic | None:
+    if "document start" not in fault.problem:
+        return None
+    return fault.tell("text after the end of the whole value", "indent it, or make one mapping of both")
+
+
+def _block_scalar(fault: Fault) -> Diagnostic | None:
+    if "block scalar" not in fault.context:
+        return None
+    return fault.tell("not the head of a block text (`|` or `>`)", "put the text on the lines below, indented with spaces")
+
+
+_RULES: Final[tuple[Callable[[Fault], Diagnostic | None], ...]] = (
+    _tab, _directive, _quote, _escape, _first_char, _anchor, _tag, _second_colon, _list_in_line, _flow, _no_colon,
+    _nothing, _indent, _after_end, _block_scalar,
+)  # fmt: skip
