@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -36,7 +36,7 @@ class ReLU(_Pointwise):
     Errors: none.
     """
 
-    op: ClassVar[str] = "relu"
+    op = "relu"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -54,7 +54,7 @@ class ReLU6(_Pointwise):
     Errors: none.
     """
 
-    op: ClassVar[str] = "relu6"
+    op = "relu6"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -72,8 +72,8 @@ class LeakyReLU(_Pointwise):
     Errors: none.
     """
 
-    op: ClassVar[str] = "leaky_relu"
-    main: ClassVar[str | None] = "negative_slope"
+    op = "leaky_relu"
+    main = "negative_slope"
 
     negative_slope: FiniteFloat = Field(0.01, description="slope where x is negative")
 
@@ -93,8 +93,8 @@ class ELU(_Pointwise):
     Errors: none.
     """
 
-    op: ClassVar[str] = "elu"
-    main: ClassVar[str | None] = "alpha"
+    op = "elu"
+    main = "alpha"
 
     alpha: FiniteFloat = Field(1.0, description="scale of the part where x is negative")
 
@@ -114,8 +114,8 @@ class GELU(_Pointwise):
     Errors: none.
     """
 
-    op: ClassVar[str] = "gelu"
-    main: ClassVar[str | None] = "approximate"
+    op = "gelu"
+    main = "approximate"
 
     approximate: Literal["none", "tanh"] = Field("none", description="`tanh` for the faster approximation")
 
@@ -135,7 +135,7 @@ class SiLU(_Pointwise):
     Errors: none.
     """
 
-    op: ClassVar[str] = "silu"
+    op = "silu"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -153,7 +153,7 @@ class Sigmoid(_Pointwise):
     Errors: none.
     """
 
-    op: ClassVar[str] = "sigmoid"
+    op = "sigmoid"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -171,7 +171,7 @@ class Tanh(_Pointwise):
     Errors: none.
     """
 
-    op: ClassVar[str] = "tanh"
+    op = "tanh"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -189,7 +189,7 @@ class Hardswish(_Pointwise):
     Errors: none.
     """
 
-    op: ClassVar[str] = "hardswish"
+    op = "hardswish"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -207,7 +207,7 @@ class Hardsigmoid(_Pointwise):
     Errors: none.
     """
 
-    op: ClassVar[str] = "hardsigmoid"
+    op = "hardsigmoid"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -219,7 +219,7 @@ class Hardsigmoid(_Pointwise):
 class _Normalised(Op):
     """A softmax along one dimension."""
 
-    main: ClassVar[str | None] = "dim"
+    main = "dim"
 
     dim: Dim = Field(description="the dim that sums to one, the batch being 0; 1 for classes")
 
@@ -242,7 +242,7 @@ class Softmax(_Normalised):
     Errors: ShapeError if there is no such dim, or if it is the batch.
     """
 
-    op: ClassVar[str] = "softmax"
+    op = "softmax"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -260,7 +260,7 @@ class LogSoftmax(_Normalised):
     Errors: ShapeError if there is no such dim, or if it is the batch.
     """
 
-    op: ClassVar[str] = "log_softmax"
+    op = "log_softmax"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""

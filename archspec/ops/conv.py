@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import gcd, prod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
@@ -41,7 +41,7 @@ ConvPadding = Annotated[
 class _GroupedOp(Op):
     """What both convolutions share: weights (out_channels, kernel_size), split into groups."""
 
-    ndim: ClassVar[int | None] = 4
+    ndim = 4
 
     out_channels: PositiveInt = Field(description="number of output channels")
     kernel_size: PositivePair = Field(description="size of the window, an integer or [height, width]")
@@ -75,7 +75,7 @@ class Conv2d(_GroupedOp):
         exceeds the input.
     """
 
-    op: ClassVar[str] = "conv2d"
+    op = "conv2d"
 
     padding: ConvPadding = Field(
         (0, 0), description="padding at each side: an integer, [height, width], `same` or `valid` (none)"
@@ -161,7 +161,7 @@ class ConvTranspose2d(_GroupedOp):
     Errors: ShapeError if groups does not divide C, or H' or W' < 1.
     """
 
-    op: ClassVar[str] = "conv_transpose2d"
+    op = "conv_transpose2d"
 
     padding: NonNegativePair = Field((0, 0), description="how much each side of the output is cut off")
     dilation: PositivePair = Field((1, 1), description="distance between the window's taps")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -22,8 +22,8 @@ class Dropout(Op):
     Errors: none.
     """
 
-    op: ClassVar[str] = "dropout"
-    main: ClassVar[str | None] = "p"
+    op = "dropout"
+    main = "p"
 
     p: Probability = Field(0.5, description="probability of an element to be zeroed")
 
@@ -47,9 +47,9 @@ class Dropout2d(Op):
     Errors: none beyond the input's rank.
     """
 
-    op: ClassVar[str] = "dropout2d"
-    main: ClassVar[str | None] = "p"
-    ndim: ClassVar[int | None] = 4
+    op = "dropout2d"
+    main = "p"
+    ndim = 4
 
     p: Probability = Field(0.5, description="probability of a channel to be zeroed")
 
@@ -73,8 +73,8 @@ class StochasticDepth(Op):
     Errors: none.
     """
 
-    op: ClassVar[str] = "stochastic_depth"
-    main: ClassVar[str | None] = "p"
+    op = "stochastic_depth"
+    main = "p"
 
     p: Probability = Field(description="probability of the branch to be zeroed")
     mode: Literal["row", "batch"] = Field("row", description="draw for each sample, or once for the batch")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -22,8 +22,8 @@ class Linear(Op):
     Errors: ShapeError if the input has no dimension beside the batch.
     """
 
-    op: ClassVar[str] = "linear"
-    main: ClassVar[str | None] = "out_features"
+    op = "linear"
+    main = "out_features"
 
     out_features: PositiveInt = Field(description="size of the last dimension of the output")
     bias: bool = Field(True, description="add a learned bias to every output feature")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -63,7 +63,7 @@ def _disagreement(inputs: Inputs, i: int, k: int, what: str) -> str:
 
 
 def _remedy(inputs: Inputs, i: int, k: int, wrong: list[int]) -> str | None:
-    """An edit that makes images i and k agree, the larger one being changed; other ranks have no common one."""
+    """An edit of the larger of images i and k that makes them agree; for other ranks none is common."""
     if inputs[i].ndim != 4 or 0 in wrong or not (inputs[i].known and inputs[k].known):
         return None
     resize = 2 in wrong or 3 in wrong
@@ -119,7 +119,7 @@ class Add(_Broadcast):
     Errors: ShapeError (SHAPE103) if the branches disagree.
     """
 
-    op: ClassVar[str] = "add"
+    op = "add"
 
     def module(self, inputs: Inputs) -> nn.Module:
         """See the class."""
@@ -137,7 +137,7 @@ class Mul(_Broadcast):
     Errors: ShapeError (SHAPE103) if the branches disagree.
     """
 
-    op: ClassVar[str] = "mul"
+    op = "mul"
 
     def module(self, inputs: Inputs) -> nn.Module:
         """See the class."""
@@ -155,7 +155,7 @@ class Concat(Merge):
     Errors: ShapeError (SHAPE104) if the branches disagree; if there is no such dim, or if it is the batch.
     """
 
-    op: ClassVar[str] = "concat"
+    op = "concat"
 
     dim: Dim = Field(1, description="the dim to join along, the batch being 0")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import gcd, prod
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field
 
@@ -26,8 +26,8 @@ class BatchNorm2d(Op):
     Errors: none beyond the input's rank.
     """
 
-    op: ClassVar[str] = "batch_norm2d"
-    ndim: ClassVar[int | None] = 4
+    op = "batch_norm2d"
+    ndim = 4
 
     eps: PositiveFloat = Field(1e-5, description="added to the variance")
     momentum: Probability | None = Field(
@@ -73,8 +73,8 @@ class LayerNorm(Op):
     Errors: ShapeError if the input does not end in normalized_shape, or if that would reach the batch.
     """
 
-    op: ClassVar[str] = "layer_norm"
-    main: ClassVar[str | None] = "normalized_shape"
+    op = "layer_norm"
+    main = "normalized_shape"
 
     normalized_shape: NormalizedShape | None = Field(
         None, description="the last dimensions, over which the mean is taken; the last one where not given"
@@ -122,8 +122,8 @@ class GroupNorm(Op):
     Errors: ShapeError if num_groups does not divide C.
     """
 
-    op: ClassVar[str] = "group_norm"
-    main: ClassVar[str | None] = "num_groups"
+    op = "group_norm"
+    main = "num_groups"
 
     num_groups: PositiveInt = Field(description="number of groups that the channels are split into")
     eps: NonNegativeFloat = Field(1e-5, description="added to the variance")
@@ -164,8 +164,8 @@ class LayerScale(Op):
     Errors: ShapeError if there is no such dim, or if it is the batch.
     """
 
-    op: ClassVar[str] = "layer_scale"
-    main: ClassVar[str | None] = "init_value"
+    op = "layer_scale"
+    main = "init_value"
 
     init_value: FiniteFloat = Field(1e-6, description="value of every factor at the start")
     dim: Dim = Field(1, description="dim of the channels, the batch being 0; -1 for channels last")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class _SlidingPool(Op):
     """What max and average pooling share."""
 
-    ndim: ClassVar[int | None] = 4
-    main: ClassVar[str | None] = "kernel_size"
+    ndim = 4
+    main = "kernel_size"
 
     kernel_size: PositivePair = Field(description="size of the window, an integer or [height, width]")
     stride: PositivePair = Field(
@@ -73,7 +73,7 @@ class MaxPool2d(_SlidingPool):
     Errors: ShapeError if H' or W' < 1.
     """
 
-    op: ClassVar[str] = "max_pool2d"
+    op = "max_pool2d"
 
     dilation: PositivePair = Field((1, 1), description="distance between the window's taps")
 
@@ -101,7 +101,7 @@ class AvgPool2d(_SlidingPool):
     Errors: ShapeError if H' or W' < 1.
     """
 
-    op: ClassVar[str] = "avg_pool2d"
+    op = "avg_pool2d"
 
     count_include_pad: bool = Field(True, description="count the padding's zeros in the mean")
 
@@ -117,8 +117,8 @@ class AvgPool2d(_SlidingPool):
 class _AdaptivePool(Op):
     """Pooling to a given size: output i sees the input from floor(i*H/H') to ceil((i+1)*H/H')."""
 
-    ndim: ClassVar[int | None] = 4
-    main: ClassVar[str | None] = "output_size"
+    ndim = 4
+    main = "output_size"
 
     output_size: PositivePair = Field(description="size of the output, an integer or [height, width]")
 
@@ -140,7 +140,7 @@ class AdaptiveAvgPool2d(_AdaptivePool):
     Errors: none beyond the input's rank.
     """
 
-    op: ClassVar[str] = "adaptive_avg_pool2d"
+    op = "adaptive_avg_pool2d"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -158,7 +158,7 @@ class AdaptiveMaxPool2d(_AdaptivePool):
     Errors: none beyond the input's rank.
     """
 
-    op: ClassVar[str] = "adaptive_max_pool2d"
+    op = "adaptive_max_pool2d"
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -176,8 +176,8 @@ class GlobalAvgPool2d(Op):
     Errors: none beyond the input's rank.
     """
 
-    op: ClassVar[str] = "global_avg_pool2d"
-    ndim: ClassVar[int | None] = 4
+    op = "global_avg_pool2d"
+    ndim = 4
 
     def infer(self, x: Tensor) -> Tensor:
         """See the class."""

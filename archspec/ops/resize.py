@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -27,8 +27,8 @@ class Interpolate(Op):
     Errors: ShapeError if the output would be empty.
     """
 
-    op: ClassVar[str] = "interpolate"
-    ndim: ClassVar[int | None] = 4
+    op = "interpolate"
+    ndim = 4
 
     size: PositivePair | None = Field(None, description="size of the output, an integer or [height, width]")
     scale_factor: ScalePair | None = Field(
@@ -91,7 +91,7 @@ class Upsample(Interpolate):
     Errors: ShapeError if the output would be empty.
     """
 
-    op: ClassVar[str] = "upsample"
+    op = "upsample"
 
 
 def _scaled(size: int, factor: float) -> int:
@@ -122,9 +122,9 @@ class ZeroPad2d(Op):
     Errors: none beyond the input's rank.
     """
 
-    op: ClassVar[str] = "zero_pad2d"
-    main: ClassVar[str | None] = "padding"
-    ndim: ClassVar[int | None] = 4
+    op = "zero_pad2d"
+    main = "padding"
+    ndim = 4
 
     padding: Sides = Field(description="zeros to add: an integer, or [left, right, top, bottom]")
 

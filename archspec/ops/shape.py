@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import gcd, prod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -25,7 +25,7 @@ class Identity(Op):
     Errors: none.
     """
 
-    op: ClassVar[str] = "identity"
+    op = "identity"
 
     def infer(self, x: Tensor) -> Tensor:
         """See the class."""
@@ -47,7 +47,7 @@ class Flatten(Op):
     Errors: ShapeError if a dim does not exist or is the batch, or if end_dim comes before start_dim.
     """
 
-    op: ClassVar[str] = "flatten"
+    op = "flatten"
 
     start_dim: Dim = Field(1, description="first dim to join, the batch being 0")
     end_dim: Dim = Field(-1, description="last dim to join")
@@ -93,8 +93,8 @@ class Reshape(Op):
     Errors: ShapeError if a sample's elements do not fill the shape.
     """
 
-    op: ClassVar[str] = "reshape"
-    main: ClassVar[str | None] = "shape"
+    op = "reshape"
+    main = "shape"
 
     shape: ReshapeTarget = Field(description="shape of a sample, without the batch; one -1 is inferred")
 
@@ -143,8 +143,8 @@ class Permute(Op):
     Errors: ShapeError if dims is no permutation of the input's dims, or moves the batch.
     """
 
-    op: ClassVar[str] = "permute"
-    main: ClassVar[str | None] = "dims"
+    op = "permute"
+    main = "dims"
 
     dims: DimList = Field(description="the input's dims in their new order, the batch being 0 and first")
 
@@ -177,7 +177,7 @@ class Chunk(Op):
     Errors: ShapeError if there is no such dim, if it is the batch, or if torch makes no part `index`.
     """
 
-    op: ClassVar[str] = "chunk"
+    op = "chunk"
 
     chunks: PositiveInt = Field(description="number of parts")
     dim: Dim = Field(1, description="the dim to cut, the batch being 0")
@@ -227,7 +227,7 @@ class Select(Op):
     Errors: ShapeError if there is no such dim, if it is the batch, or if index is not in it.
     """
 
-    op: ClassVar[str] = "select"
+    op = "select"
 
     dim: Dim = Field(description="the dim to drop, the batch being 0")
     index: Index = Field(description="which slice, from 0; negative from the end")
@@ -262,9 +262,9 @@ class ChannelShuffle(Op):
     Errors: ShapeError if groups does not divide C.
     """
 
-    op: ClassVar[str] = "channel_shuffle"
-    main: ClassVar[str | None] = "groups"
-    ndim: ClassVar[int | None] = 4
+    op = "channel_shuffle"
+    main = "groups"
+    ndim = 4
 
     groups: PositiveInt = Field(description="number of groups of channels to interleave")
 
@@ -295,9 +295,9 @@ class PixelShuffle(Op):
     Errors: ShapeError if upscale_factor² does not divide C.
     """
 
-    op: ClassVar[str] = "pixel_shuffle"
-    main: ClassVar[str | None] = "upscale_factor"
-    ndim: ClassVar[int | None] = 4
+    op = "pixel_shuffle"
+    main = "upscale_factor"
+    ndim = 4
 
     upscale_factor: PositiveInt = Field(description="by how much height and width grow")
 
