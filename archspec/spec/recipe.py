@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from archspec.spec.schedule import Constant, OneCycle, Schedule, Warmup, WarmupLength
@@ -59,19 +59,25 @@ def _per_channel(value: Any) -> Any:
     raise PydanticCustomError("recipe_value", "must be a number, or a list with one for each channel")
 
 
+def _numbers_schema(number: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [number, {"type": "array", "items": number, "minItems": 1}]})
+
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Number = AlsoPlain({"type": "number"})
+Numbers = Annotated[
+    tuple[Finite, ...], BeforeValidator(_per_channel), _numbers_schema({"type": "number"})
+]
+PositiveNumbers = Annotated[
+    tuple[Positive, ...], BeforeValidator(_per_channel),
+    _numbers_schema({"type": "number", "exclusiveMinimum": 0}),
+]
 
 
 class Normalisation(Section):
     """Inputs become (pixel / 255 - mean) / std; one number stands for every channel."""
 
-    mean: Annotated[tuple[Finite, ...], BeforeValidator(_per_channel), Number] = Field(
-        description="mean of each channel, pixels scaled to 0…1"
-    )
-    std: Annotated[tuple[Positive, ...], BeforeValidator(_per_channel), Number] = Field(
-        description="standard deviation of each channel, pixels scaled to 0…1"
-    )
+    mean: Numbers = Field(description="mean of each channel, pixels scaled to 0…1")
+    std: PositiveNumbers = Field(description="standard deviation of each channel, pixels scaled to 0…1")
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:

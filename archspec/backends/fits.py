@@ -1,0 +1,90 @@
+"""Does it fit? Asked before anything large is allocated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from archspec.diagnostics import error
+
+if TYPE_CHECKING:
+    import torch
+
+_CGROUP: Final = Path("/sys/fs/cgroup")
+_MEMINFO: Final = Path("/proc/meminfo")
+
+
+def training_bytes(param_bytes: int, buffer_bytes: int, activation_bytes: int, *, states: int = 0) -> int:
+    """A training step's peak in bytes: parameters, gradients, optimizer state, buffers, activations.
+
+    activation_bytes: what the forward pass keeps for the backward pass, of one whole batch, input included.
+    states: tensors of a parameter's size that the optimizer keeps for it: 1 with momentum, 2 with Adam.
+    """
+    return param_bytes * (2 + states) + buffer_bytes + activation_bytes
+
+
+def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training") -> None:
+    """Raise SpecError BUILD201 if `device` has not so much memory available. Allocates nothing.
+
+    Where the system does not tell how much it has, nothing is refused.
+    """
+    available = available_bytes(device)
+    if available is None or needed_bytes <= available:
+        return
+    place = f"the GPU {device}" if device.type == "cuda" else "this machine"
+    raise error(
+        "BUILD201",
+        f"{what} needs about {_gib(needed_bytes)}, {place} has {_gib(available)} available",
+        hint="lower the batch size or the network's width",
+    )
+
+
+def available_bytes(device: torch.device) -> int | None:
+    """Memory that could be allocated on `device` now, in bytes; None where that cannot be known.
+
+    On a CPU the smaller of what the system and the container (cgroup) leave.
+    """
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type != "cpu":
+        return None
+    known = [size for size in (_system_bytes(), _cgroup_bytes()) if size is not None]
+    return min(known, default=None)
+
+
+def _system_bytes() -> int | None:
+    """MemAvailable of Linux; elsewhere the physical memory."""
+    if _MEMINFO.exists():
+        for line in _MEMINFO.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, some systems not these names
+        return None
+
+
+def _cgroup_bytes() -> int | None:
+    """What the container's limit leaves: version 2 of cgroups, then version 1. Page cache counts as free."""
+    for limit, usage, stat, cache in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat",
+            "total_inactive_file",
+        ),
+    ):
+        try:
+            most, used, lines = ((_CGROUP / name).read_text() for name in (limit, usage, stat))
+            if most.strip() != "max":
+                cached = dict(line.split(maxsplit=1) for line in lines.splitlines()).get(cache, 0)
+                return max(0, int(most) - int(used) + int(cached))
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:.2f} MiB"

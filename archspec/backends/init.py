@@ -1,0 +1,76 @@
+"""Seeded initialisation: the start of a run is a function of its seed, and of nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from archspec.spec.recipe import Initialisation
+
+# Layers with a weight that the initialisation rules are made for; norms and embeddings are not.
+WEIGHTED: Final = (
+    nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
+)
+NORMAL_STD: Final = 0.01
+
+_RULES: Final[dict[str, Callable[[Tensor], Tensor]]] = {
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "xavier_normal": nn.init.xavier_normal_,
+    "kaiming_uniform": lambda weight: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),
+    "kaiming_normal": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
+    "normal": lambda weight: nn.init.normal_(weight, std=NORMAL_STD),
+}
+
+
+def initialise(model: nn.Module, init: Initialisation, seed: int) -> None:
+    """Set every parameter and buffer of `model` anew: PyTorch's start, then the rules of `init`.
+
+    The result is a function of the modules' order, `init` and `seed`, the same on every device that the model
+    is moved to afterwards. The global random state is left as it was. A module that has parameters but no
+    `reset_parameters` keeps what it was built with.
+
+    Raises ValueError where a parameter is not on the CPU: each device draws other numbers.
+    Sources: Glorot & Bengio 2010, section 4.2.1 (xavier); He et al. 2015, "Delving deep into rectifiers",
+    section 2.2 (kaiming, fan-in).
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.device.type != "cpu":
+            raise ValueError(f"initialise on the CPU, then move: {name} is on {parameter.device}")
+    with seeded(stream_seed(seed, "initialisation")), torch.no_grad():
+        for module in model.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+        for module in model.modules():
+            if isinstance(module, WEIGHTED):
+                _apply(module.weight, module.bias, init)
+
+
+def _apply(weight: Tensor, bias: Tensor | None, init: Initialisation) -> None:
+    if init.weights != "default":
+        _RULES[init.weights](weight)
+    if init.biases == "zeros" and bias is not None:
+        nn.init.zeros_(bias)
+
+
+def stream_seed(seed: int, stream: str) -> int:
+    """A seed of 63 bits for one use of randomness, so that two uses of one run's seed share no numbers."""
+    digest = hashlib.sha256(f"{seed} {stream}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Draw the CPU's random numbers, and `device`'s if it is a CUDA one, from `seed`; leave no trace."""
+    devices = []
+    if device is not None and device.type == "cuda":
+        devices.append(torch.cuda.current_device() if device.index is None else device.index)
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield

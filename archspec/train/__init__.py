@@ -1,0 +1,1 @@
+"""Training: a loop that fits on a screen, and what watches it."""

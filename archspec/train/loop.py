@@ -1,0 +1,105 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archspec.backends.init import seeded, stream_seed
+from archspec.spec.recipe import Recipe
+from archspec.train.guard import LossGuard
+from archspec.train.metrics import Meter, Metrics
+from archspec.train.optimizer import make_optimizer, set_rate
+from archspec.train.run import Run, Watcher
+from archspec.train.schedule import rate_schedule
+from archspec.train.summary import EpochResult, Summary
+
+
+class Batches(Protocol):
+    """A data set in batches of images (N, C, H, W), ready for the model, and labels (N,), on the device."""
+
+    def __len__(self) -> int:
+        """Steps of one pass."""
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """One pass, in the order of that epoch, counted from 0."""
+
+
+def train_epoch(
+    run: Run, batches: Iterable[tuple[Tensor, Tensor]], watchers: Sequence[Watcher] = ()
+) -> Metrics:
+    """One pass over `batches`. Metrics stay on the device to its end: no synchronisation a step."""
+    run.model.train()
+    run.meter = Meter(run.steps_per_epoch, run.device)
+    for images, labels in batches:
+        set_rate(run.optimizer, run.rate_at(run.step))
+        logits = run.model(images)
+        loss = F.cross_entropy(logits, labels)
+        run.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        run.optimizer.step()
+        run.step += 1
+        run.meter.add(loss, logits, labels)
+        for watcher in watchers:
+            watcher.on_step(run)
+    return run.meter.metrics()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, batches: Batches, device: torch.device) -> Metrics:
+    """Mean loss and accuracy of `model` over one pass, dropout off, running statistics used."""
+    model.eval()
+    meter = Meter(len(batches), device)
+    for images, labels in batches.epoch(0):
+        logits = model(images)
+        meter.add(F.cross_entropy(logits, labels), logits, labels)
+    return meter.metrics()
+
+
+def fit(
+    model: nn.Module,
+    train: Batches,
+    test: Batches,
+    recipe: Recipe,
+    *,
+    device: torch.device,
+    watchers: Sequence[Watcher] = (),
+) -> Summary:
+    """Train `model`, which is on `device`, as `recipe` says; a function of the model's start and the recipe.
+
+    Its random numbers (dropout) come from the recipe's seed; the global random state is left as it was.
+    Raises SpecError RUN310 where the loss ceases to be a number.
+    """
+    watchers = (LossGuard(), *watchers)
+    run = Run(
+        model, make_optimizer(model, recipe, device), rate_schedule(recipe, len(train)), device,
+        recipe, steps_per_epoch=len(train),
+    )
+    with seeded(stream_seed(recipe.seed, "training"), device):
+        try:
+            for watcher in watchers:
+                watcher.on_start(run)
+            while run.epoch < recipe.epochs:
+                run.results.append(_one_epoch(run, train, test, watchers))
+                for watcher in watchers:
+                    watcher.on_epoch(run)
+        finally:
+            for watcher in watchers:
+                watcher.on_end(run)
+    return Summary(tuple(run.results))
+
+
+def _one_epoch(run: Run, train: Batches, test: Batches, watchers: Sequence[Watcher]) -> EpochResult:
+    started = time.perf_counter()
+    trained = train_epoch(run, train.epoch(run.epoch), watchers)
+    training_s = time.perf_counter() - started
+    tested = evaluate(run.model, test, run.device)
+    return EpochResult(
+        run.epoch + 1, trained.loss, trained.accuracy, tested.loss, tested.accuracy,
+        images_per_s=trained.images / training_s, seconds=time.perf_counter() - started,
+    )

@@ -1,0 +1,57 @@
+"""What a pass over the data measured, kept on the device until somebody asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Means over the images of one pass: cross entropy, and the share that was classified rightly."""
+
+    loss: float
+    accuracy: float
+    images: int
+
+
+class Meter:
+    """Loss and hits of each step of one pass. `add` never waits for the device, all else does."""
+
+    def __init__(self, steps: int, device: torch.device) -> None:
+        self._losses = torch.zeros(steps, device=device)
+        self._hits = torch.zeros(steps, dtype=torch.int64, device=device)
+        self._images: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @property
+    def images(self) -> int:
+        """Images so far, without waiting for the device."""
+        return sum(self._images)
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Note one step. loss: mean over the batch, shape (). logits: (N, classes). labels: (N,)."""
+        step = len(self._images)
+        self._images.append(len(labels))
+        self._losses[step] = loss.detach()
+        self._hits[step] = (logits.detach().argmax(1) == labels).sum()
+
+    def losses(self) -> Tensor:
+        """The loss of each step so far, shape (steps,), on the CPU."""
+        return self._losses[: len(self)].cpu()
+
+    def first_non_finite(self) -> int | None:
+        """The first step, from 0, whose loss is infinite or not a number; None if there is none."""
+        bad = (~torch.isfinite(self.losses())).nonzero()
+        return int(bad[0]) if len(bad) else None
+
+    def metrics(self) -> Metrics:
+        """The means over all images so far; every image counts once, whatever the size of its batch."""
+        images = self.images
+        loss = self.losses().double() @ torch.tensor(self._images, dtype=torch.float64)
+        hits = int(self._hits[: len(self)].sum())
+        return Metrics(float(loss) / images, hits / images, images)

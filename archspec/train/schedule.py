@@ -1,0 +1,66 @@
+"""The learning rate of every step, as a plain function of the step: a resumed run needs nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from archspec.spec.recipe import Recipe
+from archspec.spec.schedule import Cosine, OneCycle, Step
+
+RateAt = Callable[[int], float]
+
+
+def rate_schedule(recipe: Recipe, steps_per_epoch: int) -> RateAt:
+    """The rate of step 0, 1, … of a run of `recipe.epochs` epochs.
+
+    Equal to torch.optim.lr_scheduler's StepLR and MultiStepLR stepped every epoch, and CosineAnnealingLR
+    (T_max the number of steps after the warm-up), OneCycleLR and LinearLR (the warm-up) stepped every step.
+    A cosine starts when the warm-up ends; the epochs of a step schedule count from the run's start.
+    """
+    total = recipe.epochs * steps_per_epoch
+    warmup = warmup_steps(recipe, steps_per_epoch)
+    after = _after_warmup(recipe, steps_per_epoch, total, warmup)
+
+    def rate_at(step: int) -> float:
+        if step < warmup:
+            return recipe.lr * (step + 1) / (warmup + 1)
+        return recipe.lr * after(step)
+
+    return rate_at
+
+
+def warmup_steps(recipe: Recipe, steps_per_epoch: int) -> int:
+    """Steps before the full rate is reached, at most the run's."""
+    warmup = recipe.warmup
+    steps = warmup.steps if warmup.steps is not None else round((warmup.epochs or 0) * steps_per_epoch)
+    return min(steps, recipe.epochs * steps_per_epoch)
+
+
+def _after_warmup(recipe: Recipe, steps_per_epoch: int, total: int, warmup: int) -> RateAt:
+    """The share of `lr` at a step after the warm-up."""
+    match recipe.schedule:
+        case Step(every=every, at=at, factor=factor):
+            return lambda step: factor ** _drops(step // steps_per_epoch, every, at)
+        case Cosine(final=final):
+            return lambda step: _cosine(1.0, final, (step - warmup) / max(1, total - warmup))
+        case OneCycle(peak=peak, start=start, final=final):
+            return lambda step: _one_cycle(step, peak * total - 1, total - 1, start, final)
+        case _:
+            return lambda step: 1.0
+
+
+def _drops(epoch: int, every: int | None, at: tuple[int, ...] | None) -> int:
+    return epoch // every if every else sum(epoch >= drop for drop in at or ())
+
+
+def _one_cycle(step: int, top: float, end: int, start: float, final: float) -> float:
+    """From `start` at step 0 to 1 at step `top` to `final` at step `end`, as OneCycleLR counts."""
+    if step <= top:
+        return _cosine(start, 1.0, step / top if top else 1.0)
+    return _cosine(1.0, final, (step - top) / (end - top))
+
+
+def _cosine(first: float, last: float, share: float) -> float:
+    """From `first` at share 0 to `last` at share 1 along half a cosine."""
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,188 @@
+"""Recipes: what is accepted, how it reads, and what each mistake is told as."""
+
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+
+from archspec.spec.recipe import OPTIMIZER_FIELDS, Recipe, merge_recipe
+from archspec.spec.schedule import Constant, Cosine, OneCycle, Step
+
+SOURCE = {
+    "data": "fashion-mnist", "batch_size": 64, "epochs": 25, "optimizer": "sgd", "lr": 0.05,
+    "init": "xavier_uniform",
+}
+BASE = {"data": "digits", "lr": 0.1}
+
+
+def test_the_sources_recipe():
+    recipe = Recipe.model_validate(SOURCE)
+    assert (recipe.batch_size, recipe.epochs, recipe.lr) == (64, 25, 0.05)
+    assert (recipe.init.weights, recipe.init.biases) == ("xavier_uniform", "default")
+    assert recipe.schedule == Constant()
+    assert recipe.warmup.epochs == 0
+    assert recipe.normalize is None
+
+
+@pytest.mark.parametrize(("written", "expected"), [
+    ("constant", Constant()),
+    ("cosine", Cosine(final=0.0)),
+    ({"cosine": 0.1}, Cosine(final=0.1)),
+    ({"cosine": {"final": 0.1}}, Cosine(final=0.1)),
+    ("one_cycle", OneCycle()),
+    ({"one_cycle": 0.2}, OneCycle(peak=0.2)),
+    ({"one_cycle": {"start": 0.1, "final": 0.01}}, OneCycle(start=0.1, final=0.01)),
+    ({"step": 10}, Step(every=10, factor=0.1)),
+    ({"step": {"every": 10, "factor": 0.5}}, Step(every=10, factor=0.5)),
+    ({"step": {"at": [30, 60]}}, Step(at=(30, 60))),
+], ids=str)
+def test_schedules_as_written(written, expected):
+    recipe = {**BASE, "schedule": written}
+    assert Recipe.model_validate(recipe).schedule == expected
+    jsonschema.validate(recipe, Recipe.model_json_schema())
+
+
+@pytest.mark.parametrize("fields", [
+    {"warmup": 5}, {"warmup": 0.5}, {"warmup": {"steps": 500}}, {"warmup": {"epochs": 2}},
+    {"init": "normal"}, {"init": {"biases": "zeros"}},
+    {"init": {"weights": "kaiming_normal", "biases": "zeros"}},
+    {"normalize": {"mean": 0.286, "std": 0.353}},
+    {"normalize": {"mean": [0.5, 0.4, 0.4], "std": [0.2, 0.2, 0.3]}},
+    {"optimizer": "adam", "betas": [0.9, 0.99], "eps": 1e-7}, {"optimizer": "adamw", "weight_decay": 0.05},
+    {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, {"seed": 2**63 - 1},
+], ids=str)
+def test_accepted_by_model_and_schema(fields):
+    Recipe.model_validate({**BASE, **fields})
+    jsonschema.validate({**BASE, **fields}, Recipe.model_json_schema())
+
+
+MISTAKES = [
+    ({"lr": 0}, ("lr",), "greater than 0"),
+    ({"lr": True}, ("lr",), "number"),
+    ({"lr": float("nan")}, ("lr",), "finite"),
+    ({"epochs": 1.5}, ("epochs",), "integer"),
+    ({"batch_size": 0}, ("batch_size",), "greater than or equal to 1"),
+    ({"seed": -1}, ("seed",), "greater than or equal to 0"),
+    ({"optimizer": "adm"}, ("optimizer",), "'sgd', 'adam' or 'adamw'"),
+    ({"lrr": 1}, ("lrr",), "not permitted"),
+    ({"schedule": "cosin"}, ("schedule",), "must be one of constant, step, cosine, one_cycle, got cosin"),
+    ({"schedule": 3}, ("schedule",), "must be one schedule: a name, or its name and fields"),
+    ({"schedule": {"cosine": 0.1, "step": 2}}, ("schedule",), "must be one schedule"),
+    ({"schedule": {"constant": 3}}, ("schedule",), "constant takes no argument"),
+    ({"schedule": {"cosine": {"kind": "step"}}}, ("schedule",), "cosine has no field `kind`"),
+    ({"schedule": {"cosine": {"finale": 0}}}, ("schedule", "cosine", "finale"), "not permitted"),
+    ({"schedule": {"one_cycle": {"peak": 1}}}, ("schedule", "one_cycle", "peak"), "less than 1"),
+    ({"schedule": "step"}, ("schedule", "step"), "step needs `every` or `at`"),
+    ({"schedule": {"step": {"every": 2, "at": [3]}}}, ("schedule", "step"), "step needs `every` or `at`"),
+    ({"schedule": {"step": {"at": []}}}, ("schedule", "step", "at"), "at least 1"),
+    ({"warmup": True}, ("warmup",), "must be a number of epochs, or {steps: N}"),
+    ({"warmup": -1}, ("warmup",), "must be 0 or more epochs, got -1"),
+    ({"warmup": {}}, ("warmup",), "needs `epochs` or `steps`"),
+    ({"warmup": {"epochs": 1, "steps": 1}}, ("warmup",), "needs `epochs` or `steps`"),
+    ({"init": "xavier"}, ("init",), "must be one of default, xavier_uniform,"),
+    ({"init": 3}, ("init",), "must be a rule's name, or {weights: RULE, biases: RULE}"),
+    ({"init": {"weights": "xavier"}}, ("init", "weights"), "'xavier_uniform'"),
+    ({"normalize": {"mean": "x", "std": 1}}, ("normalize", "mean"), "must be a number, or a list"),
+    ({"normalize": {"mean": [], "std": 1}}, ("normalize", "mean"), "must be a number, or a list"),
+    ({"normalize": {"mean": 0, "std": 0}}, ("normalize", "std", 0), "greater than 0"),
+    ({"normalize": {"mean": [0, 0], "std": 1}}, ("normalize",), "has 2 means and 1 standard deviations"),
+    ({"normalize": {"mean": 0}}, ("normalize", "std"), "required"),
+    ({"optimizer": "adam", "betas": [0.9, 1]}, ("betas", 1), "less than 1"),
+]
+CROSSED = [
+    ({"betas": [0.9, 0.99]}, "betas", "sgd takes no `betas`, which belongs to adam and adamw"),
+    ({"optimizer": "adam", "momentum": 0.9}, "momentum", "adam takes no `momentum`, which belongs to sgd"),
+    ({"nesterov": True}, "nesterov", "nesterov needs a momentum above 0"),
+    ({"schedule": "one_cycle", "warmup": 1}, "warmup", "one_cycle has its own warm-up"),
+    ({"schedule": "one_cycle", "warmup": {"steps": 1}}, "warmup", "one_cycle has its own warm-up"),
+    ({"warmup": 11}, "warmup", "a warm-up of 11 epochs is longer than the run of 10"),
+]
+
+
+@pytest.mark.parametrize(("fields", "place", "message"), MISTAKES, ids=[str(m[0]) for m in MISTAKES])
+def test_a_mistake_is_one_error_at_its_place(fields, place, message):
+    with pytest.raises(ValidationError) as caught:
+        Recipe.model_validate({**BASE, **fields})
+    (mistake,) = caught.value.errors()
+    assert mistake["loc"] == place
+    assert message in mistake["msg"]
+
+
+@pytest.mark.parametrize(("fields", "field", "message"), CROSSED, ids=[str(m[0]) for m in CROSSED])
+def test_a_mistake_between_fields_names_the_field(fields, field, message):
+    with pytest.raises(ValidationError) as caught:
+        Recipe.model_validate({**BASE, **fields})
+    (mistake,) = caught.value.errors()
+    assert mistake["loc"] == ()
+    assert mistake["ctx"]["field"] == field
+    assert message in mistake["msg"]
+
+
+@pytest.mark.parametrize("missing", ["data", "lr"])
+def test_what_has_no_sound_default_is_required(missing):
+    with pytest.raises(ValidationError) as caught:
+        Recipe.model_validate({key: value for key, value in BASE.items() if key != missing})
+    assert [(e["loc"], e["type"]) for e in caught.value.errors()] == [((missing,), "missing")]
+
+
+def test_the_schema_refuses_what_the_model_refuses():
+    schema = Recipe.model_json_schema()
+    for fields, _, _ in MISTAKES:
+        value = next(iter(fields.values()))
+        if value != value or fields in (  # rules between fields, which a schema does not hold
+            {"warmup": {}}, {"warmup": {"epochs": 1, "steps": 1}}, {"normalize": {"mean": [0, 0], "std": 1}},
+            {"schedule": {"step": {"every": 2, "at": [3]}}},
+        ):
+            continue
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**BASE, **fields}, schema)
+            pytest.fail(f"the schema accepts {fields}")
+
+
+def test_every_field_is_described_in_the_schema():
+    properties = Recipe.model_json_schema()["properties"]
+    assert set(properties) == set(Recipe.model_fields)
+    assert [name for name, schema in properties.items() if not schema.get("description")] == []
+
+
+def test_optimizer_fields_are_fields_and_belong_to_torch():
+    import torch
+
+    for name, fields in OPTIMIZER_FIELDS.items():
+        kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+        assert fields <= set(Recipe.model_fields)
+        assert fields <= set(kind.__init__.__code__.co_varnames)
+
+
+def test_merge_lays_keys_over_keys():
+    merged = merge_recipe({**SOURCE, "momentum": 0.9}, {"lr": 0.1, "epochs": 3})
+    assert merged == {**SOURCE, "momentum": 0.9, "lr": 0.1, "epochs": 3}
+
+
+def test_merge_null_removes_and_values_are_replaced_whole():
+    base = {"init": {"weights": "normal", "biases": "zeros"}, "seed": 3}
+    merged = merge_recipe(base, {"init": {"weights": "default"}, "seed": None})
+    assert merged == {"init": {"weights": "default"}}
+
+
+def test_merge_leaves_the_old_optimizers_fields_behind():
+    base = {**BASE, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}
+    assert merge_recipe(base, {"optimizer": "adam"}) == {**BASE, "weight_decay": 1e-4, "optimizer": "adam"}
+    assert merge_recipe(base, {"optimizer": "sgd", "lr": 1.0})["momentum"] == 0.9
+    # what the changes themselves say is kept, so that its mistake is told
+    assert merge_recipe(base, {"optimizer": "adam", "momentum": 0.5})["momentum"] == 0.5
+
+
+def test_merge_changes_neither_argument():
+    base, changes = {"lr": 0.1, "momentum": 0.9}, {"optimizer": "adam", "seed": None}
+    merge_recipe(base, changes)
+    assert base == {"lr": 0.1, "momentum": 0.9}
+    assert changes == {"optimizer": "adam", "seed": None}
+    assert merge_recipe(None, {"lr": 1.0}) == {"lr": 1.0}
+
+
+def test_recipes_do_without_torch():
+    code = "import sys, archspec.spec.recipe; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
