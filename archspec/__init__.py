@@ -1,3 +1,50 @@
-"""archspec: a compiler for neural-network architectures."""
+"""archspec: a compiler for neural-network architectures.
+
+>>> import archspec
+>>> report = archspec.analyze("specs/lenet.yaml")     # shapes and costs, without torch
+>>> model = archspec.build("specs/lenet.yaml")        # a torch.nn.Module
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# Public names and where they live. They are imported when first used, so that `import archspec` costs nothing.
+_HOMES = {
+    "ArchSpec": "archspec.spec.models",
+    "Block": "archspec.spec.models",
+    "Diagnostic": "archspec.diagnostics",
+    "Layer": "archspec.spec.models",
+    "Loaded": "archspec.api",
+    "Report": "archspec.analysis",
+    "SpecError": "archspec.diagnostics",
+    "analyze": "archspec.api",
+    "build": "archspec.api",
+    "check": "archspec.api",
+    "load": "archspec.api",
+}
+
+if TYPE_CHECKING:
+    from archspec.analysis import Report
+    from archspec.api import Loaded, analyze, build, check, load
+    from archspec.diagnostics import Diagnostic, SpecError
+    from archspec.spec.models import ArchSpec, Block, Layer
+
+__all__ = [
+    "ArchSpec", "Block", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "__version__", "analyze", "build",
+    "check", "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'archspec' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

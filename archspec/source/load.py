@@ -21,11 +21,6 @@ from archspec.source.repair import Cut, culprit, overwritten
 from archspec.source.scalars import forbidden
 from archspec.source.syntax import fault_of, translate
 
-try:
-    from yaml._yaml import CParser
-except ImportError:  # PyYAML without libyaml: the same events, more slowly
-    CParser = None
-
 _MAX_PASSES: Final = 20
 _MAX_REREAD: Final = 2**20  # characters that are parsed again, over all passes
 
@@ -39,15 +34,26 @@ class PureParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
         yaml.parser.Parser.__init__(self)
 
 
+try:
+    from yaml._yaml import CParser as EVENT_PARSER
+except ImportError:  # PyYAML without libyaml: the same events, more slowly
+    EVENT_PARSER = PureParser
+
+
 @dataclass(frozen=True, slots=True)
 class _Mark:
     line: int
     column: int
 
 
-def read(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Document:
-    """The Document of a file. Raises SpecError: SPEC001 if it cannot be read, else as `parse`."""
-    name = _shown(path)
+def read(
+    path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS, *, name: str | None = None
+) -> Document:
+    """The Document of a file, called `name` in messages (None: its path).
+
+    Raises SpecError: SPEC001 if it cannot be read, else as `parse`.
+    """
+    name = name or _shown(path)
     try:
         content = _content(FilePath(path), limits.max_bytes)
     except FileNotFoundError:
@@ -134,7 +140,7 @@ class _Reading:
 
 
 def _events(text: str) -> Iterator[Any]:
-    parser: Any = PureParser(text) if CParser is None else CParser(text)
+    parser: Any = EVENT_PARSER(text)
     try:
         while parser.check_event():
             yield parser.get_event()

@@ -1,0 +1,59 @@
+"""Does the network have the shapes and counts that its spec expects?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from archspec.analysis.cost import Report
+from archspec.diagnostics import listing
+from archspec.spec.parse import EXPECTATIONS, did_you_mean, short
+from archspec.spec.syntax import At, Errors
+from archspec.tensors import Tensor, shape_text
+
+COUNTS = ("params", "macs", "buffers")
+
+
+def check_expectations(
+    expect: Mapping[str, tuple[Any, At]], stages: Mapping[str, Tensor | None], known: Callable[[], Mapping[str, Any]],
+    report: Report | None, errors: Errors,
+) -> None:
+    """Note each expectation that does not hold.
+
+    expect: key → evaluated value and its place. stages: each stage's output as far as it is known.
+    known: the names of all stages of the spec. report: None if errors left the totals unknown.
+    """
+    last = list(stages.values())[-1] if stages else None
+    for key, (value, at) in expect.items():
+        if key in COUNTS:
+            _count(key, value, at, report, errors)
+        elif key == "output" or key in known():
+            _shape(key, value, at, last if key == "output" else stages.get(key), errors)
+        else:
+            names = [*known(), *EXPECTATIONS]
+            errors.add("SPEC010", f"`expect` names no stage `{short(key)}`", at, key=True,
+                       hint=did_you_mean(key, names) or f"it may name: {listing(names)}")
+
+
+def _count(key: str, value: Any, at: At, report: Report | None, errors: Errors) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        errors.add("SPEC012", f"`{key}` must be an integer, got {short(value)}", at)
+        return
+    if report is None:
+        return
+    found = int(getattr(report, key))
+    if found != value:
+        errors.add("SHAPE111", f"expected {value:,} {key}, the network has {found:,}", at,
+                   notes=[f"the difference is {found - value:+,}"], hint=f"write {found} if the network is right")
+
+
+def _shape(key: str, value: Any, at: At, tensor: Tensor | None, errors: Errors) -> None:
+    if not isinstance(value, list) or not all(isinstance(d, int) and not isinstance(d, bool) for d in value):
+        errors.add("SPEC012", f"the expected shape of `{key}` must be a list of integers, got {short(value)}", at,
+                   hint="write it without the batch: `[64, 14, 14]`")
+        return
+    if tensor is None or not tensor.known or tensor.shape[1:] == tuple(value):
+        return
+    wanted = "(" + ", ".join(map(str, value)) + ")"
+    errors.add("SHAPE110", f"expected {wanted} from `{key}`, the network gives {shape_text(tensor.shape)}", at,
+               hint=f"write {list(tensor.shape[1:])} if the network is right")

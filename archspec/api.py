@@ -1,0 +1,183 @@
+"""The Python API: load, check, analyze and build a spec. Imports torch only to build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.analysis import Report, check_expectations, cost_report
+from archspec.diagnostics import Diagnostic, SpecError, error
+from archspec.graph import Graph
+from archspec.lower import Limits, Lowered, lower
+from archspec.lower.values import Evaluator
+from archspec.source import DEFAULT_LIMITS, Document, document_of, parse, read
+from archspec.source import Limits as TextLimits
+from archspec.spec.check import check_names
+from archspec.spec.files import Loader, Options
+from archspec.spec.shipped import find_shipped
+from archspec.spec.syntax import At, Errors, Program
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archspec.spec.models import ArchSpec
+    from archspec.spec.recipe import Recipe
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A spec without mistakes: its plain data after `extends` and overrides, its graph, and the files read."""
+
+    name: str
+    description: str
+    data: Mapping[str, Any]
+    graph: Graph
+    report: Report  # for batch 1, float32
+    recipes: Mapping[str, Recipe]  # "train" is the default one; empty if the spec has no `train`
+    files: tuple[str, ...]
+
+    @cached_property
+    def spec(self) -> ArchSpec:
+        """The spec as a Pydantic model."""
+        from archspec.spec.models import ArchSpec
+
+        return ArchSpec.model_validate(dict(self.data))
+
+    def recipe(self, name: str | None = None) -> Recipe:
+        """The recipe of that name, the default `train` if None. SpecError if there is none."""
+        key = name or "train"
+        if key in self.recipes:
+            return self.recipes[key]
+        from archspec.diagnostics import listing, nearest
+
+        known = [k for k in self.recipes if k != "train"]
+        if name is None:
+            raise error("SPEC011", f"{self.name} has no `train` section",
+                        hint="add `train: {data: fashion-mnist, batch_size: 128, epochs: 10, optimizer: sgd, lr: 0.1}`")
+        close = nearest(name, known)
+        raise error("SPEC010", f"{self.name} has no recipe `{name}`",
+                    hint=f"a name that is close exists: `{close}`" if close else f"its recipes: {listing(known)}")
+
+    def resolved_yaml(self) -> str:
+        """The spec as one YAML text, with `extends` and overrides applied."""
+        from archspec.source import dump
+
+        return dump(dict(self.data))
+
+
+def load(
+    source: Any, *, sets: Iterable[str] = (), includes: Iterable[str | Path] = (), input: Iterable[int] | None = None,
+    limits: Limits = LIMITS, text_limits: TextLimits = DEFAULT_LIMITS,
+) -> Loaded:
+    """Load and check a spec.
+
+    source: a path, the bare name of a shipped spec, YAML text (a string with a line break), a mapping, or an ArchSpec.
+    sets: overrides such as `vars.num_classes=100`, `train.lr=0.1`. includes: further folders that it may read.
+    input: another input shape (C, H, W). Raises SpecError with every mistake that was found.
+    """
+    if isinstance(source, Loaded):
+        return source
+    loaded, errors = _load(source, Options(tuple(sets), tuple(map(Path, includes)), text_limits,
+                                           None if input is None else tuple(input)), limits)
+    errors.raise_any()
+    assert loaded is not None
+    return loaded
+
+
+def check(source: Any, **options: Any) -> tuple[Diagnostic, ...]:
+    """Every mistake in a spec; empty if it is valid. Takes what `load` takes; never raises for a user's mistake."""
+    try:
+        load(source, **options)
+    except SpecError as e:
+        return e.diagnostics
+    return ()
+
+
+def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **options: Any) -> Report:
+    """Shapes, parameters, MACs and activation memory of every layer, without torch. Takes what `load` takes."""
+    return cost_report(load(source, **options).graph, batch_size=batch_size, dtype=dtype)
+
+
+def build(source: Any, *, seed: int | None = None, **options: Any) -> nn.Module:
+    """A new torch module of a spec, (N, C, H, W) → the last stage's output. Takes what `load` takes.
+
+    seed: None draws from torch's global random state. The recipe's `init` is applied by the trainer, or by
+    `archspec.backends.init.initialise`.
+    """
+    from archspec.backends.torch import build as build_graph
+
+    graph = load(source, **options).graph
+    if seed is None:
+        return build_graph(graph)
+    from archspec.backends.init import initialise
+
+    model = build_graph(graph)
+    initialise(model, "default", seed)
+    return model
+
+
+def _load(source: Any, options: Options, limits: Limits) -> tuple[Loaded | None, Errors]:
+    errors = Errors()
+    try:
+        document, folder, root, stem = _document(source, options)
+        program = Loader(root, options, errors).program(document, folder, stem)
+    except SpecError as e:
+        errors.extend(e.diagnostics)
+        return None, errors
+    if program is None:
+        return None, errors
+    check_names(program, errors)
+    lowered = lower(program, errors, limits)
+    report = cost_report(lowered.graph) if lowered.graph is not None else None
+    _check_expect(program, lowered, report, errors)
+    recipes = _recipes(program, lowered, errors)
+    if errors.found or lowered.graph is None or report is None:
+        return None, errors
+    return Loaded(
+        program.name, program.description, program.data, lowered.graph, report, recipes, program.files
+    ), errors
+
+
+def _document(source: Any, options: Options) -> tuple[Document, Path, Path, str]:
+    """The text, the folder that its references start from, the folder tree that it may read, and a name."""
+    here = Path.cwd()
+    if isinstance(source, Mapping):
+        return document_of(source), here, here, "network"
+    if hasattr(source, "to_data"):
+        return document_of(source.to_data()), here, here, "network"
+    if isinstance(source, str) and "\n" in source:
+        return parse(source, "<text>", options.limits), here, here, "network"
+    path = Path(source)
+    shipped = find_shipped(str(source)) if not path.exists() else None
+    if shipped is not None:
+        root, path = shipped
+        return read(path, options.limits), path.parent, root, path.stem
+    return read(path, options.limits), path.parent, path.parent, path.stem
+
+
+def _check_expect(program: Program, lowered: Lowered, report: Report | None, errors: Errors) -> None:
+    ev = Evaluator(errors)
+    raw = program.data.get("expect", {})
+    expect = {k: (ev.value(raw[k], at, lowered.scope, None), at) for k, at in program.places["expect"].items()}
+    from archspec.lower.values import is_unknown_value
+
+    known = {k: v for k, v in expect.items() if not is_unknown_value(v[0])}
+    check_expectations(known, lowered.stages, lambda: program.stages, report, errors)
+
+
+def _recipes(program: Program, lowered: Lowered, errors: Errors) -> dict[str, Recipe]:
+    if "train" not in program.data and "recipes" not in program.data:
+        return {}
+    from archspec.spec.recipes import read_recipes
+
+    ev = Evaluator(errors)
+
+    def value(raw: Any, at: At) -> Any:
+        return ev.value(raw, at, lowered.scope, None)
+
+    return read_recipes(program, value, errors)
