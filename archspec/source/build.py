@@ -10,7 +10,7 @@ from yaml import events as ev
 
 from archspec.diagnostics import Diagnostic, SourceSpan
 from archspec.source.document import Limits, Node
-from archspec.source.repair import Cut, cut_at, unbalanced
+from archspec.source.repair import Cut, cut_at, quoted, unbalanced
 from archspec.source.scalars import BROKEN, NumberTooLong, forbidden, resolve
 
 MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
@@ -92,16 +92,16 @@ class Builder:
                 return
 
     def report(
-        self, code: str, message: str, event: Any, *, notes: Iterable[str] = (), hint: str | None = None, length: int = 0
+        self, code: str, message: str, event: Any, *, hint: str | None, notes: Iterable[str] = (), length: int = 0
     ) -> None:
         """Note a mistake that does not stop the parsing."""
         if self.muted is None:
             self.errors.append(self._diagnostic(code, message, event, notes=notes, hint=hint, length=length))
             if len(self.errors) >= MAX_ERRORS:
-                raise Stop(self._diagnostic("SPEC003", f"more than {MAX_ERRORS} mistakes: reading ends here", event))
+                raise Stop(self._diagnostic("SPEC003", f"more than {MAX_ERRORS} mistakes: reading ends here", event, hint=None))
 
     def _diagnostic(
-        self, code: str, message: str, event: Any, *, notes: Iterable[str] = (), hint: str | None = None, length: int = 0
+        self, code: str, message: str, event: Any, *, hint: str | None, notes: Iterable[str] = (), length: int = 0
     ) -> Diagnostic:
         start, end = event.start_mark, event.end_mark
         text = self.lines[start.line] if start.line < len(self.lines) else ""
@@ -208,7 +208,8 @@ class Builder:
         if text.startswith("$(") and self._cut(event):
             return False
         if text == "<<":
-            self.report("SPEC005", "merge keys (`<<`) are not allowed", event, hint="write the keys out, or share a block")
+            hint = "write the keys out, or share a block"
+            self.report("SPEC005", "merge keys (`<<`) are not allowed", event, hint=hint)
             if self.muted is None:
                 self.muted = len(self.stack)
             return False
@@ -274,13 +275,12 @@ class Builder:
 
 def cut_diagnostic(name: str, text: str, lines: tuple[str, ...], cut: Cut, mark: Any) -> Diagnostic:
     """What is told of an unquoted expression."""
-    from archspec.source.repair import quoted
-
     source = text[cut.start : cut.end]
     length = len(re.split(r"[\r\n]", source, maxsplit=1)[0])
     span = SourceSpan(name, mark.line + 1, mark.column + 1, length, lines[mark.line])
     shown = " ".join(source.split())[:80]
     if not cut.closed:
-        return Diagnostic("SPEC006", f"the bracket of `{shown}` is not closed", span, (), "close it and quote the whole: \"$(…)\"")
+        hint = 'close it, and quote the whole: "$(…)"'
+        return Diagnostic("SPEC006", f"the bracket of `{shown}` is not closed", span, (), hint)
     message = f"YAML takes `{shown}` apart"
     return Diagnostic("SPEC006", message, span, (), f"quote it: {quoted(source)}")

@@ -91,12 +91,7 @@ class Document:
     def _scalar_text(self, path: Path, key: bool) -> str | None:
         value: Any = self.data
         for step in path[:-1] if key and path else path:
-            if not isinstance(value, dict if isinstance(step, str) else list):
-                return None
-            try:
-                value = value[step]
-            except LookupError:
-                return None
+            value = _child(value, step)
         value = path[-1] if key and path else value
         return value if isinstance(value, str) else None
 
@@ -105,7 +100,7 @@ class Document:
         for step in path:
             items = node.items if node is not None else None
             if isinstance(items, dict) and step in items:
-                key_node, node = items[step]  # type: ignore[index]
+                key_node, node = items[step]
             elif isinstance(items, list) and isinstance(step, int) and -len(items) <= step < len(items):
                 key_node = node = items[step]
             else:
@@ -123,6 +118,13 @@ class Document:
 def document_of(data: Any, name: str = "<python>", limits: Limits = DEFAULT_LIMITS) -> Document:
     """Data made in Python as a Document: a copy, checked to be plain; it has no spans. Raises SpecError."""
     return Document(name, _Copier(limits).copy(data, ()))
+
+
+def _child(value: Any, step: str | int) -> Any:
+    """The value at `step`; None where there is none."""
+    if isinstance(step, str):
+        return value.get(step) if isinstance(value, dict) else None
+    return value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
 
 
 class _Copier:

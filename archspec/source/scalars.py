@@ -19,6 +19,8 @@ class Broken(enum.Enum):
     def __repr__(self) -> str:
         return "BROKEN"
 
+    __str__ = __repr__
+
 
 BROKEN: Final = Broken.BROKEN  # stands where an error already told leaves no value
 

@@ -87,7 +87,7 @@ def _quote(fault: Fault) -> Diagnostic | None:
     if "end of stream" not in fault.problem and "document separator" not in fault.problem:
         return None
     mark = fault.text(fault.context_line)[fault.context_column : fault.context_column + 1]
-    return fault.tell(f"the quote opened here is not closed", f"add the closing `{mark}`", opened=True)
+    return fault.tell("the quote opened here is not closed", f"add the closing `{mark}`", opened=True)
 
 
 def _escape(fault: Fault) -> Diagnostic | None:
@@ -147,7 +147,8 @@ def _flow(fault: Fault) -> Diagnostic | None:
         return None
     opener, closer = "[]" if match[1] == "sequence" else "{}"
     if _closes(fault, opener, closer) and fault.char() not in {"]", "}"}:
-        return fault.tell(f"a `,` or `{closer}` is missing before this", f"add `,` between the items of `{opener}…{closer}`")
+        hint = f"add `,` between the items of `{opener}…{closer}`"
+        return fault.tell(f"a `,` or `{closer}` is missing before this", hint)
     return fault.tell(f"the `{opener}` opened here is not closed", f"add the closing `{closer}`", opened=True)
 
 
@@ -179,7 +180,7 @@ def _nothing(fault: Fault) -> Diagnostic | None:
         return None
     char = fault.char()
     if char in {"]", "}"}:
-        return fault.tell(f"`{char}` closes what was not opened", f"delete it, or open it before")
+        return fault.tell(f"`{char}` closes what was not opened", "delete it, or open it before")
     if char == ",":
         return fault.tell("no value before this `,`", "delete the comma, or write the value")
     return fault.tell("a value is missing here", "write the value, or quote it")
@@ -205,7 +206,8 @@ def _after_end(fault: Fault) -> Diagnostic | None:
 def _block_scalar(fault: Fault) -> Diagnostic | None:
     if "block scalar" not in fault.context:
         return None
-    return fault.tell("not the head of a block text (`|` or `>`)", "put the text on the lines below, indented with spaces")
+    hint = "put the text on the lines below, indented with spaces"
+    return fault.tell("not the head of a block text (`|` or `>`)", hint)
 
 
 _RULES: Final[tuple[Callable[[Fault], Diagnostic | None], ...]] = (

@@ -1,0 +1,131 @@
+"""Expressions as callers use them: a scalar → an Expression or a text, and its value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from archspec.expressions import nodes
+from archspec.expressions.functions import FUNCTIONS
+from archspec.expressions.parser import MAX_LENGTH, Parser
+from archspec.expressions.values import ExpressionError, Place, Value
+
+_REFERENCE = re.compile(r"\$([^\W\d]\w*(?:\.(?:[0-9]+|[^\W\d]\w*))*)")
+_CACHED: Final = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expression:
+    """A parsed expression.
+
+    source: as it was written. names: the free names in it, `in` and `input` included.
+    name: the name, where the expression is `$name` and nothing else.
+    """
+
+    source: str
+    names: frozenset[str]
+    name: str | None
+    root: nodes.Node
+    used: tuple[nodes.Name, ...]
+
+    def evaluate(self, names: Mapping[str, Value]) -> Value:
+        """Its value. Raises ExpressionError; every name must be known, also in a branch that is not taken."""
+        for name in self.used:
+            if name.name not in names:
+                _unknown(name, names)
+        value: Value = self.root.value(names)
+        return value
+
+    def __str__(self) -> str:
+        return self.source
+
+
+def evaluate(
+    expression: Expression, lookup: Mapping[str, Value] | Callable[[str], Value], visible: Iterable[str] = ()
+) -> Value:
+    """The value of an expression; a callable `lookup` raises KeyError for what is not among `visible`."""
+    return expression.evaluate(lookup if isinstance(lookup, Mapping) else _Lookup(lookup, visible))
+
+
+def parse_expression(text: str) -> Expression:
+    """The inside of a `$(…)`. Raises ExpressionError with offsets into `text`."""
+    return _parsed(text, 0, len(text))
+
+
+def template(text: str) -> Expression | str:
+    """A whole YAML scalar: an Expression if it is `$name…` or `$(…)`, else the text it stands for (`$$x` is `$x`).
+
+    Raises ExpressionError with offsets into `text`.
+    """
+    if not text.startswith("$"):
+        return text
+    if text.startswith("$$"):
+        return text[1:]
+    return _template(text)
+
+
+@lru_cache(maxsize=_CACHED)
+def _template(text: str) -> Expression:
+    if match := _REFERENCE.fullmatch(text):
+        return _parsed(text, 1, len(text))
+    whole = Place(0, len(text))
+    if not text.startswith("$("):
+        match = _REFERENCE.match(text)
+        if match and text[match.end()] == "[":
+            Place(match.end(), 1).fail("`[` cannot follow `$name`", f'write "$({text[1:]})"', "SPEC030")
+        if match:
+            rest = Place(match.end(), len(text) - match.end())
+            rest.fail("text cannot follow `$name`", "write `$(…)` to compute, `$$` for the text `$`", "SPEC030")
+        whole.fail("`$` must be followed by a name or `(`", "write `$$` for the text `$`", "SPEC030")
+    if not text.endswith(")"):
+        whole.fail("`$(…)` must be the whole value", "put all of it inside the brackets", "SPEC030")
+    return _parsed(text, 2, len(text) - 1)
+
+
+@lru_cache(maxsize=_CACHED)
+def _parsed(text: str, start: int, end: int) -> Expression:
+    if end - start > MAX_LENGTH:
+        Place(start, end - start).fail(
+            f"an expression of {end - start} characters (limit {MAX_LENGTH})", "name parts of it in `vars`", "SPEC033"
+        )
+    if not text[start:end].strip():
+        Place(0, max(1, len(text))).fail("an empty expression", None, "SPEC030")
+    parser = Parser(text, start, end)
+    root = parser.parse()
+    used = tuple(parser.used)
+    name = root.name if isinstance(root, nodes.Name) else None
+    return Expression(text, frozenset(n.name for n in used), name, root, used)
+
+
+def free_names(expressions: Iterable[Expression | str]) -> frozenset[str]:
+    """All names that these use; texts use none."""
+    return frozenset().union(*(e.names for e in expressions if isinstance(e, Expression)))
+
+
+def _unknown(node: nodes.Name, names: Mapping[str, Value]) -> None:
+    if node.name in FUNCTIONS:
+        node.place.fail(f"`{node.name}` is a function", f"write {FUNCTIONS[node.name].signature}", "SPEC031")
+    node.place.unlisted(f"unknown name `{node.name[:60]}`", node.name, names)
+
+
+class _Lookup(Mapping[str, Value]):
+    """A callable and the names it is known to answer, as a mapping."""
+
+    def __init__(self, lookup: Callable[[str], Value], visible: Iterable[str]) -> None:
+        self._lookup = lookup
+        self._visible = tuple(visible)
+
+    def __getitem__(self, name: str) -> Value:
+        return self._lookup(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._visible)
+
+    def __len__(self) -> int:
+        return len(self._visible)
+
+
+__all__ = ["Expression", "ExpressionError", "evaluate", "free_names", "parse_expression", "template"]

@@ -1,0 +1,200 @@
+"""The syntax tree of an expression; each node knows how to evaluate itself."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archspec.expressions import operations as ops
+from archspec.expressions.functions import call
+from archspec.expressions.values import UNKNOWN_VALUE, ExpressionError, Place, holds_unknown
+
+Names = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A piece of an expression, and the place that its errors are told at."""
+
+    place: Place
+
+    @abstractmethod
+    def value(self, names: Names) -> Any:
+        """Its value with these names. Raises ExpressionError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Node):
+    """A number, a text, true, false or null."""
+
+    constant: Any
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        return self.constant
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A name. That it is known was checked before."""
+
+    name: str
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        return ops.known(names[self.name])
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Node):
+    """`[a, b]`; unknown as a whole if an item is."""
+
+    items: tuple[Node, ...]
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        made = self.place.sized([item.value(names) for item in self.items])
+        return UNKNOWN_VALUE if holds_unknown(made) else made
+
+
+@dataclass(frozen=True, slots=True)
+class Sign(Node):
+    """`-x` or `+x`."""
+
+    sign: str
+    operand: Node
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        return ops.negated(self.place, self.sign, self.operand.value(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Node):
+    """`not x`."""
+
+    operand: Node
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        truth = ops.truth(self.place, "not", self.operand.value(names))
+        return truth if truth is UNKNOWN_VALUE else not truth
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(Node):
+    """`first + x - y …`, signs of one precedence from left to right: one node, so a long sum is not deep."""
+
+    first: Node
+    rest: tuple[tuple[Place, str, Node], ...]
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        left = self.first.value(names)
+        for place, sign, node in self.rest:
+            left = ops.arithmetic(place, sign, left, node.value(names))
+        return left
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Node):
+    """`a < b <= c`: whether each pair holds. As in Python, the first pair that does not ends it."""
+
+    first: Node
+    rest: tuple[tuple[Place, str, Node], ...]
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        left = self.first.value(names)
+        result: Any = True
+        for place, sign, node in self.rest:
+            try:
+                right = node.value(names)
+                pair = ops.compare(place, sign, left, right)
+            except ExpressionError:
+                if result is UNKNOWN_VALUE:  # an earlier pair may have prevented this
+                    return result
+                raise
+            if pair is False:
+                return False
+            result = pair if pair is UNKNOWN_VALUE else result
+            left = right
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Junction(Node):
+    """`a and b and …`, or `or`: the first operand that decides ends it."""
+
+    word: str
+    operands: tuple[tuple[Place, Node], ...]
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        decides = self.word == "or"
+        result: Any = not decides
+        for place, node in self.operands:
+            try:
+                truth = ops.truth(place, self.word, node.value(names))
+            except ExpressionError:
+                if result is UNKNOWN_VALUE:  # an earlier operand may have prevented this
+                    return result
+                raise
+            if truth is decides:
+                return decides
+            result = truth if truth is UNKNOWN_VALUE else result
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional(Node):
+    """`yes if condition else no`; the other branch is not evaluated."""
+
+    condition: Node
+    yes: Node
+    no: Node
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        truth = ops.truth(self.place, "if", self.condition.value(names))
+        if truth is UNKNOWN_VALUE:
+            return truth
+        return (self.yes if truth else self.no).value(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Node):
+    """`base[index]`."""
+
+    base: Node
+    index: Node
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        return ops.item(self.place, self.base.value(names), self.index.value(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Node):
+    """`base.name` or `base.0`."""
+
+    base: Node
+    name: str
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        return ops.field_of(self.place, self.base.value(names), self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """`function(arguments)`; the parser checked name and count."""
+
+    name: str
+    arguments: tuple[Node, ...]
+
+    def value(self, names: Names) -> Any:
+        """See Node."""
+        return call(self.place, self.name, [argument.value(names) for argument in self.arguments])
