@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from archspec.spec.recipe import Initialisation
+    from archspec.spec.recipe import Initialisation, WeightsInit
 
 # Layers with a weight that the initialisation rules are made for; norms and embeddings are not.
 WEIGHTED: Final = (
@@ -20,6 +20,7 @@ WEIGHTED: Final = (
 NORMAL_STD: Final = 0.01
 
 _RULES: Final[dict[str, Callable[[Tensor], Tensor]]] = {
+    "default": lambda weight: weight,
     "xavier_uniform": nn.init.xavier_uniform_,
     "xavier_normal": nn.init.xavier_normal_,
     "kaiming_uniform": lambda weight: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),
@@ -28,8 +29,9 @@ _RULES: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 }
 
 
-def initialise(model: nn.Module, init: Initialisation, seed: int) -> None:
-    """Set every parameter and buffer of `model` anew: PyTorch's start, then the rules of `init`.
+def initialise(model: nn.Module, init: Initialisation | WeightsInit, seed: int) -> None:
+    """Set every parameter and buffer of `model` anew: PyTorch's start, then the rules of `init`,
+    or its rule for weights where it is a name.
 
     The result is a function of the modules' order, `init` and `seed`, the same on every device that the model
     is moved to afterwards. The global random state is left as it was. A module that has parameters but no
@@ -42,6 +44,7 @@ def initialise(model: nn.Module, init: Initialisation, seed: int) -> None:
     for name, parameter in model.named_parameters():
         if parameter.device.type != "cpu":
             raise ValueError(f"initialise on the CPU, then move: {name} is on {parameter.device}")
+    weights, biases = (init, "default") if isinstance(init, str) else (init.weights, init.biases)
     with seeded(stream_seed(seed, "initialisation")), torch.no_grad():
         for module in model.modules():
             reset = getattr(module, "reset_parameters", None)
@@ -49,14 +52,9 @@ def initialise(model: nn.Module, init: Initialisation, seed: int) -> None:
                 reset()
         for module in model.modules():
             if isinstance(module, WEIGHTED):
-                _apply(module.weight, module.bias, init)
-
-
-def _apply(weight: Tensor, bias: Tensor | None, init: Initialisation) -> None:
-    if init.weights != "default":
-        _RULES[init.weights](weight)
-    if init.biases == "zeros" and bias is not None:
-        nn.init.zeros_(bias)
+                _RULES[weights](module.weight)
+                if biases == "zeros" and module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
 
 def stream_seed(seed: int, stream: str) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from archspec.backends.init import seeded, stream_seed
+from archspec.data.batches import Batch, Batches
 from archspec.spec.recipe import Recipe
 from archspec.train.guard import LossGuard
 from archspec.train.metrics import Meter, Metrics
@@ -20,23 +20,13 @@ from archspec.train.schedule import rate_schedule
 from archspec.train.summary import EpochResult, Summary
 
 
-class Batches(Protocol):
-    """A data set in batches of images (N, C, H, W), ready for the model, and labels (N,), on the device."""
-
-    def __len__(self) -> int:
-        """Steps of one pass."""
-
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """One pass, in the order of that epoch, counted from 0."""
-
-
 def train_epoch(
-    run: Run, batches: Iterable[tuple[Tensor, Tensor]], watchers: Sequence[Watcher] = ()
+    run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] = ()
 ) -> Metrics:
     """One pass over `batches`. Metrics stay on the device to its end: no synchronisation a step."""
     run.model.train()
     run.meter = Meter(run.steps_per_epoch, run.device)
-    for images, labels in batches:
+    for images, labels, _ in batches:
         set_rate(run.optimizer, run.rate_at(run.step))
         logits = run.model(images)
         loss = F.cross_entropy(logits, labels)
@@ -55,7 +45,7 @@ def evaluate(model: nn.Module, batches: Batches, device: torch.device) -> Metric
     """Mean loss and accuracy of `model` over one pass, dropout off, running statistics used."""
     model.eval()
     meter = Meter(len(batches), device)
-    for images, labels in batches.epoch(0):
+    for images, labels, _ in batches.batches(0):
         logits = model(images)
         meter.add(F.cross_entropy(logits, labels), logits, labels)
     return meter.metrics()
@@ -76,9 +66,9 @@ def fit(
     Raises SpecError RUN310 where the loss ceases to be a number.
     """
     watchers = (LossGuard(), *watchers)
+    steps = len(train)
     run = Run(
-        model, make_optimizer(model, recipe, device), rate_schedule(recipe, len(train)), device,
-        recipe, steps_per_epoch=len(train),
+        model, make_optimizer(model, recipe, device), rate_schedule(recipe, steps), device, recipe, steps,
     )
     with seeded(stream_seed(recipe.seed, "training"), device):
         try:
@@ -96,7 +86,7 @@ def fit(
 
 def _one_epoch(run: Run, train: Batches, test: Batches, watchers: Sequence[Watcher]) -> EpochResult:
     started = time.perf_counter()
-    trained = train_epoch(run, train.epoch(run.epoch), watchers)
+    trained = train_epoch(run, train.batches(run.epoch), watchers)
     training_s = time.perf_counter() - started
     tested = evaluate(run.model, test, run.device)
     return EpochResult(

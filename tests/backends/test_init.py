@@ -96,6 +96,12 @@ def test_biases_are_pytorchs_unless_zeros():
     assert torch.equal(zeros["5.weight"], state("xavier_uniform")["5.weight"])
 
 
+def test_a_name_is_the_rule_for_weights():
+    model = network()
+    initialise(model, "xavier_normal", 0)
+    assert equal(model.state_dict(), state("xavier_normal"))
+
+
 def test_another_device_is_refused():
     with pytest.raises(ValueError, match=r"0\.weight is on meta"):
         initialise(network().to("meta"), Initialisation(), 0)
