@@ -52,7 +52,8 @@ class Augmentation:
             corners = integers(places, 2 * self.crop_padding + 1)
             images = crop(images, self.crop_padding, corners[:, 0], corners[:, 1])
         if self.erase:
-            images = erase(images, uniform(key_of(seed, epoch, "erase"), index, 1 + 4 * _ATTEMPTS), self.erase)
+            draws = uniform(key_of(seed, epoch, "erase"), index, 1 + 4 * _ATTEMPTS)
+            images = erase(images, draws, self.erase)
         return images
 
 

@@ -1,13 +1,15 @@
-"""Batches from a data set that lies in memory: gather, transform, on the device."""
+"""Batches for a network: what a trainer sees, and the source for data that lies in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from archspec.data.images import ImageData
 from archspec.data.order import epoch_order, shard, step_sizes
-from archspec.data.transform import InputPlan, resize, scale
+from archspec.data.plan import InputPlan
+from archspec.data.transform import resize, scale
 
 if TYPE_CHECKING:
     import torch
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 class Batch(NamedTuple):
     """One step's samples of this rank.
 
-    x: float (n, C, H, W), y: int64 (n,), both on the device. indices: int64 (n,), the samples' numbers in the data
-    set, on the CPU (so that naming them costs no synchronisation). n may be 0, see `order.shard`.
+    x: float (n, C, H, W), y: int64 (n,), both on the device. indices: int64 (n,), the samples' numbers in
+    the data set, on the CPU, so that naming them costs no synchronisation. n may be 0, see `order.shard`.
     """
 
     x: torch.Tensor
@@ -27,79 +29,111 @@ class Batch(NamedTuple):
     indices: torch.Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """How batches are made.
+
+    batch_size: of each rank. shuffle: a new order every epoch, a function of (seed, epoch); else that of
+    the data set. at_least: a last step that gives some rank fewer samples is left out, see `order.shard`.
+    dtype: of x, default float32. memory_format: of x, default contiguous.
+    """
+
+    batch_size: int
+    shuffle: bool
+    device: torch.device | str = "cpu"
+    seed: int = 0
+    augment: Augmentation | None = None
+    rank: int = 0
+    world: int = 1
+    at_least: int = 0
+    dtype: torch.dtype | None = None
+    memory_format: torch.memory_format | None = None
+
+    def step_sizes(self, n: int) -> list[int]:
+        """Samples of each step of a pass over n, all ranks together."""
+        return step_sizes(n, self.world, self.batch_size, at_least=self.at_least)
+
+    def steps(self, n: int, epoch: int) -> list[torch.Tensor]:
+        """The samples of each step of an epoch that fall to this rank."""
+        import torch
+
+        order = epoch_order(n, self.seed, epoch) if self.shuffle else torch.arange(n)
+        return shard(order, self.rank, self.world, self.batch_size, at_least=self.at_least)
+
+    def finish(self, images: torch.Tensor, indices: torch.Tensor, plan: InputPlan, epoch: int) -> torch.Tensor:
+        """uint8 (n, c, H, W) of the final size -> x, both on the device; `indices` may be on the CPU."""
+        if self.augment is not None:
+            index = indices.to(images.device, non_blocking=True)
+            images = self.augment(images, index, self.seed, epoch)
+        return scale(
+            images, plan.channels, self.dtype, mean=plan.mean, std=plan.std, memory_format=self.memory_format
+        )
+
+
 class Batches(Protocol):
     """What a trainer needs of a source of batches."""
 
     @property
     def step_sizes(self) -> list[int]:
-        """Samples of each step of an epoch, all ranks together; its length is the number of steps."""
+        """Samples of each step of an epoch, all ranks together."""
+
+    @property
+    def description(self) -> str:
+        """Where the data lies, for the user."""
+
+    def __len__(self) -> int:
+        """Steps of an epoch."""
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from a step on, the same ones whether or not the epoch was begun before."""
+        """The batches of an epoch from a step on: the same, whether or not the steps before were run."""
 
     def close(self) -> None:
-        """Give back processes and memory. Harmless when repeated."""
+        """Give back processes. Harmless when repeated."""
 
 
 class ResidentBatches:
-    """Batches of an `ImageData` that stays on the device as bytes; no host synchronisation per step.
+    """Batches of an `ImageData` whose bytes stay on the device; no host synchronisation per step.
 
-    data: the split. plan: what the network takes. batch_size: of this rank. shuffle: a new order every epoch, else
-    the order of the file. at_least: see `order.shard`. keep_on: where the bytes lie, default `device`; the CPU for data
-    that the device has no room for, then each batch is gathered there and sent.
+    home: where the bytes lie, default the device itself; the CPU for data that the device has no room for:
+    then each batch is gathered there and sent.
     """
 
     def __init__(
         self,
         data: ImageData,
         plan: InputPlan,
-        batch_size: int,
+        options: BatchOptions,
         *,
-        device: torch.device | str = "cpu",
-        shuffle: bool,
-        seed: int = 0,
-        augment: Augmentation | None = None,
-        rank: int = 0,
-        world: int = 1,
-        at_least: int = 0,
-        dtype: torch.dtype | None = None,
-        memory_format: torch.memory_format | None = None,
-        keep_on: torch.device | str | None = None,
+        home: torch.device | str | None = None,
     ) -> None:
         import torch
 
-        self.device = torch.device(device)
-        home = self.device if keep_on is None else torch.device(keep_on)
-        self._images, self._labels = data.images.to(home), data.labels.to(home)
-        if home.type == "cpu" and self.device.type == "cuda":
-            self._images, self._labels = self._images.pin_memory(), self._labels.pin_memory()
-        self._plan, self._augment, self._shuffle, self._seed = plan, augment, shuffle, seed
-        self._shard = {"rank": rank, "world": world, "batch": batch_size, "at_least": at_least}
-        self.step_sizes = step_sizes(len(data), world, batch_size, at_least=at_least)
-        self._dtype, self._memory_format = dtype, memory_format
+        self.device = torch.device(options.device)
+        self.home = self.device if home is None else torch.device(home)
+        self._images, self._labels = data.images.to(self.home), data.labels.to(self.home)
+        self._plan, self._options = plan, options
+        self._send = self.home != self.device
+        self._pin = self._send and self.device.type == "cuda"
+        self.step_sizes = options.step_sizes(len(data))
+        self.description = f"{len(data):,} images in memory, on {self.home} ({data.nbytes / 2**20:.0f} MiB)"
+
+    def __len__(self) -> int:
+        return len(self.step_sizes)
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from a step on."""
-        import torch
+        steps = self._options.steps(len(self._images), epoch)[start_step:]
+        for indices in steps:
+            rows = indices.to(self.home, non_blocking=True)
+            images, labels = self._images.index_select(0, rows), self._labels.index_select(0, rows)
+            if self._send:
+                images, labels = self._sent(images), self._sent(labels)
+            x = self._options.finish(resize(images, self._plan.size), rows, self._plan, epoch)
+            yield Batch(x, labels, indices)
 
-        n = len(self._images)
-        order = epoch_order(n, self._seed, epoch) if self._shuffle else torch.arange(n)
-        there = order.to(self._images.device)
-        for indices, rows in list(
-            zip(shard(order, **self._shard), shard(there, **self._shard), strict=True)
-        )[start_step:]:
-            x, y = self._images.index_select(0, rows), self._labels.index_select(0, rows)
-            x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
-            yield Batch(self._to_input(x, rows, epoch), y, indices)
-
-    def _to_input(self, images: torch.Tensor, rows: torch.Tensor, epoch: int) -> torch.Tensor:
-        plan = self._plan
-        images = resize(images, plan.size)
-        if self._augment is not None:
-            images = self._augment(images, rows.to(self.device, non_blocking=True), self._seed, epoch)
-        return scale(
-            images, plan.channels, self._dtype, mean=plan.mean, std=plan.std, memory_format=self._memory_format
-        )
+    def _sent(self, tensor: torch.Tensor) -> torch.Tensor:
+        """On the device, the copy going on in the background where the host's memory allows it."""
+        return (tensor.pin_memory() if self._pin else tensor).to(self.device, non_blocking=self._pin)
 
     def close(self) -> None:
         """Nothing to give back: the memory goes with the object."""

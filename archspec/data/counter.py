@@ -1,8 +1,8 @@
 """Random numbers that are a pure function of what they are for: a counter-based generator.
 
-The value for (seed, epoch, sample, stream, draw) is a hash of these numbers, by SplitMix64's finaliser (Steele, Lea &
-Flood 2014, "Fast splittable pseudorandom number generators", figure 17; constants of Stafford's variant 13). So a
-sample's augmentation depends neither on its batch, nor on the device, nor on what ran before: nothing to save.
+The value for (seed, epoch, sample, stream, draw) is a hash of these numbers, by SplitMix64's finaliser
+(Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", figure 17). So what happens to a
+sample depends neither on its batch, nor on the device, nor on what ran before; and there is nothing to save.
 """
 
 from __future__ import annotations

@@ -35,9 +35,9 @@ def find() -> Path:
 def read_split(info: DatasetInfo, split: Split, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Images uint8 (N, 1, 8, 8) and labels int64 (N,).
 
-    A pixel v of 0 … 16 becomes round(v * 255 / 16). Of each class, in the order of the file, the 5th, 10th, 15th …
-    image is of the test split: both splits have the same share of each class, and the split never changes. The
-    same writers are in both, so accuracies are those of known hands.
+    A pixel v of 0 … 16 becomes round(v * 255 / 16). Of each class, in the order of the file, the 5th, 10th,
+    15th … image is of the test split: both splits have the same share of each class, and the split never
+    changes. The same writers are in both, so that accuracies are those of known hands.
     Errors: RUN302 for a broken file, RUN305 for one that cannot be read.
     """
     import torch

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archspec.data.files import broken, read_checked
+from archspec.data.places import present
 from archspec.data.registry import DatasetInfo, Split
 
 if TYPE_CHECKING:
@@ -24,27 +25,23 @@ def read_split(info: DatasetInfo, split: Split, folder: Path) -> tuple[torch.Ten
 
     image_file, label_file = info.files(split)
     count = info.size(split)
-    paths = [present(folder, file.name) for file in (image_file, label_file)]
-    labels = _payload(paths[1], read_checked(paths[1], label_file), (count,))
-    images = _payload(paths[0], read_checked(paths[0], image_file), (count, info.height, info.width))
+    image_path, label_path = (present(folder, file.name) for file in (image_file, label_file))
+    labels = _payload(label_path, read_checked(label_path, label_file), (count,))
+    images = _payload(image_path, read_checked(image_path, image_file), (count, info.height, info.width))
     classes = torch.frombuffer(labels, dtype=torch.uint8).to(torch.int64)
-    if int(classes.max()) >= info.num_classes:
-        raise broken(paths[1], f"has a label {int(classes.max())}, {info.name} has {info.num_classes} classes")
+    highest = int(classes.max())
+    if highest >= info.num_classes:
+        raise broken(label_path, f"has a label {highest}, {info.name} has {info.num_classes} classes")
     pixels = torch.frombuffer(images, dtype=torch.uint8)
     return pixels.reshape(count, 1, info.height, info.width), classes
-
-
-def present(folder: Path, name: str) -> Path:
-    """The path of a file in a folder: as it is, or as .gz."""
-    plain = folder / name
-    return plain if plain.exists() else folder / f"{name}.gz"
 
 
 def _payload(path: Path, content: bytearray, shape: tuple[int, ...]) -> memoryview:
     """The bytes after the header, which must tell `shape`."""
     magic = bytes((0, 0, _UINT8, len(shape)))
-    if bytes(content[:4]) != magic:
-        raise broken(path, f"starts with {content[:4].hex(' ')}, an idx file of {len(shape)} dims with {magic.hex(' ')}")
+    if content[:4] != magic:
+        what = f"starts with {content[:4].hex(' ')}, an idx file of {len(shape)} dims with {magic.hex(' ')}"
+        raise broken(path, what)
     header = 4 + 4 * len(shape)
     dims = struct.unpack(f">{len(shape)}I", content[4:header])
     if dims != shape:

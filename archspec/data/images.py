@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from archspec.data.plan import ImageShape
 from archspec.data.registry import Split
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ class ImageData:
         return int(self.images.shape[0])
 
     @property
-    def channels(self) -> int:
-        """Channels of an image: 1 grey, 3 red, green and blue."""
-        return int(self.images.shape[1])
+    def shape(self) -> ImageShape:
+        """(C, H, W) of an image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
 
     @property
     def nbytes(self) -> int:

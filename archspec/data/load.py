@@ -4,49 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import get_args
 
-from archspec.data import digits, idx, places
+from archspec.data import places
 from archspec.data.images import ImageData
-from archspec.data.registry import SPLITS, DatasetInfo, Split, check_name
+from archspec.data.registry import DatasetInfo, Split, check_name
 
-Progress = Callable[[str], None]  # gets lines of plain text for the user
+Progress = Callable[[str], None]  # is given lines of plain text for the user
 
 
 def load(
-    name: str, split: Split, *, root: Path | None = None, download: bool = True, progress: Progress | None = None
+    name: str,
+    split: Split,
+    *,
+    root: Path | None = None,
+    download: bool = True,
+    progress: Progress | None = None,
 ) -> ImageData:
-    """One split of a data set, read from the first of `places.locate` that has it, checked byte for byte.
+    """One split of a data set, from the first place of `places.locate` that has it, checked byte for byte.
 
-    What is nowhere is downloaded into the user's cache, unless `download` is false. A data set is never replaced
-    by another, and a damaged copy never by the next one: it is an error.
-    Errors: RUN301 not found, RUN302 a broken or wrong file, RUN304 unknown name, RUN305 unreadable;
-    ValueError for a `folder:PATH`, which is not resident: see `open_split`.
+    What is nowhere is downloaded into the user's cache, unless `download` is false. A data set is never
+    replaced by another, nor a damaged copy by the next one: it is an error.
+    Errors: RUN301 not found, RUN302 a broken or wrong file, RUN304 unknown name, RUN305 an unreadable file;
+    ValueError for `folder:PATH`, whose images are of any size (see `ImageFolder`).
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
+    if split not in get_args(Split):
+        raise ValueError(f"split must be one of {get_args(Split)}, got {split!r}")
     info = check_name(name)
     if info is None:
-        raise ValueError(f"{name} is a folder of images: use open_split")
-    return _READERS[info.layout](info, split, root, download, progress)
+        raise ValueError(f"{name} is a folder of images: use open_folder")
+    from archspec.data import cifar, digits, idx  # what reads files is not needed to know the names
+
+    found = digits.find() if info.layout == "digits" else _found(info, split, root, download, progress)
+    reader = {"idx": idx, "cifar": cifar, "digits": digits}[info.layout]
+    images, labels = reader.read_split(info, split, found)
+    return ImageData(images, labels, info.classes, info.name, split, str(found))
 
 
-def _load_digits(
-    info: DatasetInfo, split: Split, root: Path | None, download: bool, progress: Progress | None
-) -> ImageData:
-    path = digits.find()
-    images, labels = digits.read_split(info, split, path)
-    return ImageData(images, labels, info.classes, info.name, split, str(path))
+def _found(
+    info: DatasetInfo, split: Split, root: Path | None, may_download: bool, progress: Progress | None
+) -> Path:
+    """The folder or archive with the data set's files, downloaded if need be."""
+    found = places.find(info, split, root)
+    if found is None and may_download:
+        if progress is not None:
+            progress(f"downloading {info.name} ({info.sources[-1]}) into {places.cache_folder()}")
+        from archspec.data.download import fetch
 
-
-def _load_idx(
-    info: DatasetInfo, split: Split, root: Path | None, download: bool, progress: Progress | None
-) -> ImageData:
-    folder = places.find_folder(info, split, root)
-    if folder is None:
-        raise places.not_found(info, split, root, None)
-    images, labels = idx.read_split(info, split, folder)
-    return ImageData(images, labels, info.classes, info.name, split, str(folder))
-
-
-_READERS: Final = {"digits": _load_digits, "idx": _load_idx}
+        fetch(info, split, root)
+        found = places.find(info, split, root)
+    if found is None:
+        raise places.not_found(info, split, root, "downloading is switched off")
+    return found

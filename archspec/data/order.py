@@ -25,11 +25,11 @@ def epoch_order(n: int, seed: int, epoch: int) -> torch.Tensor:
 def shard(order: torch.Tensor, rank: int, world: int, batch: int, *, at_least: int = 0) -> list[torch.Tensor]:
     """The samples of each step of one rank: int64 (≤ batch,) tensors, views of `order`.
 
-    Step k of all ranks together is `order[k * world * batch : (k + 1) * world * batch]`, whatever `world` is: two
-    ranks of batch b see in a step what one rank of batch 2b sees. No sample is seen twice, none is left out. The last
-    step shares out what remains, in sizes that differ by at most one, and where fewer than `world` samples remain
-    some ranks get an empty tensor. `at_least`: a last step in which some rank would get fewer samples than that is
-    left out, for all ranks; at most `world * at_least - 1` samples, others in each epoch.
+    Step k of all ranks together is `order[k * world * batch : (k + 1) * world * batch]`: two ranks of
+    batch b see in a step what one rank of batch 2b sees. No sample is seen twice, and none left out: the
+    last step shares out what remains, in sizes that differ by at most one; where fewer samples than ranks
+    remain, some ranks get an empty tensor. `at_least`: a last step that would give some rank fewer samples
+    than this is left out, for all ranks: at most `world * at_least - 1` samples, others in each epoch.
     """
     if not 0 <= rank < world or batch < 1:
         raise ValueError(f"rank {rank} of {world} with batch {batch}")

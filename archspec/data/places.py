@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from archspec.data.registry import DatasetInfo, Split
+from archspec.data.registry import DataFile, DatasetInfo, Split
 from archspec.diagnostics import SpecError, error
 
 DATA_VARIABLE: Final = "ARCHSPEC_DATA"
@@ -26,94 +27,111 @@ def cache_folder() -> Path:
     """The user's cache for downloads: $XDG_CACHE_HOME/archspec, or ~/.cache/archspec."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG base directory specification: a relative path is invalid and ignored.
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "archspec"
+    if Path(base).is_absolute():
+        return Path(base) / "archspec"
+    try:
+        return Path.home() / ".cache" / "archspec"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / "archspec"
 
 
 def locate(info: DatasetInfo, root: Path | None = None) -> list[Place]:
-    """The folders that are looked at for a data set, in this order:
+    """The folders that are looked at for a data set, in order.
 
-    `root` (--data-root), $ARCHSPEC_DATA, ./data, the user's cache, in each of them torchvision's layout, then
-    archspec's, then the folder itself; last the folders of the system's packages.
+    First those below `root` (--data-root), $ARCHSPEC_DATA, ./data and the user's cache: in each of them
+    torchvision's folder, then archspec's, then the folder itself. Last the folders of the system's packages.
     Errors: RUN301 where `root` is no folder.
     """
     if root is not None and not root.is_dir():
-        raise error("RUN301", f"the data folder {root} does not exist", hint="give --data-root an existing folder")
-    places = [
-        Place(base / folder, origin)
-        for base, origin in _roots(root)
-        for folder in (*info.folders, ".")
+        raise error(
+            "RUN301", f"the data folder {root} does not exist", hint="give --data-root a folder that exists"
+        )
+    below = [
+        Place(base.path / folder, base.origin) for base in _bases(root) for folder in (*info.folders, ".")
     ]
-    return places + [Place(Path(folder), "the system's packages") for folder in info.system_folders]
+    return below + _system(info)
 
 
-def _roots(root: Path | None) -> Iterator[tuple[Path, str]]:
+def _bases(root: Path | None) -> Iterator[Place]:
     if root is not None:
-        yield root, "--data-root"
+        yield Place(root, "--data-root")
     variable = os.environ.get(DATA_VARIABLE)
     if variable:
-        yield Path(variable).expanduser(), f"${DATA_VARIABLE}"
-    yield Path("data"), "the working directory"
-    yield cache_folder(), "your cache"
+        yield Place(Path(variable).expanduser(), f"${DATA_VARIABLE}")
+    yield Place(Path("data"), "the working folder")
+    yield Place(cache_folder(), "your cache")
 
 
-def find_folder(info: DatasetInfo, split: Split, root: Path | None = None) -> Path | None:
-    """The first folder that has every file of a split, whole or damaged; None where there is none.
+def _system(info: DatasetInfo) -> list[Place]:
+    return [Place(Path(folder), "the system's packages") for folder in info.system_folders]
 
-    A damaged copy is found like a sound one: it is told of, not passed over in silence.
+
+def find(info: DatasetInfo, split: Split, root: Path | None = None) -> Path | None:
+    """The first folder that has every file of a split, or the archive it is published as; None for nowhere.
+
+    A damaged copy is found like a sound one: it is told of, not passed over.
+    Errors: RUN301 where `root` is no folder.
     """
-    names = [file.name for file in info.files(split)]
     for place in locate(info, root):
-        if all(_exists(place.path / name) or _exists(place.path / f"{name}.gz") for name in names):
+        if all(has(place.path, file) for file in info.files(split)):
             return place.path
+        if info.archive is not None and _exists(place.path / info.archive.name):
+            return place.path / info.archive.name
     return None
 
 
+def has(folder: Path, file: DataFile) -> bool:
+    """Whether the folder has the file, as it is or as .gz."""
+    return _exists(folder / file.name) or _exists(folder / f"{file.name}.gz")
+
+
+def present(folder: Path, name: str) -> Path:
+    """The path of a file in a folder: as it is, or as .gz."""
+    plain = folder / name
+    return plain if _exists(plain) else folder / f"{name}.gz"
+
+
 def _exists(path: Path) -> bool:
-    """Whether there is something at `path`; a folder that may not be searched counts as holding nothing."""
+    """Whether there is something at `path`; in a folder that may not be searched there is nothing."""
     try:
         return path.exists()
     except OSError:
         return False
 
 
-def not_found(info: DatasetInfo, split: Split, root: Path | None, reason: str | None) -> SpecError:
-    """The error that tells each place that was looked at and each way to get the data set."""
-    places = locate(info, root)
-    looked = list(dict.fromkeys(f"{_folder_text(place)} ({place.origin})" for place in places))
-    notes = ["looked in " + ", ".join(looked)]
-    notes += [f"{path} has only some of its files" for path in _partial(info, split, places)]
-    notes += [f"{path} is in Python's pickle format, which can run code and is never read"
-              for path in pickled_copies(info, root)]
-    if reason is not None:
-        notes.append(reason)
-    return error("RUN301", f"{info.name} was not found", notes=notes, hint="; or ".join(_remedies(info, root)))
+def not_found(info: DatasetInfo, split: Split, root: Path | None, reason: str) -> SpecError:
+    """The error that tells each place that was looked at, and each way to get the data set."""
+    notes = [reason, *_looked(info, root)]
+    for place in locate(info, root):
+        missing = [file.name for file in info.files(split) if not has(place.path, file)]
+        if 0 < len(missing) < len(info.files(split)):
+            notes.append(f"{place.path} has some of its files, but not {', '.join(missing)}")
+    for base in _bases(root):
+        notes += [
+            f"{base.path / name} is in Python's pickle format, which can run code: archspec never reads it"
+            for name in info.pickled if _exists(base.path / name)
+        ]
+    return error("RUN301", f"{info.name} was not found", notes=notes, hint="; or ".join(_ways(info, root)))
 
 
-def _folder_text(place: Place) -> str:
-    return str(place.path)
+def _looked(info: DatasetInfo, root: Path | None) -> Iterator[str]:
+    bases = [f"{base.path} ({base.origin})" for base in _bases(root)]
+    wanted = [*info.folders, *([info.archive.name] if info.archive else [])]
+    yield f"looked in {', '.join(bases)}: in each for {', '.join(wanted)} and for the files themselves"
+    for place in _system(info):
+        yield f"looked in {place.path} ({place.origin})"
+    for base in (*_bases(root), *_system(info)):
+        if _exists(base.path) and not os.access(base.path, os.R_OK | os.X_OK):
+            yield f"{base.path} may not be read by this user"
 
 
-def _partial(info: DatasetInfo, split: Split, places: list[Place]) -> list[Path]:
-    names = [file.name for file in info.files(split)]
-    return [
-        place.path for place in places
-        if any(_exists(place.path / name) or _exists(place.path / f"{name}.gz") for name in names)
-    ]
-
-
-def pickled_copies(info: DatasetInfo, root: Path | None = None) -> list[Path]:
-    """Copies of the data set in the pickle format, which archspec does not read."""
-    found = [base / name for base, _ in _roots(root) for name in info.pickled]
-    return [path for path in found if _exists(path)]
-
-
-def _remedies(info: DatasetInfo, root: Path | None) -> list[str]:
-    target = (root or cache_folder()) / info.folders[0]
+def _ways(info: DatasetInfo, root: Path | None) -> list[str]:
+    target = root or cache_folder()
     ways = [f"`apt-get install {info.package}`"] if info.package else []
-    if info.archive is not None:
-        ways.append(f"put {info.archive.name} from {info.archive.url} into {root or cache_folder()}")
+    if info.archive is None:
+        files = ", ".join(file.name for file in info.train_files + info.test_files)
+        ways.append(f"copy {files} (plain or .gz) into {target / info.folders[0]}")
     else:
-        ways.append(f"copy its idx files ({', '.join(f.name for f in info.train_files + info.test_files)}, "
-                    f"or the same with .gz) to {target}")
-    ways += ["give the folder that has it with --data-root", "use `--data digits`, which needs no download"]
-    return ways
+        ways.append(f"put {info.archive.name} of {info.archive.url} into {target}")
+    ways.append("name the folder that has it with --data-root")
+    return [*ways, "use `--data digits`, which needs no download"]

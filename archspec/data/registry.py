@@ -1,4 +1,4 @@
-"""The data sets that archspec knows by name, and the files that they consist of. Plain data: never imports torch."""
+"""The data sets that archspec knows by name, and the files that they consist of. Never imports torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Final, Literal
 from archspec.diagnostics import SourceSpan, SpecError, error, nearest
 
 Split = Literal["train", "test"]
-SPLITS: Final[tuple[Split, ...]] = ("train", "test")
 FOLDER_PREFIX: Final = "folder:"
 
 
@@ -16,8 +15,8 @@ FOLDER_PREFIX: Final = "folder:"
 class DataFile:
     """One file of a data set. `size` in bytes and `md5` are of its content, decompressed.
 
-    The content is what is checked, not the archive around it: Debian packs the same content into other .gz files
-    than the authors do. MD5 finds damage and mix-ups; it is what the authors publish.
+    The content is what is checked, not the archive around it: Debian packs the same content into other .gz
+    files than the authors do. MD5 finds damage and mix-ups; it is what the authors publish.
     """
 
     name: str
@@ -90,14 +89,17 @@ _FASHION_MNIST: Final = DatasetInfo(
     description="grey 28×28 pictures of clothes (Xiao, Rasul & Vollgraf 2017)",
     channels=1, height=28, width=28, train_size=60_000, test_size=10_000,
     classes=(
-        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+        "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     ),
     sources=("Debian's package dataset-fashion-mnist", "a download of 30 MiB"),
     layout="idx",
     train_files=_idx_files(
         "train", 60_000, "f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9"
     ),
-    test_files=_idx_files("t10k", 10_000, "8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965"),
+    test_files=_idx_files(
+        "t10k", 10_000, "8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965"
+    ),
     folders=("FashionMNIST/raw", "fashion-mnist"),
     system_folders=("/usr/share/datasets/fashion-mnist",),
     package="dataset-fashion-mnist",
@@ -113,7 +115,9 @@ _MNIST: Final = DatasetInfo(
     train_files=_idx_files(
         "train", 60_000, "6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624"
     ),
-    test_files=_idx_files("t10k", 10_000, "2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637"),
+    test_files=_idx_files(
+        "t10k", 10_000, "2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637"
+    ),
     folders=("MNIST/raw", "mnist"),
 )
 
@@ -144,14 +148,18 @@ _CIFAR100: Final = DatasetInfo(
     name="cifar100",
     description="coloured 32×32 photographs in 100 classes (Krizhevsky 2009)",
     channels=3, height=32, width=32, train_size=50_000, test_size=10_000,
-    classes=tuple(
-        """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
-        castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
-        elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster
-        man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck
-        pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk
-        skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger
-        tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm""".split()
+    classes=(
+        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
+        "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle",
+        "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup",
+        "dinosaur", "dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house",
+        "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion", "lizard", "lobster", "man",
+        "maple_tree", "motorcycle", "mountain", "mouse", "mushroom", "oak_tree", "orange", "orchid",
+        "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine",
+        "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew",
+        "skunk", "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower",
+        "sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor", "train", "trout",
+        "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
     ),
     sources=("a download of 161 MiB (the binary version)",),
     layout="cifar",

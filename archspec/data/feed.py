@@ -1,0 +1,68 @@
+"""From a data set's name to batches: which source of them suits this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archspec.data.batches import Batches, BatchOptions, ResidentBatches
+from archspec.data.folder import ImageFolder, open_folder
+from archspec.data.images import ImageData
+from archspec.data.load import Progress, load
+from archspec.data.memory import fits
+from archspec.data.plan import InputPlan
+from archspec.data.registry import FOLDER_PREFIX, Split
+
+if TYPE_CHECKING:
+    import torch
+
+
+def open_data(
+    name: str,
+    split: Split,
+    channels: int,
+    *,
+    root: Path | None = None,
+    download: bool = True,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> ImageData | ImageFolder:
+    """One split of any data set that a recipe's `data` can name.
+
+    channels: of the network's input, which decides how image files are decoded. limit: only so many
+    images, the first in the order of the data set. Errors: those of `load` and of `open_folder`.
+    """
+    if name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX:
+        path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
+        return open_folder(path, split, channels).head(limit)
+    return load(name, split, root=root, download=download, progress=progress).head(limit)
+
+
+def make_batches(
+    data: ImageData | ImageFolder,
+    plan: InputPlan,
+    options: BatchOptions,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    room: Callable[[int, torch.device | str], bool] = fits,
+) -> Batches:
+    """Batches from memory where the data has room there, by `memory.RESIDENT_SHARE`; else the next best.
+
+    An `ImageData` lies on the device, or where that is full on the CPU. An `ImageFolder` is decoded once
+    and then lies in memory, or where it has no room is decoded anew in every epoch, ahead of its use; the
+    batches are the same. Errors: those of `FolderBatches`.
+    """
+    if isinstance(data, ImageFolder):
+        size = len(data) * data.channels * plan.size[0] * plan.size[1]
+        from archspec.data.folder_batches import FolderBatches, read_all
+
+        if not room(size, "cpu"):
+            return FolderBatches(data, plan, options, workers=workers)
+        if progress is not None:
+            progress(f"reading {len(data):,} images of {data.source} into memory ({size / 2**20:.0f} MiB)")
+        data = read_all(data, plan.size, workers=workers)
+    # On the CPU it lies in memory already.
+    on_device = str(options.device).startswith("cpu") or room(data.nbytes, options.device)
+    return ResidentBatches(data, plan, options, home=None if on_device else "cpu")

@@ -1,0 +1,142 @@
+"""Batches from a folder of images, decoded ahead by other processes."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from archspec.data.batches import Batch, BatchOptions
+from archspec.data.folder import ImageFolder
+from archspec.data.images import ImageData
+from archspec.data.plan import InputPlan
+from archspec.data.pool import PATIENCE_S, Decoders
+
+if TYPE_CHECKING:
+    import torch
+
+_AHEAD: Final = 2  # batches decoded before they are asked for
+_CHUNK: Final = 256  # images asked for at a time when all are read
+
+
+def default_workers() -> int:
+    """Decoding processes: one for each processor that this program may use, at most 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, usable))
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A batch that is being decoded."""
+
+    indices: torch.Tensor
+    images: torch.Tensor
+    labels: torch.Tensor
+    jobs: list[Future[None]]
+
+    def wait(self) -> None:
+        """Until every image is there; raises the first image's error."""
+        for job in self.jobs:
+            job.result()
+
+    def cancel(self) -> None:
+        for job in self.jobs:
+            job.cancel()
+
+
+class FolderBatches:
+    """Batches of an `ImageFolder`: decoded and resized by `workers` processes ahead of their use.
+
+    Each image is resized to the network's input when decoded; augmentation and scaling are done for the
+    whole batch on the device, as for data in memory.
+    Errors while iterating: RUN303, RUN307 for an image, RUN308 for a process that died or took longer than
+    `patience_s` for one image; each names the file and its number.
+    """
+
+    def __init__(
+        self,
+        data: ImageFolder,
+        plan: InputPlan,
+        options: BatchOptions,
+        *,
+        workers: int | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        import torch
+
+        count = default_workers() if workers is None else workers
+        self.device = torch.device(options.device)
+        self._data, self._plan, self._options = data, plan, options
+        self._decoders = Decoders(count, patience_s=patience_s)
+        self.step_sizes = options.step_sizes(len(data))
+        self.description = f"{len(data):,} image files, decoded by {count} process{'es' * (count > 1)}"
+
+    def __len__(self) -> int:
+        return len(self.step_sizes)
+
+    def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from a step on."""
+        waiting: deque[_Pending] = deque()
+        try:
+            for indices in self._options.steps(len(self._data), epoch)[start_step:]:
+                waiting.append(_start(self._decoders, self._data, self._plan.size, indices, self.device))
+                if len(waiting) > _AHEAD:
+                    yield self._finish(waiting.popleft(), epoch)
+            while waiting:
+                yield self._finish(waiting.popleft(), epoch)
+        finally:
+            for pending in waiting:
+                pending.cancel()
+
+    def _finish(self, pending: _Pending, epoch: int) -> Batch:
+        pending.wait()
+        pinned = self.device.type == "cuda"
+        images = pending.images.to(self.device, non_blocking=pinned)
+        labels = pending.labels.to(self.device, non_blocking=pinned)
+        x = self._options.finish(images, pending.indices, self._plan, epoch)
+        return Batch(x, labels, pending.indices)
+
+    def close(self) -> None:
+        """Stop the decoding processes."""
+        self._decoders.close()
+
+
+def _start(
+    decoders: Decoders, data: ImageFolder, size: tuple[int, int], indices: torch.Tensor, device: torch.device
+) -> _Pending:
+    """Have the images with these numbers decoded."""
+    import torch
+
+    pin = device.type == "cuda"
+    images = torch.empty(len(indices), data.channels, *size, dtype=torch.uint8, pin_memory=pin)
+    samples = [(index, *data.samples[index]) for index in indices.tolist()]
+    labels = torch.tensor([label for _, _, label in samples], dtype=torch.int64)
+    jobs = [
+        decoders.submit(path, data.channels, out, index)
+        for (index, path, _), out in zip(samples, images.numpy(), strict=True)
+    ]
+    return _Pending(indices, images, labels.pin_memory() if pin else labels, jobs)
+
+
+def read_all(data: ImageFolder, size: tuple[int, int], *, workers: int | None = None) -> ImageData:
+    """Every image of a folder, decoded once and resized to (H, W): data that then lies in memory.
+
+    Batches of it equal those of `FolderBatches`, byte for byte. Errors as there.
+    """
+    import torch
+
+    images = torch.empty(len(data), data.channels, *size, dtype=torch.uint8)
+    decoders = Decoders(default_workers() if workers is None else workers)
+    try:
+        for start in range(0, len(data), _CHUNK):
+            indices = torch.arange(start, min(start + _CHUNK, len(data)))
+            pending = _start(decoders, data, size, indices, torch.device("cpu"))
+            pending.wait()
+            images[start : start + len(indices)] = pending.images
+    finally:
+        decoders.close()
+    labels = torch.tensor([label for _, label in data.samples], dtype=torch.int64)
+    return ImageData(images, labels, data.classes, data.name, data.split, data.source)

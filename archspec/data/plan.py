@@ -1,0 +1,91 @@
+"""What must be done to a data set's images for a network, and whether the two suit each other at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from archspec.diagnostics import SpecError, error
+
+ImageShape = tuple[int, int | None, int | None]  # channels, height, width; None where images differ
+
+
+@dataclass(frozen=True, slots=True)
+class InputPlan:
+    """How stored images become the network's input (channels, *size).
+
+    mean, std: of pixels scaled to 0…1, one for each channel, or None. notices: what the user should be told.
+    """
+
+    channels: int
+    size: tuple[int, int]
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    notices: tuple[str, ...] = ()
+
+
+def plan(
+    name: str,
+    data_shape: ImageShape,
+    input_shape: tuple[int, ...],
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> InputPlan:
+    """The plan for images (C, H, W) of the data set `name` and a network whose input is (C, H, W).
+
+    Images are resized without keeping their aspect; a grey image is repeated for a network with three
+    channels; a notice tells of each. mean, std: one number for all channels, or one for each.
+    Errors: RUN303 where the channels do not suit, or the number of means and deviations does not.
+    """
+    if len(input_shape) != 3:
+        raise error(
+            "RUN303", f"{name} has images, the network's input {_text(input_shape)} is no image",
+            hint="write `input: [channels, height, width]`",
+        )
+    channels, height, width = input_shape
+    notices = []
+    if data_shape[0] != channels:
+        if (data_shape[0], channels) != (1, 3):
+            raise _unsuited(name, data_shape[0], input_shape)
+        notices.append(f"{name} is grey: its channel is repeated for the three of the network")
+    if data_shape[1] is None:
+        notices.append(f"images are resized to {height}×{width}")
+    elif data_shape[1:] != (height, width):
+        notices.append(f"images are resized from {data_shape[1]}×{data_shape[2]} to {height}×{width}")
+    return InputPlan(
+        channels, (height, width), _each(mean, channels, "mean"), _each(std, channels, "std"), tuple(notices)
+    )
+
+
+def check_classes(name: str, num_classes: int, outputs: int) -> None:
+    """Whether a network with so many outputs can tell the classes apart. Errors: RUN303 for too few."""
+    if outputs < num_classes:
+        raise error(
+            "RUN303", f"{name} has {num_classes} classes, the network has {outputs} outputs",
+            hint=f"make the last layer `linear: {num_classes}`",
+        )
+
+
+def _unsuited(name: str, found: int, input_shape: tuple[int, ...]) -> SpecError:
+    channels = f"{found} channel{'s' * (found != 1)}"
+    return error(
+        "RUN303", f"{name} has {channels}, the network's input {_text(input_shape)} has {input_shape[0]}",
+        hint=f"write `input: [{found}, {input_shape[1]}, {input_shape[2]}]`",
+    )
+
+
+def _each(values: Sequence[float] | None, channels: int, what: str) -> tuple[float, ...] | None:
+    """One number for each channel."""
+    if values is None:
+        return None
+    if len(values) not in (1, channels):
+        raise error(
+            "RUN303", f"`normalize` has {len(values)} numbers as {what}, the network's input has {channels} channels",
+            hint=f"give one number, or {channels}",
+        )
+    return tuple(values) * (channels if len(values) == 1 else 1)
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ")"

@@ -1,0 +1,164 @@
+"""Processes that decode image files. One that dies or hangs is noticed and its file named.
+
+Not torch's DataLoader: that one reports the death of a worker by an exception out of a signal handler, at
+whatever line the program then is, cannot tell which file it died of, and stumbles over exceptions like ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.diagnostics import error
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PATIENCE_S: Final = 60.0  # to decode one image
+_START: Final = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from archspec.data.decode import serve; serve()"
+)
+
+
+class Decoders:
+    """`workers` processes, started when first needed; `submit` from any thread, `close` at the end."""
+
+    def __init__(self, workers: int, *, patience_s: float = PATIENCE_S) -> None:
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="archspec-decode")
+        self._mine = threading.local()
+        self._lock = threading.Lock()
+        self._running: set[_Decoder] = set()
+        self._closed = False
+        self._patience_s = patience_s
+
+    def submit(
+        self, path: Path, channels: int, out: np.ndarray[Any, Any], index: int
+    ) -> Future[None]:
+        """Decode `path` into `out`, uint8 (channels, H, W), resized to it; `index` is its number, for messages.
+
+        The future's error: SpecError RUN303 or RUN307 for the image, RUN308 for a process that died or hung.
+        """
+        return self._threads.submit(self._decode, path, channels, out, index)
+
+    def _decode(self, path: Path, channels: int, out: np.ndarray[Any, Any], index: int) -> None:
+        decoder = self._decoder()
+        try:
+            decoder.decode(path, channels, out, index)
+        except BaseException:  # whatever happened, what is left in its pipes belongs to this image
+            self._drop(decoder)
+            raise
+
+    def _decoder(self) -> _Decoder:
+        """This thread's process."""
+        found: _Decoder | None = getattr(self._mine, "decoder", None)
+        if found is None:
+            with self._lock:
+                if self._closed:
+                    raise RuntimeError("the decoders are closed")
+                found = _Decoder(self._patience_s)
+                self._running.add(found)
+            self._mine.decoder = found
+        return found
+
+    def _drop(self, decoder: _Decoder) -> None:
+        self._mine.decoder = None
+        with self._lock:
+            self._running.discard(decoder)
+        decoder.stop()
+
+    def close(self) -> None:
+        """Stop the processes, whatever they are at."""
+        with self._lock:
+            self._closed = True
+            running, self._running = self._running, set()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for decoder in running:
+            decoder.stop()
+        self._threads.shutdown(wait=True)
+
+
+class _Decoder:
+    """One process, used by one thread."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        # Its own session: Ctrl-C is for the trainer, which saves and stops its decoders in its own time.
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
+            [sys.executable, "-c", _START, json.dumps(sys.path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._requests, self._replies = self._process.stdin, self._process.stdout.fileno()  # unbuffered reads
+
+    def decode(self, path: Path, channels: int, out: np.ndarray[Any, Any], index: int) -> None:
+        """See `Decoders.submit`."""
+        deadline = time.monotonic() + self._patience_s
+        try:
+            asked = {"path": str(path), "channels": channels, "size": out.shape[1:]}
+            self._requests.write(json.dumps(asked).encode() + b"\n")
+            self._requests.flush()
+            (length,) = struct.unpack(">I", self._read(4, deadline))
+            told = self._read(length, deadline)
+            if not told:
+                self._fill(out.data.cast("B"), deadline)
+        except (EOFError, OSError) as problem:
+            raise self._failure(path, index, problem) from problem
+        if told:
+            code, message, hint = json.loads(told)
+            raise error(code, f"{path} (image {index}) {message}", hint=hint)
+
+    def _read(self, count: int, deadline: float) -> bytearray:
+        data = bytearray(count)
+        self._fill(memoryview(data), deadline)
+        return data
+
+    def _fill(self, window: memoryview, deadline: float) -> None:
+        while window:
+            self._wait(deadline)
+            count = os.readv(self._replies, [window])
+            if not count:
+                raise EOFError
+            window = window[count:]
+
+    def _wait(self, deadline: float) -> None:
+        ready, _, _ = select.select([self._replies], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+
+    def _failure(self, path: Path, index: int, problem: Exception) -> Exception:
+        if isinstance(problem, TimeoutError):
+            what = f"did not finish within {self._patience_s:g} s"
+        else:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
+            what = f"ended ({_ending(self._process.returncode)})"
+        return error(
+            "RUN308", f"the process that decoded {path} (image {index}) {what}",
+            hint="remove the file if it is damaged; if not, check the disk, and that memory was not short",
+        )
+
+    def stop(self) -> None:
+        """End the process; one that cannot be killed (a dead network disk) is left to the system."""
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        with suppress(OSError):
+            self._requests.close()
+
+
+def _ending(code: int | None) -> str:
+    if code is None:
+        return "and does not answer"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
