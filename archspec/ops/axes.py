@@ -20,4 +20,4 @@ def axis(dim: int, x: Tensor, field: str = "dim") -> int:
 
 def dim_name(index: int, ndim: int) -> str:
     """What dimension `index` of a tensor of this rank is called: channels, height, …"""
-    return _NAMES[ndim][index] if ndim in _NAMES else f"dim {index}"
+    return _NAMES.get(ndim, ("batch",))[index] if index == 0 or ndim in _NAMES else f"dim {index}"

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, PositiveInt, Probability, register_op
 from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, PositiveFloat, int_list, int_list_schema
-from archspec.tensors import Cost, ShapeError, Tensor, shape_text
+from archspec.tensors import Cost, ShapeError, Tensor, is_unknown, shape_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,13 +88,15 @@ class LayerNorm(Op):
         if x.ndim < 2:
             raise ShapeError("needs at least a vector (features), got a single number")
         wanted = self.normalized_shape or ()
-        tail = x.shape[1:][-len(wanted):] if wanted else ()
-        if len(tail) < len(wanted) or any(a != b for a, b in zip(tail, wanted, strict=True)):
-            raise ShapeError(
-                f"an input {shape_text(x.shape)} does not end in normalized_shape {list(wanted)}",
-                hint=f"set normalized_shape to {x.shape[-1]}" if Tensor(x.shape[-1:]).known else None,
-                partial=x,
-            )
+        start = x.ndim - len(wanted)
+        hint = None if is_unknown(x.shape[-1]) else f"set normalized_shape to {x.shape[-1]}"
+        sample = f"a sample {shape_text(x.shape)}"
+        if start < 1:
+            rule = f"normalized_shape has {len(wanted)} dims, {sample} only {x.ndim - 1}"
+            raise ShapeError(rule, hint=hint, partial=x)
+        if any(a != b for a, b in zip(x.shape[start:], wanted, strict=True)):
+            rule = f"{sample} does not end in normalized_shape {list(wanted)}"
+            raise ShapeError(rule, hint=hint, partial=x)
         return x
 
     def _normalized(self, x: Tensor) -> tuple[int, ...]:
@@ -183,5 +185,5 @@ class LayerScale(Op):
         """See the class."""
         from archspec.nn import LayerScale as Module
 
-        dim = axis(self.dim, x)
-        return Module((x.shape[dim], *[1] * (x.ndim - 1 - dim)), self.init_value)
+        after = x.ndim - 1 - self.dim % x.ndim
+        return Module((x.shape[self.dim], *[1] * after), self.init_value)

@@ -1,0 +1,225 @@
+"""A Hypothesis strategy for every op: (fields, shapes of its inputs), most of them accepted, some refused.
+
+Shapes are small, so that a real module runs in microseconds, and hold two or three samples, so that
+batch normalisation has something to normalise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+Case = tuple[dict[str, Any], tuple[tuple[int, ...], ...]]
+
+BATCH = st.integers(2, 3)
+CHANNELS = st.sampled_from([1, 2, 3, 4, 6, 8])
+SIZE = st.integers(1, 9)
+IMAGE = st.tuples(BATCH, CHANNELS, SIZE, SIZE)
+ANY = st.one_of(
+    IMAGE, st.tuples(BATCH, CHANNELS), st.tuples(BATCH, SIZE, CHANNELS), st.tuples(BATCH, CHANNELS, SIZE, SIZE, SIZE)
+)
+
+
+def pair(low: int, high: int) -> st.SearchStrategy[Any]:
+    """An integer, or a list of two, as YAML gives them."""
+    one = st.integers(low, high)
+    return st.one_of(one, st.lists(one, min_size=2, max_size=2))
+
+
+def fields(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """A dict of fields. Those whose name ends in an underscore may be left out."""
+    required = {k: v for k, v in given.items() if not k.endswith("_")}
+    optional = {k[:-1]: v for k, v in given.items() if k.endswith("_")}
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+def on(shape: st.SearchStrategy[tuple[int, ...]], **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """Fields and one input, drawn independently."""
+    return st.tuples(fields(**given), st.tuples(shape))
+
+
+@st.composite
+def grouped(draw: st.DrawFn, case: st.SearchStrategy[Case]) -> Case:
+    """A convolution whose channels groups usually divides."""
+    drawn, (shape,) = draw(case)
+    if draw(st.booleans()):
+        groups = draw(st.integers(1, 4))
+        drawn["groups"] = groups
+        if draw(st.integers(0, 4)):
+            drawn["out_channels"] *= groups
+            shape = (shape[0], shape[1] * groups, *shape[2:])
+    return drawn, (shape,)
+
+
+CONV_FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "out_channels": st.integers(1, 6),
+    "kernel_size": pair(1, 4),
+    "dilation_": pair(1, 3),
+    "bias_": st.booleans(),
+}
+PADDING_MODE = st.sampled_from(["zeros", "reflect", "replicate", "circular"])
+CONV = grouped(st.one_of(
+    on(IMAGE, **CONV_FIELDS, stride_=pair(1, 3), padding=pair(1, 4)),
+    on(IMAGE, **CONV_FIELDS, padding=st.just("same"), padding_mode_=PADDING_MODE),
+    on(IMAGE, **CONV_FIELDS, stride_=pair(1, 3), padding=pair(0, 9), padding_mode_=PADDING_MODE),
+    on(IMAGE, **CONV_FIELDS, stride_=pair(1, 3), padding_=st.sampled_from(["same", "valid"])),
+))
+CONV_TRANSPOSE = grouped(on(
+    IMAGE,
+    **CONV_FIELDS,
+    stride_=pair(1, 3),
+    padding_=pair(0, 3),
+    output_padding_=st.one_of(pair(0, 1), pair(0, 2)),
+))
+
+
+@st.composite
+def pool(draw: st.DrawFn, **given: st.SearchStrategy[Any]) -> Case:
+    """A pool whose padding is usually at most half of its kernel."""
+    stride = st.one_of(st.none(), pair(1, 8))
+    drawn = draw(fields(kernel_size=pair(1, 6), stride_=stride, ceil_mode_=st.booleans(), **given))
+    kernel = drawn["kernel_size"]
+    half = min(kernel if isinstance(kernel, list) else [kernel]) // 2
+    padding = draw(st.one_of(st.none(), pair(0, half), pair(0, half), pair(0, 3)))
+    if padding is not None:
+        drawn["padding"] = padding
+    return drawn, (draw(IMAGE),)
+
+
+@st.composite
+def layer_norm(draw: st.DrawFn) -> Case:
+    drawn = draw(fields(elementwise_affine_=st.booleans(), bias_=st.booleans(), eps_=st.sampled_from([1e-6, 1, 0])))
+    shape = draw(ANY)
+    tail = draw(st.one_of(st.none(), st.integers(1, len(shape)).map(lambda k: list(shape[-k:])), st.just([3, 2])))
+    if tail is not None:
+        drawn["normalized_shape"] = tail[0] if len(tail) == 1 and draw(st.booleans()) else tail
+    return drawn, (shape,)
+
+
+@st.composite
+def reshape(draw: st.DrawFn) -> Case:
+    shape = draw(ANY)
+    target = list(draw(st.permutations(shape[1:])))
+    if draw(st.booleans()) and len(target) > 1:
+        target[:2] = [target[0] * target[1]]
+    if draw(st.booleans()):
+        target[draw(st.integers(0, len(target) - 1))] = -1
+    if not draw(st.integers(0, 3)):
+        target[0] = draw(st.integers(-1, 5))
+    return {"shape": target}, (shape,)
+
+
+@st.composite
+def permute(draw: st.DrawFn) -> Case:
+    shape = draw(ANY)
+    dims = [0, *draw(st.permutations(range(1, len(shape))))]
+    kind = draw(st.sampled_from(["plain", "plain", "negative", "shuffled", "short", "twice"]))
+    if kind == "negative":
+        dims = [d - len(shape) if draw(st.booleans()) else d for d in dims]
+    elif kind == "shuffled":
+        dims = draw(st.permutations(dims))
+    elif kind == "short":
+        dims = dims[:-1]
+    elif kind == "twice":
+        dims[-1] = dims[0]
+    return {"dims": dims}, (shape,)
+
+
+@st.composite
+def merge(draw: st.DrawFn, *, dim: bool) -> Case:
+    """One to four branches of one shape, then some dims changed: to 1, or (concat) along dim, or to anything."""
+    shape = draw(ANY)
+    drawn = draw(fields(dim_=st.integers(-len(shape), len(shape)))) if dim else {}
+    inputs = [list(shape) for _ in range(draw(st.integers(1, 4)))]
+    free = drawn.get("dim", 1)
+    for x in inputs:
+        if dim and -len(shape) <= free < len(shape):
+            x[free] = draw(SIZE)
+        for d in range(1, len(x)):
+            if not draw(st.integers(0, 5)):
+                x[d] = 1
+        if not draw(st.integers(0, 9)):
+            x[draw(st.integers(0, len(x) - 1))] = draw(SIZE)
+    if not draw(st.integers(0, 9)):
+        inputs[-1] = list(draw(ANY))
+    return drawn, tuple(map(tuple, inputs))
+
+
+@st.composite
+def along(draw: st.DrawFn, name: str = "dim", **given: st.SearchStrategy[Any]) -> Case:
+    """An op with a field for a dim, usually one that the input has."""
+    shape = draw(ANY)
+    drawn = draw(fields(**given))
+    beyond = st.integers(-len(shape) - 1, len(shape))
+    drawn[name] = draw(st.one_of(st.integers(1, len(shape) - 1), beyond))
+    return drawn, (shape,)
+
+
+FACTOR = st.one_of(st.floats(0.05, 4), st.integers(1, 4), st.sampled_from([0.5, 1 / 3, 0.1, 2.5]))
+RESIZE = {
+    "mode_": st.sampled_from(["nearest", "bilinear", "bicubic"]),
+    "align_corners_": st.one_of(st.none(), st.booleans()),
+}
+SCALE = st.one_of(FACTOR, st.lists(FACTOR, min_size=2, max_size=2))
+INTERPOLATE = st.one_of(
+    on(IMAGE, size=pair(1, 12), **RESIZE),
+    on(IMAGE, scale_factor=SCALE, **RESIZE),
+    on(IMAGE, size_=pair(1, 12), scale_factor_=SCALE, **RESIZE),
+)
+P = st.one_of(st.floats(0, 1), st.sampled_from([0, 1]))
+UNIT = on(ANY)
+
+STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
+    "add": merge(dim=False),
+    "mul": merge(dim=False),
+    "concat": merge(dim=True),
+    "conv2d": CONV,
+    "conv_transpose2d": CONV_TRANSPOSE,
+    "linear": on(ANY, out_features=st.integers(1, 8), bias_=st.booleans()),
+    "max_pool2d": pool(dilation_=pair(1, 3)),
+    "avg_pool2d": pool(count_include_pad_=st.booleans()),
+    "adaptive_avg_pool2d": on(IMAGE, output_size=pair(1, 12)),
+    "adaptive_max_pool2d": on(IMAGE, output_size=pair(1, 12)),
+    "global_avg_pool2d": on(IMAGE),
+    "batch_norm2d": on(
+        IMAGE,
+        eps_=st.sampled_from([1e-3, 1e-5, 1]),
+        momentum_=st.one_of(st.none(), P),
+        affine_=st.booleans(),
+        track_running_stats_=st.booleans(),
+    ),
+    "layer_norm": layer_norm(),
+    "group_norm": on(ANY, num_groups=st.integers(1, 4), affine_=st.booleans()),
+    "layer_scale": along(init_value_=st.one_of(st.floats(-2, 2), st.integers(0, 1))),
+    "dropout": on(ANY, p_=P),
+    "dropout2d": on(IMAGE, p_=P),
+    "stochastic_depth": on(ANY, p=P, mode_=st.sampled_from(["row", "batch"])),
+    "relu": UNIT,
+    "relu6": UNIT,
+    "leaky_relu": on(ANY, negative_slope_=st.floats(-1, 1)),
+    "elu": on(ANY, alpha_=st.floats(0.1, 2)),
+    "gelu": on(ANY, approximate_=st.sampled_from(["none", "tanh"])),
+    "silu": UNIT,
+    "sigmoid": UNIT,
+    "tanh": UNIT,
+    "hardswish": UNIT,
+    "hardsigmoid": UNIT,
+    "softmax": along(),
+    "log_softmax": along(),
+    "identity": UNIT,
+    "flatten": on(ANY, start_dim_=st.integers(-3, 3), end_dim_=st.integers(-3, 3)),
+    "reshape": reshape(),
+    "permute": permute(),
+    "interpolate": INTERPOLATE,
+    "upsample": INTERPOLATE,
+    "zero_pad2d": on(
+        IMAGE, padding=st.one_of(st.integers(0, 4), st.lists(st.integers(0, 4), min_size=4, max_size=4))
+    ),
+    "channel_shuffle": on(IMAGE, groups=st.integers(1, 4)),
+    "pixel_shuffle": on(
+        st.tuples(BATCH, st.sampled_from([1, 4, 8, 9, 18, 12]), SIZE, SIZE), upscale_factor=st.integers(1, 3)
+    ),
+    "chunk": along(chunks=st.integers(1, 5), index=st.integers(0, 3)),
+    "select": along(index=st.one_of(st.integers(-1, 0), st.integers(-4, 4))),
+}
