@@ -119,20 +119,20 @@ def guess(cls: type[Operation], fields: Fields, x: Tensor | None) -> Tensor | No
         if cls.ndim is None:
             return None
         x = blank(cls.ndim)
-    values = dict(fields.values)
+    values, widths = dict(fields.values), []
     for name in fields.broken | {n for n, f in cls.model_fields.items() if f.is_required() and n not in values}:
+        values.pop(name, None)
+        if cls.model_fields[name].is_required():
+            values[name] = 1  # any valid value: what depends on it is opened below
         if name in WIDTHS:
-            values[name] = UNKNOWN
+            widths.append(name)
         elif cls.ndim == 4:
-            values.pop(name, None)
-            if cls.model_fields[name].is_required():
-                values[name] = (1, 1)
             x = Tensor((*x.shape[:2], UNKNOWN, UNKNOWN))
         else:
             return None
     try:
-        return cls.model_construct(**values).outputs((x,))
-    except (ShapeError, TypeError, ValueError):
+        return cls(**values).model_copy(update=dict.fromkeys(widths, UNKNOWN)).outputs((x,))
+    except (ShapeError, ValidationError):
         return None
 
 
