@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from archspec import __version__
-from archspec.cli.failures import exit_code_of, flush_results
+from archspec.cli.failures import USAGE, exit_code_of, flush_results
 
 COMPLETE_VARIABLE: Final = "_ARCHSPEC_COMPLETE"
 
@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "validate": ("archspec.cli.validate", "Check specs; tell everything that is wrong with them."),
     "profile": ("archspec.cli.profile", "Show shapes, parameters, MACs and memory; time the network."),
     "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
-    "list": ("archspec.cli.list", "List the shipped specs, the standard blocks and the ops."),
+    "list": ("archspec.cli.listing", "List the shipped specs, the standard blocks and the ops."),
     "explain": ("archspec.cli.explain", "Explain a diagnostic: what it means, a wrong and a right example."),
     "schema": ("archspec.cli.schema", "Print the JSON Schema of the language, for editors."),
     "completion": ("archspec.cli.completion", "Print the completion script of a shell."),
@@ -74,12 +74,17 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="A bare name, as in `archspec validate resnet18`, means a spec shipped with archspec.",
 )
 @click.version_option(__version__, prog_name="archspec", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Compile YAML descriptions of neural networks: shapes, costs, a torch.nn.Module, a trained model."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(USAGE)
 
 
 def run(arguments: Sequence[str]) -> int:

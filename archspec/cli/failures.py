@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from archspec.cli.console import clean, print_diagnostics, tell
+from archspec.cli.console import print_diagnostics, tell
 from archspec.diagnostics import SpecError
 
 WRONG: Final = 1  # the spec or the run is wrong
@@ -69,13 +69,11 @@ def _handle(exception: BaseException) -> int:
 
 def _usage(exception: click.ClickException) -> int:
     context = getattr(exception, "ctx", None)
-    if isinstance(exception, click.UsageError) and not getattr(exception, "message", ""):
-        exception.show()  # a bare `archspec`: click's way to show the help
-        return exception.exit_code
     if context is not None:
         sys.stderr.write(context.get_usage() + "\n")
     hint = f"`{context.command_path} --help` tells more" if context is not None else None
-    tell(f"error: {clean(exception.format_message()).rstrip('.')}", hint=hint)
+    message = exception.format_message().rstrip(".")
+    tell(f"error: {message[:1].lower()}{message[1:]}", hint=hint)
     return exception.exit_code
 
 

@@ -1,0 +1,85 @@
+"""`archspec explain`: what a diagnostic code means."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from archspec.cli.console import BOLD, CYAN, GREEN, RED, coloured, plural, styled
+from archspec.cli.options import json_option
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from archspec.codes import Example, Explanation
+
+GROUPS: Final = {
+    "SPEC": "the language", "SHAPE": "shapes and counts", "BUILD": "building the model", "RUN": "data and training",
+}
+
+
+def _complete_code(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from archspec.codes import CODES
+
+    return [CompletionItem(e.code, help=e.title) for e in CODES.values() if e.code.startswith(incomplete.upper())]
+
+
+@click.command("explain")
+@click.argument("code", required=False, shell_complete=_complete_code)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, code: str | None, as_json: bool) -> None:
+    """Explain the diagnostic CODE (such as SHAPE101); without one, list them all."""
+    from archspec.codes import CODES
+    from archspec.diagnostics import nearest
+
+    if code is not None and code.upper() not in CODES:
+        close = nearest(code, CODES)
+        raise click.BadParameter(
+            f"no diagnostic has the code {code!r}" + (f"; the nearest is {close}" if close else ""),
+            ctx, param_hint="CODE",
+        )
+    chosen = list(CODES.values()) if code is None else [CODES[code.upper()]]
+    if as_json:
+        click.echo(json.dumps({"format": 1, "codes": [_plain(e) for e in chosen]}, indent=2, ensure_ascii=False))
+    else:
+        colour = coloured(sys.stdout)
+        click.echo(_all(chosen, colour) if code is None else _one(chosen[0], colour), color=colour)
+
+
+def _plain(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "code": explanation.code, "title": explanation.title, "meaning": " ".join(explanation.meaning.split()),
+        "wrong": explanation.wrong.text, "right": explanation.right.text,
+    }
+
+
+def _all(explanations: list[Explanation], colour: bool) -> str:
+    lines = []
+    for prefix, title in GROUPS.items():
+        lines.append(styled(f"{title}", BOLD, on=colour))
+        group = [e for e in explanations if e.code.startswith(prefix)]
+        lines += [f"  {styled(e.code, CYAN, on=colour)}{' ' * (10 - len(e.code))}{e.title}" for e in group]
+        lines.append("")
+    lines.append(f"{plural(len(explanations), 'code')}; `archspec explain CODE` tells more of one")
+    return "\n".join(lines)
+
+
+def _one(explanation: Explanation, colour: bool) -> str:
+    head = styled(explanation.code, BOLD, CYAN, on=colour) + styled(f": {explanation.title}", BOLD, on=colour)
+    meaning = textwrap.fill(" ".join(explanation.meaning.split()), 96)
+    wrong = styled("wrong", BOLD, RED, on=colour) + "\n" + _example(explanation.wrong)
+    right = styled("right", BOLD, GREEN, on=colour) + "\n" + _example(explanation.right)
+    return "\n\n".join([head, meaning, wrong, right])
+
+
+def _example(example: Example) -> str:
+    parts = [f"# {name}\n{text}" for name, text in example.files.items()]
+    prompt = "$ " if example.kind == "console" else ""
+    return textwrap.indent("\n".join([*parts, prompt + example.text]).rstrip("\n"), "    ")

@@ -1,0 +1,167 @@
+"""`archspec list`: the specs that are shipped, the standard blocks, the ops with their fields."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from archspec.cli.console import BOLD, CYAN, DIM, coloured, styled
+from archspec.cli.options import json_option
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+Entry = dict[str, Any]
+WIDTH: Final = 100
+
+
+def _specs() -> list[Entry]:
+    from archspec.cli.shipped import specs
+
+    return specs()
+
+
+def _blocks() -> list[Entry]:
+    from archspec.cli.shipped import blocks
+
+    return blocks()
+
+
+def _ops() -> list[Entry]:
+    from archspec.ops import OPS
+
+    return [_op(name, model) for name, model in OPS.items()]
+
+
+KINDS: Final[dict[str, Callable[[], list[Entry]]]] = {"specs": _specs, "blocks": _blocks, "ops": _ops}
+
+
+def _complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    entries = KINDS[ctx.params["kind"]]() if ctx.params.get("kind") in KINDS else []
+    return [CompletionItem(e["name"], help=e["description"]) for e in entries if e["name"].startswith(incomplete)]
+
+
+@click.command("list")
+@click.argument("kind", required=False, type=click.Choice(list(KINDS)))
+@click.argument("name", required=False, shell_complete=_complete_name)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, kind: str | None, name: str | None, as_json: bool) -> None:
+    """List the shipped specs, the standard blocks and the ops; or one KIND; or show one of them, by NAME, in full."""
+    chosen = {key: entries() for key, entries in KINDS.items() if kind in (None, key)}
+    if kind is not None and name is not None:
+        chosen[kind] = [_find(ctx, kind, chosen[kind], name)]
+    if as_json:
+        click.echo(json.dumps({"format": 1, **chosen}, indent=2, ensure_ascii=False))
+        return
+    colour = coloured(sys.stdout)
+    if kind is not None and name is not None:
+        click.echo(_full(chosen[kind][0], colour), color=colour)
+        return
+    parts = [_section(key, entries, colour, detailed=kind is not None) for key, entries in chosen.items()]
+    click.echo("\n\n".join(parts), color=colour)
+
+
+def _find(ctx: click.Context, kind: str, entries: list[Entry], name: str) -> Entry:
+    from archspec.diagnostics import nearest
+
+    for entry in entries:
+        if entry["name"] == name:
+            return entry
+    close = nearest(name, [entry["name"] for entry in entries])
+    raise click.BadParameter(
+        f"no {kind[:-1]} {name!r}" + (f"; a similar name exists: {close}" if close else ""), ctx, param_hint="NAME"
+    )
+
+
+def _op(name: str, model: type[Any]) -> Entry:
+    from archspec.ops import Merge
+
+    text = inspect.cleandoc(model.__doc__ or "")
+    return {
+        "name": name, "description": text.partition("\n")[0], "text": text, "main": model.main,
+        "branches": issubclass(model, Merge),
+        "fields": [_field(key, field) for key, field in model.model_fields.items()],
+    }
+
+
+def _field(name: str, field: Any) -> Entry:
+    entry = {"name": name, "required": field.is_required(), "description": field.description or ""}
+    return entry if field.is_required() else {**entry, "default": field.get_default(call_default_factory=True)}
+
+
+def _signature(entry: Entry) -> str:
+    """How it is written: `conv2d: {out_channels, kernel_size, stride: 1, …}`; a block's call as a list."""
+    if "params" in entry:
+        return f"{entry['name']}: [{', '.join(map(_short_field, entry['params']))}]"
+    fields = list(map(_short_field, entry.get("fields", [])))
+    if entry.get("branches"):
+        fields = ["BRANCH: […]", "BRANCH: […]", *fields]
+    return f"{entry['name']}: {{{', '.join(fields)}}}" if fields else ""
+
+
+def _short_field(field: Entry) -> str:
+    return field["name"] if field["required"] else f"{field['name']}: {_default(field['default'])}"
+
+
+def _default(value: Any) -> str:
+    """A default as it is written in a spec; a pair of equal numbers is one number."""
+    if isinstance(value, tuple) and len(set(value)) == 1:
+        value = value[0]
+    if isinstance(value, tuple):
+        value = list(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _section(kind: str, entries: Iterable[Entry], colour: bool, *, detailed: bool) -> str:
+    entries = list(entries)
+    column = max((len(entry["name"]) for entry in entries), default=0) + 2
+    titles = {"specs": "specs", "blocks": "standard blocks", "ops": "ops"}
+    lines = [styled(f"{titles[kind]} ({len(entries)})", BOLD, on=colour)]
+    for entry in entries:
+        name = styled(entry["name"], CYAN, on=colour) + " " * (column - len(entry["name"]))
+        lines.append(f"  {name}{entry['description']}")
+        if detailed and (signature := _signature(entry)):
+            lines.append(styled(_wrapped(signature, column + 2), DIM, on=colour))
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: int) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+
+
+def _full(entry: Entry, colour: bool) -> str:
+    """One entry with all that is known of it: an op's documentation and fields, a block's or spec's text."""
+    parts = [styled(entry["name"], BOLD, CYAN, on=colour)]
+    if "fields" not in entry:
+        parts.append(entry["description"])
+    if entry.get("source", entry["description"]) != entry["description"]:
+        parts.append(entry["source"])
+    if signature := _signature(entry):
+        parts.append(_wrapped(signature, 2))
+    parts.append(entry["text"])
+    if entry.get("main"):
+        parts.append(f"A plain value sets {entry['main']}: `{entry['name']}: VALUE`.")
+    if entry.get("fields"):
+        parts.append(_fields(entry["fields"]))
+    return "\n\n".join(parts)
+
+
+def _fields(fields: list[Entry]) -> str:
+    column = max(len(field["name"]) for field in fields) + 2
+    rows = []
+    for field in fields:
+        default = "required" if field["required"] else f"default {_default(field['default'])}"
+        text = f"{field['description']} ({default})".lstrip()
+        rows.append(textwrap.fill(
+            text, WIDTH, initial_indent=f"  {field['name']:{column}}", subsequent_indent=" " * (column + 2)
+        ))
+    return "\n".join(rows)

@@ -1,0 +1,130 @@
+"""Arguments and options that several commands share, and what completes them in a shell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SpecPath(click.ParamType):
+    """A spec's file, or the bare name of a shipped one; `folders` where a folder may stand too."""
+
+    name = "spec"
+
+    def __init__(self, *, folders: bool = False) -> None:
+        self.folders = folders
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Shipped names, then what the shell knows of files."""
+        from click.shell_completion import CompletionItem
+
+        from archspec.spec.shipped import shipped_specs
+
+        found = [CompletionItem(name) for name in shipped_specs() if name.startswith(incomplete)]
+        return [*found, CompletionItem(incomplete, type="file")]
+
+
+class InputShape(click.ParamType):
+    """`1x224x224`, as `(1, 224, 224)`; `1,224,224` and `1×224×224` too."""
+
+    name = "CxHxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """See click."""
+        if isinstance(value, tuple):
+            return value
+        sizes = re.split(r"[x×,]", value.strip("[]() "))
+        if not all(re.fullmatch(r" *[1-9][0-9]{0,8} *", size) for size in sizes):
+            self.fail(f"{value!r} is not a shape; write channels, height and width as 3x224x224", param, ctx)
+        return tuple(int(size) for size in sizes)
+
+
+class Assignment(click.ParamType):
+    """`vars.num_classes=100`, kept as it is written: the spec's reader takes it apart."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See click."""
+        key, equals, _ = str(value).partition("=")
+        if not equals or not key.strip():
+            self.fail(f"{value!r} is no assignment; write KEY=VALUE, as in vars.num_classes=100", param, ctx)
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the command line wants specs to be read; `arguments()` is what archspec.api takes."""
+
+    sets: tuple[str, ...]
+    includes: tuple[Path, ...]
+    limits: dict[str, int]
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `load`, `check` and `analyze`."""
+        from dataclasses import fields
+
+        from archspec.lower import Limits
+        from archspec.source import Limits as TextLimits
+
+        def chosen(kind: type[Any]) -> Any:
+            return kind(**{f.name: self.limits[f.name] for f in fields(kind) if f.name in self.limits})
+
+        return {
+            "sets": self.sets, "includes": self.includes, "limits": chosen(Limits), "text_limits": chosen(TextLimits),
+        }
+
+
+LIMITS: Final = {
+    "max_ops": "ops of a network", "max_lowered": "different layers of a network", "max_nesting": "blocks in blocks",
+    "max_bytes": "bytes of a file", "max_depth": "levels of nesting in a file", "max_events": "YAML events of a file",
+}
+
+
+def spec_options(function: F) -> F:
+    """The options of every command that reads a spec; they arrive as one argument `reading: Reading`.
+
+    `--set`, `--include`, and a `--max-…` for each limit. Only the first of those is in `--help`, which names the rest.
+    """
+
+    @wraps(function)
+    def wrapped(*args: Any, sets: tuple[str, ...], includes: tuple[Path, ...], **kwargs: Any) -> Any:
+        given = {name: kwargs.pop(name) for name in LIMITS}
+        limits = {name: value for name, value in given.items() if value is not None}
+        return function(*args, reading=Reading(sets, includes, limits), **kwargs)
+
+    others = ", ".join(_flag(name) for name in LIMITS if name != "max_ops")
+    decorators = [
+        click.option("--set", "sets", multiple=True, type=Assignment(), metavar="KEY=VALUE",
+                     help="Change a value of the spec: `vars.num_classes=100`, `train.lr=0.1`. Repeatable."),
+        click.option("--include", "includes", multiple=True, metavar="DIR",
+                     type=click.Path(exists=True, file_okay=False, path_type=Path),
+                     help="A folder that `use` and `extends` may read, besides the spec's own. Repeatable."),
+    ]
+    for name, what in LIMITS.items():
+        text = f"Raise the limit of {what}. There are also {others}."
+        decorators.append(click.option(
+            _flag(name), name, type=click.IntRange(min=1), metavar="N", help=text, hidden=name != "max_ops"
+        ))
+    result: Any = wrapped
+    for decorate in reversed(decorators):
+        result = decorate(result)
+    return cast("F", result)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

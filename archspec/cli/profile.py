@@ -1,0 +1,93 @@
+"""`archspec profile`: what a network costs, by counting (`--static`, without torch) or by running it too."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archspec.cli.console import coloured
+from archspec.cli.options import InputShape, Reading, SpecPath, json_option, spec_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from archspec.analysis import Report
+    from archspec.api import Loaded
+
+
+@click.command("profile")
+@click.argument("spec", type=SpecPath())
+@click.option("--static", is_flag=True, help="Count only: build and run nothing, import no torch.")
+@click.option("--input", "input_shape", type=InputShape(), metavar="CxHxW", help="Another input, such as 3x224x224.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Images.")
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32", show_default=True,
+              help="Of weights and activations.")
+@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Levels of the tree; 1 shows the stages.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
+              help="Where to run the network.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the CPU.")
+@click.option("--steps", type=click.IntRange(min=1), default=None, metavar="N", help="Measured runs.")
+@click.option("--trace", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Write a trace for TensorBoard and Perfetto.")
+@spec_options
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, spec: str, static: bool, input_shape: tuple[int, ...] | None, batch_size: int, dtype: str,
+    depth: int | None, reading: Reading, as_json: bool, **running: Any,
+) -> None:
+    """Show what SPEC costs: each layer's output shape, parameters, MACs and activation memory.
+
+    Without --static it also builds the network and times the forward pass and the training step.
+    """
+    from archspec.analysis import cost_report
+    from archspec.api import load
+
+    if static:
+        _refuse_running(ctx)
+    loaded = load(spec, input=input_shape, **reading.arguments())
+    report = cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
+    if not static:
+        _measured(loaded, report, running, depth, as_json)
+    elif as_json:
+        click.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        _show(report, loaded.description, depth)
+
+
+def _refuse_running(ctx: click.Context) -> None:
+    """An option that only a run obeys would be silently without effect."""
+    from click.core import ParameterSource
+
+    for name in ("device", "threads", "steps", "trace"):
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} has no effect with --static, which runs nothing", ctx)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    plain = not coloured(sys.stdout)
+    return Console(
+        width=None if sys.stdout.isatty() else WIDE, color_system=None if plain else "auto", highlight=False,
+        soft_wrap=False,
+    )
+
+
+WIDE = 200  # where no terminal cuts the lines, nothing need be cut
+
+
+def _show(report: Report, description: str, depth: int | None) -> None:
+    from archspec.cli.table import show
+
+    show(report, _console(), depth=depth, description=description)
+
+
+def _measured(loaded: Loaded, report: Report, running: dict[str, Any], depth: int | None, as_json: bool) -> None:
+    from archspec.profile import measure
+
+    raise NotImplementedError(measure)

@@ -1,0 +1,19 @@
+"""`archspec schema`: the JSON Schema of the language."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("schema")
+def command() -> None:
+    """Print the JSON Schema of the language, for editors.
+
+    Write it to a file, and name that in a spec's first line:
+    `# yaml-language-server: $schema=archspec.schema.json`.
+    """
+    from archspec.spec.schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

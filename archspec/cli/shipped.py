@@ -1,0 +1,63 @@
+"""What comes with archspec, as plain entries for lists and completion: specs and standard blocks."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archspec.spec.syntax import Block
+
+Entry = dict[str, Any]
+
+
+def specs() -> list[Entry]:
+    """The shipped specs, in order: name, description, file, input, what it varies, recipes, and the text."""
+    from archspec.source import read
+    from archspec.spec.shipped import shipped_specs
+
+    entries = []
+    for name, path in shipped_specs().items():
+        data = read(path).data
+        base = data.get("extends")
+        entries.append({
+            "name": name, "description": data.get("description") or f"A variant of {base}", "path": str(path),
+            "input": data.get("input"), "extends": base, "recipes": list(data.get("recipes") or {}),
+            "text": path.read_text(encoding="utf-8").rstrip("\n"),
+        })
+    return entries
+
+
+def blocks() -> list[Entry]:
+    """The standard blocks: name, description, parameters in order, and the text that defines them."""
+    from archspec.spec.files import standard_library
+
+    return [_block(block) for _, block in sorted(standard_library().blocks.items())]
+
+
+def _block(block: Block) -> Entry:
+    text, comment = block_source(block)
+    params = [
+        {"name": p.name, "required": p.required, "type": _type_text(p.type)}
+        | ({} if p.required else {"default": p.default}) for p in block.params
+    ]
+    source = str(block.at.document.data.get("description", ""))
+    return {"name": block.name, "description": comment or source, "source": source, "params": params, "text": text}
+
+
+def block_source(block: Block) -> tuple[str, str]:
+    """The lines that define a block, and the comment above them as one text."""
+    lines = block.at.document.lines
+    span = block.at.span(key=True)
+    assert span is not None, block.name
+    start = end = span.line - 1
+    while start and lines[start - 1].lstrip().startswith("#"):
+        start -= 1
+    while end + 1 < len(lines) and (not lines[end + 1] or lines[end + 1].startswith(" " * span.column)):
+        end += 1
+    comment = " ".join(line.strip(" #") for line in lines[start : span.line - 1])
+    return textwrap.dedent("\n".join(lines[span.line - 1 : end + 1])).rstrip("\n"), comment
+
+
+def _type_text(kind: str | tuple[str, ...] | None) -> str:
+    return kind if isinstance(kind, str) else "any" if kind is None else f"[{', '.join(kind)}]"

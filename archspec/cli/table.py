@@ -1,0 +1,208 @@
+"""The static profile as a person reads it: a tree of layers with their figures, and what dominates them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from archspec.cli.console import bytes_text, clean, count_text, percent_text
+from archspec.tensors import DTYPE_BYTES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from archspec.analysis.cost import Report, ReportNode
+
+ROWS: Final = 40  # what a person takes in at once
+NOTHING: Final = "–"
+BAR_CELLS: Final = 12
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+
+STRUCTURE: Final = ("sequence", "repeat")  # kinds of graph whose label tells a reader nothing
+
+Figure = Callable[["ReportNode"], int]
+FIGURES: Final[dict[str, Figure]] = {
+    "parameters": lambda node: node.cost.params,
+    "MACs": lambda node: node.cost.macs,
+    "activations": lambda node: node.activation_bytes,
+}
+
+
+def show(report: Report, console: Console, *, depth: int | None = None, description: str | None = None) -> None:
+    """Print the profile. depth: how many levels of the tree, None for what suits."""
+    from rich.text import Text
+
+    deepest = levels(report.root)
+    shown = min(depth, deepest) if depth is not None else default_depth(report.root)
+    console.print(*_heading(report, description), sep="\n")
+    table = _tree(report.root, shown)
+    _fit(table, 0, console)
+    console.print(table)
+    if note := _reading_note(report.root, shown, deepest):
+        console.print(Text(f" {note}\n", style="dim"))
+    console.print(_totals(report))
+    console.print()
+    table = _dominant(report.root)
+    _fit(table, 3, console)
+    console.print(table)
+
+
+def _fit(table: Table, column: int, console: Console) -> None:
+    """Where the table is wider than the terminal, take it from this column, never from figures."""
+    from rich.measure import Measurement
+
+    wide = console.options.update(width=10_000)
+    natural = max(Measurement.get(console, wide, cell).maximum for cell in table.columns[column].cells)
+    excess = Measurement.get(console, wide.update(max_width=10_000), table).maximum - console.width
+    if excess > 0:
+        table.columns[column].max_width = max(8, natural - excess)
+
+
+def _reading_note(root: ReportNode, shown: int, deepest: int) -> str:
+    notes = []
+    if any(copies > 1 for _, copies in _visible(root, shown)):
+        notes.append("×N: N equal layers in one row, its figures are for all of them")
+    if shown < deepest:
+        notes.append(f"{shown} of {deepest} levels, --depth {deepest} shows every op")
+    return "; ".join(notes)
+
+
+def _visible(node: ReportNode, depth: int) -> Iterator[tuple[ReportNode, int]]:
+    for child in node.children if depth else ():
+        yield child, child.count
+        yield from _visible(child, depth - 1)
+
+
+def levels(node: ReportNode) -> int:
+    """How many levels lie below this one."""
+    return 1 + max(map(levels, node.children)) if node.children else 0
+
+
+def default_depth(root: ReportNode) -> int:
+    """The stages and what they are made of, or where that is more than a person takes in, the stages."""
+    return 2 if sum(1 for _ in _visible(root, 2)) <= ROWS else 1
+
+
+def _heading(report: Report, description: str | None) -> Iterator[Text]:
+    from rich.text import Text
+
+    yield Text.assemble((clean(report.name), "bold"), clean(f": {description}") if description else "")
+    yield Text(f"input {shape_text(report.input_shape)}, batch {report.batch_size}, {report.dtype}\n", style="dim")
+
+
+def _tree(root: ReportNode, depth: int) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", show_footer=True, footer_style="bold")
+    table.add_column("layer", "total", no_wrap=True, overflow="ellipsis")
+    table.add_column("output", shape_text(root.output_shape), no_wrap=True, style="cyan", footer_style="bold cyan")
+    for name, cell in zip(FIGURES, _cells(root, 1), strict=True):
+        table.add_column(name, cell, justify="right", no_wrap=True)
+    for child in root.children:
+        _add_rows(table, child, 1, depth - 1, ("", ""))
+    return table
+
+
+def _add_rows(table: Table, node: ReportNode, copies: int, depth: int, guides: tuple[str, str]) -> None:
+    """A row for the node, then its children's.
+
+    copies: how many equal ones of it the rows around it stand for. guides: what is drawn before its name, and
+    before its children's.
+    """
+    copies *= node.count
+    open_here = depth > 0 and bool(node.children)
+    style = "bold" if not guides[0] else ""
+    table.add_row(_name(node, guides[0]), shape_text(node.output_shape), *_cells(node, copies), style=style)
+    if open_here:
+        for child in node.children:
+            first, below = ("└ ", "  ") if child is node.children[-1] else ("├ ", "│ ")
+            _add_rows(table, child, copies, depth - 1, (guides[1] + first, guides[1] + below))
+
+
+def _name(node: ReportNode, guide: str) -> Text:
+    from rich.text import Text
+
+    name = node.name if node.count == 1 else f"{node.name}–{int(node.name) + node.count - 1}"
+    known = node.name.startswith(node.label) or node.kind in STRUCTURE
+    times = f" ×{node.count}" if node.count > 1 else ""
+    return Text.assemble(
+        (guide, "dim"), clean(name), ("" if known else f" {clean(node.label)}", "dim not bold"), (times, "yellow")
+    )
+
+
+def _cells(node: ReportNode, copies: int) -> tuple[str, str, str]:
+    """Parameters, MACs and activations of all the copies that the row stands for: so the columns add up."""
+    size = node.activation_bytes * copies
+    params, macs = (
+        count_text(count * copies, pad=True) if count else f"{NOTHING}  " for count in (node.cost.params, node.cost.macs)
+    )
+    return params, macs, bytes_text(size) if size else NOTHING
+
+
+def _totals(report: Report) -> Text:
+    from rich.text import Text
+
+    cost = report.root.cost
+    weights = bytes_text(cost.params * DTYPE_BYTES[report.dtype])
+    lines = [
+        f"{cost.params:,} parameters ({weights}) and {cost.buffers:,} elements of buffers",
+        f"{cost.macs:,} MACs = {_flops(2 * cost.macs)}, and {_flops(cost.elementwise_flops)} of element-wise work",
+        f"{bytes_text(report.root.activation_bytes)} of activations: every op's output, none freed or reused",
+    ]
+    return Text("\n".join(lines))
+
+
+def _dominant(root: ReportNode) -> Table:
+    """For each figure the stage and the op with the largest share of it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name, side in (("most", "left"), ("stage", "left"), ("share", "right"), ("op", "left"), ("share", "right")):
+        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True, overflow="ellipsis")
+    table.add_column()
+    for name, figure in FIGURES.items():
+        whole = figure(root)
+        if not whole:
+            continue
+        stage = max(root.children, key=lambda node: figure(node) * node.count)
+        op, alike = largest_op(root, figure)
+        table.add_row(
+            name, clean(stage.name), percent_text(figure(stage) * stage.count, whole),
+            Text.assemble(clean(op.path), (f" and {alike - 1} more" if alike > 1 else "", "dim")),
+            percent_text(figure(op), whole), Text(_bar(figure(op), whole), style="yellow"),
+        )
+    return table
+
+
+def largest_op(root: ReportNode, figure: Figure) -> tuple[ReportNode, int]:
+    """The first op with the largest figure, and how many ops have as much."""
+    ops = list(_ops(root, 1))
+    op = max((node for node, _ in ops), key=figure)
+    return op, sum(copies for node, copies in ops if figure(node) == figure(op))
+
+
+def _ops(node: ReportNode, copies: int) -> Iterator[tuple[ReportNode, int]]:
+    """Every op below with the number of copies that its row and the rows around it stand for."""
+    copies *= node.count
+    if not node.children:
+        yield node, copies
+    for child in node.children:
+        yield from _ops(child, copies)
+
+
+def _flops(number: int) -> str:
+    text = count_text(number)
+    return f"{text}FLOPs" if " " in text else f"{text} FLOPs"
+
+
+def _bar(part: int, whole: int) -> str:
+    eighths = round(part / whole * BAR_CELLS * 8)
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,302 @@
+"""The JSON Schema of the language, for editors: made from the op registry, the models and the standard blocks.
+
+It says what a spec may look like: keys, ops with their fields and docs, the forms of a layer. What needs meaning
+(shapes, names, expressions, a file's own blocks) is `archspec validate`'s part.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Final
+
+from archspec.ops import OPS, Merge, Operation
+from archspec.spec.files import SECTIONS, standard_library
+from archspec.spec.models import ArchSpec
+from archspec.spec.models import Layer as LayerModel
+from archspec.spec.parse import BESIDE, EXPECTATIONS, SEQUENTIAL, TYPES
+from archspec.spec.recipe import Recipe
+from archspec.spec.syntax import Block
+
+Schema = dict[str, Any]
+
+IDENTIFIER: Final = "[A-Za-z][A-Za-z0-9_]*"
+VALUE: Final[Schema] = {"$ref": "#/definitions/value"}  # $name, $(…)
+BODY: Final[Schema] = {"$ref": "#/definitions/body"}
+LAYER: Final[Schema] = {"$ref": "#/definitions/layer"}
+LAYERS: Final[Schema] = {"type": "array", "items": LAYER}
+
+
+def json_schema() -> Schema:
+    """The schema of a spec, a variant or a block library, as draft 7, which editors know best."""
+    blocks = standard_library().blocks
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "archspec",
+        "description": "A neural network, or a library of blocks, in the archspec language (format version 1)",
+        **_spec(),
+        "definitions": {
+            "value": {"type": "string", "pattern": r"^\$[^$]", "description": "`$name`, `$name.0` or `$(expression)`"},
+            "body": {
+                "description": "a list of layers, or one bare layer; `[]` is the identity", "anyOf": [LAYERS, LAYER],
+            },
+            "layer": _layer(blocks),
+            "block": _block_definition(),
+            "recipe": _recipe(),
+            **{f"op.{name}": _op(model) for name, model in OPS.items()},
+            **{f"block.{name}": _arguments(block) for name, block in blocks.items()},
+        },
+    }
+
+
+# -- the file ------------------------------------------------------------------------------------------------
+
+
+def _spec() -> Schema:
+    described = {key: {"description": field.description} for key, field in ArchSpec.model_fields.items()}
+    shape = {"type": "array", "items": _or_value({"type": "integer", "minimum": 1}), "minItems": 1, "maxItems": 3}
+    text = {"type": "string"}
+    body_or_removed = {"anyOf": [BODY, {"type": "null"}]}
+    forms: dict[str, Schema] = {
+        "archspec": {"const": 1}, "name": text, "description": text, "extends": text,
+        "use": {"anyOf": [text, {"type": "array", "items": text}]},
+        "input": _or_value(shape), "vars": {"type": "object"},
+        "blocks": _mapping({"anyOf": [{"$ref": "#/definitions/block"}, {"type": "null"}]}),
+        "stages": _mapping(body_or_removed),
+        "expect": _mapping(_or_value(shape)) | {
+            "properties": {name: _or_value({"type": "integer", "minimum": 0}) for name in EXPECTATIONS if name != "output"}
+        },
+        "train": {"$ref": "#/definitions/recipe"},
+        "recipes": {"type": "object", "additionalProperties": {
+            "anyOf": [{"$ref": "#/definitions/recipe"}, {"type": "null"}]
+        }},
+    }
+    present = {"minProperties": 1, "additionalProperties": {"not": {"type": "null"}}}
+    return {
+        "type": "object",
+        "properties": {key: _with(forms[key], described[key]["description"]) for key in described},
+        "required": ["archspec"],
+        "additionalProperties": False,
+        "if": {"required": ["extends"]},  # a variant needs nothing more, and may remove with null
+        "else": {
+            "anyOf": [{"required": ["input", "stages"]}, {"required": ["blocks"]}],
+            "properties": {
+                **{key: present for key in ("stages", "blocks", "recipes")}, "train": {"required": ["data", "lr"]},
+            },
+        },
+    }
+
+
+def _mapping(values: Schema) -> Schema:
+    return {"type": "object", "propertyNames": {"pattern": f"^{IDENTIFIER}$"}, "additionalProperties": values}
+
+
+def _block_definition() -> Schema:
+    described = {
+        "params": "name → type (int, float, bool, str, list, layer, any, or a list of these) or default",
+        "body": "a list of layers, or one bare layer",
+    }
+    return {
+        "if": {"type": "object", "anyOf": [{"required": ["body"]}, {"required": ["params"]}]},
+        "then": {
+            "type": "object",
+            "properties": {
+                "params": {
+                    "description": described["params"], "type": "object",
+                    "propertyNames": {"pattern": f"^{IDENTIFIER}$"},
+                    "additionalProperties": {"anyOf": [{"enum": list(TYPES)}, {}]},
+                },
+                "body": _with(BODY, described["body"]),
+            },
+            "required": ["body"],
+            "additionalProperties": False,
+        },
+        "else": BODY,
+    }
+
+
+def _recipe() -> Schema:
+    schema = _loosened(Recipe.model_json_schema())
+    schema.pop("required", None)  # a recipe, or a variant's `train`, holds what differs
+    nothing = {"type": "null"}
+    schema["properties"] = {
+        key: _with({"anyOf": [form, nothing]}, form.pop("description", "")) for key, form in schema["properties"].items()
+    }
+    return schema
+
+
+# -- layers --------------------------------------------------------------------------------------------------
+
+
+def _layer(blocks: dict[str, Block]) -> Schema:
+    """A name, or a mapping with one op or block and what may stand beside it."""
+    keys: dict[str, Schema] = {name: {"$ref": f"#/definitions/op.{name}"} for name in OPS}
+    keys |= {name: {"$ref": f"#/definitions/block.{name}"} for name in blocks}
+    keys[SEQUENTIAL] = _with(LAYERS, "Layers as one, to be repeated, conditional or named together")
+    alone = {name: _alone(model) for name, model in OPS.items() if not needs_fields(model)}
+    alone |= {name: _comment(block) for name, block in blocks.items() if all(not p.required for p in block.params)}
+    not_alone = [name for name in keys if name not in alone]
+    return {
+        "anyOf": [
+            *({"const": name, "description": text} for name, text in alone.items()),
+            {"type": "string", "pattern": rf"^(\$)?{IDENTIFIER}(\.[A-Za-z0-9_]+)*$", "not": {"enum": not_alone},
+             "description": "a block of this file or of `use`, or `$param`"},
+            _layer_mapping(keys),
+        ],
+    }
+
+
+def _layer_mapping(keys: dict[str, Schema]) -> Schema:
+    beside = [*BESIDE]
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1 + len(beside),
+        "properties": {**keys, **_beside()},
+        "propertyNames": {"pattern": rf"^(\$[^$].*|{IDENTIFIER})$"},
+        # a file's own blocks are other keys: what they take, only `validate` knows
+        "dependencies": {key: {"propertyNames": {"enum": [key, *beside]}} for key in keys},
+        "if": {"propertyNames": {"enum": beside}},
+        "then": {"required": ["from"], "maxProperties": 1},
+    }
+
+
+def _beside() -> dict[str, Schema]:
+    forms: dict[str, Schema] = {
+        "name": {"type": "string", "pattern": f"^{IDENTIFIER}$"},
+        "repeat": _or_value({"type": "integer", "minimum": 0}),
+        "when": _or_value({"type": "boolean"}),
+        "from": {"type": "string", "pattern": f"^{IDENTIFIER}$"},
+    }
+    fields = {field.alias or name: field for name, field in LayerModel.model_fields.items()}
+    return {key: _with(form, fields[key].description or "") for key, form in forms.items()}
+
+
+def needs_fields(model: type[Operation]) -> bool:
+    """Whether the op's bare name is not enough: it has a required field, or branches."""
+    return issubclass(model, Merge) or any(field.is_required() for field in model.model_fields.values())
+
+
+def _alone(model: type[Operation]) -> str:
+    return _documentation(model).partition("\n")[0]
+
+
+def _documentation(model: type[Operation]) -> str:
+    return inspect.cleandoc(model.__doc__ or "")
+
+
+def _op(model: type[Operation]) -> Schema:
+    """What may stand after an op's name: its main argument, its fields, or nothing where none is needed."""
+    fields = _fields(model)
+    if issubclass(model, Merge):
+        return _merge(model, fields)
+    forms = [fields]
+    if model.main is not None:
+        forms.insert(0, fields["properties"][model.main])
+    if not needs_fields(model):
+        forms.append({"type": "null"})
+    return {"description": _documentation(model), "anyOf": forms}
+
+
+def _fields(model: type[Operation]) -> Schema:
+    schema = _loosened(model.model_json_schema())
+    schema.pop("title", None)
+    schema.pop("description", None)
+    return {"properties": {}, **schema}
+
+
+def _merge(model: type[Operation], fields: Schema) -> Schema:
+    misplaced = {key: False for key in BESIDE if key != "name"}
+    return {
+        "description": _documentation(model),
+        "type": "object",
+        "properties": {**fields["properties"], **misplaced},
+        "propertyNames": {"pattern": f"^{IDENTIFIER}$"},
+        "additionalProperties": BODY,
+        "minProperties": 2,
+    }
+
+
+def _arguments(block: Block) -> Schema:
+    """What may stand after a block's name: its first parameter, all in order, or by name."""
+    params = {p.name: _param(p.type) for p in block.params}
+    required = [p.name for p in block.params if p.required]
+    listed = {
+        "type": "array", "items": list(params.values()), "minItems": len(required), "additionalItems": False,
+        "description": f"[{', '.join(params)}]",
+    }
+    named = {"type": "object", "properties": params, "required": required, "additionalProperties": False}
+    forms: list[Schema] = [listed, named]
+    if len(required) <= 1 and params:
+        forms.append(next(iter(params.values())))
+    if not required:
+        forms.append({"type": "null"})
+    return {"description": f"{_comment(block)}\n\n{block.signature()}", "anyOf": forms}
+
+
+def _param(kind: str | tuple[str, ...] | None) -> Schema:
+    if isinstance(kind, tuple):
+        items = [_param(k) for k in kind]
+        return _or_value({"type": "array", "items": items, "minItems": len(items), "additionalItems": False})
+    types = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "list": "array"}
+    if kind == "layer":
+        return BODY
+    return _or_value({"type": types[kind]}) if kind in types else {}
+
+
+def _comment(block: Block) -> str:
+    return str(block.at.document.data.get("description") or block.name)
+
+
+# -- values --------------------------------------------------------------------------------------------------
+
+
+def _or_value(schema: Schema) -> Schema:
+    return {"anyOf": [schema, VALUE]}
+
+
+def _with(schema: Schema, description: str) -> Schema:
+    """The schema with this description; around a `$ref`, whose neighbours draft 7 ignores."""
+    if "$ref" in schema:
+        schema = {"allOf": [schema]}
+    return {"description": description, **schema}
+
+
+def _loosened(schema: Schema) -> Schema:
+    """The schema of a model with every value also as a `$…`, and without Pydantic's titles.
+
+    The model's own top level stays a mapping: a whole set of fields cannot be one expression.
+    """
+    definitions = schema.pop("$defs", {})
+    if "properties" not in schema:
+        return schema
+    out = {key: value for key, value in schema.items() if key != "title"}
+    out["properties"] = {key: _loose(value, definitions) for key, value in schema["properties"].items()}
+    return out
+
+
+def _loose(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    """A field's form: what it takes, or a `$…`; description and default stay outside."""
+    inner = _inner(schema, definitions)
+    outer = {key: inner.pop(key) for key in ("description", "default") if key in inner}
+    if not inner:
+        return outer
+    forms = inner["anyOf"] if list(inner) == ["anyOf"] else [inner]
+    return {**outer, "anyOf": [*forms, VALUE]}
+
+
+def _inner(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    """The form with whatever it holds (items, fields) loosened, but not itself."""
+    if "$ref" in schema:
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        schema = {**definitions[schema["$ref"].rpartition("/")[2]], **rest}
+    inner = {key: value for key, value in schema.items() if key != "title"}
+    for key in ("anyOf", "oneOf", "allOf"):
+        if key in inner:
+            inner[key] = [_inner(form, definitions) for form in inner[key]]
+    if "prefixItems" in inner:
+        inner["items"] = [_loose(form, definitions) for form in inner.pop("prefixItems")]
+    elif "items" in inner:
+        inner["items"] = _loose(inner["items"], definitions)
+    if "properties" in inner:
+        inner["properties"] = {key: _loose(form, definitions) for key, form in inner["properties"].items()}
+    return inner
