@@ -92,12 +92,13 @@ def render(diagnostic: Diagnostic) -> str:
 
 def _cut(span: SourceSpan) -> SourceSpan:
     """The span over a line short enough to be read, without control characters (a terminal obeys them)."""
-    text = "".join(c if c.isprintable() else " " for c in span.text)
-    if len(text) <= SHOWN_WIDTH:
-        return replace(span, text=text)
-    start = max(0, span.column - 1 - SHOWN_WIDTH // 2)
+    start = max(0, span.column - 1 - SHOWN_WIDTH // 2) if len(span.text) > SHOWN_WIDTH else 0
+    shown = span.text[start : start + SHOWN_WIDTH]  # cut first: a line may be a megabyte, and have many mistakes
     return replace(
-        span, text=text[start : start + SHOWN_WIDTH], column=span.column - start, length=min(span.length, SHOWN_WIDTH)
+        span,
+        text="".join(c if c.isprintable() else " " for c in shown),
+        column=span.column - start,
+        length=min(span.length, SHOWN_WIDTH),
     )
 
 

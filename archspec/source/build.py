@@ -15,6 +15,7 @@ from archspec.source.scalars import BROKEN, NumberTooLong, forbidden, resolve
 
 MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
 
+_NO_SPACE = re.compile(r"[\w$.-]+:(?=\S)")
 _WAITING: Final = object()  # a mapping expects a key
 _DROPPED: Final = object()  # the value to come has no usable key
 
@@ -30,7 +31,7 @@ class Stop(Exception):
 class _Frame:
     """A collection being filled."""
 
-    __slots__ = ("as_key", "data", "flow", "key", "key_node", "node", "places")
+    __slots__ = ("as_key", "data", "flow", "key", "key_node", "node", "places", "spoilt")
 
     def __init__(self, data: Any, node: Node, places: Any, flow: bool, as_key: bool) -> None:
         self.data = data
@@ -39,6 +40,7 @@ class _Frame:
         self.flow = flow
         self.as_key = as_key
         self.key: object = _WAITING
+        self.spoilt = False  # an error in the key has taken the value with it
         self.key_node = node
 
 
@@ -54,7 +56,9 @@ class Builder:
         self.limits = limits
         self.holes = holes
         self.errors: list[Diagnostic] = []
-        self.cuts: list[Cut] = []
+        self.cuts: list[Cut] = []  # expressions without which the text must be read again
+        self.cut_errors: list[Diagnostic] = []
+        self.last = Node(0, 0, 0, 0)  # of the latest quoted scalar
         self.documents = 0
         self.muted: int | None = None  # depth of the value under a `<<`, of which nothing is told
         top = Node(0, 0, 0, 0)
@@ -74,9 +78,8 @@ class Builder:
         """Take all events. Raises Stop at a limit."""
         for count, event in enumerate(events):
             if count >= self.limits.max_events:
-                raise Stop(self._diagnostic(
-                    "SPEC003", f"more than {self.limits.max_events} YAML events", event, hint="split the file",
-                ))
+                message = f"more than {self.limits.max_events} YAML events"
+                raise Stop(self._diagnostic("SPEC003", message, event, hint="split the file"))
             kind = type(event)
             if kind is ev.ScalarEvent:
                 self._scalar(event)
@@ -96,9 +99,12 @@ class Builder:
     ) -> None:
         """Note a mistake that does not stop the parsing."""
         if self.muted is None:
-            self.errors.append(self._diagnostic(code, message, event, notes=notes, hint=hint, length=length))
-            if len(self.errors) >= MAX_ERRORS:
-                raise Stop(self._diagnostic("SPEC003", f"more than {MAX_ERRORS} mistakes: reading ends here", event, hint=None))
+            self._note(self._diagnostic(code, message, event, notes=notes, hint=hint, length=length))
+
+    def _note(self, diagnostic: Diagnostic) -> None:
+        self.errors.append(diagnostic)
+        if len(self.errors) >= MAX_ERRORS:
+            raise Stop(too_many(diagnostic))
 
     def _diagnostic(
         self, code: str, message: str, event: Any, *, hint: str | None, notes: Iterable[str] = (), length: int = 0
@@ -114,13 +120,7 @@ class Builder:
         self.documents += 1
         if self.documents > 1:
             self.report("SPEC005", "a second YAML document", event, hint="put it in a file of its own")
-            return False
-        for number, line in enumerate(self.lines[: event.end_mark.line]):
-            if line.startswith("%") and not re.fullmatch(r"%YAML 1\.2\s*(#.*)?", line):
-                span = SourceSpan(self.name, number + 1, 1, len(line), line)
-                message = "YAML directives (`%…`) are not allowed"
-                self.errors.append(Diagnostic("SPEC005", message, span, (), "delete the line"))
-        return True
+        return self.documents == 1
 
     def _open(self, event: Any, data: Any, places: Any) -> None:
         if len(self.stack) > self.limits.max_depth:
@@ -134,6 +134,7 @@ class Builder:
         if as_key:
             kind = "mapping" if type(data) is dict else "list"
             self.report("SPEC008", f"a {kind} cannot be a key", event, length=1, hint="write a plain name as the key")
+            self._mute()
         start = event.start_mark
         node = Node(start.line, start.column, start.line, start.column + 1)
         self.stack.append(_Frame(data, node, places, bool(event.flow_style), as_key))
@@ -144,6 +145,7 @@ class Builder:
         frame.node.end_line, frame.node.end_column = end.line, end.column
         if frame.as_key:
             self.stack[-1].key = _DROPPED
+            self._unmute()
         else:
             self._add(frame.data, frame.node)
 
@@ -154,9 +156,17 @@ class Builder:
             frame.places.append(node)
             return
         if frame.key is not _DROPPED:
-            frame.data[frame.key] = value
+            frame.data[frame.key] = BROKEN if frame.spoilt else value
             frame.places[frame.key] = (frame.key_node, node)
-        frame.key = _WAITING
+        frame.key, frame.spoilt = _WAITING, False
+        self._unmute()
+
+    def _mute(self) -> None:
+        """Tell nothing of what is inside the next key or value of this mapping."""
+        if self.muted is None:
+            self.muted = len(self.stack)
+
+    def _unmute(self) -> None:
         if self.muted == len(self.stack):
             self.muted = None
 
@@ -165,6 +175,8 @@ class Builder:
         node = Node(start.line, start.column, end.line, end.column)
         if event.anchor is not None or event.tag is not None:
             self._properties(event)
+        if event.style:
+            self.last = node
         frame = self.stack[-1]
         if type(frame.data) is dict and frame.key is _WAITING:
             frame.key = self._key(frame, event)
@@ -193,6 +205,9 @@ class Builder:
         if event.style:
             if self._forbidden(event):
                 return _DROPPED
+        elif match := _NO_SPACE.match(text):
+            self._no_space(event, match.end())
+            frame.spoilt, text = True, text[: match.end() - 1]
         elif not self._plain_key(text, event):
             return _DROPPED
         if text in frame.data:
@@ -210,8 +225,7 @@ class Builder:
         if text == "<<":
             hint = "write the keys out, or share a block"
             self.report("SPEC005", "merge keys (`<<`) are not allowed", event, hint=hint)
-            if self.muted is None:
-                self.muted = len(self.stack)
+            self._mute()
             return False
         try:
             value = resolve(text)
@@ -228,6 +242,12 @@ class Builder:
         self.report("SPEC008", what, event, hint=hint)
         return False
 
+    def _no_space(self, event: Any, column: int) -> None:
+        start = event.start_mark
+        text = self.lines[start.line]
+        span = SourceSpan(self.name, start.line + 1, start.column + column, 1, text)
+        self._note(Diagnostic("SPEC002", "no space after `:`", span, (), "write a space after the colon"))
+
     def _forbidden(self, event: Any) -> bool:
         found = forbidden(event.value)
         if found:
@@ -240,11 +260,14 @@ class Builder:
             return False
         start = event.start_mark.index
         cut = cut_at(self.text, start, event.end_mark.index)
-        if self.stack[-1].flow:
-            if not self.cuts or self.cuts[-1].end <= start:
-                self.cuts.append(cut)
-        else:
-            self.errors.append(cut_diagnostic(self.name, self.text, self.lines, cut, event.start_mark))
+        place = event.start_mark.line, event.start_mark.column
+        if not self.stack[-1].flow:
+            self._note(cut_diagnostic(self.name, self.text, self.lines, cut, *place))
+        elif not self.cuts or self.cuts[-1].end <= start:
+            self.cuts.append(cut)
+            self.cut_errors.append(cut_diagnostic(self.name, self.text, self.lines, cut, *place))
+            if len(self.cuts) >= MAX_ERRORS:
+                raise Stop(too_many(self.cut_errors[-1]))
         return True
 
     def _properties(self, event: Any) -> None:
@@ -273,14 +296,18 @@ class Builder:
         self._add(BROKEN, Node(start.line, start.column, end.line, end.column))
 
 
-def cut_diagnostic(name: str, text: str, lines: tuple[str, ...], cut: Cut, mark: Any) -> Diagnostic:
-    """What is told of an unquoted expression."""
+def too_many(last: Diagnostic) -> Diagnostic:
+    """What is told when the count of mistakes ends the reading."""
+    message = f"{MAX_ERRORS} mistakes up to here: the rest was not read"
+    return Diagnostic("SPEC003", message, last.span, (), "correct these first")
+
+
+def cut_diagnostic(name: str, text: str, lines: tuple[str, ...], cut: Cut, line: int, column: int) -> Diagnostic:
+    """What is told of an expression that needs quotes."""
     source = text[cut.start : cut.end]
-    length = len(re.split(r"[\r\n]", source, maxsplit=1)[0])
-    span = SourceSpan(name, mark.line + 1, mark.column + 1, length, lines[mark.line])
+    span = SourceSpan(name, line + 1, column + 1, len(re.split(r"[\r\n]", source, maxsplit=1)[0]), lines[line])
     shown = " ".join(source.split())[:80]
-    if not cut.closed:
-        hint = 'close it, and quote the whole: "$(…)"'
-        return Diagnostic("SPEC006", f"the bracket of `{shown}` is not closed", span, (), hint)
-    message = f"YAML takes `{shown}` apart"
-    return Diagnostic("SPEC006", message, span, (), f"quote it: {quoted(source)}")
+    if cut.closed:
+        return Diagnostic("SPEC006", f"YAML takes `{shown}` apart", span, (), f"quote it: {quoted(source)}")
+    hint = f"write {quoted(source + cut.missing)}" if cut.missing else 'close it, and quote the whole: "$(…)"'
+    return Diagnostic("SPEC006", f"the bracket of `{shown}` is not closed", span, (), hint)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -15,12 +15,13 @@ import yaml.reader
 import yaml.scanner
 
 from archspec.diagnostics import Diagnostic, SourceSpan, SpecError, error
-from archspec.source.build import Builder, Stop, cut_diagnostic
+from archspec.source.build import MAX_ERRORS, Builder, Stop, cut_diagnostic, too_many
 from archspec.source.document import DEFAULT_LIMITS, Document, Limits
 from archspec.source.repair import Cut, culprit, overwritten
 from archspec.source.scalars import forbidden
 from archspec.source.syntax import fault_of, translate
 
+_VERSION = re.compile(r"%YAML 1\.2\s*(#.*)?")  # what we read, so it may be said, once
 _MAX_PASSES: Final = 20
 _MAX_REREAD: Final = 2**20  # characters that are parsed again, over all passes
 
@@ -34,16 +35,16 @@ class PureParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
         yaml.parser.Parser.__init__(self)
 
 
-try:
-    from yaml._yaml import CParser as EVENT_PARSER
-except ImportError:  # PyYAML without libyaml: the same events, more slowly
-    EVENT_PARSER = PureParser
+def _event_parser() -> Any:
+    """libyaml's parser; PyYAML's own, with the same events but slower, where PyYAML came without libyaml."""
+    try:
+        from yaml._yaml import CParser
+    except ImportError:
+        return PureParser
+    return CParser
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    line: int
-    column: int
+EVENT_PARSER: Any = _event_parser()
 
 
 def read(
@@ -93,37 +94,30 @@ def parse(text: str | bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Docu
 
 
 class _Reading:
-    """Parsing, again with stand-ins for each unquoted expression that was found."""
+    """Parsing, again with stand-ins for the unquoted expressions that were found."""
 
     def __init__(self, name: str, text: str, lines: tuple[str, ...], limits: Limits) -> None:
         self.name = name
-        self.text = text
         self.lines = lines
         self.limits = limits
-        self.cuts: list[Cut] = []
         self.told: list[Diagnostic] = []
+        self.text = self._without_directives(text)
+        self.cuts: list[Cut] = []
 
     def document(self) -> Document:
         for number in range(1, _MAX_PASSES + 1):
             text = overwritten(self.text, self.cuts) if self.cuts else self.text
             builder = Builder(self.name, text, self.lines, self.limits, frozenset(c.start for c in self.cuts))
-            stopped = self._pass(builder, text)
-            found = builder.cuts
-            if not found and isinstance(stopped, Exception):
-                cut = culprit(text, _index(stopped, text))
-                found = [cut] if cut is not None else []
-            self._add(found)
-            if not found and stopped is None:
-                return Document(
-                    self.name, builder.data, _in_order(self.told + builder.errors), self.lines, builder.root
-                )
-            if not found or number * len(text) > _MAX_REREAD:
+            stopped = self._run(builder, text)
+            if not self._found(builder, stopped, text):
+                return self._end(builder, stopped)
+            if number * len(text) > _MAX_REREAD or isinstance(stopped, Diagnostic):
                 break
-        end = [translate(fault_of(stopped, self.name, self.lines))] if isinstance(stopped, Exception) else []
-        end = [stopped] if isinstance(stopped, Diagnostic) else end
-        raise SpecError(_in_order(self.told + builder.errors + ([] if found else end)))
+        limit = [stopped] if isinstance(stopped, Diagnostic) else []
+        raise SpecError((*_in_order(self.told), *limit))
 
-    def _pass(self, builder: Builder, text: str) -> Exception | Diagnostic | None:
+    def _run(self, builder: Builder, text: str) -> Exception | Diagnostic | None:
+        """What stopped the parsing: a syntax error, a limit, or nothing."""
         try:
             builder.run(_events(text))
         except Stop as stop:
@@ -132,11 +126,55 @@ class _Reading:
             return exc
         return None
 
-    def _add(self, cuts: list[Cut]) -> None:
-        for cut in cuts:
-            line = _line_of(self.lines, self.text, cut.start)
-            self.told.append(cut_diagnostic(self.name, self.text, self.lines, cut, line))
+    def _found(self, builder: Builder, stopped: Exception | Diagnostic | None, text: str) -> bool:
+        """Note the torn expressions of this pass; whether there were any."""
+        cuts, told = builder.cuts, builder.cut_errors
+        if not cuts and isinstance(stopped, Exception):
+            cut = culprit(text, _index(stopped, text))
+            if cut is not None:
+                place = _place(text, cut.start)
+                cuts, told = [cut], [cut_diagnostic(self.name, text, self.lines, cut, *place)]
         self.cuts += cuts
+        self.told += told
+        return bool(cuts)
+
+    def _end(self, builder: Builder, stopped: Exception | Diagnostic | None) -> Document:
+        errors = self.told + builder.errors
+        if stopped is None:
+            return Document(self.name, builder.data, _in_order(errors), self.lines, builder.root)
+        if isinstance(stopped, Exception):
+            last = builder.last
+            quote = (last.line, last.column, last.end_line, last.end_column)
+            stopped = translate(fault_of(stopped, self.name, self.lines, quote))
+        raise SpecError((*_in_order(errors), stopped))
+
+    def _without_directives(self, text: str) -> str:
+        """The text with the directives at its head as comments: libyaml and PyYAML differ in them."""
+        if text[:1] != "%" and "\n%" not in text and "\r%" not in text:
+            return text
+        parts = []
+        start = versions = 0
+        for number, line in enumerate(self.lines):
+            if line.strip() and line[0] not in "#%":
+                break
+            if line.startswith("%"):
+                parts += ["#", text[start + 1 : start + len(line)]]
+                versions += bool(_VERSION.fullmatch(line))
+                if versions != 1 or not _VERSION.fullmatch(line):
+                    self._directive(number, line)
+            else:
+                parts.append(text[start : start + len(line)])
+            start += len(line)
+            end = start + (2 if text.startswith("\r\n", start) else 1)
+            parts.append(text[start:end])
+            start = end
+        return "".join([*parts, text[start:]])
+
+    def _directive(self, number: int, line: str) -> None:
+        span = SourceSpan(self.name, number + 1, 1, len(line), line)
+        self.told.append(Diagnostic("SPEC005", "YAML directives (`%…`) are not allowed", span, (), "delete the line"))
+        if len(self.told) >= MAX_ERRORS:
+            raise SpecError((*self.told, too_many(self.told[-1])))
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -153,9 +191,10 @@ def _index(exc: Exception, text: str) -> int:
     return min(mark.index, len(text)) if mark is not None else len(text)
 
 
-def _line_of(lines: tuple[str, ...], text: str, index: int) -> _Mark:
+def _place(text: str, index: int) -> tuple[int, int]:
+    """Line and column of a character, from 0."""
     before = _lines(text[:index])
-    return _Mark(len(before) - 1, len(before[-1]))
+    return len(before) - 1, len(before[-1])
 
 
 def _in_order(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -189,6 +228,6 @@ def _check_characters(text: str, name: str, lines: tuple[str, ...]) -> None:
     found = forbidden(text)
     if found is None:
         return
-    mark = _line_of(lines, text, text.index(found))
-    span = SourceSpan(name, mark.line + 1, mark.column + 1, 1, lines[mark.line])
+    line, column = _place(text, text.index(found))
+    span = SourceSpan(name, line + 1, column + 1, 1, lines[line])
     raise error("SPEC007", f"the control character U+{ord(found):04X} is not allowed", span=span, hint="delete it")

@@ -13,6 +13,7 @@ from typing import Final
 
 REACH: Final = 1_100  # characters; an expression has 1,000 at most
 _LINES: Final = 3
+_CANDIDATES: Final = 20
 _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
 _CANDIDATE = re.compile(r"\$[^\W\d]\w*(?:\.\w+)*\[|\$\(")
 _BEFORE_SCALAR: Final = frozenset(" \t\n\r[{,:(")
@@ -20,11 +21,39 @@ _BEFORE_SCALAR: Final = frozenset(" \t\n\r[{,:(")
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """An expression that needs quotes: text[start:end]; `closed` tells whether its brackets are balanced."""
+    """An expression that needs quotes: text[start:end].
+
+    closed: whether its brackets are balanced. missing: the brackets that would close it, where they are plain to see.
+    """
 
     start: int
     end: int
     closed: bool
+    missing: str = ""
+
+
+def _is_whole(text: str) -> bool:
+    """Whether the bracket of the leading `$(` is closed by the last character."""
+    return text.startswith("$(") and closing(text, 1) == len(text)
+
+
+def closing(text: str, start: int) -> int | None:
+    """The index after the bracket that closes the one at `start`; None if nothing does."""
+    stack: list[str] = []
+    quote = ""
+    for position in range(start, len(text)):
+        char = text[position]
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char in _CLOSERS:
+            stack.append(_CLOSERS[char])
+        elif char in ")]}" and stack.pop() != char:
+            return None
+        if not stack:
+            return position + 1
+    return None
 
 
 def unbalanced(value: str) -> bool:
@@ -65,15 +94,17 @@ def cut_at(text: str, start: int, reach: int) -> Cut:
             stack.append(_CLOSERS[char])
         elif char in ")]}":
             if not stack:
-                return _trimmed(text, start, position, True)
-            if stack.pop() != char:
-                break
+                return _cut(text, start, position, True)
+            if stack[-1] != char:
+                return _cut(text, start, line_end or position, False)
+            stack.pop()
         elif not stack and position >= reach and _ends(text, position):
-            return _trimmed(text, start, position, True)
+            return _cut(text, start, position, True)
     else:
         position = min(len(text), start + REACH)
-    closed = not (stack or quote) and position == len(text)
-    return _trimmed(text, start, position if closed else line_end or position, closed)
+    if not (stack or quote) and position == len(text):
+        return _cut(text, start, position, True)
+    return _cut(text, start, line_end or position, False, "" if quote else "".join(reversed(stack)))
 
 
 def _ends(text: str, position: int) -> bool:
@@ -83,16 +114,15 @@ def _ends(text: str, position: int) -> bool:
     return char in ",\r\n" or (char == "#" and text[position - 1].isspace())
 
 
-def _trimmed(text: str, start: int, end: int, closed: bool) -> Cut:
-    while end > start + 2 and text[end - 1].isspace():
-        end -= 1
-    return Cut(start, max(end, start + 2), closed)
+def _cut(text: str, start: int, end: int, closed: bool, missing: str = "") -> Cut:
+    end = start + len(text[start:end].rstrip())
+    return Cut(start, max(end, start + 2), closed, missing)
 
 
 def culprit(text: str, position: int) -> Cut | None:
     """The unquoted expression behind a syntax error at `position`, if there is one."""
     window = max(0, position - REACH)
-    for match in reversed(list(_CANDIDATE.finditer(text, window, position + 2))):
+    for match in reversed(list(_CANDIDATE.finditer(text, window, position + 2))[-_CANDIDATES:]):
         start = match.start()
         line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
         if "#" in text[line_start:start] or (start and text[start - 1] not in _BEFORE_SCALAR):
@@ -115,10 +145,10 @@ def overwritten(text: str, cuts: list[Cut]) -> str:
 
 
 def quoted(text: str) -> str:
-    """How to write this expression in YAML: in quotes, and with `$x[0]` as `$(x[0])`."""
+    """How to write this expression in YAML: in quotes, and as one `$(…)`, so `$x[0]` as `$(x[0])`."""
     one_line = " ".join(text.split())
-    if not one_line.startswith("$("):
-        one_line = f"$({one_line[1:]})"
+    if not _is_whole(one_line):
+        one_line = "$(" + re.sub(r"\$(?=[\w(])", "", one_line) + ")"
     if '"' not in one_line and "\\" not in one_line:
         return f'"{one_line}"'
     return "'" + one_line.replace("'", "''") + "'"

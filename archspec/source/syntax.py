@@ -22,6 +22,7 @@ class Fault:
     column: int
     context_line: int
     context_column: int
+    quote: tuple[int, int, int, int] = (0, 0, 0, 0)  # where the latest quoted text started and ended
 
     def char(self) -> str:
         """The character at the problem; empty at the end of a line."""
@@ -42,14 +43,17 @@ class Fault:
         return Diagnostic(code, message, SourceSpan(self.name, line + 1, column + 1, 1, self.text(line)), (), hint)
 
 
-def fault_of(exc: Exception, name: str, lines: tuple[str, ...]) -> Fault:
+def fault_of(
+    exc: Exception, name: str, lines: tuple[str, ...], quote: tuple[int, int, int, int] = (0, 0, 0, 0)
+) -> Fault:
     """The parts of a PyYAML error."""
     mark: Any = getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None)
     opened: Any = getattr(exc, "context_mark", None) or mark
-    place = (mark.line, mark.column) if mark is not None else (0, 0)
-    start = (opened.line, opened.column) if opened is not None else (0, 0)
+    line, column = (mark.line, mark.column) if mark is not None else (0, 0)
+    start_line, start_column = (opened.line, opened.column) if opened is not None else (0, 0)
     problem = str(getattr(exc, "problem", None) or "it cannot be read")
-    return Fault(name, lines, problem, str(getattr(exc, "context", None) or ""), *place, *start)
+    context = str(getattr(exc, "context", None) or "")
+    return Fault(name, lines, problem, context, line, column, start_line, start_column, quote)
 
 
 def translate(fault: Fault) -> Diagnostic:
@@ -93,13 +97,15 @@ def _quote(fault: Fault) -> Diagnostic | None:
 def _escape(fault: Fault) -> Diagnostic | None:
     if "escape" not in fault.problem and "double-quoted scalar" not in fault.context:
         return None
-    return fault.tell("not an escape that YAML knows", "write the backslash twice, or use single quotes")
+    at = replace(fault, column=max(0, fault.text(fault.line).rfind("\\", 0, fault.column + 1)))
+    return at.tell("not an escape that YAML knows", "write the backslash twice, or use single quotes")
 
 
 def _first_char(fault: Fault) -> Diagnostic | None:
     if "cannot start any token" not in fault.problem:
         return None
-    return fault.tell(f"a value cannot start with `{fault.char()}`", "put the value in quotes")
+    char = "a backtick" if fault.char() == "`" else f"`{fault.char()}`"
+    return fault.tell(f"a value cannot start with {char}", "put the value in quotes")
 
 
 def _anchor(fault: Fault) -> Diagnostic | None:
@@ -123,20 +129,27 @@ def _second_colon(fault: Fault) -> Diagnostic | None:
         return None
     before = fault.text(fault.line)[: fault.column]
     if re.fullmatch(r"\s*(?:- +)*[^\s:#][^:#]*", before) and fault.line:
-        key = before.strip().removeprefix("- ").strip()
-        at = replace(fault, column=len(before) - len(before.lstrip()))
-        return at.tell(
-            f"`{key[:60]}` is indented under a line that already has a value",
-            "align it with the keys it belongs to, or end the line above it with `:`",
-        )
+        return _continued(fault, before)
     return fault.tell(
         "a second `:` in one line's value",
         "put what follows in braces (`{key: value}`) or on a line of its own, or quote a text that holds `: `",
     )
 
 
+def _continued(fault: Fault, before: str) -> Diagnostic:
+    """A key that YAML reads as the second line of the value above it."""
+    above = max((i for i in range(fault.line) if fault.text(i).strip()), default=0)
+    indent, indent_above = (len(t) - len(t.lstrip()) for t in (before, fault.text(above)))
+    if indent == indent_above and ":" not in fault.text(above):
+        return replace(fault, line=above, column=indent).tell("a key without `:`", "write `key: value`")
+    return replace(fault, column=indent).tell(
+        f"`{before.strip().removeprefix('- ').strip()[:60]}` is indented under a line that already has a value",
+        "align it with the keys it belongs to, or end the line above it with `:`",
+    )
+
+
 def _list_in_line(fault: Fault) -> Diagnostic | None:
-    if "block sequence entries are not allowed" not in fault.problem:
+    if "sequence entries are not allowed" not in fault.problem:
         return None
     return fault.tell("a list with `-` cannot start here", "start it on a line of its own, or write `[…]`")
 
@@ -146,7 +159,9 @@ def _flow(fault: Fault) -> Diagnostic | None:
     if match is None or "expected" not in fault.problem:
         return None
     opener, closer = "[]" if match[1] == "sequence" else "{}"
-    if _closes(fault, opener, closer) and fault.char() not in {"]", "}"}:
+    if fault.char() in {"]", "}"} - {closer}:
+        return fault.tell(f"`{fault.char()}` where `{closer}` should be", f"write `{closer}`")
+    if _closes(fault, opener, closer) and fault.char() != closer:
         hint = f"add `,` between the items of `{opener}…{closer}`"
         return fault.tell(f"a `,` or `{closer}` is missing before this", hint)
     return fault.tell(f"the `{opener}` opened here is not closed", f"add the closing `{closer}`", opened=True)
@@ -190,11 +205,26 @@ def _indent(fault: Fault) -> Diagnostic | None:
     if not re.search(r"while parsing a block (mapping|collection)", fault.context):
         return None
     text = fault.text(fault.line)
+    if fault.char() == ":":
+        return fault.tell("no key before this `:`", "write `key: value`")
     if not text[: fault.column].strip():
         return fault.tell(
             "this line's indentation fits nothing above it", "align it with the keys or `-` that it belongs to"
         )
+    _, _, end_line, end_column = fault.quote
+    if end_column and end_line == fault.line and not text[end_column : fault.column].strip():
+        return _after_quote(fault)
     return fault.tell("nothing may follow the value here", "put it on a line of its own, or quote the whole value")
+
+
+def _after_quote(fault: Fault) -> Diagnostic:
+    line, column, end_line, _ = fault.quote
+    mark = fault.text(line)[column : column + 1]
+    if line != end_line:
+        at = replace(fault, line=line, column=column)
+        return at.tell(f"the quote opened here is closed on line {end_line + 1} only", f"add the closing `{mark}`")
+    inside = {"'": "in it write `''`", '"': 'in it write `\\"`'}.get(mark, "")
+    return fault.tell("the quoted text ends before this", f"put all of it in the quotes; for a quote {inside}")
 
 
 def _after_end(fault: Fault) -> Diagnostic | None:
