@@ -145,6 +145,13 @@ class Recipe(Section):
             )
         return self
 
+    def to_data(self) -> dict[str, Any]:
+        """The recipe as a spec writes it, defaults included; fields of other optimizers are left out."""
+        left = _ANY_OPTIMIZER - OPTIMIZER_FIELDS[self.optimizer]
+        data = self.model_dump(mode="json", exclude={*left, "schedule"}, exclude_none=True)
+        fields = self.schedule.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
+        return data | {"schedule": {self.schedule.kind: fields} if fields else self.schedule.kind}
+
 
 def merge_recipe(base: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe `base` with `changes` laid over it, key by key; both as plain data, before validation.

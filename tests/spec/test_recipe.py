@@ -156,6 +156,28 @@ def test_optimizer_fields_are_fields_and_belong_to_torch():
         assert fields <= set(kind.__init__.__code__.co_varnames)
 
 
+@pytest.mark.parametrize("fields", [
+    {}, {"schedule": "cosine", "warmup": {"steps": 3}}, {"schedule": {"step": {"at": [2, 3]}}, "momentum": 0.5},
+    {"optimizer": "adam", "betas": [0.8, 0.9], "normalize": {"mean": 0.5, "std": [0.5]}, "warmup": 2},
+    {"optimizer": "adamw", "schedule": "one_cycle", "init": {"biases": "zeros"}},
+], ids=str)
+def test_a_recipe_survives_being_written(fields):
+    import json
+
+    recipe = Recipe.model_validate({**BASE, **fields})
+    written = json.loads(json.dumps(recipe.to_data()))
+    jsonschema.validate(written, Recipe.model_json_schema())
+    again = Recipe.model_validate(written)
+    assert dict(again) == dict(recipe)
+    assert again.to_data() == recipe.to_data()
+
+
+def test_a_written_recipe_names_what_applies_and_nothing_else():
+    written = Recipe.model_validate({**BASE, "optimizer": "adam"}).to_data()
+    assert {"momentum", "nesterov", "normalize"}.isdisjoint(written)
+    assert (written["betas"], written["epochs"], written["schedule"]) == ([0.9, 0.999], 10, "constant")
+
+
 def test_merge_lays_keys_over_keys():
     merged = merge_recipe({**SOURCE, "momentum": 0.9}, {"lr": 0.1, "epochs": 3})
     assert merged == {**SOURCE, "momentum": 0.9, "lr": 0.1, "epochs": 3}

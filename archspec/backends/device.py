@@ -1,0 +1,30 @@
+"""The device that a command line names."""
+
+from __future__ import annotations
+
+import torch
+
+from archspec.diagnostics import error
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of `auto`, `cpu`, `cuda` or `cuda:N`; `auto` is the first GPU, or else the CPU.
+
+    Raises SpecError BUILD202 where that device is not there, ValueError for any other name.
+    """
+    kind, colon, index = name.partition(":")
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if name != "auto" and (kind != "cuda" or (colon and not index.isdecimal())):
+        raise ValueError(f"a device is auto, cpu, cuda or cuda:N, not {name!r}")
+    number = int(index or 0)
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if number >= found:
+        has = f"{found} GPU{'s' * (found != 1)}" if found else "no GPU that torch can use"
+        raise error("BUILD202", f"there is no device {name}: this machine has {has}", hint="use --device auto")
+    return torch.device("cuda", number)
+
+
+def device_name(device: torch.device) -> str:
+    """What a person calls it: the GPU's name, or `CPU`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
