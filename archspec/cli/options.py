@@ -14,10 +14,14 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # generic only in newer versions of click
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class SpecPath(click.ParamType):
+class SpecPath(ParamType):
     """A spec's file, or the bare name of a shipped one; `folders` where a folder may stand too."""
 
     name = "spec"
@@ -35,7 +39,7 @@ class SpecPath(click.ParamType):
         return [*found, CompletionItem(incomplete, type="file")]
 
 
-class InputShape(click.ParamType):
+class InputShape(ParamType):
     """`1x224x224`, as `(1, 224, 224)`; `1,224,224` and `1×224×224` too."""
 
     name = "CxHxW"
@@ -50,7 +54,7 @@ class InputShape(click.ParamType):
         return tuple(int(size) for size in sizes)
 
 
-class Assignment(click.ParamType):
+class Assignment(ParamType):
     """`vars.num_classes=100`, kept as it is written: the spec's reader takes it apart."""
 
     name = "KEY=VALUE"

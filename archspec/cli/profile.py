@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from archspec.analysis import Report
     from archspec.api import Loaded
+
+WIDE: Final = 200  # where no terminal cuts the lines, nothing need be left out
 
 
 @click.command("profile")
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, spec: str, static: bool, input_shape: tuple[int, ...] | None, batch_size: int, dtype: str,
+    ctx: click.Context, /, spec: str, static: bool, input_shape: tuple[int, ...] | None, batch_size: int, dtype: str,
     depth: int | None, reading: Reading, as_json: bool, **running: Any,
 ) -> None:
     """Show what SPEC costs: each layer's output shape, parameters, MACs and activation memory.
@@ -71,14 +73,10 @@ def _refuse_running(ctx: click.Context) -> None:
 def _console() -> Console:
     from rich.console import Console
 
-    plain = not coloured(sys.stdout)
+    terminal = sys.stdout.isatty()
     return Console(
-        width=None if sys.stdout.isatty() else WIDE, color_system=None if plain else "auto", highlight=False,
-        soft_wrap=False,
+        width=None if terminal else WIDE, color_system="auto" if coloured(sys.stdout) else None, highlight=False
     )
-
-
-WIDE = 200  # where no terminal cuts the lines, nothing need be cut
 
 
 def _show(report: Report, description: str, depth: int | None) -> None:
@@ -88,6 +86,14 @@ def _show(report: Report, description: str, depth: int | None) -> None:
 
 
 def _measured(loaded: Loaded, report: Report, running: dict[str, Any], depth: int | None, as_json: bool) -> None:
+    """The static figures, then those of real runs."""
     from archspec.profile import measure
 
-    raise NotImplementedError(measure)
+    if not as_json:
+        _show(report, loaded.description, depth)  # before the runs, which take a while
+        sys.stdout.flush()
+    measured = measure(loaded, batch_size=report.batch_size, dtype=report.dtype, **running)
+    if as_json:
+        click.echo(json.dumps({**report.to_json(), "measured": measured.to_json()}, indent=2))
+    else:
+        click.echo(f"\n{measured}")

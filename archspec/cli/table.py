@@ -136,9 +136,8 @@ def _name(node: ReportNode, guide: str) -> Text:
 def _cells(node: ReportNode, copies: int) -> tuple[str, str, str]:
     """Parameters, MACs and activations of all the copies that the row stands for: so the columns add up."""
     size = node.activation_bytes * copies
-    params, macs = (
-        count_text(count * copies, pad=True) if count else f"{NOTHING}  " for count in (node.cost.params, node.cost.macs)
-    )
+    counts = (node.cost.params * copies, node.cost.macs * copies)
+    params, macs = (count_text(count, pad=True) if count else f"{NOTHING}  " for count in counts)
     return params, macs, bytes_text(size) if size else NOTHING
 
 
@@ -205,4 +204,5 @@ def _bar(part: int, whole: int) -> str:
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
+    """`64×112×112`."""
     return "×".join(map(str, shape))

@@ -10,7 +10,7 @@ import inspect
 from typing import Any, Final
 
 from archspec.ops import OPS, Merge, Operation
-from archspec.spec.files import SECTIONS, standard_library
+from archspec.spec.files import standard_library
 from archspec.spec.models import ArchSpec
 from archspec.spec.models import Layer as LayerModel
 from archspec.spec.parse import BESIDE, EXPECTATIONS, SEQUENTIAL, TYPES
@@ -52,19 +52,19 @@ def json_schema() -> Schema:
 
 
 def _spec() -> Schema:
-    described = {key: {"description": field.description} for key, field in ArchSpec.model_fields.items()}
+    described = {key: field.description or "" for key, field in ArchSpec.model_fields.items()}
     shape = {"type": "array", "items": _or_value({"type": "integer", "minimum": 1}), "minItems": 1, "maxItems": 3}
-    text = {"type": "string"}
+    count = {"type": "integer", "minimum": 0}
+    counts = [name for name in EXPECTATIONS if name != "output"]
+    string = {"type": "string"}
     body_or_removed = {"anyOf": [BODY, {"type": "null"}]}
     forms: dict[str, Schema] = {
-        "archspec": {"const": 1}, "name": text, "description": text, "extends": text,
-        "use": {"anyOf": [text, {"type": "array", "items": text}]},
+        "archspec": {"const": 1}, "name": string, "description": string, "extends": string,
+        "use": {"anyOf": [string, {"type": "array", "items": string}]},
         "input": _or_value(shape), "vars": {"type": "object"},
         "blocks": _mapping({"anyOf": [{"$ref": "#/definitions/block"}, {"type": "null"}]}),
         "stages": _mapping(body_or_removed),
-        "expect": _mapping(_or_value(shape)) | {
-            "properties": {name: _or_value({"type": "integer", "minimum": 0}) for name in EXPECTATIONS if name != "output"}
-        },
+        "expect": _mapping(_or_value(shape)) | {"properties": dict.fromkeys(counts, _or_value(count))},
         "train": {"$ref": "#/definitions/recipe"},
         "recipes": {"type": "object", "additionalProperties": {
             "anyOf": [{"$ref": "#/definitions/recipe"}, {"type": "null"}]
@@ -73,14 +73,14 @@ def _spec() -> Schema:
     present = {"minProperties": 1, "additionalProperties": {"not": {"type": "null"}}}
     return {
         "type": "object",
-        "properties": {key: _with(forms[key], described[key]["description"]) for key in described},
+        "properties": {key: _with(forms[key], text) for key, text in described.items()},
         "required": ["archspec"],
         "additionalProperties": False,
         "if": {"required": ["extends"]},  # a variant needs nothing more, and may remove with null
         "else": {
             "anyOf": [{"required": ["input", "stages"]}, {"required": ["blocks"]}],
             "properties": {
-                **{key: present for key in ("stages", "blocks", "recipes")}, "train": {"required": ["data", "lr"]},
+                **dict.fromkeys(("stages", "blocks", "recipes"), present), "train": {"required": ["data", "lr"]},
             },
         },
     }
@@ -117,10 +117,8 @@ def _block_definition() -> Schema:
 def _recipe() -> Schema:
     schema = _loosened(Recipe.model_json_schema())
     schema.pop("required", None)  # a recipe, or a variant's `train`, holds what differs
-    nothing = {"type": "null"}
-    schema["properties"] = {
-        key: _with({"anyOf": [form, nothing]}, form.pop("description", "")) for key, form in schema["properties"].items()
-    }
+    for form in schema["properties"].values():
+        form["anyOf"].append({"type": "null"})  # which removes what is inherited
     return schema
 
 
@@ -277,7 +275,7 @@ def _loosened(schema: Schema) -> Schema:
 def _loose(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     """A field's form: what it takes, or a `$…`; description and default stay outside."""
     inner = _inner(schema, definitions)
-    outer = {key: inner.pop(key) for key in ("description", "default") if key in inner}
+    outer: Schema = {key: inner.pop(key) for key in ("description", "default") if key in inner}
     if not inner:
         return outer
     forms = inner["anyOf"] if list(inner) == ["anyOf"] else [inner]
