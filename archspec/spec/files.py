@@ -259,6 +259,7 @@ class Loader:
         return stages
 
     def _apply_sets(self, layered: _Layered) -> None:
+        """Lay the overrides over the spec. Another input or var makes another network: `expect` is not for it."""
         if self.options.input is not None:
             layered.scalars["input"] = (list(self.options.input), At(_said("--input", str(list(self.options.input)))))
         for text in self.options.sets:
@@ -275,6 +276,8 @@ class Loader:
             else:
                 self.errors.extend(document.errors)
                 layered.sections[section][name] = (document.data, at)
+        if self.options.input is not None or any(text.startswith("vars.") for text in self.options.sets):
+            layered.sections["expect"] = {}
 
 
 _EXAMPLES = {

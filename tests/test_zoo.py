@@ -1,0 +1,150 @@
+"""The zoo against torchvision: the same weights, in order, give the same output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import archspec
+
+torchvision_models = pytest.importorskip("torchvision.models")
+
+ZOO = Path(__file__).parents[1] / "specs" / "zoo"
+COUNTS = json.loads((Path(__file__).parent / "golden" / "counts.json").read_text(encoding="utf-8"))
+
+OPTIONS = {
+    "inception_v3": {"aux_logits": False, "transform_input": False, "init_weights": False},
+}
+# torchvision's network as one of the specs with other values.
+SPELT = {
+    "densenet121": ("zoo/densenet121", {}),
+    "inception_v3": ("zoo/inception_v3", {}),
+    "resnet50": ("zoo/resnet50", {}),
+    "resnet152": ("zoo/resnet50", {"sets": ["vars.depths=[3, 8, 36, 3]"]}),
+    "shufflenet_v2_x1_0": ("zoo/shufflenet_v2_x1_0", {}),
+    "vgg11": ("vgg11", {"input": (3, 224, 224), "sets": ["vars.num_classes=1000"]}),
+}
+TORCHVISION = (
+    "densenet121", "mobilenet_v3_small", "shufflenet_v2_x1_0", "inception_v3", "resnet50", "convnext_tiny",
+)
+
+
+class DoubleConv(nn.Sequential):
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(
+            nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(),
+            nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(),
+        )
+
+
+class UNet(nn.Module):
+    """Ronneberger et al. 2015, figure 1, padded and with batch norm: written by hand, to compare with."""
+
+    def __init__(self, width: int = 64, num_classes: int = 2) -> None:
+        super().__init__()
+        widths = [width * 2**k for k in range(5)]
+        self.enc = nn.ModuleList(map(DoubleConv, [3, *widths], widths))
+        self.up = nn.ModuleList()
+        for w in reversed(widths[:-1]):
+            self.up.append(nn.ModuleList([nn.ConvTranspose2d(2 * w, w, 2, stride=2), DoubleConv(2 * w, w)]))
+        self.head = nn.Conv2d(width, num_classes, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        skips = []
+        for k, enc in enumerate(self.enc):
+            x = enc(x if k == 0 else nn.functional.max_pool2d(x, 2))
+            skips.append(x)
+        skips.pop()
+        for up, double_conv in self.up:
+            x = double_conv(torch.cat([skips.pop(), up(x)], dim=1))
+        return self.head(x)
+
+
+def reference(name: str) -> nn.Module:
+    if name == "unet":
+        return UNet()
+    return getattr(torchvision_models, name)(**OPTIONS.get(name, {}))
+
+
+def tensors_in_order(module: nn.Module) -> Iterator[torch.Tensor]:
+    """Parameters and buffers, a module's children before its own.
+
+    For a network whose tensors all sit in leaves, as archspec's do, this is PyTorch's order. torchvision's ConvNeXt
+    block holds the layer scale itself, which PyTorch lists before the layers that run before it.
+    """
+    for child in module.children():
+        yield from tensors_in_order(child)
+    yield from module.parameters(recurse=False)
+    yield from module.buffers(recurse=False)
+
+
+def scramble_(module: nn.Module) -> None:
+    """Give every tensor that starts as a constant a random value, so that no two can change places unseen."""
+    for child in module.modules():
+        if isinstance(child, (nn.BatchNorm2d, nn.LayerNorm)):
+            nn.init.uniform_(child.weight, 0.8, 1.2)
+            nn.init.normal_(child.bias, std=0.1)
+        if isinstance(child, nn.BatchNorm2d):
+            nn.init.uniform_(child.running_var, 0.8, 1.2)
+            nn.init.normal_(child.running_mean, std=0.1)
+        if isinstance(child, (nn.Conv2d, nn.Linear, nn.ConvTranspose2d)):
+            nn.init.kaiming_normal_(child.weight)
+            if child.bias is not None:
+                nn.init.normal_(child.bias, std=0.1)
+        if hasattr(child, "layer_scale"):
+            nn.init.uniform_(child.layer_scale, 0.5, 1.0)
+
+
+@torch.no_grad()
+def copy_in_order_(target: nn.Module, source: nn.Module) -> None:
+    ours, theirs = list(tensors_in_order(target)), list(tensors_in_order(source))
+    assert [tuple(t.shape) for t in ours] == [tuple(t.shape) for t in theirs]
+    for mine, other in zip(ours, theirs, strict=True):
+        mine.copy_(other)
+
+
+@pytest.mark.parametrize("name", [*TORCHVISION, "unet"])
+def test_output_equals_the_reference(name: str) -> None:
+    path = ZOO / f"{name}.yaml"
+    torch.manual_seed(0)
+    theirs = reference(name).eval()
+    scramble_(theirs)
+    ours = archspec.build(path).eval()
+    copy_in_order_(ours, theirs)
+    size = 64 if name == "unet" else archspec.analyze(path).input_shape[-1]  # U-Net takes any multiple of 16
+    x = torch.randn(1, 3, size, size)
+    with torch.no_grad():
+        expected, actual = theirs(x), ours(x)
+    scale = max(1.0, expected.abs().max().item())
+    assert (actual - expected).abs().max().item() <= 1e-5 * scale
+    assert expected.std() > 1e-3 * scale  # the comparison could have failed
+
+
+@pytest.mark.parametrize("name", [*TORCHVISION, "unet"])
+def test_static_counts_equal_the_reference(name: str) -> None:
+    report = archspec.analyze(ZOO / f"{name}.yaml")
+    with torch.device("meta"):
+        model = reference(name).eval()
+        with torch.no_grad(), FlopCounterMode(display=False) as flops:
+            model(torch.empty(1, *report.input_shape))
+    assert report.params == sum(p.numel() for p in model.parameters())
+    assert report.buffers == sum(b.numel() for b in model.buffers())
+    assert report.macs == flops.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("name", SPELT)
+def test_static_counts_equal_other_tools(name: str) -> None:
+    spec, options = SPELT[name]
+    report = archspec.analyze(spec, **options)
+    counts = COUNTS[name]
+    assert report.input_shape == (3, counts["resolution"], counts["resolution"])
+    assert report.macs == counts["macs"]
+    assert report.flops == counts["flop_counter_mode"]
+    if name != "inception_v3":  # its figures there include the auxiliary head's parameters
+        assert (report.params, report.buffers) == (counts["params"], counts["buffers"])
