@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -63,6 +65,22 @@ def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training
         f"{what} needs about {_gib(needed_bytes)}, {place} has {_gib(available)} available",
         hint="lower the batch size or the network's width",
     )
+
+
+@contextmanager
+def memory_shortage_told(what: str) -> Iterator[None]:
+    """Turn torch's out-of-memory errors within the block into SpecError BUILD201."""
+    import torch
+
+    try:
+        yield
+    except RuntimeError as problem:  # torch.OutOfMemoryError is one
+        if not isinstance(problem, torch.OutOfMemoryError) and "can't allocate memory" not in str(problem):
+            raise
+        raise error(
+            "BUILD201", f"{what} ran out of memory", notes=[str(problem).splitlines()[0][:200]],
+            hint="lower the batch size or the network's width",
+        ) from problem
 
 
 def available_bytes(device: torch.device) -> int | None:

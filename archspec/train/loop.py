@@ -20,9 +20,7 @@ from archspec.train.schedule import rate_schedule
 from archspec.train.summary import EpochResult, Summary
 
 
-def train_epoch(
-    run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] = ()
-) -> Metrics:
+def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] = ()) -> Metrics:
     """One pass over `batches`. Metrics stay on the device to its end: no synchronisation a step."""
     run.model.train()
     run.meter = Meter(run.steps_per_epoch, run.device)
@@ -78,6 +76,8 @@ def fit(
                 run.results.append(_one_epoch(run, train, test, watchers))
                 for watcher in watchers:
                     watcher.on_epoch(run)
+            for watcher in watchers:
+                watcher.on_finish(run)
         finally:
             for watcher in watchers:
                 watcher.on_end(run)
@@ -87,9 +87,9 @@ def fit(
 def _one_epoch(run: Run, train: Batches, test: Batches, watchers: Sequence[Watcher]) -> EpochResult:
     started = time.perf_counter()
     trained = train_epoch(run, train.batches(run.epoch), watchers)
-    training_s = time.perf_counter() - started
+    images_per_s = trained.images / (time.perf_counter() - started)
     tested = evaluate(run.model, test, run.device)
     return EpochResult(
         run.epoch + 1, trained.loss, trained.accuracy, tested.loss, tested.accuracy,
-        images_per_s=trained.images / training_s, seconds=time.perf_counter() - started,
+        images_per_s, seconds=time.perf_counter() - started,
     )

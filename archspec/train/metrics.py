@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import torch
@@ -18,12 +19,16 @@ class Metrics:
 
 
 class Meter:
-    """Loss and hits of each step of one pass. `add` never waits for the device, all else does."""
+    """Loss and hits of each step of one pass. To read them waits for the device, `add` never does.
+
+    started: time.perf_counter() of the pass's begin.
+    """
 
     def __init__(self, steps: int, device: torch.device) -> None:
         self._losses = torch.zeros(steps, device=device)
         self._hits = torch.zeros(steps, dtype=torch.int64, device=device)
         self._images: list[int] = []
+        self.started = time.perf_counter()
 
     def __len__(self) -> int:
         return len(self._images)

@@ -23,7 +23,7 @@ class Run:
     device: torch.device
     recipe: Recipe
     steps_per_epoch: int
-    step: int = 0  # optimizer updates done, of recipe.epochs * steps_per_epoch
+    step: int = 0  # updates done
     meter: Meter = field(init=False)  # of the training pass that goes on
     results: list[EpochResult] = field(default_factory=list)
 
@@ -31,6 +31,11 @@ class Run:
     def epoch(self) -> int:
         """Epochs finished, test pass included."""
         return len(self.results)
+
+    @property
+    def total_steps(self) -> int:
+        """Updates of the whole run."""
+        return self.recipe.epochs * self.steps_per_epoch
 
 
 class Watcher:
@@ -45,5 +50,8 @@ class Watcher:
     def on_epoch(self, run: Run) -> None:
         """After every epoch's test pass; `run.results[-1]` is the epoch's result."""
 
+    def on_finish(self, run: Run) -> None:
+        """When the last epoch is done and nobody objected."""
+
     def on_end(self, run: Run) -> None:
-        """After the last epoch, or when an exception ends the run; also where `on_start` was not reached."""
+        """At the very end, however the run ended; also where `on_start` was not reached."""

@@ -121,6 +121,9 @@ class Log(Watcher):
     def on_epoch(self, run):
         self.events.append(("epoch", run.epoch, run.results[-1].epoch))
 
+    def on_finish(self, run):
+        self.events.append("finish")
+
     def on_end(self, run):
         self.events.append("end")
 
@@ -130,7 +133,7 @@ def test_watchers_see_every_step_and_epoch():
     run(recipe(epochs=2, schedule={"step": 1}), watchers=[log])
     first = [(0, step, step, 0.1, True) for step in range(1, 6)]
     second = [(1, step, step - 5, pytest.approx(0.01), True) for step in range(6, 11)]
-    assert log.events == ["start", *first, ("epoch", 1, 1), *second, ("epoch", 2, 2), "end"]
+    assert log.events == ["start", *first, ("epoch", 1, 1), *second, ("epoch", 2, 2), "finish", "end"]
 
 
 def test_an_exception_of_a_watcher_ends_the_run_and_tells_the_others():
@@ -138,6 +141,7 @@ def test_an_exception_of_a_watcher_ends_the_run_and_tells_the_others():
     with pytest.raises(RuntimeError, match="stop here"):
         run(recipe(), watchers=[stopper, other])
     assert stopper.events[-1] == other.events[-1] == "end"
+    assert "finish" not in other.events
     assert sum(event[1] == 3 for event in stopper.events if isinstance(event, tuple)) == 1
 
 

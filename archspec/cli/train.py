@@ -1,0 +1,163 @@
+"""`archspec train`: a spec's recipe, run."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archspec.cli.console import tell
+from archspec.cli.options import Reading, SpecPath, json_option, spec_options
+
+if TYPE_CHECKING:
+    from archspec.api import Loaded
+    from archspec.spec.recipe import Recipe
+    from archspec.train.prepare import Task
+    from archspec.train.summary import Summary
+
+
+def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The callback of --device."""
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", value):
+        raise click.BadParameter(f"{value!r} is no device; write auto, cpu, cuda or cuda:N", ctx, param)
+    return value
+
+
+POSITIVE = click.FloatRange(min=0, min_open=True)
+COUNT = click.IntRange(min=1)
+
+
+@click.command("train")
+@click.argument("spec", type=SpecPath())
+@click.option("--recipe", "name", metavar="NAME", help="One of the spec's `recipes` instead of `train`.")
+@click.option("--epochs", type=COUNT, metavar="N", help="Passes over the training set.")
+@click.option("--batch-size", type=COUNT, metavar="N", help="Images a step.")
+@click.option("--lr", type=POSITIVE, metavar="RATE", help="Learning rate.")
+@click.option("--optimizer", type=click.Choice(["sgd", "adam", "adamw"]), help="Update rule.")
+@click.option("--data", metavar="NAME", help="Data set: a known name, or folder:PATH.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The run is a function of it.")
+@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Where data sets are looked for first; also $ARCHSPEC_DATA.")
+@click.option("--device", default="auto", show_default=True, callback=_device, metavar="auto|cpu|cuda[:N]",
+              help="Where to train.")
+@click.option("--threads", type=COUNT, metavar="N", help="Threads of the CPU.")
+@click.option("--limit-train", type=COUNT, metavar="N", help="Only so many training images.")
+@click.option("--limit-test", type=COUNT, metavar="N", help="Only so many test images.")
+@click.option("--channels-last", is_flag=True, help="Store activations as NHWC.")
+@click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="The run's folder; default runs/NAME-TIME.")
+@spec_options
+@json_option
+def command(
+    spec: str, name: str | None, reading: Reading, as_json: bool, device: str, threads: int | None,
+    data_root: Path | None, limit_train: int | None, limit_test: int | None, channels_last: bool,
+    run_dir: Path | None, **changes: Any,
+) -> None:
+    """Train SPEC with its recipe; options override the recipe.
+
+    The run's folder gets the resolved spec, the metrics of every epoch, the weights and the environment.
+    """
+    from archspec.api import load
+
+    loaded = load(spec, **reading.arguments())
+    changes = {key: value for key, value in changes.items() if value is not None}
+    recipe = chosen_recipe(loaded, name, changes)
+
+    from archspec.backends.device import pick_device
+    from archspec.train.prepare import Machine, prepare
+    from archspec.train.run_folder import check_free, new_run_path
+
+    path = run_dir or new_run_path(loaded.name)
+    check_free(path)
+    _use_threads(threads)
+    machine = Machine(pick_device(device), data_root, limit_train, limit_test, channels_last)
+    task = prepare(loaded.graph, recipe, machine, progress=tell)
+    try:
+        summary = _run(task, path, resolved_text(loaded, name, changes))
+    finally:
+        task.close()
+    _show(loaded.name, task, path, summary, as_json)
+
+
+def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> Recipe:
+    """The spec's recipe of that name, the default one if None, with the command line's changes laid over it.
+
+    A spec without `train` can be trained if the command line names data and rate.
+    """
+    from pydantic import ValidationError
+
+    from archspec.diagnostics import Diagnostic, SpecError
+    from archspec.spec.problems import told
+    from archspec.spec.recipe import Recipe, merge_recipe
+
+    enough = name is None and "train" not in loaded.recipes and {"data", "lr"} <= changes.keys()
+    base = {} if enough else loaded.recipe(name).to_data()
+    try:
+        return Recipe.model_validate(merge_recipe(base, changes))
+    except ValidationError as problems:
+        found = [dict(problem) for problem in problems.errors(include_url=False)]
+        raise SpecError([Diagnostic("SPEC060", _message(problem, told)) for problem in found]) from problems
+
+
+def _message(problem: dict[str, Any], told: Callable[[dict[str, Any]], tuple[str, str | None]]) -> str:
+    """The mistake that the options made of a sound recipe."""
+    if problem["type"] == "recipe_field":
+        return str(problem["msg"])
+    return f"`{'.'.join(map(str, problem['loc']))}` {told(problem)[0]}"
+
+
+def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> str:
+    """The spec that repeats this run: `train` is what is run; vars that only its old values used are gone."""
+    from archspec.source import dump
+    from archspec.spec.recipe import merge_recipe
+
+    data = {"archspec": 1, "name": loaded.name, **loaded.data}
+    data["train"] = merge_recipe(data.get("train"), data["recipes"][name] if name else {})
+    data["train"] = merge_recipe(data["train"], changes)
+    uses = dump({key: value for key, value in data.items() if key != "vars"})
+    variables = data.get("vars", {})
+    texts = {key: uses + dump({k: v for k, v in variables.items() if k != key}) for key in variables}
+    data["vars"] = {key: v for key, v in variables.items() if re.search(rf"\b{re.escape(key)}\b", texts[key])}
+    return dump({key: value for key, value in data.items() if key != "vars" or value})
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _run(task: Task, path: Path, text: str) -> Summary:
+    from archspec.backends.fits import memory_shortage_told
+    from archspec.train.display import display
+    from archspec.train.environment import environment
+    from archspec.train.loop import fit
+    from archspec.train.run_folder import RunFolder
+
+    for notice in task.notices:
+        tell(f"note: {notice}")
+    folder = RunFolder(path, spec=text, environment=environment(task))
+    watchers = (folder, display(sys.stderr))
+    with memory_shortage_told("training"):
+        return fit(
+            task.model, task.train, task.test, task.recipe, device=task.machine.device, watchers=watchers
+        )
+
+
+def _show(name: str, task: Task, path: Path, summary: Summary, as_json: bool) -> None:
+    from archspec.train.table import summary_text
+
+    if not as_json:
+        click.echo(f"{summary_text(summary)}\nrun folder: {path}")
+        return
+    about = {
+        "name": name, "device": str(task.machine.device), "run_dir": str(path), "recipe": task.recipe.to_data(),
+        "data": {"name": task.recipe.data, "sources": task.sources},
+    }
+    click.echo(json.dumps(summary.to_json() | about, indent=2, ensure_ascii=False))

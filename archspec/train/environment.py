@@ -1,0 +1,62 @@
+"""What besides the spec a run depends on, for `environment.json`."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import torch
+
+import archspec
+from archspec.backends.device import device_name
+from archspec.train.prepare import Task
+
+ENVIRONMENT_FORMAT: Final = 1
+PACKAGES: Final = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
+
+
+def environment(task: Task) -> dict[str, object]:
+    """Versions, machine, seed, data and command line of a run, as plain data."""
+    device = task.machine.device
+    return {
+        "format": ENVIRONMENT_FORMAT,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "versions": {"archspec": archspec.__version__, "python": platform.python_version()} | _versions(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "device": {"type": str(device), "name": device_name(device), "cuda": torch.version.cuda},
+        "threads": torch.get_num_threads(),
+        "seed": task.recipe.seed,
+        "data": {
+            "name": task.recipe.data, "sources": task.sources,
+            "train_images": sum(task.train.step_sizes), "test_images": sum(task.test.step_sizes),
+            "train": task.train.description, "test": task.test.description,
+        },
+        "recipe": task.recipe.to_data(),
+        "channels_last": task.machine.channels_last,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # numpy is not needed
+            continue
+    return found
+
+
+def cpu_name() -> str:
+    """The processor's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,155 @@
+"""From a graph and a recipe to everything that a run needs; whatever cannot work is refused here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from archspec.analysis import cost_report
+from archspec.backends.fits import check_fits, saved_bytes, training_bytes
+from archspec.backends.init import initialise
+from archspec.backends.torch import build
+from archspec.data.batches import Batches, BatchOptions
+from archspec.data.feed import make_batches, open_data
+from archspec.data.folder import ImageFolder
+from archspec.data.images import ImageData
+from archspec.data.load import Progress
+from archspec.data.plan import ImageShape, InputPlan, check_classes, plan
+from archspec.data.registry import Split, check_name
+from archspec.diagnostics import error
+from archspec.graph import Graph
+from archspec.spec.recipe import Recipe
+from archspec.tensors import DTYPE_BYTES, shape_text
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+SMALLEST_NORMED = 2  # images of a batch for which batch norm has a variance
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where and on how much a run runs; nothing of it belongs into a recipe.
+
+    limit_train, limit_test: only so many images. channels_last: store activations as NHWC.
+    """
+
+    device: torch.device
+    data_root: Path | None = None
+    limit_train: int | None = None
+    limit_test: int | None = None
+    channels_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """All that `fit` takes. sources: where each split was found. notices: what the user should be told."""
+
+    model: nn.Module
+    train: Batches
+    test: Batches
+    recipe: Recipe
+    machine: Machine
+    sources: dict[str, str]
+    notices: tuple[str, ...]
+
+    def close(self) -> None:
+        """Give back the data's worker processes, if it has any."""
+        self.train.close()
+        self.test.close()
+
+
+def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progress | None = None) -> Task:
+    """Check, load, build and initialise. The mistakes that need no data are told before any is read.
+
+    Raises SpecError: RUN303 where network and data do not suit each other, RUN311 where the network is no
+    classifier, BUILD201 where the run would not fit into memory, and the errors of `archspec.data`.
+    """
+    input_shape, outputs = graph.inputs[0][1].shape[1:], _outputs(graph)
+    info = check_name(recipe.data)
+    if info is not None:
+        check_classes(info.name, info.num_classes, outputs)
+        _plan(info.name, (info.channels, info.height, info.width), input_shape, recipe)
+    check_memory(graph, recipe, machine.device)
+    limits: dict[Split, int | None] = {"train": machine.limit_train, "test": machine.limit_test}
+    splits = [
+        open_data(recipe.data, split, input_shape[0], root=machine.data_root, limit=limit, progress=progress)
+        for split, limit in limits.items()
+    ]
+    check_classes(recipe.data, len(splits[0].classes), outputs)
+    plans = [_plan(recipe.data, _shape(split), input_shape, recipe) for split in splits]
+    model = fresh_model(graph, recipe, machine)
+    options = [_options(recipe, machine, model, training=training) for training in (True, False)]
+    train, test = (
+        make_batches(split, chosen, option, progress=progress)
+        for split, chosen, option in zip(splits, plans, options, strict=True)
+    )
+    notices = [*plans[0].notices, *_data_notices(splits, outputs)]
+    if sum(train.step_sizes) < len(splits[0]):
+        notices.append("the last image of each epoch's order is left out: batch norm needs two in a batch")
+    sources = {str(split.split): split.source for split in splits}
+    return Task(model, train, test, recipe, machine, sources, tuple(notices))
+
+
+def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
+    """The network as the recipe's seed and `init` start it, on the machine's device."""
+    with torch.random.fork_rng([]):
+        model = build(graph)
+    initialise(model, recipe.init, recipe.seed)
+    layout = torch.channels_last if machine.channels_last else torch.preserve_format
+    return model.to(machine.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+
+def check_memory(graph: Graph, recipe: Recipe, device: torch.device) -> None:
+    """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
+    report = cost_report(graph)
+    width = DTYPE_BYTES[graph.inputs[0][1].dtype]
+    states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
+    needed = training_bytes(report.params * width, report.buffers * width, 0, states=states)
+    check_fits(needed, device)  # before even meta tensors of a size that torch cannot count
+    with torch.device("meta"):
+        model = build(graph)
+    activations = saved_bytes(model, (recipe.batch_size, *graph.inputs[0][1].shape[1:]))
+    check_fits(needed + activations, device, what=f"training with batches of {recipe.batch_size}")
+
+
+def _outputs(graph: Graph) -> int:
+    shape = graph.result.shape
+    if len(shape) != 2:
+        raise error(
+            "RUN311", f"a classifier gives one number for each class, this network gives {shape_text(shape)}",
+            hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
+        )
+    return shape[1]
+
+
+def _plan(name: str, shape: ImageShape, input_shape: tuple[int, ...], recipe: Recipe) -> InputPlan:
+    normalize = recipe.normalize
+    if normalize is None:
+        return plan(name, shape, input_shape)
+    return plan(name, shape, input_shape, mean=normalize.mean, std=normalize.std)
+
+
+def _shape(split: ImageData | ImageFolder) -> ImageShape:
+    if isinstance(split, ImageFolder):
+        return split.shape
+    _, channels, height, width = split.images.shape
+    return channels, height, width
+
+
+def _options(recipe: Recipe, machine: Machine, model: nn.Module, *, training: bool) -> BatchOptions:
+    normed = any(isinstance(module, BATCH_NORMS) for module in model.modules())
+    return BatchOptions(
+        recipe.batch_size, shuffle=training, device=machine.device, seed=recipe.seed,
+        at_least=SMALLEST_NORMED if training and normed and recipe.batch_size > 1 else 0,
+        memory_format=torch.channels_last if machine.channels_last else None,
+    )
+
+
+def _data_notices(splits: list[ImageData | ImageFolder], outputs: int) -> list[str]:
+    notices = [notice for split in splits if isinstance(split, ImageFolder) for notice in split.notices]
+    classes = len(splits[0].classes)
+    if classes < outputs:
+        notices.append(f"{splits[0].name} has {classes} classes, the network {outputs} outputs: the rest stay idle")
+    return notices
