@@ -1,21 +1,83 @@
-"""Plain data → YAML text that `parse` reads back to the same data."""
+"""Plain data → YAML text that `parse` reads back to the same data.
+
+Not PyYAML's dumper: it quotes by YAML 1.1, so it would leave the text `1e3` bare, which YAML 1.2 reads as a number.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, Final
 
-import yaml
+from archspec.source.repair import unbalanced
+from archspec.source.scalars import NumberTooLong, resolve
+
+_WIDTH: Final = 110
+_BARE = re.compile(r"[^\W\d]\w*(?:[./-]\w+)*")  # names and paths
+_EXPRESSION = re.compile(r"\$\(?[\w.+*/%<>=!() -]*")  # nothing in it means something to YAML
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes no aliases: the language has none."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Always."""
-        return True
+def dump(data: Any) -> str:
+    """The text of plain data: a collection on one line where it is short, else a line for each item."""
+    top = _mapping(data, "") if isinstance(data, dict) and data else _block(data, "", "")
+    return "\n".join(top) + "\n"
 
 
-def dump(data: dict[str, Any]) -> str:
-    """Block style for the file's two outer levels, one line for what lies inside where it is short."""
-    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110,
-                         default_flow_style=None))
+def _block(value: Any, head: str, space: str) -> Iterator[str]:
+    """The lines of a value after its key or dash; `space` indents what does not fit on the first."""
+    line = head + _flow(value)
+    if not isinstance(value, (dict, list)) or not value or len(line) <= _WIDTH:
+        yield line
+        return
+    if head:
+        yield head.rstrip()
+    if isinstance(value, dict):
+        yield from _mapping(value, space)
+        return
+    for item in value:
+        if isinstance(item, dict) and (len(item) == 1 or len(f"{space}- {_flow(item)}") > _WIDTH):
+            first, *rest = _mapping(item, space + "  ")
+            yield f"{space}- {first.lstrip()}"
+            yield from rest
+        else:
+            yield from _block(item, f"{space}- ", space + "  ")
+
+
+def _mapping(value: dict[str, Any], space: str) -> Iterator[str]:
+    for key, item in value.items():
+        yield from _block(item, f"{space}{_text(key)}: ", space + "  ")
+
+
+def _flow(value: Any) -> str:
+    """The value on one line."""
+    if isinstance(value, dict):
+        return "{" + _pairs(value) + "}"
+    if isinstance(value, list):  # `[conv2d: {…}]`: a mapping of one key needs no braces in a list
+        return "[" + ", ".join(_pairs(v) if isinstance(v, dict) and len(v) == 1 else _flow(v) for v in value) + "]"
+    return _text(value) if isinstance(value, str) else _constant(value)
+
+
+def _pairs(mapping: dict[str, Any]) -> str:
+    return ", ".join(f"{_text(key)}: {_flow(item)}" for key, item in mapping.items())
+
+
+def _constant(value: bool | int | float | None) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else "-.inf" if value < 0 else ".inf"
+    return str(value)
+
+
+def _text(text: str) -> str:
+    bare = _BARE.fullmatch(text) or (_EXPRESSION.fullmatch(text) and not text.endswith(" ") and not unbalanced(text))
+    return text if bare and _stays_text(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _stays_text(text: str) -> bool:
+    try:
+        return resolve(text) == text
+    except NumberTooLong:
+        return False

@@ -10,9 +10,6 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 import yaml
-import yaml.parser
-import yaml.reader
-import yaml.scanner
 
 from archspec.diagnostics import Diagnostic, SourceSpan, SpecError, error
 from archspec.source.build import MAX_ERRORS, Builder, Stop, cut_diagnostic, too_many
@@ -26,20 +23,13 @@ _MAX_PASSES: Final = 20
 _MAX_REREAD: Final = 2**20  # characters that are parsed again, over all passes
 
 
-class PureParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
-    """PyYAML's own parser of events, without its composer, resolver and constructor."""
-
-    def __init__(self, text: str) -> None:
-        yaml.reader.Reader.__init__(self, text)
-        yaml.scanner.Scanner.__init__(self)
-        yaml.parser.Parser.__init__(self)
-
-
 def _event_parser() -> Any:
     """libyaml's parser; PyYAML's own, with the same events but slower, where PyYAML came without libyaml."""
     try:
         from yaml._yaml import CParser
     except ImportError:
+        from archspec.source.pure import PureParser
+
         return PureParser
     return CParser
 

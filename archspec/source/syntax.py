@@ -190,6 +190,12 @@ def _no_colon(fault: Fault) -> Diagnostic | None:
     return fault.tell("a key without `:`", "write `key: value`", opened=True)
 
 
+def _unexpected_colon(fault: Fault) -> Diagnostic | None:
+    if "found unexpected ':'" not in fault.problem:
+        return None
+    return fault.tell("no space after `:`", "write a space after the colon")
+
+
 def _nothing(fault: Fault) -> Diagnostic | None:
     if "node content" not in fault.problem and not re.search(r"expected the node content", fault.problem):
         return None
@@ -242,5 +248,5 @@ def _block_scalar(fault: Fault) -> Diagnostic | None:
 
 _RULES: Final[tuple[Callable[[Fault], Diagnostic | None], ...]] = (
     _tab, _directive, _quote, _escape, _first_char, _anchor, _tag, _second_colon, _list_in_line, _flow, _no_colon,
-    _nothing, _indent, _after_end, _block_scalar,
+    _unexpected_colon, _nothing, _indent, _after_end, _block_scalar,
 )  # fmt: skip
