@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.analysis import Report, check_expectations, cost_report
 from archspec.diagnostics import Diagnostic, SpecError, error
+from archspec.expressions import holds_unknown
 from archspec.graph import Graph
 from archspec.lower import Limits, Lowered, lower
 from archspec.lower.values import Evaluator
@@ -164,9 +165,7 @@ def _check_expect(program: Program, lowered: Lowered, report: Report | None, err
     ev = Evaluator(errors)
     raw = program.data.get("expect", {})
     expect = {k: (ev.value(raw[k], at, lowered.scope, None), at) for k, at in program.places["expect"].items()}
-    from archspec.lower.values import is_unknown_value
-
-    known = {k: v for k, v in expect.items() if not is_unknown_value(v[0])}
+    known = {k: v for k, v in expect.items() if not holds_unknown(v[0])}
     check_expectations(known, lowered.stages, lambda: program.stages, report, errors)
 
 

@@ -74,9 +74,11 @@ def is_unknown(value: Any) -> bool:
 
 
 def holds_unknown(value: Any) -> bool:
-    """Whether this value, or an item of this list, is unknown. Not for lists that `sized` refuses."""
+    """Whether this value, or an item of this list or mapping, is unknown. Not for lists that `sized` refuses."""
     if type(value) is list:
         return any(holds_unknown(item) for item in value)
+    if type(value) is dict:
+        return any(holds_unknown(item) for item in value.values())
     return is_unknown(value)
 
 

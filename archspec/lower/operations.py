@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from archspec.diagnostics import SourceSpan, listing
+from archspec.expressions import holds_unknown
 from archspec.lower.builder import blank
-from archspec.lower.values import Evaluator, Scope, is_unknown_value, origin
+from archspec.lower.values import Evaluator, Scope, origin
 from archspec.ops import OPS, Op, Operation
 from archspec.source import BROKEN
 from archspec.spec.parse import BESIDE, did_you_mean, misplaced, short
@@ -57,7 +58,7 @@ def read_fields(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope,
 def _put(out: Fields, name: str, raw: Any, at: At, ev: Evaluator, scope: Scope, flow: Tensor | None) -> None:
     value = ev.value(raw, at, scope, flow)
     out.places[name] = at
-    if is_unknown_value(value):
+    if holds_unknown(value):
         out.broken.add(name)
     else:
         out.values[name] = value

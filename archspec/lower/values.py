@@ -143,12 +143,3 @@ def origin(raw: Any, at: At | None, scope: Scope | None) -> At | None:
             break
         raw, at, scope = bound.raw, bound.at, bound.scope
     return at
-
-
-def is_unknown_value(value: Any) -> bool:
-    """Whether a value, or a part of it, was left unknown by an error."""
-    if isinstance(value, list):
-        return any(is_unknown_value(v) for v in value)
-    if isinstance(value, dict):
-        return any(is_unknown_value(v) for v in value.values())
-    return value is UNKNOWN_VALUE

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from archspec.diagnostics import listing
+from archspec.expressions import holds_unknown
 from archspec.source import BROKEN
 from archspec.spec.parse import did_you_mean, short
 from archspec.spec.problems import told
@@ -44,9 +45,7 @@ def _add(
     name: str, data: dict[str, Any], places: Mapping[str, At], program: Program, found: dict[str, Recipe],
     errors: Errors, own: At | None = None,
 ) -> None:
-    from archspec.lower.values import is_unknown_value
-
-    known = {k: v for k, v in data.items() if not is_unknown_value(v)}
+    known = {k: v for k, v in data.items() if not holds_unknown(v)}
     try:
         found[name] = Recipe.model_validate(known)
     except ValidationError as e:
