@@ -119,4 +119,4 @@ PositivePair = Annotated[tuple[int, int], BeforeValidator(_pair_of(1)), WithJson
 NonNegativePair = Annotated[tuple[int, int], BeforeValidator(_pair_of(0)), WithJsonSchema(_pair_schema(0))]
 PositiveInt = Annotated[int, Field(ge=1, le=MAX_INT)]
 NonNegativeInt = Annotated[int, Field(ge=0, le=MAX_INT)]
-Probability = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -1,0 +1,126 @@
+"""Merges: which inputs disagree, in what, and the edit that makes them agree."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archspec.ops import make_op
+from archspec.tensors import UNKNOWN, ShapeError, Tensor
+
+
+def failure(name: str, *shapes: tuple[int, ...], **fields: Any) -> ShapeError:
+    with pytest.raises(ShapeError) as caught:
+        make_op(name, fields).outputs(tuple(map(Tensor, shapes)))
+    return caught.value
+
+
+@pytest.mark.parametrize(("name", "code"), [("add", "SHAPE103"), ("mul", "SHAPE103")])
+def test_two_inputs_that_disagree(name: str, code: str) -> None:
+    error = failure(name, (1, 64, 28, 28), (1, 32, 28, 28))
+    assert (error.code, error.message) == (code, "inputs disagree in channels: (64, 28, 28) and (32, 28, 28)")
+    assert error.hint == "end input 2 with `conv2d: {out_channels: 64, kernel_size: 1}`"
+    assert str(error.partial) == str(Tensor((1, UNKNOWN, 28, 28)))
+
+
+def test_of_more_inputs_the_two_that_disagree_are_named() -> None:
+    error = failure("add", (1, 8, 1, 1), (1, 8, 4, 4), (1, 8, 4, 4), (1, 8, 4, 2))
+    assert error.message == "inputs 2 and 4 disagree in width: (8, 4, 4) and (8, 4, 2)"
+
+
+def test_every_dim_that_disagrees_is_named() -> None:
+    error = failure("add", (1, 64, 28, 28), (1, 128, 14, 14))
+    assert error.message == "inputs disagree in channels, height and width: (64, 28, 28) and (128, 14, 14)"
+    assert error.hint == "end input 1 with `conv2d: {out_channels: 128, kernel_size: 1, stride: 2}`"
+
+
+def test_ranks() -> None:
+    error = failure("mul", (1, 64, 28, 28), (1, 64))
+    assert error.message == "inputs disagree in rank: (64, 28, 28) and (64)"
+
+
+def test_concat_names_what_disagrees_beside_its_dim() -> None:
+    error = failure("concat", (1, 64, 28, 28), (1, 32, 14, 14))
+    assert (error.code, error.message) == (
+        "SHAPE104", "inputs disagree in height and width: (64, 28, 28) and (32, 14, 14)"
+    )
+    assert error.partial is not None
+    assert str(error.partial.shape) == "(1, 96, ?, ?)"
+
+
+def test_concat_does_not_broadcast() -> None:
+    assert failure("concat", (1, 64, 28, 28), (1, 64, 1, 28)).code == "SHAPE104"
+
+
+def test_concat_along_another_dim() -> None:
+    assert make_op("concat", {"dim": -1}).outputs((Tensor((2, 3, 4)), Tensor((2, 3, 6)))).shape == (2, 3, 10)
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "concat"])
+def test_batch_is_never_broadcast_or_joined(name: str) -> None:
+    assert "batch" in failure(name, (1, 8), (2, 8)).message
+    if name == "concat":
+        assert "batch" in failure(name, (2, 8), (2, 8), dim=0).message
+
+
+def test_values() -> None:
+    a, b = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 1, 1)
+    both = (Tensor((2, 3, 4, 4)), Tensor((2, 3, 1, 1)))
+    torch.testing.assert_close(make_op("add", {}).module(both)(a, b, b), a + b + b)
+    torch.testing.assert_close(make_op("mul", {}).module(both)(a, b, b), a * b * b)
+    joined = make_op("concat", {"dim": 2}).module(both)(a, a)
+    torch.testing.assert_close(joined, torch.cat([a, a], 2))
+
+
+@pytest.mark.parametrize(("sizes", "expected"), [
+    ((UNKNOWN, 8), "8"), ((8, UNKNOWN), "8"), ((UNKNOWN, 1), "?"), ((1, UNKNOWN), "?"), ((UNKNOWN, 1, 8), "8"),
+])
+def test_unknown_dims_are_filled_in_where_they_are_certain(sizes: tuple[int, ...], expected: str) -> None:
+    y = make_op("add", {}).outputs(tuple(Tensor((2, size)) for size in sizes))
+    assert str(y.shape[1]) == expected
+
+
+def test_unknown_dim_between_does_not_hide_a_disagreement() -> None:
+    assert failure("add", (2, 8), (2, UNKNOWN), (2, 4)).message == "inputs 1 and 3 disagree in features: (8) and (4)"
+    assert failure("concat", (2, UNKNOWN, 3), (2, 8, 4), (2, 9, 5), dim=2).code == "SHAPE104"
+
+
+def edit(shape: Tensor, hint: str) -> Tensor:
+    """What flows out of an input after the layers that the hint appends."""
+    for name, fields in re.findall(r"`(\w+): \{(.*?)\}`", hint):
+        pairs = re.findall(r"(\w+): (\[\d+, \d+\]|\d+)", fields)
+        values = {k: [int(n) for n in re.findall(r"\d+", v)] for k, v in pairs}
+        op = make_op(name, {k: v[0] if len(v) == 1 else v for k, v in values.items()})
+        shape = op.outputs((shape,))
+    return shape
+
+
+SHAPE = st.tuples(st.just(1), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "concat"])
+def test_hint_makes_images_agree(name: str) -> None:
+    @settings(deadline=None, max_examples=80)
+    @given(SHAPE, SHAPE)
+    def body(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+        inputs = [Tensor(a), Tensor(b)]
+        try:
+            make_op(name, {}).outputs(tuple(inputs))
+        except ShapeError as error:
+            assert error.hint is not None
+            i = int(error.hint.split()[2]) - 1
+            inputs[i] = edit(inputs[i], error.hint)
+            make_op(name, {}).outputs(tuple(inputs))
+
+    body()
+
+
+def test_many_branches_are_checked_in_linear_time() -> None:
+    inputs = tuple(Tensor((1, 8, 4, 4)) for _ in range(20_000))
+    assert make_op("concat", {}).outputs(inputs).shape == (1, 160_000, 4, 4)
+    assert make_op("add", {}).outputs(inputs).shape == (1, 8, 4, 4)

@@ -1,0 +1,226 @@
+"""Words and values of the ops that rearrange, resize, normalise and drop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from archspec.ops import make_op
+from archspec.tensors import UNKNOWN, ShapeError, Tensor
+
+
+def out(name: str, fields: dict[str, Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+    return make_op(name, fields).outputs((Tensor(shape),)).shape
+
+
+@pytest.mark.parametrize(("name", "fields", "shape", "message", "hint"), [
+    (
+        "linear", {"out_features": 3}, (1,),
+        "needs at least a vector (features), got a single number", None,
+    ),
+    ("flatten", {}, (1,), "a single number has nothing to flatten", "remove `flatten`"),
+    (
+        "flatten", {"start_dim": 0}, (1, 2, 3),
+        "start_dim 0 is the batch, which an op must leave alone", "use a dim from 1 to 2",
+    ),
+    (
+        "flatten", {"start_dim": 2, "end_dim": 1}, (1, 2, 3),
+        "start_dim 2 comes after end_dim 1", "set end_dim to -1",
+    ),
+    ("softmax", {"dim": 4}, (1, 10), "dim 4 is not among the input's dims, 0 (batch) to 1", "use `1`"),
+    (
+        "reshape", {"shape": [3, 4]}, (1, 64, 4, 4),
+        "a sample (64, 4, 4) has 1024 elements, which do not fill [3, 4]", "write [256, 4]",
+    ),
+    (
+        "reshape", {"shape": [3, 5]}, (1, 16),
+        "a sample (16) has 16 elements, which do not fill [3, 5]",
+        "write [16], or another shape with 16 elements",
+    ),
+    (
+        "reshape", {"shape": [3, -1]}, (1, 16),
+        "a sample (16) has 16 elements, which do not fill [3, -1]",
+        "write [16], or another shape with 16 elements",
+    ),
+    (
+        "permute", {"dims": [0, 2, 1]}, (1, 2, 3, 4),
+        "3 dims named, the input has 4 with its batch",
+        "write the numbers 0 to 3 in some order, 0 first",
+    ),
+    (
+        "permute", {"dims": [1, 0]}, (1, 2),
+        "dims [1, 0] move dim 0, the batch", "write the numbers 0 to 1 in some order, 0 first",
+    ),
+    (
+        "chunk", {"chunks": 3, "index": 2}, (1, 4),
+        "index 2 of 2 chunks: features (4) cut into 3 gives no more", "lower index to at most 1",
+    ),
+    (
+        "select", {"dim": 1, "index": 3}, (1, 3, 5),
+        "index 3 is not in dim 1 (3)", "use an index from 0 to 2",
+    ),
+    (
+        "channel_shuffle", {"groups": 4}, (1, 6, 2, 2),
+        "channels (6) are not divisible by groups (4)", "set groups to 2",
+    ),
+    (
+        "pixel_shuffle", {"upscale_factor": 3}, (1, 6, 2, 2),
+        "channels (6) are not divisible by upscale_factor² (9)", "give it a multiple of 9 channels",
+    ),
+    (
+        "group_norm", {"num_groups": 4}, (1, 6),
+        "channels (6) are not divisible by num_groups (4)", "set num_groups to 2",
+    ),
+    (
+        "layer_norm", {"normalized_shape": [3, 5]}, (1, 2, 4),
+        "a sample (2, 4) does not end in normalized_shape [3, 5]", "set normalized_shape to 4",
+    ),
+    (
+        "layer_norm", {"normalized_shape": [1, 2, 4]}, (1, 2, 4),
+        "normalized_shape has 3 dims, a sample (2, 4) only 2", "set normalized_shape to 4",
+    ),
+    (
+        "interpolate", {"scale_factor": 0.1}, (1, 3, 4, 20),
+        "scale_factor 0.1 leaves nothing of a 4×20 input", "raise scale_factor to at least 0.25",
+    ),
+    (
+        "zero_pad2d", {"padding": 2**62}, (1, 3, 2**62, 4),
+        "a dimension of the output is larger than 2**63 - 1", None,
+    ),
+    ("batch_norm2d", {}, (1, 10), "needs an image (channels, height, width), got 1 dimension", None),
+    (
+        "max_pool2d", {"kernel_size": 2}, (1, 10, 3),
+        "needs an image (channels, height, width), got 2 dimensions", None,
+    ),
+])
+def test_message_and_hint(
+    name: str, fields: dict[str, Any], shape: tuple[int, ...], message: str, hint: str | None
+) -> None:
+    with pytest.raises(ShapeError) as caught:
+        out(name, fields, shape)
+    assert (caught.value.code, caught.value.message, caught.value.hint) == ("SHAPE102", message, hint)
+
+
+@pytest.mark.parametrize(("name", "fields", "place", "message"), [
+    ("linear", {"out_features": 2.0}, "out_features", "Input should be a valid integer"),
+    ("linear", {"out_features": True}, "out_features", "Input should be a valid integer"),
+    (
+        "max_pool2d", {"kernel_size": [1, 2, 3]}, "kernel_size",
+        "must be a positive integer or a pair [height, width] of them",
+    ),
+    (
+        "zero_pad2d", {"padding": [1, 2]}, "padding",
+        "must be a non-negative integer or a list [left, right, top, bottom]",
+    ),
+    (
+        "reshape", {"shape": [-1, -1]}, "shape",
+        "must be a list of positive integers, one of which may be -1",
+    ),
+    (
+        "reshape", {"shape": [0, 4]}, "shape",
+        "must be a list of positive integers, one of which may be -1",
+    ),
+    ("permute", {"dims": "nchw"}, "dims", "must be a list of dims, 0 (the batch) first"),
+    ("chunk", {"chunks": 2, "index": 2}, "index", "index 2 of 2 chunks, the first of which is 0"),
+    (
+        "interpolate", {"scale_factor": 0}, "scale_factor",
+        "must be a positive number or a pair [height, width] of them",
+    ),
+    (
+        "interpolate", {"size": 3, "align_corners": False}, "align_corners",
+        "align_corners needs mode bilinear or bicubic",
+    ),
+    ("interpolate", {}, None, "needs either size or scale_factor"),
+    ("interpolate", {"size": 3, "scale_factor": 2}, None, "needs either size or scale_factor, not both"),
+    (
+        "layer_norm", {"normalized_shape": []}, "normalized_shape",
+        "must be a positive integer or a list of them",
+    ),
+    ("dropout", {"p": float("nan")}, "p", "Input should be a finite number"),
+    ("elu", {"alpha": float("inf")}, "alpha", "Input should be a finite number"),
+])
+def test_field_errors(name: str, fields: dict[str, Any], place: str | None, message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        make_op(name, fields)
+    assert [(e["loc"], e["msg"]) for e in caught.value.errors()] == [((place,) if place else (), message)]
+
+
+@pytest.mark.parametrize(("name", "fields", "shape", "expected"), [
+    ("reshape", {"shape": [2, -1]}, (3, 4, 5), (3, 2, 10)),
+    ("permute", {"dims": [0, 2, 3, 1]}, (1, 3, 4, 5), (1, 4, 5, 3)),
+    ("chunk", {"chunks": 3, "index": 2}, (1, 5), (1, 1)),
+    ("select", {"dim": 1, "index": -1}, (1, 5, 7), (1, 7)),
+    ("pixel_shuffle", {"upscale_factor": 2}, (1, 8, 3, 4), (1, 2, 6, 8)),
+    ("zero_pad2d", {"padding": [1, 2, 3, 4]}, (1, 8, 3, 4), (1, 8, 10, 7)),
+    ("interpolate", {"scale_factor": [2, 0.5]}, (1, 8, 3, 5), (1, 8, 6, 2)),
+    ("upsample", {"size": 7}, (1, 8, 3, 5), (1, 8, 7, 7)),
+    ("interpolate", {"scale_factor": 2}, (1, 8, 10**18, 5), (1, 8, 2 * 10**18, 10)),
+    ("interpolate", {"scale_factor": 1.5}, (1, 8, 2**60 + 2, 2), (1, 8, 3 * 2**59 + 3, 3)),
+    ("interpolate", {"scale_factor": 10**10}, (1, 8, 3, 5 * 10**8), (1, 8, 3 * 10**10, 5 * 10**18)),
+])
+def test_shapes(name: str, fields: dict[str, Any], shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    assert out(name, fields, shape) == expected
+
+
+def test_unknown_dims_pass_through() -> None:
+    assert str(out("flatten", {}, (2, 3, UNKNOWN, 4))) == "(2, ?)"
+    assert str(out("reshape", {"shape": [3, -1]}, (2, UNKNOWN))) == "(2, 3, ?)"
+    assert str(out("chunk", {"chunks": 2, "index": 1}, (2, UNKNOWN, 5))) == "(2, ?, 5)"
+    assert str(out("interpolate", {"scale_factor": 2}, (2, 3, UNKNOWN, 5))) == "(2, 3, ?, 10)"
+
+
+@pytest.mark.parametrize(("name", "fields", "plain"), [
+    (
+        "layer_norm", {"normalized_shape": [5, 7], "eps": 0.5, "bias": False},
+        torch.nn.LayerNorm([5, 7], 0.5, bias=False),
+    ),
+    ("layer_norm", {"elementwise_affine": False}, torch.nn.LayerNorm(7, elementwise_affine=False)),
+    (
+        "group_norm", {"num_groups": 2, "eps": 0.5, "affine": False},
+        torch.nn.GroupNorm(2, 4, 0.5, affine=False),
+    ),
+    ("batch_norm2d", {"eps": 0.5, "momentum": None}, torch.nn.BatchNorm2d(4, 0.5, None)),
+    (
+        "batch_norm2d", {"momentum": 0.3, "track_running_stats": False, "affine": False},
+        torch.nn.BatchNorm2d(4, 1e-5, 0.3, False, False),
+    ),
+    ("gelu", {"approximate": "tanh"}, torch.nn.GELU("tanh")),
+    ("elu", {"alpha": 0.3}, torch.nn.ELU(0.3)),
+    ("leaky_relu", {"negative_slope": 0.3}, torch.nn.LeakyReLU(0.3)),
+    ("softmax", {"dim": -1}, torch.nn.Softmax(-1)),
+    ("log_softmax", {"dim": 2}, torch.nn.LogSoftmax(2)),
+    ("hardswish", {}, torch.nn.Hardswish()),
+    ("hardsigmoid", {}, torch.nn.Hardsigmoid()),
+    ("relu6", {}, torch.nn.ReLU6()),
+    ("silu", {}, torch.nn.SiLU()),
+    ("interpolate", {"scale_factor": [2, 1.5], "mode": "bicubic", "align_corners": True},
+     torch.nn.Upsample(scale_factor=(2.0, 1.5), mode="bicubic", align_corners=True)),
+    ("upsample", {"size": [3, 9], "mode": "bilinear"}, torch.nn.Upsample(size=(3, 9), mode="bilinear")),
+    ("zero_pad2d", {"padding": [1, 2, 3, 4]}, torch.nn.ZeroPad2d((1, 2, 3, 4))),
+    ("channel_shuffle", {"groups": 2}, torch.nn.ChannelShuffle(2)),
+    ("pixel_shuffle", {"upscale_factor": 2}, torch.nn.PixelShuffle(2)),
+])
+def test_module_computes_what_torch_does_in_training_and_evaluation(
+    name: str, fields: dict[str, Any], plain: torch.nn.Module
+) -> None:
+    x = torch.linspace(-4, 4, 2 * 4 * 5 * 7).reshape(2, 4, 5, 7)
+    module = make_op(name, fields).module((Tensor((2, 4, 5, 7)),))
+    assert list(module.state_dict()) == list(plain.state_dict())
+    for training in (True, False):
+        torch.testing.assert_close(module.train(training)(x), plain.train(training)(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("name", "fields", "expected"), [
+    ("dropout", {"p": 0.3}, torch.nn.Dropout(0.3)),
+    ("dropout2d", {"p": 0.3}, torch.nn.Dropout2d(0.3)),
+])
+def test_dropout_draws_as_torch_does(name: str, fields: dict[str, Any], expected: torch.nn.Module) -> None:
+    x = torch.ones(4, 8, 3, 3)
+    module = make_op(name, fields).module((Tensor((4, 8, 3, 3)),))
+    torch.manual_seed(0)
+    first = module(x)
+    torch.manual_seed(0)
+    torch.testing.assert_close(first, expected(x))

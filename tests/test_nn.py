@@ -1,0 +1,73 @@
+"""The modules that torch.nn lacks."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torchvision.ops import StochasticDepth as Reference
+
+from archspec.nn import Add, Chunk, Concat, LayerScale, Mul, Permute, Reshape, Select, StochasticDepth
+
+X = torch.arange(2 * 4 * 3 * 5, dtype=torch.float32).reshape(2, 4, 3, 5)
+
+
+@pytest.mark.parametrize(("module", "expected"), [
+    pytest.param(Permute((0, 2, 3, 1)), X.permute(0, 2, 3, 1), id="permute"),
+    pytest.param(Reshape((6, -1)), X.reshape(2, 6, 10), id="reshape"),
+    pytest.param(Chunk(2, 1), X[:, 2:], id="chunk"),
+    pytest.param(Chunk(2, 0, dim=3), X[..., :3], id="chunk-dim"),
+    pytest.param(Select(2, -1), X[:, :, -1], id="select"),
+    pytest.param(LayerScale((4, 1, 1), 0.5), X * 0.5, id="layer-scale"),
+])
+def test_values(module: torch.nn.Module, expected: torch.Tensor) -> None:
+    torch.testing.assert_close(module(X), expected)
+    torch.testing.assert_close(copy.deepcopy(module)(X), expected)
+
+
+@pytest.mark.parametrize("module", [
+    Permute((0, 2, 3, 1)), Reshape((6, -1)), Chunk(2, 1), Select(2, -1), LayerScale((4, 1, 1)), StochasticDepth(0.2),
+], ids=lambda m: type(m).__name__)
+def test_export_and_trace(module: torch.nn.Module) -> None:
+    module.eval()
+    exported = torch.export.export(module, (X,)).module()
+    torch.testing.assert_close(exported(X), module(X))
+
+
+def test_merges_take_any_number_of_inputs() -> None:
+    torch.testing.assert_close(Add()(X), X)
+    torch.testing.assert_close(Add()(X, X, X), 3 * X)
+    torch.testing.assert_close(Mul()(X, X), X * X)
+    torch.testing.assert_close(Concat(2)(X, X, X), torch.cat([X, X, X], 2))
+
+
+def test_merges_leave_their_inputs_alone() -> None:
+    x = X.clone()
+    Add()(x, x), Mul()(x, x)
+    torch.testing.assert_close(x, X)
+
+
+@pytest.mark.parametrize("mode", ["row", "batch"])
+@pytest.mark.parametrize("p", [0.0, 0.4, 1.0])
+def test_stochastic_depth_equals_torchvision(mode: str, p: float) -> None:
+    x = torch.ones(64, 2, 1, 1)
+    for training in (True, False):
+        torch.manual_seed(1)
+        ours = StochasticDepth(p, mode).train(training)(x)
+        torch.manual_seed(1)
+        torch.testing.assert_close(ours, Reference(p, mode).train(training)(x))
+
+
+def test_layer_scale_resets_to_its_initial_value() -> None:
+    module = LayerScale((4,), 0.25)
+    torch.nn.init.zeros_(module.weight)
+    module.reset_parameters()
+    assert module.weight.tolist() == [0.25] * 4
+
+
+def test_repr_shows_the_arguments() -> None:
+    assert repr(Permute((0, 2, 1))) == "Permute(dims=(0, 2, 1))"
+    assert repr(Chunk(2, 1)) == "Chunk(chunks=2, index=1, dim=1)"
+    assert repr(Concat()) == "Concat(dim=1)"
+    assert repr(LayerScale((3, 1, 1))) == "LayerScale((3, 1, 1), init_value=1e-06)"
