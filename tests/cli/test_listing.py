@@ -1,0 +1,76 @@
+"""`archspec list`: nothing that exists is left out."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from archspec.ops import OPS
+from archspec.spec.files import STDLIB, standard_library
+
+from .conftest import ROOT, Cli
+
+
+def test_all_specs_blocks_and_ops_are_listed(cli: Cli) -> None:
+    done = cli("list")
+    assert done.code == 0
+    names = set(re.findall(r"^  (\S+) ", done.out, re.MULTILINE))
+    specs = {p.relative_to(ROOT / "specs").with_suffix("").as_posix() for p in (ROOT / "specs").rglob("*.yaml")}
+    blocks = set(re.findall(r"^  (\w+):", "\n".join(p.read_text() for p in STDLIB.glob("*.yaml")), re.MULTILINE))
+    assert names == specs | blocks | set(OPS)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_each_op_is_shown_with_all_its_fields(cli: Cli, name: str) -> None:
+    done = cli("list", "ops", name)
+    assert done.code == 0
+    for field, info in OPS[name].model_fields.items():
+        row = re.search(rf"^  {field} +(.*(?:\n {{4,}}.*)*)", done.out, re.MULTILINE)
+        assert row is not None, field
+        told = " ".join(row[1].split())
+        assert told.startswith(" ".join((info.description or "").split()))
+        assert ("(required)" in told) == info.is_required()
+    assert "Shapes:" in done.out
+    assert "Cost:" in done.out
+
+
+def test_an_op_s_fields_and_defaults(cli: Cli) -> None:
+    out = cli("list", "ops", "avg_pool2d").out
+    assert "avg_pool2d: {kernel_size, stride: null, padding: 0, ceil_mode: false," in out
+    assert "A plain value sets kernel_size: `avg_pool2d: VALUE`." in out
+
+
+@pytest.mark.parametrize("name", standard_library().blocks)
+def test_each_block_is_shown_with_its_text_alone(cli: Cli, name: str) -> None:
+    out = cli("list", "blocks", name).out
+    assert re.findall(r"^(\w+):$", out, re.MULTILINE) == [name]
+    params = [param.name for param in standard_library().blocks[name].params]
+    call = re.search(rf"^  {name}: \[(.*)\]$", out, re.MULTILINE)
+    assert call is not None
+    assert re.findall(r"(?:^|, )(\w+)", call[1]) == params
+
+
+def test_a_spec_is_shown_as_it_is(cli: Cli) -> None:
+    text = (ROOT / "specs/vgg_small.yaml").read_text(encoding="utf-8")
+    assert text.strip() in cli("list", "specs", "vgg_small").out
+
+
+def test_unknown_name(cli: Cli) -> None:
+    done = cli("list", "ops", "conv2")
+    assert (done.code, done.out) == (2, "")
+    assert "a similar name exists: conv2d" in done.err
+
+
+def test_json(cli: Cli) -> None:
+    data = json.loads(cli("list", "--json").out)
+    assert data["format"] == 1
+    linear = next(op for op in data["ops"] if op["name"] == "linear")
+    assert (linear["main"], [field["name"] for field in linear["fields"]]) == ("out_features", ["out_features", "bias"])
+    residual = next(block for block in data["blocks"] if block["name"] == "residual")
+    assert residual["params"] == [
+        {"name": "channels", "required": True, "type": "int"},
+        {"name": "stride", "required": False, "type": "any", "default": 1},
+    ]
+    assert list(json.loads(cli("list", "specs", "--json").out)) == ["format", "specs"]

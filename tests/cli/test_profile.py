@@ -1,0 +1,226 @@
+"""`archspec profile --static`: the table's figures, its form, and JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import archspec
+from archspec.analysis import ReportNode
+from archspec.cli import run
+from archspec.cli.table import FIGURES, default_depth, largest_op, levels
+
+from .conftest import ROOT, Cli
+
+SCALE = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+FIGURE = r"(?:–|[\d.]+(?: (?:[kMGT]|B|[KMGT]iB))?)"
+ROW = re.compile(rf"^ (?P<name>[│├└ ]*\S.*?)\s{{2,}}(?P<shape>[\d×]+)\s+(?P<p>{FIGURE})\s+(?P<m>{FIGURE})\s+(?P<a>{FIGURE})\s*$")
+
+
+def value(text: str) -> float:
+    number, _, unit = text.partition(" ")
+    return 0.0 if number == "–" else float(number) * SCALE[unit]
+
+
+def tolerance(text: str) -> float:
+    """Half of the last printed digit."""
+    number, _, unit = text.partition(" ")
+    return 0.0 if number == "–" or "." not in number else 0.005 * SCALE[unit]
+
+
+def rows_of(out: str) -> list[tuple[int, str, list[str]]]:
+    """(level, name, figures) of each row of a printed table, the total last."""
+    found = []
+    for line in out.splitlines():
+        if match := ROW.match(line):
+            guide = re.match(r"[│├└ ]*", match["name"])
+            assert guide is not None
+            found.append((1 + len(guide[0]) // 2, match["name"][guide.end() :], [match[k] for k in "pma"]))
+    return found
+
+
+def totals_of(out: str) -> dict[str, int]:
+    numbers = re.search(r"^([\d,]+) parameters .* and ([\d,]+) elements of buffers\n([\d,]+) MACs", out, re.MULTILINE)
+    assert numbers is not None
+    return dict(zip(("params", "buffers", "macs"), (int(n.replace(",", "")) for n in numbers.groups()), strict=True))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 9])
+@pytest.mark.parametrize("spec", ["lenet", "resnet152", "googlenet", "unet", "densenet121", "vgg_small"])
+def test_every_column_adds_up(cli: Cli, spec: str, depth: int) -> None:
+    """The rows of one level below a row sum to it, those of the stages to the total: within what rounding took."""
+    done = cli("profile", spec, "--static", "--depth", depth)
+    assert done.code == 0
+    *rows, total = rows_of(done.out)
+    assert total[1] == "total"
+    stages = archspec.analyze(spec).root.children
+    assert [name.split()[0] for level, name, _ in rows if level == 1] == [stage.name for stage in stages]
+    for index, (level, name, figures) in enumerate([(0, "total", total[2]), *rows]):
+        below = []
+        for deeper, _, child in rows[index:]:
+            if deeper <= level:
+                break
+            if deeper == level + 1:
+                below.append(child)
+        if not below:
+            continue
+        for column, figure in enumerate(figures):
+            parts = [child[column] for child in below]
+            off = abs(sum(map(value, parts)) - value(figure))
+            assert off <= sum(map(tolerance, parts)) + tolerance(figure) + 1e-6, (name, column, figure, parts)
+
+
+@pytest.mark.parametrize("spec", ["lenet", "resnet18", "convnext_tiny"])
+def test_totals_are_the_report_s(cli: Cli, spec: str) -> None:
+    report = archspec.analyze(spec)
+    assert totals_of(cli("profile", spec, "--static").out) == {
+        "params": report.params, "buffers": report.buffers, "macs": report.macs,
+    }
+
+
+def test_repeats_are_one_row(cli: Cli) -> None:
+    rows = rows_of(cli("profile", "resnet152", "--static", "--depth", 2).out)
+    assert [name for level, name, _ in rows if level == 2 and "×" in name] == [
+        "1–2 bottleneck ×2", "1–7 bottleneck ×7", "1–35 bottleneck ×35", "1–2 bottleneck ×2",
+    ]
+
+
+def test_depth(cli: Cli) -> None:
+    deepest = [max(level for level, _, _ in rows_of(cli("profile", "resnet18", "--static", *a).out)) for a in (
+        ("--depth", 1), ("--depth", 3), (), ("--depth", 99),
+    )]
+    assert deepest == [1, 3, 2, levels(archspec.analyze("resnet18").root)]
+
+
+def test_default_depth_leaves_a_large_table_at_the_stages() -> None:
+    assert default_depth(archspec.analyze("densenet121").root) == 1
+    assert default_depth(archspec.analyze("googlenet").root) == 2
+
+
+def test_input_batch_and_dtype(cli: Cli) -> None:
+    def totals(*options: object) -> dict[str, int]:
+        done = cli("profile", "resnet18", "--static", "--json", *options)
+        assert done.code == 0, done.err
+        found: dict[str, int] = json.loads(done.out)["totals"]
+        return found
+
+    one = totals("--input", "1x96x96")
+    many = totals("--input", "1x96x96", "--batch-size", 8, "--dtype", "bfloat16")
+    assert one["params"] == many["params"] == archspec.analyze("resnet18").params
+    assert many["macs"] == 8 * one["macs"]
+    assert 2 * many["activation_bytes"] == 8 * one["activation_bytes"]
+    assert one["macs"] == archspec.analyze("resnet18", input=(1, 96, 96)).macs < archspec.analyze("resnet18").macs
+
+
+@pytest.mark.parametrize("text", ["1x96x96", "1,96,96", "[1, 96, 96]", "1×96×96"])
+def test_forms_of_an_input(cli: Cli, text: str) -> None:
+    assert json.loads(cli("profile", "resnet18", "--static", "--json", "--input", text).out)["input_shape"] == [1, 96, 96]
+
+
+def test_an_input_that_does_not_suit_is_told_in_the_spec_s_terms(cli: Cli) -> None:
+    done = cli("profile", "lenet", "--static", "--input", "1x4x4")
+    assert (done.code, done.out) == (1, "")
+    assert "SHAPE101" in done.err
+
+
+def test_json_sums(cli: Cli) -> None:
+    done = cli("profile", "resnet18", "--static", "--json")
+    assert (done.code, done.err) == (0, "")
+    data = json.loads(done.out)
+    assert (data["format"], data["name"], data["input_shape"]) == (1, "resnet18", [1, 224, 224])
+    for figure in ("params", "macs", "buffers", "activation_bytes"):
+        assert sum(layer[figure] for layer in data["layers"]) == data["totals"][figure] > 0
+    assert data["totals"]["flops"] == 2 * data["totals"]["macs"]
+    last = data["layers"][-1]
+    assert (last["path"], last["op"], last["output_shape"], last["params"]) == ("head.linear_1", "linear", [10], 5130)
+
+
+def test_what_dominates(cli: Cli) -> None:
+    lines = cli("profile", "vgg11", "--static").out.splitlines()
+    found = {line.split()[0]: re.split(r"\s{2,}", line)[1:] for line in lines if line.startswith(tuple(FIGURES))}
+    layers = [
+        {"path": x.path, "parameters": x.params, "MACs": x.macs, "activations": x.activation_bytes}
+        for x in archspec.analyze("vgg11").layers()
+    ]
+    assert set(found) == set(FIGURES)
+    for figure, (stage, share, op, op_share, *_) in found.items():
+        whole = sum(int(x[figure]) for x in layers)
+        of_stage = sum(int(x[figure]) for x in layers if str(x["path"]).split(".")[0] == stage)
+        top = max(int(x[figure]) for x in layers)
+        alike = [str(x["path"]) for x in layers if x[figure] == top]
+        assert share == f"{100 * of_stage / whole:.1f} %"
+        assert op_share == f"{100 * top / whole:.1f} %"
+        assert op == alike[0] + (f" and {len(alike) - 1} more" if len(alike) > 1 else "")
+
+
+def test_largest_op_counts_all_the_copies_that_a_row_stands_for() -> None:
+    root = archspec.analyze("resnet152").root
+    op, alike = largest_op(root, FIGURES["MACs"])
+    macs = [layer.macs for layer in archspec.analyze("resnet152").layers()]
+    assert (op.cost.macs, alike) == (max(macs), macs.count(max(macs)))
+
+
+def test_a_network_without_parameters(cli: Cli, tmp_path: Path) -> None:
+    spec = tmp_path / "pool.yaml"
+    spec.write_text("archspec: 1\ninput: [2, 8, 8]\nstages: {pool: {max_pool2d: 2}}\n", encoding="utf-8")
+    done = cli("profile", spec, "--static")
+    assert done.code == 0
+    assert rows_of(done.out) == [(1, "pool max_pool2d", ["–", "–", "128 B"]), (1, "total", ["–", "–", "128 B"])]
+    assert totals_of(done.out)["params"] == 0
+
+
+def test_a_pipe_gets_whole_lines_without_escapes(cli: Cli) -> None:
+    out = cli("profile", "inception_v3", "--static", "--depth", 9).out
+    assert "\x1b" not in out
+    assert "…" not in out
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_fits_a_terminal_and_cuts_no_figure(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert run(["profile", "inception_v3", "--static", "--depth", "3"]) == 0
+    out = terminal.getvalue()
+    assert "\x1b[" in out
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", out)
+    assert max(map(len, plain.splitlines())) <= columns
+    rows = rows_of(plain)
+    nodes = archspec.analyze("inception_v3").root
+    assert len(rows) == 1 + _count(nodes, 3)
+    assert all(re.fullmatch(FIGURE, figure) for _, _, figures in rows for figure in figures)
+
+
+def _count(node: ReportNode, depth: int) -> int:
+    return sum(1 + _count(child, depth - 1) for child in node.children) if depth else 0
+
+
+@pytest.mark.parametrize("option", [("--device", "cpu"), ("--threads", "1"), ("--steps", "3"), ("--trace", "x")])
+def test_static_refuses_options_of_a_run(cli: Cli, option: tuple[str, str]) -> None:
+    done = cli("profile", "lenet", "--static", *option)
+    assert (done.code, done.out) == (2, "")
+    assert option[0] in done.err
+
+
+def test_wrong_spec(cli: Cli, folder: Path) -> None:
+    done = cli("profile", "bad.yaml", "--static")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error[SPEC012]")
+
+
+def test_the_specs_all_have_a_profile(cli: Cli) -> None:
+    for path in sorted((ROOT / "specs").rglob("*.yaml")):
+        assert cli("profile", path, "--static").code == 0, path

@@ -1,0 +1,133 @@
+"""`archspec explain`, `init`, `schema` and `completion`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import archspec as package
+from archspec.codes import CODES, parse
+from archspec.ops import OPS
+from archspec.spec.schema import json_schema
+
+from .conftest import Cli, archspec
+
+# -- explain -------------------------------------------------------------------------------------------------
+
+
+def test_explain_lists_every_code(cli: Cli) -> None:
+    out = cli("explain").out
+    assert re.findall(r"^  ([A-Z]+\d+) ", out, re.MULTILINE) == sorted(
+        CODES, key=lambda code: (["SPEC", "SHAPE", "BUILD", "RUN"].index(code.rstrip("0123456789")), code)
+    )
+    assert f"{len(CODES)} codes" in out
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_explain_shows_meaning_and_both_examples(cli: Cli, code: str) -> None:
+    explanation = CODES[code]
+    out = cli("explain", code.lower()).out
+    assert out.startswith(f"{code}: {explanation.title}\n")
+    words = " ".join(out.split())
+    for text in (explanation.meaning, explanation.wrong.text, explanation.right.text):
+        assert " ".join(text.split()) in words
+
+
+def test_explain_an_unknown_code(cli: Cli) -> None:
+    done = cli("explain", "SHAPE11")
+    assert (done.code, done.out) == (2, "")
+    assert "the nearest is SHAPE11" in done.err
+
+
+def test_explain_json(cli: Cli) -> None:
+    assert [entry["code"] for entry in json.loads(cli("explain", "--json").out)["codes"]] == list(CODES)
+
+
+@pytest.mark.parametrize("text", ["# t\n\nm\n\n## Wrong\n\n```yaml\na\n```\n", "# t\n\nm\n\n## Wrong\n\nx\n\n## Right\n\ny\n"])
+def test_an_explanation_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="SPEC999"):
+        parse("SPEC999", text)
+
+
+# -- init ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", ["digits", "fashion-mnist", "mnist"])
+def test_init_writes_a_spec_that_is_valid_and_can_be_trained(cli: Cli, tmp_path: Path, data: str) -> None:
+    path = tmp_path / "net.yaml"
+    done = cli("init", path, "--data", data)
+    assert (done.code, done.err) == (0, "")
+    loaded = package.load(path)
+    assert (loaded.name, loaded.report.output_shape) == ("net", (10,))
+    assert loaded.recipe().data == data
+    assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=")
+    assert cli("validate", tmp_path).out == "1 spec valid\n"
+
+
+def test_each_next_step_that_init_names_is_a_command(cli: Cli, tmp_path: Path) -> None:
+    steps = re.findall(r"^  archspec (\w+)", cli("init", tmp_path / "net.yaml").out, re.MULTILINE)
+    assert steps == ["validate", "profile", "train"]
+
+
+def test_init_s_spec_can_be_widened(tmp_path: Path, cli: Cli) -> None:
+    cli("init", tmp_path / "net.yaml")
+    assert package.load(tmp_path / "net.yaml", sets=["vars.width=32"]).report.shapes["body"] == (64, 7, 7)
+
+
+def test_init_does_not_overwrite(cli: Cli, folder: Path) -> None:
+    before = (folder / "bad.yaml").read_bytes()
+    done = cli("init", "bad.yaml")
+    assert (done.code, done.out) == (1, "")
+    assert "exists already" in done.err
+    assert (folder / "bad.yaml").read_bytes() == before
+
+
+def test_init_wants_a_yaml_file_in_a_folder_that_is_there(cli: Cli, folder: Path) -> None:
+    assert cli("init", "net.txt").code == 2
+    assert cli("init", "nowhere/net.yaml").err.startswith("error: no such file or directory: nowhere")
+    assert not (folder / "net.txt").exists()
+
+
+# -- schema --------------------------------------------------------------------------------------------------
+
+
+def test_schema_prints_the_schema(cli: Cli) -> None:
+    assert json.loads(cli("schema").out) == json.loads(json.dumps(json_schema()))
+
+
+# -- completion ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script(cli: Cli, shell: str) -> None:
+    done = cli("completion", shell)
+    assert (done.code, done.err) == (0, "")
+    assert f"_ARCHSPEC_COMPLETE={shell}_complete" in done.out
+
+
+def completed(*words: str) -> list[str]:
+    done = archspec(
+        _ARCHSPEC_COMPLETE="bash_complete", COMP_WORDS=" ".join(("archspec", *words)), COMP_CWORD=str(len(words)),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return [line.partition(",")[2] for line in done.stdout.splitlines() if line.startswith("plain,")]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["val"], ["validate"]),
+        (["validate", "resnet1"], ["resnet152", "resnet18", "resnet18_96"]),
+        (["profile", "zoo/un"], ["zoo/unet"]),
+        (["explain", "shape10"], ["SHAPE101", "SHAPE102", "SHAPE103", "SHAPE104"]),
+        (["list", "ops", "conv"], sorted(name for name in OPS if name.startswith("conv"))),
+        (["list", "blocks", "in"], ["inception"]),
+        (["profile", "lenet", "--bat"], ["--batch-size"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_completion(words: list[str], found: list[str]) -> None:
+    assert sorted(completed(*words)) == found

@@ -1,0 +1,185 @@
+"""`archspec validate`: which files, what is told, exit codes, JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from archspec.cli.collect import collect
+
+from .conftest import BAD, GOOD, ROOT, Cli
+
+LIBRARY = "archspec: 1\nblocks:\n  wide: {params: {n: int}, body: [linear: $n, relu]}\n"
+USER = "archspec: 1\ninput: [1, 8, 8]\nuse: lib.yaml\nstages: {head: [flatten, wide: 10]}\n"
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = folder / (name.replace("__", "/") + ".yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def test_a_valid_spec(cli: Cli, folder: Path) -> None:
+    done = cli("validate", "good.yaml")
+    assert (done.code, done.out, done.err) == (0, "1 spec valid\n", "")
+
+
+def test_all_errors_of_all_files_in_one_run(cli: Cli, folder: Path) -> None:
+    write(folder, worse=BAD.replace("kernel_size: 3", "kernel_size: 0"))
+    done = cli("validate", "bad.yaml", "good.yaml", "worse.yaml")
+    assert (done.code, done.out) == (1, "3 errors in 2 of 3 specs\n")
+    places = [line.strip() for line in done.err.splitlines() if "-->" in line]
+    assert places == ["--> bad.yaml:5:27", "--> worse.yaml:4:49", "--> worse.yaml:5:27"]
+
+
+def test_a_shipped_spec_by_its_bare_name(cli: Cli, folder: Path) -> None:
+    assert cli("validate", "lenet", "resnet50").out == "2 specs valid\n"
+
+
+def test_a_file_that_is_not_there(cli: Cli, folder: Path) -> None:
+    done = cli("validate", "missing.yaml")
+    assert (done.code, done.out) == (1, "1 error in 1 of 1 spec\n")
+    assert done.err.startswith("error[SPEC001]: ")
+    assert "missing.yaml" in done.err
+
+
+def test_a_folder_is_searched_for_specs(cli: Cli, tmp_path: Path) -> None:
+    write(tmp_path, a=GOOD, sub__b=GOOD, sub__deeper__c=GOOD, compose="services: {web: {image: x}}\n", lib=LIBRARY)
+    write(tmp_path, **{".hidden__d": BAD, "sub__.e": BAD})
+    (tmp_path / "notes.txt").write_text(BAD, encoding="utf-8")
+    (tmp_path / "f.yml").write_text(GOOD, encoding="utf-8")
+    done = cli("validate", tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "4 specs valid (skipped: 1 block library, 1 YAML file without `archspec:`)\n"
+    (tmp_path / "sub/b.yaml").write_text(BAD, encoding="utf-8")
+    done = cli("validate", tmp_path)
+    assert (done.code, done.out.partition(" (")[0]) == (1, "1 error in 1 of 4 specs")
+
+
+def test_a_file_that_is_named_is_checked_whatever_it_holds(cli: Cli, folder: Path) -> None:
+    write(folder, compose="services: {web: {image: x}}\n")
+    done = cli("validate", "compose.yaml")
+    assert done.code == 1
+    assert "`services`" in done.err
+
+
+def test_a_folder_without_specs_is_a_wrong_command_line(cli: Cli, tmp_path: Path) -> None:
+    write(tmp_path, compose="services: {}\n")
+    done = cli("validate", tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "no spec found" in done.err
+
+
+def test_the_shipped_specs_are_valid(cli: Cli) -> None:
+    done = cli("validate", ROOT / "specs")
+    count = len([path for path in (ROOT / "specs").rglob("*.yaml")])
+    assert (done.code, done.out, done.err) == (0, f"{count} specs valid\n", "")
+
+
+def test_a_mistake_in_a_shared_library_is_told_once(cli: Cli, tmp_path: Path) -> None:
+    write(tmp_path, lib=LIBRARY.replace("relu]", "[relu]]"), a=USER, b=USER)
+    done = cli("validate", tmp_path)
+    assert done.code == 1
+    assert done.out.startswith("1 error in 2 of 2 specs")
+    assert done.err.count("error[") == 1
+
+
+def test_set_changes_a_var(cli: Cli, folder: Path) -> None:
+    write(folder, vars=GOOD.replace("stages:", "vars: {n: 10}\nstages:").replace("linear: 10", "linear: $n"))
+    assert cli("validate", "vars.yaml", "--set", "vars.n=12").code == 0
+    done = cli("validate", "vars.yaml", "--set", "vars.n=0")
+    assert done.code == 1
+    assert "got 0" in done.err
+
+
+def test_include_lets_a_spec_read_elsewhere(cli: Cli, tmp_path: Path) -> None:
+    write(tmp_path, lib=LIBRARY, inner__user=USER.replace("lib.yaml", "../lib.yaml"))
+    user = tmp_path / "inner/user.yaml"
+    assert "SPEC050" in cli("validate", user).err
+    assert cli("validate", user, "--include", tmp_path).out == "1 spec valid\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "value"),
+    [
+        pytest.param(GOOD.replace("[flatten", "[{relu: , repeat: 100001}, flatten"), "--max-ops", 200_000, id="ops"),
+        pytest.param(GOOD + "#" * 2**20, "--max-bytes", 2**21, id="bytes"),
+        pytest.param(GOOD + f"vars: {{x: {'[' * 70}{']' * 70}}}\n", "--max-depth", 80, id="depth"),
+    ],
+)
+def test_a_limit_is_raised_on_the_command_line(cli: Cli, tmp_path: Path, text: str, option: str, value: int) -> None:
+    write(tmp_path, large=text)
+    before, after = (cli("validate", tmp_path / "large.yaml", *extra) for extra in ((), (option, value)))
+    assert before.code == 1
+    limit = {"--max-ops": "SPEC051", "--max-bytes": "SPEC003", "--max-depth": "SPEC003"}[option]
+    assert limit in before.err
+    assert limit not in after.err
+
+
+def test_json(cli: Cli, folder: Path) -> None:
+    write(folder, sub__lib=LIBRARY)
+    done = cli("validate", "--json", ".")
+    assert (done.code, done.err) == (1, "")
+    data = json.loads(done.out)
+    assert data["format"] == 1
+    assert data["skipped"] == ["sub/lib.yaml"]
+    bad, good = data["specs"]
+    assert good == {"path": "good.yaml", "valid": True, "diagnostics": []}
+    assert (bad["path"], bad["valid"]) == ("bad.yaml", False)
+    (diagnostic,) = bad["diagnostics"]
+    assert diagnostic["code"] == "SPEC012"
+    assert diagnostic["span"] == {"path": "bad.yaml", "line": 5, "column": 27, "length": 3}
+    assert set(diagnostic) == {"code", "message", "span", "notes", "hint"}
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "evil\x1b[2J.yaml"
+    path.write_text(BAD.replace("conv:", '"co\\u009bnv":'), encoding="utf-8")
+    done = cli("validate", path)
+    assert done.code == 1
+    assert done.err.replace("\n", "").isprintable()
+
+
+# -- which files ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
+        pytest.param(GOOD, "specs", id="plain"),
+        pytest.param("# a comment\n\n'archspec': 1\n\"stages\": {}\n", "specs", id="quoted"),
+        pytest.param("archspec: 1\nextends: a.yaml\n", "specs", id="variant"),
+        pytest.param("# flow\n{archspec: 1, input: [1, 2, 2], stages: {a: relu}}", "specs", id="flow"),
+        pytest.param("archspec: 1\nblocks: {a: relu}\n", "libraries", id="library"),
+        pytest.param("x:\n  archspec: 1\n  stages: {}\n", "others", id="not-at-the-top"),
+        pytest.param("archspecs: 1\nstages: {}\n", "others", id="another-key"),
+        pytest.param("", "others", id="empty"),
+    ],
+)
+def test_what_a_file_in_a_folder_is(tmp_path: Path, text: str, group: str) -> None:
+    write(tmp_path, file=text)
+    found = collect([str(tmp_path)])
+    assert {g: len(getattr(found, g)) for g in ("specs", "libraries", "others")} == {
+        "specs": 0, "libraries": 0, "others": 0, group: 1,
+    }
+
+
+def test_a_file_is_taken_once(tmp_path: Path) -> None:
+    write(tmp_path, a=GOOD)
+    file = str(tmp_path / "a.yaml")
+    assert collect([file, str(tmp_path), file]).specs == [file]
+
+
+def test_order_is_that_of_the_names(tmp_path: Path) -> None:
+    write(tmp_path, b=GOOD, a=GOOD, sub__a=GOOD)
+    assert [Path(p).relative_to(tmp_path).as_posix() for p in collect([str(tmp_path)]).specs] == [
+        "a.yaml", "b.yaml", "sub/a.yaml",
+    ]
+
+
+def test_a_file_that_cannot_be_opened_is_left_to_the_check(tmp_path: Path) -> None:
+    (tmp_path / "dangling.yaml").symlink_to(tmp_path / "nowhere")
+    assert collect([str(tmp_path)]).specs == [str(tmp_path / "dangling.yaml")]
