@@ -79,11 +79,11 @@ def crop(images: torch.Tensor, padding: int, top: torch.Tensor, left: torch.Tens
 
 
 def erase(images: torch.Tensor, uniforms: torch.Tensor, probability: float) -> torch.Tensor:
-    """Blacken a rectangle. uniforms: (N, 1 + 4 * attempts) in [0, 1): the choice, then the boxes."""
+    """Blacken a rectangle. uniforms: (N, 1 + 4 * _ATTEMPTS) in [0, 1): the choice, then the boxes."""
     import torch
 
-    n, _, height, width = images.shape
-    draws = uniforms[:, 1:].reshape(n, -1, 4)
+    height, width = images.shape[-2:]
+    draws = uniforms[:, 1:].reshape(len(uniforms), _ATTEMPTS, 4)
     area = (ERASED_AREA[0] + draws[..., 0] * (ERASED_AREA[1] - ERASED_AREA[0])) * height * width
     low, high = (math.log(bound) for bound in ERASED_RATIO)
     ratio = (low + draws[..., 1] * (high - low)).exp()

@@ -15,14 +15,23 @@ def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     Equals torchvision's `Resize` on each PIL image to within one level of 255: a rounding that falls the
     other way. Off the CPU torch has no such kernel for bytes: there it is done in float32 and rounded.
     """
-    import torch
     from torch.nn import functional
 
     if tuple(images.shape[-2:]) == tuple(size):
         return images
-    source = images if images.device.type == "cpu" else images.float()
-    resized = functional.interpolate(source, size=size, mode="bilinear", align_corners=False, antialias=True)
-    return resized if resized.dtype == torch.uint8 else resized.round_().clamp_(0, 255).to(torch.uint8)
+    if images.device.type != "cpu" or tuple(size) == (1, 1):  # torch 2.14's kernel fails an assertion at 1×1
+        return _resize_in_float(images, size)
+    return functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _resize_in_float(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    import torch
+    from torch.nn import functional
+
+    resized = functional.interpolate(
+        images.float(), size=size, mode="bilinear", align_corners=False, antialias=True
+    )
+    return resized.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def scale(
