@@ -44,7 +44,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect YAML files that are specs; libraries of blocks and other people's YAML are left alone."""
     if file_path.suffix not in (".yaml", ".yml") or not is_spec(file_path):
         return None
-    return SpecFile.from_parent(parent, path=file_path)  # type: ignore[no-any-return]
+    return SpecFile.from_parent(parent, path=file_path)
 
 
 def is_spec(path: Path) -> bool:

@@ -1,0 +1,107 @@
+"""Write what of the docs comes from the code: the op table, the diagnostics, the JSON Schema.
+
+python docs/generate.py           write
+python docs/generate.py --check   say what is out of date; exit code 1 if anything is
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from archspec.codes import CODES
+from archspec.ops import OPS, Merge, Operation
+from archspec.spec.schema import json_schema
+
+FOLDER = Path(__file__).parent
+NOTE = "<!-- written by docs/generate.py from the code: edit that -->"
+
+
+def ops_page() -> str:
+    """All ops: what they do, their fields, shape and cost rules."""
+    lines = [NOTE, "# Ops", ""]
+    lines += [
+        "Names are those of `torch.nn.functional`, fields those of `torch.nn`. A field in **bold** is the main one: a",
+        "plain value sets it (`linear: 10`). `in_channels` and `in_features` are never written. Where a field takes a",
+        "pair, one number stands for both height and width.",
+        "",
+    ]
+    groups: dict[str, list[type[Operation]]] = {}
+    for op in OPS.values():
+        groups.setdefault(op.__module__.rsplit(".", 1)[1], []).append(op)
+    for group, members in groups.items():
+        lines += [f"## {group}", ""]
+        for op in members:
+            lines += list(_op(op))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _op(op: type[Operation]) -> Iterator[str]:
+    merge = " (joins named branches)" if issubclass(op, Merge) else ""
+    yield f"### `{op.op}`{merge}"
+    yield ""
+    doc = inspect.cleandoc(op.__doc__ or "")
+    summary, _, rest = doc.partition("\n")
+    yield summary
+    yield ""
+    if rest.strip():
+        yield "```text"
+        yield rest.strip()
+        yield "```"
+        yield ""
+    if op.model_fields:
+        yield "| field | default | meaning |"
+        yield "|---|---|---|"
+        for name, field in op.model_fields.items():
+            shown = f"**`{name}`**" if name == op.main else f"`{name}`"
+            default = "required" if field.is_required() else f"`{_plain(field.default)}`"
+            yield f"| {shown} | {default} | {field.description or ''} |"
+        yield ""
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, tuple):
+        return _plain(value[0]) if len(set(value)) == 1 else json.dumps(value)
+    return json.dumps(value)
+
+
+def diagnostics_page() -> str:
+    """All diagnostic codes with their examples."""
+    lines = [NOTE, "# Diagnostics", "", "`archspec explain CODE` shows one of these in the terminal.", ""]
+    for code, about in sorted(CODES.items()):
+        lines += [f"## {code}: {about.title}", "", about.meaning, ""]
+        for label, example in (("Wrong", about.wrong), ("Right", about.right)):
+            lines += [f"{label}:", "", f"```{example.kind}", example.text.rstrip(), "```", ""]
+            for name, text in example.files.items():
+                lines += [f"with `{name}`:", "", "```yaml", text.rstrip(), "```", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def pages() -> dict[str, str]:
+    """File name → content."""
+    return {
+        "ops.md": ops_page(),
+        "diagnostics.md": diagnostics_page(),
+        "archspec.schema.json": json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
+    }
+
+
+def main() -> int:
+    """Write or check all pages."""
+    stale = [name for name, text in pages().items()
+             if not (FOLDER / name).is_file() or (FOLDER / name).read_text(encoding="utf-8") != text]
+    if "--check" in sys.argv[1:]:
+        for name in stale:
+            print(f"docs/{name} is out of date: run python docs/generate.py", file=sys.stderr)
+        return 1 if stale else 0
+    for name in stale:
+        (FOLDER / name).write_text(pages()[name], encoding="utf-8")
+        print(f"wrote docs/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
