@@ -12,7 +12,7 @@ from archspec.expressions.values import UNKNOWN_VALUE, Place, holds_unknown, is_
 DEFAULT_DIVISOR: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Function:
     """A function: `call(place, arguments)`, how many arguments it takes, and their names where they have some."""
 

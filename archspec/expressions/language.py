@@ -17,7 +17,7 @@ _REFERENCE = re.compile(r"\$([^\W\d]\w*(?:\.(?:[0-9]+|[^\W\d]\w*))*)")
 _CACHED: Final = 2048
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Expression:
     """A parsed expression.
 
@@ -38,6 +38,9 @@ class Expression:
                 _unknown(name, names)
         value: Value = self.root.value(names)
         return value
+
+    def __repr__(self) -> str:
+        return f"Expression({self.source!r})"
 
     def __str__(self) -> str:
         return self.source
@@ -120,6 +123,9 @@ class _Lookup(Mapping[str, Value]):
 
     def __getitem__(self, name: str) -> Value:
         return self._lookup(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._visible or super().__contains__(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._visible)

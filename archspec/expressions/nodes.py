@@ -1,4 +1,4 @@
-"""The syntax tree of an expression; each node knows how to evaluate itself."""
+"""The syntax tree of an expression; each node knows how to evaluate itself. A tree is cached, so nothing changes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archspec.expressions.values import UNKNOWN_VALUE, ExpressionError, Place, h
 Names = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Node:
     """A piece of an expression, and the place that its errors are told at."""
 
@@ -25,7 +25,7 @@ class Node:
         """Its value with these names. Raises ExpressionError."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Literal(Node):
     """A number, a text, true, false or null."""
 
@@ -36,7 +36,7 @@ class Literal(Node):
         return self.constant
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Name(Node):
     """A name. That it is known was checked before."""
 
@@ -47,7 +47,7 @@ class Name(Node):
         return ops.known(names[self.name])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class ListOf(Node):
     """`[a, b]`; unknown as a whole if an item is."""
 
@@ -59,7 +59,7 @@ class ListOf(Node):
         return UNKNOWN_VALUE if holds_unknown(made) else made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Sign(Node):
     """`-x` or `+x`."""
 
@@ -71,7 +71,7 @@ class Sign(Node):
         return ops.negated(self.place, self.sign, self.operand.value(names))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Not(Node):
     """`not x`."""
 
@@ -83,7 +83,7 @@ class Not(Node):
         return truth if truth is UNKNOWN_VALUE else not truth
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Arithmetic(Node):
     """`first + x - y …`, signs of one precedence from left to right: one node, so a long sum is not deep."""
 
@@ -98,7 +98,7 @@ class Arithmetic(Node):
         return left
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Comparison(Node):
     """`a < b <= c`: whether each pair holds. As in Python, the first pair that does not ends it."""
 
@@ -124,7 +124,7 @@ class Comparison(Node):
         return result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Junction(Node):
     """`a and b and …`, or `or`: the first operand that decides ends it."""
 
@@ -148,7 +148,7 @@ class Junction(Node):
         return result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Conditional(Node):
     """`yes if condition else no`; the other branch is not evaluated."""
 
@@ -164,7 +164,7 @@ class Conditional(Node):
         return (self.yes if truth else self.no).value(names)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Index(Node):
     """`base[index]`."""
 
@@ -176,7 +176,7 @@ class Index(Node):
         return ops.item(self.place, self.base.value(names), self.index.value(names))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Field(Node):
     """`base.name` or `base.0`."""
 
@@ -188,7 +188,7 @@ class Field(Node):
         return ops.field_of(self.place, self.base.value(names), self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Call(Node):
     """`function(arguments)`; the parser checked name and count."""
 

@@ -40,7 +40,7 @@ _FOREIGN: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Token(Place):
     """A word of an expression; kind `end` after the last."""
 

@@ -102,7 +102,7 @@ def show(value: Any) -> str:
     return str(value)[:80]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Place:
     """Where a piece of an expression stands; what goes wrong in it is raised from here."""
 

@@ -5,7 +5,6 @@ Not PyYAML's dumper: it quotes by YAML 1.1, so it would leave the text `1e3` bar
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ from archspec.source.repair import unbalanced
 from archspec.source.scalars import NumberTooLong, resolve
 
 _WIDTH: Final = 110
-_BARE = re.compile(r"[^\W\d]\w*(?:[./-]\w+)*")  # names and paths
-_EXPRESSION = re.compile(r"\$\(?[\w.+*/%<>=!() -]*")  # nothing in it means something to YAML
+_BARE: Final = r"[^\W\d]\w*(?:[./-]\w+)*"  # names and paths
+_EXPRESSION: Final = r"\$\(?[\w.+*/%<>=!() -]*"  # nothing in it means something to YAML
 
 
 def dump(data: Any) -> str:
@@ -72,8 +71,11 @@ def _constant(value: bool | int | float | None) -> str:
 
 
 def _text(text: str) -> str:
-    bare = _BARE.fullmatch(text) or (_EXPRESSION.fullmatch(text) and not text.endswith(" ") and not unbalanced(text))
-    return text if bare and _stays_text(text) else json.dumps(text, ensure_ascii=False)
+    import json  # its strings are YAML's, and few commands write any
+
+    expression = re.fullmatch(_EXPRESSION, text) and not text.endswith(" ") and not unbalanced(text)
+    bare = (re.fullmatch(_BARE, text) or expression) and _stays_text(text)
+    return text if bare else json.dumps(text, ensure_ascii=False)
 
 
 def _stays_text(text: str) -> bool:

@@ -16,7 +16,6 @@ from archspec.source.build import MAX_ERRORS, Builder, Stop, cut_diagnostic, too
 from archspec.source.document import DEFAULT_LIMITS, Document, Limits
 from archspec.source.repair import Cut, culprit, overwritten
 from archspec.source.scalars import forbidden
-from archspec.source.syntax import fault_of, translate
 
 _VERSION = re.compile(r"%YAML 1\.2\s*(#.*)?")  # what we read, so it may be said, once
 _MAX_PASSES: Final = 20
@@ -133,6 +132,8 @@ class _Reading:
         if stopped is None:
             return Document(self.name, builder.data, _in_order(errors), self.lines, builder.root)
         if isinstance(stopped, Exception):
+            from archspec.source.syntax import fault_of, translate
+
             last = builder.last
             quote = (last.line, last.column, last.end_line, last.end_column)
             stopped = translate(fault_of(stopped, self.name, self.lines, quote))

@@ -15,7 +15,7 @@ REACH: Final = 1_100  # characters; an expression has 1,000 at most
 _LINES: Final = 3
 _CANDIDATES: Final = 20
 _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
-_CANDIDATE = re.compile(r"\$[^\W\d]\w*(?:\.\w+)*\[|\$\(")
+_CANDIDATE: Final = r"\$[^\W\d]\w*(?:\.\w+)*\[|\$\("
 _BEFORE_SCALAR: Final = frozenset(" \t\n\r[{,:(")
 
 
@@ -122,7 +122,7 @@ def _cut(text: str, start: int, end: int, closed: bool, missing: str = "") -> Cu
 def culprit(text: str, position: int) -> Cut | None:
     """The unquoted expression behind a syntax error at `position`, if there is one."""
     window = max(0, position - REACH)
-    for match in reversed(list(_CANDIDATE.finditer(text, window, position + 2))[-_CANDIDATES:]):
+    for match in reversed(list(re.compile(_CANDIDATE).finditer(text, window, position + 2))[-_CANDIDATES:]):
         start = match.start()
         line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
         if "#" in text[line_start:start] or (start and text[start - 1] not in _BEFORE_SCALAR):
