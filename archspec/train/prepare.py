@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import torch
@@ -103,15 +104,17 @@ def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
 
 def check_memory(graph: Graph, recipe: Recipe, device: torch.device) -> None:
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
-    report = cost_report(graph)
+    report = cost_report(graph, batch_size=recipe.batch_size)
     width = DTYPE_BYTES[graph.inputs[0][1].dtype]
     states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
-    needed = training_bytes(report.params * width, report.buffers * width, 0, states=states)
-    check_fits(needed, device)  # before even meta tensors of a size that torch cannot count
+    fixed = training_bytes(report.params * width, report.buffers * width, 0, states=states)
+    check_fits(fixed, device)
+    # What one op gives is there at once. Past this, no size is more than torch can count.
+    step, batch = f"training with batches of {recipe.batch_size}", (recipe.batch_size, *report.input_shape)
+    check_fits(fixed + max([width * prod(batch), *(x.activation_bytes for x in report.layers())]), device, what=step)
     with torch.device("meta"):
         model = build(graph)
-    activations = saved_bytes(model, (recipe.batch_size, *graph.inputs[0][1].shape[1:]))
-    check_fits(needed + activations, device, what=f"training with batches of {recipe.batch_size}")
+    check_fits(fixed + saved_bytes(model, batch), device, what=step)
 
 
 def _outputs(graph: Graph) -> int:

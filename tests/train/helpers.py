@@ -7,7 +7,7 @@ from torch import nn
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.images import ImageData
 from archspec.data.order import epoch_order
-from archspec.data.transform import InputPlan
+from archspec.data.plan import InputPlan
 from archspec.spec.recipe import Recipe
 
 CPU = torch.device("cpu")

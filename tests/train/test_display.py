@@ -1,0 +1,118 @@
+"""What a person sees: on a terminal, elsewhere, and in the table at the end."""
+
+import io
+import json
+import re
+
+import pytest
+
+from archspec.train.display import LiveDisplay, PlainDisplay, clock, display
+from archspec.train.loop import fit
+from archspec.train.summary import EpochResult, Summary
+from archspec.train.table import epoch_line, summary_text
+from tests.train.helpers import CPU, batches, data, network, recipe
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def run(watcher):
+    chosen = recipe(epochs=2)
+    test = batches(data(20, split="test", seed=1), chosen, shuffle=False)
+    return fit(network(), batches(data(), chosen), test, chosen, device=CPU, watchers=[watcher])
+
+
+ROWS = (
+    EpochResult(1, 2.0, 0.25, 1.5, 0.5, 12345.6, 1.25),
+    EpochResult(2, 1.0, 0.5, 0.75, 0.875, 2000.0, 1.5),
+    EpochResult(3, 0.75, 0.75, 0.5, 0.875, 3000.0, 1.75),
+)
+SUMMARY = Summary(ROWS)
+
+
+def test_the_display_suits_the_stream(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert isinstance(display(Terminal()), LiveDisplay)
+    assert isinstance(display(io.StringIO()), PlainDisplay)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(display(Terminal()), PlainDisplay)
+
+
+def test_plain_lines_one_an_epoch():
+    stream = io.StringIO()
+    summary = run(PlainDisplay(stream))
+    assert stream.getvalue() == "".join(epoch_line(row, 2) + "\n" for row in summary.epochs)
+
+
+def test_the_epochs_line():
+    assert epoch_line(ROWS[0], 10) == (
+        "epoch  1/10  train loss 2.0000 acc 0.2500  test loss 1.5000 acc 0.5000  12,346 images/s  1.2 s"
+    )
+
+
+def test_the_live_line(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = Terminal()
+    summary = run(display(stream))
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert re.search(r"epoch 2/2 .*5/5.* loss \d\.\d{4}  acc \d\.\d{4}  [\d,]+ images/s  \d+:\d\d left", text)
+    for row in summary.epochs:
+        assert epoch_line(row, 2) in text
+    assert "\x1b[?25h" in stream.getvalue()  # the cursor is shown again
+
+
+def test_the_live_line_without_colour(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    run(display(stream))
+    colours = [code for code in re.findall(r"\x1b\[([0-9;]*)m", stream.getvalue()) if re.search(r"[34]\d|38", code)]
+    assert colours == []
+    assert "epoch 2/2" in stream.getvalue()
+
+
+def test_the_live_line_ends_with_the_run(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    live = LiveDisplay(Terminal())
+
+    class Fail(PlainDisplay):
+        def on_step(self, run):
+            raise RuntimeError("stop")
+
+    chosen = recipe()
+    with pytest.raises(RuntimeError, match="stop"):
+        fit(network(), batches(data(), chosen), batches(data(), chosen), chosen, device=CPU,
+            watchers=[live, Fail(io.StringIO())])
+    assert live._progress.finished or not live._progress.live.is_started
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03")]
+)
+def test_clock(seconds, text):
+    assert clock(seconds) == text
+
+
+def test_the_summary_names_what_each_figure_is():
+    assert summary_text(SUMMARY) == """\
+epoch  train loss  train acc  test loss  test acc  images/s  seconds
+    1      2.0000     0.2500     1.5000    0.5000    12,346      1.2
+    2      1.0000     0.5000     0.7500    0.8750     2,000      1.5
+    3      0.7500     0.7500     0.5000    0.8750     3,000      1.8
+
+last epoch (3): test loss 0.5000, test accuracy 0.8750
+best epoch (2): test loss 0.7500, test accuracy 0.8750
+mean over all epochs, the first steps included: train loss 1.2500, train accuracy 0.5000"""
+
+
+def test_the_summary_as_json():
+    plain = json.loads(json.dumps(SUMMARY.to_json()))
+    assert plain["format"] == 1
+    assert [row["epoch"] for row in plain["epochs"]] == [1, 2, 3]
+    assert plain["last"] == plain["epochs"][2]
+    assert plain["best"] == plain["epochs"][1]
+    assert plain["mean_over_all_epochs"] == {"train_loss": 1.25, "train_accuracy": 0.5}
+    assert plain["seconds"] == 4.5

@@ -1,0 +1,143 @@
+"""What a run leaves behind, also when it ends badly."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from archspec.diagnostics import SpecError
+from archspec.train.files import whole_file
+from archspec.train.loop import fit
+from archspec.train.run import Watcher
+from archspec.train.run_folder import RunFolder, check_free, new_run_path, save_weights
+from tests.train.helpers import CPU, batches, data, network, recipe
+
+
+def run(folder, watchers=(), model=None):
+    chosen = recipe(epochs=2)
+    test = batches(data(20, split="test", seed=1), chosen, shuffle=False)
+    model = model or network()
+    return fit(model, batches(data(), chosen), test, chosen, device=CPU, watchers=[folder, *watchers]), model
+
+
+def test_the_four_files(tmp_path):
+    folder = RunFolder(tmp_path / "a" / "b", spec="archspec: 1\n# ü\n", environment={"seed": 3})
+    summary, model = run(folder)
+    assert sorted(p.name for p in folder.path.iterdir()) == [
+        "environment.json", "metrics.jsonl", "spec.yaml", "weights.safetensors",
+    ]
+    assert (folder.path / "spec.yaml").read_text(encoding="utf-8") == "archspec: 1\n# ü\n"
+    assert json.loads((folder.path / "environment.json").read_text()) == {"seed": 3}
+    lines = [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
+    assert lines == [asdict(row) for row in summary.epochs]
+    assert list(lines[0]) == [
+        "epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "images_per_s", "seconds",
+    ]
+    weights = load_file(folder.path / "weights.safetensors")
+    assert weights.keys() == model.state_dict().keys()
+    assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
+
+
+def test_channels_last_weights_are_saved_in_the_plain_layout(tmp_path):
+    model = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    save_weights(model, tmp_path / "w.safetensors")
+    assert torch.equal(load_file(tmp_path / "w.safetensors")["weight"], model.weight)
+
+
+class FailAfterEpoch(Watcher):
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch(self, run):
+        if run.epoch == self.epoch:
+            raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_run_that_ends_badly_leaves_its_epochs_and_no_weights(tmp_path, epoch):
+    folder = RunFolder(tmp_path / "r", spec="", environment={})
+    with pytest.raises(RuntimeError, match="no"):
+        run(folder, [FailAfterEpoch(epoch)])
+    assert not (folder.path / "weights.safetensors").exists()
+    assert len((folder.path / "metrics.jsonl").read_text().splitlines()) == epoch
+
+
+def test_a_run_that_never_starts_leaves_nothing(tmp_path):
+    RunFolder(tmp_path / "r", spec="", environment={})
+    assert not (tmp_path / "r").exists()
+
+
+def test_only_a_free_folder_is_taken(tmp_path):
+    check_free(tmp_path / "new")
+    check_free(tmp_path)
+    (tmp_path / "file").write_text("x")
+    for taken in (tmp_path, tmp_path / "file"):
+        with pytest.raises(SpecError) as caught:
+            check_free(taken)
+        (diagnostic,) = caught.value.diagnostics
+        assert (diagnostic.code, diagnostic.message) == ("RUN312", f"the run folder {taken} is not empty")
+
+
+NOW = datetime(2026, 1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    ("lenet_relu", "lenet_relu-20260102-030405"),
+    ("../../etc/passwd", "etc-passwd-20260102-030405"),
+    ("a b\n\x1b[31m", "a-b-31m-20260102-030405"),
+    ("..", "run-20260102-030405"),
+    ("", "run-20260102-030405"),
+    ("x" * 300, "x" * 80 + "-20260102-030405"),
+])
+def test_the_name_of_a_run_cannot_lead_elsewhere(tmp_path, name, expected):
+    assert new_run_path(name, tmp_path, NOW) == tmp_path / expected
+
+
+def test_a_taken_name_gets_a_number(tmp_path):
+    for number in ("", "-2", "-3"):
+        path = new_run_path("n", tmp_path, NOW)
+        assert path.name == f"n-20260102-030405{number}"
+        path.mkdir()
+
+
+def test_a_whole_file_is_the_old_one_or_the_new_one(tmp_path):
+    path = tmp_path / "f"
+    with whole_file(path) as draft:
+        draft.write_text("old")
+        assert not path.exists()
+    with pytest.raises(OSError, match="full"), whole_file(path) as draft:
+        draft.write_text("half of the ne")
+        raise OSError("disk full")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with whole_file(path) as draft:
+        draft.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_weights_are_as_readable_as_the_other_files(tmp_path):
+    other = tmp_path / "other"
+    other.touch()
+    save_weights(torch.nn.Linear(2, 2), tmp_path / "w")
+    assert (tmp_path / "w").stat().st_mode == other.stat().st_mode
+
+
+def test_a_failed_save_keeps_the_old_weights(tmp_path, monkeypatch):
+    path = tmp_path / "w"
+    save_weights(torch.nn.Linear(2, 2), path)
+    old = path.read_bytes()
+
+    def fail(tensors, name):
+        Path(name).write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr("safetensors.torch.save_file", fail)
+    with pytest.raises(OSError, match="no space"):
+        save_weights(torch.nn.Linear(2, 2), path)
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
