@@ -152,7 +152,7 @@ class _Lowering:
     def layer(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
         """One layer with its `from`, `when` and `repeat`; returns what flows on."""
         if layer.source is not None:
-            flow = self._source(builder, layer, scope)
+            flow = self._source(builder, layer, flow, scope)
         if layer.when is not None:
             condition = self.ev.value(layer.when, layer.place / "when", scope, flow.tensor)
             if condition is False:
@@ -168,7 +168,7 @@ class _Lowering:
             return self._repeat(builder, layer, flow, scope, name)
         return self._one(builder, layer, flow, scope, name)
 
-    def _source(self, builder: Builder, layer: Layer, scope: Scope) -> Val:
+    def _source(self, builder: Builder, layer: Layer, flow: Val, scope: Scope) -> Val:
         assert layer.source is not None
         if layer.source == "input" and scope.entered is not None:
             return scope.entered
@@ -181,7 +181,7 @@ class _Lowering:
             notes=[f"visible here: {listing(visible)}"],
             hint=f"a name that is close exists: `{close}`" if close else "give the layer that you mean a `name`",
         )
-        return Val(builder, layer.source, None)
+        return builder.run(layer.source, None, (flow,), None)
 
     def _repeat(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
         at = layer.place / "repeat"
@@ -253,6 +253,8 @@ class _Lowering:
         block = home.find(kind)
         if block is not None:
             return self._block(builder, block, layer, flow, scope, name)
+        if home.lost_block(kind):
+            return builder.run(name, None, (flow,), None)
         known = home.block_names() | set(OPS) | {SEQUENTIAL}
         close = nearest(kind, known)
         hint = f"a name that is close exists: `{close}`" if close else "`archspec list` shows all ops and blocks"

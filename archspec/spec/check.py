@@ -8,7 +8,7 @@ from typing import Any
 from archspec.diagnostics import Diagnostic, nearest
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
 from archspec.ops import OPS, Merge
-from archspec.spec.names import names_in
+from archspec.spec.names import WORD, names_in
 from archspec.spec.parse import BESIDE, SEQUENTIAL, did_you_mean, short
 from archspec.spec.syntax import At, Block, Body, Errors, Layer, Program
 
@@ -29,7 +29,7 @@ def check_names(program: Program, errors: Errors) -> None:
 def _unused_vars(program: Program, errors: Errors) -> None:
     sections = {k: v for k, v in program.data.items() if k not in ("vars", "name", "description")}
     values = {name: raw for name, (raw, _) in program.library.vars.items()}
-    outside = names_in(sections)
+    outside = names_in(sections) | _beside_mistakes(errors)
     for name, (_, at) in program.library.vars.items():
         inside = names_in([raw for other, raw in values.items() if other != name])
         if name not in outside and name not in inside:
@@ -38,8 +38,13 @@ def _unused_vars(program: Program, errors: Errors) -> None:
                        hint=f"a name that is close exists: `{close}`" if close else "remove it")
 
 
+def _beside_mistakes(errors: Errors) -> frozenset[str]:
+    """All words of the lines with a mistake: a broken text may have been meant to use them."""
+    return frozenset(word for d in errors.found if d.span for word in WORD.findall(d.span.text))
+
+
 def _unused_params(block: Block, errors: Errors) -> None:
-    body = names_in(block.body.at.value())
+    body = names_in(block.body.at.value()) | _beside_mistakes(errors)
     for param in block.params:
         defaults = names_in([p.default for p in block.params if p is not param])
         if param.name not in body and param.name not in defaults:
@@ -66,10 +71,14 @@ def _layer(layer: Layer, names: frozenset[str], program: Program, errors: Errors
         _names(layer.kind, layer.at, known, errors)
     elif layer.kind in OPS:
         _fields(layer, errors)
-    elif layer.kind != SEQUENTIAL and program.library.find(layer.kind) is None:
+    elif layer.kind != SEQUENTIAL and not _found(layer.kind, program):
         unknown_kind(layer, program.library.block_names(), errors)
     if layer.args is not None and layer.body is None and not layer.branches:
         _names(layer.args, layer.at, known, errors)
+
+
+def _found(kind: str, program: Program) -> bool:
+    return program.library.find(kind) is not None or program.library.lost_block(kind)
 
 
 def unknown_kind(layer: Layer, blocks: set[str], errors: Errors) -> str | None:

@@ -57,11 +57,13 @@ class Loader:
         self._apply_sets(layered)
         library = Library(document.name)
         library.vars = layered.sections["vars"]
-        library.uses = (*self._uses(layered), standard_library())
+        library.uses = (*self._uses(layered, library), standard_library())
         self._shadowing(layered, library)
         for name, (raw, at) in layered.sections["blocks"].items():
             block = parse_block(name, raw, at, library, self.errors)
-            if block is not None:
+            if block is None:
+                library.lost.add(name)
+            else:
                 library.blocks[name] = block
         top = At(document)
         for key in ("input", "stages"):
@@ -192,7 +194,7 @@ class Loader:
                 self.errors.add("SPEC050", first.message, at, notes=first.notes, hint=first.hint)
             return None
 
-    def _uses(self, layered: _Layered) -> tuple[Library, ...]:
+    def _uses(self, layered: _Layered, user: Library) -> tuple[Library, ...]:
         if "use" not in layered.scalars:
             return ()
         raw, at = layered.scalars["use"]
@@ -201,6 +203,7 @@ class Loader:
         owner: dict[str, Library] = {}
         for item, place in listed:
             library = self._library(item, place, layered.folders[id(at.document)])
+            user.incomplete |= library is None
             for name in library.blocks if library else ():
                 other = owner.setdefault(name, library)  # type: ignore[arg-type]
                 if other is not library:
@@ -235,10 +238,12 @@ class Loader:
             return library
         layered.folders[id(document)] = folder
         library.vars = layered.sections["vars"]
-        library.uses = (*self._uses(layered), standard_library())
+        library.uses = (*self._uses(layered, library), standard_library())
         for name, (raw, at) in layered.sections["blocks"].items():
             block = parse_block(name, raw, at, library, self.errors)
-            if block is not None:
+            if block is None:
+                library.lost.add(name)
+            else:
                 library.blocks[name] = block
         return library
 

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from archspec.diagnostics import Diagnostic, SourceSpan, SpecError
+from archspec.diagnostics import SourceSpan
 from archspec.source import Document
+from archspec.spec.errors import Errors
+
+__all__ = ["At", "Block", "Body", "Errors", "Layer", "Library", "Param", "Program"]
 
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A place in a document: the path to one of its values."""
+    """A place in a document: a value, or with `on_key` its key, or with `part` some characters of a scalar.
+
+    path: the way to the value. part: (offset, length) in the scalar's text.
+    """
 
     document: Document
     path: tuple[str | int, ...] = ()
+    on_key: bool = False
+    part: tuple[int, int] | None = None
 
     def __truediv__(self, step: str | int) -> At:
         return At(self.document, (*self.path, step))
 
+    @property
+    def key(self) -> At:
+        """The place of the value's key."""
+        return At(self.document, self.path, True)
+
+    def inside(self, offset: int, length: int) -> At:
+        """The place of some characters of this scalar."""
+        return At(self.document, self.path, self.on_key, (offset, length))
+
     def span(self, *, key: bool = False) -> SourceSpan | None:
-        """The place in the text; `key=True` for the key instead of its value."""
-        return self.document.span(self.path, key=key)
+        """The place in the text, None without a text; `key=True` for the key instead of its value."""
+        on_key = key or self.on_key
+        if self.part is not None:
+            return self.document.part(self.path, *self.part, key=on_key)
+        return self.document.span(self.path, key=on_key)
 
     def value(self) -> Any:
         """The raw value at this place."""
@@ -31,51 +50,15 @@ class At:
             value = value[step]
         return value
 
+    def words(self) -> str:
+        """The path in words, for data without a text: `stages.b1[0].conv2d`."""
+        steps = (f"[{step}]" if isinstance(step, int) else f".{step}"[:60] for step in self.path)
+        return "".join(steps).lstrip(".") or "the spec"
+
     def __str__(self) -> str:
         """`file:line:column`, for notes."""
         span = self.span()
-        return self.document.name if span is None else f"{span.path}:{span.line}:{span.column}"
-
-
-class Errors:
-    """Collects the mistakes of one run. The same code at the same place is told once."""
-
-    def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
-        self.found: list[Diagnostic] = []
-        self._seen: set[tuple[Any, ...]] = set()
-        self.extend(found)
-
-    def add(
-        self, code: str, message: str, at: At | None, *, key: bool = False, notes: Iterable[str] = (),
-        hint: str | None = None,
-    ) -> None:
-        """Note one mistake at a value's place (or its key's)."""
-        self.extend([Diagnostic(code, message, at.span(key=key) if at else None, tuple(notes), hint)])
-
-    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Note several mistakes."""
-        for diagnostic in diagnostics:
-            span = diagnostic.span
-            place = (span.path, span.line, span.column) if span else diagnostic.message
-            if (diagnostic.code, place) not in self._seen:
-                self._seen.add((diagnostic.code, place))
-                self.found.append(diagnostic)
-
-    def raise_any(self) -> None:
-        """Raise all that was found, in the order of the text."""
-        if self.found:
-            raise SpecError(self.sorted())
-
-    def sorted(self) -> tuple[Diagnostic, ...]:
-        """What was found: per file in the order of the text, then what has no place."""
-        files: dict[str, int] = {}
-        for d in self.found:
-            if d.span:
-                files.setdefault(d.span.path, len(files))
-        last = (len(files), 0, 0)
-        return tuple(sorted(
-            self.found, key=lambda d: (files[d.span.path], d.span.line, d.span.column) if d.span else last
-        ))
+        return f"{self.document.name}: {self.words()}" if span is None else f"{span.path}:{span.line}:{span.column}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +68,7 @@ class Layer:
     kind: an op, a block, a merge, `sequential`, `$param`, or None for a bare `{from: NAME}`.
     args: the raw argument (a plain value, a list, a mapping of fields), not yet evaluated.
     branches: of a merge. body: of a `sequential`. repeat, when: raw, None if not written.
+    moved: the places of keys that were written elsewhere than beside the kind, by a mistake told already.
     """
 
     kind: str | None
@@ -97,15 +81,21 @@ class Layer:
     source: str | None = None  # `from`
     branches: dict[str, Body] = field(default_factory=dict)
     body: Body | None = None
+    moved: dict[str, At] = field(default_factory=dict)
 
     @property
     def stem(self) -> str:
         """What an unnamed layer is named by: its kind, or the param that holds it."""
         return (self.kind or "from").lstrip("$").split(".")[0]
 
-    def head(self) -> SourceSpan | None:
+    @property
+    def head(self) -> At:
         """The place of the kind's name."""
-        return self.at.span(key=self.at.path != self.place.path)
+        return self.at.key if self.at.path != self.place.path else self.at
+
+    def beside(self, key: str) -> At:
+        """The place of the value of `repeat`, `when`, `from` or `name`."""
+        return self.moved.get(key) or self.place / key
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,12 +142,21 @@ class Block:
 
 @dataclass(slots=True, eq=False)
 class Library:
-    """The names of one file: its vars and blocks, and the libraries that it uses."""
+    """The names of one file: its vars and blocks, and the libraries that it uses.
+
+    lost: names of blocks that a mistake made unusable. incomplete: a library could not be read, so any name may
+    be one of its blocks.
+    documents: the names of the texts that it came from.
+    """
 
     name: str
     vars: dict[str, tuple[Any, At]] = field(default_factory=dict)
     blocks: dict[str, Block] = field(default_factory=dict)
     uses: tuple[Library, ...] = ()
+    lost: set[str] = field(default_factory=set)
+    incomplete: bool = False
+    documents: frozenset[str] = frozenset()
+    nearest: dict[str, str | None] = field(default_factory=dict)  # of names that nothing has, so each is sought once
 
     def find(self, name: str) -> Block | None:
         """The block of that name: own ones first, then those of `use` (the standard library is the last of them)."""
@@ -165,9 +164,24 @@ class Library:
             return self.blocks[name]
         return next((lib.blocks[name] for lib in self.uses if name in lib.blocks), None)
 
+    def lost_block(self, name: str) -> bool:
+        """Whether the name may be a block that an error, told already, took away."""
+        return any(lib.incomplete or name in lib.lost for lib in (self, *self.uses))
+
     def block_names(self) -> set[str]:
         """All blocks that a name in this file can mean."""
         return set(self.blocks).union(*(lib.blocks for lib in self.uses))
+
+    def all(self) -> tuple[Library, ...]:
+        """This library and all that it uses, each once."""
+        found: dict[int, Library] = {}
+        waiting = [self]
+        while waiting:
+            library = waiting.pop()
+            if id(library) not in found:
+                found[id(library)] = library
+                waiting.extend(library.uses)
+        return tuple(found.values())
 
 
 @dataclass(slots=True, eq=False)
@@ -181,4 +195,9 @@ class Program:
     stages: dict[str, Body]
     data: dict[str, Any]  # the merged plain data, for the Pydantic model and for writing it back
     places: dict[str, dict[str, At]]  # section -> key -> place, for expect, train and recipes
-    files: tuple[str, ...]
+    files: tuple[str, ...]  # the spec and what it extends
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """The names of the texts that are libraries: a mistake in them is shown where this spec calls them."""
+        return frozenset[str]().union(*(lib.documents for lib in self.library.all() if lib is not self.library))
