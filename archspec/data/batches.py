@@ -122,9 +122,13 @@ class ResidentBatches:
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from a step on."""
+        import torch
+
         steps = self._options.steps(len(self._images), epoch)[start_step:]
-        for indices in steps:
-            rows = indices.to(self.home, non_blocking=True)
+        if not steps:
+            return
+        whole = torch.cat(steps).to(self.home)  # once an epoch: a copy in each step would wait for the device
+        for indices, rows in zip(steps, torch.split(whole, [len(step) for step in steps]), strict=True):
             images, labels = self._images.index_select(0, rows), self._labels.index_select(0, rows)
             if self._send:
                 images, labels = self._sent(images), self._sent(labels)

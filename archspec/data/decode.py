@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 MAX_PIXELS: Final = 1 << 26
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm")
 _FORMATS: Final = ("PNG", "JPEG", "BMP", "WEBP", "PPM")
+READY: Final = bytes(4)
 _GREY: Final = ("1", "L", "LA")
 _COLOUR: Final = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 
 class BadImage(Exception):
-    """An image that cannot be used. `code`: RUN303 it does not suit the network, RUN307 it is broken."""
+    """An image that cannot be used: RUN303 it does not suit the network, RUN305 unreadable, RUN307 broken."""
 
     def __init__(self, code: str, message: str, hint: str) -> None:
         super().__init__(code, message, hint)
@@ -44,6 +45,8 @@ def decode(path: Path | str, channels: int, size: tuple[int, int] | None = None)
     except BadImage:
         raise
     except Exception as problem:  # decoders raise anything, from struct.error to SyntaxError
+        if isinstance(problem, OSError) and problem.strerror:  # the system's; Pillow's own have a text only
+            raise BadImage("RUN305", f"cannot be read: {problem.strerror.lower()}", "make it readable") from problem
         text = " ".join(str(problem).split())[:200].lower() or type(problem).__name__
         raise BadImage("RUN307", f"is no sound image: {text}", "remove it, or get it again") from problem
 
@@ -65,8 +68,8 @@ def _decode(path: Path, channels: int, size: tuple[int, int] | None) -> np.ndarr
             converted = _convert(image, channels)
     if size is not None and converted.size != (size[1], size[0]):
         converted = converted.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    pixels = np.asarray(converted)
-    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+    pixels = np.asarray(converted)  # may share Pillow's memory, which is not ours to write to
+    return np.array(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1), order="C")
 
 
 def _convert(image: Any, channels: int) -> Any:
@@ -88,11 +91,17 @@ def _convert(image: Any, channels: int) -> Any:
 def serve(requests: BinaryIO | None = None, replies: BinaryIO | None = None) -> None:
     """Decode for another process, until it closes `requests` (default stdin, stdout).
 
-    A request is a line of JSON {path, channels, size}. A reply is the length of an error as 4 bytes,
-    big-endian, then that error, JSON [code, message, hint]; or 4 zero bytes, then the image's bytes.
+    It first says that it is ready, by 4 zero bytes. A request is a line of JSON {path, channels, size}. A reply
+    is the length of an error as 4 bytes, big-endian, then that error, JSON [code, message, hint]; or 4 zero
+    bytes, then the image's bytes.
     """
+    import numpy as np  # noqa: F401 - before the first request, whose time is limited
+    import PIL.Image  # noqa: F401
+
     requests = sys.stdin.buffer if requests is None else requests
     replies = sys.stdout.buffer if replies is None else replies
+    replies.write(READY)
+    replies.flush()
     for line in requests:
         asked = json.loads(line)
         try:
@@ -101,6 +110,6 @@ def serve(requests: BinaryIO | None = None, replies: BinaryIO | None = None) -> 
             told = json.dumps([bad.code, bad.message, bad.hint]).encode()
             replies.write(struct.pack(">I", len(told)) + told)
         else:
-            replies.write(struct.pack(">I", 0))
+            replies.write(READY)
             replies.write(image.data)
         replies.flush()

@@ -19,12 +19,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.data.decode import READY
 from archspec.diagnostics import error
 
 if TYPE_CHECKING:
     import numpy as np
 
 PATIENCE_S: Final = 60.0  # to decode one image
+_START_S: Final = 60.0  # to start a process
 _START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from archspec.data.decode import serve; serve()"
@@ -75,7 +77,8 @@ class Decoders:
         self._mine.decoder = None
         with self._lock:
             self._running.discard(decoder)
-        decoder.stop()
+        decoder.kill()
+        decoder.release()
 
     def close(self) -> None:
         """Stop the processes, whatever they are at."""
@@ -84,8 +87,10 @@ class Decoders:
             running, self._running = self._running, set()
         self._threads.shutdown(wait=False, cancel_futures=True)
         for decoder in running:
-            decoder.stop()
+            decoder.kill()  # which wakes the thread that waits for it
         self._threads.shutdown(wait=True)
+        for decoder in running:
+            decoder.release()
 
 
 class _Decoder:
@@ -100,10 +105,12 @@ class _Decoder:
             start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._requests, self._replies = self._process.stdin, self._process.stdout.fileno()  # unbuffered reads
+        self._requests, self._replies = self._process.stdin, self._process.stdout
+        self._started = False
 
     def decode(self, path: Path, channels: int, out: np.ndarray[Any, Any], index: int) -> None:
         """See `Decoders.submit`."""
+        self._start()
         deadline = time.monotonic() + self._patience_s
         try:
             asked = {"path": str(path), "channels": channels, "size": out.shape[1:]}
@@ -119,6 +126,19 @@ class _Decoder:
             code, message, hint = json.loads(told)
             raise error(code, f"{path} (image {index}) {message}", hint=hint)
 
+    def _start(self) -> None:
+        """Wait until the process is ready."""
+        if self._started:
+            return
+        try:
+            self._read(len(READY), time.monotonic() + _START_S)
+        except (EOFError, OSError) as problem:
+            raise error(
+                "RUN308", f"a process that decodes images did not start: it {self._end(problem, _START_S)}",
+                hint=f"see whether `{sys.executable} -c 'import numpy, PIL.Image'` works",
+            ) from problem
+        self._started = True
+
     def _read(self, count: int, deadline: float) -> bytearray:
         data = bytearray(count)
         self._fill(memoryview(data), deadline)
@@ -127,7 +147,7 @@ class _Decoder:
     def _fill(self, window: memoryview, deadline: float) -> None:
         while window:
             self._wait(deadline)
-            count = os.readv(self._replies, [window])
+            count = os.readv(self._replies.fileno(), [window])
             if not count:
                 raise EOFError
             window = window[count:]
@@ -138,24 +158,31 @@ class _Decoder:
             raise TimeoutError
 
     def _failure(self, path: Path, index: int, problem: Exception) -> Exception:
-        if isinstance(problem, TimeoutError):
-            what = f"did not finish within {self._patience_s:g} s"
-        else:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(1)
-            what = f"ended ({_ending(self._process.returncode)})"
+        what = self._end(problem, self._patience_s)
         return error(
             "RUN308", f"the process that decoded {path} (image {index}) {what}",
             hint="remove the file if it is damaged; if not, check the disk, and that memory was not short",
         )
 
-    def stop(self) -> None:
-        """End the process; one that cannot be killed (a dead network disk) is left to the system."""
+    def _end(self, problem: Exception, patience_s: float) -> str:
+        """How the process came to its end."""
+        if isinstance(problem, TimeoutError):
+            return f"did not finish within {patience_s:g} s"
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        return f"ended ({_ending(self._process.returncode)})"
+
+    def kill(self) -> None:
+        """End the process; from any thread. One that cannot be killed (a dead network disk) is let go."""
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
-        with suppress(OSError):
+
+    def release(self) -> None:
+        """Close the pipes, when no thread uses them any more."""
+        with suppress(OSError):  # what was not sent yet
             self._requests.close()
+        self._replies.close()
 
 
 def _ending(code: int | None) -> str:

@@ -6,6 +6,7 @@ import struct
 from dataclasses import replace
 
 import torch
+from PIL import Image
 
 from archspec.data.registry import DATASETS, DataFile
 
@@ -50,3 +51,26 @@ class TinyIdx:
             else:
                 (folder / name).write_bytes(content)
         return folder
+
+
+def write_image(path, pixels, mode="RGB"):
+    """An image file whose pixels follow from the number `pixels`; its size differs with it, too."""
+    width, height = 6 + pixels % 5, 7 + pixels % 3
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new(mode, (width, height))
+    bands = len(image.getbands())
+    values = [(pixels * 31 + 5 * k) % 256 for k in range(width * height * bands)]
+    image.frombytes(bytes(values))
+    image.save(path)
+    return path
+
+
+def write_folder(root, counts, mode="RGB", suffix=".png"):
+    """`counts`: split folder → class → images. Return the root."""
+    number = 0
+    for split, classes in counts.items():
+        for name, count in classes.items():
+            for k in range(count):
+                write_image(root / split / name / f"{k:03}{suffix}", number, mode)
+                number += 1
+    return root
