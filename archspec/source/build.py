@@ -110,10 +110,13 @@ class Builder:
         self, code: str, message: str, event: Any, *, hint: str | None, notes: Iterable[str] = (), length: int = 0
     ) -> Diagnostic:
         start, end = event.start_mark, event.end_mark
-        text = self.lines[start.line] if start.line < len(self.lines) else ""
+        line, column = start.line, start.column
+        if line >= len(self.lines):  # libyaml's end of a text that does not end its last line
+            line, column = len(self.lines) - 1, len(self.lines[-1])
+        text = self.lines[line]
         if not length:
-            length = (end.column if end.line == start.line else len(text)) - start.column
-        span = SourceSpan(self.name, start.line + 1, start.column + 1, max(1, length), text)
+            length = (end.column if end.line == line else len(text)) - column
+        span = SourceSpan(self.name, line + 1, column + 1, max(1, length), text)
         return Diagnostic(code, message, span, tuple(notes), hint)
 
     def _document(self, event: Any) -> bool:
@@ -136,13 +139,13 @@ class Builder:
             self.report("SPEC008", f"a {kind} cannot be a key", event, length=1, hint="write a plain name as the key")
             self._mute()
         start = event.start_mark
-        node = Node(start.line, start.column, start.line, start.column + 1)
+        node = Node(start.line, start.column, -1, 0)
         self.stack.append(_Frame(data, node, places, bool(event.flow_style), as_key))
 
     def _close(self, event: Any) -> None:
         frame = self.stack.pop()
-        end = event.end_mark
-        frame.node.end_line, frame.node.end_column = end.line, end.column
+        if frame.flow:  # a block collection ends where the next thing starts, which says nothing
+            frame.node.end_line, frame.node.end_column = event.end_mark.line, event.end_mark.column
         if frame.as_key:
             self.stack[-1].key = _DROPPED
             self._unmute()

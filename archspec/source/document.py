@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from archspec.diagnostics import Diagnostic, SourceSpan, error
+from archspec.source.scalars import MAX_DIGITS, forbidden
 
 Path = tuple[str | int, ...]  # ("stages", "b1", 0, "conv2d", "kernel_size")
 
@@ -111,8 +112,9 @@ class Document:
         return self._at(node.line, node.column, node.first_line_end(self.lines) - node.column)
 
     def _at(self, line: int, column: int, length: int) -> SourceSpan:
-        text = self.lines[line] if line < len(self.lines) else ""
-        return SourceSpan(self.name, line + 1, column + 1, max(1, length), text)
+        if line >= len(self.lines):  # libyaml's end of a text that does not end its last line
+            line, column = len(self.lines) - 1, len(self.lines[-1])
+        return SourceSpan(self.name, line + 1, column + 1, max(1, length), self.lines[line])
 
 
 def document_of(data: Any, name: str = "<python>", limits: Limits = DEFAULT_LIMITS) -> Document:
@@ -153,11 +155,16 @@ class _Copier:
         for key in value:
             if type(key) is not str:
                 raise error("SPEC008", f"{_where(path)}: the key {key!r:.80} is not a text", hint="use a str")
+            self._scalar(key, path)
         return {key: self.copy(item, (*path, key)) for key, item in value.items()}
 
     def _scalar(self, value: Any, path: Path) -> Any:
-        if type(value) is int and value.bit_length() > 333:  # 100 digits
-            raise error("SPEC009", f"{_where(path)}: a number of more than 100 digits")
+        if type(value) is int and abs(value) >= 10**MAX_DIGITS:
+            raise error("SPEC009", f"{_where(path)}: a number of more than {MAX_DIGITS} digits")
+        found = forbidden(value) if type(value) is str else None
+        if found is not None:
+            message = f"{_where(path)}: the text holds the control character U+{ord(found):04X}"
+            raise error("SPEC007", message, hint="delete it")
         return value
 
 

@@ -202,6 +202,8 @@ def _nothing(fault: Fault) -> Diagnostic | None:
     char = fault.char()
     if char in {"]", "}"}:
         return fault.tell(f"`{char}` closes what was not opened", "delete it, or open it before")
+    if char == ":":
+        return fault.tell("no key before this `:`", "write `key: value`")
     if char == ",":
         return fault.tell("no value before this `,`", "delete the comma, or write the value")
     return fault.tell("a value is missing here", "write the value, or quote it")
