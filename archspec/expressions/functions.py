@@ -18,7 +18,7 @@ class Function:
 
     signature: str
     least: int
-    most: int
+    most: int | None  # None: any number
     call: Callable[[Place, list[Any]], Any]
     parameters: tuple[str, ...] = ()
 
@@ -89,8 +89,8 @@ def _make_divisible(place: Place, arguments: list[Any]) -> Any:
 
 
 FUNCTIONS: Final[dict[str, Function]] = {
-    "min": Function("min(a, b, …) or min(list)", 1, 1000, _extreme("min", min)),
-    "max": Function("max(a, b, …) or max(list)", 1, 1000, _extreme("max", max)),
+    "min": Function("min(a, b, …) or min(list)", 1, None, _extreme("min", min)),
+    "max": Function("max(a, b, …) or max(list)", 1, None, _extreme("max", max)),
     "sum": Function("sum(list)", 1, 1, _sum),
     "len": Function("len(list)", 1, 1, _len),
     "abs": Function("abs(x)", 1, 1, _one("abs", abs)),

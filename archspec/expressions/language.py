@@ -83,6 +83,8 @@ def _template(text: str) -> Expression:
             rest = Place(match.end(), len(text) - match.end())
             rest.fail("text cannot follow `$name`", "write `$(…)` to compute, `$$` for the text `$`", "SPEC030")
         whole.fail("`$` must be followed by a name or `(`", "write `$$` for the text `$`", "SPEC030")
+    if (again := text.find("$(", 2, MAX_LENGTH)) > 0:
+        Place(again, 2).fail("a second `$(` in one value", "write `$(` once, around all of it", "SPEC030")
     if not text.endswith(")"):
         whole.fail("`$(…)` must be the whole value", "put all of it inside the brackets", "SPEC030")
     return _parsed(text, 2, len(text) - 1)
@@ -95,7 +97,7 @@ def _parsed(text: str, start: int, end: int) -> Expression:
             f"an expression of {end - start} characters (limit {MAX_LENGTH})", "name parts of it in `vars`", "SPEC033"
         )
     if not text[start:end].strip():
-        Place(0, max(1, len(text))).fail("an empty expression", None, "SPEC030")
+        Place(0, max(1, len(text))).fail("an empty expression", "write a value in the brackets", "SPEC030")
     parser = Parser(text, start, end)
     root = parser.parse()
     used = tuple(parser.used)
@@ -111,6 +113,8 @@ def free_names(expressions: Iterable[Expression | str]) -> frozenset[str]:
 def _unknown(node: nodes.Name, names: Mapping[str, Value]) -> None:
     if node.name in FUNCTIONS:
         node.place.fail(f"`{node.name}` is a function", f"write {FUNCTIONS[node.name].signature}", "SPEC031")
+    if node.name == "None":
+        node.place.fail("unknown name `None`", "write `null`", "SPEC031")
     node.place.unlisted(f"unknown name `{node.name[:60]}`", node.name, names)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from archspec.diagnostics import listing, nearest
 from archspec.expressions import nodes
-from archspec.expressions.functions import FUNCTIONS
+from archspec.expressions.functions import FUNCTIONS, Function
 from archspec.expressions.values import MAX_LEVELS, Place
 
 MAX_LENGTH: Final = 1_000
@@ -138,7 +138,7 @@ class Parser:
         if token.text == "(":
             return self._postfix(self._group(token))
         if token.text == "[":
-            return self._postfix(nodes.ListOf(token, tuple(self._items(token, "]"))))
+            return self._postfix(nodes.ListOf(token, self._items(token)))
         if token.kind == "name" and token.text not in _WORDS:
             return self._postfix(self._named(token))
         if token.kind != "end":
@@ -195,17 +195,23 @@ class Parser:
         self._expect(")", "`(` is not closed", opener)
         return node
 
-    def _items(self, opener: Token, closer: str) -> list[nodes.Node]:
-        """The expressions up to the closing bracket, which is taken too."""
-        items: list[nodes.Node] = []
-        while self.token.text != closer:
-            if items:
-                self._expect(",", f"`{opener.text}` is not closed", opener)
-                if self.token.text == closer:
-                    break
-            items.append(self._inner(opener))
+    def _more(self, opener: Token, closer: str, count: int) -> bool:
+        """Whether another item of a bracket comes; takes the comma before it, or the closing bracket."""
+        if count and self.token.text not in {closer, ""}:
+            self._expect(",", "")
+        if self.token.kind == "end":
+            opener.fail(f"`{opener.text}` is not closed", f"add `{closer}`", "SPEC030")
+        if self.token.text != closer:
+            return True
         self._next()
-        return items
+        return False
+
+    def _items(self, opener: Token) -> tuple[nodes.Node, ...]:
+        """The items of a list literal."""
+        items: list[nodes.Node] = []
+        while self._more(opener, "]", len(items)):
+            items.append(self._inner(opener))
+        return tuple(items)
 
     def _call(self, name: Token) -> nodes.Node:
         function = FUNCTIONS.get(name.text)
@@ -216,23 +222,28 @@ class Parser:
         opener = self._next()
         given: dict[int, nodes.Node] = {}
         keyword = False
-        while self.token.text != ")":
-            if given:
-                self._expect(",", "`(` is not closed", opener)
-                if self.token.text == ")":
-                    break
+        while self._more(opener, ")", len(given)):
             slot, named = self._slot(len(given), function.parameters, name.text)
             if slot in given or (keyword and not named):
                 self.token.fail("an argument out of order", f"write {function.signature}", "SPEC030")
             keyword = keyword or named
             given[slot] = self._inner(opener)
-        self._next()
-        arguments = [given[slot] for slot in sorted(given)]
-        if not function.least <= len(given) <= function.most or sorted(given) != list(range(len(given))):
-            most = f" to {function.most}" if function.most > function.least else ""
-            wanted = f"{function.least}{most} argument{'s' * (function.most > 1)}"
-            name.fail(f"`{name.text}` takes {wanted}, got {len(given)}", f"write {function.signature}")
-        return nodes.Call(name, name.text, tuple(arguments))
+        self._check_count(name, function, given)
+        return nodes.Call(name, name.text, tuple(given[slot] for slot in sorted(given)))
+
+    def _check_count(self, name: Token, function: Function, given: dict[int, nodes.Node]) -> None:
+        hint = f"write {function.signature}"
+        if function.most is None:
+            wanted = f"at least {function.least} argument"
+        elif function.most > function.least:
+            wanted = f"{function.least} to {function.most} arguments"
+        else:
+            wanted = f"{function.least} argument{'s' * (function.least > 1)}"
+        if not function.least <= len(given) <= (function.most or MAX_LENGTH):
+            name.fail(f"`{name.text}` takes {wanted}, got {len(given)}", hint)
+        for slot in range(len(given)):
+            if slot not in given:
+                name.fail(f"`{name.text}` needs `{function.parameters[slot]}`", hint)
 
     def _slot(self, count: int, parameters: tuple[str, ...], name: str) -> tuple[int, bool]:
         """Which argument comes now, and whether it was named."""
