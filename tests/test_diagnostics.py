@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 import archspec
-from archspec.cli import run
+from archspec.cli import cli, run
 from archspec.codes import CODES, Example
 from archspec.diagnostics import (
     SHOWN_WIDTH,
@@ -74,17 +76,19 @@ def test_the_right_example_is_valid(
     assert outcome(CODES[code].right, capsys) == (0, [], "")
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_a_command_in_an_example_has_a_form_that_exists(code: str) -> None:
-    for example in (CODES[code].wrong, CODES[code].right):
-        if example.kind == "console":
-            program, name, *rest = example.text.split()
-            assert program == "archspec"
-            from archspec.cli import cli
+COMMAND_LINES = [
+    (code, line) for code, explanation in CODES.items() for example in (explanation.wrong, explanation.right)
+    if example.kind == "console" for line in example.text.splitlines()
+]
 
-            command = cli.get_command(cli.make_context("archspec", ["list"], resilient_parsing=True), name)
-            assert command is not None, name
-            command.make_context(name, rest)  # parses the options, runs nothing
+
+@pytest.mark.parametrize(("code", "line"), COMMAND_LINES, ids=lambda value: value)
+def test_a_command_in_an_example_exists_with_its_options(code: str, line: str) -> None:
+    program, name, *rest = shlex.split(line)
+    command = cli.get_command(click.Context(cli), name)
+    assert program == "archspec"
+    assert command is not None
+    command.make_context(name, rest)  # takes the command line apart, runs nothing
 
 
 def test_every_golden_text_has_a_code() -> None:

@@ -92,6 +92,8 @@ def run(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a `×` or a name that the terminal's encoding lacks is no reason to stop
             stream.reconfigure(errors="backslashreplace")
+    # Pydantic would scan every installed package for plugins: a tenth of the whole time of `validate`
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         with cli.make_context("archspec", list(arguments)) as context:
             cli.invoke(context)

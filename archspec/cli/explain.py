@@ -81,5 +81,5 @@ def _one(explanation: Explanation, colour: bool) -> str:
 
 def _example(example: Example) -> str:
     parts = [f"# {name}\n{text}" for name, text in example.files.items()]
-    prompt = "$ " if example.kind == "console" else ""
-    return textwrap.indent("\n".join([*parts, prompt + example.text]).rstrip("\n"), "    ")
+    text = textwrap.indent(example.text, "$ ") if example.kind == "console" else example.text
+    return textwrap.indent("\n".join([*parts, text]).rstrip("\n"), "    ")

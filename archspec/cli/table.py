@@ -40,8 +40,8 @@ def show(report: Report, console: Console, *, depth: int | None = None, descript
     table = _tree(report.root, shown)
     _fit(table, 0, console)
     console.print(table)
-    if note := _reading_note(report.root, shown, deepest):
-        console.print(Text(f" {note}\n", style="dim"))
+    if notes := "\n".join(_reading_notes(report.root, shown, deepest)):
+        console.print(Text(f"{notes}\n", style="dim"))
     console.print(_totals(report))
     console.print()
     table = _dominant(report.root)
@@ -60,13 +60,11 @@ def _fit(table: Table, column: int, console: Console) -> None:
         table.columns[column].max_width = max(8, natural - excess)
 
 
-def _reading_note(root: ReportNode, shown: int, deepest: int) -> str:
-    notes = []
+def _reading_notes(root: ReportNode, shown: int, deepest: int) -> Iterator[str]:
     if any(copies > 1 for _, copies in _visible(root, shown)):
-        notes.append("×N: N equal layers in one row, its figures are for all of them")
+        yield "×N: N equal layers in one row, its figures are for all of them"
     if shown < deepest:
-        notes.append(f"{shown} of {deepest} levels, --depth {deepest} shows every op")
-    return "; ".join(notes)
+        yield f"{shown} of {deepest} levels; --depth {deepest} shows every op"
 
 
 def _visible(node: ReportNode, depth: int) -> Iterator[tuple[ReportNode, int]]:
@@ -89,7 +87,7 @@ def _heading(report: Report, description: str | None) -> Iterator[Text]:
     from rich.text import Text
 
     yield Text.assemble((clean(report.name), "bold"), clean(f": {description}") if description else "")
-    yield Text(f"input {shape_text(report.input_shape)}, batch {report.batch_size}, {report.dtype}\n", style="dim")
+    yield Text(f"input {shape_text(report.input_shape)}, batch {report.batch_size}, {report.dtype}", style="dim")
 
 
 def _tree(root: ReportNode, depth: int) -> Table:

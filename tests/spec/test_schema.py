@@ -1,0 +1,177 @@
+"""The JSON Schema: it takes every spec and refuses the usual mistakes, and says what an editor should show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+import archspec
+from archspec.codes import CODES
+from archspec.ops import OPS, Merge
+from archspec.source import parse, read
+from archspec.spec.files import STDLIB, standard_library
+from archspec.spec.schema import json_schema
+
+ROOT = Path(__file__).parents[2]
+SPECS = [*sorted((ROOT / "specs").rglob("*.yaml")), *sorted(STDLIB.glob("*.yaml"))]
+SCHEMA = json_schema()
+VALIDATOR = Draft7Validator(SCHEMA)
+HEAD = "archspec: 1\ninput: [1, 28, 28]\n"
+
+
+def stage(layer: str) -> str:
+    return f"{HEAD}stages:\n  s: {layer}\n"
+
+
+def accepts(text: str) -> bool:
+    return bool(VALIDATOR.is_valid(parse(text, "spec.yaml").data))
+
+
+def test_it_is_a_schema() -> None:
+    Draft7Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_spec_and_library_is_valid(path: Path) -> None:
+    assert [error.message for error in VALIDATOR.iter_errors(read(path).data)] == []
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_spec_names_the_schema_by_a_path_that_leads_to_it(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    modeline = "# yaml-language-server: $schema="
+    assert first.startswith(modeline)
+    assert (path.parent / first.removeprefix(modeline)).resolve() == ROOT / "docs" / "archspec.schema.json"
+
+
+def test_the_file_in_docs_is_this_schema() -> None:
+    """Else: `archspec schema > docs/archspec.schema.json`."""
+    assert json.loads((ROOT / "docs" / "archspec.schema.json").read_text(encoding="utf-8")) == SCHEMA
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if CODES[code].right.kind == "yaml"])
+def test_the_right_example_of_each_code_is_valid(code: str) -> None:
+    assert accepts(CODES[code].right.text)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["SPEC010", "SPEC011", "SPEC012", "SPEC013", "SPEC021", "SPEC024", "SPEC042", "SPEC043", "SPEC060"],
+)
+def test_the_wrong_example_of_a_code_about_form_is_not(code: str) -> None:
+    assert not accepts(CODES[code].wrong.text)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "relu", "[]", "linear: 10", "{linear: 10}", "[linear: 10, relu]", "[linear: $n]", "{linear: $(2 * n)}",
+        "{conv2d: {out_channels: $n, kernel_size: [1, $k], padding: same}}", "{max_pool2d: [2, 3]}", "$act",
+        "{$block: [64, 1], repeat: $depths.0}", "[{relu: , when: $(a == b)}]", "{dropout: }", "my_block", "{my_block: [1, x]}",
+        "{vgg_block: [2, 64]}", "{vgg_block: {convs: 2, channels: $n}}", "{residual: 64}", "{inception: [1, [2, 3], $c3, 4]}",
+        "[{from: a}]", "[{sequential: [relu], repeat: 3, name: b}]", "{add: {a: [], b: {from: input}}}",
+        "{concat: {a: [relu], b: relu, dim: 2}}", "{layer_norm: }", "{layer_norm: {eps: 1e-3}}", "{reshape: [2, -1]}",
+    ],
+)  # fmt: skip
+def test_forms_of_a_layer(layer: str) -> None:
+    text = stage(layer if layer.startswith(("[", "{", "$")) or ":" not in layer else f"{{{layer}}}")
+    assert accepts(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(stage("relu") + "stage: {}\n", id="unknown-key"),
+        pytest.param(stage("{conv2d: {out_channels: 8, kernel_sise: 3}}"), id="unknown-field"),
+        pytest.param(stage("{conv2d: {out_channels: 8}}"), id="missing-field"),
+        pytest.param(stage("conv2d"), id="op-without-its-fields"),
+        pytest.param(stage("{conv2d: 3}"), id="op-without-a-main-argument"),
+        pytest.param(stage("{linear: ten}"), id="text-for-a-number"),
+        pytest.param(stage("{linear: 8.5}"), id="fraction-for-an-integer"),
+        pytest.param(stage("{linear: 0}"), id="out-of-range"),
+        pytest.param(stage("{dropout: 1.5}"), id="no-probability"),
+        pytest.param(stage("{interpolate: {scale_factor: 2, mode: linearly}}"), id="no-such-mode"),
+        pytest.param(stage("{relu: , sigmoid: }"), id="two-ops"),
+        pytest.param(stage("{relu: , mine: 3}"), id="an-op-and-a-block"),
+        pytest.param(stage("[linear: 3, repeat: 2]"), id="repeat-without-braces"),
+        pytest.param(stage("{conv2d: {out_channels: 8, kernel_size: 3, repeat: 2}}"), id="repeat-among-fields"),
+        pytest.param(stage("{add: {a: [], b: [], from: x}}"), id="from-among-branches"),
+        pytest.param(stage("{relu: , repeat: -1}"), id="negative-repeat"),
+        pytest.param(stage("{relu: , when: maybe}"), id="when-is-text"),
+        pytest.param(stage("[{relu: , name: a b}]"), id="name-with-a-space"),
+        pytest.param(stage("[[relu]]"), id="nested-list"),
+        pytest.param(stage("{add: [[], []]}"), id="branches-without-names"),
+        pytest.param(stage("{add: {a: []}}"), id="one-branch"),
+        pytest.param(stage("add"), id="merge-without-branches"),
+        pytest.param(stage("{sequential: relu}"), id="sequential-of-no-list"),
+        pytest.param(stage(""), id="empty-stage"),
+        pytest.param(stage("{vgg_block: 3}"), id="block-with-too-few"),
+        pytest.param(stage("{vgg_block: [1, 2, 3]}"), id="block-with-too-many"),
+        pytest.param(stage("{vgg_block: {conv: 1, channels: 3}}"), id="block-without-such-a-param"),
+        pytest.param(stage("{vgg_block: [1, wide]}"), id="block-with-a-text"),
+        pytest.param("archspec: 1\nstages: {a: relu}\n", id="no-input"),
+        pytest.param("input: [1, 2, 3]\nstages: {a: relu}\n", id="no-version"),
+        pytest.param("archspec: 1\ninput: [1, 0, 3]\nstages: {a: relu}\n", id="empty-input"),
+        pytest.param(HEAD + "stages: {1a: relu}\n", id="stage-name"),
+        pytest.param("archspec: 1\nblocks: {a: {params: {x: int}}}\n", id="block-without-body"),
+        pytest.param(stage("relu") + "expect: {params: many}\n", id="count-is-text"),
+        pytest.param(stage("relu") + "expect: {s: [a]}\n", id="shape-is-text"),
+        pytest.param(stage("relu") + "train: {data: digits}\n", id="no-rate"),
+        pytest.param(stage("relu") + "train: {data: digits, lr: 0.1, batchsize: 3}\n", id="unknown-recipe-field"),
+        pytest.param(stage("relu") + "train: {data: digits, lr: 0.1, schedule: {stepp: 3}}\n", id="unknown-schedule"),
+    ],
+)  # fmt: skip
+def test_usual_mistakes_are_refused_by_the_schema_and_by_archspec(text: str) -> None:
+    assert not accepts(text)
+    assert archspec.check(text)
+
+
+def test_a_variant_may_remove_and_hold_only_what_differs() -> None:
+    assert accepts("archspec: 1\nextends: a.yaml\nstages: {head: null}\ntrain: {lr: 0.1, momentum: null}\n")
+
+
+# -- what an editor shows --------------------------------------------------------------------------------------
+
+
+def definition(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = SCHEMA["definitions"][name]
+    return found
+
+
+def fields_form(name: str) -> dict[str, Any]:
+    forms = [form for form in definition(name).get("anyOf", [definition(name)]) if "properties" in form]
+    assert len(forms) == 1
+    found: dict[str, Any] = forms[0]
+    return found
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_each_op_is_offered_with_its_docs_and_all_its_fields(name: str) -> None:
+    model = OPS[name]
+    mapping = definition("layer")["anyOf"][-1]
+    assert mapping["properties"][name] == {"$ref": f"#/definitions/op.{name}"}
+    assert definition(f"op.{name}")["description"].startswith((model.__doc__ or "").split("\n")[0])
+    properties = fields_form(f"op.{name}")["properties"]
+    for field, info in model.model_fields.items():
+        assert properties[field]["description"] == info.description
+        assert ("default" in properties[field]) == (not info.is_required())
+    alone = {form["const"]: form["description"] for form in definition("layer")["anyOf"] if "const" in form}
+    bare = not issubclass(model, Merge) and not any(info.is_required() for info in model.model_fields.values())
+    assert (name in alone) == bare
+    assert not bare or alone[name]
+
+
+@pytest.mark.parametrize("name", standard_library().blocks)
+def test_each_standard_block_is_offered_with_its_params(name: str) -> None:
+    assert list(fields_form(f"block.{name}")["properties"]) == [p.name for p in standard_library().blocks[name].params]
+    assert name in definition(f"block.{name}")["description"]
+
+
+def test_no_reference_leads_nowhere() -> None:
+    text = json.dumps(SCHEMA)
+    names = {part.split('"')[0] for part in text.split("#/definitions/")[1:]}
+    assert names == set(SCHEMA["definitions"])
