@@ -140,9 +140,9 @@ def test_every_field_reaches_torch() -> None:
     module.load_state_dict(plain.state_dict())
     torch.testing.assert_close(module(x), plain(x))
 
-    plain_t = torch.nn.ConvTranspose2d(4, 6, (3, 2), (2, 3), (2, 1), (1, 2), 2, True, (1, 3))
+    plain_t = torch.nn.ConvTranspose2d(4, 6, (3, 2), (2, 2), (2, 1), (1, 2), 2, True, (1, 3))
     transposed = ConvTranspose2d(
-        out_channels=6, kernel_size=(3, 2), stride=(2, 3), padding=(2, 1), output_padding=(1, 2), groups=2,
+        out_channels=6, kernel_size=(3, 2), stride=(2, 2), padding=(2, 1), output_padding=(1, 2), groups=2,
         dilation=(1, 3),
     ).build(Tensor((2, 4, 9, 11)))
     transposed.load_state_dict(plain_t.state_dict())

@@ -57,6 +57,11 @@ def test_concat_does_not_broadcast() -> None:
     assert failure("concat", (1, 64, 28, 28), (1, 64, 1, 28)).code == "SHAPE104"
 
 
+def test_concat_larger_than_torch_can_hold() -> None:
+    error = failure("concat", (1, 2**62), (1, 2**62))
+    assert error.message == "a dimension of the output is larger than 2**63 - 1"
+
+
 def test_concat_along_another_dim() -> None:
     assert make_op("concat", {"dim": -1}).outputs((Tensor((2, 3, 4)), Tensor((2, 3, 6)))).shape == (2, 3, 10)
 
