@@ -42,6 +42,9 @@ class Shape:
             return UNKNOWN
         raise LookupError(f"a vector has no {name}")
 
+    def __str__(self):
+        return "a shape"
+
 
 NAMES = {
     "a": 7, "b": -3, "f": 2.5, "yes": True, "no": False, "t": "relu", "nothing": None, "x": [1, 2, [3, 4]], "e": [],
@@ -163,6 +166,7 @@ def test_expressions(text, expected, name, names):
     expression = template(text)
     assert expression.evaluate(NAMES) == expected
     assert (expression.name, expression.names, str(expression)) == (name, names, text)
+    assert repr(expression) == f"Expression({text!r})"
     assert template(text) is expression  # cached
 
 
@@ -268,6 +272,7 @@ def test_very_many_visible_names():
     ("text", "marked", "message"),
     [
         ("1 + true", "+", "`+` needs numbers, got true"),
+        ("in - 1", "-", "`-` needs numbers, got a shape"),
         ("t * 2", "*", '`*` needs numbers, got "relu"'),
         ("[1] + [2]", "+", "`+` needs numbers, got [1]"),
         ("1 + null", "+", "`+` needs numbers, got null"),
@@ -479,6 +484,7 @@ def test_a_lookup_function_is_asked_for_what_is_used():
 
 def test_a_mapping_may_be_given_too():
     assert evaluate(template("$a"), NAMES) == 7
+    assert evaluate(template("$a"), {"a": UNKNOWN}) is UNKNOWN_VALUE
 
 
 def test_free_names():

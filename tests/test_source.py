@@ -251,6 +251,10 @@ def test_a_key_without_its_space_takes_its_value_along(parser):
     assert told("a: {out:64, k: 3}\n") == [("SPEC002", 1, 8, "no space after `:`")]
 
 
+def test_a_long_number_as_a_key(parser):
+    assert told("9" * 101 + ": 1\n") == [("SPEC009", 1, 1, "a number of 101 characters (limit 100)")]
+
+
 @pytest.mark.parametrize("text", ["9" * 101, "-" + "9" * 100, "0x" + "f" * 99, "0o" + "7" * 99, "0." + "1" * 99])
 def test_long_numbers(parser, text):
     document = parse(f"a: {text}\nb: 1\n", "t")
@@ -344,6 +348,27 @@ def test_unclosed_expressions(parser, text, data, hint):
     assert error.hint == hint
 
 
+@pytest.mark.parametrize("text", ["a: [$(f(a], 1)), 2]\n", "a: {b: $(x[(0]), c: 1}\n", "a: [$([a)], 2]\n"])
+def test_what_follows_from_an_unclosed_bracket_is_not_told(parser, text):
+    ((code, line, _, message),) = told(text)
+    assert (code, line) == ("SPEC006", 1)
+    assert message.endswith("is not closed")
+
+
+def test_many_torn_expressions(parser):
+    found = told("[" + "$(a,b), " * 200 + "]")
+    assert [f[0] for f in found] == ["SPEC006"] * 100 + ["SPEC003"]
+
+
+def test_many_directives(parser):
+    found = told("%FOO\n" * 200 + "--- a\n")
+    assert [f[0] for f in found] == ["SPEC005"] * 100 + ["SPEC003"]
+
+
+def test_directives_after_the_document(parser):
+    assert told("a: 1\n...\n%FOO\n---\nb: 1\n")[0][:2] == ("SPEC005", 3)
+
+
 def test_torn_expressions_hide_nothing_else(parser):
     text = "a: [$x[0], 1]\nb: {c: $(f(1, 2)), c: 1}\nd: [$y[1], $(z[2])]\nb: 3\ne: f: g\n"
     assert [(code, line, column) for code, line, column, _ in told(text)] == [
@@ -380,6 +405,7 @@ def test_what_is_whole_is_left_alone(parser, text):
         ("a:\n  - {x: 1\n", (2, 5), "the `{` opened here is not closed"),
         ("a: {b: 1]\n", (1, 9), "`]` where `}` should be"),
         ("{\n a: 1\n b: 2\n}\n", (3, 3), "a `,` or `}` is missing before this"),
+        ("a:\n  b\n\t c\n", (3, 1), "a tab cannot indent a line"),
         ("a: [1, '2' 3]\n", (1, 12), "a `,` or `]` is missing before this"),
         ("a: 'x\nb: 1\n", (1, 4), "the quote opened here is not closed"),
         ('a: "x\nb: "y"\n', (1, 4), "the quote opened here is closed on line 2 only"),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from archspec.source.repair import unbalanced
-from archspec.source.scalars import NumberTooLong, resolve
+from archspec.source.scalars import resolve
 
 _WIDTH: Final = 110
 _BARE: Final = r"[^\W\d]\w*(?:[./-]\w+)*"  # names and paths
@@ -74,12 +74,5 @@ def _text(text: str) -> str:
     import json  # its strings are YAML's, and few commands write any
 
     expression = re.fullmatch(_EXPRESSION, text) and not text.endswith(" ") and not unbalanced(text)
-    bare = (re.fullmatch(_BARE, text) or expression) and _stays_text(text)
+    bare = expression or (re.fullmatch(_BARE, text) and resolve(text) == text)
     return text if bare else json.dumps(text, ensure_ascii=False)
-
-
-def _stays_text(text: str) -> bool:
-    try:
-        return resolve(text) == text
-    except NumberTooLong:
-        return False

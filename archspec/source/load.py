@@ -137,7 +137,12 @@ class _Reading:
             last = builder.last
             quote = (last.line, last.column, last.end_line, last.end_column)
             stopped = translate(fault_of(stopped, self.name, self.lines, quote))
+            if stopped.span is not None and stopped.span.line in self._open_lines():
+                raise SpecError(_in_order(errors))  # it follows from the bracket that is not closed
         raise SpecError((*_in_order(errors), stopped))
+
+    def _open_lines(self) -> set[int]:
+        return {_place(self.text, cut.start)[0] + 1 for cut in self.cuts if not cut.closed}
 
     def _without_directives(self, text: str) -> str:
         """The text with the directives at its head as comments: libyaml and PyYAML differ in them."""

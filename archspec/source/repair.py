@@ -33,27 +33,19 @@ class Cut:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether the bracket of the leading `$(` is closed by the last character."""
-    return text.startswith("$(") and closing(text, 1) == len(text)
-
-
-def closing(text: str, start: int) -> int | None:
-    """The index after the bracket that closes the one at `start`; None if nothing does."""
-    stack: list[str] = []
+    """Whether a text of balanced brackets is one `$(…)`: the first bracket is closed by the last character."""
+    depth = 0
     quote = ""
-    for position in range(start, len(text)):
-        char = text[position]
+    for position, char in enumerate(text[1:], 2):
         if quote:
             quote = "" if char == quote else quote
         elif char in "\"'":
             quote = char
-        elif char in _CLOSERS:
-            stack.append(_CLOSERS[char])
-        elif char in ")]}" and stack.pop() != char:
-            return None
-        if not stack:
-            return position + 1
-    return None
+        else:
+            depth += (char in _CLOSERS) - (char in ")]}")
+        if depth == 0:
+            return position == len(text)
+    return False
 
 
 def unbalanced(value: str) -> bool:

@@ -171,7 +171,7 @@ _add(
     huge_octal="a: 0o" + "7" * 5_000,
     huge_float="a: 1e999999999\n",
     long_float="a: 0." + "1" * 100_000,
-    huge_int_key="9" * 5_000 + ": 1\n",
+    huge_int_key="9" * 500 + ": 1\n",
 )
 _add(
     None,
