@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "profile": ("archspec.cli.profile", "Show shapes, parameters, MACs and memory; time the network."),
     "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
     "list": ("archspec.cli.listing", "List the shipped specs, the standard blocks and the ops."),
-    "explain": ("archspec.cli.explain", "Explain a diagnostic: what it means, a wrong and a right example."),
+    "explain": ("archspec.cli.explain", "Explain a diagnostic, with a wrong and a right example."),
     "schema": ("archspec.cli.schema", "Print the JSON Schema of the language, for editors."),
     "completion": ("archspec.cli.completion", "Print the completion script of a shell."),
 }

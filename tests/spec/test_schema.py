@@ -49,7 +49,7 @@ def test_every_spec_names_the_schema_by_a_path_that_leads_to_it(path: Path) -> N
 
 
 def test_the_file_in_docs_is_this_schema() -> None:
-    """Else: `archspec schema > docs/archspec.schema.json`."""
+    """Else: `python docs/generate.py`."""
     assert json.loads((ROOT / "docs" / "archspec.schema.json").read_text(encoding="utf-8")) == SCHEMA
 
 
