@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import pickle
 import re
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -245,3 +247,16 @@ def test_unknown_op_and_unknown_field() -> None:
     with pytest.raises(ValidationError) as caught:
         make_op("linear", {"out_features": 3, "in_features": 4})
     assert [e["loc"] for e in caught.value.errors()] == [("in_features",)]
+
+
+def test_everything_but_building_does_without_torch() -> None:
+    code = (
+        "import sys\n"
+        "from archspec.ops import OPS, make_op\n"
+        "from archspec.tensors import Tensor\n"
+        "op = make_op('conv2d', {'out_channels': 3, 'kernel_size': 3})\n"
+        "x = (Tensor((1, 3, 8, 8)),)\n"
+        "op.price(x, op.outputs(x)), [cls.model_json_schema() for cls in OPS.values()]\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,81 @@
+"""Ops that move values between channels, or from channels to pixels."""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from archspec.ops.base import Op, PositiveInt, register_op
+from archspec.tensors import UNKNOWN, ShapeError, Tensor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@register_op
+class ChannelShuffle(Op):
+    """Interleave groups of channels (Zhang et al. 2017, ShuffleNet, section 3.1).
+
+    Shapes: (N, C, H, W) -> the same.
+    Cost: none.
+    Errors: ShapeError if groups does not divide C.
+    """
+
+    op = "channel_shuffle"
+    main = "groups"
+    ndim = 4
+
+    groups: PositiveInt = Field(description="number of groups of channels to interleave")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        channels = x.shape[1]
+        if channels % self.groups:
+            raise ShapeError(
+                f"channels ({channels}) are not divisible by groups ({self.groups})",
+                hint=f"set groups to {gcd(channels, self.groups)}",
+                partial=x,
+            )
+        return x
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.ChannelShuffle(self.groups)
+
+
+@register_op
+class PixelShuffle(Op):
+    """Turn channels into resolution (Shi et al. 2016, ESPCN, section 3.2).
+
+    Shapes: (N, C, H, W) -> (N, C/r², H*r, W*r) with r = upscale_factor.
+    Cost: none.
+    Errors: ShapeError if upscale_factor² does not divide C.
+    """
+
+    op = "pixel_shuffle"
+    main = "upscale_factor"
+    ndim = 4
+
+    upscale_factor: PositiveInt = Field(description="by how much height and width grow")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        n, c, h, w = x.shape
+        r = self.upscale_factor
+        if c % r**2:
+            raise ShapeError(
+                f"channels ({c}) are not divisible by upscale_factor² ({r**2})",
+                hint=f"give it a multiple of {r**2} channels",
+                partial=Tensor((n, UNKNOWN, h * r, w * r), x.dtype),
+            )
+        return Tensor((n, c // r**2, h * r, w * r), x.dtype)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.PixelShuffle(self.upscale_factor)
