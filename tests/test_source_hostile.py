@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 import textwrap
@@ -165,8 +166,8 @@ def test_text_like_yaml(content):
 @given(pieces | mutated())
 def test_both_parsers_read_the_same(content):
     """The same data and places where there is nothing to tell; else both have something to tell."""
-    if "|#" in content or ">#" in content:
-        return  # libyaml lets a comment touch the head of a block text
+    if re.search(r"[|>][-+0-9]*[#\t]", content):
+        return  # libyaml lets a comment or a tab touch the head of a block text
     fast, fast_told = told(content)
     before = load.EVENT_PARSER
     load.EVENT_PARSER = PureParser
