@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
+
 import torch
 
 from archspec.diagnostics import error
@@ -28,3 +31,13 @@ def pick_device(name: str) -> torch.device:
 def device_name(device: torch.device) -> str:
     """What a person calls it: the GPU's name, or `CPU`."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+
+
+def cpu_name() -> str:
+    """The processor's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

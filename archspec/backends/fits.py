@@ -31,7 +31,8 @@ def saved_bytes(model: nn.Module, input_shape: tuple[int, ...]) -> int:
     """What autograd keeps from a training step's forward pass, in bytes, the input included.
 
     model: on the meta device, in training mode, so that nothing is allocated. input_shape: (N, C, H, W).
-    Each storage counts once, however often it is kept; parameters and buffers do not count.
+    Each storage counts once, however often it is kept; parameters and buffers do not count. The loss is
+    cross-entropy where the outputs are (N, classes); else one that keeps nothing.
     """
     import torch
     import torch.nn.functional as F
@@ -43,11 +44,13 @@ def saved_bytes(model: nn.Module, input_shape: tuple[int, ...]) -> int:
         kept[tensor.untyped_storage()._cdata] = tensor
         return tensor
 
-    images = torch.empty(input_shape, device="meta")
+    dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
+    images = torch.empty(input_shape, dtype=dtype, device="meta")
     keep(images)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        logits = model(images)
-        F.cross_entropy(logits, torch.empty(len(logits), dtype=torch.int64, device="meta"))
+        outputs = model(images)
+        if outputs.ndim == 2:
+            F.cross_entropy(outputs, torch.empty(len(outputs), dtype=torch.int64, device="meta"))
     return sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in own)
 
 

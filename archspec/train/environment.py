@@ -12,7 +12,7 @@ from typing import Final
 import torch
 
 import archspec
-from archspec.backends.device import device_name
+from archspec.backends.device import cpu_name, device_name
 from archspec.train.prepare import Task
 
 ENVIRONMENT_FORMAT: Final = 1
@@ -50,13 +50,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:  # numpy is not needed
             continue
     return found
-
-
-def cpu_name() -> str:
-    """The processor's name as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from archspec.analysis import cost_report
-from archspec.backends.fits import check_fits, saved_bytes, training_bytes
 from archspec.backends.init import initialise
+from archspec.backends.step import check_step_fits
 from archspec.backends.torch import build
 from archspec.data.batches import Batches, BatchOptions
 from archspec.data.feed import make_batches, open_data
@@ -23,7 +21,7 @@ from archspec.data.registry import Split, check_name
 from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
-from archspec.tensors import DTYPE_BYTES, shape_text
+from archspec.tensors import shape_text
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 SMALLEST_NORMED = 2  # images of a batch for which batch norm has a variance
@@ -104,17 +102,8 @@ def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
 
 def check_memory(graph: Graph, recipe: Recipe, device: torch.device) -> None:
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
-    report = cost_report(graph, batch_size=recipe.batch_size)
-    width = DTYPE_BYTES[graph.inputs[0][1].dtype]
     states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
-    fixed = training_bytes(report.params * width, report.buffers * width, 0, states=states)
-    check_fits(fixed, device)
-    # What one op gives is there at once. Past this, no size is more than torch can count.
-    step, batch = f"training with batches of {recipe.batch_size}", (recipe.batch_size, *report.input_shape)
-    check_fits(fixed + max([width * prod(batch), *(x.activation_bytes for x in report.layers())]), device, what=step)
-    with torch.device("meta"):
-        model = build(graph)
-    check_fits(fixed + saved_bytes(model, batch), device, what=step)
+    check_step_fits(graph, recipe.batch_size, device, states=states)
 
 
 def _outputs(graph: Graph) -> int:

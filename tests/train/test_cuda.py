@@ -11,7 +11,7 @@ from archspec.train.optimizer import make_optimizer
 from archspec.train.prepare import Machine, prepare
 from archspec.train.run import Run
 from archspec.train.schedule import rate_schedule
-from tests.train.fake_cuda import CUDA, fake_cuda
+from tests.fake_cuda import CUDA, fake_cuda
 from tests.train.helpers import CPU, batches, data, network, recipe
 
 SPEC = {

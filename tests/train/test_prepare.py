@@ -109,7 +109,7 @@ def test_weights_that_cannot_fit_are_refused_without_building():
 
 def test_momentum_and_adam_need_more(monkeypatch):
     asked = []
-    monkeypatch.setattr("archspec.train.prepare.check_fits", lambda needed, *a, **k: asked.append(needed))
+    monkeypatch.setattr("archspec.backends.step.check_fits", lambda needed, *a, **k: asked.append(needed))
     machine = Machine(CPU, limit_train=10, limit_test=10)
     for fields in ({}, {"momentum": 0.9}, {"optimizer": "adam"}):
         prepare(graph(), recipe(**fields), machine)

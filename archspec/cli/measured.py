@@ -1,0 +1,53 @@
+"""A measurement as a person reads it: times with their spread, speed, memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archspec.cli.console import bytes_text, clean, count_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from archspec.profile import Measurement, Runs
+
+
+def show(measured: Measurement, console: Console) -> None:
+    """Print where it ran, a row for the forward pass and one for the training step, and what they mean."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    place = f"{clean(measured.device_name)} ({measured.device}), {measured.threads} threads, torch {measured.torch_version}"
+    console.print(Text(f"\nmeasured on {place}", style="bold"))
+    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
+    table.add_column("batch of " + str(measured.batch_size), no_wrap=True)
+    for name in ("median", "p10–p90", "images/s", "peak memory", "runs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row("forward", *_cells(measured.forward))
+    if measured.step is not None:
+        table.add_row("training step", *_cells(measured.step))
+    console.print(table)
+    console.print("\n".join(_notes(measured)), soft_wrap=True)
+
+
+def _cells(runs: Runs) -> tuple[str, ...]:
+    peak = "–" if runs.peak_memory_bytes is None else bytes_text(runs.peak_memory_bytes)
+    spread = f"{runs.p10_ms:.2f}–{runs.p90_ms:.2f} ms"
+    return f"{runs.median_ms:.2f} ms", spread, _rate(runs.images_per_s), peak, str(len(runs.times_ms))
+
+
+def _rate(number: float) -> str:
+    return count_text(round(number)) if number >= 1000 else f"{number:.1f}"
+
+
+def _notes(measured: Measurement) -> list[str]:
+    notes = [f"forward: {measured.gmacs_per_s:.1f} GMAC/s of convolutions and linear layers"]
+    if measured.step is None:
+        notes.append(f"no training step: {measured.no_step}")
+    else:
+        notes.append(f"training step: forward, {measured.loss}, backward, {measured.optimizer}")
+    notes.append(f"peak memory: {measured.memory}")
+    if measured.trace is not None:
+        notes.append(f"trace: {clean(measured.trace)}")
+    return notes

@@ -1,0 +1,7 @@
+"""How fast a network runs, how much memory it needs, and what it does meanwhile: measured, not counted."""
+
+from archspec.profile.measurement import Measurement
+from archspec.profile.run import measure
+from archspec.profile.timing import Runs
+
+__all__ = ["Measurement", "Runs", "measure"]

@@ -1,0 +1,107 @@
+"""Measure a network: build it, run it, time it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch.profiler import record_function
+
+from archspec.analysis import cost_report
+from archspec.backends.device import cpu_name, device_name, pick_device
+from archspec.backends.fits import memory_shortage_told
+from archspec.backends.init import seeded, stream_seed
+from archspec.profile.measurement import Measurement
+from archspec.profile.memory import MEASURED_AS, peak_bytes
+from archspec.profile.timing import MEASURED, WARMUP, Clock, Runs, Until, time_runs
+from archspec.profile.trace import run_folder, write_trace
+from archspec.profile.workload import OPTIMIZER, Setting, Workload, setting
+
+if TYPE_CHECKING:
+    from archspec.api import Loaded
+
+SEED: Final = stream_seed(0, "profile")  # the same weights, images and dropout in every measurement
+
+def measure(
+    loaded: Loaded, *, batch_size: int = 1, dtype: str = "float32", device: str = "auto", threads: int | None = None,
+    steps: int | None = None, warmup: int | None = None, trace: Path | None = None, clock: Clock = time.perf_counter,
+) -> Measurement:
+    """Time the forward pass and the training step of a network on random images, and find their peak memory.
+
+    dtype: of weights and images, a torch dtype's name. device: auto, cpu, cuda or cuda:N. threads: of the CPU,
+    None for torch's choice. steps, warmup: how many runs are measured, and done before; None for as many as
+    `profile.timing` finds enough. trace: a folder for a torch.profiler trace; it gets a folder of the network's name.
+
+    Raises SpecError: BUILD202 where there is no such device, BUILD201 where it would not fit, told before it is
+    built; SHAPE102 where the batch is too small for a norm.
+    """
+    chosen = setting(loaded.graph, batch_size, dtype, pick_device(device))
+    folder = None if trace is None else run_folder(trace, loaded.name)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)  # what is wrong with it is told before the work, not after
+    repeat = partial(
+        time_runs, batch_size=batch_size, clock=clock, synchronise=_synchroniser(chosen.device),
+        warmup=WARMUP if warmup is None else Until(warmup), measured=MEASURED if steps is None else Until(steps),
+    )
+    with _threads(threads) as used, seeded(SEED, chosen.device), memory_shortage_told("profiling"):
+        runs = _run(chosen, repeat)
+        file = None if folder is None else _trace(Workload(chosen), folder, chosen.device)
+    return _measurement(loaded, chosen, runs, used, file)
+
+
+def _run(chosen: Setting, repeat: Callable[[Callable[[], object]], Runs]) -> dict[str, Runs]:
+    """Memory first, with a workload of its own, which warms the libraries up too; then the times."""
+    peaks = peak_bytes(lambda: Workload(chosen).passes, chosen.device)
+    passes = Workload(chosen).passes
+    return {name: replace(repeat(run), peak_memory_bytes=peaks[name]) for name, run in passes.items()}
+
+
+def _trace(workload: Workload, folder: Path, device: torch.device) -> Path:
+    """A trace of training steps, or where there are none, of forward passes."""
+
+    def step() -> None:
+        workload.step(scope=record_function)
+        # Freed within the step: the profiler complains of what was allocated before its eyes were open.
+        workload.optimizer.zero_grad(set_to_none=True)
+
+    return write_trace(workload.model, step if "step" in workload.passes else workload.forward, folder, device)
+
+
+def _measurement(
+    loaded: Loaded, chosen: Setting, runs: dict[str, Runs], threads: int, file: Path | None
+) -> Measurement:
+    device = chosen.device
+    return Measurement(
+        name=loaded.name, input_shape=loaded.report.input_shape, batch_size=chosen.batch_size, dtype=chosen.dtype,
+        device=str(device), device_name=cpu_name() if device.type == "cpu" else device_name(device),
+        threads=threads, torch_version=torch.__version__,
+        macs=cost_report(chosen.graph, batch_size=chosen.batch_size).macs,
+        forward=runs["forward"], step=runs.get("step"), no_step=chosen.no_step,
+        loss="cross-entropy" if len(chosen.graph.result.shape) == 2 else "mean of the outputs",
+        optimizer=OPTIMIZER, memory=MEASURED_AS.get(device.type, "not measured"),
+        trace=None if file is None else str(file),
+    )
+
+
+def _synchroniser(device: torch.device) -> Callable[[], None]:
+    """What waits until the device has done its work; on a CPU there is nothing to wait for."""
+    if device.type == "cuda":
+        return lambda: torch.cuda.synchronize(device)
+    return lambda: None
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[int]:
+    """Use so many threads of the CPU within the block, torch's choice if None; yields how many that is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)

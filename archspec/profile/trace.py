@@ -1,0 +1,116 @@
+"""A torch.profiler trace whose scopes are the spec's paths, for TensorBoard and Perfetto."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+from torch.profiler import ProfilerActivity, profile, record_function, schedule, tensorboard_trace_handler
+
+from archspec.profile.quiet import quiet_profiler
+
+# One step runs unseen, one while the profiler warms up; the next ones are the trace.
+WAIT, WARMUP, ACTIVE = 1, 1, 3
+WORKER: Final = "archspec"  # TensorBoard's name for a process; the runs of one network are its spans
+FORWARD: Final = "## forward ##"  # no path has such a name: paths are made of identifiers
+BACKWARD: Final = " (backward)"  # after a path
+
+
+def write_trace(model: nn.Module, step: Callable[[], object], folder: Path, device: torch.device) -> Path:
+    """Run `step` a few times under the profiler; return the trace's file, in `folder`, which is made if need be.
+
+    Every module's forward is a scope named by its path in `model`, and so is what its backward computes, with
+    ` (backward)` after it; each run is a `ProfilerStep`. The model is left without hooks.
+    The file's name, WORKER.TIME.pt.trace.json, is what torch-tb-profiler 0.4.3 looks for.
+    """
+    quiet_profiler()
+    folder.mkdir(parents=True, exist_ok=True)
+    before = set(folder.iterdir())
+    with (
+        module_scopes(model),
+        profile(
+            activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])],
+            schedule=schedule(wait=WAIT, warmup=WARMUP, active=ACTIVE, repeat=1),
+            on_trace_ready=tensorboard_trace_handler(str(folder), worker_name=WORKER),
+            record_shapes=True,
+            profile_memory=True,
+        ) as profiler,
+    ):
+        for _ in range(WAIT + WARMUP + ACTIVE):
+            step()
+            profiler.step()
+    (file,) = set(folder.iterdir()) - before
+    return file
+
+
+def run_folder(folder: Path, name: str) -> Path:
+    """The folder of a network's traces in `folder`: TensorBoard takes it for a run of that name."""
+    return folder / (re.sub(r"[^\w-]+", "_", name).strip("_") or "network")
+
+
+@contextmanager
+def module_scopes(model: nn.Module) -> Iterator[None]:
+    """Within the block, every module's forward and backward is a profiler scope of its path's name."""
+    with ExitStack() as hooks:
+        for path, module in model.named_modules():
+            scopes = _Scopes(path or FORWARD, leaf=next(module.children(), None) is None)
+            hooks.callback(module.register_forward_pre_hook(scopes.enter).remove)
+            hooks.callback(module.register_forward_hook(scopes.leave, always_call=True).remove)
+        yield
+
+
+class _Scopes:
+    """The hooks of one module."""
+
+    def __init__(self, name: str, *, leaf: bool) -> None:
+        self._name = name
+        self._leaf = leaf
+        self._open: list[record_function] = []
+
+    def enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        """Before the module's forward."""
+        self._open.append(_opened(self._name))
+
+    def leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor | None) -> None:
+        """After the module's forward, also where it raised."""
+        self._open.pop().__exit__(None, None, None)
+        if self._leaf and output is not None:
+            for node in _backward_nodes(inputs, output):
+                node.register_prehook(self._enter_backward)
+                node.register_hook(self._leave_backward)
+
+    def _enter_backward(self, gradients: tuple[Tensor, ...]) -> None:
+        self._open.append(_opened(self._name + BACKWARD))
+
+    def _leave_backward(self, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:
+        self._open.pop().__exit__(None, None, None)
+
+
+def _opened(name: str) -> record_function:
+    scope = record_function(name)
+    scope.__enter__()  # type: ignore[no-untyped-call]
+    return scope
+
+
+def _backward_nodes(inputs: tuple[Any, ...], output: Tensor) -> list[Node]:
+    """What autograd recorded between a module's inputs and its output, without the parameters' accumulators.
+
+    Those outlive the graph, and so would a hook on them.
+    """
+    found: list[Node] = []
+    seen = {tensor.grad_fn for tensor in inputs if isinstance(tensor, Tensor)}
+    waiting = [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen or node.name().endswith("AccumulateGrad"):
+            continue
+        seen.add(node)
+        found.append(node)
+        waiting += [following for following, _ in node.next_functions]
+    return found
