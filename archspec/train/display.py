@@ -45,6 +45,8 @@ class LiveDisplay(Watcher):
     def on_start(self, run: Run) -> None:
         """Show the line."""
         self._begin, self._first_step = time.perf_counter(), run.step
+        epoch = f"epoch {run.epoch + 1}/{run.recipe.epochs}"
+        self._progress.update(self._task, total=run.steps_per_epoch, epoch=epoch)
         self._progress.start()
 
     def on_step(self, run: Run) -> None:
