@@ -98,10 +98,11 @@ class Builder:
         self, code: str, message: str, event: Any, *, hint: str | None, notes: Iterable[str] = (), length: int = 0
     ) -> None:
         """Note a mistake that does not stop the parsing."""
-        if self.muted is None:
-            self._note(self._diagnostic(code, message, event, notes=notes, hint=hint, length=length))
+        self._note(self._diagnostic(code, message, event, notes=notes, hint=hint, length=length))
 
     def _note(self, diagnostic: Diagnostic) -> None:
+        if self.muted is not None:
+            return
         self.errors.append(diagnostic)
         if len(self.errors) >= MAX_ERRORS:
             raise Stop(too_many(diagnostic))
