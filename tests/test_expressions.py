@@ -415,8 +415,12 @@ def test_lists_are_bounded():
     assert parse_expression("fits == fits").evaluate(names) is True
     assert parse_expression("len(deep) + len(long)").evaluate(names) == 2 + MAX_ITEMS + 1
     assert parse_expression("long[-1]").evaluate(names) == 0
-    for text in ("sum(long)", "[fits]", "[deep]", "deep == deep", "max(deep)", "long != 1", "1 == deep",
-    "min(1, deep)"):
+    assert parse_expression("fits").evaluate(names) == [0] * MAX_ITEMS
+    names["mapping"] = {"a": names["deep"], "b": 1}
+    assert mistake("mapping", names)[:3] == ("SPEC033", "mapping", "a mapping of more than 1,000 items or 32 levels")
+    assert parse_expression("mapping.b").evaluate(names) == 1
+    too_large = ["deep", "long", "deep[0]", "sum(long)", "[fits]", "[deep]", "deep == deep", "max(deep)", "long != 1"]
+    for text in (*too_large, "1 == deep", "min(1, deep)"):
         assert mistake(text, names)[0] == "SPEC033"
 
 

@@ -44,7 +44,7 @@ def _numbers(place: Place, name: str, arguments: list[Any]) -> list[Any]:
     if len(arguments) == 1:
         if type(arguments[0]) is not list:
             place.fail(f"`{name}` needs a list or several numbers, got {show(arguments[0])}")
-        items = place.sized(arguments[0])
+        items = arguments[0]
     return [_number(place, name, item) for item in items]
 
 
@@ -107,8 +107,7 @@ def call(place: Place, name: str, arguments: list[Any]) -> Any:
     if name == "len" and type(arguments[0]) is list:
         return len(arguments[0])  # known even if an item is not
     for argument in arguments:
-        if type(argument) is list:
-            place.sized(argument)
+        place.sized(argument)
     if any(holds_unknown(argument) for argument in arguments):
         return UNKNOWN_VALUE
     return FUNCTIONS[name].call(place, arguments)

@@ -32,11 +32,14 @@ class Expression:
     used: tuple[nodes.Name, ...]
 
     def evaluate(self, names: Mapping[str, Value]) -> Value:
-        """Its value. Raises ExpressionError; every name must be known, also in a branch that is not taken."""
+        """Its value; a list or mapping has at most MAX_ITEMS. Raises ExpressionError.
+
+        Every name must be known, also in a branch that is not taken.
+        """
         for name in self.used:
             if name.name not in names:
                 _unknown(name, names)
-        value: Value = self.root.value(names)
+        value: Value = self.root.place.sized(self.root.value(names))  # `[$x, $x]` again and again doubles a list
         return value
 
     def __repr__(self) -> str:

@@ -80,8 +80,7 @@ def negated(place: Place, sign: str, operand: Any) -> Any:
 def compare(place: Place, sign: str, left: Any, right: Any) -> Any:
     """`left sign right`. Values of different kinds are unequal and have no order."""
     for operand in (left, right):
-        if type(operand) is list:
-            place.sized(operand)
+        place.sized(operand)
     if holds_unknown(left) or holds_unknown(right):
         return UNKNOWN_VALUE
     if sign in {"==", "!="}:

@@ -129,21 +129,25 @@ class Place:
             self.fail("a number that is not finite", code="SPEC033")
         return value
 
-    def sized(self, value: list[Any]) -> list[Any]:
-        """The list, if it is within the limits."""
-        if _weight(value, MAX_ITEMS, MAX_LEVELS) > MAX_ITEMS:
-            self.fail(f"a list of more than {MAX_ITEMS} items, or {MAX_LEVELS} levels", code="SPEC033")
+    def sized(self, value: Any) -> Any:
+        """The value, if it is no list or mapping beyond the limits."""
+        if type(value) in (list, dict) and _weight(value, MAX_ITEMS, MAX_LEVELS) > MAX_ITEMS:
+            kind = "list" if type(value) is list else "mapping"
+            self.fail(f"a {kind} of more than {MAX_ITEMS:,} items or {MAX_LEVELS} levels", code="SPEC033")
         return value
 
 
-def _weight(items: list[Any], budget: int, levels: int) -> int:
-    """The number of items of a list and the lists in it; above `budget` it stops counting."""
-    total = len(items)
+def _weight(value: list[Any] | dict[str, Any], budget: int, levels: int) -> int:
+    """The number of items of a collection and those in it; above `budget` it stops counting.
+
+    Items are counted wherever they stand, so a list that holds one list twice weighs twice.
+    """
+    total = len(value)
     if levels == 0:
         return budget + 1
-    for item in items:
+    for item in value if type(value) is list else value.values():  # type: ignore[union-attr]
         if total > budget:
             break
-        if type(item) is list:
+        if type(item) in (list, dict):
             total += _weight(item, budget - total, levels - 1)
     return total

@@ -248,6 +248,7 @@ _add(
 )
 
 # Plain YAML that means harm further on
+DOUBLING = "  v0: [1, 1]\n" + "".join(f"  v{i}: [$v{i - 1}, $v{i - 1}]\n" for i in range(1, 40))
 _spec(
     expression_power="stages:\n  a: {linear: $(9**9**9)}\n",
     expression_shift="stages:\n  a: {linear: $(2**1000000)}\n",
@@ -264,9 +265,13 @@ _spec(
     dollar_digit="stages:\n  a: {linear: $9}\n",
     var_of_itself="vars: {a: $a}\nstages:\n  a: {linear: $a}\n",
     vars_in_circle="vars: {a: $b, b: $a}\nstages:\n  a: {linear: $a}\n",
-    vars_doubling="vars:\n  v0: [1, 1]\n"
-    + "".join(f"  v{i}: [$v{i - 1}, $v{i - 1}]\n" for i in range(1, 40))
-    + "stages:\n  a: {linear: $(len(v39))}\n",
+    vars_doubling=f"vars:\n{DOUBLING}stages:\n  a: {{linear: $v39}}\n",
+    vars_doubling_summed=f"vars:\n{DOUBLING}stages:\n  a: {{linear: $(sum(v39))}}\n",
+    vars_doubling_compared=f"vars:\n{DOUBLING}stages:\n  a: {{relu: null, when: $(v39 == v38)}}\n",
+    vars_doubling_passed=f"vars:\n{DOUBLING}blocks:\n  b: {{params: {{p: any}}, body: [linear: $p]}}\n"
+    "stages: {a: [b: $v39]}\n",
+    vars_doubling_mappings=f"vars:\n{DOUBLING.replace('[', '{a: ').replace(', ', ', b: ').replace(']', '}')}"
+    "stages:\n  a: {linear: $v39}\n",
     repeat_huge="stages:\n  a: {relu: null, repeat: 1000000000000}\n",
     repeat_negative="stages:\n  a: {relu: null, repeat: -1}\n",
     repeat_fraction="stages:\n  a: {relu: null, repeat: 1.5}\n",
