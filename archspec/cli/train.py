@@ -48,6 +48,9 @@ COUNT = click.IntRange(min=1)
 @click.option("--threads", type=COUNT, metavar="N", help="Threads of the CPU.")
 @click.option("--limit-train", type=COUNT, metavar="N", help="Only so many training images.")
 @click.option("--limit-test", type=COUNT, metavar="N", help="Only so many test images.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]), default="auto",
+              show_default=True,
+              help="Of matrix products and convolutions; auto: tf32 on a GPU that has it, else fp32.")
 @click.option("--channels-last", is_flag=True, help="Store activations as NHWC.")
 @click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="The run's folder; default runs/NAME-TIME.")
@@ -55,7 +58,7 @@ COUNT = click.IntRange(min=1)
 @json_option
 def command(
     spec: str, name: str | None, reading: Reading, as_json: bool, device: str, threads: int | None,
-    data_root: Path | None, limit_train: int | None, limit_test: int | None, channels_last: bool,
+    data_root: Path | None, limit_train: int | None, limit_test: int | None, precision: str, channels_last: bool,
     run_dir: Path | None, **changes: Any,
 ) -> None:
     """Train SPEC with its recipe; options override the recipe.
@@ -71,11 +74,14 @@ def command(
     from archspec.backends.device import pick_device
     from archspec.train.prepare import Machine, prepare
     from archspec.train.run_folder import check_free, new_run_path
+    from archspec.train.settings import Settings, pick_precision
 
     path = run_dir or new_run_path(loaded.name)
     check_free(path)
     _use_threads(threads)
-    machine = Machine(pick_device(device), data_root, limit_train, limit_test, channels_last)
+    where = pick_device(device)
+    settings = Settings(pick_precision(precision, where), channels_last)
+    machine = Machine(where, data_root, limit_train, limit_test, settings)
     task = prepare(loaded.graph, recipe, machine, progress=tell)
     try:
         summary = _run(task, path, resolved_text(loaded, name, changes))
@@ -146,7 +152,8 @@ def _run(task: Task, path: Path, text: str) -> Summary:
     watchers = (folder, display(sys.stderr))
     with memory_shortage_told("training"):
         return fit(
-            task.model, task.train, task.test, task.recipe, device=task.machine.device, watchers=watchers
+            task.model, task.train, task.test, task.recipe,
+            device=task.machine.device, settings=task.machine.settings, watchers=watchers,
         )
 
 

@@ -37,7 +37,7 @@ def environment(task: Task) -> dict[str, object]:
             "train": task.train.description, "test": task.test.description,
         },
         "recipe": task.recipe.to_data(),
-        "channels_last": task.machine.channels_last,
+        "settings": task.machine.settings.to_json(),
     }
 
 

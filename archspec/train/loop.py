@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,10 @@ from archspec.train.metrics import Meter, Metrics
 from archspec.train.optimizer import make_optimizer, set_rate
 from archspec.train.run import Run, Watcher
 from archspec.train.schedule import rate_schedule
+from archspec.train.settings import Settings, autocast, float32_products
 from archspec.train.summary import EpochResult, Summary
+
+FP32: Final = Settings()
 
 
 def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] = ()) -> Metrics:
@@ -26,11 +30,13 @@ def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] 
     run.meter = Meter(run.steps_per_epoch, run.device)
     for images, labels, _ in batches:
         set_rate(run.optimizer, run.rate_at(run.step))
-        logits = run.model(images)
-        loss = F.cross_entropy(logits, labels)
+        with run.autocast():
+            logits = run.model(images)
+            loss = F.cross_entropy(logits.float(), labels)
         run.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        run.optimizer.step()
+        run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        run.scaler.step(run.optimizer)
+        run.scaler.update()
         run.step += 1
         run.meter.add(loss, logits, labels)
         for watcher in watchers:
@@ -39,12 +45,15 @@ def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] 
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: Batches, device: torch.device) -> Metrics:
+def evaluate(
+    model: nn.Module, batches: Batches, device: torch.device, settings: Settings = FP32
+) -> Metrics:
     """Mean loss and accuracy of `model` over one pass, dropout off, running statistics used."""
     model.eval()
     meter = Meter(len(batches), device)
     for images, labels, _ in batches.batches(0):
-        logits = model(images)
+        with autocast(settings.precision, device):
+            logits = model(images).float()
         meter.add(F.cross_entropy(logits, labels), logits, labels)
     return meter.metrics()
 
@@ -56,6 +65,7 @@ def fit(
     recipe: Recipe,
     *,
     device: torch.device,
+    settings: Settings = FP32,
     watchers: Sequence[Watcher] = (),
 ) -> Summary:
     """Train `model`, which is on `device`, as `recipe` says; a function of the model's start and the recipe.
@@ -66,9 +76,10 @@ def fit(
     watchers = (LossGuard(), *watchers)
     steps = len(train)
     run = Run(
-        model, make_optimizer(model, recipe, device), rate_schedule(recipe, steps), device, recipe, steps,
+        model, make_optimizer(model, recipe, device), rate_schedule(recipe, steps), device, recipe, steps, settings,
     )
-    with seeded(stream_seed(recipe.seed, "training"), device):
+    arithmetic = float32_products(settings.precision, device)
+    with seeded(stream_seed(recipe.seed, "training"), device), arithmetic:
         try:
             for watcher in watchers:
                 watcher.on_start(run)
@@ -88,7 +99,7 @@ def _one_epoch(run: Run, train: Batches, test: Batches, watchers: Sequence[Watch
     started = time.perf_counter()
     trained = train_epoch(run, train.batches(run.epoch), watchers)
     images_per_s = trained.images / (time.perf_counter() - started)
-    tested = evaluate(run.model, test, run.device)
+    tested = evaluate(run.model, test, run.device, run.settings)
     return EpochResult(
         run.epoch + 1, trained.loss, trained.accuracy, tested.loss, tested.accuracy,
         images_per_s, seconds=time.perf_counter() - started,

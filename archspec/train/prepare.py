@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
 from archspec.tensors import shape_text
+from archspec.train.settings import Settings
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 SMALLEST_NORMED = 2  # images of a batch for which batch norm has a variance
@@ -31,14 +32,14 @@ SMALLEST_NORMED = 2  # images of a batch for which batch norm has a variance
 class Machine:
     """Where and on how much a run runs; nothing of it belongs into a recipe.
 
-    limit_train, limit_test: only so many images. channels_last: store activations as NHWC.
+    limit_train, limit_test: only so many images. settings: how it computes.
     """
 
     device: torch.device
     data_root: Path | None = None
     limit_train: int | None = None
     limit_test: int | None = None
-    channels_last: bool = False
+    settings: Settings = field(default_factory=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
     with torch.random.fork_rng([]):
         model = build(graph)
     initialise(model, recipe.init, recipe.seed)
-    layout = torch.channels_last if machine.channels_last else torch.preserve_format
+    layout = torch.channels_last if machine.settings.channels_last else torch.preserve_format
     return model.to(machine.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
 
@@ -135,7 +136,7 @@ def _options(recipe: Recipe, machine: Machine, model: nn.Module, *, training: bo
     return BatchOptions(
         recipe.batch_size, shuffle=training, device=machine.device, seed=recipe.seed,
         at_least=SMALLEST_NORMED if training and normed and recipe.batch_size > 1 else 0,
-        memory_format=torch.channels_last if machine.channels_last else None,
+        memory_format=torch.channels_last if machine.settings.channels_last else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import torch
@@ -10,12 +11,16 @@ from torch import nn
 from archspec.spec.recipe import Recipe
 from archspec.train.metrics import Meter
 from archspec.train.schedule import RateAt
+from archspec.train.settings import Settings, autocast, make_scaler
 from archspec.train.summary import EpochResult
 
 
 @dataclass
 class Run:
-    """A run as it stands: what a watcher sees, and a checkpoint holds."""
+    """A run as it stands: what a watcher sees, and a checkpoint holds.
+
+    scaler: of the loss in fp16, else switched off; what it keeps is a part of the run's state.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -23,9 +28,18 @@ class Run:
     device: torch.device
     recipe: Recipe
     steps_per_epoch: int
+    settings: Settings = field(default_factory=Settings)
     step: int = 0  # updates done
     meter: Meter = field(init=False)  # of the training pass that goes on
     results: list[EpochResult] = field(default_factory=list)
+    scaler: torch.amp.GradScaler = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scaler = make_scaler(self.settings.precision, self.device)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context for forward pass and loss."""
+        return autocast(self.settings.precision, self.device)
 
     @property
     def epoch(self) -> int:
