@@ -1,4 +1,4 @@
-"""Write what of the docs comes from the code: the op table, the diagnostics, the JSON Schema.
+"""Write what of the docs comes from the code: the op table, the diagnostics, the JSON Schema, a picture.
 
 python docs/generate.py           write
 python docs/generate.py --check   say what is out of date; exit code 1 if anything is
@@ -7,11 +7,16 @@ python docs/generate.py --check   say what is out of date; exit code 1 if anythi
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.console import Console
+
+from archspec.api import load
+from archspec.cli.table import show
 from archspec.codes import CODES
 from archspec.ops import OPS, Merge, Operation
 from archspec.spec.schema import json_schema
@@ -80,11 +85,21 @@ def diagnostics_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def profile_picture() -> str:
+    """`archspec profile resnet18 --static`, as a terminal shows it."""
+    console = Console(record=True, width=84, file=io.StringIO(), force_terminal=True, color_system="truecolor",
+                      highlight=False)
+    loaded = load("resnet18")
+    show(loaded.report, console, description=loaded.description)
+    return console.export_svg(title="archspec profile resnet18 --static", unique_id="profile")
+
+
 def pages() -> dict[str, str]:
     """File name → content."""
     return {
         "ops.md": ops_page(),
         "diagnostics.md": diagnostics_page(),
+        "profile.svg": profile_picture(),
         "archspec.schema.json": json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
     }
 

@@ -1,0 +1,53 @@
+"""The docs say what is so: their specs are valid, their links lead somewhere, the generated pages are up to date."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import archspec
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))["pages"]()
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    """Fenced blocks of a kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_pages_are_up_to_date(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == GENERATED[name], "run python docs/generate.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def whole_specs() -> list[object]:
+    """Every YAML block of the hand-written pages that is a whole spec of its own."""
+    found = []
+    for page in PAGES:
+        if page.name in GENERATED:
+            continue
+        texts = [t for t in blocks(page, "yaml") if "archspec: 1" in t and "stages:" in t]
+        found += [pytest.param(text, id=f"{page.name}-{k}") for k, text in enumerate(texts)]
+    return found
+
+
+@pytest.mark.parametrize("text", whole_specs())
+def test_specs_in_the_docs_are_valid(text: str) -> None:
+    assert archspec.check(text) == ()
+
+
+def test_readme_names_the_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("train", "test"):
+        (command,) = re.findall(rf"<!-- command: {name} -->\n```bash\n(.+)\n```", readme)
+        assert command.startswith("python3 -m venv .venv && "), "one line, from nothing to the result"
