@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archspec.cli.console import bytes_text, clean, count_text
+from archspec.cli.console import bytes_text, clean, count_text, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +18,8 @@ def show(measured: Measurement, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    place = f"{clean(measured.device_name)} ({measured.device}), {measured.threads} threads, torch {measured.torch_version}"
+    threads = plural(measured.threads, "thread")
+    place = f"{clean(measured.device_name)} ({measured.device}), {threads}, torch {measured.torch_version}"
     console.print(Text(f"\nmeasured on {place}", style="bold"))
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
     table.add_column("batch of " + str(measured.batch_size), no_wrap=True)

@@ -54,6 +54,24 @@ class InputShape(ParamType):
         return tuple(int(size) for size in sizes)
 
 
+class DeviceName(ParamType):
+    """auto, cpu, cuda or cuda:N; whether it is there, only torch can tell."""
+
+    name = "auto|cpu|cuda[:N]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See click."""
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", str(value)):
+            self.fail(f"{value!r} is no device; write auto, cpu, cuda or cuda:N", param, ctx)
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """See click."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in ("auto", "cpu", "cuda") if name.startswith(incomplete)]
+
+
 class Assignment(ParamType):
     """`vars.num_classes=100`, kept as it is written: the spec's reader takes it apart."""
 

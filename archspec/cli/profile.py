@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from archspec.cli.console import coloured
-from archspec.cli.options import InputShape, Reading, SpecPath, json_option, spec_options
+from archspec.cli.options import DeviceName, InputShape, Reading, SpecPath, json_option, spec_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,10 +29,10 @@ WIDE: Final = 200  # where no terminal cuts the lines, nothing need be left out
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32", show_default=True,
               help="Of weights and activations.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Levels of the tree; 1 shows the stages.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-              help="Where to run the network.")
+@click.option("--device", type=DeviceName(), default="auto", show_default=True, help="Where to run the network.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the CPU.")
-@click.option("--steps", type=click.IntRange(min=1), default=None, metavar="N", help="Measured runs.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Measured runs; else as many as are needed.")
+@click.option("--warmup", type=click.IntRange(min=1), metavar="N", help="Runs before them.")
 @click.option("--trace", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write a trace for TensorBoard and Perfetto.")
 @spec_options
@@ -65,7 +65,7 @@ def _refuse_running(ctx: click.Context) -> None:
     """An option that only a run obeys would be silently without effect."""
     from click.core import ParameterSource
 
-    for name in ("device", "threads", "steps", "trace"):
+    for name in ("device", "threads", "steps", "warmup", "trace"):
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name} has no effect with --static, which runs nothing", ctx)
 
@@ -96,4 +96,6 @@ def _measured(loaded: Loaded, report: Report, running: dict[str, Any], depth: in
     if as_json:
         click.echo(json.dumps({**report.to_json(), "measured": measured.to_json()}, indent=2))
     else:
-        click.echo(f"\n{measured}")
+        from archspec.cli.measured import show
+
+        show(measured, _console())

@@ -14,7 +14,13 @@ import pytest
 from archspec.cli import run
 
 ROOT = Path(__file__).parents[2]
-GOOD = "archspec: 1\ninput: [1, 28, 28]\nstages:\n  conv: {conv2d: {out_channels: 4, kernel_size: 3}}\n  head: [flatten, linear: 10]\n"
+GOOD = """\
+archspec: 1
+input: [1, 28, 28]
+stages:
+  conv: {conv2d: {out_channels: 4, kernel_size: 3}}
+  head: [flatten, linear: 10]
+"""
 BAD = GOOD.replace("linear: 10", "linear: ten")
 
 

@@ -23,7 +23,10 @@ def test_counts_are_in_si_units(number: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0, "0 B"), (588, "588 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (1_048_575, "1.00 MiB"), (3 * 2**29, "1.50 GiB")],
+    [
+        (0, "0 B"), (588, "588 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (1_048_575, "1.00 MiB"),
+        (3 * 2**29, "1.50 GiB"),
+    ],
 )
 def test_sizes_are_in_binary_units(number: int, text: str) -> None:
     assert bytes_text(number) == text

@@ -8,9 +8,11 @@ import re
 import pytest
 
 from archspec.ops import OPS
-from archspec.spec.files import STDLIB, standard_library
+from archspec.spec.files import standard_library
 
 from .conftest import ROOT, Cli
+
+STDLIB = ROOT / "archspec" / "stdlib"
 
 
 def test_all_specs_blocks_and_ops_are_listed(cli: Cli) -> None:

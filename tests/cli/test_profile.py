@@ -19,7 +19,10 @@ from .conftest import ROOT, Cli
 
 SCALE = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 FIGURE = r"(?:–|[\d.]+(?: (?:[kMGT]|B|[KMGT]iB))?)"
-ROW = re.compile(rf"^ (?P<name>[│├└ ]*\S.*?)\s{{2,}}(?P<shape>[\d×]+)\s+(?P<p>{FIGURE})\s+(?P<m>{FIGURE})\s+(?P<a>{FIGURE})\s*$")
+ROW = re.compile(
+    rf"^ (?P<name>[│├└ ]*\S.*?)\s{{2,}}(?P<shape>[\d×]+)"
+    rf"\s+(?P<p>{FIGURE})\s+(?P<m>{FIGURE})\s+(?P<a>{FIGURE})\s*$"
+)
 
 
 def value(text: str) -> float:
@@ -119,7 +122,8 @@ def test_input_batch_and_dtype(cli: Cli) -> None:
 
 @pytest.mark.parametrize("text", ["1x96x96", "1,96,96", "[1, 96, 96]", "1×96×96"])
 def test_forms_of_an_input(cli: Cli, text: str) -> None:
-    assert json.loads(cli("profile", "resnet18", "--static", "--json", "--input", text).out)["input_shape"] == [1, 96, 96]
+    done = cli("profile", "resnet18", "--static", "--json", "--input", text)
+    assert json.loads(done.out)["input_shape"] == [1, 96, 96]
 
 
 def test_an_input_that_does_not_suit_is_told_in_the_spec_s_terms(cli: Cli) -> None:
@@ -208,11 +212,14 @@ def _count(node: ReportNode, depth: int) -> int:
     return sum(1 + _count(child, depth - 1) for child in node.children) if depth else 0
 
 
-@pytest.mark.parametrize("option", [("--device", "cpu"), ("--threads", "1"), ("--steps", "3"), ("--trace", "x")])
-def test_static_refuses_options_of_a_run(cli: Cli, option: tuple[str, str]) -> None:
-    done = cli("profile", "lenet", "--static", *option)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--device", "cpu"), ("--threads", "1"), ("--steps", "3"), ("--warmup", "1"), ("--trace", "x")],
+)
+def test_static_refuses_options_of_a_run(cli: Cli, option: str, value: str) -> None:
+    done = cli("profile", "lenet", "--static", option, value)
     assert (done.code, done.out) == (2, "")
-    assert option[0] in done.err
+    assert f"{option} has no effect with --static" in done.err
 
 
 def test_wrong_spec(cli: Cli, folder: Path) -> None:
@@ -224,3 +231,39 @@ def test_wrong_spec(cli: Cli, folder: Path) -> None:
 def test_the_specs_all_have_a_profile(cli: Cli) -> None:
     for path in sorted((ROOT / "specs").rglob("*.yaml")):
         assert cli("profile", path, "--static").code == 0, path
+
+
+# -- measured ------------------------------------------------------------------------------------------------
+
+
+def test_without_static_it_also_runs_the_network(cli: Cli) -> None:
+    done = cli("profile", "lenet", "--device", "cpu", "--batch-size", 2, "--steps", 3, "--warmup", 1, "--threads", 1)
+    assert done.code == 0, done.err
+    assert "61,706 parameters" in done.out
+    rows = {
+        name: re.search(rf"^ {name} +([\d.]+) ms +([\d.]+)–([\d.]+) ms +\S.*? +(\d+) $", done.out, re.MULTILINE)
+        for name in ("forward", "training step")
+    }
+    for row in rows.values():
+        assert row is not None
+        median, low, high = (float(row[k]) for k in (1, 2, 3))
+        assert 0 < low <= median <= high
+        assert row[4] == "3"
+    assert "batch of 2" in done.out
+    assert "1 thread, torch" in done.out
+
+
+def test_measured_json(cli: Cli) -> None:
+    done = cli("profile", "lenet", "--json", "--device", "cpu", "--steps", 2, "--warmup", 1, "--threads", 1)
+    assert done.code == 0, done.err
+    data = json.loads(done.out)
+    assert data["totals"]["params"] == 61706
+    assert data["measured"]["training_step"]["runs"] == 2
+    assert data["measured"]["forward"]["median_ms"] > 0
+
+
+def test_a_device_that_is_not_there(cli: Cli) -> None:
+    done = cli("profile", "lenet", "--device", "cuda:99")
+    assert done.code == 1
+    assert "error[BUILD202]" in done.err
+    assert cli("profile", "lenet", "--device", "gpu").code == 2

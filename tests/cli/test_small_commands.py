@@ -46,7 +46,13 @@ def test_explain_json(cli: Cli) -> None:
     assert [entry["code"] for entry in json.loads(cli("explain", "--json").out)["codes"]] == list(CODES)
 
 
-@pytest.mark.parametrize("text", ["# t\n\nm\n\n## Wrong\n\n```yaml\na\n```\n", "# t\n\nm\n\n## Wrong\n\nx\n\n## Right\n\ny\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("# t\n\nm\n\n## Wrong\n\n```yaml\na\n```\n", id="no-right"),
+        pytest.param("# t\n\nm\n\n## Wrong\n\nx\n\n## Right\n\ny\n", id="no-block"),
+    ],
+)
 def test_an_explanation_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="SPEC999"):
         parse("SPEC999", text)
@@ -127,7 +133,7 @@ def completed(*words: str) -> list[str]:
         (["list", "blocks", "in"], ["inception"]),
         (["profile", "lenet", "--bat"], ["--batch-size"]),
     ],
-    ids=lambda value: " ".join(value),
+    ids=" ".join,
 )
 def test_completion(words: list[str], found: list[str]) -> None:
     assert sorted(completed(*words)) == found

@@ -75,7 +75,7 @@ def test_a_folder_without_specs_is_a_wrong_command_line(cli: Cli, tmp_path: Path
 
 def test_the_shipped_specs_are_valid(cli: Cli) -> None:
     done = cli("validate", ROOT / "specs")
-    count = len([path for path in (ROOT / "specs").rglob("*.yaml")])
+    count = len(list((ROOT / "specs").rglob("*.yaml")))
     assert (done.code, done.out, done.err) == (0, f"{count} specs valid\n", "")
 
 
@@ -103,20 +103,27 @@ def test_include_lets_a_spec_read_elsewhere(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "option", "value"),
+    ("option", "limit", "enough", "code"),
     [
-        pytest.param(GOOD.replace("[flatten", "[{relu: , repeat: 100001}, flatten"), "--max-ops", 200_000, id="ops"),
-        pytest.param(GOOD + "#" * 2**20, "--max-bytes", 2**21, id="bytes"),
-        pytest.param(GOOD + f"vars: {{x: {'[' * 70}{']' * 70}}}\n", "--max-depth", 80, id="depth"),
+        pytest.param("--max-ops", 13, 14, "SPEC051", id="ops"),
+        pytest.param("--max-lowered", 2, 12, "SPEC051", id="lowered"),
+        pytest.param("--max-nesting", 1, 2, "SPEC051", id="nesting"),
+        pytest.param("--max-bytes", 199, 200, "SPEC003", id="bytes"),
+        pytest.param("--max-depth", 4, 5, "SPEC003", id="depth"),
+        pytest.param("--max-events", 63, 64, "SPEC003", id="events"),
     ],
 )
-def test_a_limit_is_raised_on_the_command_line(cli: Cli, tmp_path: Path, text: str, option: str, value: int) -> None:
-    write(tmp_path, large=text)
-    before, after = (cli("validate", tmp_path / "large.yaml", *extra) for extra in ((), (option, value)))
-    assert before.code == 1
-    limit = {"--max-ops": "SPEC051", "--max-bytes": "SPEC003", "--max-depth": "SPEC003"}[option]
-    assert limit in before.err
-    assert limit not in after.err
+def test_limits_are_set_on_the_command_line(
+    cli: Cli, tmp_path: Path, option: str, limit: int, enough: int, code: str
+) -> None:
+    text = (
+        "archspec: 1\ninput: [1, 8, 8]\nblocks:\n  inner: {params: {n: int}, body: [linear: $n, relu]}\n"
+        "  outer: {params: {n: int}, body: [flatten, inner: $n]}\nstages: {a: {outer: 8}, b: {relu: , repeat: 11}}\n"
+    )
+    write(tmp_path, large=text.ljust(199, "#") + "\n")
+    below, above = (cli("validate", tmp_path / "large.yaml", option, value) for value in (limit, enough))
+    assert (below.code, above.code) == (1, 0), above.err
+    assert f"error[{code}]" in below.err
 
 
 def test_json(cli: Cli, folder: Path) -> None:

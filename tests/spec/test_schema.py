@@ -13,11 +13,11 @@ import archspec
 from archspec.codes import CODES
 from archspec.ops import OPS, Merge
 from archspec.source import parse, read
-from archspec.spec.files import STDLIB, standard_library
+from archspec.spec.files import standard_library
 from archspec.spec.schema import json_schema
 
 ROOT = Path(__file__).parents[2]
-SPECS = [*sorted((ROOT / "specs").rglob("*.yaml")), *sorted(STDLIB.glob("*.yaml"))]
+SPECS = [*sorted((ROOT / "specs").rglob("*.yaml")), *sorted((ROOT / "archspec" / "stdlib").glob("*.yaml"))]
 SCHEMA = json_schema()
 VALIDATOR = Draft7Validator(SCHEMA)
 HEAD = "archspec: 1\ninput: [1, 28, 28]\n"
@@ -71,8 +71,10 @@ def test_the_wrong_example_of_a_code_about_form_is_not(code: str) -> None:
     [
         "relu", "[]", "linear: 10", "{linear: 10}", "[linear: 10, relu]", "[linear: $n]", "{linear: $(2 * n)}",
         "{conv2d: {out_channels: $n, kernel_size: [1, $k], padding: same}}", "{max_pool2d: [2, 3]}", "$act",
-        "{$block: [64, 1], repeat: $depths.0}", "[{relu: , when: $(a == b)}]", "{dropout: }", "my_block", "{my_block: [1, x]}",
-        "{vgg_block: [2, 64]}", "{vgg_block: {convs: 2, channels: $n}}", "{residual: 64}", "{inception: [1, [2, 3], $c3, 4]}",
+        "{$block: [64, 1], repeat: $depths.0}", "[{relu: , when: $(a == b)}]", "{dropout: }", "my_block",
+        "{my_block: [1, x]}",
+        "{vgg_block: [2, 64]}", "{vgg_block: {convs: 2, channels: $n}}", "{residual: 64}",
+        "{inception: [1, [2, 3], $c3, 4]}",
         "[{from: a}]", "[{sequential: [relu], repeat: 3, name: b}]", "{add: {a: [], b: {from: input}}}",
         "{concat: {a: [relu], b: relu, dim: 2}}", "{layer_norm: }", "{layer_norm: {eps: 1e-3}}", "{reshape: [2, -1]}",
     ],
