@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +15,10 @@ from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.expressions import holds_unknown
 from archspec.graph import Graph
 from archspec.lower import Limits, Lowered, lower
-from archspec.lower.values import Evaluator
 from archspec.source import DEFAULT_LIMITS, Document, document_of, parse, read
 from archspec.source import Limits as TextLimits
 from archspec.spec.check import check_names
+from archspec.spec.errors import TooManyErrors
 from archspec.spec.files import Loader, Options
 from archspec.spec.shipped import find_shipped
 from archspec.spec.syntax import At, Errors, Program
@@ -41,6 +43,7 @@ class Loaded:
     report: Report  # for batch 1, float32
     recipes: Mapping[str, Recipe]  # "train" is the default one; empty if the spec has no `train`
     files: tuple[str, ...]
+    program: Program = field(repr=False)
 
     @cached_property
     def spec(self) -> ArchSpec:
@@ -127,34 +130,42 @@ def _load(source: Any, options: Options, limits: Limits) -> tuple[Loaded | None,
     try:
         document, folder, root, stem = _document(source, options)
         program = Loader(root, options, errors).program(document, folder, stem)
+        return (None if program is None else _checked(program, errors, limits)), errors
+    except TooManyErrors:
+        return None, errors
     except SpecError as e:
-        errors.extend(e.diagnostics)
+        with suppress(TooManyErrors):
+            errors.extend(e.diagnostics)
         return None, errors
-    if program is None:
-        return None, errors
+
+
+def _checked(program: Program, errors: Errors, limits: Limits) -> Loaded | None:
     check_names(program, errors)
     lowered = lower(program, errors, limits)
     report = cost_report(lowered.graph) if lowered.graph is not None else None
-    _check_expect(program, lowered, report, errors)
+    torn = any(d.code.startswith("SPEC00") for d in errors.found)  # some of the text was lost: counts mean nothing
+    _check_expect(program, lowered, None if torn else report, errors)
     recipes = _recipes(program, lowered, errors)
     if errors.found or lowered.graph is None or report is None:
-        return None, errors
+        return None
     return Loaded(
-        program.name, program.description, program.data, lowered.graph, report, recipes, program.files
-    ), errors
+        program.name, program.description, program.data, lowered.graph, report, recipes, program.files, program
+    )
 
 
 def _document(source: Any, options: Options) -> tuple[Document, Path, Path, str]:
     """The text, the folder that its references start from, the folder tree that it may read, and a name."""
     here = Path.cwd()
-    if isinstance(source, Mapping):
-        return document_of(source), here, here, "network"
     if hasattr(source, "to_data"):
-        return document_of(source.to_data()), here, here, "network"
+        source = source.to_data()
+    if isinstance(source, Mapping):
+        return document_of(dict(source)), here, here, "network"
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"a spec is a path, a text, a mapping or an ArchSpec, not {type(source).__name__}")
     if isinstance(source, str) and "\n" in source:
         return parse(source, "<text>", options.limits), here, here, "network"
     path = Path(source)
-    shipped = find_shipped(str(source)) if not path.exists() else None
+    shipped = find_shipped(str(source)) if not os.path.lexists(path) else None
     if shipped is not None:
         root, path = shipped
         return read(path, options.limits), path.parent, root, path.stem
@@ -162,21 +173,20 @@ def _document(source: Any, options: Options) -> tuple[Document, Path, Path, str]
 
 
 def _check_expect(program: Program, lowered: Lowered, report: Report | None, errors: Errors) -> None:
-    ev = Evaluator(errors)
-    raw = program.data.get("expect", {})
-    expect = {k: (ev.value(raw[k], at, lowered.scope, None), at) for k, at in program.places["expect"].items()}
-    known = {k: v for k, v in expect.items() if not holds_unknown(v[0])}
-    check_expectations(known, lowered.stages, lambda: program.stages, report, errors)
+    expect = {}
+    for key, at in program.places["expect"].items():
+        value = lowered.evaluator.value(program.data["expect"][key], at, lowered.scope, None)
+        if not holds_unknown(value):
+            expect[key] = (value, at)
+    check_expectations(expect, lowered.stages, tuple(program.stages), report, errors)
 
 
 def _recipes(program: Program, lowered: Lowered, errors: Errors) -> dict[str, Recipe]:
-    if "train" not in program.data and "recipes" not in program.data:
+    if not program.places["train"] and not program.places["recipes"]:
         return {}
     from archspec.spec.recipes import read_recipes
 
-    ev = Evaluator(errors)
-
     def value(raw: Any, at: At) -> Any:
-        return ev.value(raw, at, lowered.scope, None)
+        return lowered.evaluator.value(raw, at, lowered.scope, None)
 
     return read_recipes(program, value, errors)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archspec.analysis.cost import Report
 from archspec.diagnostics import listing
-from archspec.spec.parse import EXPECTATIONS, did_you_mean, short
+from archspec.spec.names import EXPECTATIONS
 from archspec.spec.syntax import At, Errors
+from archspec.spec.words import did_you_mean, said, short
 from archspec.tensors import Tensor, shape_text
 
 COUNTS = ("params", "macs", "buffers")
 
 
 def check_expectations(
-    expect: Mapping[str, tuple[Any, At]], stages: Mapping[str, Tensor | None], known: Callable[[], Mapping[str, Any]],
+    expect: Mapping[str, tuple[Any, At]], stages: Mapping[str, Tensor | None], known: Sequence[str],
     report: Report | None, errors: Errors,
 ) -> None:
     """Note each expectation that does not hold.
@@ -27,17 +28,17 @@ def check_expectations(
     for key, (value, at) in expect.items():
         if key in COUNTS:
             _count(key, value, at, report, errors)
-        elif key == "output" or key in known():
+        elif key == "output" or key in known:
             _shape(key, value, at, last if key == "output" else stages.get(key), errors)
         else:
-            names = [*known(), *EXPECTATIONS]
+            names = [*known, *EXPECTATIONS]
             errors.add("SPEC010", f"`expect` names no stage `{short(key)}`", at, key=True,
                        hint=did_you_mean(key, names) or f"it may name: {listing(names)}")
 
 
 def _count(key: str, value: Any, at: At, report: Report | None, errors: Errors) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        errors.add("SPEC012", f"`{key}` must be an integer, got {short(value)}", at)
+        errors.add("SPEC012", f"`{key}` must be an integer, got {said(value)}", at)
         return
     if report is None:
         return
@@ -49,7 +50,7 @@ def _count(key: str, value: Any, at: At, report: Report | None, errors: Errors) 
 
 def _shape(key: str, value: Any, at: At, tensor: Tensor | None, errors: Errors) -> None:
     if not isinstance(value, list) or not all(isinstance(d, int) and not isinstance(d, bool) for d in value):
-        errors.add("SPEC012", f"the expected shape of `{key}` must be a list of integers, got {short(value)}", at,
+        errors.add("SPEC012", f"the expected shape of `{key}` must be a list of integers, got {said(value)}", at,
                    hint="write it without the batch: `[64, 14, 14]`")
         return
     if tensor is None or not tensor.known or tensor.shape[1:] == tuple(value):

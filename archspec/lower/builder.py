@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from archspec.graph import Graph, Node
 from archspec.ops import Operation
 from archspec.tensors import UNKNOWN, Tensor, shape_text
 
-TRAIL_LENGTH = 8  # how many shapes of the way to an error are told
+WAY_LENGTH: Final = 8  # how many shapes of the way to an error are told
+ROOT: Final = "stages"
 
 
 @dataclass(slots=True, eq=False)
 class Val:
-    """A value while its graph is being built. `tensor` is None where an error left even its rank unknown."""
+    """A value while its graph is being built.
+
+    tensor: None where an error left even its rank unknown. source: the (first) value that it was made from.
+    """
 
     owner: Builder
     name: str
     tensor: Tensor | None
+    source: Val | None = None
+
+    def way(self) -> str:
+        """The shapes that led here: input (1, 28, 28) → b1 (64, 14, 14)."""
+        steps: list[Val] = []
+        value: Val | None = self
+        while value is not None:
+            steps.append(value)
+            value = value.source
+        told = [step.described() for step in reversed(steps[: WAY_LENGTH - 1])]
+        if len(steps) > len(told):
+            told = [steps[-1].described(), *(["…"] if len(steps) > WAY_LENGTH else []), *told]
+        return " → ".join(told)
+
+    def described(self) -> str:
+        """Its name from the network on, and its shape: b1.conv2d_1 (64, 14, 14)."""
+        path = f"{self.owner.path}.{self.name}".removeprefix(f"{ROOT}.")
+        return f"{path} {shape_text(self.tensor.shape) if self.tensor else '(unknown)'}"
 
 
 @dataclass(slots=True)
@@ -36,7 +59,6 @@ class Builder:
     path: str
     captured: dict[int, tuple[Val, Val]] = field(default_factory=dict)  # id(outer) -> (outer, own)
     drafts: list[_Draft] = field(default_factory=list)
-    trail: list[tuple[str, Tensor | None]] = field(default_factory=list)
 
     def child(self, name: str) -> Builder:
         """A builder for a sub-graph called `name`."""
@@ -55,24 +77,29 @@ class Builder:
         return found[1]
 
     def run(self, name: str, op: Operation | None, inputs: tuple[Val, ...], output: Tensor | None) -> Val:
-        """Append a node that runs an op."""
-        result = Val(self, name, output)
-        self.drafts.append(_Draft(name, op, tuple(self.use(v) for v in inputs), result))
-        self.trail.append((name, output))
-        return result
+        """Append a node that runs an op (None: it is broken)."""
+        return self._append(name, op, inputs, output, inputs[0])
 
-    def call(self, sub: Builder, name: str, output: Val, *, kind: str, label: str) -> Val:
+    def broken(self, name: str, flow: Val, output: Tensor | None = None) -> Val:
+        """Append a node that an error, told already, keeps from being one; what it gives may be known in part."""
+        return self.run(name, None, (flow,), output)
+
+    def call(self, sub: Builder, name: str, output: Val, *, kind: str, label: str, flow: Val) -> Val:
         """Append a node that calls what `sub` has built; nothing if it built nothing (the identity)."""
         if not sub.drafts:
             return output  # an outer value flows on
         graph = sub.finish(output, kind, label)
-        return self.call_graph(name, graph, tuple(outer for outer, _ in sub.captured.values()), output)
+        return self._append(name, graph, tuple(outer for outer, _ in sub.captured.values()), output.tensor, flow)
 
-    def call_graph(self, name: str, graph: Graph | None, inputs: tuple[Val, ...], output: Val) -> Val:
-        """Append a node that calls a finished graph (None: it is broken)."""
-        result = Val(self, name, output.tensor)
-        self.drafts.append(_Draft(name, graph, tuple(self.use(v) for v in inputs), result))
-        self.trail.append((name, output.tensor))
+    def call_graph(self, name: str, graph: Graph | None, flow: Val, output: Tensor | None) -> Val:
+        """Append a node that calls a finished graph of one input (None: it is broken)."""
+        return self._append(name, graph, (flow,), output, flow)
+
+    def _append(
+        self, name: str, target: Operation | Graph | None, inputs: tuple[Val, ...], output: Tensor | None, source: Val
+    ) -> Val:
+        result = Val(self, name, output, source)
+        self.drafts.append(_Draft(name, target, tuple(self.use(v) for v in inputs), result))
         return result
 
     def finish(self, output: Val, kind: str, label: str) -> Graph | None:
@@ -95,19 +122,6 @@ class Builder:
         """Names of nodes whose output nothing takes."""
         used = {id(v) for d in self.drafts for v in d.inputs} | {id(self.use(output))}
         return [d.name for d in self.drafts if id(d.output) not in used]
-
-    def way(self) -> str:
-        """The shapes that led here: input (1, 28, 28) → b1 (64, 14, 14)."""
-        levels: list[Builder] = []
-        builder: Builder | None = self
-        while builder is not None:
-            levels.append(builder)
-            builder = builder.parent
-        steps = [step for level in reversed(levels) for step in level.trail]
-        told = [f"{name} {shape_text(t.shape) if t else '(unknown)'}" for name, t in steps]
-        if len(told) > TRAIL_LENGTH:
-            told = [told[0], "…", *told[-(TRAIL_LENGTH - 1) :]]
-        return " → ".join(told)
 
 
 def blank(ndim: int) -> Tensor:

@@ -2,149 +2,184 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import ChainMap
+from collections.abc import Hashable
+from typing import Any, Final
 
-from archspec.expressions import UNKNOWN_VALUE
+from archspec.expressions import UNKNOWN_VALUE, holds_unknown
 from archspec.lower.builder import Val
-from archspec.lower.values import Bound, Evaluator, Scope, origin
-from archspec.spec.parse import BESIDE, did_you_mean, misplaced, short
-from archspec.spec.syntax import At, Block, Layer, Library, Param
+from archspec.lower.context import Context
+from archspec.lower.values import Bound, Scope, ShapeView, Written, written
+from archspec.source import BROKEN
+from archspec.spec.parse import BESIDE, misplaced
+from archspec.spec.syntax import At, Block, Layer, Param
+from archspec.spec.words import close, said, short
 
-CHECKS: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool, "str": str, "list": list}
+_CHECKS: Final[dict[str, Any]] = {"int": int, "float": (int, float), "bool": bool, "str": str, "list": list}
+_WORDS: Final = {
+    "int": "an integer", "float": "a number", "bool": "true or false", "str": "text", "list": "a list",
+    "layer": "a layer",
+}
+_PARAMS_A_STEP: Final = 8  # params that count as much as one layer
+
+Key = tuple[Hashable, ...]
 
 
-def vars_scope(library: Library, known: dict[int, Scope]) -> Scope:
-    """The scope of a file's vars; each var is evaluated once, when it is first used."""
-    scope = known.get(id(library))
-    if scope is None:
-        names: dict[str, Bound] = {}
-        scope = known[id(library)] = Scope(library, names, None)
-        names.update({name: Bound(raw, at, scope) for name, (raw, at) in library.vars.items()})
-    return scope
+class Unlike(Exception):
+    """A value that cannot be compared with another: it may hold a layer, whose meaning depends on the caller."""
 
 
-def bind(
-    block: Block, layer: Layer, flow: Val, scope: Scope, ev: Evaluator, known: dict[int, Scope]
-) -> tuple[Scope | None, tuple[Any, ...] | None]:
+def bind(block: Block, layer: Layer, flow: Val, scope: Scope, context: Context) -> tuple[Scope | None, Key | None]:
     """The scope inside the block, and a key that is equal for calls that give the same graph on the same input.
 
-    The scope is None after an error in the arguments; the key is None where an argument may hold a layer,
-    whose meaning depends on the caller.
+    The scope is None after an error in the arguments; the key is None where an argument holds a layer.
     """
-    given = _arguments(block, layer, ev)
+    context.work(layer.place, len(block.params) // _PARAMS_A_STEP)
+    given = _arguments(block, layer, scope, context)
     if given is None:
         return None, None
-    names: dict[str, Bound] = dict(vars_scope(block.home, known).names)
-    inner = Scope(block.home, names, flow, {}, (*scope.calls, (block, layer.place)))
-    key: list[Any] | None = []
+    names: dict[str, Bound] = {}
+    variables = context.vars_scope(block.home).names
+    calls = (*scope.calls, (block, layer.head))
+    inner = Scope(block.home, ChainMap(names, variables), flow, {}, calls)  # type: ignore[arg-type]
+    view = ShapeView(flow.tensor)
+    key: list[Hashable] | None = []
     healthy = True
     for param in block.params:
         if param.name in given:
-            raw, at = given[param.name]
-            bound = Bound(raw, at, scope, flow.tensor)
-        elif param.required:
-            continue
+            bound = Bound(*given[param.name], scope, view)
         else:
-            bound = Bound(param.default, param.at, inner, flow.tensor)
+            bound = Bound(param.default, param.at, inner, view)
         names[param.name] = bound
-        plain = _is_plain(bound.raw) and param.type != "layer"
-        value = ev.bound(bound) if plain else None
-        if param.type is not None and plain:
-            healthy &= _check_type(block, param, value, bound, ev)
-        if plain and not isinstance(value, (dict, list)) and value is not UNKNOWN_VALUE:
-            value = (type(value), value, id(bound.scope.library) if isinstance(value, str) and bound.scope else 0)
-        elif plain and isinstance(value, list) and all(isinstance(v, (int, float)) for v in value):
-            value = tuple((type(v), v) for v in value)
-        else:
+        healthy &= _fits(block, param, bound, context)
+        try:
+            if key is not None:
+                key.append(_comparable(bound, param, context))
+        except Unlike:
             key = None
-        if key is not None:
-            key.append(value)
     return (inner if healthy else None), (None if key is None else tuple(key))
 
 
-def _is_plain(raw: Any) -> bool:
-    """Whether a raw argument surely is a value, not a layer or a body with an `in` of its own."""
-    if isinstance(raw, list):
-        return all(not isinstance(v, (dict, list)) and (not isinstance(v, str) or v.startswith("$")) for v in raw)
-    return not isinstance(raw, dict)
+# -- arguments ---------------------------------------------------------------------------------------------------
 
 
-def _arguments(block: Block, layer: Layer, ev: Evaluator) -> dict[str, tuple[Any, At]] | None:
+def _arguments(block: Block, layer: Layer, scope: Scope, context: Context) -> dict[str, tuple[Any, At]] | None:
     """Param name → raw argument and its place."""
     args, at, params = layer.args, layer.at, block.params
+    if isinstance(args, dict):
+        return _by_name(block, layer, scope, context)
+    if args is None:
+        values: list[tuple[Any, At]] = []
+    elif isinstance(args, list):
+        values = [(raw, at / k) for k, raw in enumerate(args)]
+    else:
+        values = [(args, at)]
+    if len(values) > len(params):
+        n, names = len(params), short(", ".join(p.name for p in params))
+        takes = f"takes {n} argument{'s' * (n != 1)} ({names})" if n else "takes no arguments"
+        context.reporter.tell("SPEC024", f"`{block.name}` {takes}, got {len(values)}", at, scope,
+                              hint=f"write `{block.name}`" if not n else f"remove {len(values) - n}")
+        return None
+    given = {p.name: value for p, value in zip(params, values, strict=False)}
+    return given if _complete(block, layer, given, scope, context) else None
+
+
+def _complete(block: Block, layer: Layer, given: dict[str, Any], scope: Scope, context: Context) -> bool:
+    missing = [p.name for p in block.params if p.required and p.name not in given]
+    if missing:
+        names = ", ".join(f"`{name}`" for name in missing)
+        context.reporter.tell(
+            "SPEC024", f"`{block.name}` needs {names}", layer.head if layer.args is None else layer.at, scope,
+            notes=[f"it is `{short(block.signature())}`"], hint=f"add `{missing[0]}`",
+        )
+    return not missing
+
+
+def _by_name(block: Block, layer: Layer, scope: Scope, context: Context) -> dict[str, tuple[Any, At]] | None:
+    known = {p.name for p in block.params}
     given: dict[str, tuple[Any, At]] = {}
     healthy = True
-    if isinstance(args, dict):
-        healthy = _by_name(block, layer, given, ev)
-    elif isinstance(args, list):
-        if len(args) > len(params):
-            _wrong_count(block, len(args), at, ev)
-            return None
-        given = {p.name: (raw, at / k) for k, (p, raw) in enumerate(zip(params, args, strict=False))}
-    elif args is not None:
-        if not params:
-            _wrong_count(block, 1, at, ev)
-            return None
-        given = {params[0].name: (args, at)}
-    missing = [p.name for p in params if p.required and p.name not in given]
-    if missing and healthy:
-        names = ", ".join(f"`{n}`" for n in missing)
-        ev.errors.add(
-            "SPEC024", f"`{block.name}` needs {names}", at, key=at.path != layer.place.path and args is None,
-            notes=[f"it is `{block.signature()}`"], hint=f"add `{missing[0]}`",
-        )
-    return given if healthy and not missing else None
-
-
-def _by_name(block: Block, layer: Layer, given: dict[str, tuple[Any, At]], ev: Evaluator) -> bool:
-    known = {p.name for p in block.params}
-    healthy = True
     for key, raw in layer.args.items():
+        at = layer.at / key
         if key in known:
-            given[key] = (raw, layer.at / key)
+            given[key] = (raw, at)
         elif key in BESIDE:
-            misplaced(layer, key, ev.errors)
+            misplaced(key, block.name, at, context.errors)
             healthy = False
         else:
-            hint = did_you_mean(key, known)
-            ev.errors.add(
-                "SPEC024", f"`{block.name}` has no param `{short(key)}`", layer.at / key, key=True,
-                notes=[f"it is `{block.signature()}`"], hint=hint,
+            near = close(key, known - layer.args.keys())
+            hint = f"a name that is close exists: `{near}`" if near else \
+                f"its params: {short(', '.join(p.name for p in block.params))}" if known else "it takes none"
+            context.reporter.tell(
+                "SPEC024", f"`{block.name}` has no param `{short(key)}`", at.key, scope, hint=hint,
+                notes=[f"it is `{short(block.signature())}`"], subject=(block, key),
             )
-            meant = hint.split("`")[1] if hint else None
-            if meant is not None and meant not in layer.args:
-                given[meant] = (raw, layer.at / key)  # go on as if it had been written
+            if near is not None:
+                given[near] = (raw, at)  # go on as if it had been written
             else:
                 healthy = False
-    return healthy
+    return given if healthy and _complete(block, layer, given, scope, context) else None
 
 
-def _wrong_count(block: Block, got: int, at: At, ev: Evaluator) -> None:
-    n = len(block.params)
-    names = ", ".join(p.name for p in block.params)
-    takes = f"takes {n} argument{'s' * (n != 1)} ({names})" if n else "takes no arguments"
-    ev.errors.add("SPEC024", f"`{block.name}` {takes}, got {got}", at)
+# -- types -------------------------------------------------------------------------------------------------------
 
 
-def _check_type(block: Block, param: Param, value: Any, bound: Bound, ev: Evaluator) -> bool:
-    if value is UNKNOWN_VALUE or param.type == "any":
+def _fits(block: Block, param: Param, bound: Bound, context: Context) -> bool:
+    """Whether an argument has its param's type, or is broken, which was told."""
+    if param.type is None or param.type == "any" or bound.raw is BROKEN:
         return True
-    kinds = param.type if isinstance(param.type, tuple) else None
-    if kinds is not None:
-        fits = isinstance(value, list) and len(value) == len(kinds) and all(map(_is, value, kinds))
-        wanted = f"[{', '.join(kinds)}]"
+    if isinstance(param.type, tuple):
+        return _fits_items(block, param, param.type, bound, context)
+    if param.type == "layer":
+        return _fits_layer(param, bound, context)
+    value = context.ev.bound(bound)
+    return _is(value, param.type) or _complain(block, param, _WORDS[param.type], value, bound, context)
+
+
+def _fits_items(block: Block, param: Param, kinds: tuple[str, ...], bound: Bound, context: Context) -> bool:
+    whole = written(bound.raw, bound.at, bound.scope)
+    if isinstance(whole.raw, list) and any(kind in ("layer", "any") for kind in kinds):
+        if len(whole.raw) == len(kinds):
+            return True  # each is looked at where it is used
+        value: Any = whole.raw
     else:
-        wanted = str(param.type)
-        fits = _is(value, wanted)
-    if fits:
+        value = context.ev.bound(bound)
+        if value is UNKNOWN_VALUE:
+            return True
+        if isinstance(value, list) and len(value) == len(kinds) and all(map(_is, value, kinds)):
+            return True
+    return _complain(block, param, f"[{', '.join(kinds)}]", value, bound, context)
+
+
+def _fits_layer(param: Param, bound: Bound, context: Context) -> bool:
+    held = written(bound.raw, bound.at, bound.scope)
+    if isinstance(held.raw, str) and held.raw.startswith("$") and held.scope is not None:
+        held = Written(context.ev.value(held.raw, held.at, held.scope, bound.flow), held.at, held.scope)
+    if held.raw is UNKNOWN_VALUE or held.raw is BROKEN or isinstance(held.raw, (str, dict, list)):
         return True
-    at = origin(bound.raw, bound.at, bound.scope)
-    hint = "use `//`, which gives an integer" if wanted == "int" and isinstance(value, float) else None
-    notes = [f"it is `{block.signature()}`"]
-    if at is not None and bound.at is not None and at.path != bound.at.path:
+    moved = held.at and bound.at and held.at.path != bound.at.path
+    not_a_layer(f"${param.name}", held, [f"passed at {bound.at}"] if moved else [], context)
+    return False
+
+
+def not_a_layer(name: str, held: Written, notes: list[str], context: Context) -> None:
+    """Note that a value stands where a layer should."""
+    context.reporter.tell("SPEC021", f"`{short(name)}` is {said(held.raw)}, not a layer", held.at, held.scope,
+                          notes=notes, hint="write an op or block, such as `relu`, or `[]` for none")
+
+
+def _complain(block: Block, param: Param, wanted: str, value: Any, bound: Bound, context: Context) -> bool:
+    source = written(bound.raw, bound.at, bound.scope)
+    notes = [f"it is `{short(block.signature())}`"]
+    if source.at is not None and bound.at is not None and source.at.path != bound.at.path:
         notes.append(f"passed as `{param.name}` at {bound.at}")
-    ev.errors.add("SPEC024", f"`{param.name}` of `{block.name}` must be {_a(wanted)}, got {short(_said(value))}", at,
-                  notes=notes, hint=hint)
+    hint = None
+    if param.type == "int" and isinstance(value, float):
+        hint = "use `//`, which gives an integer" if isinstance(source.raw, str) else f"write {int(value)}"
+    context.reporter.tell(
+        "SPEC024", f"`{param.name}` of `{block.name}` must be {wanted}, got {said(value)}", source.at, source.scope,
+        notes=notes, hint=hint,
+    )
     return False
 
 
@@ -153,13 +188,37 @@ def _is(value: Any, kind: str) -> bool:
         return True
     if isinstance(value, bool):
         return kind == "bool"
-    return isinstance(value, CHECKS[kind])
+    return isinstance(value, _CHECKS[kind])
 
 
-def _a(kind: str) -> str:
-    words = {"int": "an integer", "float": "a number", "bool": "true or false", "str": "text", "list": "a list"}
-    return words.get(kind, kind)
+# -- equal calls -------------------------------------------------------------------------------------------------
 
 
-def _said(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+def _comparable(bound: Bound, param: Param, context: Context) -> Hashable:
+    """What an argument is, if that does not depend on where it was written. Raises Unlike."""
+    held = written(bound.raw, bound.at, bound.scope)
+    if isinstance(held.raw, str) and not held.raw.startswith("$"):
+        return _frozen(held.raw, held.scope)  # a text, or the name of an op or block
+    if param.type == "layer" or isinstance(held.raw, dict) or (isinstance(held.raw, list) and not _plain(held.raw)):
+        raise Unlike
+    value = context.ev.bound(bound)
+    if holds_unknown(value):
+        raise Unlike
+    return _frozen(value, held.scope)
+
+
+def _plain(raw: Any) -> bool:
+    """Whether a raw list surely is a value, not a body with an `in` of its own."""
+    if isinstance(raw, list):
+        return all(map(_plain, raw))
+    return not isinstance(raw, dict) and (not isinstance(raw, str) or raw.startswith("$"))
+
+
+def _frozen(value: Any, scope: Scope | None) -> Hashable:
+    if isinstance(value, list):
+        return tuple(_frozen(v, scope) for v in value)
+    if isinstance(value, str):
+        return value, id(scope.library) if scope else 0  # as a layer's name it means what it means in that file
+    if isinstance(value, (int, float)) or value is None:
+        return type(value), value
+    raise Unlike

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from archspec.diagnostics import SourceSpan, listing
+from archspec.diagnostics import listing
 from archspec.expressions import holds_unknown
 from archspec.lower.builder import blank
-from archspec.lower.values import Evaluator, Scope, origin
-from archspec.ops import OPS, Op, Operation
+from archspec.lower.evaluate import Evaluator
+from archspec.lower.values import Scope, ShapeView, written
+from archspec.ops import Op, Operation
 from archspec.source import BROKEN
-from archspec.spec.parse import BESIDE, did_you_mean, misplaced, short
 from archspec.spec.problems import told
 from archspec.spec.syntax import At, Layer
+from archspec.spec.words import close, said, short
 from archspec.tensors import UNKNOWN, ShapeError, Tensor
 
-WIDTHS = ("out_channels", "out_features")  # fields that set the channel dimension and nothing else
+# What a field that cannot be read leaves open. A test holds every op's fields against this.
+WIDTHS: Final = ("out_channels", "out_features")  # the channels, and nothing else
+PLACES: Final = (  # height and width, and nothing else
+    "kernel_size", "stride", "padding", "dilation", "output_padding", "ceil_mode", "output_size", "size",
+    "scale_factor",
+)
+NEUTRAL: Final = (  # nothing
+    "affine", "align_corners", "alpha", "approximate", "bias", "count_include_pad", "elementwise_affine", "eps",
+    "groups", "init_value", "mode", "momentum", "negative_slope", "num_groups", "p", "padding_mode",
+    "track_running_stats",
+)
+INFERRED: Final = ("in_channels", "in_features", "num_features", "num_channels")  # PyTorch's, never written here
+_LOST: Final = ""  # stands in `broken` for a field that nobody understands
 
 
 @dataclass(slots=True)
@@ -31,31 +44,29 @@ class Fields:
 
 
 def read_fields(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope, flow: Tensor | None) -> Fields:
-    """Evaluate what is written into field values; unknown names and misplaced keys are noted."""
-    args, out = layer.args, Fields({}, {}, set())
-    if args is None:
+    """Evaluate what is written into field values; unknown names are noted."""
+    out, view = Fields({}, {}, set()), ShapeView(flow)
+    if layer.args is None:
         return out
-    if not isinstance(args, dict):
-        if cls.main is None:
-            example = next(iter(cls.model_fields), None)
-            hint = f"write `{cls.op}: {{{example}: {short(args)}}}`" if example else f"write `{cls.op}` alone"
-            rule = "needs its fields by name" if example else "takes no arguments"
-            ev.errors.add("SPEC021", f"`{cls.op}` {rule}", layer.at, hint=hint)
-            out.broken.update(cls.model_fields)
-            return out
-        args, place = {cls.main: args}, layer.at
-        _put(out, cls.main, args[cls.main], place, ev, scope, flow)
+    if layer.args is BROKEN:
+        out.broken.update(cls.model_fields, [_LOST])
         return out
-    for key, raw in args.items():
-        name = key if key in cls.model_fields else _unknown_field(layer, cls, key, ev, args)
-        if name is not None:
-            _put(out, name, raw, layer.at / key, ev, scope, flow)
-        else:
-            out.broken.add("")  # something of it is not understood
+    if isinstance(layer.args, dict):
+        for key, raw in layer.args.items():
+            name = key if key in cls.model_fields else _meant_field(layer, cls, key, ev, scope)
+            if name:
+                _put(out, name, raw, layer.at / key, ev, scope, view)
+            elif name is not None:
+                out.broken.add(_LOST)
+    elif cls.main is not None:
+        _put(out, cls.main, layer.args, layer.at, ev, scope, view)
+    else:
+        _complain_main(layer, cls, ev, scope)
+        out.broken.update(cls.model_fields, [_LOST] if cls.model_fields else [])
     return out
 
 
-def _put(out: Fields, name: str, raw: Any, at: At, ev: Evaluator, scope: Scope, flow: Tensor | None) -> None:
+def _put(out: Fields, name: str, raw: Any, at: At, ev: Evaluator, scope: Scope, flow: ShapeView) -> None:
     value = ev.value(raw, at, scope, flow)
     out.places[name] = at
     if holds_unknown(value):
@@ -64,18 +75,30 @@ def _put(out: Fields, name: str, raw: Any, at: At, ev: Evaluator, scope: Scope, 
         out.values[name] = value
 
 
-def _unknown_field(layer: Layer, cls: type[Operation], key: str, ev: Evaluator, args: dict[str, Any]) -> str | None:
-    """Tell of it; go on as if the nearest field had been written."""
-    if key in BESIDE:
-        misplaced(layer, key, ev.errors)
-        return None
-    hint = did_you_mean(key, cls.model_fields)
-    ev.errors.add(
-        "SPEC010", f"`{cls.op}` has no field `{short(key)}`", layer.at / key, key=True,
-        hint=hint or f"its fields: {listing(cls.model_fields)}",
-    )
-    meant = hint.split("`")[1] if hint else None
-    return meant if meant is not None and meant not in args else None
+def _meant_field(layer: Layer, cls: type[Operation], key: str, ev: Evaluator, scope: Scope) -> str | None:
+    """Tell of a field that the op does not have; go on as if the nearest had been written.
+
+    None where it may be left out, empty where nobody knows what it means.
+    """
+    known = list(cls.model_fields)
+    meant: str | None = "" if key not in INFERRED else None
+    if key in INFERRED:
+        hint = "remove it: it follows from what flows in"
+    else:
+        near = close(key, known)
+        hint = f"a name that is close exists: `{near}`" if near else \
+            f"its fields: {listing(known, 20)}" if known else "it takes none"
+        meant = near if near and near not in layer.args else ""
+    ev.reporter.tell("SPEC010", f"`{cls.op}` has no field `{short(key)}`", (layer.at / key).key, scope, hint=hint)
+    return meant
+
+
+def _complain_main(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope) -> None:
+    example = next(iter(cls.model_fields), None)
+    value = said(layer.args) if not isinstance(layer.args, list) else "…"
+    rule = "needs its fields by name" if example else "takes no arguments"
+    hint = f"write `{cls.op}: {{{example}: {value}}}`" if example else f"write `{cls.op}` alone"
+    ev.reporter.tell("SPEC021", f"`{cls.op}` {rule}, got {said(layer.args)}", layer.at, scope, hint=hint)
 
 
 def make(layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scope: Scope) -> Operation | None:
@@ -84,11 +107,10 @@ def make(layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scop
         op = cls(**fields.values)
     except ValidationError as e:
         for problem in e.errors(include_url=False, include_input=True):
-            name = str(problem["loc"][0]) if problem["loc"] else ""
-            if name in fields.broken or (problem["type"] == "missing" and "" in fields.broken):
-                continue
+            name = str(problem["loc"][0]) if problem["loc"] else _LOST
+            if name not in fields.broken and not (problem["type"] == "missing" and _LOST in fields.broken):
+                _tell(layer, cls, name, dict(problem), fields, ev, scope)
             fields.broken.add(name)
-            _tell(layer, cls, name, dict(problem), fields, ev, scope)
         return None
     return None if fields.broken else op
 
@@ -97,54 +119,73 @@ def _tell(
     layer: Layer, cls: type[Operation], name: str, problem: dict[str, Any], fields: Fields, ev: Evaluator, scope: Scope
 ) -> None:
     if problem["type"] == "missing":
-        rest = ": …" if layer.args is None else ""
-        ev.errors.add(
-            "SPEC011", f"`{cls.op}` needs `{name}`", layer.at, key=layer.at.path != layer.place.path,
-            hint=f"write `{cls.op}: {{{name}: …}}`" if rest else f"add `{name}: …`",
+        alone = layer.args is None
+        ev.reporter.tell(
+            "SPEC011", f"`{cls.op}` needs `{name}`", layer.head if alone else layer.at, scope,
+            hint=f"write `{cls.op}: {{{name}: …}}`" if alone and cls.main != name
+            else f"write `{cls.op}: …`" if alone else f"add `{name}: …`",
         )
         return
-    at = fields.places.get(name, layer.at)
-    raw = layer.args.get(name) if isinstance(layer.args, dict) else layer.args
-    source = origin(raw, at, scope) or at
-    moved = source.path != at.path or source.document is not at.document
-    notes = [f"used as `{name}` of `{cls.op}` at {at}"] if moved else []
     message, hint = told(problem)
-    ev.errors.add("SPEC012", f"`{name}` of `{cls.op}` {message}", source, notes=notes, hint=hint)
+    if name == _LOST or name not in fields.places:
+        ev.reporter.tell("SPEC012", f"`{cls.op}` {message}", layer.head, scope, hint=hint)
+        return
+    at = fields.places[name]
+    raw = layer.args[at.path[-1]] if isinstance(layer.args, dict) else layer.args
+    source = written(raw, at, scope)
+    for step in problem["loc"][1:]:  # one of several numbers
+        if isinstance(source.raw, list) and isinstance(step, int) and step < len(source.raw) and source.at:
+            source = written(source.raw[step], source.at / step, source.scope)
+    where = source.at or at
+    notes = [] if where.path[: len(at.path)] == at.path and where.document is at.document else [
+        f"used as `{name}` of `{cls.op}` at {at}"
+    ]
+    value = problem.get("input")
+    if hint is None and isinstance(value, float) and isinstance(source.raw, str):
+        hint = "use `//`, which gives an integer"
+    ev.reporter.tell("SPEC012", f"`{name}` of `{cls.op}` {message}", where, scope, notes=notes, hint=hint)
 
 
 def guess(cls: type[Operation], fields: Fields, x: Tensor | None) -> Tensor | None:
     """The output as far as broken fields leave it known: with its widths open, or its height and width."""
-    if not issubclass(cls, Op) or "" in fields.broken:
+    if not issubclass(cls, Op):
         return None
-    if x is None:
-        if cls.ndim is None:
-            return None
-        x = blank(cls.ndim)
-    values, widths = dict(fields.values), []
-    for name in fields.broken | {n for n, f in cls.model_fields.items() if f.is_required() and n not in values}:
-        values.pop(name, None)
-        if cls.model_fields[name].is_required():
-            values[name] = 1  # any valid value: what depends on it is opened below
-        if name in WIDTHS:
-            widths.append(name)
-        elif cls.ndim == 4:
-            x = Tensor((*x.shape[:2], UNKNOWN, UNKNOWN))
-        else:
-            return None
+    broken = set(fields.broken) | {n for n, f in cls.model_fields.items() if f.is_required() and n not in fields.values}
+    if cls.ndim == 4 and _LOST in broken:
+        broken = (broken - {_LOST}) | {"size"}
+    if not broken <= {*WIDTHS, *PLACES, *NEUTRAL} or (x is None and cls.ndim is None):
+        return None
+    if x is None or (cls.ndim is not None and x.ndim != cls.ndim):
+        x = blank(cls.ndim or 0)
+    values = {name: value for name, value in fields.values.items() if name not in broken}
+    values.update({n: 1 for n, f in cls.model_fields.items() if n in broken and f.is_required()})
+    if broken.intersection(PLACES) or _LOST in fields.broken:
+        x = Tensor((*x.shape[:2], *[UNKNOWN] * (x.ndim - 2)))
     try:
-        return cls(**values).model_copy(update=dict.fromkeys(widths, UNKNOWN)).outputs((x,))
+        y = cls(**values).outputs((x,))
     except (ShapeError, ValidationError):
         return None
+    if broken.intersection(WIDTHS):
+        channels = 1 if cls.ndim == 4 else y.ndim - 1
+        y = Tensor((*y.shape[:channels], UNKNOWN, *y.shape[channels + 1 :]), y.dtype)
+    if broken.intersection(PLACES):
+        y = Tensor((*y.shape[:2], *[UNKNOWN] * (y.ndim - 2)), y.dtype)
+    return y
 
 
-def window_place(layer: Layer, error: ShapeError) -> SourceSpan | None:
-    """Where a shape error is best shown: at the window's size, else at the op's name."""
-    if error.code == "SHAPE101":
-        if isinstance(layer.args, dict) and "kernel_size" in layer.args:
-            return (layer.at / "kernel_size").span()
-        if layer.args is not None and not isinstance(layer.args, dict):
-            return layer.at.span()
-    return layer.head()
+def window_place(layer: Layer, error: ShapeError, scope: Scope) -> tuple[At, list[str]]:
+    """Where a shape error is best shown, with a note if that is not where the layer stands.
 
-
-__all__ = ["BROKEN", "OPS", "Fields", "guess", "make", "read_fields", "window_place"]
+    That is at the window's size, as far as `$name` leads to it, else at the op's name.
+    """
+    if error.code != "SHAPE101":
+        return layer.head, []
+    if isinstance(layer.args, dict) and "kernel_size" in layer.args:
+        raw, at = layer.args["kernel_size"], layer.at / "kernel_size"
+    elif layer.args is not None and not isinstance(layer.args, dict):
+        raw, at = layer.args, layer.at
+    else:
+        return layer.head, []
+    source = written(raw, at, scope).at or at
+    moved = source.path != at.path or source.document is not at.document
+    return source, [f"used as the window's size at {at}"] if moved else []

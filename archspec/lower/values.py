@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from archspec.diagnostics import Diagnostic
-from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
+from archspec.expressions import UNKNOWN_VALUE
 from archspec.lower.builder import Val
-from archspec.source import BROKEN
-from archspec.spec.syntax import At, Block, Errors, Library
+from archspec.spec.syntax import At, Block, Library
 from archspec.tensors import Tensor
 
-PLAIN_NAME = re.compile(r"\$([A-Za-z_]\w*)\Z")
+_REFERENCE: Final = re.compile(r"\$([^\W\d]\w*)((?:\.(?:[0-9]+|[^\W\d]\w*))*)")
+_FOLLOWED: Final = 100  # names that stand for names, one after another
+_FIELDS: Final = {2: ("features",), 3: ("length", "features"), 4: ("channels", "height", "width")}
+_KINDS: Final = {2: "a vector", 3: "a sequence", 4: "an image"}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a network may become: ops in all, bodies lowered (equal repeats count once), block nesting."""
+    """How large a network may become: ops in all, layers looked at (equal repeats count once), block nesting."""
 
     max_ops: int = 100_000
     max_lowered: int = 20_000
@@ -29,22 +31,25 @@ class Limits:
 class ShapeView:
     """What `in` and `input` are in an expression: a shape's fields."""
 
-    def __init__(self, tensor: Tensor | None) -> None:
+    def __init__(self, tensor: Tensor | None, name: str = "in") -> None:
         self.tensor = tensor
+        self.name = name
 
     def field(self, name: str) -> Any:
         """channels, height, width of an image; features of a vector; length and features of a sequence."""
-        fields = {2: ("features",), 3: ("length", "features"), 4: ("channels", "height", "width")}
-        known = ("channels", "height", "width", "features", "length")
+        known = {field for fields in _FIELDS.values() for field in fields}
         if name not in known:
-            raise LookupError(f"`in` has no field `{name}`; it has {', '.join(known)}")
+            raise LookupError(f"`{self.name}` has no field `{name[:60]}`; it has {', '.join(sorted(known))}")
         if self.tensor is None:
             return UNKNOWN_VALUE
-        names = fields.get(self.tensor.ndim, ())
+        names = _FIELDS.get(self.tensor.ndim, ())
         if name not in names:
-            kind = {2: "a vector", 3: "a sequence", 4: "an image"}.get(self.tensor.ndim, "this shape")
-            raise LookupError(f"{kind} has no {name}")
+            kind = _KINDS.get(self.tensor.ndim, "this shape")
+            raise LookupError(f"{kind} has no {name}" + (f", only {' and '.join(names)}" if names else ""))
         return self.tensor.shape[1 + names.index(name)]
+
+    def __str__(self) -> str:
+        return f"`{self.name}`, a shape"
 
 
 @dataclass(slots=True, eq=False)
@@ -54,7 +59,7 @@ class Bound:
     raw: Any
     at: At | None
     scope: Scope | None = None  # None: a plain value, nothing to evaluate
-    flow: Tensor | None = None  # what `in` means there
+    flow: ShapeView | None = None  # what `in` means there
     value: Any = field(default=None)
     state: int = 0  # 0 not evaluated, 1 being evaluated, 2 done
 
@@ -75,71 +80,65 @@ class Scope:
 
     def with_index(self, i: int) -> Scope:
         """This scope inside the i-th copy of a repeat."""
-        return replace(self, names={**self.names, "i": Bound(i, None, value=i, state=2)})
+        index = {"i": Bound(i, None, value=i, state=2)}
+        return replace(self, names=ChainMap(index, self.names))  # type: ignore[arg-type]
 
 
-class Evaluator:
-    """Evaluates raw values, noting every mistake at its place; what is broken becomes UNKNOWN_VALUE."""
+class Written(NamedTuple):
+    """A raw value where it was really written, and the scope that gives it its meaning there."""
 
-    def __init__(self, errors: Errors) -> None:
-        self.errors = errors
-
-    def value(self, raw: Any, at: At | None, scope: Scope, flow: Tensor | None) -> Any:
-        """The value of a raw scalar, list or mapping where `in` is `flow`."""
-        if isinstance(raw, str):
-            return self._scalar(raw, at, scope, flow)
-        if isinstance(raw, list):
-            return [self.value(v, at and at / k, scope, flow) for k, v in enumerate(raw)]
-        if isinstance(raw, dict):
-            return {k: self.value(v, at and at / k, scope, flow) for k, v in raw.items()}
-        return UNKNOWN_VALUE if raw is BROKEN else raw
-
-    def _scalar(self, raw: str, at: At | None, scope: Scope, flow: Tensor | None) -> Any:
-        if "$" not in raw:
-            return raw
-        try:
-            expression = template(raw)
-            if not isinstance(expression, Expression):
-                return expression
-            return evaluate(expression, lambda name: self._lookup(name, scope, flow), self._visible(scope))
-        except ExpressionError as e:
-            self.report(e, at)
-            return UNKNOWN_VALUE
-
-    def _visible(self, scope: Scope) -> tuple[str, ...]:
-        return (*scope.names, *(("in", "input") if scope.entered else ()))
-
-    def report(self, e: ExpressionError, at: At | None) -> None:
-        """Note an expression's error at its place inside the scalar."""
-        span = at.document.part(at.path, e.offset, max(1, e.length)) if at else None
-        self.errors.extend([Diagnostic(e.code, e.message, span, (), e.hint)])
-
-    def _lookup(self, name: str, scope: Scope, flow: Tensor | None) -> Any:
-        if scope.entered is not None:
-            if name == "in":
-                return ShapeView(flow)
-            if name == "input":
-                return ShapeView(scope.entered.tensor)
-        return self.bound(scope.names[name])
-
-    def bound(self, bound: Bound) -> Any:
-        """A name's value, evaluated once, where it was written."""
-        if bound.state == 0:
-            bound.state = 1
-            scope = bound.scope
-            bound.value = bound.raw if scope is None else self.value(bound.raw, bound.at, scope, bound.flow)
-            bound.state = 2
-        elif bound.state == 1:
-            self.errors.add("SPEC026", "this value is defined by itself", bound.at, hint="break the circle")
-            bound.value, bound.state = UNKNOWN_VALUE, 2
-        return bound.value
+    raw: Any
+    at: At | None
+    scope: Scope | None
 
 
-def origin(raw: Any, at: At | None, scope: Scope | None) -> At | None:
-    """Where a value was really written: `$name` is followed to the caller's argument."""
-    while isinstance(raw, str) and scope is not None and (m := PLAIN_NAME.match(raw)):
-        bound = scope.names.get(m[1])
-        if bound is None or bound.at is None:
+def written(raw: Any, at: At | None, scope: Scope | None, _followed: set[int] | None = None) -> Written:
+    """Follow `$name` and `$name.0` to what they stand for, as far as that is written out."""
+    followed = set() if _followed is None else _followed
+    while isinstance(raw, str) and scope is not None and (match := _REFERENCE.fullmatch(raw)):
+        bound = scope.names.get(match[1])
+        if bound is None or bound.at is None or len(followed) > _FOLLOWED or id(bound) in followed:
             break
-        raw, at, scope = bound.raw, bound.at, bound.scope
-    return at
+        followed.add(id(bound))
+        target = Written(bound.raw, bound.at, bound.scope)
+        for step in match[2].split(".")[1:]:
+            found = _item(written(*target, followed), step)
+            if found is None:
+                return Written(raw, at, scope)
+            target = found
+        raw, at, scope = target
+    return Written(raw, at, scope)
+
+
+def _item(whole: Written, step: str) -> Written | None:
+    raw, at, scope = whole
+    if isinstance(raw, dict) and step in raw:
+        return Written(raw[step], at and at / step, scope)
+    if isinstance(raw, list) and step.isdecimal() and int(step) < len(raw):
+        return Written(raw[int(step)], at and at / int(step), scope)
+    return None
+
+
+class Visible(Mapping[str, Any]):
+    """All names that an expression may use at one place, as values; evaluated when they are asked for."""
+
+    def __init__(self, evaluator: Any, scope: Scope, flow: ShapeView | None) -> None:
+        self.evaluator = evaluator
+        self.scope = scope
+        self.shapes = {} if flow is None else {"in": flow}
+        if scope.entered is not None:
+            self.shapes["input"] = ShapeView(scope.entered.tensor, "input")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.shapes or name in self.scope.names
+
+    def __getitem__(self, name: str) -> Any:
+        return self.shapes[name] if name in self.shapes else self.evaluator.bound(self.scope.names[name])
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.scope.names
+        yield from self.shapes
+
+    def __len__(self) -> int:
+        return len(self.scope.names) + len(self.shapes)
+

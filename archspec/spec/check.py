@@ -2,156 +2,223 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, MutableMapping
+from typing import Any, Final
 
-from archspec.diagnostics import Diagnostic, nearest
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
 from archspec.ops import OPS, Merge
+from archspec.spec.libraries import standard_library
 from archspec.spec.names import WORD, names_in
-from archspec.spec.parse import BESIDE, SEQUENTIAL, did_you_mean, short
-from archspec.spec.syntax import At, Block, Body, Errors, Layer, Program
+from archspec.spec.parse import SEQUENTIAL
+from archspec.spec.syntax import At, Block, Body, Errors, Layer, Library, Program
+from archspec.spec.words import close, did_you_mean, short
+
+_SHAPES: Final = ("in", "input")
+_AROUND: Final = 1_000  # characters around a mistake in which a name counts as mentioned
+_UNUSED: Final = 200  # names that nothing uses are looked at more closely up to here
 
 
 def check_names(program: Program, errors: Errors) -> None:
     """Note vars and params that nothing uses, and names that nothing defines, wherever they stand."""
-    _unused_vars(program, errors)
-    names = frozenset(program.library.vars)
-    for body in program.stages.values():
-        _body(body, names, program, errors)
-    for block in program.library.blocks.values():
-        _unused_params(block, errors)
-        _body(block.body, names | {p.name for p in block.params}, program, errors)
-    if not any(d.code == "SPEC026" for d in errors.found):
-        _recursion(program, errors)
+    for library in program.library.all():
+        if library is not standard_library():
+            _Check(library, program, errors).run()
 
 
-def _unused_vars(program: Program, errors: Errors) -> None:
-    sections = {k: v for k, v in program.data.items() if k not in ("vars", "name", "description")}
-    values = {name: raw for name, (raw, _) in program.library.vars.items()}
-    outside = names_in(sections) | _beside_mistakes(errors)
-    for name, (_, at) in program.library.vars.items():
-        inside = names_in([raw for other, raw in values.items() if other != name])
-        if name not in outside and name not in inside:
-            close = nearest(name, (values.keys() | outside) - {name})
-            errors.add("SPEC025", f"nothing uses the var `{short(name)}`", at, key=True,
-                       hint=f"a name that is close exists: `{close}`" if close else "remove it")
+class _Check:
+    """The names of one file."""
 
+    def __init__(self, library: Library, program: Program, errors: Errors) -> None:
+        self.library = library
+        self.program = program
+        self.errors = errors
+        self.unknown: set[str] = set()  # names that nothing defines, as they were written
 
-def _beside_mistakes(errors: Errors) -> frozenset[str]:
-    """All words of the lines with a mistake: a broken text may have been meant to use them."""
-    return frozenset(word for d in errors.found if d.span for word in WORD.findall(d.span.text))
+    def run(self) -> None:
+        """Everything that is written in the file."""
+        names = _Names("", self.library.vars)
+        for raw, at in self.library.vars.values():
+            self.expressions(raw, at, names)
+        own = self.library is self.program.library
+        for body in self.program.stages.values() if own else ():
+            self.body(body, names)
+        for block in self.library.blocks.values():
+            self.block(block)
+        beside_mistakes = self._words_near_mistakes()
+        for block in self.library.blocks.values():
+            self.unused_params(block, beside_mistakes)
+        self.unused_vars(beside_mistakes)
+        _recursion(self.library, self.program, self.errors)
 
+    # -- names that nothing uses -----------------------------------------------------------------------
 
-def _unused_params(block: Block, errors: Errors) -> None:
-    body = names_in(block.body.at.value()) | _beside_mistakes(errors)
-    for param in block.params:
-        defaults = names_in([p.default for p in block.params if p is not param])
-        if param.name not in body and param.name not in defaults:
-            errors.add("SPEC025", f"nothing uses the param `{param.name}` of `{block.name}`", param.at, key=True,
-                       hint="remove it, or use it in the body")
+    def _words_near_mistakes(self) -> frozenset[str]:
+        """A broken text may have been meant to use them."""
+        texts = {(d.span.line, d.span.text[max(0, d.span.column - _AROUND) : d.span.column + _AROUND])
+                 for d in self.errors.found if d.span}
+        return frozenset(word for _, text in texts for word in WORD.findall(text))
 
+    def unused_vars(self, mentioned: frozenset[str]) -> None:
+        """A var that no expression names is told, unless a misspelt name was probably meant to be it."""
+        names = self.library.vars
+        users: Iterable[Any] = [block.at.value() for block in self.library.blocks.values()]
+        if self.library is self.program.library:
+            data = self.program.data
+            users = [*users, *(v for k, v in data.items() if k not in ("vars", "blocks", "name", "description"))]
+        used = mentioned.union(*map(names_in, users))
+        for name, (raw, _) in names.items():
+            used |= names_in(raw) - {name}
+        for name in [name for name in names if name not in used][:_UNUSED]:
+            at = names[name][1]
+            if close(name, self.unknown) is None:
+                near = close(name, (names.keys() | used) - {name})
+                gone = "remove it" if at.document.name in self.library.documents else "remove it there"
+                if at.document.name != next(iter(self.program.files)) and self.library is self.program.library:
+                    gone = f"remove it here: `vars: {{{short(name)}: null}}`"
+                self.errors.add("SPEC025", f"nothing uses the var `{short(name)}`", at, key=True,
+                                hint=f"a name that is close exists: `{near}`" if near else gone)
 
-def _body(body: Body, names: frozenset[str], program: Program, errors: Errors) -> None:
-    for layer in body.layers:
-        _layer(layer, names, program, errors)
+    def unused_params(self, block: Block, mentioned: frozenset[str]) -> None:
+        """As for vars, in one block."""
+        used = mentioned | names_in(block.body.at.value())
+        for param in block.params:
+            used |= names_in(param.default) - {param.name}
+        for param in [p for p in block.params if p.name not in used][:_UNUSED]:
+            if close(param.name, self.unknown) is None:
+                self.errors.add("SPEC025", f"nothing uses the param `{short(param.name)}` of `{short(block.name)}`",
+                                param.at, key=True, hint="remove it, or use it in the body")
 
+    # -- names that nothing defines --------------------------------------------------------------------
 
-def _layer(layer: Layer, names: frozenset[str], program: Program, errors: Errors) -> None:
-    known = names | {"in", "input"}
-    _names(layer.when, layer.place / "when", known, errors)
-    _names(layer.repeat, layer.place / "repeat", known, errors)
-    if layer.repeat is not None:
-        names, known = names | {"i"}, known | {"i"}
-    for branch in (*layer.branches.values(), *((layer.body,) if layer.body else ())):
-        _body(branch, names, program, errors)
-    if layer.kind is None or layer.kind == "?":
-        return
-    if layer.kind.startswith("$"):
-        _names(layer.kind, layer.at, known, errors)
-    elif layer.kind in OPS:
-        _fields(layer, errors)
-    elif layer.kind != SEQUENTIAL and not _found(layer.kind, program):
-        unknown_kind(layer, program.library.block_names(), errors)
-    if layer.args is not None and layer.body is None and not layer.branches:
-        _names(layer.args, layer.at, known, errors)
+    def block(self, block: Block) -> None:
+        """The defaults, which see the params before them, and the body."""
+        names = _Names(block.name, self.library.vars)
+        for param in block.params:
+            if param.type is None:
+                self.expressions(param.default, param.at, names)
+            names.known[param.name] = UNKNOWN_VALUE
+        self.body(block.body, names)
 
+    def body(self, body: Body, names: _Names) -> None:
+        """Every layer of a body."""
+        for layer in body.layers:
+            self.layer(layer, names)
 
-def _found(kind: str, program: Program) -> bool:
-    return program.library.find(kind) is not None or program.library.lost_block(kind)
+    def layer(self, layer: Layer, names: _Names) -> None:
+        """A layer, and what is written inside it."""
+        self.expressions(layer.when, layer.beside("when"), names)
+        self.expressions(layer.repeat, layer.beside("repeat"), names)
+        if layer.repeat is not None:
+            names = names.with_index()
+        for branch in (*layer.branches.values(), *((layer.body,) if layer.body else ())):
+            self.body(branch, names)
+        if layer.kind is None or layer.kind == "?":
+            return
+        if layer.kind.startswith("$"):
+            self.scalar(layer.kind, layer.head, names)
+        elif layer.kind in OPS:
+            self.fields(layer)
+        elif layer.kind != SEQUENTIAL and self.library.find(layer.kind) is None:
+            unknown_kind(layer.kind, layer.head, self.library, self.errors)
+        if layer.args is not None and layer.body is None:
+            self.expressions(layer.args, layer.at, names)
 
+    def fields(self, layer: Layer) -> None:
+        """The fields' names; their values need shapes."""
+        cls = OPS[layer.kind or ""]
+        if isinstance(layer.args, dict) and not issubclass(cls, Merge):
+            for key in layer.args:
+                if key not in cls.model_fields:
+                    unknown_field(layer, key, cls.model_fields, self.errors)
 
-def unknown_kind(layer: Layer, blocks: set[str], errors: Errors) -> str | None:
-    """Note that no op or block has this name; returns the nearest that exists."""
-    kind = layer.kind or ""
-    close = nearest(kind, blocks | set(OPS) | {SEQUENTIAL})
-    hint = f"a name that is close exists: `{close}`" if close else "`archspec list` shows all ops and blocks"
-    errors.extend([Diagnostic("SPEC020", f"no op or block `{short(kind)}`", layer.head(), (), hint)])
-    return close
+    def expressions(self, raw: Any, at: At, names: _Names) -> None:
+        """Every `$name` and `$(…)` in a raw value: their syntax, and the names in them."""
+        if isinstance(raw, dict):
+            inside = names.with_index() if "repeat" in raw else names
+            for key, value in raw.items():
+                self.expressions(value, at / key, names if key in ("repeat", "when") else inside)
+                if key.startswith("$"):
+                    self.scalar(key, (at / key).key, inside)
+        elif isinstance(raw, list):
+            for k, value in enumerate(raw):
+                self.expressions(value, at / k, names)
+        elif isinstance(raw, str) and raw.startswith("$"):
+            self.scalar(raw, at, names)
 
-
-def _fields(layer: Layer, errors: Errors) -> None:
-    cls = OPS[layer.kind or ""]
-    if not isinstance(layer.args, dict) or issubclass(cls, Merge):
-        return
-    for key in layer.args:
-        if key not in cls.model_fields and key not in BESIDE:
-            errors.add("SPEC010", f"`{cls.op}` has no field `{short(key)}`", layer.at / key, key=True,
-                       hint=did_you_mean(key, cls.model_fields))
-
-
-def _names(raw: Any, at: At, known: frozenset[str], errors: Errors) -> None:
-    """Evaluate every expression with all known names unknown: what is left are syntax and unknown names."""
-    for text, place in _scalars(raw, at):
+    def scalar(self, text: str, at: At, names: _Names) -> None:
+        """Evaluate with all known names unknown: what is left are syntax and unknown names."""
         try:
             expression = template(text)
             if isinstance(expression, Expression):
-                evaluate(expression, lambda name: _unknown(name, known), tuple(sorted(known)))
+                evaluate(expression, names.known)
         except ExpressionError as e:
-            if e.code in ("SPEC030", "SPEC031", "SPEC033"):
-                span = place.document.part(place.path, e.offset, max(1, e.length))
-                errors.extend([Diagnostic(e.code, e.message, span, (), e.hint)])
+            if e.code not in ("SPEC030", "SPEC031", "SPEC033"):
+                return
+            word = text[e.offset : e.offset + e.length] if e.code == "SPEC031" else None
+            if word is not None:
+                self.unknown.add(word)
+            self.errors.add(e.code, e.message, at.inside(e.offset, max(1, e.length)), hint=e.hint,
+                            subject=None if word is None else (names.owner, word))
 
 
-def _unknown(name: str, known: frozenset[str]) -> Any:
-    if name not in known:
-        raise KeyError(name)
-    return UNKNOWN_VALUE
+class _Names:
+    """The names that a body sees. owner: the block's name, empty outside of blocks."""
+
+    def __init__(self, owner: str, names: Iterable[str]) -> None:
+        self.owner = owner
+        self.known: MutableMapping[str, Any] = dict.fromkeys((*names, *_SHAPES), UNKNOWN_VALUE)
+
+    def with_index(self) -> _Names:
+        """The same inside a repeat."""
+        if "i" in self.known:
+            return self
+        inside = _Names(self.owner, ())
+        inside.known = ChainMap({"i": UNKNOWN_VALUE}, self.known)
+        return inside
 
 
-def _scalars(raw: Any, at: At) -> Iterator[tuple[str, At]]:
-    if isinstance(raw, dict):
-        for key, value in raw.items():
-            yield from _scalars(value, at / key)
-    elif isinstance(raw, list):
-        for k, value in enumerate(raw):
-            yield from _scalars(value, at / k)
-    elif isinstance(raw, str) and "$" in raw:
-        yield raw, at
+def unknown_kind(kind: str, at: At, library: Library, errors: Errors, call: At | None = None) -> str | None:
+    """Note that no op or block of this library has this name; returns the nearest that exists."""
+    if library.lost_block(kind):
+        return None
+    if kind not in library.nearest:
+        library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL})
+    near = library.nearest[kind]
+    hint = f"a name that is close exists: `{near}`" if near else "`archspec list` shows all ops and blocks"
+    errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
+    return near
 
 
-def _recursion(program: Program, errors: Errors) -> None:
-    """Blocks that call themselves although nothing calls them."""
-    blocks = program.library.blocks
-    done: set[str] = set()
+def unknown_field(layer: Layer, key: str, fields: Iterable[str], errors: Errors, call: At | None = None) -> None:
+    """Note that the op of this layer has no such field."""
+    known = list(fields)
+    hint = did_you_mean(key, known) or (f"its fields: {', '.join(known)}" if known else "it takes none")
+    errors.add("SPEC010", f"`{layer.kind}` has no field `{short(key)}`", layer.at / key, key=True, hint=hint, call=call)
 
-    def visit(name: str, way: tuple[str, ...]) -> None:
-        if name in done:
-            return
-        for layer in _layers(blocks[name].body):
-            called = layer.kind or ""
-            if called in (*way, name):
-                cycle = [*way, name, called]
-                errors.extend([Diagnostic(
-                    "SPEC026", f"block `{called}` calls itself: {' → '.join(cycle[cycle.index(called):])}",
-                    layer.head(), (), "a block cannot contain itself; use `repeat`",
-                )])
-            elif called in blocks and len(way) < len(blocks):
-                visit(called, (*way, name))
-        done.add(name)
 
-    for name in blocks:
-        visit(name, ())
+def _recursion(library: Library, program: Program, errors: Errors) -> None:
+    """Blocks that call themselves although nothing calls them. A file's blocks cannot be called by a library's."""
+    blocks, done = library.blocks, set[str]()
+    for start in blocks:
+        way: dict[str, Iterator[Layer]] = {}  # the blocks being looked at, each called by the one before it
+        if start not in done:
+            way[start] = _layers(blocks[start].body)
+        while way:
+            name = next(reversed(way))
+            layer = next(way[name], None)
+            called = layer.kind or "" if layer else ""
+            if layer is None:
+                done.add(name)
+                del way[name]
+            elif called in way:
+                names = list(way)
+                cycle = names[names.index(called) :]
+                program.cyclic.update(blocks[name] for name in cycle)
+                errors.add("SPEC026", f"block `{called}` calls itself: {short(' → '.join([*cycle, called]))}",
+                           layer.head, hint="a block cannot contain itself; use `repeat`")
+            elif called in blocks and called not in done:
+                way[called] = _layers(blocks[called].body)
 
 
 def _layers(body: Body) -> Iterator[Layer]:

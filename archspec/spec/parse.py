@@ -233,8 +233,9 @@ def _of_kind(
     if is_merge(kind):
         return None if args is BROKEN else _merge(kind, args, place, at, values, moved, errors)
     if kind.startswith("$") and not kind[1:2].isidentifier():
-        errors.add("SPEC021", f"`{short(kind)}` cannot stand for a layer, only `$name` can", place if place == at
-                   else place.key, hint="name the value in `vars` or as a param, and write `$name`")
+        where = place.key if place.path != at.path else place
+        errors.add("SPEC021", f"`{short(kind)}` cannot stand for a layer, only `$name` can", where,
+                   hint="name the value in `vars` or as a param, and write `$name`")
         return None
     return Layer(kind, args, place, at, **values, moved=moved)
 

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from archspec.diagnostics import listing
 from archspec.expressions import holds_unknown
 from archspec.source import BROKEN
-from archspec.spec.parse import did_you_mean, short
 from archspec.spec.problems import told
 from archspec.spec.recipe import Recipe, merge_recipe
 from archspec.spec.syntax import At, Errors, Program
+from archspec.spec.words import did_you_mean, short
 
 
 def read_recipes(program: Program, value: Callable[[Any, At], Any], errors: Errors) -> dict[str, Recipe]:

@@ -194,8 +194,10 @@ class Program:
     input: tuple[Any, At]
     stages: dict[str, Body]
     data: dict[str, Any]  # the merged plain data, for the Pydantic model and for writing it back
-    places: dict[str, dict[str, At]]  # section -> key -> place, for expect, train and recipes
+    places: dict[str, dict[str, At]]  # section -> key -> place
+    tops: dict[str, At]  # section -> place
     files: tuple[str, ...]  # the spec and what it extends
+    cyclic: set[Block] = field(default_factory=set)  # blocks that contain themselves, which was told
 
     @property
     def foreign(self) -> frozenset[str]:

@@ -1,0 +1,119 @@
+"""Calls of blocks, and layers that params hold."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from archspec.expressions import UNKNOWN_VALUE
+from archspec.graph import Graph
+from archspec.lower.builder import Builder, Val
+from archspec.lower.calls import bind, not_a_layer
+from archspec.lower.context import Context
+from archspec.lower.values import Scope, ShapeView, Written, written
+from archspec.source import BROKEN
+from archspec.spec.parse import parse_body
+from archspec.spec.syntax import At, Block, Body, Layer, Library
+from archspec.spec.words import said, short
+from archspec.tensors import Tensor
+
+
+class Bodies(Protocol):
+    """What blocks need of the layers around them."""
+
+    context: Context
+
+    def into(self, builder: Builder, name: str, body: Body, flow: Val, scope: Scope, block: str = "") -> Val:
+        """Lower a body as the module `name`; `block` is the block's name if it is one's body."""
+
+    def named(
+        self, builder: Builder, kind: str, home: Library, layer: Layer, flow: Val, scope: Scope, name: str,
+        at: At | None = None,
+    ) -> Val:
+        """Lower a layer whose kind is a name, written at `at`, that means what it means in `home`."""
+
+
+class Blocks:
+    """Expands blocks. Equal calls on equal inputs are lowered once."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self.bodies = bodies
+        self.context = bodies.context
+        self.memo: dict[tuple[Any, ...], tuple[Graph, Tensor]] = {}
+
+    def call(self, builder: Builder, block: Block, layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
+        """A call of a block, as the module `name`."""
+        context = self.context
+        if any(block is b for b, _ in scope.calls):
+            self._recursion(block, layer, scope)
+            return builder.broken(name, flow)
+        if len(scope.calls) >= context.limits.max_nesting:
+            context.too_large(f"blocks call blocks more than {context.limits.max_nesting} deep", layer.head,
+                              "raise the limit with `--max-nesting`")
+        inner, arguments = bind(block, layer, flow, scope, context)
+        if inner is None:
+            return builder.broken(name, flow)
+        memo = None
+        if arguments is not None and flow.tensor is not None and flow.tensor.known:
+            memo = (id(block), arguments, flow.tensor)
+            if memo in self.memo:
+                graph, tensor = self.memo[memo]
+                context.count(graph.op_count, layer.place)
+                return builder.call_graph(name, graph, flow, tensor)
+        before = len(builder.drafts)
+        out = self.bodies.into(builder, name, block.body, flow, inner, block.name)
+        draft = builder.drafts[-1] if len(builder.drafts) == before + 1 else None
+        whole = draft is not None and draft.output is out and len(draft.inputs) == 1
+        if memo and whole and draft and isinstance(draft.target, Graph) and out.tensor:
+            self.memo[memo] = (draft.target, out.tensor)
+        return out
+
+    def _recursion(self, block: Block, layer: Layer, scope: Scope) -> None:
+        if block in self.context.program.cyclic:
+            return  # told already
+        cycle = [b.name for b, _ in scope.calls]
+        cycle = [*cycle[cycle.index(block.name) :], block.name]
+        self.context.reporter.tell(
+            "SPEC026", f"block `{block.name}` calls itself: {short(' → '.join(cycle))}", layer.head, scope,
+            hint="a block cannot contain itself; use `repeat`",
+        )
+
+    def held(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
+        """A layer held by a param: an op's or block's name, a layer, or a body, meant where it was written."""
+        context, kind = self.context, layer.kind or ""
+        held = self._written(kind, layer, scope, flow)
+        if held.raw is UNKNOWN_VALUE or held.raw is BROKEN or held.scope is None or held.at is None:
+            return builder.broken(name, flow)
+        if not isinstance(held.raw, (str, dict, list)):
+            not_a_layer(kind, held, [f"used as a layer at {layer.head}"], context)
+            return builder.broken(name, flow)
+        if layer.args is not None:
+            if isinstance(held.raw, str):
+                return self.bodies.named(builder, held.raw, held.scope.library, layer, flow, scope, name, held.at)
+            context.reporter.tell(
+                "SPEC021", f"`{short(kind)}` is {said(held.raw)}, not the name of an op or block", layer.head, scope,
+                notes=[f"it is written at {held.at}"], hint=f"write `{short(kind)}` without arguments",
+            )
+            return builder.broken(name, flow)
+        place = (id(held.at.document), held.at.path, held.raw if isinstance(held.raw, str) else "")
+        if place not in context.bodies:
+            context.bodies[place] = parse_body(held.raw, held.at, context.errors, owner="layer")
+        context.enter(layer.place)
+        out = self.bodies.into(builder, name, context.bodies[place], flow, held.scope)
+        context.leave()
+        return out
+
+    def _written(self, kind: str, layer: Layer, scope: Scope, flow: Val) -> Written:
+        """The raw value behind `$name`, its place, and the scope that it was written in."""
+        held = written(kind, layer.head, scope)
+        if isinstance(held.raw, str) and held.raw.startswith("$") and held.scope is not None:
+            value = self.context.ev.value(held.raw, held.at, held.scope, ShapeView(flow.tensor))
+            if isinstance(value, (dict, list)):  # its parts have no places, and lost what they mean
+                self.context.reporter.tell(
+                    "SPEC021", f"`{short(held.raw)}` gives {said(value)}; an expression may only name a layer",
+                    held.at, held.scope, hint="use `when` to choose between layers",
+                )
+                value = UNKNOWN_VALUE
+            return Written(value, held.at, held.scope)
+        return held
+
+

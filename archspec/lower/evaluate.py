@@ -1,0 +1,88 @@
+"""Evaluating what is written: raw values become values, every mistake is noted at its place."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
+from archspec.lower.report import Reporter
+from archspec.lower.values import Bound, Scope, ShapeView, Visible
+from archspec.source import BROKEN
+from archspec.spec.names import names_in
+from archspec.spec.syntax import At
+
+_CHARACTERS: Final = 16  # of an expression, that count as one more step
+
+
+class Evaluator:
+    """Evaluates raw values; what is broken becomes UNKNOWN_VALUE.
+
+    steps: how much was evaluated so far, for whoever bounds it.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.steps = 0
+
+    def value(self, raw: Any, at: At | None, scope: Scope, flow: ShapeView | None) -> Any:
+        """The value of a raw scalar, list or mapping where `in` is `flow` (None where there is no layer)."""
+        self.steps += 1
+        if isinstance(raw, str):
+            return self._scalar(raw, at, scope, flow) if raw.startswith("$") else raw
+        if isinstance(raw, list):
+            return [self.value(v, at and at / k, scope, flow) for k, v in enumerate(raw)]
+        if isinstance(raw, dict):
+            return {k: self.value(v, at and at / k, scope, flow) for k, v in raw.items()}
+        return UNKNOWN_VALUE if raw is BROKEN else raw
+
+    def _scalar(self, raw: str, at: At | None, scope: Scope, flow: ShapeView | None) -> Any:
+        self.steps += len(raw) // _CHARACTERS
+        try:
+            expression = template(raw)
+            if isinstance(expression, Expression):
+                return evaluate(expression, Visible(self, scope, flow))
+        except ExpressionError as e:
+            self._tell(e, raw, at, scope)
+            return UNKNOWN_VALUE
+        return expression
+
+    def _tell(self, e: ExpressionError, raw: str, at: At | None, scope: Scope) -> None:
+        hint = e.hint
+        if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] == "i" and hint is None:
+            hint = "`i` is not seen inside a block: pass it as an argument"
+        place = at and at.inside(e.offset, max(1, e.length))
+        self.reporter.tell(e.code, e.message, place, scope, hint=hint)
+
+    def bound(self, bound: Bound) -> Any:
+        """A name's value, evaluated once, where it was written.
+
+        What it needs is evaluated before it, without recursion: values may be defined by many others in a row.
+        """
+        way = [] if bound.state == 2 else [bound]
+        while way:
+            last = way[-1]
+            if last.state == 0:
+                last.state = 1
+                way.extend(self._needed(last))
+                continue
+            if last.state == 1:
+                scope = last.scope
+                value = last.raw if scope is None else self.value(last.raw, last.at, scope, last.flow)
+                last.value, last.state = value, 2
+            way.pop()
+        return bound.value
+
+    def _needed(self, bound: Bound) -> list[Bound]:
+        """The names that a value is made of and that have none yet; a circle is told and broken."""
+        if bound.scope is None:
+            return []
+        needed = []
+        for name in sorted(names_in(bound.raw)):
+            other = bound.scope.names.get(name)
+            if other is not None and other.state == 1:
+                self.reporter.tell("SPEC026", f"`{name}` is defined by itself", other.at, bound.scope,
+                                   hint="break the circle: write a value")
+                other.value, other.state = UNKNOWN_VALUE, 2
+            elif other is not None and other.state == 0:
+                needed.append(other)
+        return needed

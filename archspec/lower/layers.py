@@ -1,0 +1,283 @@
+"""Bodies and layers become graphs inside graphs: lists, `from`, `when`, `repeat`, ops and merges."""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from archspec.diagnostics import listing
+from archspec.expressions import UNKNOWN_VALUE
+from archspec.graph import Graph
+from archspec.lower.blocks import Blocks
+from archspec.lower.builder import Builder, Val, blank
+from archspec.lower.context import Context
+from archspec.lower.operations import guess, make, read_fields, window_place
+from archspec.lower.values import Scope
+from archspec.ops import OPS, Op, Operation
+from archspec.spec.check import unknown_kind
+from archspec.spec.names import module_names, names_in
+from archspec.spec.parse import SEQUENTIAL, is_merge, parse_as
+from archspec.spec.syntax import At, Body, Layer, Library
+from archspec.spec.words import close, said, short
+from archspec.tensors import ShapeError, Tensor, shape_text
+
+# Told of arguments that do not suit the op or block that a misspelt name was taken for: it was another one.
+_WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC043"})
+# After one of these, what should have used an output may be missing.
+_MISSING: Final = ("SPEC00", "SPEC02", "SPEC03", "SPEC04")
+
+
+class Layers:
+    """The recursion over bodies and layers. Every method returns what flows on."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.reporter = context.reporter
+        self.blocks = Blocks(self)
+
+    # -- bodies --------------------------------------------------------------------------------------
+
+    def into(self, builder: Builder, name: str, body: Body, flow: Val, scope: Scope, block: str = "") -> Val:
+        """Lower a body as the module `name`: a list as a sequence, a bare layer as that module itself."""
+        if body.bare:
+            return self.layer(builder, body.layers[0], flow, scope, name, block)
+        self.context.enter(body.at)
+        sub = builder.child(name)
+        out = self._list(sub, body, flow, scope)
+        self.context.leave()
+        kind, label = ("block", block) if block else ("sequence", SEQUENTIAL)
+        return builder.call(sub, name, out, kind=kind, label=label, flow=flow)
+
+    def _list(self, builder: Builder, body: Body, flow: Val, scope: Scope) -> Val:
+        own: dict[str, Val] = {}
+        scope = replace(scope, outputs=ChainMap(own, scope.outputs))  # type: ignore[arg-type]
+        places = {}
+        for name, layer in zip(module_names(body.layers), body.layers, strict=True):
+            flow = self.layer(builder, layer, flow, scope, name)
+            if layer.name is not None:
+                own[layer.name] = flow
+            places[name] = layer.head
+        self.check_unused(builder, flow, places, scope)
+        return flow
+
+    def check_unused(self, builder: Builder, output: Val, places: Mapping[str, At], scope: Scope) -> None:
+        """Note nodes whose output goes nowhere, unless a mistake may have taken away what used it."""
+        if any(d.code.startswith(_MISSING) for d in self.context.errors.found):
+            return
+        for name in builder.unused(output):
+            self.reporter.tell("SPEC041", f"nothing uses the output of `{name}`", places.get(name), scope,
+                               hint="remove it, or let a later layer take it with `from`")
+
+    # -- layers --------------------------------------------------------------------------------------
+
+    def layer(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, block: str = "") -> Val:
+        """One layer with its `from`, `when` and `repeat`. `block`: the block whose whole body it is."""
+        self.context.work(layer.place)
+        if layer.source is not None:
+            flow = self._source(builder, layer, flow, scope)
+        if layer.when is not None:
+            at = layer.beside("when")
+            condition = self.context.value(layer.when, at, scope, flow)
+            if condition is False:
+                return flow
+            if condition is not True:
+                if condition is not UNKNOWN_VALUE:
+                    self.reporter.tell("SPEC042", f"`when` must be true or false, got {said(condition)}", at, scope,
+                                       hint="compare: `$(stride != 1)`")
+                return builder.broken(name, flow)
+        if layer.repeat is not None:
+            return self._repeat(builder, layer, flow, scope, name, block)
+        return self._one(builder, layer, flow, scope, name, block)
+
+    def _source(self, builder: Builder, layer: Layer, flow: Val, scope: Scope) -> Val:
+        name = layer.source or ""
+        if name == "input" and scope.entered is not None:
+            return scope.entered
+        if name in scope.outputs:
+            return scope.outputs[name]
+        visible = [*scope.outputs, *(["input"] if scope.entered is not None else [])]
+        near = close(name, visible)
+        self.reporter.tell(
+            "SPEC040", f"no earlier layer or stage `{short(name)}`; visible: {listing(map(short, visible))}",
+            layer.beside("from"), scope,
+            hint=f"a name that is close exists: `{near}`" if near else "give the layer that you mean a `name`",
+        )
+        return builder.broken(short(name), flow)
+
+    def _repeat(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, block: str) -> Val:
+        at, context = layer.beside("repeat"), self.context
+        count = context.value(layer.repeat, at, scope, flow)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            if count is not UNKNOWN_VALUE:
+                hint = "use `//`, which gives an integer" if isinstance(count, float) else "0 copies are the identity"
+                self.reporter.tell("SPEC042", f"`repeat` must be a non-negative integer, got {said(count)}", at, scope,
+                                   hint=hint)
+            return builder.broken(name, flow)
+        if count > context.limits.max_ops:
+            context.count(count, at)
+        context.enter(at)
+        sub, entered = builder.child(name), flow
+        steady = "i" not in names_in(_repeated(layer))
+        for i in range(count):
+            before, made = flow, len(sub.drafts)
+            again = self._again(sub, flow, at) if steady else None
+            flow = self._one(sub, layer, flow, scope.with_index(i), str(i), "") if again is None else again
+            if len(sub.drafts) == made and flow is before:
+                context.count(1, at)  # a copy that is nothing takes time all the same
+            elif steady and sub.drafts[-1].target is None:
+                if i + 1 < count and not context.same_shape(before.tensor, flow.tensor):
+                    flow = sub.broken("…", flow, flow.tensor and blank(flow.tensor.ndim))
+                break  # the other copies have the same mistakes
+        context.leave()
+        self.check_unused(sub, flow, dict.fromkeys(map(str, range(count)), layer.head), scope)
+        label = block or layer.stem
+        return builder.call(sub, name, flow, kind="repeat", label=label, flow=entered)
+
+    def _again(self, sub: Builder, flow: Val, at: At) -> Val | None:
+        """The last copy once more, if it is one whole node that took just what the copy before it gave."""
+        last = sub.drafts[-1] if sub.drafts else None
+        if last is None or last.target is None or last.output is not flow or flow.source is None:
+            return None
+        if len(last.inputs) != 1 or not self.context.same_shape(flow.source.tensor, flow.tensor):
+            return None
+        if last.inputs[0] is not sub.use(flow.source):
+            return None  # it took something else, with `from`
+        name = str(int(last.name) + 1)
+        if isinstance(last.target, Graph):
+            self.context.count(last.target.op_count, at)
+            return sub.call_graph(name, last.target, flow, flow.tensor)
+        self.context.count(1, at)
+        return sub.run(name, last.target, (flow,), flow.tensor)
+
+    def _one(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, block: str) -> Val:
+        if layer.kind is None:
+            return flow
+        if layer.body is not None:
+            return self.into(builder, name, layer.body, flow, scope, block)
+        if layer.kind == "?":
+            return builder.broken(name, flow)
+        if layer.branches:
+            return self._merge(builder, layer, flow, scope, name, block or layer.kind)
+        if layer.kind.startswith("$"):
+            return self.blocks.held(builder, layer, flow, scope, name)
+        return self.named(builder, layer.kind, scope.library, layer, flow, scope, name)
+
+    def named(
+        self, builder: Builder, kind: str, home: Library, layer: Layer, flow: Val, scope: Scope, name: str,
+        at: At | None = None,
+    ) -> Val:
+        """A layer whose kind is a name, written at `at`, that means what it means in `home`."""
+        if kind == SEQUENTIAL or is_merge(kind):  # named by a param: its argument was not taken apart yet
+            return self._one(builder, self._taken_as(kind, layer), flow, scope, name, "")
+        if kind in OPS:
+            return self._op(builder, OPS[kind], layer, flow, scope, name)
+        block = home.find(kind)
+        if block is not None:
+            return self.blocks.call(builder, block, layer, flow, scope, name)
+        return self._unknown(builder, kind, home, layer, flow, scope, name, at or layer.head)
+
+    def _taken_as(self, kind: str, layer: Layer) -> Layer:
+        place = (id(layer), kind)
+        if place not in self.context.bodies:
+            parsed = parse_as(kind, replace(layer, name=None, repeat=None, when=None, source=None), self.context.errors)
+            self.context.bodies[place] = Body((parsed,), True, layer.place)
+        return self.context.bodies[place].layers[0]
+
+    def _unknown(
+        self, builder: Builder, kind: str, home: Library, layer: Layer, flow: Val, scope: Scope, name: str, at: At
+    ) -> Val:
+        """Tell of a name that nothing has; go on as if the nearest one had been written, if that goes well."""
+        near = unknown_kind(kind, at, home, self.context.errors, self.reporter.context(at, scope)[1])
+        if near is None:
+            return builder.broken(name, flow)
+        made = len(builder.drafts)
+        with self.reporter.doubtful(_WRONG_GUESS) as codes:
+            out = self.named(builder, near, home, layer, flow, scope, name)
+        if _WRONG_GUESS.intersection(codes):
+            del builder.drafts[made:]
+            return builder.broken(name, flow)
+        if len(builder.drafts) > made:
+            builder.drafts[-1].target = None  # what it costs is not known
+        return out
+
+    # -- ops -----------------------------------------------------------------------------------------
+
+    def _op(self, builder: Builder, cls: type[Operation], layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
+        self.context.count(1, layer.place)
+        fields = read_fields(layer, cls, self.context.ev, scope, flow.tensor)
+        op = make(layer, cls, fields, self.context.ev, scope)
+        if op is None:
+            return builder.broken(name, flow, guess(cls, fields, flow.tensor))
+        tensor = flow.tensor
+        if tensor is None and isinstance(op, Op) and op.ndim is not None:
+            tensor = blank(op.ndim)
+        if tensor is None:
+            return builder.broken(name, flow)
+        try:
+            return builder.run(name, op, (flow,), op.outputs((tensor,)))
+        except ShapeError as e:
+            at, notes = window_place(layer, e, scope)
+            if not self.reporter.is_told(e.code, at, scope):
+                message = f"{builder.path}.{name}: {e.message}"
+                self.reporter.tell(e.code, message, at, scope, notes=[flow.way(), *notes], hint=e.hint)
+            return builder.broken(name, flow, e.partial)
+
+    def _merge(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, label: str) -> Val:
+        context, cls = self.context, OPS[layer.kind or ""]
+        context.enter(layer.place)
+        context.count(1, layer.place)
+        sub = builder.child(name)
+        outputs = {n: self.into(sub, n, body, flow, scope) for n, body in layer.branches.items()}
+        context.leave()
+        fields = read_fields(layer, cls, context.ev, scope, flow.tensor)
+        op = make(layer, cls, fields, context.ev, scope)
+        inputs = tuple(outputs.values())
+        if op is None or all(v.tensor is None for v in inputs):
+            joined = sub.broken(cls.op, inputs[0])
+        else:
+            joined = self._join(sub, op, layer, outputs, flow, scope)
+        if sub.drafts[:-1]:
+            return builder.call(sub, name, joined, kind="merge", label=label, flow=flow)
+        whole = op if sub.drafts[0].target else None  # nothing but the join: it is the layer itself
+        return builder.run(name, whole, inputs, joined.tensor)
+
+    def _join(
+        self, sub: Builder, op: Operation, layer: Layer, outputs: Mapping[str, Val], flow: Val, scope: Scope
+    ) -> Val:
+        inputs = tuple(outputs.values())
+        name = op.op
+        while name in outputs:
+            name += "_"
+        try:
+            return sub.run(name, op, inputs, op.outputs(_tensors(inputs)))
+        except ShapeError as e:
+            if not self.reporter.is_told(e.code, layer.head, scope):
+                shapes = ", ".join(f"`{n}` gives {shape_text(v.tensor.shape)}" for n, v in outputs.items() if v.tensor)
+                hint = e.hint and _with_names(e.hint, list(outputs))
+                self.reporter.tell(e.code, f"{sub.path}: {_with_names(e.message, list(outputs))}", layer.head, scope,
+                                   notes=[shapes, flow.way()], hint=hint)
+            return sub.broken(name, inputs[0], e.partial)
+
+
+def _repeated(layer: Layer) -> object:
+    """What is written of a layer, without its own `repeat` and `when`, which do not see the index."""
+    raw = layer.place.value()
+    return {k: v for k, v in raw.items() if k not in ("repeat", "when")} if isinstance(raw, dict) else raw
+
+
+def _tensors(values: Sequence[Val]) -> tuple[Tensor, ...]:
+    """The values' shapes; of one that is unknown, the rank of the others."""
+    ndim = next(v.tensor.ndim for v in values if v.tensor is not None)
+    return tuple(blank(ndim) if v.tensor is None else v.tensor for v in values)
+
+
+def _with_names(text: str, branches: list[str]) -> str:
+    """An op speaks of its inputs by number; a spec knows its branches by name."""
+
+    def named(match: re.Match[str]) -> str:
+        return " and ".join(f"`{branches[int(k) - 1]}`" for k in match.groups() if k)
+
+    return re.sub(r"\binputs? (\d+)(?: and (\d+))?\b", named, text)

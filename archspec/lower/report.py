@@ -1,0 +1,78 @@
+"""Telling mistakes that are found while lowering: where they are shown, and from where a block was called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from archspec.lower.values import Scope
+from archspec.spec.syntax import At, Block, Errors
+
+
+class Reporter:
+    """Notes mistakes. One inside a library's block is shown where the user's own file calls it.
+
+    foreign: names of the texts that are libraries.
+    """
+
+    def __init__(self, errors: Errors, foreign: frozenset[str]) -> None:
+        self.errors = errors
+        self.foreign = foreign
+        self._held: list[tuple[str, Callable[[], None]]] | None = None
+
+    def tell(
+        self, code: str, message: str, at: At | None, scope: Scope | None = None, *, notes: Iterable[str] = (),
+        hint: str | None = None, subject: object = None,
+    ) -> None:
+        """Note a mistake at a place in a body that sees `scope`."""
+        context, call = self.context(at, scope)
+        add = partial(self.errors.add, code, message, at, notes=[*notes, *context], hint=hint, call=call,
+                      subject=subject)
+        if self._held is None:
+            add()
+        else:
+            self._held.append((code, add))
+
+    def is_told(self, code: str, at: At, scope: Scope) -> bool:
+        """Whether this was told already, so that its notes need not be made."""
+        return self.errors.is_told(code, at, self.context(at, scope)[1])
+
+    @contextmanager
+    def doubtful(self, unlikely: frozenset[str]) -> Iterator[list[str]]:
+        """Hold back what is told inside; told afterwards, unless one of the codes in `unlikely` is among it.
+
+        Gives the codes held back, filled when it ends. For what follows from a guess: if the guess leads to such
+        a mistake, it was a bad one.
+        """
+        outer, self._held = self._held, []
+        codes: list[str] = []
+        try:
+            yield codes
+        finally:
+            held, self._held = self._held, outer
+        codes.extend(code for code, _ in held)
+        if not unlikely.intersection(codes):
+            for code, add in held:
+                if outer is None:
+                    add()
+                else:
+                    outer.append((code, add))
+
+    def context(self, at: At | None, scope: Scope | None) -> tuple[list[str], At | None]:
+        """Notes on the block that `at` lies in, and the call that a mistake of a library is shown at."""
+        if at is None or scope is None or not scope.calls:
+            return [], None
+        block, call = scope.calls[-1]
+        if at.document.name not in self.foreign:
+            return ([f"in block `{block.name}`, called at {call}"] if _lies_in(at, block) else []), None
+        own = [(block, call) for block, call in scope.calls if call.document.name not in self.foreign]
+        if not own:
+            return [], None
+        block, call = own[-1]
+        return [f"in block `{block.name}`, at {at}"], call
+
+
+def _lies_in(at: At, block: Block) -> bool:
+    path = block.at.path
+    return at.document is block.at.document and at.path[: len(path)] == path
