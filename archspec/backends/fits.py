@@ -12,46 +12,9 @@ from archspec.diagnostics import error
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMINFO: Final = Path("/proc/meminfo")
-
-
-def training_bytes(param_bytes: int, buffer_bytes: int, activation_bytes: int, *, states: int = 0) -> int:
-    """A training step's peak in bytes: parameters, gradients, optimizer state, buffers, activations.
-
-    activation_bytes: what the forward pass keeps for the backward pass, of one whole batch, input included.
-    states: tensors of a parameter's size that the optimizer keeps for it: 1 with momentum, 2 with Adam.
-    """
-    return param_bytes * (2 + states) + buffer_bytes + activation_bytes
-
-
-def saved_bytes(model: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """What autograd keeps from a training step's forward pass, in bytes, the input included.
-
-    model: on the meta device, in training mode, so that nothing is allocated. input_shape: (N, C, H, W).
-    Each storage counts once, however often it is kept; parameters and buffers do not count. The loss is
-    cross-entropy where the outputs are (N, classes); else one that keeps nothing.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    own = {tensor.untyped_storage()._cdata for tensor in [*model.parameters(), *model.buffers()]}
-    kept: dict[int, Tensor] = {}  # the tensors, so that no storage's address is used again
-
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage()._cdata] = tensor
-        return tensor
-
-    dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
-    images = torch.empty(input_shape, dtype=dtype, device="meta")
-    keep(images)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        outputs = model(images)
-        if outputs.ndim == 2:
-            F.cross_entropy(outputs, torch.empty(len(outputs), dtype=torch.int64, device="meta"))
-    return sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in own)
 
 
 def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training") -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from math import prod
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from archspec.analysis import cost_report
-from archspec.backends.fits import check_fits, saved_bytes, training_bytes
+from archspec.backends.fits import check_fits
 from archspec.backends.torch import build
 from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.tensors import DTYPE_BYTES
+
+COUNTABLE: Final = 2**61  # bytes; torch refuses a tensor of 2**63, even one that allocates nothing
 
 
 def example_loss(outputs: Tensor, labels: Tensor) -> Tensor:
@@ -51,31 +57,95 @@ def check_step_fits(
 ) -> None:
     """Raise SpecError BUILD201 if training steps of so many images would not fit on `device`. Allocates nothing.
 
-    states: see `training_bytes`. what: what is to be done, for the message. A forward pass needs less.
+    states: see `step_peak_bytes`. what: what is to be done, for the message. A forward pass needs less.
     """
-    report = cost_report(graph, batch_size=batch_size, dtype=dtype)
-    width = DTYPE_BYTES[dtype]
-    fixed = training_bytes(report.params * width, report.buffers * width, 0, states=states)
-    check_fits(fixed, device, what=what)
-    # One activation is there at once. Past this, no size is more than torch can count.
-    what = f"{what} with batches of {batch_size}"
-    check_fits(fixed + batch_size * width * _largest(graph), device, what=what)
-    with torch.device("meta"):
-        model = build(graph).to(getattr(torch, dtype))
-    check_fits(fixed + saved_bytes(model, (batch_size, *report.input_shape)), device, what=what)
+    report, width = cost_report(graph), DTYPE_BYTES[dtype]
+    weights, state = report.params * width, (report.params * states + report.buffers) * width
+    needed = max(2 * weights, weights + batch_size * width * _largest(graph)) + state  # at least
+    if needed < COUNTABLE:
+        needed = step_peak_bytes(_on_meta(graph, dtype).train(), (batch_size, *report.input_shape), states=states)
+    check_fits(needed, device, what=f"{what} with batches of {batch_size}")
 
 
 def check_forward_fits(
     graph: Graph, batch_size: int, device: torch.device, *, dtype: str = "float32", what: str = "a forward pass"
 ) -> None:
     """Raise SpecError BUILD201 if a forward pass without gradients would not fit on `device`. Allocates nothing."""
-    report = cost_report(graph)
-    width = DTYPE_BYTES[dtype]
-    fixed = (report.params + report.buffers) * width
-    activations = batch_size * width * (graph.inputs[0][1].numel + _largest(graph))
-    check_fits(fixed + activations, device, what=f"{what} with batches of {batch_size}")
+    report, width = cost_report(graph), DTYPE_BYTES[dtype]
+    needed = (report.params + report.buffers + batch_size * _largest(graph)) * width  # at least
+    if needed < COUNTABLE:
+        needed = forward_peak_bytes(_on_meta(graph, dtype).eval(), (batch_size, *report.input_shape))
+    check_fits(needed, device, what=f"{what} with batches of {batch_size}")
 
 
 def _largest(graph: Graph) -> int:
     """Elements of the largest activation of one image, the image itself included."""
     return max(graph.inputs[0][1].numel, *(node.output.numel for _, node, _ in graph.walk()), 0)
+
+
+def _on_meta(graph: Graph, dtype: str) -> nn.Module:
+    with torch.device("meta"):
+        return build(graph).to(getattr(torch, dtype))
+
+
+def step_peak_bytes(model: nn.Module, input_shape: tuple[int, ...], *, states: int = 0) -> int:
+    """A training step's peak in bytes: images, parameters, gradients, optimizer state, buffers, activations.
+
+    model: on the meta device, in training mode, so that nothing is allocated; its gradients are removed.
+    input_shape: (N, C, H, W). states: tensors of a parameter's size that the optimizer keeps for it: 1 with
+    momentum, 2 with Adam. What a kernel needs for itself is not known here.
+    """
+    images, labels = _batch(model, input_shape)
+    living = _Living(model, images, labels)
+    with living:
+        example_loss(model(images), labels).backward()  # type: ignore[no-untyped-call]
+    model.zero_grad(set_to_none=True)
+    return living.peak_bytes + states * sum(parameter.nbytes for parameter in model.parameters())
+
+
+def forward_peak_bytes(model: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """A forward pass's peak in bytes where nothing is kept for a backward pass. See `step_peak_bytes`."""
+    images, _ = _batch(model, input_shape)
+    living = _Living(model, images)
+    with torch.no_grad(), living:
+        model(images)
+    return living.peak_bytes
+
+
+def _batch(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
+    with torch.device("meta"):
+        return torch.empty(input_shape, dtype=dtype), torch.empty(input_shape[0], dtype=torch.int64)
+
+
+class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within it, counts the bytes of the storages that live: each once, however many tensors share it."""
+
+    def __init__(self, model: nn.Module, *others: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak_bytes: int = 0
+        self._bytes: int = 0
+        self._known: set[int] = set()
+        for tensor in (*model.parameters(), *model.buffers(), *others):
+            self._count(tensor)
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        results = func(*args, **(kwargs or {}))
+        for result in results if isinstance(results, (list, tuple)) else (results,):
+            if isinstance(result, Tensor):
+                self._count(result)
+        return results
+
+    def _count(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._known:
+            self._known.add(storage._cdata)
+            self._bytes += storage.nbytes()
+            self.peak_bytes = max(self.peak_bytes, self._bytes)
+            weakref.finalize(storage, self._forget, storage._cdata, storage.nbytes())
+
+    def _forget(self, address: int, size: int) -> None:
+        self._known.discard(address)
+        self._bytes -= size

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
-from archspec.cli.console import bytes_text, clean, count_text, plural
+from archspec.cli.console import bytes_text, clean, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,16 +35,20 @@ def show(measured: Measurement, console: Console) -> None:
 
 def _cells(runs: Runs) -> tuple[str, ...]:
     peak = "–" if runs.peak_memory_bytes is None else bytes_text(runs.peak_memory_bytes)
-    spread = f"{runs.p10_ms:.2f}–{runs.p90_ms:.2f} ms"
-    return f"{runs.median_ms:.2f} ms", spread, _rate(runs.images_per_s), peak, str(len(runs.times_ms))
+    spread = f"{_figures(runs.p10_ms)}–{_figures(runs.p90_ms)} ms"
+    return f"{_figures(runs.median_ms)} ms", spread, _figures(runs.images_per_s), peak, str(len(runs.times_ms))
 
 
-def _rate(number: float) -> str:
-    return count_text(round(number)) if number >= 1000 else f"{number:.1f}"
+def _figures(number: float) -> str:
+    """Three figures, or all before the point: `0.0512`, `1.33`, `93.6`, `7,832`."""
+    if not 0 < number < inf:
+        return str(number)
+    digits = 2 - floor(log10(float(f"{number:.2e}")))
+    return f"{number:,.{max(0, digits)}f}"
 
 
 def _notes(measured: Measurement) -> list[str]:
-    notes = [f"forward: {measured.gmacs_per_s:.1f} GMAC/s of convolutions and linear layers"]
+    notes = [f"forward: {_figures(measured.gmacs_per_s)} GMAC/s of convolutions and linear layers"]
     if measured.step is None:
         notes.append(f"no training step: {measured.no_step}")
     else:

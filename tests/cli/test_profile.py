@@ -241,12 +241,12 @@ def test_without_static_it_also_runs_the_network(cli: Cli) -> None:
     assert done.code == 0, done.err
     assert "61,706 parameters" in done.out
     rows = {
-        name: re.search(rf"^ {name} +([\d.]+) ms +([\d.]+)–([\d.]+) ms +\S.*? +(\d+) $", done.out, re.MULTILINE)
+        name: re.search(rf"^ {name} +([\d.,]+) ms +([\d.,]+)–([\d.,]+) ms +\S.*? +(\d+) $", done.out, re.MULTILINE)
         for name in ("forward", "training step")
     }
     for row in rows.values():
         assert row is not None
-        median, low, high = (float(row[k]) for k in (1, 2, 3))
+        median, low, high = (float(row[k].replace(",", "")) for k in (1, 2, 3))
         assert 0 < low <= median <= high
         assert row[4] == "3"
     assert "batch of 2" in done.out
