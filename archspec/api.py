@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from archspec.source import Limits as TextLimits
 from archspec.spec.check import check_names
 from archspec.spec.errors import TooManyErrors
 from archspec.spec.files import Loader, Options
+from archspec.spec.resolve import resolved
 from archspec.spec.shipped import find_shipped
 from archspec.spec.syntax import At, Errors, Program
 
@@ -34,16 +35,20 @@ LIMITS = Limits()
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A spec without mistakes: its plain data after `extends` and overrides, its graph, and the files read."""
+    """A spec without mistakes.
+
+    data: its plain data after `extends` and overrides, libraries written out: it needs no other file.
+    graph: the network. report: its costs for a batch of 1 in float32.
+    recipes: "train" is the default one; empty if the spec has no `train`. files: the spec and what it extends.
+    """
 
     name: str
     description: str
     data: Mapping[str, Any]
     graph: Graph
-    report: Report  # for batch 1, float32
-    recipes: Mapping[str, Recipe]  # "train" is the default one; empty if the spec has no `train`
+    report: Report
+    recipes: Mapping[str, Recipe]
     files: tuple[str, ...]
-    program: Program = field(repr=False)
 
     @cached_property
     def spec(self) -> ArchSpec:
@@ -68,7 +73,7 @@ class Loaded:
                     hint=f"a name that is close exists: `{close}`" if close else f"its recipes: {listing(known)}")
 
     def resolved_yaml(self) -> str:
-        """The spec as one YAML text, with `extends` and overrides applied."""
+        """The spec as one YAML text that needs no other file: `extends`, `use` and overrides are applied."""
         from archspec.source import dump
 
         return dump(dict(self.data))
@@ -84,10 +89,12 @@ def load(
     sets: overrides such as `vars.num_classes=100`, `train.lr=0.1`. includes: further folders that it may read.
     input: another input shape (C, H, W). Raises SpecError with every mistake that was found.
     """
+    options = Options(tuple(sets), tuple(map(Path, includes)), text_limits, None if input is None else tuple(input))
     if isinstance(source, Loaded):
-        return source
-    loaded, errors = _load(source, Options(tuple(sets), tuple(map(Path, includes)), text_limits,
-                                           None if input is None else tuple(input)), limits)
+        if not options.sets and options.input is None:
+            return source
+        source = source.data
+    loaded, errors = _load(source, options, limits)
     errors.raise_any()
     assert loaded is not None
     return loaded
@@ -149,7 +156,7 @@ def _checked(program: Program, errors: Errors, limits: Limits) -> Loaded | None:
     if errors.found or lowered.graph is None or report is None:
         return None
     return Loaded(
-        program.name, program.description, program.data, lowered.graph, report, recipes, program.files, program
+        program.name, program.description, resolved(program), lowered.graph, report, recipes, program.files
     )
 
 

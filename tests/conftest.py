@@ -1,6 +1,8 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,3 +17,21 @@ def _no_user_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test sees no colour settings and no data folder of the person who runs it."""
     for name in ("NO_COLOR", "FORCE_COLOR", "ARCHSPEC_DEBUG"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _every_graph_is_verified() -> Iterator[None]:
+    """Whatever a test lowers without mistakes is a graph that keeps its promises."""
+    from archspec import api
+
+    lower = api.lower
+
+    def verified(*args: Any) -> Any:
+        lowered = lower(*args)
+        if lowered.graph is not None and not args[1].found:
+            lowered.graph.verify()
+        return lowered
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "lower", verified)
+        yield

@@ -153,8 +153,11 @@ def _layers(row: ReportNode, prefix: str) -> Iterator[LayerCost]:
 def cost_report(graph: Graph, *, batch_size: int = 1, dtype: str = "float32") -> Report:
     """Price every op of a network. Needs only shapes; equal copies of a repeat are priced once.
 
-    Every figure that depends on the batch is linear in it: no op mixes samples.
+    Every figure that depends on the batch is linear in it: no op mixes samples. Raises ValueError for a batch
+    below 1, or a dtype that is not in `DTYPE_BYTES`.
     """
+    if batch_size < 1 or dtype not in DTYPE_BYTES:
+        raise ValueError(f"no figures for a batch of {batch_size} in {dtype}; dtypes: {', '.join(DTYPE_BYTES)}")
     root = Node(graph.label, graph, tuple(range(len(graph.inputs))), graph.result)
     row = _row(root, tuple(t for _, t in graph.inputs), "", batch_size, DTYPE_BYTES[dtype])
     return Report(graph.label, graph.inputs[0][1].shape[1:], batch_size, dtype, row)

@@ -17,10 +17,10 @@ from archspec.lower.context import Context
 from archspec.lower.operations import guess, make, read_fields, window_place
 from archspec.lower.values import Scope
 from archspec.ops import OPS, Op, Operation
-from archspec.spec.check import unknown_kind
 from archspec.spec.names import module_names, names_in
 from archspec.spec.parse import SEQUENTIAL, is_merge, parse_as
 from archspec.spec.syntax import At, Body, Layer, Library
+from archspec.spec.unknown import unknown_kind
 from archspec.spec.words import close, said, short
 from archspec.tensors import ShapeError, Tensor, shape_text
 

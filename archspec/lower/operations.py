@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from archspec.diagnostics import listing
 from archspec.expressions import holds_unknown
 from archspec.lower.builder import blank
 from archspec.lower.evaluate import Evaluator
@@ -16,7 +15,8 @@ from archspec.ops import Op, Operation
 from archspec.source import BROKEN
 from archspec.spec.problems import told
 from archspec.spec.syntax import At, Layer
-from archspec.spec.words import close, said, short
+from archspec.spec.unknown import INFERRED, meant_field
+from archspec.spec.words import said, short
 from archspec.tensors import UNKNOWN, ShapeError, Tensor
 
 # What a field that cannot be read leaves open. A test holds every op's fields against this.
@@ -30,7 +30,6 @@ NEUTRAL: Final = (  # nothing
     "groups", "init_value", "mode", "momentum", "negative_slope", "num_groups", "p", "padding_mode",
     "track_running_stats",
 )
-INFERRED: Final = ("in_channels", "in_features", "num_features", "num_channels")  # PyTorch's, never written here
 _LOST: Final = ""  # stands in `broken` for a field that nobody understands
 
 
@@ -80,17 +79,9 @@ def _meant_field(layer: Layer, cls: type[Operation], key: str, ev: Evaluator, sc
 
     None where it may be left out, empty where nobody knows what it means.
     """
-    known = list(cls.model_fields)
-    meant: str | None = "" if key not in INFERRED else None
-    if key in INFERRED:
-        hint = "remove it: it follows from what flows in"
-    else:
-        near = close(key, known)
-        hint = f"a name that is close exists: `{near}`" if near else \
-            f"its fields: {listing(known, 20)}" if known else "it takes none"
-        meant = near if near and near not in layer.args else ""
+    meant, hint = meant_field(cls, key, layer.args)
     ev.reporter.tell("SPEC010", f"`{cls.op}` has no field `{short(key)}`", (layer.at / key).key, scope, hint=hint)
-    return meant
+    return None if key in INFERRED else meant or ""
 
 
 def _complain_main(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope) -> None:
@@ -106,26 +97,36 @@ def make(layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scop
     try:
         op = cls(**fields.values)
     except ValidationError as e:
-        for problem in e.errors(include_url=False, include_input=True):
+        problems = e.errors(include_url=False, include_input=True)
+        missing = [str(p["loc"][0]) for p in problems if p["type"] == "missing" and len(p["loc"]) == 1]
+        _tell_missing(layer, cls, [name for name in missing if name not in fields.broken], fields, ev, scope)
+        fields.broken.update(missing)
+        for problem in problems:
             name = str(problem["loc"][0]) if problem["loc"] else _LOST
-            if name not in fields.broken and not (problem["type"] == "missing" and _LOST in fields.broken):
+            if name not in fields.broken:
                 _tell(layer, cls, name, dict(problem), fields, ev, scope)
             fields.broken.add(name)
         return None
     return None if fields.broken else op
 
 
+def _tell_missing(
+    layer: Layer, cls: type[Operation], names: list[str], fields: Fields, ev: Evaluator, scope: Scope
+) -> None:
+    if not names or _LOST in fields.broken:
+        return
+    rest = ", ".join(f"{name}: …" for name in names)
+    if layer.args is not None:
+        hint = f"add `{rest}`"
+    else:
+        hint = f"write `{cls.op}: …`" if names == [cls.main] else f"write `{cls.op}: {{{rest}}}`"
+    ev.reporter.tell("SPEC011", f"`{cls.op}` needs {' and '.join(f'`{name}`' for name in names)}",
+                     layer.head if layer.args is None else layer.at, scope, hint=hint)
+
+
 def _tell(
     layer: Layer, cls: type[Operation], name: str, problem: dict[str, Any], fields: Fields, ev: Evaluator, scope: Scope
 ) -> None:
-    if problem["type"] == "missing":
-        alone = layer.args is None
-        ev.reporter.tell(
-            "SPEC011", f"`{cls.op}` needs `{name}`", layer.head if alone else layer.at, scope,
-            hint=f"write `{cls.op}: {{{name}: …}}`" if alone and cls.main != name
-            else f"write `{cls.op}: …`" if alone else f"add `{name}: …`",
-        )
-        return
     message, hint = told(problem)
     if name == _LOST or name not in fields.places:
         ev.reporter.tell("SPEC012", f"`{cls.op}` {message}", layer.head, scope, hint=hint)

@@ -12,7 +12,8 @@ from archspec.spec.libraries import standard_library
 from archspec.spec.names import WORD, names_in
 from archspec.spec.parse import SEQUENTIAL
 from archspec.spec.syntax import At, Block, Body, Errors, Layer, Library, Program
-from archspec.spec.words import close, did_you_mean, short
+from archspec.spec.unknown import meant_field, unknown_kind
+from archspec.spec.words import close, short
 
 _SHAPES: Final = ("in", "input")
 _AROUND: Final = 1_000  # characters around a mistake in which a name counts as mentioned
@@ -130,7 +131,8 @@ class _Check:
         if isinstance(layer.args, dict) and not issubclass(cls, Merge):
             for key in layer.args:
                 if key not in cls.model_fields:
-                    unknown_field(layer, key, cls.model_fields, self.errors)
+                    self.errors.add("SPEC010", f"`{cls.op}` has no field `{short(key)}`", layer.at / key, key=True,
+                                    hint=meant_field(cls, key, layer.args)[1])
 
     def expressions(self, raw: Any, at: At, names: _Names) -> None:
         """Every `$name` and `$(…)` in a raw value: their syntax, and the names in them."""
@@ -176,25 +178,6 @@ class _Names:
         inside = _Names(self.owner, ())
         inside.known = ChainMap({"i": UNKNOWN_VALUE}, self.known)
         return inside
-
-
-def unknown_kind(kind: str, at: At, library: Library, errors: Errors, call: At | None = None) -> str | None:
-    """Note that no op or block of this library has this name; returns the nearest that exists."""
-    if library.lost_block(kind):
-        return None
-    if kind not in library.nearest:
-        library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL})
-    near = library.nearest[kind]
-    hint = f"a name that is close exists: `{near}`" if near else "`archspec list` shows all ops and blocks"
-    errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
-    return near
-
-
-def unknown_field(layer: Layer, key: str, fields: Iterable[str], errors: Errors, call: At | None = None) -> None:
-    """Note that the op of this layer has no such field."""
-    known = list(fields)
-    hint = did_you_mean(key, known) or (f"its fields: {', '.join(known)}" if known else "it takes none")
-    errors.add("SPEC010", f"`{layer.kind}` has no field `{short(key)}`", layer.at / key, key=True, hint=hint, call=call)
 
 
 def _recursion(library: Library, program: Program, errors: Errors) -> None:

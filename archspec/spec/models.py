@@ -79,7 +79,9 @@ class ArchSpec(Model):
     name: str | None = Field(None, description="defaults to the file's stem")
     description: str = Field("", description="what the network is and where it comes from")
     extends: str | None = Field(None, description="this file is a variant of that one")
-    use: str | list[str] | None = Field(None, description="block libraries")
+    use: str | dict[str, Any] | list[str | dict[str, Any]] | None = Field(
+        None, description="block libraries: files, or their vars and blocks written out"
+    )
     input: SerializeAsAny[Any] = Field(None, description="[channels, height, width]; the batch is never written")
     vars: dict[str, Any] = Field(default_factory=dict, description="named values, used as $name")
     blocks: dict[str, Annotated[Any, BeforeValidator(_block)]] = Field(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from archspec.spec.words import said
+from archspec.spec.words import close, said
 
 KINDS = {
     "int_type": "must be an integer", "int_parsing": "must be an integer", "float_type": "must be a number",
@@ -30,7 +31,13 @@ def told(problem: dict[str, Any]) -> tuple[str, str | None]:
         key, words = _BOUNDS[kind]
         return f"must be {words} {ctx[key]}{got}", None
     if kind in ("literal_error", "enum"):
-        return f"must be {ctx['expected']}{got}", None
+        choices = re.findall("'([^']*)'", ctx["expected"])
+        near = close(value, choices) if isinstance(value, str) else None
+        one_of = "one of " * (len(choices) > 2)
+        words = one_of + (", " if one_of else " or ").join(f"`{choice}`" for choice in choices) or ctx["expected"]
+        return f"must be {words}{got}", f"write `{near}`" if near else None
+    if kind == "missing":
+        return "has too few items", None
     message = str(problem["msg"])
     if kind == "value_error":
         message = message.removeprefix("Value error, ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,72 +14,103 @@ from archspec.source import BROKEN
 from archspec.spec.problems import told
 from archspec.spec.recipe import Recipe, merge_recipe
 from archspec.spec.syntax import At, Errors, Program
-from archspec.spec.words import did_you_mean, short
+from archspec.spec.words import close, said, short
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A recipe's values and their places. `at`: of the whole section."""
+
+    name: str
+    values: Mapping[str, Any]
+    places: Mapping[str, At]
+    at: At
 
 
 def read_recipes(program: Program, value: Callable[[Any, At], Any], errors: Errors) -> dict[str, Recipe]:
     """`train` and every named recipe laid over it. `value` evaluates a raw value at its place."""
-    base, base_places = _evaluated(program.data.get("train", {}), program.places["train"], value)
     found: dict[str, Recipe] = {}
-    if base:
-        _add("train", base, base_places, program, found, errors)
+    base = None
+    if program.places["train"]:
+        base = _evaluated("train", program.data["train"], program.places["train"], program.tops["train"], value, errors)
+        _validate(base, Recipe.model_fields, found, errors)
     for name, at in program.places["recipes"].items():
         raw = program.data["recipes"][name]
-        if raw is BROKEN:
-            continue
-        if not isinstance(raw, dict):
-            errors.add("SPEC060", f"recipe `{short(name)}` must be a mapping, got {short(raw)}", at,
+        if name == "train":
+            errors.add("SPEC022", "recipe `train` has the name of the default one", at, key=True,
+                       hint="choose another name")
+        elif isinstance(raw, dict):
+            own = _evaluated(name, raw, {k: at / k for k in raw}, at, value, errors)
+            whole, required = own, tuple(Recipe.model_fields)
+            if base is not None:  # what the base lacks was told there
+                merged = merge_recipe(base.values, own.values)
+                whole = _Written(name, merged, {**base.places, **own.places}, at)
+                required = tuple(base.values)
+            _validate(whole, required, found, errors)
+        elif raw is not BROKEN:
+            errors.add("SPEC060", f"recipe `{short(name)}` must be a mapping, got {said(raw)}", at,
                        hint="write what differs from `train`: `{epochs: 20}`")
-            continue
-        changes, places = _evaluated(raw, {k: at / k for k in raw}, value)
-        _add(name, merge_recipe(base, changes), {**base_places, **places}, program, found, errors, at)
     return found
 
 
 def _evaluated(
-    raw: Mapping[str, Any], places: Mapping[str, At], value: Callable[[Any, At], Any]
-) -> tuple[dict[str, Any], dict[str, At]]:
-    return {k: value(raw[k], at) for k, at in places.items()}, dict(places)
+    name: str, raw: Mapping[str, Any], places: Mapping[str, At], at: At, value: Callable[[Any, At], Any],
+    errors: Errors,
+) -> _Written:
+    """The values under the fields that were written, or meant; fields that a recipe does not have are told."""
+    fields = Recipe.model_fields
+    values: dict[str, Any] = {}
+    meant: dict[str, At] = {}
+    for key, place in places.items():
+        field: str | None = key
+        if key not in fields:
+            field = close(key, fields.keys() - places.keys())
+            hint = f"a name that is close exists: `{field}`" if field else f"its fields: {listing(fields, 20)}"
+            errors.add("SPEC060", f"a recipe has no field `{short(key)}`", place, key=True, hint=hint)
+        if field is not None:
+            values[field], meant[field] = value(raw[key], place), place
+    return _Written(name, values, meant, at)
 
 
-def _add(
-    name: str, data: dict[str, Any], places: Mapping[str, At], program: Program, found: dict[str, Recipe],
-    errors: Errors, own: At | None = None,
+def _validate(
+    written: _Written, required: Mapping[str, Any] | tuple[str, ...], found: dict[str, Recipe], errors: Errors
 ) -> None:
-    known = {k: v for k, v in data.items() if not holds_unknown(v)}
+    known = {k: v for k, v in written.values.items() if not holds_unknown(v)}
     try:
-        found[name] = Recipe.model_validate(known)
+        found[written.name] = Recipe.model_validate(known)
     except ValidationError as e:
         for problem in e.errors(include_url=False):
-            _tell(name, dict(problem), data, places, own, program, errors)
+            _tell(written, dict(problem), required, errors)
 
 
 def _tell(
-    name: str, problem: dict[str, Any], data: Mapping[str, Any], places: Mapping[str, At], own: At | None,
-    program: Program, errors: Errors,
+    written: _Written, problem: dict[str, Any], required: Mapping[str, Any] | tuple[str, ...], errors: Errors
 ) -> None:
-    ctx = problem.get("ctx") or {}
-    loc = list(problem["loc"])
-    key = str(loc[0]) if loc else str(ctx.get("field", ""))
-    at = places.get(key)
-    section = own or next(iter(program.places["train"].values()), None)
-    fields = Recipe.model_fields
+    field = str((problem.get("ctx") or {}).get("field", ""))
+    loc = problem["loc"] or (field,)
+    key = str(loc[0])
     if problem["type"] == "missing" and len(loc) == 1:
-        if key in data:
-            return  # it is there, but an error already told left it unknown
-        errors.add("SPEC060", f"recipe `{name}` has no `{key}`", section, key=own is not None, hint=f"add `{key}: …`")
-    elif problem["type"] == "extra_forbidden" and len(loc) == 1:
-        errors.add("SPEC060", f"a recipe has no field `{short(key)}`", at, key=True,
-                   hint=did_you_mean(key, fields) or f"its fields: {listing(fields, 20)}")
+        if key in required and key not in written.values:
+            errors.add("SPEC060", f"recipe `{short(written.name)}` has no `{key}`", written.at, hint=f"add `{key}: …`")
+        return
+    if key not in written.places or (problem["type"] == "recipe_field" and _is_unknown(field, written)):
+        return
+    label, at, at_key = key, written.places[key], False
+    raw = written.values[key]
+    for step in loc[1:]:  # what is no step of the data is a union's tag
+        if isinstance(step, str) and isinstance(raw, dict) and step in raw:
+            label, at, raw = f"{label}.{step}", at / step, raw[step]
+        elif isinstance(step, int) and isinstance(raw, list) and step < len(raw):
+            at, raw = at / step, raw[step]
+    message, hint = told(problem)
+    if problem["type"] == "extra_forbidden":
+        *path, last = label.split(".")
+        label, message, at_key, hint = ".".join(path), f"has no field `{short(last)}`", True, "remove it"
+    if problem["type"] == "recipe_field" and len(problem["loc"]) == 0:
+        errors.add("SPEC060", str(problem["msg"]), at, hint=hint)
     else:
-        message, hint = told(problem)
-        if problem["type"] == "recipe_field":
-            errors.add("SPEC060", str(problem["msg"]), at or section, hint=hint)
-            return
-        inner = ".".join(str(step) for step in loc if isinstance(step, str) and step in _known_keys(data.get(key)))
-        label = f"{key}.{inner}" if inner else key
-        errors.add("SPEC060", f"`{label}` {message}", at or section, hint=hint)
+        errors.add("SPEC060", f"`{label}` {message}", at, key=at_key, hint=hint)
 
 
-def _known_keys(raw: Any) -> set[str]:
-    return set(raw) if isinstance(raw, dict) else set()
+def _is_unknown(field: str, written: _Written) -> bool:
+    return field in written.values and holds_unknown(written.values[field])

@@ -1,0 +1,37 @@
+"""Names of ops, blocks and fields that nothing has, and what was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from archspec.diagnostics import listing
+from archspec.ops import OPS, Operation
+from archspec.spec.parse import SEQUENTIAL
+from archspec.spec.syntax import At, Errors, Library
+from archspec.spec.words import close, short
+
+INFERRED: Final = ("in_channels", "in_features", "num_features", "num_channels")  # PyTorch's, never written here
+
+
+def unknown_kind(kind: str, at: At, library: Library, errors: Errors, call: At | None = None) -> str | None:
+    """Note that no op or block of this library has this name; returns the nearest that exists."""
+    if library.lost_block(kind):
+        return None
+    if kind not in library.nearest:
+        library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL})
+    near = library.nearest[kind]
+    hint = f"a name that is close exists: `{near}`" if near else "`archspec list` shows all ops and blocks"
+    errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
+    return near
+
+
+def meant_field(cls: type[Operation], key: str, written: Iterable[Any]) -> tuple[str | None, str]:
+    """For a field that the op does not have: the field that was meant, if that is plain, and a hint."""
+    known = list(cls.model_fields)
+    if key in INFERRED:
+        return None, "remove it: it follows from what flows in"
+    near = close(key, known)
+    if near is None:
+        return None, f"its fields: {listing(known, 20)}" if known else "it takes none"
+    return (None if near in written else near), f"a name that is close exists: `{near}`"

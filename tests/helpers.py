@@ -1,0 +1,104 @@
+"""Assertions that tests of the language share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import archspec
+from archspec.diagnostics import Diagnostic
+from archspec.graph import Graph
+
+Expected = tuple[str, int | None, int | None, str]  # code, line, column, part of the message
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    """Write some texts into a folder; returns the path of the first."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder / next(iter(files))
+
+
+def assert_errors(source: Any, expected: list[Expected], **options: Any) -> tuple[Diagnostic, ...]:
+    """Assert all diagnostics of a spec, in order: code, line and column, part of the message.
+
+    Returns them. Line and column are None for a diagnostic without a place.
+    """
+    found = archspec.check(source, **options)
+    told = "\n".join(map(str, found)) or "no mistakes"
+    places = [(d.code, d.span.line if d.span else None, d.span.column if d.span else None) for d in found]
+    assert places == [(code, line, column) for code, line, column, _ in expected], told
+    for diagnostic, (_, _, _, part) in zip(found, expected, strict=True):
+        assert part in diagnostic.message, told
+    for diagnostic in found:
+        assert_form(diagnostic)
+    return found
+
+
+def marked(text: str) -> tuple[str, list[tuple[int, int, int]]]:
+    """A text without its «marks», and line, column and length of what was marked."""
+    spans, lines = [], []
+    for number, line in enumerate(text.split("\n"), start=1):
+        while "«" in line:
+            start, end = line.index("«"), line.index("»")
+            spans.append((number, start + 1, end - start - 1))
+            line = line[:start] + line[start + 1 : end] + line[end + 1 :]
+        lines.append(line)
+    return "\n".join(lines), spans
+
+
+def assert_marked(text: str, *expected: tuple[str, str], **options: Any) -> tuple[Diagnostic, ...]:
+    """Assert all diagnostics of a text, each at the place «marked» for it, in order: code, part of the message."""
+    plain, spans = marked(text)
+    assert len(spans) == len(expected), "one mark for each mistake"
+    wanted = [(code, line, column, part) for (code, part), (line, column, _) in zip(expected, spans, strict=True)]
+    found = assert_errors(plain, wanted, **options)
+    for diagnostic, (_, _, length) in zip(found, spans, strict=True):
+        assert diagnostic.span and diagnostic.span.length == length, f"{diagnostic}"
+    return found
+
+
+def spec(stages: str, head: str = "") -> str:
+    """A spec of 3×8×8 images with these stages; `head` holds further sections."""
+    return f"archspec: 1\ninput: [3, 8, 8]\n{head}{stages}\n"
+
+
+def assert_form(diagnostic: Diagnostic) -> None:
+    """Assert the form that every message has."""
+    message = diagnostic.message
+    assert message and message[0] == message[0].lower() and not message.endswith("."), message
+    for line in (message, *diagnostic.notes, diagnostic.hint or ""):
+        assert line.isprintable() and len(line) < 1_000, line
+    span = diagnostic.span
+    if span is not None and span.text:
+        assert 1 <= span.column <= len(span.text) + 1, diagnostic
+
+
+def assert_rendered(source: Any, text: str, **options: Any) -> None:
+    """Assert the whole text that a person reads."""
+    told = "\n".join(map(str, archspec.check(source, **options)))
+    assert told == text.strip("\n"), f"\n{told}"
+
+
+def shapes(source: Any, **options: Any) -> dict[str, tuple[int, ...]]:
+    """Output shape of every stage of a valid spec."""
+    return archspec.load(source, **options).report.shapes
+
+
+def layers(source: Any, **options: Any) -> list[str]:
+    """`path op` of every op that runs, in order."""
+    graph = archspec.load(source, **options).graph
+    return [f"{path} {node.op.op}" for path, node, _ in graph.walk() if node.op]
+
+
+def outline(graph: Graph) -> Any:
+    """A graph as plain data, equal for equal networks."""
+    return (
+        graph.kind, graph.label, graph.inputs, graph.output,
+        [
+            (n.name, n.inputs, n.output, outline(n.target) if isinstance(n.target, Graph) else n.target)
+            for n in graph.nodes
+        ],
+    )
