@@ -61,6 +61,21 @@ def test_a_download_goes_into_the_cache_and_is_found_there(tiny, mirror, capfd):
     assert "100" in err  # torchvision's progress
 
 
+def test_what_torchvision_prints_stays_out_of_the_results(tiny, mirror, monkeypatch, capfd):
+    """Some versions tell of each file on stdout."""
+    theirs = datasets.FashionMNIST
+
+    def talkative(folder, download):
+        print("Downloading")
+        theirs(folder, download=download)
+
+    monkeypatch.setattr(datasets, "FashionMNIST", talkative)
+    load("fashion-mnist", "train")
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "Downloading" in err
+
+
 def test_what_lies_somewhere_is_not_downloaded(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "FashionMNIST", None)
     assert len(load("fashion-mnist", "train", root=tiny.write(tmp_path / "here"))) == 12
