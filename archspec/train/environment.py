@@ -32,7 +32,7 @@ def environment(task: Task) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "seed": task.recipe.seed,
         "data": {
-            "name": task.recipe.data, "sources": task.sources,
+            "name": task.recipe.data, "sources": task.sources, "classes": list(task.classes),
             "train_images": sum(task.train.step_sizes), "test_images": sum(task.test.step_sizes),
             "train": task.train.description, "test": task.test.description,
         },

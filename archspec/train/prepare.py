@@ -44,7 +44,10 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """All that `fit` takes. sources: where each split was found. notices: what the user should be told."""
+    """All that `fit` takes.
+
+    sources: where each split was found. notices: what the user should be told. classes: the names of the labels.
+    """
 
     model: nn.Module
     train: Batches
@@ -53,6 +56,7 @@ class Task:
     machine: Machine
     sources: dict[str, str]
     notices: tuple[str, ...]
+    classes: tuple[str, ...] = ()
 
     def close(self) -> None:
         """Give back the data's worker processes, if it has any."""
@@ -66,11 +70,11 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     Raises SpecError: RUN303 where network and data do not suit each other, RUN311 where the network is no
     classifier, BUILD201 where the run would not fit into memory, and the errors of `archspec.data`.
     """
-    input_shape, outputs = graph.inputs[0][1].shape[1:], _outputs(graph)
+    input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
     info = check_name(recipe.data)
     if info is not None:
         check_classes(info.name, info.num_classes, outputs)
-        _plan(info.name, (info.channels, info.height, info.width), input_shape, recipe)
+        input_plan(info.name, (info.channels, info.height, info.width), input_shape, recipe)
     check_memory(graph, recipe, machine.device)
     limits: dict[Split, int | None] = {"train": machine.limit_train, "test": machine.limit_test}
     splits = [
@@ -78,9 +82,9 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
         for split, limit in limits.items()
     ]
     check_classes(recipe.data, len(splits[0].classes), outputs)
-    plans = [_plan(recipe.data, _shape(split), input_shape, recipe) for split in splits]
+    plans = [input_plan(recipe.data, stored_shape(split), input_shape, recipe) for split in splits]
     model = fresh_model(graph, recipe, machine)
-    options = [_options(recipe, machine, model, training=training) for training in (True, False)]
+    options = [batch_options(recipe, machine, model, training=training) for training in (True, False)]
     train, test = (
         make_batches(split, chosen, option, progress=progress)
         for split, chosen, option in zip(splits, plans, options, strict=True)
@@ -89,7 +93,7 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     if sum(train.step_sizes) < len(splits[0]):
         notices.append("the last image of each epoch's order is left out: batch norm needs two in a batch")
     sources = {str(split.split): split.source for split in splits}
-    return Task(model, train, test, recipe, machine, sources, tuple(notices))
+    return Task(model, train, test, recipe, machine, sources, tuple(notices), splits[0].classes)
 
 
 def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
@@ -107,7 +111,8 @@ def check_memory(graph: Graph, recipe: Recipe, device: torch.device) -> None:
     check_step_fits(graph, recipe.batch_size, device, states=states)
 
 
-def _outputs(graph: Graph) -> int:
+def outputs_of(graph: Graph) -> int:
+    """How many classes the network can tell apart. Raises SpecError RUN311 where it is no classifier."""
     shape = graph.result.shape
     if len(shape) != 2:
         raise error(
@@ -117,21 +122,24 @@ def _outputs(graph: Graph) -> int:
     return shape[1]
 
 
-def _plan(name: str, shape: ImageShape, input_shape: tuple[int, ...], recipe: Recipe) -> InputPlan:
+def input_plan(name: str, shape: ImageShape, input_shape: tuple[int, ...], recipe: Recipe) -> InputPlan:
+    """How images of the data set `name` become the network's input, normalised as the recipe says. Errors: RUN303."""
     normalize = recipe.normalize
     if normalize is None:
         return plan(name, shape, input_shape)
     return plan(name, shape, input_shape, mean=normalize.mean, std=normalize.std)
 
 
-def _shape(split: ImageData | ImageFolder) -> ImageShape:
+def stored_shape(split: ImageData | ImageFolder) -> ImageShape:
+    """(C, H, W) of a split's images as they are stored; None for sizes that differ."""
     if isinstance(split, ImageFolder):
         return split.shape
     _, channels, height, width = split.images.shape
     return channels, height, width
 
 
-def _options(recipe: Recipe, machine: Machine, model: nn.Module, *, training: bool) -> BatchOptions:
+def batch_options(recipe: Recipe, machine: Machine, model: nn.Module, *, training: bool) -> BatchOptions:
+    """How batches for `model` are made."""
     normed = any(isinstance(module, BATCH_NORMS) for module in model.modules())
     return BatchOptions(
         recipe.batch_size, shuffle=training, device=machine.device, seed=recipe.seed,
