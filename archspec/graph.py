@@ -77,6 +77,16 @@ class Graph:
         """How many ops run, sub-graphs counted at each call."""
         return sum(n.target.op_count if isinstance(n.target, Graph) else 1 for n in self.nodes)
 
+    def equals(self, other: Graph) -> bool:
+        """Whether the other graph computes the same in the same way, names included."""
+        if self is other:
+            return True
+        mine = (self.kind, self.label, self.inputs, self.output, len(self.nodes))
+        return mine == (other.kind, other.label, other.inputs, other.output, len(other.nodes)) and all(
+            a.name == b.name and a.inputs == b.inputs and a.output == b.output and _same(a.target, b.target)
+            for a, b in zip(self.nodes, other.nodes, strict=True)
+        )
+
     def walk(self, prefix: NodePath = "") -> Iterator[tuple[NodePath, Node, Graph]]:
         """Every node that runs an op, in order: its path, itself, and the graph that it stands in."""
         for node in self.nodes:
@@ -90,6 +100,12 @@ class Graph:
         """Assert what every pass may rely on: order, names, shapes, and that nothing is unused."""
         seen: set[int] = set()
         _verify(self, seen)
+
+
+def _same(a: Operation | Graph, b: Operation | Graph) -> bool:
+    if isinstance(a, Graph) or isinstance(b, Graph):
+        return isinstance(a, Graph) and isinstance(b, Graph) and a.equals(b)
+    return a == b
 
 
 def _verify(graph: Graph, seen: set[int]) -> None:

@@ -77,8 +77,10 @@ def _arguments(block: Block, layer: Layer, scope: Scope, context: Context) -> di
     if len(values) > len(params):
         n, names = len(params), short(", ".join(p.name for p in params))
         takes = f"takes {n} argument{'s' * (n != 1)} ({names})" if n else "takes no arguments"
-        context.reporter.tell("SPEC024", f"`{block.name}` {takes}, got {len(values)}", at, scope,
-                              hint=f"write `{block.name}`" if not n else f"remove {len(values) - n}")
+        hint = f"write `{block.name}`" if not n else f"remove {len(values) - n}"
+        if n == 1 and isinstance(args, list):
+            hint = f"to pass a list, write `{{{short(params[0].name)}: […]}}`"
+        context.reporter.tell("SPEC024", f"`{block.name}` {takes}, got {len(values)}", at, scope, hint=hint)
         return None
     given = {p.name: value for p, value in zip(params, values, strict=False)}
     return given if _complete(block, layer, given, scope, context) else None

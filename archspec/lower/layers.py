@@ -125,7 +125,7 @@ class Layers:
             before, made = flow, len(sub.drafts)
             again = self._again(sub, flow, at) if steady else None
             flow = self._one(sub, layer, flow, scope.with_index(i), str(i), "") if again is None else again
-            if len(sub.drafts) == made and flow is before:
+            if len(sub.drafts) == made:
                 context.count(1, at)  # a copy that is nothing takes time all the same
             elif steady and sub.drafts[-1].target is None:
                 if i + 1 < count and not context.same_shape(before.tensor, flow.tensor):
@@ -137,14 +137,19 @@ class Layers:
         return builder.call(sub, name, flow, kind="repeat", label=label, flow=entered)
 
     def _again(self, sub: Builder, flow: Val, at: At) -> Val | None:
-        """The last copy once more, if it is one whole node that took just what the copy before it gave."""
-        last = sub.drafts[-1] if sub.drafts else None
-        if last is None or last.target is None or last.output is not flow or flow.source is None:
+        """The last copy once more, if it took what the copy before it gave, and nothing else, and changed no shape.
+
+        That cannot be seen of the first copy, which a `from` may have given what entered the repeat all the same.
+        """
+        if len(sub.drafts) < 2:
             return None
-        if len(last.inputs) != 1 or not self.context.same_shape(flow.source.tensor, flow.tensor):
+        before, last = sub.drafts[-2:]
+        if last.target is None or last.output is not flow or last.inputs != (before.output,):
             return None
-        if last.inputs[0] is not sub.use(flow.source):
-            return None  # it took something else, with `from`
+        if not self.context.same_shape(before.output.tensor, flow.tensor):
+            return None
+        if isinstance(last.target, Graph) and isinstance(before.target, Graph) and last.target.equals(before.target):
+            last.target = before.target
         name = str(int(last.name) + 1)
         if isinstance(last.target, Graph):
             self.context.count(last.target.op_count, at)

@@ -72,7 +72,7 @@ class _Check:
             used |= names_in(raw) - {name}
         for name in [name for name in names if name not in used][:_UNUSED]:
             at = names[name][1]
-            if close(name, self.unknown) is None:
+            if close(name, self.unknown) is None and not self.errors.is_told("SPEC022", at.key):
                 near = close(name, (names.keys() | used) - {name})
                 gone = "remove it" if at.document.name in self.library.documents else "remove it there"
                 if at.document.name != next(iter(self.program.files)) and self.library is self.program.library:
@@ -86,7 +86,7 @@ class _Check:
         for param in block.params:
             used |= names_in(param.default) - {param.name}
         for param in [p for p in block.params if p.name not in used][:_UNUSED]:
-            if close(param.name, self.unknown) is None:
+            if close(param.name, self.unknown) is None and not self.errors.is_told("SPEC022", param.at.key):
                 self.errors.add("SPEC025", f"nothing uses the param `{short(param.name)}` of `{short(block.name)}`",
                                 param.at, key=True, hint="remove it, or use it in the body")
 
