@@ -1,19 +1,25 @@
 """The trace: its scopes, its form, and that it leaves the model alone."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from archspec.backends.torch import build
 from archspec.profile import measure
 from archspec.profile.trace import ACTIVE, BACKWARD, FORWARD, module_scopes, run_folder, write_trace
-from tests.profile.helpers import spec, tiny
+from tests.profile.helpers import TINY, spec, tiny
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -149,9 +155,20 @@ def test_a_forward_that_raises_closes_its_scopes(tmp_path):
     assert hooks(model) == []
 
 
-def test_nothing_is_written_to_the_terminal(tmp_path, capfd):
-    measure(tiny(), batch_size=2, steps=1, warmup=1, trace=tmp_path)
-    assert capfd.readouterr() == ("", "")
+def test_nothing_is_written_to_the_terminal(tmp_path):
+    """In a process of its own: what other tests left behind would be complained of when it is freed."""
+    (tmp_path / "tiny.json").write_text(json.dumps(TINY), encoding="utf-8")
+    code = """
+import json, pathlib, sys
+from archspec.api import load
+from archspec.profile import measure
+folder = pathlib.Path(sys.argv[1])
+measure(load(json.loads((folder / "tiny.json").read_text())), batch_size=2, steps=1, warmup=1, trace=folder)
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code, str(tmp_path)], capture_output=True, text=True,
+                          timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(list(tmp_path.glob("tiny/*.pt.trace.json"))) == 1
 
 
 @pytest.mark.parametrize(("name", "folder"), [
@@ -159,3 +176,16 @@ def test_nothing_is_written_to_the_terminal(tmp_path, capfd):
 ])
 def test_a_run_s_folder_stays_in_the_folder(tmp_path, name, folder):
     assert run_folder(tmp_path, name) == tmp_path / folder
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", {"CPU"}), ("cuda", {"CPU", "CUDA"})])
+def test_a_gpu_s_kernels_are_traced_too(tmp_path, monkeypatch, device, expected):
+    asked = []
+
+    def spy(**options):
+        asked.extend(options.pop("activities"))
+        return profile(activities=[ProfilerActivity.CPU], **options)
+
+    monkeypatch.setattr("archspec.profile.trace.profile", spy)
+    write_trace(nn.ReLU(), lambda: None, tmp_path, torch.device(device))
+    assert {activity.name for activity in asked} == expected
