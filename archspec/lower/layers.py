@@ -28,6 +28,7 @@ from archspec.tensors import ShapeError, Tensor, shape_text
 _WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC043"})
 # After one of these, what should have used an output may be missing.
 _MISSING: Final = ("SPEC00", "SPEC02", "SPEC03", "SPEC04")
+_TRIED: Final = 2  # copies of a broken layer, until its shape is given up
 
 
 class Layers:
@@ -127,10 +128,12 @@ class Layers:
             flow = self._one(sub, layer, flow, scope.with_index(i), str(i), "") if again is None else again
             if len(sub.drafts) == made:
                 context.count(1, at)  # a copy that is nothing takes time all the same
-            elif steady and sub.drafts[-1].target is None:
-                if i + 1 < count and not context.same_shape(before.tensor, flow.tensor):
-                    flow = sub.broken("…", flow, flow.tensor and blank(flow.tensor.ndim))
-                break  # the other copies have the same mistakes
+            elif steady and sub.drafts[-1].target is None:  # the other copies have the same mistakes
+                if flow.tensor is None or flow.tensor == before.tensor:
+                    break
+                if i >= _TRIED:
+                    flow = sub.broken("…", flow, blank(flow.tensor.ndim))
+                    break
         context.leave()
         self.check_unused(sub, flow, dict.fromkeys(map(str, range(count)), layer.head), scope)
         label = block or layer.stem
