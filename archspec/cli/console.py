@@ -6,11 +6,15 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from archspec.diagnostics import Diagnostic, render
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 RED, GREEN, YELLOW, BLUE, CYAN, BOLD, DIM = "31", "32", "33", "34", "36", "1", "2"
+WIDE: Final = 200  # where no terminal cuts the lines, nothing need be left out
 _GUTTER: Final = re.compile(r"^( *\d* *)(-->|\||=)(.*)$")
 _SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
@@ -19,6 +23,16 @@ _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 def coloured(stream: TextIO) -> bool:
     """Whether to colour what goes to this stream: a terminal that can, and no NO_COLOR (no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def result_console() -> Console:
+    """For tables on stdout: as wide as the terminal, plain text where there is none."""
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    return Console(
+        width=None if terminal else WIDE, color_system="auto" if coloured(sys.stdout) else None, highlight=False
+    )
 
 
 def clean(text: str) -> str:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from archspec.cli.console import coloured
+from archspec.cli.console import result_console
 from archspec.cli.options import DeviceName, InputShape, Reading, SpecPath, json_option, spec_options
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from archspec.analysis import Report
     from archspec.api import Loaded
-
-WIDE: Final = 200  # where no terminal cuts the lines, nothing need be left out
 
 
 @click.command("profile")
@@ -70,19 +66,10 @@ def _refuse_running(ctx: click.Context) -> None:
             raise click.UsageError(f"--{name} has no effect with --static, which runs nothing", ctx)
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    terminal = sys.stdout.isatty()
-    return Console(
-        width=None if terminal else WIDE, color_system="auto" if coloured(sys.stdout) else None, highlight=False
-    )
-
-
 def _show(report: Report, description: str, depth: int | None) -> None:
     from archspec.cli.table import show
 
-    show(report, _console(), depth=depth, description=description)
+    show(report, result_console(), depth=depth, description=description)
 
 
 def _measured(loaded: Loaded, report: Report, running: dict[str, Any], depth: int | None, as_json: bool) -> None:
@@ -98,4 +85,4 @@ def _measured(loaded: Loaded, report: Report, running: dict[str, Any], depth: in
     else:
         from archspec.cli.measured import show
 
-        show(measured, _console())
+        show(measured, result_console())

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archspec.cli.console import tell
+from archspec.cli.console import result_console, tell
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
     from archspec.spec.recipe import Recipe
+    from archspec.train.confusion import Confusion
     from archspec.train.prepare import Task
+    from archspec.train.run import Watcher
     from archspec.train.summary import Summary
 
 
@@ -72,6 +74,7 @@ def command(
     recipe = chosen_recipe(loaded, name, changes)
 
     from archspec.backends.device import pick_device
+    from archspec.train.final import FinalConfusion
     from archspec.train.prepare import Machine, prepare
     from archspec.train.run_folder import check_free, new_run_path
     from archspec.train.settings import Settings, pick_precision
@@ -84,10 +87,11 @@ def command(
     machine = Machine(where, data_root, limit_train, limit_test, settings)
     task = prepare(loaded.graph, recipe, machine, progress=tell)
     try:
-        summary = _run(task, path, resolved_text(loaded, name, changes))
+        final = FinalConfusion(task.test, task.classes, name=loaded.name, folder=path)
+        summary = _run(task, path, resolved_text(loaded, name, changes), final)
     finally:
         task.close()
-    _show(loaded.name, task, path, summary, as_json)
+    _show(loaded.name, task, path, summary, final.confusion, as_json)
 
 
 def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> Recipe:
@@ -139,7 +143,7 @@ def _use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _run(task: Task, path: Path, text: str) -> Summary:
+def _run(task: Task, path: Path, text: str, *others: Watcher) -> Summary:
     from archspec.backends.fits import memory_shortage_told
     from archspec.train.display import display
     from archspec.train.environment import environment
@@ -149,7 +153,7 @@ def _run(task: Task, path: Path, text: str) -> Summary:
     for notice in task.notices:
         tell(f"note: {notice}")
     folder = RunFolder(path, spec=text, environment=environment(task))
-    watchers = (folder, display(sys.stderr))
+    watchers = (folder, display(sys.stderr), *others)
     with memory_shortage_told("training"):
         return fit(
             task.model, task.train, task.test, task.recipe,
@@ -157,14 +161,20 @@ def _run(task: Task, path: Path, text: str) -> Summary:
         )
 
 
-def _show(name: str, task: Task, path: Path, summary: Summary, as_json: bool) -> None:
+def _show(
+    name: str, task: Task, path: Path, summary: Summary, confusion: Confusion | None, as_json: bool
+) -> None:
+    from archspec.cli.confusion import show
     from archspec.train.table import summary_text
 
     if not as_json:
+        if confusion is not None:
+            show(confusion, result_console(), summary=True)
         click.echo(f"{summary_text(summary)}\nrun folder: {path}")
         return
     about = {
         "name": name, "device": str(task.machine.device), "run_dir": str(path), "recipe": task.recipe.to_data(),
         "data": {"name": task.recipe.data, "sources": task.sources},
     }
-    click.echo(json.dumps(summary.to_json() | about, indent=2, ensure_ascii=False))
+    classes = {} if confusion is None else confusion.to_json()
+    click.echo(json.dumps(classes | summary.to_json() | about, indent=2, ensure_ascii=False))

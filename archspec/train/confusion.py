@@ -91,16 +91,19 @@ class Tally:
 
     def __init__(self) -> None:
         self._pairs: list[Tensor] = []
+        self._outputs = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Note one step. logits: (N, outputs). labels: (N,)."""
+        self._outputs = logits.shape[1]
         self._pairs.append(torch.stack([labels, logits.detach().argmax(1)]))
 
-    def confusion(self, classes: Sequence[str], outputs: int) -> Confusion:
-        """What was collected. classes: the names of the labels. outputs: of the network, at least as many."""
-        pairs, numbers = torch.cat(self._pairs, dim=1).cpu().unique(dim=1, return_counts=True)
+    def confusion(self, classes: Sequence[str]) -> Confusion:
+        """What was collected, of at least one step. classes: the names of the labels."""
+        seen = torch.cat(self._pairs, dim=1).cpu()
+        pairs, numbers = seen.unique(dim=1, return_counts=True)  # type: ignore[no-untyped-call]
         counts = {(t, p): n for t, p, n in zip(*pairs.tolist(), numbers.tolist(), strict=True)}
-        return Confusion(output_names(classes, outputs), len(classes), counts)
+        return Confusion(output_names(classes, self._outputs), len(classes), counts)
 
 
 def output_names(classes: Sequence[str], outputs: int) -> tuple[str, ...]:

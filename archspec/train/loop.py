@@ -13,6 +13,7 @@ from torch import nn
 from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
 from archspec.spec.recipe import Recipe
+from archspec.train.confusion import Tally
 from archspec.train.guard import LossGuard
 from archspec.train.metrics import Meter, Metrics
 from archspec.train.optimizer import make_optimizer, set_rate
@@ -46,15 +47,20 @@ def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] 
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, batches: Batches, device: torch.device, settings: Settings = FP32
+    model: nn.Module, batches: Batches, device: torch.device, settings: Settings = FP32, tally: Tally | None = None
 ) -> Metrics:
-    """Mean loss and accuracy of `model` over one pass, dropout off, running statistics used."""
+    """Mean loss and accuracy of `model` over one pass, dropout off, running statistics used.
+
+    tally: is given what was predicted.
+    """
     model.eval()
     meter = Meter(len(batches), device)
     for images, labels, _ in batches.batches(0):
         with autocast(settings.precision, device):
             logits = model(images).float()
         meter.add(F.cross_entropy(logits, labels), logits, labels)
+        if tally is not None:
+            tally.add(logits, labels)
     return meter.metrics()
 
 

@@ -71,10 +71,7 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     classifier, BUILD201 where the run would not fit into memory, and the errors of `archspec.data`.
     """
     input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
-    info = check_name(recipe.data)
-    if info is not None:
-        check_classes(info.name, info.num_classes, outputs)
-        input_plan(info.name, (info.channels, info.height, info.width), input_shape, recipe)
+    check_known_data(recipe, input_shape, outputs)
     check_memory(graph, recipe, machine.device)
     limits: dict[Split, int | None] = {"train": machine.limit_train, "test": machine.limit_test}
     splits = [
@@ -109,6 +106,14 @@ def check_memory(graph: Graph, recipe: Recipe, device: torch.device) -> None:
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
     states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
     check_step_fits(graph, recipe.batch_size, device, states=states)
+
+
+def check_known_data(recipe: Recipe, input_shape: tuple[int, ...], outputs: int) -> None:
+    """Whether a data set that is known by name suits the network, before it is downloaded. Errors: RUN303, RUN304."""
+    info = check_name(recipe.data)
+    if info is not None:
+        check_classes(info.name, info.num_classes, outputs)
+        input_plan(info.name, (info.channels, info.height, info.width), input_shape, recipe)
 
 
 def outputs_of(graph: Graph) -> int:

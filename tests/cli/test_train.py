@@ -44,11 +44,11 @@ def test_a_run_and_what_it_leaves(cli: Cli, spec: Path) -> None:
     (run,) = Path("runs").iterdir()
     assert run.name.startswith("tiny-")
     assert sorted(p.name for p in run.iterdir()) == [
-        "environment.json", "metrics.jsonl", "spec.yaml", "weights.safetensors",
+        "confusion.svg", "environment.json", "metrics.jsonl", "spec.yaml", "weights.safetensors",
     ]
     assert [line.split("  ")[0] for line in done.err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
     lines = done.out.splitlines()
-    assert lines[0].split("  ") == ["epoch", "train loss", "train acc", "test loss", "test acc", "images/s", "seconds"]
+    assert next(line for line in lines if line.startswith("epoch")).split("  ") == ["epoch", "train loss", "train acc", "test loss", "test acc", "images/s", "seconds"]
     assert lines[-1] == f"run folder: {run}"
     assert lines[-2].startswith("mean over all epochs, the first steps included: train loss ")
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -1,0 +1,87 @@
+"""What a network takes for what, as a person reads it: a row for each class, with the matrix where it has room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from archspec.cli.console import clean, percent_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from archspec.train.confusion import Confusion
+
+MATRIX: Final = 16  # the most columns of numbers that a person takes in, and that a terminal has room for
+WORST: Final = 10  # rows of a summary where there are more classes
+NAME: Final = 24  # characters
+
+
+def show(confusion: Confusion, console: Console, *, summary: bool = False) -> None:
+    """Print accuracy per class and the confusion matrix. summary: of many classes, only the worst."""
+    if len(confusion.columns) <= MATRIX:
+        console.print("a row: the images of a class; its columns: what they were taken for")
+        console.print(_matrix(confusion))
+        return
+    rows = sorted(range(confusion.classes), key=lambda k: (_accuracy(confusion, k), k))
+    shown = rows[:WORST] if summary else range(confusion.classes)
+    if summary:
+        console.print(f"the {len(shown)} of {confusion.classes} classes with the lowest accuracy")
+    console.print(_list(confusion, shown))
+
+
+def _accuracy(confusion: Confusion, row: int) -> float:
+    accuracy = confusion.per_class()[row].accuracy
+    return 2.0 if accuracy is None else accuracy  # a class without images is no bad one
+
+
+def _matrix(confusion: Confusion) -> Table:
+    from rich.text import Text
+
+    table = _table("class")
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    for column in confusion.columns:
+        table.add_column(str(column), justify="right", no_wrap=True)
+    for row, (result, counts) in enumerate(zip(confusion.per_class(), confusion.matrix(), strict=True)):
+        cells = [
+            Text(str(number) if number else "·", style="bold" if row == column else "" if number else "dim")
+            for column, number in zip(confusion.columns, counts, strict=True)
+        ]
+        table.add_row(_label(row, result.name), percent_text(result.right, result.images), *cells)
+    return table
+
+
+def _list(confusion: Confusion, rows: range | list[int]) -> Table:
+    table = _table("class")
+    for name in ("images", "accuracy"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("most often taken for", no_wrap=True)
+    results = confusion.per_class()
+    for row in rows:
+        result, other = results[row], confusion.taken_for(row)
+        wrong = f"{_name(other[0])} ({other[1]})" if other else "–"
+        accuracy = percent_text(result.right, result.images) if result.images else "–"
+        table.add_row(_label(row, result.name), str(result.images), accuracy, wrong)
+    return table
+
+
+def _table(first: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 0), header_style="bold")
+    table.add_column(first, no_wrap=True)
+    return table
+
+
+def _label(row: int, name: str) -> str:
+    """Number and name of a class; digits need no number."""
+    return _name(name) if name == str(row) else f"{row} {_name(name)}"
+
+
+def _name(name: str) -> str:
+    """A class's name, which comes from a file: no control characters, no line breaks, not too long."""
+    from rich.markup import escape
+
+    plain = clean(name).replace("\n", "\\n")
+    return escape(plain if len(plain) <= NAME else plain[: NAME - 1] + "…")

@@ -1,0 +1,69 @@
+"""`archspec predict`: what a finished run takes image files for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from archspec.cli.console import clean, print_diagnostics
+from archspec.cli.failures import WRONG
+from archspec.cli.options import DeviceName, json_option
+
+if TYPE_CHECKING:
+    from archspec.train.prediction import Prediction
+
+COUNT = click.IntRange(min=1)
+PREDICTION_FORMAT = 1
+
+
+@click.command("predict")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE…", type=click.Path(path_type=Path))
+@click.option("--top", type=COUNT, default=3, show_default=True, metavar="N", help="Classes to show.")
+@click.option("--device", default="auto", show_default=True, type=DeviceName(), help="Where to compute.")
+@click.option("--batch-size", type=COUNT, default=32, show_default=True, metavar="N", help="Images at a time.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, run: Path, images: tuple[Path, ...], top: int, device: str, batch_size: int, as_json: bool
+) -> None:
+    """Show what the finished run in the folder RUN takes each IMAGE for, with probabilities.
+
+    Images are resized and scaled as in training. A broken one is named, the others are still shown; exit code 1.
+    """
+    from archspec.backends.device import pick_device
+    from archspec.backends.fits import memory_shortage_told
+    from archspec.train.finished import open_run
+    from archspec.train.prediction import predict
+
+    finished, where = open_run(run), pick_device(device)
+    with memory_shortage_told("prediction"):
+        results = list(predict(finished, images, where, top=top, batch_size=batch_size))
+    problems = [result.problem for result in results if result.problem is not None]
+    if as_json:
+        rows = [result.to_json() for result in results]
+        about = {"format": PREDICTION_FORMAT, "name": finished.name, "run_dir": str(run), "images": rows}
+        click.echo(json.dumps(about, indent=2, ensure_ascii=False))
+    else:
+        _show([result for result in results if result.problem is None])
+    print_diagnostics(problems)
+    if problems:
+        ctx.exit(WRONG)
+
+
+def _show(results: list[Prediction]) -> None:
+    """A line an image: its name, then class and probability, best first, in columns."""
+    rows = [
+        [_line(str(result.path)), *(f"{_line(name)} {100 * p:.1f} %" for name, p in result.classes)]
+        for result in results
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _line(text: str) -> str:
+    return clean(text).replace("\n", "\\n")

@@ -1,0 +1,30 @@
+"""What a finished run is told apart from its curves: which classes it knows, and what it takes for what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from archspec.data.batches import Batches
+from archspec.train.confusion import Confusion, Tally
+from archspec.train.confusion_picture import PICTURE, draw_confusion
+from archspec.train.loop import evaluate
+from archspec.train.run import Run, Watcher
+
+
+class FinalConfusion(Watcher):
+    """Looks once more at the test split when a run is finished, and draws the matrix into the run's folder.
+
+    test: the test split. classes: the names of its labels. confusion: the result, None before the end.
+    """
+
+    def __init__(self, test: Batches, classes: Sequence[str], *, name: str, folder: Path) -> None:
+        self._test, self._classes, self._name, self._folder = test, classes, name, folder
+        self.confusion: Confusion | None = None
+
+    def on_finish(self, run: Run) -> None:
+        """One pass over the test split."""
+        tally = Tally()
+        evaluate(run.model, self._test, run.device, run.settings, tally)
+        self.confusion = tally.confusion(self._classes)
+        draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)

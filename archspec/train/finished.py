@@ -1,0 +1,93 @@
+"""A finished run, found again in its folder: the network with its weights, and what its outputs mean."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from archspec.api import load
+from archspec.backends.step import check_forward_fits
+from archspec.backends.torch import build
+from archspec.data.registry import DATASETS
+from archspec.diagnostics import error
+from archspec.graph import Graph
+from archspec.spec.recipe import Recipe
+from archspec.train.confusion import output_names
+from archspec.train.prepare import outputs_of
+from archspec.train.settings import Settings
+from archspec.train.weights import load_weights
+
+SPEC: Final = "spec.yaml"
+WEIGHTS: Final = "weights.safetensors"
+MAX_ENVIRONMENT_BYTES: Final = 1 << 22  # thousands of classes with long names
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """What a run's folder holds. names: of each output of the network."""
+
+    path: Path
+    name: str
+    graph: Graph
+    recipe: Recipe
+    names: tuple[str, ...]
+
+    def with_recipe(self, **changes: Any) -> FinishedRun:
+        """The run with other values in its recipe; None leaves a value as it is."""
+        given = {key: value for key, value in changes.items() if value is not None}
+        return replace(self, recipe=self.recipe.model_copy(update=given))
+
+    def model(self, device: torch.device, batch_size: int, settings: Settings | None = None) -> nn.Module:
+        """The network with the run's weights, on `device`, dropout off.
+
+        Raises SpecError BUILD201 where it would not fit, RUN361 for weights that cannot be used.
+        """
+        check_forward_fits(self.graph, batch_size, device)
+        with torch.random.fork_rng([]):
+            model = build(self.graph)
+        load_weights(model, self.path / WEIGHTS)
+        layout = torch.channels_last if settings and settings.channels_last else torch.preserve_format
+        return model.to(device, memory_format=layout).eval()  # type: ignore[call-overload, no-any-return]
+
+
+def open_run(path: Path) -> FinishedRun:
+    """Read a run's folder, apart from its weights. Nothing in it is trusted.
+
+    Raises SpecError RUN360 where it holds no finished run, RUN311 where the network is no classifier, and the
+    errors of a spec.
+    """
+    for name, what in ((SPEC, "the spec of a run"), (WEIGHTS, "the weights of a finished run")):
+        if not (path / name).is_file():
+            reason = f"has no {name}" if path.is_dir() else "is no folder"
+            raise error("RUN360", f"{path} {reason}: {what}", hint="name a folder that `archspec train` finished")
+    loaded = load(path / SPEC)
+    recipe, outputs = loaded.recipe(), outputs_of(loaded.graph)
+    return FinishedRun(path, loaded.name, loaded.graph, recipe, output_names(_classes(path, recipe, outputs), outputs))
+
+
+def _classes(path: Path, recipe: Recipe, outputs: int) -> tuple[str, ...]:
+    """Names as the run noted them, else those of a known data set, else none."""
+    noted = _noted(path / "environment.json")
+    if 0 < len(noted) <= outputs:
+        return noted
+    info = DATASETS.get(recipe.data)
+    return info.classes if info is not None and info.num_classes <= outputs else ()
+
+
+def _noted(path: Path) -> tuple[str, ...]:
+    """`data.classes` of an environment.json; empty where there is nothing of the kind."""
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_ENVIRONMENT_BYTES:
+            return ()
+        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        classes = data["data"]["classes"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return ()
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        return ()
+    return tuple(classes)
