@@ -29,7 +29,11 @@ class PlainDisplay(Watcher):
 
     def on_epoch(self, run: Run) -> None:
         """Write the epoch's line at once."""
-        self._stream.write(epoch_line(run.results[-1], run.recipe.epochs) + "\n")
+        self.on_notice(epoch_line(run.results[-1], run.recipe.epochs))
+
+    def on_notice(self, text: str) -> None:
+        """Write it at once."""
+        self._stream.write(text + "\n")
         self._stream.flush()
 
 
@@ -69,6 +73,10 @@ class LiveDisplay(Watcher):
     def on_epoch(self, run: Run) -> None:
         """Leave the epoch's line above the live one."""
         self._progress.console.print(epoch_line(run.results[-1], run.recipe.epochs), highlight=False)
+
+    def on_notice(self, text: str) -> None:
+        """Leave it above the live line."""
+        self._progress.console.print(text, highlight=False, markup=False)
 
     def on_end(self, run: Run) -> None:
         """Remove the line."""

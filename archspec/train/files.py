@@ -1,11 +1,15 @@
-"""Files that are whole or absent: written under another name, synced, renamed."""
+"""Files and folders that are whole or absent: written under another name, synced, renamed."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+DRAFT: Final = ".part"  # how the names of drafts end; they begin with a dot and hold the process's number
 
 
 @contextmanager
@@ -14,12 +18,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     A crash at any moment leaves the old file or the new one, never a part.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = _draft(path)
     try:
-        draft.touch()
-        mode = draft.stat().st_mode  # what the user's umask allows; some writers make files of their own
+        draft.unlink(missing_ok=True)
         yield draft
-        draft.chmod(mode)
         _sync(draft)
         draft.replace(path)
         _sync(path.parent)
@@ -27,6 +29,67 @@ def whole_file(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to write into with `write_file`; at the end of the block it becomes `path`.
+
+    `path` is not there yet. A crash at any moment leaves nothing there, or all its files, never a part.
+    """
+    draft = _draft(path)
+    remove_folder(draft)
+    try:
+        draft.mkdir()
+        yield draft
+        _sync(draft)
+        draft.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            remove_folder(draft)
+        raise
+    _sync(path.parent)
+
+
+def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> str:
+    """Write a new file and bring it onto the disk; return the SHA-256 of its bytes, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        for piece in pieces:
+            digest.update(piece)
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return digest.hexdigest()
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder of plain files, if it is there. It vanishes at once, under whatever name files are left."""
+    if not path.is_dir():
+        return
+    if not path.name.endswith(DRAFT):
+        path = path.rename(_draft(path.with_name(f"{path.name}.old")))
+    for file in path.iterdir():
+        file.unlink()
+    path.rmdir()
+
+
+def clear_drafts(folder: Path) -> None:
+    """Remove what programs that were killed left behind; nobody else may be writing in `folder`."""
+    for path in folder.glob(f".*{DRAFT}"):
+        with suppress(OSError):  # it is in nobody's way
+            if path.is_dir():
+                remove_folder(path)
+            else:
+                path.unlink()
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}{DRAFT}")
 
 
 def _sync(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import torch
@@ -20,6 +21,7 @@ from archspec.train.optimizer import make_optimizer, set_rate
 from archspec.train.run import Run, Watcher
 from archspec.train.schedule import rate_schedule
 from archspec.train.settings import Settings, autocast, float32_products
+from archspec.train.snapshot import Snapshot, restore, restore_rng
 from archspec.train.summary import EpochResult, Summary
 
 FP32: Final = Settings()
@@ -28,7 +30,8 @@ FP32: Final = Settings()
 def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] = ()) -> Metrics:
     """One pass over `batches`. Metrics stay on the device to its end: no synchronisation a step."""
     run.model.train()
-    run.meter = Meter(run.steps_per_epoch, run.device)
+    if not run.position:
+        run.meter = Meter(run.steps_per_epoch, run.device)
     for images, labels, _ in batches:
         set_rate(run.optimizer, run.rate_at(run.step))
         with run.autocast():
@@ -73,22 +76,29 @@ def fit(
     device: torch.device,
     settings: Settings = FP32,
     watchers: Sequence[Watcher] = (),
+    resume: Snapshot | None = None,
 ) -> Summary:
     """Train `model`, which is on `device`, as `recipe` says; a function of the model's start and the recipe.
 
     Its random numbers (dropout) come from the recipe's seed; the global random state is left as it was.
-    Raises SpecError RUN310 where the loss ceases to be a number.
+    resume: a state of an earlier run of this recipe, from which this one goes on as if it had never stopped.
+    Raises SpecError RUN310 where the loss ceases to be a number, RUN315 where `resume` is of another network.
     """
     watchers = (LossGuard(), *watchers)
     steps = len(train)
     run = Run(
         model, make_optimizer(model, recipe, device), rate_schedule(recipe, steps), device, recipe, steps, settings,
     )
+    run.tell = partial(_tell, watchers)
     arithmetic = float32_products(settings.precision, device)
     with seeded(stream_seed(recipe.seed, "training"), device), arithmetic:
         try:
+            if resume is not None:
+                restore(run, resume)
             for watcher in watchers:
                 watcher.on_start(run)
+            if resume is not None:  # after all that may have drawn random numbers of its own
+                restore_rng(run, resume)
             while run.epoch < recipe.epochs:
                 run.results.append(_one_epoch(run, train, test, watchers))
                 for watcher in watchers:
@@ -102,11 +112,16 @@ def fit(
 
 
 def _one_epoch(run: Run, train: Batches, test: Batches, watchers: Sequence[Watcher]) -> EpochResult:
-    started = time.perf_counter()
-    trained = train_epoch(run, train.batches(run.epoch), watchers)
+    trained = train_epoch(run, train.batches(run.epoch, run.position), watchers)
+    started = run.meter.started
     images_per_s = trained.images / (time.perf_counter() - started)
     tested = evaluate(run.model, test, run.device, run.settings)
     return EpochResult(
         run.epoch + 1, trained.loss, trained.accuracy, tested.loss, tested.accuracy,
         images_per_s, seconds=time.perf_counter() - started,
     )
+
+
+def _tell(watchers: Sequence[Watcher], text: str) -> None:
+    for watcher in watchers:
+        watcher.on_notice(text)

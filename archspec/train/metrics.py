@@ -21,29 +21,33 @@ class Metrics:
 class Meter:
     """Loss and hits of each step of one pass. To read them waits for the device, `add` never does.
 
-    started: time.perf_counter() of the pass's begin.
+    sizes: images of each step so far. started: time.perf_counter() of the pass's begin.
     """
 
     def __init__(self, steps: int, device: torch.device) -> None:
         self._losses = torch.zeros(steps, device=device)
         self._hits = torch.zeros(steps, dtype=torch.int64, device=device)
-        self._images: list[int] = []
+        self.sizes: list[int] = []
         self.started = time.perf_counter()
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self.sizes)
 
     @property
     def images(self) -> int:
         """Images so far, without waiting for the device."""
-        return sum(self._images)
+        return sum(self.sizes)
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Note one step. loss: mean over the batch, shape (). logits: (N, classes). labels: (N,)."""
-        step = len(self._images)
-        self._images.append(len(labels))
+        step = len(self.sizes)
+        self.sizes.append(len(labels))
         self._losses[step] = loss.detach()
         self._hits[step] = (logits.detach().argmax(1) == labels).sum()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Loss and hits of each step so far, on the device; views: to write into them is to set them."""
+        return {"losses": self._losses[: len(self)], "hits": self._hits[: len(self)]}
 
     def losses(self) -> Tensor:
         """The loss of each step so far, shape (steps,), on the CPU."""
@@ -57,6 +61,6 @@ class Meter:
     def metrics(self) -> Metrics:
         """The means over all images so far; every image counts once, whatever the size of its batch."""
         images = self.images
-        loss = self.losses().double() @ torch.tensor(self._images, dtype=torch.float64)
+        loss = self.losses().double() @ torch.tensor(self.sizes, dtype=torch.float64)
         hits = int(self._hits[: len(self)].sum())
         return Metrics(float(loss) / images, hits / images, images)

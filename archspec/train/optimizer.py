@@ -17,10 +17,14 @@ def make_optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> to
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     fused = device.type in FUSED_DEVICES
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
+        optimizer = torch.optim.SGD(
             parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov,
             weight_decay=recipe.weight_decay, fused=fused,
         )
+        if recipe.momentum:  # torch's own buffers would stay uninitialised if a scaler skipped the first step
+            for parameter in parameters:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        return optimizer
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
     return kind(
         parameters, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, weight_decay=recipe.weight_decay,

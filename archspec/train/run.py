@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from archspec.spec.recipe import Recipe
 from archspec.train.metrics import Meter
@@ -14,12 +16,33 @@ from archspec.train.schedule import RateAt
 from archspec.train.settings import Settings, autocast, make_scaler
 from archspec.train.summary import EpochResult
 
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+
+class Part(Protocol):
+    """What somebody besides the loop keeps of a run, and wants to find again: an average of the weights, say.
+
+    `run.keep(NAME, part)` makes it a part of every checkpoint, and gives it back what one held of it.
+    """
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its tensors, by names of its own."""
+
+    def data(self) -> JsonValue:
+        """The rest of it, as plain data."""
+
+    def restore(self, tensors: Mapping[str, Tensor], data: JsonValue) -> None:
+        """Become what `tensors` (on the CPU) and `data` were taken of."""
+
 
 @dataclass
 class Run:
     """A run as it stands: what a watcher sees, and a checkpoint holds.
 
     scaler: of the loss in fp16, else switched off; what it keeps is a part of the run's state.
+    micro_batch: where memory was short: the most images that go through the network at once; an update still
+    sees a whole batch. parts, saved_parts: see `keep`. tell: says something to the user, in words.
     """
 
     model: nn.Module
@@ -33,6 +56,10 @@ class Run:
     meter: Meter = field(init=False)  # of the training pass that goes on
     results: list[EpochResult] = field(default_factory=list)
     scaler: torch.amp.GradScaler = field(init=False)
+    micro_batch: int | None = None
+    parts: dict[str, Part] = field(default_factory=dict)
+    saved_parts: dict[str, tuple[dict[str, Tensor], JsonValue]] = field(default_factory=dict)
+    tell: Callable[[str], None] = field(default=lambda text: None, repr=False)
 
     def __post_init__(self) -> None:
         self.scaler = make_scaler(self.settings.precision, self.device)
@@ -47,13 +74,24 @@ class Run:
         return len(self.results)
 
     @property
+    def position(self) -> int:
+        """Updates done since the last epoch that was finished: all of an epoch's while its test pass goes on."""
+        return self.step - self.epoch * self.steps_per_epoch
+
+    def keep(self, name: str, part: Part) -> None:
+        """Make `part` a piece of every checkpoint; if the run was resumed from one that has it, restore it."""
+        if name in self.saved_parts:
+            part.restore(*self.saved_parts.pop(name))
+        self.parts[name] = part
+
+    @property
     def total_steps(self) -> int:
         """Updates of the whole run."""
         return self.recipe.epochs * self.steps_per_epoch
 
 
 class Watcher:
-    """What looks on at a run: the display, the run folder, the guard. Its exceptions end the run."""
+    """What looks on at a run: the display, the run folder, the checkpoints. Its exceptions end the run."""
 
     def on_start(self, run: Run) -> None:
         """Before the first step."""
@@ -63,6 +101,12 @@ class Watcher:
 
     def on_epoch(self, run: Run) -> None:
         """After every epoch's test pass; `run.results[-1]` is the epoch's result."""
+
+    def on_notice(self, text: str) -> None:
+        """Something for the user, in words: `run.tell` was called."""
+
+    def on_stop(self, run: Run) -> None:
+        """A signal has ended the run, between two steps: what is not kept now is lost."""
 
     def on_finish(self, run: Run) -> None:
         """When the last epoch is done and nobody objected."""

@@ -8,40 +8,84 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from archspec.diagnostics import error
-from archspec.train.files import whole_file
+from archspec.diagnostics import SpecError, error
+from archspec.train.files import clear_drafts, whole_file, write_file
+from archspec.train.full_disk import write_failures_told
 from archspec.train.run import Run, Watcher
+from archspec.train.tensor_file import tensor_bytes, tensor_file
 
 
 class RunFolder(Watcher):
     """Writes `spec.yaml` and `environment.json` at the start, a line of `metrics.jsonl` an epoch, and the weights.
 
-    path: a folder that `check_free` accepts; it is made when the run starts. spec: the text of spec.yaml.
-    `weights.safetensors` is there only when the run came to its end.
+    path: a folder that `check_free` accepts, or that of the run that is `resumed`; it is made when the run starts.
+    spec: the text of spec.yaml. `weights.safetensors` is there only when a run came to its end.
+    Of a resumed run environment.json keeps what it was at every start, spec.yaml holds the last spec.
     """
 
-    def __init__(self, path: Path, *, spec: str, environment: Mapping[str, object]) -> None:
-        self.path, self._spec, self._environment = path, spec, environment
+    def __init__(
+        self, path: Path, *, spec: str, environment: Mapping[str, object], resumed: bool = False
+    ) -> None:
+        self.path, self._spec, self._environment, self._resumed = path, spec, environment, resumed
 
     def on_start(self, run: Run) -> None:
-        """Make the folder."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with whole_file(self.path / "spec.yaml") as draft:
-            draft.write_text(self._spec, encoding="utf-8")
-        with whole_file(self.path / "environment.json") as draft:
-            draft.write_text(json.dumps(self._environment, indent=2) + "\n", encoding="utf-8")
+        """Make the folder, or bring it to where the run stands: what was written after that will come again."""
+        with write_failures_told("the run folder", self.path, len(self._spec)):
+            self.path.mkdir(parents=True, exist_ok=True)
+            clear_drafts(self.path)
+            old = self.path / "spec.yaml"
+            if self._resumed and old.exists() and old.read_text(encoding="utf-8") != self._spec:
+                old.replace(self.path / f"spec-until-step-{run.step}.yaml")
+            _write(self.path / "spec.yaml", self._spec)
+            _write(self.path / "environment.json", json.dumps(self._starts(run), indent=2) + "\n")
+            if self._resumed:
+                self._write_metrics(run)
+
+    def _starts(self, run: Run) -> Mapping[str, object]:
+        """The environment, with those of the run's other starts."""
+        if not self._resumed:
+            return self._environment
+        first = read_json(self.path / "environment.json")
+        resumes = first.get("resumes", [])
+        again = {"step": run.step, **self._environment}
+        return {**first, "resumes": [*(resumes if isinstance(resumes, list) else []), again]}
 
     def on_epoch(self, run: Run) -> None:
-        """Add the epoch's line."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(run.results[-1])) + "\n")
+        """Add the epoch's line. Where the disk is full it will be written with the next."""
+        try:
+            self._write_metrics(run)
+        except SpecError as problem:
+            (failure,) = problem.diagnostics
+            run.tell(f"warning[{failure.code}]: {failure.message}")
 
     def on_finish(self, run: Run) -> None:
         """Write the weights."""
+        self._write_metrics(run)
         save_weights(run.model, self.path / "weights.safetensors")
+
+    def _write_metrics(self, run: Run) -> None:
+        text = "".join(json.dumps(asdict(row)) + "\n" for row in run.results)
+        path = self.path / "metrics.jsonl"
+        with write_failures_told("the metrics", path, len(text)):
+            _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping that a JSON file holds; an empty one where there is none."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def check_free(path: Path) -> None:
@@ -54,16 +98,10 @@ def check_free(path: Path) -> None:
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Every parameter and buffer of `model` as safetensors, its state_dict's keys as names."""
-    from safetensors.torch import save_file
-
-    with whole_file(path) as draft:
-        save_file({key: _portable(tensor) for key, tensor in model.state_dict().items()}, draft)
-
-
-def _portable(tensor: Tensor) -> Tensor:
-    """On the CPU, in the plain layout, which is all that safetensors knows."""
-    return tensor.detach().cpu().contiguous()
+    """Every parameter and buffer of `model` as safetensors, its state_dict's keys as names. Raises SpecError RUN313."""
+    weights = model.state_dict()
+    with write_failures_told("the weights", path, sum(map(tensor_bytes, weights.values()))), whole_file(path) as draft:
+        write_file(draft, tensor_file(weights))
 
 
 def new_run_path(name: str, root: Path = Path("runs"), now: datetime | None = None) -> Path:

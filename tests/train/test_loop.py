@@ -5,6 +5,7 @@ import torch
 
 from archspec.backends.init import stream_seed
 from archspec.train.loop import evaluate, fit
+from archspec.train.optimizer import make_optimizer
 from archspec.train.run import Watcher
 from tests.train.helpers import CPU, batches, data, network, recipe, textbook
 
@@ -69,6 +70,17 @@ def test_equals_the_textbook_with_dropout():
         torch.manual_seed(stream_seed(chosen.seed, "training"))
         expected = textbook(twin, TRAIN, TEST, chosen, optimizer_of(twin, chosen))
     assert figures(summary) == expected
+
+
+def test_a_first_step_that_the_scaler_skips_leaves_the_momentum_at_nothing():
+    """torch's own buffers would then hold whatever the memory held before."""
+    model, chosen = torch.nn.Linear(300, 300), recipe(momentum=0.9)
+    junk = [torch.full((300, 300), torch.nan) for _ in range(20)]
+    optimizer, scaler = make_optimizer(model, chosen, CPU), torch.amp.GradScaler("cpu")
+    del junk
+    scaler.scale(model(torch.full((1, 300), torch.inf)).sum()).backward()
+    scaler.step(optimizer)
+    assert all(bool((optimizer.state[p]["momentum_buffer"] == 0).all()) for p in model.parameters())
 
 
 def test_it_learns():

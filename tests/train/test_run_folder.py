@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 import torch
@@ -132,12 +131,13 @@ def test_a_failed_save_keeps_the_old_weights(tmp_path, monkeypatch):
     save_weights(torch.nn.Linear(2, 2), path)
     old = path.read_bytes()
 
-    def fail(tensors, name):
-        Path(name).write_bytes(b"half")
+    def fail(tensors):
+        yield b"half"
         raise OSError("no space left")
 
-    monkeypatch.setattr("safetensors.torch.save_file", fail)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr("archspec.train.run_folder.tensor_file", fail)
+    with pytest.raises(SpecError, match=r"the weights could not be written to .*: no space left") as caught:
         save_weights(torch.nn.Linear(2, 2), path)
+    assert caught.value.diagnostics[0].code == "RUN313"
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]

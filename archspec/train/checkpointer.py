@@ -1,0 +1,122 @@
+"""Saves a run's state while it goes on, so that it can be resumed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import JsonValue
+
+from archspec.diagnostics import SpecError
+from archspec.train.checkpoint import Found, checkpoint_bytes, checkpoints, serial, write_checkpoint
+from archspec.train.files import clear_drafts, remove_folder
+from archspec.train.full_disk import write_failures_told
+from archspec.train.run import Run, Watcher
+from archspec.train.snapshot import capture
+from archspec.train.summary import Summary
+
+KEEP: Final = 3
+FOLDER: Final = "checkpoints"  # in a run's folder
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """When to save: after so many steps, epochs, seconds, whichever comes first; with none of them, only at a stop."""
+
+    steps: int | None = None
+    epochs: int | None = 1
+    seconds: float | None = 300.0
+
+    @property
+    def never(self) -> bool:
+        """Whether nothing is saved as long as nobody stops the run."""
+        return self == Every(None, None, None)
+
+
+class Checkpointer(Watcher):
+    """Keeps the last `keep` checkpoints and that of the best epoch in `folder`.
+
+    digest, conditions: what a resumed run is held against, see `same_run`. A save that fails while the run goes on is
+    told of and tried again when the next one is due: a full disk is no reason to lose what is in memory.
+    """
+
+    def __init__(
+        self, folder: Path, *, digest: str = "", conditions: Mapping[str, JsonValue] | None = None,
+        every: Every | None = None, keep: int = KEEP,
+    ) -> None:
+        if keep < 1:
+            raise ValueError(f"at least one checkpoint must be kept, not {keep}")
+        self.folder, self.keep, self.every = folder, keep, every or Every()
+        self._digest, self._conditions = digest, dict(conditions or {})
+        self._best: str | None = None
+        self._next = 0.0
+        self.last: Path | None = None  # the newest that is known to be sound, and the state that it is of
+        self._saved: tuple[int, int] | None = None
+        self._damaged: list[Path] = []
+
+    def goes_on_from(self, found: Found) -> None:
+        """The run is resumed from this checkpoint. Damaged ones are removed when the next is written."""
+        self.last, self._damaged = found.path, list(found.damaged)
+        best = found.saved.state.best
+        self._best = None if best is None or self.folder / best in found.damaged else best
+
+    def on_start(self, run: Run) -> None:
+        """Remove what a killed run left unfinished."""
+        clear_drafts(self.folder)
+        self._next = time.monotonic() + (self.every.seconds or 0)
+
+    def on_step(self, run: Run) -> None:
+        """Save if the time has come, or the steps are done."""
+        every = self.every
+        if (every.steps and run.step % every.steps == 0) or (every.seconds and time.monotonic() >= self._next):
+            self._try(run)
+
+    def on_epoch(self, run: Run) -> None:
+        """Save if the epochs are done, and where the epoch is the best so far."""
+        is_best = Summary(tuple(run.results)).best is run.results[-1]
+        if (self.every.epochs and run.epoch % self.every.epochs == 0) or (is_best and not self.every.never):
+            self._try(run, is_best=is_best)
+
+    def on_stop(self, run: Run) -> None:
+        """Save where the run stands."""
+        self._try(run)
+
+    def on_finish(self, run: Run) -> None:
+        """Save the end, so that the run can be prolonged."""
+        if not self.every.never:
+            self._try(run)
+
+    def _try(self, run: Run, *, is_best: bool = False) -> None:
+        if self._saved == (run.step, run.epoch):
+            return
+        try:
+            self.save(run, is_best=is_best)
+        except SpecError as problem:
+            (failure,) = problem.diagnostics
+            last = f"the last checkpoint is {self.last}" if self.last else "there is no checkpoint yet"
+            run.tell(f"warning[{failure.code}]: {failure.message}; {last}")
+        self._next = time.monotonic() + (self.every.seconds or 0)
+
+    def save(self, run: Run, *, is_best: bool = False) -> None:
+        """Write a checkpoint, then remove those that are not kept. Raises SpecError RUN313; those before are intact."""
+        number = max((serial(path) for path in checkpoints(self.folder)), default=0) + 1
+        path = self.folder / f"{number:05d}-step-{run.step}"
+        best = path.name if is_best else self._best
+        saved = capture(run).about(digest=self._digest, conditions=self._conditions, best=best)
+        with write_failures_told("a checkpoint", path, checkpoint_bytes(saved)):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_checkpoint(path, saved)
+        self.last, self._best, self._saved = path, best, (run.step, run.epoch)
+        self._prune()
+
+    def _prune(self) -> None:
+        """Remove the oldest. What cannot be removed now will be tried again after the next save."""
+        sound = [path for path in checkpoints(self.folder) if path not in self._damaged]
+        for path in [*self._damaged, *sound[: -self.keep]]:
+            if path.name != self._best:
+                with suppress(OSError):
+                    remove_folder(path)

@@ -1,0 +1,76 @@
+"""What to tell where a file could not be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from archspec.diagnostics import SpecError, error
+
+FULL: Final = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_MOUNTS: Final = Path("/proc/self/mounts")
+_ESCAPES: Final = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}
+
+
+@contextmanager
+def write_failures_told(what: str, path: Path, needed_bytes: int) -> Iterator[None]:
+    """Turn an OSError within the block into SpecError RUN313: the disk, what was needed, and what is free."""
+    try:
+        yield
+    except OSError as problem:
+        raise write_failure(what, path, needed_bytes, problem) from problem
+
+
+def write_failure(what: str, path: Path, needed_bytes: int, problem: OSError) -> SpecError:
+    """SpecError RUN313 for `what` (`a checkpoint`), which was to be written to `path`."""
+    place = existing(path)
+    if problem.errno not in FULL:
+        reason = (problem.strerror or str(problem)).lower()
+        return error("RUN313", f"{what} could not be written to {path}: {reason}",
+                     hint=f"see that {place} can be written to")
+    full = "the disk is full" if problem.errno == errno.ENOSPC else "your share of the disk is used up"
+    needed, free = bytes_text(needed_bytes), bytes_text(shutil.disk_usage(place).free)
+    return error(
+        "RUN313", f"{what} could not be written: {full} ({disk_of(place)}): {needed} needed, {free} free",
+        notes=[f"it was to be {path}"], hint=f"make room there: {needed} or more",
+    )
+
+
+def disk_of(path: Path) -> str:
+    """What holds `path`, as `/home (/dev/sda2)`; just a path where the system does not tell."""
+    real = os.path.realpath(path)
+    best = ("", "")
+    try:
+        lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return real
+    for line in lines:
+        device, _, rest = line.partition(" ")
+        point = rest.partition(" ")[0]
+        for escape, character in _ESCAPES.items():
+            point = point.replace(escape, character)
+        inside = real == point or real.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best[0]):  # of two on one place, the later lies on top
+            best = (point, device)
+    return f"{best[0]} ({best[1]})" if best[0] else real
+
+
+def existing(path: Path) -> Path:
+    """The nearest folder above `path` that is there."""
+    path = path.absolute()
+    while not path.is_dir() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def bytes_text(size: int) -> str:
+    """A size as a person reads it: `812 B`, `3.1 MiB`."""
+    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >= 1 << power:
+            return f"{size / (1 << power):.1f} {unit}"
+    return f"{size} B"
