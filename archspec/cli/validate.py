@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ def command(ctx: click.Context, paths: tuple[str, ...], reading: Reading, as_jso
     if not found.specs:
         raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
     arguments = reading.arguments()
+    if len(found.specs) > 1:
+        gc.enable()  # `main` turned it off for the start
     results = {path: check(path, **arguments) for path in found.specs}
     if as_json:
         click.echo(json.dumps(_plain(results, found), indent=2, ensure_ascii=False))
