@@ -68,7 +68,8 @@ def spec(stages: str, head: str = "") -> str:
 def assert_form(diagnostic: Diagnostic) -> None:
     """Assert the form that every message has."""
     message = diagnostic.message
-    assert message and message[0] == message[0].lower() and not message.endswith("."), message
+    first = message.partition(" ")[0]
+    assert message and (first.isupper() or first[0] == first[0].lower()) and not message.endswith("."), message
     for line in (message, *diagnostic.notes, diagnostic.hint or ""):
         assert line.isprintable() and len(line) < 1_000, line
     span = diagnostic.span

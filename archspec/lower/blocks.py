@@ -113,7 +113,7 @@ class Blocks:
                     held.at, held.scope, hint="use `when` to choose between layers",
                 )
                 value = UNKNOWN_VALUE
-            return Written(value, held.at, held.scope)
+            return held._replace(raw=value)
         return held
 
 

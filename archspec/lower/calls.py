@@ -156,24 +156,27 @@ def _fits_items(block: Block, param: Param, kinds: tuple[str, ...], bound: Bound
 def _fits_layer(param: Param, bound: Bound, context: Context) -> bool:
     held = written(bound.raw, bound.at, bound.scope)
     if isinstance(held.raw, str) and held.raw.startswith("$") and held.scope is not None:
-        held = Written(context.ev.value(held.raw, held.at, held.scope, bound.flow), held.at, held.scope)
+        held = held._replace(raw=context.ev.value(held.raw, held.at, held.scope, bound.flow))
     if held.raw is UNKNOWN_VALUE or held.raw is BROKEN or isinstance(held.raw, (str, dict, list)):
         return True
-    moved = held.at and bound.at and held.at.path != bound.at.path
-    not_a_layer(f"${param.name}", held, [f"passed at {bound.at}"] if moved else [], context)
+    not_a_layer(f"${param.name}", held, [f"passed at {bound.at}"] if held.through else [], context)
     return False
 
 
 def not_a_layer(name: str, held: Written, notes: list[str], context: Context) -> None:
     """Note that a value stands where a layer should."""
+    if not context.ev.blame(held.through):
+        return
     context.reporter.tell("SPEC021", f"`{short(name)}` is {said(held.raw)}, not a layer", held.at, held.scope,
                           notes=notes, hint="write an op or block, such as `relu`, or `[]` for none")
 
 
 def _complain(block: Block, param: Param, wanted: str, value: Any, bound: Bound, context: Context) -> bool:
     source = written(bound.raw, bound.at, bound.scope)
+    if not context.ev.blame([bound, *source.through]):
+        return False
     notes = [f"it is `{short(block.signature())}`"]
-    if source.at is not None and bound.at is not None and source.at.path != bound.at.path:
+    if source.through:
         notes.append(f"passed as `{param.name}` at {bound.at}")
     hint = None
     if param.type == "int" and isinstance(value, float):

@@ -33,6 +33,7 @@ class Context:
         self.depth = 0
         self.scopes: dict[int, Scope] = {}  # of each file's vars
         self.bodies: dict[tuple[object, ...], Body] = {}  # of layers that params hold
+        self.seen: set[int] = set()  # ids of the layers that were lowered
 
     def vars_scope(self, library: Library) -> Scope:
         """The scope of a file's vars; each var is evaluated once, when it is first used."""

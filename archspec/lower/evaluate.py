@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
@@ -23,6 +24,7 @@ class Evaluator:
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter
         self.steps = 0
+        self.blamed: set[int] = set()  # ids of names whose value was told to be wrong
 
     def value(self, raw: Any, at: At | None, scope: Scope, flow: ShapeView | None) -> Any:
         """The value of a raw scalar, list or mapping where `in` is `flow` (None where there is no layer)."""
@@ -51,7 +53,27 @@ class Evaluator:
         if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] == "i" and hint is None:
             hint = "`i` is not seen inside a block: pass it as an argument"
         place = at and at.inside(e.offset, max(1, e.length))
-        self.reporter.tell(e.code, e.message, place, scope, hint=hint)
+        subject = None
+        if e.code == "SPEC032":  # a wrong value of a name is one mistake, in however many expressions it is used
+            subject = (names_in(raw), e.message)
+            bounds = [scope.names[name] for name in names_in(raw) if name in scope.names]
+            self.blamed.update(id(b) for b in bounds if isinstance(b.value, (str, bool, type(None))))
+        self.reporter.tell(e.code, e.message, place, scope, hint=hint, subject=subject)
+
+    def blame(self, names: Iterable[Bound]) -> bool:
+        """Whether a value that these names led to may be told to be wrong; it is unknown from now on.
+
+        Not if one of them was told to be wrong before.
+        """
+        names = list(names)
+        if self.reporter.holding:
+            return True
+        if any(id(bound) in self.blamed for bound in names):
+            return False
+        for bound in names:
+            bound.value, bound.state = UNKNOWN_VALUE, 2
+            self.blamed.add(id(bound))
+        return True
 
     def bound(self, bound: Bound) -> Any:
         """A name's value, evaluated once, where it was written.

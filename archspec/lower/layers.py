@@ -15,7 +15,7 @@ from archspec.lower.blocks import Blocks
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
 from archspec.lower.operations import guess, make, read_fields, window_place
-from archspec.lower.values import Scope
+from archspec.lower.values import Scope, written
 from archspec.ops import OPS, Op, Operation
 from archspec.spec.names import module_names, names_in
 from archspec.spec.parse import SEQUENTIAL, is_merge, parse_as
@@ -86,12 +86,20 @@ class Layers:
                 return flow
             if condition is not True:
                 if condition is not UNKNOWN_VALUE:
-                    self.reporter.tell("SPEC042", f"`when` must be true or false, got {said(condition)}", at, scope,
-                                       hint="compare: `$(stride != 1)`")
+                    self._wrong_beside("when", f"must be true or false, got {said(condition)}", layer, scope,
+                                       "compare: `$(stride != 1)`")
                 return builder.broken(name, flow)
         if layer.repeat is not None:
             return self._repeat(builder, layer, flow, scope, name, block)
         return self._one(builder, layer, flow, scope, name, block)
+
+    def _wrong_beside(self, key: str, rule: str, layer: Layer, scope: Scope, hint: str) -> None:
+        """Tell of the value of `repeat` or `when`, where it is written."""
+        at = layer.beside(key)
+        source = written(getattr(layer, key), at, scope)
+        if self.context.ev.blame(source.through):
+            notes = [f"used as `{key}` at {at}"] if source.through else []
+            self.reporter.tell("SPEC042", f"`{key}` {rule}", source.at, scope, notes=notes, hint=hint)
 
     def _source(self, builder: Builder, layer: Layer, flow: Val, scope: Scope) -> Val:
         name = layer.source or ""
@@ -114,8 +122,7 @@ class Layers:
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             if count is not UNKNOWN_VALUE:
                 hint = "use `//`, which gives an integer" if isinstance(count, float) else "0 copies are the identity"
-                self.reporter.tell("SPEC042", f"`repeat` must be a non-negative integer, got {said(count)}", at, scope,
-                                   hint=hint)
+                self._wrong_beside("repeat", f"must be a non-negative integer, got {said(count)}", layer, scope, hint)
             return builder.broken(name, flow)
         if count > context.limits.max_ops:
             context.count(count, at)
@@ -161,6 +168,7 @@ class Layers:
         return sub.run(name, last.target, (flow,), flow.tensor)
 
     def _one(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, block: str) -> Val:
+        self.context.seen.add(id(layer))
         if layer.kind is None:
             return flow
         if layer.body is not None:

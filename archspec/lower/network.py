@@ -12,6 +12,7 @@ from archspec.lower.builder import ROOT, Builder, Val
 from archspec.lower.context import Context, TooLarge
 from archspec.lower.evaluate import Evaluator
 from archspec.lower.layers import Layers
+from archspec.lower.static import check_unreached
 from archspec.lower.values import Limits, Scope
 from archspec.ops import OPS
 from archspec.source import BROKEN
@@ -44,6 +45,7 @@ def lower(program: Program, errors: Errors, limits: Limits) -> Lowered:
     outputs: dict[str, Val] = {}
     try:
         graph = _stages(context, scope, outputs)
+        check_unreached(context)
     except TooLarge:
         graph, outputs = None, {}
     return Lowered(graph, {name: value.tensor for name, value in outputs.items()}, scope, context.ev)

@@ -136,15 +136,14 @@ def _tell(
     source = written(raw, at, scope)
     for step in problem["loc"][1:]:  # one of several numbers
         if isinstance(source.raw, list) and isinstance(step, int) and step < len(source.raw) and source.at:
-            source = written(source.raw[step], source.at / step, source.scope)
-    where = source.at or at
-    notes = [] if where.path[: len(at.path)] == at.path and where.document is at.document else [
-        f"used as `{name}` of `{cls.op}` at {at}"
-    ]
+            source = written(source.raw[step], source.at / step, source.scope, source.through)
+    if not ev.blame(source.through):
+        return
+    notes = [f"used as `{name}` of `{cls.op}` at {at}"] if source.through else []
     value = problem.get("input")
     if hint is None and isinstance(value, float) and isinstance(source.raw, str):
         hint = "use `//`, which gives an integer"
-    ev.reporter.tell("SPEC012", f"`{name}` of `{cls.op}` {message}", where, scope, notes=notes, hint=hint)
+    ev.reporter.tell("SPEC012", f"`{name}` of `{cls.op}` {message}", source.at, scope, notes=notes, hint=hint)
 
 
 def guess(cls: type[Operation], fields: Fields, x: Tensor | None) -> Tensor | None:
@@ -187,6 +186,5 @@ def window_place(layer: Layer, error: ShapeError, scope: Scope) -> tuple[At, lis
         raw, at = layer.args, layer.at
     else:
         return layer.head, []
-    source = written(raw, at, scope).at or at
-    moved = source.path != at.path or source.document is not at.document
-    return source, [f"used as the window's size at {at}"] if moved else []
+    source = written(raw, at, scope)
+    return source.at or at, [f"used as the window's size at {at}"] if source.through else []

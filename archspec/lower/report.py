@@ -34,6 +34,11 @@ class Reporter:
         else:
             self._held.append((code, add))
 
+    @property
+    def holding(self) -> bool:
+        """Whether what is told now may never be shown: see `doubtful`."""
+        return self._held is not None
+
     def is_told(self, code: str, at: At, scope: Scope) -> bool:
         """Whether this was told already, so that its notes need not be made."""
         return self.errors.is_told(code, at, self.context(at, scope)[1])

@@ -85,37 +85,39 @@ class Scope:
 
 
 class Written(NamedTuple):
-    """A raw value where it was really written, and the scope that gives it its meaning there."""
+    """A raw value where it was really written, and the scope that gives it its meaning there.
+
+    through: the names that led to it.
+    """
 
     raw: Any
     at: At | None
     scope: Scope | None
+    through: tuple[Bound, ...] = ()
 
 
-def written(raw: Any, at: At | None, scope: Scope | None, _followed: set[int] | None = None) -> Written:
+def written(raw: Any, at: At | None, scope: Scope | None, through: tuple[Bound, ...] = ()) -> Written:
     """Follow `$name` and `$name.0` to what they stand for, as far as that is written out."""
-    followed = set() if _followed is None else _followed
     while isinstance(raw, str) and scope is not None and (match := _REFERENCE.fullmatch(raw)):
         bound = scope.names.get(match[1])
-        if bound is None or bound.at is None or len(followed) > _FOLLOWED or id(bound) in followed:
+        if bound is None or bound.at is None or len(through) > _FOLLOWED or bound in through:
             break
-        followed.add(id(bound))
-        target = Written(bound.raw, bound.at, bound.scope)
+        target = Written(bound.raw, bound.at, bound.scope, (*through, bound))
         for step in match[2].split(".")[1:]:
-            found = _item(written(*target, followed), step)
+            found = _item(written(*target), step)
             if found is None:
-                return Written(raw, at, scope)
+                return Written(raw, at, scope, through)
             target = found
-        raw, at, scope = target
-    return Written(raw, at, scope)
+        raw, at, scope, through = target
+    return Written(raw, at, scope, through)
 
 
 def _item(whole: Written, step: str) -> Written | None:
-    raw, at, scope = whole
+    raw, at, scope, through = whole
     if isinstance(raw, dict) and step in raw:
-        return Written(raw[step], at and at / step, scope)
+        return Written(raw[step], at and at / step, scope, through)
     if isinstance(raw, list) and step.isdecimal() and int(step) < len(raw):
-        return Written(raw[int(step)], at and at / int(step), scope)
+        return Written(raw[int(step)], at and at / int(step), scope, through)
     return None
 
 
