@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from archspec.spec.extras import Augmenting, Stopping
 from archspec.spec.schedule import Constant, OneCycle, Schedule, Warmup, WarmupLength
 from archspec.spec.section import AlsoPlain, Section, crossed, mapping_or, not_one_of
 
@@ -108,6 +109,9 @@ class Recipe(Section):
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.0, description="L2 penalty on every parameter (sgd, adam), or decoupled decay (adamw)"
     )
+    decay_norm_and_bias: bool = Field(
+        True, description="false: weight_decay spares biases and the parameters of norms and layer scales"
+    )
     betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = Field(
         (0.9, 0.999), description="adam, adamw: decay of the running mean and of the running square"
     )
@@ -122,8 +126,30 @@ class Recipe(Section):
         Initialisation, BeforeValidator(_initialisation), AlsoPlain({"enum": list(get_args(WeightsInit))})
     ] = Field(Initialisation(), description="how parameters start: one rule, or {weights: …, biases: …}")
     normalize: Normalisation | None = Field(None, description="{mean: …, std: …} of pixels scaled to 0…1")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of each training label that is spread over all outputs (Szegedy et al. 2015, section 7)"
+    )
+    clip_grad_norm: Positive | None = Field(
+        None, description="the gradient of all parameters together is scaled down to at most this norm"
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="decay of a moving average of the weights, which then is what is tested and saved; 0.999, say"
+    )
+    augment: Augmenting | None = Field(
+        None, description="what is done to training images: [random_crop: 4, horizontal_flip: 0.5, random_erase: 0.25]"
+    )
+    mixup: Positive | None = Field(
+        None, description="images are mixed in pairs by shares of Beta(mixup, mixup) (Zhang et al. 2017); 0.2, say"
+    )
+    cutmix: Positive | None = Field(
+        None, description="a box of one image is put into another, its area of Beta(cutmix, cutmix) (Yun et al. 2019); "
+        "with mixup too, each step draws one of the two"
+    )
+    early_stopping: Stopping | None = Field(
+        None, description="epochs without improvement that end the run, or {patience: …, metric: …, min_delta: …}"
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
-        0, description="seed of initialisation, order and dropout: the run is a function of it"
+        0, description="seed of initialisation, order, augmentation and dropout: the run is a function of it"
     )
 
     @model_validator(mode="after")
@@ -136,6 +162,8 @@ class Recipe(Section):
             )
         if self.nesterov and not self.momentum:
             raise crossed("nesterov", "nesterov needs a momentum above 0")
+        if not (self.decay_norm_and_bias or self.weight_decay):
+            raise crossed("decay_norm_and_bias", "decay_norm_and_bias: false needs a weight_decay above 0")
         if isinstance(self.schedule, OneCycle) and (self.warmup.epochs or self.warmup.steps):
             raise crossed("warmup", "one_cycle has its own warm-up: remove `warmup`, or set `peak`")
         if (self.warmup.epochs or 0) > self.epochs:

@@ -25,6 +25,6 @@ class FinalConfusion(Watcher):
     def on_finish(self, run: Run) -> None:
         """One pass over the test split."""
         tally = Tally()
-        evaluate(run.model, self._test, run.device, run.settings, tally)
+        evaluate(run.tested, self._test, run.device, run.settings, tally)
         self.confusion = tally.confusion(self._classes)
         draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)

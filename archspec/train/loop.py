@@ -14,14 +14,16 @@ from torch import nn
 from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
 from archspec.spec.recipe import Recipe
+from archspec.train.average import Average
 from archspec.train.confusion import Tally
 from archspec.train.guard import LossGuard
 from archspec.train.metrics import Meter, Metrics
-from archspec.train.optimizer import make_optimizer, set_rate
+from archspec.train.optimizer import clip_gradients, make_optimizer, set_rate
 from archspec.train.run import Run, Watcher
 from archspec.train.schedule import rate_schedule
 from archspec.train.settings import Settings, autocast, float32_products
 from archspec.train.snapshot import Snapshot, restore, restore_rng
+from archspec.train.stopping import why_stop
 from archspec.train.summary import EpochResult, Summary
 
 FP32: Final = Settings()
@@ -33,12 +35,14 @@ def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] 
     if not run.position:
         run.meter = Meter(run.steps_per_epoch, run.device)
     for images, labels, _ in batches:
+        images, targets = run.objective.mix(images, labels, run.step)  # noqa: PLW2901
         set_rate(run.optimizer, run.rate_at(run.step))
         with run.autocast():
             logits = run.model(images)
-            loss = F.cross_entropy(logits.float(), labels)
+            loss = run.objective.loss(logits.float(), targets)
         run.optimizer.zero_grad(set_to_none=True)
         run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        clip_gradients(run.optimizer, run.scaler, run.recipe.clip_grad_norm)
         run.scaler.step(run.optimizer)
         run.scaler.update()
         run.step += 1
@@ -90,6 +94,9 @@ def fit(
         model, make_optimizer(model, recipe, device), rate_schedule(recipe, steps), device, recipe, steps, settings,
     )
     run.tell = partial(_tell, watchers)
+    if recipe.ema is not None:
+        run.average = Average(model, recipe.ema)
+        watchers = (run.average, *watchers)  # before those that save it
     arithmetic = float32_products(settings.precision, device)
     with seeded(stream_seed(recipe.seed, "training"), device), arithmetic:
         try:
@@ -99,7 +106,7 @@ def fit(
                 watcher.on_start(run)
             if resume is not None:  # after all that may have drawn random numbers of its own
                 restore_rng(run, resume)
-            while run.epoch < recipe.epochs:
+            while run.epoch < recipe.epochs and why_stop(run.results, recipe.early_stopping) is None:
                 run.results.append(_one_epoch(run, train, test, watchers))
                 for watcher in watchers:
                     watcher.on_epoch(run)
@@ -108,14 +115,14 @@ def fit(
         finally:
             for watcher in watchers:
                 watcher.on_end(run)
-    return Summary(tuple(run.results))
+    return Summary(tuple(run.results), why_stop(run.results, recipe.early_stopping))
 
 
 def _one_epoch(run: Run, train: Batches, test: Batches, watchers: Sequence[Watcher]) -> EpochResult:
     trained = train_epoch(run, train.batches(run.epoch, run.position), watchers)
     started = run.meter.started
     images_per_s = trained.images / (time.perf_counter() - started)
-    tested = evaluate(run.model, test, run.device, run.settings)
+    tested = evaluate(run.tested, test, run.device, run.settings)
     return EpochResult(
         run.epoch + 1, trained.loss, trained.accuracy, tested.loss, tested.accuracy,
         images_per_s, seconds=time.perf_counter() - started,

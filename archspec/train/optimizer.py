@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
 
+from archspec.nn import LayerScale
 from archspec.spec.recipe import Recipe
 
+SPARED: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, LayerScale)
 FUSED_DEVICES: Final = frozenset({"cpu", "cuda"})  # one kernel for the whole update, as fast or faster
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
     """The optimizer of `recipe` with every trainable parameter of `model`, fused where `device` has that."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parameters = parameter_groups(model, recipe)
     fused = device.type in FUSED_DEVICES
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(
@@ -22,7 +24,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> to
             weight_decay=recipe.weight_decay, fused=fused,
         )
         if recipe.momentum:  # torch's own buffers would stay uninitialised if a scaler skipped the first step
-            for parameter in parameters:
+            for parameter in (p for group in optimizer.param_groups for p in group["params"]):
                 optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         return optimizer
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
@@ -30,6 +32,29 @@ def make_optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> to
         parameters, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, weight_decay=recipe.weight_decay,
         fused=fused,
     )
+
+
+def parameter_groups(model: nn.Module, recipe: Recipe) -> list[nn.Parameter] | list[dict[str, Any]]:
+    """The trainable parameters; in two groups where `weight_decay` spares biases, norms and layer scales.
+
+    Spared are all parameters of a norm or layer scale, and those of one dimension.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if recipe.decay_norm_and_bias:
+        return trained
+    spared = {p for module in model.modules() if isinstance(module, SPARED) for p in module.parameters(recurse=False)}
+    groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
+    for parameter in trained:
+        groups[parameter in spared or parameter.ndim <= 1]["params"].append(parameter)
+    return [group for group in groups if group["params"]]
+
+
+def clip_gradients(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, most: float | None) -> None:
+    """Scale all gradients down together to a norm of at most `most`; nothing for None. No wait for the device."""
+    if most is None:
+        return
+    scaler.unscale_(optimizer)
+    nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], most)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

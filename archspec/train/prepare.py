@@ -11,6 +11,7 @@ from torch import nn
 from archspec.backends.init import initialise
 from archspec.backends.step import check_step_fits
 from archspec.backends.torch import build
+from archspec.data.augment import Augmentation
 from archspec.data.batches import Batches, BatchOptions
 from archspec.data.feed import make_batches, open_data
 from archspec.data.folder import ImageFolder
@@ -105,6 +106,7 @@ def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
 def check_memory(graph: Graph, recipe: Recipe, device: torch.device) -> None:
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
     states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
+    states += recipe.ema is not None
     check_step_fits(graph, recipe.batch_size, device, states=states)
 
 
@@ -148,9 +150,17 @@ def batch_options(recipe: Recipe, machine: Machine, model: nn.Module, *, trainin
     normed = any(isinstance(module, BATCH_NORMS) for module in model.modules())
     return BatchOptions(
         recipe.batch_size, shuffle=training, device=machine.device, seed=recipe.seed,
+        augment=_augmentation(recipe) if training else None,
         at_least=SMALLEST_NORMED if training and normed and recipe.batch_size > 1 else 0,
         memory_format=torch.channels_last if machine.settings.channels_last else None,
     )
+
+
+def _augmentation(recipe: Recipe) -> Augmentation | None:
+    if recipe.augment is None:
+        return None
+    wanted = recipe.augment
+    return Augmentation(wanted.random_crop or 0, wanted.horizontal_flip or 0.0, wanted.random_erase or 0.0)
 
 
 def _data_notices(splits: list[ImageData | ImageFolder], outputs: int) -> list[str]:

@@ -12,12 +12,15 @@ from torch import Tensor, nn
 
 from archspec.spec.recipe import Recipe
 from archspec.train.metrics import Meter
+from archspec.train.objective import Objective
 from archspec.train.schedule import RateAt
 from archspec.train.settings import Settings, autocast, make_scaler
 from archspec.train.summary import EpochResult
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
+
+    from archspec.train.average import Average
 
 
 class Part(Protocol):
@@ -61,12 +64,21 @@ class Run:
     saved_parts: dict[str, tuple[dict[str, Tensor], JsonValue]] = field(default_factory=dict)
     tell: Callable[[str], None] = field(default=lambda text: None, repr=False)
 
+    average: Average | None = None  # of the weights, where the recipe has `ema`
+    objective: Objective = field(init=False)
+
     def __post_init__(self) -> None:
+        self.objective = Objective.of(self.recipe)
         self.scaler = make_scaler(self.settings.precision, self.device)
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context for forward pass and loss."""
         return autocast(self.settings.precision, self.device)
+
+    @property
+    def tested(self) -> nn.Module:
+        """The network that is tested and saved: with the average of the weights where the recipe has `ema`."""
+        return self.model if self.average is None else self.average.model
 
     @property
     def epoch(self) -> int:

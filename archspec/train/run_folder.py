@@ -65,7 +65,7 @@ class RunFolder(Watcher):
     def on_finish(self, run: Run) -> None:
         """Write the weights."""
         self._write_metrics(run)
-        save_weights(run.model, self.path / "weights.safetensors")
+        save_weights(run.tested, self.path / "weights.safetensors")
 
     def _write_metrics(self, run: Run) -> None:
         text = "".join(json.dumps(asdict(row)) + "\n" for row in run.results)

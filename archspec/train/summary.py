@@ -29,9 +29,13 @@ class EpochResult:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The finished run. `best` is the epoch of the highest test accuracy, the first of equals."""
+    """The finished run. `best` is the epoch of the highest test accuracy, the first of equals.
+
+    stopped: why it ended before its last epoch, in words; None if it did not.
+    """
 
     epochs: tuple[EpochResult, ...]
+    stopped: str | None = None
 
     @property
     def last(self) -> EpochResult:
@@ -68,5 +72,6 @@ class Summary:
             "mean_over_all_epochs": {
                 "train_loss": self.mean_train_loss, "train_accuracy": self.mean_train_accuracy,
             },
+            "stopped_early": self.stopped,
             "seconds": self.seconds,
         }

@@ -27,6 +27,7 @@ def summary_text(summary: Summary) -> str:
     return "\n".join([
         *_aligned([HEADS, *(_cells(row) for row in summary.epochs)]),
         "",
+        *([] if summary.stopped is None else [summary.stopped]),
         f"last epoch ({last.epoch}): test loss {last.test_loss:.4f}, test accuracy {last.test_accuracy:.4f}",
         f"best epoch ({best.epoch}): test loss {best.test_loss:.4f}, test accuracy {best.test_accuracy:.4f}",
         f"mean over all epochs, the first steps included: train loss {summary.mean_train_loss:.4f}, "

@@ -52,6 +52,11 @@ def test_schedules_as_written(written, expected):
     {"normalize": {"mean": [0.5, 0.4, 0.4], "std": [0.2, 0.2, 0.3]}},
     {"optimizer": "adam", "betas": [0.9, 0.99], "eps": 1e-7}, {"optimizer": "adamw", "weight_decay": 0.05},
     {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, {"seed": 2**63 - 1},
+    {"label_smoothing": 0.1, "clip_grad_norm": 1, "ema": 0.999, "mixup": 0.2, "cutmix": 1},
+    {"augment": [{"random_crop": 4}, "horizontal_flip", {"random_erase": 0.25}]}, {"augment": []},
+    {"augment": {"random_crop": 4, "horizontal_flip": 0.5}},
+    {"early_stopping": 5}, {"early_stopping": {"patience": 5, "metric": "test_loss", "min_delta": 0.001}},
+    {"weight_decay": 0.1, "decay_norm_and_bias": False},
 ], ids=str)
 def test_accepted_by_model_and_schema(fields):
     Recipe.model_validate({**BASE, **fields})
@@ -90,6 +95,25 @@ MISTAKES = [
     ({"normalize": {"mean": [0, 0], "std": 1}}, ("normalize",), "has 2 means and 1 standard deviations"),
     ({"normalize": {"mean": 0}}, ("normalize", "std"), "required"),
     ({"optimizer": "adam", "betas": [0.9, 1]}, ("betas", 1), "less than 1"),
+    ({"label_smoothing": 1}, ("label_smoothing",), "less than 1"),
+    ({"clip_grad_norm": 0}, ("clip_grad_norm",), "greater than 0"),
+    ({"ema": 1}, ("ema",), "less than 1"),
+    ({"ema": 0}, ("ema",), "greater than 0"),
+    ({"mixup": 0}, ("mixup",), "greater than 0"),
+    ({"cutmix": -1}, ("cutmix",), "greater than 0"),
+    ({"augment": 3}, ("augment",), "must be a list such as [random_crop: 4, horizontal_flip: 0.5]"),
+    ({"augment": [3]}, ("augment",), "must be a list of names with their numbers"),
+    ({"augment": ["random_crop"]}, ("augment",), "needs a number for `random_crop`"),
+    ({"augment": [{"random_crop": 4, "random_erase": 1}]}, ("augment",), "must be a list of names"),
+    ({"augment": [{"crop": 4}]}, ("augment",), "one of horizontal_flip, random_crop, random_erase, got crop"),
+    ({"augment": ["horizontal_flip", {"horizontal_flip": 1.0}]}, ("augment",), "has `horizontal_flip` twice"),
+    ({"augment": [{"random_crop": 0}]}, ("augment",), "`random_crop` must be at least 1, got 0"),
+    ({"augment": [{"horizontal_flip": 1.5}]}, ("augment",), "`horizontal_flip` must be at most 1.0, got 1.5"),
+    ({"augment": {"random_crop": 1.5}}, ("augment", "random_crop"), "integer"),
+    ({"early_stopping": 0}, ("early_stopping", "patience"), "greater than or equal to 1"),
+    ({"early_stopping": True}, ("early_stopping",), "must be a number of epochs, or {patience: N"),
+    ({"early_stopping": {"min_delta": 0.1}}, ("early_stopping", "patience"), "required"),
+    ({"early_stopping": {"patience": 1, "metric": "loss"}}, ("early_stopping", "metric"), "'test_accuracy'"),
 ]
 CROSSED = [
     ({"betas": [0.9, 0.99]}, "betas", "sgd takes no `betas`, which belongs to adam and adamw"),
@@ -97,6 +121,7 @@ CROSSED = [
     ({"nesterov": True}, "nesterov", "nesterov needs a momentum above 0"),
     ({"schedule": "one_cycle", "warmup": 1}, "warmup", "one_cycle has its own warm-up"),
     ({"schedule": "one_cycle", "warmup": {"steps": 1}}, "warmup", "one_cycle has its own warm-up"),
+    ({"decay_norm_and_bias": False}, "decay_norm_and_bias", "needs a weight_decay above 0"),
     ({"warmup": 11}, "warmup", "a warm-up of 11 epochs is longer than the run of 10"),
 ]
 
@@ -133,7 +158,7 @@ def test_the_schema_refuses_what_the_model_refuses():
         value = next(iter(fields.values()))
         if value != value or fields in (  # rules between fields, which a schema does not hold
             {"warmup": {}}, {"warmup": {"epochs": 1, "steps": 1}}, {"normalize": {"mean": [0, 0], "std": 1}},
-            {"schedule": {"step": {"every": 2, "at": [3]}}},
+            {"schedule": {"step": {"every": 2, "at": [3]}}}, {"augment": ["horizontal_flip", {"horizontal_flip": 1.0}]},
         ):
             continue
         with pytest.raises(jsonschema.ValidationError):
@@ -160,6 +185,7 @@ def test_optimizer_fields_are_fields_and_belong_to_torch():
     {}, {"schedule": "cosine", "warmup": {"steps": 3}}, {"schedule": {"step": {"at": [2, 3]}}, "momentum": 0.5},
     {"optimizer": "adam", "betas": [0.8, 0.9], "normalize": {"mean": 0.5, "std": [0.5]}, "warmup": 2},
     {"optimizer": "adamw", "schedule": "one_cycle", "init": {"biases": "zeros"}},
+    {"augment": [{"random_crop": 4}, "horizontal_flip"], "early_stopping": 3, "ema": 0.9, "mixup": 0.2},
 ], ids=str)
 def test_a_recipe_survives_being_written(fields):
     import json

@@ -1,0 +1,103 @@
+"""Sections of a recipe that most recipes lack: `augment` and `early_stopping`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from archspec.spec.problems import told
+from archspec.spec.section import AlsoPlain, Section, mapping_or, not_one_of
+
+Chance = Annotated[float, Field(gt=0, le=1)]
+FLIP: Final = 0.5  # of a plain `horizontal_flip`
+
+
+class Augment(Section):
+    """What is done to training images, of the network's input size: `[random_crop: 4, horizontal_flip: 0.5]`.
+
+    It is done in the order of the fields below, however they are written. What happens to an image is a function
+    of seed, epoch and the image's number.
+    """
+
+    horizontal_flip: Chance | None = Field(None, description="probability of a mirror image, left and right")
+    random_crop: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="pixels of black put around an image before a window of its own size is cut at random"
+    )
+    random_erase: Chance | None = Field(
+        None, description="probability of a black rectangle (Zhong et al. 2017), of 2 to 33 % of the image"
+    )
+
+
+def _augment(value: Any) -> Any:
+    if not isinstance(value, (list, tuple)):
+        return mapping_or(value, Augment, "a list such as [random_crop: 4, horizontal_flip: 0.5]")
+    fields: dict[str, Any] = {}
+    for item in value:
+        name, argument = _step(item)
+        if name in fields:
+            raise PydanticCustomError("recipe_value", "has `{name}` twice", {"name": name})
+        fields[name] = argument
+    try:
+        return Augment.model_validate(fields)
+    except ValidationError as problems:
+        first: dict[str, Any] = dict(problems.errors(include_url=False)[0])
+        text = f"`{first['loc'][0]}` {told(first)[0]}"
+        raise PydanticCustomError("recipe_value", "{text}", {"text": text}) from problems
+
+
+def _step(item: Any) -> tuple[str, Any]:
+    """`horizontal_flip` or `{random_crop: 4}`."""
+    name, argument = item, None
+    if isinstance(item, Mapping) and len(item) == 1:
+        ((name, argument),) = item.items()
+    if not isinstance(name, str):
+        raise PydanticCustomError("recipe_value", "must be a list of names with their numbers: [random_crop: 4]")
+    if name not in Augment.model_fields:
+        raise not_one_of(name, Augment.model_fields)
+    if argument is None and name == "horizontal_flip":
+        argument = FLIP
+    if argument is None:
+        raise PydanticCustomError("recipe_value", "needs a number for `{name}`", {"name": name})
+    return name, argument
+
+
+_STEPS: Final[dict[str, dict[str, Any]]] = {
+    "horizontal_flip": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+    "random_crop": {"type": "integer", "minimum": 1},
+    "random_erase": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+}
+_LIST: Final[dict[str, Any]] = {
+    "type": "array",
+    "items": {"anyOf": [
+        {"enum": ["horizontal_flip"]},
+        *({"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
+          for name, schema in _STEPS.items()),
+    ]},
+}
+
+Augmenting = Annotated[Augment, BeforeValidator(_augment), AlsoPlain(_LIST)]
+
+
+class EarlyStopping(Section):
+    """The run ends when the test split's figure has not improved for `patience` epochs: `early_stopping: 5`.
+
+    Chosen on the test split, the number of epochs is fitted to it: the last test accuracy flatters a little.
+    """
+
+    patience: Annotated[int, Field(ge=1)] = Field(description="epochs without an improvement after which a run ends")
+    metric: Literal["test_accuracy", "test_loss"] = Field("test_accuracy", description="the figure that is watched")
+    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="a change of at most this much is no improvement"
+    )
+
+
+def _early_stopping(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"patience": value}
+    return mapping_or(value, EarlyStopping, "a number of epochs, or {patience: N, metric: test_loss}")
+
+
+Stopping = Annotated[EarlyStopping, BeforeValidator(_early_stopping), AlsoPlain({"type": "integer", "minimum": 1})]
