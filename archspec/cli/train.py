@@ -56,12 +56,13 @@ COUNT = click.IntRange(min=1)
 @click.option("--channels-last", is_flag=True, help="Store activations as NHWC.")
 @click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="The run's folder; default runs/NAME-TIME.")
+@click.option("--tensorboard", is_flag=True, help="Also write each epoch's figures for TensorBoard.")
 @spec_options
 @json_option
 def command(
     spec: str, name: str | None, reading: Reading, as_json: bool, device: str, threads: int | None,
     data_root: Path | None, limit_train: int | None, limit_test: int | None, precision: str, channels_last: bool,
-    run_dir: Path | None, **changes: Any,
+    run_dir: Path | None, tensorboard: bool, **changes: Any,
 ) -> None:
     """Train SPEC with its recipe; options override the recipe.
 
@@ -77,8 +78,11 @@ def command(
     from archspec.train.final import FinalConfusion
     from archspec.train.prepare import Machine, prepare
     from archspec.train.run_folder import check_free, new_run_path
+    from archspec.train.scalars import FOLDER, Scalars, check_tensorboard
     from archspec.train.settings import Settings, pick_precision
 
+    if tensorboard:
+        check_tensorboard()
     path = run_dir or new_run_path(loaded.name)
     check_free(path)
     _use_threads(threads)
@@ -87,8 +91,9 @@ def command(
     machine = Machine(where, data_root, limit_train, limit_test, settings)
     task = prepare(loaded.graph, recipe, machine, progress=tell)
     try:
+        boards = [Scalars(path / FOLDER)] if tensorboard else []
         final = FinalConfusion(task.test, task.classes, name=loaded.name, folder=path)
-        summary = _run(task, path, resolved_text(loaded, name, changes), final)
+        summary = _run(task, path, resolved_text(loaded, name, changes), final, *boards)
     finally:
         task.close()
     _show(loaded.name, task, path, summary, final.confusion, as_json)

@@ -1,0 +1,85 @@
+"""What TensorBoard will read, read by its own library."""
+
+import copy
+
+import pytest
+
+from archspec.train.loop import fit
+from archspec.train.run import Watcher
+from archspec.train.scalars import Scalars, check_tensorboard
+from archspec.train.snapshot import capture
+from tests.cli.conftest import cli  # noqa: F401 - a fixture
+from tests.train.helpers import CPU, batches, data, network, recipe
+
+pytest.importorskip("tensorboard")
+
+
+def read(folder):
+    """Tag → [(step, value)], as TensorBoard shows it."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def run(chosen, watchers, resume=None):
+    return fit(
+        network(), batches(data(), chosen), batches(data(20, split="test", seed=1), chosen, shuffle=False), chosen,
+        device=CPU, watchers=watchers, resume=resume,
+    )
+
+
+def test_every_epoch_is_there(tmp_path):
+    summary = run(recipe(epochs=3, schedule={"step": 1}), [Scalars(tmp_path)])
+    found = read(tmp_path)
+    assert set(found) == {
+        "loss/train", "loss/test", "accuracy/train", "accuracy/test", "learning_rate", "images_per_s",
+    }
+    for tag, field in [("loss/test", "test_loss"), ("accuracy/train", "train_accuracy"), ("loss/train", "train_loss")]:
+        assert found[tag] == [(row.epoch, pytest.approx(getattr(row, field))) for row in summary.epochs]
+    assert [value for _, value in found["learning_rate"]] == pytest.approx([0.1, 0.01, 0.001])
+
+
+class Fail(Watcher):
+    """Keeps the state in the second epoch, and ends the run after the third."""
+
+    def on_step(self, run):
+        if run.step == 7:
+            self.state = copy.deepcopy(capture(run))
+
+    def on_epoch(self, run):
+        if run.epoch == 3:
+            raise RuntimeError("power cut")
+
+
+def test_a_resumed_run_shows_each_epoch_once(tmp_path):
+    fail = Fail()
+    with pytest.raises(RuntimeError, match="power cut"):
+        run(recipe(epochs=4), [Scalars(tmp_path), fail])
+    summary = run(recipe(epochs=4), [Scalars(tmp_path)], fail.state)
+    assert read(tmp_path)["loss/test"] == [(row.epoch, pytest.approx(row.test_loss)) for row in summary.epochs]
+
+
+def test_the_option(cli, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.yaml").write_text(
+        "archspec: 1\ninput: [1, 8, 8]\nstages: {head: [flatten, linear: 10]}\n"
+        "train: {data: digits, lr: 0.1, epochs: 2}\n", encoding="utf-8",
+    )
+    few = ("--limit-train", 100, "--limit-test", 50)
+    assert cli("train", "s.yaml", *few, "--run-dir", "r", "--tensorboard").code == 0
+    assert [step for step, _ in read("r/tensorboard")["accuracy/test"]] == [1, 2]
+    assert cli("train", "s.yaml", *few, "--run-dir", "plain").code == 0
+    assert not (tmp_path / "plain" / "tensorboard").exists()
+
+
+def test_without_the_package_it_is_refused_before_anything_is_done(cli, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    check_tensorboard()
+    monkeypatch.setattr("archspec.train.scalars.find_spec", lambda name: None)
+    done = cli("train", "lenet", "--data", "digits", "--run-dir", "r", "--tensorboard")
+    assert (done.code, done.out) == (1, "")
+    assert "error[RUN362]: --tensorboard needs the package tensorboard" in done.err
+    assert "pip install 'archspec-nn[tensorboard]'" in done.err
+    assert not (tmp_path / "r").exists()
