@@ -13,12 +13,14 @@ import click
 
 from archspec.cli.console import result_console, tell
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
+from archspec.cli.saving import Saving, saving_options
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
     from archspec.spec.recipe import Recipe
     from archspec.train.confusion import Confusion
     from archspec.train.prepare import Task
+    from archspec.train.resume import Resumption
     from archspec.train.run import Watcher
     from archspec.train.summary import Summary
 
@@ -35,7 +37,7 @@ COUNT = click.IntRange(min=1)
 
 
 @click.command("train")
-@click.argument("spec", type=SpecPath())
+@click.argument("spec", type=SpecPath(), required=False)
 @click.option("--recipe", "name", metavar="NAME", help="One of the spec's `recipes` instead of `train`.")
 @click.option("--epochs", type=COUNT, metavar="N", help="Passes over the training set.")
 @click.option("--batch-size", type=COUNT, metavar="N", help="Images a step.")
@@ -57,20 +59,22 @@ COUNT = click.IntRange(min=1)
 @click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="The run's folder; default runs/NAME-TIME.")
 @click.option("--tensorboard", is_flag=True, help="Also write each epoch's figures for TensorBoard.")
+@saving_options
 @spec_options
 @json_option
 def command(
-    spec: str, name: str | None, reading: Reading, as_json: bool, device: str, threads: int | None,
+    spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, threads: int | None,
     data_root: Path | None, limit_train: int | None, limit_test: int | None, precision: str, channels_last: bool,
-    run_dir: Path | None, tensorboard: bool, **changes: Any,
+    run_dir: Path | None, saving: Saving, tensorboard: bool, **changes: Any,
 ) -> None:
     """Train SPEC with its recipe; options override the recipe.
 
-    The run's folder gets the resolved spec, the metrics of every epoch, the weights and the environment.
+    The run's folder gets the resolved spec, the metrics of every epoch, checkpoints, the weights and the environment.
     """
     from archspec.api import load
 
-    loaded = load(spec, **reading.arguments())
+    earlier = saving.earlier(spec, run_dir)
+    loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), **reading.arguments())
     changes = {key: value for key, value in changes.items() if value is not None}
     recipe = chosen_recipe(loaded, name, changes)
 
@@ -78,13 +82,19 @@ def command(
     from archspec.train.final import FinalConfusion
     from archspec.train.prepare import Machine, prepare
     from archspec.train.run_folder import check_free, new_run_path
+    from archspec.train.same_run import spec_digest
     from archspec.train.scalars import FOLDER, Scalars, check_tensorboard
     from archspec.train.settings import Settings, pick_precision
 
     if tensorboard:
         check_tensorboard()
-    path = run_dir or new_run_path(loaded.name)
-    check_free(path)
+    if earlier is None:
+        path = run_dir or new_run_path(loaded.name)
+        check_free(path)
+    else:
+        path = earlier.folder
+        if not saving.allow_changes:
+            earlier.check_spec(loaded.graph, recipe)
     _use_threads(threads)
     where = pick_device(device)
     settings = Settings(pick_precision(precision, where), channels_last)
@@ -93,7 +103,8 @@ def command(
     try:
         boards = [Scalars(path / FOLDER)] if tensorboard else []
         final = FinalConfusion(task.test, task.classes, name=loaded.name, folder=path)
-        summary = _run(task, path, resolved_text(loaded, name, changes), final, *boards)
+        text, digest = resolved_text(loaded, name, changes), spec_digest(loaded.graph, recipe)
+        summary = _run(task, path, text, digest, saving, earlier, final, *boards)
     finally:
         task.close()
     _show(loaded.name, task, path, summary, final.confusion, as_json)
@@ -148,7 +159,9 @@ def _use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _run(task: Task, path: Path, text: str, *others: Watcher) -> Summary:
+def _run(
+    task: Task, path: Path, text: str, digest: str, saving: Saving, earlier: Resumption | None, *others: Watcher
+) -> Summary:
     from archspec.backends.fits import memory_shortage_told
     from archspec.train.display import display
     from archspec.train.environment import environment
@@ -157,12 +170,15 @@ def _run(task: Task, path: Path, text: str, *others: Watcher) -> Summary:
 
     for notice in task.notices:
         tell(f"note: {notice}")
-    folder = RunFolder(path, spec=text, environment=environment(task))
-    watchers = (folder, display(sys.stderr), *others)
+    about = environment(task)
+    folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
+    watchers = (folder, saving.checkpointer(path, digest, about, earlier), display(sys.stderr), *others)
+    found = None if earlier is None else earlier.found
     with memory_shortage_told("training"):
         return fit(
             task.model, task.train, task.test, task.recipe,
             device=task.machine.device, settings=task.machine.settings, watchers=watchers,
+            resume=None if found is None else found.saved,
         )
 
 

@@ -20,7 +20,7 @@ PACKAGES: Final = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
 
 def environment(task: Task) -> dict[str, object]:
     """Versions, machine, seed, data and command line of a run, as plain data."""
-    device = task.machine.device
+    device, root = task.machine.device, task.machine.data_root
     return {
         "format": ENVIRONMENT_FORMAT,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -28,13 +28,17 @@ def environment(task: Task) -> dict[str, object]:
         "versions": {"archspec": archspec.__version__, "python": platform.python_version()} | _versions(),
         "platform": platform.platform(),
         "cpu": cpu_name(),
+        "cpu_kernels": torch.backends.cpu.get_cpu_capability(),
         "device": {"type": str(device), "name": device_name(device), "cuda": torch.version.cuda},
         "threads": torch.get_num_threads(),
+        "world": 1,
         "seed": task.recipe.seed,
         "data": {
             "name": task.recipe.data, "sources": task.sources, "classes": list(task.classes),
             "train_images": sum(task.train.step_sizes), "test_images": sum(task.test.step_sizes),
             "train": task.train.description, "test": task.test.description,
+            "root": None if root is None else str(root.absolute()),
+            "limit_train": task.machine.limit_train, "limit_test": task.machine.limit_test,
         },
         "recipe": task.recipe.to_data(),
         "settings": task.machine.settings.to_json(),

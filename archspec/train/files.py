@@ -78,6 +78,27 @@ def remove_folder(path: Path) -> None:
     path.rmdir()
 
 
+def claim(folder: Path) -> int | None:
+    """Take a folder for this process; `os.close` of the result, or the process's end, gives it back.
+
+    None where the system cannot do that. Raises BlockingIOError where another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return None
+    return handle
+
+
 def clear_drafts(folder: Path) -> None:
     """Remove what programs that were killed left behind; nobody else may be writing in `folder`."""
     for path in folder.glob(f".*{DRAFT}"):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from archspec.diagnostics import SpecError, error
-from archspec.train.files import clear_drafts, whole_file, write_file
+from archspec.train.earlier import read_json
+from archspec.train.files import claim, clear_drafts, whole_file, write_file
 from archspec.train.full_disk import write_failures_told
 from archspec.train.run import Run, Watcher
 from archspec.train.tensor_file import tensor_bytes, tensor_file
@@ -31,11 +32,13 @@ class RunFolder(Watcher):
         self, path: Path, *, spec: str, environment: Mapping[str, object], resumed: bool = False
     ) -> None:
         self.path, self._spec, self._environment, self._resumed = path, spec, environment, resumed
+        self._claim: int | None = None
 
     def on_start(self, run: Run) -> None:
         """Make the folder, or bring it to where the run stands: what was written after that will come again."""
         with write_failures_told("the run folder", self.path, len(self._spec)):
             self.path.mkdir(parents=True, exist_ok=True)
+            self._take()
             clear_drafts(self.path)
             old = self.path / "spec.yaml"
             if self._resumed and old.exists() and old.read_text(encoding="utf-8") != self._spec:
@@ -44,6 +47,19 @@ class RunFolder(Watcher):
             _write(self.path / "environment.json", json.dumps(self._starts(run), indent=2) + "\n")
             if self._resumed:
                 self._write_metrics(run)
+
+    def _take(self) -> None:
+        try:
+            self._claim = claim(self.path)
+        except BlockingIOError:
+            raise error("RUN317", f"another process is training in {self.path}",
+                        hint="let it end first, or name another folder with --run-dir") from None
+
+    def on_end(self, run: Run) -> None:
+        """Give the folder back."""
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
 
     def _starts(self, run: Run) -> Mapping[str, object]:
         """The environment, with those of the run's other starts."""
@@ -77,15 +93,6 @@ class RunFolder(Watcher):
 def _write(path: Path, text: str) -> None:
     with whole_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The mapping that a JSON file holds; an empty one where there is none."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def check_free(path: Path) -> None:

@@ -1,0 +1,125 @@
+"""Options of `archspec train` that keep a run safe, and take one up again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import click
+
+from archspec.cli.console import tell
+
+if TYPE_CHECKING:
+    from archspec.train.checkpointer import Checkpointer, Every
+    from archspec.train.resume import Resumption
+
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # generic only in newer versions of click
+
+F = TypeVar("F", bound=Callable[..., Any])
+_UNITS: Final = {"": "steps", "step": "steps", "epoch": "epochs", "min": "minutes"}
+
+
+class EveryType(ParamType):
+    """`epoch,5min`, `500`, `2epochs`, `never`, as steps, epochs and minutes."""
+
+    name = "WHEN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, int]:
+        """See click."""
+        if isinstance(value, dict):
+            return value
+        chosen: dict[str, int] = {}
+        for text in [] if value == "never" else str(value).split(","):
+            found = re.fullmatch(r" *([1-9]\d{0,8})? *(step|epoch|min)?s? *", text)
+            if found is None or not text.strip() or _UNITS[found[2] or ""] in chosen:
+                self.fail(f"{value!r}: write `epoch,5min`, `500steps`, `2epochs` or `never`", param, ctx)
+            chosen[_UNITS[found[2] or ""]] = int(found[1] or 1)
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What the command line says of checkpoints. resume: the folder of the run to go on with."""
+
+    when: dict[str, int]
+    keep: int
+    resume: Path | None
+    allow_changes: bool
+
+    @property
+    def every(self) -> Every:
+        """When to save."""
+        from archspec.train.checkpointer import Every
+
+        minutes = self.when.get("minutes")
+        return Every(self.when.get("steps"), self.when.get("epochs"), minutes and 60.0 * minutes)
+
+    def earlier(self, spec: str | None, run_dir: Path | None) -> Resumption | None:
+        """The run to go on with; None for a new one, which needs a spec."""
+        if self.resume is None:
+            if spec is None:
+                raise click.UsageError("name a SPEC to train, or a run to go on with: --resume RUN_DIR")
+            return None
+        if run_dir is not None:
+            raise click.UsageError("--resume names the run's folder: leave --run-dir out")
+        from archspec.train.resume import find_run
+
+        return find_run(self.resume)
+
+    def checkpointer(
+        self, folder: Path, digest: str, environment: Mapping[str, Any], earlier: Resumption | None
+    ) -> Checkpointer:
+        """What will save the run in `folder`; tells what the run goes on from, and whether it will be equal."""
+        from archspec.train.checkpointer import FOLDER, Checkpointer
+        from archspec.train.same_run import conditions
+
+        saves = Checkpointer(
+            folder / FOLDER, digest=digest, conditions=conditions(environment), every=self.every, keep=self.keep
+        )
+        if earlier is not None:
+            changes = earlier.check_environment(environment, strict=not self.allow_changes)
+            for notice in [*earlier.notices, *changes]:
+                tell(notice)
+            if earlier.found is not None:
+                saves.goes_on_from(earlier.found)
+        return saves
+
+
+def _earlier(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """The callback of --resume: what is not given anew is as it was."""
+    if value is not None:
+        from archspec.train.earlier import earlier_choices
+
+        ctx.default_map = {**earlier_choices(value), **(ctx.default_map or {})}
+    return value
+
+
+def saving_options(function: F) -> F:
+    """The options; they arrive as one argument `saving: Saving`."""
+
+    @wraps(function)
+    def wrapped(
+        *args: Any, when: dict[str, int], keep: int, resume: Path | None, allow_changes: bool, **rest: Any
+    ) -> Any:
+        return function(*args, saving=Saving(when, keep, resume, allow_changes), **rest)
+
+    decorators = [
+        click.option("--resume", type=click.Path(file_okay=False, path_type=Path), metavar="RUN_DIR", is_eager=True,
+                     callback=_earlier, help="Go on with the run in this folder, from its newest sound checkpoint."),
+        click.option("--allow-changes", is_flag=True,
+                     help="With --resume: go on although spec, recipe or data have changed, with what fits."),
+        click.option("--checkpoint-every", "when", type=EveryType(), default="epoch,5min", show_default=True,
+                     help="When to save the run's state: `500steps`, `2epochs`, `10min`, several, or `never`."),
+        click.option("--keep-checkpoints", "keep", type=click.IntRange(min=1), default=3, metavar="K",
+                     show_default=True, help="Keep the last K checkpoints, and that of the best epoch."),
+    ]
+    result: Any = wrapped
+    for decorate in reversed(decorators):
+        result = decorate(result)
+    return cast("F", result)

@@ -1,0 +1,247 @@
+"""`archspec train --resume`: from the outside, file by file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from .conftest import Cli
+
+SPEC = """\
+archspec: 1
+name: tiny
+input: [1, 8, 8]
+vars: {hidden: 8}
+blocks:
+  layer: {params: {width: int}, body: [linear: $width, relu, dropout: 0.4]}
+stages:
+  head: [flatten, layer: $hidden, linear: 10]
+train: {data: digits, lr: 0.1, batch_size: 32, epochs: 2, momentum: 0.9}
+"""
+FEW = ("--limit-train", "100", "--limit-test", "50")  # 4 steps an epoch
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+    return path
+
+
+def metrics(run: str) -> list[dict]:
+    lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s")} for row in lines]
+
+
+def weights(run: str) -> bytes:
+    return Path(run, "weights.safetensors").read_bytes()
+
+
+def stop_early(cli: Cli, monkeypatch: pytest.MonkeyPatch, step: int, *arguments: object, run: str = "run") -> None:
+    """A run of a checkpoint a step that dies after so many."""
+    from archspec.train.checkpointer import Checkpointer
+
+    save = Checkpointer.on_step
+
+    def dying(self: Checkpointer, state: object) -> None:
+        save(self, state)
+        if state.step == step:
+            raise RuntimeError("power cut")
+
+    where = () if "--resume" in arguments else ("--run-dir", run)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpointer, "on_step", dying)
+        done = cli("train", *arguments, *where, "--checkpoint-every", "1")
+    assert (done.code, "power cut" in done.err) == (70, True)
+
+
+def test_three_resumes_and_no_difference(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("--precision", "bf16", "--channels-last", "--set", "train.schedule=cosine")
+    assert cli("train", spec, *FEW, *options, "--run-dir", "whole").code == 0
+    stop_early(cli, monkeypatch, 2, spec, *FEW, *options)
+    stop_early(cli, monkeypatch, 3, "--resume", "run")
+    stop_early(cli, monkeypatch, 6, "--resume", "run")
+    assert not Path("run/weights.safetensors").exists()
+    assert len(metrics("run")) == 1
+    done = cli("train", "--resume", "run", "--json")
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[0] == "note: it goes on from 00007-step-6 (step 6, 1 epochs finished)"
+    assert weights("run") == weights("whole")
+    assert metrics("run") == metrics("whole")
+    assert len(json.loads(done.out)["epochs"]) == 2
+    assert Path("run/spec.yaml").read_bytes() == Path("whole/spec.yaml").read_bytes()
+    assert not list(Path("run").glob("spec-*"))
+    starts = json.loads(Path("run/environment.json").read_text())["resumes"]
+    assert [start["step"] for start in starts] == [2, 3, 6]
+    assert all(start["settings"]["precision"] == "bf16" for start in starts)
+
+
+def test_what_was_written_after_the_checkpoint_comes_again(
+    cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the epoch's line and its checkpoint: the line is not doubled."""
+    assert cli("train", spec, *FEW, "--run-dir", "whole").code == 0
+    stop_early(cli, monkeypatch, 3, spec, *FEW)
+    Path("run/metrics.jsonl").write_text('{"epoch": 1, "train_loss": 9}\n{"epo')
+    Path("run/.metrics.jsonl.1.part").write_text("half")
+    assert cli("train", "--resume", "run").code == 0
+    assert metrics("run") == metrics("whole")
+    assert not list(Path("run").glob(".*"))
+
+
+def test_without_a_checkpoint_it_starts_anew(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("train", spec, *FEW, "--run-dir", "whole").code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("archspec.train.checkpointer.Checkpointer.save", lambda *a, **k: None)
+        stop_early(cli, monkeypatch, 2, spec, *FEW)
+    done = cli("train", "--resume", "run")
+    assert done.code == 0
+    assert "note: there is no checkpoint in run yet: it starts from the beginning" in done.err
+    assert weights("run") == weights("whole")
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
+    cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("train", spec, *FEW, "--run-dir", "whole").code == 0
+    stop_early(cli, monkeypatch, 3, spec, *FEW)
+    Path("run/checkpoints/00003-step-3/training.safetensors").write_bytes(b"")
+    done = cli("train", "--resume", "run")
+    assert done.code == 0
+    assert done.err.splitlines()[:2] == [
+        "warning: run/checkpoints/00003-step-3 is damaged and left out: "
+        "training.safetensors: its SHA-256 is not what was written",
+        "note: it goes on from 00002-step-2 (step 2, 0 epochs finished)",
+    ]
+    assert weights("run") == weights("whole")
+
+
+def test_all_damaged(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_early(cli, monkeypatch, 1, spec, *FEW)
+    Path("run/checkpoints/00001-step-1/state.json").write_text("{}")
+    done = cli("train", "--resume", "run")
+    assert (done.code, done.err.count("RUN314")) == (1, 1)
+    assert "00001-step-1: state.json: its SHA-256 is not what was written" in done.err
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["--lr", "0.2"], "lr was 0.1, is 0.2"),
+    (["--batch-size", "16"], "batch_size was 32, is 16"),
+    (["--optimizer", "adam"], "optimizer was sgd, is adam"),
+    (["--set", "vars.hidden=9"], "the spec is not the one"),
+    (["--limit-train", "90"], "the run had 100 training images, now there are 90"),
+], ids=str)
+def test_another_run_is_refused(
+    cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
+) -> None:
+    stop_early(cli, monkeypatch, 2, spec, *FEW)
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    done = cli("train", "--resume", "run", *options)
+    assert (done.code, "RUN315" in done.err, words in done.err) == (1, True, True), done.err
+    assert before == {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+
+
+def test_changes_that_are_allowed(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_early(cli, monkeypatch, 5, spec, *FEW)
+    old = Path("run/spec.yaml").read_bytes()
+    done = cli("train", "--resume", "run", "--batch-size", "16", "--lr", "0.05", "--allow-changes", "--json")
+    assert done.code == 0, done.err
+    plain = json.loads(done.out)
+    assert (plain["recipe"]["lr"], len(plain["epochs"])) == (0.05, 2)
+    assert Path("run/spec-until-step-7.yaml").read_bytes() == old
+    assert b"0.05" in Path("run/spec.yaml").read_bytes()
+    done = cli("train", "--resume", "run", "--set", "vars.hidden=9", "--allow-changes")
+    assert done.code == 1
+    assert "head.layer_1.linear_1.weight is (8, 64) in the checkpoint, (9, 64) in the network" in done.err
+
+
+def test_comments_and_spelling_are_no_change(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_early(cli, monkeypatch, 2, spec, *FEW)
+    text = SPEC.replace("layer: $hidden", "layer: [8]").replace("vars: {hidden: 8}\n", "# the same\n")
+    spec.write_text(text, encoding="utf-8")
+    assert cli("train", spec, "--resume", "run").code == 0
+
+
+def test_a_finished_run_can_be_prolonged(cli: Cli, spec: Path) -> None:
+    assert cli("train", spec, *FEW, "--epochs", 3, "--run-dir", "whole").code == 0
+    assert cli("train", spec, *FEW, "--run-dir", "run").code == 0
+    done = cli("train", "--resume", "run")
+    assert (done.code, metrics("run")) == (0, metrics("whole")[:2])
+    assert cli("train", "--resume", "run", "--epochs", 3).code == 0
+    assert weights("run") == weights("whole")
+    assert metrics("run") == metrics("whole")
+
+
+def test_what_breaks_equality_is_told(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_early(cli, monkeypatch, 2, spec, *FEW)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 99)
+    monkeypatch.setattr("archspec.train.environment.platform.python_version", lambda: "3.99")
+    done = cli("train", "--resume", "run", "--precision", "bf16")
+    assert done.code == 0
+    told = [line for line in done.err.splitlines() if line.endswith("will not be equal to the last bit")]
+    assert [line.split(":")[1].split(",")[1] for line in told] == [" is bf16", " is 99", " is 3.99"]
+
+
+def test_one_folder_one_process(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    stop_early(cli, monkeypatch, 2, spec, *FEW)
+    before = sorted(Path("run").rglob("*"))
+    handle = os.open("run", os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        done = cli("train", "--resume", "run")
+    finally:
+        os.close(handle)
+    assert (done.code, "RUN317" in done.err) == (1, True)
+    assert sorted(Path("run").rglob("*")) == before
+    assert cli("train", "--resume", "run").code == 0
+
+
+@pytest.mark.parametrize(
+    "environment", ["", "[]", "{", '{"device": 3, "threads": "x"}', "[" * 100_000, '{"resumes": [7]}'],
+    ids=lambda text: text[:9],
+)
+def test_what_the_folder_says_is_not_trusted(
+    cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    stop_early(cli, monkeypatch, 2, spec, *FEW)
+    Path("run/environment.json").write_text(environment)
+    done = cli("train", "--resume", "run", *FEW)
+    assert done.code in (0, 2)
+    assert "Traceback" not in done.err
+    assert (done.code == 2) == ('"x"' in environment)
+
+
+@pytest.mark.parametrize(("arguments", "code", "words"), [
+    ([], 2, "name a SPEC to train, or a run to go on with: --resume RUN_DIR"),
+    (["--resume", "run", "--run-dir", "other"], 2, "leave --run-dir out"),
+    (["--resume", "nowhere"], 1, "RUN316"),
+    (["--resume", "."], 1, "RUN316"),
+    (["tiny.yaml", "--checkpoint-every", "sometimes"], 2, "write `epoch,5min`, `500steps`, `2epochs` or `never`"),
+    (["tiny.yaml", "--checkpoint-every", "2,3steps"], 2, "write `epoch,5min`"),
+    (["tiny.yaml", "--checkpoint-every", ""], 2, "write `epoch,5min`"),
+    (["tiny.yaml", "--keep-checkpoints", "0"], 2, "--keep-checkpoints"),
+], ids=str)
+def test_mistakes(cli: Cli, spec: Path, arguments: list[str], code: int, words: str) -> None:
+    done = cli("train", *arguments)
+    assert (done.code, words in done.err) == (code, True), done.err
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("epoch,5min", {"epochs": 1, "minutes": 5}), ("500", {"steps": 500}),
+    ("10steps, 2epochs", {"steps": 10, "epochs": 2}),
+    ("never", {}), ("min", {"minutes": 1}), ("1step", {"steps": 1}),
+])
+def test_when_to_save(text: str, expected: dict[str, int]) -> None:
+    from archspec.cli.saving import EveryType, Saving
+
+    found = EveryType().convert(text, None, None)
+    assert found == expected
+    every = Saving(found, 3, None, False).every
+    assert (every.steps, every.epochs) == (expected.get("steps"), expected.get("epochs"))
+    assert every.seconds == (60 * expected["minutes"] if "minutes" in expected else None)
+    assert every.never == (text == "never")
