@@ -34,8 +34,9 @@ def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] 
     run.model.train()
     if not run.position:
         run.meter = Meter(run.steps_per_epoch, run.device)
-    for images, labels, _ in batches:
-        images, targets = run.objective.mix(images, labels, run.step)  # noqa: PLW2901
+    for run.batch in batches:
+        labels = run.batch.y
+        images, targets = run.objective.mix(run.batch.x, labels, run.step)
         set_rate(run.optimizer, run.rate_at(run.step))
         with run.autocast():
             logits = run.model(images)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor, nn
 
+from archspec.data.batches import Batch
 from archspec.spec.recipe import Recipe
 from archspec.train.metrics import Meter
 from archspec.train.objective import Objective
@@ -57,6 +58,7 @@ class Run:
     settings: Settings = field(default_factory=Settings)
     step: int = 0  # updates done
     meter: Meter = field(init=False)  # of the training pass that goes on
+    batch: Batch = field(init=False, repr=False)  # of the last step, or of that which goes on
     results: list[EpochResult] = field(default_factory=list)
     scaler: torch.amp.GradScaler = field(init=False)
     micro_batch: int | None = None

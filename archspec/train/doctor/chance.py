@@ -1,0 +1,86 @@
+"""Whether a network does better than a guess that does not look at the image."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import log, sqrt
+from typing import Final
+
+from archspec.train.doctor.finding import Evidence, short
+from archspec.train.doctor.history import BLOCK, Block, History
+
+LABELS_PER_CLASS: Final = 20  # fewer say too little of how common each class is
+BALANCED: Final = 0.02  # nats below ln(classes) that are put down to the sample of labels
+NOISE: Final = 0.02  # nats: a block of a network that answers every image alike is no lower than this
+CLOSE: Final = 0.005  # the same for 100 steps or more
+SIGMAS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """The best answer that is the same for every image: its cross entropy (the labels' entropy) and accuracy.
+
+    balanced: the classes are equally common, so that loss is ln(classes).
+    """
+
+    loss: float
+    accuracy: float
+    classes: int
+    balanced: bool
+
+    def holds(self, mean: Block, images: int, noise: float = NOISE) -> bool:
+        """Whether a mean over so many images is no better than this answer."""
+        spread = sqrt(self.accuracy * (1 - self.accuracy) / max(1, images))
+        return mean.loss >= self.loss - noise and mean.accuracy <= self.accuracy + SIGMAS * spread + 0.005
+
+    def text(self) -> str:
+        """`2.303 = ln 10`."""
+        return f"{self.loss:.3f} = ln {self.classes}" if self.balanced else f"{self.loss:.3f}"
+
+
+def chance_of(labels: Counter[int]) -> Chance | None:
+    """From the labels seen; None where they are too few, or of one class.
+
+    The entropy of a sample is too low by about (classes - 1) / 2n (Miller 1955, "Note on the bias of
+    information estimates"), which is added.
+    """
+    n, classes = labels.total(), len(labels)
+    if classes < 2 or n < LABELS_PER_CLASS * classes:
+        return None
+    entropy = -sum(count / n * log(count / n) for count in labels.values()) + (classes - 1) / (2 * n)
+    if entropy > log(classes) - BALANCED:
+        return Chance(log(classes), 1 / classes, classes, balanced=True)
+    return Chance(entropy, max(labels.values()) / n, classes, balanced=False)
+
+
+def steps_at_chance(history: History, chance: Chance) -> int:
+    """How many steps up to the last one were no better than chance, in whole blocks."""
+    end = len(history)
+    while end >= BLOCK:
+        images = sum(history.sizes[end - BLOCK : end])
+        if not chance.holds(history.block(end), images):
+            break
+        end -= BLOCK
+    return len(history) - end
+
+
+def at_chance(history: History, chance: Chance, steps: int) -> Evidence:
+    """The fact that every verdict on a network that learns nothing begins with."""
+    mean = history.last(steps)
+    return Evidence(
+        f"over the last {steps} steps the loss is {short(mean.loss, 4)} and the accuracy {mean.accuracy:.3f}, "
+        f"no better than one answer for every image ({chance.text()})",
+        {
+            "steps": steps, "loss": mean.loss, "accuracy": mean.accuracy, "chance_loss": chance.loss,
+            "chance_accuracy": chance.accuracy, "classes": chance.classes,
+        },
+    )
+
+
+def best_so_far(block: Block) -> Evidence:
+    """How well the network once did."""
+    return Evidence(
+        f"at step {block.step} the loss was {short(block.loss)} and the accuracy {block.accuracy:.3f}",
+        {"step": block.step, "loss": block.loss, "accuracy": block.accuracy},
+    )

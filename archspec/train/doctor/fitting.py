@@ -1,0 +1,45 @@
+"""Over-fitting, from the figures of the epochs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from archspec.train.doctor.finding import Evidence, Finding
+from archspec.train.doctor.history import History
+from archspec.train.summary import EpochResult
+
+EPOCHS: Final = 3  # after the best one: fewer may be a bad epoch
+RISEN: Final = 1.15  # test loss over its lowest
+RISEN_BY: Final = 0.03  # and by so many nats, where it is small
+GAP_GROWN: Final = 0.05  # nats
+
+
+def overfits(history: History) -> Finding | None:
+    """The test loss has risen well above its lowest while the training loss fell: the gap between them grows."""
+    epochs = history.epochs
+    if len(epochs) <= EPOCHS:
+        return None
+    best, now = min(epochs, key=lambda row: row.test_loss), epochs[-1]
+    since = epochs[epochs.index(best) + 1 :]
+    if len(since) < EPOCHS or now.train_loss >= best.train_loss:
+        return None
+    gap, gap_now = best.test_loss - best.train_loss, now.test_loss - now.train_loss
+    risen = [row.test_loss >= max(RISEN * best.test_loss, best.test_loss + RISEN_BY) for row in since[-EPOCHS:]]
+    if not all(risen) or gap_now < gap + GAP_GROWN:
+        return None
+    facts = (_figures(best, "lowest test loss"), _figures(now, "now"))
+    return Finding(
+        "RUN348", history.step, f"over-fitting since epoch {best.epoch}", facts,
+        f"stop after {best.epoch} epochs, train on more images, or add dropout or weight_decay",
+    )
+
+
+def _figures(row: EpochResult, label: str) -> Evidence:
+    return Evidence(
+        f"epoch {row.epoch} ({label}): train loss {row.train_loss:.3f}, test loss {row.test_loss:.3f}, "
+        f"test accuracy {row.test_accuracy:.3f}",
+        {
+            "epoch": row.epoch, "train_loss": row.train_loss, "test_loss": row.test_loss,
+            "gap": row.test_loss - row.train_loss, "test_accuracy": row.test_accuracy,
+        },
+    )

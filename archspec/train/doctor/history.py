@@ -1,0 +1,170 @@
+"""What the doctor has seen of a run so far, as plain numbers: the rules read nothing else."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from statistics import median
+from typing import Final
+
+from archspec.train.summary import EpochResult
+
+BLOCK: Final = 20  # steps that are averaged where single batches are too noisy
+KEPT_FIRST: Final = 9  # samples kept from the start: steps 1, 2, 4, … 50, 100
+KEPT_LAST: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An activation layer in one step.
+
+    kind: relu, sigmoid or tanh. units: channels of an image, features of a vector. stuck: share of the units
+    that no longer tell the images of the batch apart: a ReLU that is zero, a sigmoid or tanh that is saturated
+    at the same end, for every image and everywhere in it.
+    """
+
+    name: str
+    kind: str
+    units: int
+    stuck: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A weight tensor in one step: Euclidean norms of it, of its gradient, and of what the step changed."""
+
+    name: str
+    norm: float
+    gradient: float
+    update: float
+
+    @property
+    def ratio(self) -> float:
+        """The update's norm over the weight's; 0 for a weight of zeros."""
+        return self.update / self.norm if self.norm else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The inside of the network at one step, counted from 1. Activations stand in the order in which they ran."""
+
+    step: int
+    rate: float
+    activations: tuple[Activation, ...] = ()
+    weights: tuple[Weight, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FirstBatch:
+    """The first batch's inputs. mean, std: of all values. spread: the largest deviation, over the images, of one
+    value's place; None for a single image. finite: whether all values are numbers.
+    """
+
+    step: int
+    mean: float
+    std: float
+    spread: float | None
+    finite: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """BLOCK steps that end with `step`: means over their images."""
+
+    step: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A step whose loss is far above that of the steps before: `before` is their median."""
+
+    step: int
+    before: float
+    after: float
+
+
+@dataclass
+class History:
+    """A run so far. Steps count from 1; `first` were done before the watch began (a resumed run).
+
+    lr: the highest rate of the schedule. hits, sizes: rightly classified images and images of each step.
+    labels: how often each label was seen at the sampled steps. best: the block with the lowest loss.
+    broken: the first step whose loss is not finite.
+    """
+
+    lr: float
+    optimizer: str = "sgd"
+    init: str = "default"
+    steps_per_epoch: int = 100
+    first: int = 0
+    losses: array[float] = field(default_factory=lambda: array("d"))
+    hits: array[int] = field(default_factory=lambda: array("q"))
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    labels: Counter[int] = field(default_factory=Counter)
+    inputs: FirstBatch | None = None
+    epochs: list[EpochResult] = field(default_factory=list)
+    best: Block | None = None
+    broken: int | None = None
+    _early: list[Sample] = field(default_factory=list)
+    _late: deque[Sample] = field(default_factory=lambda: deque(maxlen=KEPT_LAST))
+
+    def __len__(self) -> int:
+        return len(self.losses)
+
+    @property
+    def step(self) -> int:
+        """The last step seen."""
+        return self.first + len(self.losses)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The first ones and the last ones: a long run has too many."""
+        return [*self._early, *self._late]
+
+    def add_steps(self, losses: Iterable[float], hits: Iterable[int], sizes: Iterable[int]) -> None:
+        """Append steps."""
+        seen = len(self.losses)
+        self.losses.extend(losses)
+        self.hits.extend(hits)
+        self.sizes.extend(sizes)
+        bad = next((k for k in range(seen, len(self.losses)) if not isfinite(self.losses[k])), None)
+        if self.broken is None and bad is not None:
+            self.broken = self.first + bad + 1
+        for end in range((seen // BLOCK + 1) * BLOCK, len(self.losses) + 1, BLOCK):
+            block = self.block(end)
+            if isfinite(block.loss) and (self.best is None or block.loss < self.best.loss):
+                self.best = block
+
+    def add_sample(self, sample: Sample) -> None:
+        """Append a sample; the middle ones of a long run are forgotten."""
+        (self._early if len(self._early) < KEPT_FIRST else self._late).append(sample)
+
+    def block(self, end: int, steps: int = BLOCK) -> Block:
+        """The mean over the `steps` steps that end with the `end`-th of those seen."""
+        part = slice(max(0, end - steps), end)
+        images = max(1, sum(self.sizes[part]))
+        loss = sum(loss * size for loss, size in zip(self.losses[part], self.sizes[part], strict=True))
+        return Block(self.first + end, loss / images, sum(self.hits[part]) / images)
+
+    def last(self, steps: int) -> Block:
+        """The mean over the last steps."""
+        return self.block(len(self.losses), steps)
+
+    def jump(self, since: int = 0, *, factor: float = 1.4, rise: float = 0.5) -> Jump | None:
+        """The first step after step `since` whose loss is `factor` times the median of the five before, and more."""
+        for k in range(max(1, since - self.first), len(self.losses)):
+            before, after = median(self.losses[max(0, k - 5) : k]), self.losses[k]
+            if after >= max(factor * before, before + rise):
+                return Jump(self.first + k + 1, before, after)
+        return None
+
+
+def layers(samples: Sequence[Sample], kinds: Iterable[str]) -> list[str]:
+    """Names of the activation layers of these kinds."""
+    wanted = set(kinds)
+    return [a.name for a in samples[-1].activations if a.kind in wanted] if samples else []

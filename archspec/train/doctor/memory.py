@@ -1,0 +1,68 @@
+"""What the doctor remembers across a resumed run: plain data for a checkpoint, and back."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Final
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from archspec.train.doctor.finding import Finding
+from archspec.train.doctor.history import Block, FirstBatch, History, Sample
+from archspec.train.summary import EpochResult
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+SERIES: Final = {"losses": torch.float64, "hits": torch.int64, "sizes": torch.int64}
+
+
+@dataclass
+class Memory:
+    """A history without its series of steps, and what was said."""
+
+    first: int
+    labels: dict[int, int]
+    best: Block | None
+    inputs: FirstBatch | None
+    samples: list[Sample]
+    epochs: list[EpochResult]
+    findings: list[Finding]
+
+
+_ADAPTER: Final = TypeAdapter(Memory)
+
+
+def series_of(history: History) -> dict[str, Tensor]:
+    """The series of steps as tensors (steps,)."""
+    return {name: torch.tensor(getattr(history, name).tolist(), dtype=dtype) for name, dtype in SERIES.items()}
+
+
+def data_of(history: History, findings: list[Finding]) -> JsonValue:
+    """The rest, as plain data. A sample that holds infinite numbers, which JSON lacks, is left out."""
+    samples = [s for s in history.samples if all(isfinite(w.norm + w.gradient + w.update) for w in s.weights)]
+    memory = Memory(
+        history.first, dict(history.labels), history.best, history.inputs, samples, history.epochs, findings
+    )
+    data: JsonValue = _ADAPTER.dump_python(memory, mode="json")
+    return data
+
+
+def recall(history: History, tensors: Mapping[str, Tensor], data: JsonValue) -> list[Finding]:
+    """Fill `history` with what `series_of` and `data_of` gave; return the findings. ValueError for other data."""
+    memory = _ADAPTER.validate_python(data)
+    if tensors.keys() != SERIES.keys() or len({tuple(tensor.shape) for tensor in tensors.values()}) != 1:
+        raise ValueError("not the doctor's series")
+    history.first, history.best, history.inputs = memory.first, memory.best, memory.inputs
+    history.losses = array("d", tensors["losses"].tolist())
+    history.hits, history.sizes = (array("q", tensors[name].tolist()) for name in ("hits", "sizes"))
+    history.labels, history.epochs = Counter(memory.labels), memory.epochs
+    for sample in memory.samples:
+        history.add_sample(sample)
+    return memory.findings

@@ -1,0 +1,220 @@
+"""A network that answers every image alike: is it so, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from archspec.train.doctor import advice
+from archspec.train.doctor.chance import CLOSE, Chance, at_chance, chance_of, steps_at_chance
+from archspec.train.doctor.finding import Evidence, Figure, Finding, percent, short
+from archspec.train.doctor.history import Activation, History, Sample, Weight
+from archspec.train.doctor.inputs import INPUTS_FIRST, out_of_range
+
+# Steps at chance before a verdict, in whole blocks of 20. A sound network of sigmoids stays there for some 350
+# steps (LeNet at 0.9 on Fashion-MNIST), so that without a sign of what is wrong the patience must be long.
+CUT_OFF: Final = 40  # nothing reaches the first layers
+SIGN: Final = 100
+SLOW: Final = 140
+ABOVE: Final = 100
+JUMPED: Final = 300
+LONG: Final = 1000
+LONG_EPOCHS: Final = 3
+
+STUCK_SIGMOIDS: Final = 0.5  # share of a layer's units. Sound runs at chance: 0. LeNet at lr 3: 0.6 to 0.9
+STUCK_RELUS: Final = 0.6  # sound runs at chance: up to 0.5 for some steps. LeNet with ReLU at 0.6: 0.75 to 0.95
+GROWN: Final = 0.2  # by how much the share must have grown: what was so from the start killed no run
+ALL: Final = 0.99
+VANISHED: Final = 3e-4  # least over greatest gradient of the weights. Sound sigmoids: 0.004 to 0.02
+NOTHING: Final = 1e-6  # the same, where the gradient does not arrive at all
+NO_GRADIENT: Final = 1e-8
+HARDLY: Final = 1e-4  # median of update over weight. LeNet at 0.9: 0.0015, at 0.01: 0.00003
+HIGH_ABOVE: Final = 0.3  # nats above chance
+HIGH_JUMP: Final = 2.0  # times, and nats
+
+NAMES: Final = {"relu": "ReLUs", "sigmoid": "sigmoids", "tanh": "tanh units"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why it learns nothing. steps: how long it must have learnt nothing for this to be believed."""
+
+    code: str
+    title: str
+    evidence: tuple[Evidence, ...]
+    advice: str
+    steps: int
+
+
+def learns_nothing(history: History) -> Finding | None:
+    """Loss and accuracy no better than one answer for every image, for as long as the cause asks for."""
+    chance = chance_of(history.labels)
+    if chance is None:
+        return None
+    steps = steps_at_chance(history, chance)
+    recent = [s for s in history.samples if s.step > history.step - steps][-2:]
+    if len(recent) < 2:
+        return None
+    cause = next(filter(None, (rule(history, recent, chance) for rule in CAUSES)))
+    mean = history.last(cause.steps)
+    if steps < cause.steps or not chance.holds(mean, sum(history.sizes[-cause.steps :]), CLOSE):
+        return None  # a slow learner shows over many steps, not in a few batches
+    inputs = history.inputs is not None and out_of_range(history.inputs) is not None
+    facts = (at_chance(history, chance, min(steps, SIGN)), *cause.evidence)
+    return Finding(cause.code, history.step, cause.title, facts, INPUTS_FIRST if inputs else cause.advice)
+
+
+def _dead_from_the_start(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
+    first, last = history.samples[0], recent[-1]
+    layer = _worst(first, ("relu", "sigmoid", "tanh"))
+    if layer is None or layer.stuck < ALL or _same(last, layer).stuck < ALL:
+        return None
+    code = "RUN341" if layer.kind == "relu" else "RUN342"
+    return Cause(
+        code, f"{_state(layer)} from the start", (stuck_units(layer, first.step),),
+        f"check the inputs' mean and deviation, and how the weights start: {advice.stronger_start(history)}",
+        CUT_OFF if _weakest(last) <= NOTHING else SIGN,
+    )
+
+
+def _vanished_from_the_start(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
+    if max(_weakest(history.samples[0]), _weakest(recent[-1])) > VANISHED:
+        return None
+    return Cause(
+        "RUN343", "the gradient vanishes on its way to the first layers", (_gradients(recent[-1]),),
+        advice.stronger_start(history), CUT_OFF if _weakest(recent[-1]) <= NOTHING else SIGN,
+    )
+
+
+def _saturated(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
+    return _gone(history, recent, "RUN342", ("sigmoid", "tanh"), STUCK_SIGMOIDS)
+
+
+def _dead(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
+    return _gone(history, recent, "RUN341", ("relu",), STUCK_RELUS)
+
+
+def _gone(
+    history: History, recent: list[Sample], code: str, kinds: tuple[str, ...], least: float
+) -> Cause | None:
+    """Units that told images apart when the run began, and no longer do."""
+    first, last = history.samples[0], recent[-1]
+    layer = _worst(last, kinds)
+    if layer is None or min(_same(sample, layer).stuck for sample in recent) < least:
+        return None
+    before = _same(first, layer)
+    if layer.stuck - before.stuck < GROWN:
+        return None
+    jump = history.jump()
+    facts = [stuck_units(layer, last.step, before, first.step), *([advice.jumped(jump)] if jump else [])]
+    cut_off = layer.stuck >= ALL and _weakest(last) <= NOTHING
+    return Cause(
+        code, f"{_state(layer)}: the rate {short(history.lr)} is too high", tuple(facts),
+        advice.lower_rate(history), CUT_OFF if cut_off else SIGN,
+    )
+
+
+def _vanished_later(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
+    if max(map(_weakest, recent)) > NOTHING or _weakest(history.samples[0]) <= VANISHED:
+        return None
+    return Cause(
+        "RUN343", "the gradient no longer arrives at the first layers", (_gradients(recent[-1]),),
+        advice.lower_rate(history), SIGN,
+    )
+
+
+def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
+    ratios = [median(weight.ratio for weight in s.weights) for s in recent if s.weights]
+    if not ratios or max(ratios) > HARDLY or min(s.rate for s in recent) < history.lr / 2:
+        return None
+    last = recent[-1]
+    fact = Evidence(
+        f"at step {last.step} an update changes a weight by {short(ratios[-1])} of its size (median over "
+        f"{len(last.weights)} weights); about {advice.SOUND_RATIO:g} is usual",
+        {"step": last.step, "update_to_weight": ratios[-1], "rate": last.rate},
+    )
+    title = f"the weights hardly move: the rate {short(history.lr)} is too low"
+    return Cause("RUN345", title, (fact,), advice.raise_rate(history, ratios[-1]), SLOW)
+
+
+def _too_high(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
+    mean = history.last(ABOVE)
+    title = f"the rate {short(history.lr)} is too high"
+    jump = history.jump()
+    facts = (advice.jumped(jump),) if jump else ()
+    if mean.loss >= chance.loss + HIGH_ABOVE:
+        return Cause("RUN344", title, facts, advice.lower_rate(history), ABOVE)
+    high = history.jump(factor=HIGH_JUMP, rise=HIGH_JUMP)
+    if high is None or high.step > history.step - JUMPED:
+        return None
+    return Cause("RUN344", title, (advice.jumped(high),), advice.lower_rate(history), JUMPED)
+
+
+def _unknown(history: History, recent: list[Sample], chance: Chance) -> Cause:
+    facts = [_gradients(recent[-1])] if recent[-1].weights else []
+    patience = max(LONG, min(LONG_EPOCHS * history.steps_per_epoch, 5 * LONG))
+    return Cause(
+        "RUN340", "the network learns nothing", tuple(facts),
+        "see whether labels belong to their images, and try `--find-lr`", patience,
+    )
+
+
+CAUSES: Final[tuple[Callable[[History, list[Sample], Chance], Cause | None], ...]] = (
+    _dead_from_the_start, _vanished_from_the_start, _saturated, _dead, _vanished_later, _too_low, _too_high, _unknown,
+)
+
+
+def _worst(sample: Sample, kinds: tuple[str, ...]) -> Activation | None:
+    """The layer of these kinds with the largest share of stuck units."""
+    return max((a for a in sample.activations if a.kind in kinds), key=lambda a: a.stuck, default=None)
+
+
+def _same(sample: Sample, layer: Activation) -> Activation:
+    """That layer in another sample; as if it were sound where it did not run."""
+    found = [a for a in sample.activations if a.name == layer.name]
+    return found[0] if found else Activation(layer.name, layer.kind, layer.units, 0.0)
+
+
+def _weakest(sample: Sample) -> float:
+    """The least gradient of a weight over the greatest; 0 where all are as good as none, 1 for a single weight."""
+    gradients = [weight.gradient for weight in sample.weights]
+    if len(gradients) < 2:
+        return 1.0
+    return min(gradients) / max(gradients) if max(gradients) > NO_GRADIENT else 0.0
+
+
+def _state(layer: Activation) -> str:
+    return "dead ReLUs" if layer.kind == "relu" else f"saturated {NAMES[layer.kind]}"
+
+
+def stuck_units(layer: Activation, step: int, before: Activation | None = None, first: int = 0) -> Evidence:
+    """The share of a layer's units that are stuck at a step, and what it was at the first one."""
+    what = "are zero" if layer.kind == "relu" else "are saturated"
+    text = f"at step {step} {percent(layer.stuck)} of the {layer.units} units of {layer.name} {what} for every image"
+    values: dict[str, Figure] = {"layer": layer.name, "step": step, "share": layer.stuck, "units": layer.units}
+    if before is not None:
+        text += f" ({percent(before.stuck)} at step {first})"
+        values |= {"first_step": first, "first_share": before.stuck}
+    return Evidence(text, values)
+
+
+def _gradients(sample: Sample) -> Evidence:
+    """The gradient's norm at both ends."""
+    least, most = _ends(sample)
+    return Evidence(
+        f"at step {sample.step} the gradient's norm is {short(least.gradient)} in {least.name} and "
+        f"{short(most.gradient)} in {most.name}",
+        {
+            "step": sample.step, "least_gradient": least.gradient, "least_in": least.name,
+            "greatest_gradient": most.gradient, "greatest_in": most.name,
+        },
+    )
+
+
+def _ends(sample: Sample) -> tuple[Weight, Weight]:
+    def gradient(weight: Weight) -> float:
+        return weight.gradient
+
+    return min(sample.weights, key=gradient), max(sample.weights, key=gradient)

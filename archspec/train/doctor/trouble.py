@@ -1,0 +1,101 @@
+"""A run that goes wrong after it began: it diverges, or loses what it had learnt."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Final
+
+from archspec.train.doctor import advice
+from archspec.train.doctor.chance import best_so_far, chance_of
+from archspec.train.doctor.finding import Evidence, Finding, short
+from archspec.train.doctor.history import BLOCK, History
+from archspec.train.doctor.stuck import stuck_units
+
+BLOWN: Final = 60  # steps over which the loss must be far above its start
+TIMES: Final = 2.0  # the start
+LEARNT: Final = 0.7  # of chance: a loss below this was no luck
+LOST: Final = 0.9  # of chance
+LOST_STEPS: Final = 40
+
+
+def not_finite(history: History) -> Finding | None:
+    """The loss ceased to be a number."""
+    step = history.broken
+    if step is None:
+        return None
+    index = step - history.first - 1
+    before = history.losses[:index]
+    facts = [Evidence(f"the loss is {history.losses[index]} at step {step}", {"step": step})]
+    if before:
+        low = min(range(len(before)), key=before.__getitem__)
+        facts.append(Evidence(
+            f"the lowest before was {short(before[low])} at step {history.first + low + 1}",
+            {"step": history.first + low + 1, "loss": before[low]},
+        ))
+    jump = history.jump()
+    if jump is not None and isfinite(jump.after):
+        facts.append(advice.jumped(jump))
+    facts += _largest_update(history)
+    return Finding("RUN346", step, "the run diverges", tuple(facts), advice.lower_rate(history))
+
+
+def diverges(history: History) -> Finding | None:
+    """The loss is far above where it began, and does not come down."""
+    chance = chance_of(history.labels)
+    if chance is None or len(history) < BLOWN + BLOCK:
+        return None
+    start = max(history.losses[0], chance.loss)
+    whole, end = history.last(BLOWN), history.last(BLOCK)
+    if not (whole.loss >= TIMES * start and end.loss >= 0.8 * whole.loss):
+        return None
+    fact = Evidence(
+        f"over the last {BLOWN} steps the loss is {short(whole.loss)}, at step {history.first + 1} it was "
+        f"{short(history.losses[0])}",
+        {"steps": BLOWN, "loss": whole.loss, "first_loss": history.losses[0]},
+    )
+    jump = history.jump()
+    facts = [fact, *([advice.jumped(jump)] if jump else []), *_largest_update(history)]
+    return Finding("RUN346", history.step, "the run diverges", tuple(facts), advice.lower_rate(history))
+
+
+def collapses(history: History) -> Finding | None:
+    """The network had learnt, and now is no better than chance."""
+    chance, best = chance_of(history.labels), history.best
+    if chance is None or best is None or best.loss > LEARNT * chance.loss or best.step > history.step - LOST_STEPS:
+        return None
+    now = history.last(LOST_STEPS)
+    if not (now.loss >= LOST * chance.loss and min(history.losses[-LOST_STEPS:]) >= LEARNT * chance.loss):
+        return None
+    if now.accuracy > best.accuracy / 2:
+        return None
+    fact = Evidence(
+        f"over the last {LOST_STEPS} steps the loss is {short(now.loss)} and the accuracy {now.accuracy:.3f}",
+        {"steps": LOST_STEPS, "loss": now.loss, "accuracy": now.accuracy},
+    )
+    jump = history.jump(best.step)
+    facts = [best_so_far(best), *([advice.jumped(jump)] if jump else []), fact, *_stuck_now(history)]
+    rate = history.samples[-1].rate if history.samples else history.lr
+    remedy = f"{advice.lower_rate(history)}, or let it fall: `schedule: cosine`"
+    title = f"the network collapsed after it had learnt, at rate {short(rate)}"
+    return Finding("RUN347", history.step, title, tuple(facts), remedy)
+
+
+def _stuck_now(history: History) -> list[Evidence]:
+    """The layer with the most stuck units, where these are many."""
+    sample = history.samples[-1] if history.samples else None
+    layer = max(sample.activations, key=lambda a: a.stuck, default=None) if sample else None
+    if sample is None or layer is None or layer.stuck < 0.5:
+        return []
+    return [stuck_units(layer, sample.step)]
+
+
+def _largest_update(history: History) -> list[Evidence]:
+    """The largest update seen, where it was large."""
+    found = [(w.ratio, s.step, w.name) for s in history.samples for w in s.weights if isfinite(w.ratio)]
+    if not found or max(found)[0] < 0.1:
+        return []
+    ratio, step, name = max(found)
+    return [Evidence(
+        f"the update of step {step} changed {name} by {short(ratio)} of its size",
+        {"step": step, "weight": name, "update_to_weight": ratio},
+    )]

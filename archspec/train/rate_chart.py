@@ -1,0 +1,136 @@
+"""A rate-range test as text: the curve in Braille dots, or in ASCII where the terminal has no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from typing import Final
+
+from archspec.train.doctor.finding import short
+from archspec.train.rate_range import BELOW_LOWEST, RateRange
+
+WIDTH: Final = 60  # characters
+HEIGHT: Final = 12
+DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # rows by columns of U+2800
+CEILING: Final = 1.3  # times the first loss: what is higher is cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The stretch of rates, as powers of ten, and of losses that a picture shows."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+    def x(self, rate: float) -> float:
+        """0 at the left edge, 1 at the right; clipped."""
+        return _share(log10(rate), self.left, self.right)
+
+    def y(self, loss: float) -> float:
+        """0 at the bottom, 1 at the top; clipped."""
+        return _share(loss, self.bottom, self.top)
+
+    def decades(self) -> list[int]:
+        """The powers of ten within."""
+        return list(range(ceil(self.left - 1e-9), floor(self.right + 1e-9) + 1))
+
+
+def scale_of(test: RateRange) -> Scale:
+    """All rates, and the smoothed losses up to CEILING times the first."""
+    curve = test.smoothed
+    top = min(max(curve), CEILING * curve[0])
+    bottom = min(curve)
+    return Scale(log10(test.rates[0]), log10(test.rates[-1]), bottom, top if top > bottom else bottom + 1)
+
+
+def _share(value: float, low: float, high: float) -> float:
+    return min(1.0, max(0.0, (value - low) / (high - low))) if high > low else 0.0
+
+
+def rate_chart(test: RateRange, rate: float, *, ascii_only: bool = False) -> str:
+    """The smoothed loss over the rate, with marks for the suggestion and for `rate`, that of the recipe."""
+    scale = scale_of(test)
+    rows = _ascii(_dots(test, scale)) if ascii_only else _braille(_dots(test, scale))
+    wall, corner, floor_, up = ("|", "+", "-", "^") if ascii_only else ("│", "└", "─", "▲")
+    labels = [f"{scale.top:.3g}", *[""] * (HEIGHT - 2), f"{scale.bottom:.3g}"]
+    width = max(map(len, labels))
+    lines = ["smoothed loss over learning rate"]
+    lines += [f"{label:>{width}} {wall}{row}".rstrip() for label, row in zip(labels, rows, strict=True)]
+    lines.append(" " * (width + 1) + corner + floor_ * WIDTH)
+    marks = [_ticks(scale)]
+    if test.suggestion is not None:
+        marks.append(_mark(scale, test.suggestion, f"{up} suggestion: {short(test.suggestion, 2)}"))
+    marks.append(_mark(scale, rate, f"{up} this recipe: {short(rate)}"))
+    return "\n".join(lines + [" " * (width + 2) + mark for mark in marks])
+
+
+def verdict(test: RateRange) -> str:
+    """The suggestion and its rule in words."""
+    if test.suggestion is None:
+        steps = len(test.rates)
+        text = f"no suggestion: in {steps} steps the loss fell no lower than that of one answer for every image"
+        return text + ("" if test.too_high is None else f"; at rate {short(test.too_high, 2)} it has risen")
+    assert test.lowest is not None
+    return (
+        f"suggested rate: {short(test.suggestion, 2)}, which is 1/{BELOW_LOWEST:g} of {short(test.lowest, 2)}, "
+        "where the smoothed loss is lowest"
+    )
+
+
+def _dots(test: RateRange, scale: Scale) -> list[list[bool]]:
+    """A canvas of 4 × HEIGHT rows and 2 × WIDTH columns, the top row first, with the curve on it."""
+    rows, columns = 4 * HEIGHT, 2 * WIDTH
+    canvas = [[False] * columns for _ in range(rows)]
+    points = [
+        (round(scale.x(rate) * (columns - 1)), round((1 - scale.y(loss)) * (rows - 1)))
+        for rate, loss in zip(test.rates, test.smoothed, strict=True)
+    ]
+    for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[-1]], strict=True):
+        for k in range(n := max(abs(x1 - x0), abs(y1 - y0), 1)):
+            canvas[round(y0 + (y1 - y0) * k / n)][round(x0 + (x1 - x0) * k / n)] = True
+    return canvas
+
+
+def _cells(canvas: Sequence[Sequence[bool]]) -> list[list[int]]:
+    """Of each character the dots that are set, as Braille numbers them."""
+    return [
+        [
+            sum(DOTS[r][c] for r in range(4) for c in range(2) if canvas[y + r][x + c])
+            for x in range(0, 2 * WIDTH, 2)
+        ]
+        for y in range(0, 4 * HEIGHT, 4)
+    ]
+
+
+def _braille(canvas: Sequence[Sequence[bool]]) -> list[str]:
+    return ["".join(chr(0x2800 + cell) if cell else " " for cell in row) for row in _cells(canvas)]
+
+
+def _ascii(canvas: Sequence[Sequence[bool]]) -> list[str]:
+    return ["".join("*" if cell else " " for cell in row) for row in _cells(canvas)]
+
+
+def _column(scale: Scale, rate: float) -> int:
+    return round(scale.x(rate) * (WIDTH - 1))
+
+
+def _ticks(scale: Scale) -> str:
+    """The powers of ten, each beginning at its place."""
+    line = ""
+    for power in scale.decades():
+        at = _column(scale, 10.0**power)
+        if at >= len(line) + bool(line):
+            line = line.ljust(at) + f"1e{power}"
+    return line
+
+
+def _mark(scale: Scale, rate: float, text: str) -> str:
+    """A mark under its rate, its text to the side that has room."""
+    at = _column(scale, rate)
+    if at + len(text) > WIDTH:
+        arrow, _, words = text.partition(" ")
+        return f"{words} {arrow}".rjust(at + 1)
+    return " " * at + text

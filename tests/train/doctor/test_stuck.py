@@ -1,0 +1,170 @@
+"""A network that learns nothing: the verdict, its patience, and the runs that it must leave alone."""
+
+import pytest
+
+from archspec.train.doctor.history import FirstBatch
+from archspec.train.doctor.stuck import (
+    ABOVE,
+    CUT_OFF,
+    JUMPED,
+    LONG,
+    SIGN,
+    SLOW,
+    learns_nothing,
+)
+from tests.train.doctor.helpers import LN10, history, sample
+
+
+def stuck(steps, *samples, loss=LN10, start=(), **fields):
+    losses = [*start, *[loss] * (steps - len(start))]
+    return history(losses, samples=samples, **fields)
+
+
+DEAD = [
+    pytest.param("RUN341", CUT_OFF, {"stuck": 1.0, "gradients": (0.0, 0.1)}, {}, id="all-relus-dead"),
+    pytest.param("RUN341", SIGN, {"stuck": 0.75}, {}, id="most-relus-dead"),
+    pytest.param("RUN342", CUT_OFF, {"stuck": 1.0, "kind": "sigmoid", "gradients": (0.0, 1.0)}, {}, id="all-saturated"),
+    pytest.param("RUN342", SIGN, {"stuck": 0.6, "kind": "sigmoid"}, {}, id="many-sigmoids-saturated"),
+    pytest.param("RUN342", SIGN, {"stuck": 0.6, "kind": "tanh"}, {}, id="many-tanh-saturated"),
+    pytest.param("RUN343", SIGN, {"gradients": (1e-9, 0.1)}, {}, id="gradient-gone"),
+    pytest.param("RUN345", SLOW, {"ratio": 3e-5}, {"ratio": 3e-5}, id="weights-hardly-move"),
+    pytest.param("RUN343", SIGN, {"gradients": (1e-5, 0.1)}, {"gradients": (1e-5, 0.1)}, id="vanishes-from-the-start"),
+    pytest.param("RUN343", CUT_OFF, {"gradients": (1e-12, 1e-11)}, {"gradients": (1e-12, 1e-12)}, id="no-gradient"),
+    pytest.param(
+        "RUN341", CUT_OFF, {"stuck": 1.0, "gradients": (0.0, 0.1)}, {"stuck": 1.0, "gradients": (0.0, 0.1)},
+        id="dead-from-the-start",
+    ),
+    pytest.param("RUN340", LONG, {}, {}, id="nothing-to-be-seen"),
+]
+
+
+@pytest.mark.parametrize(("code", "patience", "now", "first"), DEAD)
+def test_verdicts_come_when_their_patience_is_over_and_not_before(code, patience, now, first):
+    def seen(steps):
+        begin = sample(1, kind=now.get("kind", "relu"), **first)
+        return stuck(steps, begin, sample(steps - 25, **now), sample(steps, **now))
+
+    assert learns_nothing(seen(patience - 20)) is None
+    finding = learns_nothing(seen(patience))
+    assert (finding.code, finding.step) == (code, patience)
+    assert finding.evidence[0].values["loss"] == pytest.approx(LN10)
+    assert "ln 10" in finding.evidence[0].text
+
+
+@pytest.mark.parametrize(("code", "patience", "now", "first"), DEAD)
+def test_a_network_that_learns_is_left_alone(code, patience, now, first):
+    losses = [LN10] * patience + [2.2, 2.1, 2.0, 1.9, 1.8] * 4
+    seen = history(
+        losses, [0.1] * patience + [0.2, 0.25, 0.3, 0.35, 0.4] * 4,
+        samples=[sample(1, **first), sample(patience, **now), sample(patience + 20, **now)],
+    )
+    assert learns_nothing(seen) is None
+
+
+def test_a_network_that_learns_slowly_is_left_alone():
+    """alexnet28 at 0.001: after 100 steps the loss is 2.300, yet the accuracy 0.13."""
+    slow = history([2.300] * 200, 0.13, samples=[sample(s, ratio=2e-5) for s in (1, 150, 200)], images=128)
+    assert learns_nothing(slow) is None
+
+
+def test_a_plateau_of_sound_sigmoids_is_left_alone():
+    """LeNet at 0.9: 350 steps at ln 10, no unit stuck, update over weight 0.0015, first over last gradient 0.01."""
+    plateau = stuck(
+        400, *[sample(s, kind="sigmoid", gradients=(1e-3, 1e-1), ratio=1.5e-3) for s in (1, 50, 350, 400)],
+        start=(2.57, 2.9, 2.96, 2.82, 2.63),
+    )
+    assert learns_nothing(plateau) is None
+
+
+def test_relus_that_were_as_dead_when_the_run_began_are_no_sign():
+    same = {"stuck": 0.7, "gradients": (1e-2, 1e-1)}
+    assert learns_nothing(stuck(400, *[sample(s, **same) for s in (1, 350, 400)])) is None
+
+
+def test_half_of_the_relus_dead_is_no_sign():
+    assert learns_nothing(stuck(400, sample(1), sample(350, stuck=0.5), sample(400, stuck=0.5))) is None
+
+
+def test_a_rate_that_still_warms_up_is_not_too_low():
+    low = [sample(s, ratio=1e-5, rate=0.01) for s in (1, 150, 200)]
+    assert learns_nothing(stuck(200, *low, lr=0.1)) is None
+    full = [sample(s, ratio=1e-5, rate=0.1) for s in (1, 150, 200)]
+    assert learns_nothing(stuck(200, *full, lr=0.1)).code == "RUN345"
+
+
+def test_one_sample_is_not_enough():
+    dead = {"stuck": 1.0, "gradients": (0.0, 0.1)}
+    assert learns_nothing(stuck(200, sample(1, **dead))) is None
+    assert learns_nothing(history([1.0] * 100 + [LN10] * 40, [0.5] * 100 + [0.1] * 40,
+                                  samples=[sample(1), sample(50, **dead), sample(140, **dead)])) is None
+
+
+def test_a_loss_above_chance_means_a_rate_too_high():
+    finding = learns_nothing(stuck(ABOVE, sample(1), sample(50), sample(100), loss=3.1, lr=2.0))
+    assert (finding.code, finding.title) == ("RUN344", "the rate 2 is too high")
+
+
+def test_a_great_jump_and_a_long_plateau_mean_a_rate_too_high():
+    def seen(steps):
+        return stuck(steps, sample(1), sample(steps - 50), sample(steps), start=(2.5, 7.0, 4.0, 2.4))
+
+    assert learns_nothing(seen(JUMPED)) is None
+    finding = learns_nothing(seen(JUMPED + 20))
+    assert finding.code == "RUN344"
+    assert finding.evidence[1].values == {"step": 2, "loss_before": 2.5, "loss_after": 7.0}
+
+
+def test_a_small_jump_is_no_sign():
+    """LeNet at 1.5: from 2.6 to 4.0 at step 2, a plateau of 400 steps, then it learns."""
+    assert learns_nothing(stuck(500, sample(1), sample(450), sample(500), start=(2.57, 3.96, 4.03))) is None
+
+
+def test_the_words_of_a_dead_network():
+    seen = stuck(200, sample(1, stuck=0.06), sample(150, stuck=0.9), sample(200, stuck=0.94), lr=0.6,
+                 start=(2.3, 2.2, 2.1, 3.9))
+    finding = learns_nothing(seen)
+    assert finding.line() == (
+        "doctor[RUN341]: step 200: dead ReLUs: the rate 0.6 is too high: over the last 100 steps the loss is 2.303 and "
+        "the accuracy 0.100, no better than one answer for every image (2.303 = ln 10); at step 200 94 % of the 50 "
+        "units of layer1.act are zero for every image (6 % at step 1); the loss first jumped at step 4, from 2.2 to 3.9; "
+        "start again with a lower rate: try lr 0.1, or a warm-up"
+    )
+
+
+@pytest.mark.parametrize(("fields", "kind", "ratio", "text"), [
+    ({"lr": 0.01}, "sigmoid", 5e-5, "raise the rate: try lr 0.2"),
+    ({"lr": 0.01}, "sigmoid", 1e-9, "raise the rate: try lr 0.3"),
+    ({"lr": 0.01, "init": "kaiming_normal"}, "relu", 5e-5, "raise the rate: try lr 0.2"),
+    ({"lr": 0.01, "init": "xavier_uniform"}, "relu", 5e-5, "set `init: kaiming_normal`, which is made for ReLUs, or "
+     "raise the rate: try lr 0.2"),
+], ids=str)
+def test_the_advice_for_a_low_rate(fields, kind, ratio, text):
+    samples = [sample(s, kind=kind, ratio=ratio, rate=fields["lr"]) for s in (1, 150, 200)]
+    assert learns_nothing(stuck(200, *samples, **fields)).advice == text
+
+
+@pytest.mark.parametrize(("fields", "kind", "text"), [
+    ({"lr": 3.0}, "sigmoid", "try lr 0.6, or a warm-up"),
+    ({"lr": 3.0}, "relu", "try lr 0.1, or a warm-up"),
+    ({"lr": 1e6}, "sigmoid", "try lr 0.1, or a warm-up"),
+    ({"lr": 0.9, "optimizer": "adam"}, "sigmoid", "adam's usual one is lr 0.001"),
+    ({"lr": 0.002, "optimizer": "adamw"}, "relu", "try lr 0.0004, or a warm-up"),
+], ids=str)
+def test_the_advice_for_a_high_rate(fields, kind, text):
+    samples = [sample(1, kind=kind), *(sample(s, kind=kind, stuck=0.9) for s in (150, 200))]
+    assert learns_nothing(stuck(200, *samples, **fields)).advice == f"start again with a lower rate: {text}"
+
+
+def test_broken_inputs_come_first():
+    seen = stuck(200, sample(1), sample(150, stuck=0.9), sample(200, stuck=0.9))
+    seen.inputs = FirstBatch(1, mean=73.0, std=90.0, spread=100.0)
+    assert learns_nothing(seen).advice.startswith("mend the inputs first")
+
+
+def test_lopsided_classes_have_a_chance_of_their_own():
+    """Nine images of ten are of one class: 0.9 right with a loss of 0.325 is no better than always saying so."""
+    seen = stuck(200, sample(1), sample(150, stuck=0.9), sample(200, stuck=0.9), loss=0.326, accuracy=0.9)
+    seen.labels.clear()
+    seen.labels.update({0: 900, 1: 100})
+    assert learns_nothing(seen).code == "RUN341"
+    assert learns_nothing(stuck(200, sample(1), sample(150, stuck=0.9), sample(200, stuck=0.9), loss=0.326)) is None

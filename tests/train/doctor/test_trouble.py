@@ -1,0 +1,85 @@
+"""Runs that diverge, and networks that lose what they had learnt."""
+
+import math
+
+import pytest
+
+from archspec.train.doctor.history import BLOCK
+from archspec.train.doctor.trouble import BLOWN, LOST_STEPS, collapses, diverges, not_finite
+from tests.train.doctor.helpers import LN10, history, sample
+
+LEARNT = [2.3] * 20 + [1.0] * 20 + [0.3] * 60
+RIGHT = [0.1] * 20 + [0.6] * 20 + [0.9] * 60
+
+
+def lost(losses, accuracy=0.1, **fields):
+    return history(LEARNT + losses, RIGHT + [accuracy] * len(losses), **fields)
+
+
+def test_a_loss_that_is_no_number():
+    samples = [sample(1, ratio=3.0), sample(2, ratio=0.2)]
+    seen = history([2.3, 2.2, 40.0, 1e9, math.nan, math.nan], samples=samples, lr=30.0)
+    finding = not_finite(seen)
+    assert (finding.code, finding.step) == ("RUN346", 5)
+    texts = [fact.text for fact in finding.evidence]
+    assert texts == [
+        "the loss is nan at step 5", "the lowest before was 2.2 at step 2",
+        "the loss first jumped at step 3, from 2.25 to 40",
+        "the update of step 1 changed layer2.weight by 3 of its size",
+    ]
+
+
+def test_the_first_loss_may_be_no_number():
+    finding = not_finite(history([math.inf]))
+    assert [fact.text for fact in finding.evidence] == ["the loss is inf at step 1"]
+
+
+def test_losses_that_are_numbers_are_left_alone():
+    assert not_finite(history([2.3, 1e30])) is None
+
+
+def test_a_loss_that_keeps_growing_diverges():
+    steps = BLOWN + BLOCK
+    losses = [2.3 * 1.05**k for k in range(steps)]
+    assert diverges(history(losses[:-1])) is None
+    finding = diverges(history(losses))
+    assert (finding.code, finding.step) == ("RUN346", steps)
+    assert finding.evidence[0].values["first_loss"] == 2.3
+
+
+@pytest.mark.parametrize("losses", [
+    pytest.param([2.3] * 200, id="flat"),
+    pytest.param([50.0] * 5 + [3.0] * 100, id="from-a-bad-start"),
+    pytest.param([2.3] * 50 + [30.0] * 5 + [2.0] * 60, id="a-spike"),
+    pytest.param([2.3, *[20.0 - 0.15 * k for k in range(120)]], id="on-its-way-back"),
+    pytest.param([0.05] * 20 + [0.4] * 100, id="little-is-little"),
+])
+def test_what_does_not_diverge(losses):
+    assert diverges(history(losses)) is None
+
+
+def test_a_collapse():
+    seen = lost([9.0, 4.0] + [2.31] * (LOST_STEPS + 10), samples=[sample(1), sample(150, stuck=0.94, rate=0.2)], lr=0.2)
+    finding = collapses(seen)
+    assert finding.code == "RUN347"
+    assert finding.title == "the network collapsed after it had learnt, at rate 0.2"
+    values = [fact.values for fact in finding.evidence]
+    assert values[0]["step"] == 60  # the first of equal blocks
+    assert values[0]["loss"] == pytest.approx(0.3)
+    assert values[1] == {"step": 101, "loss_before": 0.3, "loss_after": 9.0}
+    assert values[2]["loss"] == pytest.approx(2.31)
+    assert values[3]["share"] == 0.94
+    assert "schedule: cosine" in finding.advice
+
+
+@pytest.mark.parametrize("seen", [
+    pytest.param(lost([2.31] * (LOST_STEPS - 10)), id="too-soon-to-say"),
+    pytest.param(lost([9.0] * 5 + [0.4] * 100, 0.9), id="a-spike"),
+    pytest.param(lost([2.31, 2.4, 0.5, 2.2] * 20, 0.3), id="single-bad-batches"),
+    pytest.param(lost([1.5] * 100, 0.5), id="half-of-it-lost"),
+    pytest.param(lost([2.4] * 100, 0.8), id="sure-of-its-errors"),
+    pytest.param(history([LN10] * 300), id="never-learnt"),
+    pytest.param(history([1.9] * 50 + [LN10] * 100), id="had-hardly-learnt"),
+])
+def test_what_is_no_collapse(seen):
+    assert collapses(seen) is None
