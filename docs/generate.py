@@ -1,4 +1,4 @@
-"""Write what of the docs comes from the code: the op table, the diagnostics, the JSON Schema, a picture.
+"""Write what of the docs comes from the code: ops, recipe, diagnostics, the JSON Schema, a picture.
 
 python docs/generate.py           write
 python docs/generate.py --check   say what is out of date; exit code 1 if anything is
@@ -12,14 +12,20 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from archspec.api import load
 from archspec.cli.table import show
 from archspec.codes import CODES
 from archspec.ops import OPS, Merge, Operation
+from archspec.spec.extras import Augment, EarlyStopping
+from archspec.spec.recipe import Initialisation, Normalisation, Recipe
+from archspec.spec.schedule import SCHEDULES, WarmupLength
 from archspec.spec.schema import json_schema
+from archspec.spec.section import Section
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- written by docs/generate.py from the code: edit that -->"
@@ -85,6 +91,66 @@ def diagnostics_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def recipe_page() -> str:
+    """Every field of a recipe: its values, default and meaning."""
+    lines = [NOTE, "# Recipe", "", inspect.cleandoc(Recipe.__doc__ or ""), ""]
+    lines += ["[training.md](training.md#recipe) shows them at work.", ""]
+    lines += list(_fields(Recipe))
+    for name, model in SECTIONS.items():
+        lines += [f"## `{name}`", "", inspect.cleandoc(model.__doc__ or ""), "", *_fields(model)]
+    lines += ["## `schedule`", ""]
+    for name, model in SCHEDULES.items():
+        lines += [f"### `{name}`", "", inspect.cleandoc(model.__doc__ or ""), ""]
+        if len(model.model_fields) > 1:
+            lines += list(_fields(model))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "init": Initialisation, "normalize": Normalisation, "warmup": WarmupLength, "augment": Augment,
+    "early_stopping": EarlyStopping,
+}
+
+
+def _fields(model: type[Section]) -> Iterator[str]:
+    properties = model.model_json_schema()["properties"]
+    yield "| field | values | default | meaning |"
+    yield "|---|---|---|---|"
+    for name, field in model.model_fields.items():
+        if name != "kind":
+            yield f"| `{name}` | {_values(properties[name])} | {_default(name, field)} | {field.description or ''} |"
+    yield ""
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if isinstance(value, Section):
+        value = PLAIN_DEFAULTS[name]
+    return "–" if value is None else f"`{json.dumps(value).strip(chr(34))}`"
+
+
+PLAIN_DEFAULTS = {"schedule": "constant", "warmup": 0, "init": "default"}  # as a person writes what the models hold
+
+
+def _values(schema: dict[str, Any]) -> str:
+    """The values that a field takes, in words; sections have a table of their own."""
+    choices = [choice for choice in schema.get("anyOf", [schema]) if choice.get("type") != "null"]
+    if {choice.get("type") for choice in choices} == {"number", "array"}:
+        return "number, or list"
+    if len(choices) > 1 or "$ref" in choices[0] or choices[0].get("type") in ("array", "object"):
+        return "see below" if len(choices) > 1 or "$ref" in choices[0] else "list"
+    (choice,) = choices
+    if "enum" in choice:
+        return ", ".join(f"`{value}`" for value in choice["enum"])
+    if choice["type"] not in ("integer", "number"):
+        return {"boolean": "`true`, `false`", "string": "text"}[choice["type"]]
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {choice[key]:g}" for key, sign in signs.items() if key in choice and choice[key] < 2**62]
+    return " ".join([choice["type"], ", ".join(bounds)]).strip()
+
+
 def profile_picture() -> str:
     """`archspec profile resnet18 --static`, as a terminal shows it."""
     console = Console(record=True, width=84, file=io.StringIO(), force_terminal=True, color_system="truecolor",
@@ -99,6 +165,7 @@ def pages() -> dict[str, str]:
     return {
         "ops.md": ops_page(),
         "diagnostics.md": diagnostics_page(),
+        "recipe.md": recipe_page(),
         "profile.svg": profile_picture(),
         "archspec.schema.json": json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
     }
