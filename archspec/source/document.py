@@ -169,4 +169,5 @@ class _Copier:
 
 
 def _where(path: Path) -> str:
-    return ".".join(map(str, path))[:200] or "the data"
+    text = ".".join(map(str, path))[:200] or "the data"
+    return "".join(c if c.isprintable() else "·" for c in text)
