@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -123,3 +124,33 @@ def saving_options(function: F) -> F:
     for decorate in reversed(decorators):
         result = decorate(result)
     return cast("F", result)
+
+
+def hears_signals(function: F) -> F:
+    """SIGTERM and SIGINT end the command in order; it is given `stop: Stop`. Where it was stopped is told."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from archspec.train.stop import Stop, Stopped
+
+        with Stop() as stop:
+            try:
+                return function(*args, stop=stop, **kwargs)
+            except Stopped as stopped:
+                tell(f"{stopped.signal}: stopped {stopped.place}")
+                raise
+
+    return cast("F", wrapped)
+
+
+@contextmanager
+def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
+    """Let a Stopped of a run say how it can go on."""
+    from archspec.train.stop import Stopped
+
+    try:
+        yield
+    except Stopped as stopped:
+        saved = f"the last checkpoint is {saves.last.name}" if saves.last else "there is no checkpoint yet"
+        stopped.place = f"between two steps; {saved}; `archspec train --resume {folder}` goes on"
+        raise

@@ -13,7 +13,7 @@ import click
 
 from archspec.cli.console import result_console, tell
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
-from archspec.cli.saving import Saving, saving_options
+from archspec.cli.saving import Saving, hears_signals, saving_options, stops_placed
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from archspec.train.prepare import Task
     from archspec.train.resume import Resumption
     from archspec.train.run import Watcher
+    from archspec.train.stop import Stop
     from archspec.train.summary import Summary
 
 
@@ -62,10 +63,11 @@ COUNT = click.IntRange(min=1)
 @saving_options
 @spec_options
 @json_option
+@hears_signals
 def command(
     spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, threads: int | None,
     data_root: Path | None, limit_train: int | None, limit_test: int | None, precision: str, channels_last: bool,
-    run_dir: Path | None, saving: Saving, tensorboard: bool, **changes: Any,
+    run_dir: Path | None, saving: Saving, stop: Stop, tensorboard: bool, **changes: Any,
 ) -> None:
     """Train SPEC with its recipe; options override the recipe.
 
@@ -104,7 +106,7 @@ def command(
         boards = [Scalars(path / FOLDER)] if tensorboard else []
         final = FinalConfusion(task.test, task.classes, name=loaded.name, folder=path)
         text, digest = resolved_text(loaded, name, changes), spec_digest(loaded.graph, recipe)
-        summary = _run(task, path, text, digest, saving, earlier, final, *boards)
+        summary = _run(task, path, text, digest, saving, earlier, stop, final, *boards)
     finally:
         task.close()
     _show(loaded.name, task, path, summary, final.confusion, as_json)
@@ -160,7 +162,8 @@ def _use_threads(threads: int | None) -> None:
 
 
 def _run(
-    task: Task, path: Path, text: str, digest: str, saving: Saving, earlier: Resumption | None, *others: Watcher
+    task: Task, path: Path, text: str, digest: str, saving: Saving, earlier: Resumption | None, stop: Stop,
+    *others: Watcher,
 ) -> Summary:
     from archspec.backends.fits import memory_shortage_told
     from archspec.train.display import display
@@ -172,13 +175,14 @@ def _run(
         tell(f"note: {notice}")
     about = environment(task)
     folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
-    watchers = (folder, saving.checkpointer(path, digest, about, earlier), display(sys.stderr), *others)
+    saves = saving.checkpointer(path, digest, about, earlier)
+    watchers = (folder, saves, display(sys.stderr), *others)
     found = None if earlier is None else earlier.found
-    with memory_shortage_told("training"):
+    with memory_shortage_told("training"), stops_placed(path, saves):
         return fit(
             task.model, task.train, task.test, task.recipe,
             device=task.machine.device, settings=task.machine.settings, watchers=watchers,
-            resume=None if found is None else found.saved,
+            resume=None if found is None else found.saved, stop=stop,
         )
 
 

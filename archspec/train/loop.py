@@ -23,6 +23,7 @@ from archspec.train.run import Run, Watcher
 from archspec.train.schedule import rate_schedule
 from archspec.train.settings import Settings, autocast, float32_products
 from archspec.train.snapshot import Snapshot, restore, restore_rng
+from archspec.train.stop import Stop, Stopped
 from archspec.train.stopping import why_stop
 from archspec.train.summary import EpochResult, Summary
 
@@ -34,9 +35,9 @@ def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] 
     run.model.train()
     if not run.position:
         run.meter = Meter(run.steps_per_epoch, run.device)
-    for run.batch in batches:
-        labels = run.batch.y
-        images, targets = run.objective.mix(run.batch.x, labels, run.step)
+    for batch in run.stop.between(batches):
+        run.batch, labels = batch, batch.y
+        images, targets = run.objective.mix(batch.x, labels, run.step)
         set_rate(run.optimizer, run.rate_at(run.step))
         with run.autocast():
             logits = run.model(images)
@@ -55,15 +56,16 @@ def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] 
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, batches: Batches, device: torch.device, settings: Settings = FP32, tally: Tally | None = None
+    model: nn.Module, batches: Batches, device: torch.device, settings: Settings = FP32,
+    tally: Tally | None = None, stop: Stop | None = None,
 ) -> Metrics:
     """Mean loss and accuracy of `model` over one pass, dropout off, running statistics used.
 
-    tally: is given what was predicted.
+    tally: is given what was predicted. stop: hears signals between two batches.
     """
     model.eval()
     meter = Meter(len(batches), device)
-    for images, labels, _ in batches.batches(0):
+    for images, labels, _ in (stop or Stop()).between(batches.batches(0)):
         with autocast(settings.precision, device):
             logits = model(images).float()
         meter.add(F.cross_entropy(logits, labels), logits, labels)
@@ -82,11 +84,13 @@ def fit(
     settings: Settings = FP32,
     watchers: Sequence[Watcher] = (),
     resume: Snapshot | None = None,
+    stop: Stop | None = None,
 ) -> Summary:
     """Train `model`, which is on `device`, as `recipe` says; a function of the model's start and the recipe.
 
     Its random numbers (dropout) come from the recipe's seed; the global random state is left as it was.
     resume: a state of an earlier run of this recipe, from which this one goes on as if it had never stopped.
+    stop: ends the run between two steps, in the test pass too; the watchers save it, and Stopped goes on.
     Raises SpecError RUN310 where the loss ceases to be a number, RUN315 where `resume` is of another network.
     """
     watchers = (LossGuard(), *watchers)
@@ -95,11 +99,12 @@ def fit(
         model, make_optimizer(model, recipe, device), rate_schedule(recipe, steps), device, recipe, steps, settings,
     )
     run.tell = partial(_tell, watchers)
+    run.stop = stop or run.stop
     if recipe.ema is not None:
         run.average = Average(model, recipe.ema)
         watchers = (run.average, *watchers)  # before those that save it
     arithmetic = float32_products(settings.precision, device)
-    with seeded(stream_seed(recipe.seed, "training"), device), arithmetic:
+    with seeded(stream_seed(recipe.seed, "training"), device), arithmetic, run.stop.deferred():
         try:
             if resume is not None:
                 restore(run, resume)
@@ -113,6 +118,10 @@ def fit(
                     watcher.on_epoch(run)
             for watcher in watchers:
                 watcher.on_finish(run)
+        except Stopped:
+            for watcher in watchers:
+                watcher.on_stop(run)
+            raise
         finally:
             for watcher in watchers:
                 watcher.on_end(run)
@@ -123,7 +132,7 @@ def _one_epoch(run: Run, train: Batches, test: Batches, watchers: Sequence[Watch
     trained = train_epoch(run, train.batches(run.epoch, run.position), watchers)
     started = run.meter.started
     images_per_s = trained.images / (time.perf_counter() - started)
-    tested = evaluate(run.tested, test, run.device, run.settings)
+    tested = evaluate(run.tested, test, run.device, run.settings, stop=run.stop)
     return EpochResult(
         run.epoch + 1, trained.loss, trained.accuracy, tested.loss, tested.accuracy,
         images_per_s, seconds=time.perf_counter() - started,

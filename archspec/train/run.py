@@ -16,6 +16,7 @@ from archspec.train.metrics import Meter
 from archspec.train.objective import Objective
 from archspec.train.schedule import RateAt
 from archspec.train.settings import Settings, autocast, make_scaler
+from archspec.train.stop import Stop
 from archspec.train.summary import EpochResult
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Run:
     micro_batch: int | None = None
     parts: dict[str, Part] = field(default_factory=dict)
     saved_parts: dict[str, tuple[dict[str, Tensor], JsonValue]] = field(default_factory=dict)
+    stop: Stop = field(default_factory=Stop, repr=False)
     tell: Callable[[str], None] = field(default=lambda text: None, repr=False)
 
     average: Average | None = None  # of the weights, where the recipe has `ema`
