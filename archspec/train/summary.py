@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from archspec.train.doctor.finding import Finding
 
 SUMMARY_FORMAT: Final = 1
 
@@ -31,11 +34,12 @@ class EpochResult:
 class Summary:
     """The finished run. `best` is the epoch of the highest test accuracy, the first of equals.
 
-    stopped: why it ended before its last epoch, in words; None if it did not.
+    stopped: why it ended before its last epoch, in words; None if it did not. findings: what the doctor found.
     """
 
     epochs: tuple[EpochResult, ...]
     stopped: str | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def last(self) -> EpochResult:
@@ -73,5 +77,6 @@ class Summary:
                 "train_loss": self.mean_train_loss, "train_accuracy": self.mean_train_accuracy,
             },
             "stopped_early": self.stopped,
+            "findings": [finding.to_json() for finding in self.findings],
             "seconds": self.seconds,
         }

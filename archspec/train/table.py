@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from archspec.train.doctor.finding import findings_text
 from archspec.train.summary import EpochResult, Summary
 
 HEADS: Final = ("epoch", "train loss", "train acc", "test loss", "test acc", "images/s", "seconds")
@@ -22,7 +23,7 @@ def epoch_line(result: EpochResult, epochs: int) -> str:
 
 
 def summary_text(summary: Summary) -> str:
-    """A row an epoch, then the figures that runs are compared by, each with its name."""
+    """A row an epoch, then the figures that runs are compared by, each with its name; what the doctor found."""
     last, best = summary.last, summary.best
     return "\n".join([
         *_aligned([HEADS, *(_cells(row) for row in summary.epochs)]),
@@ -32,6 +33,7 @@ def summary_text(summary: Summary) -> str:
         f"best epoch ({best.epoch}): test loss {best.test_loss:.4f}, test accuracy {best.test_accuracy:.4f}",
         f"mean over all epochs, the first steps included: train loss {summary.mean_train_loss:.4f}, "
         f"train accuracy {summary.mean_train_accuracy:.4f}",
+        *([findings_text(summary.findings)] if summary.findings else []),
     ])
 
 

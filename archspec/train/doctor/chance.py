@@ -12,6 +12,7 @@ from archspec.train.doctor.history import BLOCK, Block, History
 
 LABELS_PER_CLASS: Final = 20  # fewer say too little of how common each class is
 BALANCED: Final = 0.02  # nats below ln(classes) that are put down to the sample of labels
+ALIKE: Final = 0.0005  # the same where every label is known: what three digits do not show
 NOISE: Final = 0.02  # nats: a block of a network that answers every image alike is no lower than this
 CLOSE: Final = 0.005  # the same for 100 steps or more
 SIGMAS: Final = 4
@@ -21,7 +22,7 @@ SIGMAS: Final = 4
 class Chance:
     """The best answer that is the same for every image: its cross entropy (the labels' entropy) and accuracy.
 
-    balanced: the classes are equally common, so that loss is ln(classes).
+    balanced: the classes are about equally common, so that the loss is told as ln(classes).
     """
 
     loss: float
@@ -39,16 +40,20 @@ class Chance:
         return f"{self.loss:.3f} = ln {self.classes}" if self.balanced else f"{self.loss:.3f}"
 
 
-def chance_of(labels: Counter[int]) -> Chance | None:
+def chance_of(labels: Counter[int], *, complete: bool = False) -> Chance | None:
     """From the labels seen; None where they are too few, or of one class.
 
-    The entropy of a sample is too low by about (classes - 1) / 2n (Miller 1955, "Note on the bias of
-    information estimates"), which is added.
+    complete: they are those of all images. Else they are a sample, whose entropy is too low by about
+    (classes - 1) / 2n (Miller 1955, "Note on the bias of information estimates"), which is added.
     """
     n, classes = labels.total(), len(labels)
-    if classes < 2 or n < LABELS_PER_CLASS * classes:
+    if classes < 2 or (n < LABELS_PER_CLASS * classes and not complete):
         return None
-    entropy = -sum(count / n * log(count / n) for count in labels.values()) + (classes - 1) / (2 * n)
+    entropy = -sum(count / n * log(count / n) for count in labels.values())
+    if complete:
+        even = entropy > log(classes) - ALIKE
+        return Chance(entropy, max(labels.values()) / n, classes, balanced=even)
+    entropy += (classes - 1) / (2 * n)
     if entropy > log(classes) - BALANCED:
         return Chance(log(classes), 1 / classes, classes, balanced=True)
     return Chance(entropy, max(labels.values()) / n, classes, balanced=False)

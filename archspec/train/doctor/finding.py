@@ -42,8 +42,9 @@ class Finding:
     def line(self) -> str:
         """All of it in one line."""
         place = f"step {self.step}: " if self.step else ""
-        facts = "; ".join(fact.text for fact in self.evidence)
-        return f"doctor[{self.code}]: {place}{self.title}: {facts}; {self.advice}"
+        facts = "; ".join([*(fact.text for fact in self.evidence), self.advice])
+        separator = ": " if self.evidence else "; "
+        return f"doctor[{self.code}]: {place}{self.title}{separator}{facts}"
 
     def diagnostic(self) -> Diagnostic:
         """As the reason why a run was ended."""

@@ -93,8 +93,8 @@ class History:
     """A run so far. Steps count from 1; `first` were done before the watch began (a resumed run).
 
     lr: the highest rate of the schedule. hits, sizes: rightly classified images and images of each step.
-    labels: how often each label was seen at the sampled steps. best: the block with the lowest loss.
-    broken: the first step whose loss is not finite.
+    labels: how often each label was seen. all_labels: whether they are those of all images, a whole epoch.
+    best: the block with the lowest loss. broken: the first step whose loss is not finite.
     """
 
     lr: float
@@ -106,6 +106,7 @@ class History:
     hits: array[int] = field(default_factory=lambda: array("q"))
     sizes: array[int] = field(default_factory=lambda: array("q"))
     labels: Counter[int] = field(default_factory=Counter)
+    all_labels: bool = False
     inputs: FirstBatch | None = None
     epochs: list[EpochResult] = field(default_factory=list)
     best: Block | None = None
@@ -139,6 +140,12 @@ class History:
             block = self.block(end)
             if isfinite(block.loss) and (self.best is None or block.loss < self.best.loss):
                 self.best = block
+
+    def end_epoch(self, result: EpochResult) -> None:
+        """Append an epoch's result. Within the first one each image is seen once, so that its labels are known."""
+        self.epochs.append(result)
+        if self.labels.total() == sum(self.sizes) and len(self) == self.steps_per_epoch:
+            self.all_labels = True
 
     def add_sample(self, sample: Sample) -> None:
         """Append a sample; the middle ones of a long run are forgotten."""

@@ -29,6 +29,7 @@ class Memory:
 
     first: int
     labels: dict[int, int]
+    all_labels: bool
     best: Block | None
     inputs: FirstBatch | None
     samples: list[Sample]
@@ -48,7 +49,8 @@ def data_of(history: History, findings: list[Finding]) -> JsonValue:
     """The rest, as plain data. A sample that holds infinite numbers, which JSON lacks, is left out."""
     samples = [s for s in history.samples if all(isfinite(w.norm + w.gradient + w.update) for w in s.weights)]
     memory = Memory(
-        history.first, dict(history.labels), history.best, history.inputs, samples, history.epochs, findings
+        history.first, dict(history.labels), history.all_labels, history.best, history.inputs, samples,
+        history.epochs, findings,
     )
     data: JsonValue = _ADAPTER.dump_python(memory, mode="json")
     return data
@@ -62,7 +64,7 @@ def recall(history: History, tensors: Mapping[str, Tensor], data: JsonValue) -> 
     history.first, history.best, history.inputs = memory.first, memory.best, memory.inputs
     history.losses = array("d", tensors["losses"].tolist())
     history.hits, history.sizes = (array("q", tensors[name].tolist()) for name in ("hits", "sizes"))
-    history.labels, history.epochs = Counter(memory.labels), memory.epochs
+    history.labels, history.all_labels, history.epochs = Counter(memory.labels), memory.all_labels, memory.epochs
     for sample in memory.samples:
         history.add_sample(sample)
     return memory.findings

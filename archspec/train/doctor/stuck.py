@@ -50,7 +50,7 @@ class Cause:
 
 def learns_nothing(history: History) -> Finding | None:
     """Loss and accuracy no better than one answer for every image, for as long as the cause asks for."""
-    chance = chance_of(history.labels)
+    chance = chance_of(history.labels, complete=history.all_labels)
     if chance is None:
         return None
     steps = steps_at_chance(history, chance)

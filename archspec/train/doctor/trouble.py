@@ -41,7 +41,7 @@ def not_finite(history: History) -> Finding | None:
 
 def diverges(history: History) -> Finding | None:
     """The loss is far above where it began, and does not come down."""
-    chance = chance_of(history.labels)
+    chance = chance_of(history.labels, complete=history.all_labels)
     if chance is None or len(history) < BLOWN + BLOCK:
         return None
     start = max(history.losses[0], chance.loss)
@@ -60,7 +60,7 @@ def diverges(history: History) -> Finding | None:
 
 def collapses(history: History) -> Finding | None:
     """The network had learnt, and now is no better than chance."""
-    chance, best = chance_of(history.labels), history.best
+    chance, best = chance_of(history.labels, complete=history.all_labels), history.best
     if chance is None or best is None or best.loss > LEARNT * chance.loss or best.step > history.step - LOST_STEPS:
         return None
     now = history.last(LOST_STEPS)

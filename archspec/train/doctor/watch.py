@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 EVERY: Final = 50  # steps between two looks, after the first 32 steps
 EARLY: Final = frozenset({1, 2, 4, 8, 16, 32})
+MOST_LABELS: Final = 50_000  # that are counted: enough to know how common each class is
 
 # Verdicts on how the run as a whole goes: of these the first is told, the others would say it again.
 FATAL: Final = frozenset({f"RUN{number}" for number in range(340, 348)})
@@ -52,6 +53,7 @@ class Doctor(Watcher):
         self._stop, self._folder = stop, folder
         self._probe: Probe | None = None
         self._run: Run | None = None
+        self._labels: list[Tensor] = []  # of the steps since the last look on the device
         self._history = History(lr=0.0)
 
     def on_start(self, run: Run) -> None:
@@ -65,6 +67,8 @@ class Doctor(Watcher):
 
     def on_step(self, run: Run) -> None:
         """Read what was measured in this step; attach to the next if that is due."""
+        if not self._history.all_labels and self._history.labels.total() < MOST_LABELS:
+            self._labels.append(run.batch.y)
         if self._probe is not None:
             probe, self._probe = self._probe, None
             self._look(run, probe)
@@ -75,7 +79,7 @@ class Doctor(Watcher):
     def on_epoch(self, run: Run) -> None:
         """Read the pass's last steps and its result."""
         self._catch_up(run)
-        self._history.epochs.append(run.results[-1])
+        self._history.end_epoch(run.results[-1])
         self._examine(run)
 
     def on_end(self, run: Run) -> None:
@@ -105,25 +109,26 @@ class Doctor(Watcher):
 
     def _look(self, run: Run, probe: Probe) -> None:
         """One wait for the device, for everything."""
-        images, labels = run.batch.x, run.batch.y
+        images = run.batch.x
         inside = probe.figures(run.model, images)
-        first = self._history.inputs is None and len(labels) > 0
+        first = self._history.inputs is None and len(images) > 0
         inputs = input_figures(images) if first else []
         rows, sizes = self._unread(run)
-        numbers = torch.cat([*(f.float().reshape(1) for f in (*inside, *inputs)), labels.float(), rows]).tolist()
-        cuts = [len(inside), len(inside) + len(inputs), len(inside) + len(inputs) + len(labels)]
+        numbers = torch.cat([*(f.float().reshape(1) for f in (*inside, *inputs)), rows]).tolist()
+        begin, end = len(inside), len(inside) + len(inputs)
         if first:
-            self._history.inputs = first_batch(run.step, len(labels), numbers[cuts[0] : cuts[1]])
-        self._history.labels.update(map(int, numbers[cuts[1] : cuts[2]]))
-        self._append(numbers[cuts[2] :], sizes)
-        self._history.add_sample(probe.sample(run.step, run.rate_at(run.step - 1), numbers[: cuts[0]]))
+            self._history.inputs = first_batch(run.step, len(images), numbers[begin:end])
+        self._append(numbers[end:], sizes)
+        self._history.add_sample(probe.sample(run.step, run.rate_at(run.step - 1), numbers[:begin]))
 
     def _unread(self, run: Run) -> tuple[Tensor, list[int]]:
-        """Of the steps that the history lacks: losses, then hits, on the device, and images."""
+        """Of the steps that the history lacks: losses, hits, and then labels, on the device; and images."""
         meter = run.meter
         known = max(0, self._history.step - (run.step - len(meter)))
         rows = meter.tensors()
-        return torch.cat([rows["losses"][known:], rows["hits"][known:].float()]), meter.sizes[known:]
+        labels, self._labels = self._labels, []
+        parts = [rows["losses"][known:], rows["hits"][known:], *labels]
+        return torch.cat([part.float() for part in parts]), meter.sizes[known:]
 
     def _catch_up(self, run: Run) -> None:
         if hasattr(run, "meter"):
@@ -131,7 +136,9 @@ class Doctor(Watcher):
             self._append(rows.tolist(), sizes)
 
     def _append(self, numbers: list[float], sizes: list[int]) -> None:
-        self._history.add_steps(numbers[: len(sizes)], map(int, numbers[len(sizes) :]), sizes)
+        steps = len(sizes)
+        self._history.add_steps(numbers[:steps], map(int, numbers[steps : 2 * steps]), sizes)
+        self._history.labels.update(map(int, numbers[2 * steps :]))
 
     def _examine(self, run: Run) -> None:
         for rule in RULES:

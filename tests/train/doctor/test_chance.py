@@ -36,6 +36,14 @@ def test_the_entropy_of_few_labels_is_corrected():
     assert sum(losses) / len(losses) == pytest.approx(exact, abs=0.003)
 
 
+def test_all_labels_of_a_small_set_are_taken_as_they_are():
+    """A network learns how common each class is among its own 40 images, not among all there could be."""
+    chance = chance_of(Counter({0: 14, 1: 10, 2: 9, 3: 7}), complete=True)
+    exact = -sum(k / 40 * log(k / 40) for k in (14, 10, 9, 7))
+    assert chance == Chance(pytest.approx(exact), 0.35, 4, balanced=False)
+    assert chance_of(Counter({0: 10, 1: 10}), complete=True).text() == "0.693 = ln 2"
+
+
 @pytest.mark.parametrize("labels", [Counter(), Counter({3: 1000}), Counter({0: 10, 1: 29})], ids=str)
 def test_too_few_labels_say_nothing(labels):
     assert chance_of(labels) is None

@@ -1,0 +1,55 @@
+"""What is said, in each of its forms."""
+
+import json
+
+import pytest
+
+from archspec.diagnostics import render
+from archspec.train.doctor.finding import Evidence, Finding, findings_text, percent, round_rate, short
+
+FINDING = Finding(
+    "RUN345", 150, "the weights hardly move",
+    (Evidence("the loss is 2.303", {"loss": 2.3026, "step": 150}), Evidence("so is that", {})), "raise the rate",
+)
+
+
+def test_one_line():
+    assert FINDING.line() == (
+        "doctor[RUN345]: step 150: the weights hardly move: the loss is 2.303; so is that; raise the rate"
+    )
+
+
+def test_as_an_error():
+    assert render(FINDING.diagnostic()) == (
+        "error[RUN345]: the weights hardly move (step 150)\n  = note: the loss is 2.303\n  = note: so is that\n"
+        "  = hint: raise the rate"
+    )
+
+
+def test_in_a_summary():
+    later = Finding("RUN351", 0, "far", (), "try lr 1")
+    assert findings_text([FINDING, later]) == (
+        "doctor[RUN345]: the weights hardly move (step 150)\n  - the loss is 2.303\n  - so is that\n"
+        "  = raise the rate\n"
+        "doctor[RUN351]: far\n  = try lr 1"
+    )
+    assert later.line() == "doctor[RUN351]: far; try lr 1"
+
+
+def test_json_has_the_numbers():
+    data = json.loads(json.dumps(FINDING.to_json(), allow_nan=False))
+    assert data["evidence"][0] == {"text": "the loss is 2.303", "values": {"loss": 2.3026, "step": 150}}
+    assert (data["code"], data["step"], data["title"], data["advice"]) == (
+        "RUN345", 150, "the weights hardly move", "raise the rate",
+    )
+
+
+@pytest.mark.parametrize(("rate", "text"), [
+    (0.0308, "0.03"), (0.12, "0.1"), (0.95, "0.9"), (0.00035, "0.0003"), (20.0, "20"), (1e-6, "1e-06"),
+])
+def test_a_rate_is_told_with_one_digit(rate, text):
+    assert round_rate(rate) == text
+
+
+def test_numbers():
+    assert (short(0.012345), short(2.3026, 4), short(1.5e-7), percent(0.936)) == ("0.0123", "2.303", "1.5e-07", "94 %")

@@ -1,0 +1,193 @@
+"""The doctor at a run: it changes nothing, speaks once, ends a dead run if asked, and remembers."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from archspec.data.batches import Batch
+from archspec.diagnostics import SpecError
+from archspec.train.doctor import Doctor
+from archspec.train.doctor.watch import FATAL, due
+from archspec.train.loop import fit
+from archspec.train.metrics import Meter
+from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run, Watcher
+from tests.train.doctor.helpers import Script
+from tests.train.helpers import CPU, batches, data, network, recipe
+
+TRAIN, TEST = data(200, seed=3), data(40, split="test", seed=1)
+
+
+def train_with(doctor, model=None, *, watchers=(), train=TRAIN, **fields):
+    chosen = recipe(**{"batch_size": 20, "epochs": 6, **fields})
+    model = network(dropout=0.3) if model is None else model
+    listener = Script(10**9)
+    feed, test = batches(train, chosen), batches(TEST, chosen, shuffle=False)
+    doctors = [] if doctor is None else [doctor]
+    summary = fit(model, feed, test, chosen, device=CPU, watchers=(*doctors, listener, *watchers))
+    return summary, model, listener.told
+
+
+def dead_network():
+    """Its only ReLU gives zero for all images, whatever comes."""
+    model = network()
+    with torch.no_grad():
+        model[1].weight.zero_()
+        model[1].bias.fill_(-1.0)
+    return model
+
+
+def test_a_run_is_the_same_with_and_without():
+    plain, model, _ = train_with(None)
+    watched, other, told = train_with(Doctor())
+    assert [(r.train_loss, r.test_loss, r.test_accuracy) for r in plain.epochs] == [
+        (r.train_loss, r.test_loss, r.test_accuracy) for r in watched.epochs
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), other.state_dict().values(), strict=True))
+    assert told == []
+
+
+def test_every_step_is_remembered_once_and_samples_lie_where_they_are_due():
+    doctor = Doctor()
+
+    seen = []
+
+    class Losses(Watcher):
+        def on_step(self, run):
+            seen.append(float(run.meter.losses()[-1]))
+
+    _, model, _ = train_with(doctor, watchers=[Losses()], epochs=11)
+    history = doctor._history
+    assert list(history.losses) == pytest.approx(seen)
+    assert sum(history.sizes) == 11 * len(TRAIN)
+    assert [sample.step for sample in history.samples] == [1, 2, 4, 8, 16, 32, 50, 100]
+    assert len(history.epochs) == 11
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_look_waits_for_the_device_once(monkeypatch):
+    doctor, reads = Doctor(), []
+    for name in ("tolist", "item", "cpu", "__float__", "__bool__", "__int__"):
+        original = getattr(torch.Tensor, name)
+
+        def count(self, *args, _original=original, _name=name, **kwargs):
+            if looking:
+                reads.append(_name)
+            return _original(self, *args, **kwargs)
+
+        monkeypatch.setattr(torch.Tensor, name, count)
+    looking = False
+    look = doctor._look
+
+    def watched(*args):
+        nonlocal looking
+        looking = True
+        look(*args)
+        looking = False
+
+    monkeypatch.setattr(doctor, "_look", watched)
+    train_with(doctor)
+    assert reads == ["tolist"] * 7
+
+
+def test_the_labels_of_the_first_epoch_are_counted():
+    doctor = Doctor()
+    train_with(doctor, epochs=3)
+    assert doctor._history.all_labels
+    assert doctor._history.labels == Counter(TRAIN.labels.tolist())
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 8, 16, 32, 50, 100, 1000])
+def test_due(step):
+    assert due(step)
+    assert not due(step + 5)
+
+
+def test_a_dead_network_is_told_once():
+    doctor = Doctor()
+    _, _, told = train_with(doctor, dead_network(), epochs=30)
+    assert [finding.code for finding in doctor.findings] == ["RUN341"]
+    assert told == [doctor.findings[0].line()]
+    assert "100 % of the 4 units of 2 are zero for every image" in told[0]
+
+
+def test_stop_ends_the_run_with_the_verdict(tmp_path):
+    doctor = Doctor(stop=True, folder=tmp_path)
+    with pytest.raises(SpecError) as caught:
+        train_with(doctor, dead_network(), epochs=40)
+    (diagnostic,) = caught.value.diagnostics
+    (finding,) = doctor.findings
+    assert (diagnostic.code, diagnostic.message) == ("RUN341", f"{finding.title} (step {finding.step})")
+    assert diagnostic.hint == finding.advice
+    assert finding.step <= 100
+    written = json.loads((tmp_path / "findings.json").read_text(encoding="utf-8"))
+    assert written == {"format": 1, "findings": [finding.to_json()]}
+
+
+def test_stop_does_not_end_a_run_that_can_be_saved(monkeypatch):
+    """Over-fitting, odd inputs or labels: the run goes on."""
+    assert "RUN348" not in FATAL
+    assert "RUN349" not in FATAL
+    doctor = Doctor(stop=True)
+    summary, _, told = train_with(doctor, normalize=None, train=scaled(TRAIN, 0.0), epochs=2)
+    assert [finding.code for finding in doctor.findings] == ["RUN349"]
+    assert told[0].startswith("doctor[RUN349]: step 1: the inputs are constant")
+    assert len(summary.epochs) == 2
+
+
+def scaled(images, factor):
+    return replace(images, images=(images.images.float() * factor).to(torch.uint8))
+
+
+def test_labels_of_one_class_are_told():
+    one = replace(TRAIN, labels=torch.full_like(TRAIN.labels, 2))
+    doctor = Doctor()
+    train_with(doctor, train=one, epochs=2)
+    assert [finding.code for finding in doctor.findings] == ["RUN350"]
+    assert doctor.findings[0].evidence[0].values["label"] == 2
+
+
+def test_a_loss_that_is_no_number_is_explained_although_the_run_ends():
+    doctor = Doctor()
+    listener = Script(10**9)
+    chosen = recipe(batch_size=20, epochs=3, lr=1e30)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 4))
+    with pytest.raises(SpecError, match="RUN310"):
+        fit(model, batches(TRAIN, chosen), batches(TEST, chosen), chosen, device=CPU, watchers=(doctor, listener))
+    assert [finding.code for finding in doctor.findings] == ["RUN346"]
+    assert listener.told[-1].startswith("doctor[RUN346]")
+
+
+def test_a_run_that_ends_before_it_began():
+    class Refuses(Watcher):
+        def on_start(self, run):
+            raise RuntimeError("no")
+
+    doctor = Doctor()
+    with pytest.raises(RuntimeError, match="no"):
+        train_with(doctor, watchers=[Refuses()])
+    assert doctor.findings == []
+
+
+def test_an_empty_batch_says_nothing():
+    """A rank may get no image in a last step."""
+    chosen, doctor = recipe(batch_size=20, epochs=1), Doctor()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 4))
+    run = Run(model, make_optimizer(model, chosen, CPU), lambda step: 0.1, CPU, chosen, 2)
+    run.meter = Meter(2, CPU)
+    full = next(iter(batches(TRAIN, chosen).batches(0)))
+    doctor.on_start(run)
+    for run.batch in (Batch(*(part[:0] for part in full)), full):
+        logits = model(run.batch.x)
+        loss = nn.functional.cross_entropy(logits, run.batch.y, reduction="sum")
+        loss.backward()
+        run.optimizer.step()
+        run.step += 1
+        run.meter.add(loss, logits, run.batch.y)
+        doctor.on_step(run)
+    assert doctor._history.inputs.step == 2
+    assert doctor._history.labels.total() == 20
