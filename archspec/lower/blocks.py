@@ -43,6 +43,8 @@ class Blocks:
     def call(self, builder: Builder, block: Block, layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
         """A call of a block, as the module `name`."""
         context = self.context
+        if block in context.program.cyclic:
+            return builder.broken(name, flow)  # that was told
         if any(block is b for b, _ in scope.calls):
             self._recursion(block, layer, scope)
             return builder.broken(name, flow)
@@ -68,8 +70,6 @@ class Blocks:
         return out
 
     def _recursion(self, block: Block, layer: Layer, scope: Scope) -> None:
-        if block in self.context.program.cyclic:
-            return  # told already
         cycle = [b.name for b, _ in scope.calls]
         cycle = [*cycle[cycle.index(block.name) :], block.name]
         self.context.reporter.tell(

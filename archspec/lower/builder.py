@@ -108,10 +108,12 @@ class Builder:
         inputs = [mine for _, mine in self.captured.values()]
         index = {id(v): k for k, v in enumerate((*inputs, *(d.output for d in self.drafts)))}
         nodes = []
+        known = None  # the tensor that was asked last: a repeat has one for all its copies
         for draft in self.drafts:
             tensor = draft.output.tensor
-            if draft.target is None or tensor is None or not tensor.known:
+            if draft.target is None or tensor is None or (tensor is not known and not tensor.known):
                 return None
+            known = tensor
             nodes.append(Node(draft.name, draft.target, tuple(index[id(v)] for v in draft.inputs), tensor))
         ports = tuple((v.name, v.tensor) for v in inputs if v.tensor is not None and v.tensor.known)
         if len(ports) != len(inputs):

@@ -9,7 +9,6 @@ from archspec.lower.evaluate import Evaluator
 from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Limits, Scope, ShapeView
 from archspec.spec.syntax import At, Body, Errors, Library, Program
-from archspec.tensors import Tensor
 
 MAX_DEPTH: Final = 64  # modules inside modules; Python's own recursion limit lies above it
 _STEPS: Final = 10  # evaluated values that count as much as one layer
@@ -76,7 +75,3 @@ class Context:
         """Tell of a limit and end the lowering."""
         self.errors.add("SPEC051", message, at, hint=hint)
         raise TooLarge
-
-    def same_shape(self, a: Tensor | None, b: Tensor | None) -> bool:
-        """Whether two shapes are known to be equal."""
-        return a is not None and b is not None and a.known and a == b

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -12,6 +11,7 @@ from archspec.diagnostics import listing
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.graph import Graph
 from archspec.lower.blocks import Blocks
+from archspec.lower.branches import tensors_of, with_names
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
 from archspec.lower.operations import guess, make, read_fields, window_place
@@ -22,7 +22,7 @@ from archspec.spec.parse import SEQUENTIAL, is_merge, parse_as
 from archspec.spec.syntax import At, Body, Layer, Library
 from archspec.spec.unknown import unknown_kind
 from archspec.spec.words import close, said, short
-from archspec.tensors import ShapeError, Tensor, shape_text
+from archspec.tensors import ShapeError, shape_text
 
 # Told of arguments that do not suit the op or block that a misspelt name was taken for: it was another one.
 _WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC043"})
@@ -132,12 +132,16 @@ class Layers:
         for i in range(count):
             before, made = flow, len(sub.drafts)
             again = self._again(sub, flow, at) if steady else None
-            flow = self._one(sub, layer, flow, scope.with_index(i), str(i), "") if again is None else again
+            if again is None:
+                context.work(at)
+                again = self._one(sub, layer, flow, scope.with_index(i), str(i), "")
+            flow = again
             if len(sub.drafts) == made:
-                context.count(1, at)  # a copy that is nothing takes time all the same
-            elif steady and sub.drafts[-1].target is None:  # the other copies have the same mistakes
+                if steady:
+                    break  # a copy is nothing, and so are the others
+            elif steady and (sub.drafts[-1].target is None or flow.tensor is None or not flow.tensor.known):
                 if flow.tensor is None or flow.tensor == before.tensor:
-                    break
+                    break  # the other copies have the same mistakes
                 if i >= _TRIED:
                     flow = sub.broken("…", flow, blank(flow.tensor.ndim))
                     break
@@ -156,7 +160,8 @@ class Layers:
         before, last = sub.drafts[-2:]
         if last.target is None or last.output is not flow or last.inputs != (before.output,):
             return None
-        if not self.context.same_shape(before.output.tensor, flow.tensor):
+        shape = before.output.tensor
+        if shape is not flow.tensor and (shape is None or not shape.known or shape != flow.tensor):
             return None
         if isinstance(last.target, Graph) and isinstance(before.target, Graph) and last.target.equals(before.target):
             last.target = before.target
@@ -268,12 +273,12 @@ class Layers:
         while name in outputs:
             name += "_"
         try:
-            return sub.run(name, op, inputs, op.outputs(_tensors(inputs)))
+            return sub.run(name, op, inputs, op.outputs(tensors_of(inputs)))
         except ShapeError as e:
             if not self.reporter.is_told(e.code, layer.head, scope):
                 shapes = ", ".join(f"`{n}` gives {shape_text(v.tensor.shape)}" for n, v in outputs.items() if v.tensor)
-                hint = e.hint and _with_names(e.hint, list(outputs))
-                self.reporter.tell(e.code, f"{sub.path}: {_with_names(e.message, list(outputs))}", layer.head, scope,
+                hint = e.hint and with_names(e.hint, list(outputs))
+                self.reporter.tell(e.code, f"{sub.path}: {with_names(e.message, list(outputs))}", layer.head, scope,
                                    notes=[shapes, flow.way()], hint=hint)
             return sub.broken(name, inputs[0], e.partial)
 
@@ -282,18 +287,3 @@ def _repeated(layer: Layer) -> object:
     """What is written of a layer, without its own `repeat` and `when`, which do not see the index."""
     raw = layer.place.value()
     return {k: v for k, v in raw.items() if k not in ("repeat", "when")} if isinstance(raw, dict) else raw
-
-
-def _tensors(values: Sequence[Val]) -> tuple[Tensor, ...]:
-    """The values' shapes; of one that is unknown, the rank of the others."""
-    ndim = next(v.tensor.ndim for v in values if v.tensor is not None)
-    return tuple(blank(ndim) if v.tensor is None else v.tensor for v in values)
-
-
-def _with_names(text: str, branches: list[str]) -> str:
-    """An op speaks of its inputs by number; a spec knows its branches by name."""
-
-    def named(match: re.Match[str]) -> str:
-        return " and ".join(f"`{branches[int(k) - 1]}`" for k in match.groups() if k)
-
-    return re.sub(r"\binputs? (\d+)(?: and (\d+))?\b", named, text)

@@ -15,6 +15,7 @@ from archspec.lower.layers import Layers
 from archspec.lower.static import check_unreached
 from archspec.lower.values import Limits, Scope
 from archspec.ops import OPS
+from archspec.ops.base import MAX_INT
 from archspec.source import BROKEN
 from archspec.spec.syntax import Errors, Program
 from archspec.spec.words import said
@@ -97,6 +98,6 @@ def _expected(context: Context, stage: str, scope: Scope) -> Tensor | None:
 def _shape(value: Any) -> Tensor | None:
     if not isinstance(value, list) or not 1 <= len(value) <= 3:
         return None
-    if any(isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in value):
+    if any(isinstance(d, bool) or not isinstance(d, int) or not 1 <= d <= MAX_INT for d in value):
         return None
     return Tensor((1, *value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,10 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.lower.builder import Val
+from archspec.spec.names import REFERENCE
 from archspec.spec.syntax import At, Block, Library
 from archspec.tensors import Tensor
 
-_REFERENCE: Final = re.compile(r"\$([^\W\d]\w*)((?:\.(?:[0-9]+|[^\W\d]\w*))*)")
 _FOLLOWED: Final = 100  # names that stand for names, one after another
 _FIELDS: Final = {2: ("features",), 3: ("length", "features"), 4: ("channels", "height", "width")}
 _KINDS: Final = {2: "a vector", 3: "a sequence", 4: "an image"}
@@ -24,7 +23,7 @@ class Limits:
     """How large a network may become: ops in all, layers looked at (equal repeats count once), block nesting."""
 
     max_ops: int = 100_000
-    max_lowered: int = 20_000
+    max_lowered: int = 10_000
     max_nesting: int = 32
 
 
@@ -98,7 +97,7 @@ class Written(NamedTuple):
 
 def written(raw: Any, at: At | None, scope: Scope | None, through: tuple[Bound, ...] = ()) -> Written:
     """Follow `$name` and `$name.0` to what they stand for, as far as that is written out."""
-    while isinstance(raw, str) and scope is not None and (match := _REFERENCE.fullmatch(raw)):
+    while isinstance(raw, str) and scope is not None and (match := REFERENCE.fullmatch(raw)):
         bound = scope.names.get(match[1])
         if bound is None or bound.at is None or len(through) > _FOLLOWED or bound in through:
             break

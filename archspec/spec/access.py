@@ -50,6 +50,7 @@ class Access:
                             hint="put blocks that belong together into one file")
             return None
         shown = os.path.normpath(os.path.join(os.path.dirname(at.document.name), raw))  # noqa: PTH118, PTH120
+        shown = "".join(c if c.isprintable() else "?" for c in shown)
         try:
             document = read(path, self.limits, name=shown)
         except SpecError as e:

@@ -6,7 +6,7 @@ from typing import Any
 
 from archspec.ops import OPS
 from archspec.source import BROKEN
-from archspec.spec.names import check_name
+from archspec.spec.names import RESERVED, check_name
 from archspec.spec.parse import SEQUENTIAL, TYPES, parse_body
 from archspec.spec.syntax import At, Block, Errors, Library, Param
 from archspec.spec.words import close, said, short
@@ -42,6 +42,9 @@ def parse_block(name: str, raw: Any, at: At, home: Library, errors: Errors) -> B
         errors.add("SPEC011", f"block `{short(name)}` has no `body`", at, hint="add `body: […]`")
         return None
     params = _params(raw[keys["params"]], at / keys["params"], errors) if "params" in keys else ()
+    if any(param.name in RESERVED for param in params):
+        parse_body(raw[keys["body"]], at / keys["body"], errors, owner="block")
+        return None  # nobody knows which of the two meanings is meant in the body
     body = parse_body(raw[keys["body"]], at / keys["body"], errors, owner="block")
     return Block(name, params, body, home, at)
 

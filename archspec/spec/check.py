@@ -67,13 +67,13 @@ class _Check:
         if self.library is self.program.library:
             data = self.program.data
             users = [*users, *(v for k, v in data.items() if k not in ("vars", "blocks", "name", "description"))]
-        used = mentioned.union(*map(names_in, users))
+        used = set(mentioned).union(*map(names_in, users))
         for name, (raw, _) in names.items():
-            used |= names_in(raw) - {name}
+            used.update(names_in(raw) - {name})
         for name in [name for name in names if name not in used][:_UNUSED]:
             at = names[name][1]
             if close(name, self.unknown) is None and not self.errors.is_told("SPEC022", at.key):
-                near = close(name, (names.keys() | used) - {name})
+                near = close(name, [other for other in (*names, *used) if other != name])
                 gone = "remove it" if at.document.name in self.library.documents else "remove it there"
                 if at.document.name != next(iter(self.program.files)) and self.library is self.program.library:
                     gone = f"remove it here: `vars: {{{short(name)}: null}}`"
@@ -83,8 +83,7 @@ class _Check:
     def unused_params(self, block: Block, mentioned: frozenset[str]) -> None:
         """As for vars, in one block."""
         used = mentioned | names_in(block.body.at.value())
-        for param in block.params:
-            used |= names_in(param.default) - {param.name}
+        used = used.union(*(names_in(param.default) - {param.name} for param in block.params))
         for param in [p for p in block.params if p.name not in used][:_UNUSED]:
             if close(param.name, self.unknown) is None and not self.errors.is_told("SPEC022", param.at.key):
                 self.errors.add("SPEC025", f"nothing uses the param `{short(param.name)}` of `{short(block.name)}`",

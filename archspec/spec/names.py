@@ -11,6 +11,7 @@ from archspec.spec.syntax import At, Errors, Layer
 from archspec.spec.words import short
 
 WORD: Final = re.compile(r"[A-Za-z_]\w*")
+REFERENCE: Final = re.compile(r"\$([^\W\d]\w*)((?:\.(?:[0-9]+|[^\W\d]\w*))*)")  # `$name`, `$name.0`, `$name.field`
 RESERVED: Final = ("in", "input", "i")  # names that expressions give a meaning
 EXPECTATIONS: Final = ("output", "params", "macs", "buffers")  # keys of `expect` that no stage may take
 
@@ -104,6 +105,9 @@ def names_in(raw: Any) -> frozenset[str]:
         elif isinstance(value, list):
             stack.extend(value)
         elif isinstance(value, str) and value.startswith("$"):
+            if plain := REFERENCE.fullmatch(value):
+                found.add(plain[1])
+                continue
             try:
                 expression = template(value)
             except ExpressionError:  # told where it is evaluated; what it names counts as used all the same

@@ -8,6 +8,7 @@ from typing import Any
 from archspec.diagnostics import SourceSpan
 from archspec.source import Document
 from archspec.spec.errors import Errors
+from archspec.spec.words import short
 
 __all__ = ["At", "Block", "Body", "Errors", "Layer", "Library", "Param", "Program"]
 
@@ -52,7 +53,7 @@ class At:
 
     def words(self) -> str:
         """The path in words, for data without a text: `stages.b1[0].conv2d`."""
-        steps = (f"[{step}]" if isinstance(step, int) else f".{step}"[:60] for step in self.path)
+        steps = (f"[{step}]" if isinstance(step, int) else f".{short(step)}" for step in self.path)
         return "".join(steps).lstrip(".") or "the spec"
 
     def __str__(self) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Final
 
 from archspec.diagnostics import nearest
 from archspec.expressions.values import show
 
 _LENGTH: Final = 60
-_COMPARED: Final = 300  # names that a misspelt one is compared with: a hostile spec may define very many
+_COMPARED: Final = 300  # names that a misspelt one is compared with, and of how many they are chosen:
+_KNOWN: Final = 3_000  # a hostile spec may define very many
 
 
 def short(name: Any) -> str:
@@ -27,7 +29,7 @@ def said(value: Any) -> str:
 
 def close(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` probably stands for."""
-    names = list(known)
+    names = list(islice(known, _KNOWN))
     if len(names) > _COMPARED:
         names = heapq.nsmallest(_COMPARED, names, key=lambda k: abs(len(k) - len(name)))
     return nearest(name, names)

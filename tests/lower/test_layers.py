@@ -137,7 +137,7 @@ def test_a_condition_does_not_see_the_index_of_its_own_repeat():
 
 
 def test_what_is_absent_is_still_checked_for_names():
-    assert_marked(spec("stages: {a: {«rellu»: , when: false}, b: {linear: {«bais»: true}, when: false}}"),
+    assert_marked(spec("stages: {a: {«rellu»: , when: false}, b: {linear: {out_features: 2, «bais»: true}, when: false}}"),
                   ("SPEC020", "rellu"), ("SPEC010", "bais"))
 
 
