@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def marked(text: str) -> tuple[str, list[tuple[int, int, int]]]:
         while "«" in line:
             start, end = line.index("«"), line.index("»")
             spans.append((number, start + 1, end - start - 1))
-            line = line[:start] + line[start + 1 : end] + line[end + 1 :]
+            line = line[:start] + line[start + 1 : end] + line[end + 1 :]  # noqa: PLW2901
         lines.append(line)
     return "\n".join(lines), spans
 
@@ -103,3 +104,20 @@ def outline(graph: Graph) -> Any:
             for n in graph.nodes
         ],
     )
+
+
+def peak_memory_script() -> str:
+    """Python source of `peak_memory_bytes()`: the peak of the process that runs it.
+
+    `ru_maxrss` would also know the process that started it, which may be a pytest with torch in it.
+    """
+    return textwrap.dedent('''
+        def peak_memory_bytes():
+            try:
+                with open("/proc/self/status") as status:
+                    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024
+            except OSError:
+                import resource, sys
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                return peak * (1 if sys.platform == "darwin" else 1024)
+    ''')

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from archspec.diagnostics import SpecError, render
 from archspec.source import BROKEN, Document, dump, load, parse
 from archspec.source.pure import PureParser
+from tests.helpers import peak_memory_script
 from tests.hostile.corpus import CASES
 
 QUICK = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
@@ -107,7 +108,6 @@ def test_the_corpus_is_large_enough():
 def test_all_of_it_fits_the_memory_and_the_stack():
     """In a process of its own, since the peak of this one knows other tests: 300 MB, and no crash in C."""
     script = """
-        import resource, sys
         from archspec.diagnostics import SpecError
         from archspec.source import parse
         from tests.hostile.corpus import CASES
@@ -116,9 +116,9 @@ def test_all_of_it_fits_the_memory_and_the_stack():
                 parse(content, name)
             except SpecError as exc:
                 str(exc)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+        print(peak_memory_bytes())
     """
-    run = [sys.executable, "-c", textwrap.dedent(script)]
+    run = [sys.executable, "-c", peak_memory_script() + textwrap.dedent(script)]
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 300 * 10**6
 

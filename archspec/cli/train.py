@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.console import result_console, tell
+from archspec.cli.doctoring import Doctoring, doctor_options, find_rate, with_findings
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
 from archspec.cli.saving import Saving, hears_signals, saving_options, stops_placed
 
@@ -61,13 +62,14 @@ COUNT = click.IntRange(min=1)
               help="The run's folder; default runs/NAME-TIME.")
 @click.option("--tensorboard", is_flag=True, help="Also write each epoch's figures for TensorBoard.")
 @saving_options
+@doctor_options
 @spec_options
 @json_option
 @hears_signals
 def command(
     spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, threads: int | None,
     data_root: Path | None, limit_train: int | None, limit_test: int | None, precision: str, channels_last: bool,
-    run_dir: Path | None, saving: Saving, stop: Stop, tensorboard: bool, **changes: Any,
+    run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, tensorboard: bool, **changes: Any,
 ) -> None:
     """Train SPEC with its recipe; options override the recipe.
 
@@ -76,6 +78,7 @@ def command(
     from archspec.api import load
 
     earlier = saving.earlier(spec, run_dir)
+    doctoring.check(resumed=earlier is not None)
     loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), **reading.arguments())
     changes = {key: value for key, value in changes.items() if value is not None}
     recipe = chosen_recipe(loaded, name, changes)
@@ -103,13 +106,17 @@ def command(
     machine = Machine(where, data_root, limit_train, limit_test, settings)
     task = prepare(loaded.graph, recipe, machine, progress=tell)
     try:
+        if doctoring.find_lr:
+            find_rate(task, path, loaded.name, as_json=as_json)
+            return
+        doctors = doctoring.watchers(path)
         boards = [Scalars(path / FOLDER)] if tensorboard else []
         final = FinalConfusion(task.test, task.classes, name=loaded.name, folder=path)
         text, digest = resolved_text(loaded, name, changes), spec_digest(loaded.graph, recipe)
-        summary = _run(task, path, text, digest, saving, earlier, stop, final, *boards)
+        summary = _run(task, path, text, digest, saving, earlier, stop, *doctors, final, *boards)
     finally:
         task.close()
-    _show(loaded.name, task, path, summary, final.confusion, as_json)
+    _show(loaded.name, task, path, with_findings(summary, doctors), final.confusion, as_json)
 
 
 def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> Recipe:

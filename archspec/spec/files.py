@@ -89,9 +89,11 @@ class Loader:
         return None if base is None else overlay(base, own, self.errors)
 
     def _check_present(self, merged: Sections, top: At) -> None:
-        for key, missing in (("input", "input" not in merged.scalars), ("stages", not merged.sections["stages"])):
-            if missing and not self._was_broken(key, top):
-                self.errors.add("SPEC011", f"the spec has no `{key}`", top, hint=EXAMPLES[key])
+        missing = [key for key in ("input", "stages") if not (merged.scalars.get(key) or merged.sections.get(key))]
+        missing = [key for key in missing if not self._was_broken(key, top)]
+        if missing:
+            self.errors.add("SPEC011", f"the spec has no {' and no '.join(f'`{key}`' for key in missing)}", top,
+                            hint="; ".join(EXAMPLES[key] for key in missing))
 
     def _was_broken(self, key: str, top: At) -> bool:
         """Whether the key is there, but has no value because of a mistake told already."""

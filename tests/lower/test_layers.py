@@ -32,7 +32,7 @@ def test_repeat(layer, shape):
 
 def test_the_index_counts_inside_the_inner_repeat():
     inner = "{conv2d: {out_channels: $(10 * k + i), kernel_size: 1}, repeat: 2}"
-    text = spec(f"stages: {{a: {{b: $(i + 1), repeat: 2}}}}", f"blocks:\n  b: {{params: {{k: int}}, body: [{inner}]}}\n")
+    text = spec("stages: {a: {b: $(i + 1), repeat: 2}}", f"blocks:\n  b: {{params: {{k: int}}, body: [{inner}]}}\n")
     report = archspec.analyze(text)
     assert [layer.output_shape[0] for layer in report.layers()] == [10, 11, 20, 21]
     assert [layer.path for layer in report.layers()] == [

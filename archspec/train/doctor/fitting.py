@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from archspec.train.doctor.chance import chance_of
 from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import History
 from archspec.train.summary import EpochResult
@@ -12,6 +13,7 @@ EPOCHS: Final = 3  # after the best one: fewer may be a bad epoch
 RISEN: Final = 1.15  # test loss over its lowest
 RISEN_BY: Final = 0.03  # and by so many nats, where it is small
 GAP_GROWN: Final = 0.05  # nats
+LEARNT: Final = 0.9  # of chance: the lowest test loss must lie below
 
 
 def overfits(history: History) -> Finding | None:
@@ -20,6 +22,9 @@ def overfits(history: History) -> Finding | None:
     if len(epochs) <= EPOCHS:
         return None
     best, now = min(epochs, key=lambda row: row.test_loss), epochs[-1]
+    chance = chance_of(history.labels, complete=history.all_labels)
+    if chance is not None and best.test_loss > LEARNT * chance.loss:
+        return None  # what has learnt nothing has nothing to forget
     since = epochs[epochs.index(best) + 1 :]
     if len(since) < EPOCHS or now.train_loss >= best.train_loss:
         return None

@@ -46,10 +46,10 @@ class Stop(Exception):
 
 
 class Script(Watcher):
-    """Hears what is told, changes the rate at a step, and ends the run after another."""
+    """Hears what is told, changes the rate at a step, and ends the run after another, or when it is told something."""
 
-    def __init__(self, steps, change=None):
-        self.steps, self.change, self.told = steps, change, []
+    def __init__(self, steps, change=None, *, until_told=False):
+        self.steps, self.change, self.until_told, self.told = steps, change, until_told, []
 
     def on_notice(self, text):
         self.told.append(text)
@@ -58,11 +58,11 @@ class Script(Watcher):
         if self.change is not None and run.step == self.change[0]:
             base, factor = run.rate_at, self.change[1]
             run.rate_at = lambda step: base(step) * factor
-        if run.step >= self.steps:
+        if run.step >= self.steps or (self.until_told and self.told):
             raise Stop
 
 
-def diagnose(spec, steps, *, images=2000, test=200, change=None, doctor=None, **recipe):
+def diagnose(spec, steps, *, images=2000, test=200, change=None, until_told=False, **recipe):
     """Train for some steps at 1 thread; (codes of the findings, the findings, what was told, the doctor)."""
     torch.set_num_threads(1)
     loaded = spec if isinstance(spec, Loaded) else load(spec)
@@ -70,8 +70,7 @@ def diagnose(spec, steps, *, images=2000, test=200, change=None, doctor=None, **
         recipe.setdefault("schedule", "constant")
     chosen = Recipe.model_validate(merge_recipe(loaded.recipe().to_data(), {"epochs": 1000, **recipe}))
     task = prepare(loaded.graph, chosen, Machine(CPU, None, images, test))
-    doctor = doctor or Doctor()
-    script = Script(steps, change)
+    doctor, script = Doctor(), Script(steps, change, until_told=until_told)
     with contextlib.suppress(Stop, SpecError):
         fit(task.model, task.train, task.test, chosen, device=CPU, watchers=(doctor, script))
     return [finding.code for finding in doctor.findings], doctor.findings, script.told, doctor

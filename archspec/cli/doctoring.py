@@ -1,0 +1,105 @@
+"""Options of `archspec train` that say why a network does not learn, and which rate would suit it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
+
+import click
+
+if TYPE_CHECKING:
+    from archspec.train.doctor import Doctor
+    from archspec.train.prepare import Task
+    from archspec.train.summary import Summary
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Doctoring:
+    """What the command line says of the doctor. find_lr: test rates instead of training."""
+
+    on: bool
+    stop: bool
+    find_lr: bool
+
+    def check(self, *, resumed: bool) -> None:
+        """UsageError for options that contradict each other."""
+        if self.stop and not self.on:
+            raise click.UsageError("--stop-when-dead needs the doctor: leave --no-doctor out")
+        if self.find_lr and resumed:
+            raise click.UsageError("--find-lr tests a fresh network: leave --resume out")
+
+    def watchers(self, folder: Path) -> list[Doctor]:
+        """The doctor of a run in `folder`, or nobody."""
+        from archspec.train.doctor import Doctor
+
+        return [Doctor(stop=self.stop, folder=folder)] if self.on else []
+
+
+def with_findings(summary: Summary, doctors: list[Doctor]) -> Summary:
+    """The summary with what was found."""
+    return replace(summary, findings=tuple(finding for doctor in doctors for finding in doctor.findings))
+
+
+def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
+    """Run the rate-range test, print it, and write `rate_range.svg` and `rate_range.json` into the folder `path`."""
+    from archspec.backends.fits import memory_shortage_told
+    from archspec.train.files import whole_file
+    from archspec.train.rate_chart import rate_chart, verdict
+    from archspec.train.rate_picture import PICTURE, draw_rate_range
+    from archspec.train.rate_range import far_rate, rate_range
+
+    machine, rate = task.machine, task.recipe.lr
+    with memory_shortage_told("the rate-range test"):
+        test = rate_range(task.model, task.train, task.recipe, device=machine.device, settings=machine.settings)
+    finding = far_rate(test, rate)
+    findings = [] if finding is None else [finding.to_json()]
+    data = {"name": name, "recipe_lr": rate, **test.to_json(), "findings": findings, "run_dir": str(path)}
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    path.mkdir(parents=True, exist_ok=True)
+    draw_rate_range(test, path / PICTURE, rate, name)
+    with whole_file(path / "rate_range.json") as draft:
+        draft.write_text(text + "\n", encoding="utf-8")
+    if as_json:
+        click.echo(text)
+        return
+    click.echo(rate_chart(test, rate, ascii_only=not _can_show("⣿▲│─", sys.stdout)))
+    click.echo(verdict(test))
+    if finding is not None:
+        click.echo(finding.line())
+    click.echo(f"picture: {path / PICTURE}")
+
+
+def _can_show(text: str, stream: TextIO) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def doctor_options(function: F) -> F:
+    """The options; they arrive as one argument `doctoring: Doctoring`."""
+
+    @wraps(function)
+    def wrapped(*args: Any, doctor: bool, stop_when_dead: bool, find_lr: bool, **rest: Any) -> Any:
+        return function(*args, doctoring=Doctoring(doctor, stop_when_dead, find_lr), **rest)
+
+    decorators = [
+        click.option("--doctor/--no-doctor", default=True, show_default=True,
+                     help="Watch the run, and say why the network does not learn."),
+        click.option("--stop-when-dead", is_flag=True,
+                     help="End a run that learns nothing, diverges or collapses, with exit code 1."),
+        click.option("--find-lr", is_flag=True,
+                     help="Do not train: raise the rate over 100 steps of a copy, draw the loss, suggest a rate."),
+    ]
+    result: Any = wrapped
+    for decorate in reversed(decorators):
+        result = decorate(result)
+    return cast("F", result)
