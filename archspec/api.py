@@ -125,9 +125,10 @@ def build(source: Any, *, seed: int | None = None, **options: Any) -> nn.Module:
     graph = load(source, **options).graph
     if seed is None:
         return build_graph(graph)
-    from archspec.backends.init import initialise
+    from archspec.backends.init import initialise, seeded
 
-    model = build_graph(graph)
+    with seeded(seed):  # building draws numbers too, and the global state is left as it was
+        model = build_graph(graph)
     initialise(model, "default", seed)
     return model
 
