@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect YAML files that are specs; libraries of blocks and other people's YAML are left alone."""
-    if file_path.suffix not in (".yaml", ".yml") or not is_spec(file_path):
+    if file_path.suffix not in (".yaml", ".yml") or is_record(file_path) or not is_spec(file_path):
         return None
     return SpecFile.from_parent(parent, path=file_path)
 
@@ -55,6 +55,11 @@ def is_spec(path: Path) -> bool:
     except OSError:
         return False
     return _SPEC.search(head) is not None and _NETWORK.search(head) is not None
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file is the record of a training run, which lies beside its metrics."""
+    return path.name == "spec.yaml" and path.with_name("environment.json").exists()
 
 
 class Mistakes(Exception):

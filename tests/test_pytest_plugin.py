@@ -58,6 +58,12 @@ def test_other_yaml_and_libraries_are_left_alone(pytester: pytest.Pytester) -> N
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
+def test_the_record_of_a_run_is_left_alone(pytester: pytest.Pytester) -> None:
+    for name, text in (("spec.yaml", SOUND), ("environment.json", "{}"), ("metrics.jsonl", "")):
+        (pytester.mkdir("run") if not (pytester.path / "run").exists() else pytester.path / "run").joinpath(name).write_text(text)
+    assert pytester.runpytest_subprocess().ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
 def test_build_compares_with_the_real_module(pytester: pytest.Pytester) -> None:
     pytester.makefile(".yaml", net=SOUND)
     pytester.runpytest_subprocess("--archspec-build").assert_outcomes(passed=5)

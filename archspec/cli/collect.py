@@ -27,7 +27,8 @@ class Found:
 def collect(paths: Iterable[str]) -> Found:
     """Resolve the arguments: a folder is searched through, all else is taken as it stands.
 
-    In folders only files with a top-level `archspec:` are specs; other people's YAML is left alone.
+    In folders only files with a top-level `archspec:` are specs; other people's YAML and the folders of training
+    runs are left alone.
     """
     found = Found()
     seen: set[str] = set()
@@ -53,10 +54,18 @@ def _once(path: str, group: list[str], seen: set[str]) -> None:
 
 def _yaml_files(folder: str) -> Iterable[str]:
     for parent, folders, files in os.walk(folder):
+        if is_run(files):
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if name.endswith(SUFFIXES) and not name.startswith("."):
                 yield str(Path(parent, name))
+
+
+def is_run(files: Iterable[str]) -> bool:
+    """Whether these are the files of a training run: its `spec.yaml` is a record, not a source."""
+    return {"spec.yaml", "environment.json", "metrics.jsonl"} <= set(files)
 
 
 def _top_keys(file: str) -> set[str]:

@@ -47,11 +47,19 @@ def read(
     try:
         content = _content(FilePath(path), limits.max_bytes)
     except FileNotFoundError:
-        raise error("SPEC001", f"{name}: no such file") from None
+        raise error("SPEC001", f"{name}: no such file", hint=_meant(FilePath(path))) from None
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise error("SPEC001", f"{name}: {reason[:1].lower()}{reason[1:]}") from None
     return parse(content, name, limits)
+
+
+def _meant(path: FilePath) -> str | None:
+    """A file that the path may stand for: the same with a spec's ending."""
+    for ending in (".yaml", ".yml"):
+        if path.name and path.with_name(path.name + ending).is_file():
+            return f"there is `{_shown(path.name + ending)}`"
+    return None
 
 
 def _shown(path: str | os.PathLike[str]) -> str:

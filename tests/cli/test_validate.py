@@ -190,3 +190,19 @@ def test_order_is_that_of_the_names(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_is_left_to_the_check(tmp_path: Path) -> None:
     (tmp_path / "dangling.yaml").symlink_to(tmp_path / "nowhere")
     assert collect([str(tmp_path)]).specs == [str(tmp_path / "dangling.yaml")]
+
+
+def test_folders_of_runs_are_left_alone(cli, tmp_path):
+    spec = "archspec: 1\ninput: [4]\nstages: {a: {linear: 2}}\n"
+    for name, text in (("spec.yaml", spec), ("environment.json", "{}"), ("metrics.jsonl", "")):
+        (tmp_path / "runs" / "one").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "runs" / "one" / name).write_text(text)
+    (tmp_path / "net.yaml").write_text(spec)
+    assert cli("validate", tmp_path).out.strip() == "1 spec valid"
+    assert cli("validate", tmp_path / "runs" / "one" / "spec.yaml").code == 0
+
+
+def test_a_path_without_its_ending_is_recognised(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "squeeze.yaml").write_text("archspec: 1\n")
+    assert "hint: there is `squeeze.yaml`" in cli("validate", "squeeze").err
