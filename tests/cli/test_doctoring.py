@@ -1,0 +1,63 @@
+"""The doctor's options of `archspec train`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Cli
+
+# One class answers for all: at this rate nothing moves, and the doctor has to see it within the run.
+SPEC = """\
+archspec: 1
+name: stuck
+input: [1, 8, 8]
+stages: {body: [flatten, linear: 32, sigmoid, linear: 32, sigmoid], head: {linear: 10}}
+train: {data: digits, batch_size: 16, epochs: 4, optimizer: sgd, lr: 1e-6}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("stuck.yaml").write_text(SPEC)
+    return "stuck.yaml"
+
+
+def test_a_rate_too_low_is_told_in_the_run_the_summary_and_the_folder(cli: Cli, spec: str) -> None:
+    done = cli("train", spec, "--run-dir", "run", "--threads", 1)
+    assert done.code == 0, done.err
+    assert "doctor[RUN345]" in done.err
+    assert "doctor[RUN345]" in done.out
+    assert [f["code"] for f in json.loads(Path("run/findings.json").read_text())["findings"]] == ["RUN345"]
+
+
+def test_no_doctor_is_silent_and_trains_the_same(cli: Cli, spec: str) -> None:
+    assert cli("train", spec, "--run-dir", "with", "--epochs", 1).code == 0
+    done = cli("train", spec, "--run-dir", "without", "--epochs", 1, "--no-doctor")
+    assert "doctor" not in done.err + done.out
+    assert not Path("without/findings.json").exists()
+    assert Path("with/weights.safetensors").read_bytes() == Path("without/weights.safetensors").read_bytes()
+
+
+def test_stop_when_dead_ends_with_exit_code_1(cli: Cli, spec: str) -> None:
+    done = cli("train", spec, "--run-dir", "run", "--stop-when-dead")
+    assert done.code == 1
+    assert "RUN345" in done.err
+    assert len(Path("run/metrics.jsonl").read_text().splitlines()) < 4
+
+
+def test_stop_when_dead_needs_the_doctor(cli: Cli, spec: str) -> None:
+    assert cli("train", spec, "--no-doctor", "--stop-when-dead").code == 2
+
+
+def test_find_lr_draws_suggests_and_trains_nothing(cli: Cli, spec: str) -> None:
+    body = "linear: 32, sigmoid, linear: 32, sigmoid"  # whose plateau is longer than the test
+    Path(spec).write_text(SPEC.replace(f", {body}", ""))
+    done = cli("train", spec, "--find-lr", "--run-dir", "rates")
+    assert done.code == 0, done.err
+    assert "smoothed loss over learning rate" in done.out
+    assert sorted(p.name for p in Path("rates").iterdir()) == ["rate_range.json", "rate_range.svg"]
+    found = json.loads(Path("rates/rate_range.json").read_text())
+    assert found["recipe_lr"] == 1e-6
+    assert [f["code"] for f in found["findings"]] == ["RUN351"]  # far below what the test suggests
