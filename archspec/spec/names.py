@@ -50,7 +50,7 @@ def _broken_rule(name: str, what: str) -> str | None:
         return "is a Python keyword"
     if what in ("var", "param"):
         return "has a meaning of its own in expressions" if name in RESERVED else None
-    if name in MODULE_ATTRIBUTES:
+    if name in MODULE_ATTRIBUTES and what != "block":  # a block's modules are called `double_1`, or as a stage is
         return "is an attribute of every nn.Module"
     if name.startswith("_"):
         return "starts with _"

@@ -269,3 +269,10 @@ def test_an_unused_var_that_resembles_a_used_one():
     (found,) = assert_marked(LINEAR + "vars: {width: 3, «widht»: 4}\nstages: {a: {linear: $width}}",
                              ("SPEC025", "nothing uses the var `widht`"))
     assert found.hint == "a name that is close exists: `width`"
+
+
+def test_a_block_may_be_called_like_an_attribute_of_modules() -> None:
+    """Its modules are called by their stage, or `double_1`."""
+    text = "archspec: 1\ninput: [1, 8, 8]\nblocks: {double: [relu, relu]}\nstages: {a: [double, double], b: double}\n"
+    model = archspec.build(text)
+    assert [n for n, _ in model.named_modules()][1:4] == ["a", "a.double_1", "a.double_1.relu_1"]
