@@ -62,11 +62,6 @@ def _class_name(graph: Graph) -> str:
     return "".join(word.capitalize() for word in graph.label.split("_")) or "Body"
 
 
-def parameter_count(module: nn.Module) -> int:
-    """Elements of all parameters."""
-    return sum(p.numel() for p in module.parameters())
-
-
 def example_input(graph: Graph, batch_size: int = 1, device: str | torch.device = "cpu") -> torch.Tensor:
     """Zeros of the network's input shape, (batch_size, C, H, W)."""
     return torch.zeros(batch_size, *graph.inputs[0][1].shape[1:], device=device)

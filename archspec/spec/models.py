@@ -64,10 +64,6 @@ class Block(Model):
     body: Body = Field(description="a list of layers, or one bare layer")
 
 
-def _block(value: Any) -> Any:
-    return _plain(value)
-
-
 class ArchSpec(Model):
     """A whole spec. `archspec.load` checks it; constructing it checks only the sections' kinds.
 
@@ -84,7 +80,7 @@ class ArchSpec(Model):
     )
     input: SerializeAsAny[Any] = Field(None, description="[channels, height, width]; the batch is never written")
     vars: dict[str, Any] = Field(default_factory=dict, description="named values, used as $name")
-    blocks: dict[str, Annotated[Any, BeforeValidator(_block)]] = Field(
+    blocks: dict[str, Annotated[Any, BeforeValidator(_plain)]] = Field(
         default_factory=dict, description="this file's blocks"
     )
     stages: dict[str, Body] = Field(default_factory=dict, description="name → body, in order")
