@@ -1,53 +1,181 @@
-"""Ends a run whose loss has ceased to be a number."""
+"""Ends a run before the update by a loss or gradient that is no finite number; the weights stay as they are."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
-from archspec.diagnostics import SpecError, error
-from archspec.train.run import Run, Watcher
+import torch
+from torch import Tensor
+
+from archspec.data.batches import Batch, Batches
+from archspec.diagnostics import SpecError, error, listing
+from archspec.train.first_bad import FirstBad, first_bad
+from archspec.train.optimizer import FUSED_DEVICES
+from archspec.train.run import Run, StepGuard, Watcher
 
 CHECK_S: Final = 0.5  # to look at the losses means to wait for the device
+LEAST_SCALE: Final = 2.0**-14  # of the loss in fp16: if gradients overflow here, no scale will help
+SHOWN_IMAGES: Final = 64
 
 
-class LossGuard(Watcher):
-    """Raises SpecError RUN310 for an infinite or undefined loss, within half a second of it."""
+class Guard(StepGuard, Watcher):
+    """Raises SpecError RUN310 where the loss, or the norm of all gradients, is infinite or undefined.
 
-    def __init__(self) -> None:
+    On a CPU each step is looked at before its update. Elsewhere the update is done by fused kernels that do nothing
+    where a flag on the device is set; the flag is read twice a second, so that no step waits, and once set it stays:
+    parameters and optimizer are what they were before the bad step. Buffers (running statistics) are put back
+    to where they were at the last look. In fp16 a gradient may overflow: the scaler leaves that update out.
+
+    train: whence the bad batch comes again. gradients: does a step's forward and backward pass.
+    """
+
+    def __init__(
+        self, train: Batches, gradients: Callable[[Run, Batch], object], *, deferred: bool | None = None
+    ) -> None:
+        self._train, self._gradients, self._deferred = train, gradients, deferred
+        self._states: deque[tuple[int, dict[str, Tensor]]] = deque()  # random numbers before each step since the look
+        self._shadow: list[Tensor] = []
         self._next = 0.0
+        self._flag = self._first = torch.zeros(())
+
+    def on_start(self, run: Run) -> None:
+        """Take the guard's place in the run."""
+        if self._deferred is None:
+            self._deferred = run.device.type != "cpu" and run.device.type in FUSED_DEVICES
+        self._flag = torch.zeros((), device=run.device)
+        self._first = torch.full((), -1, dtype=torch.int64, device=run.device)
+        self._shadow = [buffer.clone() for buffer in run.model.buffers()]
+        if self._deferred and not run.scaler.is_enabled():
+            vars(run.optimizer).update(grad_scale=None, found_inf=self._flag)  # as torch's GradScaler does
+        run.guard = self
+
+    def before_step(self, run: Run) -> None:
+        """Keep what is needed to do the step again."""
+        if not self._deferred:
+            self._looked(run)
+        self._states.append((run.step, _random_state(run.device)))
+
+    def _looked(self, run: Run) -> None:
+        """All is well so far."""
+        self._states.clear()
+        if self._shadow:
+            torch._foreach_copy_(self._shadow, list(run.model.buffers()))
+
+    def on_loss(self, run: Run, loss: Tensor) -> Tensor:
+        """The loss to differentiate: in fp16 one that makes the scaler leave out a bad step and all after it."""
+        if not self._deferred or not run.scaler.is_enabled():
+            return loss
+        self._note(run, ~torch.isfinite(loss.detach()))
+        return torch.where(self._flag > 0, torch.nan, loss)
+
+    def before_update(self, run: Run, loss: Tensor) -> None:
+        """Look at the step, or have the device look; raises RUN310."""
+        bad = ~torch.isfinite(loss.detach())
+        if not run.scaler.is_enabled():
+            gradients = [p.grad for p in run.model.parameters() if p.grad is not None]
+            norm = torch.nn.utils.get_total_norm(gradients)
+            bad = bad | ~torch.isfinite(norm)
+        if self._deferred:
+            self._note(run, bad)
+        elif bool(bad):
+            raise self._broken(run, run.step, float(loss.detach()))
+
+    def _note(self, run: Run, bad: Tensor) -> None:
+        """Set the flag, which is never taken down; no wait for the device."""
+        self._first.copy_(torch.where((self._flag == 0) & bad, run.step, self._first))
+        self._flag.copy_(torch.maximum(self._flag, bad.to(self._flag.dtype)))
 
     def on_step(self, run: Run) -> None:
-        """Look at the losses twice a second, and at an epoch's last step."""
+        """Read the flag, twice a second and at an epoch's last step."""
         if run.step % run.steps_per_epoch and time.monotonic() < self._next:
             return
         self._next = time.monotonic() + CHECK_S
-        bad = run.meter.first_non_finite()
-        if bad is not None:
-            raise _broken(run, bad)
+        if run.scaler.is_enabled() and run.scaler.get_scale() < LEAST_SCALE:
+            raise self._broken(run, run.step - 1, None)
+        if self._deferred:
+            bad = int(self._first)
+            if bad >= 0:
+                raise self._broken(run, bad, float(run.meter.losses()[bad - run.epoch * run.steps_per_epoch]))
+            self._looked(run)
 
     def on_epoch(self, run: Run) -> None:
         """The last update of an epoch shows in the test loss."""
         result = run.results[-1]
         if not math.isfinite(result.test_loss):
             raise error(
-                "RUN310",
-                f"the test loss is {result.test_loss} after epoch {result.epoch} of {run.recipe.epochs}",
+                "RUN310", f"the test loss is {result.test_loss} after epoch {result.epoch} of {run.recipe.epochs}",
                 hint=_hint(run, run.step - 1),
             )
 
+    def _broken(self, run: Run, step: int, loss: float | None) -> SpecError:
+        """The error of a step, counted from 0 over the run; loss None: of a gradient that no scale saves."""
+        position = step - run.epoch * run.steps_per_epoch
+        before = ", ".join(f"{value:.3g}" for value in run.meter.losses()[max(0, position - 3) : position].tolist())
+        found, batch = self._again(run, step, position)
+        if loss is None:
+            what = "a gradient is not finite in fp16, whatever the loss is scaled by,"
+        elif math.isfinite(loss):
+            what = f"the gradient is not finite (the loss is {loss:.4g})"
+        else:
+            what = f"the loss is {loss}"
+        place = f"step {position + 1} of {run.steps_per_epoch} in epoch {run.epoch + 1} of {run.recipe.epochs}"
+        return error(
+            "RUN310", f"{what} at {place}", hint=_hint(run, step),
+            notes=[*_found_notes(found, batch), *([f"the losses just before it: {before}"] if before else [])],
+        )
 
-def _broken(run: Run, bad: int) -> SpecError:
-    losses = run.meter.losses()
-    before = ", ".join(f"{loss:.3g}" for loss in losses[max(0, bad - 3) : bad].tolist())
-    place = f"step {bad + 1} of {run.steps_per_epoch} in epoch {run.epoch + 1} of {run.recipe.epochs}"
-    return error(
-        "RUN310",
-        f"the loss is {losses[bad].item()} at {place}",
-        notes=[f"the losses just before it: {before}"] if before else [],
-        hint=_hint(run, run.epoch * run.steps_per_epoch + bad),
-    )
+    def _again(self, run: Run, step: int, position: int) -> tuple[FirstBad | None, Batch | None]:
+        """A second pass over the bad step's batch. It changes nothing that the run is made of."""
+        batches = self._train.batches(run.epoch, position)
+        try:
+            batch = next(islice(batches, 1))
+        except SpecError:  # the data cannot be read a second time: the first finding is what counts
+            return None, None
+        if self._shadow:
+            torch._foreach_copy_(list(run.model.buffers()), self._shadow)
+        after = _random_state(run.device)
+        _set_random_state(run.device, dict(self._states).get(step, after))
+        gradients = [parameter.grad for parameter in run.model.parameters()]
+        now, forward = run.step, run.forward
+        run.step, run.forward = step, run.model  # whose layers can be watched
+        run.optimizer.zero_grad(set_to_none=True)
+        try:
+            return first_bad(run, batch, lambda: self._gradients(run, batch)), batch
+        finally:
+            run.step, run.forward = now, forward
+            for parameter, gradient in zip(run.model.parameters(), gradients, strict=True):
+                parameter.grad = gradient
+            if self._shadow:
+                torch._foreach_copy_(list(run.model.buffers()), self._shadow)
+            _set_random_state(run.device, after)
+
+
+def _found_notes(found: FirstBad | None, batch: Batch | None) -> list[str]:
+    if found is None or batch is None:
+        return []
+    place = found.place or "nowhere: in a second pass over the same images all numbers are finite"
+    notes = [f"first not finite: {place}"]
+    if found.images:
+        notes.append(f"in the images {listing(map(str, found.images), SHOWN_IMAGES)}")
+    return [*notes, f"the step's images: {listing(map(str, batch.indices.tolist()), SHOWN_IMAGES)}"]
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def _set_random_state(device: torch.device, states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 def _hint(run: Run, step: int) -> str:

@@ -16,7 +16,8 @@ from archspec.data.batches import Batch, Batches
 from archspec.spec.recipe import Recipe
 from archspec.train.average import Average
 from archspec.train.confusion import Tally
-from archspec.train.guard import LossGuard
+from archspec.train.gradients import gradients
+from archspec.train.guard import Guard
 from archspec.train.metrics import Meter, Metrics
 from archspec.train.optimizer import clip_gradients, make_optimizer, set_rate
 from archspec.train.run import Run, Watcher
@@ -34,21 +35,19 @@ def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] 
     """One pass over `batches`. Metrics stay on the device to its end: no synchronisation a step."""
     run.model.train()
     if not run.position:
-        run.meter = Meter(run.steps_per_epoch, run.device)
+        run.meter = Meter(run.steps_per_epoch, run.device, run.step)
     for batch in run.stop.between(batches):
-        run.batch, labels = batch, batch.y
-        images, targets = run.objective.mix(batch.x, labels, run.step)
+        run.batch = batch
         set_rate(run.optimizer, run.rate_at(run.step))
-        with run.autocast():
-            logits = run.model(images)
-            loss = run.objective.loss(logits.float(), targets)
         run.optimizer.zero_grad(set_to_none=True)
-        run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        run.guard.before_step(run)
+        logits, loss = gradients(run, batch)
+        run.meter.add(loss, logits, batch.y)
+        run.guard.before_update(run, loss)
         clip_gradients(run.optimizer, run.scaler, run.recipe.clip_grad_norm)
         run.scaler.step(run.optimizer)
         run.scaler.update()
         run.step += 1
-        run.meter.add(loss, logits, labels)
         for watcher in watchers:
             watcher.on_step(run)
     return run.meter.metrics()
@@ -93,7 +92,7 @@ def fit(
     stop: ends the run between two steps, in the test pass too; the watchers save it, and Stopped goes on.
     Raises SpecError RUN310 where the loss ceases to be a number, RUN315 where `resume` is of another network.
     """
-    watchers = (LossGuard(), *watchers)
+    watchers = (Guard(train, gradients), *watchers)
     steps = len(train)
     run = Run(
         model, make_optimizer(model, recipe, device), rate_schedule(recipe, steps), device, recipe, steps, settings,

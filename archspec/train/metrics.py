@@ -21,10 +21,12 @@ class Metrics:
 class Meter:
     """Loss and hits of each step of one pass. To read them waits for the device, `add` never does.
 
-    sizes: images of each step so far. started: time.perf_counter() of the pass's begin.
+    first: number of the pass's first step, counted from 0 over the run. sizes: images of each step so far.
+    started: time.perf_counter() of the pass's begin.
     """
 
-    def __init__(self, steps: int, device: torch.device) -> None:
+    def __init__(self, steps: int, device: torch.device, first: int = 0) -> None:
+        self.first = first
         self._losses = torch.zeros(steps, device=device)
         self._hits = torch.zeros(steps, dtype=torch.int64, device=device)
         self.sizes: list[int] = []
@@ -52,11 +54,6 @@ class Meter:
     def losses(self) -> Tensor:
         """The loss of each step so far, shape (steps,), on the CPU."""
         return self._losses[: len(self)].cpu()
-
-    def first_non_finite(self) -> int | None:
-        """The first step, from 0, whose loss is infinite or not a number; None if there is none."""
-        bad = (~torch.isfinite(self.losses())).nonzero()
-        return int(bad[0]) if len(bad) else None
 
     def metrics(self) -> Metrics:
         """The means over all images so far; every image counts once, whatever the size of its batch."""

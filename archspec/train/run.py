@@ -41,10 +41,26 @@ class Part(Protocol):
         """Become what `tensors` (on the CPU) and `data` were taken of."""
 
 
+class StepGuard:
+    """Looks at each step before its update; this one finds nothing."""
+
+    def before_step(self, run: Run) -> None:
+        """The batch is there, nothing is computed yet."""
+
+    def on_loss(self, run: Run, loss: Tensor) -> Tensor:
+        """The loss to differentiate, shape ()."""
+        return loss
+
+    def before_update(self, run: Run, loss: Tensor) -> None:
+        """The gradients are there; to raise is to leave the weights as they are."""
+
+
 @dataclass
 class Run:
     """A run as it stands: what a watcher sees, and a checkpoint holds.
 
+    forward: what a training step calls instead of `model`, of which it shares the parameters: the same network,
+    compiled, or joined with those of other processes.
     scaler: of the loss in fp16, else switched off; what it keeps is a part of the run's state.
     micro_batch: where memory was short: the most images that go through the network at once; an update still
     sees a whole batch. parts, saved_parts: see `keep`. tell: says something to the user, in words.
@@ -61,7 +77,9 @@ class Run:
     meter: Meter = field(init=False)  # of the training pass that goes on
     batch: Batch = field(init=False, repr=False)  # of the last step, or of that which goes on
     results: list[EpochResult] = field(default_factory=list)
+    forward: Callable[[Tensor], Tensor] = field(init=False, repr=False)
     scaler: torch.amp.GradScaler = field(init=False)
+    guard: StepGuard = field(default_factory=StepGuard, repr=False)
     micro_batch: int | None = None
     parts: dict[str, Part] = field(default_factory=dict)
     saved_parts: dict[str, tuple[dict[str, Tensor], JsonValue]] = field(default_factory=dict)
@@ -72,6 +90,7 @@ class Run:
     objective: Objective = field(init=False)
 
     def __post_init__(self) -> None:
+        self.forward = self.model
         self.objective = Objective.of(self.recipe)
         self.scaler = make_scaler(self.settings.precision, self.device)
 

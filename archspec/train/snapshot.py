@@ -190,7 +190,7 @@ def _optimizer_tensors(saved: Snapshot, parameter: str) -> dict[str, Tensor]:
 def _restore_meter(run: Run, data: MeterData, tensors: dict[str, Tensor]) -> None:
     if not 0 < run.position == len(data.images) <= run.steps_per_epoch:
         raise _misfit(f"step {run.position} of an epoch of {run.steps_per_epoch}, with {len(data.images)} measured")
-    run.meter = Meter(run.steps_per_epoch, run.device)
+    run.meter = Meter(run.steps_per_epoch, run.device, run.step - run.position)
     run.meter.sizes[:] = data.images
     _copy(run.meter.tensors(), tensors, "the measured steps")
     run.meter.started -= data.seconds

@@ -124,7 +124,7 @@ class Doctor(Watcher):
     def _unread(self, run: Run) -> tuple[Tensor, list[int]]:
         """Of the steps that the history lacks: losses, hits, and then labels, on the device; and images."""
         meter = run.meter
-        known = max(0, self._history.step - (run.step - len(meter)))
+        known = max(0, self._history.step - meter.first)
         rows = meter.tensors()
         labels, self._labels = self._labels, []
         parts = [rows["losses"][known:], rows["hits"][known:], *labels]
