@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from archspec.spec.recipe import Recipe
 
 LIMITS = Limits()
+_EXPECTATIONS = ("SHAPE110", "SHAPE111")  # the network is whole, only not the one that `expect` tells of
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,34 +80,43 @@ class Loaded:
         return dump(dict(self.data))
 
 
-def load(
-    source: Any, *, sets: Iterable[str] = (), includes: Iterable[str | Path] = (), input: Iterable[int] | None = None,
-    limits: Limits = LIMITS, text_limits: TextLimits = DEFAULT_LIMITS,
-) -> Loaded:
-    """Load and check a spec.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A spec and its mistakes. loaded: also there where nothing but `expect` fails."""
 
-    source: a path, the bare name of a shipped spec, YAML text (a string with a line break), a mapping, or an ArchSpec.
-    sets: overrides such as `vars.num_classes=100`, `train.lr=0.1`. includes: further folders that it may read.
-    input: another input shape (C, H, W). Raises SpecError with every mistake that was found.
-    """
-    options = Options(tuple(sets), tuple(map(Path, includes)), text_limits, None if input is None else tuple(input))
-    if isinstance(source, Loaded):
-        if not options.sets and options.input is None:
-            return source
-        source = source.data
-    loaded, errors = _load(source, options, limits)
-    errors.raise_any()
-    assert loaded is not None
-    return loaded
+    loaded: Loaded | None
+    errors: tuple[Diagnostic, ...]
+
+
+def load(source: Any, **options: Any) -> Loaded:
+    """Load and check a spec. Takes what `examine` takes. Raises SpecError with every mistake that was found."""
+    if isinstance(source, Loaded) and not options.get("sets") and options.get("input") is None:
+        return source
+    found = examine(source, **options)
+    if found.errors:
+        raise SpecError(found.errors)
+    assert found.loaded is not None
+    return found.loaded
 
 
 def check(source: Any, **options: Any) -> tuple[Diagnostic, ...]:
-    """Every mistake in a spec; empty if it is valid. Takes what `load` takes; never raises for a user's mistake."""
-    try:
-        load(source, **options)
-    except SpecError as e:
-        return e.diagnostics
-    return ()
+    """Every mistake in a spec; empty if it is valid. Takes what `examine` takes."""
+    return examine(source, **options).errors
+
+
+def examine(
+    source: Any, *, sets: Iterable[str] = (), includes: Iterable[str | Path] = (), input: Iterable[int] | None = None,
+    limits: Limits = LIMITS, text_limits: TextLimits = DEFAULT_LIMITS,
+) -> Examined:
+    """A spec with every mistake that was found in it; never raises for a user's mistake.
+
+    source: a path, the bare name of a shipped spec, YAML text (a string with a line break), a mapping, an ArchSpec,
+    or a Loaded. sets: overrides such as `vars.num_classes=100`, `train.lr=0.1`. includes: further folders that it
+    may read. input: another input shape (C, H, W).
+    """
+    options = Options(tuple(sets), tuple(map(Path, includes)), text_limits, None if input is None else tuple(input))
+    loaded, errors = _load(source.data if isinstance(source, Loaded) else source, options, limits)
+    return Examined(loaded, errors.sorted())
 
 
 def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **options: Any) -> Report:
@@ -152,9 +162,11 @@ def _checked(program: Program, errors: Errors, limits: Limits) -> Loaded | None:
     lowered = lower(program, errors, limits)
     report = cost_report(lowered.graph) if lowered.graph is not None else None
     torn = any(d.code.startswith("SPEC00") for d in errors.found)  # some of the text was lost: counts mean nothing
-    _check_expect(program, lowered, None if torn else report, errors)
+    counted = None if torn or lowered.graph is None or report is None else (report, lowered.graph)
+    _check_expect(program, lowered, counted, errors)
     recipes = _recipes(program, lowered, errors)
-    if errors.found or lowered.graph is None or report is None:
+    broken = any(d.code not in _EXPECTATIONS for d in errors.found)
+    if broken or lowered.graph is None or report is None:
         return None
     return Loaded(
         program.name, program.description, resolved(program), lowered.graph, report, recipes, program.files
@@ -180,13 +192,15 @@ def _document(source: Any, options: Options) -> tuple[Document, Path, Path, str]
     return read(path, options.limits), path.parent, path.parent, path.stem
 
 
-def _check_expect(program: Program, lowered: Lowered, report: Report | None, errors: Errors) -> None:
+def _check_expect(
+    program: Program, lowered: Lowered, counted: tuple[Report, Graph] | None, errors: Errors
+) -> None:
     expect = {}
     for key, at in program.places["expect"].items():
         value = lowered.evaluator.value(program.data["expect"][key], at, lowered.scope, None)
         if not holds_unknown(value):
             expect[key] = (value, at)
-    check_expectations(expect, lowered.stages, tuple(program.stages), report, errors)
+    check_expectations(expect, lowered.stages, tuple(program.stages), counted, errors)
 
 
 def _recipes(program: Program, lowered: Lowered, errors: Errors) -> dict[str, Recipe]:

@@ -95,17 +95,17 @@ class Report:
         """Output shape of each stage, without the batch, in the order of the spec."""
         return {child.name: child.output_shape for child in self.root.children}
 
-    def layers(self) -> Iterator[LayerCost]:
+    def layers(self) -> tuple[LayerCost, ...]:
         """Every op in order; the copies of a repeat one by one."""
-        for row in self.root.children:
-            yield from _layers(row, "")
+        return tuple(layer for row in self.root.children for layer in _layers(row, ""))
 
     def dominant(self, figure: str) -> tuple[LayerCost, float] | None:
         """The op with the largest `params`, `macs` or `activation_bytes`, and its share of the total."""
-        total = sum(getattr(layer, figure) for layer in self.layers())
+        layers = self.layers()
+        total = sum(getattr(layer, figure) for layer in layers)
         if not total:
             return None
-        top = max(self.layers(), key=lambda layer: getattr(layer, figure))
+        top = max(layers, key=lambda layer: getattr(layer, figure))
         return top, getattr(top, figure) / total
 
     def to_json(self) -> dict[str, Any]:

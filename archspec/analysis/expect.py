@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from archspec.analysis.cost import Report
+from archspec.analysis.mismatch import of_count, of_shape
 from archspec.diagnostics import listing
+from archspec.graph import Graph
 from archspec.spec.names import EXPECTATIONS
 from archspec.spec.syntax import At, Errors
 from archspec.spec.words import did_you_mean, said, short
@@ -17,38 +20,46 @@ COUNTS = ("params", "macs", "buffers")
 
 def check_expectations(
     expect: Mapping[str, tuple[Any, At]], stages: Mapping[str, Tensor | None], known: Sequence[str],
-    report: Report | None, errors: Errors,
+    counted: tuple[Report, Graph] | None, errors: Errors,
 ) -> None:
     """Note each expectation that does not hold.
 
     expect: key → evaluated value and its place. stages: each stage's output as far as it is known.
-    known: the names of all stages of the spec. report: None if errors left the totals unknown.
+    known: the names of all stages of the spec. counted: the network and its costs, None if errors left them unknown.
     """
-    last = list(stages.values())[-1] if stages else None
     for key, (value, at) in expect.items():
+        stage = known[-1] if key == "output" and known else key
         if key in COUNTS:
-            _count(key, value, at, report, errors)
+            _count(key, value, at, counted, errors)
         elif key == "output" or key in known:
-            _shape(key, value, at, last if key == "output" else stages.get(key), errors)
+            _shape(key, value, at, stages.get(stage), partial(_way, stage, counted), errors)
         else:
             names = [*known, *EXPECTATIONS]
             errors.add("SPEC010", f"`expect` names no stage `{short(key)}`", at, key=True,
                        hint=did_you_mean(key, names) or f"it may name: {listing(names)}")
 
 
-def _count(key: str, value: Any, at: At, report: Report | None, errors: Errors) -> None:
+def _count(key: str, value: Any, at: At, counted: tuple[Report, Graph] | None, errors: Errors) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         errors.add("SPEC012", f"`{key}` must be an integer, got {said(value)}", at)
         return
-    if report is None:
+    if counted is None:
         return
-    found = int(getattr(report, key))
+    found = int(getattr(counted[0], key))
     if found != value:
+        difference = f"the difference is {found - value:+,}; `archspec profile --static` shows every layer's {key}"
         errors.add("SHAPE111", f"expected {value:,} {key}, the network has {found:,}", at,
-                   notes=[f"the difference is {found - value:+,}"], hint=f"write {found} if the network is right")
+                   notes=[difference, *of_count(key, found - value, *counted)],
+                   hint=f"write {found} if the network is right")
 
 
-def _shape(key: str, value: Any, at: At, tensor: Tensor | None, errors: Errors) -> None:
+def _way(stage: str, counted: tuple[Report, Graph] | None, wanted: tuple[int, ...]) -> Iterable[str]:
+    return () if counted is None else of_shape(stage, wanted, counted[0])
+
+
+def _shape(
+    key: str, value: Any, at: At, tensor: Tensor | None, way: Callable[[tuple[int, ...]], Iterable[str]], errors: Errors
+) -> None:
     if not isinstance(value, list) or not all(isinstance(d, int) and not isinstance(d, bool) for d in value):
         errors.add("SPEC012", f"the expected shape of `{key}` must be a list of integers, got {said(value)}", at,
                    hint="write it without the batch: `[64, 14, 14]`")
@@ -57,4 +68,4 @@ def _shape(key: str, value: Any, at: At, tensor: Tensor | None, errors: Errors) 
         return
     wanted = "(" + ", ".join(map(str, value)) + ")"
     errors.add("SHAPE110", f"expected {wanted} from `{key}`, the network gives {shape_text(tensor.shape)}", at,
-               hint=f"write {list(tensor.shape[1:])} if the network is right")
+               notes=way(tuple(value)), hint=f"write {list(tensor.shape[1:])} if the network is right")

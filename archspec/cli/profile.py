@@ -40,21 +40,29 @@ def command(
 ) -> None:
     """Show what SPEC costs: each layer's output shape, parameters, MACs and activation memory.
 
-    Without --static it also builds the network and times the forward pass and the training step.
+    Without --static it also builds the network and times the forward pass and the training step. A network that is
+    not as its spec's `expect` says is only counted; the exit code then is 1.
     """
     from archspec.analysis import cost_report
-    from archspec.api import load
+    from archspec.api import examine
+    from archspec.diagnostics import SpecError
 
     if static:
         _refuse_running(ctx)
-    loaded = load(spec, input=input_shape, **reading.arguments())
+    found = examine(spec, input=input_shape, **reading.arguments())
+    if found.loaded is None:
+        raise SpecError(found.errors)
+    loaded = found.loaded
     report = cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
-    if not static:
+    if not static and not found.errors:
         _measured(loaded, report, running, depth, as_json)
-    elif as_json:
+        return
+    if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
         _show(report, loaded.description, depth)
+    if found.errors:
+        raise SpecError(found.errors)
 
 
 def _refuse_running(ctx: click.Context) -> None:

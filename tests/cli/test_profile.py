@@ -267,3 +267,30 @@ def test_a_device_that_is_not_there(cli: Cli) -> None:
     assert done.code == 1
     assert "error[BUILD202]" in done.err
     assert cli("profile", "lenet", "--device", "gpu").code == 2
+
+
+# -- where only `expect` fails ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [["--static"], []], ids=["static", "measured"])
+def test_a_network_that_is_not_what_is_expected_is_shown_and_not_run(
+    cli: Cli, folder: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archspec.profile.measure", None)
+    spec = folder / "other.yaml"
+    spec.write_text((folder / "good.yaml").read_text() + "expect: {params: 1, output: [11]}\n", encoding="utf-8")
+    plain = cli("profile", "good.yaml", "--static", "--json")
+    done = cli("profile", spec, *options)
+    assert done.code == 1
+    assert totals_of(done.out)["params"] == json.loads(plain.out)["totals"]["params"]
+    assert re.findall(r"^error\[(\w+)\]", done.err, re.MULTILINE) == ["SHAPE111", "SHAPE110"]
+    done = cli("profile", spec, "--json", *options)
+    assert (done.code, json.loads(done.out)["totals"]) == (1, json.loads(plain.out)["totals"])
+
+
+def test_beside_another_mistake_there_is_no_table(cli: Cli, folder: Path) -> None:
+    spec = folder / "other.yaml"
+    spec.write_text((folder / "good.yaml").read_text() + "expect: {params: 1}\nvars: {n: 1}\n", encoding="utf-8")
+    done = cli("profile", spec, "--static")
+    assert (done.code, done.out) == (1, "")
+    assert re.findall(r"^error\[(\w+)\]", done.err, re.MULTILINE) == ["SHAPE111", "SPEC025"]

@@ -1,0 +1,77 @@
+"""Where to look when a network is not the one that its spec expects: facts for the notes of a diagnostic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
+
+from archspec.analysis.cost import Report, ReportNode
+from archspec.graph import Graph
+from archspec.ops import OPS
+
+_SHOWN: Final = 3  # of the layers with the largest figure
+_CONVOLUTIONS: Final = (OPS["conv2d"], OPS["conv_transpose2d"])
+
+
+def of_count(figure: str, surplus: int, report: Report, graph: Graph) -> Iterator[str]:
+    """What may explain that the network has `surplus` more of a figure (params, macs, buffers) than expected."""
+    layers = report.layers()
+    alike = next((x for x in layers if getattr(x, figure) == abs(surplus)), None)
+    if alike is not None:
+        yield f"`{alike.path}` alone has {abs(surplus):,}"
+    if figure == "params" and surplus > 0 and surplus == _convolution_biases(graph):
+        yield f"the biases of all convolutions together are {surplus:,}: `bias: false` leaves them out"
+    total = int(getattr(report, figure))
+    largest = sorted((x for x in layers if getattr(x, figure)), key=lambda x: -int(getattr(x, figure)))[:_SHOWN]
+    if len(largest) > 1:
+        yield "most are in " + ", ".join(
+            f"`{x.path}` {getattr(x, figure):,} ({100 * getattr(x, figure) / total:.0f} %)" for x in largest
+        )
+
+
+def _convolution_biases(graph: Graph) -> int:
+    return sum(
+        node.op.price(home.arguments(node), node.output).params
+        - node.op.model_copy(update={"bias": False}).price(home.arguments(node), node.output).params
+        for _, node, home in graph.walk() if isinstance(node.op, _CONVOLUTIONS)
+    )
+
+
+def of_shape(stage: str, wanted: tuple[int, ...], report: Report) -> Iterator[str]:
+    """The last layer up to the end of a stage that gives the wanted sizes, and the next one, which changes them.
+
+    Sizes that are right at the end already are not asked for. Says nothing where no layer gives them.
+    """
+    rows = list(_main_line(report.root, stage))
+    found = next(row for row in report.root.children if row.name == stage).output_shape
+    same_rank = len(found) == len(wanted)
+    asked = [k for k, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != b] if same_rank else []
+
+    def suits(row: ReportNode) -> bool:
+        shape = row.output_shape
+        return len(shape) == len(wanted) and all(shape[k] == wanted[k] for k in asked)
+
+    turns = [(a, b) for a, b in pairwise(rows) if suits(a) and not suits(b)]
+    for before, after in turns[-1:]:
+        yield f"`{before.path}` gives {_text(before)}, `{after.path}` makes it {_text(after)}"
+
+
+def _main_line(root: ReportNode, stage: str) -> Iterator[ReportNode]:
+    """The rows from the network's start to the stage's end, those of sequences and repeats instead of the whole."""
+    for row in root.children:
+        yield from _opened(row)
+        if row.name == stage:
+            return
+
+
+def _opened(row: ReportNode) -> Iterator[ReportNode]:
+    if row.kind in ("sequence", "repeat"):
+        for child in row.children:
+            yield from _opened(child)
+    else:
+        yield row
+
+
+def _text(row: ReportNode) -> str:
+    return "(" + ", ".join(map(str, row.output_shape)) + ")"
