@@ -51,7 +51,7 @@ def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
     """Run the rate-range test, print it, and write `rate_range.svg` and `rate_range.json` into the folder `path`."""
     from archspec.backends.fits import memory_shortage_told
     from archspec.train.files import whole_file
-    from archspec.train.rate_chart import rate_chart, verdict
+    from archspec.train.rate_chart import comparison, rate_chart, verdict
     from archspec.train.rate_picture import PICTURE, draw_rate_range
     from archspec.train.rate_range import far_rate, rate_range
 
@@ -71,6 +71,8 @@ def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
         return
     click.echo(rate_chart(test, rate, ascii_only=not _can_show("⣿▲│─", sys.stdout)))
     click.echo(verdict(test))
+    if (compared := comparison(test, rate)) is not None:
+        click.echo(compared)
     if finding is not None:
         click.echo(finding.line())
     click.echo(f"picture: {path / PICTURE}")

@@ -80,6 +80,17 @@ def verdict(test: RateRange) -> str:
     )
 
 
+def comparison(test: RateRange, rate: float) -> str | None:
+    """How `rate`, that of the recipe, stands to the suggestion, in words; None where there is no suggestion."""
+    if test.suggestion is None:
+        return None
+    factor = rate / test.suggestion
+    if 0.5 <= factor <= 2:
+        return f"this recipe's rate {short(rate)} is about the suggestion"
+    times = f"{short(factor, 2)} times" if factor > 1 else f"1/{short(1 / factor, 2)} of"
+    return f"this recipe's rate {short(rate)} is {times} the suggestion"
+
+
 def _dots(test: RateRange, scale: Scale) -> list[list[bool]]:
     """A canvas of 4 × HEIGHT rows and 2 × WIDTH columns, the top row first, with the curve on it."""
     rows, columns = 4 * HEIGHT, 2 * WIDTH

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
+from archspec.diagnostics import error
 from archspec.spec.recipe import Recipe
 from archspec.train.doctor.chance import chance_of
 from archspec.train.doctor.finding import Evidence, Finding, round_rate, short
@@ -94,6 +95,7 @@ def rate_range(
     smoothed loss is lowest: there it still falls, and has not begun to become unstable.
     Source: Smith 2015, "Cyclical learning rates for training neural networks", section 3.3, where the rate
     rises linearly and accuracy is watched.
+    Raises SpecError RUN310 where even the first loss is no finite number: no rate has made it so.
     """
     low, high = RATES[recipe.optimizer]
     twin = copy.deepcopy(model)
@@ -110,6 +112,11 @@ def rate_range(
         train_epoch(run, islice(batches, steps), (observer,))
     losses = run.meter.losses().tolist()
     finite = next((k for k, loss in enumerate(losses) if not isfinite(loss)), len(losses))
+    if not finite:
+        raise error(
+            "RUN310", f"the loss is {losses[0]} at the first step of the rate-range test, before any update",
+            hint="look at the inputs (`normalize`), and at how the weights start (`init`)",
+        )
     chance = chance_of(Counter(torch.cat(observer.labels).tolist()))
     rates = [rate_at(k) for k in range(finite)]
     return judge(rates, losses[:finite], losses[0] if chance is None else chance.loss)
