@@ -31,6 +31,7 @@ class Finding:
 
     code: stable, see `archspec explain`. step: the update, counted from 1, after which it was seen; 0 where it
     is of no step. title: the verdict in a few words. advice: an imperative, the change most likely to help.
+    final: the run will come to nothing. until: the step at which the network was seen to learn after all.
     """
 
     code: str
@@ -38,6 +39,8 @@ class Finding:
     title: str
     evidence: tuple[Evidence, ...]
     advice: str
+    final: bool = False
+    until: int | None = None
 
     def line(self) -> str:
         """All of it in one line."""
@@ -57,7 +60,8 @@ class Finding:
         """Plain data, an element of `findings` in a summary and in findings.json (format 1)."""
         return {
             "code": self.code, "step": self.step, "title": self.title,
-            "evidence": [fact.to_json() for fact in self.evidence], "advice": self.advice,
+            "evidence": [fact.to_json() for fact in self.evidence], "advice": self.advice, "final": self.final,
+            "until": self.until,
         }
 
 
@@ -65,7 +69,10 @@ def findings_text(findings: Sequence[Finding]) -> str:
     """The section of a printed summary: each verdict, its evidence below it, then the advice."""
     lines = []
     for finding in findings:
-        lines.append(f"doctor[{finding.code}]: {finding.title}" + (f" (step {finding.step})" if finding.step else ""))
+        place = f" (step {finding.step})" if finding.step else ""
+        if finding.until is not None:
+            place = f" (from step {finding.step} to {finding.until}, then it learnt)"
+        lines.append(f"doctor[{finding.code}]: {finding.title}{place}")
         lines += [f"  - {fact.text}" for fact in finding.evidence]
         lines.append(f"  = {finding.advice}")
     return "\n".join(lines)

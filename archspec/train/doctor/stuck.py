@@ -14,7 +14,9 @@ from archspec.train.doctor.history import Activation, History, Sample, Weight
 from archspec.train.doctor.inputs import INPUTS_FIRST, out_of_range
 
 # Steps at chance before a verdict, in whole blocks of 20. A sound network of sigmoids stays there for some 350
-# steps (LeNet at 0.9 on Fashion-MNIST), so that without a sign of what is wrong the patience must be long.
+# steps (LeNet at 0.9 on Fashion-MNIST), so that without a sign of what is wrong the patience must be long. Dead
+# ReLUs do not come back (LeNet with ReLU at 0.6: none of 5 seeds), saturated sigmoids do as a rule, late (LeNet
+# at 3: 4 of 5 seeds, after 400 to 750 steps): before the long patience is over, that is no final verdict.
 CUT_OFF: Final = 40  # nothing reaches the first layers
 SIGN: Final = 100
 SLOW: Final = 140
@@ -39,13 +41,18 @@ NAMES: Final = {"relu": "ReLUs", "sigmoid": "sigmoids", "tanh": "tanh units"}
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why it learns nothing. steps: how long it must have learnt nothing for this to be believed."""
+    """Why it learns nothing.
+
+    steps: how long it must have learnt nothing for this to be believed. final: whether it then stays so; else
+    after the long patience.
+    """
 
     code: str
     title: str
     evidence: tuple[Evidence, ...]
     advice: str
     steps: int
+    final: bool = False
 
 
 def learns_nothing(history: History) -> Finding | None:
@@ -63,7 +70,14 @@ def learns_nothing(history: History) -> Finding | None:
         return None  # a slow learner shows over many steps, not in a few batches
     inputs = history.inputs is not None and out_of_range(history.inputs) is not None
     facts = (at_chance(history, chance, min(steps, SIGN)), *cause.evidence)
-    return Finding(cause.code, history.step, cause.title, facts, INPUTS_FIRST if inputs else cause.advice)
+    final = cause.final or steps >= _long(history)
+    title = cause.title if final else f"nothing learnt so far: {cause.title}"
+    return Finding(cause.code, history.step, title, facts, INPUTS_FIRST if inputs else cause.advice, final)
+
+
+def _long(history: History) -> int:
+    """Steps at chance that no sound network needs."""
+    return max(LONG, min(LONG_EPOCHS * history.steps_per_epoch, 5 * LONG))
 
 
 def _dead_from_the_start(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
@@ -71,20 +85,21 @@ def _dead_from_the_start(history: History, recent: list[Sample], chance: Chance)
     layer = _worst(first, ("relu", "sigmoid", "tanh"))
     if layer is None or layer.stuck < ALL or _same(last, layer).stuck < ALL:
         return None
-    code = "RUN341" if layer.kind == "relu" else "RUN342"
+    cut_off, dead = _weakest(last) <= NOTHING, layer.kind == "relu"
     return Cause(
-        code, f"{_state(layer)} from the start", (stuck_units(layer, first.step),),
+        "RUN341" if dead else "RUN342", f"{_state(layer)} from the start", (stuck_units(layer, first.step),),
         f"check the inputs' mean and deviation, and how the weights start: {advice.stronger_start(history)}",
-        CUT_OFF if _weakest(last) <= NOTHING else SIGN,
+        CUT_OFF if cut_off else SIGN, final=cut_off or dead,
     )
 
 
 def _vanished_from_the_start(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
     if max(_weakest(history.samples[0]), _weakest(recent[-1])) > VANISHED:
         return None
+    cut_off = _weakest(recent[-1]) <= NOTHING
     return Cause(
         "RUN343", "the gradient vanishes on its way to the first layers", (_gradients(recent[-1]),),
-        advice.stronger_start(history), CUT_OFF if _weakest(recent[-1]) <= NOTHING else SIGN,
+        advice.stronger_start(history), CUT_OFF if cut_off else SIGN, final=cut_off,
     )
 
 
@@ -101,18 +116,21 @@ def _gone(
 ) -> Cause | None:
     """Units that told images apart when the run began, and no longer do."""
     first, last = history.samples[0], recent[-1]
-    layer = _worst(last, kinds)
-    if layer is None or min(_same(sample, layer).stuck for sample in recent) < least:
+    found = [
+        layer for layer in last.activations
+        if layer.kind in kinds and min(_same(sample, layer).stuck for sample in recent) >= least
+        and layer.stuck - _same(first, layer).stuck >= GROWN
+    ]
+    if not found:
         return None
+    layer = max(found, key=lambda a: a.stuck)
     before = _same(first, layer)
-    if layer.stuck - before.stuck < GROWN:
-        return None
     jump = history.jump()
     facts = [stuck_units(layer, last.step, before, first.step), *([advice.jumped(jump)] if jump else [])]
     cut_off = layer.stuck >= ALL and _weakest(last) <= NOTHING
     return Cause(
         code, f"{_state(layer)}: the rate {short(history.lr)} is too high", tuple(facts),
-        advice.lower_rate(history), CUT_OFF if cut_off else SIGN,
+        advice.lower_rate(history), CUT_OFF if cut_off else SIGN, final=cut_off or layer.kind == "relu",
     )
 
 
@@ -121,7 +139,7 @@ def _vanished_later(history: History, recent: list[Sample], chance: Chance) -> C
         return None
     return Cause(
         "RUN343", "the gradient no longer arrives at the first layers", (_gradients(recent[-1]),),
-        advice.lower_rate(history), SIGN,
+        advice.lower_rate(history), SIGN, final=True,
     )
 
 
@@ -136,7 +154,7 @@ def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | 
         {"step": last.step, "update_to_weight": ratios[-1], "rate": last.rate},
     )
     title = f"the weights hardly move: the rate {short(history.lr)} is too low"
-    return Cause("RUN345", title, (fact,), advice.raise_rate(history, ratios[-1]), SLOW)
+    return Cause("RUN345", title, (fact,), advice.raise_rate(history, ratios[-1]), SLOW, final=True)
 
 
 def _too_high(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
@@ -154,10 +172,9 @@ def _too_high(history: History, recent: list[Sample], chance: Chance) -> Cause |
 
 def _unknown(history: History, recent: list[Sample], chance: Chance) -> Cause:
     facts = [_gradients(recent[-1])] if recent[-1].weights else []
-    patience = max(LONG, min(LONG_EPOCHS * history.steps_per_epoch, 5 * LONG))
     return Cause(
         "RUN340", "the network learns nothing", tuple(facts),
-        "see whether labels belong to their images, and try `--find-lr`", patience,
+        "see whether labels belong to their images, and try `--find-lr`", _long(history),
     )
 
 

@@ -1,4 +1,4 @@
-"""A run that goes wrong after it began: it diverges, or loses what it had learnt."""
+"""A run that goes wrong after it began: it diverges, or loses what it had learnt; or comes back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from archspec.train.doctor import advice
 from archspec.train.doctor.chance import best_so_far, chance_of
 from archspec.train.doctor.finding import Evidence, Finding, short
 from archspec.train.doctor.history import BLOCK, History
+from archspec.train.doctor.inputs import out_of_range
 from archspec.train.doctor.stuck import stuck_units
 
 BLOWN: Final = 60  # steps over which the loss must be far above its start
@@ -16,13 +17,17 @@ TIMES: Final = 2.0  # the start
 LEARNT: Final = 0.7  # of chance: a loss below this was no luck
 LOST: Final = 0.9  # of chance
 LOST_STEPS: Final = 40
+BACK: Final = 0.8  # of chance: a loss below this, over BACK_STEPS, is no luck
+BACK_STEPS: Final = 40
 
 
 def not_finite(history: History) -> Finding | None:
-    """The loss ceased to be a number."""
+    """The loss ceased to be a number, or never was one."""
     step = history.broken
     if step is None:
         return None
+    if step == 1:
+        return _never_finite(history)
     index = step - history.first - 1
     before = history.losses[:index]
     facts = [Evidence(f"the loss is {history.losses[index]} at step {step}", {"step": step})]
@@ -36,7 +41,15 @@ def not_finite(history: History) -> Finding | None:
     if jump is not None and isfinite(jump.after):
         facts.append(advice.jumped(jump))
     facts += _largest_update(history)
-    return Finding("RUN346", step, "the run diverges", tuple(facts), advice.lower_rate(history))
+    return Finding("RUN346", step, "the run diverges", tuple(facts), advice.lower_rate(history), final=True)
+
+
+def _never_finite(history: History) -> Finding:
+    """No update was made before the first loss: no rate can be to blame."""
+    inputs = out_of_range(history.inputs) if history.inputs is not None else None
+    remedy = inputs[2] if inputs is not None else "look at how the weights start (`init`), and at the network itself"
+    fact = Evidence(f"the loss is {history.losses[0]} at step 1, before any update", {"step": 1})
+    return Finding("RUN346", 1, "the loss is no number from the start", (fact,), remedy, final=True)
 
 
 def diverges(history: History) -> Finding | None:
@@ -55,7 +68,7 @@ def diverges(history: History) -> Finding | None:
     )
     jump = history.jump()
     facts = [fact, *([advice.jumped(jump)] if jump else []), *_largest_update(history)]
-    return Finding("RUN346", history.step, "the run diverges", tuple(facts), advice.lower_rate(history))
+    return Finding("RUN346", history.step, "the run diverges", tuple(facts), advice.lower_rate(history), final=True)
 
 
 def collapses(history: History) -> Finding | None:
@@ -78,6 +91,17 @@ def collapses(history: History) -> Finding | None:
     remedy = f"{advice.lower_rate(history)}, or let it fall: `schedule: cosine`"
     title = f"the network collapsed after it had learnt, at rate {short(rate)}"
     return Finding("RUN347", history.step, title, tuple(facts), remedy)
+
+
+def learns_again(history: History, since: int) -> Evidence | None:
+    """That a network learns after all, of which a verdict at step `since` said that it does not."""
+    chance, now = chance_of(history.labels, complete=history.all_labels), history.last(BACK_STEPS)
+    if chance is None or history.step < since + BACK_STEPS or not now.loss < BACK * chance.loss:
+        return None
+    return Evidence(
+        f"over the last {BACK_STEPS} steps the loss is {short(now.loss)} and the accuracy {now.accuracy:.3f}",
+        {"steps": BACK_STEPS, "loss": now.loss, "accuracy": now.accuracy},
+    )
 
 
 def _stuck_now(history: History) -> list[Evidence]:

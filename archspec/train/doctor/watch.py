@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ from archspec.train.doctor.inputs import broken_inputs, one_class
 from archspec.train.doctor.measure import Probe, first_batch, input_figures
 from archspec.train.doctor.memory import data_of, recall, series_of
 from archspec.train.doctor.stuck import learns_nothing
-from archspec.train.doctor.trouble import collapses, diverges, not_finite
+from archspec.train.doctor.trouble import collapses, diverges, learns_again, not_finite
 from archspec.train.files import whole_file
 from archspec.train.run import Run, Watcher
 
@@ -30,7 +31,7 @@ EVERY: Final = 50  # steps between two looks, after the first 32 steps
 EARLY: Final = frozenset({1, 2, 4, 8, 16, 32})
 MOST_LABELS: Final = 50_000  # that are counted: enough to know how common each class is
 
-# Verdicts on how the run as a whole goes: of these the first is told, the others would say it again.
+# Verdicts on how the run as a whole goes: while one holds, the others would say it again.
 FATAL: Final = frozenset({f"RUN{number}" for number in range(340, 348)})
 RULES: Final[tuple[Callable[[History], Finding | None], ...]] = (
     broken_inputs, one_class, not_finite, collapses, learns_nothing, diverges, overfits,
@@ -44,8 +45,8 @@ class Doctor(Watcher):
     of them there is no cost. The run's numbers are the same with and without it. A resumed run's doctor
     remembers what it saw and said.
 
-    stop: end the run, by SpecError, at a verdict of FATAL. folder: where `findings.json` is written at the
-    run's end, if the folder exists.
+    stop: end the run, by SpecError, at a verdict that is final. folder: where `findings.json` is written at
+    the run's end, if the folder exists.
     """
 
     def __init__(self, *, stop: bool = False, folder: Path | None = None) -> None:
@@ -141,18 +142,42 @@ class Doctor(Watcher):
         self._history.labels.update(map(int, numbers[2 * steps :]))
 
     def _examine(self, run: Run) -> None:
+        self._take_back(run)
         for rule in RULES:
             finding = rule(self._history)
             if finding is not None and self._is_new(finding):
+                # What was said "so far" gives way to the final verdict.
+                self.findings = [f for f in self.findings if f.code != finding.code or f.until is not None]
                 self.findings.append(finding)
-                if self._stop and finding.code in FATAL:
+                if self._stop and finding.final:
                     raise SpecError([finding.diagnostic()])
                 run.tell(finding.line())
 
     def _is_new(self, finding: Finding) -> bool:
-        """Whether neither it nor another verdict of the same kind was told."""
-        told = {other.code for other in self.findings}
-        return finding.code not in told and not (finding.code in FATAL and told & FATAL)
+        """Whether it was not told, nor, while that holds, another verdict on the whole run.
+
+        A final one is news after those that may pass; one that passed is told again only when it is final.
+        """
+        told = [other for other in self.findings if other.code == finding.code]
+        if finding.code not in FATAL:
+            return not told
+        holding = self._holding()
+        if finding.final:
+            return not any(other.final for other in holding)
+        return not told and not holding
+
+    def _holding(self) -> list[Finding]:
+        """Verdicts on the whole run that have not been taken back."""
+        return [finding for finding in self.findings if finding.code in FATAL and finding.until is None]
+
+    def _take_back(self, run: Run) -> None:
+        """Say so where a network learns of which a verdict said that it does not."""
+        for finding in self._holding():
+            fact = learns_again(self._history, finding.step)
+            if fact is not None:
+                until = self._history.step
+                self.findings[self.findings.index(finding)] = replace(finding, until=until)
+                run.tell(f"doctor[{finding.code}]: step {until}: the network learns after all: {fact.text}")
 
 
 def due(step: int) -> bool:

@@ -1,6 +1,7 @@
 """What is said, in each of its forms."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -36,12 +37,19 @@ def test_in_a_summary():
     assert later.line() == "doctor[RUN351]: far; try lr 1"
 
 
+def test_a_verdict_that_was_taken_back_in_a_summary():
+    assert findings_text([replace(FINDING, until=700)]).splitlines()[0] == (
+        "doctor[RUN345]: the weights hardly move (from step 150 to 700, then it learnt)"
+    )
+
+
 def test_json_has_the_numbers():
     data = json.loads(json.dumps(FINDING.to_json(), allow_nan=False))
     assert data["evidence"][0] == {"text": "the loss is 2.303", "values": {"loss": 2.3026, "step": 150}}
     assert (data["code"], data["step"], data["title"], data["advice"]) == (
         "RUN345", 150, "the weights hardly move", "raise the rate",
     )
+    assert (data["final"], data["until"]) == (False, None)
 
 
 @pytest.mark.parametrize(("rate", "text"), [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from archspec.train.doctor.history import FirstBatch
+from archspec.train.doctor.history import Activation, FirstBatch, Sample, Weight
 from archspec.train.doctor.stuck import (
     ABOVE,
     CUT_OFF,
@@ -49,6 +49,47 @@ def test_verdicts_come_when_their_patience_is_over_and_not_before(code, patience
     assert (finding.code, finding.step) == (code, patience)
     assert finding.evidence[0].values["loss"] == pytest.approx(LN10)
     assert "ln 10" in finding.evidence[0].text
+
+
+@pytest.mark.parametrize(("now", "first", "patience", "final"), [
+    pytest.param({"stuck": 0.75}, {}, SIGN, True, id="a-dead-relu-has-no-gradient"),
+    pytest.param({"stuck": 0.9, "kind": "sigmoid"}, {}, SIGN, False, id="a-saturated-sigmoid-has-a-small-one"),
+    pytest.param({"stuck": 1.0, "kind": "sigmoid", "gradients": (0.0, 1.0)}, {}, CUT_OFF, True, id="unless-none-arrives"),
+    pytest.param({"stuck": 1.0, "kind": "sigmoid"}, {"stuck": 1.0}, SIGN, False, id="saturated-from-the-start"),
+    pytest.param({"gradients": (1e-5, 0.1)}, {"gradients": (1e-5, 0.1)}, SIGN, False, id="a-small-gradient"),
+    pytest.param({"gradients": (0.0, 0.1)}, {"gradients": (0.0, 0.1)}, CUT_OFF, True, id="no-gradient"),
+    pytest.param({"ratio": 3e-5}, {"ratio": 3e-5}, SLOW, True, id="weights-hardly-move"),
+])
+def test_what_may_pass_is_told_so_until_the_long_patience_is_over(now, first, patience, final):
+    def seen(steps):
+        begin = sample(1, kind=now.get("kind", "relu"), **first)
+        return learns_nothing(stuck(steps, begin, sample(steps - 25, **now), sample(steps, **now)))
+
+    early, late = seen(patience), seen(LONG)
+    assert early.final is final
+    assert early.title.startswith("nothing learnt so far: ") is not final
+    assert late.final
+    assert late.title == early.title.removeprefix("nothing learnt so far: ")
+    assert seen(LONG - 20).final is final
+
+
+def test_the_long_patience_is_three_epochs_of_a_large_set():
+    slow = {"kind": "sigmoid", "stuck": 0.9}
+    at = [sample(1, kind="sigmoid"), sample(1450, **slow), sample(1500, **slow)]
+    assert learns_nothing(stuck(1500, *at, steps_per_epoch=500)).final
+    assert not learns_nothing(stuck(1500, *at, steps_per_epoch=520)).final
+    assert not learns_nothing(stuck(1500, *at, steps_per_epoch=10**6)).final
+
+
+def test_a_layer_that_died_is_found_beside_one_that_was_never_alive():
+    """The second is the worse one, and was so when the network could still learn."""
+    def layers(step, died):
+        return Sample(step, 0.1, (Activation("a", "relu", 50, died), Activation("b", "relu", 50, 0.9)),
+                      (Weight("a.weight", 1.0, 0.1, 1e-3), Weight("b.weight", 1.0, 0.1, 1e-3)))
+
+    finding = learns_nothing(stuck(200, layers(1, 0.1), layers(150, 0.8), layers(200, 0.8)))
+    assert finding.code == "RUN341"
+    assert finding.evidence[1].values["layer"] == "a"
 
 
 @pytest.mark.parametrize(("code", "patience", "now", "first"), DEAD)
@@ -101,7 +142,7 @@ def test_one_sample_is_not_enough():
 
 def test_a_loss_above_chance_means_a_rate_too_high():
     finding = learns_nothing(stuck(ABOVE, sample(1), sample(50), sample(100), loss=3.1, lr=2.0))
-    assert (finding.code, finding.title) == ("RUN344", "the rate 2 is too high")
+    assert (finding.code, finding.title) == ("RUN344", "nothing learnt so far: the rate 2 is too high")
 
 
 def test_a_great_jump_and_a_long_plateau_mean_a_rate_too_high():

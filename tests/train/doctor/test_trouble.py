@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from archspec.train.doctor.history import BLOCK
-from archspec.train.doctor.trouble import BLOWN, LOST_STEPS, collapses, diverges, not_finite
+from archspec.train.doctor.history import BLOCK, FirstBatch
+from archspec.train.doctor.trouble import BACK_STEPS, BLOWN, LOST_STEPS, collapses, diverges, learns_again, not_finite
 from tests.train.doctor.helpers import LN10, history, sample
 
 LEARNT = [2.3] * 20 + [1.0] * 20 + [0.3] * 60
@@ -29,9 +29,18 @@ def test_a_loss_that_is_no_number():
     ]
 
 
-def test_the_first_loss_may_be_no_number():
+def test_of_a_first_loss_that_is_no_number_no_rate_is_to_blame():
     finding = not_finite(history([math.inf]))
-    assert [fact.text for fact in finding.evidence] == ["the loss is inf at step 1"]
+    assert (finding.code, finding.title) == ("RUN346", "the loss is no number from the start")
+    assert [fact.text for fact in finding.evidence] == ["the loss is inf at step 1, before any update"]
+    assert "`init`" in finding.advice
+    seen = history([math.nan])
+    seen.inputs = FirstBatch(1, mean=math.nan, std=math.nan, spread=math.nan, finite=False)
+    assert not_finite(seen).advice == "mend the data's files"
+
+
+def test_after_a_resume_the_first_loss_seen_is_not_the_run_s():
+    assert not_finite(history([math.nan], first=20)).title == "the run diverges"
 
 
 def test_losses_that_are_numbers_are_left_alone():
@@ -83,3 +92,22 @@ def test_a_collapse():
 ])
 def test_what_is_no_collapse(seen):
     assert collapses(seen) is None
+
+
+def test_a_network_that_learns_after_all():
+    """LeNet at 3: at chance for 440 steps, then it learns."""
+    plateau = [LN10] * 440
+    fact = learns_again(history([*plateau, *[1.5] * BACK_STEPS], 0.4), 100)
+    assert fact.text == "over the last 40 steps the loss is 1.5 and the accuracy 0.400"
+    assert fact.values == {"steps": BACK_STEPS, "loss": 1.5, "accuracy": 0.4}
+
+
+@pytest.mark.parametrize(("losses", "since"), [
+    pytest.param([LN10] * 500, 100, id="still-at-chance"),
+    pytest.param([LN10] * 460 + [1.0] * 10 + [LN10] * 30, 100, id="for-a-moment"),
+    pytest.param([LN10] * 400 + [2.0] * 100, 100, id="hardly"),
+    pytest.param([1.0] * 110, 100, id="what-was-before-the-verdict"),
+    pytest.param([], 0, id="nothing-seen"),
+])
+def test_what_is_no_recovery(losses, since):
+    assert learns_again(history(losses), since) is None

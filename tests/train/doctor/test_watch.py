@@ -16,7 +16,7 @@ from archspec.train.loop import fit
 from archspec.train.metrics import Meter
 from archspec.train.optimizer import make_optimizer
 from archspec.train.run import Run, Watcher
-from tests.train.doctor.helpers import Script
+from tests.train.doctor.helpers import LN10, Script, history, sample
 from tests.train.helpers import CPU, batches, data, network, recipe
 
 TRAIN, TEST = data(200, seed=3), data(40, split="test", seed=1)
@@ -113,6 +113,61 @@ def test_a_dead_network_is_told_once():
     assert [finding.code for finding in doctor.findings] == ["RUN341"]
     assert told == [doctor.findings[0].line()]
     assert "100 % of the 4 units of 2 are zero for every image" in told[0]
+
+
+class Told(list):
+    """In place of a run: hears what is said."""
+
+    tell = list.append
+
+
+def saturated(steps, losses=(), accuracy=0.1, **fields):
+    """LeNet at 3, `steps` steps at chance with most sigmoids saturated, and then `losses`."""
+    stuck = [sample(step, kind="sigmoid", stuck=0.9) for step in (steps - 50, steps)]
+    right = [0.1] * steps + ([accuracy] * len(losses) if isinstance(accuracy, float) else accuracy)
+    return history([LN10] * steps + list(losses), right, samples=[sample(1, kind="sigmoid"), *stuck], lr=3.0, **fields)
+
+
+def examined(doctor, *histories):
+    told = Told()
+    for doctor._history in histories:
+        doctor._examine(told)
+    return told
+
+
+def test_a_verdict_that_no_longer_holds_is_taken_back():
+    doctor = Doctor(stop=True)
+    told = examined(doctor, saturated(100), saturated(400), saturated(400, [1.5] * 50, 0.45), saturated(400, [1.5] * 100, 0.45))
+    (finding,) = doctor.findings
+    assert (finding.code, finding.step, finding.until, finding.final) == ("RUN342", 100, 450, False)
+    assert len(told) == 2
+    assert told[0].startswith("doctor[RUN342]: step 100: nothing learnt so far: saturated sigmoids: the rate 3 is too high")
+    assert told[1] == (
+        "doctor[RUN342]: step 450: the network learns after all: over the last 40 steps the loss is 1.5 and the "
+        "accuracy 0.450"
+    )
+
+
+def test_after_that_what_else_goes_wrong_is_told():
+    doctor = Doctor()
+    collapse = saturated(400, [1.0] * 60 + [9.0] + [LN10] * 60, [0.5] * 60 + [0.1] * 61)
+    told = examined(doctor, saturated(100), saturated(400, [1.0] * 60, 0.5), collapse)
+    assert [(finding.code, finding.until) for finding in doctor.findings] == [("RUN342", 460), ("RUN347", None)]
+    assert len(told) == 3
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_what_was_said_so_far_gives_way_to_the_final_verdict(stop):
+    doctor = Doctor(stop=stop)
+    told = examined(doctor, saturated(100), saturated(980))
+    assert [(finding.step, finding.final) for finding in doctor.findings] == [(100, False)]
+    if stop:
+        with pytest.raises(SpecError, match=r"error\[RUN342\]: saturated sigmoids: the rate 3 is too high \(step 1000\)"):
+            examined(doctor, saturated(1000))
+    else:
+        told += examined(doctor, saturated(1000), saturated(1050))
+        assert len(told) == 2
+    assert [(finding.step, finding.final) for finding in doctor.findings] == [(1000, True)]
 
 
 def test_stop_ends_the_run_with_the_verdict(tmp_path):
