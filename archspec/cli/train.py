@@ -150,15 +150,12 @@ def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> 
     """The spec that repeats this run: `train` is what is run; vars that only its old values used are gone."""
     from archspec.source import dump
     from archspec.spec.recipe import merge_recipe
+    from archspec.spec.resolve import without_unused_vars
 
     data = {"archspec": 1, "name": loaded.name, **loaded.data}
     data["train"] = merge_recipe(data.get("train"), data["recipes"][name] if name else {})
     data["train"] = merge_recipe(data["train"], changes)
-    uses = dump({key: value for key, value in data.items() if key != "vars"})
-    variables = data.get("vars", {})
-    texts = {key: uses + dump({k: v for k, v in variables.items() if k != key}) for key in variables}
-    data["vars"] = {key: v for key, v in variables.items() if re.search(rf"\b{re.escape(key)}\b", texts[key])}
-    return dump({key: value for key, value in data.items() if key != "vars" or value})
+    return dump(without_unused_vars(data))
 
 
 def _use_threads(threads: int | None) -> None:

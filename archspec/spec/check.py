@@ -67,6 +67,7 @@ class _Check:
         if self.library is self.program.library:
             data = self.program.data
             users = [*users, *(v for k, v in data.items() if k not in ("vars", "blocks", "name", "description"))]
+            users = [*users, *self.program.overridden]
         used = set(mentioned).union(*map(names_in, users))
         for name, (raw, _) in names.items():
             used.update(names_in(raw) - {name})

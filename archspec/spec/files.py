@@ -48,7 +48,7 @@ class Loader:
         merged = self._merged(document, folder, ())
         if merged is None:
             return None
-        self._apply_sets(merged)
+        overridden = self._apply_sets(merged)
         library = Library(document.name, documents=frozenset(self.files), vars=merged.sections["vars"])
         Libraries(self.access, self.errors).used_by(library, merged)
         parse_blocks(merged.sections["blocks"], library, self.errors)
@@ -65,6 +65,7 @@ class Loader:
             places={s: {k: at for k, (_, at) in merged.sections[s].items()} for s in SECTIONS},
             tops=merged.tops,
             files=tuple(self.files),
+            overridden=overridden,
         )
 
     def _merged(self, document: Document, folder: Path, chain: tuple[Path, ...]) -> Sections | None:
@@ -123,26 +124,40 @@ class Loader:
             stages[name] = parse_body(raw, at, self.errors, owner="stage")
         return stages
 
-    def _apply_sets(self, merged: Sections) -> None:
+    def _apply_sets(self, merged: Sections) -> list[Any]:
+        """Lay `--set` and `--input` over the file; returns the values that they replace."""
+        replaced: list[Any] = []
         if self.options.input is not None or any(text.startswith("vars.") for text in self.options.sets):
+            replaced += [raw for raw, _ in merged.sections["expect"].values()]
             merged.sections["expect"] = {}  # of another network, as a variant's base
         if self.options.input is not None:
             shape = list(self.options.input)
+            replaced.append(merged.scalars.get("input", (None, None))[0])
             merged.scalars["input"] = (shape, At(parse(str(shape), "--input")))
         for text in self.options.sets:
-            key, equals, value = text.partition("=")
-            section, _, name = key.partition(".")
-            names = merged.sections["vars"]
-            if section not in ("vars", "train") or not name or not equals:
-                self.errors.add("SPEC012", f"`--set {short(text)}` is not vars.NAME=VALUE or train.NAME=VALUE", None)
-            elif section == "vars" and name not in names:
-                self.errors.add("SPEC010", f"`--set`: the spec has no var `{short(name)}`", None,
-                                hint=did_you_mean(name, names) or f"its vars: {listing(names)}")
-            else:
-                document = parse(value, f"--set {short(key)}", self.options.limits)
-                self.errors.extend(document.errors)
-                merged.sections[section][name] = (document.data, At(document))
-                merged.tops.setdefault(section, At(document))
+            if self._set(text, merged, replaced):
+                continue
+            self.errors.add("SPEC012", f"`--set {short(text)}` is not vars.NAME=VALUE or train.NAME=VALUE", None)
+        return replaced
+
+    def _set(self, text: str, merged: Sections, replaced: list[Any]) -> bool:
+        """Lay one `SECTION.KEY=VALUE` over the file; False where it is none."""
+        key, equals, value = text.partition("=")
+        section, _, name = key.partition(".")
+        if section not in ("vars", "train") or not name or not equals:
+            return False
+        names = merged.sections[section]
+        if section == "vars" and name not in names:
+            self.errors.add("SPEC010", f"`--set`: the spec has no var `{short(name)}`", None,
+                            hint=did_you_mean(name, names) or f"its vars: {listing(names)}")
+            return True
+        document = parse(value, f"--set {short(key)}", self.options.limits)
+        self.errors.extend(document.errors)
+        if name in names:
+            replaced.append(names[name][0])
+        names[name] = (document.data, At(document))
+        merged.tops.setdefault(section, At(document))
+        return True
 
 
 def _plain(merged: Sections, name: str) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any, Final
 
 from archspec.diagnostics import error
 from archspec.spec.libraries import standard_library
-from archspec.spec.names import WORD
+from archspec.spec.names import WORD, names_in
 from archspec.spec.syntax import Library, Program
 
 MAX_LIBRARIES: Final = 256  # written out; two files that use a third have a copy each
@@ -18,16 +18,27 @@ def resolved(program: Program) -> dict[str, Any]:
 
     A name in a library goes on to mean what it means there. Raises SpecError if that grows out of hand.
     """
-    if "use" not in program.data:
-        return program.data
-    data = {key: value for key, value in program.data.items() if key != "use"}
+    whole = without_unused_vars(program.data) if program.overridden else program.data
+    if "use" not in whole:
+        return whole
+    data = {key: value for key, value in whole.items() if key != "use"}
     libraries = _Writer().used(program.library, words_of(data))
     if not libraries:
         return data
     resolved: dict[str, Any] = {}
-    for key, value in program.data.items():  # in the order of the file
+    for key, value in whole.items():  # in the order of the file
         resolved[key] = libraries if key == "use" else value
     return resolved
+
+
+def without_unused_vars(data: dict[str, Any]) -> dict[str, Any]:
+    """A spec's data without the vars that only values used which an override replaced."""
+    variables = data.get("vars", {})
+    users = {key: value for key, value in data.items() if key not in ("vars", "name", "description")}
+    used = _closed(names_in(users) & variables.keys(), variables, names_in)
+    kept = {name: raw for name, raw in variables.items() if name in used}
+    changed = ((key, kept if key == "vars" else value) for key, value in data.items())
+    return {key: value for key, value in changed if key != "vars" or value}
 
 
 class _Writer:
@@ -47,12 +58,12 @@ class _Writer:
         if self.count > MAX_LIBRARIES:
             raise error("SPEC051", f"more than {MAX_LIBRARIES} libraries, written out where they are used")
         raws = {name: block.at.value() for name, block in library.blocks.items()}
-        kept = _closed({name for name in raws if name in words}, raws)
+        kept = _closed({name for name in raws if name in words}, raws, words_of)
         if not kept:
             return {}
         blocks = {name: raw for name, raw in raws.items() if name in kept}
         values = {name: raw for name, (raw, _) in library.vars.items()}
-        needed = _closed(words_of(blocks) & values.keys(), values)
+        needed = _closed(words_of(blocks) & values.keys(), values, words_of)
         variables = {name: raw for name, raw in values.items() if name in needed}
         uses = self.used(library, words_of([blocks, variables]))
         return {
@@ -60,13 +71,13 @@ class _Writer:
         }
 
 
-def _closed(names: set[str], raws: dict[str, Any]) -> set[str]:
+def _closed(names: Set[str], raws: dict[str, Any], names_of: Callable[[Any], Set[str]]) -> set[str]:
     """These names and all that they name in turn."""
     kept: set[str] = set()
-    waiting = names
+    waiting = set(names)
     while waiting:
         kept |= waiting
-        waiting = (words_of([raws[name] for name in waiting]) & raws.keys()) - kept
+        waiting = (names_of([raws[name] for name in waiting]) & raws.keys()) - kept
     return kept
 
 

@@ -187,7 +187,10 @@ class Library:
 
 @dataclass(slots=True, eq=False)
 class Program:
-    """A whole spec after `extends` and `--set`: what the lowering works on."""
+    """A whole spec after `extends` and `--set`: what the lowering works on.
+
+    overridden: the raw values that `--set` and `--input` replaced: a var that only they use is no mistake of the file.
+    """
 
     name: str
     description: str
@@ -198,6 +201,7 @@ class Program:
     places: dict[str, dict[str, At]]  # section -> key -> place
     tops: dict[str, At]  # section -> place
     files: tuple[str, ...]  # the spec and what it extends
+    overridden: list[Any] = field(default_factory=list)
     cyclic: set[Block] = field(default_factory=set)  # blocks that contain themselves, which was told
 
     @property

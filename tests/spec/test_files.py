@@ -320,3 +320,25 @@ def test_a_wrong_override_is_told_at_the_override():
 def test_another_input():
     assert shapes(spec("stages: {a: {max_pool2d: 2}}"), input=(5, 4, 4)) == {"a": (5, 2, 2)}
     assert [d.code for d in archspec.check(spec("stages: {a: {max_pool2d: 9}}"), input=(5, 4, 4))] == ["SHAPE101"]
+
+
+@pytest.mark.parametrize("options", [{"sets": ["train.lr=0.2"]}, {"sets": ["vars.rate=0.2"]}, {"input": (5, 4, 4)}])
+def test_what_only_the_overridden_value_used_is_no_mistake(options):
+    text = """\
+archspec: 1
+input: [$c, 8, 8]
+vars: {c: 3, base: 0.1, rate: $(base / 2), n: 10}
+stages: {a: [global_avg_pool2d, flatten, linear: 10]}
+expect: {output: [$n]}
+train: {data: cifar10, lr: $rate}
+"""
+    assert archspec.check(text) == ()
+    loaded = archspec.load(text, **options)
+    assert loaded.recipe().lr == (0.05 if "input" in options else 0.2)
+    again = archspec.load(loaded.resolved_yaml())
+    assert (again.recipe(), again.report.params) == (loaded.recipe(), loaded.report.params)
+
+
+def test_a_var_that_nothing_used_is_told_with_an_override_too():
+    text = spec("stages: {a: {conv2d: {out_channels: $c, kernel_size: 1}}}", "vars: {c: 3, d: 4}\n")
+    assert [d.code for d in archspec.check(text, sets=["vars.c=5"])] == ["SPEC025"]
