@@ -158,13 +158,14 @@ def _load(source: Any, options: Options, limits: Limits) -> tuple[Loaded | None,
 
 
 def _checked(program: Program, errors: Errors, limits: Limits) -> Loaded | None:
-    check_names(program, errors)
+    check_unused = check_names(program, errors)
     lowered = lower(program, errors, limits)
     report = cost_report(lowered.graph) if lowered.graph is not None else None
     torn = any(d.code.startswith("SPEC00") for d in errors.found)  # some of the text was lost: counts mean nothing
     counted = None if torn or lowered.graph is None or report is None else (report, lowered.graph)
     _check_expect(program, lowered, counted, errors)
     recipes = _recipes(program, lowered, errors)
+    check_unused()
     broken = any(d.code not in _EXPECTATIONS for d in errors.found)
     if broken or lowered.graph is None or report is None:
         return None

@@ -181,6 +181,7 @@ def _complain(block: Block, param: Param, wanted: str, value: Any, bound: Bound,
     hint = None
     if param.type == "int" and isinstance(value, float):
         hint = "use `//`, which gives an integer" if isinstance(source.raw, str) else f"write {int(value)}"
+    hint = context.ev.without_dollar(source.raw, source.scope) or hint
     context.reporter.tell(
         "SPEC024", f"`{param.name}` of `{block.name}` must be {wanted}, got {said(value)}", source.at, source.scope,
         notes=notes, hint=hint,

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
 from archspec.lower.report import Reporter
-from archspec.lower.values import Bound, Scope, ShapeView, Visible
+from archspec.lower.values import Bound, Scope, ShapeView, Visible, written
 from archspec.source import BROKEN
-from archspec.spec.names import names_in
+from archspec.spec.names import names_in, without_dollar
 from archspec.spec.syntax import At
 
 _CHARACTERS: Final = 16  # of an expression, that count as one more step
@@ -58,7 +58,17 @@ class Evaluator:
             subject = (names_in(raw), e.message)
             bounds = [scope.names[name] for name in names_in(raw) if name in scope.names]
             self.blamed.update(id(b) for b in bounds if isinstance(b.value, (str, bool, type(None))))
+            hint = next(filter(None, map(self._bound_without_dollar, bounds)), hint)
         self.reporter.tell(e.code, e.message, place, scope, hint=hint, subject=subject)
+
+    def without_dollar(self, raw: Any, scope: Scope | None) -> str | None:
+        """The hint for a text that was meant as an expression; None for any other value."""
+        return without_dollar(raw, {*scope.names, "in", "input"}, self.reporter.errors) if scope is not None else None
+
+    def _bound_without_dollar(self, bound: Bound) -> str | None:
+        source = written(bound.raw, bound.at, bound.scope)
+        hint = self.without_dollar(source.raw, source.scope)
+        return hint and f"{hint} at {source.at}"
 
     def blame(self, names: Iterable[Bound]) -> bool:
         """Whether a value that these names led to may be told to be wrong; it is unknown from now on.

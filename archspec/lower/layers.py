@@ -20,7 +20,7 @@ from archspec.ops import OPS, Op, Operation
 from archspec.spec.names import module_names, names_in
 from archspec.spec.parse import SEQUENTIAL, is_merge, parse_as
 from archspec.spec.syntax import At, Body, Layer, Library
-from archspec.spec.unknown import unknown_kind
+from archspec.spec.unknown import may_be_layer, unknown_kind
 from archspec.spec.words import close, said, short
 from archspec.tensors import ShapeError, shape_text
 
@@ -99,6 +99,7 @@ class Layers:
         source = written(getattr(layer, key), at, scope)
         if self.context.ev.blame(source.through):
             notes = [f"used as `{key}` at {at}"] if source.through else []
+            hint = self.context.ev.without_dollar(source.raw, source.scope) or hint
             self.reporter.tell("SPEC042", f"`{key}` {rule}", source.at, scope, notes=notes, hint=hint)
 
     def _source(self, builder: Builder, layer: Layer, flow: Val, scope: Scope) -> Val:
@@ -198,7 +199,7 @@ class Layers:
         block = home.find(kind)
         if block is not None:
             return self.blocks.call(builder, block, layer, flow, scope, name)
-        return self._unknown(builder, kind, home, layer, flow, scope, name, at or layer.head)
+        return self._unknown(builder, kind, home, layer, flow, scope, name, at)
 
     def _taken_as(self, kind: str, layer: Layer) -> Layer:
         place = (id(layer), kind)
@@ -208,15 +209,20 @@ class Layers:
         return self.context.bodies[place].layers[0]
 
     def _unknown(
-        self, builder: Builder, kind: str, home: Library, layer: Layer, flow: Val, scope: Scope, name: str, at: At
+        self, builder: Builder, kind: str, home: Library, layer: Layer, flow: Val, scope: Scope, name: str,
+        at: At | None,
     ) -> Val:
         """Tell of a name that nothing has; go on as if the nearest one had been written, if that goes well."""
-        near = unknown_kind(kind, at, home, self.context.errors, self.reporter.context(at, scope)[1])
+        near = unknown_kind(kind, at or layer.head, home, self.context.errors, () if at else _held_names(scope),
+                            self.reporter.context(at or layer.head, scope)[1])
         if near is None:
             return builder.broken(name, flow)
         made = len(builder.drafts)
         with self.reporter.doubtful(_WRONG_GUESS) as codes:
-            out = self.named(builder, near, home, layer, flow, scope, name)
+            if near.startswith("$"):
+                out = self.blocks.held(builder, replace(layer, kind=near), flow, scope, name)
+            else:
+                out = self.named(builder, near, home, layer, flow, scope, name)
         if _WRONG_GUESS.intersection(codes):
             del builder.drafts[made:]
             return builder.broken(name, flow)
@@ -281,6 +287,10 @@ class Layers:
                 self.reporter.tell(e.code, f"{sub.path}: {with_names(e.message, list(outputs))}", layer.head, scope,
                                    notes=[shapes, flow.way()], hint=hint)
             return sub.broken(name, inputs[0], e.partial)
+
+
+def _held_names(scope: Scope) -> list[str]:
+    return [name for name, bound in scope.names.items() if may_be_layer(bound.raw)]
 
 
 def _repeated(layer: Layer) -> object:

@@ -77,9 +77,11 @@ def _input(context: Context, scope: Scope) -> Tensor | None:
     shape = context.ev.value(raw, at, scope, None)
     tensor = _shape(shape)
     if tensor is None and shape is not UNKNOWN_VALUE and shape is not BROKEN and not _has_unknown(shape):
+        hints = (context.ev.without_dollar(item, scope) for item in (shape if isinstance(shape, list) else [shape]))
         context.errors.add(
             "SPEC012", f"`input` must be [channels, height, width], got {said(shape)}", at,
-            hint="write one to three positive integers, without the batch: `input: [1, 28, 28]`",
+            hint=next(filter(None, hints), "write one to three positive integers, without the batch: "
+                      "`input: [1, 28, 28]`"),
         )
     return tensor
 

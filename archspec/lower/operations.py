@@ -143,6 +143,7 @@ def _tell(
     value = problem.get("input")
     if hint is None and isinstance(value, float) and isinstance(source.raw, str):
         hint = "use `//`, which gives an integer"
+    hint = ev.without_dollar(source.raw, source.scope) or hint
     ev.reporter.tell("SPEC012", f"`{name}` of `{cls.op}` {message}", source.at, scope, notes=notes, hint=hint)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Final
 
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
@@ -12,7 +12,7 @@ from archspec.spec.libraries import standard_library
 from archspec.spec.names import WORD, names_in
 from archspec.spec.parse import SEQUENTIAL
 from archspec.spec.syntax import At, Block, Body, Errors, Layer, Library, Program
-from archspec.spec.unknown import meant_field, unknown_kind
+from archspec.spec.unknown import may_be_layer, meant_field, unknown_kind
 from archspec.spec.words import close, short
 
 _SHAPES: Final = ("in", "input")
@@ -20,11 +20,21 @@ _AROUND: Final = 1_000  # characters around a mistake in which a name counts as 
 _UNUSED: Final = 200  # names that nothing uses are looked at more closely up to here
 
 
-def check_names(program: Program, errors: Errors) -> None:
-    """Note vars and params that nothing uses, and names that nothing defines, wherever they stand."""
-    for library in program.library.all():
-        if library is not standard_library():
-            _Check(library, program, errors).run()
+def check_names(program: Program, errors: Errors) -> Callable[[], None]:
+    """Note names that nothing defines, wherever they stand.
+
+    Returns what notes the vars and params that nothing uses: to be called when all else was told, since a name
+    without its `$` was meant to be one.
+    """
+    checks = [_Check(lib, program, errors) for lib in program.library.all() if lib is not standard_library()]
+    for check in checks:
+        check.run()
+
+    def check_unused() -> None:
+        for check in checks:
+            check.unused()
+
+    return check_unused
 
 
 class _Check:
@@ -35,6 +45,7 @@ class _Check:
         self.program = program
         self.errors = errors
         self.unknown: set[str] = set()  # names that nothing defines, as they were written
+        self.beside_mistakes = frozenset[str]()
 
     def run(self) -> None:
         """Everything that is written in the file."""
@@ -46,11 +57,15 @@ class _Check:
             self.body(body, names)
         for block in self.library.blocks.values():
             self.block(block)
-        beside_mistakes = self._words_near_mistakes()
-        for block in self.library.blocks.values():
-            self.unused_params(block, beside_mistakes)
-        self.unused_vars(beside_mistakes)
+        self.beside_mistakes = self._words_near_mistakes()
         _recursion(self.library, self.program, self.errors)
+
+    def unused(self) -> None:
+        """Vars and params that nothing uses."""
+        mentioned = self.beside_mistakes | self.errors.meant
+        for block in self.library.blocks.values():
+            self.unused_params(block, mentioned)
+        self.unused_vars(mentioned)
 
     # -- names that nothing uses -----------------------------------------------------------------------
 
@@ -98,7 +113,7 @@ class _Check:
         for param in block.params:
             if param.type is None:
                 self.expressions(param.default, param.at, names)
-            names.known[param.name] = UNKNOWN_VALUE
+            names.add(param.name, param.default)
         self.body(block.body, names)
 
     def body(self, body: Body, names: _Names) -> None:
@@ -121,7 +136,7 @@ class _Check:
         elif layer.kind in OPS:
             self.fields(layer)
         elif layer.kind != SEQUENTIAL and self.library.find(layer.kind) is None:
-            unknown_kind(layer.kind, layer.head, self.library, self.errors)
+            unknown_kind(layer.kind, layer.head, self.library, self.errors, names.layers)
         if layer.args is not None and layer.body is None:
             self.expressions(layer.args, layer.at, names)
 
@@ -167,15 +182,24 @@ class _Check:
 class _Names:
     """The names that a body sees. owner: the block's name, empty outside of blocks."""
 
-    def __init__(self, owner: str, names: Iterable[str]) -> None:
+    def __init__(self, owner: str, names: Mapping[str, tuple[Any, At]]) -> None:
         self.owner = owner
         self.known: MutableMapping[str, Any] = dict.fromkeys((*names, *_SHAPES), UNKNOWN_VALUE)
+        self.layers = {name for name, (raw, _) in names.items() if may_be_layer(raw)}  # which may hold one
+
+    def add(self, name: str, raw: Any) -> None:
+        """A param, with its default or type."""
+        self.known[name] = UNKNOWN_VALUE
+        self.layers.discard(name)
+        if may_be_layer(raw):
+            self.layers.add(name)
 
     def with_index(self) -> _Names:
         """The same inside a repeat."""
         if "i" in self.known:
             return self
-        inside = _Names(self.owner, ())
+        inside = _Names(self.owner, {})
+        inside.layers = self.layers
         inside.known = ChainMap({"i": UNKNOWN_VALUE}, self.known)
         return inside
 

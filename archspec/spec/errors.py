@@ -24,6 +24,7 @@ class Errors:
 
     def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
         self.found: list[Diagnostic] = []
+        self.meant: set[str] = set()  # names that were written without their `$`, which was told: they count as used
         self._told: set[Any] = set()
         self._subjects: dict[Any, int] = {}  # what a mistake is about -> its index in `found`
         self._also: dict[int, list[At]] = {}  # index in `found` -> further places of the same mistake

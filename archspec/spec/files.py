@@ -16,7 +16,7 @@ from archspec.spec.names import check_name
 from archspec.spec.parse import parse_body
 from archspec.spec.sections import EXAMPLES, SCALARS, SECTIONS, Sections, overlay, read_sections
 from archspec.spec.syntax import At, Body, Errors, Library, Program
-from archspec.spec.words import did_you_mean, said, short
+from archspec.spec.words import close, did_you_mean, said, short
 
 __all__ = ["SCALARS", "SECTIONS", "STDLIB", "Loader", "Options", "standard_library"]
 
@@ -137,7 +137,8 @@ class Loader:
         for text in self.options.sets:
             if self._set(text, merged, replaced):
                 continue
-            self.errors.add("SPEC012", f"`--set {short(text)}` is not vars.NAME=VALUE or train.NAME=VALUE", None)
+            self.errors.add("SPEC012", f"`--set {short(text)}` is not vars.NAME=VALUE or train.NAME=VALUE", None,
+                            hint=_meant_override(text, merged))
         return replaced
 
     def _set(self, text: str, merged: Sections, replaced: list[Any]) -> bool:
@@ -158,6 +159,20 @@ class Loader:
         names[name] = (document.data, At(document))
         merged.tops.setdefault(section, At(document))
         return True
+
+
+def _meant_override(text: str, merged: Sections) -> str | None:
+    """`growth=24` for a var `growth_rate`: how it is written."""
+    from archspec.spec.recipe import Recipe  # only here: a spec without a recipe is checked without it
+
+    key, equals, value = text.partition("=")
+    name = key.rpartition(".")[2]
+    for section, names in (("vars", [*merged.sections["vars"]]), ("train", [*Recipe.model_fields])):
+        parts = (n for n in names if name in n and len(name) > 2)
+        found = name if name in names else close(name, names) or next(parts, None)
+        if found and equals:
+            return f"write `--set {section}.{found}={short(value)}`"
+    return None
 
 
 def _plain(merged: Sections, name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Container
 from typing import Any, Final
 
 from archspec.expressions import Expression, ExpressionError, template
@@ -91,6 +92,21 @@ def check_unique(layers: tuple[Layer, ...], errors: Errors) -> None:
             "SPEC023", f"two layers of this body are named `{name}`", named.beside("name"),
             notes=[f"the other is at {other.place}"], hint="choose another name",
         )
+
+
+def without_dollar(raw: Any, known: Container[str], errors: Errors) -> str | None:
+    """The hint for a text that is an expression of `known` names, but for its `$`; the names count as used then."""
+    if not isinstance(raw, str) or raw.startswith("$"):
+        return None
+    try:
+        expression = template(f"$({raw})")
+    except ExpressionError:
+        return None
+    if not isinstance(expression, Expression) or not expression.names or any(n not in known for n in expression.names):
+        return None
+    errors.meant |= expression.names
+    meant = f"${raw}" if REFERENCE.fullmatch(f"${raw}") else f"$({short(raw)})"
+    return f"write `{meant}`"
 
 
 def names_in(raw: Any) -> frozenset[str]:

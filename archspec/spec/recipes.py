@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from archspec.diagnostics import listing
 from archspec.expressions import holds_unknown
 from archspec.source import BROKEN
+from archspec.spec.names import without_dollar
 from archspec.spec.problems import told
 from archspec.spec.recipe import Recipe, merge_recipe
 from archspec.spec.syntax import At, Errors, Program
@@ -19,8 +20,9 @@ from archspec.spec.words import close, said, short
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A recipe's values and their places. `at`: of the whole section."""
+    """A recipe's values and their places. `at`: of the whole section. `names`: the spec's vars."""
 
+    names: Collection[str]
     name: str
     values: Mapping[str, Any]
     places: Mapping[str, At]
@@ -30,9 +32,10 @@ class _Written:
 def read_recipes(program: Program, value: Callable[[Any, At], Any], errors: Errors) -> dict[str, Recipe]:
     """`train` and every named recipe laid over it. `value` evaluates a raw value at its place."""
     found: dict[str, Recipe] = {}
-    base = None
+    base, names = None, program.library.vars
     if program.places["train"]:
-        base = _evaluated("train", program.data["train"], program.places["train"], program.tops["train"], value, errors)
+        section, places = program.data["train"], program.places["train"]
+        base = _evaluated(names, "train", section, places, program.tops["train"], value, errors)
         _validate(base, Recipe.model_fields, found, errors)
     for name, at in program.places["recipes"].items():
         raw = program.data["recipes"][name]
@@ -40,11 +43,11 @@ def read_recipes(program: Program, value: Callable[[Any, At], Any], errors: Erro
             errors.add("SPEC022", "recipe `train` has the name of the default one", at, key=True,
                        hint="choose another name")
         elif isinstance(raw, dict):
-            own = _evaluated(name, raw, {k: at / k for k in raw}, at, value, errors)
+            own = _evaluated(names, name, raw, {k: at / k for k in raw}, at, value, errors)
             whole, required = own, tuple(Recipe.model_fields)
             if base is not None:  # what the base lacks was told there
                 merged = merge_recipe(base.values, own.values)
-                whole = _Written(name, merged, {**base.places, **own.places}, at)
+                whole = _Written(names, name, merged, {**base.places, **own.places}, at)
                 required = tuple(base.values)
             _validate(whole, required, found, errors)
         elif raw is not BROKEN:
@@ -54,8 +57,8 @@ def read_recipes(program: Program, value: Callable[[Any, At], Any], errors: Erro
 
 
 def _evaluated(
-    name: str, raw: Mapping[str, Any], places: Mapping[str, At], at: At, value: Callable[[Any, At], Any],
-    errors: Errors,
+    names: Collection[str], name: str, raw: Mapping[str, Any], places: Mapping[str, At], at: At,
+    value: Callable[[Any, At], Any], errors: Errors,
 ) -> _Written:
     """The values under the fields that were written, or meant; fields that a recipe does not have are told."""
     fields = Recipe.model_fields
@@ -69,7 +72,7 @@ def _evaluated(
             errors.add("SPEC060", f"a recipe has no field `{short(key)}`", place, key=True, hint=hint)
         if field is not None:
             values[field], meant[field] = value(raw[key], place), place
-    return _Written(name, values, meant, at)
+    return _Written(names, name, values, meant, at)
 
 
 def _validate(
@@ -103,6 +106,7 @@ def _tell(
         elif isinstance(step, int) and isinstance(raw, list) and step < len(raw):
             at, raw = at / step, raw[step]
     message, hint = told(problem)
+    hint = without_dollar(raw, written.names, errors) or hint
     if problem["type"] == "extra_forbidden":
         *path, last = label.split(".")
         label, message, at_key, hint = ".".join(path), f"has no field `{short(last)}`", True, "remove it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
 from archspec.diagnostics import listing
@@ -14,16 +14,30 @@ from archspec.spec.words import close, short
 INFERRED: Final = ("in_channels", "in_features", "num_features", "num_channels")  # PyTorch's, never written here
 
 
-def unknown_kind(kind: str, at: At, library: Library, errors: Errors, call: At | None = None) -> str | None:
-    """Note that no op or block of this library has this name; returns the nearest that exists."""
+def unknown_kind(
+    kind: str, at: At, library: Library, errors: Errors, names: Container[str], call: At | None = None
+) -> str | None:
+    """Note that no op or block of this library has this name; returns the one that was probably meant.
+
+    names: of the params and vars that may hold a layer: the name may lack its `$`.
+    """
     if library.lost_block(kind):
         return None
+    if kind in names:
+        errors.meant.add(kind)
+        errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=f"write `${kind}`", subject=kind, call=call)
+        return f"${kind}"
     if kind not in library.nearest:
         library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL})
     near = library.nearest[kind]
     hint = f"a name that is close exists: `{near}`" if near else "`archspec list` shows all ops and blocks"
     errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
     return near
+
+
+def may_be_layer(raw: Any) -> bool:
+    """Whether a var's or param's raw value (a param's type, where that is all there is) can stand for a layer."""
+    return isinstance(raw, (str, dict, list)) and raw not in ("int", "float", "bool", "list")
 
 
 def meant_field(cls: type[Operation], key: str, written: Iterable[Any]) -> tuple[str | None, str]:

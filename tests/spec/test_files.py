@@ -311,6 +311,19 @@ def test_wrong_set(sets, code, part):
     assert found.code == code and part in found.message, str(found)
 
 
+@pytest.mark.parametrize(("sets", "hint"), [
+    ("growth=24", "write `--set vars.growth_rate=24`"), ("var.growth_rate=8", "write `--set vars.growth_rate=8`"),
+    ("batch_size=8", "write `--set train.batch_size=8`"), ("lr=0.1", "write `--set train.lr=0.1`"),
+    ("rate=3", "write `--set vars.growth_rate=3`"), ("stages.a=relu", None), ("=3", None), ("vars.growth_rate", None),
+])
+def test_the_hint_of_an_override_without_its_section(sets, hint):
+    text = spec("stages: {a: {conv2d: {out_channels: $growth_rate, kernel_size: 1}}}", "vars: {growth_rate: 3}\n")
+    (found,) = archspec.check(text, sets=[sets])
+    assert (found.code, found.hint) == ("SPEC012", hint)
+    if hint:
+        assert [d.code for d in archspec.check(text, sets=[hint.split()[2].strip("`")])] in ([], ["SPEC060"])
+
+
 def test_a_wrong_override_is_told_at_the_override():
     text = spec("stages: {a: {conv2d: {out_channels: $c, kernel_size: 1}}}", "vars: {c: 3}\n")
     (found,) = archspec.check(text, sets=["vars.c=0"])
