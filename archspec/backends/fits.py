@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from archspec.diagnostics import error
+from archspec.diagnostics import SpecError, error
 
 if TYPE_CHECKING:
     import torch
 
+_SHORTAGES: Final = ("DefaultCPUAllocator: ", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMINFO: Final = Path("/proc/meminfo")
 
@@ -33,20 +34,28 @@ def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training
     )
 
 
+def is_shortage(problem: RuntimeError) -> bool:
+    """Whether it is torch's way to say that memory is short: an exception of its own, or only words."""
+    import torch
+
+    return isinstance(problem, torch.OutOfMemoryError) or any(words in str(problem) for words in _SHORTAGES)
+
+
 @contextmanager
 def memory_shortage_told(what: str) -> Iterator[None]:
     """Turn torch's out-of-memory errors within the block into SpecError BUILD201."""
-    import torch
-
     try:
         yield
-    except RuntimeError as problem:  # torch.OutOfMemoryError is one
-        if not isinstance(problem, torch.OutOfMemoryError) and "can't allocate memory" not in str(problem):
+    except RuntimeError as problem:
+        if not is_shortage(problem):
             raise
-        raise error(
-            "BUILD201", f"{what} ran out of memory", notes=[str(problem).splitlines()[0][:200]],
-            hint="lower the batch size or the network's width",
-        ) from problem
+        raise shortage(what, problem, hint="lower the batch size or the network's width") from problem
+
+
+def shortage(what: str, problem: RuntimeError, *, hint: str) -> SpecError:
+    """SpecError BUILD201 for `what` (`training`), which torch ended with `problem`."""
+    notes = [str(problem).splitlines()[0][:200]]
+    return error("BUILD201", f"{what} ran out of memory", notes=notes, hint=hint)
 
 
 def available_bytes(device: torch.device) -> int | None:

@@ -2,17 +2,84 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from archspec.backends.fits import is_shortage, shortage
 from archspec.data.batches import Batch
+from archspec.train.objective import Targets
+from archspec.train.pieces import SMALLEST_NORMED, free_memory, halved, has_batch_norm, largest_piece, pieces_of
 from archspec.train.run import Run
 
 
 def gradients(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """A forward and a backward pass, which leaves gradients in the parameters: logits (N, classes), the loss ()."""
+    """A forward and a backward pass, which leaves gradients in the parameters: logits (N, classes), the loss ().
+
+    Where memory is too short the same step is done again with half as many images at once, and so are all after
+    it. Raises SpecError BUILD201 where there is nothing left to halve.
+    """
+    while True:
+        try:
+            return attempt(run, batch)
+        except RuntimeError as problem:
+            if not is_shortage(problem):
+                raise
+            smaller = _smaller(run, len(batch.y), problem)
+        # Not above: there the exception still holds all that the pass has computed.
+        free_memory(run.device)
+        run.guard.put_back(run)
+        run.micro_batch = smaller
+        run.tell(_notice(run, len(batch.y), smaller))
+
+
+def attempt(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The same, without a second try. Gradients of the batch are the sum of those of its pieces."""
     images, targets = run.objective.mix(batch.x, batch.y, run.step)
+    if run.micro_batch is None:
+        return _backward(run, images, targets)
+    parts = images.tensor_split(pieces_of(len(images), run.micro_batch, _smallest_piece(run)))
+    logits, losses, start = [], [], 0
+    for part in parts:
+        end = start + len(part)
+        of_part, loss = _backward(run, part, targets.part(start, end), share=len(part) / len(images))
+        logits.append(of_part.detach())
+        losses.append(loss.detach())
+        start = end
+    return torch.cat(logits), torch.stack(losses).sum()
+
+
+def _backward(run: Run, images: Tensor, targets: Targets, share: float = 1.0) -> tuple[Tensor, Tensor]:
+    """share: of the images among all of the step, by which their mean loss counts."""
     with run.autocast():
         logits = run.forward(images)
         loss = run.objective.loss(logits.float(), targets)
+    if share != 1:
+        loss = loss * share
     run.scaler.scale(run.guard.on_loss(run, loss)).backward()  # type: ignore[no-untyped-call]
     return logits, loss
+
+
+def _smaller(run: Run, images: int, problem: RuntimeError) -> int:
+    """What `run.micro_batch` should become."""
+    smallest = _smallest_piece(run)
+    smaller = halved(images, run.micro_batch, smallest)
+    if smaller is None:
+        piece = largest_piece(images, run.micro_batch, smallest)
+        raise shortage(
+            f"training, with only {piece} image{'s' * (piece != 1)} at once,", problem,
+            hint="make the network narrower, or its input smaller",
+        ) from problem
+    return smaller
+
+
+def _smallest_piece(run: Run) -> int:
+    return SMALLEST_NORMED if has_batch_norm(run.model) else 1
+
+
+def _notice(run: Run, images: int, most: int) -> str:
+    place = f"step {run.position + 1} of {run.steps_per_epoch} in epoch {run.epoch + 1} of {run.recipe.epochs}"
+    text = (
+        f"warning[BUILD201]: {place} ran out of memory: it is done again, and from now on at most {most} images go "
+        f"through the network at once; an update still sees all {images}"
+    )
+    return f"{text}; batch norm then takes its statistics of each {most}" if has_batch_norm(run.model) else text

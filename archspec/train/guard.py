@@ -12,10 +12,12 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from archspec.backends.fits import is_shortage
 from archspec.data.batches import Batch, Batches
 from archspec.diagnostics import SpecError, error, listing
 from archspec.train.first_bad import FirstBad, first_bad
 from archspec.train.optimizer import FUSED_DEVICES
+from archspec.train.random_state import random_state, set_random_state
 from archspec.train.run import Run, StepGuard, Watcher
 
 CHECK_S: Final = 0.5  # to look at the losses means to wait for the device
@@ -31,15 +33,16 @@ class Guard(StepGuard, Watcher):
     parameters and optimizer are what they were before the bad step. Buffers (running statistics) are put back
     to where they were at the last look. In fp16 a gradient may overflow: the scaler leaves that update out.
 
-    train: whence the bad batch comes again. gradients: does a step's forward and backward pass.
+    train: whence the bad batch comes again. attempt: does a step's forward and backward pass.
     """
 
     def __init__(
-        self, train: Batches, gradients: Callable[[Run, Batch], object], *, deferred: bool | None = None
+        self, train: Batches, attempt: Callable[[Run, Batch], object], *, deferred: bool | None = None
     ) -> None:
-        self._train, self._gradients, self._deferred = train, gradients, deferred
+        super().__init__()
+        self._train, self._attempt, self._deferred = train, attempt, deferred
         self._states: deque[tuple[int, dict[str, Tensor]]] = deque()  # random numbers before each step since the look
-        self._shadow: list[Tensor] = []
+        self._shadow: list[Tensor] = []  # buffers as they were then
         self._next = 0.0
         self._flag = self._first = torch.zeros(())
 
@@ -49,16 +52,17 @@ class Guard(StepGuard, Watcher):
             self._deferred = run.device.type != "cpu" and run.device.type in FUSED_DEVICES
         self._flag = torch.zeros((), device=run.device)
         self._first = torch.full((), -1, dtype=torch.int64, device=run.device)
-        self._shadow = [buffer.clone() for buffer in run.model.buffers()]
+        self._shadow = [buffer.clone() for buffer in run.model.buffers()] if self._deferred else []
         if self._deferred and not run.scaler.is_enabled():
             vars(run.optimizer).update(grad_scale=None, found_inf=self._flag)  # as torch's GradScaler does
         run.guard = self
 
     def before_step(self, run: Run) -> None:
-        """Keep what is needed to do the step again."""
+        """Keep what is needed to do the step again; off the CPU the random numbers of each step since the look."""
+        super().before_step(run)
         if not self._deferred:
-            self._looked(run)
-        self._states.append((run.step, _random_state(run.device)))
+            self._states.clear()
+        self._states.append((run.step, self._random))
 
     def _looked(self, run: Run) -> None:
         """All is well so far."""
@@ -136,46 +140,44 @@ class Guard(StepGuard, Watcher):
             batch = next(islice(batches, 1))
         except SpecError:  # the data cannot be read a second time: the first finding is what counts
             return None, None
-        if self._shadow:
-            torch._foreach_copy_(list(run.model.buffers()), self._shadow)
-        after = _random_state(run.device)
-        _set_random_state(run.device, dict(self._states).get(step, after))
+        self._put_buffers_back(run)
+        after = random_state(run.device)
+        set_random_state(run.device, dict(self._states).get(step, after))
         gradients = [parameter.grad for parameter in run.model.parameters()]
         now, forward = run.step, run.forward
         run.step, run.forward = step, run.model  # whose layers can be watched
         run.optimizer.zero_grad(set_to_none=True)
         try:
-            return first_bad(run, batch, lambda: self._gradients(run, batch)), batch
+            return first_bad(run, batch, lambda: self._attempt(run, batch)), batch
+        except RuntimeError as problem:
+            if not is_shortage(problem):
+                raise
+            return None, batch
         finally:
             run.step, run.forward = now, forward
             for parameter, gradient in zip(run.model.parameters(), gradients, strict=True):
                 parameter.grad = gradient
-            if self._shadow:
-                torch._foreach_copy_(list(run.model.buffers()), self._shadow)
-            _set_random_state(run.device, after)
+            self._put_buffers_back(run)
+            set_random_state(run.device, after)
+
+    def _put_buffers_back(self, run: Run) -> None:
+        """To before the step, or to the last look."""
+        for buffer, before in zip(
+            run.model.buffers(), self._shadow if self._deferred else self._buffers, strict=True
+        ):
+            buffer.copy_(before)
 
 
 def _found_notes(found: FirstBad | None, batch: Batch | None) -> list[str]:
-    if found is None or batch is None:
+    if batch is None:
         return []
+    if found is None:
+        found = FirstBad("unknown: memory was too short for a second pass", [])
     place = found.place or "nowhere: in a second pass over the same images all numbers are finite"
     notes = [f"first not finite: {place}"]
     if found.images:
         notes.append(f"in the images {listing(map(str, found.images), SHOWN_IMAGES)}")
     return [*notes, f"the step's images: {listing(map(str, batch.indices.tolist()), SHOWN_IMAGES)}"]
-
-
-def _random_state(device: torch.device) -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def _set_random_state(device: torch.device, states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 def _hint(run: Run, step: int) -> str:

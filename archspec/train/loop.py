@@ -16,10 +16,11 @@ from archspec.data.batches import Batch, Batches
 from archspec.spec.recipe import Recipe
 from archspec.train.average import Average
 from archspec.train.confusion import Tally
-from archspec.train.gradients import gradients
+from archspec.train.gradients import attempt, gradients
 from archspec.train.guard import Guard
 from archspec.train.metrics import Meter, Metrics
 from archspec.train.optimizer import clip_gradients, make_optimizer, set_rate
+from archspec.train.pieces import InPieces
 from archspec.train.run import Run, Watcher
 from archspec.train.schedule import rate_schedule
 from archspec.train.settings import Settings, autocast, float32_products
@@ -63,10 +64,11 @@ def evaluate(
     tally: is given what was predicted. stop: hears signals between two batches.
     """
     model.eval()
+    forward = InPieces(model)
     meter = Meter(len(batches), device)
     for images, labels, _ in (stop or Stop()).between(batches.batches(0)):
         with autocast(settings.precision, device):
-            logits = model(images).float()
+            logits = forward(images).float()
         meter.add(F.cross_entropy(logits, labels), logits, labels)
         if tally is not None:
             tally.add(logits, labels)
@@ -92,7 +94,7 @@ def fit(
     stop: ends the run between two steps, in the test pass too; the watchers save it, and Stopped goes on.
     Raises SpecError RUN310 where the loss ceases to be a number, RUN315 where `resume` is of another network.
     """
-    watchers = (Guard(train, gradients), *watchers)
+    watchers = (Guard(train, attempt), *watchers)
     steps = len(train)
     run = Run(
         model, make_optimizer(model, recipe, device), rate_schedule(recipe, steps), device, recipe, steps, settings,

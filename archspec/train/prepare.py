@@ -23,10 +23,8 @@ from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
 from archspec.tensors import shape_text
+from archspec.train.pieces import SMALLEST_NORMED, has_batch_norm
 from archspec.train.settings import Settings
-
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-SMALLEST_NORMED = 2  # images of a batch for which batch norm has a variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +145,10 @@ def stored_shape(split: ImageData | ImageFolder) -> ImageShape:
 
 def batch_options(recipe: Recipe, machine: Machine, model: nn.Module, *, training: bool) -> BatchOptions:
     """How batches for `model` are made."""
-    normed = any(isinstance(module, BATCH_NORMS) for module in model.modules())
     return BatchOptions(
         recipe.batch_size, shuffle=training, device=machine.device, seed=recipe.seed,
         augment=_augmentation(recipe) if training else None,
-        at_least=SMALLEST_NORMED if training and normed and recipe.batch_size > 1 else 0,
+        at_least=SMALLEST_NORMED if training and recipe.batch_size > 1 and has_batch_norm(model) else 0,
         memory_format=torch.channels_last if machine.settings.channels_last else None,
     )
 

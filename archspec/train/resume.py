@@ -39,7 +39,10 @@ class Resumption:
         notices = [f"warning: {path} is damaged and left out: {why}" for path, why in self.found.damaged.items()]
         state = self.found.saved.state
         place = f"step {state.step}, {len(state.results)} epochs finished"
-        return [*notices, f"note: it goes on from {self.found.path.name} ({place})"]
+        notices.append(f"note: it goes on from {self.found.path.name} ({place})")
+        if state.micro_batch is not None:  # more at once would be another run, by rounding
+            notices.append(f"note: memory was short: at most {state.micro_batch} images go through the network at once")
+        return notices
 
     def check_spec(self, graph: Graph, recipe: Recipe) -> None:
         """Raise SpecError RUN315 where the network or the recipe are not those of the checkpoint."""

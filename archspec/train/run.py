@@ -14,6 +14,7 @@ from archspec.data.batches import Batch
 from archspec.spec.recipe import Recipe
 from archspec.train.metrics import Meter
 from archspec.train.objective import Objective
+from archspec.train.random_state import random_state, set_random_state
 from archspec.train.schedule import RateAt
 from archspec.train.settings import Settings, autocast, make_scaler
 from archspec.train.stop import Stop
@@ -42,10 +43,27 @@ class Part(Protocol):
 
 
 class StepGuard:
-    """Looks at each step before its update; this one finds nothing."""
+    """Looks at each step before its update, and keeps what it takes to do it again; this one finds nothing."""
+
+    def __init__(self) -> None:
+        self._random: dict[str, Tensor] = {}
+        self._buffers: list[Tensor] = []
 
     def before_step(self, run: Run) -> None:
-        """The batch is there, nothing is computed yet."""
+        """The batch is there, nothing is computed yet: keep random numbers and buffers. No wait for the device."""
+        self._random = random_state(run.device)
+        buffers = list(run.model.buffers())
+        if len(self._buffers) != len(buffers):
+            self._buffers = [buffer.clone() for buffer in buffers]
+        elif buffers:
+            torch._foreach_copy_(self._buffers, buffers)
+
+    def put_back(self, run: Run) -> None:
+        """All is as `before_step` found it, without gradients."""
+        run.optimizer.zero_grad(set_to_none=True)
+        set_random_state(run.device, self._random)
+        for buffer, before in zip(run.model.buffers(), self._buffers, strict=True):
+            buffer.copy_(before)
 
     def on_loss(self, run: Run, loss: Tensor) -> Tensor:
         """The loss to differentiate, shape ()."""

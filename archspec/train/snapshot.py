@@ -15,6 +15,7 @@ from torch import Tensor
 
 from archspec.diagnostics import SpecError, error, listing
 from archspec.train.metrics import Meter
+from archspec.train.random_state import random_state, set_random_state
 from archspec.train.run import Run
 from archspec.train.summary import EpochResult
 
@@ -142,19 +143,14 @@ def restore_rng(run: Run, saved: Snapshot) -> None:
     for name, text in saved.state.rng.items():
         try:
             numbers = torch.frombuffer(bytearray(base64.b64decode(text, validate=True)), dtype=torch.uint8)
-            if name == "cpu":
-                torch.set_rng_state(numbers)
-            elif name == run.device.type == "cuda":
-                torch.cuda.set_rng_state(numbers, run.device)
+            set_random_state(run.device, {name: numbers})
         except (binascii.Error, RuntimeError, ValueError, TypeError) as problem:
             raise _misfit(f"the state of the random numbers ({name}) is none") from problem
 
 
 def _rng(device: torch.device) -> dict[str, str]:
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return {name: base64.b64encode(state.numpy().tobytes()).decode() for name, state in states.items()}
+    states = random_state(device).items()
+    return {name: base64.b64encode(state.numpy().tobytes()).decode() for name, state in states}
 
 
 def _restore_optimizer(run: Run, saved: Snapshot) -> None:

@@ -50,14 +50,16 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize("micro_batch", [None, 2])
 @pytest.mark.parametrize("fields", [{"momentum": 0.9, "schedule": "cosine"}, {"optimizer": "adam"}], ids=str)
-def test_no_step_waits_for_the_device(fields):
+def test_no_step_waits_for_the_device(fields, micro_batch):
     """Values are read from the device as often in 3 steps as in 30: at the end of the epoch."""
     counts = []
     for images in (12, 120):
         chosen = recipe(batch_size=4, **fields)
         model, train = network(), batches(data(images), chosen)
         run = Run(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, len(train)), CPU, chosen, len(train))
+        run.micro_batch = micro_batch
         with Waits() as waits:
             train_epoch(run, train.batches(0))
         counts.append(waits.count)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from archspec.diagnostics import SpecError
-from archspec.train.gradients import gradients
+from archspec.train.gradients import attempt
 from archspec.train.guard import Guard
 from archspec.train.loop import fit, train_epoch
 from archspec.train.optimizer import make_optimizer
@@ -125,14 +125,17 @@ def test_the_images_of_the_step_are_named():
 
 @pytest.mark.parametrize("device_side", [False, True])
 @pytest.mark.parametrize("backward", [False, True])
-@pytest.mark.parametrize("fields", [{"momentum": 0.9}, {"optimizer": "adamw", "lr": 0.01}], ids=str)
-def test_both_ways_to_look(monkeypatch, fields, backward, device_side):
+@pytest.mark.parametrize(("fields", "micro_batch"), [
+    ({"momentum": 0.9}, None), ({"optimizer": "adamw", "lr": 0.01}, None), ({"momentum": 0.9}, 4),
+], ids=str)
+def test_both_ways_to_look(monkeypatch, fields, micro_batch, backward, device_side):
     """As on a GPU: the host looks at the epoch's end alone, and yet parameters and optimizer are untouched."""
     monkeypatch.setattr("archspec.train.guard.CHECK_S", 1e9)
     chosen, spoiler = recipe(**fields), At(2, backward=backward)
     model, train = spoilt_network(spoiler), batches(IMAGES, chosen)
     state = Run(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5)
-    guard, spoiler.run = Guard(train, gradients, deferred=device_side), state
+    state.micro_batch = micro_batch
+    guard, spoiler.run = Guard(train, attempt, deferred=device_side), state
     guard._next = math.inf
     guard.on_start(state)
     kept = []
@@ -161,7 +164,7 @@ def test_to_look_changes_nothing(device_side):
         chosen = recipe(momentum=0.9)
         model, train = network(dropout=0.5), batches(IMAGES, chosen)
         state = Run(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5)
-        guard = Guard(train, gradients, deferred=device_side)
+        guard = Guard(train, attempt, deferred=device_side)
         if guarded:
             guard.on_start(state)
         with torch.random.fork_rng([]):
@@ -250,6 +253,41 @@ def test_what_a_second_pass_does_not_show_is_said():
     assert "in a second pass over the same images all numbers are finite" in caught.value.diagnostics[0].notes[0]
 
 
+def test_a_second_pass_for_which_there_is_no_memory():
+    class Once(nn.Module):
+        done = False
+
+        def forward(self, x):
+            if self.done:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            self.done = True
+            return x * math.nan
+
+    with pytest.raises(SpecError, match="the loss is nan at step 1 of 5") as caught:
+        run(nn.Sequential(nn.Flatten(), nn.Linear(64, 4), Once()), recipe())
+    place, images, *_ = caught.value.diagnostics[0].notes
+    assert place == "first not finite: unknown: memory was too short for a second pass"
+    assert images.startswith("the step's images: ")
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_batch_in_pieces(backward):
+    """One piece is bad, and the step is."""
+    spoiler = At(7, backward=backward)
+    spoiler.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
+    sizes, clock, model = [], Clock(spoiler), spoilt_network(spoiler)
+
+    class Cut(Watcher):
+        def on_start(self, run):
+            run.micro_batch = 4
+
+    with pytest.raises(SpecError, match="at step 3 of 5 in epoch 2 of 3") as caught:
+        run(model, recipe(momentum=0.9), [clock, Cut()])
+    place = "the gradient of `1`'s output" if backward else "the output of `2`"
+    assert caught.value.diagnostics[0].notes[0] == f"first not finite: {place}"
+    assert sizes[:3] == [4, 3, 3]
+
+
 def test_the_hint_tells_the_rate_of_that_step_and_a_smaller_one():
     hint = "the rate was 0.01 there: try lr 0.01, or a warm-up"
     assert broken(At(7), recipe(schedule={"step": 1})).hint == hint
@@ -294,7 +332,7 @@ def test_in_fp16_a_loss_that_is_none_ends_the_run(monkeypatch, device_side):
     state = Run(
         model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5, Settings("fp16"),
     )
-    guard, spoiler.run = Guard(train, gradients, deferred=device_side), state
+    guard, spoiler.run = Guard(train, attempt, deferred=device_side), state
     guard._next = math.inf
     guard.on_start(state)
     kept = []
@@ -325,7 +363,7 @@ def test_between_its_looks_the_guard_does_not_wait_for_the_device(monkeypatch):
     chosen, train = recipe(), batches(IMAGES, recipe())
     model = network()
     state = Run(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 1000), CPU, chosen, 1000)
-    guard = Guard(train, gradients, deferred=True)
+    guard = Guard(train, attempt, deferred=True)
     guard.on_start(state)
     monkeypatch.setattr(guard, "_looked", lambda run: looks.append(run.step))
     now = 100.0

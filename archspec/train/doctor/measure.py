@@ -36,7 +36,7 @@ class Probe:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._seen: list[_Seen] = []
+        self._seen: dict[str, _Seen] = {}
         self._handles = [
             module.register_forward_hook(self._hook(name.removeprefix(COMPILED), KINDS[type(module)]))
             for name, module in model.named_modules()
@@ -53,7 +53,10 @@ class Probe:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             if module.training and isinstance(output, Tensor) and output.ndim > 1 and len(output) >= FEWEST:
                 with torch.no_grad():
-                    self._seen.append(_Seen(name, kind, output.shape[1], stuck_share(output, kind)))
+                    stuck = stuck_share(output, kind)
+                    if name in self._seen:  # the batch comes in pieces: what is stuck in all of it is so in each
+                        stuck = torch.minimum(stuck, self._seen[name].stuck)
+                    self._seen[name] = _Seen(name, kind, output.shape[1], stuck)
 
         return hook
 
@@ -71,7 +74,7 @@ class Probe:
         if self._handles and not self._seen and len(images) >= FEWEST:
             _replay(model, images[:REPLAYED])
         self.remove()
-        found = [seen.stuck for seen in self._seen]
+        found = [seen.stuck for seen in self._seen.values()]
         for name, parameter in model.named_parameters():
             if parameter.grad is None or name not in self._before:
                 continue
@@ -83,7 +86,7 @@ class Probe:
     def sample(self, step: int, rate: float, figures: Sequence[float]) -> Sample:
         """The numbers of `figures`, read from the device, under their names."""
         rest = iter(figures)
-        activations = tuple(Activation(seen.name, seen.kind, seen.units, next(rest)) for seen in self._seen)
+        activations = tuple(Activation(seen.name, seen.kind, seen.units, next(rest)) for seen in self._seen.values())
         weights = tuple(Weight(name, next(rest), next(rest), next(rest)) for name in self._names)
         return Sample(step, rate, activations, weights)
 

@@ -76,6 +76,20 @@ def test_a_unit_is_stuck_if_it_is_for_every_image(output, kind, share):
     assert float(stuck_share(torch.tensor(output), kind)) == pytest.approx(share)
 
 
+def test_a_batch_in_pieces_is_one_measurement():
+    """A unit that is dead in one piece and alive in the other is alive."""
+    model = nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU())
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[1.0, 0, 0], [0, 1, 0], [-1, -1, 0], [-1, -1, 0]]))
+    x = torch.zeros(32, 3)
+    x[:16, 0] = x[16:, 1] = x[20, 0] = 1.0  # the first piece wakes unit 0, the second 0 and 1
+    probe = Probe(model)
+    for part in x.split(16):
+        model(part).sum().backward()
+    (activation,) = probe.sample(1, 0.5, [float(f) for f in probe.figures(model, x)]).activations
+    assert (activation.name, activation.units, activation.stuck) == ("1", 4, 0.5)
+
+
 def test_one_live_pixel_makes_a_live_channel():
     output = torch.zeros(4, 2, 5, 5)
     output[3, 1, 4, 4] = 1e-6
