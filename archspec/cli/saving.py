@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -145,7 +145,8 @@ def hears_signals(function: F) -> F:
 
 @contextmanager
 def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
-    """Let a Stopped of a run say how it can go on."""
+    """Let a Stopped of a run, or numbers that ceased to be finite, say how it can go on."""
+    from archspec.diagnostics import SpecError
     from archspec.train.stop import Stopped
 
     try:
@@ -154,3 +155,12 @@ def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
         saved = f"the last checkpoint is {saves.last.name}" if saves.last else "there is no checkpoint yet"
         stopped.place = f"between two steps; {saved}; `archspec train --resume {folder}` goes on"
         raise
+    except SpecError as problem:
+        (found, *_) = problem.diagnostics
+        if found.code != "RUN310" or saves.last is None:
+            raise
+        way = (
+            f"the last checkpoint, {saves.last.name}, is from before: `archspec train --resume {folder}` would come to "
+            "this again, with --allow-changes and a lower --lr it goes on from there"
+        )
+        raise SpecError([replace(found, notes=(*found.notes, way))]) from problem

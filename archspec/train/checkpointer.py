@@ -93,6 +93,7 @@ class Checkpointer(Watcher):
     def _try(self, run: Run, *, is_best: bool = False) -> None:
         if self._saved == (run.step, run.epoch):
             return
+        run.guard.before_save(run)
         try:
             self.save(run, is_best=is_best)
         except SpecError as problem:

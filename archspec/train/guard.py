@@ -95,9 +95,22 @@ class Guard(StepGuard, Watcher):
         self._flag.copy_(torch.maximum(self._flag, bad.to(self._flag.dtype)))
 
     def on_step(self, run: Run) -> None:
-        """Read the flag, twice a second and at an epoch's last step."""
-        if run.step % run.steps_per_epoch and time.monotonic() < self._next:
-            return
+        """Look twice a second, and at an epoch's last step."""
+        if run.step % run.steps_per_epoch == 0 or time.monotonic() >= self._next:
+            self._look(run)
+
+    def before_save(self, run: Run) -> None:
+        """No checkpoint is of a state that nothing can come of; raises RUN310."""
+        self._look(run)
+        tensors = {name: tensor for name, tensor in run.model.state_dict().items() if tensor.is_floating_point()}
+        finite = torch.stack([torch.isfinite(tensor).all() for tensor in tensors.values()])
+        if not bool(finite.all()):  # an update may overflow though its gradients are finite
+            name = next(name for name, fine in zip(tensors, finite.tolist(), strict=True) if not fine)
+            raise error("RUN310", f"`{name}` is not finite after step {run.step} of {run.total_steps}",
+                        hint=_hint(run, run.step - 1))
+
+    def _look(self, run: Run) -> None:
+        """Read what was found since the last look, which waits for the device; raises RUN310."""
         self._next = time.monotonic() + CHECK_S
         if run.scaler.is_enabled() and run.scaler.get_scale() < LEAST_SCALE:
             raise self._broken(run, run.step - 1, None)

@@ -72,6 +72,9 @@ class StepGuard:
     def before_update(self, run: Run, loss: Tensor) -> None:
         """The gradients are there; to raise is to leave the weights as they are."""
 
+    def before_save(self, run: Run) -> None:
+        """The run is about to be saved; to raise is to keep it from being so."""
+
 
 @dataclass
 class Run:

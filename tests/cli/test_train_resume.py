@@ -176,6 +176,35 @@ def test_a_finished_run_can_be_prolonged(cli: Cli, spec: Path) -> None:
     assert metrics("run") == metrics("whole")
 
 
+def test_after_numbers_that_are_none(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes to the same again unless something is changed; and then it goes on from before."""
+    from torch.optim import SGD
+
+    real = SGD.step
+
+    def step(optimizer: SGD) -> None:
+        if optimizer.param_groups[0]["lr"] > 0.01:
+            for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+                parameter.data *= 1e60
+        real(optimizer)
+
+    options = ("--checkpoint-every", "1", "--set", "train.warmup=2", "--set", "train.schedule=cosine", "--lr", "0.02")
+    with monkeypatch.context() as patch:
+        patch.setattr(SGD, "step", step)
+        first = cli("train", spec, *FEW, *options, "--epochs", "3", "--run-dir", "run")
+        again = cli("train", "--resume", "run", "--checkpoint-every", "1")
+        other = cli("train", "--resume", "run", "--allow-changes", "--lr", "0.005")
+    assert (first.code, again.code, other.code) == (1, 1, 0), other.err
+    way = (
+        "the last checkpoint, 00005-step-4, is from before: `archspec train --resume run` would come to this again, "
+        "with --allow-changes and a lower --lr it goes on from there"
+    )
+    told = [" ".join(done.err.replace("  =", "").split()) for done in (first, again)]
+    assert all("error[RUN310]: " in text and way in text for text in told), told
+    assert told[0][told[0].index("error[") :] == told[1][told[1].index("error[") :]
+    assert len(metrics("run")) == 3
+
+
 def test_what_breaks_equality_is_told(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_early(cli, monkeypatch, 2, spec, *FEW)
     monkeypatch.setattr("torch.get_num_threads", lambda: 99)

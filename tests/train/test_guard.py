@@ -1,12 +1,15 @@
 """A loss or gradient that is no number ends the run before the update, naming where; nothing after it is written."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from archspec.diagnostics import SpecError
+from archspec.train.checkpoint import newest
+from archspec.train.checkpointer import Checkpointer, Every
 from archspec.train.gradients import attempt
 from archspec.train.guard import Guard
 from archspec.train.loop import fit, train_epoch
@@ -14,6 +17,7 @@ from archspec.train.optimizer import make_optimizer
 from archspec.train.run import Run, Watcher
 from archspec.train.schedule import rate_schedule
 from archspec.train.settings import Settings
+from tests.fake_cuda import CUDA, fake_cuda
 from tests.train.helpers import CPU, batches, data, network, recipe
 
 IMAGES = data()
@@ -312,6 +316,34 @@ def test_a_rate_far_too_high_is_found():
         run(network(), recipe(lr=1e30))
 
 
+class Overflows(Watcher):
+    """One update makes a weight infinite, although its gradients are numbers."""
+
+    def on_step(self, run):
+        if run.step == 8:
+            with torch.no_grad():
+                run.model[0].weight[1].fill_(math.inf)
+
+
+@pytest.mark.parametrize("device_side", [False, True])
+@pytest.mark.parametrize(("spoiler", "words"), [
+    pytest.param(At(7), "the loss is nan at step 3 of 5 in epoch 2 of 3", id="loss"),
+    pytest.param(At(7, backward=True), "the gradient is not finite .* at step 3 of 5 in epoch 2 of 3", id="gradient"),
+    pytest.param(Overflows(), "`0.weight` is not finite after step 8 of 15", id="update"),
+])
+def test_no_checkpoint_is_of_anything_but_numbers(tmp_path, monkeypatch, device_side, spoiler, words):
+    """Off the CPU the device is asked before a save, however short ago it was."""
+    monkeypatch.setattr("archspec.train.guard.CHECK_S", 1e9)
+    monkeypatch.setattr("archspec.train.loop.Guard", partial(Guard, deferred=device_side))
+    first = spoiler if isinstance(spoiler, Watcher) else Clock(spoiler)
+    model = network() if first is spoiler else spoilt_network(spoiler)
+    with pytest.raises(SpecError, match=words):
+        run(model, recipe(), [first, Checkpointer(tmp_path, every=Every(1, None, None), keep=99)])
+    found = newest(tmp_path)
+    assert (found.saved.state.step, found.damaged) == (7, {})
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in found.saved.weights.values())
+
+
 def test_in_fp16_an_overflow_only_lowers_the_scale():
     chosen, scales = recipe(epochs=1), []
 
@@ -373,3 +405,20 @@ def test_between_its_looks_the_guard_does_not_wait_for_the_device(monkeypatch):
         now += 0.01
         guard.on_step(state)
     assert 20 <= len(looks) <= 22
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings("fp16")], ids=["fp32", "fp16"])
+@pytest.mark.parametrize("backward", [False, True])
+def test_on_a_gpu(monkeypatch, settings, backward):
+    """The whole of a run there, on a CPU in disguise; in fp16 a gradient that overflows once is no reason to stop."""
+    monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
+    spoiler, chosen = At(7, math.inf, backward=backward), recipe(momentum=0.9)
+    model = spoilt_network(spoiler)
+    with fake_cuda():
+        train, test = (batches(images, chosen, device=CUDA) for images in (IMAGES, data(23, split="test", seed=1)))
+        if backward and settings.precision == "fp16":
+            assert len(fit(model, train, test, chosen, device=CUDA, settings=settings, watchers=[Clock(spoiler)]).epochs) == 3
+            return
+        with pytest.raises(SpecError, match="at step 3 of 5 in epoch 2 of 3"):
+            fit(model, train, test, chosen, device=CUDA, settings=settings, watchers=[Clock(spoiler)])
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values())
