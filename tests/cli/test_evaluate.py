@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from archspec.data import load as load_data
+from archspec.data.load import load as load_data
 from tests.cli.conftest import Cli, Result
 
 SPEC = """\

@@ -6,7 +6,7 @@ import sys
 import pytest
 from torchvision import datasets
 
-from archspec.data import DATASETS, check_name
+from archspec.data.registry import DATASETS, check_name
 
 CODE = "import sys, archspec.data; from archspec.data import DATASETS; sys.exit('torch' in sys.modules)"
 

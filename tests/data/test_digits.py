@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from archspec.data import DATASETS, digits, load
+from archspec.data import digits
+from archspec.data.load import load
+from archspec.data.registry import DATASETS
 
 SIZES = {"train": 1442, "test": 355}
 

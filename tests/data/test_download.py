@@ -10,7 +10,7 @@ import pytest
 import torch
 from torchvision import datasets
 
-from archspec.data import load
+from archspec.data.load import load
 from archspec.data.places import cache_folder
 from archspec.data.registry import DATASETS, Archive
 from tests.data.test_cifar import TinyCifar

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torchvision import datasets
 
-from archspec.data import DATASETS, load
+from archspec.data.load import load
+from archspec.data.registry import DATASETS
 
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="needs apt-get install dataset-fashion-mnist")

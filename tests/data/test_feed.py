@@ -2,7 +2,11 @@
 
 import pytest
 
-from archspec.data import DATASETS, BatchOptions, check_name, load, make_batches, open_data, plan
+from archspec.data.batches import BatchOptions
+from archspec.data.feed import make_batches, open_data
+from archspec.data.load import load
+from archspec.data.plan import plan
+from archspec.data.registry import DATASETS, check_name
 
 
 def test_known_names_are_opened_and_cut(tiny, tmp_path):

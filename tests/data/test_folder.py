@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from archspec.data import open_folder
 from archspec.data.decode import decode
+from archspec.data.folder import open_folder
 from tests.data.helpers import write_folder, write_image
 
 COUNTS = {"train": {"cat": 3, "ant": 1, "bee": 2}, "test": {"bee": 1, "cat": 2}}

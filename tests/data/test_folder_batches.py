@@ -9,9 +9,13 @@ from concurrent.futures import CancelledError
 import pytest
 import torch
 
-from archspec.data import BatchOptions, ResidentBatches, make_batches, open_data, open_folder, plan, pool
+from archspec.data import pool
 from archspec.data.augment import Augmentation
+from archspec.data.batches import BatchOptions, ResidentBatches
+from archspec.data.feed import make_batches, open_data
+from archspec.data.folder import open_folder
 from archspec.data.folder_batches import FolderBatches, default_workers, read_all
+from archspec.data.plan import plan
 from archspec.diagnostics import SpecError
 from tests.data.helpers import write_folder
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from archspec.data import load, locate
-from archspec.data.places import cache_folder, find
+from archspec.data.load import load
+from archspec.data.places import cache_folder, find, locate
 from archspec.data.registry import DATASETS
 
 

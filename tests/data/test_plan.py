@@ -2,7 +2,7 @@
 
 import pytest
 
-from archspec.data import check_classes, plan
+from archspec.data.plan import check_classes, plan
 
 
 @pytest.mark.parametrize(("data", "wanted", "notices"), [

@@ -7,9 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archspec.data import BatchOptions, ImageData, ResidentBatches, plan
 from archspec.data.augment import Augmentation
+from archspec.data.batches import BatchOptions, ResidentBatches
+from archspec.data.images import ImageData
 from archspec.data.order import epoch_order
+from archspec.data.plan import plan
 from archspec.data.transform import to_input
 
 N = 23
