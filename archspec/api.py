@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from archspec.lower import Limits, Lowered, lower
 from archspec.source import DEFAULT_LIMITS, Document, document_of, parse, read
 from archspec.source import Limits as TextLimits
 from archspec.spec.check import check_names
-from archspec.spec.errors import TooManyErrors
+from archspec.spec.errors import TooManyErrors, in_order
 from archspec.spec.files import Loader, Options
 from archspec.spec.resolve import resolved
 from archspec.spec.shipped import find_shipped
@@ -82,14 +82,22 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A spec and its mistakes. loaded: also there where nothing but `expect` fails."""
+    """A spec and what is wrong with it.
+
+    loaded: also there where nothing but `expect` fails. warnings: what is valid, and probably not what was meant;
+    empty beside an error that leaves the network unknown.
+    """
 
     loaded: Loaded | None
     errors: tuple[Diagnostic, ...]
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def load(source: Any, **options: Any) -> Loaded:
-    """Load and check a spec. Takes what `examine` takes. Raises SpecError with every mistake that was found."""
+    """Load and check a spec. Takes what `examine` takes. Raises SpecError with every mistake that was found.
+
+    Whether the network suits its recipes' data is not asked: it can be used without them.
+    """
     if isinstance(source, Loaded) and not options.get("sets") and options.get("input") is None:
         return source
     found = examine(source, **options)
@@ -100,23 +108,25 @@ def load(source: Any, **options: Any) -> Loaded:
 
 
 def check(source: Any, **options: Any) -> tuple[Diagnostic, ...]:
-    """Every mistake in a spec; empty if it is valid. Takes what `examine` takes."""
-    return examine(source, **options).errors
+    """Every mistake in a spec, those of its training included; empty if it is valid. Takes what `load` takes."""
+    return examine(source, training=True, **options).errors
 
 
 def examine(
     source: Any, *, sets: Iterable[str] = (), includes: Iterable[str | Path] = (), input: Iterable[int] | None = None,
-    limits: Limits = LIMITS, text_limits: TextLimits = DEFAULT_LIMITS,
+    limits: Limits = LIMITS, text_limits: TextLimits = DEFAULT_LIMITS, training: bool = False,
 ) -> Examined:
     """A spec with every mistake that was found in it; never raises for a user's mistake.
 
     source: a path, the bare name of a shipped spec, YAML text (a string with a line break), a mapping, an ArchSpec,
     or a Loaded. sets: overrides such as `vars.num_classes=100`, `train.lr=0.1`. includes: further folders that it
-    may read. input: another input shape (C, H, W).
+    may read. input: another input shape (C, H, W). training: also check whether the network suits the data sets
+    that its recipes name, as far as that is known without reading them.
     """
     options = Options(tuple(sets), tuple(map(Path, includes)), text_limits, None if input is None else tuple(input))
-    loaded, errors = _load(source.data if isinstance(source, Loaded) else source, options, limits)
-    return Examined(loaded, errors.sorted())
+    whole = source.data if isinstance(source, Loaded) else source
+    loaded, errors = _load(whole, options, partial(_checked, limits=limits, training=training))
+    return Examined(loaded, errors.sorted(), in_order(errors.warnings) if loaded is not None else ())
 
 
 def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **options: Any) -> Report:
@@ -143,12 +153,14 @@ def build(source: Any, *, seed: int | None = None, **options: Any) -> nn.Module:
     return model
 
 
-def _load(source: Any, options: Options, limits: Limits) -> tuple[Loaded | None, Errors]:
+def _load(
+    source: Any, options: Options, checked: Callable[[Program, Errors], Loaded | None]
+) -> tuple[Loaded | None, Errors]:
     errors = Errors()
     try:
         document, folder, root, stem = _document(source, options)
         program = Loader(root, options, errors).program(document, folder, stem)
-        return (None if program is None else _checked(program, errors, limits)), errors
+        return (None if program is None else checked(program, errors)), errors
     except TooManyErrors:
         return None, errors
     except SpecError as e:
@@ -157,7 +169,7 @@ def _load(source: Any, options: Options, limits: Limits) -> tuple[Loaded | None,
         return None, errors
 
 
-def _checked(program: Program, errors: Errors, limits: Limits) -> Loaded | None:
+def _checked(program: Program, errors: Errors, *, limits: Limits, training: bool) -> Loaded | None:
     check_unused = check_names(program, errors)
     lowered = lower(program, errors, limits)
     report = cost_report(lowered.graph) if lowered.graph is not None else None
@@ -167,6 +179,10 @@ def _checked(program: Program, errors: Errors, limits: Limits) -> Loaded | None:
     recipes = _recipes(program, lowered, errors)
     check_unused()
     broken = any(d.code not in _EXPECTATIONS for d in errors.found)
+    if training and recipes and lowered.graph is not None:
+        from archspec.data.suits import check_recipes
+
+        check_recipes(program, recipes, lowered.graph, errors)
     if broken or lowered.graph is None or report is None:
         return None
     return Loaded(

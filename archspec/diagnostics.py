@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 SHOWN_WIDTH = 160  # longer source lines are cut around the caret
+WARNINGS = frozenset({"SHAPE112", "SPEC061", "SPEC062"})  # codes of what works, and is probably not what was meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,17 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     hint: str | None = None
 
+    @property
+    def severity(self) -> str:
+        """`error`, or `warning`: the spec is valid, but probably not what was meant."""
+        return "warning" if self.code in WARNINGS else "error"
+
     def to_json(self) -> dict[str, object]:
         """The versioned JSON form (format 1 of `--json`)."""
         span = self.span
         return {
             "code": self.code,
+            "severity": self.severity,
             "message": self.message,
             "span": None if span is None else {
                 "path": span.path, "line": span.line, "column": span.column, "length": span.length,
@@ -74,7 +81,7 @@ def error(
 
 def render(diagnostic: Diagnostic) -> str:
     """The text of a diagnostic: headline, place, source line with a caret, notes and hint."""
-    lines = [f"error[{diagnostic.code}]: {diagnostic.message}"]
+    lines = [f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"]
     gutter = " "
     if diagnostic.span is not None:
         span = _cut(diagnostic.span)

@@ -101,13 +101,10 @@ class SpecFile(pytest.File):
     @cached_property
     def outcome(self) -> tuple[Loaded | None, tuple[Diagnostic, ...]]:
         """The loaded spec, or None, and every mistake in it."""
-        from archspec.api import load
-        from archspec.diagnostics import SpecError
+        from archspec.api import examine
 
-        try:
-            return load(self.path, includes=self.config.getoption("--archspec-include")), ()
-        except SpecError as e:
-            return None, e.diagnostics
+        found = examine(self.path, includes=self.config.getoption("--archspec-include"), training=True)
+        return (None if found.errors else found.loaded), found.errors
 
     def mistakes_of(self, key: str) -> tuple[Diagnostic, ...]:
         """The mistakes that stand at the value of one expectation, or at its key."""

@@ -75,7 +75,8 @@ def diagnostic_text(diagnostic: Diagnostic, *, colour: bool) -> str:
         return text
     headline, *lines = text.split("\n")
     head, _, message = headline.partition(": ")
-    painted = [styled(head, BOLD, RED, on=True) + styled(f": {message}", BOLD, on=True)]
+    hue = RED if diagnostic.severity == "error" else YELLOW
+    painted = [styled(head, BOLD, hue, on=True) + styled(f": {message}", BOLD, on=True)]
     return "\n".join(painted + [_painted(line) for line in lines])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archspec.cli.console import result_console
+from archspec.cli.console import print_diagnostics, result_console
 from archspec.cli.options import DeviceName, InputShape, Reading, SpecPath, json_option, spec_options
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def command(
     found = examine(spec, input=input_shape, **reading.arguments())
     if found.loaded is None:
         raise SpecError(found.errors)
+    print_diagnostics(found.warnings)
     loaded = found.loaded
     report = cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
     if not static and not found.errors:

@@ -207,7 +207,7 @@ def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
 def _unknown(name: str, span: SourceSpan | None) -> SpecError:
     close = nearest(name, DATASETS)
     names = ", ".join(DATASETS)
-    hint = f"did you mean `{close}`?" if close else f"known are {names} and `folder:PATH`"
+    hint = f"a name that is close exists: `{close}`" if close else f"known are {names} and `folder:PATH`"
     if close is None and ("/" in name or name.startswith(".")):
         hint = f"a folder of images is written `folder:{name}`"
     shown = name if len(name) <= 80 else name[:79] + "…"

@@ -14,6 +14,7 @@ from archspec.lower.blocks import Blocks
 from archspec.lower.branches import tensors_of, with_names
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
+from archspec.lower.layout import is_image
 from archspec.lower.operations import guess, make, read_fields, window_place
 from archspec.lower.values import Scope, written
 from archspec.ops import OPS, Op, Operation
@@ -243,6 +244,9 @@ class Layers:
             tensor = blank(op.ndim)
         if tensor is None:
             return builder.broken(name, flow)
+        if cls.op == "linear" and tensor.ndim == 4 and is_image(flow):
+            message = f"{builder.path}.{name}: `linear` works along the width of an image {shape_text(tensor.shape)}"
+            self.reporter.tell("SHAPE112", message, layer.head, scope, hint="put `flatten` before it")
         try:
             return builder.run(name, op, (flow,), op.outputs((tensor,)))
         except ShapeError as e:

@@ -20,10 +20,11 @@ class TooManyErrors(Exception):
 
 
 class Errors:
-    """Collects the mistakes of one run. The same code at the same place is told once."""
+    """Collects the mistakes of one run, and the warnings apart. The same code at the same place is told once."""
 
     def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
         self.found: list[Diagnostic] = []
+        self.warnings: list[Diagnostic] = []
         self.meant: set[str] = set()  # names that were written without their `$`, which was told: they count as used
         self._told: set[Any] = set()
         self._subjects: dict[Any, int] = {}  # what a mistake is about -> its index in `found`
@@ -72,6 +73,9 @@ class Errors:
                 self._append(diagnostic)
 
     def _append(self, diagnostic: Diagnostic) -> None:
+        if diagnostic.severity == "warning":
+            self.warnings.append(diagnostic)
+            return
         self.found.append(diagnostic)
         if len(self.found) == MAX_ERRORS:
             message = f"{MAX_ERRORS} mistakes up to here: the rest was not checked"
@@ -84,16 +88,8 @@ class Errors:
             raise SpecError(self.sorted())
 
     def sorted(self) -> tuple[Diagnostic, ...]:
-        """What was found: per file in the order of the text, then what has no place."""
-        files: dict[str, int] = {}
-        for d in self.found:
-            if d.span:
-                files.setdefault(d.span.path, len(files))
-        last = (len(files), 0, 0)
-        told = [self._with_places(k, d) for k, d in enumerate(self.found)]
-        return tuple(sorted(
-            told, key=lambda d: (files[d.span.path], d.span.line, d.span.column) if d.span else last
-        ))
+        """The mistakes: per file in the order of the text, then what has no place."""
+        return in_order(self._with_places(k, d) for k, d in enumerate(self.found))
 
     def _with_places(self, index: int, diagnostic: Diagnostic) -> Diagnostic:
         also = self._also.get(index)
@@ -102,6 +98,17 @@ class Errors:
         spans = [at.span() for at in also]
         places = [f"{s.line}:{s.column}" if s else at.words() for s, at in zip(spans, also, strict=True)]
         return replace(diagnostic, notes=(*diagnostic.notes, f"the same at {listing(places, _SHOWN_PLACES)}"))
+
+
+def in_order(told: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Diagnostics per file in the order of the text, then what has no place."""
+    told = list(told)
+    files: dict[str, int] = {}
+    for d in told:
+        if d.span:
+            files.setdefault(d.span.path, len(files))
+    last = (len(files), 0, 0)
+    return tuple(sorted(told, key=lambda d: (files[d.span.path], d.span.line, d.span.column) if d.span else last))
 
 
 def _spot(at: At | None) -> Any:

@@ -8,12 +8,13 @@ from typing import Final
 from archspec.data.feed import make_batches, open_data
 from archspec.data.load import Progress
 from archspec.data.plan import check_classes
+from archspec.data.suits import check_known_data, input_plan, outputs_of
 from archspec.diagnostics import listing
 from archspec.train.confusion import Confusion, Tally
 from archspec.train.finished import FinishedRun
 from archspec.train.loop import evaluate
 from archspec.train.metrics import Metrics
-from archspec.train.prepare import Machine, batch_options, check_known_data, input_plan, outputs_of, stored_shape
+from archspec.train.prepare import Machine, batch_options, stored_shape
 from archspec.train.settings import float32_products
 
 EVALUATION_FORMAT: Final = 1

@@ -14,11 +14,11 @@ from archspec.api import load
 from archspec.backends.step import check_forward_fits
 from archspec.backends.torch import build
 from archspec.data.registry import DATASETS
+from archspec.data.suits import outputs_of
 from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
 from archspec.train.confusion import output_names
-from archspec.train.prepare import outputs_of
 from archspec.train.settings import Settings
 from archspec.train.weights import load_weights
 

@@ -11,10 +11,10 @@ from torch import nn
 
 from archspec.data.decode import BadImage, decode
 from archspec.data.plan import InputPlan
+from archspec.data.suits import input_plan
 from archspec.data.transform import scale
 from archspec.diagnostics import Diagnostic, error
 from archspec.train.finished import FinishedRun
-from archspec.train.prepare import input_plan
 from archspec.train.settings import float32_products
 
 

@@ -17,12 +17,11 @@ from archspec.data.feed import make_batches, open_data
 from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.load import Progress
-from archspec.data.plan import ImageShape, InputPlan, check_classes, plan
-from archspec.data.registry import Split, check_name
-from archspec.diagnostics import error
+from archspec.data.plan import ImageShape, check_classes
+from archspec.data.registry import Split
+from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
-from archspec.tensors import shape_text
 from archspec.train.pieces import SMALLEST_NORMED, has_batch_norm
 from archspec.train.settings import Settings
 
@@ -108,33 +107,6 @@ def check_memory(graph: Graph, recipe: Recipe, device: torch.device) -> None:
     check_step_fits(graph, recipe.batch_size, device, states=states)
 
 
-def check_known_data(recipe: Recipe, input_shape: tuple[int, ...], outputs: int) -> None:
-    """Whether a data set that is known by name suits the network, before it is downloaded. Errors: RUN303, RUN304."""
-    info = check_name(recipe.data)
-    if info is not None:
-        check_classes(info.name, info.num_classes, outputs)
-        input_plan(info.name, (info.channels, info.height, info.width), input_shape, recipe)
-
-
-def outputs_of(graph: Graph) -> int:
-    """How many classes the network can tell apart. Raises SpecError RUN311 where it is no classifier."""
-    shape = graph.result.shape
-    if len(shape) != 2:
-        raise error(
-            "RUN311", f"a classifier gives one number for each class, this network gives {shape_text(shape)}",
-            hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
-        )
-    return shape[1]
-
-
-def input_plan(name: str, shape: ImageShape, input_shape: tuple[int, ...], recipe: Recipe) -> InputPlan:
-    """How images of the data set `name` become the network's input, normalised as the recipe says. Errors: RUN303."""
-    normalize = recipe.normalize
-    if normalize is None:
-        return plan(name, shape, input_shape)
-    return plan(name, shape, input_shape, mean=normalize.mean, std=normalize.std)
-
-
 def stored_shape(split: ImageData | ImageFolder) -> ImageShape:
     """(C, H, W) of a split's images as they are stored; None for sizes that differ."""
     if isinstance(split, ImageFolder):
@@ -162,7 +134,4 @@ def _augmentation(recipe: Recipe) -> Augmentation | None:
 
 def _data_notices(splits: list[ImageData | ImageFolder], outputs: int) -> list[str]:
     notices = [notice for split in splits if isinstance(split, ImageFolder) for notice in split.notices]
-    classes = len(splits[0].classes)
-    if classes < outputs:
-        notices.append(f"{splits[0].name} has {classes} classes, the network {outputs} outputs: the rest stay idle")
-    return notices
+    return [*notices, *idle_outputs(splits[0].name, len(splits[0].classes), outputs)]

@@ -134,12 +134,12 @@ def test_json(cli: Cli, folder: Path) -> None:
     assert data["format"] == 1
     assert data["skipped"] == ["sub/lib.yaml"]
     bad, good = data["specs"]
-    assert good == {"path": "good.yaml", "valid": True, "diagnostics": []}
+    assert good == {"path": "good.yaml", "valid": True, "diagnostics": [], "warnings": []}
     assert (bad["path"], bad["valid"]) == ("bad.yaml", False)
     (diagnostic,) = bad["diagnostics"]
     assert diagnostic["code"] == "SPEC012"
     assert diagnostic["span"] == {"path": "bad.yaml", "line": 5, "column": 27, "length": 3}
-    assert set(diagnostic) == {"code", "message", "span", "notes", "hint"}
+    assert set(diagnostic) == {"code", "severity", "message", "span", "notes", "hint"}
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(cli: Cli, tmp_path: Path) -> None:
@@ -206,3 +206,25 @@ def test_a_path_without_its_ending_is_recognised(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "squeeze.yaml").write_text("archspec: 1\n")
     assert "hint: there is `squeeze.yaml`" in cli("validate", "squeeze").err
+
+
+def test_warnings_leave_a_spec_valid(cli: Cli, folder: Path) -> None:
+    spec = folder / "net.yaml"
+    spec.write_text((folder / "good.yaml").read_text() + "train: {data: mnist, lr: 0.1}\n", encoding="utf-8")
+    assert cli("validate", spec).out == "1 spec valid\n"
+    spec.write_text(spec.read_text().replace("linear: 10", "linear: 10, softmax: 1"), encoding="utf-8")
+    done = cli("validate", spec)
+    assert (done.code, done.out) == (0, "1 spec valid, 1 warning\n")
+    assert done.err.startswith("warning[SPEC061]: ")
+    data = json.loads(cli("validate", spec, "--json").out)["specs"][0]
+    assert data["valid"] is True
+    assert [(d["code"], d["severity"]) for d in data["warnings"]] == [("SPEC061", "warning")]
+
+
+def test_a_recipe_whose_data_does_not_suit(cli: Cli, folder: Path) -> None:
+    spec = folder / "net.yaml"
+    spec.write_text((folder / "good.yaml").read_text() + "train: {data: cifar10, lr: 0.1}\n", encoding="utf-8")
+    done = cli("validate", spec)
+    assert (done.code, done.out) == (1, "1 error in 1 of 1 spec\n")
+    assert done.err.startswith("error[RUN303]: cifar10 has 3 channels")
+    assert cli("profile", spec, "--static").code == 0

@@ -1,0 +1,109 @@
+"""Whether a network suits the data set that its recipe names, as far as that is known without reading any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from archspec.analysis import squashing_end
+from archspec.data.plan import ImageShape, InputPlan, check_classes, plan
+from archspec.data.registry import DatasetInfo, check_name
+from archspec.diagnostics import SpecError, error
+from archspec.graph import Graph
+from archspec.spec.recipe import Recipe
+from archspec.spec.syntax import At, Errors, Program
+from archspec.tensors import shape_text
+
+
+def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph, errors: Errors) -> None:
+    """Note, where it is written, what would keep a spec's own recipes from training its network.
+
+    recipes: "train" is the default one. Errors: RUN303, RUN304, RUN311; warnings: SPEC061, SPEC062.
+    """
+    section = "train" if "train" in recipes else "recipes"
+    top = program.tops[section]
+    try:
+        outputs = outputs_of(graph)
+    except SpecError as e:
+        _note(e, top.key if top.path else top, errors)
+        return
+    _check_end(program, graph, errors)
+    for name, recipe in recipes.items():
+        places = _places(program, name)
+        own = [places[key] for key in ("data", "normalize") if key in places]
+        if own:
+            _check_data(recipe, graph.inputs[0][1].shape[1:], outputs, own[0], own[-1], errors)
+
+
+def _places(program: Program, name: str) -> Mapping[str, At]:
+    """The places of a recipe's own fields."""
+    if name == "train":
+        return program.places["train"]
+    at = program.places["recipes"][name]
+    return {key: at / key for key in program.data["recipes"][name]}
+
+
+def _check_data(
+    recipe: Recipe, input_shape: tuple[int, ...], outputs: int, at: At, normalize: At, errors: Errors
+) -> None:
+    try:
+        info = check_known_data(recipe, input_shape, outputs)
+    except SpecError as e:
+        _note(e, normalize if e.diagnostics[0].message.startswith("`normalize`") else at, errors)
+        return
+    if info is not None:
+        for notice in idle_outputs(info.name, info.num_classes, outputs):
+            errors.add("SPEC062", notice, at, hint=f"make the last layer `linear: {info.num_classes}`")
+
+
+def _note(e: SpecError, at: At, errors: Errors) -> None:
+    for d in e.diagnostics:
+        errors.add(d.code, d.message, at, notes=d.notes, hint=d.hint)
+
+
+def _check_end(program: Program, graph: Graph, errors: Errors) -> None:
+    op = squashing_end(graph)
+    if op is None:
+        return
+    body = list(program.stages.values())[-1]
+    last = body.layers[-1] if body.layers else None
+    at = last.head if last is not None and last.kind == op else body.at.key
+    errors.add("SPEC061", f"`{op}` ends the network, and the cross entropy of its training takes logits", at,
+               hint=f"remove `{op}`")
+
+
+def check_known_data(recipe: Recipe, input_shape: tuple[int, ...], outputs: int) -> DatasetInfo | None:
+    """What is known of the recipe's data set, which suits the network; None for a folder, which is not looked into.
+
+    Errors: RUN303, RUN304.
+    """
+    info = check_name(recipe.data)
+    if info is not None:
+        check_classes(info.name, info.num_classes, outputs)
+        input_plan(info.name, (info.channels, info.height, info.width), input_shape, recipe)
+    return info
+
+
+def outputs_of(graph: Graph) -> int:
+    """How many classes the network can tell apart. Raises SpecError RUN311 where it is no classifier."""
+    shape = graph.result.shape
+    if len(shape) != 2:
+        raise error(
+            "RUN311", f"a classifier gives one number for each class, this network gives {shape_text(shape)}",
+            hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
+        )
+    return shape[1]
+
+
+def input_plan(name: str, shape: ImageShape, input_shape: tuple[int, ...], recipe: Recipe) -> InputPlan:
+    """How images of the data set `name` become the network's input, normalised as the recipe says. Errors: RUN303."""
+    normalize = recipe.normalize
+    if normalize is None:
+        return plan(name, shape, input_shape)
+    return plan(name, shape, input_shape, mean=normalize.mean, std=normalize.std)
+
+
+def idle_outputs(name: str, num_classes: int, outputs: int) -> list[str]:
+    """A notice, where the network has more `outputs` than the data set has classes."""
+    if num_classes >= outputs:
+        return []
+    return [f"{name} has {num_classes} classes, the network {outputs} outputs: the rest stay idle"]
