@@ -19,10 +19,9 @@ GZIP = b"\x1f\x8b"
 LIMIT_S = 120  # two processes import TensorBoard, pandas and the plugin, on whatever machine this is
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the loopback needs no proxy
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (find_spec("tensorboard") and find_spec("torch_tb_profiler")), reason="not installed"),
-]
+pytestmark = pytest.mark.skipif(
+    not (find_spec("tensorboard") and find_spec("torch_tb_profiler")), reason="not installed"
+)
 
 
 @pytest.fixture

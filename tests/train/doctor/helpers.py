@@ -62,13 +62,16 @@ class Script(Watcher):
             raise Stop
 
 
-def diagnose(spec, steps, *, images=2000, test=200, change=None, until_told=False, **recipe):
-    """Train for some steps at 1 thread; (codes of the findings, the findings, what was told, the doctor)."""
+def diagnose(spec, steps, *, name=None, images=2000, test=200, change=None, until_told=False, **recipe):
+    """Train for some steps at 1 thread; (codes of the findings, the findings, what was told, the doctor).
+
+    name: one of the spec's recipes. images, test: only so many of each split; None for all.
+    """
     torch.set_num_threads(1)
     loaded = spec if isinstance(spec, Loaded) else load(spec)
     if "lr" in recipe:
         recipe.setdefault("schedule", "constant")
-    chosen = Recipe.model_validate(merge_recipe(loaded.recipe().to_data(), {"epochs": 1000, **recipe}))
+    chosen = Recipe.model_validate(merge_recipe(loaded.recipe(name).to_data(), {"epochs": 1000, **recipe}))
     task = prepare(loaded.graph, chosen, Machine(CPU, None, images, test))
     doctor, script = Doctor(), Script(steps, change, until_told=until_told)
     with contextlib.suppress(Stop, SpecError):
