@@ -32,10 +32,24 @@ class _Disguise(TorchFunctionMode):
         return func(*map(_here, args), **{key: _here(value) for key, value in kwargs.items()})
 
 
+def _on_cpu(original, asked):
+    """A class whose first argument is the type of a device."""
+
+    def made(device, *args, **kwargs):
+        asked.extend([original.__name__] * (_here(device) != device))
+        return original(_here(device), *args, **kwargs)
+
+    return made
+
+
 @contextmanager
-def fake_cuda():
-    """Yield the names of the functions that were asked for the CUDA device, as they come."""
+def fake_cuda(capability=(9, 0)):
+    """Yield the names of the functions that were asked for the CUDA device, as they come.
+
+    capability: what the device says that it can do; its arithmetic is the CPU's.
+    """
     state = {"rng": torch.zeros(8, dtype=torch.uint8)}
+    disguise = _Disguise()
     with (
         mock.patch.object(torch.cuda, "current_device", lambda: 0),
         mock.patch.object(torch.cuda, "get_rng_state", lambda device=None: state["rng"]),
@@ -43,6 +57,9 @@ def fake_cuda():
         mock.patch.object(torch.cuda, "mem_get_info", lambda device=None: (2**34, 2**35)),
         mock.patch.object(torch.cuda, "get_device_name", lambda device=None: "Fake GPU"),
         mock.patch.object(torch.cuda, "synchronize", lambda device=None: None),
-        _Disguise() as disguise,
+        mock.patch.object(torch.cuda, "get_device_capability", lambda device=None: capability),
+        mock.patch.object(torch, "autocast", _on_cpu(torch.autocast, disguise.asked)),
+        mock.patch.object(torch.amp, "GradScaler", _on_cpu(torch.amp.GradScaler, disguise.asked)),
+        disguise,
     ):
         yield disguise.asked

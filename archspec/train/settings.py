@@ -47,7 +47,7 @@ def pick_precision(name: str, device: torch.device) -> Precision:
     if name == "tf32" and not modern:
         place = "this GPU" if device.type == "cuda" else f"a {device.type.upper()}"
         raise error("RUN320", f"{place} has no tf32, which came with NVIDIA's Ampere",
-                    hint="use --precision fp32, or bf16")
+                    hint=f"use --precision fp32, or {'fp16' if device.type == 'cuda' else 'bf16'}")
     if name == "bf16" and device.type == "cuda" and not modern:
         raise error("RUN320", "this GPU has no bf16, which came with NVIDIA's Ampere",
                     hint="use --precision fp16")

@@ -211,9 +211,12 @@ def test_a_loss_that_is_no_number_is_explained_although_the_run_ends():
     listener = Script(10**9)
     chosen = recipe(batch_size=20, epochs=3, lr=1e30)
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 4))
-    with pytest.raises(SpecError, match="RUN310"):
+    with pytest.raises(SpecError, match="RUN310") as caught:
         fit(model, batches(TRAIN, chosen), batches(TEST, chosen), chosen, device=CPU, watchers=(doctor, listener))
-    assert [finding.code for finding in doctor.findings] == ["RUN346"]
+    (finding,) = doctor.findings
+    assert finding.code == "RUN346"
+    assert f"at step {finding.step} of 10 in epoch 1" in caught.value.diagnostics[0].message
+    assert len(doctor._history) == finding.step, "the step that was not done included"
     assert listener.told[-1].startswith("doctor[RUN346]")
 
 
