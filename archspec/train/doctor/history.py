@@ -92,7 +92,8 @@ class Jump:
 class History:
     """A run so far. Steps count from 1; `first` were done before the watch began (a resumed run).
 
-    lr: the highest rate of the schedule. hits, sizes: rightly classified images and images of each step.
+    lr: the highest rate of the schedule. total_steps: of the whole run, as its recipe says.
+    hits, sizes: rightly classified images and images of each step.
     labels: how often each label was seen. all_labels: whether they are those of all images, a whole epoch.
     best: the block with the lowest loss. broken: the first step whose loss is not finite.
     """
@@ -101,6 +102,7 @@ class History:
     optimizer: str = "sgd"
     init: str = "default"
     steps_per_epoch: int = 100
+    total_steps: int = 1000
     first: int = 0
     losses: array[float] = field(default_factory=lambda: array("d"))
     hits: array[int] = field(default_factory=lambda: array("q"))

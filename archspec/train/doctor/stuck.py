@@ -14,9 +14,9 @@ from archspec.train.doctor.history import Activation, History, Sample, Weight
 from archspec.train.doctor.inputs import INPUTS_FIRST, out_of_range
 
 # Steps at chance before a verdict, in whole blocks of 20. A sound network of sigmoids stays there for some 350
-# steps (LeNet at 0.9 on Fashion-MNIST), so that without a sign of what is wrong the patience must be long. Dead
-# ReLUs do not come back (LeNet with ReLU at 0.6: none of 5 seeds), saturated sigmoids do as a rule, late (LeNet
-# at 3: 4 of 5 seeds, after 400 to 750 steps): before the long patience is over, that is no final verdict.
+# steps (LeNet at 0.9 on Fashion-MNIST), so that without a sign of what is wrong the patience must be long. Even
+# what is saturated or dead may come back, late: LeNet at 3 at 4 of 5 seeds, after 400 to 750 steps; LeNet with ReLU
+# at 0.6 at 3 of the 6 seeds at which it dies. Final is what cuts the gradient off, or has lasted for a long time.
 CUT_OFF: Final = 40  # nothing reaches the first layers
 SIGN: Final = 100
 SLOW: Final = 140
@@ -33,6 +33,7 @@ VANISHED: Final = 3e-4  # least over greatest gradient of the weights. Sound sig
 NOTHING: Final = 1e-6  # the same, where the gradient does not arrive at all
 NO_GRADIENT: Final = 1e-8
 HARDLY: Final = 1e-4  # median of update over weight. LeNet at 0.9: 0.0015, at 0.01: 0.00003
+LITTLE: Final = 0.1  # of its size: a weight that moves no further in the whole rest of the run gets nowhere
 HIGH_ABOVE: Final = 0.3  # nats above chance
 HIGH_JUMP: Final = 2.0  # times, and nats
 
@@ -85,18 +86,18 @@ def _dead_from_the_start(history: History, recent: list[Sample], chance: Chance)
     layer = _worst(first, ("relu", "sigmoid", "tanh"))
     if layer is None or layer.stuck < ALL or _same(last, layer).stuck < ALL:
         return None
-    cut_off, dead = _weakest(last) <= NOTHING, layer.kind == "relu"
+    code, cut_off = "RUN341" if layer.kind == "relu" else "RUN342", _cut_off(recent)
     return Cause(
-        "RUN341" if dead else "RUN342", f"{_state(layer)} from the start", (stuck_units(layer, first.step),),
+        code, f"{_state(layer)} from the start", (stuck_units(layer, first.step),),
         f"check the inputs' mean and deviation, and how the weights start: {advice.stronger_start(history)}",
-        CUT_OFF if cut_off else SIGN, final=cut_off or dead,
+        CUT_OFF if cut_off else SIGN, final=cut_off,
     )
 
 
 def _vanished_from_the_start(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
     if max(_weakest(history.samples[0]), _weakest(recent[-1])) > VANISHED:
         return None
-    cut_off = _weakest(recent[-1]) <= NOTHING
+    cut_off = _cut_off(recent)
     return Cause(
         "RUN343", "the gradient vanishes on its way to the first layers", (_gradients(recent[-1]),),
         advice.stronger_start(history), CUT_OFF if cut_off else SIGN, final=cut_off,
@@ -127,15 +128,15 @@ def _gone(
     before = _same(first, layer)
     jump = history.jump()
     facts = [stuck_units(layer, last.step, before, first.step), *([advice.jumped(jump)] if jump else [])]
-    cut_off = layer.stuck >= ALL and _weakest(last) <= NOTHING
+    cut_off = layer.stuck >= ALL and _cut_off(recent)
     return Cause(
         code, f"{_state(layer)}: the rate {short(history.lr)} is too high", tuple(facts),
-        advice.lower_rate(history), CUT_OFF if cut_off else SIGN, final=cut_off or layer.kind == "relu",
+        advice.lower_rate(history), CUT_OFF if cut_off else SIGN, final=cut_off,
     )
 
 
 def _vanished_later(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
-    if max(map(_weakest, recent)) > NOTHING or _weakest(history.samples[0]) <= VANISHED:
+    if not _cut_off(recent) or _weakest(history.samples[0]) <= VANISHED:
         return None
     return Cause(
         "RUN343", "the gradient no longer arrives at the first layers", (_gradients(recent[-1]),),
@@ -154,7 +155,8 @@ def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | 
         {"step": last.step, "update_to_weight": ratios[-1], "rate": last.rate},
     )
     title = f"the weights hardly move: the rate {short(history.lr)} is too low"
-    return Cause("RUN345", title, (fact,), advice.raise_rate(history, ratios[-1]), SLOW, final=True)
+    ahead = ratios[-1] * (history.total_steps - history.step)
+    return Cause("RUN345", title, (fact,), advice.raise_rate(history, ratios[-1]), SLOW, final=ahead < LITTLE)
 
 
 def _too_high(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
@@ -200,6 +202,11 @@ def _weakest(sample: Sample) -> float:
     if len(gradients) < 2:
         return 1.0
     return min(gradients) / max(gradients) if max(gradients) > NO_GRADIENT else 0.0
+
+
+def _cut_off(recent: list[Sample]) -> bool:
+    """Whether the gradient did not arrive everywhere, in any of these samples."""
+    return max(map(_weakest, recent)) <= NOTHING
 
 
 def _state(layer: Activation) -> str:

@@ -62,7 +62,9 @@ class Doctor(Watcher):
         recipe = run.recipe
         begin = run.step - run.position  # a pass that was broken off brings its meter along
         self._run = run
-        self._history = History(recipe.lr, recipe.optimizer, recipe.init.weights, run.steps_per_epoch, begin)
+        self._history = History(
+            recipe.lr, recipe.optimizer, recipe.init.weights, run.steps_per_epoch, run.total_steps, begin
+        )
         run.keep("doctor", self)
         self._probe = Probe(run.model)
 

@@ -65,6 +65,7 @@ def verdict(*arguments, **fields):
 
 
 def too_low(**fields):
+    """A weight would change by some 5 % in the source's 2,350 steps: it gets nowhere."""
     finding = verdict("lenet", 200, name="lenet-03", **fields)
     assert finding.code == "RUN345"
     assert finding.title == "the weights hardly move: the rate 0.01 is too low"
@@ -96,13 +97,12 @@ def too_high(finding):
     assert finding.advice.startswith("start again with a lower rate: try lr 0.6")
 
 
-def dead(**fields):
-    finding = verdict("lenet_relu", 300, name="source", **fields)
+def dead(finding):
     assert finding.code == "RUN341"
-    assert finding.title == "dead ReLUs: the rate 0.6 is too high"
+    assert finding.title.endswith("dead ReLUs: the rate 0.6 is too high")
+    assert finding.title.startswith("nothing learnt so far: ") is not finding.final
     assert finding.evidence[1].values["share"] > 0.6 > finding.evidence[1].values["first_share"] + 0.2
     assert "lower rate: try lr 0.1" in finding.advice
-    assert finding.final
 
 
 def started_badly(spec, **fields):
@@ -110,7 +110,7 @@ def started_badly(spec, **fields):
     assert (finding.code, finding.step) == ("RUN343", 50)
     assert finding.title == "the gradient vanishes on its way to the first layers"
     values = finding.evidence[1].values
-    assert values["least_in"].startswith("block1.")
+    assert values["least_in"].startswith(("block1.", "b1."))
     assert values["least_gradient"] <= 1e-6 * values["greatest_gradient"]
     assert "kaiming_normal" in finding.advice
     assert finding.final
@@ -118,7 +118,7 @@ def started_badly(spec, **fields):
 
 @needs_fashion
 def test_lenet_03_at_a_rate_too_low():
-    too_low()
+    too_low(epochs=2350 // 8)
 
 
 @needs_fashion
@@ -133,7 +133,7 @@ def test_lenet_05_at_a_rate_too_high():
 
 @needs_fashion
 def test_lenet_relu_at_the_sources_rate_where_it_dies():
-    dead(seed=2)
+    dead(verdict("lenet_relu", 200, name="source", seed=2))
 
 
 @needs_fashion
@@ -290,7 +290,7 @@ ALL = {"images": None, "test": None}
 @pytest.mark.slow
 @needs_fashion
 def test_the_failures_in_full_size():
-    too_low(**ALL)
+    too_low(epochs=10, **ALL)
     adam_at_sgds_rate(**ALL)
 
 
@@ -301,21 +301,39 @@ def test_lenet_05_in_full_size(seed):
     """The verdict comes at step 100, and is taken back when the network begins to learn, in the source's run too."""
     _, (finding,), told, doctor = diagnose("lenet", 1000, name="lenet-05", seed=seed, **ALL)
     too_high(finding)
-    assert 300 < finding.until < 900
+    assert 300 < finding.until <= 900
     assert len(told) == 2
     assert doctor._history.last(20).accuracy > 0.4
 
 
 @pytest.mark.slow
 @needs_fashion
-@pytest.mark.parametrize("seed", [2, 3, 4])
+@pytest.mark.parametrize("seed", [1, 4, 7])
 def test_lenet_relu_where_it_dies_in_full_size(seed):
-    dead(seed=seed, **ALL)
+    """In the end either no gradient arrives, or three epochs have passed."""
+    _, (finding,), told, doctor = diagnose("lenet_relu", 1500, name="source", seed=seed, **ALL)
+    dead(finding)
+    assert finding.final
+    assert finding.until is None
+    assert len(told) in (1, 2)
+    assert doctor._history.last(100).accuracy < 0.12
 
 
 @pytest.mark.slow
 @needs_fashion
-@pytest.mark.parametrize("seed", [0, 1, 5])
+@pytest.mark.parametrize("seed", [2, 5, 9])
+def test_lenet_relu_where_it_dies_and_comes_back_in_full_size(seed):
+    _, (finding,), told, doctor = diagnose("lenet_relu", 600, name="source", seed=seed, **ALL)
+    dead(finding)
+    assert not finding.final
+    assert 200 < finding.until < 500
+    assert len(told) == 2
+    assert doctor._history.last(20).accuracy > 0.5
+
+
+@pytest.mark.slow
+@needs_fashion
+@pytest.mark.parametrize("seed", [0, 3, 6, 8])
 def test_lenet_relu_where_it_learns_in_full_size(seed):
     assert silent("lenet_relu", 600, name="source", seed=seed, **ALL).last(20).accuracy > 0.7
 
@@ -331,4 +349,5 @@ def test_lenet_learns_in_full_size(name):
 @needs_fashion
 @BAD_START
 def test_nin_started_badly_in_full_size(init):
+    """At 224×224, on batches of 16 for the time that it takes."""
     started_badly("nin", init=init, batch_size=16, images=2000)

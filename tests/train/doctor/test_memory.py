@@ -21,7 +21,7 @@ TRAIN, TEST = data(200, seed=3), data(40, split="test", seed=1)
 
 def told_and_back(seen, findings):
     tensors, text = series_of(seen), json.dumps(data_of(seen, findings), allow_nan=False)
-    again = History(seen.lr, seen.optimizer, seen.init, seen.steps_per_epoch)
+    again = History(seen.lr, seen.optimizer, seen.init, seen.steps_per_epoch, seen.total_steps)
     return again, recall(again, tensors, json.loads(text))
 
 
