@@ -31,7 +31,7 @@ def why_no_step(graph: Graph, batch_size: int) -> str | None:
     """Why no training step can be done with so many images, or None if one can."""
     if not cost_report(graph).params:
         return "the network has no parameters to train"
-    path = _lone_value(graph, batch_size, "batch_norm2d")
+    path = _lone_value(graph, batch_size, "batch_norm1d", "batch_norm2d")
     return f"{path} needs a batch of 2 or more to train: one value a channel has no variance" if path else None
 
 
@@ -42,10 +42,10 @@ def check_batch(graph: Graph, batch_size: int) -> None:
                     hint="make the batch 2 or more")
 
 
-def _lone_value(graph: Graph, batch_size: int, norm: str) -> str | None:
-    """The first norm of that kind that would normalise over one value."""
+def _lone_value(graph: Graph, batch_size: int, *norms: str) -> str | None:
+    """The first norm of these kinds that would normalise over one value."""
     for path, node, _ in graph.walk():
-        if node.op is not None and node.op.op == norm:
+        if node.op is not None and node.op.op in norms:
             groups = getattr(node.op, "num_groups", node.output.shape[1])
             if batch_size * prod(node.output.shape[1:]) == groups:
                 return path

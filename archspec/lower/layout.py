@@ -6,9 +6,9 @@ from typing import Final
 
 from archspec.graph import Graph
 from archspec.lower.builder import Val
-from archspec.ops import Op, Operation, activation, dropout, merge, norm
+from archspec.ops import Op, Operation, activation, dropout, merge, norm, softmax
 
-_KEEPING: Final = tuple(module.__name__ for module in (activation, dropout, merge, norm))  # the order of the dims
+_KEEPING: Final = tuple(module.__name__ for module in (activation, dropout, merge, norm, softmax))  # the dims' order
 
 
 def is_image(value: Val | None) -> bool:

@@ -26,9 +26,9 @@ PLACES: Final = (  # height and width, and nothing else
     "scale_factor",
 )
 NEUTRAL: Final = (  # nothing
-    "affine", "align_corners", "alpha", "approximate", "bias", "count_include_pad", "elementwise_affine", "eps",
-    "groups", "init_value", "mode", "momentum", "negative_slope", "num_groups", "p", "padding_mode",
-    "track_running_stats",
+    "affine", "align_corners", "alpha", "approximate", "beta", "bias", "count_include_pad", "elementwise_affine", "eps",
+    "groups", "init", "init_value", "k", "mode", "momentum", "negative_slope", "num_groups", "num_parameters", "p",
+    "padding_mode", "track_running_stats",
 )
 _LOST: Final = ""  # stands in `broken` for a field that nobody understands
 

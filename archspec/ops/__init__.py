@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from archspec.ops import activation, conv, dropout, linear, merge, norm, pool, resize, shape, shuffle
+from archspec.ops import (
+    activation,
+    batch_norm,
+    conv,
+    dropout,
+    linear,
+    merge,
+    norm,
+    pool,
+    resize,
+    shape,
+    shuffle,
+    softmax,
+)
 from archspec.ops.base import OPS, Merge, Op, Operation, register_op
 
 __all__ = ["OPS", "Merge", "Op", "Operation", "make_op", "register_op"]
 
-_MODULES = (activation, conv, dropout, linear, merge, norm, pool, resize, shape, shuffle)  # importing them registers
+# Importing them registers their ops.
+_MODULES = (activation, batch_norm, conv, dropout, linear, merge, norm, pool, resize, shape, shuffle, softmax)
 
 
 def make_op(name: str, fields: dict[str, Any]) -> Operation:

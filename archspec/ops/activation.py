@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from archspec.ops.axes import axis
-from archspec.ops.base import Op, register_op
-from archspec.ops.fields import Dim, FiniteFloat
-from archspec.tensors import Cost, Tensor
+from archspec.ops.base import Op, PositiveInt, register_op
+from archspec.ops.fields import FiniteFloat
+from archspec.tensors import Cost, ShapeError, Tensor
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,6 +84,43 @@ class LeakyReLU(_Pointwise):
 
 
 @register_op
+class PReLU(_Pointwise):
+    """x where positive, else a learned slope times x (He et al. 2015, "Delving deep into rectifiers").
+
+    Shapes: (N, C, …) -> the same.
+    Cost: one elementwise FLOP per element; num_parameters parameters.
+    Errors: ShapeError if num_parameters is neither 1 nor C.
+    """
+
+    op = "prelu"
+    main = "num_parameters"
+
+    num_parameters: PositiveInt = Field(1, description="number of slopes: 1 for all channels, or one for each")
+    init: FiniteFloat = Field(0.25, description="value of every slope at the start")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        channels = x.shape[1] if x.ndim > 1 else 1
+        if self.num_parameters > 1 and channels != self.num_parameters:
+            raise ShapeError(
+                f"num_parameters ({self.num_parameters}) is neither 1 nor the number of channels ({channels})",
+                hint=f"set num_parameters to {channels}",
+                partial=x,
+            )
+        return x
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        return Cost(params=self.num_parameters, elementwise_flops=x.numel)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.PReLU(self.num_parameters, self.init)
+
+
+@register_op
 class ELU(_Pointwise):
     """x where positive, else alpha * (exp(x) - 1) (Clevert et al. 2015).
 
@@ -142,6 +178,24 @@ class SiLU(_Pointwise):
         from torch import nn
 
         return nn.SiLU()
+
+
+@register_op
+class Mish(_Pointwise):
+    """x * tanh(log(1 + exp(x))) (Misra 2019).
+
+    Shapes: any -> the same.
+    Cost: one elementwise FLOP per element.
+    Errors: none.
+    """
+
+    op = "mish"
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.Mish()
 
 
 @register_op
@@ -214,56 +268,3 @@ class Hardsigmoid(_Pointwise):
         from torch import nn
 
         return nn.Hardsigmoid()
-
-
-class _Normalised(Op):
-    """A softmax along one dimension."""
-
-    main = "dim"
-
-    dim: Dim = Field(description="the dim that sums to one, the batch being 0; 1 for classes")
-
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        axis(self.dim, x)
-        return x
-
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
-        return Cost(elementwise_flops=3 * x.numel)
-
-
-@register_op
-class Softmax(_Normalised):
-    """exp(x) over its sum along `dim`. Not before a cross entropy, which takes logits.
-
-    Shapes: any -> the same.
-    Cost: 3 elementwise FLOPs per element: exponential, sum, division.
-    Errors: ShapeError if there is no such dim, or if it is the batch.
-    """
-
-    op = "softmax"
-
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
-        from torch import nn
-
-        return nn.Softmax(self.dim)
-
-
-@register_op
-class LogSoftmax(_Normalised):
-    """The logarithm of softmax along `dim`, computed stably.
-
-    Shapes: any -> the same.
-    Cost: 3 elementwise FLOPs per element: exponential, sum, subtraction.
-    Errors: ShapeError if there is no such dim, or if it is the batch.
-    """
-
-    op = "log_softmax"
-
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
-        from torch import nn
-
-        return nn.LogSoftmax(self.dim)

@@ -1,4 +1,4 @@
-"""Normalisation, and the learned per-channel factor."""
+"""Normalisation of each sample on its own, and the learned per-channel factor."""
 
 from __future__ import annotations
 
@@ -9,51 +9,11 @@ from pydantic import BeforeValidator, Field
 
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, PositiveInt, Probability, register_op
-from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, PositiveFloat, int_list, int_list_schema
+from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, int_list, int_list_schema
 from archspec.tensors import Cost, ShapeError, Tensor, is_unknown, shape_text
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-@register_op
-class BatchNorm2d(Op):
-    """Normalise each channel over batch, height and width (Ioffe & Szegedy 2015, algorithm 1).
-
-    Shapes: (N, C, H, W) -> the same.
-    Cost: 2 elementwise FLOPs per element (scale and shift with the running statistics); 2*C parameters if
-        affine; 2*C + 1 buffers (running mean, running variance, counter) if track_running_stats.
-    Errors: none beyond the input's rank.
-    """
-
-    op = "batch_norm2d"
-    ndim = 4
-
-    eps: PositiveFloat = Field(1e-5, description="added to the variance")
-    momentum: Probability | None = Field(
-        0.1, description="weight of a new batch in the running statistics; null for a plain average"
-    )
-    affine: bool = Field(True, description="learn a factor and an offset per channel")
-    track_running_stats: bool = Field(True, description="keep running statistics for evaluation")
-
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return x
-
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
-        channels = x.shape[1]
-        return Cost(
-            params=2 * channels * self.affine,
-            buffers=(2 * channels + 1) * self.track_running_stats,
-            elementwise_flops=2 * x.numel,
-        )
-
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
-        from torch import nn
-
-        return nn.BatchNorm2d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
 
 
 NormalizedShape = Annotated[
@@ -154,6 +114,81 @@ class GroupNorm(Op):
         from torch import nn
 
         return nn.GroupNorm(self.num_groups, x.shape[1], self.eps, self.affine)
+
+
+@register_op
+class InstanceNorm2d(Op):
+    """Normalise each channel of each image over height and width (Ulyanov et al. 2016).
+
+    Shapes: (N, C, H, W) -> the same.
+    Cost: per element 1 elementwise FLOP for the mean, 2 for the variance, 2 to normalise, 2 if affine;
+        2*C parameters if affine; 2*C + 1 buffers if track_running_stats.
+    Errors: ShapeError if the image is one pixel, which has no variance.
+    """
+
+    op = "instance_norm2d"
+    ndim = 4
+
+    eps: NonNegativeFloat = Field(1e-5, description="added to the variance")
+    momentum: Probability = Field(0.1, description="weight of a new batch in the running statistics")
+    affine: bool = Field(False, description="learn a factor and an offset per channel")
+    track_running_stats: bool = Field(False, description="keep running statistics for evaluation")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        if x.shape[2] * x.shape[3] == 1:
+            raise ShapeError("one pixel a channel has no variance", hint="remove it, or use `layer_norm`", partial=x)
+        return x
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        learned = 2 * self.affine
+        buffers = (2 * x.shape[1] + 1) * self.track_running_stats
+        return Cost(params=x.shape[1] * learned, buffers=buffers, elementwise_flops=x.numel * (5 + learned))
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.InstanceNorm2d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
+
+
+@register_op
+class LocalResponseNorm(Op):
+    """Divide each element by a power of the mean square of its neighbours in `size` channels (Krizhevsky et al. 2012).
+
+    y = x / (k + alpha * mean)**beta. The paper (section 3.3) has a sum in place of the mean: its alpha is
+    `size` times smaller than PyTorch's, which this one is.
+    Shapes: (N, C, L, …) -> the same.
+    Cost: per element `size` elementwise FLOPs for the mean, 1 for the square, 2 for factor and offset, 2 for
+        power and division.
+    Errors: ShapeError if the input has no dimension beside the channels.
+    """
+
+    op = "local_response_norm"
+    main = "size"
+
+    size: PositiveInt = Field(description="number of neighbouring channels, the element's own included")
+    alpha: FiniteFloat = Field(1e-4, description="factor of the mean square")
+    beta: FiniteFloat = Field(0.75, description="exponent")
+    k: FiniteFloat = Field(1.0, description="added to the mean square")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        if x.ndim < 3:
+            raise ShapeError(f"needs channels and positions, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}",
+                             hint="put it before `flatten`", partial=x)
+        return x
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        return Cost(elementwise_flops=x.numel * (self.size + 5))
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
 
 
 @register_op

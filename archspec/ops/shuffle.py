@@ -79,3 +79,38 @@ class PixelShuffle(Op):
         from torch import nn
 
         return nn.PixelShuffle(self.upscale_factor)
+
+
+@register_op
+class PixelUnshuffle(Op):
+    """Turn resolution into channels, the inverse of pixel_shuffle.
+
+    Shapes: (N, C, H, W) -> (N, C*r², H/r, W/r) with r = downscale_factor.
+    Cost: none.
+    Errors: ShapeError if downscale_factor does not divide H and W.
+    """
+
+    op = "pixel_unshuffle"
+    main = "downscale_factor"
+    ndim = 4
+
+    downscale_factor: PositiveInt = Field(description="by how much height and width shrink")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        n, c, h, w = x.shape
+        r = self.downscale_factor
+        for name, size in (("height", h), ("width", w)):
+            if size % r:
+                raise ShapeError(
+                    f"{name} ({size}) is not divisible by downscale_factor ({r})",
+                    hint=f"set downscale_factor to {gcd(h, w, r)}",
+                    partial=Tensor((n, c * r**2, UNKNOWN, UNKNOWN), x.dtype),
+                )
+        return Tensor((n, c * r**2, h // r, w // r), x.dtype)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.PixelUnshuffle(self.downscale_factor)

@@ -10,7 +10,9 @@ from torch import nn
 from archspec.nn import LayerScale
 from archspec.spec.recipe import Recipe
 
-SPARED: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, LayerScale)
+SPARED: Final = (
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.InstanceNorm2d, nn.LayerNorm, LayerScale,
+)
 FUSED_DEVICES: Final = frozenset({"cpu", "cuda"})  # one kernel for the whole update, as fast or faster
 
 

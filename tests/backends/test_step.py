@@ -100,6 +100,8 @@ def test_a_size_that_torch_cannot_count_is_refused_too():
     pytest.param({"a": ["global_avg_pool2d", "batch_norm2d"]}, 1, "a.batch_norm2d_1 needs a batch of 2", id="norm"),
     pytest.param({"a": ["global_avg_pool2d", "batch_norm2d"]}, 2, None, id="norm-of-two"),
     pytest.param({"a": ["batch_norm2d"]}, 1, None, id="norm-of-an-image"),
+    pytest.param({"a": ["flatten", "batch_norm1d"]}, 1, "a.batch_norm1d_1 needs a batch of 2", id="norm-of-a-vector"),
+    pytest.param({"a": ["flatten", "batch_norm1d"]}, 2, None, id="norm-of-two-vectors"),
 ])
 def test_networks_that_have_no_step(stages, batch_size, reason):
     """And torch says the same of the built module."""

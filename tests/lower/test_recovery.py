@@ -304,8 +304,8 @@ def test_following_the_hint_for_a_window(stages, old, new):
     ("{a: [rellu]}", ""), ("{a: [conv2d: {out_chanels: 4, kernel_size: 3}]}", ""), ("{a: [linear: $widht]}", "vars: {width: 4}\n"),
     ("{enc: relu, b: {add: {x: [], y: {from: en}}}}", ""),
     ("{a: [{relu: , repaet: 2}]}", ""), ("{a: relu}\nexpct: {a: [3, 8, 8]}", ""), ("{a: {nin_blok: [4, 1]}}", ""),
-    ("{a: relu}\ntrain: {data: digits, lr: 0.1, optimiser: adam}", ""), ("{first: relu}\nexpect: {frst: [3, 8, 8]}", ""),
-    ("{a: relu}\ntrain: {data: digits, lr: 0.1, optimizer: sgdd}", ""),
+    ("{a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, optimiser: adam}", ""), ("{first: relu}\nexpect: {frst: [3, 8, 8]}", ""),
+    ("{a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, optimizer: sgdd}", ""),
 ])
 def test_following_the_hint_for_a_name(stages, head):
     text = spec(f"stages: {stages}", head)

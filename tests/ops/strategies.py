@@ -189,6 +189,23 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
         affine_=st.booleans(),
         track_running_stats_=st.booleans(),
     ),
+    "batch_norm1d": on(
+        st.one_of(st.tuples(BATCH, CHANNELS), st.tuples(BATCH, CHANNELS, SIZE), ANY),
+        eps_=st.sampled_from([1e-3, 1e-5, 1]),
+        momentum_=st.one_of(st.none(), P),
+        affine_=st.booleans(),
+        track_running_stats_=st.booleans(),
+    ),
+    "instance_norm2d": on(
+        IMAGE,
+        eps_=st.sampled_from([1e-3, 1e-5, 1]),
+        momentum_=P,
+        affine_=st.booleans(),
+        track_running_stats_=st.booleans(),
+    ),
+    "local_response_norm": on(
+        ANY, size=st.integers(1, 7), alpha_=st.floats(0, 1), beta_=st.floats(0, 2), k_=st.floats(0.5, 2)
+    ),
     "layer_norm": layer_norm(),
     "group_norm": on(ANY, num_groups=st.integers(1, 4), affine_=st.booleans()),
     "layer_scale": along(init_value_=st.one_of(st.floats(-2, 2), st.integers(0, 1))),
@@ -197,6 +214,8 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "stochastic_depth": on(ANY, p=P, mode_=st.sampled_from(["row", "batch"])),
     "relu": UNIT,
     "relu6": UNIT,
+    "prelu": on(ANY, num_parameters_=st.sampled_from([1, 1, 2, 3, 4]), init_=st.floats(-1, 1)),
+    "mish": UNIT,
     "leaky_relu": on(ANY, negative_slope_=st.floats(-1, 1)),
     "elu": on(ANY, alpha_=st.floats(0.1, 2)),
     "gelu": on(ANY, approximate_=st.sampled_from(["none", "tanh"])),
@@ -219,6 +238,10 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "channel_shuffle": on(IMAGE, groups=st.integers(1, 4)),
     "pixel_shuffle": on(
         st.tuples(BATCH, st.sampled_from([1, 4, 8, 9, 18, 12]), SIZE, SIZE), upscale_factor=st.integers(1, 3)
+    ),
+    "pixel_unshuffle": on(
+        st.tuples(BATCH, CHANNELS, st.sampled_from([2, 4, 6, 9]), st.sampled_from([2, 3, 4, 6])),
+        downscale_factor=st.integers(1, 3),
     ),
     "chunk": along(chunks=st.integers(1, 5), index=st.integers(0, 3)),
     "select": along(index=st.one_of(st.integers(-1, 0), st.integers(-4, 4))),

@@ -1,0 +1,68 @@
+"""Softmax and its logarithm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from archspec.ops.axes import axis
+from archspec.ops.base import Op, register_op
+from archspec.ops.fields import Dim
+from archspec.tensors import Cost, Tensor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class _Normalised(Op):
+    """A softmax along one dimension."""
+
+    main = "dim"
+
+    dim: Dim = Field(description="the dim that sums to one, the batch being 0; 1 for classes")
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        axis(self.dim, x)
+        return x
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        return Cost(elementwise_flops=3 * x.numel)
+
+
+@register_op
+class Softmax(_Normalised):
+    """exp(x) over its sum along `dim`. Not before a cross entropy, which takes logits.
+
+    Shapes: any -> the same.
+    Cost: 3 elementwise FLOPs per element: exponential, sum, division.
+    Errors: ShapeError if there is no such dim, or if it is the batch.
+    """
+
+    op = "softmax"
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.Softmax(self.dim)
+
+
+@register_op
+class LogSoftmax(_Normalised):
+    """The logarithm of softmax along `dim`, computed stably.
+
+    Shapes: any -> the same.
+    Cost: 3 elementwise FLOPs per element: exponential, sum, subtraction.
+    Errors: ShapeError if there is no such dim, or if it is the batch.
+    """
+
+    op = "log_softmax"
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from torch import nn
+
+        return nn.LogSoftmax(self.dim)
