@@ -79,12 +79,13 @@ def verify(path: Path) -> None:
         text = (path / MANIFEST).read_bytes()
     except FileNotFoundError:
         raise DamagedError(f"{MANIFEST} is missing") from None
-    if text != manifest(found):
-        lines = text.splitlines()
-        bad = [name for name, digest in found.items() if f"{digest}  {name}".encode() not in lines]
-        blamed = bad[0] if 0 < len(bad) < len(FILES) else MANIFEST
-        raise DamagedError(f"{blamed}: its SHA-256 is not what was written" if bad and blamed != MANIFEST
-                           else f"{MANIFEST} is damaged, or all files are")
+    if text == manifest(found):
+        return
+    lines = text.splitlines()
+    bad = [name for name, digest in found.items() if f"{digest}  {name}".encode() not in lines]
+    if 0 < len(bad) < len(FILES):
+        raise DamagedError(f"{bad[0]}: its SHA-256 is not what was written")
+    raise DamagedError(f"{MANIFEST} is damaged, or all files are")
 
 
 def manifest(digests: Mapping[str, str]) -> bytes:

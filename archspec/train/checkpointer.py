@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from archspec.diagnostics import SpecError
 from archspec.train.checkpoint import Found, checkpoint_bytes, checkpoints, serial, write_checkpoint
-from archspec.train.files import clear_drafts, remove_folder
+from archspec.train.files import clear_drafts, make_folder, remove_folder
 from archspec.train.full_disk import write_failures_told
 from archspec.train.run import Run, Watcher
 from archspec.train.snapshot import capture
@@ -109,7 +109,7 @@ class Checkpointer(Watcher):
         best = path.name if is_best else self._best
         saved = capture(run).about(digest=self._digest, conditions=self._conditions, best=best)
         with write_failures_told("a checkpoint", path, checkpoint_bytes(saved)):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             write_checkpoint(path, saved)
         self.last, self._best, self._saved = path, best, (run.step, run.epoch)
         self._prune()

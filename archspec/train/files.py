@@ -51,6 +51,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
     _sync(path.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are not there yet, and bring them onto the disk."""
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
 def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> str:
     """Write a new file and bring it onto the disk; return the SHA-256 of its bytes, in hexadecimal digits."""
     digest = hashlib.sha256()

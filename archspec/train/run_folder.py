@@ -14,7 +14,7 @@ from torch import nn
 
 from archspec.diagnostics import SpecError, error
 from archspec.train.earlier import read_json
-from archspec.train.files import claim, clear_drafts, whole_file, write_file
+from archspec.train.files import claim, clear_drafts, make_folder, whole_file, write_file
 from archspec.train.full_disk import write_failures_told
 from archspec.train.run import Run, Watcher
 from archspec.train.tensor_file import tensor_bytes, tensor_file
@@ -37,16 +37,21 @@ class RunFolder(Watcher):
     def on_start(self, run: Run) -> None:
         """Make the folder, or bring it to where the run stands: what was written after that will come again."""
         with write_failures_told("the run folder", self.path, len(self._spec)):
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             self._take()
             clear_drafts(self.path)
-            old = self.path / "spec.yaml"
-            if self._resumed and old.exists() and old.read_text(encoding="utf-8") != self._spec:
-                old.replace(self.path / f"spec-until-step-{run.step}.yaml")
-            _write(self.path / "spec.yaml", self._spec)
             _write(self.path / "environment.json", json.dumps(self._starts(run), indent=2) + "\n")
+            self._write_spec(run)  # last: where it is, there is a run
             if self._resumed:
                 self._write_metrics(run)
+
+    def _write_spec(self, run: Run) -> None:
+        path = self.path / "spec.yaml"
+        if self._resumed and path.exists():
+            old = path.read_text(encoding="utf-8")
+            if old != self._spec:
+                _write(self.path / f"spec-until-step-{run.step}.yaml", old)
+        _write(path, self._spec)
 
     def _take(self) -> None:
         try:

@@ -13,6 +13,7 @@ from archspec.train.files import whole_file
 from archspec.train.loop import fit
 from archspec.train.run import Watcher
 from archspec.train.run_folder import RunFolder, check_free, new_run_path, save_weights
+from tests.train.faults import Killed, system
 from tests.train.helpers import CPU, batches, data, network, recipe
 
 
@@ -45,6 +46,51 @@ def test_channels_last_weights_are_saved_in_the_plain_layout(tmp_path):
     model = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
     save_weights(model, tmp_path / "w.safetensors")
     assert torch.equal(load_file(tmp_path / "w.safetensors")["weight"], model.weight)
+
+
+class Spoil(Watcher):
+    """From a certain call of the system on everything fails, as if the process were killed there."""
+
+    def __init__(self, folder, at):
+        self.folder, self.at, self.calls = folder, at, 0
+
+    def on_start(self, run):
+        with system(self.at, "killed") as counted:
+            self.folder.on_start(run)
+        self.calls = counted.count
+        raise Killed
+
+
+def started(folder, at=None):
+    """As `folder` is left by a start that is killed at that call; the number of calls of one that is not."""
+    spoil = Spoil(folder, at)
+    with pytest.raises(Killed):
+        run(spoil)
+    folder.on_end(None)
+    return spoil.calls
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_killed_at_any_moment_of_the_start_it_is_a_run_or_none(tmp_path, resumed):
+    """A spec.yaml says that there is a run: what it was started with is there too, and no spec is ever lost."""
+
+    def fresh(name):
+        path = tmp_path / name
+        if resumed:
+            started(RunFolder(path, spec="old", environment={"seed": 3}))
+        return RunFolder(path, spec="new", environment={"seed": 4}, resumed=resumed)
+
+    calls, found = started(fresh("whole")), set()
+    assert calls > 10
+    for at in range(1, calls + 1):
+        folder = fresh(str(at))
+        started(folder, at)
+        texts = {path.read_text() for path in folder.path.glob("spec*.yaml")} if folder.path.exists() else set()
+        found.add(tuple(sorted(texts)))
+        if texts:
+            assert (folder.path / "spec.yaml").exists()
+            assert json.loads((folder.path / "environment.json").read_text())["seed"] == (3 if resumed else 4)
+    assert found == ({("old",), ("new", "old")} if resumed else {(), ("new",)})
 
 
 class FailAfterEpoch(Watcher):
