@@ -59,3 +59,17 @@ def test_ratios_are_taken_within_each_round(load) -> None:
 def test_the_analysis_counts_the_same_network(load) -> None:
     contestants = load("analysis").contestants("resnet18")
     assert 2 * contestants["ours"]() == contestants["built"]()
+
+
+def test_the_doctor_s_benchmark_trains_the_same_network_with_it_and_without(load) -> None:
+    """The one turn has its looks, and but for that is the other."""
+    overhead = load("doctor_overhead")
+    loaded, doctor, runs = archspec.load("lenet"), overhead.Doctor(), {}
+    for doctors in ([doctor], []):
+        turn = overhead.contestant(loaded, torch.device("cpu"), doctors, data="digits", batch_size=16)
+        turn()
+        runs[len(doctors)] = turn()
+    assert runs[0].step == runs[1].step == 2 * overhead.EVERY
+    assert [sample.step for sample in doctor._history.samples] == [1, 2, 4, 8, 16, 32, 50, 100]
+    weights = (run.model.state_dict().values() for run in runs.values())
+    assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
