@@ -59,6 +59,11 @@ def chance_of(labels: Counter[int], *, complete: bool = False) -> Chance | None:
     return Chance(entropy, max(labels.values()) / n, classes, balanced=False)
 
 
+def chance_in(history: History) -> Chance | None:
+    """Chance among the labels that a run has seen."""
+    return chance_of(history.labels, complete=history.all_labels)
+
+
 def steps_at_chance(history: History, chance: Chance) -> int:
     """How many steps up to the last one were no better than chance, in whole blocks."""
     end = len(history)
@@ -80,6 +85,15 @@ def at_chance(history: History, chance: Chance, steps: int) -> Evidence:
             "steps": steps, "loss": mean.loss, "accuracy": mean.accuracy, "chance_loss": chance.loss,
             "chance_accuracy": chance.accuracy, "classes": chance.classes,
         },
+    )
+
+
+def lately(history: History, steps: int) -> Evidence:
+    """How well the network does now."""
+    mean = history.last(steps)
+    return Evidence(
+        f"over the last {steps} steps the loss is {short(mean.loss)} and the accuracy {mean.accuracy:.3f}",
+        {"steps": steps, "loss": mean.loss, "accuracy": mean.accuracy},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from archspec.train.doctor.chance import chance_of
+from archspec.train.doctor.chance import chance_in
 from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import History
 from archspec.train.summary import EpochResult
@@ -22,7 +22,7 @@ def overfits(history: History) -> Finding | None:
     if len(epochs) <= EPOCHS:
         return None
     best, now = min(epochs, key=lambda row: row.test_loss), epochs[-1]
-    chance = chance_of(history.labels, complete=history.all_labels)
+    chance = chance_in(history)
     if chance is not None and best.test_loss > LEARNT * chance.loss:
         return None  # what has learnt nothing has nothing to forget
     since = epochs[epochs.index(best) + 1 :]

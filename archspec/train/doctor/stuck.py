@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final
 
 from archspec.train.doctor import advice
-from archspec.train.doctor.chance import CLOSE, Chance, at_chance, chance_of, steps_at_chance
+from archspec.train.doctor.chance import CLOSE, Chance, at_chance, chance_in, steps_at_chance
 from archspec.train.doctor.finding import Evidence, Figure, Finding, percent, short
 from archspec.train.doctor.history import Activation, History, Sample, Weight
 from archspec.train.doctor.inputs import INPUTS_FIRST, out_of_range
@@ -58,7 +58,7 @@ class Cause:
 
 def learns_nothing(history: History) -> Finding | None:
     """Loss and accuracy no better than one answer for every image, for as long as the cause asks for."""
-    chance = chance_of(history.labels, complete=history.all_labels)
+    chance = chance_in(history)
     if chance is None:
         return None
     steps = steps_at_chance(history, chance)

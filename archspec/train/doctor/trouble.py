@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Final
 
 from archspec.train.doctor import advice
-from archspec.train.doctor.chance import best_so_far, chance_of
+from archspec.train.doctor.chance import best_so_far, chance_in, lately
 from archspec.train.doctor.finding import Evidence, Finding, short
 from archspec.train.doctor.history import BLOCK, History
 from archspec.train.doctor.inputs import out_of_range
@@ -54,7 +54,7 @@ def _never_finite(history: History) -> Finding:
 
 def diverges(history: History) -> Finding | None:
     """The loss is far above where it began, and does not come down."""
-    chance = chance_of(history.labels, complete=history.all_labels)
+    chance = chance_in(history)
     if chance is None or len(history) < BLOWN + BLOCK:
         return None
     start = max(history.losses[0], chance.loss)
@@ -73,7 +73,7 @@ def diverges(history: History) -> Finding | None:
 
 def collapses(history: History) -> Finding | None:
     """The network had learnt, and now is no better than chance."""
-    chance, best = chance_of(history.labels, complete=history.all_labels), history.best
+    chance, best = chance_in(history), history.best
     if chance is None or best is None or best.loss > LEARNT * chance.loss or best.step > history.step - LOST_STEPS:
         return None
     now = history.last(LOST_STEPS)
@@ -81,12 +81,9 @@ def collapses(history: History) -> Finding | None:
         return None
     if now.accuracy > best.accuracy / 2:
         return None
-    fact = Evidence(
-        f"over the last {LOST_STEPS} steps the loss is {short(now.loss)} and the accuracy {now.accuracy:.3f}",
-        {"steps": LOST_STEPS, "loss": now.loss, "accuracy": now.accuracy},
-    )
     jump = history.jump(best.step)
-    facts = [best_so_far(best), *([advice.jumped(jump)] if jump else []), fact, *_stuck_now(history)]
+    jumped = [advice.jumped(jump)] if jump else []
+    facts = [best_so_far(best), *jumped, lately(history, LOST_STEPS), *_stuck_now(history)]
     rate = history.samples[-1].rate if history.samples else history.lr
     remedy = f"{advice.lower_rate(history)}, or let it fall: `schedule: cosine`"
     title = f"the network collapsed after it had learnt, at rate {short(rate)}"
@@ -94,14 +91,11 @@ def collapses(history: History) -> Finding | None:
 
 
 def learns_again(history: History, since: int) -> Evidence | None:
-    """That a network learns after all, of which a verdict at step `since` said that it does not."""
-    chance, now = chance_of(history.labels, complete=history.all_labels), history.last(BACK_STEPS)
-    if chance is None or history.step < since + BACK_STEPS or not now.loss < BACK * chance.loss:
+    """That a network learns of which a verdict at step `since` said that it does not."""
+    chance = chance_in(history)
+    if chance is None or history.step < since + BACK_STEPS:
         return None
-    return Evidence(
-        f"over the last {BACK_STEPS} steps the loss is {short(now.loss)} and the accuracy {now.accuracy:.3f}",
-        {"steps": BACK_STEPS, "loss": now.loss, "accuracy": now.accuracy},
-    )
+    return lately(history, BACK_STEPS) if history.last(BACK_STEPS).loss < BACK * chance.loss else None
 
 
 def _stuck_now(history: History) -> list[Evidence]:

@@ -33,6 +33,7 @@ MOST_LABELS: Final = 50_000  # that are counted: enough to know how common each 
 
 # Verdicts on how the run as a whole goes: while one holds, the others would say it again.
 FATAL: Final = frozenset({f"RUN{number}" for number in range(340, 348)})
+HAD_LEARNT: Final = frozenset({"RUN346", "RUN347"})
 RULES: Final[tuple[Callable[[History], Finding | None], ...]] = (
     broken_inputs, one_class, not_finite, collapses, learns_nothing, diverges, overfits,
 )
@@ -179,7 +180,8 @@ class Doctor(Watcher):
             if fact is not None:
                 until = self._history.step
                 self.findings[self.findings.index(finding)] = replace(finding, until=until)
-                run.tell(f"doctor[{finding.code}]: step {until}: the network learns after all: {fact.text}")
+                what = "learns again" if finding.code in HAD_LEARNT else "learns after all"
+                run.tell(f"doctor[{finding.code}]: step {until}: the network {what}: {fact.text}")
 
 
 def due(step: int) -> bool:

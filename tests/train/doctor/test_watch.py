@@ -154,6 +154,9 @@ def test_after_that_what_else_goes_wrong_is_told():
     told = examined(doctor, saturated(100), saturated(400, [1.0] * 60, 0.5), collapse)
     assert [(finding.code, finding.until) for finding in doctor.findings] == [("RUN342", 460), ("RUN347", None)]
     assert len(told) == 3
+    again = saturated(400, [1.0] * 60 + [9.0] + [LN10] * 60 + [1.2] * 50, [0.5] * 60 + [0.1] * 61 + [0.6] * 50)
+    told += examined(doctor, again)
+    assert told[3].startswith("doctor[RUN347]: step 571: the network learns again: over the last 40 steps the loss is 1.2")
 
 
 @pytest.mark.parametrize("stop", [False, True])
