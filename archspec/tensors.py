@@ -122,3 +122,10 @@ class ShapeError(Exception):
 def shape_text(shape: tuple[Any, ...]) -> str:
     """A shape without its batch, as people write it: (64, 14, 14)."""
     return "(" + ", ".join(str(d) for d in shape[1:]) + ")"
+
+
+def channels_first(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """(C, H, W) where an image's shape without its batch is plainly (H, W, C), as TensorFlow has it; else None."""
+    if len(shape) != 3 or shape[2] not in (1, 3) or shape[0] <= 4 or shape[1] <= 4:
+        return None
+    return shape[2], shape[0], shape[1]

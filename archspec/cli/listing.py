@@ -42,6 +42,16 @@ def _ops() -> list[Entry]:
 KINDS: Final[dict[str, Callable[[], list[Entry]]]] = {"specs": _specs, "blocks": _blocks, "ops": _ops}
 
 
+def _complete_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    found = [CompletionItem(kind) for kind in KINDS if kind.startswith(incomplete)]
+    if found:
+        return found
+    every = (entry for entries in KINDS.values() for entry in entries())
+    return [CompletionItem(e["name"], help=e["description"]) for e in every if e["name"].startswith(incomplete)]
+
+
 def _complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
@@ -50,12 +60,17 @@ def _complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 
 @click.command("list")
-@click.argument("kind", required=False, type=click.Choice(list(KINDS)))
+@click.argument("kind", required=False, metavar="[specs|blocks|ops]", shell_complete=_complete_kind)
 @click.argument("name", required=False, shell_complete=_complete_name)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, name: str | None, as_json: bool) -> None:
-    """List the shipped specs, the standard blocks and the ops; or one KIND; or show one of them, by NAME, in full."""
+    """List the shipped specs, the standard blocks and the ops, or one of these kinds; or show one of them in full.
+
+    The kind may be left out before a NAME: `archspec list conv2d`.
+    """
+    if kind is not None and kind not in KINDS:
+        kind, name = _kind_of(ctx, kind, name), kind
     chosen = {key: entries() for key, entries in KINDS.items() if kind in (None, key)}
     if kind is not None and name is not None:
         chosen[kind] = [_find(ctx, kind, chosen[kind], name)]
@@ -68,6 +83,20 @@ def command(ctx: click.Context, kind: str | None, name: str | None, as_json: boo
         return
     parts = [_section(key, entries, colour, detailed=kind is not None) for key, entries in chosen.items()]
     click.echo("\n\n".join(parts), color=colour)
+
+
+def _kind_of(ctx: click.Context, word: str, name: str | None) -> str:
+    """The kind of what is called `word`."""
+    from archspec.diagnostics import nearest
+
+    named = {entry["name"]: kind for kind, entries in KINDS.items() for entry in entries()}
+    if word in named and name is None:
+        return named[word]
+    close = nearest(word, [*KINDS, *(named if name is None else ())])
+    raise click.BadParameter(
+        f"{word!r} is neither specs, blocks or ops nor the name of one"
+        + (f"; a similar name exists: {close}" if close else ""), ctx, param_hint="KIND",
+    )
 
 
 def _find(ctx: click.Context, kind: str, entries: list[Entry], name: str) -> Entry:

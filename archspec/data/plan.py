@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archspec.diagnostics import SpecError, error
+from archspec.tensors import channels_first
 
 ImageShape = tuple[int, int | None, int | None]  # channels, height, width; None where images differ
 
@@ -69,9 +70,11 @@ def check_classes(name: str, num_classes: int, outputs: int) -> None:
 
 def _unsuited(name: str, found: int, input_shape: tuple[int, ...]) -> SpecError:
     channels = f"{found} channel{'s' * (found != 1)}"
+    turned = channels_first(input_shape)
+    wanted = turned if turned is not None and turned[0] == found else (found, *input_shape[1:])
     return error(
         "RUN303", f"{name} has {channels}, the network's input {_text(input_shape)} has {input_shape[0]}",
-        hint=f"write `input: [{found}, {input_shape[1]}, {input_shape[2]}]`",
+        hint=f"write `input: {list(wanted)}`",
     )
 
 

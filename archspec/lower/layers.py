@@ -16,17 +16,18 @@ from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
 from archspec.lower.layout import is_image
 from archspec.lower.operations import guess, make, read_fields, window_place
+from archspec.lower.references import remedy
 from archspec.lower.values import Scope, written
 from archspec.ops import OPS, Op, Operation
 from archspec.spec.names import module_names, names_in
 from archspec.spec.parse import SEQUENTIAL, is_merge, parse_as
 from archspec.spec.syntax import At, Body, Layer, Library
 from archspec.spec.unknown import may_be_layer, unknown_kind
-from archspec.spec.words import close, said, short
-from archspec.tensors import ShapeError, shape_text
+from archspec.spec.words import said, short
+from archspec.tensors import ShapeError, channels_first, shape_text
 
 # Told of arguments that do not suit the op or block that a misspelt name was taken for: it was another one.
-_WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC043"})
+_WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC026", "SPEC043"})
 # After one of these, what should have used an output may be missing.
 _MISSING: Final = ("SPEC00", "SPEC02", "SPEC03", "SPEC04")
 _TRIED: Final = 2  # copies of a broken layer, until its shape is given up
@@ -110,11 +111,10 @@ class Layers:
         if name in scope.outputs:
             return scope.outputs[name]
         visible = [*scope.outputs, *(["input"] if scope.entered is not None else [])]
-        near = close(name, visible)
         self.reporter.tell(
             "SPEC040", f"no earlier layer or stage `{short(name)}`; visible: {listing(map(short, visible))}",
             layer.beside("from"), scope,
-            hint=f"a name that is close exists: `{near}`" if near else "give the layer that you mean a `name`",
+            hint=remedy(name, visible, self.context.program, scope),
         )
         return builder.broken(short(name), flow)
 
@@ -253,8 +253,14 @@ class Layers:
             at, notes = window_place(layer, e, scope)
             if not self.reporter.is_told(e.code, at, scope):
                 message = f"{builder.path}.{name}: {e.message}"
-                self.reporter.tell(e.code, message, at, scope, notes=[flow.way(), *notes], hint=e.hint)
+                hint = e.hint if e.code != "SHAPE101" else self._channels_first() or e.hint
+                self.reporter.tell(e.code, message, at, scope, notes=[flow.way(), *notes], hint=hint)
             return builder.broken(name, flow, e.partial)
+
+    def _channels_first(self) -> str | None:
+        """The remedy where a window does not fit since the input is written with its channels last."""
+        turned = self.context.input and channels_first(self.context.input.shape[1:])
+        return f"channels come first: write `input: {list(turned)}`" if turned else None
 
     def _merge(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, label: str) -> Val:
         context, cls = self.context, OPS[layer.kind or ""]

@@ -56,7 +56,8 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
     """Lower all stages; `outputs` is filled as they end, and is what later ones see with `from`."""
     program, layers = context.program, Layers(context)
     root = Builder(Builder(None, ROOT), ROOT)
-    flow = entered = Val(root.parent or root, "input", _input(context, top))
+    context.input = _input(context, top)
+    flow = entered = Val(root.parent or root, "input", context.input)
     scope = replace(top, entered=entered, outputs=outputs)
     for name, body in program.stages.items():
         made = len(root.drafts)

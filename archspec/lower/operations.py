@@ -13,7 +13,7 @@ from archspec.lower.evaluate import Evaluator
 from archspec.lower.values import Scope, ShapeView, written
 from archspec.ops import Op, Operation
 from archspec.source import BROKEN
-from archspec.spec.problems import told
+from archspec.spec.problems import is_sentence, told
 from archspec.spec.syntax import At, Layer
 from archspec.spec.unknown import INFERRED, meant_field
 from archspec.spec.words import said, short
@@ -85,10 +85,12 @@ def _meant_field(layer: Layer, cls: type[Operation], key: str, ev: Evaluator, sc
 
 
 def _complain_main(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope) -> None:
-    example = next(iter(cls.model_fields), None)
-    value = said(layer.args) if not isinstance(layer.args, list) else "…"
-    rule = "needs its fields by name" if example else "takes no arguments"
-    hint = f"write `{cls.op}: {{{example}: {value}}}`" if example else f"write `{cls.op}` alone"
+    names = [cls.likely] if cls.likely else list(cls.model_fields)
+    rule = "needs its fields by name" if names else "takes no arguments"
+    values = layer.args if isinstance(layer.args, list) and not cls.likely else [layer.args]
+    given = [f"{name}: {said(value)}" for name, value in zip(names, values, strict=False)]
+    given += [f"{name}: …" for name in names[len(values) :] if cls.model_fields[name].is_required()]
+    hint = f"write `{cls.op}: {{{', '.join(given)}}}`" if names else f"write `{cls.op}` alone"
     ev.reporter.tell("SPEC021", f"`{cls.op}` {rule}, got {said(layer.args)}", layer.at, scope, hint=hint)
 
 
@@ -144,7 +146,8 @@ def _tell(
     if hint is None and isinstance(value, float) and isinstance(source.raw, str):
         hint = "use `//`, which gives an integer"
     hint = ev.without_dollar(source.raw, source.scope) or hint
-    ev.reporter.tell("SPEC012", f"`{name}` of `{cls.op}` {message}", source.at, scope, notes=notes, hint=hint)
+    subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"
+    ev.reporter.tell("SPEC012", f"{subject} {message}", source.at, scope, notes=notes, hint=hint)
 
 
 def guess(cls: type[Operation], fields: Fields, x: Tensor | None) -> Tensor | None:

@@ -24,6 +24,7 @@ class Operation(BaseModel):
 
     op: ClassVar[str]
     main: ClassVar[str | None] = None  # the field that a plain value sets: `linear: 10`
+    likely: ClassVar[str | None] = None  # where there is no `main`: the field that a plain value probably was meant for
 
     @abstractmethod
     def outputs(self, inputs: tuple[Tensor, ...]) -> Tensor:

@@ -60,7 +60,10 @@ class _GroupedOp(Op):
 def _divides_out_channels(groups: int, info: ValidationInfo) -> int:
     out_channels = info.data.get("out_channels")
     if out_channels is not None and out_channels % groups:
-        raise refuse(f"out_channels ({out_channels}) is not divisible by groups ({groups})")
+        multiple = -(-out_channels // groups) * groups
+        raise refuse(
+            f"out_channels ({out_channels}) is not divisible by groups ({groups})", f"set out_channels to {multiple}"
+        )
     return groups
 
 
@@ -93,7 +96,9 @@ class Conv2d(_GroupedOp):
     @classmethod
     def _same_needs_stride_1(cls, padding: Any, info: ValidationInfo) -> Any:
         if padding == "same" and info.data.get("stride", (1, 1)) != (1, 1):
-            raise refuse(f"`same` needs stride 1, not {pair_text(info.data['stride'])}")
+            half = [k // 2 for k in info.data.get("kernel_size", ())]
+            rule = f"padding `same` needs stride 1, not {pair_text(info.data['stride'])}"
+            raise refuse(rule, f"set padding to {pair_text(half)}" if half else None)
         return padding
 
     @property

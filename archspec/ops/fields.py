@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from archspec.ops.base import MAX_INT
+
+RULE: Final = "op_field"  # type of an error that `refuse` gives
 
 Dim = Annotated[int, Field(ge=-64, le=63)]  # torch's tensors have at most 64 dimensions
 Index = Annotated[int, Field(ge=-MAX_INT - 1, le=MAX_INT)]
@@ -17,9 +19,12 @@ NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-def refuse(message: str) -> PydanticCustomError:
-    """The error of a field's own rule, to be raised in a validator."""
-    return PydanticCustomError("op_field", message)
+def refuse(message: str, hint: str | None = None) -> PydanticCustomError:
+    """The error of a field's own rule, to be raised in a validator.
+
+    The message is `must be …`, or, where the rule binds fields to each other, a sentence of its own.
+    """
+    return PydanticCustomError(RULE, message, {} if hint is None else {"hint": hint})
 
 
 def is_int(value: Any, low: int = -MAX_INT - 1) -> bool:

@@ -28,6 +28,7 @@ class Interpolate(Op):
     """
 
     op = "interpolate"
+    likely = "scale_factor"
     ndim = 4
 
     size: PositivePair | None = Field(None, description="size of the output, an integer or [height, width]")

@@ -74,6 +74,10 @@ def _params(raw: Any, at: At, errors: Errors) -> tuple[Param, ...]:
     for name, value in raw.items():
         check_name(name, at / name, errors, what="param")
         kind: str | tuple[str, ...] | None = None
+        if value is None and _is_empty(at / name):
+            errors.add("SPEC011", f"param `{short(name)}` has neither a type nor a default", at / name, key=True,
+                       hint=f"write `{short(name)}: int`, another type, or a default")
+            kind = "any"
         if isinstance(value, str) and value in TYPES:
             kind = value
         elif isinstance(value, list) and value and all(isinstance(v, str) and v in TYPES for v in value):
@@ -82,3 +86,7 @@ def _params(raw: Any, at: At, errors: Errors) -> tuple[Param, ...]:
     return tuple(params)
 
 
+def _is_empty(at: At) -> bool:
+    """Whether nothing is written at a null value's place; false without a text, where None was written."""
+    span = at.span()
+    return span is not None and not span.text[span.column - 1 : span.column - 1 + span.length].strip(" ,}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from archspec.ops.fields import RULE
 from archspec.spec.words import close, said
 
 KINDS = {
@@ -42,8 +43,13 @@ def told(problem: dict[str, Any]) -> tuple[str, str | None]:
     if kind == "value_error":
         message = message.removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    plain = "got" in message or isinstance(value, dict)
+    plain = "got" in message or isinstance(value, dict) or is_sentence(problem)
     return (message if plain else message + got), ctx.get("hint")
+
+
+def is_sentence(problem: dict[str, Any]) -> bool:
+    """Whether the message names the fields that it is about itself, and so does not go on from a field's name."""
+    return problem["type"] == RULE and not str(problem["msg"]).startswith("must ")
 
 
 def _text(value: Any) -> str:

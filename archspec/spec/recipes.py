@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from archspec.source import BROKEN
 from archspec.spec.names import without_dollar
 from archspec.spec.problems import told
 from archspec.spec.recipe import Recipe, merge_recipe
+from archspec.spec.synonyms import RECIPE_HINTS, recipe_field_called
 from archspec.spec.syntax import At, Errors, Program
 from archspec.spec.words import close, said, short
 
@@ -67,12 +68,23 @@ def _evaluated(
     for key, place in places.items():
         field: str | None = key
         if key not in fields:
-            field = close(key, fields.keys() - places.keys())
-            hint = f"a name that is close exists: `{field}`" if field else f"its fields: {listing(fields, 20)}"
+            field, hint = _meant_field(key, fields.keys() - places.keys())
             errors.add("SPEC060", f"a recipe has no field `{short(key)}`", place, key=True, hint=hint)
         if field is not None:
             values[field], meant[field] = value(raw[key], place), place
     return _Written(names, name, values, meant, at)
+
+
+def _meant_field(key: str, free: Set[str]) -> tuple[str | None, str]:
+    """For what is no field of a recipe: the field, of those that are not written, that was meant, and a hint."""
+    if key.lower() in RECIPE_HINTS:
+        return None, RECIPE_HINTS[key.lower()]
+    called = recipe_field_called(key)
+    if called is not None:
+        return (called if called in free else None), f"it is called `{called}` here"
+    found = close(key, free)
+    hint = f"a name that is close exists: `{found}`" if found else f"its fields: {listing(Recipe.model_fields, 30)}"
+    return found, hint
 
 
 def _validate(

@@ -8,6 +8,7 @@ from typing import Any, Final
 from archspec.diagnostics import listing
 from archspec.ops import OPS, Operation
 from archspec.spec.parse import SEQUENTIAL
+from archspec.spec.synonyms import field_called, kind_called
 from archspec.spec.syntax import At, Errors, Library
 from archspec.spec.words import close, short
 
@@ -27,10 +28,13 @@ def unknown_kind(
         errors.meant.add(kind)
         errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=f"write `${kind}`", subject=kind, call=call)
         return f"${kind}"
+    called = kind_called(kind)
     if kind not in library.nearest:
         library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL})
     near = library.nearest[kind]
     hint = f"a name that is close exists: `{near}`" if near else "`archspec list` shows all ops and blocks"
+    if called is not None and near not in library.blocks:
+        near, hint = called, f"it is called `{called}` here"
     errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
     return near
 
@@ -45,6 +49,8 @@ def meant_field(cls: type[Operation], key: str, written: Iterable[Any]) -> tuple
     known = list(cls.model_fields)
     if key in INFERRED:
         return None, "remove it: it follows from what flows in"
+    if called := field_called(key, known):
+        return (None if called in written else called), f"it is called `{called}` here"
     near = close(key, known)
     if near is None:
         return None, f"its fields: {listing(known, 20)}" if known else "it takes none"

@@ -38,6 +38,25 @@ def test_each_op_is_shown_with_all_its_fields(cli: Cli, name: str) -> None:
     assert "Cost:" in done.out
 
 
+@pytest.mark.parametrize(("name", "kind"), [("conv2d", "ops"), ("inception", "blocks"), ("zoo/unet", "specs")])
+def test_the_kind_may_be_left_out(cli: Cli, name: str, kind: str) -> None:
+    assert cli("list", name) == cli("list", kind, name)
+    assert cli("list", name, "--json") == cli("list", kind, name, "--json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["conv2"], "a similar name exists: conv2d"), (["op"], "a similar name exists: ops"),
+        (["conv2d", "relu"], "'conv2d' is neither specs, blocks or ops nor the name of one"),
+    ],
+)
+def test_what_is_neither_a_kind_nor_a_name(cli: Cli, arguments: list[str], told: str) -> None:
+    done = cli("list", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert told in done.err
+
+
 def test_an_op_s_fields_and_defaults(cli: Cli) -> None:
     out = cli("list", "ops", "avg_pool2d").out
     assert "avg_pool2d: {kernel_size, stride: null, padding: 0, ceil_mode: false," in out

@@ -326,3 +326,12 @@ def test_following_the_hint_of_a_wrong_expectation():
                                 " if the network is right"))
     assert archspec.check(text) == ()
     assert shapes(text) == {"a": (3, 8, 5)}
+
+
+@pytest.mark.parametrize(("shape", "hint"), [
+    ("[28, 28, 1]", "channels come first: write `input: [1, 28, 28]`"), ("[20, 30, 3]", "channels come first: write `input: [3, 20, 30]`"),
+    ("[28, 28, 2]", "raise padding to at least [0, 1]"), ("[3, 28, 1]", "raise padding to at least [0, 2]"),
+])
+def test_an_input_with_its_channels_last(shape, hint):
+    (found,) = assert_marked(f"archspec: 1\ninput: {shape}\nstages: {{a: [relu, max_pool2d: «4»]}}\n", ("SHAPE101", "does not fit"))
+    assert found.hint == hint

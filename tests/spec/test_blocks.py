@@ -276,3 +276,19 @@ def test_a_block_may_be_called_like_an_attribute_of_modules() -> None:
     text = "archspec: 1\ninput: [1, 8, 8]\nblocks: {double: [relu, relu]}\nstages: {a: [double, double], b: double}\n"
     model = archspec.build(text)
     assert [n for n, _ in model.named_modules()][1:4] == ["a", "a.double_1", "a.double_1.relu_1"]
+
+
+@pytest.mark.parametrize("params", ["{«c», d: 3}", "{«c»: , d: 3}", "\n      «c»:\n      d: 3"])
+def test_a_param_without_type_and_default(params):
+    blocks = f"blocks:\n  b:\n    params: {params}\n    body: [linear: $c, linear: $d]\n"
+    (found,) = assert_marked(spec("stages: {a: [b: 4]}", blocks), ("SPEC011", "param `c` has neither a type nor a default"))
+    assert found.hint == "write `c: int`, another type, or a default"
+
+
+@pytest.mark.parametrize("null", ["null", "~"])
+def test_null_is_a_default_if_it_is_written(null):
+    blocks = f"blocks: {{b: {{params: {{s: {null}}}, body: [max_pool2d: {{kernel_size: 2, stride: $s}}]}}}}\n"
+    assert shapes(spec("stages: {a: [b]}", blocks)) == {"a": (3, 4, 4)}
+    data = {"archspec": 1, "input": [3, 8, 8], "stages": {"a": ["b"]},
+            "blocks": {"b": {"params": {"s": None}, "body": [{"max_pool2d": {"kernel_size": 2, "stride": "$s"}}]}}}
+    assert shapes(data) == {"a": (3, 4, 4)}

@@ -355,3 +355,18 @@ train: {data: cifar10, lr: $rate}
 def test_a_var_that_nothing_used_is_told_with_an_override_too():
     text = spec("stages: {a: {conv2d: {out_channels: $c, kernel_size: 1}}}", "vars: {c: 3, d: 4}\n")
     assert [d.code for d in archspec.check(text, sets=["vars.c=5"])] == ["SPEC025"]
+
+
+# -- a file that is not there --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("line", "files", "hint"), [
+    ("extends: base", ["base.yaml"], "write `base.yaml`"), ("use: sub/lib", ["sub/lib.yml"], "write `sub/lib.yml`"),
+    ("extends: resnet18.yaml", [], "save what `archspec list specs resnet18` prints beside this file"),
+    ("extends: resnet18", [], "save what `archspec list specs resnet18` prints beside this file"),
+    ("use: resnet18", [], None), ("extends: nothing", [], None),
+])
+def test_the_hint_of_a_file_that_is_not_there(tmp_path, line, files, hint):
+    path = write(tmp_path, {"net.yaml": HEAD + f"{line}\nstages: {{a: relu}}\n"} | dict.fromkeys(files, "archspec: 1\n"))
+    (found,) = archspec.check(path)
+    assert (found.code, found.hint) == ("SPEC050", hint)

@@ -108,7 +108,7 @@ def test_one_output_per_node(chunk, expected):
     ("{a: {«add»: {x: []}}}", "SPEC043", "`add` has 1 branch, it needs two", "add a branch"),
     ("{a: {«add»: {}}}", "SPEC043", "`add` has 0 branches, it needs two", "add a branch"),
     ("{a: {concat: {x: «null», y: []}}}", "SPEC021", "the branch is empty", "write `[]`"),
-    ("{a: [conv2d: «3»]}", "SPEC021", "`conv2d` needs its fields by name, got 3", "`conv2d: {out_channels: 3}`"),
+    ("{a: [conv2d: «3»]}", "SPEC021", "`conv2d` needs its fields by name, got 3", "`conv2d: {out_channels: 3, kernel_size: …}`"),
     ("{a: [relu: «3»]}", "SPEC021", "`relu` takes no arguments, got 3", "write `relu` alone"),
     ("{a: [relu: {«inplace»: true}]}", "SPEC010", "`relu` has no field `inplace`", "it takes none"),
     ("{a: [conv2d: {out_channels: 4, kernel_size: 3, «repeat»: 2}]}", "SPEC021",

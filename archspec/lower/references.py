@@ -1,0 +1,40 @@
+"""What to write where a `from` names something that it cannot see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from archspec.lower.values import Scope
+from archspec.spec.syntax import Body, Program
+from archspec.spec.words import close, short
+
+_COUNTED: Final = re.compile(r"\w+_[0-9]+")  # what an unnamed layer is called
+
+
+def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope) -> str:
+    """The hint for a `from: NAME` that sees only `visible`."""
+    visible, shown = list(visible), short(name)
+    near = close(name, visible) or next((v for v in visible if v.startswith(name) or name.startswith(v)), None)
+    if near is not None:
+        return f"a name that is close exists: `{near}`"
+    home = next((stage for stage, body in program.stages.items() if _holds(body, name)), None)
+    if scope.calls and (name in program.stages or home is not None):
+        return f"a block sees no layer of its caller: give it a param `skip: layer`, called with `{{from: {shown}}}`"
+    if name in program.stages:
+        return f"`from` only reaches back: put stage `{shown}` before this one"
+    if home is not None:
+        return f"`{shown}` lies inside stage `{home}`, or comes later: make it a stage of its own, before this layer"
+    if _COUNTED.fullmatch(name):
+        return f"a layer without a `name` cannot be reached: write `name: {shown}` beside it"
+    return f"write `name: {shown}` beside the layer that you mean"
+
+
+def _holds(body: Body, name: str) -> bool:
+    """Whether a layer written in this body has that name."""
+    return any(
+        layer.name == name
+        or any(_holds(inner, name) for inner in (*layer.branches.values(), *((layer.body,) if layer.body else ())))
+        for layer in body.layers
+    )
