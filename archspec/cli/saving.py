@@ -23,6 +23,13 @@ else:
     ParamType = click.ParamType  # generic only in newer versions of click
 
 F = TypeVar("F", bound=Callable[..., Any])
+_WHEN_MENDED: Final = "the last checkpoint is {last}: when that is mended, {resume} goes on from it"
+_WAYS_ON: Final = {
+    "RUN303": _WHEN_MENDED, "RUN305": _WHEN_MENDED, "RUN307": _WHEN_MENDED, "RUN308": _WHEN_MENDED,  # the data
+    "RUN310": "the last checkpoint, {last}, is from before: {resume} would come to this again, "
+    "with --allow-changes and a lower --lr it goes on from there",
+    "RUN313": _WHEN_MENDED,  # the disk
+}
 _UNITS: Final = {"": "steps", "step": "steps", "epoch": "epochs", "min": "minutes"}
 
 
@@ -145,7 +152,7 @@ def hears_signals(function: F) -> F:
 
 @contextmanager
 def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
-    """Let a Stopped of a run, or numbers that ceased to be finite, say how it can go on."""
+    """Let whatever ends a run before its time say how it can go on."""
     from archspec.diagnostics import SpecError
     from archspec.train.stop import Stopped
 
@@ -157,10 +164,7 @@ def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
         raise
     except SpecError as problem:
         (found, *_) = problem.diagnostics
-        if found.code != "RUN310" or saves.last is None:
+        if found.code not in _WAYS_ON or saves.last is None:
             raise
-        way = (
-            f"the last checkpoint, {saves.last.name}, is from before: `archspec train --resume {folder}` would come to "
-            "this again, with --allow-changes and a lower --lr it goes on from there"
-        )
+        way = _WAYS_ON[found.code].format(last=saves.last.name, resume=f"`archspec train --resume {folder}`")
         raise SpecError([replace(found, notes=(*found.notes, way))]) from problem

@@ -55,6 +55,8 @@ def _decode(path: Path, channels: int, size: tuple[int, int] | None) -> np.ndarr
     import numpy as np
     from PIL import Image
 
+    if not path.exists():  # it was there when the folder was listed
+        raise BadImage("RUN307", "is gone", "put it back")
     if not path.is_file():  # a pipe would block
         raise BadImage("RUN307", "is not a file", "remove it")
     with warnings.catch_warnings():

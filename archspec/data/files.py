@@ -80,9 +80,10 @@ def read_chunks(path: Path) -> Iterator[bytes]:
 
 def unreadable(path: Path, problem: OSError) -> SpecError:
     """The error for a file that the system does not let us read."""
+    way = "put it back" if isinstance(problem, FileNotFoundError) else f"make it readable (chmod a+r {path})"
     return error(
         "RUN305", f"cannot read {path}: {(problem.strerror or str(problem)).lower()}",
-        hint=f"make it readable (chmod a+r {path}), or give another folder with --data-root",
+        hint=f"{way}, or give another folder with --data-root",
     )
 
 

@@ -56,6 +56,13 @@ def test_without_scikit_learn_the_error_says_how_to_get_it(monkeypatch, diagnost
     assert 'pip install "archspec-nn[digits]"' in found.hint
 
 
+def test_a_file_that_is_gone_is_named(monkeypatch, tmp_path, diagnostic):
+    monkeypatch.setattr(digits, "find", lambda: tmp_path / "digits.csv.gz")
+    found = diagnostic(load, "digits", "train")
+    assert (found.code, found.message) == ("RUN305", f"cannot read {tmp_path}/digits.csv.gz: no such file or directory")
+    assert found.hint == "put it back, or give another folder with --data-root"
+
+
 def test_a_changed_file_is_refused(monkeypatch, tmp_path, diagnostic):
     import gzip
 
