@@ -53,18 +53,21 @@ def _lone_value(graph: Graph, batch_size: int, *norms: str) -> str | None:
 
 
 def check_step_fits(
-    graph: Graph, batch_size: int, device: torch.device, *, states: int, dtype: str = "float32", what: str = "training"
+    graph: Graph, batch_size: int, device: torch.device, *, states: int, dtype: str = "float32",
+    what: str = "training", copies: int = 1,
 ) -> None:
     """Raise SpecError BUILD201 if training steps of so many images would not fit on `device`. Allocates nothing.
 
-    states: see `step_peak_bytes`. what: what is to be done, for the message. A forward pass needs less.
+    states: see `step_peak_bytes`. what: what is to be done, for the message. copies: processes that do it at the same
+    time, on the same device. A forward pass needs less.
     """
     report, width = cost_report(graph), DTYPE_BYTES[dtype]
     weights, state = report.params * width, (report.params * states + report.buffers) * width
     needed = max(2 * weights, weights + batch_size * width * _largest(graph)) + state  # at least
     if needed < COUNTABLE:
         needed = step_peak_bytes(_on_meta(graph, dtype).train(), (batch_size, *report.input_shape), states=states)
-    check_fits(needed, device, what=f"{what} with batches of {batch_size}")
+    several = f" in each of {copies} processes" if copies > 1 else ""
+    check_fits(needed * copies, device, what=f"{what} with batches of {batch_size}{several}")
 
 
 def check_forward_fits(

@@ -28,12 +28,14 @@ class Doctoring:
     stop: bool
     find_lr: bool
 
-    def check(self, *, resumed: bool) -> None:
-        """UsageError for options that contradict each other."""
+    def check(self, *, resumed: bool, alone: bool) -> None:
+        """UsageError for options that contradict each other. alone: whether there is but one process."""
         if self.stop and not self.on:
             raise click.UsageError("--stop-when-dead needs the doctor: leave --no-doctor out")
         if self.find_lr and resumed:
             raise click.UsageError("--find-lr tests a fresh network: leave --resume out")
+        if self.find_lr and not alone:
+            raise click.UsageError("--find-lr runs in one process: leave torchrun out")
 
     def watchers(self, folder: Path) -> list[Doctor]:
         """The doctor of a run in `folder`, or nobody."""

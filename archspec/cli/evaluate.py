@@ -10,6 +10,7 @@ import click
 
 from archspec.cli.console import clean, tell
 from archspec.cli.options import DeviceName, json_option
+from archspec.cli.processes import alone
 
 if TYPE_CHECKING:
     from archspec.train.evaluation import Evaluation
@@ -29,6 +30,7 @@ COUNT = click.IntRange(min=1)
 @click.option("--batch-size", type=COUNT, metavar="N", help="Images at a time; default as trained.")
 @click.option("--limit-test", type=COUNT, metavar="N", help="Only so many test images.")
 @json_option
+@alone
 def command(
     run: Path, data: str | None, data_root: Path | None, device: str, precision: str, batch_size: int | None,
     limit_test: int | None, as_json: bool,

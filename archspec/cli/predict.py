@@ -11,6 +11,7 @@ import click
 from archspec.cli.console import clean, print_diagnostics
 from archspec.cli.failures import WRONG
 from archspec.cli.options import DeviceName, json_option
+from archspec.cli.processes import alone
 
 if TYPE_CHECKING:
     from archspec.train.prediction import Prediction
@@ -26,6 +27,7 @@ PREDICTION_FORMAT = 1
 @click.option("--device", default="auto", show_default=True, type=DeviceName(), help="Where to compute.")
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, metavar="N", help="Images at a time.")
 @json_option
+@alone
 @click.pass_context
 def command(
     ctx: click.Context, run: Path, images: tuple[Path, ...], top: int, device: str, batch_size: int, as_json: bool

@@ -17,6 +17,7 @@ from archspec.cli.console import tell
 if TYPE_CHECKING:
     from archspec.train.checkpointer import Checkpointer, Every
     from archspec.train.resume import Resumption
+    from archspec.train.world import World
 
     ParamType = click.ParamType[Any]
 else:
@@ -68,17 +69,25 @@ class Saving:
         minutes = self.when.get("minutes")
         return Every(self.when.get("steps"), self.when.get("epochs"), minutes and 60.0 * minutes)
 
-    def earlier(self, spec: str | None, run_dir: Path | None) -> Resumption | None:
-        """The run to go on with; None for a new one, which needs a spec."""
-        if self.resume is None:
+    def earlier(self, spec: str | None, run_dir: Path | None, world: World | None) -> Resumption | None:
+        """The run to go on with; None for a new one, which needs a spec.
+
+        It is the one in `run_dir` too where a launcher has started the same command anew.
+        """
+        if self.resume is not None and run_dir is not None:
+            raise click.UsageError("--resume names the run's folder: leave --run-dir out")
+        folder = self.resume
+        if folder is None:
             if spec is None:
                 raise click.UsageError("name a SPEC to train, or a run to go on with: --resume RUN_DIR")
-            return None
-        if run_dir is not None:
-            raise click.UsageError("--resume names the run's folder: leave --run-dir out")
+            if run_dir is None and world is not None and world.max_restarts:
+                raise click.UsageError("--max-restarts takes up a run in its folder: name it with --run-dir DIR")
+            if world is None or not world.restarts or run_dir is None or not (run_dir / "spec.yaml").is_file():
+                return None
+            folder = run_dir
         from archspec.train.resume import find_run
 
-        return find_run(self.resume)
+        return find_run(folder, world)
 
     def checkpointer(
         self, folder: Path, digest: str, environment: Mapping[str, Any], earlier: Resumption | None

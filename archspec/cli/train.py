@@ -14,6 +14,7 @@ import click
 from archspec.cli.console import result_console, tell
 from archspec.cli.doctoring import Doctoring, doctor_options, find_rate, with_findings
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
+from archspec.cli.processes import in_processes
 from archspec.cli.saving import Saving, hears_signals, saving_options, stops_placed
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from archspec.train.run import Watcher
     from archspec.train.stop import Stop
     from archspec.train.summary import Summary
+    from archspec.train.world import World
 
 
 def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -65,20 +67,24 @@ COUNT = click.IntRange(min=1)
 @doctor_options
 @spec_options
 @json_option
+@in_processes
 @hears_signals
 def command(
     spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, threads: int | None,
     data_root: Path | None, limit_train: int | None, limit_test: int | None, precision: str, channels_last: bool,
-    run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, tensorboard: bool, **changes: Any,
+    run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, world: World | None,
+    tensorboard: bool, **changes: Any,
 ) -> None:
     """Train SPEC with its recipe; options override the recipe.
 
     The run's folder gets the resolved spec, the metrics of every epoch, checkpoints, the weights and the environment.
+
+    Under `torchrun --nproc-per-node=N -m archspec train …` N processes train together.
     """
     from archspec.api import load
 
-    earlier = saving.earlier(spec, run_dir)
-    doctoring.check(resumed=earlier is not None)
+    doctoring.check(resumed=saving.resume is not None, alone=world is None or world.alone)
+    earlier = saving.earlier(spec, run_dir, world)
     loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), **reading.arguments())
     changes = {key: value for key, value in changes.items() if value is not None}
     recipe = chosen_recipe(loaded, name, changes)
@@ -90,12 +96,15 @@ def command(
     from archspec.train.same_run import spec_digest
     from archspec.train.scalars import FOLDER, Scalars, check_tensorboard
     from archspec.train.settings import Settings, pick_precision
+    from archspec.train.world import ALONE
 
     if tensorboard:
         check_tensorboard()
+    world = world or ALONE
     if earlier is None:
-        path = run_dir or new_run_path(loaded.name)
-        check_free(path)
+        path = Path(world.said(str(run_dir or new_run_path(loaded.name))))
+        if world.leads:
+            check_free(path)
     else:
         path = earlier.folder
         if not saving.allow_changes:
@@ -103,14 +112,14 @@ def command(
     _use_threads(threads)
     where = pick_device(device)
     settings = Settings(pick_precision(precision, where), channels_last)
-    machine = Machine(where, data_root, limit_train, limit_test, settings)
+    machine = Machine(where, data_root, limit_train, limit_test, settings, world)
     task = prepare(loaded.graph, recipe, machine, progress=tell)
     try:
         if doctoring.find_lr:
             find_rate(task, path, loaded.name, as_json=as_json)
             return
-        doctors = doctoring.watchers(path)
-        boards = [Scalars(path / FOLDER)] if tensorboard else []
+        doctors = doctoring.watchers(path) if world.leads else []
+        boards = [Scalars(path / FOLDER)] if tensorboard and world.leads else []
         final = FinalConfusion(task.test, task.classes, name=loaded.name, folder=path)
         text, digest = resolved_text(loaded, name, changes), spec_digest(loaded.graph, recipe)
         summary = _run(task, path, text, digest, saving, earlier, stop, *doctors, final, *boards)
@@ -180,13 +189,14 @@ def _run(
     about = environment(task)
     folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
     saves = saving.checkpointer(path, digest, about, earlier)
-    watchers = (folder, saves, display(sys.stderr), *others)
+    world = task.machine.world
+    watchers = (folder, saves, display(sys.stderr), *others) if world.leads else others
     found = None if earlier is None else earlier.found
     with memory_shortage_told("training"), stops_placed(path, saves):
         return fit(
             task.model, task.train, task.test, task.recipe,
             device=task.machine.device, settings=task.machine.settings, watchers=watchers,
-            resume=None if found is None else found.saved, stop=stop,
+            resume=None if found is None else found.saved, stop=stop, world=world,
         )
 
 

@@ -22,11 +22,13 @@ class Batch(NamedTuple):
 
     x: float (n, C, H, W), y: int64 (n,), both on the device. indices: int64 (n,), the samples' numbers in
     the data set, on the CPU, so that naming them costs no synchronisation. n may be 0, see `order.shard`.
+    total: samples of the step of all ranks together; None where these are all.
     """
 
     x: torch.Tensor
     y: torch.Tensor
     indices: torch.Tensor
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +130,13 @@ class ResidentBatches:
         if not steps:
             return
         whole = torch.cat(steps).to(self.home)  # once an epoch: a copy in each step would wait for the device
-        for indices, rows in zip(steps, torch.split(whole, [len(step) for step in steps]), strict=True):
+        rows_of = torch.split(whole, [len(step) for step in steps])
+        for indices, rows, total in zip(steps, rows_of, self.step_sizes[start_step:], strict=True):
             images, labels = self._images.index_select(0, rows), self._labels.index_select(0, rows)
             if self._send:
                 images, labels = self._sent(images), self._sent(labels)
             x = self._options.finish(resize(images, self._plan.size), rows, self._plan, epoch)
-            yield Batch(x, labels, indices)
+            yield Batch(x, labels, indices, total)
 
     def _sent(self, tensor: torch.Tensor) -> torch.Tensor:
         """On the device, the copy going on in the background where the host's memory allows it."""

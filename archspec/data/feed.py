@@ -45,6 +45,7 @@ def make_batches(
     options: BatchOptions,
     *,
     workers: int | None = None,
+    sharers: int = 1,
     progress: Progress | None = None,
     room: Callable[[int, torch.device | str], bool] = fits,
 ) -> Batches:
@@ -52,13 +53,15 @@ def make_batches(
 
     An `ImageData` lies on the device, or where that is full on the CPU. An `ImageFolder` is decoded once
     and then lies in memory, or where it has no room is decoded anew in every epoch, ahead of its use; the
-    batches are the same. Errors: those of `FolderBatches`.
+    batches are the same. sharers: processes of this machine that each do this, and share its memory and processors.
+    Errors: those of `FolderBatches`.
     """
     if isinstance(data, ImageFolder):
         size = len(data) * data.channels * plan.size[0] * plan.size[1]
-        from archspec.data.folder_batches import FolderBatches, read_all
+        from archspec.data.folder_batches import FolderBatches, default_workers, read_all
 
-        if not room(size, "cpu"):
+        workers = max(1, default_workers() // sharers) if workers is None else workers
+        if not room(size * sharers, "cpu"):
             return FolderBatches(data, plan, options, workers=workers)
         if progress is not None:
             progress(f"reading {len(data):,} images of {data.source} into memory ({size / 2**20:.0f} MiB)")

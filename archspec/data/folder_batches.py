@@ -36,6 +36,7 @@ class _Pending:
     images: torch.Tensor
     labels: torch.Tensor
     jobs: list[Future[None]]
+    total: int | None = None
 
     def wait(self) -> None:
         """Until every image is there; raises the first image's error."""
@@ -81,8 +82,10 @@ class FolderBatches:
         """The batches of an epoch from a step on."""
         waiting: deque[_Pending] = deque()
         try:
-            for indices in self._options.steps(len(self._data), epoch)[start_step:]:
+            steps = self._options.steps(len(self._data), epoch)[start_step:]
+            for indices, total in zip(steps, self.step_sizes[start_step:], strict=True):
                 waiting.append(_start(self._decoders, self._data, self._plan.size, indices, self.device))
+                waiting[-1].total = total
                 if len(waiting) > _AHEAD:
                     yield self._finish(waiting.popleft(), epoch)
             while waiting:
@@ -97,7 +100,7 @@ class FolderBatches:
         images = pending.images.to(self.device, non_blocking=pinned)
         labels = pending.labels.to(self.device, non_blocking=pinned)
         x = self._options.finish(images, pending.indices, self._plan, epoch)
-        return Batch(x, labels, pending.indices)
+        return Batch(x, labels, pending.indices, pending.total)
 
     def close(self) -> None:
         """Stop the decoding processes."""

@@ -9,6 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from archspec.train.world import ALONE, World
+
 CONFUSION_FORMAT: Final = 1
 
 
@@ -98,11 +100,13 @@ class Tally:
         self._outputs = logits.shape[1]
         self._pairs.append(torch.stack([labels, logits.detach().argmax(1)]))
 
-    def confusion(self, classes: Sequence[str]) -> Confusion:
-        """What was collected, of at least one step. classes: the names of the labels."""
-        seen = torch.cat(self._pairs, dim=1).cpu()
-        pairs, numbers = seen.unique(dim=1, return_counts=True)  # type: ignore[no-untyped-call]
-        counts = {(t, p): n for t, p, n in zip(*pairs.tolist(), numbers.tolist(), strict=True)}
+    def confusion(self, classes: Sequence[str], world: World = ALONE) -> Confusion:
+        """What was collected, of at least one step. classes: the names of the labels. world: all of it is counted."""
+        seen = torch.cat(self._pairs, dim=1)
+        table = torch.bincount(seen[0] * self._outputs + seen[1], minlength=len(classes) * self._outputs)
+        table = world.sum(table).cpu()
+        where = table.nonzero().flatten().tolist()
+        counts = {divmod(k, self._outputs): n for k, n in zip(where, table[where].tolist(), strict=True)}
         return Confusion(output_names(classes, self._outputs), len(classes), counts)
 
 

@@ -31,7 +31,7 @@ def environment(task: Task) -> dict[str, object]:
         "cpu_kernels": torch.backends.cpu.get_cpu_capability(),
         "device": {"type": str(device), "name": device_name(device), "cuda": torch.version.cuda},
         "threads": torch.get_num_threads(),
-        "world": 1,
+        "world": task.machine.world.size,
         "seed": task.recipe.seed,
         "data": {
             "name": task.recipe.data, "sources": task.sources, "classes": list(task.classes),

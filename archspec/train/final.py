@@ -16,6 +16,7 @@ class FinalConfusion(Watcher):
     """Looks once more at the test split when a run is finished, and draws the matrix into the run's folder.
 
     test: the test split. classes: the names of its labels. confusion: the result, None before the end.
+    Each process of a run needs one; process 0 draws.
     """
 
     def __init__(self, test: Batches, classes: Sequence[str], *, name: str, folder: Path) -> None:
@@ -25,6 +26,7 @@ class FinalConfusion(Watcher):
     def on_finish(self, run: Run) -> None:
         """One pass over the test split."""
         tally = Tally()
-        evaluate(run.tested, self._test, run.device, run.settings, tally)
-        self.confusion = tally.confusion(self._classes)
-        draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)
+        evaluate(run.tested, self._test, run.device, run.settings, tally, world=run.world)
+        self.confusion = tally.confusion(self._classes, run.world)
+        if run.world.leads:
+            draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)

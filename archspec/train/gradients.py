@@ -34,29 +34,54 @@ def gradients(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def attempt(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     """The same, without a second try. Gradients of the batch are the sum of those of its pieces."""
+    if not len(batch.y):
+        return _idle(run, batch)
     images, targets = run.objective.mix(batch.x, batch.y, run.step)
+    weight = run.world.share(len(images), batch.total)
     if run.micro_batch is None:
-        return _backward(run, images, targets)
+        return _backward(run, images, targets, weight)
     parts = images.tensor_split(pieces_of(len(images), run.micro_batch, _smallest_piece(run)))
     logits, losses, start = [], [], 0
     for part in parts:
-        end = start + len(part)
-        of_part, loss = _backward(run, part, targets.part(start, end), share=len(part) / len(images))
+        end, share = start + len(part), len(part) / len(images)
+        of_part, loss = _backward(run, part, targets.part(start, end), weight * share, last=end == len(images))
         logits.append(of_part.detach())
-        losses.append(loss.detach())
+        losses.append(loss.detach() * share)
         start = end
     return torch.cat(logits), torch.stack(losses).sum()
 
 
-def _backward(run: Run, images: Tensor, targets: Targets, share: float = 1.0) -> tuple[Tensor, Tensor]:
-    """share: of the images among all of the step, by which their mean loss counts."""
-    with run.autocast():
+def _backward(
+    run: Run, images: Tensor, targets: Targets, weight: float, *, last: bool = True
+) -> tuple[Tensor, Tensor]:
+    """weight: by which the images' mean loss counts. last: whether the gradients of the batch are then complete."""
+    with run.autocast(), run.world.gradients_stay(run.forward, not last):
         logits = run.forward(images)
         loss = run.objective.loss(logits.float(), targets)
-    if share != 1:
-        loss = loss * share
-    run.scaler.scale(run.guard.on_loss(run, loss)).backward()  # type: ignore[no-untyped-call]
+    minimised = run.guard.on_loss(run, loss if weight == 1 else loss * weight)
+    try:
+        run.scaler.scale(minimised).backward()  # type: ignore[no-untyped-call]
+    except RuntimeError as problem:
+        if not last or run.world.alone or not is_shortage(problem):
+            raise
+        # The other processes have perhaps had a part of these gradients: they would not understand a second try.
+        what = "the backward pass that all processes do together"
+        raise shortage(what, problem, hint="lower the batch size, or use more processes") from problem
     return logits, loss
+
+
+def _idle(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
+    """For a process that has no image in the step, but its part in what all do: a black one that counts for nothing."""
+    with run.autocast():
+        logits = run.forward(at_least_one(batch.x))
+    loss = 0 * logits.float().sum()
+    run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    return logits[:0], loss
+
+
+def at_least_one(images: Tensor) -> Tensor:
+    """The images (N, C, H, W), or a black one where there is none: not every layer takes none."""
+    return images if len(images) else images.new_zeros(1, *images.shape[1:])
 
 
 def _smaller(run: Run, images: int, problem: RuntimeError) -> int:

@@ -19,8 +19,10 @@ from archspec.train.first_bad import FirstBad, first_bad
 from archspec.train.optimizer import FUSED_DEVICES
 from archspec.train.random_state import random_state, set_random_state
 from archspec.train.run import Run, StepGuard, Watcher
+from archspec.train.world import World
 
 CHECK_S: Final = 0.5  # to look at the losses means to wait for the device
+CHECK_STEPS: Final = 32  # the same for several processes, which have to look at the same step
 LEAST_SCALE: Final = 2.0**-14  # of the loss in fp16: if gradients overflow here, no scale will help
 SHOWN_IMAGES: Final = 64
 
@@ -71,7 +73,12 @@ class Guard(StepGuard, Watcher):
             torch._foreach_copy_(self._shadow, list(run.model.buffers()))
 
     def on_loss(self, run: Run, loss: Tensor) -> Tensor:
-        """The loss to differentiate: in fp16 one that makes the scaler leave out a bad step and all after it."""
+        """The loss to differentiate: in fp16 one that makes the scaler leave out a bad step and all after it.
+
+        With several processes a bad loss of one is to make the gradients of all bad, so that all stop.
+        """
+        if not run.world.alone:
+            loss = loss * torch.where(torch.isfinite(loss.detach()), 1.0, torch.nan)
         if not self._deferred or not run.scaler.is_enabled():
             return loss
         self._note(run, ~torch.isfinite(loss.detach()))
@@ -95,8 +102,9 @@ class Guard(StepGuard, Watcher):
         self._flag.copy_(torch.maximum(self._flag, bad.to(self._flag.dtype)))
 
     def on_step(self, run: Run) -> None:
-        """Look twice a second, and at an epoch's last step."""
-        if run.step % run.steps_per_epoch == 0 or time.monotonic() >= self._next:
+        """Look twice a second (with several processes every CHECK_STEPS), and at an epoch's last step."""
+        due = time.monotonic() >= self._next if run.world.alone else run.step % CHECK_STEPS == 0
+        if run.step % run.steps_per_epoch == 0 or due:
             self._look(run)
 
     def before_save(self, run: Run) -> None:
@@ -133,7 +141,9 @@ class Guard(StepGuard, Watcher):
         """The error of a step, counted from 0 over the run; loss None: of a gradient that no scale saves."""
         position = step - run.epoch * run.steps_per_epoch
         before = ", ".join(f"{value:.3g}" for value in run.meter.losses()[max(0, position - 3) : position].tolist())
-        found, batch = self._again(run, step, position)
+        notes = _found_notes(*self._again(run, step, position), run.world)
+        if before:
+            notes.append(f"the losses just before it: {before}")
         if loss is None:
             what = "a gradient is not finite in fp16, whatever the loss is scaled by,"
         elif math.isfinite(loss):
@@ -141,10 +151,7 @@ class Guard(StepGuard, Watcher):
         else:
             what = f"the loss is {loss}"
         place = f"step {position + 1} of {run.steps_per_epoch} in epoch {run.epoch + 1} of {run.recipe.epochs}"
-        return error(
-            "RUN310", f"{what} at {place}", hint=_hint(run, step),
-            notes=[*_found_notes(found, batch), *([f"the losses just before it: {before}"] if before else [])],
-        )
+        return error("RUN310", f"{what} at {place}", hint=_hint(run, step), notes=notes)
 
     def _again(self, run: Run, step: int, position: int) -> tuple[FirstBad | None, Batch | None]:
         """A second pass over the bad step's batch. It changes nothing that the run is made of."""
@@ -181,12 +188,13 @@ class Guard(StepGuard, Watcher):
             buffer.copy_(before)
 
 
-def _found_notes(found: FirstBad | None, batch: Batch | None) -> list[str]:
+def _found_notes(found: FirstBad | None, batch: Batch | None, world: World) -> list[str]:
     if batch is None:
         return []
     if found is None:
         found = FirstBad("unknown: memory was too short for a second pass", [])
-    place = found.place or "nowhere: in a second pass over the same images all numbers are finite"
+    images = "the same images" if world.alone else f"those of the images that process {world.rank} has"
+    place = found.place or f"nowhere: in a second pass over {images} all numbers are finite"
     notes = [f"first not finite: {place}"]
     if found.images:
         notes.append(f"in the images {listing(map(str, found.images), SHOWN_IMAGES)}")

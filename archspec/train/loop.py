@@ -16,7 +16,7 @@ from archspec.data.batches import Batch, Batches
 from archspec.spec.recipe import Recipe
 from archspec.train.average import Average
 from archspec.train.confusion import Tally
-from archspec.train.gradients import attempt, gradients
+from archspec.train.gradients import at_least_one, attempt, gradients
 from archspec.train.guard import Guard
 from archspec.train.metrics import Meter, Metrics
 from archspec.train.optimizer import clip_gradients, make_optimizer, set_rate
@@ -28,6 +28,7 @@ from archspec.train.snapshot import Snapshot, restore, restore_rng
 from archspec.train.stop import Stop, Stopped
 from archspec.train.stopping import why_stop
 from archspec.train.summary import EpochResult, Summary
+from archspec.train.world import ALONE, World
 
 FP32: Final = Settings()
 
@@ -36,14 +37,15 @@ def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] 
     """One pass over `batches`. Metrics stay on the device to its end: no synchronisation a step."""
     run.model.train()
     if not run.position:
-        run.meter = Meter(run.steps_per_epoch, run.device, run.step)
+        run.meter = Meter(run.steps_per_epoch, run.device, run.step, run.world)
     for batch in run.stop.between(batches):
         run.batch = batch
         set_rate(run.optimizer, run.rate_at(run.step))
         run.optimizer.zero_grad(set_to_none=True)
+        run.world.seed_step(run.recipe.seed, run.step, run.device)
         run.guard.before_step(run)
         logits, loss = gradients(run, batch)
-        run.meter.add(loss, logits, batch.y)
+        run.meter.add(loss, logits, batch.y, batch.total)
         run.guard.before_update(run, loss)
         clip_gradients(run.optimizer, run.scaler, run.recipe.clip_grad_norm)
         run.scaler.step(run.optimizer)
@@ -57,19 +59,21 @@ def train_epoch(run: Run, batches: Iterable[Batch], watchers: Sequence[Watcher] 
 @torch.no_grad()
 def evaluate(
     model: nn.Module, batches: Batches, device: torch.device, settings: Settings = FP32,
-    tally: Tally | None = None, stop: Stop | None = None,
+    tally: Tally | None = None, stop: Stop | None = None, world: World = ALONE,
 ) -> Metrics:
     """Mean loss and accuracy of `model` over one pass, dropout off, running statistics used.
 
-    tally: is given what was predicted. stop: hears signals between two batches.
+    tally: is given what was predicted. stop: hears signals between two batches. world: each of its processes sees
+    its part of the images, the means are those of all.
     """
     model.eval()
     forward = InPieces(model)
-    meter = Meter(len(batches), device)
-    for images, labels, _ in (stop or Stop()).between(batches.batches(0)):
+    world.share_buffers(model)
+    meter = Meter(len(batches), device, world=world)
+    for images, labels, _, total in (stop or Stop()).between(batches.batches(0)):
         with autocast(settings.precision, device):
-            logits = forward(images).float()
-        meter.add(F.cross_entropy(logits, labels), logits, labels)
+            logits = forward(at_least_one(images)).float()[: len(images)]
+        meter.add(F.cross_entropy(logits, labels), logits, labels, total)
         if tally is not None:
             tally.add(logits, labels)
     return meter.metrics()
@@ -86,21 +90,25 @@ def fit(
     watchers: Sequence[Watcher] = (),
     resume: Snapshot | None = None,
     stop: Stop | None = None,
+    world: World = ALONE,
 ) -> Summary:
     """Train `model`, which is on `device`, as `recipe` says; a function of the model's start and the recipe.
 
     Its random numbers (dropout) come from the recipe's seed; the global random state is left as it was.
     resume: a state of an earlier run of this recipe, from which this one goes on as if it had never stopped.
     stop: ends the run between two steps, in the test pass too; the watchers save it, and Stopped goes on.
+    world: the processes that train together, each of them with the same arguments but for its part of the batches.
     Raises SpecError RUN310 where the loss ceases to be a number, RUN315 where `resume` is of another network.
     """
     watchers = (Guard(train, attempt), *watchers)
     steps = len(train)
     run = Run(
         model, make_optimizer(model, recipe, device), rate_schedule(recipe, steps), device, recipe, steps, settings,
+        world,
     )
     run.tell = partial(_tell, watchers)
     run.stop = stop or run.stop
+    run.stop.agreement = world.agreement()
     if recipe.ema is not None:
         run.average = Average(model, recipe.ema)
         watchers = (run.average, *watchers)  # before those that save it
@@ -109,6 +117,7 @@ def fit(
         try:
             if resume is not None:
                 restore(run, resume)
+            run.forward = world.joined(run.forward)
             for watcher in watchers:
                 watcher.on_start(run)
             if resume is not None:  # after all that may have drawn random numbers of its own
@@ -133,7 +142,7 @@ def _one_epoch(run: Run, train: Batches, test: Batches, watchers: Sequence[Watch
     trained = train_epoch(run, train.batches(run.epoch, run.position), watchers)
     started = run.meter.started
     images_per_s = trained.images / (time.perf_counter() - started)
-    tested = evaluate(run.tested, test, run.device, run.settings, stop=run.stop)
+    tested = evaluate(run.tested, test, run.device, run.settings, stop=run.stop, world=run.world)
     return EpochResult(
         run.epoch + 1, trained.loss, trained.accuracy, tested.loss, tested.accuracy,
         images_per_s, seconds=time.perf_counter() - started,

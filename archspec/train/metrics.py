@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from archspec.train.world import ALONE, World
+
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
@@ -22,11 +24,12 @@ class Meter:
     """Loss and hits of each step of one pass. To read them waits for the device, `add` never does.
 
     first: number of the pass's first step, counted from 0 over the run. sizes: images of each step so far.
-    started: time.perf_counter() of the pass's begin.
+    started: time.perf_counter() of the pass's begin. world: `add` is a collective of it, and all of its processes
+    hold the figures of all of their images.
     """
 
-    def __init__(self, steps: int, device: torch.device, first: int = 0) -> None:
-        self.first = first
+    def __init__(self, steps: int, device: torch.device, first: int = 0, world: World = ALONE) -> None:
+        self.first, self._world = first, world
         self._losses = torch.zeros(steps, device=device)
         self._hits = torch.zeros(steps, dtype=torch.int64, device=device)
         self.sizes: list[int] = []
@@ -40,12 +43,25 @@ class Meter:
         """Images so far, without waiting for the device."""
         return sum(self.sizes)
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Note one step. loss: mean over the batch, shape (). logits: (N, classes). labels: (N,)."""
-        step = len(self.sizes)
-        self.sizes.append(len(labels))
-        self._losses[step] = loss.detach()
-        self._hits[step] = (logits.detach().argmax(1) == labels).sum()
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor, total: int | None = None) -> None:
+        """Note one step. loss: mean over the batch, shape (). logits: (N, classes). labels: (N,).
+
+        total: images of the step, those of other processes included; default N.
+        """
+        step, images = len(self.sizes), len(labels)
+        loss, hits = loss.detach(), (logits.detach().argmax(1) == labels).sum()
+        if total is not None and not self._world.alone:
+            loss, hits = self._of_all(loss, hits, images, total)
+            images = total
+        self.sizes.append(images)
+        self._losses[step] = loss
+        self._hits[step] = hits
+
+    def _of_all(self, loss: Tensor, hits: Tensor, images: int, total: int) -> tuple[Tensor, Tensor]:
+        """Mean loss and hits of the images of all processes. The mean of no image at all is no number."""
+        mine = loss.double() * images if images else torch.zeros_like(loss, dtype=torch.float64)
+        sums = self._world.sum(torch.stack([mine, hits.double()]))
+        return sums[0] / total, sums[1]
 
     def tensors(self) -> dict[str, Tensor]:
         """Loss and hits of each step so far, on the device; views: to write into them is to set them."""

@@ -20,17 +20,19 @@ from archspec.data.load import Progress
 from archspec.data.plan import ImageShape, check_classes
 from archspec.data.registry import Split
 from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of
+from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
 from archspec.train.pieces import SMALLEST_NORMED, has_batch_norm
 from archspec.train.settings import Settings
+from archspec.train.world import ALONE, World
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """Where and on how much a run runs; nothing of it belongs into a recipe.
 
-    limit_train, limit_test: only so many images. settings: how it computes.
+    limit_train, limit_test: only so many images. settings: how it computes. world: the processes that train together.
     """
 
     device: torch.device
@@ -38,6 +40,7 @@ class Machine:
     limit_train: int | None = None
     limit_test: int | None = None
     settings: Settings = field(default_factory=Settings)
+    world: World = ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +69,32 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     """Check, load, build and initialise. The mistakes that need no data are told before any is read.
 
     Raises SpecError: RUN303 where network and data do not suit each other, RUN311 where the network is no
-    classifier, BUILD201 where the run would not fit into memory, and the errors of `archspec.data`.
+    classifier, RUN332 where the batch cannot be shared out, BUILD201 where the run would not fit into memory, and
+    the errors of `archspec.data`.
     """
+    world = machine.world
+    check_shares(recipe, world)
     input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
     check_known_data(recipe, input_shape, outputs)
-    check_memory(graph, recipe, machine.device)
+    check_memory(graph, recipe, machine.device, world)
     limits: dict[Split, int | None] = {"train": machine.limit_train, "test": machine.limit_test}
-    splits = [
-        open_data(recipe.data, split, input_shape[0], root=machine.data_root, limit=limit, progress=progress)
-        for split, limit in limits.items()
-    ]
+    with world.first_here():  # which may download
+        splits = [
+            open_data(recipe.data, split, input_shape[0], root=machine.data_root, limit=limit, progress=progress)
+            for split, limit in limits.items()
+        ]
     check_classes(recipe.data, len(splits[0].classes), outputs)
     plans = [input_plan(recipe.data, stored_shape(split), input_shape, recipe) for split in splits]
     model = fresh_model(graph, recipe, machine)
     options = [batch_options(recipe, machine, model, training=training) for training in (True, False)]
     train, test = (
-        make_batches(split, chosen, option, progress=progress)
+        make_batches(split, chosen, option, progress=progress, sharers=world.local_size)
         for split, chosen, option in zip(splits, plans, options, strict=True)
     )
     notices = [*plans[0].notices, *_data_notices(splits, outputs)]
-    if sum(train.step_sizes) < len(splits[0]):
-        notices.append("the last image of each epoch's order is left out: batch norm needs two in a batch")
+    if left := len(splits[0]) - sum(train.step_sizes):
+        these = "the last image of each epoch's order is" if left == 1 else f"the last {left} of each epoch's order are"
+        notices.append(f"{these} left out: batch norm needs two in a batch" + " of each process" * (not world.alone))
     sources = {str(split.split): split.source for split in splits}
     return Task(model, train, test, recipe, machine, sources, tuple(notices), splits[0].classes)
 
@@ -100,11 +108,25 @@ def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
     return model.to(machine.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
 
-def check_memory(graph: Graph, recipe: Recipe, device: torch.device) -> None:
+def check_shares(recipe: Recipe, world: World) -> None:
+    """Raise SpecError RUN332 unless each process gets as many images of a batch: a recipe's batch is that of all."""
+    size, over = recipe.batch_size, recipe.batch_size % world.size
+    if over:
+        nearest = [str(number) for number in (size - over, size - over + world.size) if number]
+        raise error(
+            "RUN332", f"a batch of {size} images cannot be shared out evenly to {world.size} processes",
+            hint=f"use --batch-size {' or '.join(nearest)}, or another number of processes",
+        )
+
+
+def check_memory(graph: Graph, recipe: Recipe, device: torch.device, world: World = ALONE) -> None:
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
     states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
     states += recipe.ema is not None
-    check_step_fits(graph, recipe.batch_size, device, states=states)
+    check_step_fits(
+        graph, recipe.batch_size // world.size, device, states=states,
+        copies=world.local_size if device.type == "cpu" else 1,
+    )
 
 
 def stored_shape(split: ImageData | ImageFolder) -> ImageShape:
@@ -117,10 +139,12 @@ def stored_shape(split: ImageData | ImageFolder) -> ImageShape:
 
 def batch_options(recipe: Recipe, machine: Machine, model: nn.Module, *, training: bool) -> BatchOptions:
     """How batches for `model` are made."""
+    world = machine.world
+    size = recipe.batch_size // world.size
     return BatchOptions(
-        recipe.batch_size, shuffle=training, device=machine.device, seed=recipe.seed,
-        augment=_augmentation(recipe) if training else None,
-        at_least=SMALLEST_NORMED if training and recipe.batch_size > 1 and has_batch_norm(model) else 0,
+        size, shuffle=training, device=machine.device, seed=recipe.seed,
+        augment=_augmentation(recipe) if training else None, rank=world.rank, world=world.size,
+        at_least=SMALLEST_NORMED if training and size > 1 and has_batch_norm(model) else 0,
         memory_format=torch.channels_last if machine.settings.channels_last else None,
     )
 

@@ -21,6 +21,7 @@ from archspec.train.same_run import (
     recipe_changes,
     spec_digest,
 )
+from archspec.train.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,23 @@ class Resumption:
         ]
 
 
-def find_run(folder: Path) -> Resumption:
-    """Look into a run's folder. Raises SpecError RUN316 where it is none, RUN314 where no checkpoint can be used."""
+def find_run(folder: Path, world: World | None = None) -> Resumption:
+    """Look into a run's folder. Raises SpecError RUN316 where it is none, RUN314 where no checkpoint can be used.
+
+    RUN333 where the processes of `world` do not find the same.
+    """
     if not (folder / "spec.yaml").is_file():
         raise error(
             "RUN316", f"there is no run in {folder}" + ("" if folder.is_dir() else ": it is no folder"),
             hint="name the folder that `archspec train` made, with a spec.yaml in it",
         )
-    return Resumption(folder, newest(folder / FOLDER), last_environment(folder))
+    found = newest(folder / FOLDER)
+    if world is not None:
+        mine = "no checkpoint" if found is None else found.path.name
+        first = world.said(mine)
+        if mine != first:
+            raise error(
+                "RUN333", f"process {world.rank} of {world.size} finds {mine} in {folder}, process 0 {first}",
+                hint="let the folder of a run be one that all machines share",
+            )
+    return Resumption(folder, found, last_environment(folder))

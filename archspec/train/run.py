@@ -19,6 +19,7 @@ from archspec.train.schedule import RateAt
 from archspec.train.settings import Settings, autocast, make_scaler
 from archspec.train.stop import Stop
 from archspec.train.summary import EpochResult
+from archspec.train.world import ALONE, World
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -81,7 +82,7 @@ class Run:
     """A run as it stands: what a watcher sees, and a checkpoint holds.
 
     forward: what a training step calls instead of `model`, of which it shares the parameters: the same network,
-    compiled, or joined with those of other processes.
+    compiled, or joined with those of other processes. world: those processes.
     scaler: of the loss in fp16, else switched off; what it keeps is a part of the run's state.
     micro_batch: where memory was short: the most images that go through the network at once; an update still
     sees a whole batch. parts, saved_parts: see `keep`. tell: says something to the user, in words.
@@ -94,6 +95,7 @@ class Run:
     recipe: Recipe
     steps_per_epoch: int
     settings: Settings = field(default_factory=Settings)
+    world: World = ALONE
     step: int = 0  # updates done
     meter: Meter = field(init=False)  # of the training pass that goes on
     batch: Batch = field(init=False, repr=False)  # of the last step, or of that which goes on

@@ -110,7 +110,8 @@ def capture(run: Run) -> Snapshot:
         format=FORMAT, step=run.step, steps_per_epoch=run.steps_per_epoch, results=list(run.results),
         rng=_rng(run.device), scaler=run.scaler.state_dict(),
         optimizer=OptimizerData(kind=type(run.optimizer).__name__, numbers=numbers), meter=meter,
-        micro_batch=run.micro_batch, parts={name: part.data() for name, part in run.parts.items()},
+        micro_batch=run.micro_batch, world=run.world.size,
+        parts={name: part.data() for name, part in run.parts.items()},
     )
     return Snapshot(state, dict(run.model.state_dict()), training)
 
@@ -186,7 +187,7 @@ def _optimizer_tensors(saved: Snapshot, parameter: str) -> dict[str, Tensor]:
 def _restore_meter(run: Run, data: MeterData, tensors: dict[str, Tensor]) -> None:
     if not 0 < run.position == len(data.images) <= run.steps_per_epoch:
         raise _misfit(f"step {run.position} of an epoch of {run.steps_per_epoch}, with {len(data.images)} measured")
-    run.meter = Meter(run.steps_per_epoch, run.device, run.step - run.position)
+    run.meter = Meter(run.steps_per_epoch, run.device, run.step - run.position, run.world)
     run.meter.sizes[:] = data.images
     _copy(run.meter.tensors(), tensors, "the measured steps")
     run.meter.started -= data.seconds

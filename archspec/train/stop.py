@@ -6,7 +6,10 @@ import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+if TYPE_CHECKING:
+    from archspec.train.world import Agreement
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 T = TypeVar("T")
@@ -30,10 +33,14 @@ class Stop:
     Outside of `deferred` a signal raises Stopped at once: nothing is lost there. Within, it is raised where a
     `window` is open, or else at the end. A second SIGINT raises KeyboardInterrupt wherever the program is, and a
     third kills it; further SIGTERMs change nothing.
+
+    agreement: of the processes that stop together. Then a window is a place that all of them reach, and Stopped is
+    raised in all of them at the same one, one or two after that at which any of them has heard a signal.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.agreement: Agreement | None = None
         self._deferred = False
         self._before: dict[int, Any] = {}
 
@@ -80,6 +87,11 @@ class Stop:
     @contextmanager
     def window(self) -> Iterator[None]:
         """Within `deferred`: signals are heard again; nothing is being changed in here."""
+        if self.agreement is not None:
+            if number := self.agreement.ask(self.number or 0):
+                raise Stopped(number)
+            yield
+            return
         before, self._deferred = self._deferred, False
         try:
             self.check()

@@ -73,7 +73,8 @@ def make():
 
 def assert_equal(ours, theirs):
     for a, b in zip(ours, theirs, strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+        assert all(torch.equal(x, y) for x, y in zip(a[:3], b[:3], strict=True))
+        assert a.total == b.total
 
 
 def test_batches_equal_those_from_memory(folder, make):

@@ -348,7 +348,7 @@ def test_a_run_stops_early_and_says_why():
 
 def test_the_average_counts_in_the_memory_check(monkeypatch):
     asked = []
-    monkeypatch.setattr("archspec.train.prepare.check_step_fits", lambda *a, states: asked.append(states))
+    monkeypatch.setattr("archspec.train.prepare.check_step_fits", lambda *a, states, **k: asked.append(states))
     for fields in ({}, {"ema": 0.9}, {"ema": 0.9, "optimizer": "adam"}):
         check_memory(None, recipe(**fields), CPU)
     assert asked == [0, 1, 3]

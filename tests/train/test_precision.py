@@ -222,7 +222,7 @@ def test_the_run_is_that_of_the_textbook_s_loop_with_a_scaler():
     for module in twin.modules():
         module.p = 0.0  # dropout, whose random numbers are the run's own
     for epoch in range(3):
-        for x, y, _ in task.train.batches(epoch):
+        for x, y, *_ in task.train.batches(epoch):
             with torch.autocast("cpu", dtype=torch.float16):
                 loss = F.cross_entropy(twin.train()(x).float(), y)
             optimizer.zero_grad()

@@ -242,7 +242,7 @@ def test_an_empty_batch_says_nothing():
     run.meter = Meter(2, CPU)
     full = next(iter(batches(TRAIN, chosen).batches(0)))
     doctor.on_start(run)
-    for run.batch in (Batch(*(part[:0] for part in full)), full):
+    for run.batch in (Batch(*(part[:0] for part in full[:3])), full):
         logits = model(run.batch.x)
         loss = nn.functional.cross_entropy(logits, run.batch.y, reduction="sum")
         loss.backward()

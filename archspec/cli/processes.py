@@ -1,0 +1,75 @@
+"""Commands under `torchrun`: one that trains in several processes, and those that run in one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import click
+
+if TYPE_CHECKING:
+    from archspec.train.world import World
+
+F = TypeVar("F", bound=Callable[..., Any])
+_LAUNCHED: Final = {"RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"}  # variables of torchrun, and of its like
+
+
+def in_processes(function: F) -> F:
+    """The command joins the processes that torchrun started, and is given `world: World`, and its own `device`.
+
+    Process 0 speaks for all. Without torchrun nothing is done.
+    """
+
+    @wraps(function)
+    def wrapped(*args: Any, device: str, **kwargs: Any) -> Any:
+        if not _LAUNCHED & os.environ.keys():
+            return function(*args, device=device, world=None, **kwargs)
+        from archspec.backends.device import pick_device
+        from archspec.train.processes import joined, world_of
+
+        world = world_of(os.environ)
+        if world.alone:
+            return function(*args, device=device, world=world, **kwargs)
+        device = _own_device(device, world)
+        with joined(world, pick_device(device)) as world, _muted(not world.leads):
+            return function(*args, device=device, world=world, **kwargs)
+
+    return cast("F", wrapped)
+
+
+def _own_device(device: str, world: World) -> str:
+    """Each process of a machine has a GPU of its own."""
+    import torch
+
+    if device.startswith("cuda:") and world.local_size > 1:
+        raise click.UsageError(f"--device {device}: each of {world.local_size} processes needs its own: write cuda")
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        return f"cuda:{world.local_rank}"
+    return device
+
+
+@contextmanager
+def _muted(on: bool) -> Iterator[None]:
+    if not on:
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
+
+
+def alone(function: F) -> F:
+    """The command runs in one process: UsageError under torchrun with several."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        size = os.environ.get("WORLD_SIZE", "1")
+        if size != "1":
+            name = click.get_current_context().info_name
+            raise click.UsageError(f"`archspec {name}` runs in one process, not in {size}: leave torchrun out")
+        return function(*args, **kwargs)
+
+    return cast("F", wrapped)
