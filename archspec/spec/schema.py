@@ -23,6 +23,8 @@ IDENTIFIER: Final = "[A-Za-z][A-Za-z0-9_]*"
 VALUE: Final[Schema] = {"$ref": "#/definitions/value"}  # $name, $(…)
 BODY: Final[Schema] = {"$ref": "#/definitions/body"}
 LAYER: Final[Schema] = {"$ref": "#/definitions/layer"}
+USE: Final[Schema] = {"anyOf": [{"type": "string"}, {"$ref": "#/definitions/library"}]}
+USES: Final[Schema] = {"anyOf": [*USE["anyOf"], {"type": "array", "items": USE}]}
 LAYERS: Final[Schema] = {"type": "array", "items": LAYER}
 
 
@@ -41,6 +43,7 @@ def json_schema() -> Schema:
             },
             "layer": _layer(blocks),
             "block": _block_definition(),
+            "library": _library(),
             "recipe": _recipe(),
             **{f"op.{name}": _op(model) for name, model in OPS.items()},
             **{f"block.{name}": _arguments(block) for name, block in blocks.items()},
@@ -60,7 +63,7 @@ def _spec() -> Schema:
     body_or_removed = {"anyOf": [BODY, {"type": "null"}]}
     forms: dict[str, Schema] = {
         "archspec": {"const": 1}, "name": string, "description": string, "extends": string,
-        "use": {"anyOf": [string, {"type": "array", "items": string}]},
+        "use": USES,
         "input": _or_value(shape), "vars": {"type": "object"},
         "blocks": _mapping({"anyOf": [{"$ref": "#/definitions/block"}, {"type": "null"}]}),
         "stages": _mapping(body_or_removed),
@@ -83,6 +86,20 @@ def _spec() -> Schema:
                 **dict.fromkeys(("stages", "blocks", "recipes"), present), "train": {"required": ["data", "lr"]},
             },
         },
+    }
+
+
+def _library() -> Schema:
+    described = {key: ArchSpec.model_fields[key].description or "" for key in ("vars", "use", "blocks")}
+    forms: dict[str, Schema] = {
+        "vars": {"type": "object"}, "use": USES, "blocks": _mapping({"$ref": "#/definitions/block"}),
+    }
+    return {
+        "description": "a library written out in `use`: its blocks, with the vars and libraries that they use",
+        "type": "object",
+        "properties": {key: _with(form, described[key]) for key, form in forms.items()},
+        "required": ["blocks"],
+        "additionalProperties": False,
     }
 
 

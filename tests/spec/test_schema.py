@@ -177,3 +177,26 @@ def test_no_reference_leads_nowhere() -> None:
     text = json.dumps(SCHEMA)
     names = {part.split('"')[0] for part in text.split("#/definitions/")[1:]}
     assert names == set(SCHEMA["definitions"])
+
+
+LIBRARY = "{vars: {n: 4}, blocks: {wide: {params: {k: int}, body: [linear: $(n * k)]}}}"
+
+
+@pytest.mark.parametrize(
+    "use", [LIBRARY, f"[{LIBRARY}]", "lib.yaml", f"[lib.yaml, {LIBRARY}]", f"{{use: [lib.yaml, {LIBRARY}], blocks: {{a: relu}}}}"]
+)
+def test_libraries_as_files_and_written_out(use: str) -> None:
+    assert accepts(f"{HEAD}use: {use}\nstages: {{s: [wide: 3]}}\n")
+
+
+@pytest.mark.parametrize("use", ["3", "{vars: {n: 4}}", "{blocks: {a: relu}, stages: {b: relu}}", "[[lib.yaml]]", "{blocks: {a: 3}}"])
+def test_what_is_no_library(use: str) -> None:
+    assert not accepts(f"{HEAD}use: {use}\nstages: {{s: [relu]}}\n")
+
+
+def test_a_resolved_spec_with_its_libraries_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "lib.yaml").write_text("archspec: 1\nvars: {n: 4}\nblocks: {wide: {params: {k: int}, body: [linear: $(n * k)]}}\n")
+    (tmp_path / "net.yaml").write_text(f"{HEAD}use: lib.yaml\nstages: {{s: [flatten, wide: 3]}}\n")
+    text = archspec.load(tmp_path / "net.yaml").resolved_yaml()
+    assert "lib.yaml" not in text
+    assert accepts(text)
