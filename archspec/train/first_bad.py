@@ -92,8 +92,13 @@ class _Watch:
 
 def _bad_gradient(model: nn.Module) -> str | None:
     """The last parameter, in the order of the layers, whose gradient is not finite: it was computed first."""
-    found = [n for n, p in model.named_parameters() if p.grad is not None and not _finite(p.grad)]
-    return f"the gradient of `{found[-1]}`" if found else None
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    found = [name for name, gradient in gradients.items() if not _finite(gradient)]
+    if found:
+        return f"the gradient of `{found[-1]}`"
+    if not _finite(torch.nn.utils.get_total_norm(list(gradients.values()))):
+        return "the norm of all gradients, each of which is a number"
+    return None
 
 
 def _finite(tensor: Tensor) -> bool:

@@ -88,7 +88,8 @@ class Guard(StepGuard, Watcher):
         """Look at the step, or have the device look; raises RUN310."""
         bad = ~torch.isfinite(loss.detach())
         if not run.scaler.is_enabled():
-            gradients = [p.grad for p in run.model.parameters() if p.grad is not None]
+            trained = (p for group in run.optimizer.param_groups for p in group["params"])
+            gradients = [p.grad for p in trained if p.grad is not None]
             norm = torch.nn.utils.get_total_norm(gradients)
             bad = bad | ~torch.isfinite(norm)
         if self._deferred:
@@ -182,9 +183,8 @@ class Guard(StepGuard, Watcher):
 
     def _put_buffers_back(self, run: Run) -> None:
         """To before the step, or to the last look."""
-        for buffer, before in zip(
-            run.model.buffers(), self._shadow if self._deferred else self._buffers, strict=True
-        ):
+        kept = self._shadow if self._deferred else self._buffers or ()
+        for buffer, before in zip(run.model.buffers(), kept, strict=True):
             buffer.copy_(before)
 
 
@@ -202,4 +202,7 @@ def _found_notes(found: FirstBad | None, batch: Batch | None, world: World) -> l
 
 
 def _hint(run: Run, step: int) -> str:
-    return f"the rate was {run.rate_at(step):g} there: try lr {run.recipe.lr / 10:g}, or a warm-up"
+    ways = f"try lr {run.recipe.lr / 10:g}, or a warm-up"
+    if run.scaler.is_enabled():  # fp16, which ends at 65504
+        ways += ", or --precision bf16"
+    return f"the rate was {run.rate_at(step):g} there: {ways}"

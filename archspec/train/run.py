@@ -48,22 +48,21 @@ class StepGuard:
 
     def __init__(self) -> None:
         self._random: dict[str, Tensor] = {}
-        self._buffers: list[Tensor] = []
+        self._buffers: list[Tensor] | None = None
 
     def before_step(self, run: Run) -> None:
         """The batch is there, nothing is computed yet: keep random numbers and buffers. No wait for the device."""
         self._random = random_state(run.device)
-        buffers = list(run.model.buffers())
-        if len(self._buffers) != len(buffers):
-            self._buffers = [buffer.clone() for buffer in buffers]
-        elif buffers:
-            torch._foreach_copy_(self._buffers, buffers)
+        if self._buffers is None:
+            self._buffers = [buffer.clone() for buffer in run.model.buffers()]
+        elif self._buffers:
+            torch._foreach_copy_(self._buffers, list(run.model.buffers()))
 
     def put_back(self, run: Run) -> None:
         """All is as `before_step` found it, without gradients."""
         run.optimizer.zero_grad(set_to_none=True)
         set_random_state(run.device, self._random)
-        for buffer, before in zip(run.model.buffers(), self._buffers, strict=True):
+        for buffer, before in zip(run.model.buffers(), self._buffers or (), strict=True):
             buffer.copy_(before)
 
     def on_loss(self, run: Run, loss: Tensor) -> Tensor:

@@ -242,6 +242,16 @@ def test_a_gradient_of_a_weight_alone():
     assert caught.value.diagnostics[0].notes[0] == "first not finite: the gradient of `1.scale`"
 
 
+def test_gradients_too_large_to_be_squared():
+    class Steep(nn.Module):
+        def forward(self, x):
+            return x + 1e25 * (x - x.detach())
+
+    with pytest.raises(SpecError, match=r"the gradient is not finite \(the loss is ") as caught:
+        run(nn.Sequential(nn.Flatten(), nn.Linear(64, 4), Steep()), recipe())
+    assert caught.value.diagnostics[0].notes[0] == "first not finite: the norm of all gradients, each of which is a number"
+
+
 def test_what_a_second_pass_does_not_show_is_said():
     class Once(nn.Module):
         done = False
@@ -374,8 +384,9 @@ def test_in_fp16_a_loss_that_is_none_ends_the_run(monkeypatch, device_side):
             if run.step == 2:
                 kept.append({n: p.detach().clone() for n, p in model.named_parameters()})
 
-    with pytest.raises(SpecError, match="the loss is nan at step 3 of 5"):
+    with pytest.raises(SpecError, match="the loss is nan at step 3 of 5") as caught:
         train_epoch(state, train.batches(0), [guard, Keep()])
+    assert caught.value.diagnostics[0].hint == "the rate was 0.1 there: try lr 0.01, or a warm-up, or --precision bf16"
     assert all(torch.equal(p, kept[0][n]) for n, p in model.named_parameters())
 
 
