@@ -87,8 +87,13 @@ def comparison(test: RateRange, rate: float) -> str | None:
     factor = rate / test.suggestion
     if 0.5 <= factor <= 2:
         return f"this recipe's rate {short(rate)} is about the suggestion"
-    times = f"{short(factor, 2)} times" if factor > 1 else f"1/{short(1 / factor, 2)} of"
+    times = f"{_plain(factor)} times" if factor > 1 else f"1/{_plain(1 / factor)} of"
     return f"this recipe's rate {short(rate)} is {times} the suggestion"
+
+
+def _plain(factor: float) -> str:
+    """Two digits, without a power of ten: `2.3`, `190`."""
+    return f"{factor:.2g}" if factor < 10 else f"{float(f'{factor:.2g}'):,.0f}"
 
 
 def _dots(test: RateRange, scale: Scale) -> list[list[bool]]:

@@ -148,6 +148,8 @@ def test_the_verdict_in_words(test, text):
 
 @pytest.mark.parametrize(("rate", "text"), [
     (0.9, "this recipe's rate 0.9 is 90 times the suggestion"),
+    (19.4, "this recipe's rate 19.4 is 1,900 times the suggestion"),
+    (1e-6, "this recipe's rate 1e-06 is 1/10,000 of the suggestion"),
     (0.021, "this recipe's rate 0.021 is 2.1 times the suggestion"),
     (0.02, "this recipe's rate 0.02 is about the suggestion"),
     (0.005, "this recipe's rate 0.005 is about the suggestion"),
