@@ -48,6 +48,8 @@ def command(
     from archspec.train.settings import Settings, pick_precision
 
     finished = open_run(run).with_recipe(data=data, batch_size=batch_size)
+    for notice in finished.notices:
+        tell(notice)
     where = pick_device(device)
     machine = Machine(where, data_root, limit_test=limit_test, settings=Settings(pick_precision(precision, where)))
     with memory_shortage_told("evaluation"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archspec.cli.console import clean, print_diagnostics
+from archspec.cli.console import clean, print_diagnostics, tell
 from archspec.cli.failures import WRONG
 from archspec.cli.options import DeviceName, json_option
 from archspec.cli.processes import alone
@@ -42,6 +42,8 @@ def command(
     from archspec.train.prediction import predict
 
     finished, where = open_run(run), pick_device(device)
+    for notice in finished.notices:
+        tell(notice)
     with memory_shortage_told("prediction"):
         results = list(predict(finished, images, where, top=top, batch_size=batch_size))
     problems = [result.problem for result in results if result.problem is not None]

@@ -109,6 +109,8 @@ def command(
         path = earlier.folder
         if not saving.allow_changes:
             earlier.check_spec(loaded.graph, recipe)
+        if earlier.is_finished(recipe):
+            tell(f"note: this run is finished: all {recipe.epochs} epochs are trained, it is only tested again")
     _use_threads(threads)
     where = pick_device(device)
     settings = Settings(pick_precision(precision, where), channels_last)

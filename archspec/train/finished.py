@@ -18,24 +18,30 @@ from archspec.data.suits import outputs_of
 from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
+from archspec.train.checkpoint import WEIGHTS, newest
+from archspec.train.checkpointer import FOLDER as CHECKPOINTS
 from archspec.train.confusion import output_names
 from archspec.train.settings import Settings
 from archspec.train.weights import load_weights
 
 SPEC: Final = "spec.yaml"
-WEIGHTS: Final = "weights.safetensors"
 MAX_ENVIRONMENT_BYTES: Final = 1 << 22  # thousands of classes with long names
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """What a run's folder holds. names: of each output of the network."""
+    """What a run's folder holds. names: of each output of the network.
+
+    weights: the file that has them. notices: what the user should be told of them.
+    """
 
     path: Path
     name: str
     graph: Graph
     recipe: Recipe
     names: tuple[str, ...]
+    weights: Path
+    notices: tuple[str, ...] = ()
 
     def with_recipe(self, **changes: Any) -> FinishedRun:
         """The run with other values in its recipe; None leaves a value as it is."""
@@ -50,7 +56,7 @@ class FinishedRun:
         check_forward_fits(self.graph, batch_size, device)
         with torch.random.fork_rng([]):
             model = build(self.graph)
-        load_weights(model, self.path / WEIGHTS)
+        load_weights(model, self.weights)
         layout = torch.channels_last if settings and settings.channels_last else torch.preserve_format
         return model.to(device, memory_format=layout).eval()  # type: ignore[call-overload, no-any-return]
 
@@ -58,16 +64,37 @@ class FinishedRun:
 def open_run(path: Path) -> FinishedRun:
     """Read a run's folder, apart from its weights. Nothing in it is trusted.
 
-    Raises SpecError RUN360 where it holds no finished run, RUN311 where the network is no classifier, and the
-    errors of a spec.
+    The weights of a run that was stopped are those of its newest sound checkpoint. Raises SpecError RUN360 where
+    it holds no run, or one without weights; RUN314 where no checkpoint is sound; RUN311 where the network is no
+    classifier; and the errors of a spec.
     """
-    for name, what in ((SPEC, "the spec of a run"), (WEIGHTS, "the weights of a finished run")):
-        if not (path / name).is_file():
-            reason = f"has no {name}" if path.is_dir() else "is no folder"
-            raise error("RUN360", f"{path} {reason}: {what}", hint="name a folder that `archspec train` finished")
+    if not (path / SPEC).is_file():
+        reason = f"has no {SPEC}" if path.is_dir() else "is no folder"
+        raise error("RUN360", f"{path} {reason}: the spec of a run", hint="name a folder that `archspec train` made")
+    weights, notices = _weights(path)
     loaded = load(path / SPEC)
     recipe, outputs = loaded.recipe(), outputs_of(loaded.graph)
-    return FinishedRun(path, loaded.name, loaded.graph, recipe, output_names(_classes(path, recipe, outputs), outputs))
+    if notices and recipe.ema is not None:
+        notices = (*notices, "note: they are the weights themselves, not their moving average")
+    names = output_names(_classes(path, recipe, outputs), outputs)
+    return FinishedRun(path, loaded.name, loaded.graph, recipe, names, weights, notices)
+
+
+def _weights(path: Path) -> tuple[Path, tuple[str, ...]]:
+    """The file with a run's weights; notices, where the run is not finished."""
+    if (path / WEIGHTS).exists():
+        return path / WEIGHTS, ()
+    found = newest(path / CHECKPOINTS)
+    if found is None:
+        raise error("RUN360", f"{path} has no {WEIGHTS} and no checkpoint: the run was stopped before its first",
+                    hint=f"`archspec train --resume {path}` takes it up")
+    state = found.saved.state
+    damaged = (f"warning: {bad} is damaged and left out: {why}" for bad, why in found.damaged.items())
+    return found.path / WEIGHTS, (
+        *damaged,
+        f"note: the run is not finished: the weights are those of {found.path.name} (step {state.step}, "
+        f"{len(state.results)} epochs finished)",
+    )
 
 
 def _classes(path: Path, recipe: Recipe, outputs: int) -> tuple[str, ...]:

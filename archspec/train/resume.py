@@ -45,6 +45,10 @@ class Resumption:
             notices.append(f"note: memory was short: at most {state.micro_batch} images go through the network at once")
         return notices
 
+    def is_finished(self, recipe: Recipe) -> bool:
+        """Whether all epochs of the recipe are trained."""
+        return self.found is not None and len(self.found.saved.state.results) >= recipe.epochs
+
     def check_spec(self, graph: Graph, recipe: Recipe) -> None:
         """Raise SpecError RUN315 where the network or the recipe are not those of the checkpoint."""
         if self.found is not None:

@@ -123,9 +123,33 @@ def test_many_classes_are_a_list_and_other_data_is_told(cli: Cli, tmp_path: Path
     assert {c["class"] for c in names} == {f"c{k:02}" for k in range(20)} | {"output 20"}
 
 
+def without_weights(run: Path) -> None:
+    (run / "weights.safetensors").unlink()
+    shutil.rmtree(run / "checkpoints")
+
+
+def test_a_run_that_was_stopped_is_evaluated_at_its_newest_sound_checkpoint(cli: Cli, run: Path) -> None:
+    whole = cli("evaluate", run, "--json")
+    (run / "weights.safetensors").unlink()
+    stopped = cli("evaluate", run, "--json")
+    *_, newest = sorted((run / "checkpoints").iterdir())
+    assert stopped.code == 0
+    assert f"note: the run is not finished: the weights are those of {newest.name} (step " in stopped.err
+    assert json.loads(stopped.out) == json.loads(whole.out), "the last checkpoint is the run's end"
+    assert "note: the run is not finished" in cli("predict", run, run / "gone.png").err
+    (newest / "weights.safetensors").write_bytes(b"junk")
+    damaged = cli("evaluate", run, "--json")
+    assert damaged.code == 0
+    assert f"warning: {newest} is damaged and left out: weights.safetensors: its SHA-256 is not what" in damaged.err
+    assert json.loads(damaged.out) != json.loads(whole.out)
+    for checkpoint in (run / "checkpoints").iterdir():
+        (checkpoint / "weights.safetensors").write_bytes(b"junk")
+    assert_refused(cli("evaluate", run, "--json"), "RUN314", "no checkpoint in")
+
+
 @pytest.mark.parametrize(("change", "code", "text"), [
     (shutil.rmtree, "RUN360", "run is no folder"),
-    (lambda run: (run / "weights.safetensors").unlink(), "RUN360", "run has no weights.safetensors"),
+    (without_weights, "RUN360", "run has no weights.safetensors and no checkpoint: the run was stopped before its first"),
     (lambda run: (run / "spec.yaml").unlink(), "RUN360", "run has no spec.yaml"),
     (lambda run: (run / "weights.safetensors").write_bytes(b"junk"), "RUN361", "is no safetensors file"),
     (lambda run: save_file({"a": torch.zeros(1)}, run / "weights.safetensors"), "RUN361", "it lacks `head.linear_1"),

@@ -274,3 +274,12 @@ def test_when_to_save(text: str, expected: dict[str, int]) -> None:
     assert (every.steps, every.epochs) == (expected.get("steps"), expected.get("epochs"))
     assert every.seconds == (60 * expected["minutes"] if "minutes" in expected else None)
     assert every.never == (text == "never")
+
+
+def test_a_finished_run_says_so(cli: Cli, spec: Path) -> None:
+    assert cli("train", spec, *FEW, "--run-dir", "run").code == 0
+    before = weights("run"), metrics("run")
+    done = cli("train", "--resume", "run")
+    assert done.code == 0
+    assert done.err.splitlines()[0] == "note: this run is finished: all 2 epochs are trained, it is only tested again"
+    assert (weights("run"), metrics("run")) == before

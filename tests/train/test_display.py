@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -48,8 +49,32 @@ def test_plain_lines_one_an_epoch():
 
 def test_the_epochs_line():
     assert epoch_line(ROWS[0], 10) == (
-        "epoch  1/10  train loss 2.0000 acc 0.2500  test loss 1.5000 acc 0.5000  12,346 images/s  1.2 s"
+        "epoch  1/10  train loss 2.0000 acc 0.2500  test loss 1.5000 acc 0.5000  1.2 s"
     )
+
+
+@pytest.mark.parametrize("loss", [0.0, 9.9999, 9.99997, 23.026, 99.99999, 8123.4, 999.99])
+@pytest.mark.parametrize("seconds", [0.04, 99.94, 99.96, 9999.4])
+def test_the_epochs_line_fits_a_terminal(loss, seconds):
+    line = epoch_line(EpochResult(999, loss, 1.0, loss, 1.0, 1e6, seconds), 999)
+    assert len(line) <= 80
+    found = re.fullmatch(r"epoch 999/999  train loss (\S+) acc 1.0000  test loss (\S+) acc 1.0000  (\S+) s", line)
+    assert found is not None
+    assert [float(x) for x in found.groups()] == pytest.approx([loss, loss, seconds], rel=1e-3, abs=0.05)
+
+
+def test_losses_that_are_no_numbers_or_huge():
+    line = epoch_line(EpochResult(1, float("nan"), 0.1, 1.5e15, 0.1, 1.0, 1.0), 1)
+    assert line == "epoch 1/1  train loss nan acc 0.1000  test loss 1.5e+15 acc 0.1000  1.0 s"
+
+
+def test_a_long_run_s_table_shows_the_last_epochs_and_the_best():
+    rows = tuple(replace(ROWS[0], epoch=k + 1, test_accuracy=0.9 if k == 4 else 0.5) for k in range(20))
+    table, *_ = summary_text(Summary(rows)).split("\n\n")
+    assert [line.split()[0] for line in table.split("\n")] == ["epoch", "…", "5", "…", "18", "19", "20"]
+    rows = tuple(replace(row, test_accuracy=0.9 if row.epoch == 17 else 0.5) for row in rows)
+    table, *_ = summary_text(Summary(rows)).split("\n\n")
+    assert [line.split()[0] for line in table.split("\n")] == ["epoch", "…", "17", "18", "19", "20"]
 
 
 def test_the_live_line(monkeypatch):
