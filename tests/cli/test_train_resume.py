@@ -176,6 +176,31 @@ def test_a_finished_run_can_be_prolonged(cli: Cli, spec: Path) -> None:
     assert metrics("run") == metrics("whole")
 
 
+def test_where_memory_is_short(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is room for ten images at once, then for none."""
+    import torch
+
+    room, real = [10], torch.nn.Dropout.forward
+
+    def short(layer: torch.nn.Dropout, x: torch.Tensor) -> torch.Tensor:
+        if layer.training and len(x) > room[0] and not x.is_meta:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return real(layer, x)
+
+    monkeypatch.setattr(torch.nn.Dropout, "forward", short)
+    done = cli("train", spec, *FEW, "--epochs", "1", "--run-dir", "run")
+    assert done.code == 0, done.err
+    halvings = [line for line in done.err.splitlines() if line.startswith("warning[BUILD201]: step 1 of 4 in epoch 1")]
+    assert [line.split("at most ")[1].split()[0] for line in halvings] == ["16", "8"]
+    room[0] = 0
+    done = cli("train", "--resume", "run", "--epochs", "2")
+    assert done.code == 1
+    assert "note: memory was short: at most 8 images go through the network at once\n" in done.err
+    assert "error[BUILD201]: training, with only 1 image at once, ran out of memory" in done.err
+    room[0] = 32
+    assert cli("train", "--resume", "run", "--epochs", "2").code == 0
+
+
 def test_after_numbers_that_are_none(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes to the same again unless something is changed; and then it goes on from before."""
     from torch.optim import SGD

@@ -114,7 +114,7 @@ class Doctor(Watcher):
     def _look(self, run: Run, probe: Probe) -> None:
         """One wait for the device, for everything."""
         images = run.batch.x
-        inside = probe.figures(run.model, images)
+        inside = probe.figures(run.model, images[: run.micro_batch])  # more at once have no room
         first = self._history.inputs is None and len(images) > 0
         inputs = input_figures(images) if first else []
         rows, sizes = self._unread(run)
