@@ -4,7 +4,7 @@ import math
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archspec.train.rate_chart import HEIGHT, WIDTH, comparison, rate_chart, scale_of, verdict
@@ -51,6 +51,7 @@ def test_every_step_has_its_dot():
         assert any(abs(row - r) <= 0.51 and abs(column - c) <= 0.51 for r, c in dots), (row, column)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 50.0), min_size=2, max_size=100))
 def test_the_curve_has_no_gap_and_stays_on_the_canvas(losses):
     test = judge(RATES[: len(losses)], losses, 2.3)
@@ -92,6 +93,7 @@ def test_marks_and_ticks_stand_under_their_rates():
     assert recipe.strip() == "▲ this recipe: 0.001"
 
 
+@settings(deadline=None)
 @given(st.floats(1e-12, 1e12))
 def test_any_rate_has_its_mark_within_the_picture(rate):
     chart = rate_chart(TEST, rate)
@@ -118,6 +120,7 @@ def test_the_scale_is_the_smoothed_losses_up_to_a_ceiling():
     assert flat.top > flat.bottom, "or nothing could be divided by it"
 
 
+@settings(deadline=None)
 @given(st.floats(1e-20, 1e20), st.floats(1e-20, 1e20))
 def test_the_scale_keeps_order(one, other):
     scale = scale_of(TEST)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -127,6 +127,7 @@ def layers():
 curves = st.lists(st.floats(0.01, 100.0), min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(curves)
 def test_the_smoothed_loss_is_the_weighted_mean_of_all_before(losses):
     for k, value in enumerate(smooth(losses)):
@@ -135,6 +136,7 @@ def test_the_smoothed_loss_is_the_weighted_mean_of_all_before(losses):
         assert value == pytest.approx(mean)
 
 
+@settings(deadline=None)
 @given(curves, st.floats(0.1, 10.0))
 def test_what_is_read_off_any_curve(losses, chance):
     rates = [1e-5 * 1.3**k for k in range(len(losses))]
@@ -153,6 +155,7 @@ def test_what_is_read_off_any_curve(losses, chance):
         assert test.smoothed[-1] <= ROSE * bottom
 
 
+@settings(deadline=None)
 @given(st.floats(1e-3, 1e3), curves)
 def test_in_other_units_of_rate_the_suggestion_is_the_same(unit, losses):
     rates = [1e-3 * 1.2**k for k in range(len(losses))]
