@@ -60,15 +60,18 @@ def _note(e: SpecError, at: At, errors: Errors) -> None:
         errors.add(d.code, d.message, at, notes=d.notes, hint=d.hint)
 
 
-def _check_end(program: Program, graph: Graph, errors: Errors) -> None:
+def probabilities(graph: Graph) -> list[str]:
+    """A notice, where the network ends in probabilities."""
     op = squashing_end(graph)
-    if op is None:
-        return
-    body = list(program.stages.values())[-1]
+    return [f"`{op}` ends the network, and the cross entropy of its training takes logits"] if op else []
+
+
+def _check_end(program: Program, graph: Graph, errors: Errors) -> None:
+    body, op = list(program.stages.values())[-1], squashing_end(graph)
     last = body.layers[-1] if body.layers else None
     at = last.head if last is not None and last.kind == op else body.at.key
-    errors.add("SPEC061", f"`{op}` ends the network, and the cross entropy of its training takes logits", at,
-               hint=f"remove `{op}`")
+    for notice in probabilities(graph):
+        errors.add("SPEC061", notice, at, hint=f"remove `{op}`")
 
 
 def check_known_data(recipe: Recipe, input_shape: tuple[int, ...], outputs: int) -> DatasetInfo | None:

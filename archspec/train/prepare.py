@@ -19,7 +19,7 @@ from archspec.data.images import ImageData
 from archspec.data.load import Progress
 from archspec.data.plan import ImageShape, check_classes
 from archspec.data.registry import Split
-from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of
+from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of, probabilities
 from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
@@ -91,7 +91,7 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
         make_batches(split, chosen, option, progress=progress, sharers=world.local_size)
         for split, chosen, option in zip(splits, plans, options, strict=True)
     )
-    notices = [*plans[0].notices, *_data_notices(splits, outputs)]
+    notices = [*plans[0].notices, *_data_notices(splits, outputs), *probabilities(graph)]
     if left := len(splits[0]) - sum(train.step_sizes):
         these = "the last image of each epoch's order is" if left == 1 else f"the last {left} of each epoch's order are"
         notices.append(f"{these} left out: batch norm needs two in a batch" + " of each process" * (not world.alone))

@@ -93,6 +93,12 @@ def test_more_outputs_than_classes_are_noticed():
     assert task.notices == ("digits has 10 classes, the network 12 outputs: the rest stay idle",)
 
 
+def test_probabilities_before_the_cross_entropy_are_noticed():
+    stages = {**STAGES, "end": {"softmax": 1}}
+    task = prepare(graph(stages=stages), recipe(), Machine(CPU, limit_train=10, limit_test=10))
+    assert task.notices == ("`softmax` ends the network, and the cross entropy of its training takes logits",)
+
+
 @pytest.mark.parametrize("chosen", [recipe(batch_size=10**12), recipe(batch_size=10**30)], ids=["big", "overflow"])
 def test_a_batch_that_cannot_fit_is_refused_before_data_is_read(monkeypatch, chosen):
     monkeypatch.setattr("archspec.train.prepare.open_data", lambda *a, **k: pytest.fail("data was read"))
