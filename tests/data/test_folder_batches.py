@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -215,6 +217,45 @@ def test_closing_ends_the_processes_even_one_that_hangs(damaged, make, monkeypat
     reader.join(20)
     assert ended == [True]
     assert children() == before
+
+
+def runs(process):
+    """Whether it does; one that has ended may still be listed, where nobody asks for its exit code."""
+    try:
+        with open(f"/proc/{process}/stat") as stream:
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+ORPHANS = """
+import sys, time
+from pathlib import Path
+from archspec.data.batches import BatchOptions
+from archspec.data.folder import open_folder
+from archspec.data.folder_batches import FolderBatches
+from archspec.data.plan import plan
+folder = open_folder(Path(sys.argv[1]), "train", 3)
+files = FolderBatches(folder, plan(folder.name, folder.shape, (3, 6, 5)), BatchOptions(4, True), workers=2)
+list(files.batches(0))
+print(*(decoder._process.pid for decoder in files._decoders._running), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at Linux's /proc")
+def test_a_killed_trainer_leaves_no_decoders(root):
+    """Nobody can tell them to end: they see that nobody asks any more."""
+    trainer = subprocess.Popen([sys.executable, "-c", ORPHANS, str(root)], stdout=subprocess.PIPE, text=True)
+    decoders = trainer.stdout.readline().split()
+    assert decoders
+    assert all(map(runs, decoders))
+    trainer.kill()
+    trainer.communicate()
+    until = time.monotonic() + 30
+    while any(map(runs, decoders)):
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_ctrl_c_does_not_reach_the_decoders(folder, make):
