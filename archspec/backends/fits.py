@@ -13,7 +13,10 @@ from archspec.diagnostics import SpecError, error
 if TYPE_CHECKING:
     import torch
 
-_SHORTAGES: Final = ("DefaultCPUAllocator: ", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_SHORTAGES: Final = (
+    "DefaultCPUAllocator: ", "std::bad_alloc", "CUDA error: out of memory",
+    "STATUS_ALLOC_FAILED", "ALLOCATION_FAILED",  # cuBLAS, cuDNN
+)
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMINFO: Final = Path("/proc/meminfo")
 

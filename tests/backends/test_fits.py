@@ -92,7 +92,10 @@ def test_linux_tells_what_is_available(tmp_path, monkeypatch):
 @pytest.mark.parametrize("problem", [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore"),
     RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes."),
-], ids=["cuda", "cpu"])
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError("std::bad_alloc"),
+], ids=["cuda", "cpu", "cublas", "cudnn", "c++"])
 def test_a_shortage_is_told(problem):
     with pytest.raises(SpecError) as caught, memory_shortage_told("training"):
         raise problem
