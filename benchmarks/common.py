@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,23 +50,32 @@ def alternate(
     contestants: Mapping[str, Callable[[], object]], rounds: int, *, calls: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Sample]:
-    """Seconds of one call of each contestant, in each of `rounds` rounds; a round before them is not counted.
+    """Seconds of one call of each contestant, in each of `rounds` rounds; a turn is of `calls` calls."""
 
-    Within a round every contestant has its turn, of `calls` calls; the next round goes the other way round, so that
-    none of them always follows the same other.
+    def timed(run: Callable[[], object]) -> float:
+        start = clock()
+        for _ in range(calls):
+            run()
+        return (clock() - start) / calls
+
+    return take_turns({name: partial(timed, run) for name, run in contestants.items()}, rounds)
+
+
+def take_turns(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Sample]:
+    """What each contestant measures of itself in each of `rounds` rounds; a round before them is not counted.
+
+    Within a round every contestant has its turn; the next round goes the other way round, so that none of them
+    always follows the same other.
     """
-    times: dict[str, list[float]] = {name: [] for name in contestants}
+    figures: dict[str, list[float]] = {name: [] for name in contestants}
     order = list(contestants)
     for number in range(rounds + 1):
         for name in order:
-            start = clock()
-            for _ in range(calls):
-                contestants[name]()
-            seconds = (clock() - start) / calls
+            figure = contestants[name]()
             if number:
-                times[name].append(seconds)
+                figures[name].append(figure)
         order.reverse()
-    return {name: Sample(tuple(values)) for name, values in times.items()}
+    return {name: Sample(tuple(values)) for name, values in figures.items()}
 
 
 def calls_for(run: Callable[[], object], seconds: float) -> int:

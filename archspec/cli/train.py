@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from archspec.cli.doctoring import Doctoring, doctor_options, find_rate, with_fi
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
 from archspec.cli.processes import in_processes
 from archspec.cli.saving import Saving, hears_signals, saving_options, stops_placed
+from archspec.cli.tuning import Computing, computing_options
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
@@ -53,13 +55,9 @@ COUNT = click.IntRange(min=1)
               help="Where data sets are looked for first; also $ARCHSPEC_DATA.")
 @click.option("--device", default="auto", show_default=True, callback=_device, metavar="auto|cpu|cuda[:N]",
               help="Where to train.")
-@click.option("--threads", type=COUNT, metavar="N", help="Threads of the CPU.")
 @click.option("--limit-train", type=COUNT, metavar="N", help="Only so many training images.")
 @click.option("--limit-test", type=COUNT, metavar="N", help="Only so many test images.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]), default="auto",
-              show_default=True,
-              help="Of matrix products and convolutions; auto: tf32 on a GPU that has it, else fp32.")
-@click.option("--channels-last", is_flag=True, help="Store activations as NHWC.")
+@computing_options
 @click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="The run's folder; default runs/NAME-TIME.")
 @click.option("--tensorboard", is_flag=True, help="Also write each epoch's figures for TensorBoard.")
@@ -70,8 +68,8 @@ COUNT = click.IntRange(min=1)
 @in_processes
 @hears_signals
 def command(
-    spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, threads: int | None,
-    data_root: Path | None, limit_train: int | None, limit_test: int | None, precision: str, channels_last: bool,
+    spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, computing: Computing,
+    data_root: Path | None, limit_train: int | None, limit_test: int | None,
     run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, world: World | None,
     tensorboard: bool, **changes: Any,
 ) -> None:
@@ -83,19 +81,21 @@ def command(
     """
     from archspec.api import load
 
-    doctoring.check(resumed=saving.resume is not None, alone=world is None or world.alone)
+    alone = world is None or world.alone
+    doctoring.check(resumed=saving.resume is not None, alone=alone)
+    computing.check(resumed=saving.resume is not None, alone=alone)
     earlier = saving.earlier(spec, run_dir, world)
     loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), **reading.arguments())
     changes = {key: value for key, value in changes.items() if value is not None}
     recipe = chosen_recipe(loaded, name, changes)
 
+    from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.device import pick_device
     from archspec.train.final import FinalConfusion
     from archspec.train.prepare import Machine, prepare
     from archspec.train.run_folder import check_free, new_run_path
     from archspec.train.same_run import spec_digest
     from archspec.train.scalars import FOLDER, Scalars, check_tensorboard
-    from archspec.train.settings import Settings, pick_precision
     from archspec.train.world import ALONE
 
     if tensorboard:
@@ -111,10 +111,12 @@ def command(
             earlier.check_spec(loaded.graph, recipe)
         if earlier.is_finished(recipe):
             tell(f"note: this run is finished: all {recipe.epochs} epochs are trained, it is only tested again")
-    _use_threads(threads)
     where = pick_device(device)
-    settings = Settings(pick_precision(precision, where), channels_last)
-    machine = Machine(where, data_root, limit_train, limit_test, settings, world)
+    if where.type == "cpu":
+        keep_freed_memory()
+    machine = Machine(where, data_root, limit_train, limit_test, computing.settings(where), world)
+    if computing.tune or computing.retune:
+        machine = replace(machine, settings=computing.tuned(loaded.graph, recipe, machine))
     task = prepare(loaded.graph, recipe, machine, progress=tell)
     try:
         if doctoring.find_lr:
@@ -167,13 +169,6 @@ def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> 
     data["train"] = merge_recipe(data.get("train"), data["recipes"][name] if name else {})
     data["train"] = merge_recipe(data["train"], changes)
     return dump(without_unused_vars(data))
-
-
-def _use_threads(threads: int | None) -> None:
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 def _run(

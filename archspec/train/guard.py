@@ -28,7 +28,7 @@ SHOWN_IMAGES: Final = 64
 
 
 class Guard(StepGuard, Watcher):
-    """Raises SpecError RUN310 where the loss, or the norm of all gradients, is infinite or undefined.
+    """Raises SpecError RUN310 where the loss, or the norm of a gradient, is infinite or undefined.
 
     On a CPU each step is looked at before its update. Elsewhere the update is done by fused kernels that do nothing
     where a flag on the device is set; the flag is read twice a second, so that no step waits, and once set it stays:
@@ -86,12 +86,11 @@ class Guard(StepGuard, Watcher):
 
     def before_update(self, run: Run, loss: Tensor) -> None:
         """Look at the step, or have the device look; raises RUN310."""
-        bad = ~torch.isfinite(loss.detach())
+        figures = [loss.detach()]
         if not run.scaler.is_enabled():
             trained = (p for group in run.optimizer.param_groups for p in group["params"])
-            gradients = [p.grad for p in trained if p.grad is not None]
-            norm = torch.nn.utils.get_total_norm(gradients)
-            bad = bad | ~torch.isfinite(norm)
+            figures += torch._foreach_norm([p.grad for p in trained if p.grad is not None])
+        bad = ~torch.isfinite(torch.stack(figures)).all()
         if self._deferred:
             self._note(run, bad)
         elif bool(bad):

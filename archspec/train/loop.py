@@ -15,6 +15,7 @@ from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
 from archspec.spec.recipe import Recipe
 from archspec.train.average import Average
+from archspec.train.compiled import compiled
 from archspec.train.confusion import Tally
 from archspec.train.gradients import at_least_one, attempt, gradients
 from archspec.train.guard import Guard
@@ -118,6 +119,8 @@ def fit(
             if resume is not None:
                 restore(run, resume)
             run.forward = world.joined(run.forward)
+            if settings.compile:
+                run.forward = compiled(run.forward, recipe.batch_size // world.size, settings)
             for watcher in watchers:
                 watcher.on_start(run)
             if resume is not None:  # after all that may have drawn random numbers of its own

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from archspec.backends.init import initialise
+from archspec.backends.own_kernels import use_own_kernels
 from archspec.backends.step import check_step_fits
 from archspec.backends.torch import build
 from archspec.data.augment import Augmentation
@@ -104,7 +105,10 @@ def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
     with torch.random.fork_rng([]):
         model = build(graph)
     initialise(model, recipe.init, recipe.seed)
-    layout = torch.channels_last if machine.settings.channels_last else torch.preserve_format
+    settings = machine.settings
+    if settings.own_kernels:
+        use_own_kernels(model, graph, channels_last=settings.channels_last)
+    layout = torch.channels_last if settings.channels_last else torch.preserve_format
     return model.to(machine.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
 

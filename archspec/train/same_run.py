@@ -28,7 +28,12 @@ def spec_digest(graph: Graph, recipe: Recipe) -> str:
     data = recipe.to_data()
     if data["schedule"] == "constant" or "step" in data["schedule"]:
         del data["epochs"]
-    return _hash(_graph_digest(graph, {}), data)
+    return _hash(graph_digest(graph), data)
+
+
+def graph_digest(graph: Graph) -> str:
+    """SHA-256 of a lowered network."""
+    return _graph_digest(graph, {})
 
 
 def _graph_digest(graph: Graph, known: dict[int, str]) -> str:

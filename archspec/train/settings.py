@@ -22,13 +22,23 @@ class Settings:
     """What a machine may choose without changing what a recipe means.
 
     precision: of matrix products and convolutions; weights, sums and the update are float32 always.
-    channels_last: store activations as NHWC.
+    channels_last: store activations as NHWC. own_kernels: on a CPU, see `backends.own_kernels`.
+    compile: of the training step's forward and backward pass, by torch.compile.
+    cuda_graphs: replay the compiled kernels as one graph, so that the host need not start each.
     """
 
     precision: Precision = "fp32"
     channels_last: bool = False
+    own_kernels: bool = False
+    compile: bool = False
+    cuda_graphs: bool = False
 
-    def to_json(self) -> dict[str, object]:
+    @property
+    def layout(self) -> torch.memory_format:
+        """How activations are stored."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def to_json(self) -> dict[str, Any]:
         """The settings as plain data, for `environment.json`."""
         return asdict(self)
 
@@ -52,6 +62,16 @@ def pick_precision(name: str, device: torch.device) -> Precision:
         raise error("RUN320", "this GPU has no bf16, which came with NVIDIA's Ampere",
                     hint="use --precision fp16")
     return name
+
+
+def check_settings(settings: Settings, device: torch.device) -> None:
+    """Raise SpecError RUN320 where the device cannot compute so, or one setting needs another."""
+    if settings.own_kernels and device.type != "cpu":
+        raise error("RUN320", "archspec's own kernels are for CPUs", hint="leave --own-kernels out")
+    if settings.cuda_graphs and device.type != "cuda":
+        raise error("RUN320", f"a {device.type.upper()} has no CUDA graphs", hint="leave --cuda-graphs out")
+    if settings.cuda_graphs and not settings.compile:
+        raise error("RUN320", "CUDA graphs are made of compiled kernels", hint="add --compile")
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

@@ -1,0 +1,155 @@
+"""Options of `archspec train` that say how the arithmetic is done, and `--tune`, which finds out what is fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import click
+from click.core import ParameterSource
+
+from archspec.cli.console import tell
+
+if TYPE_CHECKING:
+    import torch
+
+    from archspec.graph import Graph
+    from archspec.spec.recipe import Recipe
+    from archspec.train.prepare import Machine
+    from archspec.train.settings import Settings
+    from archspec.train.tune import Measured, Space, Tuning
+
+F = TypeVar("F", bound=Callable[..., Any])
+_CHOSEN: Final = ("precision", "channels_last", "own_kernels", "compile", "cuda_graphs", "threads")
+
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """What the command line says. given: the options that were given, which --tune leaves as they are."""
+
+    precision: str
+    channels_last: bool
+    own_kernels: bool
+    compile: bool
+    cuda_graphs: bool
+    threads: int | None
+    tune: bool
+    retune: bool
+    given: frozenset[str]
+
+    def check(self, *, resumed: bool, alone: bool) -> None:
+        """UsageError for options that contradict each other. alone: whether there is but one process."""
+        if (self.tune or self.retune) and resumed:
+            raise click.UsageError("--tune is for a new run: one that goes on keeps its settings")
+        if (self.tune or self.retune) and not alone:
+            raise click.UsageError("--tune runs in one process: tune without torchrun, then give the options it chose")
+
+    def settings(self, device: torch.device) -> Settings:
+        """As the options say, checked against the device; sets the CPU's threads."""
+        import torch
+
+        from archspec.train.settings import Settings, check_settings, pick_precision
+
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        chosen = Settings(
+            pick_precision(self.precision, device), self.channels_last, self.own_kernels,
+            self.compile or self.cuda_graphs, self.cuda_graphs,
+        )
+        check_settings(chosen, device)
+        return chosen
+
+    def tuned(self, graph: Graph, recipe: Recipe, machine: Machine) -> Settings:
+        """The fastest settings, from the cache or measured now; sets the CPU's threads to the fastest number."""
+        import torch
+
+        from archspec.train.tune import Space
+        from archspec.train.tune.cache import cache_file, find, keep
+
+        device = machine.device
+        space = Space.of(device, **self._fixed(machine.settings))
+        path = cache_file(graph, recipe, device, space)
+        found = None if self.retune else find(path, device)
+        if found is not None:
+            best, speedup = found.candidate, found.speedup
+            tell(f"tuned before: {best.options()}, {speedup:.2f} times as fast as fp32 (--retune measures anew)")
+        else:
+            tuning = _search(graph, recipe, machine, space)
+            best, trouble = tuning.best.candidate, keep(path, tuning)
+            tell(f"chosen: {best.options()}, {tuning.speedup:.2f} times as fast as fp32"
+                 + (f"; not kept for the next time: {trouble}" if trouble else ""))
+        torch.set_num_threads(best.threads)
+        return best.settings
+
+    def _fixed(self, settings: Settings) -> dict[str, Any]:
+        import torch
+
+        values = {**settings.to_json(), "threads": torch.get_num_threads()}
+        fixed: dict[str, Any] = {name: values[name] for name in _CHOSEN if name in self.given}
+        return fixed | ({"compile": True} if fixed.get("cuda_graphs") else {})
+
+
+def _search(graph: Graph, recipe: Recipe, machine: Machine, space: Space) -> Tuning:
+    from archspec.backends.fits import memory_shortage_told
+    from archspec.train.prepare import prepare
+    from archspec.train.settings import Settings
+    from archspec.train.tune import Problem, tune
+    from archspec.train.tune.measure import COMPARED
+
+    task = prepare(graph, recipe, replace(machine, settings=Settings()), progress=tell)
+    try:
+        batches = tuple(islice(task.train.batches(0), COMPARED))
+        steps = recipe.epochs * len(task.train)
+    finally:
+        task.close()
+    problem = Problem(graph, recipe, machine.device, batches)
+    tell(f"tuning with batches of {problem.images} images; dropout is off meanwhile")
+    with memory_shortage_told("tuning"):
+        return tune(problem, space, steps, tell=lambda row, reference: tell(row_text(row, reference, problem.images)))
+
+
+def row_text(row: Measured, reference: Measured, images: int) -> str:
+    """A line of what --tune tells: what, milliseconds a step, images/s, times as fast, loss or trouble."""
+    name = f"  {row.candidate.text():<40}"
+    if row.step_s is None or reference.step_s is None:
+        return f"{name} {row.refused}"
+    rate, ratio = images / row.step_s, reference.step_s / row.step_s
+    figures = f"{name} {1000 * row.step_s:9.2f} ms {rate:10,.0f} images/s {ratio:6.2f}×"
+    if row.refused is not None:
+        return f"{figures}  not taken: {row.refused}"
+    if row.candidate == reference.candidate:
+        return figures
+    return f"{figures}  loss off by {max(0.01, 100 * row.off_by(reference)):.2f} % at most"
+
+
+def computing_options(function: F) -> F:
+    """The options; they arrive as one argument `computing: Computing`."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **rest: Any) -> Any:
+        context = click.get_current_context()
+        given = {name for name in _CHOSEN if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+        values = {name: rest.pop(name) for name in (*_CHOSEN, "tune", "retune")}
+        return function(*args, computing=Computing(**values, given=frozenset(given)), **rest)
+
+    decorators = [
+        click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]), default="auto",
+                     show_default=True,
+                     help="Of matrix products and convolutions; auto: tf32 on a GPU that has it, else fp32."),
+        click.option("--channels-last/--no-channels-last", help="Store activations as NHWC."),
+        click.option("--own-kernels/--no-own-kernels",
+                     help="On a CPU: average pools and convolutions of small maps in archspec's own way."),
+        click.option("--compile/--no-compile", help="Compile the training step with torch.compile."),
+        click.option("--cuda-graphs/--no-cuda-graphs", help="Compile, and replay the kernels as a CUDA graph."),
+        click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the CPU."),
+        click.option("--tune", is_flag=True,
+                     help="Measure which of these settings are fastest here, and use them; remembered."),
+        click.option("--retune", is_flag=True, help="As --tune, but measure anew."),
+    ]
+    result: Any = wrapped
+    for decorate in reversed(decorators):
+        result = decorate(result)
+    return cast("F", result)

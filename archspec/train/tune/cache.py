@@ -1,0 +1,92 @@
+"""What was found before, for the same network, batch and machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import archspec
+from archspec.backends.device import cpu_name, device_name
+from archspec.data.places import cache_folder
+from archspec.diagnostics import SpecError
+from archspec.graph import Graph
+from archspec.spec.recipe import Recipe
+from archspec.train.files import whole_file
+from archspec.train.same_run import graph_digest
+from archspec.train.settings import Precision, Settings, check_settings, pick_precision
+from archspec.train.tune.candidates import Candidate, Space
+from archspec.train.tune.search import Tuning
+
+FORMAT: Final = 1
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class SavedSettings(_Data):
+    """The fields of `Settings`."""
+
+    precision: Precision
+    channels_last: bool
+    own_kernels: bool
+    compile: bool
+    cuda_graphs: bool
+
+
+class Saved(_Data):
+    """A file of the cache. speedup: over fp32, NCHW, not compiled."""
+
+    format: Literal[1]
+    settings: SavedSettings
+    threads: Annotated[int, Field(ge=1, le=4096)]
+    speedup: Annotated[float, Field(gt=0)]
+
+    @property
+    def candidate(self) -> Candidate:
+        """What was chosen."""
+        return Candidate(Settings(**self.settings.model_dump()), self.threads)
+
+
+def cache_file(graph: Graph, recipe: Recipe, device: torch.device, space: Space, *, world: int = 1) -> Path:
+    """Where the choice is kept that holds for this network, batch size and optimizer on this machine."""
+    about: dict[str, Any] = {
+        "graph": graph_digest(graph), "batch_size": recipe.batch_size, "optimizer": recipe.optimizer, "world": world,
+        "device": [device.type, device_name(device)], "cpu": cpu_name(), "threads": torch.get_num_threads(),
+        "kernels": torch.backends.cpu.get_cpu_capability(), "space": repr(space),
+        "versions": [archspec.__version__, torch.__version__],
+    }
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    return cache_folder() / "tune" / f"{digest[:32]}.json"
+
+
+def find(path: Path, device: torch.device) -> Saved | None:
+    """What a file of the cache says; None where there is none, or none that can be used."""
+    try:
+        saved = Saved.model_validate_json(path.read_bytes())
+        pick_precision(saved.settings.precision, device)
+        check_settings(saved.candidate.settings, device)
+    except (OSError, ValidationError, SpecError):
+        return None
+    return saved
+
+
+def keep(path: Path, tuning: Tuning) -> str | None:
+    """Write the choice; why it could not be written, if so."""
+    best = tuning.best.candidate
+    saved = Saved(
+        format=FORMAT, settings=SavedSettings(**best.settings.to_json()), threads=best.threads,
+        speedup=tuning.speedup,
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as draft:
+            draft.write_text(saved.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as problem:
+        return problem.strerror or str(problem)
+    return None

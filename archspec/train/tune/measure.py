@@ -1,0 +1,163 @@
+"""One candidate measured: some training steps on real images, their time and their losses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, isnan, nan
+from typing import Final
+
+import torch
+from torch import nn
+
+from archspec.backends.fits import is_shortage
+from archspec.backends.init import seeded, stream_seed
+from archspec.backends.own_kernels import use_own_kernels
+from archspec.backends.torch import build
+from archspec.data.batches import Batch
+from archspec.diagnostics import SpecError
+from archspec.graph import Graph
+from archspec.nn import StochasticDepth
+from archspec.spec.recipe import Recipe
+from archspec.train.compiled import compiled
+from archspec.train.loop import train_epoch
+from archspec.train.optimizer import make_optimizer
+from archspec.train.pieces import free_memory
+from archspec.train.prepare import Machine, fresh_model
+from archspec.train.run import Run
+from archspec.train.settings import float32_products
+from archspec.train.tune.candidates import Candidate
+
+COMPARED: Final = 3  # steps whose losses are compared
+TOLERANCE: Final = 0.02  # of the reference's loss
+NORM_TOLERANCE: Final = 0.05  # of the reference's norm of all gradients, in the first step
+SLOWED: Final = 0.01  # of the recipe's rate: at its own a network may amplify each rounding, and none would agree
+GIVE_UP: Final = 1.5  # times the best time so far: after one step of that length the rest is not measured
+BLOCK_S: Final = 0.25  # steps are timed together: on a GPU each alone would wait for the device
+BLOCKS: Final = 4
+MOST_STEPS: Final = 100_000
+RANDOM: Final = (nn.modules.dropout._DropoutNd, StochasticDepth)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to be fast. batches: a few of the training set's, float32 and NCHW, on the device."""
+
+    graph: Graph
+    recipe: Recipe
+    device: torch.device
+    batches: Sequence[Batch]
+
+    def own_layers(self, *, channels_last: bool) -> list[str]:
+        """The layers that archspec's own kernels would compute."""
+        with torch.device("meta"):
+            return use_own_kernels(build(self.graph), self.graph, channels_last=channels_last)
+
+    @property
+    def images(self) -> int:
+        """Images of a step."""
+        return len(self.batches[0].y)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How a candidate did.
+
+    step_s: seconds a step. losses: of the first steps. norm: of all gradients in the first step; None where a scaler
+    has scaled them. refused: why it is out of question.
+    """
+
+    candidate: Candidate
+    step_s: float | None
+    losses: tuple[float, ...] = ()
+    norm: float | None = None
+    refused: str | None = None
+
+    def off_by(self, reference: Measured) -> float:
+        """The greatest deviation of its losses from the reference's, as a share of these."""
+        deviations = [abs(a - b) / abs(b) for a, b in zip(self.losses, reference.losses, strict=True)]
+        return nan if any(map(isnan, deviations)) else max(deviations, default=0.0)
+
+    def norm_off_by(self, reference: Measured) -> float:
+        """The deviation of its gradients' norm, as a share of the reference's."""
+        if self.norm is None or not reference.norm:
+            return 0.0
+        return abs(self.norm - reference.norm) / reference.norm
+
+    def disagreement(self, reference: Measured) -> str | None:
+        """Why it does not compute the same as the reference, in words."""
+        for what, off, most in (
+            ("loss", self.off_by(reference), TOLERANCE), ("gradient", self.norm_off_by(reference), NORM_TOLERANCE),
+        ):
+            if not off <= most:  # NaN disagrees too
+                return f"its {what} is off by {100 * off:.1f} %, more than {100 * most:g} %"
+        return None
+
+
+def measure(problem: Problem, candidate: Candidate, best_s: float | None = None) -> Measured:
+    """Train a fresh network for some steps. best_s: seconds a step of the best so far.
+
+    Dropout and stochastic depth are switched off: the same seed would draw another mask in another layout, and the
+    losses could not be compared. What cannot be done, or needs too much memory, is refused.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(candidate.threads)
+    try:
+        return _measured(problem, candidate, best_s)
+    except SpecError as problems:  # RUN321
+        return Measured(candidate, None, refused=problems.diagnostics[0].message)
+    except RuntimeError as trouble:
+        if not is_shortage(trouble):
+            raise
+        return Measured(candidate, None, refused="it runs out of memory")
+    finally:
+        torch.set_num_threads(threads)
+        free_memory(problem.device)
+
+
+def _measured(problem: Problem, candidate: Candidate, best_s: float | None) -> Measured:
+    with seeded(stream_seed(problem.recipe.seed, "tune"), problem.device), \
+            float32_products(candidate.settings.precision, problem.device):
+        run = _run(problem, candidate)
+        batches = [batch._replace(x=batch.x.contiguous(memory_format=candidate.settings.layout))
+                   for batch in problem.batches[:COMPARED]]
+        train_epoch(run, batches[:1])
+        norm = _gradient_norm(run)
+        train_epoch(run, batches[1:-1])
+        seconds = _timed(run, batches[-1:])
+        losses = tuple(run.meter.losses().tolist())
+        if not all(map(isfinite, losses)):
+            return Measured(candidate, None, losses, norm, "its loss is not a finite number")
+        if best_s is not None and seconds > GIVE_UP * best_s:
+            return Measured(candidate, seconds, losses, norm)
+        steps = max(1, round(BLOCK_S / seconds))
+        block = [batches[k % len(batches)] for k in range(steps)]
+        times = [_timed(run, block) for _ in range(BLOCKS)]
+        # The least: whatever else runs on the machine can only make a step slower.
+        return Measured(candidate, min(seconds, *times), losses, norm)
+
+
+def _run(problem: Problem, candidate: Candidate) -> Run:
+    recipe, settings = problem.recipe, candidate.settings
+    model = fresh_model(problem.graph, recipe, Machine(problem.device, settings=settings))
+    for module in model.modules():
+        if isinstance(module, RANDOM):
+            module.p = 0.0
+    optimizer = make_optimizer(model, recipe, problem.device)
+    run = Run(model, optimizer, lambda step: SLOWED * recipe.lr, problem.device, recipe, MOST_STEPS, settings)
+    if settings.compile:
+        run.forward = compiled(model, problem.images, settings)
+    return run
+
+
+def _gradient_norm(run: Run) -> float | None:
+    gradients = [parameter.grad for parameter in run.model.parameters() if parameter.grad is not None]
+    return None if run.scaler.is_enabled() else float(nn.utils.get_total_norm(gradients))
+
+
+def _timed(run: Run, batches: Sequence[Batch]) -> float:
+    """Seconds a step. The pass's metrics are read at its end, which waits for the device."""
+    start = time.perf_counter()
+    train_epoch(run, batches)
+    return (time.perf_counter() - start) / len(batches)

@@ -1,0 +1,107 @@
+"""`archspec train --tune`, and the options that say how the arithmetic is done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from archspec.train import tune as package
+from archspec.train.tune import measure, search
+
+from .conftest import Cli
+
+SPEC = """\
+archspec: 1
+name: tiny
+input: [1, 8, 8]
+stages:
+  conv: [conv2d: {out_channels: 4, kernel_size: 3, padding: 1}, relu, avg_pool2d: 2]
+  head: [flatten, linear: 10]
+train: {data: digits, lr: 0.1, batch_size: 100, epochs: 1}
+"""
+FEW = ("--limit-train", "300", "--limit-test", "100", "--device", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(measure, "BLOCK_S", 0.0)
+    threads = torch.get_num_threads()
+    (tmp_path / "tiny.yaml").write_text(SPEC, encoding="utf-8")
+    yield tmp_path / "tiny.yaml"
+    torch.set_num_threads(threads)
+
+
+def settings_of(run: str) -> dict[str, object]:
+    about = json.loads((Path(run) / "environment.json").read_text(encoding="utf-8"))
+    return about["settings"] | {"threads": about["threads"]}
+
+
+def test_the_choice_is_shown_used_and_remembered(cli: Cli) -> None:
+    done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1)
+    assert done.code == 0, done.err
+    lines = [line for line in done.err.splitlines() if "thread" in line]
+    assert len([line for line in lines if "images/s" in line]) == 6  # two precisions, NCHW with own kernels, NHWC
+    (chosen,) = (line for line in done.err.splitlines() if line.startswith("chosen: "))
+    settings = settings_of("a")
+    words = chosen.removeprefix("chosen: ").partition(",")[0].split()
+    assert words[:2] == ["--precision", settings["precision"]]
+    assert words[-2:] == ["--threads", "1"]
+    assert ("--channels-last" in words, "--own-kernels" in words) == (settings["channels_last"], settings["own_kernels"])
+    again = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "b", "--threads", 1, "--lr", 0.2)
+    assert again.err.splitlines()[0].startswith(f"tuned before: {' '.join(words)}, ")
+    assert settings_of("b") == settings
+    anew = cli("train", "tiny.yaml", *FEW, "--retune", "--run-dir", "c", "--threads", 1)
+    assert "tuned before" not in anew.err
+    assert "chosen: " in anew.err
+
+
+def test_what_is_given_is_not_tuned(cli: Cli) -> None:
+    done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1, "--precision", "bf16", "--channels-last")
+    assert done.code == 0, done.err
+    assert settings_of("a") == {
+        "precision": "bf16", "channels_last": True, "own_kernels": False, "compile": False, "cuda_graphs": False, "threads": 1,
+    }
+
+
+def test_a_run_that_goes_on_keeps_its_settings(cli: Cli) -> None:
+    assert cli("train", "tiny.yaml", *FEW, "--own-kernels", "--run-dir", "a").code == 0
+    assert settings_of("a")["own_kernels"] is True
+    done = cli("train", "--resume", "a", "--epochs", 2)
+    assert done.code == 0, done.err
+    about = json.loads(Path("a/environment.json").read_text(encoding="utf-8"))
+    assert about["resumes"][-1]["settings"] == about["settings"]
+    refused = cli("train", "--resume", "a", "--tune")
+    assert refused.code == 2
+    assert "keeps its settings" in refused.err
+
+
+def test_nothing_agrees_then_fp32_is_kept(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = package.measure.measure
+
+    def odd(problem, candidate, best_s=None):
+        row = real(problem, candidate, best_s)
+        plain = candidate.settings == type(candidate.settings)()
+        return row if plain else type(row)(candidate, 1e-9, tuple(2 * loss for loss in row.losses))
+
+    monkeypatch.setattr(search.tune, "__kwdefaults__", search.tune.__kwdefaults__ | {"measure": odd})
+    done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1)
+    assert done.code == 0, done.err
+    assert "not taken: its loss is off by 100.0 %" in done.err
+    assert settings_of("a")["precision"] == "fp32"
+
+
+@pytest.mark.parametrize(("options", "says"), [
+    (("--cuda-graphs",), "a CPU has no CUDA graphs"),
+    (("--precision", "tf32"), "tf32"),
+])
+def test_what_a_cpu_cannot_do(cli: Cli, options: tuple[str, ...], says: str) -> None:
+    done = cli("train", "tiny.yaml", *FEW, *options)
+    assert done.code == 1
+    assert "RUN320" in done.err
+    assert says in done.err
+    assert not Path("runs").exists()
