@@ -73,7 +73,7 @@ def _all(explanations: list[Explanation], colour: bool) -> str:
 
 def _one(explanation: Explanation, colour: bool) -> str:
     head = styled(explanation.code, BOLD, CYAN, on=colour) + styled(f": {explanation.title}", BOLD, on=colour)
-    meaning = textwrap.fill(" ".join(explanation.meaning.split()), 96)
+    meaning = textwrap.fill(" ".join(explanation.meaning.split()), 96, break_on_hyphens=False)  # an option stays whole
     wrong = styled("wrong", BOLD, RED, on=colour) + "\n" + _example(explanation.wrong)
     right = styled("right", BOLD, GREEN, on=colour) + "\n" + _example(explanation.right)
     return "\n\n".join([head, meaning, wrong, right])
