@@ -18,7 +18,7 @@ from archspec.data.suits import outputs_of
 from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
-from archspec.train.checkpoint import WEIGHTS, newest
+from archspec.train.checkpoint import TRAINING, WEIGHTS, newest
 from archspec.train.checkpointer import FOLDER as CHECKPOINTS
 from archspec.train.confusion import output_names
 from archspec.train.settings import Settings
@@ -32,7 +32,7 @@ MAX_ENVIRONMENT_BYTES: Final = 1 << 22  # thousands of classes with long names
 class FinishedRun:
     """What a run's folder holds. names: of each output of the network.
 
-    weights: the file that has them. notices: what the user should be told of them.
+    weights: the file that has them, under names with `prefix`. notices: what the user should be told of them.
     """
 
     path: Path
@@ -41,6 +41,7 @@ class FinishedRun:
     recipe: Recipe
     names: tuple[str, ...]
     weights: Path
+    prefix: str = ""
     notices: tuple[str, ...] = ()
 
     def with_recipe(self, **changes: Any) -> FinishedRun:
@@ -56,7 +57,7 @@ class FinishedRun:
         check_forward_fits(self.graph, batch_size, device)
         with torch.random.fork_rng([]):
             model = build(self.graph)
-        load_weights(model, self.weights)
+        load_weights(model, self.weights, self.prefix)
         layout = torch.channels_last if settings and settings.channels_last else torch.preserve_format
         return model.to(device, memory_format=layout).eval()  # type: ignore[call-overload, no-any-return]
 
@@ -71,26 +72,27 @@ def open_run(path: Path) -> FinishedRun:
     if not (path / SPEC).is_file():
         reason = f"has no {SPEC}" if path.is_dir() else "is no folder"
         raise error("RUN360", f"{path} {reason}: the spec of a run", hint="name a folder that `archspec train` made")
-    weights, notices = _weights(path)
     loaded = load(path / SPEC)
     recipe, outputs = loaded.recipe(), outputs_of(loaded.graph)
-    if notices and recipe.ema is not None:
-        notices = (*notices, "note: they are the weights themselves, not their moving average")
     names = output_names(_classes(path, recipe, outputs), outputs)
-    return FinishedRun(path, loaded.name, loaded.graph, recipe, names, weights, notices)
+    return FinishedRun(path, loaded.name, loaded.graph, recipe, names, *_weights(path))
 
 
-def _weights(path: Path) -> tuple[Path, tuple[str, ...]]:
-    """The file with a run's weights; notices, where the run is not finished."""
+def _weights(path: Path) -> tuple[Path, str, tuple[str, ...]]:
+    """The file with a run's weights, the prefix of their names, and notices, where the run is not finished.
+
+    As at the end of a run it is the average, where there is one.
+    """
     if (path / WEIGHTS).exists():
-        return path / WEIGHTS, ()
+        return path / WEIGHTS, "", ()
     found = newest(path / CHECKPOINTS)
     if found is None:
         raise error("RUN360", f"{path} has no {WEIGHTS} and no checkpoint: the run was stopped before its first",
                     hint=f"`archspec train --resume {path}` takes it up")
     state = found.saved.state
     damaged = (f"warning: {bad} is damaged and left out: {why}" for bad, why in found.damaged.items())
-    return found.path / WEIGHTS, (
+    where = (found.path / TRAINING, "part/ema/") if "ema" in state.parts else (found.path / WEIGHTS, "")
+    return *where, (
         *damaged,
         f"note: the run is not finished: the weights are those of {found.path.name} (step {state.step}, "
         f"{len(state.results)} epochs finished)",

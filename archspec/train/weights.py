@@ -15,14 +15,15 @@ _DTYPES: Final = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"
 _SHOWN: Final = 5  # names of a message
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path, prefix: str = "") -> None:
     """Set every parameter and buffer of `model` from a safetensors file, in place.
 
-    Names, shapes and dtypes are compared with the model's before any tensor is read, and all values must be
-    finite; nothing of the file is executed. Raises SpecError RUN361 and leaves the model as it was.
+    prefix: of the names, where the file holds other tensors too. Names, shapes and dtypes are compared with the
+    model's before any tensor is read, and all values must be finite; nothing of the file is executed. Raises
+    SpecError RUN361 and leaves the model as it was.
     """
     wanted = model.state_dict()
-    tensors = _read(path, wanted)
+    tensors = _read(path, wanted, prefix)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise _unfit(path, f"{_said(name)} holds values that are infinite or no numbers")
@@ -31,17 +32,18 @@ def load_weights(model: nn.Module, path: Path) -> None:
             tensor.copy_(tensors[name])
 
 
-def _read(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _read(path: Path, wanted: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():  # a pipe would block
         raise _unfit(path, "it is not a file")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            _compare_names(path, set(file.keys()), set(wanted))
+            found = {key.removeprefix(prefix) for key in file.keys() if key.startswith(prefix)}  # noqa: SIM118
+            _compare_names(path, found, set(wanted))
             for name, tensor in wanted.items():
-                _compare(path, name, file.get_slice(name), tensor)
-            return {name: file.get_tensor(name) for name in wanted}
+                _compare(path, name, file.get_slice(prefix + name), tensor)
+            return {name: file.get_tensor(prefix + name) for name in wanted}
     except SafetensorError as problem:
         text = " ".join(str(problem).split())[:200]
         raise _unfit(path, f"it is no safetensors file: {text[:1].lower()}{text[1:]}") from problem

@@ -147,6 +147,15 @@ def test_a_run_that_was_stopped_is_evaluated_at_its_newest_sound_checkpoint(cli:
     assert_refused(cli("evaluate", run, "--json"), "RUN314", "no checkpoint in")
 
 
+def test_the_average_of_the_weights_is_what_is_evaluated(cli: Cli, run: Path) -> None:
+    assert cli("train", run / "spec.yaml", *FEW, "--run-dir", "ema", "--set", "train.ema=0.9").code == 0
+    whole = cli("evaluate", "ema", "--json")
+    Path("ema/weights.safetensors").unlink()
+    stopped = cli("evaluate", "ema", "--json")
+    assert stopped.code == 0, stopped.err
+    assert json.loads(stopped.out) == json.loads(whole.out)
+
+
 @pytest.mark.parametrize(("change", "code", "text"), [
     (shutil.rmtree, "RUN360", "run is no folder"),
     (without_weights, "RUN360", "run has no weights.safetensors and no checkpoint: the run was stopped before its first"),
