@@ -17,8 +17,8 @@ FEW: Final = 16  # positions of an output map for which a convolution is faster 
 def use_own_kernels(model: nn.Module, graph: Graph, *, channels_last: bool) -> list[str]:
     """Change how layers of `model` compute, by rounding only; parameters and names stay. Returns the layers' paths.
 
-    graph: what `model` was built from. In NHWC convolutions to maps of at most FEW positions become matrix products,
-    in NCHW average pooling becomes sums of slices.
+    graph: what `model` was built from. Average pooling becomes sums of slices; in NHWC convolutions to maps of at
+    most FEW positions become matrix products.
     """
     changed = []
     for path, node, owner in graph.walk():
@@ -29,7 +29,7 @@ def use_own_kernels(model: nn.Module, graph: Graph, *, channels_last: bool) -> l
             if prod(node.output.shape[2:]) > FEW or not can_be_gemm(layer):
                 continue
             layer.__class__ = GemmConv2d
-        elif not channels_last and isinstance(layer, nn.AvgPool2d):
+        elif isinstance(layer, nn.AvgPool2d):
             if not can_be_sliced(layer, *owner.arguments(node)[0].shape[2:]):
                 continue
             layer.__class__ = SlicedAvgPool2d

@@ -45,7 +45,7 @@ def test_the_choice_is_shown_used_and_remembered(cli: Cli) -> None:
     done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1)
     assert done.code == 0, done.err
     lines = [line for line in done.err.splitlines() if "thread" in line]
-    assert len([line for line in lines if "images/s" in line]) == 6  # two precisions, NCHW with own kernels, NHWC
+    assert len([line for line in lines if "images/s" in line]) == 8  # two precisions, two layouts, with own kernels and without
     (chosen,) = (line for line in done.err.splitlines() if line.startswith("chosen: "))
     settings = settings_of("a")
     words = chosen.removeprefix("chosen: ").partition(",")[0].split()
@@ -61,7 +61,7 @@ def test_the_choice_is_shown_used_and_remembered(cli: Cli) -> None:
 
 
 def test_what_is_given_is_not_tuned(cli: Cli) -> None:
-    done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1, "--precision", "bf16", "--channels-last")
+    done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1, "--precision", "bf16", "--channels-last", "--no-own-kernels")
     assert done.code == 0, done.err
     assert settings_of("a") == {
         "precision": "bf16", "channels_last": True, "own_kernels": False, "compile": False, "cuda_graphs": False, "threads": 1,
