@@ -24,6 +24,12 @@ from tests.train.helpers import CPU, batches, data, network, recipe
 IMAGES, TESTED = data(), data(23, split="test", seed=1)
 
 
+@pytest.fixture(autouse=True)
+def _no_garbage_collection(monkeypatch):
+    """What a step that failed has left is freed without it; it takes seconds in a process that has run many tests."""
+    monkeypatch.setattr("archspec.train.pieces.gc.collect", lambda: 0)
+
+
 class Short(nn.Module):
     """There is no memory for more than `most` images at once, from the call `since` on. Notes the sizes that pass."""
 
@@ -205,7 +211,7 @@ def test_other_errors_are_no_shortage():
     assert (short.calls, notes.notices) == (1, [])
 
 
-def test_what_failed_is_gone_before_the_second_try(monkeypatch):
+def test_what_failed_is_gone_before_the_second_try():
     """All that it had computed is held by its exception and its graph."""
     living = []
 
@@ -218,7 +224,6 @@ def test_what_failed_is_gone_before_the_second_try(monkeypatch):
             return x
 
     model = nn.Sequential(Remembers(), Short(5), plain())
-    monkeypatch.setattr("archspec.train.pieces.gc.collect", lambda: None)  # it is not left to chance
     trained(model, recipe(epochs=1))
     assert len(living) == 1 + len(model[1].sizes)
 
