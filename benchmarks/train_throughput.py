@@ -59,11 +59,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--seconds", type=float, default=8.0, help="of a turn")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--default-allocator", action="store_true", help="archspec too takes fresh pages in each step")
     parser.add_argument("--no-compile", action="store_true", help="do not try torch.compile")
     options = parser.parse_args()
     device = pick_device(options.device)
     show_place(["torch", "torchvision"])
-    if device.type == "cpu":
+    if device.type == "cpu" and not options.default_allocator:
         keep_freed_memory()
     peaks = matrix_peaks(device)
     print(f"{device_name(device)}, {torch.get_num_threads()} threads; peak of a matrix product: "

@@ -15,7 +15,8 @@ def keep_freed_memory() -> bool:
     """Let freed memory stay with this process; whether the C library knows how to (glibc does).
 
     By default glibc gives a large tensor's memory back to the system when the tensor dies. Every step then gets new
-    pages, and the system fills each with zeros first: up to a half of a small network's step, a tenth of AlexNet's.
+    pages, and the system fills each with zeros first, which can take a third of the step. The price is memory that
+    is kept in pieces: up to about a quarter more. See `benchmarks/train_throughput.py --default-allocator`.
     """
     if not sys.platform.startswith("linux"):
         return False
