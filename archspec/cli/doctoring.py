@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from archspec.train.doctor import Doctor
     from archspec.train.prepare import Task
     from archspec.train.summary import Summary
+    from archspec.train.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,20 +29,22 @@ class Doctoring:
     stop: bool
     find_lr: bool
 
-    def check(self, *, resumed: bool, alone: bool) -> None:
-        """UsageError for options that contradict each other. alone: whether there is but one process."""
+    def check(self, *, resumed: bool, world: World | None) -> None:
+        """UsageError for options that contradict each other. world: of several processes, if there are."""
         if self.stop and not self.on:
             raise click.UsageError("--stop-when-dead needs the doctor: leave --no-doctor out")
         if self.find_lr and resumed:
             raise click.UsageError("--find-lr tests a fresh network: leave --resume out")
-        if self.find_lr and not alone:
+        if self.stop and world is not None and world.sharded:
+            raise click.UsageError("--stop-when-dead needs the doctor, who does not look into what --fsdp spreads")
+        if self.find_lr and world is not None and not world.alone:
             raise click.UsageError("--find-lr runs in one process: leave torchrun out")
 
-    def watchers(self, folder: Path) -> list[Doctor]:
-        """The doctor of a run in `folder`, or nobody."""
+    def watchers(self, folder: Path, world: World) -> list[Doctor]:
+        """The doctor of a run in `folder`, who looks into the network of process 0, or nobody."""
         from archspec.train.doctor import Doctor
 
-        return [Doctor(stop=self.stop, folder=folder)] if self.on else []
+        return [Doctor(stop=self.stop, folder=folder)] if self.on and world.leads and not world.sharded else []
 
 
 def with_findings(summary: Summary, doctors: list[Doctor]) -> Summary:

@@ -68,6 +68,8 @@ def _handle(exception: BaseException) -> int:
 
 
 def _usage(exception: click.ClickException) -> int:
+    if os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0":
+        return exception.exit_code  # of the processes that torchrun starts the first one says it
     context = getattr(exception, "ctx", None)
     if context is not None:
         sys.stderr.write(context.get_usage() + "\n")

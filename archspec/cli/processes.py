@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
+
+from archspec.cli.console import tell
 
 if TYPE_CHECKING:
     from archspec.train.world import World
@@ -21,24 +24,32 @@ _LAUNCHED: Final = {"RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"}  # varia
 def in_processes(function: F) -> F:
     """The command joins the processes that torchrun started, and is given `world: World`, and its own `device`.
 
-    Process 0 speaks for all. Without torchrun nothing is done.
+    Process 0 speaks for all. Without torchrun nothing is done. It also gets the option --fsdp.
     """
 
     @wraps(function)
-    def wrapped(*args: Any, device: str, **kwargs: Any) -> Any:
+    def wrapped(*args: Any, device: str, fsdp: bool, **kwargs: Any) -> Any:
         if not _LAUNCHED & os.environ.keys():
+            _tell_of_one(fsdp)
             return function(*args, device=device, world=None, **kwargs)
         from archspec.backends.device import pick_device
         from archspec.train.processes import joined, world_of
 
         world = world_of(os.environ)
         if world.alone:
+            _tell_of_one(fsdp)
             return function(*args, device=device, world=world, **kwargs)
         device = _own_device(device, world)
-        with joined(world, pick_device(device)) as world, _muted(not world.leads):
+        with joined(replace(world, sharded=fsdp), pick_device(device)) as world, _muted(not world.leads):
             return function(*args, device=device, world=world, **kwargs)
 
-    return cast("F", wrapped)
+    option = click.option("--fsdp", is_flag=True, help="Under torchrun: spread a network too large for one device.")
+    return option(cast("F", wrapped))
+
+
+def _tell_of_one(fsdp: bool) -> None:
+    if fsdp:
+        tell("note: --fsdp spreads a network over the processes that torchrun starts; there is one")
 
 
 def _own_device(device: str, world: World) -> str:

@@ -72,7 +72,7 @@ class Saving:
     def earlier(self, spec: str | None, run_dir: Path | None, world: World | None) -> Resumption | None:
         """The run to go on with; None for a new one, which needs a spec.
 
-        It is the one in `run_dir` too where a launcher has started the same command anew.
+        It is the one in `run_dir` too where a launcher has started anew the command that began it.
         """
         if self.resume is not None and run_dir is not None:
             raise click.UsageError("--resume names the run's folder: leave --run-dir out")
@@ -82,7 +82,7 @@ class Saving:
                 raise click.UsageError("name a SPEC to train, or a run to go on with: --resume RUN_DIR")
             if run_dir is None and world is not None and world.max_restarts:
                 raise click.UsageError("--max-restarts takes up a run in its folder: name it with --run-dir DIR")
-            if world is None or not world.restarts or run_dir is None or not (run_dir / "spec.yaml").is_file():
+            if world is None or run_dir is None or not _is_restart(world, run_dir):
                 return None
             folder = run_dir
         from archspec.train.resume import find_run
@@ -106,6 +106,14 @@ class Saving:
             if earlier.found is not None:
                 saves.goes_on_from(earlier.found)
         return saves
+
+
+def _is_restart(world: World, run_dir: Path) -> bool:
+    """Whether the run in this folder was begun by the same job, which has been started anew since."""
+    from archspec.train.earlier import read_json
+
+    began = (run_dir / "spec.yaml").is_file() and read_json(run_dir / "environment.json").get("job")
+    return world.restarts > 0 and began == world.job
 
 
 def _earlier(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:

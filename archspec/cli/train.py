@@ -81,9 +81,8 @@ def command(
     """
     from archspec.api import load
 
-    alone = world is None or world.alone
-    doctoring.check(resumed=saving.resume is not None, alone=alone)
-    computing.check(resumed=saving.resume is not None, alone=alone)
+    doctoring.check(resumed=saving.resume is not None, world=world)
+    computing.check(resumed=saving.resume is not None, alone=world is None or world.alone)
     earlier = saving.earlier(spec, run_dir, world)
     loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), **reading.arguments())
     changes = {key: value for key, value in changes.items() if value is not None}
@@ -122,7 +121,7 @@ def command(
         if doctoring.find_lr:
             find_rate(task, path, loaded.name, as_json=as_json)
             return
-        doctors = doctoring.watchers(path) if world.leads else []
+        doctors = doctoring.watchers(path, world)
         boards = [Scalars(path / FOLDER)] if tensorboard and world.leads else []
         final = FinalConfusion(task.test, task.classes, name=loaded.name, folder=path)
         text, digest = resolved_text(loaded, name, changes), spec_digest(loaded.graph, recipe)
@@ -180,6 +179,7 @@ def _run(
     from archspec.train.environment import environment
     from archspec.train.loop import fit
     from archspec.train.run_folder import RunFolder
+    from archspec.train.sharded import Partner
 
     for notice in task.notices:
         tell(f"note: {notice}")
@@ -187,12 +187,15 @@ def _run(
     folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
     saves = saving.checkpointer(path, digest, about, earlier)
     world = task.machine.world
-    watchers = (folder, saves, display(sys.stderr), *others) if world.leads else others
+    if world.leads:
+        others = (folder, saves, display(sys.stderr), *others)
+    elif world.sharded:
+        others = (Partner(), saves, *others)
     found = None if earlier is None else earlier.found
     with memory_shortage_told("training"), stops_placed(path, saves):
         return fit(
             task.model, task.train, task.test, task.recipe,
-            device=task.machine.device, settings=task.machine.settings, watchers=watchers,
+            device=task.machine.device, settings=task.machine.settings, watchers=others,
             resume=None if found is None else found.saved, stop=stop, world=world,
         )
 

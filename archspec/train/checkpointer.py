@@ -42,6 +42,7 @@ class Checkpointer(Watcher):
 
     digest, conditions: what a resumed run is held against, see `same_run`. A save that fails while the run goes on is
     told of and tried again when the next one is due: a full disk is no reason to lose what is in memory.
+    Of the processes of a run the first has one; of a network that is spread over them each, and the first writes.
     """
 
     def __init__(
@@ -72,7 +73,8 @@ class Checkpointer(Watcher):
     def on_step(self, run: Run) -> None:
         """Save if the time has come, or the steps are done."""
         every = self.every
-        if (every.steps and run.step % every.steps == 0) or (every.seconds and time.monotonic() >= self._next):
+        due = bool(every.steps and run.step % every.steps == 0)
+        if _decided(run, due or bool(every.seconds and time.monotonic() >= self._next)):
             self._try(run)
 
     def on_epoch(self, run: Run) -> None:
@@ -91,7 +93,7 @@ class Checkpointer(Watcher):
             self._try(run)
 
     def _try(self, run: Run, *, is_best: bool = False) -> None:
-        if self._saved == (run.step, run.epoch):
+        if _decided(run, self._saved == (run.step, run.epoch)):
             return
         run.guard.before_save(run)
         try:
@@ -108,6 +110,8 @@ class Checkpointer(Watcher):
         path = self.folder / f"{number:05d}-step-{run.step}"
         best = path.name if is_best else self._best
         saved = capture(run).about(digest=self._digest, conditions=self._conditions, best=best)
+        if not run.world.leads:
+            return
         with write_failures_told("a checkpoint", path, checkpoint_bytes(saved)):
             make_folder(self.folder)
             write_checkpoint(path, saved)
@@ -121,3 +125,8 @@ class Checkpointer(Watcher):
             if path.name != self._best:
                 with suppress(OSError):
                     remove_folder(path)
+
+
+def _decided(run: Run, mine: bool) -> bool:
+    """Of a network that is spread, all processes save or none: process 0's clock counts, and whether it could write."""
+    return run.world.decided(mine) if run.world.sharded else mine

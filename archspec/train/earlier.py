@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _CHOICES: Final = {  # option of `archspec train` → where environment.json has it
-    "device": ("device", "type"), "threads": ("threads",), "data_root": ("data", "root"),
+    "device": ("device", "type"), "threads": ("threads",), "fsdp": ("fsdp",), "data_root": ("data", "root"),
     "limit_train": ("data", "limit_train"), "limit_test": ("data", "limit_test"),
 }
 

@@ -32,6 +32,8 @@ def environment(task: Task) -> dict[str, object]:
         "device": {"type": str(device), "name": device_name(device), "cuda": torch.version.cuda},
         "threads": torch.get_num_threads(),
         "world": task.machine.world.size,
+        "job": task.machine.world.job,
+        "fsdp": task.machine.world.sharded,
         "seed": task.recipe.seed,
         "data": {
             "name": task.recipe.data, "sources": task.sources, "classes": list(task.classes),

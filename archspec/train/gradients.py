@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 from torch import Tensor
 
 from archspec.backends.fits import is_shortage, shortage
-from archspec.data.batches import Batch
+from archspec.data.batches import Batch, Batches
 from archspec.train.objective import Targets
 from archspec.train.pieces import SMALLEST_NORMED, free_memory, halved, has_batch_norm, largest_piece, pieces_of
 from archspec.train.run import Run
@@ -22,7 +24,7 @@ def gradients(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
         try:
             return attempt(run, batch)
         except RuntimeError as problem:
-            if not is_shortage(problem):
+            if not is_shortage(problem) or run.world.sharded:  # whose passes all processes do in step
                 raise
             smaller = _smaller(run, len(batch.y), problem)
         # Not above: there the exception still holds all that the pass has computed.
@@ -55,7 +57,7 @@ def _backward(
     run: Run, images: Tensor, targets: Targets, weight: float, *, last: bool = True
 ) -> tuple[Tensor, Tensor]:
     """weight: by which the images' mean loss counts. last: whether the gradients of the batch are then complete."""
-    with run.autocast(), run.world.gradients_stay(run.forward, not last):
+    with run.autocast(), run.world.gradients_stay(run.joined, not last):
         logits = run.forward(images)
         loss = run.objective.loss(logits.float(), targets)
     minimised = run.guard.on_loss(run, loss if weight == 1 else loss * weight)
@@ -77,6 +79,24 @@ def _idle(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     loss = 0 * logits.float().sum()
     run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     return logits[:0], loss
+
+
+def join(run: Run, train: Batches) -> None:
+    """Let each pass leave the average of all processes' gradients; and do two that change nothing.
+
+    After its first pass DDP puts the gradients together anew, in the order in which they came; and where a gradient
+    lies decides, for three processes or more, the last bit of its sum. Every start of a run is to be past that.
+    """
+    if run.world.alone or run.world.sharded:  # a network that is spread exchanges its gradients itself
+        return
+    run.forward = run.joined = run.world.joined(run.model)
+    images = next(islice(train.batches(run.epoch % run.recipe.epochs), 1)).x
+    run.model.eval()  # no random numbers, no statistics
+    for _ in range(2):  # the second begins with the change
+        with run.autocast():
+            logits = run.forward(at_least_one(images[:0]))
+        (0 * logits.float().sum()).backward()
+    run.optimizer.zero_grad(set_to_none=True)
 
 
 def at_least_one(images: Tensor) -> Tensor:

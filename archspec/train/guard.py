@@ -19,6 +19,7 @@ from archspec.train.first_bad import FirstBad, first_bad
 from archspec.train.optimizer import FUSED_DEVICES
 from archspec.train.random_state import random_state, set_random_state
 from archspec.train.run import Run, StepGuard, Watcher
+from archspec.train.sharded import own_part
 from archspec.train.world import World
 
 CHECK_S: Final = 0.5  # to look at the losses means to wait for the device
@@ -51,7 +52,7 @@ class Guard(StepGuard, Watcher):
     def on_start(self, run: Run) -> None:
         """Take the guard's place in the run."""
         if self._deferred is None:
-            self._deferred = run.device.type != "cpu" and run.device.type in FUSED_DEVICES
+            self._deferred = run.device.type != "cpu" and run.device.type in FUSED_DEVICES and not run.world.sharded
         self._flag = torch.zeros((), device=run.device)
         self._first = torch.full((), -1, dtype=torch.int64, device=run.device)
         self._shadow = [buffer.clone() for buffer in run.model.buffers()] if self._deferred else []
@@ -89,8 +90,10 @@ class Guard(StepGuard, Watcher):
         figures = [loss.detach()]
         if not run.scaler.is_enabled():
             trained = (p for group in run.optimizer.param_groups for p in group["params"])
-            figures += torch._foreach_norm([p.grad for p in trained if p.grad is not None])
+            figures += torch._foreach_norm([own_part(p.grad) for p in trained if p.grad is not None])
         bad = ~torch.isfinite(torch.stack(figures)).all()
+        if run.world.sharded:  # each process has a part of the gradients
+            bad = run.world.sum(bad.float()) > 0
         if self._deferred:
             self._note(run, bad)
         elif bool(bad):
@@ -111,10 +114,12 @@ class Guard(StepGuard, Watcher):
         """No checkpoint is of a state that nothing can come of; raises RUN310."""
         self._look(run)
         tensors = {name: tensor for name, tensor in run.model.state_dict().items() if tensor.is_floating_point()}
-        finite = torch.stack([torch.isfinite(tensor).all() for tensor in tensors.values()])
-        if not bool(finite.all()):  # an update may overflow though its gradients are finite
-            name = next(name for name, fine in zip(tensors, finite.tolist(), strict=True) if not fine)
-            raise error("RUN310", f"`{name}` is not finite after step {run.step} of {run.total_steps}",
+        finite = torch.stack([torch.isfinite(own_part(tensor)).all() for tensor in tensors.values()]).tolist()
+        first = finite.index(False) if False in finite else len(finite)
+        if run.world.sharded:  # all save, or none
+            first = len(finite) - run.world.largest(len(finite) - first)
+        if first < len(finite):  # an update may overflow though its gradients are finite
+            raise error("RUN310", f"`{[*tensors][first]}` is not finite after step {run.step} of {run.total_steps}",
                         hint=_hint(run, run.step - 1))
 
     def _look(self, run: Run) -> None:
@@ -154,7 +159,12 @@ class Guard(StepGuard, Watcher):
         return error("RUN310", f"{what} at {place}", hint=_hint(run, step), notes=notes)
 
     def _again(self, run: Run, step: int, position: int) -> tuple[FirstBad | None, Batch | None]:
-        """A second pass over the bad step's batch. It changes nothing that the run is made of."""
+        """A second pass over the bad step's batch. It changes nothing that the run is made of.
+
+        Not with a network that is spread: where one process has found the place, others would wait for it.
+        """
+        if run.world.sharded:
+            return None, None
         batches = self._train.batches(run.epoch, position)
         try:
             batch = next(islice(batches, 1))

@@ -17,7 +17,7 @@ from archspec.spec.recipe import Recipe
 from archspec.train.average import Average
 from archspec.train.compiled import compiled
 from archspec.train.confusion import Tally
-from archspec.train.gradients import at_least_one, attempt, gradients
+from archspec.train.gradients import at_least_one, attempt, gradients, join
 from archspec.train.guard import Guard
 from archspec.train.metrics import Meter, Metrics
 from archspec.train.optimizer import clip_gradients, make_optimizer, set_rate
@@ -68,7 +68,7 @@ def evaluate(
     its part of the images, the means are those of all.
     """
     model.eval()
-    forward = InPieces(model)
+    forward = model if world.sharded else InPieces(model)
     world.share_buffers(model)
     meter = Meter(len(batches), device, world=world)
     for images, labels, _, total in (stop or Stop()).between(batches.batches(0)):
@@ -104,8 +104,8 @@ def fit(
     watchers = (Guard(train, attempt), *watchers)
     steps = len(train)
     run = Run(
-        model, make_optimizer(model, recipe, device), rate_schedule(recipe, steps), device, recipe, steps, settings,
-        world,
+        model, make_optimizer(model, recipe, device, sharded=world.sharded), rate_schedule(recipe, steps), device,
+        recipe, steps, settings, world,
     )
     run.tell = partial(_tell, watchers)
     run.stop = stop or run.stop
@@ -118,7 +118,7 @@ def fit(
         try:
             if resume is not None:
                 restore(run, resume)
-            run.forward = world.joined(run.forward)
+            join(run, train)
             if settings.compile:
                 run.forward = compiled(run.forward, recipe.batch_size // world.size, settings)
             for watcher in watchers:

@@ -16,10 +16,15 @@ SPARED: Final = (
 FUSED_DEVICES: Final = frozenset({"cpu", "cuda"})  # one kernel for the whole update, as fast or faster
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
-    """The optimizer of `recipe` with every trainable parameter of `model`, fused where `device` has that."""
+def make_optimizer(
+    model: nn.Module, recipe: Recipe, device: torch.device, *, sharded: bool = False
+) -> torch.optim.Optimizer:
+    """The optimizer of `recipe` with every trainable parameter of `model`, fused where `device` has that.
+
+    sharded: `model` is spread over several processes, for which torch has not all fused kernels.
+    """
     parameters = parameter_groups(model, recipe)
-    fused = device.type in FUSED_DEVICES
+    fused = device.type in FUSED_DEVICES and not sharded
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(
             parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov,

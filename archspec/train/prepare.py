@@ -26,6 +26,7 @@ from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
 from archspec.train.pieces import SMALLEST_NORMED, has_batch_norm
 from archspec.train.settings import Settings
+from archspec.train.sharded import check_sharding, shard
 from archspec.train.world import ALONE, World
 
 
@@ -70,14 +71,17 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     """Check, load, build and initialise. The mistakes that need no data are told before any is read.
 
     Raises SpecError: RUN303 where network and data do not suit each other, RUN311 where the network is no
-    classifier, RUN332 where the batch cannot be shared out, BUILD201 where the run would not fit into memory, and
-    the errors of `archspec.data`.
+    classifier, RUN332 where the batch cannot be shared out, RUN334 where the network cannot be spread as it is
+    asked, BUILD201 where the run would not fit into memory, and the errors of `archspec.data`.
     """
     world = machine.world
     check_shares(recipe, world)
+    if world.sharded:
+        check_sharding(recipe, machine.settings)
     input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
     check_known_data(recipe, input_shape, outputs)
-    check_memory(graph, recipe, machine.device, world)
+    if not world.sharded:
+        check_memory(graph, recipe, machine.device, world)
     limits: dict[Split, int | None] = {"train": machine.limit_train, "test": machine.limit_test}
     with world.first_here():  # which may download
         splits = [
@@ -108,6 +112,8 @@ def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
     settings = machine.settings
     if settings.own_kernels:
         use_own_kernels(model, graph, channels_last=settings.channels_last)
+    if machine.world.sharded:
+        return shard(model, machine.device)
     layout = torch.channels_last if settings.channels_last else torch.preserve_format
     return model.to(machine.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import threading
 import time
@@ -44,8 +45,14 @@ def world_of(environment: Mapping[str, str]) -> World:
     local_rank = _number(environment, "LOCAL_RANK", rank)
     if not (0 <= rank < size and 0 <= local_rank < local_size <= size):
         raise _unfit(f"process {rank} of {size}, {local_rank} of {local_size} here")
-    restarts = (_number(environment, f"TORCHELASTIC_{name}", 0) for name in ("RESTART_COUNT", "MAX_RESTARTS"))
-    return World(rank, size, local_rank, local_size, *restarts)
+    restarts, most = (_number(environment, f"TORCHELASTIC_{name}", 0) for name in ("RESTART_COUNT", "MAX_RESTARTS"))
+    return World(rank, size, local_rank, local_size, restarts, most, _job(environment))
+
+
+def _job(environment: Mapping[str, str]) -> str:
+    """The same at each restart: torchrun's name of the job, or where it gives none its process."""
+    name = environment.get("TORCHELASTIC_RUN_ID", "none")
+    return name if name != "none" else f"{platform.node()} {os.getppid()}"
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:
@@ -66,7 +73,7 @@ def _unfit(why: str) -> SpecError:
 def joined(world: World, device: torch.device) -> Iterator[World]:
     """Within the block this process can talk to the others: by nccl on GPUs, else by gloo.
 
-    Restarts are then those of any of them. A mistake that all processes find is told by process 0 alone: in the
+    Restarts are then those of any of them, the job is that of process 0. A mistake that all processes find is told by process 0 alone: in the
     others it becomes SystemExit. Raises SpecError RUN331 where another process has ended without leaving the block;
     where this one cannot even raise, since it waits for the other, it ends within half a minute.
     """
@@ -79,7 +86,7 @@ def joined(world: World, device: torch.device) -> Iterator[World]:
     pulse = Pulse(world, store.clone())
     pulse.start()
     try:
-        yield replace(world, restarts=world.largest(world.restarts))
+        yield replace(world, restarts=world.largest(world.restarts), job=world.said(world.job))
         pulse.leave()  # the store may live in process 0, which therefore goes last
     except SystemExit:  # a signal, which all have heard
         pulse.stop(gone=True)

@@ -81,7 +81,7 @@ class Run:
     """A run as it stands: what a watcher sees, and a checkpoint holds.
 
     forward: what a training step calls instead of `model`, of which it shares the parameters: the same network,
-    compiled, or joined with those of other processes. world: those processes.
+    compiled, or joined with those of other processes. world: those processes. joined: the network as such, if it is.
     scaler: of the loss in fp16, else switched off; what it keeps is a part of the run's state.
     micro_batch: where memory was short: the most images that go through the network at once; an update still
     sees a whole batch. parts, saved_parts: see `keep`. tell: says something to the user, in words.
@@ -100,6 +100,7 @@ class Run:
     batch: Batch = field(init=False, repr=False)  # of the last step, or of that which goes on
     results: list[EpochResult] = field(default_factory=list)
     forward: Callable[[Tensor], Tensor] = field(init=False, repr=False)
+    joined: nn.Module | None = field(default=None, repr=False)
     scaler: torch.amp.GradScaler = field(init=False)
     guard: StepGuard = field(default_factory=StepGuard, repr=False)
     micro_batch: int | None = None

@@ -17,7 +17,9 @@ from archspec.train.earlier import read_json
 from archspec.train.files import claim, clear_drafts, make_folder, whole_file, write_file
 from archspec.train.full_disk import write_failures_told
 from archspec.train.run import Run, Watcher
+from archspec.train.sharded import whole
 from archspec.train.tensor_file import tensor_bytes, tensor_file
+from archspec.train.world import ALONE, World
 
 
 class RunFolder(Watcher):
@@ -86,7 +88,7 @@ class RunFolder(Watcher):
     def on_finish(self, run: Run) -> None:
         """Write the weights."""
         self._write_metrics(run)
-        save_weights(run.tested, self.path / "weights.safetensors")
+        save_weights(run.tested, self.path / "weights.safetensors", run.world)
 
     def _write_metrics(self, run: Run) -> None:
         text = "".join(json.dumps(asdict(row)) + "\n" for row in run.results)
@@ -109,9 +111,9 @@ def check_free(path: Path) -> None:
         )
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
+def save_weights(model: nn.Module, path: Path, world: World = ALONE) -> None:
     """Every parameter and buffer of `model` as safetensors, its state_dict's keys as names. Raises SpecError RUN313."""
-    weights = model.state_dict()
+    weights = whole(model.state_dict(), world)
     with write_failures_told("the weights", path, sum(map(tensor_bytes, weights.values()))), whole_file(path) as draft:
         write_file(draft, tensor_file(weights))
 

@@ -15,7 +15,7 @@ from archspec.spec.recipe import Recipe
 from archspec.tensors import Tensor
 
 # Of environment.json: what decides the last bits, and how it is called. `settings` counts whole.
-_DECIDE: Final = ("versions", "cpu", "cpu_kernels", "device", "threads", "settings", "world")
+_DECIDE: Final = ("versions", "cpu", "cpu_kernels", "device", "threads", "settings", "world", "fsdp")
 _DATA: Final = ("train_images", "test_images")
 
 

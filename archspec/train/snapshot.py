@@ -17,6 +17,7 @@ from archspec.diagnostics import SpecError, error, listing
 from archspec.train.metrics import Meter
 from archspec.train.random_state import random_state, set_random_state
 from archspec.train.run import Run
+from archspec.train.sharded import fill, whole
 from archspec.train.summary import EpochResult
 
 FORMAT: Final = 1
@@ -113,7 +114,7 @@ def capture(run: Run) -> Snapshot:
         micro_batch=run.micro_batch, world=run.world.size,
         parts={name: part.data() for name, part in run.parts.items()},
     )
-    return Snapshot(state, dict(run.model.state_dict()), training)
+    return Snapshot(state, whole(run.model.state_dict(), run.world), whole(training, run.world))
 
 
 def restore(run: Run, saved: Snapshot) -> None:
@@ -129,7 +130,7 @@ def restore(run: Run, saved: Snapshot) -> None:
     if run.scaler.is_enabled() and state.scaler:
         run.scaler.load_state_dict(state.scaler)
     run.results[:] = state.results
-    run.micro_batch = state.micro_batch
+    run.micro_batch = None if run.world.sharded else state.micro_batch
     run.saved_parts = {
         name: (_under(saved.training, f"part/{name}/"), data) for name, data in state.parts.items()
     }
@@ -168,7 +169,8 @@ def _restore_optimizer(run: Run, saved: Snapshot) -> None:
             if tensor.shape not in (parameter.shape, torch.Size()):
                 raise _misfit(f"{key} of {name} is of the shape {tuple(tensor.shape)}")
             like = parameter if tensor.shape == parameter.shape else tensor
-            state[key] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
+            state[key] = found = torch.empty_like(like, dtype=tensor.dtype)
+            fill(found, tensor)
         if state:
             states[numbers[parameter]] = state
     run.optimizer.load_state_dict({"state": states, "param_groups": fresh["param_groups"]})
@@ -205,7 +207,7 @@ def _copy(targets: dict[str, Tensor], sources: Mapping[str, Tensor], what: str) 
             theirs, ours = tuple(sources[name].shape), tuple(target.shape)
             raise _misfit(f"{name} is {theirs} in the checkpoint, {ours} in {what}")
     for name, target in targets.items():
-        target.copy_(sources[name])
+        fill(target, sources[name])
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

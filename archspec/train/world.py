@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from inspect import signature
@@ -19,9 +19,10 @@ from archspec.data.counter import key_of
 class World:
     """Process `rank` of `size`, and of those on this machine `local_rank` of `local_size`; all count from 0.
 
-    restarts: how often the launcher has started them anew, max_restarts: how often it would. The methods marked
-    with * are collective: every process calls them, in the same order. A process alone has nobody to talk to, and
-    they cost it nothing.
+    job: a name of what the launcher does, which its restarts share. restarts: how often it has started the processes
+    anew, max_restarts: how often it would. sharded: each holds a part of the network, see `sharded`, not all of it.
+    The methods marked with * are collective: every process calls them, in the same order. A process alone has nobody
+    to talk to, and they cost it nothing.
     """
 
     rank: int = 0
@@ -30,6 +31,8 @@ class World:
     local_size: int = 1
     restarts: int = 0
     max_restarts: int = 0
+    job: str = ""
+    sharded: bool = False
 
     @property
     def alone(self) -> bool:
@@ -58,6 +61,14 @@ class World:
         found = torch.tensor([number])
         dist.all_reduce(found, dist.ReduceOp.MAX)
         return int(found)
+
+    def decided(self, mine: bool) -> bool:
+        """*What process 0 decides, where processes with different clocks have to do the same."""
+        if self.alone:
+            return mine
+        found = torch.tensor([mine])
+        dist.broadcast(found, 0)
+        return bool(found)
 
     def said(self, text: str) -> str:
         """*What process 0 says."""
@@ -91,23 +102,20 @@ class World:
         """How the processes stop together; None for one."""
         return None if self.alone else Agreement()
 
-    def joined(self, forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        """*The network `forward`, whose backward pass leaves in each process the average of all processes' gradients.
+    def joined(self, model: nn.Module) -> nn.Module:
+        """*`model`, whose backward pass then leaves in each process the average of all processes' gradients.
 
         All begin with the parameters and buffers of process 0. Source: Li et al. 2020, "PyTorch Distributed".
         """
-        if self.alone:
-            return forward
-        assert isinstance(forward, nn.Module)
         # Running statistics are shared before they are used, see `share_buffers`; training does not read them.
         new = "forward_sync_buffers" in signature(nn.parallel.DistributedDataParallel).parameters
         unsynced = {"forward_sync_buffers" if new else "broadcast_buffers": False}
-        return nn.parallel.DistributedDataParallel(forward, gradient_as_bucket_view=True, **unsynced)  # type: ignore[arg-type]
+        return nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True, **unsynced)  # type: ignore[arg-type]
 
-    def gradients_stay(self, forward: Callable[[Tensor], Tensor], on: bool) -> AbstractContextManager[None]:
+    def gradients_stay(self, joined: nn.Module | None, on: bool) -> AbstractContextManager[None]:
         """Within it, if `on`, a pass of what `joined` gave adds to the gradients of this process alone."""
-        if on and isinstance(forward, nn.parallel.DistributedDataParallel):
-            return forward.no_sync()
+        if on and isinstance(joined, nn.parallel.DistributedDataParallel):
+            return joined.no_sync()
         return nullcontext()
 
     def seed_step(self, seed: int, step: int, device: torch.device) -> None:

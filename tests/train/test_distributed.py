@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -72,13 +73,7 @@ def test_two_processes_of_5_images_equal_one_of_10(together, case):
     """The last of an epoch's steps has one image: nothing is left for the second process."""
     (found, _), _, _ = together
     expected = equal_to_one(ALONE)[case]
-    found = found["equal"][case]
-    assert found["confusion"] == expected["confusion"]
-    assert len(found["losses"]) == 8
-    for key in ("losses", "epochs"):
-        torch.testing.assert_close(torch.tensor(found[key]), torch.tensor(expected[key]), rtol=1e-5, atol=1e-6)
-    for mine, theirs in zip(found["weights"], expected["weights"], strict=True):
-        torch.testing.assert_close(torch.tensor(mine), torch.tensor(theirs), rtol=1e-4, atol=1e-6)
+    assert_close(found["equal"][case], expected)
 
 
 def test_a_signal_that_one_hears_stops_both_at_the_same_step(together):
@@ -101,6 +96,38 @@ def test_a_number_that_is_none_stops_both_before_the_update(together):
         assert "step 3 of 5 in epoch 2 of 3" in seen["not_finite"]["told"]
     assert "nowhere: in a second pass over those of the images that process 0 has" in first["not_finite"]["told"]
     assert "first not finite: the input images" in second["not_finite"]["told"]
+
+
+def test_the_order_in_which_gradients_are_summed_is_settled_before_the_first_step(together):
+    """Else, of three processes or more, a run that goes on would not be equal to the last bit."""
+    (first, second), _, _ = together
+    assert first["settled"] == second["settled"] == [1, 1]
+
+
+def assert_close(found, expected):
+    assert found["confusion"] == expected["confusion"]
+    assert len(found["losses"]) == len(expected["losses"]) > 0
+    for key in ("losses", "epochs"):
+        torch.testing.assert_close(torch.tensor(found[key]), torch.tensor(expected[key]), rtol=1e-5, atol=1e-6)
+    for mine, theirs in zip(found["weights"], expected["weights"], strict=True):
+        torch.testing.assert_close(torch.tensor(mine), torch.tensor(theirs), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("case", "of"), [
+    ("momentum", "of_unspread"), ("clipped", "of_unspread_clipped"), ("normed", "of_unspread_normed"),
+    ("unspread", "of_unspread"),  # that goes on from a checkpoint of one that was spread
+])
+def test_a_network_that_is_spread_equals_one_that_is_not(together, case, of):
+    (first, _), _, _ = together
+    assert_close(first["sharded"][case], first["sharded"][of])
+
+
+def test_a_network_that_is_spread_is_saved_and_goes_on_bit_for_bit(together):
+    (first, second), _, _ = together
+    for seen in (first["sharded"], second["sharded"]):
+        assert (seen["code"], seen["same"]) == (143, True)
+        assert seen["saved"] == ["00001-step-4", "00002-step-5"]
+        assert "step 3 of 5 in epoch 2 of 3" in seen["not_finite"]
 
 
 def test_when_one_is_killed_the_other_says_so_and_ends(together):
@@ -220,7 +247,10 @@ class Broken:
     ({"RANK": "1", "WORLD_SIZE": "2"}, World(1, 2, 1, 2)),
 ])
 def test_what_torchrun_says(environment, expected):
-    assert world_of(environment) == expected
+    found = world_of(environment)
+    assert replace(found, job="") == expected
+    assert found.job == world_of(environment).job
+    assert world_of({**environment, "TORCHELASTIC_RUN_ID": "mine"}).job == "mine"
 
 
 @pytest.mark.parametrize("environment", [
@@ -283,6 +313,8 @@ def unfit(why):
 def test_commands_for_one_process(command, words, monkeypatch, capsys):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert (run(command), words in capsys.readouterr().err) == (2, True)
+    monkeypatch.setenv("RANK", "1")
+    assert (run(command), capsys.readouterr().err) == (2, "")  # process 0 has said it
 
 
 def test_restarts_need_a_folder(tmp_path, monkeypatch, capsys):
@@ -296,6 +328,10 @@ def test_restarts_need_a_folder(tmp_path, monkeypatch, capsys):
     assert run([*TRAIN, "--run-dir", "run", "--epochs", "2"]) == 1
     assert "RUN312" in capsys.readouterr().err  # somebody else's run
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "another job")
+    assert run([*TRAIN, "--run-dir", "run", "--epochs", "2"]) == 1
+    assert "RUN312" in capsys.readouterr().err
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID")
     assert run([*TRAIN, "--run-dir", "run", "--epochs", "2"]) == 0
     assert "goes on from 00005-step-4" in capsys.readouterr().err
 

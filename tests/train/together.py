@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from archspec.train.confusion import Tally
 from archspec.train.loop import evaluate, fit
 from archspec.train.processes import joined, world_of
 from archspec.train.run import Watcher
+from archspec.train.sharded import shard, whole
 from archspec.train.stop import Stop, Stopped
 from tests.train.helpers import CPU, PLAN, data, network, recipe
 
@@ -63,10 +65,11 @@ def trained(model, chosen, world, *watchers, stop=None, resume=None, micro_batch
         watchers=[losses, Pieces(), *watchers],
     )
     evaluate(model, test, CPU, tally=tally, world=world)
+    weights = whole(model.state_dict(), world)
     return {
         "losses": losses.losses[-8:],
         "epochs": [[r.train_loss, r.train_accuracy, r.test_loss, r.test_accuracy] for r in summary.epochs],
-        "weights": [v.tolist() for v in model.state_dict().values()],
+        "weights": [v.tolist() for v in weights.values()],
         "confusion": tally.confusion(TEST.classes, world).matrix(),
     }
 
@@ -77,6 +80,54 @@ def equal_to_one(world):
         "pieces": trained(plain_network(), recipe(**KEEP), world, micro_batch=2),
         "augmented": trained(plain_network(), recipe(), world, augment=Augmentation(1, 0.5, 0.5)),
     }
+
+
+def spread(model):
+    return shard(model, CPU)
+
+
+def sharded(world):
+    """Equal to the network that is not spread; stopped and gone on with, spread and not spread."""
+    split = replace(world, sharded=True)
+    clipped = recipe(optimizer="adamw", lr=0.01, clip_grad_norm=0.5, decay_norm_and_bias=False, weight_decay=0.1)
+    chosen = recipe(momentum=0.9)
+    expected = trained(spread(plain_network()), chosen, split)
+    stop, saves = Stop(), Checkpointer(FOLDER / "sharded", every=Every(4, None, None), keep=9)
+    try:
+        trained(spread(plain_network()), chosen, split, saves, *[StopAt(stop, 5)] * world.rank, stop=stop)
+    except Stopped as stopped:
+        place = stopped.code
+    world.largest(0)
+    found = newest(FOLDER / "sharded")
+    steps = [newest_of.name for newest_of in sorted((FOLDER / "sharded").iterdir())]
+    again = trained(spread(plain_network()), chosen, split, resume=found.saved)
+    return {
+        "momentum": expected, "clipped": trained(spread(plain_network()), clipped, split),
+        "normed": trained(spread(network()), chosen, split, at_least=2),
+        "code": place, "saved": steps, "same": again == expected,
+        "unspread": trained(plain_network(), chosen, world, resume=found.saved),
+        "of_unspread": trained(plain_network(), chosen, world),
+        "of_unspread_clipped": trained(plain_network(), clipped, world),
+        "of_unspread_normed": trained(network(), chosen, world, at_least=2),
+        "not_finite": not_finite(split, spread(plain_network()))["told"],
+    }
+
+
+class Settled(Watcher):
+    """Whether DDP has put the gradients together anew, after each of the first two steps."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_step(self, run):
+        if run.step <= 2:
+            self.seen.append(run.forward._get_ddp_logging_data()["has_rebuilt_buckets"])
+
+
+def settled(world):
+    watcher = Settled()
+    trained(plain_network(), recipe(epochs=1), world, watcher)
+    return watcher.seen
 
 
 class StopAt(Watcher):
@@ -135,15 +186,15 @@ class Spoil(Watcher):
             yield batch
 
 
-def not_finite(world):
-    chosen, model = recipe(), plain_network()
+def not_finite(world, model):
+    chosen = recipe()
     try:
         fit(
             model, Spoil(batches(chosen, world), 1, world), batches(chosen, world, TEST), chosen, device=CPU,
             world=world,
         )
     except SpecError as problem:
-        return {"told": str(problem), "weights": [v.tolist() for v in model.state_dict().values()]}
+        return {"told": str(problem), "weights": [v.tolist() for v in whole(model.state_dict(), world).values()]}
     return None
 
 
@@ -160,7 +211,8 @@ def main():
             seen = {
                 "world": [world.rank, world.size, world.local_rank, world.restarts],
                 "said": world.said(f"ß{world.rank}"), "equal": equal_to_one(world),
-                "stopped": stopped_and_resumed(world), "dropped": dropped(world), "not_finite": not_finite(world),
+                "stopped": stopped_and_resumed(world), "dropped": dropped(world), "not_finite": not_finite(world, plain_network()),
+                "sharded": sharded(world), "settled": settled(world),
             }
             (FOLDER / f"{world.rank}.json").write_text(json.dumps(seen))
             trained(plain_network(), recipe(epochs=9), world, Die())
