@@ -73,9 +73,10 @@ def _unfit(why: str) -> SpecError:
 def joined(world: World, device: torch.device) -> Iterator[World]:
     """Within the block this process can talk to the others: by nccl on GPUs, else by gloo.
 
-    Restarts are then those of any of them, the job is that of process 0. A mistake that all processes find is told by process 0 alone: in the
-    others it becomes SystemExit. Raises SpecError RUN331 where another process has ended without leaving the block;
-    where this one cannot even raise, since it waits for the other, it ends within half a minute.
+    Restarts are then those of any of them, the job is that of process 0. A mistake that all processes find is told by
+    process 0 alone: in the others it becomes SystemExit. Raises SpecError RUN331 where another process has ended
+    without leaving the block; where this one cannot even raise, since it waits for the other, it ends within half a
+    minute.
     """
     store = own_store(world, next(iter(rendezvous("env://", timeout=PATIENCE)))[0])
     backend = "cpu:gloo"
