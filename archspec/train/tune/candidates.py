@@ -66,9 +66,12 @@ class Space:
         return replace(whole, **{name: (value,) for name, value in fixed.items()})
 
     def first(self) -> Iterator[Candidate]:
-        """Every precision in every layout, each with and without archspec's own kernels: they decide most."""
+        """Every precision in every layout, each with and without archspec's own kernels: they decide most.
+
+        None of them is compiled, even if the user wants that: it takes too long for things that are soon given up.
+        """
         for precision, last, own in product(self.precision, self.channels_last, self.own_kernels):
-            settings = Settings(precision, last, own, self.compile[0], self.cuda_graphs[0])
+            settings = Settings(precision, last, own)
             yield Candidate(settings, self.threads[0])
 
     def around(self, best: Candidate) -> Iterator[Candidate]:
@@ -78,7 +81,7 @@ class Space:
 
     def compiled(self, best: Candidate) -> Iterator[Candidate]:
         """The best so far, compiled: that takes long before the first step."""
-        if True in self.compile and not best.settings.compile:
+        if True in self.compile:
             for graphs in self.cuda_graphs:
                 yield replace(best, settings=replace(best.settings, compile=True, cuda_graphs=graphs))
 

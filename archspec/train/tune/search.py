@@ -56,9 +56,11 @@ def tune(
 def _look_compiled(search: _Search, steps: int) -> None:
     best = search.best
     assert best is not None and best.step_s is not None
-    patient = False not in search.space.compile  # the user wants it
+    wanted = False not in search.space.compile
+    if wanted:
+        search.best = None  # what is not compiled is out of question
     for candidate in search.space.compiled(best.candidate):
-        if patient or best.step_s * steps >= LONG_S[search.problem.device.type]:
+        if wanted or best.step_s * steps >= LONG_S[search.problem.device.type]:
             search.look(candidate)
         else:
             search.note(Measured(candidate, None, refused=SKIPPED))
