@@ -111,8 +111,8 @@ def fit(
     run.stop = stop or run.stop
     run.stop.agreement = world.agreement()
     if recipe.ema is not None:
-        run.average = Average(model, recipe.ema)
-        watchers = (run.average, *watchers)  # before those that save it
+        average = Average(model, recipe.ema)
+        run.averaged, watchers = average.model, (average, *watchers)  # before those that save it
     arithmetic = float32_products(settings.precision, device)
     with seeded(stream_seed(recipe.seed, "training"), device), arithmetic, run.stop.deferred():
         try:

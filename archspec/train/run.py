@@ -24,8 +24,6 @@ from archspec.train.world import ALONE, World
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from archspec.train.average import Average
-
 
 class Part(Protocol):
     """What somebody besides the loop keeps of a run, and wants to find again: an average of the weights, say.
@@ -109,7 +107,7 @@ class Run:
     stop: Stop = field(default_factory=Stop, repr=False)
     tell: Callable[[str], None] = field(default=lambda text: None, repr=False)
 
-    average: Average | None = None  # of the weights, where the recipe has `ema`
+    averaged: nn.Module | None = None  # the network with the average of the weights, where the recipe has `ema`
     objective: Objective = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,7 +122,7 @@ class Run:
     @property
     def tested(self) -> nn.Module:
         """The network that is tested and saved: with the average of the weights where the recipe has `ema`."""
-        return self.model if self.average is None else self.average.model
+        return self.model if self.averaged is None else self.averaged
 
     @property
     def epoch(self) -> int:

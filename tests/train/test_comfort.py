@@ -128,13 +128,13 @@ def test_ema_is_what_is_tested_and_kept(decay):
 def test_the_average_comes_back_from_its_own_tensors():
     keep = Keep()
     run(recipe(ema=0.9), [keep])
-    first = keep.run.average
+    first = keep.run.parts["ema"]
     other = copy.deepcopy(first)
     other.model.load_state_dict(network(seed=9).state_dict())
     assert not same(first.model, other.model)
     other.restore({name: tensor.clone() for name, tensor in first.tensors().items()}, first.data())
     assert same(first.model, other.model)
-    assert keep.run.parts["ema"] is first
+    assert keep.run.averaged is first.model
 
 
 class Capture(Watcher):
