@@ -83,7 +83,7 @@ class Guard(StepGuard, Watcher):
         if not self._deferred or not run.scaler.is_enabled():
             return loss
         self._note(run, ~torch.isfinite(loss.detach()))
-        return torch.where(self._flag > 0, torch.nan, loss)
+        return loss * torch.where(self._flag > 0, torch.nan, 1.0)  # a product: what is only replaced has gradient 0
 
     def before_update(self, run: Run, loss: Tensor) -> None:
         """Look at the step, or have the device look; raises RUN310."""

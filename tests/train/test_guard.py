@@ -369,7 +369,7 @@ def test_in_fp16_an_overflow_only_lowers_the_scale():
 @pytest.mark.parametrize("device_side", [False, True])
 def test_in_fp16_a_loss_that_is_none_ends_the_run(monkeypatch, device_side):
     monkeypatch.setattr("archspec.train.guard.FUSED_DEVICES", {"cpu"})
-    chosen, spoiler = recipe(), At(2)
+    chosen, spoiler = recipe(momentum=0.9, weight_decay=0.1), At(2)  # with which no gradient is an update too
     model, train = spoilt_network(spoiler), batches(IMAGES, chosen)
     state = Run(
         model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5, Settings("fp16"),
