@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.analysis import Report, check_expectations, cost_report
+from archspec.analysis import Expected, Report, check_expectations, cost_report
 from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.expressions import holds_unknown
 from archspec.graph import Graph
@@ -214,9 +214,12 @@ def _check_expect(
 ) -> None:
     expect = {}
     for key, at in program.places["expect"].items():
-        value = lowered.evaluator.value(program.data["expect"][key], at, lowered.scope, None)
+        raw = program.data["expect"][key]
+        value = lowered.evaluator.value(raw, at, lowered.scope, None)
         if not holds_unknown(value):
-            expect[key] = (value, at)
+            parts = raw if isinstance(raw, list) else [raw]
+            hints = (lowered.evaluator.without_dollar(part, lowered.scope) for part in parts)
+            expect[key] = Expected(value, at, next(filter(None, hints), None))
     check_expectations(expect, lowered.stages, tuple(program.stages), counted, errors)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from archspec.analysis.cost import Report
 from archspec.analysis.mismatch import of_count, of_shape
@@ -18,30 +18,39 @@ from archspec.tensors import Tensor, shape_text
 COUNTS = ("params", "macs", "buffers")
 
 
+class Expected(NamedTuple):
+    """An entry of `expect`: its evaluated value, its place, and what to write where it lacks a `$`."""
+
+    value: Any
+    at: At
+    meant: str | None = None
+
+
 def check_expectations(
-    expect: Mapping[str, tuple[Any, At]], stages: Mapping[str, Tensor | None], known: Sequence[str],
+    expect: Mapping[str, Expected], stages: Mapping[str, Tensor | None], known: Sequence[str],
     counted: tuple[Report, Graph] | None, errors: Errors,
 ) -> None:
     """Note each expectation that does not hold.
 
-    expect: key → evaluated value and its place. stages: each stage's output as far as it is known.
+    stages: each stage's output as far as it is known.
     known: the names of all stages of the spec. counted: the network and its costs, None if errors left them unknown.
     """
-    for key, (value, at) in expect.items():
+    for key, expected in expect.items():
         stage = known[-1] if key == "output" and known else key
         if key in COUNTS:
-            _count(key, value, at, counted, errors)
+            _count(key, expected, counted, errors)
         elif key == "output" or key in known:
-            _shape(key, value, at, stages.get(stage), partial(_way, stage, counted), errors)
+            _shape(key, expected, stages.get(stage), partial(_way, stage, counted), errors)
         else:
             names = [*known, *EXPECTATIONS]
-            errors.add("SPEC010", f"`expect` names no stage `{short(key)}`", at, key=True,
+            errors.add("SPEC010", f"`expect` names no stage `{short(key)}`", expected.at, key=True,
                        hint=did_you_mean(key, names) or f"it may name: {listing(names)}")
 
 
-def _count(key: str, value: Any, at: At, counted: tuple[Report, Graph] | None, errors: Errors) -> None:
+def _count(key: str, expected: Expected, counted: tuple[Report, Graph] | None, errors: Errors) -> None:
+    value, at, meant = expected
     if isinstance(value, bool) or not isinstance(value, int):
-        errors.add("SPEC012", f"`{key}` must be an integer, got {said(value)}", at)
+        errors.add("SPEC012", f"`{key}` must be an integer, got {said(value)}", at, hint=meant)
         return
     if counted is None:
         return
@@ -58,11 +67,12 @@ def _way(stage: str, counted: tuple[Report, Graph] | None, wanted: tuple[int, ..
 
 
 def _shape(
-    key: str, value: Any, at: At, tensor: Tensor | None, way: Callable[[tuple[int, ...]], Iterable[str]], errors: Errors
+    key: str, expected: Expected, tensor: Tensor | None, way: Callable[[tuple[int, ...]], Iterable[str]], errors: Errors
 ) -> None:
+    value, at, meant = expected
     if not isinstance(value, list) or not all(isinstance(d, int) and not isinstance(d, bool) for d in value):
         errors.add("SPEC012", f"the expected shape of `{key}` must be a list of integers, got {said(value)}", at,
-                   hint="write it without the batch: `[64, 14, 14]`")
+                   hint=meant or "write it without the batch: `[64, 14, 14]`")
         return
     if tensor is None or not tensor.known or tensor.shape[1:] == tuple(value):
         return

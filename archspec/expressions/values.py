@@ -114,8 +114,8 @@ class Place:
         raise ExpressionError(code, message, self.offset, self.length, hint=hint)
 
     def unlisted(self, message: str, name: str, known: Iterable[str]) -> NoReturn:
-        """Raise that `name` is not among those known, and which are."""
-        names = list(islice(known, _SHOWN_NAMES))
+        """Raise that `name` is not among those known, and which are; what could not be written is left out."""
+        names = [known_name for known_name in islice(known, _SHOWN_NAMES) if known_name.isprintable()]
         near = nearest(name, names)
         self.fail(f"{message}; visible: {listing(names)}", f"write `{near}`" if near else None, "SPEC031")
 

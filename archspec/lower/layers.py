@@ -14,7 +14,7 @@ from archspec.lower.blocks import Blocks
 from archspec.lower.branches import tensors_of, with_names
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
-from archspec.lower.layout import is_image
+from archspec.lower.layout import is_image, turned_input
 from archspec.lower.operations import guess, make, read_fields, window_place
 from archspec.lower.references import remedy
 from archspec.lower.values import Scope, written
@@ -24,7 +24,7 @@ from archspec.spec.parse import SEQUENTIAL, is_merge, parse_as
 from archspec.spec.syntax import At, Body, Layer, Library
 from archspec.spec.unknown import may_be_layer, unknown_kind
 from archspec.spec.words import said, short
-from archspec.tensors import ShapeError, channels_first, shape_text
+from archspec.tensors import ShapeError, shape_text
 
 # Told of arguments that do not suit the op or block that a misspelt name was taken for: it was another one.
 _WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC026", "SPEC043"})
@@ -253,14 +253,9 @@ class Layers:
             at, notes = window_place(layer, e, scope)
             if not self.reporter.is_told(e.code, at, scope):
                 message = f"{builder.path}.{name}: {e.message}"
-                hint = e.hint if e.code != "SHAPE101" else self._channels_first() or e.hint
+                hint = (e.code == "SHAPE101" and turned_input(self.context.input)) or e.hint
                 self.reporter.tell(e.code, message, at, scope, notes=[flow.way(), *notes], hint=hint)
             return builder.broken(name, flow, e.partial)
-
-    def _channels_first(self) -> str | None:
-        """The remedy where a window does not fit since the input is written with its channels last."""
-        turned = self.context.input and channels_first(self.context.input.shape[1:])
-        return f"channels come first: write `input: {list(turned)}`" if turned else None
 
     def _merge(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, label: str) -> Val:
         context, cls = self.context, OPS[layer.kind or ""]

@@ -7,6 +7,7 @@ from typing import Final
 from archspec.graph import Graph
 from archspec.lower.builder import Val
 from archspec.ops import Op, Operation, activation, dropout, merge, norm, softmax
+from archspec.tensors import Tensor, channels_first
 
 _KEEPING: Final = tuple(module.__name__ for module in (activation, dropout, merge, norm, softmax))  # the dims' order
 
@@ -24,6 +25,12 @@ def is_image(value: Val | None) -> bool:
             return verdict
         value = value.source
     return False
+
+
+def turned_input(image: Tensor | None) -> str | None:
+    """The remedy where a window does not fit, for a network whose input is written with its channels last."""
+    turned = image and channels_first(image.shape[1:])
+    return f"channels come first: write `input: {list(turned)}`" if turned else None
 
 
 def _of_graph(graph: Graph) -> bool | None:

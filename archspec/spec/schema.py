@@ -7,20 +7,18 @@ It says what a spec may look like: keys, ops with their fields and docs, the for
 from __future__ import annotations
 
 import inspect
-from typing import Any, Final
+from typing import Final
 
 from archspec.ops import OPS, Merge, Operation
 from archspec.spec.files import standard_library
+from archspec.spec.forms import Schema, described, loosened, or_value
 from archspec.spec.models import ArchSpec
 from archspec.spec.models import Layer as LayerModel
 from archspec.spec.parse import BESIDE, EXPECTATIONS, SEQUENTIAL, TYPES
 from archspec.spec.recipe import Recipe
 from archspec.spec.syntax import Block
 
-Schema = dict[str, Any]
-
 IDENTIFIER: Final = "[A-Za-z][A-Za-z0-9_]*"
-VALUE: Final[Schema] = {"$ref": "#/definitions/value"}  # $name, $(…)
 BODY: Final[Schema] = {"$ref": "#/definitions/body"}
 LAYER: Final[Schema] = {"$ref": "#/definitions/layer"}
 USE: Final[Schema] = {"anyOf": [{"type": "string"}, {"$ref": "#/definitions/library"}]}
@@ -55,8 +53,8 @@ def json_schema() -> Schema:
 
 
 def _spec() -> Schema:
-    described = {key: field.description or "" for key, field in ArchSpec.model_fields.items()}
-    shape = {"type": "array", "items": _or_value({"type": "integer", "minimum": 1}), "minItems": 1, "maxItems": 3}
+    texts = {key: field.description or "" for key, field in ArchSpec.model_fields.items()}
+    shape = {"type": "array", "items": or_value({"type": "integer", "minimum": 1}), "minItems": 1, "maxItems": 3}
     count = {"type": "integer", "minimum": 0}
     counts = [name for name in EXPECTATIONS if name != "output"]
     string = {"type": "string"}
@@ -64,10 +62,10 @@ def _spec() -> Schema:
     forms: dict[str, Schema] = {
         "archspec": {"const": 1}, "name": string, "description": string, "extends": string,
         "use": USES,
-        "input": _or_value(shape), "vars": {"type": "object"},
+        "input": or_value(shape), "vars": {"type": "object"},
         "blocks": _mapping({"anyOf": [{"$ref": "#/definitions/block"}, {"type": "null"}]}),
         "stages": _mapping(body_or_removed),
-        "expect": _mapping(_or_value(shape)) | {"properties": dict.fromkeys(counts, _or_value(count))},
+        "expect": _mapping(or_value(shape)) | {"properties": dict.fromkeys(counts, or_value(count))},
         "train": {"$ref": "#/definitions/recipe"},
         "recipes": {"type": "object", "additionalProperties": {
             "anyOf": [{"$ref": "#/definitions/recipe"}, {"type": "null"}]
@@ -76,7 +74,7 @@ def _spec() -> Schema:
     present = {"minProperties": 1, "additionalProperties": {"not": {"type": "null"}}}
     return {
         "type": "object",
-        "properties": {key: _with(forms[key], text) for key, text in described.items()},
+        "properties": {key: described(forms[key], text) for key, text in texts.items()},
         "required": ["archspec"],
         "additionalProperties": False,
         "if": {"required": ["extends"]},  # a variant needs nothing more, and may remove with null
@@ -90,14 +88,14 @@ def _spec() -> Schema:
 
 
 def _library() -> Schema:
-    described = {key: ArchSpec.model_fields[key].description or "" for key in ("vars", "use", "blocks")}
+    texts = {key: ArchSpec.model_fields[key].description or "" for key in ("vars", "use", "blocks")}
     forms: dict[str, Schema] = {
         "vars": {"type": "object"}, "use": USES, "blocks": _mapping({"$ref": "#/definitions/block"}),
     }
     return {
         "description": "a library written out in `use`: its blocks, with the vars and libraries that they use",
         "type": "object",
-        "properties": {key: _with(form, described[key]) for key, form in forms.items()},
+        "properties": {key: described(form, texts[key]) for key, form in forms.items()},
         "required": ["blocks"],
         "additionalProperties": False,
     }
@@ -108,7 +106,7 @@ def _mapping(values: Schema) -> Schema:
 
 
 def _block_definition() -> Schema:
-    described = {
+    texts = {
         "params": "name → type (int, float, bool, str, list, layer, any, or a list of these) or default",
         "body": "a list of layers, or one bare layer",
     }
@@ -118,11 +116,11 @@ def _block_definition() -> Schema:
             "type": "object",
             "properties": {
                 "params": {
-                    "description": described["params"], "type": "object",
+                    "description": texts["params"], "type": "object",
                     "propertyNames": {"pattern": f"^{IDENTIFIER}$"},
                     "additionalProperties": {"anyOf": [{"enum": list(TYPES)}, {}]},
                 },
-                "body": _with(BODY, described["body"]),
+                "body": described(BODY, texts["body"]),
             },
             "required": ["body"],
             "additionalProperties": False,
@@ -132,7 +130,7 @@ def _block_definition() -> Schema:
 
 
 def _recipe() -> Schema:
-    schema = _loosened(Recipe.model_json_schema())
+    schema = loosened(Recipe.model_json_schema())
     schema.pop("required", None)  # a recipe, or a variant's `train`, holds what differs
     for form in schema["properties"].values():
         form["anyOf"].append({"type": "null"})  # which removes what is inherited
@@ -146,7 +144,7 @@ def _layer(blocks: dict[str, Block]) -> Schema:
     """A name, or a mapping with one op or block and what may stand beside it."""
     keys: dict[str, Schema] = {name: {"$ref": f"#/definitions/op.{name}"} for name in OPS}
     keys |= {name: {"$ref": f"#/definitions/block.{name}"} for name in blocks}
-    keys[SEQUENTIAL] = _with(LAYERS, "Layers as one, to be repeated, conditional or named together")
+    keys[SEQUENTIAL] = described(LAYERS, "Layers as one, to be repeated, conditional or named together")
     alone = {name: _alone(model) for name, model in OPS.items() if not needs_fields(model)}
     alone |= {name: _comment(block) for name, block in blocks.items() if all(not p.required for p in block.params)}
     not_alone = [name for name in keys if name not in alone]
@@ -178,12 +176,12 @@ def _layer_mapping(keys: dict[str, Schema]) -> Schema:
 def _beside() -> dict[str, Schema]:
     forms: dict[str, Schema] = {
         "name": {"type": "string", "pattern": f"^{IDENTIFIER}$"},
-        "repeat": _or_value({"type": "integer", "minimum": 0}),
-        "when": _or_value({"type": "boolean"}),
+        "repeat": or_value({"type": "integer", "minimum": 0}),
+        "when": or_value({"type": "boolean"}),
         "from": {"type": "string", "pattern": f"^{IDENTIFIER}$"},
     }
     fields = {field.alias or name: field for name, field in LayerModel.model_fields.items()}
-    return {key: _with(form, fields[key].description or "") for key, form in forms.items()}
+    return {key: described(form, fields[key].description or "") for key, form in forms.items()}
 
 
 def needs_fields(model: type[Operation]) -> bool:
@@ -213,7 +211,7 @@ def _op(model: type[Operation]) -> Schema:
 
 
 def _fields(model: type[Operation]) -> Schema:
-    schema = _loosened(model.model_json_schema())
+    schema = loosened(model.model_json_schema())
     schema.pop("title", None)
     schema.pop("description", None)
     return {"properties": {}, **schema}
@@ -251,67 +249,12 @@ def _arguments(block: Block) -> Schema:
 def _param(kind: str | tuple[str, ...] | None) -> Schema:
     if isinstance(kind, tuple):
         items = [_param(k) for k in kind]
-        return _or_value({"type": "array", "items": items, "minItems": len(items), "additionalItems": False})
+        return or_value({"type": "array", "items": items, "minItems": len(items), "additionalItems": False})
     types = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "list": "array"}
     if kind == "layer":
         return BODY
-    return _or_value({"type": types[kind]}) if kind in types else {}
+    return or_value({"type": types[kind]}) if kind in types else {}
 
 
 def _comment(block: Block) -> str:
     return str(block.at.document.data.get("description") or block.name)
-
-
-# -- values --------------------------------------------------------------------------------------------------
-
-
-def _or_value(schema: Schema) -> Schema:
-    return {"anyOf": [schema, VALUE]}
-
-
-def _with(schema: Schema, description: str) -> Schema:
-    """The schema with this description; around a `$ref`, whose neighbours draft 7 ignores."""
-    if "$ref" in schema:
-        schema = {"allOf": [schema]}
-    return {"description": description, **schema}
-
-
-def _loosened(schema: Schema) -> Schema:
-    """The schema of a model with every value also as a `$…`, and without Pydantic's titles.
-
-    The model's own top level stays a mapping: a whole set of fields cannot be one expression.
-    """
-    definitions = schema.pop("$defs", {})
-    if "properties" not in schema:
-        return schema
-    out = {key: value for key, value in schema.items() if key != "title"}
-    out["properties"] = {key: _loose(value, definitions) for key, value in schema["properties"].items()}
-    return out
-
-
-def _loose(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    """A field's form: what it takes, or a `$…`; description and default stay outside."""
-    inner = _inner(schema, definitions)
-    outer: Schema = {key: inner.pop(key) for key in ("description", "default") if key in inner}
-    if not inner:
-        return outer
-    forms = inner["anyOf"] if list(inner) == ["anyOf"] else [inner]
-    return {**outer, "anyOf": [*forms, VALUE]}
-
-
-def _inner(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    """The form with whatever it holds (items, fields) loosened, but not itself."""
-    if "$ref" in schema:
-        rest = {key: value for key, value in schema.items() if key != "$ref"}
-        schema = {**definitions[schema["$ref"].rpartition("/")[2]], **rest}
-    inner = {key: value for key, value in schema.items() if key != "title"}
-    for key in ("anyOf", "oneOf", "allOf"):
-        if key in inner:
-            inner[key] = [_inner(form, definitions) for form in inner[key]]
-    if "prefixItems" in inner:
-        inner["items"] = [_loose(form, definitions) for form in inner.pop("prefixItems")]
-    elif "items" in inner:
-        inner["items"] = _loose(inner["items"], definitions)
-    if "properties" in inner:
-        inner["properties"] = {key: _loose(form, definitions) for key, form in inner["properties"].items()}
-    return inner

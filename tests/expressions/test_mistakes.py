@@ -75,6 +75,10 @@ def test_unknown_names(text, marked, message, hint):
     assert mistake(text, {"channels": 1, "i": 0}) == ("SPEC031", marked, message, hint)
 
 
+def test_a_visible_name_that_cannot_be_printed_is_not_listed():
+    assert mistake("q", {"\ud7fc": 1, "\x1b[2J": 2, "a": 3})[2] == "unknown name `q`; visible: a"
+
+
 def test_very_many_visible_names():
     names = {f"name{i}": 1 for i in range(50_000)}
     code, _, message, _ = mistake("nam", names)

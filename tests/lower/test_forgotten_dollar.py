@@ -83,3 +83,9 @@ def test_a_number_is_no_layer_however_it_is_written() -> None:
     text = SPEC.replace(", $act]", ", $act, width]")
     (found,) = archspec.check(text)
     assert (found.code, found.hint) == ("SPEC020", "`archspec list` shows all ops and blocks")
+
+
+def test_an_expectation() -> None:
+    text = "archspec: 1\ninput: [3, 8, 8]\nvars: {n: 3, c: 0}\nstages: {a: relu}\nexpect: {output: «[n, 8, 8]», params: «c»}\n"
+    shape, count = assert_marked(text, ("SPEC012", "must be a list of integers"), ("SPEC012", "must be an integer"))
+    assert (shape.hint, count.hint) == ("write `$n`", "write `$c`")

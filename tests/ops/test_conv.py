@@ -103,7 +103,7 @@ def test_padding_that_wraps_too_far(mode: str, padding: int, message: str) -> No
 
 
 @pytest.mark.parametrize(("cls", "fields", "place", "message"), [
-    (Conv2d, {"stride": 2, "padding": "same"}, "padding", "`same` needs stride 1, not 2"),
+    (Conv2d, {"stride": 2, "padding": "same"}, "padding", "padding `same` needs stride 1, not 2"),
     (
         Conv2d, {"padding": "smae"}, "padding",
         "must be a non-negative integer, a pair [height, width] of them, `same` or `valid`",
