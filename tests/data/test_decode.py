@@ -162,5 +162,5 @@ def test_serving_answers_each_request_in_turn(tmp_path):
     replies = io.BytesIO()
     serve(io.BytesIO("\n".join(lines).encode() + b"\n"), replies)
     image = struct.pack(">I", 0) + decode(good, 3, (2, 3)).tobytes()
-    told = json.dumps(["RUN307", "is not a file", "remove it"]).encode()
+    told = json.dumps(["RUN307", "is gone", "put it back"]).encode()
     assert replies.getvalue() == READY + image + struct.pack(">I", len(told)) + told + image
