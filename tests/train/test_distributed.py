@@ -22,6 +22,8 @@ from archspec.train import processes
 from archspec.train.checkpoint import newest
 from archspec.train.prepare import Machine, check_shares, prepare
 from archspec.train.processes import Pulse, world_of
+from archspec.train.settings import Settings
+from archspec.train.sharded import check_sharding
 from archspec.train.world import ALONE, World
 from tests.train.helpers import CPU, recipe
 from tests.train.together import equal_to_one
@@ -34,15 +36,16 @@ input: [1, 8, 8]
 stages: {head: [flatten, linear: 8, relu, dropout: 0.4, linear: 10]}
 train: {data: digits, lr: 0.1, batch_size: 32, epochs: 3, momentum: 0.9}
 """
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
 TRAIN = ("train", "tiny.yaml", "--limit-train", "101", "--limit-test", "67", "--checkpoint-every", "1")
 
 
-def torchrun(folder, *command, restarts=0, **environment):
+def torchrun(folder, *command, restarts=0):
     """Two processes with gloo on this machine; what torchrun printed, and its exit code."""
     return subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--max-restarts={restarts}", *command],
         cwd=folder, capture_output=True, text=True, timeout=180, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **LOOPBACK},
     )
 
 
@@ -272,6 +275,19 @@ def test_a_batch_is_shared_out_evenly(tmp_path):
     (tmp_path / "tiny.yaml").write_text(SPEC)
     with pytest.raises(SpecError, match="RUN332"):
         prepare(load(tmp_path / "tiny.yaml").graph, recipe(batch_size=33), Machine(CPU, world=World(0, 2)))
+
+
+@pytest.mark.parametrize(("fields", "settings", "words"), [
+    ({"ema": 0.9}, Settings(), "an average of the weights"), ({}, Settings("fp16"), "fp16, whose loss scale"),
+    ({}, Settings(channels_last=True), "--channels-last"), ({}, Settings(compile=True), "--compile"),
+])
+def test_what_a_network_that_is_spread_cannot_have(tmp_path, fields, settings, words):
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    machine = Machine(CPU, settings=settings, world=World(0, 2, sharded=True))
+    with pytest.raises(SpecError, match="RUN334") as caught:
+        prepare(load(tmp_path / "tiny.yaml").graph, recipe(**fields), machine)
+    assert words in caught.value.diagnostics[0].message
+    check_sharding(recipe(), Settings("bf16"))
 
 
 class Store(dict):
