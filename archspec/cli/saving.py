@@ -31,6 +31,11 @@ _WAYS_ON: Final = {
     "with --allow-changes and a lower --lr it goes on from there",
     "RUN313": _WHEN_MENDED,  # the disk
 }
+_ANEW: Final = (
+    "the last checkpoint, {last}, is of a network that was already ruined, with a loss of {loss:.3g}: "
+    "begin a new run with a lower --lr"
+)
+_RUINED: Final = 100.0  # a loss, in nats: one answer for every image has ln(classes)
 _UNITS: Final = {"": "steps", "step": "steps", "epoch": "epochs", "min": "minutes"}
 
 
@@ -183,5 +188,9 @@ def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
         (found, *_) = problem.diagnostics
         if found.code not in _WAYS_ON or saves.last is None:
             raise
-        way = _WAYS_ON[found.code].format(last=saves.last.name, resume=f"`archspec train --resume {folder}`")
+        loss = saves.last_loss
+        ruined = found.code == "RUN310" and loss is not None and loss > _RUINED
+        way = (_ANEW if ruined else _WAYS_ON[found.code]).format(
+            last=saves.last.name, resume=f"`archspec train --resume {folder}`", loss=loss
+        )
         raise SpecError([replace(found, notes=(*found.notes, way))]) from problem

@@ -56,12 +56,14 @@ class Checkpointer(Watcher):
         self._best: str | None = None
         self._next = 0.0
         self.last: Path | None = None  # the newest that is known to be sound, and the state that it is of
+        self.last_loss: float | None = None  # of it: the highest of the last figures
         self._saved: tuple[int, int] | None = None
         self._damaged: list[Path] = []
 
     def goes_on_from(self, found: Found) -> None:
         """The run is resumed from this checkpoint. Damaged ones are removed when the next is written."""
         self.last, self._damaged = found.path, list(found.damaged)
+        self.last_loss = found.saved.last_loss()
         best = found.saved.state.best
         self._best = None if best is None or self.folder / best in found.damaged else best
 
@@ -116,6 +118,7 @@ class Checkpointer(Watcher):
             make_folder(self.folder)
             write_checkpoint(path, saved)
         self.last, self._best, self._saved = path, best, (run.step, run.epoch)
+        self.last_loss = saved.last_loss()
         self._prune()
 
     def _prune(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from archspec.backends.fits import is_shortage
 from archspec.data.batches import Batch, Batches
-from archspec.diagnostics import SpecError, error, listing
+from archspec.diagnostics import SpecError, error
+from archspec.train.doctor.advice import rate_after_failure
 from archspec.train.first_bad import FirstBad, first_bad
 from archspec.train.optimizer import FUSED_DEVICES
 from archspec.train.random_state import random_state, set_random_state
@@ -25,7 +26,7 @@ from archspec.train.world import World
 CHECK_S: Final = 0.5  # to look at the losses means to wait for the device
 CHECK_STEPS: Final = 32  # the same for several processes, which have to look at the same step
 LEAST_SCALE: Final = 2.0**-14  # of the loss in fp16: if gradients overflow here, no scale will help
-SHOWN_IMAGES: Final = 64
+SHOWN_IMAGES: Final = 8
 
 
 class Guard(StepGuard, Watcher):
@@ -206,12 +207,18 @@ def _found_notes(found: FirstBad | None, batch: Batch | None, world: World) -> l
     place = found.place or f"nowhere: in a second pass over {images} all numbers are finite"
     notes = [f"first not finite: {place}"]
     if found.images:
-        notes.append(f"in the images {listing(map(str, found.images), SHOWN_IMAGES)}")
-    return [*notes, f"the step's images: {listing(map(str, batch.indices.tolist()), SHOWN_IMAGES)}"]
+        notes.append(f"in the images {_some(found.images)}")
+    return [*notes, f"the step's images: {_some(batch.indices.tolist())}"]
+
+
+def _some(images: Sequence[int]) -> str:
+    """`3, 17, 4 and 61 more`: the first few."""
+    more = len(images) - SHOWN_IMAGES
+    return ", ".join(map(str, images[:SHOWN_IMAGES])) + (f" and {more} more" if more > 0 else "")
 
 
 def _hint(run: Run, step: int) -> str:
-    ways = f"try lr {run.recipe.lr / 10:g}, or a warm-up"
+    ways = f"try lr {rate_after_failure(run.recipe.lr, run.recipe.optimizer):g}, or a warm-up"
     if run.scaler.is_enabled():  # fp16, which ends at 65504
         ways += ", or --precision bf16"
     return f"the rate was {run.rate_at(step):g} there: {ways}"

@@ -89,6 +89,13 @@ class Snapshot:
         told = {"digest": digest, "conditions": dict(conditions), "best": best}
         return replace(self, state=self.state.model_copy(update=told))
 
+    def last_loss(self) -> float | None:
+        """The highest of the newest losses: of the last epoch, in training and test, and of the last step after it."""
+        losses = [loss for row in self.state.results[-1:] for loss in (row.train_loss, row.test_loss)]
+        if "meter/losses" in self.training:
+            losses += self.training["meter/losses"][-1:].tolist()
+        return max(losses, default=None)
+
 
 def capture(run: Run) -> Snapshot:
     """The state of a run between two steps. Its tensors are the run's own: the next step changes them."""

@@ -1,6 +1,8 @@
 """The doctor's options of `archspec train`."""
 
 import json
+import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,16 @@ def test_find_lr_draws_suggests_and_trains_nothing(cli: Cli, spec: str) -> None:
     found = json.loads(Path("rates/rate_range.json").read_text())
     assert found["recipe_lr"] == 1e-6
     assert [f["code"] for f in found["findings"]] == ["RUN351"]  # far below what the test suggests
+
+
+@pytest.mark.parametrize("number", [310, 346, 352])
+def test_what_an_explanation_calls_wrong_gives_its_code(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (files("archspec") / f"explanations/RUN{number}.md").read_text(encoding="utf-8")
+    wrong, right = (command.split() for command in re.findall(r"```console\narchspec (.+)\n```", text))
+    short = () if "--epochs" in wrong else ("--epochs", 4)
+    assert f"[RUN{number}]" in cli(*wrong, *short, "--run-dir", "wrong", "--threads", 1).err
+    done = cli(*right, *short, "--run-dir", "right", "--threads", 1)
+    assert (done.code, "doctor[" in done.err) == (0, False), done.err

@@ -230,6 +230,25 @@ def test_after_numbers_that_are_none(cli: Cli, spec: Path, monkeypatch: pytest.M
     assert len(metrics("run")) == 3
 
 
+def test_after_a_checkpoint_that_was_ruined_already(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To go on from it at a lower rate would be to go on with what is left of the weights; a resumed run knows too."""
+    from torch.optim import SGD
+
+    def step(optimizer: SGD) -> None:
+        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+            parameter.data *= 1e4
+
+    monkeypatch.setattr(SGD, "step", step)
+    first = cli("train", spec, *FEW, "--checkpoint-every", "1", "--epochs", "9", "--run-dir", "run")
+    again = cli("train", "--resume", "run", "--checkpoint-every", "1")
+    for done in (first, again):
+        text = " ".join(done.err.replace("  =", "").split())
+        assert "error[RUN310]: " in text
+        assert "is of a network that was already ruined, with a loss of " in text
+        assert "begin a new run with a lower --lr" in text
+        assert "--allow-changes" not in text
+
+
 def test_what_breaks_equality_is_told(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_early(cli, monkeypatch, 2, spec, *FEW)
     monkeypatch.setattr("torch.get_num_threads", lambda: 99)

@@ -121,10 +121,17 @@ def test_the_images_of_the_step_are_named():
     spoiler = At(7)
     diagnostic = broken(spoiler)
     (note,) = (note for note in diagnostic.notes if note.startswith("the step's images: "))
-    indices = [int(text) for text in note.partition(": ")[2].split(", ")]
+    shown, _, more = note.partition(": ")[2].partition(" and ")
     expected = next(iter(batches(IMAGES, recipe()).batches(1, 2))).indices.tolist()
-    assert indices == expected
-    assert len(indices) == 10
+    assert [int(text) for text in shown.split(", ")] == expected[:8]
+    assert (len(expected), more) == (10, "2 more")
+
+
+def test_of_few_images_none_is_left_out():
+    diagnostic = broken(At(7), recipe(batch_size=8))
+    (note,) = (note for note in diagnostic.notes if note.startswith("the step's images: "))
+    assert len(note.split(", ")) == 8
+    assert " more" not in note
 
 
 @pytest.mark.parametrize("device_side", [False, True])
@@ -306,6 +313,14 @@ def test_the_hint_tells_the_rate_of_that_step_and_a_smaller_one():
     hint = "the rate was 0.01 there: try lr 0.01, or a warm-up"
     assert broken(At(7), recipe(schedule={"step": 1})).hint == hint
     assert broken(At(7), recipe(lr=0.5)).hint == "the rate was 0.5 there: try lr 0.05, or a warm-up"
+
+
+@pytest.mark.parametrize(("fields", "lower"), [
+    ({"lr": 1e30}, 0.1), ({"lr": 50.0}, 0.1), ({"lr": 0.9, "optimizer": "adam"}, 0.001),
+    ({"lr": 0.002, "optimizer": "adamw"}, 0.0002),
+], ids=str)
+def test_the_smaller_rate_is_a_usual_one_or_a_tenth(fields, lower):
+    assert broken(At(0), recipe(**fields)).hint.endswith(f" there: try lr {lower:g}, or a warm-up")
 
 
 def test_an_update_that_overflows_shows_in_the_test_loss():

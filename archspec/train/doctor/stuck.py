@@ -145,10 +145,12 @@ def _vanished_later(history: History, recent: list[Sample], chance: Chance) -> C
 
 
 def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
-    ratios = [median(weight.ratio for weight in s.weights) for s in recent if s.weights]
-    if not ratios or max(ratios) > HARDLY or min(s.rate for s in recent) < history.lr / 2:
+    # where warm-up or schedule keep the rate low, small updates say nothing of `lr`
+    full = [s for s in history.samples if s.weights and s.rate >= history.lr / 2][-len(recent) :]
+    ratios = [_moved(s) for s in full]
+    if len(full) < len(recent) or max(ratios) > HARDLY:
         return None
-    last = recent[-1]
+    last = full[-1]
     fact = Evidence(
         f"at step {last.step} an update changes a weight by {short(ratios[-1])} of its size (median over "
         f"{len(last.weights)} weights); about {advice.SOUND_RATIO:g} is usual",
@@ -160,12 +162,13 @@ def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | 
 
 
 def _too_high(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
-    mean = history.last(ABOVE)
+    if max((_moved(s) for s in history.samples if s.weights), default=0.0) <= HARDLY:
+        return None  # what hardly moves the weights is not too high
     title = f"the rate {short(history.lr)} is too high"
-    jump = history.jump()
-    facts = (advice.jumped(jump),) if jump else ()
-    if mean.loss >= chance.loss + HIGH_ABOVE:
-        return Cause("RUN344", title, facts, advice.lower_rate(history), ABOVE)
+    if history.last(ABOVE).loss >= max(history.losses[0], chance.loss) + HIGH_ABOVE:
+        jump = history.jump()
+        fact = advice.jumped(jump) if jump else advice.began(history)
+        return Cause("RUN344", title, (fact,), advice.lower_rate(history), ABOVE)
     high = history.jump(factor=HIGH_JUMP, rise=HIGH_JUMP)
     if high is None or high.step > history.step - JUMPED:
         return None
@@ -183,6 +186,11 @@ def _unknown(history: History, recent: list[Sample], chance: Chance) -> Cause:
 CAUSES: Final[tuple[Callable[[History, list[Sample], Chance], Cause | None], ...]] = (
     _dead_from_the_start, _vanished_from_the_start, _saturated, _dead, _vanished_later, _too_low, _too_high, _unknown,
 )
+
+
+def _moved(sample: Sample) -> float:
+    """By how much of its size the step changed a weight: the median over the weights."""
+    return median(weight.ratio for weight in sample.weights)
 
 
 def _worst(sample: Sample, kinds: tuple[str, ...]) -> Activation | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, log
+from statistics import median
 from typing import Final
 
 from archspec.train.doctor import advice
@@ -14,6 +15,7 @@ from archspec.train.doctor.stuck import stuck_units
 
 BLOWN: Final = 60  # steps over which the loss must be far above its start
 TIMES: Final = 2.0  # the start
+BEYOND: Final = 1000.0  # times the start: no network that learns has such a loss, for however short a time
 LEARNT: Final = 0.7  # of chance: a loss below this was no luck
 LOST: Final = 0.9  # of chance
 LOST_STEPS: Final = 40
@@ -69,6 +71,22 @@ def diverges(history: History) -> Finding | None:
     jump = history.jump()
     facts = [fact, *([advice.jumped(jump)] if jump else []), *_largest_update(history)]
     return Finding("RUN346", history.step, "the run diverges", tuple(facts), advice.lower_rate(history), final=True)
+
+
+def blows_up(history: History) -> Finding | None:
+    """Some loss was far beyond all that learning comes to. Final where it stays there: else it may yet come back."""
+    if not history.losses:
+        return None
+    far = BEYOND * max(history.losses[0], log(max(2, len(history.labels))))  # too soon to know how common a label is
+    if not max(history.losses) >= far:
+        return None
+    index = next(k for k, loss in enumerate(history.losses) if loss >= far)
+    step, loss = history.first + index + 1, history.losses[index]
+    fact = Evidence(f"the loss is {short(loss)} at step {step}", {"step": step, "loss": loss})
+    stays = len(history) >= index + BLOCK and median(history.losses[-BLOCK:]) >= far
+    facts = (advice.began(history), fact, lately(history, min(BLOCK, len(history))), *_largest_update(history))
+    title = "the run diverges" if stays else "the loss blew up"
+    return Finding("RUN346", history.step, title, facts, advice.lower_rate(history), final=stays)
 
 
 def collapses(history: History) -> Finding | None:

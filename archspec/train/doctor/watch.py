@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from archspec.diagnostics import SpecError
+from archspec.train.doctor.ending import ends_at_chance
 from archspec.train.doctor.finding import FINDINGS_FORMAT, Finding
 from archspec.train.doctor.fitting import overfits
 from archspec.train.doctor.history import History
@@ -20,7 +21,7 @@ from archspec.train.doctor.inputs import broken_inputs, one_class
 from archspec.train.doctor.measure import Probe, first_batch, input_figures
 from archspec.train.doctor.memory import data_of, recall, series_of
 from archspec.train.doctor.stuck import learns_nothing
-from archspec.train.doctor.trouble import collapses, diverges, learns_again, not_finite
+from archspec.train.doctor.trouble import blows_up, collapses, diverges, learns_again, not_finite
 from archspec.train.files import whole_file
 from archspec.train.run import Run, Watcher
 
@@ -35,7 +36,7 @@ MOST_LABELS: Final = 50_000  # that are counted: enough to know how common each 
 FATAL: Final = frozenset({f"RUN{number}" for number in range(340, 348)})
 HAD_LEARNT: Final = frozenset({"RUN346", "RUN347"})
 RULES: Final[tuple[Callable[[History], Finding | None], ...]] = (
-    broken_inputs, one_class, not_finite, collapses, learns_nothing, diverges, overfits,
+    broken_inputs, one_class, not_finite, collapses, learns_nothing, diverges, blows_up, overfits,
 )
 
 
@@ -85,6 +86,13 @@ class Doctor(Watcher):
         self._catch_up(run)
         self._history.end_epoch(run.results[-1])
         self._examine(run)
+
+    def on_finish(self, run: Run) -> None:
+        """Say so where the run ends at chance, and nothing else was said of it."""
+        finding = ends_at_chance(self._history)
+        if finding is not None and all(other.until is not None for other in self.findings):
+            self.findings.append(finding)
+            run.tell(finding.line())
 
     def on_end(self, run: Run) -> None:
         """Say what a run came to that was cut short, and write the findings."""

@@ -160,8 +160,35 @@ def test_one_sample_is_not_enough():
 
 
 def test_a_loss_above_chance_means_a_rate_too_high():
-    finding = learns_nothing(stuck(ABOVE, sample(1), sample(50), sample(100), loss=3.1, lr=2.0))
+    finding = learns_nothing(stuck(ABOVE, sample(1), sample(50), sample(100), loss=3.1, start=(2.4, 9.0), lr=2.0))
     assert (finding.code, finding.title) == ("RUN344", "nothing learnt so far: the rate 2 is too high")
+    assert finding.evidence[1].values == {"step": 2, "loss_before": 2.4, "loss_after": 9.0}
+
+
+def test_a_loss_that_rose_without_a_jump():
+    start = tuple(2.4 + 0.1 * k for k in range(7))
+    finding = learns_nothing(stuck(ABOVE, sample(1), sample(50), sample(100), loss=3.1, start=start))
+    assert finding.code == "RUN344"
+    assert finding.evidence[1].text == "at step 1 the loss was 2.4"
+
+
+def test_a_loss_that_was_above_chance_from_the_start_is_no_sign_of_a_rate_too_high():
+    assert learns_nothing(stuck(500, sample(1), sample(450), sample(500), loss=3.1)) is None
+
+
+@pytest.mark.parametrize(("ratio", "code"), [(0.9e-4, "RUN345"), (1.1e-4, "RUN344")])
+def test_a_rate_that_hardly_moves_the_weights_is_too_low_wherever_the_loss_is(ratio, code):
+    seen = [sample(step, ratio=ratio) for step in (1, 350, 400)]
+    assert learns_nothing(stuck(400, *seen, loss=3.1, start=(2.4, 9.0))).code == code
+
+
+def test_a_rate_too_low_is_found_too_after_the_schedule_has_lowered_it():
+    """`--lr 3e-6` with a cosine: never was it higher than in the first half. The first loss is above ln 10."""
+    rates = {1: 3e-6, 50: 2.8e-6, 100: 2e-6, 150: 1e-6, 200: 1e-7}
+    seen = stuck(200, *[sample(s, ratio=rate, rate=rate) for s, rate in rates.items()], loss=2.74, lr=3e-6)
+    finding = learns_nothing(seen)
+    assert finding.code == "RUN345"
+    assert (finding.evidence[1].values["step"], finding.evidence[1].values["rate"]) == (100, 2e-6)
 
 
 def test_a_great_jump_and_a_long_plateau_mean_a_rate_too_high():
@@ -195,8 +222,11 @@ def test_the_words_of_a_dead_network():
     ({"lr": 0.01}, "sigmoid", 5e-5, "raise the rate: try lr 0.2"),
     ({"lr": 0.01}, "sigmoid", 1e-9, "raise the rate: try lr 0.3"),
     ({"lr": 0.01, "init": "kaiming_normal"}, "relu", 5e-5, "raise the rate: try lr 0.2"),
-    ({"lr": 0.01, "init": "xavier_uniform"}, "relu", 5e-5, "set `init: kaiming_normal`, which is made for ReLUs, or "
-     "raise the rate: try lr 0.2"),
+    ({"lr": 0.01, "init": "xavier_uniform"}, "relu", 5e-5, "raise the rate: try lr 0.2, or set "
+     "`init: kaiming_normal`, which is made for ReLUs"),
+    ({"lr": 1e-7}, "relu", 1.3e-7, "raise the rate: try lr 0.0008"),
+    ({"lr": 1e-7}, "relu", 0.0, "raise the rate: try lr 0.1"),
+    ({"lr": 1e-9, "optimizer": "adam"}, "relu", 1e-11, "raise the rate: try lr 0.001"),
 ], ids=str)
 def test_the_advice_for_a_low_rate(fields, kind, ratio, text):
     samples = [sample(s, kind=kind, ratio=ratio, rate=fields["lr"]) for s in (1, 150, 200)]
@@ -213,6 +243,16 @@ def test_the_advice_for_a_low_rate(fields, kind, ratio, text):
 def test_the_advice_for_a_high_rate(fields, kind, text):
     samples = [sample(1, kind=kind), *(sample(s, kind=kind, stuck=0.9) for s in (150, 200))]
     assert learns_nothing(stuck(200, *samples, **fields)).advice == f"start again with a lower rate: {text}"
+
+
+@pytest.mark.parametrize(("init", "text"), [
+    ("normal", "set `init: xavier_uniform` for sigmoid and tanh, use relu with `init: kaiming_normal`, or add batch_norm2d"),
+    ("xavier_uniform", "use relu with `init: kaiming_normal`, or add batch_norm2d"),
+])
+def test_the_advice_for_a_gradient_that_vanishes_between_sigmoids(init, text):
+    samples = [sample(s, kind="sigmoid", gradients=(1e-9, 0.1)) for s in (1, 150, 200)]
+    finding = learns_nothing(stuck(200, *samples, init=init))
+    assert (finding.code, finding.advice) == ("RUN343", text)
 
 
 def test_broken_inputs_come_first():

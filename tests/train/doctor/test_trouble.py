@@ -5,7 +5,17 @@ import math
 import pytest
 
 from archspec.train.doctor.history import BLOCK, FirstBatch
-from archspec.train.doctor.trouble import BACK_STEPS, BLOWN, LOST_STEPS, collapses, diverges, learns_again, not_finite
+from archspec.train.doctor.trouble import (
+    BACK_STEPS,
+    BEYOND,
+    BLOWN,
+    LOST_STEPS,
+    blows_up,
+    collapses,
+    diverges,
+    learns_again,
+    not_finite,
+)
 from tests.train.doctor.helpers import LN10, history, sample
 
 LEARNT = [2.3] * 20 + [1.0] * 20 + [0.3] * 60
@@ -65,6 +75,34 @@ def test_a_loss_that_keeps_growing_diverges():
 ])
 def test_what_does_not_diverge(losses):
     assert diverges(history(losses)) is None
+
+
+def test_a_loss_that_blows_up_and_comes_down_again():
+    finding = blows_up(history([2.74, 4e5, 1e10, 30.0, *[LN10] * 26], lr=5.0, samples=[sample(2, ratio=40.0)]))
+    assert (finding.code, finding.step, finding.title, finding.final) == ("RUN346", 30, "the loss blew up", False)
+    assert [fact.text for fact in finding.evidence] == [
+        "at step 1 the loss was 2.74", "the loss is 4e+05 at step 2",
+        "over the last 20 steps the loss is 2.3 and the accuracy 0.100",
+        "the update of step 2 changed layer2.weight by 40 of its size",
+    ]
+    assert finding.advice.endswith("try lr 0.1, or a warm-up")
+
+
+def test_a_loss_that_blows_up_and_stays_there_is_final():
+    high = BEYOND * LN10 * 1.01
+    early, late = (blows_up(history([LN10, *[high] * steps])) for steps in (BLOCK - 2, BLOCK))
+    assert (early.title, early.final) == ("the loss blew up", False)
+    assert early.evidence[2].values["steps"] == BLOCK - 1
+    assert (late.title, late.final) == ("the run diverges", True)
+
+
+@pytest.mark.parametrize("losses", [
+    pytest.param([2.3, 0.99 * BEYOND * LN10, *[LN10] * 50], id="a-spike"),
+    pytest.param([5000.0, 9000.0, *[20.0] * 50], id="from-a-bad-start"),
+    pytest.param([], id="nothing-seen"),
+])
+def test_what_does_not_blow_up(losses):
+    assert blows_up(history(losses)) is None
 
 
 def test_a_collapse():

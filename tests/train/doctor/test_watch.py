@@ -252,3 +252,18 @@ def test_an_empty_batch_says_nothing():
         doctor.on_step(run)
     assert doctor._history.inputs.step == 2
     assert doctor._history.labels.total() == 20
+
+
+def test_a_run_that_ends_at_chance_is_told_at_its_end(tmp_path):
+    doctor = Doctor(stop=True, folder=tmp_path)
+    summary, _, told = train_with(doctor, dead_network(), epochs=3)
+    (finding,) = doctor.findings
+    assert (finding.code, finding.step, len(summary.epochs)) == ("RUN352", 30, 3)
+    assert told == [finding.line()]
+    assert [row["code"] for row in json.loads((tmp_path / "findings.json").read_text())["findings"]] == ["RUN352"]
+
+
+def test_of_a_run_with_a_verdict_no_more_is_said_at_its_end():
+    doctor = Doctor()
+    train_with(doctor, dead_network(), epochs=30)
+    assert [finding.code for finding in doctor.findings] == ["RUN341"]

@@ -1,0 +1,29 @@
+"""A run that is over before anybody can say why it has learnt nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from archspec.train.doctor.chance import at_chance, chance_in, steps_at_chance
+from archspec.train.doctor.finding import Evidence, Finding
+from archspec.train.doctor.history import History
+
+LUCK: Final = 0.05  # of the test images, above chance: a small split may give as much to who learnt nothing
+
+
+def ends_at_chance(history: History) -> Finding | None:
+    """At its end the network is no better than one answer for every image, in training and on the test images."""
+    chance = chance_in(history)
+    if chance is None or not history.epochs:
+        return None
+    steps, result = steps_at_chance(history, chance), history.epochs[-1]
+    if not steps or result.test_accuracy > chance.accuracy + LUCK:
+        return None
+    tested = Evidence(
+        f"the test accuracy is {result.test_accuracy:.3f}",
+        {"test_accuracy": result.test_accuracy, "test_loss": result.test_loss},
+    )
+    return Finding(
+        "RUN352", history.step, f"the run ends at chance: {history.step} steps are too few to say why",
+        (at_chance(history, chance, steps), tested), "train for more epochs, or let `--find-lr` suggest a rate",
+    )
