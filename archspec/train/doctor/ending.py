@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from archspec.train.doctor.advice import lower_rate
 from archspec.train.doctor.chance import at_chance, chance_in, steps_at_chance
 from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import History
+from archspec.train.doctor.trouble import TIMES
 
 LUCK: Final = 0.05  # of the test images, above chance: a small split may give as much to who learnt nothing
 
@@ -23,7 +25,9 @@ def ends_at_chance(history: History) -> Finding | None:
         f"the test accuracy is {result.test_accuracy:.3f}",
         {"test_accuracy": result.test_accuracy, "test_loss": result.test_loss},
     )
+    grown = history.last(steps).loss >= TIMES * max(history.losses[0], chance.loss)
+    remedy = lower_rate(history) if grown else "train for more epochs, or let `--find-lr` suggest a rate"
     return Finding(
         "RUN352", history.step, f"the run ends at chance: {history.step} steps are too few to say why",
-        (at_chance(history, chance, steps), tested), "train for more epochs, or let `--find-lr` suggest a rate",
+        (at_chance(history, chance, steps), tested), remedy,
     )

@@ -22,6 +22,14 @@ def test_a_short_run_that_ends_at_chance(loss):
     assert finding.evidence[1].text == "the test accuracy is 0.100"
 
 
+@pytest.mark.parametrize(("loss", "advice"), [
+    (5.4, "train for more epochs, or let `--find-lr` suggest a rate"),
+    (5.6, "start again with a lower rate: try lr 0.02, or a warm-up"),
+])
+def test_where_the_loss_has_grown_more_epochs_are_no_remedy(loss, advice):
+    assert ended([2.74, *[loss] * 23]).advice == advice
+
+
 @pytest.mark.parametrize("finding", [
     pytest.param(lambda: ended([LN10] * 19), id="a-handful-of-steps"),
     pytest.param(lambda: ended([LN10] * 100 + [1.9] * 20, [0.1] * 100 + [0.4] * 20), id="it-has-begun-to-learn"),
