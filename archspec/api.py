@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from archspec.spec.check import check_names
 from archspec.spec.errors import TooManyErrors, in_order
 from archspec.spec.files import Loader, Options
 from archspec.spec.resolve import resolved
-from archspec.spec.shipped import find_shipped
+from archspec.spec.shipped import find_shipped, shipped_specs
 from archspec.spec.syntax import At, Errors, Program
 
 if TYPE_CHECKING:
@@ -206,7 +206,23 @@ def _document(source: Any, options: Options) -> tuple[Document, Path, Path, str]
     if shipped is not None:
         root, path = shipped
         return read(path, options.limits), path.parent, root, path.stem
-    return read(path, options.limits), path.parent, path.parent, path.stem
+    try:
+        return read(path, options.limits), path.parent, path.parent, path.stem
+    except SpecError as problem:
+        raise _with_shipped_name(problem, str(source), path) from None
+
+
+def _with_shipped_name(problem: SpecError, name: str, path: Path) -> SpecError:
+    """The error, where there is no such file: with a hint at the shipped spec that may be meant."""
+    (first, *_) = problem.diagnostics
+    if first.code != "SPEC001" or first.hint is not None or os.path.lexists(path):
+        return problem
+    from archspec.diagnostics import nearest
+
+    known = {shipped.rpartition("/")[2]: shipped for shipped in shipped_specs()}
+    close = nearest(path.stem, known)
+    hint = "`archspec list specs` shows the specs that come with archspec"
+    return SpecError([replace(first, hint=f"write `{known[close]}`; {hint}" if close else hint)])
 
 
 def _check_expect(

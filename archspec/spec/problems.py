@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from archspec.ops.fields import RULE
-from archspec.spec.words import close, said
+from archspec.spec.synonyms import choice_meant
+from archspec.spec.words import said
 
 KINDS = {
     "int_type": "must be an integer", "int_parsing": "must be an integer", "float_type": "must be a number",
@@ -33,7 +34,7 @@ def told(problem: dict[str, Any]) -> tuple[str, str | None]:
         return f"must be {words} {ctx[key]}{got}", None
     if kind in ("literal_error", "enum"):
         choices = re.findall("'([^']*)'", ctx["expected"])
-        near = close(value, choices) if isinstance(value, str) else None
+        near = choice_meant(value, choices) if isinstance(value, str) else None
         one_of = "one of " * (len(choices) > 2)
         words = one_of + (", " if one_of else " or ").join(f"`{choice}`" for choice in choices) or ctx["expected"]
         return f"must be {words}{got}", f"write `{near}`" if near else None

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from archspec.diagnostics import listing
 from archspec.expressions import holds_unknown
 from archspec.source import BROKEN
+from archspec.spec.extras import Augment
 from archspec.spec.names import without_dollar
 from archspec.spec.problems import told
 from archspec.spec.recipe import Recipe, merge_recipe
-from archspec.spec.synonyms import RECIPE_HINTS, recipe_field_called
+from archspec.spec.synonyms import RECIPE_HINTS, choice_meant, recipe_field_called
 from archspec.spec.syntax import At, Errors, Program
 from archspec.spec.words import close, said, short
 
@@ -121,11 +122,18 @@ def _tell(
     hint = without_dollar(raw, written.names, errors) or hint
     if problem["type"] == "extra_forbidden":
         *path, last = label.split(".")
-        label, message, at_key, hint = ".".join(path), f"has no field `{short(last)}`", True, "remove it"
+        label, message, at_key = ".".join(path), f"has no field `{short(last)}`", True
+        hint = _instead(label, last)
     if problem["type"] == "recipe_field" and len(problem["loc"]) == 0:
         errors.add("SPEC060", str(problem["msg"]), at, hint=hint)
     else:
         errors.add("SPEC060", f"`{label}` {message}", at, key=at_key, hint=hint)
+
+
+def _instead(section: str, name: str) -> str:
+    """The hint for a field that a recipe's section does not have: `horizontal_flip` for `flip` of `augment`."""
+    near = choice_meant(name, Augment.model_fields if section == "augment" else ())
+    return f"a name that is close exists: `{near}`" if near else "remove it"
 
 
 def _is_unknown(field: str, written: _Written) -> bool:

@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from archspec.spec.section import AlsoPlain, Section, crossed, mapping_or, not_one_of
+from archspec.spec.words import said
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -78,7 +79,8 @@ def _schedule(value: Any) -> Any:
     if isinstance(value, Mapping) and len(value) == 1:
         ((name, argument),) = value.items()
     if not isinstance(name, str):
-        raise PydanticCustomError("recipe_value", "must be one schedule: a name, or its name and fields")
+        message = "must be one schedule: a name, or its name and fields"
+        raise PydanticCustomError("recipe_value", message, _nested(value))
     if name not in SCHEDULES:
         raise not_one_of(name, SCHEDULES)
     if isinstance(argument, Mapping):
@@ -89,6 +91,21 @@ def _schedule(value: Any) -> Any:
     if main is None:
         raise PydanticCustomError("recipe_value", "{name} takes no argument", {"name": name})
     return {main: argument, "kind": name}
+
+
+def _nested(value: Any) -> dict[str, Any]:
+    """A hint where the fields stand beside the schedule's name, as in `{step: 20, factor: 0.1}`."""
+    names = [key for key in value if key in SCHEDULES] if isinstance(value, Mapping) else []
+    main = getattr(SCHEDULES[names[0]], "main", None) if len(names) == 1 else None
+    if main is None:
+        return {}
+    argument = value[names[0]]
+    fields = dict(argument) if isinstance(argument, Mapping) else {} if argument is None else {main: argument}
+    fields |= {key: field for key, field in value.items() if key != names[0]}
+    if not fields.keys() <= SCHEDULES[names[0]].model_fields.keys() - {"kind"}:
+        return {}
+    inner = ", ".join(f"{key}: {said(field)}" for key, field in fields.items())
+    return {"hint": f"write `{{{names[0]}: {{{inner}}}}}`"}
 
 
 class _AsWritten:

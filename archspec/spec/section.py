@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from archspec.spec.synonyms import choice_meant
+
 
 class Section(BaseModel):
     """A part of a recipe: frozen, strict, no unknown fields."""
@@ -36,9 +38,11 @@ def crossed(field: str, message: Any, **values: object) -> PydanticCustomError:
 
 def not_one_of(value: object, known: Iterable[str]) -> PydanticCustomError:
     """The error of a name that is none of the known ones."""
+    names = list(known)
+    near = choice_meant(str(value)[:80], names)
     return PydanticCustomError(
         "recipe_choice", "must be one of {known}, got {value}",
-        {"known": ", ".join(known), "value": str(value)[:80]},
+        {"known": ", ".join(names), "value": str(value)[:80], **({"hint": f"write `{near}`"} if near else {})},
     )
 
 

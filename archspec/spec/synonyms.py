@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Final
+
+from archspec.spec.words import close
 
 _KINDS: Final = {
     "avgpool": "avg_pool2d", "batchnorm": "batch_norm2d", "batch_norm": "batch_norm2d", "bn": "batch_norm2d",
@@ -39,6 +41,16 @@ RECIPE_HINTS: Final = {  # where no other name would do
 }
 
 
+_CHOICES: Final = {  # of a recipe: names of rules, and of the steps of `augment`
+    "crop": "random_crop", "cutout": "random_erase", "erase": "random_erase", "flip": "horizontal_flip",
+    "glorot": "xavier_uniform", "glorot_normal": "xavier_normal", "glorot_uniform": "xavier_uniform",
+    "he": "kaiming_normal", "he_normal": "kaiming_normal", "he_uniform": "kaiming_uniform",
+    "hflip": "horizontal_flip", "kaiming": "kaiming_normal", "onecycle": "one_cycle",
+    "random_erasing": "random_erase", "random_flip": "horizontal_flip",
+    "random_horizontal_flip": "horizontal_flip", "xavier": "xavier_uniform",
+}
+
+
 def kind_called(name: str) -> str | None:
     """The op that is called so elsewhere."""
     return _KINDS.get(name.lower())
@@ -47,6 +59,13 @@ def kind_called(name: str) -> str | None:
 def field_called(name: str, fields: Container[str]) -> str | None:
     """Which of an op's fields is called so elsewhere."""
     return next((field for field in _FIELDS.get(name.lower(), ()) if field in fields), None)
+
+
+def choice_meant(name: str, known: Iterable[str]) -> str | None:
+    """Which of the known names of a recipe's value is called so elsewhere, or is close."""
+    names = list(known)
+    called = _CHOICES.get(name.lower())
+    return called if called in names else close(name, names)
 
 
 def recipe_field_called(name: str) -> str | None:

@@ -228,3 +228,35 @@ def test_a_recipe_whose_data_does_not_suit(cli: Cli, folder: Path) -> None:
     assert (done.code, done.out) == (1, "1 error in 1 of 1 spec\n")
     assert done.err.startswith("error[RUN303]: cifar10 has 3 channels")
     assert cli("profile", spec, "--static").code == 0
+
+
+@pytest.mark.parametrize(("written", "right"), [
+    ("schedule: {step: 20, factor: 0.1}", "schedule: {step: {every: 20, factor: 0.1}}"),
+    ("schedule: cosin", "schedule: cosine"),
+    ("schedule: {onecycle: 0.4}", "schedule: {one_cycle: 0.4}"),
+    ("augment: {flip: 0.5}", "augment: {horizontal_flip: 0.5}"),
+    ("augment: [random_crop: 4, hflip: 0.5]", "augment: [random_crop: 4, horizontal_flip: 0.5]"),
+    ("init: {weights: he}", "init: {weights: kaiming_normal}"),
+    ("init: glorot", "init: xavier_uniform"),
+])
+def test_a_recipes_values_as_others_write_them(cli: Cli, folder: Path, written: str, right: str) -> None:
+    recipe = GOOD + "train: {data: mnist, lr: 0.1, WRITTEN}\n"
+    write(folder, wrong=recipe.replace("WRITTEN", written), right=recipe.replace("WRITTEN", right))
+    assert cli("validate", "right.yaml").code == 0
+    done = cli("validate", "wrong.yaml")
+    (hint,) = (line for line in done.err.splitlines() if "= hint: " in line)
+    assert hint.split("`")[1] in right
+
+
+def test_fields_of_no_schedule_get_no_hint_that_fails(cli: Cli, folder: Path) -> None:
+    write(folder, wrong=GOOD + "train: {data: mnist, lr: 0.1, schedule: {step: 20, bogus: 0.1}}\n")
+    assert "hint" not in cli("validate", "wrong.yaml").err
+
+
+@pytest.mark.parametrize("command", ["validate", "train", "profile"])
+def test_a_misspelt_name_of_a_shipped_spec(cli: Cli, folder: Path, command: str) -> None:
+    done = cli(command, "lenett")
+    assert done.code != 0
+    assert "lenett: no such file" in done.err
+    assert "lenet" in done.err.replace("lenett", "")
+    assert "`archspec list specs`" in done.err
