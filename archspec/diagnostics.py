@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -107,6 +108,26 @@ def _cut(span: SourceSpan) -> SourceSpan:
         column=span.column - start,
         length=min(span.length, SHOWN_WIDTH),
     )
+
+
+_WORDS = re.compile(r"(\s*)((?:`[^`]*`|\S)+)")
+
+
+def wrapped(line: str, width: int, indent: int = 0) -> str:
+    """One line as several of at most `width` characters, broken at spaces; what stands in backticks stays whole.
+
+    indent: of all but the first line. A word that is longer than a line stays whole too.
+    """
+    if len(line) <= width:
+        return line
+    lines, current = [], ""
+    for gap, word in _WORDS.findall(line):
+        if current and len(current) + len(gap) + len(word) > width:
+            lines.append(current)
+            current = " " * indent + word
+        else:
+            current += gap + word
+    return "\n".join([*lines, current])
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

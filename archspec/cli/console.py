@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, TextIO
 
-from archspec.diagnostics import Diagnostic, render
+from archspec.diagnostics import Diagnostic, render, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 RED, GREEN, YELLOW, BLUE, CYAN, BOLD, DIM = "31", "32", "33", "34", "36", "1", "2"
 WIDE: Final = 200  # where no terminal cuts the lines, nothing need be left out
-_GUTTER: Final = re.compile(r"^( *\d* *)(-->|\||=)(.*)$")
+_GUTTER: Final = re.compile(r"^( *\d* *)(-->|\||=)(.*)$", re.DOTALL)
+_NOTE: Final = re.compile(r" *= ")
 _SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 
@@ -23,6 +25,17 @@ _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 def coloured(stream: TextIO) -> bool:
     """Whether to colour what goes to this stream: a terminal that can, and no NO_COLOR (no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def line_width(stream: TextIO) -> int | None:
+    """Columns of the terminal that the stream goes to; None where there is no terminal, and lines stay whole."""
+    if not stream.isatty():
+        return None
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return columns or shutil.get_terminal_size().columns
 
 
 def result_console() -> Console:
@@ -48,32 +61,41 @@ def styled(text: str, *styles: str, on: bool) -> str:
 
 
 def tell(message: str, *, hint: str | None = None) -> None:
-    """A line for the user, on stderr, and a hint below it."""
-    colour = coloured(sys.stderr)
-    head, colon, rest = clean(message).partition(": ")
+    """A line for the user, on stderr, and a hint below it; on a terminal as wide as that is."""
+    colour, width = coloured(sys.stderr), line_width(sys.stderr)
+    message = _fitted(clean(message), width)
+    head, colon, rest = message.partition(": ")
     if colon and head.endswith("error"):
         message = styled(head, BOLD, RED, on=colour) + styled(colon + rest, BOLD, on=colour)
-    else:
-        message = clean(message)
     sys.stderr.write(message + "\n")
     if hint is not None:
-        sys.stderr.write(f"  {styled('= hint:', CYAN, on=colour)} {clean(hint)}\n")
+        text = _fitted(f"  = hint: {clean(hint)}", width, 4).removeprefix("  = hint:")
+        sys.stderr.write(f"  {styled('= hint:', CYAN, on=colour)}{text}\n")
+
+
+def _fitted(text: str, width: int | None, indent: int = 2) -> str:
+    """Each line of the text broken to fit; all as it is where there is no width."""
+    return text if width is None else "\n".join(wrapped(line, width, indent) for line in text.split("\n"))
 
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
     """Each diagnostic on stderr, an empty line after it."""
     sys.stdout.flush()  # so that the two streams mix in order where both go to one place
-    colour = coloured(sys.stderr)
+    colour, width = coloured(sys.stderr), line_width(sys.stderr)
     for diagnostic in diagnostics:
-        sys.stderr.write(diagnostic_text(diagnostic, colour=colour) + "\n\n")
+        sys.stderr.write(diagnostic_text(diagnostic, colour=colour, width=width) + "\n\n")
 
 
-def diagnostic_text(diagnostic: Diagnostic, *, colour: bool) -> str:
-    """A diagnostic as it is shown on a terminal: `render`'s text, cleaned, and coloured if wished."""
-    text = clean(render(diagnostic))
+def diagnostic_text(diagnostic: Diagnostic, *, colour: bool, width: int | None = None) -> str:
+    """A diagnostic as it is shown on a terminal: `render`'s text, cleaned, coloured and broken to a width if wished.
+
+    The line of a source is never broken: the caret below it would point elsewhere.
+    """
+    headline, *lines = clean(render(diagnostic)).split("\n")
+    headline = _fitted(headline, width)
+    lines = [_fitted(line, width, 6) if _NOTE.match(line) else line for line in lines]
     if not colour:
-        return text
-    headline, *lines = text.split("\n")
+        return "\n".join([headline, *lines])
     head, _, message = headline.partition(": ")
     hue = RED if diagnostic.severity == "error" else YELLOW
     painted = [styled(head, BOLD, hue, on=True) + styled(f": {message}", BOLD, on=True)]

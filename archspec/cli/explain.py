@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from archspec.cli.console import BOLD, CYAN, GREEN, RED, coloured, plural, styled
+from archspec.cli.console import BOLD, CYAN, GREEN, RED, coloured, line_width, plural, styled
 from archspec.cli.options import json_option
+from archspec.diagnostics import wrapped
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from archspec.codes import Example, Explanation
 
+WIDTH: Final = 96  # longer lines are hard to read
 GROUPS: Final = {
     "SPEC": "the language", "SHAPE": "shapes and counts", "BUILD": "building the model", "RUN": "data and training",
 }
@@ -73,7 +75,7 @@ def _all(explanations: list[Explanation], colour: bool) -> str:
 
 def _one(explanation: Explanation, colour: bool) -> str:
     head = styled(explanation.code, BOLD, CYAN, on=colour) + styled(f": {explanation.title}", BOLD, on=colour)
-    meaning = textwrap.fill(" ".join(explanation.meaning.split()), 96, break_on_hyphens=False)  # an option stays whole
+    meaning = wrapped(" ".join(explanation.meaning.split()), min(WIDTH, line_width(sys.stdout) or WIDTH))
     wrong = styled("wrong", BOLD, RED, on=colour) + "\n" + _example(explanation.wrong)
     right = styled("right", BOLD, GREEN, on=colour) + "\n" + _example(explanation.right)
     return "\n\n".join([head, meaning, wrong, right])

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from archspec.cli.console import BOLD, CYAN, DIM, coloured, styled
+from archspec.cli.console import BOLD, CYAN, DIM, coloured, line_width, styled
 from archspec.cli.options import json_option
+from archspec.diagnostics import wrapped
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -157,14 +158,20 @@ def _section(kind: str, entries: Iterable[Entry], colour: bool, *, detailed: boo
     lines = [styled(f"{titles[kind]} ({len(entries)})", BOLD, on=colour)]
     for entry in entries:
         name = styled(entry["name"], CYAN, on=colour) + " " * (column - len(entry["name"]))
-        lines.append(f"  {name}{entry['description']}")
+        text = wrapped(" " * (column + 2) + entry["description"], line_width(sys.stdout) or 10**6, column + 2)
+        lines.append(f"  {name}{text.lstrip()}")
         if detailed and (signature := _signature(entry)):
             lines.append(styled(_wrapped(signature, column + 2), DIM, on=colour))
     return "\n".join(lines)
 
 
 def _wrapped(text: str, indent: int) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+    return textwrap.fill(text, _width(), initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+
+
+def _width() -> int:
+    """A terminal's columns, as far as lines of that length are easy to read."""
+    return max(40, min(WIDTH, line_width(sys.stdout) or WIDTH))
 
 
 def _full(entry: Entry, colour: bool) -> str:
@@ -191,6 +198,6 @@ def _fields(fields: list[Entry]) -> str:
         default = "required" if field["required"] else f"default {_default(field['default'])}"
         text = f"{field['description']} ({default})".lstrip()
         rows.append(textwrap.fill(
-            text, WIDTH, initial_indent=f"  {field['name']:{column}}", subsequent_indent=" " * (column + 2)
+            text, _width(), initial_indent=f"  {field['name']:{column}}", subsequent_indent=" " * (column + 2)
         ))
     return "\n".join(rows)
