@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from archspec.cli.console import clean, tell
-from archspec.cli.options import DeviceName, json_option
+from archspec.cli.options import COUNT, DEVICE, json_option
 from archspec.cli.processes import alone
 
 if TYPE_CHECKING:
     from archspec.train.evaluation import Evaluation
     from archspec.train.finished import FinishedRun
 
-COUNT = click.IntRange(min=1)
 
 
 @click.command("evaluate")
@@ -24,7 +23,8 @@ COUNT = click.IntRange(min=1)
 @click.option("--data", metavar="NAME", help="Another data set: a known name, or folder:PATH.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where data sets are looked for first; also $ARCHSPEC_DATA.")
-@click.option("--device", default="auto", show_default=True, type=DeviceName(), help="Where to compute.")
+@click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name,
+              help="Where to compute.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]), default="auto",
               show_default=True, help="As for `archspec train`.")
 @click.option("--batch-size", type=COUNT, metavar="N", help="Images at a time; default as trained.")
@@ -35,19 +35,21 @@ def command(
     run: Path, data: str | None, data_root: Path | None, device: str, precision: str, batch_size: int | None,
     limit_test: int | None, as_json: bool,
 ) -> None:
-    """Evaluate the finished run in the folder RUN on the test split of its data.
+    """Evaluate the run in the folder RUN, finished or stopped, on the test split of its data.
 
-    Prints loss, accuracy, each class's accuracy and the confusion matrix, and draws that into RUN/confusion.svg.
+    Prints loss, accuracy, each class's accuracy and the confusion matrix, and draws that: into RUN/confusion.svg, or,
+    of other images than those the run was tested on, into RUN/confusion-evaluate.svg.
     """
     from archspec.backends.device import pick_device
     from archspec.backends.fits import memory_shortage_told
-    from archspec.train.confusion_picture import PICTURE, draw_confusion
+    from archspec.train.confusion_picture import OTHER_PICTURE, PICTURE, draw_confusion
     from archspec.train.evaluation import evaluate_run
     from archspec.train.finished import open_run
     from archspec.train.prepare import Machine
     from archspec.train.settings import Settings, pick_precision
 
-    finished = open_run(run).with_recipe(data=data, batch_size=batch_size)
+    opened = open_run(run)
+    finished = opened.with_recipe(data=data, batch_size=batch_size)
     for notice in finished.notices:
         tell(notice)
     where = pick_device(device)
@@ -55,21 +57,23 @@ def command(
     with memory_shortage_told("evaluation"):
         result = evaluate_run(finished, machine, progress=tell)
     for notice in result.notices:
-        tell(f"note: {notice}")
-    draw_confusion(result.confusion, run / PICTURE, finished.name, result.data)
+        tell(notice)
+    picture = run / (PICTURE if opened.was_tested_on(result.data, result.metrics.images) else OTHER_PICTURE)
+    draw_confusion(result.confusion, picture, finished.name, result.data)
     if as_json:
-        about = {"name": finished.name, "run_dir": str(run), "device": str(where), "picture": str(run / PICTURE)}
+        about = {"name": finished.name, "run_dir": str(run), "device": str(where), "picture": str(picture)}
         click.echo(json.dumps(result.to_json() | about, indent=2, ensure_ascii=False))
     else:
-        _show(finished, result, run / PICTURE)
+        _show(finished, result, picture)
 
 
 def _show(finished: FinishedRun, result: Evaluation, picture: Path) -> None:
     from archspec.cli.confusion import show
     from archspec.cli.console import result_console
+    from archspec.train.summary import loss_text
 
     figures = result.metrics
     click.echo(f"{clean(finished.name)} on {clean(result.data)}, test split: {figures.images:,} images")
-    click.echo(f"loss {figures.loss:.4f}, accuracy {figures.accuracy:.4f}")
+    click.echo(f"loss {loss_text(figures.loss)}, accuracy {figures.accuracy:.4f}")
     show(result.confusion, result_console())
     click.echo(f"picture: {clean(str(picture))}")

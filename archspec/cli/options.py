@@ -72,6 +72,27 @@ class DeviceName(ParamType):
         return [CompletionItem(name) for name in ("auto", "cpu", "cuda") if name.startswith(incomplete)]
 
 
+DEVICE: Final = DeviceName()
+
+
+class Count(click.IntRange):
+    """A whole number above 0."""
+
+    name = "whole number"  # which a message calls it
+
+
+class Rate(click.FloatRange):
+    """A number above 0."""
+
+    name = "number"
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+
+COUNT: Final = Count(min=1)
+
+
 class Assignment(ParamType):
     """`vars.num_classes=100`, kept as it is written: the spec's reader takes it apart."""
 

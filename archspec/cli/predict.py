@@ -10,13 +10,12 @@ import click
 
 from archspec.cli.console import clean, print_diagnostics, tell
 from archspec.cli.failures import WRONG
-from archspec.cli.options import DeviceName, json_option
+from archspec.cli.options import COUNT, DEVICE, json_option
 from archspec.cli.processes import alone
 
 if TYPE_CHECKING:
     from archspec.train.prediction import Prediction
 
-COUNT = click.IntRange(min=1)
 PREDICTION_FORMAT = 1
 
 
@@ -24,7 +23,8 @@ PREDICTION_FORMAT = 1
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE…", type=click.Path(path_type=Path))
 @click.option("--top", type=COUNT, default=3, show_default=True, metavar="N", help="Classes to show.")
-@click.option("--device", default="auto", show_default=True, type=DeviceName(), help="Where to compute.")
+@click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name,
+              help="Where to compute.")
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, metavar="N", help="Images at a time.")
 @json_option
 @alone
@@ -32,7 +32,7 @@ PREDICTION_FORMAT = 1
 def command(
     ctx: click.Context, run: Path, images: tuple[Path, ...], top: int, device: str, batch_size: int, as_json: bool
 ) -> None:
-    """Show what the finished run in the folder RUN takes each IMAGE for, with probabilities.
+    """Show what the run in the folder RUN, finished or stopped, takes each IMAGE for, with probabilities.
 
     Images are resized and scaled as in training. A broken one is named, the others are still shown; exit code 1.
     """

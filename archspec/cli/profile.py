@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.console import print_diagnostics, result_console
-from archspec.cli.options import DeviceName, InputShape, Reading, SpecPath, json_option, spec_options
+from archspec.cli.options import DEVICE, InputShape, Reading, SpecPath, json_option, spec_options
 
 if TYPE_CHECKING:
     from archspec.analysis import Report
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32", show_default=True,
               help="Of weights and activations.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Levels of the tree; 1 shows the stages.")
-@click.option("--device", type=DeviceName(), default="auto", show_default=True, help="Where to run the network.")
+@click.option("--device", type=DEVICE, metavar=DEVICE.name, default="auto", show_default=True,
+              help="Where to run the network.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the CPU.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Measured runs; else as many as are needed.")
 @click.option("--warmup", type=click.IntRange(min=1), metavar="N", help="Runs before them.")

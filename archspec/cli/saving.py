@@ -81,6 +81,8 @@ class Saving:
         """
         if self.resume is not None and run_dir is not None:
             raise click.UsageError("--resume names the run's folder: leave --run-dir out")
+        if self.allow_changes and self.resume is None:
+            raise click.UsageError("--allow-changes is for a run that goes on: add --resume RUN_DIR, or leave it out")
         folder = self.resume
         if folder is None:
             if spec is None:
@@ -95,9 +97,12 @@ class Saving:
         return find_run(folder, world)
 
     def checkpointer(
-        self, folder: Path, digest: str, environment: Mapping[str, Any], earlier: Resumption | None
+        self, folder: Path, digest: str, environment: Mapping[str, Any], earlier: Resumption | None, epochs: int
     ) -> Checkpointer:
-        """What will save the run in `folder`; tells what the run goes on from, and whether it will be equal."""
+        """What will save the run of so many epochs in `folder`.
+
+        Tells what the run goes on from, and whether it will be equal.
+        """
         from archspec.train.checkpointer import FOLDER, Checkpointer
         from archspec.train.same_run import conditions
 
@@ -106,7 +111,7 @@ class Saving:
         )
         if earlier is not None:
             changes = earlier.check_environment(environment, strict=not self.allow_changes)
-            for notice in [*earlier.notices, *changes]:
+            for notice in [*earlier.notices(epochs), *changes]:
                 tell(notice)
             if earlier.found is not None:
                 saves.goes_on_from(earlier.found)
@@ -174,7 +179,7 @@ def hears_signals(function: F) -> F:
 
 @contextmanager
 def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
-    """Let whatever ends a run before its time say how it can go on."""
+    """Let whatever ends a run before its time say which run it is, and how it can go on."""
     from archspec.diagnostics import SpecError
     from archspec.train.stop import Stopped
 
@@ -184,7 +189,10 @@ def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
         saved = f"the last checkpoint is {saves.last.name}" if saves.last else "there is no checkpoint yet"
         stopped.place = f"between two steps; {saved}; `archspec train --resume {folder}` goes on"
         raise
-    except SpecError as problem:
+    except Exception as problem:
+        tell(f"run folder: {folder}")
+        if not isinstance(problem, SpecError):
+            raise
         (found, *_) = problem.diagnostics
         if found.code not in _WAYS_ON or saves.last is None:
             raise

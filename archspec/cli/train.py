@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +13,7 @@ import click
 
 from archspec.cli.console import result_console, tell
 from archspec.cli.doctoring import Doctoring, doctor_options, find_rate, with_findings
-from archspec.cli.options import Reading, SpecPath, json_option, spec_options
+from archspec.cli.options import COUNT, DEVICE, Rate, Reading, SpecPath, json_option, spec_options
 from archspec.cli.processes import in_processes
 from archspec.cli.saving import Saving, hears_signals, saving_options, stops_placed
 from archspec.cli.tuning import Computing, computing_options
@@ -31,30 +30,19 @@ if TYPE_CHECKING:
     from archspec.train.world import World
 
 
-def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """The callback of --device."""
-    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", value):
-        raise click.BadParameter(f"{value!r} is no device; write auto, cpu, cuda or cuda:N", ctx, param)
-    return value
-
-
-POSITIVE = click.FloatRange(min=0, min_open=True)
-COUNT = click.IntRange(min=1)
-
 
 @click.command("train")
 @click.argument("spec", type=SpecPath(), required=False)
 @click.option("--recipe", "name", metavar="NAME", help="One of the spec's `recipes` instead of `train`.")
 @click.option("--epochs", type=COUNT, metavar="N", help="Passes over the training set.")
 @click.option("--batch-size", type=COUNT, metavar="N", help="Images a step.")
-@click.option("--lr", type=POSITIVE, metavar="RATE", help="Learning rate.")
+@click.option("--lr", type=Rate(), metavar="RATE", help="Learning rate.")
 @click.option("--optimizer", type=click.Choice(["sgd", "adam", "adamw"]), help="Update rule.")
 @click.option("--data", metavar="NAME", help="Data set: a known name, or folder:PATH.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The run is a function of it.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where data sets are looked for first; also $ARCHSPEC_DATA.")
-@click.option("--device", default="auto", show_default=True, callback=_device, metavar="auto|cpu|cuda[:N]",
-              help="Where to train.")
+@click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name, help="Where to train.")
 @click.option("--limit-train", type=COUNT, metavar="N", help="Only so many training images.")
 @click.option("--limit-test", type=COUNT, metavar="N", help="Only so many test images.")
 @computing_options
@@ -107,9 +95,7 @@ def command(
     else:
         path = earlier.folder
         if not saving.allow_changes:
-            earlier.check_spec(loaded.graph, recipe)
-        if earlier.is_finished(recipe):
-            tell(f"note: this run is finished: all {recipe.epochs} epochs are trained, it is only tested again")
+            earlier.check_spec(loaded.graph, recipe, changes.keys())
     where = pick_device(device)
     if where.type == "cpu":
         keep_freed_memory()
@@ -185,14 +171,14 @@ def _run(
         tell(f"note: {notice}")
     about = environment(task)
     folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
-    saves = saving.checkpointer(path, digest, about, earlier)
+    saves = saving.checkpointer(path, digest, about, earlier, task.recipe.epochs)
     world = task.machine.world
     if world.leads:
         others = (folder, saves, display(sys.stderr), *others)
     elif world.sharded:
         others = (Partner(), saves, *others)
     found = None if earlier is None else earlier.found
-    with memory_shortage_told("training"), stops_placed(path, saves):
+    with stops_placed(path, saves), memory_shortage_told("training"):
         return fit(
             task.model, task.train, task.test, task.recipe,
             device=task.machine.device, settings=task.machine.settings, watchers=others,

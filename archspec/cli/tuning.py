@@ -75,11 +75,11 @@ class Computing:
         found = None if self.retune else find(path, device)
         if found is not None:
             best, speedup = found.candidate, found.speedup
-            tell(f"tuned before: {best.options()}, {speedup:.2f} times as fast as fp32 (--retune measures anew)")
+            tell(f"tuned before: {best.options()}, {_faster(speedup)} (--retune measures anew)")
         else:
             tuning = _search(graph, recipe, machine, space)
             best, trouble = tuning.best.candidate, keep(path, tuning)
-            tell(f"chosen: {best.options()}, {tuning.speedup:.2f} times as fast as fp32"
+            tell(f"chosen: {best.options()}, {_faster(tuning.speedup)}"
                  + (f"; not kept for the next time: {trouble}" if trouble else ""))
         torch.set_num_threads(best.threads)
         return best.settings
@@ -90,6 +90,11 @@ class Computing:
         values = {**settings.to_json(), "threads": torch.get_num_threads()}
         fixed: dict[str, Any] = {name: values[name] for name in _CHOSEN if name in self.given}
         return fixed | ({"compile": True} if fixed.get("cuda_graphs") else {})
+
+
+def _faster(speedup: float) -> str:
+    """What was gained; the reference itself is exactly as fast as it is."""
+    return "nothing was faster than fp32" if speedup == 1 else f"{speedup:.2f} times as fast as fp32"
 
 
 def _search(graph: Graph, recipe: Recipe, machine: Machine, space: Space) -> Tuning:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_PIXELS: Final = 1 << 26
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm")
 _FORMATS: Final = ("PNG", "JPEG", "BMP", "WEBP", "PPM")
+REPLACE: Final = "remove it, or get it again"  # a hint for an image of a data set
 READY: Final = bytes(4)
 _GREY: Final = ("1", "L", "LA")
 _COLOUR: Final = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
@@ -48,7 +49,7 @@ def decode(path: Path | str, channels: int, size: tuple[int, int] | None = None)
         if isinstance(problem, OSError) and problem.strerror:  # the system's; Pillow's own have a text only
             raise BadImage("RUN305", f"cannot be read: {problem.strerror.lower()}", "make it readable") from problem
         text = " ".join(str(problem).split())[:200].lower() or type(problem).__name__
-        raise BadImage("RUN307", f"is no sound image: {text}", "remove it, or get it again") from problem
+        raise BadImage("RUN307", f"is no sound image: {text}", REPLACE) from problem
 
 
 def _decode(path: Path, channels: int, size: tuple[int, int] | None) -> np.ndarray[Any, Any]:

@@ -18,6 +18,7 @@ CHAR_WIDTH: Final = 7  # pixels, of a 12-pixel sans-serif, about
 MARGIN: Final = 16
 HEAD: Final = 44  # room for title and axis
 PICTURE: Final = "confusion.svg"  # its name in a run's folder
+OTHER_PICTURE: Final = "confusion-evaluate.svg"  # of other images than the run's own test set
 READING: Final = "a row: the true class; a column: what it was taken for"
 LIGHT: Final = (247, 251, 255)  # from ColorBrewer's Blues, which the colour-blind can read too
 DARK: Final = (8, 48, 107)

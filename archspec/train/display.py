@@ -6,7 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, TextIO
 
+from archspec.diagnostics import wrapped
 from archspec.train.run import Run, Watcher
+from archspec.train.summary import loss_text
 from archspec.train.table import epoch_line
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class LiveDisplay(Watcher):
             self._task,
             completed=len(run.meter), total=run.steps_per_epoch,
             epoch=f"epoch {run.epoch + 1}/{run.recipe.epochs}",
-            figures=f"loss {metrics.loss:.4f}  acc {metrics.accuracy:.4f}  {speed:,.0f} images/s  "
+            figures=f"loss {loss_text(metrics.loss)}  acc {metrics.accuracy:.4f}  {speed:,.0f} images/s  "
             f"{clock(left)} left",
         )
 
@@ -76,7 +78,8 @@ class LiveDisplay(Watcher):
 
     def on_notice(self, text: str) -> None:
         """Leave it above the live line."""
-        self._progress.console.print(text, highlight=False, markup=False)
+        console = self._progress.console
+        console.print(wrapped(text, console.width, 2), highlight=False, markup=False, soft_wrap=True)
 
     def on_end(self, run: Run) -> None:
         """Remove the line."""

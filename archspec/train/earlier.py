@@ -21,6 +21,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
+def no_run(folder: Path) -> str:
+    """Why there is no run in a folder without a `spec.yaml`, in words."""
+    if folder.is_dir():
+        return "it has no spec.yaml"
+    return "it is not a folder" if folder.exists() else "there is no such folder"
+
+
 def last_environment(folder: Path) -> dict[str, Any]:
     """The environment of the run's last start, as `environment.json` tells it; what it says is not trusted."""
     first = read_json(folder / "environment.json")

@@ -61,7 +61,7 @@ def evaluate_run(run: FinishedRun, machine: Machine, *, progress: Progress | Non
             metrics = evaluate(model, batches, machine.device, machine.settings, tally)
     finally:
         batches.close()
-    notices = [*plan.notices, *_other_classes(run, split.classes)]
+    notices = [*(f"note: {notice}" for notice in plan.notices), *_other_classes(run, split.classes)]
     return Evaluation(metrics, tally.confusion(split.classes), recipe.data, split.source, tuple(notices))
 
 
@@ -70,4 +70,7 @@ def _other_classes(run: FinishedRun, classes: tuple[str, ...]) -> list[str]:
     learnt = run.names[: len(classes)]
     if learnt == classes or learnt[0] == "output 0":
         return []
-    return [f"the run learnt other classes ({listing(learnt, 4)}) than these ({listing(classes, 4)})"]
+    return [
+        f"warning: the run learnt other classes ({listing(learnt, 4)}) than these ({listing(classes, 4)}): "
+        "what is right and wrong is told by their numbers alone, and means little"
+    ]

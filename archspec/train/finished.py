@@ -21,7 +21,9 @@ from archspec.spec.recipe import Recipe
 from archspec.train.checkpoint import TRAINING, WEIGHTS, newest
 from archspec.train.checkpointer import FOLDER as CHECKPOINTS
 from archspec.train.confusion import output_names
+from archspec.train.earlier import no_run
 from archspec.train.settings import Settings
+from archspec.train.summary import epochs_text
 from archspec.train.weights import load_weights
 
 SPEC: Final = "spec.yaml"
@@ -33,6 +35,7 @@ class FinishedRun:
     """What a run's folder holds. names: of each output of the network.
 
     weights: the file that has them, under names with `prefix`. notices: what the user should be told of them.
+    test_images: how many it was tested on, as far as it noted that.
     """
 
     path: Path
@@ -43,6 +46,11 @@ class FinishedRun:
     weights: Path
     prefix: str = ""
     notices: tuple[str, ...] = ()
+    test_images: int | None = None
+
+    def was_tested_on(self, data: str, images: int) -> bool:
+        """Whether so many test images of this data set are those of the run itself."""
+        return data == self.recipe.data and images == self.test_images
 
     def with_recipe(self, **changes: Any) -> FinishedRun:
         """The run with other values in its recipe; None leaves a value as it is."""
@@ -70,12 +78,13 @@ def open_run(path: Path) -> FinishedRun:
     classifier; and the errors of a spec.
     """
     if not (path / SPEC).is_file():
-        reason = f"has no {SPEC}" if path.is_dir() else "is no folder"
-        raise error("RUN360", f"{path} {reason}: the spec of a run", hint="name a folder that `archspec train` made")
+        raise error("RUN360", f"there is no run in {path}: {no_run(path)}",
+                    hint="name a folder that `archspec train` made")
     loaded = load(path / SPEC)
     recipe, outputs = loaded.recipe(), outputs_of(loaded.graph)
-    names = output_names(_classes(path, recipe, outputs), outputs)
-    return FinishedRun(path, loaded.name, loaded.graph, recipe, names, *_weights(path))
+    classes, images = _noted(path / "environment.json")
+    names = output_names(_classes(classes, recipe, outputs), outputs)
+    return FinishedRun(path, loaded.name, loaded.graph, recipe, names, *_weights(path), images)
 
 
 def _weights(path: Path) -> tuple[Path, str, tuple[str, ...]]:
@@ -95,28 +104,27 @@ def _weights(path: Path) -> tuple[Path, str, tuple[str, ...]]:
     return *where, (
         *damaged,
         f"note: the run is not finished: the weights are those of {found.path.name} (step {state.step}, "
-        f"{len(state.results)} epochs finished)",
+        f"{epochs_text(len(state.results))} finished)",
     )
 
 
-def _classes(path: Path, recipe: Recipe, outputs: int) -> tuple[str, ...]:
+def _classes(noted: tuple[str, ...], recipe: Recipe, outputs: int) -> tuple[str, ...]:
     """Names as the run noted them, else those of a known data set, else none."""
-    noted = _noted(path / "environment.json")
     if 0 < len(noted) <= outputs:
         return noted
     info = DATASETS.get(recipe.data)
     return info.classes if info is not None and info.num_classes <= outputs else ()
 
 
-def _noted(path: Path) -> tuple[str, ...]:
-    """`data.classes` of an environment.json; empty where there is nothing of the kind."""
+def _noted(path: Path) -> tuple[tuple[str, ...], int | None]:
+    """`data.classes` and `data.test_images` of an environment.json; empty and None where they are not there."""
     try:
         if not path.is_file() or path.stat().st_size > MAX_ENVIRONMENT_BYTES:
-            return ()
+            return (), None
         data: Any = json.loads(path.read_text(encoding="utf-8"))
-        classes = data["data"]["classes"]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
-        return ()
+        classes, images = data["data"]["classes"], data["data"].get("test_images")
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return (), None
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        return ()
-    return tuple(classes)
+        classes = []
+    return tuple(classes), images if isinstance(images, int) else None

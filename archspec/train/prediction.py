@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from archspec.data.decode import BadImage, decode
+from archspec.data.decode import REPLACE, SUFFIXES, BadImage, decode
 from archspec.data.plan import InputPlan
 from archspec.data.suits import input_plan
 from archspec.data.transform import scale
@@ -61,9 +61,23 @@ def _predicted(
         try:
             found[k] = torch.from_numpy(decode(path, plan.channels, plan.size))
         except BadImage as bad:
-            problems[k] = Diagnostic(bad.code, f"{path} {bad.message}", hint=bad.hint)
+            problems[k] = _problem(path, bad)
     best = dict(zip(found, _best(model, names, plan, list(found.values()), device, top), strict=True))
     return [Prediction(path, best.get(k, ()), problems.get(k)) for k, path in enumerate(paths)]
+
+
+def _problem(path: Path, bad: BadImage) -> Diagnostic:
+    """What is wrong with a file that was named, not found in a data set's folder."""
+    message, hint = f"{path} {bad.message}", bad.hint
+    if bad.code == "RUN307" and not path.exists():
+        message, hint = f"{path}: no such file", "name a file that is there"
+    elif bad.code == "RUN307" and not path.is_file():
+        message, hint = f"{path}: not a file", "name files"
+        if path.is_dir():
+            message, hint = f"{path}: a folder, not an image", f"name the images in it: `{path / '*.png'}`, say"
+    elif hint == REPLACE:
+        hint = f"name whole images: {', '.join(SUFFIXES)}"
+    return Diagnostic(bad.code, message, hint=hint)
 
 
 @torch.no_grad()

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archspec.diagnostics import error
+from archspec.api import load
+from archspec.diagnostics import SpecError, error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
 from archspec.train.checkpoint import Found, newest
 from archspec.train.checkpointer import FOLDER
-from archspec.train.earlier import last_environment
+from archspec.train.earlier import last_environment, no_run
 from archspec.train.same_run import (
+    changed_spec,
     check_same_data,
-    check_same_spec,
     conditions,
     differences,
+    network_change,
     recipe_changes,
     spec_digest,
 )
+from archspec.train.summary import epochs_text
 from archspec.train.world import World
 
 
@@ -32,29 +35,36 @@ class Resumption:
     found: Found | None
     environment: Mapping[str, Any]  # as it was when the run was last started
 
-    @property
-    def notices(self) -> list[str]:
-        """Which checkpoint it is, and which were damaged."""
+    def notices(self, epochs: int) -> list[str]:
+        """Which checkpoint it is, and which were damaged. epochs: of the whole run."""
         if self.found is None:
             return [f"note: there is no checkpoint in {self.folder} yet: it starts from the beginning"]
         notices = [f"warning: {path} is damaged and left out: {why}" for path, why in self.found.damaged.items()]
         state = self.found.saved.state
-        place = f"step {state.step}, {len(state.results)} epochs finished"
-        notices.append(f"note: it goes on from {self.found.path.name} ({place})")
+        done, name = len(state.results), self.found.path.name
+        if done >= epochs:
+            notices.append(f"note: this run is finished ({epochs_text(done)}): {name} is only tested again")
+            return notices
+        notices.append(f"note: it goes on from {name} (step {state.step}, {epochs_text(done)} finished)")
         if state.micro_batch is not None:  # more at once would be another run, by rounding
             notices.append(f"note: memory was short: at most {state.micro_batch} images go through the network at once")
         return notices
 
-    def is_finished(self, recipe: Recipe) -> bool:
-        """Whether all epochs of the recipe are trained."""
-        return self.found is not None and len(self.found.saved.state.results) >= recipe.epochs
+    def check_spec(self, graph: Graph, recipe: Recipe, given: Collection[str] = ()) -> None:
+        """Raise SpecError RUN315 where the network or the recipe are not those of the checkpoint.
 
-    def check_spec(self, graph: Graph, recipe: Recipe) -> None:
-        """Raise SpecError RUN315 where the network or the recipe are not those of the checkpoint."""
-        if self.found is not None:
-            then = self.environment.get("recipe")
-            changes = recipe_changes(then if isinstance(then, dict) else {}, recipe.to_data())
-            check_same_spec(spec_digest(graph, recipe), self.found.saved.state.digest, changes)
+        given: the fields of the recipe that the command line has changed.
+        """
+        if self.found is None or spec_digest(graph, recipe) == self.found.saved.state.digest:
+            return
+        then, now = self.environment.get("recipe"), recipe.to_data()
+        changes = recipe_changes(then if isinstance(then, dict) else {}, now)
+        network = network_change(_network(self.folder / "spec.yaml"), graph)
+        raise changed_spec(
+            "the spec is not the one that the checkpoint was trained with",
+            [*([network] if network else []), *changes.values()],
+            mend="" if network or not changes.keys() <= set(given) else _left_out(changes),
+        )
 
     def check_environment(self, environment: Mapping[str, Any], *, strict: bool = True) -> list[str]:
         """What else has changed, so that the run will not be equal to the last bit: a notice for each.
@@ -72,6 +82,19 @@ class Resumption:
         ]
 
 
+def _network(path: Path) -> Graph | None:
+    """The network of the run's own spec, as far as that still can be read."""
+    try:
+        return load(path).graph
+    except SpecError:
+        return None
+
+
+def _left_out(fields: Iterable[str]) -> str:
+    options = [f"--{field.replace('_', '-')}" for field in fields]
+    return f"leave {' and '.join(options)} out"
+
+
 def find_run(folder: Path, world: World | None = None) -> Resumption:
     """Look into a run's folder. Raises SpecError RUN316 where it is none, RUN314 where no checkpoint can be used.
 
@@ -79,7 +102,7 @@ def find_run(folder: Path, world: World | None = None) -> Resumption:
     """
     if not (folder / "spec.yaml").is_file():
         raise error(
-            "RUN316", f"there is no run in {folder}" + ("" if folder.is_dir() else ": it is no folder"),
+            "RUN316", f"there is no run in {folder}: {no_run(folder)}",
             hint="name the folder that `archspec train` made, with a spec.yaml in it",
         )
     found = newest(folder / FOLDER)

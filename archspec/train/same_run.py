@@ -10,12 +10,13 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from archspec.diagnostics import SpecError, error
-from archspec.graph import Graph
+from archspec.graph import Graph, Node
 from archspec.spec.recipe import Recipe
 from archspec.tensors import Tensor
 
 # Of environment.json: what decides the last bits, and how it is called. `settings` counts whole.
 _DECIDE: Final = ("versions", "cpu", "cpu_kernels", "device", "threads", "settings", "world", "fsdp")
+SHOWN: Final = 6  # changes; who changed more has meant another run
 _DATA: Final = ("train_images", "test_images")
 
 
@@ -26,9 +27,14 @@ def spec_digest(graph: Graph, recipe: Recipe) -> str:
     of more epochs is the same run prolonged, but where the schedule depends on its length.
     """
     data = recipe.to_data()
-    if data["schedule"] == "constant" or "step" in data["schedule"]:
+    if not _needs_length(data):
         del data["epochs"]
     return _hash(graph_digest(graph), data)
+
+
+def _needs_length(recipe: Mapping[str, Any]) -> bool:
+    """Whether the schedule depends on the number of epochs."""
+    return recipe["schedule"] != "constant" and "step" not in recipe["schedule"]
 
 
 def graph_digest(graph: Graph) -> str:
@@ -39,16 +45,17 @@ def graph_digest(graph: Graph) -> str:
 def _graph_digest(graph: Graph, known: dict[int, str]) -> str:
     """Of a graph, each sub-graph being looked at once."""
     if id(graph) not in known:
-        nodes = [
-            [
-                node.name, node.inputs,
-                _graph_digest(node.target, known) if isinstance(node.target, Graph)
-                else [node.target.op, node.target.model_dump(mode="json")],
-            ]
-            for node in graph.nodes
-        ]
+        nodes = [_node(node, known) for node in graph.nodes]
         known[id(graph)] = _hash([_tensor(tensor) for _, tensor in graph.inputs], nodes, graph.output)
     return known[id(graph)]
+
+
+def _node(node: Node, known: dict[int, str]) -> list[object]:
+    target = node.target
+    return [
+        node.name, node.inputs,
+        _graph_digest(target, known) if isinstance(target, Graph) else [target.op, target.model_dump(mode="json")],
+    ]
 
 
 def _tensor(tensor: Tensor) -> list[object]:
@@ -85,13 +92,9 @@ def differences(then: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> 
 
 
 def _said(value: JsonValue) -> str:
-    return "nothing" if value is None else str(value)[:80]
-
-
-def check_same_spec(digest: str, then: str, changes: Sequence[str]) -> None:
-    """Raise SpecError RUN315 unless the digests are equal. changes: what is known to have changed, in words."""
-    if digest != then:
-        raise changed_spec("the spec is not the one that the checkpoint was trained with", changes)
+    if value is None:
+        return "nothing"
+    return (value if isinstance(value, str) else json.dumps(value))[:80]  # as a spec writes it: true, not True
 
 
 def check_same_data(then: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> None:
@@ -101,12 +104,40 @@ def check_same_data(then: Mapping[str, JsonValue], now: Mapping[str, JsonValue])
         raise changed_spec(f"the run had {then[key]} training images, now there are {now.get(key)}", [])
 
 
-def changed_spec(message: str, notes: Sequence[str]) -> SpecError:
-    """SpecError RUN315 of a run that would go on as another one."""
-    return error("RUN315", message, notes=notes,
-                 hint="put it back, or add --allow-changes to go on with what fits")
+def changed_spec(message: str, notes: Sequence[str], mend: str = "") -> SpecError:
+    """SpecError RUN315 of a run that would go on as another one. mend: how to undo what was changed."""
+    more = [f"and {len(notes) - SHOWN} more"] if len(notes) > SHOWN else []
+    return error("RUN315", message, notes=[*notes[:SHOWN], *more],
+                 hint=f"{mend or 'put it back'}, or add --allow-changes to go on with what fits")
 
 
-def recipe_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`lr was 0.1, is 0.5` for each value of a recipe that differs."""
-    return differences(dict(_flat(then, "")), dict(_flat(now, "")))
+def recipe_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Field of a recipe → `lr was 0.1, is 0.5`, for each that differs, its values apart; `now` is a whole recipe.
+
+    The number of epochs only where the schedule depends on it.
+    """
+    changes = {}
+    for key in sorted(then.keys() | now.keys()):
+        if key == "epochs" and not _needs_length(now):
+            continue
+        said = differences(*(dict(_flat({key: data[key]} if key in data else {}, "")) for data in (then, now)))
+        if said:
+            changes[key] = ", ".join(said)
+    if "epochs" in changes:
+        changes["epochs"] += ": the schedule is stretched over all epochs, so that its rates change"
+    return changes
+
+
+def network_change(then: Graph | None, now: Graph) -> str | None:
+    """Where two networks differ first, in words; None where they do not, or one is not known."""
+    if then is None or graph_digest(then) == graph_digest(now):
+        return None
+    if [_tensor(tensor) for _, tensor in then.inputs] != [_tensor(tensor) for _, tensor in now.inputs]:
+        shapes = ["×".join(map(str, graph.inputs[0][1].shape[1:])) for graph in (then, now)]
+        return f"the network's input was {shapes[0]}, is {shapes[1]}"
+    for old, new in zip(then.nodes, now.nodes, strict=False):
+        if old.name != new.name:
+            return f"the network is another one: `{new.name}` stands where `{old.name}` was"
+        if _node(old, {}) != _node(new, {}):
+            return f"the network is another one: `{new.name}` is the first stage that differs"
+    return f"the network is another one: it had {len(then.nodes)} stages, has {len(now.nodes)}"

@@ -12,6 +12,16 @@ if TYPE_CHECKING:
 SUMMARY_FORMAT: Final = 1
 
 
+def epochs_text(number: int) -> str:
+    """`1 epoch`, `5 epochs`."""
+    return f"{number} epoch" + "s" * (number != 1)
+
+
+def loss_text(loss: float) -> str:
+    """Four digits after the point, or of a huge loss four in all: `2.3026`, `4.54e+25`."""
+    return f"{loss:.4g}" if loss >= 1e4 else f"{loss:.4f}"
+
+
 @dataclass(frozen=True, slots=True)
 class EpochResult:
     """One epoch, counted from 1.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from archspec.train.doctor.finding import findings_text
-from archspec.train.summary import EpochResult, Summary
+from archspec.train.summary import EpochResult, Summary, loss_text
 
 FEW: Final = 5  # epochs whose rows are all shown at the end
 LAST: Final = 3  # of more epochs
@@ -39,9 +39,9 @@ def summary_text(summary: Summary) -> str:
         *_aligned([HEADS, *_rows(summary)]),
         "",
         *([] if summary.stopped is None else [summary.stopped]),
-        f"last epoch ({last.epoch}): test loss {last.test_loss:.4f}, test accuracy {last.test_accuracy:.4f}",
-        f"best epoch ({best.epoch}): test loss {best.test_loss:.4f}, test accuracy {best.test_accuracy:.4f}",
-        f"mean over all epochs, the first steps included: train loss {summary.mean_train_loss:.4f}, "
+        f"last epoch ({last.epoch}): test loss {loss_text(last.test_loss)}, test accuracy {last.test_accuracy:.4f}",
+        f"best epoch ({best.epoch}): test loss {loss_text(best.test_loss)}, test accuracy {best.test_accuracy:.4f}",
+        f"mean over all epochs, the first steps included: train loss {loss_text(summary.mean_train_loss)}, "
         f"train accuracy {summary.mean_train_accuracy:.4f}",
         *([findings_text(summary.findings)] if summary.findings else []),
     ])
@@ -61,8 +61,9 @@ def _rows(summary: Summary) -> Iterator[tuple[str, ...]]:
 
 
 def _cells(row: EpochResult) -> tuple[str, ...]:
-    figures = (row.train_loss, row.train_accuracy, row.test_loss, row.test_accuracy)
-    return (str(row.epoch), *(f"{x:.4f}" for x in figures), f"{row.images_per_s:,.0f}", f"{row.seconds:.1f}")
+    train = (loss_text(row.train_loss), f"{row.train_accuracy:.4f}")
+    test = (loss_text(row.test_loss), f"{row.test_accuracy:.4f}")
+    return (str(row.epoch), *train, *test, f"{row.images_per_s:,.0f}", f"{row.seconds:.1f}")
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

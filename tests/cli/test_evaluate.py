@@ -69,6 +69,18 @@ def test_evaluate_tells_what_training_told(cli: Cli, run: Path, trained: tuple[P
     ElementTree.parse(run / "confusion.svg")
 
 
+def test_the_runs_own_picture_is_kept(cli: Cli, run: Path) -> None:
+    drawn = (run / "confusion.svg").read_bytes()
+    for options in (["--limit-test", 20], ["--data", "folder:other"], []):
+        if "--data" in options:
+            folder_of_images(Path("other"), 10)
+        done = cli("evaluate", run, *options, "--json")
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["picture"] == "run/confusion-evaluate.svg"
+        assert (run / "confusion-evaluate.svg").read_bytes() != drawn
+    assert (run / "confusion.svg").read_bytes() == drawn
+
+
 def test_evaluate_equals_the_arithmetic_by_hand(cli: Cli, run: Path) -> None:
     told = json.loads(cli("evaluate", run, "--batch-size", 7, "--json").out)
     test = load_data("digits", "test")
@@ -89,7 +101,7 @@ def test_the_table_is_plain_text_and_holds_the_matrix(cli: Cli, run: Path) -> No
     rows = [line.replace("·", "0").split() for line in lines if " % " in line]
     assert [[int(cell) for cell in row[3:]] for row in rows] == told["confusion"]["rows"]
     assert [row[1] for row in rows] == [f"{100 * c['accuracy']:.1f}" for c in told["per_class"]]
-    assert lines[-1] == "picture: run/confusion.svg"
+    assert lines[-1] == "picture: run/confusion-evaluate.svg"  # of more images than the run was tested on
     assert max(map(len, lines)) <= 80
 
 
@@ -117,7 +129,8 @@ def test_many_classes_are_a_list_and_other_data_is_told(cli: Cli, tmp_path: Path
     done = cli("evaluate", "r")
     assert sum(" c" in line and "%" in line for line in done.out.splitlines()) == 20
     other = cli("evaluate", "r", "--data", "digits")
-    assert "the run learnt other classes (c00, c01, c02, c03, …) than these (0, 1, 2, 3, …)" in other.err
+    assert "warning: the run learnt other classes (c00, c01, c02, c03, …) than these (0, 1, 2, 3, …): " in other.err
+    assert other.out.splitlines()[-1] == "picture: r/confusion-evaluate.svg"
     (tmp_path / "i.png").write_bytes((tmp_path / "many/test/c03/a.png").read_bytes())
     names = json.loads(cli("predict", "r", "i.png", "--top", 99, "--json").out)["images"][0]["classes"]
     assert {c["class"] for c in names} == {f"c{k:02}" for k in range(20)} | {"output 20"}
@@ -157,9 +170,9 @@ def test_the_average_of_the_weights_is_what_is_evaluated(cli: Cli, run: Path) ->
 
 
 @pytest.mark.parametrize(("change", "code", "text"), [
-    (shutil.rmtree, "RUN360", "run is no folder"),
+    (shutil.rmtree, "RUN360", "there is no run in run: there is no such folder"),
     (without_weights, "RUN360", "run has no weights.safetensors and no checkpoint: the run was stopped before its first"),
-    (lambda run: (run / "spec.yaml").unlink(), "RUN360", "run has no spec.yaml"),
+    (lambda run: (run / "spec.yaml").unlink(), "RUN360", "there is no run in run: it has no spec.yaml"),
     (lambda run: (run / "weights.safetensors").write_bytes(b"junk"), "RUN361", "is no safetensors file"),
     (lambda run: save_file({"a": torch.zeros(1)}, run / "weights.safetensors"), "RUN361", "it lacks `head.linear_1"),
     (lambda run: (run / "spec.yaml").write_text("archspec: 1\n"), "SPEC011", "input"),
@@ -254,10 +267,13 @@ def test_a_broken_image_is_named_and_the_others_are_predicted(cli: Cli, run: Pat
     assert done.code == 1
     assert [line.split()[0] for line in done.out.splitlines()] == ["good.png"]
     for code, name in [
-        ("RUN307", "text.png"), ("RUN307", "cut.png"), ("RUN307", "missing.png"),
-        ("RUN303", "colour.png"), ("RUN307", "run"),
+        ("RUN307", "text.png is no sound image"), ("RUN307", "cut.png is no sound image"),
+        ("RUN307", "missing.png: no such file"), ("RUN303", "colour.png "), ("RUN307", "run: a folder, not an image"),
     ]:
-        assert f"error[{code}]: {name} " in done.err
+        assert f"error[{code}]: {name}" in done.err
+    assert "hint: name the images in it: `run/*.png`, say" in done.err
+    assert done.err.count("hint: name whole images: .png, ") == 2
+    assert not any(word in done.err for word in ("put it back", "remove it", "is gone"))
     told = cli("predict", run, *names, "--json")
     assert told.code == 1
     rows = json.loads(told.out)["images"]

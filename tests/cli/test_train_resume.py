@@ -69,7 +69,7 @@ def test_three_resumes_and_no_difference(cli: Cli, spec: Path, monkeypatch: pyte
     assert len(metrics("run")) == 1
     done = cli("train", "--resume", "run", "--json")
     assert done.code == 0, done.err
-    assert done.err.splitlines()[0] == "note: it goes on from 00007-step-6 (step 6, 1 epochs finished)"
+    assert done.err.splitlines()[0] == "note: it goes on from 00007-step-6 (step 6, 1 epoch finished)"
     assert weights("run") == weights("whole")
     assert metrics("run") == metrics("whole")
     assert len(json.loads(done.out)["epochs"]) == 2
@@ -130,9 +130,12 @@ def test_all_damaged(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize(("options", "words"), [
     (["--lr", "0.2"], "lr was 0.1, is 0.2"),
+    (["--lr", "0.2"], "hint: leave --lr out, or add --allow-changes"),
+    (["--set", "train.nesterov=true", "--set", "train.momentum=0.5"], "nesterov was false, is true"),
+    (["--set", "train.lr=0.2"], "hint: put it back, or add --allow-changes"),
     (["--batch-size", "16"], "batch_size was 32, is 16"),
     (["--optimizer", "adam"], "optimizer was sgd, is adam"),
-    (["--set", "vars.hidden=9"], "the spec is not the one"),
+    (["--set", "vars.hidden=9"], "the network is another one: `head` is the first stage that differs"),
     (["--limit-train", "90"], "the run had 100 training images, now there are 90"),
 ], ids=str)
 def test_another_run_is_refused(
@@ -143,6 +146,22 @@ def test_another_run_is_refused(
     done = cli("train", "--resume", "run", *options)
     assert (done.code, "RUN315" in done.err, words in done.err) == (1, True, True), done.err
     assert before == {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+
+
+def test_epochs_where_the_rates_depend_on_them(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_early(cli, monkeypatch, 2, spec, *FEW, "--set", "train.schedule=cosine")
+    done = cli("train", "--resume", "run", "--epochs", "3")
+    assert (done.code, "RUN315" in done.err) == (1, True)
+    assert "epochs was 2, is 3: the schedule is stretched over all epochs" in done.err
+    assert "hint: leave --epochs out, or" in done.err
+
+
+def test_at_most_six_changes_are_told() -> None:
+    from archspec.train.same_run import changed_spec
+
+    notes = [f"change {k}" for k in range(8)]
+    assert changed_spec("x", notes).diagnostics[0].notes == (*notes[:6], "and 2 more")
+    assert changed_spec("x", notes[:6]).diagnostics[0].notes == tuple(notes[:6])
 
 
 def test_changes_that_are_allowed(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,6 +247,7 @@ def test_after_numbers_that_are_none(cli: Cli, spec: Path, monkeypatch: pytest.M
     assert all("error[RUN310]: " in text and way in text for text in told), told
     assert told[0][told[0].index("error[") :] == told[1][told[1].index("error[") :]
     assert len(metrics("run")) == 3
+    assert all(done.err.index("run folder: run\n") < done.err.index("error[") for done in (first, again))
 
 
 def test_after_a_checkpoint_that_was_ruined_already(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +312,10 @@ def test_what_the_folder_says_is_not_trusted(
 @pytest.mark.parametrize(("arguments", "code", "words"), [
     ([], 2, "name a SPEC to train, or a run to go on with: --resume RUN_DIR"),
     (["--resume", "run", "--run-dir", "other"], 2, "leave --run-dir out"),
+    (["tiny.yaml", "--allow-changes"], 2, "--allow-changes is for a run that goes on"),
     (["--resume", "nowhere"], 1, "RUN316"),
+    (["tiny.yaml", "--lr", "abc"], 2, "'abc' is not a valid number"),
+    (["tiny.yaml", "--epochs", "1.5"], 2, "'1.5' is not a valid whole number"),
     (["--resume", "."], 1, "RUN316"),
     (["tiny.yaml", "--checkpoint-every", "sometimes"], 2, "write `epoch,5min`, `500steps`, `2epochs` or `never`"),
     (["tiny.yaml", "--checkpoint-every", "2,3steps"], 2, "write `epoch,5min`"),
@@ -323,7 +346,9 @@ def test_when_to_save(text: str, expected: dict[str, int]) -> None:
 def test_a_finished_run_says_so(cli: Cli, spec: Path) -> None:
     assert cli("train", spec, *FEW, "--run-dir", "run").code == 0
     before = weights("run"), metrics("run")
+    last = sorted(path.name for path in Path("run/checkpoints").iterdir())[-1]
     done = cli("train", "--resume", "run")
     assert done.code == 0
-    assert done.err.splitlines()[0] == "note: this run is finished: all 2 epochs are trained, it is only tested again"
+    assert done.err.splitlines()[0] == f"note: this run is finished (2 epochs): {last} is only tested again"
+    assert "goes on" not in done.err
     assert (weights("run"), metrics("run")) == before

@@ -93,6 +93,9 @@ def test_nothing_agrees_then_fp32_is_kept(cli: Cli, monkeypatch: pytest.MonkeyPa
     assert done.code == 0, done.err
     assert "not taken: its loss is off by 100.0 %" in done.err
     assert settings_of("a")["precision"] == "fp32"
+    if settings_of("a") == {"precision": "fp32", "channels_last": False, "own_kernels": False, "compile": False,
+                            "cuda_graphs": False, "threads": 1}:
+        assert "chosen: --precision fp32 --threads 1, nothing was faster than fp32\n" in done.err
 
 
 @pytest.mark.parametrize(("options", "says"), [

@@ -63,6 +63,15 @@ def test_the_epochs_line_fits_a_terminal(loss, seconds):
     assert [float(x) for x in found.groups()] == pytest.approx([loss, loss, seconds], rel=1e-3, abs=0.05)
 
 
+def test_a_huge_loss_does_not_break_the_table():
+    rows = [EpochResult(1, 4.54000523e25, 0.1, 9999.5, 0.1, 1.0, 1.0), EpochResult(2, float("nan"), 0.1, 1e300, 0.1, 1.0, 1.0)]
+    text = summary_text(Summary(tuple(rows)))
+    assert "4.54e+25" in text
+    assert "9999.5000" in text
+    assert "last epoch (2): test loss 1e+300, " in text
+    assert max(map(len, text.splitlines()[:3])) <= 80
+
+
 def test_losses_that_are_no_numbers_or_huge():
     line = epoch_line(EpochResult(1, float("nan"), 0.1, 1.5e15, 0.1, 1.0, 1.0), 1)
     assert line == "epoch 1/1  train loss nan acc 0.1000  test loss 1.5e+15 acc 0.1000  1.0 s"

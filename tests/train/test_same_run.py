@@ -4,7 +4,14 @@ import pytest
 
 from archspec.api import load
 from archspec.diagnostics import SpecError
-from archspec.train.same_run import check_same_data, check_same_spec, conditions, differences, spec_digest
+from archspec.train.same_run import (
+    check_same_data,
+    conditions,
+    differences,
+    network_change,
+    recipe_changes,
+    spec_digest,
+)
 
 SPEC = """\
 archspec: 1
@@ -80,12 +87,25 @@ def test_what_decides_the_last_bits():
     assert differences({}, {"numpy": "2.0"}) == ["numpy was nothing, is 2.0"]
 
 
-def test_another_digest_is_refused():
-    check_same_spec("a", "a", ["lr was 1, is 2"])
-    with pytest.raises(SpecError) as caught:
-        check_same_spec("a", "b", ["lr was 1, is 2"])
-    (diagnostic,) = caught.value.diagnostics
-    assert (diagnostic.code, diagnostic.notes) == ("RUN315", ("lr was 1, is 2",))
+@pytest.mark.parametrize(("old", "new", "says"), [
+    ("input: [1, 8, 8]", "input: [1, 9, 9]", "the network's input was 1×8×8, is 1×9×9"),
+    ("vars: {n: 8", "vars: {n: 7", "the network is another one: `a` is the first stage that differs"),
+    ("b: {linear: 10}", "b: {linear: 11}", "the network is another one: `b` is the first stage that differs"),
+    ("b: {linear: 10}", "c: {linear: 10}", "the network is another one: `c` stands where `b` was"),
+    ("b: {linear: 10}", "b: {linear: 10}, c: relu", "the network is another one: it had 2 stages, has 3"),
+])
+def test_where_two_networks_differ(old, new, says):
+    graphs = [load(text).graph for text in (SPEC, SPEC.replace(old, new))]
+    assert network_change(*graphs) == says
+    assert network_change(graphs[0], graphs[0]) is network_change(None, graphs[1]) is None
+
+
+def test_changes_of_a_recipe():
+    plain = {"epochs": 2, "schedule": "constant", "nesterov": False, "betas": [0.9, 0.99]}
+    assert recipe_changes(plain, plain | {"epochs": 3, "nesterov": True, "betas": [0.9, 0.9]}) == {
+        "nesterov": "nesterov was false, is true", "betas": "betas was [0.9, 0.99], is [0.9, 0.9]",
+    }
+    assert "all epochs" in recipe_changes(plain, plain | {"epochs": 3, "schedule": "cosine"})["epochs"]
 
 
 def test_other_data_is_refused():
