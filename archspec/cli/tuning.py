@@ -70,7 +70,8 @@ class Computing:
         from archspec.train.tune.cache import cache_file, find, keep
 
         device = machine.device
-        space = Space.of(device, **self._fixed(machine.settings))
+        fixed = self._fixed(machine.settings)
+        space = Space.of(device, **fixed)
         path = cache_file(graph, recipe, device, space)
         found = None if self.retune else find(path, device)
         if found is not None:
@@ -78,7 +79,14 @@ class Computing:
             tell(f"tuned before: {best.options()}, {_faster(speedup)} (--retune measures anew)")
         else:
             tuning = _search(graph, recipe, machine, space)
-            best, trouble = tuning.best.candidate, keep(path, tuning)
+            best = tuning.best.candidate
+            if tuning.best.step_s is None:
+                tell(f"not tuned: float32, which all is compared with, cannot be measured: {tuning.best.refused}")
+                return machine.settings
+            if any(best.settings.to_json().get(name, value) != value for name, value in fixed.items()):
+                tell("not tuned: nothing that the given options leave agrees with float32; they stay as they are")
+                return machine.settings
+            trouble = keep(path, tuning)
             tell(f"chosen: {best.options()}, {_faster(tuning.speedup)}"
                  + (f"; not kept for the next time: {trouble}" if trouble else ""))
         torch.set_num_threads(best.threads)

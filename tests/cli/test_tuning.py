@@ -98,6 +98,28 @@ def test_nothing_agrees_then_fp32_is_kept(cli: Cli, monkeypatch: pytest.MonkeyPa
         assert "chosen: --precision fp32 --threads 1, nothing was faster than fp32\n" in done.err
 
 
+@pytest.mark.parametrize(("options", "refused", "says"), [
+    ((), "fp32", "float32, which all is compared with, cannot be measured: it runs out of memory"),
+    (("--precision", "bf16"), "bf16", "nothing that the given options leave agrees with float32"),
+])
+def test_where_nothing_can_be_chosen_the_options_stay(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], refused: str, says: str
+) -> None:
+    real = package.measure.measure
+
+    def short(problem, candidate, best_s=None):
+        if candidate.settings.precision == refused:
+            return package.Measured(candidate, None, refused="it runs out of memory")
+        return real(problem, candidate, best_s)
+
+    monkeypatch.setattr(search.tune, "__kwdefaults__", search.tune.__kwdefaults__ | {"measure": short})
+    done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1, *options)
+    assert done.code == 0, done.err
+    assert f"not tuned: {says}" in done.err
+    assert settings_of("a")["precision"] == (options[1] if options else "fp32")
+    assert not Path("cache/archspec/tune").exists()
+
+
 @pytest.mark.parametrize(("options", "says"), [
     (("--cuda-graphs",), "a CPU has no CUDA graphs"),
     (("--precision", "tf32"), "tf32"),

@@ -19,7 +19,10 @@ Measure = Callable[[Problem, Candidate, float | None], Measured]
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What a search found. reference: fp32, NCHW, not compiled; rows: all that was measured, in order."""
+    """What a search found. reference: fp32, NCHW, not compiled; rows: all that was measured, in order.
+
+    Where the reference itself is refused there is no other row, and no speedup.
+    """
 
     best: Measured
     reference: Measured
@@ -42,6 +45,8 @@ def tune(
     the reference. measure: times one candidate.
     """
     reference = measure(problem, Candidate(Settings(), space.threads[0]), None)
+    if reference.step_s is None:  # there is nothing to compare with
+        return Tuning(reference, reference, (reference,))
     search = _Search(problem, space, reference, tell, measure)
     for candidate in space.first():
         search.look(candidate)

@@ -50,6 +50,10 @@ def search(measure, space=SPACE, steps=10, name="lenet"):
     return found
 
 
+def search_alone(measure):
+    return tune(problem(), SPACE, 10, measure=measure)
+
+
 def test_the_fastest_is_taken_unless_it_gains_too_little():
     measure = machine(TIMES)
     found = search(measure)
@@ -97,6 +101,14 @@ def test_a_loss_just_within_the_tolerance_agrees():
 def test_without_memory_for_it_the_rest_is_tried():
     refused = {name: "it runs out of memory" for name in TIMES if "fp32, NCHW, own" in name}
     assert search(machine(TIMES, refused=refused)).best.candidate.text() == "bf16, NHWC, 2 threads"
+
+
+def test_without_a_reference_nothing_is_taken():
+    name = "fp32, NCHW, 2 threads"
+    measure = machine(TIMES, refused={name: "it runs out of memory"})
+    found = search_alone(measure)
+    assert measure.asked == [name]
+    assert (found.best, found.best.refused) == (found.reference, "it runs out of memory")
 
 
 def test_own_kernels_are_not_tried_where_no_layer_has_one():
