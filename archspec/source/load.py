@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -12,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from archspec.diagnostics import Diagnostic, SourceSpan, SpecError, error
+from archspec.files import open_regular
 from archspec.source.build import MAX_ERRORS, Builder, Stop, cut_diagnostic, too_many
 from archspec.source.document import DEFAULT_LIMITS, Document, Limits
 from archspec.source.repair import Cut, culprit, overwritten
@@ -68,14 +68,7 @@ def _shown(path: str | os.PathLike[str]) -> str:
 
 def _content(path: FilePath, limit: int) -> bytes:
     """At most limit + 1 bytes of a regular file: a device or a pipe could go on for ever."""
-    if path.is_dir():
-        raise OSError(0, "is a folder, not a file")
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(0, "is not a regular file")
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    with os.fdopen(handle, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(0, "is not a regular file")
+    with open_regular(path, follow=True) as stream:
         return stream.read(limit + 1)
 
 
