@@ -78,17 +78,26 @@ _LIST: Final[dict[str, Any]] = {
     ]},
 }
 
+def _metric(value: Any) -> Any:
+    """Runs of archspec 0.1 name the test set's figures, which were the only ones."""
+    return {"test_accuracy": "accuracy", "test_loss": "loss"}.get(value, value) if isinstance(value, str) else value
+
+
 Augmenting = Annotated[Augment, BeforeValidator(_augment), AlsoPlain(_LIST)]
 
 
-class EarlyStopping(Section):
-    """The run ends when the test split's figure has not improved for `patience` epochs: `early_stopping: 5`.
+Metric = Annotated[Literal["accuracy", "loss"], BeforeValidator(_metric)]
 
-    Chosen on the test split, the number of epochs is fitted to it: the last test accuracy flatters a little.
+
+class EarlyStopping(Section):
+    """The run ends when the validation set's figure has not improved for `patience` epochs: `early_stopping: 5`.
+
+    Without `validation`, a tenth of the training images becomes the validation set. With `validation: test` the test
+    set decides; the number of epochs is then fitted to it, and its last accuracy flatters a little.
     """
 
     patience: Annotated[int, Field(ge=1)] = Field(description="epochs without an improvement after which a run ends")
-    metric: Literal["test_accuracy", "test_loss"] = Field("test_accuracy", description="the figure that is watched")
+    metric: Metric = Field("accuracy", description="the figure that is watched, and that makes an epoch the best")
     min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.0, description="a change of at most this much is no improvement"
     )
@@ -97,7 +106,7 @@ class EarlyStopping(Section):
 def _early_stopping(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return {"patience": value}
-    return mapping_or(value, EarlyStopping, "a number of epochs, or {patience: N, metric: test_loss}")
+    return mapping_or(value, EarlyStopping, "a number of epochs, or {patience: N, metric: loss}")
 
 
 Stopping = Annotated[EarlyStopping, BeforeValidator(_early_stopping), AlsoPlain({"type": "integer", "minimum": 1})]

@@ -17,7 +17,8 @@ from archspec.train.files import clear_drafts, make_folder, remove_folder
 from archspec.train.full_disk import write_failures_told
 from archspec.train.run import Run, Watcher
 from archspec.train.snapshot import capture
-from archspec.train.summary import Summary
+from archspec.train.stopping import criterion
+from archspec.train.summary import best_epoch
 
 KEEP: Final = 3
 FOLDER: Final = "checkpoints"  # in a run's folder
@@ -81,7 +82,7 @@ class Checkpointer(Watcher):
 
     def on_epoch(self, run: Run) -> None:
         """Save if the epochs are done, and where the epoch is the best so far."""
-        is_best = Summary(tuple(run.results)).best is run.results[-1]
+        is_best = best_epoch(run.results, criterion(run.recipe)) is run.results[-1]
         if (self.every.epochs and run.epoch % self.every.epochs == 0) or (is_best and not self.every.never):
             self._try(run, is_best=is_best)
 

@@ -135,11 +135,12 @@ class Guard(StepGuard, Watcher):
             self._looked(run)
 
     def on_epoch(self, run: Run) -> None:
-        """The last update of an epoch shows in the test loss."""
+        """The last update of an epoch shows in the evaluated loss."""
         result = run.results[-1]
-        if not math.isfinite(result.test_loss):
+        if not math.isfinite(result.evaluated_loss):
             raise error(
-                "RUN310", f"the test loss is {result.test_loss} after epoch {result.epoch} of {run.recipe.epochs}",
+                "RUN310", f"the {result.split} loss is {result.evaluated_loss} after epoch {result.epoch} of "
+                f"{run.recipe.epochs}",
                 hint=_hint(run, run.step - 1),
             )
 

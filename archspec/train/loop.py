@@ -27,7 +27,7 @@ from archspec.train.schedule import rate_schedule
 from archspec.train.settings import Settings, autocast, float32_products
 from archspec.train.snapshot import Snapshot, restore, restore_rng
 from archspec.train.stop import Stop, Stopped
-from archspec.train.stopping import why_stop
+from archspec.train.stopping import criterion, why_stop
 from archspec.train.summary import EpochResult, Summary
 from archspec.train.world import ALONE, World
 
@@ -138,7 +138,7 @@ def fit(
         finally:
             for watcher in watchers:
                 watcher.on_end(run)
-    return Summary(tuple(run.results), why_stop(run.results, recipe.early_stopping))
+    return Summary(tuple(run.results), why_stop(run.results, recipe.early_stopping), criterion=criterion(recipe))
 
 
 def _one_epoch(run: Run, train: Batches, test: Batches, watchers: Sequence[Watcher]) -> EpochResult:

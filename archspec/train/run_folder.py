@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -91,7 +90,7 @@ class RunFolder(Watcher):
         save_weights(run.tested, self.path / "weights.safetensors", run.world)
 
     def _write_metrics(self, run: Run) -> None:
-        text = "".join(json.dumps(asdict(row)) + "\n" for row in run.results)
+        text = "".join(json.dumps(row.to_json()) + "\n" for row in run.results)
         path = self.path / "metrics.jsonl"
         with write_failures_told("the metrics", path, len(text)):
             _write(path, text)

@@ -44,8 +44,8 @@ class Scalars(Watcher):
         assert self._writer is not None
         row = run.results[-1]
         figures = {
-            "loss/train": row.train_loss, "loss/test": row.test_loss,
-            "accuracy/train": row.train_accuracy, "accuracy/test": row.test_accuracy,
+            "loss/train": row.train_loss, f"loss/{row.split}": row.evaluated_loss,
+            "accuracy/train": row.train_accuracy, f"accuracy/{row.split}": row.evaluated_accuracy,
             "learning_rate": run.rate_at(run.step - 1), "images_per_s": row.images_per_s,
         }
         for name, value in figures.items():

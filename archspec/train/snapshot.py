@@ -18,7 +18,7 @@ from archspec.train.metrics import Meter
 from archspec.train.random_state import random_state, set_random_state
 from archspec.train.run import Run
 from archspec.train.sharded import fill, whole
-from archspec.train.summary import EpochResult
+from archspec.train.summary import StoredEpoch
 
 FORMAT: Final = 1
 Count = Annotated[int, Field(ge=0)]
@@ -54,7 +54,7 @@ class SavedState(_Data):
     format: Literal[1]
     step: Count
     steps_per_epoch: Annotated[int, Field(ge=1)]
-    results: list[EpochResult]
+    results: list[StoredEpoch]
     rng: dict[str, str]
     scaler: dict[str, Number]
     optimizer: OptimizerData
@@ -90,8 +90,8 @@ class Snapshot:
         return replace(self, state=self.state.model_copy(update=told))
 
     def last_loss(self) -> float | None:
-        """The highest of the newest losses: of the last epoch, in training and test, and of the last step after it."""
-        losses = [loss for row in self.state.results[-1:] for loss in (row.train_loss, row.test_loss)]
+        """The highest of the newest losses: of the last epoch, trained and evaluated, and of the last step after it."""
+        losses = [loss for row in self.state.results[-1:] for loss in (row.train_loss, row.evaluated_loss)]
         if "meter/losses" in self.training:
             losses += self.training["meter/losses"][-1:].tolist()
         return max(losses, default=None)

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archspec.spec.extras import EarlyStopping
-from archspec.train.summary import EpochResult
+from archspec.spec.recipe import Recipe
+from archspec.train.summary import Criterion, EpochResult
+
+
+def criterion(recipe: Recipe) -> Criterion:
+    """The figure that makes an epoch the best: that of early stopping, else the accuracy."""
+    return "accuracy" if recipe.early_stopping is None else recipe.early_stopping.metric
 
 
 def why_stop(results: Sequence[EpochResult], rule: EarlyStopping | None) -> str | None:
     """Why a run should end after these epochs, in words; None if it should go on."""
     if rule is None or not results:
         return None
-    sign = 1 if rule.metric == "test_accuracy" else -1
-    values = [sign * getattr(row, rule.metric) for row in results]
+    sign = 1 if rule.metric == "accuracy" else -1
+    values = [sign * getattr(row, f"evaluated_{rule.metric}") for row in results]
     best = 0
     for k, value in enumerate(values):
         if value > values[best] + rule.min_delta:
@@ -21,8 +27,7 @@ def why_stop(results: Sequence[EpochResult], rule: EarlyStopping | None) -> str 
     waited = len(results) - 1 - best
     if waited < rule.patience:
         return None
-    name, figure = rule.metric.replace("_", " "), getattr(results[best], rule.metric)
     return (
-        f"stopped after epoch {len(results)}: {name} has not improved on epoch {results[best].epoch}'s "
-        f"{figure:.4f} for {waited} epoch{'s' * (waited != 1)}"
+        f"stopped after epoch {len(results)}: {results[-1].split} {rule.metric} has not improved on epoch "
+        f"{results[best].epoch}'s {abs(values[best]):.4f} for {waited} epoch{'s' * (waited != 1)}"
     )

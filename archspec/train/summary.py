@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator
 
 if TYPE_CHECKING:
     from archspec.train.doctor.finding import Finding
+    from archspec.train.metrics import Metrics
 
-SUMMARY_FORMAT: Final = 1
+SUMMARY_FORMAT: Final = 2
+EvaluatedSplit = Literal["validation", "test"]
+Criterion = Literal["accuracy", "loss"]
 
 
 def epochs_text(number: int) -> str:
@@ -26,30 +32,68 @@ def loss_text(loss: float) -> str:
 class EpochResult:
     """One epoch, counted from 1.
 
-    train_loss, train_accuracy: means over the epoch's images as each was seen, dropout on, weights moving.
-    test_loss, test_accuracy: of the weights at the epoch's end, dropout off.
-    images_per_s: training images over the time of the training pass alone. seconds: training and test.
+    train_loss, train_accuracy: running means over the epoch's images as each was seen, dropout on, weights moving.
+    evaluated_loss, evaluated_accuracy: of the weights at the epoch's end, dropout off, on the images of `split`.
+    images_per_s: training images over the time of the training pass alone. seconds: training and evaluation.
+    step: updates done at the epoch's end. learning_rate: of the last of them. gradient_norm: mean over the epoch's
+    steps, before clipping. None: not known.
     """
 
     epoch: int
     train_loss: float
     train_accuracy: float
-    test_loss: float
-    test_accuracy: float
+    evaluated_loss: float
+    evaluated_accuracy: float
     images_per_s: float
     seconds: float
+    split: EvaluatedSplit = "test"
+    step: int | None = None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as plain data; `test_loss` or `validation_loss` says on which images it was evaluated."""
+        data = asdict(self)
+        split = data.pop("split")
+        return {key.replace("evaluated", split): value for key, value in data.items()}
+
+
+def neutral_names(row: Any) -> Any:
+    """A stored row with the names of `EpochResult`'s fields; archspec 0.1 wrote `test_loss`, `test_accuracy`."""
+    if not isinstance(row, Mapping):
+        return row
+    split = next((split for split in ("validation", "test") if f"{split}_loss" in row), None)
+    if split is None:
+        return row
+    return {key.replace(split, "evaluated"): value for key, value in row.items()} | {"split": split}
+
+
+StoredEpoch = Annotated[EpochResult, BeforeValidator(neutral_names)]
+
+
+def best_epoch(rows: Sequence[EpochResult], criterion: Criterion = "accuracy") -> EpochResult:
+    """The row with the highest accuracy, or the lowest loss; of equals the other figure decides, then the first."""
+    def rank(row: EpochResult) -> tuple[float, float]:
+        figures = row.evaluated_accuracy, -row.evaluated_loss
+        return figures if criterion == "accuracy" else figures[::-1]
+
+    return max(rows, key=rank)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The finished run. `best` is the epoch of the highest test accuracy, the first of equals.
+    """The finished run.
 
     stopped: why it ended before its last epoch, in words; None if it did not. findings: what the doctor found.
+    criterion: the figure that makes an epoch the best. test: the test set after the last epoch, of a run that was
+    evaluated on other images after each; else it is what the last epoch says.
     """
 
     epochs: tuple[EpochResult, ...]
     stopped: str | None = None
     findings: tuple[Finding, ...] = ()
+    criterion: Criterion = "accuracy"
+    test: Metrics | None = None
 
     @property
     def last(self) -> EpochResult:
@@ -58,8 +102,8 @@ class Summary:
 
     @property
     def best(self) -> EpochResult:
-        """The epoch with the highest test accuracy."""
-        return max(self.epochs, key=lambda row: row.test_accuracy)
+        """The best epoch by `criterion`."""
+        return best_epoch(self.epochs, self.criterion)
 
     @property
     def mean_train_loss(self) -> float:
@@ -80,9 +124,11 @@ class Summary:
         """The versioned JSON form."""
         return {
             "format": SUMMARY_FORMAT,
-            "epochs": [asdict(row) for row in self.epochs],
-            "last": asdict(self.last),
-            "best": asdict(self.best),
+            "epochs": [row.to_json() for row in self.epochs],
+            "last": self.last.to_json(),
+            "best": self.best.to_json(),
+            "best_by": f"{self.best.split}_{self.criterion}",
+            "test": self._test(),
             "mean_over_all_epochs": {
                 "train_loss": self.mean_train_loss, "train_accuracy": self.mean_train_accuracy,
             },
@@ -90,3 +136,11 @@ class Summary:
             "findings": [finding.to_json() for finding in self.findings],
             "seconds": self.seconds,
         }
+
+    def _test(self) -> dict[str, float] | None:
+        """The test figures of the last epoch's weights."""
+        if self.test is not None:
+            return {"loss": self.test.loss, "accuracy": self.test.accuracy}
+        if self.last.split != "test":
+            return None
+        return {"loss": self.last.evaluated_loss, "accuracy": self.last.evaluated_accuracy}

@@ -55,7 +55,7 @@ def test_schedules_as_written(written, expected):
     {"label_smoothing": 0.1, "clip_grad_norm": 1, "ema": 0.999, "mixup": 0.2, "cutmix": 1},
     {"augment": [{"random_crop": 4}, "horizontal_flip", {"random_erase": 0.25}]}, {"augment": []},
     {"augment": {"random_crop": 4, "horizontal_flip": 0.5}},
-    {"early_stopping": 5}, {"early_stopping": {"patience": 5, "metric": "test_loss", "min_delta": 0.001}},
+    {"early_stopping": 5}, {"early_stopping": {"patience": 5, "metric": "loss", "min_delta": 0.001}},
     {"weight_decay": 0.1, "decay_norm_and_bias": False},
 ], ids=str)
 def test_accepted_by_model_and_schema(fields):
@@ -113,7 +113,7 @@ MISTAKES = [
     ({"early_stopping": 0}, ("early_stopping", "patience"), "greater than or equal to 1"),
     ({"early_stopping": True}, ("early_stopping",), "must be a number of epochs, or {patience: N"),
     ({"early_stopping": {"min_delta": 0.1}}, ("early_stopping", "patience"), "required"),
-    ({"early_stopping": {"patience": 1, "metric": "loss"}}, ("early_stopping", "metric"), "'test_accuracy'"),
+    ({"early_stopping": {"patience": 1, "metric": "acc"}}, ("early_stopping", "metric"), "'accuracy'"),
 ]
 CROSSED = [
     ({"betas": [0.9, 0.99]}, "betas", "sgd takes no `betas`, which belongs to adam and adamw"),

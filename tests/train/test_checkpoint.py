@@ -1,6 +1,7 @@
 """Checkpoints: whole or absent whatever fails, and every harm noticed before anything is parsed."""
 
 import contextlib
+import json
 import random
 import shutil
 import subprocess
@@ -52,6 +53,13 @@ def same(a, b):
         x.keys() == y.keys() and all(torch.equal(x[key], y[key]) for key in x)
         for x, y in ((a.weights, b.weights), (a.training, b.training))
     )
+
+
+def test_the_epochs_of_archspec_0_1_are_read():
+    data = snapshot().state.model_dump(mode="json")
+    old = {key.replace("evaluated", "test"): data["results"][0][key] for key in list(data["results"][0])[:7]}
+    assert list(old)[3:5] == ["test_loss", "test_accuracy"]
+    assert SavedState.model_validate_json(json.dumps({**data, "results": [old]})) == snapshot().state
 
 
 def test_what_is_read_is_what_was_written(tmp_path):
@@ -248,7 +256,7 @@ class Accuracies(Watcher):
         self.values = values
 
     def on_epoch(self, run):
-        run.results[-1] = replace(run.results[-1], test_accuracy=self.values[run.epoch - 1])
+        run.results[-1] = replace(run.results[-1], evaluated_loss=1.0, evaluated_accuracy=self.values[run.epoch - 1])
 
 
 def kept(folder, accuracies, *, keep=2, every=None, resume=None, watchers=()):

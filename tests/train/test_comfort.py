@@ -74,7 +74,7 @@ def test_label_smoothing():
 def test_the_test_loss_is_not_smoothed():
     summary, model = run(recipe(label_smoothing=0.5))
     logits = model.eval()(TEST.images.float() / 255)
-    assert summary.last.test_loss == pytest.approx(F.cross_entropy(logits, TEST.labels).item(), rel=1e-6)
+    assert summary.last.evaluated_loss == pytest.approx(F.cross_entropy(logits, TEST.labels).item(), rel=1e-6)
 
 
 def test_clip_grad_norm():
@@ -121,7 +121,7 @@ def test_ema_is_what_is_tested_and_kept(decay):
     for key, value in average.state_dict().items():
         torch.testing.assert_close(value.double(), ema.values[key], rtol=1e-5, atol=1e-6)
     logits = average.eval()(TEST.images.float() / 255)
-    assert summary.last.test_loss == pytest.approx(F.cross_entropy(logits, TEST.labels).item(), rel=1e-6)
+    assert summary.last.evaluated_loss == pytest.approx(F.cross_entropy(logits, TEST.labels).item(), rel=1e-6)
     assert not same(average, model)
 
 
@@ -157,14 +157,14 @@ def test_a_resumed_run_ends_with_the_same_average():
     )
     assert same(other, model)
     assert same(again.run.tested, keep.run.tested)
-    assert resumed.last.test_loss == summary.last.test_loss
+    assert resumed.last.evaluated_loss == summary.last.evaluated_loss
 
 
 def test_the_final_matrix_is_of_the_average(tmp_path):
     chosen, keep = recipe(ema=0.999), Keep()
     final = FinalConfusion(batches(TEST, chosen, shuffle=False), "abcd", name="n", folder=tmp_path)
     summary, _ = run(chosen, [keep, final])
-    assert final.confusion.accuracy == summary.last.test_accuracy
+    assert final.confusion.accuracy == summary.last.evaluated_accuracy
     predictions = keep.run.tested(TEST.images.float() / 255).argmax(1)
     assert final.confusion.accuracy == pytest.approx((predictions == TEST.labels).double().mean().item())
     assert (tmp_path / "confusion.svg").exists()
@@ -303,18 +303,18 @@ def test_mixed_runs_learn_and_repeat(fields):
     summary, model = run(recipe(epochs=6, **fields))
     again, twin = run(recipe(epochs=6, **fields))
     assert same(model, twin)
-    assert summary.last.test_loss == again.last.test_loss
-    assert summary.last.test_accuracy > 0.8
+    assert summary.last.evaluated_loss == again.last.evaluated_loss
+    assert summary.last.evaluated_accuracy > 0.8
     assert not same(model, run(recipe(epochs=6))[1])
 
 
 # -- early stopping ------------------------------------------------------------------------------------------------
 
 
-def rows(values, metric="test_accuracy"):
-    names = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "images_per_s", "seconds")
+def rows(values, metric="accuracy"):
+    names = ("train_loss", "train_accuracy", "evaluated_loss", "evaluated_accuracy", "images_per_s", "seconds")
     blank = dict.fromkeys(names, 0.0)
-    return [EpochResult(epoch=k, **{**blank, metric: value}) for k, value in enumerate(values, 1)]
+    return [EpochResult(epoch=k, **{**blank, f"evaluated_{metric}": value}) for k, value in enumerate(values, 1)]
 
 
 @pytest.mark.parametrize(("values", "rule", "stops_after"), [
@@ -323,7 +323,7 @@ def rows(values, metric="test_accuracy"):
     ([0.1, 0.2, 0.3], {"patience": 1}, None),
     ([0.3, 0.3], {"patience": 1}, 2),
     ([0.30, 0.34, 0.38, 0.42], {"patience": 2, "min_delta": 0.1}, 3),
-    ([3.0, 2.0, 2.5, 1.0, 1.0, 1.5], {"patience": 2, "metric": "test_loss"}, 6),
+    ([3.0, 2.0, 2.5, 1.0, 1.0, 1.5], {"patience": 2, "metric": "loss"}, 6),
     ([], {"patience": 1}, None),
 ])
 def test_when_a_run_stops(values, rule, stops_after):
@@ -339,7 +339,7 @@ def test_a_run_stops_early_and_says_why():
     assert len(summary.epochs) == 4
     assert summary.stopped == (
         "stopped after epoch 4: test accuracy has not improved on epoch 1's "
-        f"{summary.epochs[0].test_accuracy:.4f} for 3 epochs"
+        f"{summary.epochs[0].evaluated_accuracy:.4f} for 3 epochs"
     )
     assert summary.to_json()["stopped_early"] == summary.stopped
     assert same(model, run(recipe(epochs=4, lr=1e-12))[1])

@@ -39,7 +39,7 @@ def test_a_compiled_run_learns_the_same(eager):
         model = small()
         test = batches(data(20, split="test", seed=1), chosen, shuffle=False)
         summary = fit(model, batches(data(), chosen), test, chosen, device=CPU, settings=settings)
-        rows.append(([(r.train_loss, r.test_loss) for r in summary.epochs], [p.detach() for p in model.parameters()]))
+        rows.append(([(r.train_loss, r.evaluated_loss) for r in summary.epochs], [p.detach() for p in model.parameters()]))
     (losses, weights), (compiled_losses, compiled_weights) = rows
     assert [value for pair in losses for value in pair] == pytest.approx([v for pair in compiled_losses for v in pair], rel=1e-5)
     torch.testing.assert_close(weights, compiled_weights)

@@ -25,7 +25,7 @@ def trained(device, chosen):
     machine = Machine(device, limit_train=100, limit_test=50)
     task = prepare(load(SPEC).graph, chosen, machine)
     summary = fit(task.model, task.train, task.test, chosen, device=device)
-    return [(r.train_loss, r.test_loss) for r in summary.epochs], task
+    return [(r.train_loss, r.evaluated_loss) for r in summary.epochs], task
 
 
 @pytest.mark.parametrize("fields", [{"momentum": 0.9}, {"optimizer": "adamw"}], ids=str)

@@ -9,7 +9,8 @@ import pytest
 
 from archspec.train.display import LiveDisplay, PlainDisplay, clock, display
 from archspec.train.loop import fit
-from archspec.train.summary import EpochResult, Summary
+from archspec.train.metrics import Metrics
+from archspec.train.summary import EpochResult, Summary, best_epoch, neutral_names
 from archspec.train.table import epoch_line, summary_text
 from tests.train.helpers import CPU, batches, data, network, recipe
 
@@ -63,13 +64,12 @@ def test_the_epochs_line_fits_a_terminal(loss, seconds):
     assert [float(x) for x in found.groups()] == pytest.approx([loss, loss, seconds], rel=1e-3, abs=0.05)
 
 
-def test_a_huge_loss_does_not_break_the_table():
-    rows = [EpochResult(1, 4.54000523e25, 0.1, 9999.5, 0.1, 1.0, 1.0), EpochResult(2, float("nan"), 0.1, 1e300, 0.1, 1.0, 1.0)]
+def test_a_huge_loss_does_not_break_the_figures():
+    rows = [EpochResult(1, 1.0, 0.1, 4.54000523e25, 0.2, 1.0, 1.0), EpochResult(2, 1.0, 0.1, 1e300, 0.1, 1.0, 1.0)]
     text = summary_text(Summary(tuple(rows)))
     assert "4.54e+25" in text
-    assert "9999.5000" in text
     assert "last epoch (2): test loss 1e+300, " in text
-    assert max(map(len, text.splitlines()[:3])) <= 80
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_losses_that_are_no_numbers_or_huge():
@@ -77,13 +77,41 @@ def test_losses_that_are_no_numbers_or_huge():
     assert line == "epoch 1/1  train loss nan acc 0.1000  test loss 1.5e+15 acc 0.1000  1.0 s"
 
 
-def test_a_long_run_s_table_shows_the_last_epochs_and_the_best():
-    rows = tuple(replace(ROWS[0], epoch=k + 1, test_accuracy=0.9 if k == 4 else 0.5) for k in range(20))
-    table, *_ = summary_text(Summary(rows)).split("\n\n")
-    assert [line.split()[0] for line in table.split("\n")] == ["epoch", "…", "5", "…", "18", "19", "20"]
-    rows = tuple(replace(row, test_accuracy=0.9 if row.epoch == 17 else 0.5) for row in rows)
-    table, *_ = summary_text(Summary(rows)).split("\n\n")
-    assert [line.split()[0] for line in table.split("\n")] == ["epoch", "…", "17", "18", "19", "20"]
+def test_the_validation_set_is_named():
+    row = replace(ROWS[0], split="validation")
+    assert epoch_line(row, 1) == "epoch 1/1  train loss 2.0000 acc 0.2500  val loss 1.5000 acc 0.5000  1.2 s"
+    text = summary_text(Summary((row,), criterion="loss", test=Metrics(1.25, 0.5, 8)))
+    assert text.splitlines() == [
+        "last epoch (1): validation loss 1.5000, validation accuracy 0.5000, 12,346 images/s",
+        "best epoch by validation loss (1): validation loss 1.5000, validation accuracy 0.5000",
+        "test set, after the last epoch: loss 1.2500, accuracy 0.5000",
+    ]
+
+
+@pytest.mark.parametrize(("figures", "criterion", "best"), [
+    ([(1.0, 0.5), (0.5, 0.9), (0.4, 0.9), (0.4, 0.9)], "accuracy", 3),  # equals: the lower loss, then the first
+    ([(0.4, 0.9), (0.5, 0.9)], "accuracy", 1),
+    ([(0.4, 0.8), (0.5, 0.9)], "loss", 1),
+    ([(0.4, 0.8), (0.4, 0.9), (0.4, 0.9)], "loss", 2),
+])
+def test_the_best_epoch(figures, criterion, best):
+    rows = [replace(ROWS[0], epoch=k, evaluated_loss=a, evaluated_accuracy=b) for k, (a, b) in enumerate(figures, 1)]
+    assert best_epoch(rows, criterion).epoch == best
+    summary = Summary(tuple(rows), criterion=criterion)
+    assert (summary.best.epoch, summary.to_json()["best_by"]) == (best, f"test_{criterion}")
+
+
+def test_a_stored_row_comes_back():
+    for split in ("test", "validation"):
+        row = replace(ROWS[0], split=split, step=5, learning_rate=0.1, gradient_norm=2.5)
+        data = row.to_json()
+        assert (data[f"{split}_loss"], data[f"{split}_accuracy"]) == (1.5, 0.5)
+        assert EpochResult(**neutral_names(data)) == row
+    old = {  # of archspec 0.1
+        "epoch": 1, "train_loss": 2.0, "train_accuracy": 0.25, "test_loss": 1.5, "test_accuracy": 0.5,
+        "images_per_s": 12345.6, "seconds": 1.25,
+    }
+    assert EpochResult(**neutral_names(old)) == ROWS[0]
 
 
 def test_the_live_line(monkeypatch):
@@ -132,21 +160,16 @@ def test_clock(seconds, text):
 
 def test_the_summary_names_what_each_figure_is():
     assert summary_text(SUMMARY) == """\
-epoch  train loss  train acc  test loss  test acc  images/s  seconds
-    1      2.0000     0.2500     1.5000    0.5000    12,346      1.2
-    2      1.0000     0.5000     0.7500    0.8750     2,000      1.5
-    3      0.7500     0.7500     0.5000    0.8750     3,000      1.8
-
-last epoch (3): test loss 0.5000, test accuracy 0.8750
-best epoch (2): test loss 0.7500, test accuracy 0.8750
-mean over all epochs, the first steps included: train loss 1.2500, train accuracy 0.5000"""
+last epoch (3): test loss 0.5000, test accuracy 0.8750, 3,000 images/s
+best epoch by test accuracy (3): test loss 0.5000, test accuracy 0.8750"""
 
 
 def test_the_summary_as_json():
     plain = json.loads(json.dumps(SUMMARY.to_json()))
-    assert plain["format"] == 1
+    assert plain["format"] == 2
     assert [row["epoch"] for row in plain["epochs"]] == [1, 2, 3]
     assert plain["last"] == plain["epochs"][2]
-    assert plain["best"] == plain["epochs"][1]
+    assert plain["best"] == plain["epochs"][2]
+    assert plain["test"] == {"loss": 0.5, "accuracy": 0.875}
     assert plain["mean_over_all_epochs"] == {"train_loss": 1.25, "train_accuracy": 0.5}
     assert plain["seconds"] == 4.5

@@ -19,7 +19,7 @@ def run(chosen, model=None, watchers=()):
 
 
 def figures(summary):
-    return [[r.train_loss, r.train_accuracy, r.test_loss, r.test_accuracy] for r in summary.epochs]
+    return [[r.train_loss, r.train_accuracy, r.evaluated_loss, r.evaluated_accuracy] for r in summary.epochs]
 
 
 def optimizer_of(model, chosen):
@@ -85,7 +85,7 @@ def test_a_first_step_that_the_scaler_skips_leaves_the_momentum_at_nothing():
 
 def test_it_learns():
     summary, _ = run(recipe(epochs=5))
-    assert summary.last.test_accuracy > 0.9
+    assert summary.last.evaluated_accuracy > 0.9
     assert summary.last.train_loss < summary.epochs[0].train_loss / 2
 
 

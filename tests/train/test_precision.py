@@ -170,7 +170,7 @@ def trained(device, settings, watchers=(), resume=None, **fields):
     task = prepare(load(SPEC).graph, chosen, Machine(device, limit_train=100, limit_test=50, settings=settings))
     summary = fit(task.model, task.train, task.test, chosen, device=device, settings=settings, watchers=watchers,
                   resume=resume)
-    return task.model, [(row.train_loss, row.test_loss) for row in summary.epochs]
+    return task.model, [(row.train_loss, row.evaluated_loss) for row in summary.epochs]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -1,7 +1,6 @@
 """What a run leaves behind, also when it ends badly."""
 
 import json
-from dataclasses import asdict
 from datetime import datetime
 
 import pytest
@@ -33,9 +32,10 @@ def test_the_four_files(tmp_path):
     assert (folder.path / "spec.yaml").read_text(encoding="utf-8") == "archspec: 1\n# ü\n"
     assert json.loads((folder.path / "environment.json").read_text()) == {"seed": 3}
     lines = [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
-    assert lines == [asdict(row) for row in summary.epochs]
+    assert lines == [row.to_json() for row in summary.epochs]
     assert list(lines[0]) == [
         "epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "images_per_s", "seconds",
+        "step", "learning_rate", "gradient_norm",
     ]
     weights = load_file(folder.path / "weights.safetensors")
     assert weights.keys() == model.state_dict().keys()

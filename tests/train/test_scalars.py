@@ -36,7 +36,8 @@ def test_every_epoch_is_there(tmp_path):
     assert set(found) == {
         "loss/train", "loss/test", "accuracy/train", "accuracy/test", "learning_rate", "images_per_s",
     }
-    for tag, field in [("loss/test", "test_loss"), ("accuracy/train", "train_accuracy"), ("loss/train", "train_loss")]:
+    fields = {"loss/test": "evaluated_loss", "accuracy/train": "train_accuracy", "loss/train": "train_loss"}
+    for tag, field in fields.items():
         assert found[tag] == [(row.epoch, pytest.approx(getattr(row, field))) for row in summary.epochs]
     assert [value for _, value in found["learning_rate"]] == pytest.approx([0.1, 0.01, 0.001])
 
@@ -58,7 +59,7 @@ def test_a_resumed_run_shows_each_epoch_once(tmp_path):
     with pytest.raises(RuntimeError, match="power cut"):
         run(recipe(epochs=4), [Scalars(tmp_path), fail])
     summary = run(recipe(epochs=4), [Scalars(tmp_path)], fail.state)
-    assert read(tmp_path)["loss/test"] == [(row.epoch, pytest.approx(row.test_loss)) for row in summary.epochs]
+    assert read(tmp_path)["loss/test"] == [(row.epoch, pytest.approx(row.evaluated_loss)) for row in summary.epochs]
 
 
 def test_the_option(cli, tmp_path, monkeypatch):  # noqa: F811

@@ -68,7 +68,7 @@ def trained(model, chosen, world, *watchers, stop=None, resume=None, micro_batch
     weights = whole(model.state_dict(), world)
     return {
         "losses": losses.losses[-8:],
-        "epochs": [[r.train_loss, r.train_accuracy, r.test_loss, r.test_accuracy] for r in summary.epochs],
+        "epochs": [[r.train_loss, r.train_accuracy, r.evaluated_loss, r.evaluated_accuracy] for r in summary.epochs],
         "weights": [v.tolist() for v in weights.values()],
         "confusion": tally.confusion(TEST.classes, world).matrix(),
     }

@@ -10,20 +10,21 @@ from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import History
 from archspec.train.doctor.trouble import TIMES
 
-LUCK: Final = 0.05  # of the test images, above chance: a small split may give as much to who learnt nothing
+LUCK: Final = 0.05  # of the evaluated images, above chance: a small split may give as much to who learnt nothing
 
 
 def ends_at_chance(history: History) -> Finding | None:
-    """At its end the network is no better than one answer for every image, in training and on the test images."""
+    """At its end the network is no better than one answer for every image, in training and evaluation."""
     chance = chance_in(history)
     if chance is None or not history.epochs:
         return None
     steps, result = steps_at_chance(history, chance), history.epochs[-1]
-    if not steps or result.test_accuracy > chance.accuracy + LUCK:
+    if not steps or result.evaluated_accuracy > chance.accuracy + LUCK:
         return None
+    split = result.split
     tested = Evidence(
-        f"the test accuracy is {result.test_accuracy:.3f}",
-        {"test_accuracy": result.test_accuracy, "test_loss": result.test_loss},
+        f"the {split} accuracy is {result.evaluated_accuracy:.3f}",
+        {f"{split}_accuracy": result.evaluated_accuracy, f"{split}_loss": result.evaluated_loss},
     )
     grown = history.last(steps).loss >= TIMES * max(history.losses[0], chance.loss)
     remedy = lower_rate(history) if grown else "train for more epochs, or let `--find-lr` suggest a rate"

@@ -10,29 +10,29 @@ from archspec.train.doctor.history import History
 from archspec.train.summary import EpochResult
 
 EPOCHS: Final = 3  # after the best one: fewer may be a bad epoch
-RISEN: Final = 1.15  # test loss over its lowest
+RISEN: Final = 1.15  # test or validation loss over its lowest
 RISEN_BY: Final = 0.03  # and by so many nats, where it is small
 GAP_GROWN: Final = 0.05  # nats
-LEARNT: Final = 0.9  # of chance: the lowest test loss must lie below
+LEARNT: Final = 0.9  # of chance: the lowest such loss must lie below
 
 
 def overfits(history: History) -> Finding | None:
-    """The test loss has risen well above its lowest while the training loss fell: the gap between them grows."""
+    """The evaluated loss has risen well above its lowest while the training loss fell: the gap between them grows."""
     epochs = history.epochs
     if len(epochs) <= EPOCHS:
         return None
-    best, now = min(epochs, key=lambda row: row.test_loss), epochs[-1]
+    best, now = min(epochs, key=lambda row: row.evaluated_loss), epochs[-1]
     chance = chance_in(history)
-    if chance is not None and best.test_loss > LEARNT * chance.loss:
+    if chance is not None and best.evaluated_loss > LEARNT * chance.loss:
         return None  # what has learnt nothing has nothing to forget
     since = epochs[epochs.index(best) + 1 :]
     if len(since) < EPOCHS or now.train_loss >= best.train_loss:
         return None
-    gap, gap_now = best.test_loss - best.train_loss, now.test_loss - now.train_loss
-    risen = [row.test_loss >= max(RISEN * best.test_loss, best.test_loss + RISEN_BY) for row in since[-EPOCHS:]]
-    if not all(risen) or gap_now < gap + GAP_GROWN:
+    gap, gap_now = best.evaluated_loss - best.train_loss, now.evaluated_loss - now.train_loss
+    high = max(RISEN * best.evaluated_loss, best.evaluated_loss + RISEN_BY)
+    if any(row.evaluated_loss < high for row in since[-EPOCHS:]) or gap_now < gap + GAP_GROWN:
         return None
-    facts = (_figures(best, "lowest test loss"), _figures(now, "now"))
+    facts = (_figures(best, f"lowest {best.split} loss"), _figures(now, "now"))
     return Finding(
         "RUN348", history.step, f"over-fitting since epoch {best.epoch}", facts,
         f"stop after {best.epoch} epochs, train on more images, or add dropout or weight_decay",
@@ -41,10 +41,10 @@ def overfits(history: History) -> Finding | None:
 
 def _figures(row: EpochResult, label: str) -> Evidence:
     return Evidence(
-        f"epoch {row.epoch} ({label}): train loss {row.train_loss:.3f}, test loss {row.test_loss:.3f}, "
-        f"test accuracy {row.test_accuracy:.3f}",
+        f"epoch {row.epoch} ({label}): train loss {row.train_loss:.3f}, {row.split} loss {row.evaluated_loss:.3f}, "
+        f"{row.split} accuracy {row.evaluated_accuracy:.3f}",
         {
-            "epoch": row.epoch, "train_loss": row.train_loss, "test_loss": row.test_loss,
-            "gap": row.test_loss - row.train_loss, "test_accuracy": row.test_accuracy,
+            "epoch": row.epoch, "train_loss": row.train_loss, f"{row.split}_loss": row.evaluated_loss,
+            "gap": row.evaluated_loss - row.train_loss, f"{row.split}_accuracy": row.evaluated_accuracy,
         },
     )

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from archspec.train.doctor.finding import Finding
 from archspec.train.doctor.history import Block, FirstBatch, History, Sample
-from archspec.train.summary import EpochResult
+from archspec.train.summary import StoredEpoch
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -33,7 +33,7 @@ class Memory:
     best: Block | None
     inputs: FirstBatch | None
     samples: list[Sample]
-    epochs: list[EpochResult]
+    epochs: list[StoredEpoch]
     findings: list[Finding]
 
 

@@ -81,7 +81,7 @@ def test_a_resumed_run_is_seen_as_if_it_had_never_stopped(step):
     assert list(a.losses) == list(b.losses)
     for field in ("hits", "sizes", "best", "inputs", "first", "labels", "all_labels"):
         assert getattr(a, field) == getattr(b, field)
-    assert [e.test_loss for e in a.epochs] == [e.test_loss for e in b.epochs]
+    assert [e.evaluated_loss for e in a.epochs] == [e.evaluated_loss for e in b.epochs]
 
 
 def test_what_was_said_is_not_said_again():

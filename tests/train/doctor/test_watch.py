@@ -44,8 +44,8 @@ def dead_network():
 def test_a_run_is_the_same_with_and_without():
     plain, model, _ = train_with(None)
     watched, other, told = train_with(Doctor())
-    assert [(r.train_loss, r.test_loss, r.test_accuracy) for r in plain.epochs] == [
-        (r.train_loss, r.test_loss, r.test_accuracy) for r in watched.epochs
+    assert [(r.train_loss, r.evaluated_loss, r.evaluated_accuracy) for r in plain.epochs] == [
+        (r.train_loss, r.evaluated_loss, r.evaluated_accuracy) for r in watched.epochs
     ]
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), other.state_dict().values(), strict=True))
     assert told == []
