@@ -129,6 +129,19 @@ def examine(
     return Examined(loaded, errors.sorted(), in_order(errors.warnings) if loaded is not None else ())
 
 
+def examine_library(
+    source: Any, *, includes: Iterable[str | Path] = (), limits: Limits = LIMITS,
+    text_limits: TextLimits = DEFAULT_LIMITS,
+) -> Examined:
+    """A library of blocks with every mistake that can be found without shapes: as in blocks that a spec never calls.
+
+    source: as for `examine`. `loaded` stays None: a library has no network.
+    """
+    options = Options((), tuple(map(Path, includes)), text_limits)
+    _, errors = _load(source, options, partial(_blocks_checked, limits=limits), library=True)
+    return Examined(None, errors.sorted(), in_order(errors.warnings))
+
+
 def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **options: Any) -> Report:
     """Shapes, parameters, MACs and activation memory of every layer, without torch. Takes what `load` takes."""
     return cost_report(load(source, **options).graph, batch_size=batch_size, dtype=dtype)
@@ -154,12 +167,13 @@ def build(source: Any, *, seed: int | None = None, **options: Any) -> nn.Module:
 
 
 def _load(
-    source: Any, options: Options, checked: Callable[[Program, Errors], Loaded | None]
+    source: Any, options: Options, checked: Callable[[Program, Errors], Loaded | None], *, library: bool = False
 ) -> tuple[Loaded | None, Errors]:
     errors = Errors()
     try:
         document, folder, root, stem = _document(source, options)
-        program = Loader(root, options, errors).program(document, folder, stem)
+        loader = Loader(root, options, errors)
+        program = loader.library(document, folder) if library else loader.program(document, folder, stem)
         return (None if program is None else checked(program, errors)), errors
     except TooManyErrors:
         return None, errors
@@ -167,6 +181,12 @@ def _load(
         with suppress(TooManyErrors):
             errors.extend(e.diagnostics)
         return None, errors
+
+
+def _blocks_checked(program: Program, errors: Errors, *, limits: Limits) -> None:
+    check_unused = check_names(program, errors)
+    lower(program, errors, limits)
+    check_unused()
 
 
 def _checked(program: Program, errors: Errors, *, limits: Limits, training: bool) -> Loaded | None:
@@ -222,7 +242,9 @@ def _with_shipped_name(problem: SpecError, name: str, path: Path) -> SpecError:
     known = {shipped.rpartition("/")[2]: shipped for shipped in shipped_specs()}
     close = nearest(path.stem, known)
     hint = "`archspec list specs` shows the specs that come with archspec"
-    return SpecError([replace(first, hint=f"write `{known[close]}`; {hint}" if close else hint)])
+    if close and path.name == name:  # who names a folder wants a file of their own
+        hint = f"write `{known[close]}` for the spec that comes with archspec; {hint}"
+    return SpecError([replace(first, hint=hint)])
 
 
 def _check_expect(

@@ -3,14 +3,14 @@
     pytest specs/                      # or any spec file
     pytest specs/ --archspec-build     # also builds each network and compares its real outputs
 
-A file is a spec if it is YAML with a top-level key `archspec`; other YAML files are left alone. Everything but
-pytest itself is imported when the first spec is run.
+A YAML file with a top-level key `archspec` is a spec or a library of blocks, which has the test `valid` alone. A
+misspelt key (`archpsec: 1`) fails. Other YAML files are left alone. Nothing of archspec is imported before the first
+YAML file, and before the first spec runs only what finds the keys of a file.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from archspec.diagnostics import Diagnostic
     from archspec.source import Document
 
-_SPEC = re.compile(rb"^archspec[ \t]*:", re.MULTILINE)
-_NETWORK = re.compile(rb"^(stages|extends)[ \t]*:", re.MULTILINE)
-_LOOKED_AT = 2**20  # bytes; a spec is no longer than that
+_SUFFIXES = (".yaml", ".yml")
+_roots: list[Path] = []  # of the pytest sessions that are running, one inside the other
+_running: list[Path] = []  # the files of their tests
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,26 +40,46 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect YAML files that are specs; libraries of blocks and other people's YAML are left alone."""
-    if file_path.suffix not in (".yaml", ".yml") or is_record(file_path) or not is_spec(file_path):
-        return None
-    return SpecFile.from_parent(parent, path=file_path)
+def pytest_configure(config: pytest.Config) -> None:
+    """Note where relative paths in tests start from."""
+    _roots.append(config.rootpath)
 
 
-def is_spec(path: Path) -> bool:
-    """Whether a file is the spec of a network, judged by its top-level keys alone."""
+def pytest_unconfigure() -> None:
+    """Forget it again."""
+    _roots.pop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Note whose test is running."""
+    _running.append(item.path)
     try:
-        with path.open("rb") as stream:
-            head = stream.read(_LOOKED_AT)
-    except OSError:
-        return False
-    return _SPEC.search(head) is not None and _NETWORK.search(head) is not None
+        return (yield)
+    finally:
+        _running.pop()
 
 
-def is_record(path: Path) -> bool:
-    """Whether a file is the record of a training run, which lies beside its metrics."""
-    return path.name == "spec.yaml" and path.with_name("environment.json").exists()
+def search_folders() -> tuple[Path, ...]:
+    """Where a relative path of a spec in a test is looked for: beside the test's file, then in pytest's rootdir."""
+    return (*(path.parent for path in _running[-1:]), *_roots[-1:])
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect specs and libraries of blocks; other people's YAML and the records of training runs are left alone."""
+    if not file_path.name.lower().endswith(_SUFFIXES):
+        return None
+    from archspec.spec.detect import Kind, is_record, kind_of
+
+    if is_record(file_path):
+        return None
+    try:
+        kind = kind_of(file_path)
+    except (OSError, ValueError):  # nobody can say whether an unreadable file is a spec
+        return None
+    if kind is Kind.OTHER:
+        return None
+    return (LibraryFile if kind is Kind.LIBRARY else SpecFile).from_parent(parent, path=file_path)
 
 
 class Mistakes(Exception):
@@ -143,6 +163,22 @@ class SpecFile(pytest.File):
         assert_built_shapes(self.outcome[0])
 
 
+class LibraryFile(pytest.File):
+    """A library of blocks: one test, whether its blocks are valid as far as that is known without shapes."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """The test `valid`."""
+        yield SpecItem.from_parent(self, name="valid", run=self.check_valid)
+
+    def check_valid(self) -> None:
+        """Every mistake in the file, and in the libraries that it uses."""
+        from archspec.api import examine_library
+
+        found = examine_library(self.path, includes=self.config.getoption("--archspec-include"))
+        if found.errors:
+            raise Mistakes(found.errors)
+
+
 class SpecItem(pytest.Item):
     """One test of a spec."""
 
@@ -166,16 +202,13 @@ class SpecItem(pytest.Item):
 
 
 @pytest.fixture
-def archspec_load(request: pytest.FixtureRequest) -> Callable[..., Loaded]:
+def archspec_load() -> Callable[..., Loaded]:
     """Load a spec in a test: a path relative to the test's file (or to the root folder), text, or a shipped name."""
 
     def load(source: Any, **options: Any) -> Loaded:
-        from archspec.api import load as load_spec
+        __tracebackhide__ = True
+        from archspec.testing import load_for_test
 
-        if isinstance(source, (str, Path)) and "\n" not in str(source):
-            for folder in (request.path.parent, request.config.rootpath):
-                if (folder / source).is_file():
-                    return load_spec(folder / source, **options)
-        return load_spec(source, **options)
+        return load_for_test(source, **options)
 
     return load

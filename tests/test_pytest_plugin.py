@@ -51,8 +51,22 @@ def test_a_file_that_cannot_be_parsed_fails(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess().assert_outcomes(failed=1)
 
 
-def test_other_yaml_and_libraries_are_left_alone(pytester: pytest.Pytester) -> None:
-    pytester.makefile(".yaml", workflow="on: push\njobs: {build: {archspec: 1}}\n", lib=LIBRARY)
+def test_the_blocks_of_a_library_are_checked(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".yaml", lib=LIBRARY, broken=LIBRARY.replace("relu", "rleu"))
+    result = pytester.runpytest_subprocess("-v")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["broken.yaml::valid FAILED*", "lib.yaml::valid PASSED*", "*no op or block `rleu`"])
+
+
+def test_a_misspelt_version_fails(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".yaml", net=SOUND.replace("archspec:", "archpsec:"))
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1, skipped=3)
+    result.stdout.fnmatch_lines(["*unknown key `archpsec`", "*hint: a name that is close exists: `archspec`"])
+
+
+def test_other_yaml_is_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".yaml", workflow="on: push\njobs: {build: {archspec: 1}}\n")
     pytester.makefile(".yml", broken="a: [", secret="archspec_version: 3\n")
     result = pytester.runpytest_subprocess()
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
@@ -103,6 +117,61 @@ def test_the_fixture_finds_a_spec_beside_the_test(pytester: pytest.Pytester) -> 
         "    assert archspec_load('net.yaml').report.shapes == {'conv': (4, 26, 26), 'head': (10,)}\n"
     )
     pytester.runpytest_subprocess("inner/test_it.py").assert_outcomes(passed=1)
+
+
+FAILING = """
+from archspec.testing import assert_built_shapes, assert_shapes
+
+def test_shapes():
+    assert_shapes("net.yaml", {"conv": (4, 1, 1)})
+
+def test_broken():
+    assert_shapes("broken.yaml", {"conv": (4, 1, 1)})
+
+def test_broken_to_build():
+    assert_built_shapes("broken.yaml")
+
+def test_broken_to_load(archspec_load):
+    archspec_load("broken.yaml")
+"""
+
+
+def test_a_failing_assertion_shows_none_of_our_own_frames(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".yaml", net=SOUND, broken=SOUND.replace("relu", "rellu"))
+    pytester.makepyfile(FAILING)
+    result = pytester.runpytest_subprocess()
+    text = result.stdout.str()
+    assert "conv: expected (4, 1, 1), got (4, 26, 26)" in text
+    assert text.count("no op or block `rellu`") >= 3
+    for ours in ("archspec/testing.py", "archspec/api.py", "pytest_plugin.py:"):
+        assert ours not in text
+    assert "During handling" not in text
+
+
+@pytest.mark.parametrize("folder", [".", "inner", "elsewhere"])
+def test_a_relative_path_does_not_depend_on_the_working_directory(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    inner, elsewhere = pytester.mkdir("inner"), pytester.mkdir("elsewhere")
+    pytester.makeini("[pytest]")
+    (inner / "net.yaml").write_text(SOUND)
+    (elsewhere / "net.yaml").write_text(SOUND.replace("[4, 26, 26]", "[4, 1, 1]"))
+    (elsewhere / "lenet.yaml").write_text(SOUND)
+    (pytester.path / "top.yaml").write_text(SOUND)
+    (inner / "test_it.py").write_text(
+        "from archspec.testing import assert_shapes\n"
+        "def test_beside(): assert_shapes('net.yaml', {'conv': (4, 26, 26)})\n"
+        "def test_at_the_root(): assert_shapes('top.yaml', {'conv': (4, 26, 26)})\n"
+        "def test_shipped(): assert_shapes('lenet', {'params': 61706})\n"
+        "def test_nowhere(): assert_shapes('lenet.yaml', {'params': 61706})\n"
+    )
+    monkeypatch.chdir(pytester.path / folder)
+    result = pytester.runpytest_subprocess("--rootdir", pytester.path, "-c", pytester.path / "tox.ini", inner / "test_it.py")
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines([
+        "*SPEC001*lenet.yaml: no such file", f"*note: looked for in {inner}", f"*note: looked for in {pytester.path}",
+        "*hint: write the path relative to the test's file or to pytest's rootdir",
+    ])
 
 
 def test_assert_shapes_tells_all_differences_at_once() -> None:

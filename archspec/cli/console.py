@@ -139,6 +139,8 @@ def percent_text(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
 
 
-def plural(number: int, noun: str) -> str:
-    """`1 spec`, `15 specs`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """`1 spec`, `15 specs`, `2 libraries`."""
+    if nouns is None:
+        nouns = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{number} {noun if number == 1 else nouns}"

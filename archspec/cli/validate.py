@@ -26,61 +26,77 @@ Results = dict[str, "Examined"]
 @json_option
 @click.pass_context
 def command(ctx: click.Context, paths: tuple[str, ...], reading: Reading, as_json: bool) -> None:
-    """Check specs: files, folders (searched for specs), or names of shipped specs.
+    """Check specs and block libraries: files, folders (searched for them), or names of shipped specs.
 
-    Tells all independent errors of all of them, and checks what each spec expects of its shapes and counts, and
-    whether its network suits the data set of its recipe. Warnings are of what is valid, but hardly meant.
+    Reports all independent errors of all files. Checks what each spec expects of its shapes and counts, and
+    whether its network suits the data set of its recipe. Warnings: valid, but probably not what you meant.
     Exit code 0: all are valid; 1: some are not; 2: the command line is wrong.
     """
-    from archspec.api import examine
+    from archspec.api import examine, examine_library
 
-    found = collect(paths)
-    if not found.specs:
-        raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
     arguments = reading.arguments()
+    found = collect(paths, arguments["text_limits"])
+    if not found.specs and not found.libraries:
+        raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
     if len(found.specs) > 1:
         gc.enable()  # `main` turned it off for the start
-    results = {path: examine(path, training=True, **arguments) for path in found.specs}
+    specs = {path: examine(path, training=True, **arguments) for path in found.specs}
+    reads = {key: arguments[key] for key in ("includes", "limits", "text_limits")}
+    libraries = {path: examine_library(path, **reads) for path in found.libraries}
     if as_json:
-        click.echo(json.dumps(_plain(results, found), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_plain(specs, libraries, found), indent=2, ensure_ascii=False))
     else:
-        _report(results, found)
-    if any(found.errors for found in results.values()):
+        _report(specs, libraries, found)
+    if any(one.errors for one in (*specs.values(), *libraries.values())):
         ctx.exit(WRONG)
 
 
-def _report(results: Results, found: Found) -> None:
-    told = dict.fromkeys(d for one in results.values() for d in (*one.errors, *one.warnings))  # a library's error once
-    print_diagnostics(told)
-    errors = sum(d.severity == "error" for d in told)
-    warnings = f", {plural(len(told) - errors, 'warning')}" if len(told) > errors else ""
-    wrong = sum(bool(one.errors) for one in results.values())
+def _report(specs: Results, libraries: Results, found: Found) -> None:
+    results = (*specs.values(), *libraries.values())
+    reported = dict.fromkeys(d for one in results for d in (*one.errors, *one.warnings))  # a library's error once
+    print_diagnostics(reported)
+    errors = sum(d.severity == "error" for d in reported)
+    warnings = f", {plural(len(reported) - errors, 'warning')}" if len(reported) > errors else ""
     colour = coloured(sys.stdout)
-    if wrong:
-        summary = styled(plural(errors, "error"), RED, on=colour) + f" in {wrong} of {plural(len(results), 'spec')}"
+    if errors:
+        parts = [_share(specs, "spec"), _share(libraries, "block library")]
+        summary = styled(plural(errors, "error"), RED, on=colour) + f" in {' and '.join(filter(None, parts))}"
     else:
-        summary = styled(f"{plural(len(results), 'spec')} valid", GREEN, on=colour)
+        counts = ((specs, "spec"), (libraries, "block library"))
+        valid = " and ".join(plural(len(group), noun) for group, noun in counts if group)
+        summary = styled(f"{valid} valid", GREEN, on=colour)
     click.echo(summary + warnings + _skipped(found), color=colour)
+
+
+def _share(results: Results, noun: str) -> str:
+    """`1 of 2 specs`, of those with errors; empty where there are none."""
+    wrong = sum(bool(one.errors) for one in results.values())
+    return f"{wrong} of {plural(len(results), noun)}" if wrong else ""
 
 
 def _skipped(found: Found) -> str:
     parts = []
-    if found.libraries:
-        parts.append(f"{len(found.libraries)} block librar{'y' if len(found.libraries) == 1 else 'ies'}")
+    if found.records:
+        parts.append(plural(len(found.records), "record of a run", "records of runs"))
     if found.others:
         parts.append(f"{plural(len(found.others), 'YAML file')} without `archspec:`")
     return f" (skipped: {', '.join(parts)})" if parts else ""
 
 
-def _plain(results: Results, found: Found) -> dict[str, Any]:
+def _plain(specs: Results, libraries: Results, found: Found) -> dict[str, Any]:
     return {
         "format": 1,
-        "specs": [
-            {
-                "path": path, "valid": not one.errors, "diagnostics": [d.to_json() for d in one.errors],
-                "warnings": [d.to_json() for d in one.warnings],
-            }
-            for path, one in results.items()
-        ],
-        "skipped": [*found.libraries, *found.others],
+        "specs": _entries(specs),
+        "libraries": _entries(libraries),
+        "skipped": [*found.records, *found.others],
     }
+
+
+def _entries(results: Results) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": path, "valid": not one.errors, "diagnostics": [d.to_json() for d in one.errors],
+            "warnings": [d.to_json() for d in one.warnings],
+        }
+        for path, one in results.items()
+    ]

@@ -45,7 +45,7 @@ def read(
     """
     name = name or _shown(path)
     try:
-        content = _content(FilePath(path), limits.max_bytes)
+        content = read_content(FilePath(path), limits.max_bytes)
     except FileNotFoundError:
         raise error("SPEC001", f"{name}: no such file", hint=_meant(FilePath(path))) from None
     except (OSError, ValueError) as exc:
@@ -66,7 +66,7 @@ def _shown(path: str | os.PathLike[str]) -> str:
     return "".join(c if c.isprintable() else "?" for c in os.fspath(path))
 
 
-def _content(path: FilePath, limit: int) -> bytes:
+def read_content(path: FilePath, limit: int) -> bytes:
     """At most limit + 1 bytes of a regular file: a device or a pipe could go on for ever."""
     with open_regular(path, follow=True) as stream:
         return stream.read(limit + 1)

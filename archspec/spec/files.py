@@ -68,6 +68,22 @@ class Loader:
             overridden=overridden,
         )
 
+    def library(self, document: Document, folder: Path) -> Program | None:
+        """A library as a program without a network, or None if nothing can be said of it."""
+        self.errors.extend(document.errors)
+        self.files.append(document.name)
+        top = At(document)
+        sections = read_sections(top, document.data, folder, self.errors, library=True)
+        if sections is None:
+            return None
+        library = Library(document.name, documents=frozenset(self.files), vars=sections.sections["vars"])
+        Libraries(self.access, self.errors).used_by(library, sections)
+        parse_blocks(sections.sections["blocks"], library, self.errors)
+        return Program(
+            name=document.name, description="", library=library, input=(None, top), stages={}, data={},
+            places={s: {} for s in SECTIONS}, tops=sections.tops, files=tuple(self.files),
+        )
+
     def _merged(self, document: Document, folder: Path, chain: tuple[Path, ...]) -> Sections | None:
         """One file's keys over those of the file that it extends."""
         self.files.append(document.name)

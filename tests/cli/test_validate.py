@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from archspec.cli.collect import collect
 
-from .conftest import BAD, GOOD, ROOT, Cli
+from .conftest import BAD, GOOD, ROOT, Cli, archspec
 
 LIBRARY = "archspec: 1\nblocks:\n  wide: {params: {n: int}, body: [linear: $n, relu]}\n"
 USER = "archspec: 1\ninput: [1, 8, 8]\nuse: lib.yaml\nstages: {head: [flatten, wide: 10]}\n"
@@ -53,10 +54,38 @@ def test_a_folder_is_searched_for_specs(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "f.yml").write_text(GOOD, encoding="utf-8")
     done = cli("validate", tmp_path)
     assert (done.code, done.err) == (0, "")
-    assert done.out == "4 specs valid (skipped: 1 block library, 1 YAML file without `archspec:`)\n"
+    assert done.out == "4 specs and 1 block library valid (skipped: 1 YAML file without `archspec:`)\n"
     (tmp_path / "sub/b.yaml").write_text(BAD, encoding="utf-8")
     done = cli("validate", tmp_path)
     assert (done.code, done.out.partition(" (")[0]) == (1, "1 error in 1 of 4 specs")
+
+
+def test_a_library_is_checked_by_name_and_by_folder(cli: Cli, folder: Path) -> None:
+    write(folder, lib__good=LIBRARY, lib__bad="archspec: 1\nblocks:\n  a: {params: {n: int}, body: [rleu, linear: ten]}\n")
+    assert cli("validate", "lib/good.yaml").out == "1 block library valid\n"
+    by_name, by_folder = cli("validate", "lib/bad.yaml"), cli("validate", "lib")
+    assert (by_name.code, by_name.out) == (1, "2 errors in 1 of 1 block library\n")
+    assert (by_folder.code, by_folder.out) == (1, "2 errors in 1 of 2 block libraries\n")
+    assert by_name.err == by_folder.err
+    assert [line.strip() for line in by_name.err.splitlines() if "-->" in line] == [
+        "--> lib/bad.yaml:3:32", "--> lib/bad.yaml:3:46",
+    ]
+
+
+def test_a_misspelt_version_is_reported(cli: Cli, folder: Path) -> None:
+    write(folder, typo=GOOD.replace("archspec:", "archpsec:"))
+    done = cli("validate", ".")
+    assert (done.code, done.out) == (1, "2 errors in 2 of 3 specs\n")
+    assert "unknown key `archpsec`" in done.err
+    assert "a name that is close exists: `archspec`" in done.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_a_folder_does_not_hang(folder: Path) -> None:
+    os.mkfifo(folder / "x.yaml")
+    done = archspec("validate", ".", cwd=folder)  # with a time limit of its own
+    assert done.returncode == 1
+    assert "error[SPEC001]: x.yaml: is not a regular file" in done.stderr
 
 
 def test_a_file_that_is_named_is_checked_whatever_it_holds(cli: Cli, folder: Path) -> None:
@@ -127,12 +156,13 @@ def test_limits_are_set_on_the_command_line(
 
 
 def test_json(cli: Cli, folder: Path) -> None:
-    write(folder, sub__lib=LIBRARY)
+    write(folder, sub__lib=LIBRARY, compose="services: {}\n")
     done = cli("validate", "--json", ".")
     assert (done.code, done.err) == (1, "")
     data = json.loads(done.out)
     assert data["format"] == 1
-    assert data["skipped"] == ["sub/lib.yaml"]
+    assert data["skipped"] == ["compose.yaml"]
+    assert data["libraries"] == [{"path": "sub/lib.yaml", "valid": True, "diagnostics": [], "warnings": []}]
     bad, good = data["specs"]
     assert good == {"path": "good.yaml", "valid": True, "diagnostics": [], "warnings": []}
     assert (bad["path"], bad["valid"]) == ("bad.yaml", False)
@@ -162,7 +192,8 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(cli: Cli, tmp_pa
         pytest.param("# flow\n{archspec: 1, input: [1, 2, 2], stages: {a: relu}}", "specs", id="flow"),
         pytest.param("archspec: 1\nblocks: {a: relu}\n", "libraries", id="library"),
         pytest.param("x:\n  archspec: 1\n  stages: {}\n", "others", id="not-at-the-top"),
-        pytest.param("archspecs: 1\nstages: {}\n", "others", id="another-key"),
+        pytest.param("archspecs: 1\nstages: {}\n", "specs", id="misspelt"),
+        pytest.param("version: 1\nstages: {}\n", "others", id="another-key"),
         pytest.param("", "others", id="empty"),
     ],
 )
@@ -192,13 +223,14 @@ def test_a_file_that_cannot_be_opened_is_left_to_the_check(tmp_path: Path) -> No
     assert collect([str(tmp_path)]).specs == [str(tmp_path / "dangling.yaml")]
 
 
-def test_folders_of_runs_are_left_alone(cli, tmp_path):
+def test_the_records_of_runs_are_left_alone(cli, tmp_path):
     spec = "archspec: 1\ninput: [4]\nstages: {a: {linear: 2}}\n"
     for name, text in (("spec.yaml", spec), ("environment.json", "{}"), ("metrics.jsonl", "")):
         (tmp_path / "runs" / "one").mkdir(parents=True, exist_ok=True)
         (tmp_path / "runs" / "one" / name).write_text(text)
     (tmp_path / "net.yaml").write_text(spec)
-    assert cli("validate", tmp_path).out.strip() == "1 spec valid"
+    (tmp_path / "runs" / "lib.yaml").write_text(LIBRARY)
+    assert cli("validate", tmp_path).out.strip() == "1 spec and 1 block library valid (skipped: 1 record of a run)"
     assert cli("validate", tmp_path / "runs" / "one" / "spec.yaml").code == 0
 
 

@@ -1,0 +1,70 @@
+"""The keys at the top of a YAML text, found as the parser finds them, without building its data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+
+import yaml
+from yaml import events as ev
+
+from archspec.source.load import EVENT_PARSER
+
+# what may stand before the first content: empty lines, comments, directives (which `parse` reports and drops)
+_HEAD: Final = re.compile(r"(?:(?:[ \t]*+(?:#[^\r\n]*)?|%[^\r\n]*)[\r\n])*+")
+
+
+def text_of(content: bytes) -> str:
+    """The text of a file's bytes; what is not UTF-8 is replaced, since `parse` is who refuses it."""
+    text = content.decode("utf-8-sig", errors="replace")
+    head = _HEAD.match(text)
+    end = head.end() if head else 0
+    return text[:end].replace("%", "#") + text[end:]
+
+
+def top_keys(text: str, max_events: int) -> Iterator[tuple[str, str | None]]:
+    """(key, its value if that is a scalar) of the mapping at the top, as far as the text can be read.
+
+    Lazy: who needs only the first key pays only for that. Raises ValueError where the text cannot be read on.
+    """
+    try:
+        yield from _pairs(islice(_events(text), max_events))
+    except (yaml.YAMLError, OverflowError) as problem:
+        raise ValueError(str(problem)) from problem
+
+
+def _events(text: str) -> Iterator[Any]:
+    parser: Any = EVENT_PARSER(text)
+    try:
+        while parser.check_event():
+            yield parser.get_event()
+    finally:
+        parser.dispose()
+
+
+def _pairs(events: Iterator[Any]) -> Iterator[tuple[str, str | None]]:
+    depth = 0
+    key: str | None = None
+    at_key = True
+    for event in events:
+        opens = isinstance(event, ev.CollectionStartEvent)
+        if isinstance(event, ev.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, ev.DocumentEndEvent):
+            return
+        elif not isinstance(event, ev.NodeEvent):
+            continue
+        elif depth == 0 and isinstance(event, ev.SequenceStartEvent):
+            return
+        elif depth == 1:
+            text = event.value if isinstance(event, ev.ScalarEvent) else None
+            if at_key:
+                key = text
+            elif key is not None:
+                yield key, text
+            at_key = not at_key
+        depth += opens
+        if depth == 0 and isinstance(event, ev.CollectionEndEvent):
+            return
