@@ -27,15 +27,15 @@ class Reshape(nn.Module):
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape = list(shape)  # TorchScript joins lists, not tuples
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return x.reshape(x.shape[0], *self.shape)
+        return x.reshape([x.shape[0]] + self.shape)  # noqa: RUF005 (TorchScript has no [*a])
 
     def extra_repr(self) -> str:
         """The module's arguments, for `print(model)`."""
-        return f"shape={self.shape}"
+        return f"shape={tuple(self.shape)}"
 
 
 class Chunk(nn.Module):
@@ -115,7 +115,8 @@ class StochasticDepth(nn.Module):
             return x
         survival = 1.0 - self.p
         rows = x.shape[0] if self.mode == "row" else 1
-        noise = torch.empty((rows, *[1] * (x.ndim - 1)), dtype=x.dtype, device=x.device).bernoulli_(survival)
+        shape = [rows] + [1] * (x.ndim - 1)
+        noise = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(survival)
         if survival > 0.0:
             noise.div_(survival)
         return x * noise
@@ -126,33 +127,35 @@ class StochasticDepth(nn.Module):
 
 
 class Add(nn.Module):
-    """The sum of all inputs, broadcast."""
+    """The sum of all inputs, broadcast. It takes a list: TorchScript has no `*inputs`."""
 
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+    def forward(self, inputs: list[Tensor]) -> Tensor:
         """See the class."""
-        for other in others:
-            first = first + other
-        return first
+        total = inputs[0]
+        for other in inputs[1:]:
+            total = total + other
+        return total
 
 
 class Mul(nn.Module):
-    """The product of all inputs, broadcast."""
+    """The product of all inputs, broadcast. It takes a list, see `Add`."""
 
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+    def forward(self, inputs: list[Tensor]) -> Tensor:
         """See the class."""
-        for other in others:
-            first = first * other
-        return first
+        product = inputs[0]
+        for other in inputs[1:]:
+            product = product * other
+        return product
 
 
 class Concat(nn.Module):
-    """All inputs, one after another along `dim`."""
+    """All inputs, one after another along `dim`. It takes a list, see `Add`."""
 
     def __init__(self, dim: int = 1) -> None:
         super().__init__()
         self.dim = dim
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, inputs: list[Tensor]) -> Tensor:
         """See the class."""
         return torch.cat(inputs, self.dim)
 

@@ -36,15 +36,25 @@ def test_export_and_trace(module: torch.nn.Module) -> None:
 
 
 def test_merges_take_any_number_of_inputs() -> None:
-    torch.testing.assert_close(Add()(X), X)
-    torch.testing.assert_close(Add()(X, X, X), 3 * X)
-    torch.testing.assert_close(Mul()(X, X), X * X)
-    torch.testing.assert_close(Concat(2)(X, X, X), torch.cat([X, X, X], 2))
+    torch.testing.assert_close(Add()([X]), X)
+    torch.testing.assert_close(Add()([X, X, X]), 3 * X)
+    torch.testing.assert_close(Mul()([X, X]), X * X)
+    torch.testing.assert_close(Concat(2)([X, X, X]), torch.cat([X, X, X], 2))
+
+
+@pytest.mark.parametrize("module", [Add(), Mul(), Concat()], ids=lambda m: type(m).__name__)
+def test_merges_are_exported_with_any_batch(module: torch.nn.Module) -> None:
+    """A signature of `*inputs` has no place for the shapes of each."""
+    batch = torch.export.Dim("batch")
+    shapes = ([{0: batch}, {0: batch}],)
+    exported = torch.export.export(module.eval(), ([X, X + 1],), dynamic_shapes=shapes).module()
+    more = [torch.cat([X, X]), torch.cat([X, X]) + 1]
+    torch.testing.assert_close(exported(more), module(more))
 
 
 def test_merges_leave_their_inputs_alone() -> None:
     x = X.clone()
-    Add()(x, x), Mul()(x, x)
+    Add()([x, x]), Mul()([x, x])
     torch.testing.assert_close(x, X)
 
 

@@ -75,7 +75,7 @@ class Op(Operation):
 
 
 class Merge(Operation):
-    """An op that joins named branches into one output; its module's forward takes one tensor a branch."""
+    """An op that joins named branches into one output; its module takes a list of one tensor a branch."""
 
 
 def bounded(x: Tensor) -> Tensor:

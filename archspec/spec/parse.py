@@ -165,13 +165,13 @@ def _complain_kinds(raw: dict[str, Any], kinds: list[str], at: At, errors: Error
 
 def _layer(raw: dict[str, Any], kind: str | None, at: At, places: dict[str, At], errors: Errors) -> Layer | None:
     values, moved = _beside(raw, places, errors)
+    args, place = (None, at) if kind is None else (raw[kind], at / kind)
+    if kind in OPS and isinstance(args, dict):
+        args = _take_out(kind, args, place, values, moved, errors)
     if values["source"] is BROKEN:
         return None
     if kind is None:
         return Layer(None, None, at, at, **values)
-    args, place = raw[kind], at / kind
-    if kind in OPS and isinstance(args, dict):
-        args = _take_out(kind, args, place, values, moved, errors)
     return _of_kind(kind, args, place, at, values, moved, errors)
 
 

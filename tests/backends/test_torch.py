@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import warnings
 
 import pytest
 import torch
@@ -27,6 +28,23 @@ stages:
   mid: [max_pool2d: 2, {res: 4, repeat: 2}]
   dec: {up: {skip: {from: enc}}}
   head: [conv2d: {out_channels: 3, kernel_size: 1}, global_avg_pool2d, flatten]
+"""
+
+
+LISTS = """\
+archspec: 1
+input: [4, 8, 8]
+stages:
+  a: [{concat: {b: {conv2d: {out_channels: 4, kernel_size: 1}}, c: relu, d: []}}]
+  same: {add: {b: [], c: []}}
+"""
+
+DENSE = """\
+archspec: 1
+input: [4, 8, 8]
+blocks:
+  layer: [concat: {old: [], new: [batch_norm2d, relu, conv2d: {out_channels: 4, kernel_size: 3, padding: 1}]}]
+stages: {block: [{layer: {}, repeat: 3}], head: [global_avg_pool2d, flatten, linear: 3]}
 """
 
 
@@ -74,6 +92,45 @@ def test_print_mirrors_the_spec(model: nn.Module) -> None:
     for name in ("(enc)", "(mid)", "(res_1)", "(0)", "(1)", "(add_1)", "(main)", "(dec)", "(head)"):
         assert name in printed
     assert "def forward" not in printed
+
+
+def test_print_shows_where_values_come_from(model: nn.Module) -> None:
+    """An identity branch is no module: it shows as what the merge takes."""
+    assert "(add_1): Add(\n          add(main, x)\n          (main): Sequential(" in str(model)
+    assert "dec(mid, enc)" in str(model) and "concat_1(x1_enc, interpolate_1)" in str(model.dec)
+    branches = archspec.build(LISTS)
+    assert repr(branches.a.concat_1).startswith(
+        "Concat(\n  c(x), concat(b, c, x)\n  (b): Conv2d(4, 4, kernel_size=(1, 1), stride=(1, 1))\n  (c): ReLU()\n"
+    )
+    assert "same(a, a)" in str(branches)
+    assert "dec(mid, enc)" in str(copy.deepcopy(model))
+
+
+@pytest.mark.parametrize("source", ["resnet18_96", "googlenet", SKIP, LISTS, DENSE], ids=lambda s: s if len(s) < 20 else None)
+def test_it_can_be_scripted(source: str) -> None:
+    model, shape = archspec.build(source, seed=0).eval(), archspec.load(source).graph.inputs[0][1].shape
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch would rather have torch.export
+        scripted = torch.jit.script(model)
+        torch.jit.save(scripted, buffer := io.BytesIO())
+        buffer.seek(0)
+        again = torch.jit.load(buffer)
+    x = torch.randn(2, *shape[1:])
+    with torch.no_grad():
+        assert torch.equal(scripted(x), model(x)) and torch.equal(again(x), model(x))
+
+
+def test_onnx(model: nn.Module, x: torch.Tensor) -> None:
+    """With torch.export alone where the packages that write ONNX are missing: `test_export_and_compile`."""
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(model, (x,), dynamo=True, verbose=False, dynamic_shapes=({0: "batch"},))
+    assert program is not None
+    assert [str(size) for size in program.model.graph.inputs[0].shape][1:] == ["2", "8", "8"]
+    operators = {node.op_type for node in program.model.graph}
+    assert {"Conv", "Add", "Concat"} <= operators
 
 
 @pytest.mark.parametrize("twin", [

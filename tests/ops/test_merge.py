@@ -76,9 +76,9 @@ def test_batch_is_never_broadcast_or_joined(name: str) -> None:
 def test_values() -> None:
     a, b = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 1, 1)
     both = (Tensor((2, 3, 4, 4)), Tensor((2, 3, 1, 1)))
-    torch.testing.assert_close(make_op("add", {}).module(both)(a, b, b), a + b + b)
-    torch.testing.assert_close(make_op("mul", {}).module(both)(a, b, b), a * b * b)
-    joined = make_op("concat", {"dim": 2}).module(both)(a, a)
+    torch.testing.assert_close(make_op("add", {}).module(both)([a, b, b]), a + b + b)
+    torch.testing.assert_close(make_op("mul", {}).module(both)([a, b, b]), a * b * b)
+    joined = make_op("concat", {"dim": 2}).module(both)([a, a])
     torch.testing.assert_close(joined, torch.cat([a, a], 2))
 
 

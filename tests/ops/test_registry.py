@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch.utils.flop_counter import FlopCounterMode
 
+from archspec.nn import Add, Concat, Mul
 from archspec.ops import OPS, Op, Operation, make_op, register_op
 from archspec.tensors import UNKNOWN, ShapeError, Tensor, is_unknown
 from tests.ops.strategies import STRATEGIES, Case
@@ -51,7 +52,12 @@ def ours(name: str, case: Case) -> tuple[Operation, tuple[Tensor, ...], Tensor] 
 def run(module: torch.nn.Module, shapes: tuple[tuple[int, ...], ...]) -> torch.Tensor:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch warns of slow paths
-        return module(*(torch.zeros(shape) for shape in shapes))
+        return module(*arguments(module, [torch.zeros(shape) for shape in shapes]))
+
+
+def arguments(module: torch.nn.Module, tensors: list[torch.Tensor]) -> list[Any]:
+    """A merge takes a list."""
+    return [tensors] if isinstance(module, (Add, Concat, Mul)) else tensors
 
 
 def test_every_op_has_a_strategy_and_no_strategy_is_left_over() -> None:
@@ -117,6 +123,24 @@ def test_module_can_be_pickled(name: str) -> None:
         torch.testing.assert_close(run(copy, case[1]), run(module, case[1]), rtol=0, atol=0, equal_nan=True)
 
     settings(deadline=None, max_examples=5, database=None)(given(STRATEGIES[name])(body))()
+
+
+@EACH_OP
+def test_module_can_be_scripted(name: str) -> None:
+    def body(case: Case) -> None:
+        found = ours(name, case)
+        if found is None:
+            return
+        module = found[0].module(found[1]).eval()
+        inputs = arguments(module, [torch.randn(shape) for shape in case[1]])
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # torch would rather have torch.export
+            scripted = torch.jit.script(module)
+            torch.testing.assert_close(scripted(*inputs), module(*inputs), equal_nan=True)
+            if name == "stochastic_depth":  # its other way
+                assert scripted.train()(*inputs).shape == inputs[0].shape
+
+    settings(deadline=None, max_examples=4, database=None, derandomize=True)(given(STRATEGIES[name])(body))()
 
 
 @EACH_OP
