@@ -41,6 +41,10 @@ class Sample:
         """The ratio in each round: what slows a machine for a while slows both contestants of that round."""
         return Sample(tuple(a / b for a, b in zip(self.values, other.values, strict=True)))
 
+    def to_json(self) -> dict[str, float]:
+        low, high = self.spread
+        return {"median": self.median, "p10": low, "p90": high}
+
     def text(self, scale: float = 1.0, digits: int = 1) -> str:
         low, high = (f"{scale * value:.{digits}f}" for value in self.spread)
         return f"{scale * self.median:.{digits}f} ({low}–{high})"

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import json
+import os
 import shutil
 import tempfile
 import time
@@ -73,14 +75,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         torchvision_files(Path(folder))
         for name in options.networks:
-            rows.append(compare(name, options, device, Path(folder), max(peaks.values())))
+            rows.append(compare(name, options, device, Path(folder), peaks))
             print("  " + " | ".join(rows[-1]), flush=True)
     print()
     show_table(["network", "batch", "as the sources train, images/s", "archspec, images/s", "settings", "ratio", "goal",
                 "share of the peak"], rows)
 
 
-def compare(name: str, options: argparse.Namespace, device: torch.device, folder: Path, peak: float) -> list[str]:
+def compare(
+    name: str, options: argparse.Namespace, device: torch.device, folder: Path, peaks: dict[str, float]
+) -> list[str]:
     loaded = archspec.load(ROOT / "specs" / f"{name}.yaml")
     chosen = choose(loaded, device, compile_too=not options.no_compile)
     torch.set_num_threads(chosen.threads)
@@ -93,11 +97,23 @@ def compare(name: str, options: argparse.Namespace, device: torch.device, folder
     batch = loaded.recipe().batch_size
     speeds = {who: Sample(tuple(batch / seconds for seconds in sample.values)) for who, sample in times.items()}
     ratio = speeds["archspec"].over(speeds["baseline"])
-    share = 6 * loaded.report.macs * speeds["archspec"].median / peak
+    share = 6 * loaded.report.macs * speeds["archspec"].median / max(peaks.values())
+    note({
+        "network": name, "batch": batch, "device": device_name(device), "settings": chosen.text(),
+        "share_of_peak": share, **{f"{who}_images_per_s": speed.to_json() for who, speed in speeds.items()}, "ratio": ratio.to_json(),
+        "peaks_flop_per_s": peaks,
+    })
     ours.task.close()
     baseline.close()
     return [name, str(batch), speeds["baseline"].text(digits=0), speeds["archspec"].text(digits=0), chosen.text(),
             f"{ratio.text(digits=2)}×", f"{GOALS[name]:g}×", f"{100 * share:.0f} %"]
+
+
+def note(record: dict[str, object]) -> None:
+    """For `cuda_check.py`, which names the file that is to have it."""
+    if file := os.environ.get("ARCHSPEC_CHECK_RECORDS"):
+        with Path(file).open("a", encoding="utf-8") as records:
+            records.write(json.dumps(record) + "\n")
 
 
 def choose(loaded: Loaded, device: torch.device, *, compile_too: bool) -> Candidate:

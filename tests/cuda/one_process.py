@@ -1,0 +1,96 @@
+"""One process with nccl, started by torchrun: what it saw, as JSON, for test_processes.py."""
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from shutil import rmtree
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from archspec.train.checkpoint import newest
+from archspec.train.checkpointer import Checkpointer, Every
+from archspec.train.loop import fit
+from archspec.train.processes import joined, world_of
+from archspec.train.run import Watcher
+from archspec.train.sharded import shard, whole
+from tests.cuda.helpers import DEVICE
+from tests.train.helpers import batches, data, recipe
+
+
+def network(norm=False):
+    """On the CPU."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(1)
+        norms = [nn.BatchNorm2d(4)] if norm else []
+        return nn.Sequential(nn.Conv2d(1, 4, 3), *norms, nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))
+
+
+class Losses(Watcher):
+    def __init__(self):
+        self.losses = []
+
+    def on_epoch(self, run):
+        self.losses += run.meter.losses().tolist()
+
+
+def trained(model, chosen, world, *watchers, resume=None):
+    train, test = (batches(images, chosen, device=DEVICE) for images in (data(41), data(23, split="test", seed=1)))
+    losses = Losses()
+    summary = fit(model, train, test, chosen, device=DEVICE, world=world, watchers=[losses, *watchers], resume=resume)
+    return {
+        "losses": losses.losses[-5:], "epochs": [[r.train_loss, r.test_loss] for r in summary.epochs],
+        "weights": {name: tensor.tolist() for name, tensor in whole(model.state_dict(), world).items()},
+    }
+
+
+def sharded(world, folder):
+    """Equal to the network that is not spread; saved, and gone on with."""
+    split, seen = replace(world, sharded=True), {}
+    for name, fields in {
+        "normed": {"momentum": 0.9},
+        "clipped": {"optimizer": "adamw", "lr": 0.01, "clip_grad_norm": 0.5, "decay_norm_and_bias": False,
+                    "weight_decay": 0.1},
+    }.items():
+        chosen, norm = recipe(**fields), name == "normed"
+        saves = Checkpointer(folder / name, every=Every(7, None, None), keep=9)
+        seen[name] = {
+            "plain": trained(network(norm).to(DEVICE), chosen, world),
+            "spread": trained(shard(network(norm), DEVICE), chosen, split, saves),
+        }
+        rmtree(max((folder / name).iterdir()))  # of the end
+        found = newest(folder / name).saved
+        seen[name]["step"] = found.state.step
+        seen[name]["resumed"] = trained(shard(network(norm), DEVICE), chosen, split, resume=found)
+    return seen
+
+
+def exchanged(world):
+    """DDP over nccl, with one process: gradients are those of the network alone."""
+    x, y = torch.randn(6, 1, 8, 8, device=DEVICE), torch.arange(6, device=DEVICE) % 4
+    gradients = []
+    for join in (False, True):
+        model = network().to(DEVICE)
+        nn.functional.cross_entropy((world.joined(model) if join else model)(x), y).backward()
+        gradients.append([p.grad for p in model.parameters()])
+    total = torch.full((3,), 2.0, device=DEVICE)
+    dist.all_reduce(total)
+    return {"sum": total.tolist(),
+            "off_by": max(float((a - b).abs().max()) for a, b in zip(*gradients, strict=True))}
+
+
+def main():
+    folder = Path(sys.argv[1])
+    with joined(world_of(os.environ), DEVICE) as world:
+        seen = {
+            "world": [world.rank, world.size], "exchanged": exchanged(world), "sharded": sharded(world, folder),
+            "backend": str(dist.distributed_c10d._get_default_group()._get_backend(DEVICE).name()),
+        }
+        (folder / "seen.json").write_text(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main()
