@@ -30,7 +30,8 @@ DEVICE = os.environ.get("ARCHSPEC_CHECK_DEVICE", "cuda:0")
 TOTAL_S = 470.0  # for all parts
 PATIENCE_S = 5.0  # between the request to end and the end
 ALONE = ("memory",)  # tests that want the card for themselves
-THROUGHPUT = {"lenet": [], **dict.fromkeys(["googlenet", "resnet18_96", "alexnet28"], ["--no-compile"])}
+EAGER = ["--no-compile"]  # compiling takes a minute or more
+THROUGHPUT = {"lenet": [], "googlenet": EAGER, "resnet18_96": EAGER, "alexnet28": EAGER}
 PACKAGES = ("torch", "torchvision", "triton", "numpy", "pydantic", "safetensors", "click", "pytest")
 ABOUT = """
 import json, torch
@@ -67,7 +68,8 @@ class Check:
         self.scratch = Path(tempfile.mkdtemp(prefix="archspec-check-"))
         self.environment = {
             **os.environ, "ARCHSPEC_DATA": str(data), "ARCHSPEC_CHECK_DEVICE": DEVICE,
-            "XDG_CACHE_HOME": str(self.scratch), "TORCHINDUCTOR_CACHE_DIR": str(self.scratch / "inductor"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "XDG_CACHE_HOME": str(self.scratch),
+            "TORCHINDUCTOR_CACHE_DIR": str(self.scratch / "inductor"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
         self.log = (out / "cuda_check.log").open("w", encoding="utf-8")
         self.about: dict[str, Any] = {}

@@ -100,8 +100,8 @@ def compare(
     share = 6 * loaded.report.macs * speeds["archspec"].median / max(peaks.values())
     note({
         "network": name, "batch": batch, "device": device_name(device), "settings": chosen.text(),
-        "share_of_peak": share, **{f"{who}_images_per_s": speed.to_json() for who, speed in speeds.items()}, "ratio": ratio.to_json(),
-        "peaks_flop_per_s": peaks,
+        "share_of_peak": share, "peaks_flop_per_s": peaks, "ratio": ratio.to_json(),
+        **{f"{who}_images_per_s": speed.to_json() for who, speed in speeds.items()},
     })
     ours.task.close()
     baseline.close()
