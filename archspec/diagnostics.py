@@ -82,19 +82,19 @@ def error(
 
 def render(diagnostic: Diagnostic) -> str:
     """The text of a diagnostic: headline, place, source line with a caret, notes and hint."""
-    lines = [f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"]
+    lines = [f"{diagnostic.severity}[{diagnostic.code}]: {one_line(diagnostic.message)}"]
     gutter = " "
     if diagnostic.span is not None:
         span = _cut(diagnostic.span)
         number = str(span.line)
         gutter = " " * len(number)
         caret = "^" * max(1, min(span.length, len(span.text) - span.column + 1))
-        lines.append(f"{gutter}--> {span.path}:{span.line}:{diagnostic.span.column}")
+        lines.append(f"{gutter}--> {one_line(span.path)}:{span.line}:{diagnostic.span.column}")
         lines.append(f"{number} | {span.text}")
         lines.append(f"{gutter} | {' ' * (span.column - 1)}{caret}")
-    lines += [f"{gutter} = note: {note}" for note in diagnostic.notes]
+    lines += [f"{gutter} = note: {one_line(note)}" for note in diagnostic.notes]
     if diagnostic.hint is not None:
-        lines.append(f"{gutter} = hint: {diagnostic.hint}")
+        lines.append(f"{gutter} = hint: {one_line(diagnostic.hint)}")
     return "\n".join(lines)
 
 
@@ -135,6 +135,18 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     candidates = {k.lower(): k for k in sorted(known, reverse=True)}
     found = difflib.get_close_matches(name.lower()[:80], candidates, n=1, cutoff=0.7)
     return candidates[found[0]] if found else None
+
+
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """`1 spec`, `1,200 specs`, `2 libraries`."""
+    if nouns is None:
+        nouns = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else nouns}"
+
+
+def one_line(text: str) -> str:
+    """The text with its line breaks written out: a file's name may hold some."""
+    return text.replace("\n", "\\n").replace("\r", "\\r")
 
 
 def listing(names: Iterable[str], limit: int = 12) -> str:

@@ -137,10 +137,3 @@ def _scaled(number: int, base: int, units: tuple[str, ...], pad: bool) -> str:
 def percent_text(part: int, whole: int) -> str:
     """A share: `87.1 %`."""
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
-
-
-def plural(number: int, noun: str, nouns: str | None = None) -> str:
-    """`1 spec`, `15 specs`, `2 libraries`."""
-    if nouns is None:
-        nouns = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
-    return f"{number} {noun if number == 1 else nouns}"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from archspec.cli.console import BOLD, CYAN, GREEN, RED, coloured, line_width, plural, styled
+from archspec.cli.console import BOLD, CYAN, GREEN, RED, coloured, line_width, styled
 from archspec.cli.options import json_option
-from archspec.diagnostics import wrapped
+from archspec.diagnostics import plural, wrapped
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
-from archspec.cli.console import bytes_text, clean, plural
+from archspec.cli.console import bytes_text, clean
+from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
     from rich.console import Console

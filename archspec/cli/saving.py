@@ -26,7 +26,7 @@ else:
 F = TypeVar("F", bound=Callable[..., Any])
 _WHEN_MENDED: Final = "the last checkpoint is {last}: when that is mended, {resume} goes on from it"
 _WAYS_ON: Final = {
-    "RUN303": _WHEN_MENDED, "RUN305": _WHEN_MENDED, "RUN307": _WHEN_MENDED, "RUN308": _WHEN_MENDED,  # the data
+    **dict.fromkeys(("RUN303", "RUN305", "RUN307", "RUN308", "RUN309"), _WHEN_MENDED),  # the data
     "RUN310": "the last checkpoint, {last}, is from before: {resume} would come to this again, "
     "with --allow-changes and a lower --lr it goes on from there",
     "RUN313": _WHEN_MENDED,  # the disk

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.collect import Found, collect
-from archspec.cli.console import GREEN, RED, coloured, plural, print_diagnostics, styled
+from archspec.cli.console import GREEN, RED, coloured, print_diagnostics, styled
 from archspec.cli.failures import WRONG
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
+from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
     from archspec.api import Examined

@@ -13,6 +13,7 @@ from archspec.data.load import Progress, load
 from archspec.data.memory import fits
 from archspec.data.plan import InputPlan
 from archspec.data.registry import FOLDER_PREFIX, Split
+from archspec.data.survey import surveyed
 
 if TYPE_CHECKING:
     import torch
@@ -31,11 +32,11 @@ def open_data(
     """One split of any data set that a recipe's `data` can name.
 
     channels: of the network's input, which decides how image files are decoded. limit: only so many
-    images, the first in the order of the data set. Errors: those of `load` and of `open_folder`.
+    images, the first in the order of the data set. Errors: those of `load`, `open_folder` and `surveyed`.
     """
     if name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX:
         path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
-        return open_folder(path, split, channels).head(limit)
+        return surveyed(open_folder(path, split, channels).head(limit), progress=progress)
     return load(name, split, root=root, download=download, progress=progress).head(limit)
 
 
@@ -58,7 +59,8 @@ def make_batches(
     """
     if isinstance(data, ImageFolder):
         size = len(data) * data.channels * plan.size[0] * plan.size[1]
-        from archspec.data.folder_batches import FolderBatches, default_workers, read_all
+        from archspec.data.folder_batches import FolderBatches, read_all
+        from archspec.data.pool import default_workers
 
         workers = max(1, default_workers() // sharers) if workers is None else workers
         if not room(size * sharers, "cpu"):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archspec.data.decode import SUFFIXES, BadImage, decode
+from archspec.data.layout import class_files, class_names, likely_folder, misnamed, splits_present, stray_images
 from archspec.data.plan import ImageShape
-from archspec.data.registry import FOLDER_PREFIX, Split
-from archspec.diagnostics import SpecError, error, listing
+from archspec.data.registry import FOLDER_PREFIX, Split, data_argument
+from archspec.diagnostics import SpecError, error, listing, one_line, plural
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,7 @@ class ImageFolder:
 
     samples: file and label. They go round the classes (the first file of each class by name, then the
     second …), so that the head of the list is a fair sample. channels: 1 or 3, what files are decoded to.
-    notices: what the user should be told.
+    notices: what the user should know. size: (H, W) where all images are known to have it (see `survey`).
     """
 
     samples: tuple[tuple[Path, int], ...]
@@ -36,19 +36,20 @@ class ImageFolder:
     split: Split
     source: str
     notices: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
 
     @property
     def shape(self) -> ImageShape:
-        """Channels of a decoded image; its size is the file's own."""
-        return self.channels, None, None
+        """(C, H, W) of a decoded image; None for the size where images differ, or nobody has looked."""
+        return self.channels, *(self.size or (None, None))
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         """uint8 (C, H, W), of the file's own size, and the label.
 
-        Errors: RUN303 a colour image for one channel, RUN307 a broken image; both name the file.
+        Errors: RUN303 a colour image for one channel, RUN305, RUN307 a broken image; all name the file.
         """
         import torch
 
@@ -70,8 +71,8 @@ class ImageFolder:
 def open_folder(path: Path, split: Split, channels: int) -> ImageFolder:
     """List the images of a split. Class names are the folders' names, sorted; labels are their positions.
 
-    Labels come from the folders of `train` for both splits. Only files of known endings that lie directly in
-    a class's folder count; a notice tells of others. Hidden files are passed over.
+    Labels come from the folders of `train` for both splits. Images may lie in folders within a class's folder.
+    Only files of known endings count; notices name what is left out, and classes without a test image.
     Errors: RUN303 for channels other than 1 and 3; RUN305 a folder that cannot be read; RUN306 where split,
     classes or images are missing, or `test` has a class that `train` has not.
     """
@@ -80,21 +81,48 @@ def open_folder(path: Path, split: Split, channels: int) -> ImageFolder:
             "RUN303", f"image files have 1 or 3 channels, the network's input has {channels}",
             hint="write `input: [3, height, width]`",
         )
-    if not path.is_dir():
-        raise error("RUN306", f"there is no folder {path}", hint="write `folder:PATH` with a folder that exists")
-    classes = _class_names(_split_folder(path, "train"))
+    classes = class_names(_split_folder(path, "train"))
     folder = _split_folder(path, split)
     labels = _labels(folder, classes, path / "train")
-    found = [(_image_files(folder / name), label) for name, label in labels.items()]
-    samples = _round_robin([(file, label) for (files, _), label in found for file in files])
-    others = sum(count for (_, count), _ in found)
-    notices = (f"{others:,} files in {folder} have no ending of an image and are left out",) if others else ()
-    return ImageFolder(samples, classes, channels, f"{FOLDER_PREFIX}{path}", split, str(folder), notices)
+    found = {name: class_files(folder / name) for name in labels}
+    empty = [name for name in classes if name not in found or not found[name].images]
+    if split == "train" or len(empty) == len(classes):
+        _check_images(folder, [name for name in empty if name in found])
+        empty = []
+    samples = _round_robin((file, labels[name]) for name, files in found.items() for file in files.images)
+    notices = _notices(folder, sum(files.others for files in found.values()), empty)
+    return ImageFolder(samples, classes, channels, f"{FOLDER_PREFIX}{path}", split, str(folder), tuple(notices))
+
+
+def _notices(folder: Path, others: int, empty: list[str]) -> list[str]:
+    notices = []
+    if others:
+        notices.append(f"{plural(others, 'file')} in {folder} without an image's ending {_left_out(others)}")
+    if stray := stray_images(folder):
+        notices.append(f"{plural(stray, 'image')} directly in {folder}, in no class's folder, {_left_out(stray)}")
+    if empty:
+        classes, their = ("class", "its") if len(empty) == 1 else ("classes", "their")
+        notices.append(f"{folder} has no image of the {classes} {listing(empty)}: {their} accuracy stays unknown")
+    return [one_line(notice) for notice in notices]
+
+
+def _left_out(number: int) -> str:
+    return "is left out" if number == 1 else "are left out"
+
+
+def _check_images(folder: Path, empty: list[str]) -> None:
+    """Errors: RUN306 for each class without an image."""
+    problems = [
+        error("RUN306", f"{folder / name} has no image", hint=f"put images there ({', '.join(SUFFIXES)}), or remove it")
+        for name in empty
+    ]
+    if problems:
+        raise SpecError(diagnostic for problem in problems for diagnostic in problem.diagnostics)
 
 
 def _labels(folder: Path, classes: tuple[str, ...], train: Path) -> dict[str, int]:
     """Class names of a split and their labels, which are those of `train`."""
-    names = _class_names(folder)
+    names = class_names(folder)
     unknown = [name for name in names if name not in classes]
     if unknown:
         raise error(
@@ -105,50 +133,34 @@ def _labels(folder: Path, classes: tuple[str, ...], train: Path) -> dict[str, in
 
 
 def _split_folder(path: Path, split: Split) -> Path:
-    for name in _SPLIT_FOLDERS[split]:
-        if (path / name).is_dir():
-            return path / name
-    names = " or ".join(_SPLIT_FOLDERS[split])
-    raise error(
-        "RUN306", f"{path} has no folder {names}",
-        hint=f"lay the images out as {path / _SPLIT_FOLDERS[split][0]}/CLASS/IMAGE.png",
-    )
+    present = splits_present(path)
+    found = next((present[name] for name in _SPLIT_FOLDERS[split] if name in present), None)
+    if found is not None:
+        return found
+    meant = likely_folder(path)
+    if meant is not None and meant != path:
+        what = f"has no folder {_SPLIT_FOLDERS[split][0]}" if path.is_dir() else "does not exist"
+        raise error("RUN306", f"{path} {what}", hint=f"did you mean `{data_argument(meant)}`?")
+    if not path.is_dir():
+        raise _no_folder(path)
+    raise _no_split(path, split)
 
 
-def _class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(sorted(entry.name for entry in _entries(folder) if entry.is_dir()))
-    if not names:
-        raise error(
-            "RUN306", f"{folder} has no folder for a class", hint=f"lay the images out as {folder}/CLASS/IMAGE.png"
-        )
-    return names
+def _no_folder(path: Path) -> SpecError:
+    if path.exists():
+        return error("RUN306", f"{path} is a file, not a folder", hint="name a folder; unpack an archive first")
+    return error("RUN306", f"there is no folder {path}", hint="write `folder:PATH` with a folder that exists")
 
 
-def _image_files(folder: Path) -> tuple[list[Path], int]:
-    """The images of a class by name, and the number of other files."""
-    entries = sorted(_entries(folder), key=lambda entry: entry.name)
-    images = [Path(entry.path) for entry in entries if entry.name.lower().endswith(SUFFIXES) and entry.is_file()]
-    if not images:
-        raise error(
-            "RUN306", f"{folder} has no image", hint=f"put images there ({', '.join(SUFFIXES)}), or remove it"
-        )
-    return images, len(entries) - len(images)
+def _no_split(path: Path, split: Split) -> SpecError:
+    names = _SPLIT_FOLDERS[split]
+    hint = f"lay the images out as {path / names[0]}/CLASS/IMAGE.png"
+    if (other := misnamed(path, split)) is not None:
+        hint = f"rename {path / other} to {path / names[0]}"
+    return error("RUN306", f"{path} has no folder {' or '.join(names)}", hint=hint)
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            yield from (entry for entry in entries if not entry.name.startswith("."))
-    except OSError as problem:
-        raise _unreadable(folder, problem) from problem
-
-
-def _unreadable(folder: Path, problem: OSError) -> SpecError:
-    text = (problem.strerror or str(problem)).lower()
-    return error("RUN305", f"cannot read {folder}: {text}", hint=f"make it readable (chmod a+rx {folder})")
-
-
-def _round_robin(samples: list[tuple[Path, int]]) -> tuple[tuple[Path, int], ...]:
+def _round_robin(samples: Iterable[tuple[Path, int]]) -> tuple[tuple[Path, int], ...]:
     """The first sample of each label, then the second of each, and so on."""
     seen: Counter[int] = Counter()
     ranked = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -13,19 +12,15 @@ from archspec.data.batches import Batch, BatchOptions
 from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.plan import InputPlan
-from archspec.data.pool import PATIENCE_S, Decoders
+from archspec.data.pool import PATIENCE_S, Decoders, default_workers
+from archspec.data.survey import all_problems
+from archspec.diagnostics import Diagnostic, SpecError
 
 if TYPE_CHECKING:
     import torch
 
 _AHEAD: Final = 2  # batches decoded before they are asked for
 _CHUNK: Final = 256  # images asked for at a time when all are read
-
-
-def default_workers() -> int:
-    """Decoding processes: one for each processor that this program may use, at most 8."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(8, usable))
 
 
 @dataclass(slots=True)
@@ -42,6 +37,14 @@ class _Pending:
         """Until every image is there; raises the first image's error."""
         for job in self.jobs:
             job.result()
+
+    def problems(self) -> Iterator[Diagnostic]:
+        """Wait until every image is there, and give each image's error."""
+        for job in self.jobs:
+            try:
+                job.result()
+            except SpecError as bad:
+                yield from bad.diagnostics
 
     def cancel(self) -> None:
         for job in self.jobs:
@@ -127,19 +130,22 @@ def _start(
 def read_all(data: ImageFolder, size: tuple[int, int], *, workers: int | None = None) -> ImageData:
     """Every image of a folder, decoded once and resized to (H, W): data that then lies in memory.
 
-    Batches of it equal those of `FolderBatches`, byte for byte. Errors as there.
+    Batches of it equal those of `FolderBatches`, byte for byte. Errors as there, of all images in one.
     """
     import torch
 
     images = torch.empty(len(data), data.channels, *size, dtype=torch.uint8)
+    problems: list[Diagnostic] = []
     decoders = Decoders(default_workers() if workers is None else workers)
     try:
         for start in range(0, len(data), _CHUNK):
             indices = torch.arange(start, min(start + _CHUNK, len(data)))
             pending = _start(decoders, data, size, indices, torch.device("cpu"))
-            pending.wait()
+            problems += pending.problems()
             images[start : start + len(indices)] = pending.images
     finally:
         decoders.close()
+    if problems:
+        raise all_problems(problems, data)
     labels = torch.tensor([label for _, label in data.samples], dtype=torch.int64)
     return ImageData(images, labels, data.classes, data.name, data.split, data.source)

@@ -14,13 +14,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from archspec.data.decode import READY
-from archspec.diagnostics import error
+from archspec.data.decode import Facts
+from archspec.data.decoder import READY
+from archspec.diagnostics import error, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +31,27 @@ PATIENCE_S: Final = 60.0  # to decode one image
 _START_S: Final = 60.0  # to start a process
 _START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from archspec.data.decode import serve; serve()"
+    "from archspec.data.decoder import serve; serve()"
 )
+
+
+Request = dict[str, Any]
+T = TypeVar("T")
+
+
+def default_workers() -> int:
+    """Decoding processes: one for each processor that this program may use, at most 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, usable))
+
+
+class _Refused(Exception):
+    """A bad image: code, message, hint."""
+
+
+def image_text(path: Path | str, index: int, what: str) -> str:
+    """A message on an image of a folder; `index`: its number there."""
+    return one_line(f"{path} (image {index}) {what}")
 
 
 class Decoders:
@@ -51,12 +72,21 @@ class Decoders:
 
         The future's error: SpecError RUN303 or RUN307 for the image, RUN308 for a process that died or hung.
         """
-        return self._threads.submit(self._decode, path, channels, out, index)
+        request = {"path": str(path), "channels": channels, "size": out.shape[1:]}
+        return self._threads.submit(self._ask, request, index, lambda decoder, deadline: decoder.fill(out, deadline))
 
-    def _decode(self, path: Path, channels: int, out: np.ndarray[Any, Any], index: int) -> None:
+    def look(self, path: Path, channels: int | None, index: int, *, whole: bool) -> Future[Facts]:
+        """What `decode.look` finds. The future's errors are those of `submit`."""
+        request = {"path": str(path), "channels": channels, "whole": whole}
+        return self._threads.submit(self._ask, request, index, _Decoder.facts)
+
+    def _ask(self, request: Request, index: int, read: Callable[[_Decoder, float], T]) -> T:
         decoder = self._decoder()
         try:
-            decoder.decode(path, channels, out, index)
+            return decoder.ask(request, index, read)
+        except _Refused as refused:  # its pipes are empty
+            code, message, hint = refused.args
+            raise error(code, image_text(request["path"], index, message), hint=hint) from None
         except BaseException:  # whatever happened, what is left in its pipes belongs to this image
             self._drop(decoder)
             raise
@@ -108,23 +138,32 @@ class _Decoder:
         self._requests, self._replies = self._process.stdin, self._process.stdout
         self._started = False
 
-    def decode(self, path: Path, channels: int, out: np.ndarray[Any, Any], index: int) -> None:
-        """See `Decoders.submit`."""
+    def ask(self, request: Request, index: int, read: Callable[[_Decoder, float], T]) -> T:
+        """What `read` finds in the reply. Errors: _Refused of a bad image, RUN308 of a death or a hang."""
         self._start()
         deadline = time.monotonic() + self._patience_s
         try:
-            asked = {"path": str(path), "channels": channels, "size": out.shape[1:]}
-            self._requests.write(json.dumps(asked).encode() + b"\n")
+            self._requests.write(json.dumps(request).encode() + b"\n")
             self._requests.flush()
-            (length,) = struct.unpack(">I", self._read(4, deadline))
-            told = self._read(length, deadline)
-            if not told:
-                self._fill(out.data.cast("B"), deadline)
-        except (EOFError, OSError) as problem:
-            raise self._failure(path, index, problem) from problem
-        if told:
-            code, message, hint = json.loads(told)
-            raise error(code, f"{path} (image {index}) {message}", hint=hint)
+            problem = self._packed(deadline)
+            if not problem:
+                return read(self, deadline)
+        except (EOFError, OSError) as failure:
+            raise self._failure(request["path"], index, failure) from failure
+        raise _Refused(*json.loads(problem))
+
+    def fill(self, out: np.ndarray[Any, Any], deadline: float) -> None:
+        """The image of a reply."""
+        self._fill(out.data.cast("B"), deadline)
+
+    def facts(self, deadline: float) -> Facts:
+        """The facts of a reply."""
+        return Facts(**json.loads(self._packed(deadline)))
+
+    def _packed(self, deadline: float) -> bytearray:
+        """What stands after its length."""
+        (length,) = struct.unpack(">I", self._read(4, deadline))
+        return self._read(length, deadline)
 
     def _start(self) -> None:
         """Wait until the process is ready."""
@@ -157,10 +196,10 @@ class _Decoder:
         if not ready:
             raise TimeoutError
 
-    def _failure(self, path: Path, index: int, problem: Exception) -> Exception:
+    def _failure(self, path: str, index: int, problem: Exception) -> Exception:
         what = self._end(problem, self._patience_s)
         return error(
-            "RUN308", f"the process that decoded {path} (image {index}) {what}",
+            "RUN308", f"the process that decoded {image_text(path, index, what)}",
             hint="remove the file if it is damaged; if not, check the disk, and that memory was not short",
         )
 

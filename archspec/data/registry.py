@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 from archspec.diagnostics import SourceSpan, SpecError, error, nearest
@@ -204,11 +206,25 @@ def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
     raise _unknown(name, span)
 
 
+def data_argument(folder: Path | str) -> str:
+    """What names a folder of images on a command line: `folder:PATH`, quoted for the shell where it must be."""
+    return shlex.quote(f"{FOLDER_PREFIX}{folder}")
+
+
+def _folder_meant(name: str) -> Path | None:
+    """The folder of images that a name without `folder:` probably stands for."""
+    from archspec.data.layout import likely_folder  # only needed after a mistake
+
+    return likely_folder(Path(name).expanduser()) if name.strip() else None
+
+
 def _unknown(name: str, span: SourceSpan | None) -> SpecError:
     close = nearest(name, DATASETS)
     names = ", ".join(DATASETS)
     hint = f"a name that is close exists: `{close}`" if close else f"known are {names} and `folder:PATH`"
-    if close is None and ("/" in name or name.startswith(".")):
-        hint = f"a folder of images is written `folder:{name}`"
+    if (folder := _folder_meant(name)) is not None:
+        hint = f"did you mean `{data_argument(folder)}`?"
+    elif close is None and ("/" in name or name.startswith(".")):
+        hint = f"a folder of images is written `{data_argument(name)}`"
     shown = name if len(name) <= 80 else name[:79] + "…"
     return error("RUN304", f"no data set is named `{shown}`", span=span, hint=hint)

@@ -29,7 +29,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Images that do not lie in memory: they are decoded in every epoch, by one process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("archspec.data.memory.RESIDENT_SHARE", 0)
-    monkeypatch.setattr("archspec.data.folder_batches.default_workers", lambda: 1)
+    monkeypatch.setattr("archspec.data.pool.default_workers", lambda: 1)
     write_folder(tmp_path / "pets", {"train": {"ant": 6, "bee": 5}, "test": {"ant": 2, "bee": 1}})
     path = tmp_path / "tiny.yaml"
     path.write_text(SPEC, encoding="utf-8")
@@ -60,7 +60,7 @@ def decoders() -> list[int]:
             command = Path("/proc", entry, "cmdline").read_text()
         except OSError:
             continue
-        if int(fields[1]) == os.getpid() and fields[0] != "Z" and "archspec.data.decode" in command:
+        if int(fields[1]) == os.getpid() and fields[0] != "Z" and "archspec.data.decoder" in command:
             found.append(int(entry))
     return found
 
@@ -75,7 +75,7 @@ def kill_decoders() -> None:
 IMAGE = Path("pets/train/bee/002.png")
 DEATHS = [
     pytest.param(IMAGE.unlink, f"error[RUN307]: {IMAGE} (image 5) is gone", id="deleted"),
-    pytest.param(lambda: IMAGE.write_text("no"), f"error[RUN307]: {IMAGE} (image 5) is no sound image: ", id="damaged"),
+    pytest.param(lambda: IMAGE.write_text("no"), f"error[RUN307]: {IMAGE} (image 5) is not an image: ", id="damaged"),
     pytest.param(
         kill_decoders, "ended (signal 9)", id="killed",
         marks=pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="looks at Linux's /proc"),

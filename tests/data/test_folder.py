@@ -1,10 +1,14 @@
 """Folders of images: their layout, classes and order."""
 
+import os
+
 import pytest
 import torch
+from torchvision.datasets import ImageFolder
 
 from archspec.data.decode import decode
 from archspec.data.folder import open_folder
+from archspec.diagnostics import SpecError
 from tests.data.helpers import write_folder, write_image
 
 COUNTS = {"train": {"cat": 3, "ant": 1, "bee": 2}, "test": {"bee": 1, "cat": 2}}
@@ -58,14 +62,63 @@ def test_the_head_has_every_class(root):
 
 def test_other_files_are_left_out_and_counted(root):
     (root / "train/cat/Thumbs.db").touch()
-    (root / "train/cat/more").mkdir()
     (root / "train/cat/.DS_Store").touch()  # hidden files are nobody's images
     (root / "train/README").touch()
     write_image(root / "train/cat/UPPER.PNG", 1)
+    write_image(root / "train/stray.png", 1)
     folder = open_folder(root, "train", 3)
     assert len(folder) == 7
-    assert folder.notices == (f"2 files in {root / 'train'} have no ending of an image and are left out",)
-    assert open_folder(root, "test", 3).notices == ()
+    assert folder.notices == (
+        f"1 file in {root / 'train'} without an image's ending is left out",
+        f"1 image directly in {root / 'train'}, in no class's folder, is left out",
+    )
+    (root / "train/cat/b\nc.txt").touch()
+    assert open_folder(root, "train", 3).notices[0].startswith("2 files in ")
+    assert not any("left out" in notice for notice in open_folder(root, "test", 3).notices)
+
+
+def test_folders_within_a_class_are_taken_in(root):
+    """As torchvision's ImageFolder does."""
+    write_image(root / "train/cat/2019/zoo/b.png", 1)
+    write_image(root / "train/cat/2019/a.png", 1)
+    write_image(root / "train/cat/.hidden/a.png", 1)
+    (root / "train/cat/more.png").mkdir()  # a folder, whatever its name
+    write_image(root / "train/cat/more.png/c.png", 1)
+    (root / "elsewhere").mkdir()
+    write_image(root / "elsewhere/d.png", 1)
+    (root / "train/cat/out").symlink_to(root / "elsewhere")
+    ours = [str(path) for path, label in open_folder(root, "train", 3).samples if label == 2]
+    assert [path.partition("/cat/")[2] for path in ours] == [
+        "000.png", "001.png", "002.png", "2019/a.png", "2019/zoo/b.png", "more.png/c.png", "out/d.png",
+    ]
+    theirs = ImageFolder(root / "train", is_valid_file=lambda path: "/." not in path)
+    assert sorted(ours) == sorted(path for path, label in theirs.samples if label == 2)
+
+
+def test_a_link_to_a_folder_above_ends(root, diagnostic):
+    (root / "train/cat/loop").symlink_to(root / "train")
+    found = diagnostic(open_folder, root, "train", 3)
+    assert found.code == "RUN306"
+    assert "is a link to a folder that it is in" in found.message
+
+
+def test_what_has_an_image_s_ending_is_listed_whatever_it_is(root):
+    """So that it is named when it is looked at, not left out."""
+    (root / "train/cat/gone.png").symlink_to("nowhere")
+    (root / "train/cat/self.png").symlink_to("self.png")
+    os.mkfifo(root / "train/cat/pipe.png")
+    folder = open_folder(root, "train", 3)
+    assert len(folder) == 9
+    assert folder.notices == ()
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_class_without_a_test_image_is_named(root, empty):
+    (root / "test/ant").mkdir() if empty else remove(root / "test/cat")
+    folder = open_folder(root, "test", 3)
+    names = "class ant: its" if empty else "classes ant, cat: their"
+    assert folder.notices == (f"{root / 'test'} has no image of the {names} accuracy stays unknown",)
+    assert folder.classes == ("ant", "bee", "cat")
 
 
 def remove(path):
@@ -74,7 +127,7 @@ def remove(path):
     path.rmdir()
 
 
-@pytest.mark.parametrize(("change", "split", "told"), [
+@pytest.mark.parametrize(("change", "split", "message"), [
     pytest.param(remove, "train", "there is no folder {root}", id="nothing"),
     pytest.param(lambda root: remove(root / "train"), "test", "{root} has no folder train", id="no-train"),
     pytest.param(lambda root: remove(root / "test"), "test", "{root} has no folder test or val", id="no-test"),
@@ -88,15 +141,47 @@ def remove(path):
         "{root}/test has classes that {root}/train has not: dog", id="another-class",
     ),
 ])
-def test_a_wrong_layout_is_told(root, diagnostic, change, split, told):
+def test_a_wrong_layout_is_an_error(root, diagnostic, change, split, message):
     change(root)
     found = diagnostic(open_folder, root, split, 3)
-    assert (found.code, found.message) == ("RUN306", told.format(root=root))
+    assert (found.code, found.message) == ("RUN306", message.format(root=root))
 
 
-def test_a_folder_that_cannot_be_read_is_told(root, diagnostic, monkeypatch):
-    import os
+def test_all_classes_without_an_image_are_named_at_once(root):
+    for name in ("dog", "eel"):
+        (root / "train" / name).mkdir()
+    with pytest.raises(SpecError) as caught:
+        open_folder(root, "train", 3)
+    assert [d.message for d in caught.value.diagnostics] == [f"{root}/train/{name} has no image" for name in ("dog", "eel")]
 
+
+@pytest.mark.parametrize("inner", ["train", "test", "train/cat"])
+def test_a_folder_within_is_answered_with_the_one_that_is_meant(root, diagnostic, inner):
+    found = diagnostic(open_folder, root / inner, "train", 3)
+    assert found.message == f"{root / inner} has no folder train"
+    assert found.hint == f"did you mean `folder:{root}`?"
+
+
+def test_so_is_a_folder_around_it(tmp_path, root, diagnostic):
+    """As archives often unpack."""
+    (tmp_path / "my data").mkdir()
+    root.rename(tmp_path / "my data/pets")
+    found = diagnostic(open_folder, tmp_path / "my data", "train", 3)
+    assert found.hint == f"did you mean `'folder:{tmp_path}/my data/pets'`?"
+
+
+def test_a_misnamed_split_is_found(root, diagnostic):
+    (root / "train").rename(root / "Training")
+    assert diagnostic(open_folder, root, "train", 3).hint == f"rename {root}/Training to {root}/train"
+
+
+def test_a_file_is_not_a_folder(tmp_path, diagnostic):
+    (tmp_path / "pets.zip").touch()
+    found = diagnostic(open_folder, tmp_path / "pets.zip", "train", 3)
+    assert found.message == f"{tmp_path}/pets.zip is a file, not a folder"
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(root, diagnostic, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -116,4 +201,4 @@ def test_an_item_that_cannot_be_used_is_named(root, diagnostic, channels, code):
         path.write_bytes(path.read_bytes()[:50])
     found = diagnostic(open_folder(root, "train", channels).__getitem__, 1)
     assert found.code == code
-    assert found.message.startswith(f"{path} (image 1) is ")
+    assert found.message.startswith(f"{path} (image 1) {'is' if channels == 1 else 'cannot be'} ")

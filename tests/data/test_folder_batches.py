@@ -16,8 +16,9 @@ from archspec.data.augment import Augmentation
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.feed import make_batches, open_data
 from archspec.data.folder import open_folder
-from archspec.data.folder_batches import FolderBatches, default_workers, read_all
+from archspec.data.folder_batches import FolderBatches, read_all
 from archspec.data.plan import plan
+from archspec.data.pool import default_workers
 from archspec.diagnostics import SpecError
 from tests.data.helpers import write_folder
 
@@ -27,7 +28,7 @@ OPTIONS = BatchOptions(4, True, seed=1, augment=Augmentation(1, 0.5))
 EVIL = """
 import json, os, signal, sys, time
 sys.path[:] = json.loads(sys.argv[1])
-from archspec.data import decode
+from archspec.data import decode, decoder
 sound = decode.decode
 def evil(path, channels, size):
     if os.path.getsize(path) == 5:
@@ -40,7 +41,7 @@ def evil(path, channels, size):
         os._exit(0)
     return sound(path, channels, size)
 decode.decode = evil
-decode.serve()
+decoder.serve()
 """
 
 
@@ -134,7 +135,7 @@ def test_a_broken_image_is_named(damaged, make, diagnostic):
     folder, path, index = damaged("no image")
     found = first_error(make(folder), diagnostic)
     assert found.code == "RUN307"
-    assert found.message.startswith(f"{path} (image {index}) is no sound image: ")
+    assert found.message.startswith(f"{path} (image {index}) is not an image: ")
 
 
 @pytest.mark.parametrize(("content", "told"), [
@@ -235,6 +236,7 @@ from archspec.data.batches import BatchOptions
 from archspec.data.folder import open_folder
 from archspec.data.folder_batches import FolderBatches
 from archspec.data.plan import plan
+from archspec.data.pool import default_workers
 folder = open_folder(Path(sys.argv[1]), "train", 3)
 files = FolderBatches(folder, plan(folder.name, folder.shape, (3, 6, 5)), BatchOptions(4, True), workers=2)
 list(files.batches(0))

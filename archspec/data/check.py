@@ -1,0 +1,119 @@
+"""All of a data set looked at: what is in it, and everything that is wrong with it. Imports no torch for folders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, get_args
+
+from archspec.data.folder import open_folder
+from archspec.data.layout import splits_present
+from archspec.data.registry import FOLDER_PREFIX, DatasetInfo, Split, check_name
+from archspec.data.survey import Progress, Survey, survey
+from archspec.diagnostics import Diagnostic, SpecError
+
+CHECK_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCheck:
+    """A split. counts: class → images, in the order of the labels. look: None where the files are of a known data set,
+    whose checksums were compared.
+    """
+
+    split: str
+    source: str
+    counts: dict[str, int]
+    notices: tuple[str, ...] = ()
+    look: Survey | None = None
+
+    @property
+    def images(self) -> int:
+        """Images of the split."""
+        return sum(self.counts.values())
+
+    def to_json(self) -> dict[str, object]:
+        """Plain data."""
+        data: dict[str, object] = {
+            "split": self.split, "source": self.source, "images": self.images, "classes": self.counts,
+            "notices": list(self.notices),
+        }
+        if self.look is not None:
+            sizes = [{"height": h, "width": w, "images": n} for (h, w), n in self.look.sizes.most_common()]
+            data |= {"formats": dict(self.look.formats), "modes": dict(self.look.modes), "sizes": sizes}
+        return data
+
+
+@dataclass(slots=True)
+class DataCheck:
+    """What was found. problems: one for each thing that is wrong; empty for a data set that can be used."""
+
+    name: str
+    splits: list[SplitCheck] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, object]:
+        """The versioned JSON form."""
+        return {
+            "format": CHECK_FORMAT, "data": self.name, "usable": not self.problems,
+            "splits": [split.to_json() for split in self.splits],
+            "problems": [problem.to_json() for problem in self.problems],
+        }
+
+
+def check_data(
+    name: str, *, channels: int | None = None, root: Path | None = None, workers: int | None = None,
+    progress: Progress | None = None,
+) -> DataCheck:
+    """Read every file of a data set: images of a folder are decoded, of a known data set checksums are compared.
+
+    channels: 1 or 3, what the images are to serve; None for either. Nothing is downloaded. Raises SpecError RUN304
+    for an unknown name; whatever else is wrong is in the result.
+    """
+    info, result = check_name(name), DataCheck(name)
+    if info is None:
+        path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
+        for split in _splits_of(path):
+            try:
+                result.splits.append(_folder_split(path, split, channels, workers, progress))
+            except SpecError as bad:
+                result.problems += bad.diagnostics
+        result.problems += [p for split in result.splits if split.look for p in split.look.problems]
+        return result
+    for split in get_args(Split):
+        try:
+            result.splits.append(_known_split(info, split, root, progress))
+        except SpecError as bad:
+            result.problems += bad.diagnostics
+    result.problems = list(dict.fromkeys(result.problems))
+    return result
+
+
+def _splits_of(path: Path) -> Iterator[Split]:
+    """The splits to open; all of them where the folders are not there, so that each is missed."""
+    present = splits_present(path)
+    yield "train"
+    if present:
+        yield "test"
+
+
+def _folder_split(
+    path: Path, split: Split, channels: int | None, workers: int | None, progress: Progress | None
+) -> SplitCheck:
+    data = open_folder(path, split, channels or 3)
+    if progress is not None:
+        progress(f"decoding {len(data):,} images of {data.source}")
+    look = survey(data, channels, whole=True, workers=workers)
+    numbers = Counter(label for _, label in data.samples)
+    counts = {name: numbers[k] for k, name in enumerate(data.classes)}
+    return SplitCheck(split, data.source, counts, (*data.notices, *look.notices(data.source)), look)
+
+
+def _known_split(info: DatasetInfo, split: Split, root: Path | None, progress: Progress | None) -> SplitCheck:
+    from archspec.data.load import load
+
+    data = load(info.name, split, root=root, download=False, progress=progress)
+    numbers = Counter(data.labels.tolist())
+    return SplitCheck(split, data.source, {name: numbers[k] for k, name in enumerate(data.classes)})

@@ -1,0 +1,140 @@
+"""All images of a folder looked at before anything else is done with them: every broken one is found in one go."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Final
+
+from archspec.data.decode import BadImage, Facts, look
+from archspec.data.folder import ImageFolder
+from archspec.data.pool import Decoders, default_workers, image_text
+from archspec.data.registry import data_argument
+from archspec.diagnostics import Diagnostic, SpecError, plural
+
+Progress = Callable[[str], None]
+_CHUNK: Final = 256  # images asked for at a time
+_FEW: Final = 2000  # headers that are read sooner than a process has started
+SHOWN: Final = 20  # broken images that an error names one by one
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a look at the images of a split found.
+
+    problems: one for each image that cannot be used. sizes: (H, W) of the upright images. turned: how many are
+    turned upright as their EXIF orientation says. deep: how many are scaled from more than 8 bits. frames: how many
+    have several frames (only where all of each image was looked at).
+    """
+
+    images: int = 0
+    problems: list[Diagnostic] = field(default_factory=list)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
+    modes: Counter[str] = field(default_factory=Counter)
+    turned: int = 0
+    deep: int = 0
+    frames: int = 0
+
+    def add(self, found: Facts | Diagnostic) -> None:
+        """Count an image."""
+        self.images += 1
+        if isinstance(found, Diagnostic):
+            self.problems.append(found)
+            return
+        self.sizes[found.height, found.width] += 1
+        self.formats[found.format] += 1
+        self.modes[found.mode] += 1
+        self.turned += found.turned
+        self.deep += found.deep
+        self.frames += found.frames
+
+    def notices(self, source: str) -> tuple[str, ...]:
+        """What is done to images of `source` that the user may not expect."""
+        said = []
+        if self.turned:
+            said.append(f"{_are(self.turned)} turned upright, as the EXIF orientation says, in {source}")
+        if self.deep:
+            said.append(f"{_are(self.deep)} scaled from more than 8 bits to 8 in {source}")
+        if self.frames:
+            said.append(f"of {plural(self.frames, 'image')} with several frames the first is taken in {source}")
+        return tuple(said)
+
+
+def _are(number: int) -> str:
+    return f"{plural(number, 'image')} {'is' if number == 1 else 'are'}"
+
+
+def survey(data: ImageFolder, channels: int | None, *, whole: bool, workers: int | None = None) -> Survey:
+    """Look at all images of a split, at their headers or, with `whole`, at every pixel.
+
+    channels: 1 or 3, what the images are to serve; None for either. What is wrong is in the result, never raised.
+    """
+    found = Survey()
+    if not whole and len(data) <= _FEW:
+        for index in range(len(data)):
+            found.add(_header(data, index, channels))
+        return found
+    decoders = Decoders(default_workers() if workers is None else workers)
+    try:
+        for result in _looks(decoders, data, channels, whole):
+            found.add(result)
+    finally:
+        decoders.close()
+    return found
+
+
+def _header(data: ImageFolder, index: int, channels: int | None) -> Facts | Diagnostic:
+    path, _ = data.samples[index]
+    try:
+        return look(path, channels)
+    except BadImage as bad:
+        return Diagnostic(bad.code, image_text(path, index, bad.message), hint=bad.hint)
+
+
+def _looks(
+    decoders: Decoders, data: ImageFolder, channels: int | None, whole: bool
+) -> Iterator[Facts | Diagnostic]:
+    numbered = enumerate(path for path, _ in data.samples)
+    while jobs := [decoders.look(path, channels, index, whole=whole) for index, path in islice(numbered, _CHUNK)]:
+        for job in jobs:
+            try:
+                yield job.result()
+            except SpecError as bad:
+                yield from bad.diagnostics
+
+
+def surveyed(data: ImageFolder, *, progress: Progress | None = None, workers: int | None = None) -> ImageFolder:
+    """The folder with what the headers of its images show: their common size, and notices.
+
+    Errors: RUN303, RUN305, RUN307 for images that cannot be used, all of them (see `all_problems`).
+    """
+    if progress is not None and len(data) > _FEW:
+        progress(f"looking at the headers of {len(data):,} images of {data.source}")
+    found = survey(data, data.channels, whole=False, workers=workers)
+    if found.problems:
+        raise all_problems(found.problems, data)
+    size = next(iter(found.sizes)) if len(found.sizes) == 1 else None
+    return replace(data, size=size, notices=data.notices + found.notices(data.source))
+
+
+def all_problems(problems: Iterable[Diagnostic], data: ImageFolder) -> SpecError:
+    """The error for all images that cannot be used: the first SHOWN by name, RUN309 for the others.
+
+    Where several do not suit the network, that is one mistake, of the network or of the data set.
+    """
+    ordered = list(problems)
+    unsuited = [problem for problem in ordered if problem.code == "RUN303"]
+    if len(unsuited) > 1:
+        of = f"{len(unsuited):,} of {plural(len(data), 'image')} of {data.source} do not suit the network"
+        first = replace(unsuited[0], message=f"{of}; the first: {unsuited[0].message}")
+        ordered = [first, *(problem for problem in ordered if problem.code != "RUN303")]
+    shown, rest = ordered[:SHOWN], ordered[SHOWN:]
+    if rest:
+        shown.append(Diagnostic(
+            "RUN309", f"{plural(len(rest), 'more image')} of {data.source} cannot be used",
+            hint=f"`archspec data check {data_argument(data.name.partition(':')[2])}` names all of them",
+        ))
+    return SpecError(shown)

@@ -1,0 +1,131 @@
+"""A look at all images of a folder: every broken one is named, and what will be done to the others is said."""
+
+import os
+
+import pytest
+from PIL import Image
+
+from archspec.data import survey as module
+from archspec.data.feed import open_data
+from archspec.data.folder import open_folder
+from archspec.data.folder_batches import read_all
+from archspec.data.plan import plan
+from archspec.data.survey import SHOWN, survey, surveyed
+from archspec.diagnostics import SpecError
+from tests.data.helpers import write_folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_folder(tmp_path / "Pets", {"train": {"ant": 4, "bee": 4}, "test": {"ant": 1, "bee": 1}})
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def messages(call, *args, **kwargs):
+    with pytest.raises(SpecError) as caught:
+        call(*args, **kwargs)
+    return [(d.code, d.message) for d in caught.value.diagnostics]
+
+
+@pytest.fixture
+def broken(root):
+    """One file of each kind of damage that a header shows."""
+    ant, bee = root / "train/ant", root / "train/bee"
+    (ant / "000.png").write_text("text")
+    (ant / "001.png").write_bytes(b"")
+    (bee / "000.png").unlink()
+    (bee / "000.png").symlink_to("/no/Where")
+    (bee / "001.png").unlink()
+    os.mkfifo(bee / "001.png")
+    return root
+
+
+EXPECTED = [
+    ("RUN307", "ant/000.png (image 0) is not an image: its bytes are not those of PNG, JPEG, BMP, WEBP, PPM, GIF or TIFF"),
+    ("RUN305", "bee/000.png (image 1) is a link to /no/Where, which does not exist"),
+    ("RUN307", "ant/001.png (image 2) is not an image: it is empty"),
+    ("RUN305", "bee/001.png (image 3) is a pipe, not a file"),
+]
+
+
+@pytest.mark.parametrize("few", [2000, 0], ids=["here", "in-processes"])
+def test_every_broken_file_is_named_before_anything_is_trained(broken, monkeypatch, few):
+    monkeypatch.setattr(module, "_FEW", few)
+    found = messages(open_data, f"folder:{broken}", "train", 3)
+    assert found == [(code, f"{broken}/train/{text}") for code, text in EXPECTED]
+
+
+def test_damage_behind_the_header_is_named_with_all_of_it(root):
+    cut(root / "train/ant/002.png")
+    cut(root / "train/bee/003.png")
+    data = surveyed(open_folder(root, "train", 3))
+    for found in (messages(read_all, data, (4, 4), workers=2), [
+        (d.code, d.message) for d in survey(data, 3, whole=True, workers=2).problems
+    ]):
+        assert [code for code, _ in found] == ["RUN307"] * 2
+        assert f"{root}/train/ant/002.png (image 4) cannot be decoded: " in found[0][1]
+        assert f"{root}/train/bee/003.png (image 7) cannot be decoded: " in found[1][1]
+
+
+def test_of_very_many_the_rest_is_counted(tmp_path):
+    root = write_folder(tmp_path / "my pets", {"train": {"ant": SHOWN + 2}})
+    for path in (root / "train/ant").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(SpecError) as caught:
+        surveyed(open_folder(root, "train", 1))
+    *first, last = caught.value.diagnostics
+    assert [d.code for d in first] == ["RUN307"] * SHOWN
+    assert (last.code, last.message) == ("RUN309", f"2 more images of {root}/train cannot be used")
+    assert last.hint == f"`archspec data check 'folder:{root}'` names all of them"
+
+
+def test_images_that_do_not_suit_the_network_are_one_mistake(root):
+    (root / "train/bee/003.png").write_bytes(b"")
+    found = messages(open_data, f"folder:{root}", "train", 1)
+    assert [code for code, _ in found] == ["RUN303", "RUN307"]
+    assert found[0][1] == (
+        f"7 of 8 images of {root}/train do not suit the network; the first: {root}/train/ant/000.png (image 0) "
+        "is a colour image, the network's input has one channel"
+    )
+
+
+def test_a_newline_in_a_name_is_written_out_and_case_is_kept(root):
+    (root / "train/ant/Two\nLines.PNG").write_text("text")
+    (found,) = messages(open_data, f"folder:{root}", "train", 3)
+    assert f"{root}/train/ant/Two\\nLines.PNG (image 8) is not an image" in found[1]
+
+
+def test_images_of_the_network_s_size_are_not_said_to_be_resized(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / split / "ant").mkdir(parents=True)
+        for k in range(3):
+            Image.new("RGB", (5, 6)).save(tmp_path / split / "ant" / f"{k}.png")
+    data = open_data(f"folder:{tmp_path}", "train", 3)
+    assert data.shape == (3, 6, 5)
+    assert plan(data.name, data.shape, (3, 6, 5)).notices == ()
+    assert plan(data.name, data.shape, (3, 8, 8)).notices == ("images are resized from 6×5 to 8×8",)
+    Image.new("RGB", (5, 7)).save(tmp_path / "train/ant/9.png")
+    data = open_data(f"folder:{tmp_path}", "train", 3)
+    assert plan(data.name, data.shape, (3, 6, 5)).notices == ("images are resized to 6×5",)
+
+
+def test_what_is_done_to_images_is_said(root):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for k in range(2):
+        Image.new("RGB", (8, 4)).save(root / f"train/ant/turned{k}.jpg", exif=exif)
+    Image.new("I;16", (8, 4)).save(root / "train/ant/deep.png")
+    notices = open_data(f"folder:{root}", "train", 3).notices
+    assert notices == (
+        f"2 images are turned upright, as the EXIF orientation says, in {root}/train",
+        f"1 image is scaled from more than 8 bits to 8 in {root}/train",
+    )
+
+
+def test_only_the_images_of_a_limit_are_looked_at(broken):
+    with pytest.raises(SpecError) as caught:
+        open_data(f"folder:{broken}", "train", 3, limit=1)
+    assert len(caught.value.diagnostics) == 1
