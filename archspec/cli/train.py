@@ -78,10 +78,10 @@ def command(
 
     from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.device import pick_device
+    from archspec.train.digest import spec_digest
     from archspec.train.final import FinalConfusion
     from archspec.train.prepare import Machine, prepare
     from archspec.train.run_folder import check_free, new_run_path
-    from archspec.train.same_run import spec_digest
     from archspec.train.scalars import FOLDER, Scalars, check_tensorboard
     from archspec.train.world import ALONE
 

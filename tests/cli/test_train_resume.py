@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from archspec.train.digest import first_digest
+
 from .conftest import Cli
 
 SPEC = """\
@@ -352,3 +354,29 @@ def test_a_finished_run_says_so(cli: Cli, spec: Path) -> None:
     assert done.err.splitlines()[0] == f"note: this run is finished (2 epochs): {last} is only tested again"
     assert "goes on" not in done.err
     assert (weights("run"), metrics("run")) == before
+
+
+def test_a_run_of_archspec_0_1_is_resumed(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its digest has no version and counts every field; its environment lacks what has come since."""
+    assert cli("train", spec, *FEW, "--run-dir", "whole").code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("archspec.train.digest.spec_digest", first_digest)
+        stop_early(cli, monkeypatch, 3, spec, *FEW)
+    path = Path("run/environment.json")
+    environment = json.loads(path.read_text())
+    del environment["settings"]["cuda_graphs"], environment["recipe"]["decay_norm_and_bias"]
+    path.write_text(json.dumps(environment))
+    refused = cli("train", "--resume", "run", "--lr", "0.2")
+    assert refused.code == 1 and "lr was 0.1, is 0.2" in refused.err and "decay_norm_and_bias" not in refused.err
+    done = cli("train", "--resume", "run")
+    assert done.code == 0 and "not be equal" not in done.err
+    assert weights("run") == weights("whole")
+    assert cli("train", "--resume", "run", "--epochs", "3").code == 0  # from a checkpoint with the new digest
+
+
+def test_a_newer_checkpoint_is_refused_as_such(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("archspec.train.digest.spec_digest", lambda graph, recipe: "99:abc")
+        stop_early(cli, monkeypatch, 3, spec, *FEW)
+    refused = cli("train", "--resume", "run")
+    assert refused.code == 1 and "RUN315" in refused.err and "a newer archspec wrote it" in refused.err

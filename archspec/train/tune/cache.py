@@ -16,8 +16,8 @@ from archspec.data.places import cache_folder
 from archspec.diagnostics import SpecError
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
+from archspec.train.digest import graph_digest
 from archspec.train.files import whole_file
-from archspec.train.same_run import graph_digest
 from archspec.train.settings import Precision, Settings, check_settings, pick_precision
 from archspec.train.tune.candidates import Candidate, Space
 from archspec.train.tune.search import Tuning
