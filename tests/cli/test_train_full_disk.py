@@ -59,7 +59,7 @@ def test_the_checkpoint_before_stays_and_the_run_goes_on_when_there_is_room(
     assert done.code == 1
     warnings = re.findall(r"warning\[RUN313\]: (.*)", done.err)
     assert len(warnings) == 2, done.err  # after the second and the third epoch
-    figures = r"(\d+\.\d) KiB needed, (\d+\.\d) KiB free"
+    figures = r"(\d+\.\d\d) KiB needed, (\d+\.\d\d) KiB free"
     for text in warnings:
         place = f"a checkpoint could not be written: the disk is full ({disk} (tmpfs)): "
         assert text.startswith(place), text
