@@ -171,7 +171,7 @@ def _run(
         tell(f"note: {notice}")
     about = environment(task)
     folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
-    saves = saving.checkpointer(path, digest, about, earlier, task.recipe.epochs)
+    saves = saving.checkpointer(folder, digest, about, earlier, task.recipe.epochs)
     world = task.machine.world
     if world.leads:
         others = (folder, saves, display(sys.stderr), *others)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from archspec.api import load
 from archspec.diagnostics import SpecError, error
+from archspec.files import is_regular
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
 from archspec.train.checkpoint import Found, newest
@@ -112,7 +113,7 @@ def find_run(folder: Path, world: World | None = None) -> Resumption:
 
     RUN333 where the processes of `world` do not find the same.
     """
-    if not (folder / "spec.yaml").is_file():
+    if not is_regular(folder / "spec.yaml"):
         raise error(
             "RUN316", f"there is no run in {folder}: {no_run(folder)}",
             hint="name the folder that `archspec train` made, with a spec.yaml in it",

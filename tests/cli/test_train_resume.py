@@ -242,8 +242,8 @@ def test_after_numbers_that_are_none(cli: Cli, spec: Path, monkeypatch: pytest.M
         other = cli("train", "--resume", "run", "--allow-changes", "--lr", "0.005")
     assert (first.code, again.code, other.code) == (1, 1, 0), other.err
     way = (
-        "the last checkpoint, 00005-step-4, is from before: `archspec train --resume run` would come to this again, "
-        "with --allow-changes and a lower --lr it goes on from there"
+        "the last checkpoint, 00005-step-4, was saved before that; `archspec train --resume run` alone would fail again "
+        "in the same way: add --allow-changes and a lower --lr"
     )
     told = [" ".join(done.err.replace("  =", "").split()) for done in (first, again)]
     assert all("error[RUN310]: " in text and way in text for text in told), told
@@ -266,8 +266,8 @@ def test_after_a_checkpoint_that_was_ruined_already(cli: Cli, spec: Path, monkey
     for done in (first, again):
         text = " ".join(done.err.replace("  =", "").split())
         assert "error[RUN310]: " in text
-        assert "is of a network that was already ruined, with a loss of " in text
-        assert "begin a new run with a lower --lr" in text
+        assert "holds a network that had already diverged, with a loss of " in text
+        assert "start a new run with a lower --lr" in text
         assert "--allow-changes" not in text
 
 
@@ -292,6 +292,7 @@ def test_one_folder_one_process(cli: Cli, spec: Path, monkeypatch: pytest.Monkey
     finally:
         os.close(handle)
     assert (done.code, "RUN317" in done.err) == (1, True)
+    assert "run folder:" not in done.err  # it is not this run's
     assert sorted(Path("run").rglob("*")) == before
     assert cli("train", "--resume", "run").code == 0
 
@@ -312,9 +313,9 @@ def test_what_the_folder_says_is_not_trusted(
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), [
-    ([], 2, "name a SPEC to train, or a run to go on with: --resume RUN_DIR"),
+    ([], 2, "name a SPEC to train, or a run to resume: --resume RUN_DIR"),
     (["--resume", "run", "--run-dir", "other"], 2, "leave --run-dir out"),
-    (["tiny.yaml", "--allow-changes"], 2, "--allow-changes is for a run that goes on"),
+    (["tiny.yaml", "--allow-changes"], 2, "--allow-changes needs a run to resume"),
     (["--resume", "nowhere"], 1, "RUN316"),
     (["tiny.yaml", "--lr", "abc"], 2, "'abc' is not a valid number"),
     (["tiny.yaml", "--epochs", "1.5"], 2, "'1.5' is not a valid whole number"),
