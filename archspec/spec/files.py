@@ -44,7 +44,7 @@ class Loader:
 
     def program(self, document: Document, folder: Path, stem: str) -> Program | None:
         """The whole spec, or None if nothing can be said of it."""
-        self.errors.extend(document.errors)
+        self.errors.read(document)
         merged = self._merged(document, folder, ())
         if merged is None:
             return None
@@ -107,7 +107,7 @@ class Loader:
 
     def _check_present(self, merged: Sections, top: At) -> None:
         missing = [key for key in ("input", "stages") if not (merged.scalars.get(key) or merged.sections.get(key))]
-        missing = [key for key in missing if not self._was_broken(key, top)]
+        missing = [key for key in missing if key not in self.errors.lost and not self._was_broken(key, top)]
         if missing:
             self.errors.add("SPEC011", f"the spec has no {' and no '.join(f'`{key}`' for key in missing)}", top,
                             hint="; ".join(EXAMPLES[key] for key in missing))
@@ -169,7 +169,7 @@ class Loader:
                             hint=did_you_mean(name, names) or f"its vars: {listing(names)}")
             return True
         document = parse(value, f"--set {short(key)}", self.options.limits)
-        self.errors.extend(document.errors)
+        self.errors.read(document)
         if name in names:
             replaced.append(names[name][0])
         names[name] = (document.data, At(document))
