@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 
 from archspec.cli.console import tell
+from archspec.text import shell
 
 if TYPE_CHECKING:
     from archspec.train.checkpointer import Checkpointer, Every
@@ -194,7 +194,7 @@ def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
         yield
     except Stopped as stopped:
         saved = f"the last checkpoint is {saves.last.name}" if saves.last else "there is no checkpoint yet"
-        stopped.place = f"between two steps; {saved}; `archspec train --resume {quote(str(folder))}` resumes the run"
+        stopped.place = f"between two steps; {saved}; `{_resume(folder)}` resumes the run"
         raise
     except Exception as problem:
         found = problem.diagnostics[0] if isinstance(problem, SpecError) else None
@@ -207,6 +207,10 @@ def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
         loss = saves.last_loss
         ruined = found.code == "RUN310" and loss is not None and loss > _RUINED
         way = (_ANEW if ruined else _WAYS_ON[found.code]).format(
-            last=saves.last.name, resume=f"`archspec train --resume {quote(str(folder))}`", loss=loss
+            last=saves.last.name, resume=f"`{_resume(folder)}`", loss=loss
         )
         raise SpecError([replace(found, notes=(*found.notes, way))]) from problem
+
+
+def _resume(folder: Path) -> str:
+    return shell("archspec", "train", "--resume", folder)

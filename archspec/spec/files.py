@@ -17,6 +17,7 @@ from archspec.spec.parse import parse_body
 from archspec.spec.sections import EXAMPLES, SCALARS, SECTIONS, Sections, overlay, read_sections
 from archspec.spec.syntax import At, Body, Errors, Library, Program
 from archspec.spec.words import close, did_you_mean, said, short
+from archspec.text import shell
 
 __all__ = ["SCALARS", "SECTIONS", "STDLIB", "Loader", "Options", "standard_library"]
 
@@ -187,7 +188,7 @@ def _meant_override(text: str, merged: Sections) -> str | None:
         parts = (n for n in names if name in n and len(name) > 2)
         found = name if name in names else close(name, names) or next(parts, None)
         if found and equals:
-            return f"write `--set {section}.{found}={short(value)}`"
+            return f"write `{shell('--set', f'{section}.{found}={short(value)}')}`"
     return None
 
 

@@ -19,6 +19,7 @@ from archspec.diagnostics import error
 from archspec.files import is_regular
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
+from archspec.text import shell
 from archspec.train.checkpoint import TRAINING, WEIGHTS, newest
 from archspec.train.checkpointer import FOLDER as CHECKPOINTS
 from archspec.train.confusion import output_names
@@ -97,7 +98,7 @@ def _weights(path: Path) -> tuple[Path, str, tuple[str, ...]]:
     found = newest(path / CHECKPOINTS)
     if found is None:
         raise error("RUN360", f"{path} has no {WEIGHTS} and no checkpoint: the run was stopped before its first",
-                    hint=f"`archspec train --resume {path}` resumes it")
+                    hint=f"`{shell('archspec', 'train', '--resume', path)}` resumes it")
     state = found.saved.state
     damaged = (f"warning: {bad} is damaged and left out: {why}" for bad, why in found.damaged.items())
     where = (found.path / TRAINING, "part/ema/") if "ema" in state.parts else (found.path / WEIGHTS, "")
