@@ -40,6 +40,7 @@ def command(
     Prints loss, accuracy, each class's accuracy and the confusion matrix, and draws that: into RUN/confusion.svg, or,
     of other images than those the run was tested on, into RUN/confusion-evaluate.svg.
     """
+    from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
     from archspec.backends.fits import memory_shortage_told
     from archspec.train.confusion_picture import OTHER_PICTURE, PICTURE, draw_confusion
@@ -53,6 +54,7 @@ def command(
     for notice in finished.notices:
         tell(notice)
     where = pick_device(device)
+    click.get_current_context().with_resource(denormals_flushed())
     machine = Machine(where, data_root, limit_test=limit_test, settings=Settings(pick_precision(precision, where)))
     with memory_shortage_told("evaluation"):
         result = evaluate_run(finished, machine, progress=tell)

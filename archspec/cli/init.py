@@ -8,8 +8,6 @@ from typing import Final
 import click
 
 from archspec.cli.failures import WRONG
-from archspec.spec.detect import has_suffix
-from archspec.text import shell
 
 TEMPLATE: Final = """\
 # yaml-language-server: $schema=archspec.schema.json
@@ -53,7 +51,7 @@ EPOCHS: Final = {"digits": 20, "fashion-mnist": 5, "mnist": 3}
 @click.pass_context
 def command(ctx: click.Context, file: Path, data: str) -> None:
     """Write a small commented spec to FILE, a new .yaml file. It validates and trains as it is."""
-    if not has_suffix(file.name):
+    if file.suffix not in (".yaml", ".yml"):
         raise click.BadParameter(f"{str(file)!r} does not end in .yaml", ctx, param_hint="FILE")
     text = TEMPLATE.replace("@DATA@", data).replace("@EPOCHS@", str(EPOCHS[data]))
     try:
@@ -65,5 +63,5 @@ def command(ctx: click.Context, file: Path, data: str) -> None:
         tell(f"error: {file} exists already", hint="give another name; it is not overwritten")
         ctx.exit(WRONG)
     click.echo(f"wrote {file}; next:")
-    for words in (("validate", file), ("profile", file, "--static"), ("train", file)):
-        click.echo(f"  {shell('archspec', *words)}")
+    for rest in ("validate {}", "profile {} --static", "train {}"):
+        click.echo(f"  archspec {rest.format(file)}")

@@ -36,11 +36,13 @@ def command(
 
     Images are resized and scaled as in training. A broken one is named, the others are still shown; exit code 1.
     """
+    from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
     from archspec.backends.fits import memory_shortage_told
     from archspec.train.finished import open_run
     from archspec.train.prediction import predict
 
+    ctx.with_resource(denormals_flushed())
     finished, where = open_run(run), pick_device(device)
     for notice in finished.notices:
         tell(notice)

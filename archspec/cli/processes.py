@@ -32,6 +32,7 @@ def in_processes(function: F) -> F:
         if not _LAUNCHED & os.environ.keys():
             _tell_of_one(fsdp)
             return function(*args, device=device, world=None, **kwargs)
+        from archspec.backends.denormals import denormals_flushed
         from archspec.backends.device import pick_device
         from archspec.train.processes import joined, world_of
 
@@ -40,6 +41,7 @@ def in_processes(function: F) -> F:
             _tell_of_one(fsdp)
             return function(*args, device=device, world=world, **kwargs)
         device = _own_device(device, world)
+        click.get_current_context().with_resource(denormals_flushed())  # gloo's threads add gradients too
         with joined(replace(world, sharded=fsdp), pick_device(device)) as world, _muted(not world.leads):
             return function(*args, device=device, world=world, **kwargs)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from archspec.cli.console import clean
+from archspec.cli.console import bytes_text, clean, count_text, percent_text
 from archspec.tensors import DTYPE_BYTES
-from archspec.text import bytes_text, count_text, percent_text
 
 if TYPE_CHECKING:
     from rich.console import Console

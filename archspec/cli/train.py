@@ -77,11 +77,12 @@ def command(
     recipe = chosen_recipe(loaded, name, changes)
 
     from archspec.backends.allocator import keep_freed_memory
+    from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
-    from archspec.train.digest import spec_digest
     from archspec.train.final import FinalConfusion
     from archspec.train.prepare import Machine, prepare
     from archspec.train.run_folder import check_free, new_run_path
+    from archspec.train.same_run import spec_digest
     from archspec.train.scalars import FOLDER, Scalars, check_tensorboard
     from archspec.train.world import ALONE
 
@@ -96,6 +97,7 @@ def command(
         path = earlier.folder
         if not saving.allow_changes:
             earlier.check_spec(loaded.graph, recipe, changes.keys())
+    click.get_current_context().with_resource(denormals_flushed())  # before torch starts its threads
     where = pick_device(device)
     if where.type == "cpu":
         keep_freed_memory()
@@ -171,7 +173,7 @@ def _run(
         tell(f"note: {notice}")
     about = environment(task)
     folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
-    saves = saving.checkpointer(folder, digest, about, earlier, task.recipe.epochs)
+    saves = saving.checkpointer(path, digest, about, earlier, task.recipe.epochs)
     world = task.machine.world
     if world.leads:
         others = (folder, saves, display(sys.stderr), *others)

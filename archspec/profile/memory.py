@@ -52,7 +52,7 @@ def _cuda_peaks(make: Callable[[], Passes], device: torch.device) -> dict[str, i
 def _cpu_peaks(make: Callable[[], Passes]) -> dict[str, int]:
     """Everything is made and freed within the profiler's sight: it cannot tell the size of what it saw only freed."""
     quiet_profiler()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as seen:
         names = _run_marked(make())
     return peaks_of_events(_events(seen), names)
 

@@ -14,6 +14,7 @@ import torch
 from torch.profiler import record_function
 
 from archspec.analysis import cost_report
+from archspec.backends.denormals import denormals_flushed
 from archspec.backends.device import cpu_name, device_name, pick_device
 from archspec.backends.fits import memory_shortage_told
 from archspec.backends.init import seeded, stream_seed
@@ -49,7 +50,9 @@ def measure(
         time_runs, batch_size=batch_size, clock=clock, synchronise=_synchroniser(chosen.device),
         warmup=WARMUP if warmup is None else Until(warmup), measured=MEASURED if steps is None else Until(steps),
     )
-    with _threads(threads) as used, seeded(SEED, chosen.device), memory_shortage_told("profiling"):
+    with (
+        denormals_flushed(), _threads(threads) as used, seeded(SEED, chosen.device), memory_shortage_told("profiling"),
+    ):
         runs = _run(chosen, repeat)
         file = None if folder is None else _trace(Workload(chosen), folder, chosen.device)
     return _measurement(loaded, chosen, runs, used, file)

@@ -40,6 +40,7 @@ def write_trace(model: nn.Module, step: Callable[[], object], folder: Path, devi
             on_trace_ready=tensorboard_trace_handler(str(folder), worker_name=WORKER),
             record_shapes=True,
             profile_memory=True,
+            acc_events=True,  # of one cycle: else torch before 2.12 warns of what further ones would lose
         ) as profiler,
     ):
         for _ in range(WAIT + WARMUP + ACTIVE):

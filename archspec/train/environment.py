@@ -11,6 +11,7 @@ from typing import Final
 import torch
 
 import archspec
+from archspec.backends.denormals import flushing_threads
 from archspec.backends.device import cpu_name, device_name
 from archspec.train.prepare import Task
 
@@ -31,6 +32,7 @@ def environment(task: Task) -> dict[str, object]:
         "cpu_kernels": torch.backends.cpu.get_cpu_capability(),
         "device": {"type": str(device), "name": device_name(device), "cuda": torch.version.cuda},
         "threads": torch.get_num_threads(),
+        "flush_denormal": flushing_threads(),
         "world": task.machine.world.size,
         "job": task.machine.world.job,
         "fsdp": task.machine.world.sharded,

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 DEVICE = torch.device(os.environ.get("ARCHSPEC_CHECK_DEVICE", "cuda:0"))
 CPU = torch.device("cpu")
 REHEARSAL = DEVICE.type == "cpu"
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
 NO_GPU = "no GPU: tests/cuda was left out (ARCHSPEC_CHECK_DEVICE=cpu rehearses what does not need one)"
 needs_gpu = pytest.mark.skipif(REHEARSAL, reason="a rehearsal on the CPU")
 DATA = "fashion-mnist" if find(DATASETS["fashion-mnist"], "train") else "digits"
@@ -55,14 +56,15 @@ def trained(spec, device=None, settings=None, watchers=(), resume=None, images=5
     task = prepare(load(spec).graph, chosen, machine)
     summary = fit(task.model, task.train, task.test, chosen, device=machine.device, settings=machine.settings,
                   watchers=watchers, resume=resume)
-    return task.model, [(row.train_loss, row.test_loss) for row in summary.epochs]
+    return task.model, [(row.train_loss, row.evaluated_loss) for row in summary.epochs]
 
 
 def start(*command, **options) -> subprocess.Popen[str]:
     """`python COMMAND` in a process of its own that finds archspec and the tests."""
     return subprocess.Popen(
         [sys.executable, *map(str, command)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}, **options,
+        env={**os.environ, **LOOPBACK, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        **options,
     )
 
 

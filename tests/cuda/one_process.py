@@ -42,7 +42,7 @@ def trained(model, chosen, world, *watchers, resume=None):
     losses = Losses()
     summary = fit(model, train, test, chosen, device=DEVICE, world=world, watchers=[losses, *watchers], resume=resume)
     return {
-        "losses": losses.losses[-5:], "epochs": [[r.train_loss, r.test_loss] for r in summary.epochs],
+        "losses": losses.losses[-5:], "epochs": [[r.train_loss, r.evaluated_loss] for r in summary.epochs],
         "weights": {name: tensor.tolist() for name, tensor in whole(model.state_dict(), world).items()},
     }
 

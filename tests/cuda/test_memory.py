@@ -76,7 +76,7 @@ def task_of(limit=2048):
 def trained(task, first=lambda: None):
     notes = Notes(first)
     summary = fit(task.model, task.train, task.test, task.recipe, device=DEVICE, watchers=[notes])
-    return [(row.train_loss, row.test_loss) for row in summary.epochs], notes
+    return [(row.train_loss, row.evaluated_loss) for row in summary.epochs], notes
 
 
 @needs_gpu
