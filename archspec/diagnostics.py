@@ -23,6 +23,22 @@ class SourceSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """`text` in the place of the characters of `span`; a span of length 0 is a place between two characters."""
+
+    span: SourceSpan
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits that remove a mistake, all of them together. safe: they cannot change what the rest of the spec means."""
+
+    edits: tuple[Edit, ...]
+    safe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One mistake.
 
@@ -31,6 +47,7 @@ class Diagnostic:
     span: the place, None where there is no text (a spec built in Python).
     notes: facts, such as what flows in here and from where.
     hint: an edit that works.
+    fix: the same edit as data, where it is one.
     """
 
     code: str
@@ -38,6 +55,7 @@ class Diagnostic:
     span: SourceSpan | None = None
     notes: tuple[str, ...] = ()
     hint: str | None = None
+    fix: Fix | None = None
 
     @property
     def severity(self) -> str:

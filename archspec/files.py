@@ -8,13 +8,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 MiB = 1 << 20
 
 
-def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
+def open_regular(path: Path, *, follow: bool = False) -> BufferedReader:
     """Open a regular file to read it. Raises OSError: FileNotFoundError, or one that says what is there instead.
 
     follow: whether `path` may be a link, as one that the user names may be. The open itself never waits.

@@ -67,7 +67,7 @@ def search_folders() -> tuple[Path, ...]:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect specs and libraries of blocks; other people's YAML and the records of training runs are left alone."""
-    if not file_path.name.lower().endswith(_SUFFIXES):
+    if file_path.name.startswith(".") or not file_path.name.lower().endswith(_SUFFIXES):
         return None
     from archspec.spec.detect import Kind, is_record, kind_of
 

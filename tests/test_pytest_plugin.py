@@ -48,7 +48,7 @@ def test_all_mistakes_stand_in_the_failure_of_valid(pytester: pytest.Pytester) -
 
 def test_a_file_that_cannot_be_parsed_fails(pytester: pytest.Pytester) -> None:
     pytester.makefile(".yaml", net=SOUND + "oops: [\n")
-    pytester.runpytest_subprocess().assert_outcomes(failed=1)
+    pytester.runpytest_subprocess().assert_outcomes(failed=1, skipped=3)
 
 
 def test_the_blocks_of_a_library_are_checked(pytester: pytest.Pytester) -> None:

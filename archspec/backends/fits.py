@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archspec.diagnostics import SpecError, error
+from archspec.text import bytes_text
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +20,7 @@ _SHORTAGES: Final = (
 )
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMINFO: Final = Path("/proc/meminfo")
+_STATM: Final = Path("/proc/self/statm")
 
 
 def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training") -> None:
@@ -32,7 +34,7 @@ def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training
     place = f"the GPU {device}" if device.type == "cuda" else "this machine"
     raise error(
         "BUILD201",
-        f"{what} needs about {_gib(needed_bytes)}, {place} has {_gib(available)} available",
+        f"{what} needs about {bytes_text(needed_bytes)}, {place} has {bytes_text(available)} available",
         hint="lower the batch size or the network's width",
     )
 
@@ -64,7 +66,7 @@ def shortage(what: str, problem: RuntimeError, *, hint: str) -> SpecError:
 def available_bytes(device: torch.device) -> int | None:
     """Memory that could be allocated on `device` now, in bytes; None where that cannot be known.
 
-    On a CPU the smaller of what the system and the container (cgroup) leave.
+    On a CPU the smallest of what the system, the container (cgroup) and `ulimit -v` leave.
     """
     if device.type == "cuda":
         import torch
@@ -72,7 +74,7 @@ def available_bytes(device: torch.device) -> int | None:
         return int(torch.cuda.mem_get_info(device)[0])
     if device.type != "cpu":
         return None
-    known = [size for size in (_system_bytes(), _cgroup_bytes()) if size is not None]
+    known = [size for size in (_system_bytes(), _cgroup_bytes(), _limit_bytes()) if size is not None]
     return min(known, default=None)
 
 
@@ -86,6 +88,18 @@ def _system_bytes() -> int | None:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf, some systems not these names
         return None
+
+
+def _limit_bytes() -> int | None:
+    """The address space that `ulimit -v` leaves to this process."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        used = int(_STATM.read_text().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError, ValueError):
+        return None
+    return None if limit == resource.RLIM_INFINITY else max(0, limit - used)
 
 
 def _cgroup_bytes() -> int | None:
@@ -105,7 +119,3 @@ def _cgroup_bytes() -> int | None:
         except (OSError, ValueError):
             continue
     return None
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.2f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:.2f} MiB"

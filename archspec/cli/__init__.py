@@ -16,7 +16,9 @@ from typing import Any, Final, NoReturn
 import click
 
 from archspec import __version__
-from archspec.cli.failures import USAGE, exit_code_of, flush_results
+from archspec.cli.console import tell
+from archspec.cli.failures import USAGE, WRONG, exit_code_of
+from archspec.cli.streams import CLOSED, flush_results, open_closed, tolerate_encodings
 
 COMPLETE_VARIABLE: Final = "_ARCHSPEC_COMPLETE"
 
@@ -95,9 +97,7 @@ def cli(ctx: click.Context) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line, without the program's name; return the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a `×` or a name that the terminal's encoding lacks is no reason to stop
-            stream.reconfigure(errors="backslashreplace")
+    tolerate_encodings()
     # Pydantic would scan every installed package for plugins: a tenth of the whole time of `validate`
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
@@ -109,11 +109,19 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def main() -> NoReturn:
-    """The `archspec` program."""
+def run_program() -> int:
+    """The `archspec` program: run the process' own command line; return the exit code."""
+    if not open_closed():
+        tell(f"error: {CLOSED}", hint="redirect it, as in `>/dev/null`")
+        return WRONG
     if instruction := os.environ.get(COMPLETE_VARIABLE):
         from click.shell_completion import shell_complete
 
-        sys.exit(shell_complete(cli, {}, "archspec", COMPLETE_VARIABLE, instruction))
+        return shell_complete(cli, {}, "archspec", COMPLETE_VARIABLE, instruction)
     gc.disable()  # a cold start makes many objects and drops none: collecting is a fourteenth of `validate`'s time
-    sys.exit(run(sys.argv[1:]))
+    return run(sys.argv[1:])
+
+
+def main() -> NoReturn:
+    """Run the program, and exit."""
+    sys.exit(run_program())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from archspec.cli.console import clean, percent_text
+from archspec.cli.console import clean
+from archspec.text import percent_text
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -18,8 +18,6 @@ RED, GREEN, YELLOW, BLUE, CYAN, BOLD, DIM = "31", "32", "33", "34", "36", "1", "
 WIDE: Final = 200  # where no terminal cuts the lines, nothing need be left out
 _GUTTER: Final = re.compile(r"^( *\d* *)(-->|\||=)(.*)$", re.DOTALL)
 _NOTE: Final = re.compile(r" *= ")
-_SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
-_BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 
 
 def coloured(stream: TextIO) -> bool:
@@ -113,27 +111,3 @@ def _painted(line: str) -> str:
         kind, colon, text = rest.partition(":")
         rest = styled(kind + colon, CYAN if kind == " note" else GREEN, on=True) + text
     return styled(gutter + sign, BLUE, on=True) + rest
-
-
-def count_text(number: int, *, pad: bool = False) -> str:
-    """A count in SI units: `954`, `61.71 k`, `11.69 M`. `pad` keeps the place of a missing unit, for columns."""
-    return _scaled(number, 1000, _SI, pad)
-
-
-def bytes_text(number: int) -> str:
-    """A size in binary units: `588 B`, `3.06 MiB`."""
-    return _scaled(number, 1024, _BINARY, False)
-
-
-def _scaled(number: int, base: int, units: tuple[str, ...], pad: bool) -> str:
-    power = 0
-    while power + 1 < len(units) and round(number / base**power, 2) >= base:  # rounded: 999,999 is 1.00 M
-        power += 1
-    unit = units[power] or ("  " if pad else "")
-    figure = f"{number:d}" if power == 0 else f"{number / base**power:.2f}"
-    return f"{figure} {unit}" if unit.strip() else figure + unit
-
-
-def percent_text(part: int, whole: int) -> str:
-    """A share: `87.1 %`."""
-    return f"{100 * part / whole:.1f} %" if whole else "0.0 %"

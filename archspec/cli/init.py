@@ -8,6 +8,8 @@ from typing import Final
 import click
 
 from archspec.cli.failures import WRONG
+from archspec.spec.detect import has_suffix
+from archspec.text import shell
 
 TEMPLATE: Final = """\
 # yaml-language-server: $schema=archspec.schema.json
@@ -51,7 +53,7 @@ EPOCHS: Final = {"digits": 20, "fashion-mnist": 5, "mnist": 3}
 @click.pass_context
 def command(ctx: click.Context, file: Path, data: str) -> None:
     """Write a small commented spec to FILE, a new .yaml file. It validates and trains as it is."""
-    if file.suffix not in (".yaml", ".yml"):
+    if not has_suffix(file.name):
         raise click.BadParameter(f"{str(file)!r} does not end in .yaml", ctx, param_hint="FILE")
     text = TEMPLATE.replace("@DATA@", data).replace("@EPOCHS@", str(EPOCHS[data]))
     try:
@@ -63,5 +65,5 @@ def command(ctx: click.Context, file: Path, data: str) -> None:
         tell(f"error: {file} exists already", hint="give another name; it is not overwritten")
         ctx.exit(WRONG)
     click.echo(f"wrote {file}; next:")
-    for rest in ("validate {}", "profile {} --static", "train {}"):
-        click.echo(f"  archspec {rest.format(file)}")
+    for words in (("validate", file), ("profile", file, "--static"), ("train", file)):
+        click.echo(f"  {shell('archspec', *words)}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
-from archspec.cli.console import bytes_text, clean
+from archspec.cli.console import clean
 from archspec.diagnostics import plural
+from archspec.text import bytes_text
 
 if TYPE_CHECKING:
     from rich.console import Console

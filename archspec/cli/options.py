@@ -62,7 +62,7 @@ class DeviceName(ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """See click."""
         if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", str(value)):
-            self.fail(f"{value!r} is no device; write auto, cpu, cuda or cuda:N", param, ctx)
+            self.fail(f"{value!r} is not a device; write auto, cpu, cuda or cuda:N", param, ctx)
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -102,7 +102,7 @@ class Assignment(ParamType):
         """See click."""
         key, equals, _ = str(value).partition("=")
         if not equals or not key.strip():
-            self.fail(f"{value!r} is no assignment; write KEY=VALUE, as in vars.num_classes=100", param, ctx)
+            self.fail(f"{value!r} is not an assignment; write KEY=VALUE, as in vars.num_classes=100", param, ctx)
         return str(value)
 
 

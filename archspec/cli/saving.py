@@ -1,4 +1,4 @@
-"""Options of `archspec train` that keep a run safe, and take one up again."""
+"""Options of `archspec train` that save a run, and resume one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 
 from archspec.cli.console import tell
+from archspec.text import shell
 
 if TYPE_CHECKING:
     from archspec.train.checkpointer import Checkpointer, Every
     from archspec.train.resume import Resumption
+    from archspec.train.run_folder import RunFolder
     from archspec.train.world import World
 
     ParamType = click.ParamType[Any]
@@ -24,18 +26,19 @@ else:
     ParamType = click.ParamType  # generic only in newer versions of click
 
 F = TypeVar("F", bound=Callable[..., Any])
-_WHEN_MENDED: Final = "the last checkpoint is {last}: when that is mended, {resume} goes on from it"
+_WHEN_MENDED: Final = "the last checkpoint is {last}: fix that, and {resume} continues from it"
 _WAYS_ON: Final = {
     **dict.fromkeys(("RUN303", "RUN305", "RUN307", "RUN308", "RUN309"), _WHEN_MENDED),  # the data
-    "RUN310": "the last checkpoint, {last}, is from before: {resume} would come to this again, "
-    "with --allow-changes and a lower --lr it goes on from there",
+    "RUN310": "the last checkpoint, {last}, was saved before that; {resume} alone would fail again in the same way: "
+    "add --allow-changes and a lower --lr",
     "RUN313": _WHEN_MENDED,  # the disk
 }
 _ANEW: Final = (
-    "the last checkpoint, {last}, is of a network that was already ruined, with a loss of {loss:.3g}: "
-    "begin a new run with a lower --lr"
+    "the last checkpoint, {last}, holds a network that had already diverged, with a loss of {loss:.3g}: "
+    "start a new run with a lower --lr"
 )
 _RUINED: Final = 100.0  # a loss, in nats: one answer for every image has ln(classes)
+_NOT_OURS: Final = ("RUN317", "RUN336")  # the folder is another run's
 _UNITS: Final = {"": "steps", "step": "steps", "epoch": "epochs", "min": "minutes"}
 
 
@@ -59,7 +62,7 @@ class EveryType(ParamType):
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What the command line says of checkpoints. resume: the folder of the run to go on with."""
+    """What the command line says of checkpoints. resume: the folder of the run to resume."""
 
     when: dict[str, int]
     keep: int
@@ -75,20 +78,20 @@ class Saving:
         return Every(self.when.get("steps"), self.when.get("epochs"), minutes and 60.0 * minutes)
 
     def earlier(self, spec: str | None, run_dir: Path | None, world: World | None) -> Resumption | None:
-        """The run to go on with; None for a new one, which needs a spec.
+        """The run to resume; None for a new one, which needs a spec.
 
         It is the one in `run_dir` too where a launcher has started anew the command that began it.
         """
         if self.resume is not None and run_dir is not None:
             raise click.UsageError("--resume names the run's folder: leave --run-dir out")
         if self.allow_changes and self.resume is None:
-            raise click.UsageError("--allow-changes is for a run that goes on: add --resume RUN_DIR, or leave it out")
+            raise click.UsageError("--allow-changes needs a run to resume: add --resume RUN_DIR, or leave it out")
         folder = self.resume
         if folder is None:
             if spec is None:
-                raise click.UsageError("name a SPEC to train, or a run to go on with: --resume RUN_DIR")
+                raise click.UsageError("name a SPEC to train, or a run to resume: --resume RUN_DIR")
             if run_dir is None and world is not None and world.max_restarts:
-                raise click.UsageError("--max-restarts takes up a run in its folder: name it with --run-dir DIR")
+                raise click.UsageError("--max-restarts resumes a run in its folder: name it with --run-dir DIR")
             if world is None or run_dir is None or not _is_restart(world, run_dir):
                 return None
             folder = run_dir
@@ -97,17 +100,18 @@ class Saving:
         return find_run(folder, world)
 
     def checkpointer(
-        self, folder: Path, digest: str, environment: Mapping[str, Any], earlier: Resumption | None, epochs: int
+        self, folder: RunFolder, digest: str, environment: Mapping[str, Any], earlier: Resumption | None, epochs: int
     ) -> Checkpointer:
         """What will save the run of so many epochs in `folder`.
 
-        Tells what the run goes on from, and whether it will be equal.
+        Reports which checkpoint the run resumes from, and whether it will be equal.
         """
         from archspec.train.checkpointer import FOLDER, Checkpointer
         from archspec.train.same_run import conditions
 
         saves = Checkpointer(
-            folder / FOLDER, digest=digest, conditions=conditions(environment), every=self.every, keep=self.keep
+            folder.path / FOLDER, digest=digest, conditions=conditions(environment), every=self.every, keep=self.keep,
+            before_save=folder.check,
         )
         if earlier is not None:
             changes = earlier.check_environment(environment, strict=not self.allow_changes)
@@ -120,17 +124,20 @@ class Saving:
 
 def _is_restart(world: World, run_dir: Path) -> bool:
     """Whether the run in this folder was begun by the same job, which has been started anew since."""
+    from archspec.files import is_regular
     from archspec.train.earlier import read_json
 
-    began = (run_dir / "spec.yaml").is_file() and read_json(run_dir / "environment.json").get("job")
+    began = is_regular(run_dir / "spec.yaml") and read_json(run_dir / "environment.json").get("job")
     return world.restarts > 0 and began == world.job
 
 
 def _earlier(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
     """The callback of --resume: what is not given anew is as it was."""
     if value is not None:
-        from archspec.train.earlier import earlier_choices
+        from archspec.train.earlier import earlier_choices, unknown_choices
 
+        if warning := unknown_choices(value):
+            tell(warning)
         ctx.default_map = {**earlier_choices(value), **(ctx.default_map or {})}
     return value
 
@@ -146,9 +153,9 @@ def saving_options(function: F) -> F:
 
     decorators = [
         click.option("--resume", type=click.Path(file_okay=False, path_type=Path), metavar="RUN_DIR", is_eager=True,
-                     callback=_earlier, help="Go on with the run in this folder, from its newest sound checkpoint."),
+                     callback=_earlier, help="Resume the run in this folder from its newest intact checkpoint."),
         click.option("--allow-changes", is_flag=True,
-                     help="With --resume: go on although spec, recipe or data have changed, with what fits."),
+                     help="With --resume: continue although spec, recipe or data have changed, with what still fits."),
         click.option("--checkpoint-every", "when", type=EveryType(), default="epoch,5min", show_default=True,
                      help="When to save the run's state: `500steps`, `2epochs`, `10min`, several, or `never`."),
         click.option("--keep-checkpoints", "keep", type=click.IntRange(min=1), default=3, metavar="K",
@@ -161,7 +168,7 @@ def saving_options(function: F) -> F:
 
 
 def hears_signals(function: F) -> F:
-    """SIGTERM and SIGINT end the command in order; it is given `stop: Stop`. Where it was stopped is told."""
+    """SIGTERM and SIGINT end the command in order; it gets `stop: Stop`, and reports where it stopped."""
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -179,7 +186,7 @@ def hears_signals(function: F) -> F:
 
 @contextmanager
 def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
-    """Let whatever ends a run before its time say which run it is, and how it can go on."""
+    """Let whatever ends a run early say which run it is, and how to continue it."""
     from archspec.diagnostics import SpecError
     from archspec.train.stop import Stopped
 
@@ -187,18 +194,23 @@ def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
         yield
     except Stopped as stopped:
         saved = f"the last checkpoint is {saves.last.name}" if saves.last else "there is no checkpoint yet"
-        stopped.place = f"between two steps; {saved}; `archspec train --resume {folder}` goes on"
+        stopped.place = f"between two steps; {saved}; `{_resume(folder)}` resumes the run"
         raise
     except Exception as problem:
-        tell(f"run folder: {folder}")
-        if not isinstance(problem, SpecError):
+        found = problem.diagnostics[0] if isinstance(problem, SpecError) else None
+        if found is None or found.code not in _NOT_OURS:
+            tell(f"run folder: {folder}")
+        if found is None:
             raise
-        (found, *_) = problem.diagnostics
         if found.code not in _WAYS_ON or saves.last is None:
             raise
         loss = saves.last_loss
         ruined = found.code == "RUN310" and loss is not None and loss > _RUINED
         way = (_ANEW if ruined else _WAYS_ON[found.code]).format(
-            last=saves.last.name, resume=f"`archspec train --resume {folder}`", loss=loss
+            last=saves.last.name, resume=f"`{_resume(folder)}`", loss=loss
         )
         raise SpecError([replace(found, notes=(*found.notes, way))]) from problem
+
+
+def _resume(folder: Path) -> str:
+    return shell("archspec", "train", "--resume", folder)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from archspec.cli.console import bytes_text, clean, count_text, percent_text
+from archspec.cli.console import clean
 from archspec.tensors import DTYPE_BYTES
+from archspec.text import bytes_text, count_text, percent_text
 
 if TYPE_CHECKING:
     from rich.console import Console

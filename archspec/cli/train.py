@@ -79,10 +79,10 @@ def command(
     from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
+    from archspec.train.digest import spec_digest
     from archspec.train.final import FinalConfusion
     from archspec.train.prepare import Machine, prepare
     from archspec.train.run_folder import check_free, new_run_path
-    from archspec.train.same_run import spec_digest
     from archspec.train.scalars import FOLDER, Scalars, check_tensorboard
     from archspec.train.world import ALONE
 
@@ -173,7 +173,7 @@ def _run(
         tell(f"note: {notice}")
     about = environment(task)
     folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
-    saves = saving.checkpointer(path, digest, about, earlier, task.recipe.epochs)
+    saves = saving.checkpointer(folder, digest, about, earlier, task.recipe.epochs)
     world = task.machine.world
     if world.leads:
         others = (folder, saves, display(sys.stderr), *others)

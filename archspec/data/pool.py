@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from archspec.data.decode import Facts
 from archspec.data.decoder import READY
 from archspec.diagnostics import error, one_line
+from archspec.text import shell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,7 +175,7 @@ class _Decoder:
         except (EOFError, OSError) as problem:
             raise error(
                 "RUN308", f"a process that decodes images did not start: it {self._end(problem, _START_S)}",
-                hint=f"see whether `{sys.executable} -c 'import numpy, PIL.Image'` works",
+                hint=f"see whether `{shell(sys.executable, '-c', 'import numpy, PIL.Image')}` works",
             ) from problem
         self._started = True
 

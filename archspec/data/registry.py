@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from archspec.diagnostics import SourceSpan, SpecError, error, nearest
+from archspec.text import shell
 
 Split = Literal["train", "test"]
 FOLDER_PREFIX: Final = "folder:"
@@ -208,7 +208,7 @@ def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
 
 def data_argument(folder: Path | str) -> str:
     """What names a folder of images on a command line: `folder:PATH`, quoted for the shell where it must be."""
-    return shlex.quote(f"{FOLDER_PREFIX}{folder}")
+    return shell(f"{FOLDER_PREFIX}{folder}")
 
 
 def _folder_meant(name: str) -> Path | None:

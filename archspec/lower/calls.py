@@ -88,7 +88,7 @@ def _arguments(block: Block, layer: Layer, scope: Scope, context: Context) -> di
 
 def _complete(block: Block, layer: Layer, given: dict[str, Any], scope: Scope, context: Context) -> bool:
     missing = [p.name for p in block.params if p.required and p.name not in given]
-    if missing:
+    if missing and not context.errors.lost.intersection(missing):
         names = ", ".join(f"`{name}`" for name in missing)
         context.reporter.tell(
             "SPEC024", f"`{block.name}` needs {names}", layer.head if layer.args is None else layer.at, scope,

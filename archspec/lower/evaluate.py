@@ -52,6 +52,8 @@ class Evaluator:
         hint = e.hint
         if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] == "i" and hint is None:
             hint = "`i` is not seen inside a block: pass it as an argument"
+        if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] in self.reporter.errors.lost:
+            return
         place = at and at.inside(e.offset, max(1, e.length))
         subject = None
         if e.code == "SPEC032":  # a wrong value of a name is one mistake, in however many expressions it is used

@@ -110,6 +110,8 @@ class Layers:
             return scope.entered
         if name in scope.outputs:
             return scope.outputs[name]
+        if name in self.context.errors.lost:
+            return builder.broken(short(name), flow)
         visible = [*scope.outputs, *(["input"] if scope.entered is not None else [])]
         self.reporter.tell(
             "SPEC040", f"no earlier layer or stage `{short(name)}`; visible: {listing(map(short, visible))}",

@@ -115,7 +115,7 @@ def make(layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scop
 def _tell_missing(
     layer: Layer, cls: type[Operation], names: list[str], fields: Fields, ev: Evaluator, scope: Scope
 ) -> None:
-    if not names or _LOST in fields.broken:
+    if not names or _LOST in fields.broken or ev.reporter.errors.lost.intersection(names):
         return
     rest = ", ".join(f"{name}: …" for name in names)
     if layer.args is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, Final
 
 from yaml import events as ev
 
-from archspec.diagnostics import Diagnostic, SourceSpan
+from archspec.diagnostics import Diagnostic, Edit, Fix, SourceSpan
 from archspec.source.document import Limits, Node
 from archspec.source.repair import Cut, cut_at, quoted, unbalanced
 from archspec.source.scalars import BROKEN, NumberTooLong, forbidden, resolve
@@ -16,6 +16,7 @@ from archspec.source.scalars import BROKEN, NumberTooLong, forbidden, resolve
 MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
 
 _NO_SPACE = re.compile(r"[\w$.-]+:(?=\S)")
+_NO_COLON = re.compile(r"[\w$.-]+(?= +[\[{])")
 _WAITING: Final = object()  # a mapping expects a key
 _DROPPED: Final = object()  # the value to come has no usable key
 
@@ -44,21 +45,32 @@ class _Frame:
         self.key_node = node
 
 
+def _as_it_is(line: int, column: int) -> tuple[int, int]:
+    return line, column
+
+
 class Builder:
-    """Builds one document from events. `holes` are the starts of stand-ins for broken expressions."""
+    """Builds one document from events.
+
+    holes: places of stand-ins for what cannot be read. place: the place in `lines` of one in `text`, where the text
+    was mended.
+    """
 
     def __init__(
-        self, name: str, text: str, lines: tuple[str, ...], limits: Limits, holes: frozenset[int] = frozenset()
+        self, name: str, text: str, lines: tuple[str, ...], limits: Limits,
+        holes: Container[tuple[int, int]] = frozenset(), place: Callable[[int, int], tuple[int, int]] = _as_it_is,
     ) -> None:
         self.name = name
         self.text = text
         self.lines = lines
         self.limits = limits
         self.holes = holes
+        self.place = place
         self.errors: list[Diagnostic] = []
         self.cuts: list[Cut] = []  # expressions without which the text must be read again
         self.cut_errors: list[Diagnostic] = []
-        self.last = Node(0, 0, 0, 0)  # of the latest quoted scalar
+        self.last = (0, 0, 0, 0)  # where the latest quoted scalar of `text` starts and ends
+        self.lost: set[str] = set()  # words in what could not be read
         self.documents = 0
         self.muted: int | None = None  # depth of the value under a `<<`, of which nothing is told
         top = Node(0, 0, 0, 0)
@@ -111,12 +123,13 @@ class Builder:
         self, code: str, message: str, event: Any, *, hint: str | None, notes: Iterable[str] = (), length: int = 0
     ) -> Diagnostic:
         start, end = event.start_mark, event.end_mark
-        line, column = start.line, start.column
+        line, column = self.place(start.line, start.column)
+        end_line, end_column = self.place(end.line, end.column)
         if line >= len(self.lines):  # libyaml's end of a text that does not end its last line
             line, column = len(self.lines) - 1, len(self.lines[-1])
         text = self.lines[line]
         if not length:
-            length = (end.column if end.line == line else len(text)) - column
+            length = (end_column if end_line == line else len(text)) - column
         span = SourceSpan(self.name, line + 1, column + 1, max(1, length), text)
         return Diagnostic(code, message, span, tuple(notes), hint)
 
@@ -139,14 +152,13 @@ class Builder:
             kind = "mapping" if type(data) is dict else "list"
             self.report("SPEC008", f"a {kind} cannot be a key", event, length=1, hint="write a plain name as the key")
             self._mute()
-        start = event.start_mark
-        node = Node(start.line, start.column, -1, 0)
+        node = Node(*self.place(event.start_mark.line, event.start_mark.column), -1, 0)
         self.stack.append(_Frame(data, node, places, bool(event.flow_style), as_key))
 
     def _close(self, event: Any) -> None:
         frame = self.stack.pop()
         if frame.flow:  # a block collection ends where the next thing starts, which says nothing
-            frame.node.end_line, frame.node.end_column = event.end_mark.line, event.end_mark.column
+            frame.node.end_line, frame.node.end_column = self.place(event.end_mark.line, event.end_mark.column)
         if frame.as_key:
             self.stack[-1].key = _DROPPED
             self._unmute()
@@ -175,12 +187,12 @@ class Builder:
             self.muted = None
 
     def _scalar(self, event: Any) -> None:
-        start, end = event.start_mark, event.end_mark
-        node = Node(start.line, start.column, end.line, end.column)
+        node = self._node(event)
         if event.anchor is not None or event.tag is not None:
             self._properties(event)
         if event.style:
-            self.last = node
+            start, end = event.start_mark, event.end_mark
+            self.last = (start.line, start.column, end.line, end.column)
         frame = self.stack[-1]
         if type(frame.data) is dict and frame.key is _WAITING:
             frame.key = self._key(frame, event)
@@ -189,7 +201,7 @@ class Builder:
             self._add(self._value(event), node)
 
     def _value(self, event: Any) -> Any:
-        if event.tag is not None or event.start_mark.index in self.holes:
+        if event.tag is not None or (event.start_mark.line, event.start_mark.column) in self.holes:
             return BROKEN
         text = event.value
         if event.style:  # quoted or a block text: never a number
@@ -204,7 +216,7 @@ class Builder:
 
     def _key(self, frame: _Frame, event: Any) -> object:
         text = event.value
-        if event.start_mark.index in self.holes:
+        if (event.start_mark.line, event.start_mark.column) in self.holes:
             return _DROPPED
         if event.style:
             if self._forbidden(event):
@@ -212,6 +224,10 @@ class Builder:
         elif match := _NO_SPACE.match(text):
             self._no_space(event, match.end())
             frame.spoilt, text = True, text[: match.end() - 1]
+        elif match := _NO_COLON.match(text):
+            self.report("SPEC002", "a key without `:`", event, hint="write `key: value`", length=match.end())
+            self.lost.update(re.findall(r"[A-Za-z_]\w*", text))
+            frame.spoilt, text = True, match[0]
         elif not self._plain_key(text, event):
             return _DROPPED
         if text in frame.data:
@@ -247,10 +263,10 @@ class Builder:
         return False
 
     def _no_space(self, event: Any, column: int) -> None:
-        start = event.start_mark
-        text = self.lines[start.line]
-        span = SourceSpan(self.name, start.line + 1, start.column + column, 1, text)
-        self._note(Diagnostic("SPEC002", "no space after `:`", span, (), "write a space after the colon"))
+        line, start = self.place(event.start_mark.line, event.start_mark.column)
+        span = SourceSpan(self.name, line + 1, start + column, 1, self.lines[line])
+        fix = Fix((Edit(span, ": "),), safe=True)
+        self._note(Diagnostic("SPEC002", "no space after `:`", span, (), "write a space after the colon", fix))
 
     def _forbidden(self, event: Any) -> bool:
         found = forbidden(event.value)
@@ -264,7 +280,7 @@ class Builder:
             return False
         start = event.start_mark.index
         cut = cut_at(self.text, start, event.end_mark.index)
-        place = event.start_mark.line, event.start_mark.column
+        place = self.place(event.start_mark.line, event.start_mark.column)
         if not self.stack[-1].flow:
             self._note(cut_diagnostic(self.name, self.text, self.lines, cut, *place))
         elif not self.cuts or self.cuts[-1].end <= start:
@@ -281,8 +297,8 @@ class Builder:
                 hint="name the value in `vars` and write `$name`, or make it a block",
             )
         if event.tag is not None:
-            start = event.start_mark
-            match = re.compile(r"!\S*").search(self.lines[start.line], start.column)
+            line, column = self.place(event.start_mark.line, event.start_mark.column)
+            match = re.compile(r"!\S*").search(self.lines[line], column)
             tag = match[0] if match else "!"
             hint = "delete the tag; quote a value to make it text"
             self.report("SPEC005", f"tag `{tag[:60]}` is not allowed", event, hint=hint, length=len(tag))
@@ -296,8 +312,11 @@ class Builder:
         if type(frame.data) is dict and frame.key is _WAITING:
             frame.key = _DROPPED
             return
+        self._add(BROKEN, self._node(event))
+
+    def _node(self, event: Any) -> Node:
         start, end = event.start_mark, event.end_mark
-        self._add(BROKEN, Node(start.line, start.column, end.line, end.column))
+        return Node(*self.place(start.line, start.column), *self.place(end.line, end.column))
 
 
 def too_many(last: Diagnostic) -> Diagnostic:

@@ -57,6 +57,8 @@ class Document:
     name: how messages call it (the path as the user gave it).
     data: dict (keys are text), list, str, int, float, bool, None; BROKEN where an error left no value.
     errors: the mistakes that did not stop parsing; whoever uses `data` reports them too.
+    guessed: lines (from 1) whose broken syntax was mended by a guess: what follows from it is not told.
+    lost: words that could not be read: what they name is not missing, and what they use is used.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Document:
     errors: tuple[Diagnostic, ...] = ()
     lines: tuple[str, ...] = field(default=(), repr=False)
     root: Node | None = field(default=None, repr=False)
+    guessed: frozenset[int] = field(default=frozenset(), repr=False)
+    lost: frozenset[str] = field(default=frozenset(), repr=False)
 
     def span(self, path: Path = (), *, key: bool = False) -> SourceSpan | None:
         """The place of the value at `path`, or of its key; else of the nearest ancestor. None without a text."""

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
-from typing import Any, Final
+from typing import Any
 
-import yaml
-
-from archspec.diagnostics import Diagnostic, SourceSpan, SpecError, error
+from archspec.diagnostics import SourceSpan, error
 from archspec.files import open_regular
-from archspec.source.build import MAX_ERRORS, Builder, Stop, cut_diagnostic, too_many
 from archspec.source.document import DEFAULT_LIMITS, Document, Limits
-from archspec.source.repair import Cut, culprit, overwritten
+from archspec.source.reading import Reading, place_of
 from archspec.source.scalars import forbidden
-
-_VERSION = re.compile(r"%YAML 1\.2\s*(#.*)?")  # what we read, so it may be said, once
-_MAX_PASSES: Final = 20
-_MAX_REREAD: Final = 2**20  # characters that are parsed again, over all passes
 
 
 def _event_parser() -> Any:
@@ -73,105 +65,14 @@ def read_content(path: FilePath, limit: int) -> bytes:
 
 
 def parse(text: str | bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Document:
-    """The Document of a text; `errors` of it hold what did not stop the parsing.
+    """The Document of a text; `errors` of it hold the mistakes that leave something to be read.
 
-    Raises SpecError for what does: encoding, limits, YAML syntax; with the mistakes found before.
+    Raises SpecError where they do not: encoding, limits, a syntax that cannot be mended; with all that was found.
     """
     text = _decoded(text, name, limits)
     lines = _lines(text)
     _check_characters(text, name, lines)
-    return _Reading(name, text, lines, limits).document()
-
-
-class _Reading:
-    """Parsing, again with stand-ins for the unquoted expressions that were found."""
-
-    def __init__(self, name: str, text: str, lines: tuple[str, ...], limits: Limits) -> None:
-        self.name = name
-        self.lines = lines
-        self.limits = limits
-        self.told: list[Diagnostic] = []
-        self.text = self._without_directives(text)
-        self.cuts: list[Cut] = []
-
-    def document(self) -> Document:
-        for number in range(1, _MAX_PASSES + 1):
-            text = overwritten(self.text, self.cuts) if self.cuts else self.text
-            builder = Builder(self.name, text, self.lines, self.limits, frozenset(c.start for c in self.cuts))
-            stopped = self._run(builder, text)
-            if not self._found(builder, stopped, text):
-                return self._end(builder, stopped)
-            if number * len(text) > _MAX_REREAD or isinstance(stopped, Diagnostic):
-                break
-        limit = [stopped] if isinstance(stopped, Diagnostic) else []
-        raise SpecError((*_in_order(self.told), *limit))
-
-    def _run(self, builder: Builder, text: str) -> Exception | Diagnostic | None:
-        """What stopped the parsing: a syntax error, a limit, or nothing."""
-        try:
-            builder.run(_events(text))
-        except Stop as stop:
-            return stop.diagnostic
-        except (yaml.YAMLError, ValueError, OverflowError) as exc:
-            return exc
-        return None
-
-    def _found(self, builder: Builder, stopped: Exception | Diagnostic | None, text: str) -> bool:
-        """Note the torn expressions of this pass; whether there were any."""
-        cuts, told = builder.cuts, builder.cut_errors
-        if not cuts and isinstance(stopped, Exception):
-            cut = culprit(text, _index(stopped, text))
-            if cut is not None:
-                place = _place(text, cut.start)
-                cuts, told = [cut], [cut_diagnostic(self.name, text, self.lines, cut, *place)]
-        self.cuts += cuts
-        self.told += told
-        return bool(cuts)
-
-    def _end(self, builder: Builder, stopped: Exception | Diagnostic | None) -> Document:
-        errors = self.told + builder.errors
-        if stopped is None:
-            return Document(self.name, builder.data, _in_order(errors), self.lines, builder.root)
-        if isinstance(stopped, Exception):
-            from archspec.source.syntax import fault_of, translate
-
-            last = builder.last
-            quote = (last.line, last.column, last.end_line, last.end_column)
-            stopped = translate(fault_of(stopped, self.name, self.lines, quote))
-            if stopped.span is not None and stopped.span.line in self._open_lines():
-                raise SpecError(_in_order(errors))  # it follows from the bracket that is not closed
-        raise SpecError((*_in_order(errors), stopped))
-
-    def _open_lines(self) -> set[int]:
-        return {_place(self.text, cut.start)[0] + 1 for cut in self.cuts if not cut.closed}
-
-    def _without_directives(self, text: str) -> str:
-        """The text with the directives at its head as comments: libyaml and PyYAML differ in them."""
-        if text[:1] != "%" and "\n%" not in text and "\r%" not in text:
-            return text
-        parts = []
-        start = versions = 0
-        for number, line in enumerate(self.lines):
-            if line.strip() and line[0] not in "#%":
-                break
-            if line.startswith("%"):
-                parts += ["#", text[start + 1 : start + len(line)]]
-                versions += bool(_VERSION.fullmatch(line))
-                if versions != 1 or not _VERSION.fullmatch(line):
-                    self._directive(number, line)
-            else:
-                parts.append(text[start : start + len(line)])
-            start += len(line)
-            end = start + (2 if text.startswith("\r\n", start) else 1)
-            parts.append(text[start:end])
-            start = end
-        return "".join([*parts, text[start:]])
-
-    def _directive(self, number: int, line: str) -> None:
-        span = SourceSpan(self.name, number + 1, 1, len(line), line)
-        self.told.append(Diagnostic("SPEC005", "YAML directives (`%…`) are not allowed", span, (), "delete the line"))
-        if len(self.told) >= MAX_ERRORS:
-            raise SpecError((*self.told, too_many(self.told[-1])))
+    return Reading(name, lines, limits, _events).document()
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -181,21 +82,6 @@ def _events(text: str) -> Iterator[Any]:
             yield parser.get_event()
     finally:
         parser.dispose()
-
-
-def _index(exc: Exception, text: str) -> int:
-    mark = getattr(exc, "problem_mark", None)
-    return min(mark.index, len(text)) if mark is not None else len(text)
-
-
-def _place(text: str, index: int) -> tuple[int, int]:
-    """Line and column of a character, from 0."""
-    before = _lines(text[:index])
-    return len(before) - 1, len(before[-1])
-
-
-def _in_order(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
-    return tuple(sorted(diagnostics, key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0)))
 
 
 def _decoded(text: str | bytes, name: str, limits: Limits) -> str:
@@ -225,6 +111,6 @@ def _check_characters(text: str, name: str, lines: tuple[str, ...]) -> None:
     found = forbidden(text)
     if found is None:
         return
-    line, column = _place(text, text.index(found))
+    line, column = place_of("\n".join(lines), "\n".join(lines).index(found))
     span = SourceSpan(name, line + 1, column + 1, 1, lines[line])
     raise error("SPEC007", f"the control character U+{ord(found):04X} is not allowed", span=span, hint="delete it")

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from archspec.diagnostics import Diagnostic, SourceSpan
+from archspec.source.brackets import is_closed, open_brackets
+
+_LOOKED: Final = 50  # lines above a fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,13 @@ def fault_of(
     return Fault(name, lines, problem, context, line, column, start_line, start_column, quote)
 
 
-def translate(fault: Fault) -> Diagnostic:
-    """The diagnostic of a syntax error."""
+def translate(fault: Fault) -> tuple[Diagnostic, str]:
+    """The diagnostic of a syntax error, and the name of the rule that gave it."""
     for rule in _RULES:
         found = rule(fault)
         if found is not None:
-            return found
-    return fault.tell(f"not YAML: {fault.problem}", None)
+            return found, rule.__name__.strip("_")
+    return fault.tell(f"not YAML: {fault.problem}", None), ""
 
 
 def _tab(fault: Fault) -> Diagnostic | None:
@@ -83,6 +86,50 @@ def _directive(fault: Fault) -> Diagnostic | None:
     line = fault.line if fault.text(fault.line).startswith("%") else fault.context_line
     at = replace(fault, line=line, column=0)
     return at.tell("YAML directives (`%…`) are not allowed", "delete the line", code="SPEC005")
+
+
+def _open_above(fault: Fault) -> Diagnostic | None:
+    """A list item, or the end, below a bracket that was not closed."""
+    if "could not find expected ':'" in fault.problem:
+        below, column = fault.context_line, fault.context_column
+    elif "node content" in fault.problem and fault.char() in ("-", ""):
+        below, column = fault.line, fault.column
+    else:
+        return None
+    if fault.text(below)[:column].strip():
+        return None
+    for line in range(below - 1, max(-1, below - _LOOKED), -1):
+        missing = open_brackets(fault.text(line))
+        if missing and open_brackets("\n".join(fault.lines[line:below])):
+            opener = "[" if missing[-1] == "]" else "{"
+            at = replace(fault, line=line, column=fault.text(line).rindex(opener))
+            return at.tell(f"the `{opener}` opened here is not closed", f"add the closing `{missing[-1]}`")
+    return None
+
+
+def _bracket_after_key(fault: Fault) -> Diagnostic | None:
+    match = re.match(r" *(?:- +)*(?=[\w$.-]+ +[\[{])", fault.text(fault.line))
+    if match is None or not fault.column > match.end():
+        return None
+    return replace(fault, column=match.end()).tell("a key without `:`", "write `key: value`")
+
+
+def _nesting(fault: Fault) -> Diagnostic | None:
+    if "nesting" not in fault.problem + fault.context:
+        return None
+    return fault.tell("nested too deep to be read", "name the inner part as a block", code="SPEC003")
+
+
+def _long_quote(fault: Fault) -> Diagnostic | None:
+    """A quote that is closed by the opening quote of a text on a later line."""
+    line, column, end_line, end_column = fault.quote
+    if line == end_line or end_line != fault.line or fault.column < end_column:
+        return None
+    if not re.search(r"while parsing a (block|flow)", fault.context) and "mapping values" not in fault.problem:
+        return None
+    mark = fault.text(line)[column : column + 1]
+    at = replace(fault, line=line, column=column)
+    return at.tell(f"the quote opened here is closed on line {end_line + 1} only", f"add the closing `{mark}`")
 
 
 def _quote(fault: Fault) -> Diagnostic | None:
@@ -139,6 +186,10 @@ def _second_colon(fault: Fault) -> Diagnostic | None:
 def _continued(fault: Fault, before: str) -> Diagnostic:
     """A key that YAML reads as the second line of the value above it."""
     above = max((i for i in range(fault.line) if fault.text(i).strip()), default=0)
+    glued = re.match(r" *(?:- +)*[\w$.-]+(?=:\S)", fault.text(above))
+    if glued is not None:
+        at = replace(fault, line=above, column=glued.end())
+        return at.tell("no space after `:`", "write a space after the colon")
     indent, indent_above = (len(t) - len(t.lstrip()) for t in (before, fault.text(above)))
     if indent == indent_above and ":" not in fault.text(above):
         return replace(fault, line=above, column=indent).tell("a key without `:`", "write `key: value`")
@@ -161,22 +212,21 @@ def _flow(fault: Fault) -> Diagnostic | None:
     opener, closer = "[]" if match[1] == "sequence" else "{}"
     if fault.char() in {"]", "}"} - {closer}:
         return fault.tell(f"`{fault.char()}` where `{closer}` should be", f"write `{closer}`")
-    if _closes(fault, opener, closer) and fault.char() != closer:
+    if is_closed(_from_context(fault), opener, closer) and fault.char() != closer and not _outside(fault):
         hint = f"add `,` between the items of `{opener}…{closer}`"
         return fault.tell(f"a `,` or `{closer}` is missing before this", hint)
     return fault.tell(f"the `{opener}` opened here is not closed", f"add the closing `{closer}`", opened=True)
 
 
-def _closes(fault: Fault, opener: str, closer: str) -> bool:
-    """Whether the bracket at the context is closed later, quotes and comments left out."""
-    text = "\n".join(fault.lines[fault.context_line : fault.line + 20])[fault.context_column :][:20_000]
-    bare = re.sub(r"\"(?:\\.|[^\"\\])*\"|'[^']*'|(?<=\s)#[^\n]*", "", text)
-    depth = 0
-    for char in bare:
-        depth += (char == opener) - (char == closer)
-        if depth == 0:
-            return True
-    return False
+def _from_context(fault: Fault) -> str:
+    return "\n".join(fault.lines[fault.context_line : fault.line + 20])[fault.context_column :]
+
+
+def _outside(fault: Fault) -> bool:
+    """Whether the problem is at a key that is not deeper than the line of the context."""
+    text, opening = fault.text(fault.line), fault.text(fault.context_line)
+    depth = len(opening) - len(opening.lstrip(" "))
+    return fault.line > fault.context_line and bool(re.match(rf" {{0,{depth}}}(?:- +)*[\w$.-]+ *:", text))
 
 
 def _no_colon(fault: Fault) -> Diagnostic | None:
@@ -226,11 +276,8 @@ def _indent(fault: Fault) -> Diagnostic | None:
 
 
 def _after_quote(fault: Fault) -> Diagnostic:
-    line, column, end_line, _ = fault.quote
+    line, column, _, _ = fault.quote
     mark = fault.text(line)[column : column + 1]
-    if line != end_line:
-        at = replace(fault, line=line, column=column)
-        return at.tell(f"the quote opened here is closed on line {end_line + 1} only", f"add the closing `{mark}`")
     inside = {"'": "in it write `''`", '"': 'in it write `\\"`'}.get(mark, "")
     return fault.tell("the quoted text ends before this", f"put all of it in the quotes; for a quote {inside}")
 
@@ -249,6 +296,7 @@ def _block_scalar(fault: Fault) -> Diagnostic | None:
 
 
 _RULES: Final[tuple[Callable[[Fault], Diagnostic | None], ...]] = (
-    _tab, _directive, _quote, _escape, _first_char, _anchor, _tag, _second_colon, _list_in_line, _flow, _no_colon,
+    _nesting, _tab, _open_above, _bracket_after_key, _directive, _long_quote, _quote,
+    _escape, _first_char, _anchor, _tag, _second_colon, _list_in_line, _flow, _no_colon,
     _unexpected_colon, _nothing, _indent, _after_end, _block_scalar,
 )  # fmt: skip

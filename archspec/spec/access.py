@@ -62,7 +62,7 @@ class Access:
                 self.errors.add("SPEC050", first.message, at, notes=first.notes,
                                 hint=_other_file(path, raw, at) or first.hint)
             return None
-        self.errors.extend(document.errors)
+        self.errors.read(document)
         return document
 
 

@@ -173,6 +173,8 @@ class _Check:
             if e.code not in ("SPEC030", "SPEC031", "SPEC033"):
                 return
             word = text[e.offset : e.offset + e.length] if e.code == "SPEC031" else None
+            if word in self.errors.lost:
+                return
             if word is not None:
                 self.unknown.add(word)
             self.errors.add(e.code, e.message, at.inside(e.offset, max(1, e.length)), hint=e.hint,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.diagnostics import Diagnostic, SpecError, listing
 
 if TYPE_CHECKING:
+    from archspec.source import Document
     from archspec.spec.syntax import At
 
 MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
@@ -26,6 +27,8 @@ class Errors:
         self.found: list[Diagnostic] = []
         self.warnings: list[Diagnostic] = []
         self.meant: set[str] = set()  # names that were written without their `$`, which was told: they count as used
+        self.lost: set[str] = set()  # words in what could not be read: nothing is said to miss what they name
+        self._guessed: dict[str, frozenset[int]] = {}  # document -> lines of which nothing more is told
         self._told: set[Any] = set()
         self._subjects: dict[Any, int] = {}  # what a mistake is about -> its index in `found`
         self._also: dict[int, list[At]] = {}  # index in `found` -> further places of the same mistake
@@ -44,14 +47,16 @@ class Errors:
         if self.is_told(code, where, call):
             return
         self._told.add((code, _spot(where), None if call is None else _spot(call)))
+        shown = call or where
+        span = shown.span() if shown else None
+        if span is not None and span.line in self._guessed.get(span.path, ()):
+            return
         if subject is not None and where is not None:
             whole = (code, subject, where.document.name)
             if whole in self._subjects:
                 self._also.setdefault(self._subjects[whole], []).append(where)
                 return
             self._subjects[whole] = len(self.found)
-        shown = call or where
-        span = shown.span() if shown else None
         if shown is not None and span is None:
             notes = [f"at `{shown.words()}`", *notes]
         self._append(Diagnostic(code, message, span, tuple(notes), hint))
@@ -62,6 +67,14 @@ class Errors:
             return False
         spot = _spot(at)
         return (code, spot, None) in self._told or (call is not None and (code, spot, _spot(call)) in self._told)
+
+    def read(self, document: Document) -> None:
+        """Note the mistakes of a text's syntax, and what of it could not be read."""
+        self.extend(document.errors)
+        self.lost |= document.lost
+        self.meant |= document.lost
+        if document.guessed:
+            self._guessed[document.name] = document.guessed
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Note mistakes that were found before there were places."""

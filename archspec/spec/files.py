@@ -17,6 +17,7 @@ from archspec.spec.parse import parse_body
 from archspec.spec.sections import EXAMPLES, SCALARS, SECTIONS, Sections, overlay, read_sections
 from archspec.spec.syntax import At, Body, Errors, Library, Program
 from archspec.spec.words import close, did_you_mean, said, short
+from archspec.text import shell
 
 __all__ = ["SCALARS", "SECTIONS", "STDLIB", "Loader", "Options", "standard_library"]
 
@@ -44,7 +45,7 @@ class Loader:
 
     def program(self, document: Document, folder: Path, stem: str) -> Program | None:
         """The whole spec, or None if nothing can be said of it."""
-        self.errors.extend(document.errors)
+        self.errors.read(document)
         merged = self._merged(document, folder, ())
         if merged is None:
             return None
@@ -107,7 +108,7 @@ class Loader:
 
     def _check_present(self, merged: Sections, top: At) -> None:
         missing = [key for key in ("input", "stages") if not (merged.scalars.get(key) or merged.sections.get(key))]
-        missing = [key for key in missing if not self._was_broken(key, top)]
+        missing = [key for key in missing if key not in self.errors.lost and not self._was_broken(key, top)]
         if missing:
             self.errors.add("SPEC011", f"the spec has no {' and no '.join(f'`{key}`' for key in missing)}", top,
                             hint="; ".join(EXAMPLES[key] for key in missing))
@@ -169,7 +170,7 @@ class Loader:
                             hint=did_you_mean(name, names) or f"its vars: {listing(names)}")
             return True
         document = parse(value, f"--set {short(key)}", self.options.limits)
-        self.errors.extend(document.errors)
+        self.errors.read(document)
         if name in names:
             replaced.append(names[name][0])
         names[name] = (document.data, At(document))
@@ -187,7 +188,7 @@ def _meant_override(text: str, merged: Sections) -> str | None:
         parts = (n for n in names if name in n and len(name) > 2)
         found = name if name in names else close(name, names) or next(parts, None)
         if found and equals:
-            return f"write `--set {section}.{found}={short(value)}`"
+            return f"write `{shell('--set', f'{section}.{found}={short(value)}')}`"
     return None
 
 

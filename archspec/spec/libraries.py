@@ -92,7 +92,7 @@ def standard_library() -> Library:
         documents = [read(path, name=f"archspec/stdlib/{path.name}") for path in sorted(STDLIB.glob("*.yaml"))]
         library = Library("the standard library", documents=frozenset(d.name for d in documents))
         for document in documents:
-            errors.extend(document.errors)
+            errors.read(document)
             place = At(document) / "blocks"
             parse_blocks({k: (raw, place / k) for k, raw in document.data["blocks"].items()}, library, errors)
         errors.raise_any()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from archspec.spec.extras import Augmenting, Stopping
@@ -173,11 +174,14 @@ class Recipe(Section):
             )
         return self
 
-    def to_data(self) -> dict[str, Any]:
-        """The recipe as a spec writes it, defaults included; fields of other optimizers are left out."""
+    def to_data(self, *, defaults: bool = True) -> dict[str, Any]:
+        """The recipe as a spec writes it; fields of other optimizers are left out, and defaults unless wanted.
+
+        The kind of the schedule always stands there.
+        """
         left = _ANY_OPTIMIZER - OPTIMIZER_FIELDS[self.optimizer]
-        data = self.model_dump(mode="json", exclude={*left, "schedule"}, exclude_none=True)
-        fields = self.schedule.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
+        dump = partial(BaseModel.model_dump, mode="json", exclude_none=True, exclude_defaults=not defaults)
+        data, fields = dump(self, exclude={*left, "schedule"}), dump(self.schedule, exclude={"kind"})
         return data | {"schedule": {self.schedule.kind: fields} if fields else self.schedule.kind}
 
 

@@ -106,7 +106,7 @@ def _tell(
     loc = problem["loc"] or (field,)
     key = str(loc[0])
     if problem["type"] == "missing" and len(loc) == 1:
-        if key in required and key not in written.values:
+        if key in required and key not in written.values and key not in errors.lost:
             errors.add("SPEC060", f"recipe `{short(written.name)}` has no `{key}`", written.at, hint=f"add `{key}: …`")
         return
     if key not in written.places or (problem["type"] == "recipe_field" and _is_unknown(field, written)):

@@ -91,6 +91,8 @@ def _meant(data: dict[str, Any], top: At, errors: Errors) -> dict[str, str]:
 
 def _version(out: Sections, top: At, errors: Errors) -> None:
     if "archspec" not in out.scalars:
+        if "archspec" in errors.lost:
+            return
         errors.add("SPEC011", "the format version is missing", top, hint="begin the file with `archspec: 1`")
         return
     version, at = out.scalars["archspec"]

@@ -22,7 +22,7 @@ def unknown_kind(
 
     names: of the params and vars that may hold a layer: the name may lack its `$`.
     """
-    if library.lost_block(kind):
+    if library.lost_block(kind) or kind in errors.lost:
         return None
     if kind in names:
         errors.meant.add(kind)

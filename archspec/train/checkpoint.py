@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from archspec.diagnostics import error
-from archspec.train.files import whole_folder, write_file
+from archspec.files import read_regular
+from archspec.train.files import check_own_folder, file_digest, whole_folder, write_file
 from archspec.train.snapshot import SavedState, Snapshot
 from archspec.train.tensor_file import tensor_bytes, tensor_file
 
@@ -31,6 +31,9 @@ TRAINING: Final = "training.safetensors"
 STATE: Final = "state.json"
 MANIFEST: Final = "manifest.sha256"
 FILES: Final = (WEIGHTS, TRAINING, STATE)  # what the manifest covers
+NAMES: Final = (MANIFEST, *FILES)  # in the order of their removal: without a manifest it is not a checkpoint
+MAX_STATE_BYTES: Final = 1 << 28  # of state.json; a step of the epoch that it was saved in takes some ten bytes
+MAX_MANIFEST_BYTES: Final = 1 << 12
 NAME: Final = re.compile(r"(\d{5,9})-step-\d{1,18}")
 
 
@@ -40,7 +43,7 @@ class DamagedError(Exception):
 
 def write_checkpoint(path: Path, saved: Snapshot) -> None:
     """Write a checkpoint to `path`, where none is yet; OSError where that cannot be done, and nothing is left."""
-    with whole_folder(path) as draft:
+    with whole_folder(path, NAMES) as draft:
         digests = {
             WEIGHTS: write_file(draft / WEIGHTS, tensor_file(saved.weights)),
             TRAINING: write_file(draft / TRAINING, tensor_file(saved.training)),
@@ -56,7 +59,7 @@ def read_checkpoint(path: Path) -> Snapshot:
     """
     verify(path)
     try:
-        state = SavedState.model_validate_json((path / STATE).read_bytes())
+        state = SavedState.model_validate_json(read_regular(path / STATE, MAX_STATE_BYTES))
         return Snapshot(state, load_file(path / WEIGHTS), load_file(path / TRAINING))
     except ValidationError as problem:
         first = problem.errors()[0]
@@ -68,17 +71,19 @@ def read_checkpoint(path: Path) -> Snapshot:
 
 def verify(path: Path) -> None:
     """Raise DamagedError unless the manifest is, byte for byte, that of the files as they are."""
+    if path.is_symlink():
+        raise DamagedError("it is a link, and no link in a run folder is followed")
     found = {}
-    for name in FILES:
+    for name in (*FILES, MANIFEST):
         try:
-            with (path / name).open("rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            if name == MANIFEST:
+                text = read_regular(path / name, MAX_MANIFEST_BYTES)
+            else:
+                found[name] = file_digest(path / name)
         except FileNotFoundError:
             raise DamagedError(f"{name} is missing") from None
-    try:
-        text = (path / MANIFEST).read_bytes()
-    except FileNotFoundError:
-        raise DamagedError(f"{MANIFEST} is missing") from None
+        except OSError as problem:
+            raise DamagedError(f"{name} {problem.strerror}") from problem
     if text == manifest(found):
         return
     lines = text.splitlines()
@@ -105,7 +110,11 @@ def checkpoint_bytes(saved: Snapshot) -> int:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, the oldest first; whether they are sound is not looked at."""
+    """The checkpoints in a folder, the oldest first; whether they are sound, or links, is not looked at.
+
+    Raises SpecError RUN335 where the folder itself is a link, or something else.
+    """
+    check_own_folder(folder)
     if not folder.is_dir():
         return []
     return sorted((p for p in folder.iterdir() if NAME.fullmatch(p.name) and p.is_dir()), key=serial)

@@ -1,9 +1,9 @@
-"""Saves a run's state while it goes on, so that it can be resumed."""
+"""Saves a run's state as it trains, so that it can be resumed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from archspec.diagnostics import SpecError
-from archspec.train.checkpoint import Found, checkpoint_bytes, checkpoints, serial, write_checkpoint
-from archspec.train.files import clear_drafts, make_folder, remove_folder
+from archspec.train.checkpoint import NAMES, Found, checkpoint_bytes, checkpoints, serial, write_checkpoint
+from archspec.train.files import check_own_folder, clear_drafts, make_folder, remove_folder
 from archspec.train.full_disk import write_failures_told
 from archspec.train.run import Run, Watcher
 from archspec.train.snapshot import capture
@@ -41,18 +41,20 @@ class Every:
 class Checkpointer(Watcher):
     """Keeps the last `keep` checkpoints and that of the best epoch in `folder`.
 
-    digest, conditions: what a resumed run is held against, see `same_run`. A save that fails while the run goes on is
-    told of and tried again when the next one is due: a full disk is no reason to lose what is in memory.
-    Of the processes of a run the first has one; of a network that is spread over them each, and the first writes.
+    digest, conditions: what a resumed run is compared with, see `same_run`. before_save: is called before anything is
+    written, see `RunFolder.check`. A save that fails during training is reported and tried again when the next one is
+    due: a full disk must not cost what is in memory.
+    Only rank 0 creates one; with FSDP every rank does, and rank 0 writes.
     """
 
     def __init__(
         self, folder: Path, *, digest: str = "", conditions: Mapping[str, JsonValue] | None = None,
-        every: Every | None = None, keep: int = KEEP,
+        every: Every | None = None, keep: int = KEEP, before_save: Callable[[Run], None] = lambda run: None,
     ) -> None:
         if keep < 1:
             raise ValueError(f"at least one checkpoint must be kept, not {keep}")
         self.folder, self.keep, self.every = folder, keep, every or Every()
+        self._before_save = before_save
         self._digest, self._conditions = digest, dict(conditions or {})
         self._best: str | None = None
         self._next = 0.0
@@ -70,7 +72,8 @@ class Checkpointer(Watcher):
 
     def on_start(self, run: Run) -> None:
         """Remove what a killed run left unfinished."""
-        clear_drafts(self.folder)
+        check_own_folder(self.folder)
+        clear_drafts(self.folder, NAMES)
         self._next = time.monotonic() + (self.every.seconds or 0)
 
     def on_step(self, run: Run) -> None:
@@ -103,12 +106,16 @@ class Checkpointer(Watcher):
             self.save(run, is_best=is_best)
         except SpecError as problem:
             (failure,) = problem.diagnostics
+            if failure.code != "RUN313":
+                raise
             last = f"the last checkpoint is {self.last}" if self.last else "there is no checkpoint yet"
             run.tell(f"warning[{failure.code}]: {failure.message}; {last}")
         self._next = time.monotonic() + (self.every.seconds or 0)
 
     def save(self, run: Run, *, is_best: bool = False) -> None:
         """Write a checkpoint, then remove those that are not kept. Raises SpecError RUN313; those before are intact."""
+        if run.world.leads:
+            self._before_save(run)
         number = max((serial(path) for path in checkpoints(self.folder)), default=0) + 1
         path = self.folder / f"{number:05d}-step-{run.step}"
         best = path.name if is_best else self._best
@@ -123,12 +130,12 @@ class Checkpointer(Watcher):
         self._prune()
 
     def _prune(self) -> None:
-        """Remove the oldest. What cannot be removed now will be tried again after the next save."""
-        sound = [path for path in checkpoints(self.folder) if path not in self._damaged]
+        """Remove the oldest. What cannot be removed now will be tried again after the next save; links stay."""
+        sound = [path for path in checkpoints(self.folder) if path not in self._damaged and not path.is_symlink()]
         for path in [*self._damaged, *sound[: -self.keep]]:
             if path.name != self._best:
                 with suppress(OSError):
-                    remove_folder(path)
+                    remove_folder(path, NAMES)
 
 
 def _decided(run: Run, mine: bool) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from archspec.train.confusion import Confusion
-from archspec.train.files import whole_file
+from archspec.train.files import write_text
 
 CELL: Final = 34  # pixels, where a number has room
 SMALL_CELL: Final = 7  # pixels, for matrices too large for numbers and names
@@ -53,8 +53,7 @@ def confusion_svg(confusion: Confusion, title: str) -> str:
 def draw_confusion(confusion: Confusion, path: Path, name: str, data: str) -> None:
     """Write the picture of the network `name` on the test split of `data`."""
     title = f"{name} on {data}, test: {confusion.accuracy:.2%} of {confusion.images:,}"
-    with whole_file(path) as draft:
-        draft.write_text(confusion_svg(confusion, title), encoding="utf-8")
+    write_text(path, confusion_svg(confusion, title))
 
 
 def _labels(names: list[str], rows: int, side: int, top: int) -> Iterator[str]:

@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from archspec.files import is_regular, kind_of, read_regular
+
+MAX_JSON_BYTES: Final = 1 << 22  # thousands of classes with long names
 _CHOICES: Final = {  # option of `archspec train` → where environment.json has it
     "device": ("device", "type"), "threads": ("threads",), "fsdp": ("fsdp",), "data_root": ("data", "root"),
     "limit_train": ("data", "limit_train"), "limit_test": ("data", "limit_test"),
@@ -13,18 +16,29 @@ _CHOICES: Final = {  # option of `archspec train` → where environment.json has
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The mapping that a JSON file holds; an empty one where there is none."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
+    """The mapping that a JSON file in a run's folder holds; an empty one where there is none."""
+    data = _json(path)
     return data if isinstance(data, dict) else {}
 
 
+def _json(path: Path) -> dict[str, Any] | str:
+    """The mapping that a JSON file holds, or why there is none: `it is missing`."""
+    try:
+        data = json.loads(read_regular(path, MAX_JSON_BYTES))
+    except FileNotFoundError:
+        return "it is missing"
+    except OSError as problem:
+        return f"it {(problem.strerror or str(problem)).lower()}"
+    except (ValueError, RecursionError):
+        return "it is not JSON"
+    return data if isinstance(data, dict) else "it holds no mapping"
+
+
 def no_run(folder: Path) -> str:
-    """Why there is no run in a folder without a `spec.yaml`, in words."""
+    """Why there is no run in a folder whose `spec.yaml` is not a regular file, in words."""
     if folder.is_dir():
-        return "it has no spec.yaml"
+        kind = kind_of(folder / "spec.yaml")
+        return f"its spec.yaml is {kind}, not a regular file" if kind else "it has no spec.yaml"
     return "it is not a folder" if folder.exists() else "there is no such folder"
 
 
@@ -34,6 +48,15 @@ def last_environment(folder: Path) -> dict[str, Any]:
     resumes = first.get("resumes")
     last = resumes[-1] if isinstance(resumes, list) and resumes else first
     return last if isinstance(last, dict) else {}
+
+
+def unknown_choices(folder: Path) -> str | None:
+    """A warning where a run's folder no longer tells which options it was started with."""
+    found = _json(folder / "environment.json")
+    if isinstance(found, dict) or not is_regular(folder / "spec.yaml"):
+        return None
+    return (f"warning: {folder / 'environment.json'} cannot be used: {found}; give --limit-train, --threads and the "
+            "other options that the run was started with again")
 
 
 def earlier_choices(folder: Path) -> dict[str, Any]:

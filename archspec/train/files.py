@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+import re
+import stat
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-DRAFT: Final = ".part"  # how the names of drafts end; they begin with a dot and hold the process's number
+from archspec.diagnostics import error
+from archspec.files import is_folder, is_regular, kind_of, open_regular
+
+# The name of a draft: a dot, the name of what it becomes, the process's number, `.part`.
+_OWN_DRAFT: Final = re.compile(
+    r"\.(\d{5,9}-step-\d{1,18}(\.old)?|[a-z][a-z0-9_-]*\.(json|jsonl|csv|yaml|safetensors|sha256|svg))\.\d+\.part"
+)
+_BY_HANDLE: Final = os.unlink in os.supports_dir_fd
+_FOLDER_ONLY: Final = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write to; at the end of the block it becomes `path`, after an error it is removed.
+    """A name to write to with `write_file`; at the end of the block it becomes `path`, after an error it is removed.
 
     A crash at any moment leaves the old file or the new one, never a part.
     """
@@ -31,14 +41,20 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text to `path`, in UTF-8, see `whole_file`."""
+    with whole_file(path) as draft:
+        write_file(draft, [text.encode()])
+
+
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """An empty folder to write into with `write_file`; at the end of the block it becomes `path`.
+def whole_folder(path: Path, names: Collection[str]) -> Iterator[Path]:
+    """An empty folder to write files of these names into with `write_file`; at the end of the block it becomes `path`.
 
     `path` is not there yet. A crash at any moment leaves nothing there, or all its files, never a part.
     """
     draft = _draft(path)
-    remove_folder(draft)
+    remove_folder(draft, names)
     try:
         draft.mkdir()
         yield draft
@@ -46,7 +62,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         draft.rename(path)
     except BaseException:
         with suppress(OSError):
-            remove_folder(draft)
+            remove_folder(draft, names)
         raise
     _sync(path.parent)
 
@@ -57,6 +73,28 @@ def make_folder(path: Path) -> None:
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
         _sync(folder.parent)
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a regular file, in hexadecimal digits. Raises OSError, see `open_regular`."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_own_folder(path: Path) -> None:
+    """Raise SpecError RUN335 where something else than a folder stands at `path`, which is in a run's folder."""
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISDIR(mode):
+        return
+    if stat.S_ISLNK(mode):
+        raise error(
+            "RUN335", f"{path} is a link, and archspec follows no link in a run folder",
+            hint="put the folder that it points to in its place, or let the whole run folder be a link",
+        )
+    raise error("RUN335", f"{path} is {kind_of(path) or 'a file'}, not a folder", hint=f"rename or remove {path}")
 
 
 def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> str:
@@ -75,14 +113,24 @@ def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> str:
     return digest.hexdigest()
 
 
-def remove_folder(path: Path) -> None:
-    """Remove a folder of plain files, if it is there. It vanishes at once, under whatever name files are left."""
-    if not path.is_dir():
+def remove_folder(path: Path, names: Collection[str]) -> None:
+    """Remove a folder's files of these names, in this order, and then the folder, if it is there.
+
+    What else lies in it stays, and the folder with it. A link in the folder's place is left alone.
+    """
+    if not is_folder(path):
         return
-    if not path.name.endswith(DRAFT):
-        path = path.rename(_draft(path.with_name(f"{path.name}.old")))
-    for file in path.iterdir():
-        file.unlink()
+    handle = os.open(path, os.O_RDONLY | _FOLDER_ONLY) if _BY_HANDLE else None
+    try:
+        for name in names:
+            with suppress(FileNotFoundError):
+                if handle is None:
+                    (path / name).unlink()
+                else:  # what stands at `path` may be another folder by now
+                    os.unlink(name, dir_fd=handle)
+    finally:
+        if handle is not None:
+            os.close(handle)
     path.rmdir()
 
 
@@ -107,18 +155,22 @@ def claim(folder: Path) -> int | None:
     return handle
 
 
-def clear_drafts(folder: Path) -> None:
-    """Remove what programs that were killed left behind; nobody else may be writing in `folder`."""
-    for path in folder.glob(f".*{DRAFT}"):
-        with suppress(OSError):  # it is in nobody's way
-            if path.is_dir():
-                remove_folder(path)
-            else:
-                path.unlink()
+def clear_drafts(folder: Path, names: Collection[str] = ()) -> None:
+    """Remove what programs that were killed left behind; nobody else may be writing in `folder`.
+
+    names: of the files in a folder that is a draft. What archspec did not write is left alone, see `remove_folder`.
+    """
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if _OWN_DRAFT.fullmatch(path.name):
+            with suppress(OSError):  # it is in nobody's way
+                if is_folder(path):
+                    remove_folder(path, names)
+                elif is_regular(path):
+                    path.unlink()
 
 
 def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}{DRAFT}")
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def _sync(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,18 +16,19 @@ from archspec.backends.torch import build
 from archspec.data.registry import DATASETS
 from archspec.data.suits import outputs_of
 from archspec.diagnostics import error
+from archspec.files import is_regular
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
+from archspec.text import shell
 from archspec.train.checkpoint import TRAINING, WEIGHTS, newest
 from archspec.train.checkpointer import FOLDER as CHECKPOINTS
 from archspec.train.confusion import output_names
-from archspec.train.earlier import no_run
+from archspec.train.earlier import no_run, read_json
 from archspec.train.settings import Settings
 from archspec.train.summary import epochs_text
-from archspec.train.weights import load_weights
+from archspec.train.weights import check_digest, load_weights
 
 SPEC: Final = "spec.yaml"
-MAX_ENVIRONMENT_BYTES: Final = 1 << 22  # thousands of classes with long names
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def open_run(path: Path) -> FinishedRun:
     it holds no run, or one without weights; RUN314 where no checkpoint is sound; RUN311 where the network is no
     classifier; and the errors of a spec.
     """
-    if not (path / SPEC).is_file():
+    if not is_regular(path / SPEC):
         raise error("RUN360", f"there is no run in {path}: {no_run(path)}",
                     hint="name a folder that `archspec train` made")
     loaded = load(path / SPEC)
@@ -92,12 +93,12 @@ def _weights(path: Path) -> tuple[Path, str, tuple[str, ...]]:
 
     As at the end of a run it is the average, where there is one.
     """
-    if (path / WEIGHTS).exists():
-        return path / WEIGHTS, "", ()
+    if os.path.lexists(path / WEIGHTS):
+        return path / WEIGHTS, "", check_digest(path / WEIGHTS)
     found = newest(path / CHECKPOINTS)
     if found is None:
         raise error("RUN360", f"{path} has no {WEIGHTS} and no checkpoint: the run was stopped before its first",
-                    hint=f"`archspec train --resume {path}` takes it up")
+                    hint=f"`{shell('archspec', 'train', '--resume', path)}` resumes it")
     state = found.saved.state
     damaged = (f"warning: {bad} is damaged and left out: {why}" for bad, why in found.damaged.items())
     where = (found.path / TRAINING, "part/ema/") if "ema" in state.parts else (found.path / WEIGHTS, "")
@@ -119,11 +120,9 @@ def _classes(noted: tuple[str, ...], recipe: Recipe, outputs: int) -> tuple[str,
 def _noted(path: Path) -> tuple[tuple[str, ...], int | None]:
     """`data.classes` and `data.test_images` of an environment.json; empty and None where they are not there."""
     try:
-        if not path.is_file() or path.stat().st_size > MAX_ENVIRONMENT_BYTES:
-            return (), None
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        data: Any = read_json(path)
         classes, images = data["data"]["classes"], data["data"].get("test_images")
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return (), None
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         classes = []

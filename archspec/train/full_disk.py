@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from archspec.diagnostics import SpecError, error
+from archspec.text import bytes_text
 
 FULL: Final = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _MOUNTS: Final = Path("/proc/self/mounts")
@@ -66,11 +67,3 @@ def existing(path: Path) -> Path:
     while not path.is_dir() and path != path.parent:
         path = path.parent
     return path
-
-
-def bytes_text(size: int) -> str:
-    """A size as a person reads it: `812 B`, `3.1 MiB`."""
-    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if size >= 1 << power:
-            return f"{size / (1 << power):.1f} {unit}"
-    return f"{size} B"

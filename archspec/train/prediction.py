@@ -14,6 +14,7 @@ from archspec.data.plan import InputPlan
 from archspec.data.suits import input_plan
 from archspec.data.transform import scale
 from archspec.diagnostics import Diagnostic, error
+from archspec.text import shell
 from archspec.train.finished import FinishedRun
 from archspec.train.settings import float32_products
 
@@ -74,7 +75,7 @@ def _problem(path: Path, bad: BadImage) -> Diagnostic:
     elif bad.code == "RUN307" and not path.is_file():
         message, hint = f"{path}: not a file", "name files"
         if path.is_dir():
-            message, hint = f"{path}: a folder, not an image", f"name the images in it: `{path / '*.png'}`, say"
+            message, hint = f"{path}: a folder, not an image", f"name the images in it: `{shell(path)}/*.png`, say"
     elif hint == REPLACE:
         hint = f"name whole images: {', '.join(SUFFIXES)}"
     return Diagnostic(bad.code, message, hint=hint)

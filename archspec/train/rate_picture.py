@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from archspec.train.doctor.finding import short
-from archspec.train.files import whole_file
+from archspec.train.files import write_text
 from archspec.train.rate_chart import Scale, scale_of, verdict
 from archspec.train.rate_range import RateRange
 
@@ -56,8 +56,7 @@ def rate_svg(test: RateRange, rate: float, name: str) -> str:
 
 def draw_rate_range(test: RateRange, path: Path, rate: float, name: str) -> None:
     """Write the picture of the network `name`."""
-    with whole_file(path) as draft:
-        draft.write_text(rate_svg(test, rate, name), encoding="utf-8")
+    write_text(path, rate_svg(test, rate, name))
 
 
 def _x(scale: Scale, rate: float) -> float:

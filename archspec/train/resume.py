@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from archspec.api import load
 from archspec.diagnostics import SpecError, error
+from archspec.files import is_regular
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
 from archspec.train.checkpoint import Found, newest
 from archspec.train.checkpointer import FOLDER
+from archspec.train.digest import is_digest_of, release_of
 from archspec.train.earlier import last_environment, no_run
 from archspec.train.same_run import (
     UNRECORDED,
@@ -22,8 +26,8 @@ from archspec.train.same_run import (
     differences,
     network_change,
     recipe_changes,
-    spec_digest,
 )
+from archspec.train.settings import Settings
 from archspec.train.summary import epochs_text
 from archspec.train.world import World
 
@@ -56,14 +60,14 @@ class Resumption:
 
         given: the fields of the recipe that the command line has changed.
         """
-        if self.found is None or spec_digest(graph, recipe) == self.found.saved.state.digest:
+        if self.found is None or is_digest_of(self.found.saved.state.digest, graph, recipe):
             return
-        then, now = self.environment.get("recipe"), recipe.to_data()
-        changes = recipe_changes(then if isinstance(then, dict) else {}, now)
+        changes = recipe_changes(_whole(self.environment.get("recipe")), recipe.to_data())
         network = network_change(_network(self.folder / "spec.yaml"), graph)
+        newer = release_of(self.found.saved.state.digest) == "newer"
         raise changed_spec(
             "the spec is not the one that the checkpoint was trained with",
-            [*([network] if network else []), *changes.values()],
+            [*([network] if network else []), *changes.values(), *(["a newer archspec wrote it"] if newer else [])],
             mend="" if network or not changes.keys() <= set(given) else _left_out(changes),
         )
 
@@ -75,13 +79,23 @@ class Resumption:
         if self.found is None:
             return []
         now = conditions(environment)
-        then = {key: UNRECORDED[key] for key in UNRECORDED.keys() & now.keys()} | self.found.saved.state.conditions
+        default = conditions({"settings": Settings().to_json()})  # a release may add a setting
+        default |= {key: UNRECORDED[key] for key in UNRECORDED.keys() & now.keys()}
+        then = {**default, **self.found.saved.state.conditions}
         if strict:
             check_same_data(then, now)
         return [
             f"note: {change}: the rest of the run will not be equal to the last bit"
             for change in differences(then, now)
         ]
+
+
+def _whole(recipe: object) -> dict[str, Any]:
+    """A recipe as a run noted it, with fields that have come since; as it stands where it cannot be read."""
+    try:
+        return Recipe.model_validate(recipe).to_data()
+    except ValidationError:
+        return recipe if isinstance(recipe, dict) else {}
 
 
 def _network(path: Path) -> Graph | None:
@@ -102,7 +116,7 @@ def find_run(folder: Path, world: World | None = None) -> Resumption:
 
     RUN333 where the processes of `world` do not find the same.
     """
-    if not (folder / "spec.yaml").is_file():
+    if not is_regular(folder / "spec.yaml"):
         raise error(
             "RUN316", f"there is no run in {folder}: {no_run(folder)}",
             hint="name the folder that `archspec train` made, with a spec.yaml in it",

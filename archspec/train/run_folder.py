@@ -8,24 +8,29 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from torch import nn
 
 from archspec.diagnostics import SpecError, error
+from archspec.files import is_regular, read_regular
 from archspec.train.earlier import read_json
-from archspec.train.files import claim, clear_drafts, make_folder, whole_file, write_file
+from archspec.train.files import claim, clear_drafts, make_folder, write_text
 from archspec.train.full_disk import write_failures_told
 from archspec.train.run import Run, Watcher
 from archspec.train.sharded import whole
-from archspec.train.tensor_file import tensor_bytes, tensor_file
+from archspec.train.tensor_file import tensor_bytes
+from archspec.train.weights import write_weights
 from archspec.train.world import ALONE, World
+
+MAX_SPEC_BYTES: Final = 1 << 24
 
 
 class RunFolder(Watcher):
     """Writes `spec.yaml` and `environment.json` at the start, a line of `metrics.jsonl` an epoch, and the weights.
 
     path: a folder that `check_free` accepts, or that of the run that is `resumed`; it is made when the run starts.
-    spec: the text of spec.yaml. `weights.safetensors` is there only when a run came to its end.
+    spec: the text of spec.yaml. `weights.safetensors` and its digest are there only when a run came to its end.
     Of a resumed run environment.json keeps what it was at every start, spec.yaml holds the last spec.
     """
 
@@ -34,25 +39,50 @@ class RunFolder(Watcher):
     ) -> None:
         self.path, self._spec, self._environment, self._resumed = path, spec, environment, resumed
         self._claim: int | None = None
+        self._identity: tuple[int, int] | None = None
 
     def on_start(self, run: Run) -> None:
         """Make the folder, or bring it to where the run stands: what was written after that will come again."""
+        self._environment = self._starts(run)
         with write_failures_told("the run folder", self.path, len(self._spec)):
-            make_folder(self.path)
-            self._take()
-            clear_drafts(self.path)
-            _write(self.path / "environment.json", json.dumps(self._starts(run), indent=2) + "\n")
-            self._write_spec(run)  # last: where it is, there is a run
+            self._begin(run)
             if self._resumed:
                 self._write_metrics(run)
 
+    def _begin(self, run: Run) -> None:
+        make_folder(self.path)
+        self._take()
+        clear_drafts(self.path)
+        write_text(self.path / "environment.json", json.dumps(self._environment, indent=2) + "\n")
+        self._write_spec(run)  # last: where it is, there is a run
+
     def _write_spec(self, run: Run) -> None:
         path = self.path / "spec.yaml"
-        if self._resumed and path.exists():
-            old = path.read_text(encoding="utf-8")
+        if self._resumed and is_regular(path):
+            old = read_regular(path, MAX_SPEC_BYTES).decode(errors="replace")
             if old != self._spec:
-                _write(self.path / f"spec-until-step-{run.step}.yaml", old)
-        _write(path, self._spec)
+                write_text(self.path / f"spec-until-step-{run.step}.yaml", old)
+        write_text(path, self._spec)
+
+    def check(self, run: Run) -> None:
+        """Before something is written: where somebody has removed the folder or its spec, make it anew, and say so.
+
+        Raises SpecError RUN336 where another folder has taken its place; RUN313 where it cannot be made.
+        """
+        if self.path.exists():
+            if _identity(self.path) != self._identity:
+                raise error(
+                    "RUN336", f"the run folder {self.path} was removed or moved, and another one stands there now",
+                    hint="start the run again in a folder that nothing else uses; it has not touched the other one",
+                )
+            if is_regular(self.path / "spec.yaml"):
+                return
+        run.tell(f"warning[RUN336]: files of the run folder {self.path} were removed or moved: they are written anew, "
+                 "but for the earlier checkpoints")
+        with write_failures_told("the run folder", self.path, len(self._spec)):
+            self.on_end(run)
+            self._begin(run)
+            self._write_metrics(run)
 
     def _take(self) -> None:
         try:
@@ -60,6 +90,7 @@ class RunFolder(Watcher):
         except BlockingIOError:
             raise error("RUN317", f"another process is training in {self.path}",
                         hint="let it end first, or name another folder with --run-dir") from None
+        self._identity = _identity(self.path)
 
     def on_end(self, run: Run) -> None:
         """Give the folder back."""
@@ -79,13 +110,17 @@ class RunFolder(Watcher):
     def on_epoch(self, run: Run) -> None:
         """Add the epoch's line. Where the disk is full it will be written with the next."""
         try:
+            self.check(run)
             self._write_metrics(run)
         except SpecError as problem:
             (failure,) = problem.diagnostics
+            if failure.code != "RUN313":
+                raise
             run.tell(f"warning[{failure.code}]: {failure.message}")
 
     def on_finish(self, run: Run) -> None:
         """Write the weights."""
+        self.check(run)
         self._write_metrics(run)
         save_weights(run.tested, self.path / "weights.safetensors", run.world)
 
@@ -93,12 +128,12 @@ class RunFolder(Watcher):
         text = "".join(json.dumps(row.to_json()) + "\n" for row in run.results)
         path = self.path / "metrics.jsonl"
         with write_failures_told("the metrics", path, len(text)):
-            _write(path, text)
+            write_text(path, text)
 
 
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def check_free(path: Path) -> None:
@@ -111,10 +146,13 @@ def check_free(path: Path) -> None:
 
 
 def save_weights(model: nn.Module, path: Path, world: World = ALONE) -> None:
-    """Every parameter and buffer of `model` as safetensors, its state_dict's keys as names. Raises SpecError RUN313."""
+    """Every parameter and buffer of `model` as safetensors, its state_dict's keys as names, and a digest beside it.
+
+    Raises SpecError RUN313.
+    """
     weights = whole(model.state_dict(), world)
-    with write_failures_told("the weights", path, sum(map(tensor_bytes, weights.values()))), whole_file(path) as draft:
-        write_file(draft, tensor_file(weights))
+    with write_failures_told("the weights", path, sum(map(tensor_bytes, weights.values()))):
+        write_weights(path, weights)
 
 
 def new_run_path(name: str, root: Path = Path("runs"), now: datetime | None = None) -> Path:

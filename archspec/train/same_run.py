@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,61 +9,14 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from archspec.diagnostics import SpecError, error
-from archspec.graph import Graph, Node
-from archspec.spec.recipe import Recipe
-from archspec.tensors import Tensor
+from archspec.graph import Graph
+from archspec.train.digest import graph_digest, needs_length, node_digest
 
 # Of environment.json: what decides the last bits, and how it is called. `settings` counts whole.
 _DECIDE: Final = ("versions", "cpu", "cpu_kernels", "device", "threads", "settings", "world", "fsdp", "flush_denormal")
 UNRECORDED: Final[Mapping[str, JsonValue]] = {"flush_denormal": False}  # what 0.1.0 did without recording it
 SHOWN: Final = 6  # changes; who changed more has meant another run
 _DATA: Final = ("train_images", "test_images")
-
-
-def spec_digest(graph: Graph, recipe: Recipe) -> str:
-    """SHA-256 of what is trained and how: the lowered network and the recipe, its number of epochs left out.
-
-    Spelling does not count: comments, blocks or vars that come to the same network have the same digest. A run
-    of more epochs is the same run prolonged, but where the schedule depends on its length.
-    """
-    data = recipe.to_data()
-    if not _needs_length(data):
-        del data["epochs"]
-    return _hash(graph_digest(graph), data)
-
-
-def _needs_length(recipe: Mapping[str, Any]) -> bool:
-    """Whether the schedule depends on the number of epochs."""
-    return recipe["schedule"] != "constant" and "step" not in recipe["schedule"]
-
-
-def graph_digest(graph: Graph) -> str:
-    """SHA-256 of a lowered network."""
-    return _graph_digest(graph, {})
-
-
-def _graph_digest(graph: Graph, known: dict[int, str]) -> str:
-    """Of a graph, each sub-graph being looked at once."""
-    if id(graph) not in known:
-        nodes = [_node(node, known) for node in graph.nodes]
-        known[id(graph)] = _hash([_tensor(tensor) for _, tensor in graph.inputs], nodes, graph.output)
-    return known[id(graph)]
-
-
-def _node(node: Node, known: dict[int, str]) -> list[object]:
-    target = node.target
-    return [
-        node.name, node.inputs,
-        _graph_digest(target, known) if isinstance(target, Graph) else [target.op, target.model_dump(mode="json")],
-    ]
-
-
-def _tensor(tensor: Tensor) -> list[object]:
-    return [tensor.shape, tensor.dtype]
-
-
-def _hash(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def conditions(environment: Mapping[str, Any]) -> dict[str, JsonValue]:
@@ -119,7 +71,7 @@ def recipe_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
     """
     changes = {}
     for key in sorted(then.keys() | now.keys()):
-        if key == "epochs" and not _needs_length(now):
+        if key == "epochs" and not needs_length(now):
             continue
         said = differences(*(dict(_flat({key: data[key]} if key in data else {}, "")) for data in (then, now)))
         if said:
@@ -133,12 +85,12 @@ def network_change(then: Graph | None, now: Graph) -> str | None:
     """Where two networks differ first, in words; None where they do not, or one is not known."""
     if then is None or graph_digest(then) == graph_digest(now):
         return None
-    if [_tensor(tensor) for _, tensor in then.inputs] != [_tensor(tensor) for _, tensor in now.inputs]:
+    if [tensor for _, tensor in then.inputs] != [tensor for _, tensor in now.inputs]:
         shapes = ["×".join(map(str, graph.inputs[0][1].shape[1:])) for graph in (then, now)]
         return f"the network's input was {shapes[0]}, is {shapes[1]}"
     for old, new in zip(then.nodes, now.nodes, strict=False):
         if old.name != new.name:
             return f"the network is another one: `{new.name}` stands where `{old.name}` was"
-        if _node(old, {}) != _node(new, {}):
+        if node_digest(old) != node_digest(new):
             return f"the network is another one: `{new.name}` is the first stage that differs"
     return f"the network is another one: it had {len(then.nodes)} stages, has {len(now.nodes)}"

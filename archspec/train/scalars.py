@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archspec.diagnostics import error
+from archspec.train.files import check_own_folder
 from archspec.train.run import Run, Watcher
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Scalars(Watcher):
         """Open a file of events."""
         from torch.utils.tensorboard import SummaryWriter
 
+        check_own_folder(self._folder)
         resumed = run.epoch + 1 if run.step else None
         self._writer = SummaryWriter(str(self._folder), purge_step=resumed)
 

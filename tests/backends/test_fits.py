@@ -113,3 +113,14 @@ def test_other_errors_are_left_alone():
     with pytest.raises(RuntimeError, match="mat1") as caught, memory_shortage_told("training"):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
     assert not isinstance(caught.value, SpecError)
+
+
+def test_a_limit_of_the_address_space_counts(monkeypatch):
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(fits._STATM.read_text().split()[0]) * resource.getpagesize()
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (used + 50 * MIB, limit[1]))
+    assert 0 <= available_bytes(CPU) <= 60 * MIB
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, limit[1]))
+    assert available_bytes(CPU) > 60 * MIB

@@ -84,7 +84,8 @@ def test_half_the_width_needs_half(monkeypatch):
 def told_gib(batch_size):
     with pytest.raises(SpecError) as caught:
         check_forward_fits(spec(body=["relu", "flatten"]), batch_size, CPU)
-    return float(caught.value.diagnostics[0].message.split(" needs about ")[1].split(" GiB")[0])
+    figure, unit = caught.value.diagnostics[0].message.split(" needs about ")[1].split(",")[0].split()
+    return float(figure) * 1024 ** ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB").index(unit) / 2**20
 
 
 def test_a_refusal_tells_all_that_is_needed():

@@ -7,40 +7,8 @@ import re
 
 import pytest
 
-from archspec.cli.console import bytes_text, clean, count_text, diagnostic_text, line_width, percent_text, plural, tell
+from archspec.cli.console import clean, diagnostic_text, line_width, tell
 from archspec.diagnostics import Diagnostic, SourceSpan, render, wrapped
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0"), (999, "999"), (1000, "1.00 k"), (61_706, "61.71 k"), (999_994, "999.99 k"), (999_995, "1.00 M"),
-        (11_689_512, "11.69 M"), (10**18, "1.00 E"), (10**30, "1000000.00 Y"),
-    ],
-)
-def test_counts_are_in_si_units(number: int, text: str) -> None:
-    assert count_text(number) == text
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0 B"), (588, "588 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (1_048_575, "1.00 MiB"),
-        (3 * 2**29, "1.50 GiB"),
-    ],
-)
-def test_sizes_are_in_binary_units(number: int, text: str) -> None:
-    assert bytes_text(number) == text
-
-
-def test_padded_counts_keep_the_place_of_the_unit() -> None:
-    assert count_text(156, pad=True) == "156  "
-    assert count_text(1560, pad=True) == "1.56 k"
-
-
-def test_percent_and_plural() -> None:
-    assert (percent_text(1, 8), percent_text(0, 0)) == ("12.5 %", "0.0 %")
-    assert (plural(1, "spec"), plural(0, "spec"), plural(2, "error")) == ("1 spec", "0 specs", "2 errors")
 
 
 @pytest.mark.parametrize(

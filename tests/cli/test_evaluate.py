@@ -136,6 +136,12 @@ def test_many_classes_are_a_list_and_other_data_is_told(cli: Cli, tmp_path: Path
     assert {c["class"] for c in names} == {f"c{k:02}" for k in range(20)} | {"output 20"}
 
 
+def without_digest(run: Path) -> Path:
+    """The weights, of which nothing says any more what they were."""
+    (run / "weights.sha256").unlink()
+    return run / "weights.safetensors"
+
+
 def without_weights(run: Path) -> None:
     (run / "weights.safetensors").unlink()
     shutil.rmtree(run / "checkpoints")
@@ -173,10 +179,11 @@ def test_the_average_of_the_weights_is_what_is_evaluated(cli: Cli, run: Path) ->
     (shutil.rmtree, "RUN360", "there is no run in run: there is no such folder"),
     (without_weights, "RUN360", "run has no weights.safetensors and no checkpoint: the run was stopped before its first"),
     (lambda run: (run / "spec.yaml").unlink(), "RUN360", "there is no run in run: it has no spec.yaml"),
-    (lambda run: (run / "weights.safetensors").write_bytes(b"junk"), "RUN361", "is no safetensors file"),
-    (lambda run: save_file({"a": torch.zeros(1)}, run / "weights.safetensors"), "RUN361", "it lacks `head.linear_1"),
+    (lambda run: (run / "weights.safetensors").write_bytes(b"junk"), "RUN361", "its SHA-256 is not the one in"),
+    (lambda run: without_digest(run).write_bytes(b"junk"), "RUN361", "is not a safetensors file"),
+    (lambda run: save_file({"a": torch.zeros(1)}, without_digest(run)), "RUN361", "it lacks `head.linear_1"),
     (lambda run: (run / "spec.yaml").write_text("archspec: 1\n"), "SPEC011", "input"),
-], ids=range(6))
+], ids=range(7))
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_broken_folders(cli: Cli, run: Path, command: str, change, code: str, text: str) -> None:
     change(run)

@@ -94,7 +94,7 @@ def test_no_command_shows_help_and_is_a_wrong_command_line(cli: Cli) -> None:
         (["validate"], "missing argument 'PATH...'"),
         (["profile", "lenet", "--static", "--input", "3x0x2"], "is not a shape"),
         (["profile", "lenet", "--static", "--batch-size", "0"], "batch-size"),
-        (["validate", "lenet", "--set", "vars.x"], "is no assignment"),
+        (["validate", "lenet", "--set", "vars.x"], "is not an assignment"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -217,7 +217,7 @@ def test_a_full_disk_is_told() -> None:
             check=False, timeout=60,
         )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: no space left on device")
+    assert done.stderr.startswith("error: cannot write to standard output: no space left on device")
     assert "Traceback" not in done.stderr
 
 

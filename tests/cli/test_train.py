@@ -121,7 +121,7 @@ def test_a_spec_without_a_recipe(cli: Cli, spec: Path) -> None:
     (["--set", "train.momentum=0.0", "--set", "train.nesterov=true"], 1, "nesterov needs a momentum above 0"),
     (["--epochs", 1, "--set", "train.warmup=2"], 1, "SPEC060"),
     (["--lr", 1e30, "--epochs", 5], 1, "RUN310"),
-    (["--device", "gpu"], 2, "'gpu' is no device"),
+    (["--device", "gpu"], 2, "'gpu' is not a device"),
     (["--epochs", 0], 2, "--epochs"),
     (["--lr", 0], 2, "--lr"),
     (["--optimizer", "adamax"], 2, "--optimizer"),

@@ -96,7 +96,7 @@ def test_it_is_told_and_mended_it_goes_on(
     assert (done.code, decoders()) == (1, [])
     assert words in done.err
     assert "(image " in done.err.split("error[")[1].splitlines()[0]
-    way = r"the last checkpoint is 0000\d-step-[36]: when that is mended, `archspec train --resume run` goes on"
+    way = r"the last checkpoint is 0000\d-step-[36]: fix that, and `archspec train --resume run` continues"
     assert re.search(way, done.err), done.err
     shutil.rmtree("pets")
     shutil.move("sound", "pets")

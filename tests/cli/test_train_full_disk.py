@@ -59,7 +59,7 @@ def test_the_checkpoint_before_stays_and_the_run_goes_on_when_there_is_room(
     assert done.code == 1
     warnings = re.findall(r"warning\[RUN313\]: (.*)", done.err)
     assert len(warnings) == 2, done.err  # after the second and the third epoch
-    figures = r"(\d+\.\d) KiB needed, (\d+\.\d) KiB free"
+    figures = r"(\d+\.\d\d) KiB needed, (\d+\.\d\d) KiB free"
     for text in warnings:
         place = f"a checkpoint could not be written: the disk is full ({disk} (tmpfs)): "
         assert text.startswith(place), text
@@ -68,7 +68,7 @@ def test_the_checkpoint_before_stays_and_the_run_goes_on_when_there_is_room(
         assert 0 < left < needed < pages(checkpoint) / 1024
     told = " ".join(done.err.split("error[")[1].split())
     assert told.startswith(f"RUN313]: the weights could not be written: the disk is full ({disk} (tmpfs)): ")
-    assert f"the last checkpoint is 00001-step-4: when that is mended, `archspec train --resume {disk}/run`" in told
+    assert f"the last checkpoint is 00001-step-4: fix that, and `archspec train --resume {disk}/run`" in told
     assert [path.name for path in (disk / "run/checkpoints").iterdir()] == ["00001-step-4"]
     assert not list((disk / "run").rglob(".*"))
     assert not (disk / "run/weights.safetensors").exists()

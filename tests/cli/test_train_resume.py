@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from archspec.train.digest import first_digest
+
 from .conftest import Cli
 
 SPEC = """\
@@ -240,8 +242,8 @@ def test_after_numbers_that_are_none(cli: Cli, spec: Path, monkeypatch: pytest.M
         other = cli("train", "--resume", "run", "--allow-changes", "--lr", "0.005")
     assert (first.code, again.code, other.code) == (1, 1, 0), other.err
     way = (
-        "the last checkpoint, 00005-step-4, is from before: `archspec train --resume run` would come to this again, "
-        "with --allow-changes and a lower --lr it goes on from there"
+        "the last checkpoint, 00005-step-4, was saved before that; `archspec train --resume run` alone would fail again "
+        "in the same way: add --allow-changes and a lower --lr"
     )
     told = [" ".join(done.err.replace("  =", "").split()) for done in (first, again)]
     assert all("error[RUN310]: " in text and way in text for text in told), told
@@ -264,8 +266,8 @@ def test_after_a_checkpoint_that_was_ruined_already(cli: Cli, spec: Path, monkey
     for done in (first, again):
         text = " ".join(done.err.replace("  =", "").split())
         assert "error[RUN310]: " in text
-        assert "is of a network that was already ruined, with a loss of " in text
-        assert "begin a new run with a lower --lr" in text
+        assert "holds a network that had already diverged, with a loss of " in text
+        assert "start a new run with a lower --lr" in text
         assert "--allow-changes" not in text
 
 
@@ -290,6 +292,7 @@ def test_one_folder_one_process(cli: Cli, spec: Path, monkeypatch: pytest.Monkey
     finally:
         os.close(handle)
     assert (done.code, "RUN317" in done.err) == (1, True)
+    assert "run folder:" not in done.err  # it is not this run's
     assert sorted(Path("run").rglob("*")) == before
     assert cli("train", "--resume", "run").code == 0
 
@@ -310,9 +313,9 @@ def test_what_the_folder_says_is_not_trusted(
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), [
-    ([], 2, "name a SPEC to train, or a run to go on with: --resume RUN_DIR"),
+    ([], 2, "name a SPEC to train, or a run to resume: --resume RUN_DIR"),
     (["--resume", "run", "--run-dir", "other"], 2, "leave --run-dir out"),
-    (["tiny.yaml", "--allow-changes"], 2, "--allow-changes is for a run that goes on"),
+    (["tiny.yaml", "--allow-changes"], 2, "--allow-changes needs a run to resume"),
     (["--resume", "nowhere"], 1, "RUN316"),
     (["tiny.yaml", "--lr", "abc"], 2, "'abc' is not a valid number"),
     (["tiny.yaml", "--epochs", "1.5"], 2, "'1.5' is not a valid whole number"),
@@ -352,3 +355,29 @@ def test_a_finished_run_says_so(cli: Cli, spec: Path) -> None:
     assert done.err.splitlines()[0] == f"note: this run is finished (2 epochs): {last} is only tested again"
     assert "goes on" not in done.err
     assert (weights("run"), metrics("run")) == before
+
+
+def test_a_run_of_archspec_0_1_is_resumed(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its digest has no version and counts every field; its environment lacks what has come since."""
+    assert cli("train", spec, *FEW, "--run-dir", "whole").code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("archspec.train.digest.spec_digest", first_digest)
+        stop_early(cli, monkeypatch, 3, spec, *FEW)
+    path = Path("run/environment.json")
+    environment = json.loads(path.read_text())
+    del environment["settings"]["cuda_graphs"], environment["recipe"]["decay_norm_and_bias"]
+    path.write_text(json.dumps(environment))
+    refused = cli("train", "--resume", "run", "--lr", "0.2")
+    assert refused.code == 1 and "lr was 0.1, is 0.2" in refused.err and "decay_norm_and_bias" not in refused.err
+    done = cli("train", "--resume", "run")
+    assert done.code == 0 and "not be equal" not in done.err
+    assert weights("run") == weights("whole")
+    assert cli("train", "--resume", "run", "--epochs", "3").code == 0  # from a checkpoint with the new digest
+
+
+def test_a_newer_checkpoint_is_refused_as_such(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("archspec.train.digest.spec_digest", lambda graph, recipe: "99:abc")
+        stop_early(cli, monkeypatch, 3, spec, *FEW)
+    refused = cli("train", "--resume", "run")
+    assert refused.code == 1 and "RUN315" in refused.err and "a newer archspec wrote it" in refused.err

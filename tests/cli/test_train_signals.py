@@ -76,7 +76,7 @@ def test_a_run_is_saved_and_goes_on(
     assert done.code == 128 + number, done.err
     last = done.err.splitlines()[-1]
     assert last.startswith(f"{number.name}: stopped between two steps; the last checkpoint is 0000")
-    assert last.endswith(f"-step-{saved[0]}; `archspec train --resume run` goes on")
+    assert last.endswith(f"-step-{saved[0]}; `archspec train --resume run` resumes the run")
     newest = sorted(Path("run/checkpoints").iterdir())[-1]
     state = json.loads((newest / "state.json").read_text())
     assert (state["step"], len(state["results"])) == saved
@@ -128,7 +128,7 @@ def test_with_a_full_disk_the_last_checkpoint_is_named(
         done = cli("train", spec, *FEW, "--run-dir", "run")
     assert (done.code, len(calls)) == (143, 2)
     assert "warning[RUN313]: a checkpoint could not be written: the disk is full (" in done.err
-    assert "the last checkpoint is 00001-step-4; `archspec train --resume run` goes on" in done.err
+    assert "the last checkpoint is 00001-step-4; `archspec train --resume run` resumes the run" in done.err
     assert cli("train", "--resume", "run").code == 0
     assert Path("run/weights.safetensors").read_bytes() == whole(cli, spec)
 

@@ -85,7 +85,7 @@ def test_a_pipe_in_a_folder_does_not_hang(folder: Path) -> None:
     os.mkfifo(folder / "x.yaml")
     done = archspec("validate", ".", cwd=folder)  # with a time limit of its own
     assert done.returncode == 1
-    assert "error[SPEC001]: x.yaml: is not a regular file" in done.stderr
+    assert "error[SPEC001]: x.yaml: is a pipe, not a regular file" in done.stderr
 
 
 def test_a_file_that_is_named_is_checked_whatever_it_holds(cli: Cli, folder: Path) -> None:

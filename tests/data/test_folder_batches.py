@@ -20,6 +20,7 @@ from archspec.data.folder_batches import FolderBatches, read_all
 from archspec.data.plan import plan
 from archspec.data.pool import default_workers
 from archspec.diagnostics import SpecError
+from archspec.text import bytes_text
 from tests.data.helpers import write_folder
 
 SIZE = (6, 5)
@@ -286,5 +287,6 @@ def test_files_are_read_once_where_there_is_room(folder, room, kind):
     )
     assert isinstance(batches, kind)
     assert sum(len(batch.y) for batch in batches.batches(0)) == 11
-    assert told == ([f"reading 11 images of {folder.source} into memory (0 MiB)"] if room else [])
+    size = bytes_text(11 * 3 * SIZE[0] * SIZE[1])
+    assert told == ([f"reading 11 images of {folder.source} into memory ({size})"] if room else [])
     batches.close()

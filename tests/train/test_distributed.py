@@ -339,7 +339,7 @@ def test_restarts_need_a_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
     assert run([*TRAIN]) == 2
-    assert "--max-restarts takes up a run in its folder: name it with --run-dir DIR" in capsys.readouterr().err
+    assert "--max-restarts resumes a run in its folder: name it with --run-dir DIR" in capsys.readouterr().err
     assert run([*TRAIN, "--run-dir", "run", "--epochs", "1"]) == 0
     assert run([*TRAIN, "--run-dir", "run", "--epochs", "2"]) == 1
     assert "RUN312" in capsys.readouterr().err  # somebody else's run

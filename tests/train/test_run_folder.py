@@ -1,6 +1,7 @@
 """What a run leaves behind, also when it ends badly."""
 
 import json
+import shutil
 from datetime import datetime
 
 import pytest
@@ -8,10 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from archspec.diagnostics import SpecError
+from archspec.train.checkpoint import newest
+from archspec.train.checkpointer import Checkpointer
 from archspec.train.files import whole_file
 from archspec.train.loop import fit
 from archspec.train.run import Watcher
 from archspec.train.run_folder import RunFolder, check_free, new_run_path, save_weights
+from archspec.train.weights import check_digest
 from tests.train.faults import Killed, system
 from tests.train.helpers import CPU, batches, data, network, recipe
 
@@ -27,7 +31,7 @@ def test_the_four_files(tmp_path):
     folder = RunFolder(tmp_path / "a" / "b", spec="archspec: 1\n# ü\n", environment={"seed": 3})
     summary, model = run(folder)
     assert sorted(p.name for p in folder.path.iterdir()) == [
-        "environment.json", "metrics.jsonl", "spec.yaml", "weights.safetensors",
+        "environment.json", "metrics.jsonl", "spec.yaml", "weights.safetensors", "weights.sha256",
     ]
     assert (folder.path / "spec.yaml").read_text(encoding="utf-8") == "archspec: 1\n# ü\n"
     assert json.loads((folder.path / "environment.json").read_text()) == {"seed": 3}
@@ -176,14 +180,94 @@ def test_a_failed_save_keeps_the_old_weights(tmp_path, monkeypatch):
     path = tmp_path / "w"
     save_weights(torch.nn.Linear(2, 2), path)
     old = path.read_bytes()
+    digest = path.with_suffix(".sha256")
 
     def fail(tensors):
         yield b"half"
         raise OSError("no space left")
 
-    monkeypatch.setattr("archspec.train.run_folder.tensor_file", fail)
+    monkeypatch.setattr("archspec.train.weights.tensor_file", fail)
     with pytest.raises(SpecError, match=r"the weights could not be written to .*: no space left") as caught:
         save_weights(torch.nn.Linear(2, 2), path)
     assert caught.value.diagnostics[0].code == "RUN313"
     assert path.read_bytes() == old
-    assert list(tmp_path.iterdir()) == [path]
+    assert check_digest(path) == ()
+    assert sorted(tmp_path.iterdir()) == [path, digest]
+
+
+class At(Watcher):
+    """Does something to the run's folder after an epoch, before the folder is written to."""
+
+    def __init__(self, act, epoch=1):
+        self.act, self.epoch = act, epoch
+
+    def on_epoch(self, run):
+        if run.epoch == self.epoch:
+            self.act()
+
+
+class Notices(Watcher):
+    def __init__(self):
+        self.texts = []
+
+    def on_notice(self, text):
+        self.texts.append(text)
+
+
+def clear(path):
+    for inside in path.iterdir():
+        shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
+
+
+def renew(path):
+    shutil.rmtree(path)
+    path.mkdir()
+
+
+@pytest.mark.parametrize("act", [
+    shutil.rmtree, lambda path: path.rename(path.with_name("moved")), lambda path: (path / "spec.yaml").unlink(),
+    clear, lambda path: shutil.rmtree(path.parent),
+], ids=["removed", "moved", "without its spec", "emptied", "removed with its parent"])
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_run_folder_that_disappears_is_written_anew_and_that_is_said(tmp_path, act, epoch):
+    path = tmp_path / "runs" / "r"
+    folder, notices = RunFolder(path, spec="a spec", environment={"seed": 3}), Notices()
+    saves = Checkpointer(path / "checkpoints", before_save=folder.check)
+    summary = fit_in([At(lambda: act(path), epoch), folder, saves, notices])
+    assert [text for text in notices.texts if "RUN336" in text] == notices.texts
+    assert len(notices.texts) == 1 and str(path) in notices.texts[0]
+    assert (path / "spec.yaml").read_text() == "a spec"
+    assert json.loads((path / "environment.json").read_text()) == {"seed": 3}
+    assert len((path / "metrics.jsonl").read_text().splitlines()) == len(summary.epochs) == 2
+    assert newest(path / "checkpoints").saved.state.step == 10
+    assert check_digest(path / "weights.safetensors") == ()
+
+
+def fit_in(watchers):
+    chosen = recipe(epochs=2)
+    test = batches(data(20, split="test", seed=1), chosen, shuffle=False)
+    return fit(network(), batches(data(), chosen), test, chosen, device=CPU, watchers=watchers)
+
+
+def test_another_folder_in_its_place_ends_the_run_and_is_not_touched(tmp_path):
+    path = tmp_path / "r"
+    folder, notices = RunFolder(path, spec="a spec", environment={}), Notices()
+    saves = Checkpointer(path / "checkpoints", before_save=folder.check)
+    for watchers in ([folder, saves], [saves, folder]):
+        with pytest.raises(SpecError, match="another one stands there now") as caught:
+            fit_in([At(lambda: renew(path)), *watchers, notices])
+        assert caught.value.diagnostics[0].code == "RUN336"
+        assert list(path.iterdir()) == [] == notices.texts
+
+
+def test_a_folder_that_cannot_be_made_again_ends_in_an_error(tmp_path):
+    """Where a file stands in the place of its parent, say."""
+    path = tmp_path / "runs" / "r"
+
+    def act():
+        shutil.rmtree(path.parent)
+        path.parent.write_text("a file")
+
+    with pytest.raises(SpecError) as caught:
+        fit_in([At(act), RunFolder(path, spec="", environment={}), Notices()])
+    assert caught.value.diagnostics[0].code == "RUN313"

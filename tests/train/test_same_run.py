@@ -4,13 +4,13 @@ import pytest
 
 from archspec.api import load
 from archspec.diagnostics import SpecError
+from archspec.train.digest import spec_digest
 from archspec.train.same_run import (
     check_same_data,
     conditions,
     differences,
     network_change,
     recipe_changes,
-    spec_digest,
 )
 
 SPEC = """\
@@ -63,7 +63,7 @@ def test_a_deep_repeat_is_hashed_once(monkeypatch):
     text = f"archspec: 1\ninput: [4]\nblocks: {{b0: {{body: relu}}, {blocks}}}\nstages: {{s: b11}}\n"
     text += "train: {data: digits, lr: 0.1}\n"
     loaded, hashed = load(text), []
-    monkeypatch.setattr("archspec.train.same_run._hash", lambda *parts: hashed.append(parts) or str(len(hashed)))
+    monkeypatch.setattr("archspec.train.digest._hash", lambda *parts: hashed.append(parts) or str(len(hashed)))
     spec_digest(loaded.graph, loaded.recipe())
     assert len(hashed) < 30
 

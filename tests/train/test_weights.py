@@ -46,13 +46,13 @@ def test_what_was_saved_comes_back_bit_for_bit(file):
 
 @pytest.mark.parametrize(("change", "message"), [
     (lambda t: t.pop("5.bias"), "it lacks `5.bias`"),
-    (lambda t: t.update(extra=torch.zeros(1)), "it holds `extra`, which the network has not"),
+    (lambda t: t.update(extra=torch.zeros(1)), "it holds `extra`, which the network does not have"),
     (lambda t: t.update({"\x1b[2J" + "x" * 200: torch.zeros(1)}), "it holds `?[2J" + "x" * 76 + "`, which"),
     (lambda t: t.update({"5.bias": torch.zeros(5)}), "`5.bias` has the shape [5], the network's has [4]"),
     (lambda t: t.update({"5.bias": torch.zeros(4, 1)}), "`5.bias` has the shape [4, 1], the network's has [4]"),
     (lambda t: t.update({"5.bias": torch.zeros(4, dtype=torch.float16)}), "`5.bias` is F16, the network's is F32"),
-    (lambda t: t["5.bias"].fill_(float("nan")), "`5.bias` holds values that are infinite or no numbers"),
-    (lambda t: t["0.weight"][0].fill_(float("inf")), "`0.weight` holds values that are infinite"),
+    (lambda t: t["5.bias"].fill_(float("nan")), "`5.bias` holds infinite or NaN values"),
+    (lambda t: t["0.weight"][0].fill_(float("inf")), "`0.weight` holds infinite"),
 ], ids=range(8))
 def test_tensors_that_do_not_fit(file, change, message):
     tensors = load_file(file)
@@ -85,16 +85,16 @@ def test_files_that_are_something_else(tmp_path, monkeypatch, content):
 def test_a_torch_checkpoint_is_not_unpickled(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"model": Evil()}, tmp_path / "w")
-    assert "it is no safetensors file" in refused(tmp_path / "w")
+    assert "it is not a safetensors file" in refused(tmp_path / "w")
     assert not (tmp_path / "pwned").exists()
 
 
 def test_a_cut_file(file):
     file.write_bytes(file.read_bytes()[:-100])
-    assert "it is no safetensors file" in refused(file)
+    assert "it is not a safetensors file" in refused(file)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
 def test_a_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "w")
-    assert "it is not a file" in refused(tmp_path / "w")
+    assert "it is a pipe, not a regular file" in refused(tmp_path / "w")

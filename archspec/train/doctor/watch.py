@@ -22,7 +22,7 @@ from archspec.train.doctor.measure import Probe, first_batch, input_figures
 from archspec.train.doctor.memory import data_of, recall, series_of
 from archspec.train.doctor.stuck import learns_nothing
 from archspec.train.doctor.trouble import blows_up, collapses, diverges, learns_again, not_finite
-from archspec.train.files import whole_file
+from archspec.train.files import write_text
 from archspec.train.run import Run, Watcher
 
 if TYPE_CHECKING:
@@ -200,5 +200,4 @@ def due(step: int) -> bool:
 def write_findings(findings: list[Finding], path: Path) -> None:
     """The findings as JSON."""
     data = {"format": FINDINGS_FORMAT, "findings": [finding.to_json() for finding in findings]}
-    with whole_file(path) as draft:
-        draft.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")

@@ -14,15 +14,17 @@ import archspec
 from archspec.backends.device import cpu_name, device_name
 from archspec.data.places import cache_folder
 from archspec.diagnostics import SpecError
+from archspec.files import read_regular
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
-from archspec.train.files import whole_file
-from archspec.train.same_run import graph_digest
+from archspec.train.digest import graph_digest
+from archspec.train.files import write_text
 from archspec.train.settings import Precision, Settings, check_settings, pick_precision
 from archspec.train.tune.candidates import Candidate, Space
 from archspec.train.tune.search import Tuning
 
 FORMAT: Final = 1
+MAX_BYTES: Final = 1 << 16  # of a file of the cache
 
 
 class _Data(BaseModel):
@@ -68,7 +70,7 @@ def cache_file(graph: Graph, recipe: Recipe, device: torch.device, space: Space,
 def find(path: Path, device: torch.device) -> Saved | None:
     """What a file of the cache says; None where there is none, or none that can be used."""
     try:
-        saved = Saved.model_validate_json(path.read_bytes())
+        saved = Saved.model_validate_json(read_regular(path, MAX_BYTES))
         pick_precision(saved.settings.precision, device)
         check_settings(saved.candidate.settings, device)
     except (OSError, ValidationError, SpecError):
@@ -85,8 +87,7 @@ def keep(path: Path, tuning: Tuning) -> str | None:
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as draft:
-            draft.write_text(saved.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_text(path, saved.model_dump_json(indent=2) + "\n")
     except OSError as problem:
         return problem.strerror or str(problem)
     return None

@@ -1,0 +1,206 @@
+"""Text → Document: parsing, and parsing again where something had to be replaced to read on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from archspec.diagnostics import Diagnostic, Edit, Fix, SourceSpan, SpecError
+from archspec.source.build import MAX_ERRORS, Builder, Stop, cut_diagnostic, too_many
+from archspec.source.document import Document, Limits
+from archspec.source.repair import culprit, overwritten
+
+if TYPE_CHECKING:
+    from archspec.source.mend import Change, Mend
+
+_VERSION = re.compile(r"%YAML 1\.2\s*(#.*)?")  # what we read, so it may be said, once
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_MAX_PASSES: Final = 30
+_MAX_READ: Final = 2**21  # characters that are parsed, over all passes, before no further one is begun
+
+
+class Reading:
+    """Parsing with stand-ins for the unquoted expressions that were found, and with broken syntax mended."""
+
+    def __init__(
+        self, name: str, lines: tuple[str, ...], limits: Limits, events: Callable[[str], Iterator[Any]]
+    ) -> None:
+        self.name = name
+        self.lines = lines
+        self.limits = limits
+        self.events = events
+        self.told: list[Diagnostic] = []
+        self.text = "\n".join(self._without_directives(list(lines)))
+        self.holes: set[tuple[int, int]] = set()  # where stand-ins start
+        self.open_lines: set[int] = set()  # of expressions whose bracket is not closed
+        self.changes: dict[int, list[Change]] = {}  # what was mended in each line, in this order
+        self.guessed: set[int] = set()  # lines of which nothing more is told
+        self.lost: set[str] = set()  # words that were left out
+        self.read = 0  # characters parsed
+
+    def document(self) -> Document:
+        """The Document; raises SpecError where nothing can be read on."""
+        for _ in range(_MAX_PASSES):
+            builder = Builder(self.name, self.text, self.lines, self.limits, self.holes, self.place)
+            stopped = self._run(builder)
+            if not self._found(builder, stopped) and not self._mended(builder, stopped):
+                return self._end(builder, stopped)
+            if self.read > _MAX_READ or isinstance(stopped, Diagnostic):
+                break
+        limit = [stopped] if isinstance(stopped, Diagnostic) else []
+        raise SpecError((*_in_order(self.told), *limit))
+
+    def place(self, line: int, column: int) -> tuple[int, int]:
+        """The place, in the lines as they were written, of one in the text as it was mended."""
+        for change in reversed(self.changes.get(line, ())):
+            end = change.start + len(change.text)
+            if column >= end:
+                column += change.end - end
+            elif column > change.start:
+                column = min(column, change.end)
+        return line, column
+
+    def _run(self, builder: Builder) -> Exception | Diagnostic | None:
+        """What stopped the parsing: a syntax error, a limit, or nothing."""
+        self.read += len(self.text)
+        try:
+            builder.run(self.events(self.text))
+        except Stop as stop:
+            return stop.diagnostic
+        except (yaml.YAMLError, ValueError, OverflowError) as exc:
+            return exc
+        return None
+
+    def _found(self, builder: Builder, stopped: Exception | Diagnostic | None) -> bool:
+        """Note the torn expressions of this pass, and put stand-ins for them; whether there were any."""
+        cuts, told = builder.cuts, builder.cut_errors
+        if not cuts and isinstance(stopped, Exception):
+            cut = culprit(self.text, _index(stopped, self.text))
+            if cut is not None:
+                place = self.place(*place_of(self.text, cut.start))
+                cuts, told = [cut], [cut_diagnostic(self.name, self.text, self.lines, cut, *place)]
+        self.told += told
+        for cut in cuts:
+            place = place_of(self.text, cut.start)
+            self.holes.add(place)
+            if not cut.closed:
+                self.open_lines.add(place[0])
+        if cuts:
+            self.text = overwritten(self.text, cuts)
+        return bool(cuts)
+
+    def _end(self, builder: Builder, stopped: Exception | Diagnostic | None) -> Document:
+        guessed = frozenset(line + 1 for line in self.guessed)
+        own = [d for d in builder.errors if d.span is None or d.span.line not in guessed]
+        if isinstance(stopped, Diagnostic):
+            raise SpecError((*_in_order(self.told + own), stopped))
+        if stopped is not None:
+            raise SpecError(_in_order(self.told + own))
+        errors, lost = _in_order(self.told + own), frozenset(self.lost | builder.lost)
+        return Document(self.name, builder.data, errors, self.lines, builder.root, guessed, lost)
+
+    # -- syntax that is broken ---------------------------------------------------------------------------------
+
+    def _mended(self, builder: Builder, stopped: Exception | Diagnostic | None) -> bool:
+        """Tell a syntax error, and mend the text so that it can be read on; whether that is possible."""
+        if not isinstance(stopped, Exception):
+            return False
+        from archspec.source.recover import recover
+
+        found = recover(stopped, self.name, tuple(self.text.split("\n")), builder.last, self._reach)
+        if found.line not in self.guessed | self.open_lines:
+            self.told.append(self._shown(found.diagnostic, found.mend))
+        if found.mend is None:
+            return False
+        if not (found.mend.sure or found.mend.whole):
+            self.guessed.update([found.line, *(c.line for c in found.mend.changes)])
+        self._apply(found.mend)
+        return True
+
+    def _reach(self, mend: Mend) -> Any:
+        """What stops the parser in the text with these changes; None if nothing does."""
+        if self.read > _MAX_READ:
+            return ValueError("the text was read often enough")
+        text = "\n".join(_changed(self.text.split("\n"), mend))
+        self.read += len(text)
+        try:
+            for _ in self.events(text):
+                pass
+        except (yaml.YAMLError, ValueError, OverflowError) as exc:
+            return exc
+        return None
+
+    def _apply(self, mend: Mend) -> None:
+        rows = self.text.split("\n")
+        for change in reversed(mend.changes):
+            delta = len(change.text) - (change.end - change.start)
+            kept = {(k, c) for k, c in self.holes if k != change.line or c < change.start}
+            moved = {(k, c + delta) for k, c in self.holes if k == change.line and c >= change.end}
+            self.holes = kept | moved
+            if change.hole:
+                self.lost.update(_WORD.findall(rows[change.line][change.start : change.end]))
+                self.holes.add((change.line, change.start + len(change.text) - len(change.text.lstrip())))
+            self.changes.setdefault(change.line, []).append(change)
+        self.text = "\n".join(_changed(rows, mend))
+
+    def _shown(self, diagnostic: Diagnostic, mend: Mend | None) -> Diagnostic:
+        """The diagnostic over the lines as they were written, with the edit that was made as its fix."""
+        span = diagnostic.span
+        assert span is not None
+        line, column = self.place(span.line - 1, span.column - 1)
+        shown = SourceSpan(self.name, line + 1, column + 1, span.length, self.lines[line])
+        fix = None
+        if mend is not None and mend.is_edit and not any(c.line in self.changes for c in mend.changes):
+            fix = Fix(tuple(
+                Edit(SourceSpan(self.name, c.line + 1, c.start + 1, c.end - c.start, self.lines[c.line]), c.text)
+                for c in mend.changes
+            ), mend.sure)
+        return Diagnostic(diagnostic.code, diagnostic.message, shown, diagnostic.notes, diagnostic.hint, fix)
+
+    # -- directives --------------------------------------------------------------------------------------------
+
+    def _without_directives(self, rows: list[str]) -> list[str]:
+        """The lines with the directives at their head as comments: libyaml and PyYAML differ in them."""
+        versions = 0
+        for number, line in enumerate(self.lines):
+            if line.strip() and line[0] not in "#%":
+                break
+            if line.startswith("%"):
+                rows[number] = "#" + line[1:]
+                versions += bool(_VERSION.fullmatch(line))
+                if versions != 1 or not _VERSION.fullmatch(line):
+                    self._directive(number, line)
+        return rows
+
+    def _directive(self, number: int, line: str) -> None:
+        span = SourceSpan(self.name, number + 1, 1, len(line), line)
+        fix = Fix((Edit(span, ""),), safe=True)
+        message = "YAML directives (`%…`) are not allowed"
+        self.told.append(Diagnostic("SPEC005", message, span, (), "delete the line", fix))
+        if len(self.told) >= MAX_ERRORS:
+            raise SpecError((*self.told, too_many(self.told[-1])))
+
+
+def place_of(text: str, index: int) -> tuple[int, int]:
+    """Line and column of a character, from 0."""
+    return text.count("\n", 0, index), index - text.rfind("\n", 0, index) - 1
+
+
+def _index(exc: Exception, text: str) -> int:
+    mark = getattr(exc, "problem_mark", None)
+    return min(mark.index, len(text)) if mark is not None else len(text)
+
+
+def _changed(rows: list[str], mend: Mend) -> list[str]:
+    rows = list(rows)
+    for change in reversed(mend.changes):
+        row = rows[change.line]
+        rows[change.line] = row[: change.start] + change.text + row[change.end :]
+    return rows
+
+
+def _in_order(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    return tuple(sorted(diagnostics, key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0)))

@@ -1,0 +1,73 @@
+"""A syntax error → its diagnostic, and the changes with which the text can be read on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
+
+from archspec.diagnostics import Diagnostic, listing
+from archspec.source.mend import Mend, holes, mends
+from archspec.source.syntax import fault_of, translate
+
+_TRIED: Final = 16  # edits, and as many ways to leave something out
+_LATE: Final = ("quote", "long_quote", "flow", "open_above")  # what was opened is missed far below
+_END: Final = (2**31, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A syntax error. line: of its diagnostic, from 0. mend: None where nothing helps."""
+
+    diagnostic: Diagnostic
+    line: int
+    mend: Mend | None
+
+
+def recover(
+    exc: Exception, name: str, rows: tuple[str, ...], quote: tuple[int, int, int, int], reach: Callable[[Mend], Any]
+) -> Found:
+    """Tell a syntax error in these lines, and find the changes after which the parser reads furthest.
+
+    quote: where the latest quoted text starts and ends. reach: gives what stops the parser after some changes.
+    """
+    fault = fault_of(exc, name, rows, quote)
+    diagnostic, rule = translate(fault)
+    assert diagnostic.span is not None
+    line, column = diagnostic.span.line - 1, diagnostic.span.column - 1
+    if diagnostic.code == "SPEC003":
+        return Found(diagnostic, line, None)
+    now = _position(fault.line, fault.column, rows)
+    least = _position(line, column, rows) if rule in _LATE else now
+
+    def best(tried: Iterable[Mend]) -> Mend | None:
+        chosen, furthest = None, least
+        for mend in islice(tried, _TRIED):
+            stop = reach(mend)
+            position = _END if stop is None else _of(stop, rows, mend)
+            if position > furthest and position != now:
+                chosen, furthest = mend, position
+            if position == _END:
+                break
+        return chosen
+
+    mend = best(mends(rule, fault, line, column)) or best(holes(fault, line))
+    if mend is not None and rule == "tab" and len(mend.changes) > 1:
+        others = [str(c.line + 1) for c in mend.changes if c.line != line]
+        diagnostic = replace(diagnostic, notes=(f"the same on line{'s' * (len(others) > 1)} {listing(others)}",))
+    return Found(diagnostic, line, mend)
+
+
+def _of(stop: Any, rows: tuple[str, ...], mend: Mend) -> tuple[int, int]:
+    mark = getattr(stop, "problem_mark", None) or getattr(stop, "context_mark", None)
+    if mark is None:
+        return (-1, 0)
+    grown = sum(len(c.text) - (c.end - c.start) for c in mend.changes if c.line == mark.line)
+    return _position(mark.line, mark.column - grown, rows)
+
+
+def _position(line: int, column: int, rows: tuple[str, ...]) -> tuple[int, int]:
+    """What grows as the parser reads on, also in a line that became longer before it."""
+    length = len(rows[line]) if line < len(rows) else 0
+    return line, column - length

@@ -1,0 +1,39 @@
+"""Figures, counts and commands as messages show them: one way for the whole program."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+_BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
+
+
+def count_text(number: int, *, pad: bool = False) -> str:
+    """A count in SI units: `954`, `61.71 k`, `11.69 M`. `pad` keeps the place of a missing unit, for columns."""
+    return _scaled(number, 1000, _SI, pad)
+
+
+def bytes_text(number: int) -> str:
+    """A size in binary units: `588 B`, `3.06 MiB`, `6.66 TiB`."""
+    return _scaled(number, 1024, _BINARY, False)
+
+
+def _scaled(number: int, base: int, units: tuple[str, ...], pad: bool) -> str:
+    power = 0
+    while power + 1 < len(units) and round(number / base**power, 2) >= base:  # rounded: 999,999 is 1.00 M
+        power += 1
+    unit = units[power] or ("  " if pad else "")
+    figure = f"{number:d}" if power == 0 else f"{number / base**power:.2f}"
+    return f"{figure} {unit}" if unit.strip() else figure + unit
+
+
+def percent_text(part: int, whole: int) -> str:
+    """A share: `87.1 %`."""
+    return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
+
+
+def shell(*words: object) -> str:
+    """A command as it can be pasted into a shell: words that need it are quoted."""
+    import shlex
+
+    return shlex.join(map(str, words))
