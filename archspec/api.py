@@ -199,10 +199,12 @@ def _checked(program: Program, errors: Errors, *, limits: Limits, training: bool
     recipes = _recipes(program, lowered, errors)
     check_unused()
     broken = any(d.code not in _EXPECTATIONS for d in errors.found)
-    if training and recipes and lowered.graph is not None:
-        from archspec.data.suits import check_recipes
+    if training and (program.places["train"] or program.places["recipes"]):
+        from archspec.data.suits import check_data_names, check_recipes
 
-        check_recipes(program, recipes, lowered.graph, errors)
+        check_data_names(program, lambda raw, at: lowered.evaluator.value(raw, at, lowered.scope, None), errors)
+        if recipes and lowered.graph is not None:
+            check_recipes(program, recipes, lowered.graph, errors)
     if broken or lowered.graph is None or report is None:
         return None
     return Loaded(

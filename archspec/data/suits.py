@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from archspec.analysis import squashing_end
 from archspec.data.plan import ImageShape, InputPlan, check_classes, plan
@@ -32,6 +33,20 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
         own = [places[key] for key in ("data", "normalize") if key in places]
         if own:
             _check_data(recipe, graph.inputs[0][1].shape[1:], outputs, own[0], own[-1], errors)
+
+
+def check_data_names(program: Program, value: Callable[[Any, At], Any], errors: Errors) -> None:
+    """Note every name in `data` that is not a data set's, whatever else is wrong. `value` evaluates a raw value."""
+    sections = [(program.data.get("train"), program.places["train"])]
+    for name, at in program.places["recipes"].items():
+        sections.append((program.data["recipes"][name], {"data": at / "data"}))
+    for raw, places in sections:
+        data = value(raw["data"], places["data"]) if isinstance(raw, dict) and "data" in raw else None
+        if isinstance(data, str) and data:
+            try:
+                check_name(data)
+            except SpecError as e:
+                _note(e, places["data"], errors)
 
 
 def _places(program: Program, name: str) -> Mapping[str, At]:

@@ -84,7 +84,7 @@ class Blocks:
         if held.raw is UNKNOWN_VALUE or held.raw is BROKEN or held.scope is None or held.at is None:
             return builder.broken(name, flow)
         if not isinstance(held.raw, (str, dict, list)):
-            not_a_layer(kind, held, [f"used as a layer at {layer.head}"], context)
+            not_a_layer(kind, held, [f"used as a layer at {layer.head}"], layer.head, scope, context)
             return builder.broken(name, flow)
         if layer.args is not None:
             if isinstance(held.raw, str):

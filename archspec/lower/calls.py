@@ -133,7 +133,7 @@ def _fits(block: Block, param: Param, bound: Bound, context: Context) -> bool:
     if isinstance(param.type, tuple):
         return _fits_items(block, param, param.type, bound, context)
     if param.type == "layer":
-        return _fits_layer(param, bound, context)
+        return _fits_layer(param, bound, bound.scope or context.vars_scope(block.home), context)
     value = context.ev.bound(bound)
     return _is(value, param.type) or _complain(block, param, _WORDS[param.type], value, bound, context)
 
@@ -153,28 +153,24 @@ def _fits_items(block: Block, param: Param, kinds: tuple[str, ...], bound: Bound
     return _complain(block, param, f"[{', '.join(kinds)}]", value, bound, context)
 
 
-def _fits_layer(param: Param, bound: Bound, context: Context) -> bool:
+def _fits_layer(param: Param, bound: Bound, scope: Scope, context: Context) -> bool:
     held = written(bound.raw, bound.at, bound.scope)
     if isinstance(held.raw, str) and held.raw.startswith("$") and held.scope is not None:
         held = held._replace(raw=context.ev.value(held.raw, held.at, held.scope, bound.flow))
     if held.raw is UNKNOWN_VALUE or held.raw is BROKEN or isinstance(held.raw, (str, dict, list)):
         return True
-    not_a_layer(f"${param.name}", held, [f"passed at {bound.at}"] if held.through else [], context)
+    not_a_layer(f"${param.name}", held, [f"passed at {bound.at}"] if held.through else [], bound.at, scope, context)
     return False
 
 
-def not_a_layer(name: str, held: Written, notes: list[str], context: Context) -> None:
-    """Note that a value stands where a layer should."""
-    if not context.ev.blame(held.through):
-        return
-    context.reporter.tell("SPEC021", f"`{short(name)}` is {said(held.raw)}, not a layer", held.at, held.scope,
-                          notes=notes, hint="write an op or block, such as `relu`, or `[]` for none")
+def not_a_layer(name: str, held: Written, notes: list[str], at: At | None, scope: Scope, context: Context) -> None:
+    """Note that a value stands, or is named at `at`, where a layer should."""
+    context.ev.misuse("SPEC021", f"`{short(name)}` is {said(held.raw)}, not a layer", held, at, scope, notes=notes,
+                      hint="write an op or block, such as `relu`, or `[]` for none")
 
 
 def _complain(block: Block, param: Param, wanted: str, value: Any, bound: Bound, context: Context) -> bool:
     source = written(bound.raw, bound.at, bound.scope)
-    if not context.ev.blame([bound, *source.through]):
-        return False
     notes = [f"it is `{short(block.signature())}`"]
     if source.through:
         notes.append(f"passed as `{param.name}` at {bound.at}")
@@ -182,9 +178,9 @@ def _complain(block: Block, param: Param, wanted: str, value: Any, bound: Bound,
     if param.type == "int" and isinstance(value, float):
         hint = "use `//`, which gives an integer" if isinstance(source.raw, str) else f"write {int(value)}"
     hint = context.ev.without_dollar(source.raw, source.scope) or hint
-    context.reporter.tell(
-        "SPEC024", f"`{param.name}` of `{block.name}` must be {wanted}, got {said(value)}", source.at, source.scope,
-        notes=notes, hint=hint,
+    context.ev.misuse(
+        "SPEC024", f"`{param.name}` of `{block.name}` must be {wanted}, got {said(value)}", source, bound.at,
+        bound.scope or context.vars_scope(block.home), notes=notes, own=notes[:1], hint=hint, through=[bound],
     )
     return False
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
+from archspec.lower.misuse import Misuses
 from archspec.lower.report import Reporter
-from archspec.lower.values import Bound, Scope, ShapeView, Visible, written
+from archspec.lower.values import Bound, Scope, ShapeView, Visible, Written, written
 from archspec.source import BROKEN
 from archspec.spec.names import names_in, without_dollar
 from archspec.spec.syntax import At
@@ -25,6 +26,7 @@ class Evaluator:
         self.reporter = reporter
         self.steps = 0
         self.blamed: set[int] = set()  # ids of names whose value was told to be wrong
+        self.misuses = Misuses(reporter)
 
     def value(self, raw: Any, at: At | None, scope: Scope, flow: ShapeView | None) -> Any:
         """The value of a raw scalar, list or mapping where `in` is `flow` (None where there is no layer)."""
@@ -59,18 +61,40 @@ class Evaluator:
         if e.code == "SPEC032":  # a wrong value of a name is one mistake, in however many expressions it is used
             subject = (names_in(raw), e.message)
             bounds = [scope.names[name] for name in names_in(raw) if name in scope.names]
+            if any(id(b) in self.misuses.found for b in bounds):
+                return
             self.blamed.update(id(b) for b in bounds if isinstance(b.value, (str, bool, type(None))))
             hint = next(filter(None, map(self._bound_without_dollar, bounds)), hint)
         self.reporter.tell(e.code, e.message, place, scope, hint=hint, subject=subject)
 
     def without_dollar(self, raw: Any, scope: Scope | None) -> str | None:
         """The hint for a text that was meant as an expression; None for any other value."""
-        return without_dollar(raw, {*scope.names, "in", "input"}, self.reporter.errors) if scope is not None else None
+        if scope is None or not isinstance(raw, str):
+            return None
+        names = {name for name, bound in scope.names.items() if bound.raw != raw}  # `vars: {a: a}` means no `$a`
+        return without_dollar(raw, {*names, "in", "input"}, self.reporter.errors)
 
     def _bound_without_dollar(self, bound: Bound) -> str | None:
         source = written(bound.raw, bound.at, bound.scope)
         hint = self.without_dollar(source.raw, source.scope)
         return hint and f"{hint} at {source.at}"
+
+    def misuse(
+        self, code: str, message: str, source: Written, at: At | None, scope: Scope, *, notes: Iterable[str] = (),
+        own: Iterable[str] = (), hint: str | None = None, through: Iterable[Bound] = (),
+    ) -> bool:
+        """Tell that the value of `source`, written or named at `at`, is wrong there; whether it was not told before.
+
+        notes: where it is used. own: what else to note where the use itself is shown.
+        """
+        if any(id(bound) in self.blamed for bound in source.through) and not self.reporter.holding:
+            return False
+        if self.misuses.add(code, message, source, at, scope, notes=notes, own=own, hint=hint):
+            return True
+        if not self.blame([*through, *source.through]):
+            return False
+        self.reporter.tell(code, message, source.at, source.scope or scope, notes=notes, hint=hint)
+        return True
 
     def blame(self, names: Iterable[Bound]) -> bool:
         """Whether a value that these names led to may be told to be wrong; it is unknown from now on.

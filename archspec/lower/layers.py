@@ -27,7 +27,7 @@ from archspec.spec.words import said, short
 from archspec.tensors import ShapeError, shape_text
 
 # Told of arguments that do not suit the op or block that a misspelt name was taken for: it was another one.
-_WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC026", "SPEC043"})
+_WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC026", "SPEC043", "SHAPE102"})
 # After one of these, what should have used an output may be missing.
 _MISSING: Final = ("SPEC00", "SPEC02", "SPEC03", "SPEC04")
 _TRIED: Final = 2  # copies of a broken layer, until its shape is given up
@@ -99,10 +99,9 @@ class Layers:
         """Tell of the value of `repeat` or `when`, where it is written."""
         at = layer.beside(key)
         source = written(getattr(layer, key), at, scope)
-        if self.context.ev.blame(source.through):
-            notes = [f"used as `{key}` at {at}"] if source.through else []
-            hint = self.context.ev.without_dollar(source.raw, source.scope) or hint
-            self.reporter.tell("SPEC042", f"`{key}` {rule}", source.at, scope, notes=notes, hint=hint)
+        notes = [f"used as `{key}` at {at}"] if source.through else []
+        hint = self.context.ev.without_dollar(source.raw, source.scope) or hint
+        self.context.ev.misuse("SPEC042", f"`{key}` {rule}", source, at, scope, notes=notes, own=notes, hint=hint)
 
     def _source(self, builder: Builder, layer: Layer, flow: Val, scope: Scope) -> Val:
         name = layer.source or ""

@@ -49,6 +49,7 @@ def lower(program: Program, errors: Errors, limits: Limits) -> Lowered:
         check_unreached(context)
     except TooLarge:
         graph, outputs = None, {}
+    context.ev.misuses.tell(program)
     return Lowered(graph, {name: value.tensor for name, value in outputs.items()}, scope, context.ev)
 
 

@@ -139,15 +139,13 @@ def _tell(
     for step in problem["loc"][1:]:  # one of several numbers
         if isinstance(source.raw, list) and isinstance(step, int) and step < len(source.raw) and source.at:
             source = written(source.raw[step], source.at / step, source.scope, source.through)
-    if not ev.blame(source.through):
-        return
     notes = [f"used as `{name}` of `{cls.op}` at {at}"] if source.through else []
     value = problem.get("input")
     if hint is None and isinstance(value, float) and isinstance(source.raw, str):
         hint = "use `//`, which gives an integer"
     hint = ev.without_dollar(source.raw, source.scope) or hint
     subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"
-    ev.reporter.tell("SPEC012", f"{subject} {message}", source.at, scope, notes=notes, hint=hint)
+    ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, notes=notes, own=notes, hint=hint)
 
 
 def guess(cls: type[Operation], fields: Fields, x: Tensor | None) -> Tensor | None:

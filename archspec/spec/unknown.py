@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import listing
 from archspec.ops import OPS, Operation
+from archspec.spec.lacking import lack_of
 from archspec.spec.parse import SEQUENTIAL
 from archspec.spec.synonyms import field_called, kind_called
 from archspec.spec.syntax import At, Errors, Library
@@ -32,10 +33,15 @@ def unknown_kind(
     if kind not in library.nearest:
         library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL})
     near = library.nearest[kind]
+    message = f"no op or block `{short(kind)}`"
     hint = f"a name that is close exists: `{near}`" if near else "`archspec list` shows all ops and blocks"
-    if called is not None and near not in library.blocks:
-        near, hint = called, f"it is called `{called}` here"
-    errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
+    if near not in library.blocks:
+        lack = lack_of(kind, near) if called is None else None
+        if called is not None:
+            near, hint = called, f"it is called `{called}` here"
+        elif lack is not None:
+            near, message, hint = None, f"{message}: archspec has no {lack.what}", lack.instead
+    errors.add("SPEC020", message, at, hint=hint, subject=kind, call=call)
     return near
 
 

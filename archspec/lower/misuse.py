@@ -1,0 +1,93 @@
+"""Names whose value does not suit where it is used: the value is wrong, or the use of it is.
+
+Of a var that is used elsewhere without a mistake the use is wrong, and is shown; else the value is, once. Which of the
+two it is shows when everything was looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from archspec.lower.report import Reporter
+from archspec.lower.values import Bound, Scope, Written
+from archspec.spec.libraries import standard_library
+from archspec.spec.names import names_in
+from archspec.spec.syntax import At, Library, Program
+from archspec.spec.words import said
+
+
+@dataclass(frozen=True, slots=True)
+class _Misuse:
+    """One use. at: where the name is written. notes: on a mistake of the value; own: on one of the use."""
+
+    code: str
+    message: str
+    source: Written
+    at: At
+    scope: Scope | None
+    notes: tuple[str, ...]
+    own: tuple[str, ...]
+    hint: str | None
+
+
+class Misuses:
+    """Collects the misuses of vars while a network is lowered."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.found: dict[int, list[_Misuse]] = {}  # id of a var's Bound -> its misuses
+
+    def add(
+        self, code: str, message: str, source: Written, at: At | None, scope: Scope, *, notes: Iterable[str],
+        own: Iterable[str], hint: str | None,
+    ) -> bool:
+        """Note a misuse to be told later; False where `source` is not the value of a var."""
+        var = source.through[-1] if source.through else None
+        if var is None or var.scope is None or var.scope.entered is not None or self.reporter.holding:
+            return False
+        through = source.through[-2] if len(source.through) > 1 else None
+        where, seen = (through.at, through.scope) if through is not None else (at, scope)
+        if where is None:
+            return False
+        own = own if through is not None else ()
+        misuse = _Misuse(code, message, source, where, seen, tuple(notes), tuple(own), hint)
+        self.found.setdefault(id(var), []).append(misuse)
+        return True
+
+    def tell(self, program: Program) -> None:
+        """Tell all that was noted."""
+        for misuses in self.found.values():
+            first = misuses[0]
+            var: Bound = first.source.through[-1]
+            assert var.scope is not None
+            name = next(name for name, bound in var.scope.names.items() if bound is var)
+            places = {(m.at.document.name, m.at.path) for m in misuses}
+            if _mentions(name, var.scope.library, program) > len(places):
+                for m in misuses:
+                    note = f"`{name}` is {said(m.source.raw)}, from {m.source.at}, and used elsewhere too"
+                    self.reporter.tell(m.code, m.message, m.at, m.scope, notes=[*m.own, note])
+            else:
+                self.reporter.tell(first.code, first.message, first.source.at, first.source.scope, notes=first.notes,
+                                   hint=first.hint)
+
+
+def _mentions(name: str, library: Library, program: Program) -> int:
+    """How many values of a file name this var."""
+    whole: list[Any] = [block.at.value() for block in library.blocks.values()]
+    whole += [raw for other, (raw, _) in library.vars.items() if other != name]
+    if library is program.library:
+        whole += [v for k, v in program.data.items() if k not in ("vars", "blocks", "name", "description")]
+    elif library is standard_library():
+        return 0
+    count = 0
+    while whole:
+        raw = whole.pop()
+        if isinstance(raw, dict):
+            whole += [*raw, *raw.values()]
+        elif isinstance(raw, list):
+            whole += raw
+        else:
+            count += name in names_in(raw)
+    return count

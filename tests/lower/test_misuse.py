@@ -1,0 +1,42 @@
+"""A value that does not suit its use: shown where the mistake is, the var or the use of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers import assert_marked, spec
+
+
+@pytest.mark.parametrize(("head", "stages", "told"), [
+    ("vars: {act: relu}", "{a: [$act, linear: «$act»]}", ("SPEC012", "must be an integer, got \"relu\"")),
+    ("vars: {width: 16}", "{a: [linear: $width, dropout: «$width»]}", ("SPEC012", "must be at most 1")),
+    ("vars: {width: 16}", "{a: [linear: $(2 * width), «$width»]}", ("SPEC021", "`$width` is 16, not a layer")),
+    ("vars: {act: relu}", "{a: [$act, {relu: , repeat: «$act»}]}", ("SPEC042", "`repeat` must be")),
+    ("vars: {act: relu}", "{a: [$act, residual: «$act»]}", ("SPEC024", "must be an integer")),
+    ("vars: {p: 0.5}", "{a: [dropout: $p, dropout: $p, linear: «$p»]}", ("SPEC012", "must be an integer, got 0.5")),
+])
+def test_the_use_is_shown_where_the_var_is_used_elsewhere(head, stages, told):
+    (found,) = assert_marked(spec(f"stages: {stages}", head + "\n"), told)
+    assert "and used elsewhere too" in found.notes[-1]
+
+
+@pytest.mark.parametrize(("head", "stages", "told"), [
+    ("vars: {n: «ten»}", "{a: [linear: $n]}", ("SPEC012", "must be an integer, got \"ten\"")),
+    ("vars: {n: «ten»}", "{a: [linear: $n, linear: $n]}", ("SPEC012", "must be an integer, got \"ten\"")),
+    ("vars: {n: «-1»}", "{a: {residual: $n}, b: [linear: $n]}", ("SPEC012", "")),
+    ("vars: {n: «5»}", "{a: [$n]}", ("SPEC021", "not a layer")),
+    ("vars: {block: «nope»}", "{a: [$block]}", ("SPEC020", "no op or block `nope`")),
+])
+def test_the_var_is_shown_where_every_use_of_it_fails(head, stages, told):
+    (found,) = assert_marked(spec(f"stages: {stages}", head + "\n"), told)
+    assert found.code == "SPEC020" or found.notes
+
+
+def test_every_wrong_use_is_told():
+    text = spec("stages: {a: [$act, linear: «$act», dropout: «$act», linear: «$act»]}", "vars: {act: relu}\n")
+    assert_marked(text, *[("SPEC012", "")] * 3)
+
+
+def test_a_var_that_is_called_like_its_value_gets_no_dollar():
+    (found,) = assert_marked(spec("stages: {a: [linear: $ten]}", "vars: {ten: «ten»}\n"), ("SPEC012", ""))
+    assert found.hint is None
