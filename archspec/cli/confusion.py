@@ -1,17 +1,18 @@
-"""What a network takes for what, as a person reads it: a row for each class, with the matrix where it has room."""
+"""Accuracy per class and the confusion matrix, as text: a row for each class, with the matrix where it has room."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from archspec.cli.console import clean
+from archspec.diagnostics import one_line
 from archspec.text import percent_text
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from archspec.train.confusion import Confusion
+    from archspec.train.confusion import ClassResult, Confusion
 
 MATRIX: Final = 16  # the most columns of numbers that a person takes in, and that a terminal has room for
 WORST: Final = 10  # rows of a summary where there are more classes
@@ -21,7 +22,7 @@ NAME: Final = 24  # characters
 def show(confusion: Confusion, console: Console, *, summary: bool = False) -> None:
     """Print accuracy per class and the confusion matrix. summary: of many classes, only the worst."""
     if len(confusion.columns) <= MATRIX:
-        console.print("a row: the images of a class; its columns: what they were taken for")
+        console.print("row: true class; column: predicted class")
         console.print(_matrix(confusion))
         return
     rows = sorted(range(confusion.classes), key=lambda k: (_accuracy(confusion, k), k))
@@ -48,7 +49,7 @@ def _matrix(confusion: Confusion) -> Table:
             Text(str(number) if number else "·", style="bold" if row == column else "" if number else "dim")
             for column, number in zip(confusion.columns, counts, strict=True)
         ]
-        table.add_row(_label(row, result.name), percent_text(result.right, result.images), *cells)
+        table.add_row(_label(row, result.name), _accuracy_text(result), *cells)
     return table
 
 
@@ -61,9 +62,13 @@ def _list(confusion: Confusion, rows: range | list[int]) -> Table:
     for row in rows:
         result, other = results[row], confusion.taken_for(row)
         wrong = f"{_name(other[0])} ({other[1]})" if other else "–"
-        accuracy = percent_text(result.right, result.images) if result.images else "–"
-        table.add_row(_label(row, result.name), str(result.images), accuracy, wrong)
+        table.add_row(_label(row, result.name), str(result.images), _accuracy_text(result), wrong)
     return table
+
+
+def _accuracy_text(result: ClassResult) -> str:
+    """A class without images has no accuracy."""
+    return percent_text(result.right, result.images) if result.images else "–"
 
 
 def _table(first: str) -> Table:
@@ -84,5 +89,5 @@ def _name(name: str) -> str:
     """A class's name, which comes from a file: no control characters, no line breaks, not too long."""
     from rich.markup import escape
 
-    plain = clean(name).replace("\n", "\\n")
+    plain = clean(one_line(name))
     return escape(plain if len(plain) <= NAME else plain[: NAME - 1] + "…")

@@ -1,27 +1,30 @@
-"""A confusion matrix as an SVG: no library draws it, no font is needed."""
+"""A confusion matrix as an SVG."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import Final
 
 from archspec.train.confusion import Confusion
 from archspec.train.files import write_text
+from archspec.train.report.svg import Style, box, cut, escaped, label, paragraph, picture, text_width
 
 CELL: Final = 34  # pixels, where a number has room
 SMALL_CELL: Final = 7  # pixels, for matrices too large for numbers and names
 READABLE: Final = 32  # classes whose names and numbers still have room
-NAME_CHARS: Final = 18  # longer names are cut
-CHAR_WIDTH: Final = 7  # pixels, of a 12-pixel sans-serif, about
+NAME_WIDTH: Final = 130.0  # pixels; longer names are cut
+LEAST_WIDTH: Final = 300.0  # pixels, of the picture: room for title and axes
 MARGIN: Final = 16
-HEAD: Final = 44  # room for title and axis
+GAP: Final = 6  # pixels, between a name and its row
 PICTURE: Final = "confusion.svg"  # its name in a run's folder
 OTHER_PICTURE: Final = "confusion-evaluate.svg"  # of other images than the run's own test set
-READING: Final = "a row: the true class; a column: what it was taken for"
-LIGHT: Final = (247, 251, 255)  # from ColorBrewer's Blues, which the colour-blind can read too
-DARK: Final = (8, 48, 107)
+READING: Final = "row: true class, column: predicted class; shade: share of the row"
+FAINTEST: Final = 0.06  # opacity of a single image of very many
+STYLES: Final[Style] = {
+    "cell": ("fill:#08519c", "fill:#58a6ff"),  # blues, which the colour-blind can tell from the page too
+    "on": ("fill:#fff", "fill:#0d1117"),  # a number on a cell that is mostly its colour
+}
 
 
 def confusion_svg(confusion: Confusion, title: str) -> str:
@@ -29,25 +32,20 @@ def confusion_svg(confusion: Confusion, title: str) -> str:
     columns = confusion.columns
     readable = len(columns) <= READABLE
     cell = CELL if readable else SMALL_CELL
-    names = [_name(confusion.names[k]) for k in columns] if readable else []
-    side = MARGIN + max((len(name) for name in names), default=0) * CHAR_WIDTH + 8 * readable
-    top = HEAD + (side - MARGIN)
-    text = max(CHAR_WIDTH * len(READING), (CHAR_WIDTH + 2) * len(title))
-    width = max(side + cell * len(columns), MARGIN + text) + MARGIN
+    names = _names(confusion, columns) if readable else _numbers(columns)
+    room = max(map(text_width, names)) + GAP
+    side = MARGIN + room
+    width = max(side + cell * len(columns) + MARGIN, LEAST_WIDTH)
+    head, y = paragraph(MARGIN, MARGIN / 2, title, width - 2 * MARGIN, size=14, bold=True)
+    reading, y = paragraph(MARGIN, y, READING, width - 2 * MARGIN, style="faint")
+    top = y + GAP + room
     height = top + cell * confusion.classes + MARGIN
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="{MARGIN}" y="20" font-size="14" font-weight="bold">{_text(title)}</text>',
-        f'<text x="{MARGIN}" y="38" fill="#555">{READING}</text>',
-        *_labels(names, confusion.classes, side, top),
+    return picture(width, height, [
+        *head, *reading,
+        *_labels(names, confusion.classes, side, top, cell),
         *_cells(confusion, columns, side, top, cell),
-        f'<rect x="{side}" y="{top}" width="{cell * len(columns)}" height="{cell * confusion.classes}" '
-        'fill="none" stroke="#999"/>',
-        "</svg>",
-        "",
-    ])
+        box(side, top, cell * len(columns), cell * confusion.classes, "axis"),
+    ], title, styles=STYLES)
 
 
 def draw_confusion(confusion: Confusion, path: Path, name: str, data: str) -> None:
@@ -56,44 +54,52 @@ def draw_confusion(confusion: Confusion, path: Path, name: str, data: str) -> No
     write_text(path, confusion_svg(confusion, title))
 
 
-def _labels(names: list[str], rows: int, side: int, top: int) -> Iterator[str]:
+def _names(confusion: Confusion, columns: tuple[int, ...]) -> list[str]:
+    """A name for each column; with its number where names that are cut would look alike."""
+    names = [cut(confusion.names[k], NAME_WIDTH) for k in columns]
+    if len(set(names)) == len(names):
+        return names
+    return [cut(f"{k} {confusion.names[k]}", NAME_WIDTH) for k in columns]
+
+
+def _numbers(columns: tuple[int, ...]) -> list[str]:
+    """In place of names that have no room: the number of every tenth class, of the fiftieth if there are very many."""
+    every = 10 if len(columns) <= 200 else 50
+    return [str(k) if k % every == 0 else "" for k in columns]
+
+
+def _labels(names: list[str], rows: int, side: float, top: float, cell: int) -> Iterator[str]:
     for k, name in enumerate(names):
-        middle = k * CELL + CELL // 2
+        if not name:
+            continue
+        middle = k * cell + cell / 2 + 4
         if k < rows:
-            yield f'<text x="{side - 6}" y="{top + middle + 4}" text-anchor="end">{_text(name)}</text>'
-        x, y = side + middle + 4, top - 6
-        yield f'<text transform="translate({x} {y}) rotate(-90)">{_text(name)}</text>'
+            yield label(round(side - GAP, 1), round(top + middle, 1), name, anchor="end")
+        yield label(round(side + middle, 1), round(top - GAP, 1), name, turned=True)
 
 
-def _cells(confusion: Confusion, columns: tuple[int, ...], side: int, top: int, cell: int) -> Iterator[str]:
+def _cells(confusion: Confusion, columns: tuple[int, ...], side: float, top: float, cell: int) -> Iterator[str]:
     totals = [result.images for result in confusion.per_class()]
     place = {column: k for k, column in enumerate(columns)}
     for (true, predicted), number in sorted(confusion.counts.items()):
         share = number / totals[true]
         x, y = side + place[predicted] * cell, top + true * cell
-        hover = f"{confusion.names[true]} taken for {confusion.names[predicted]}: {number} of {totals[true]}"
-        yield f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{_shade(share)}">' \
-              f"<title>{_text(hover)}</title></rect>"
+        hover = f"{confusion.names[true]} taken for {confusion.names[predicted]}: {number:,} of {totals[true]:,}"
+        yield f'<rect x="{x:g}" y="{y:g}" width="{cell}" height="{cell}" class="cell" ' \
+              f'fill-opacity="{_opacity(share):.3f}"><title>{escaped(hover)}</title></rect>'
         if cell == CELL:
-            ink = "white" if share > 0.5 else "black"
-            yield f'<text x="{x + cell // 2}" y="{y + cell // 2 + 4}" text-anchor="middle" ' \
-                  f'font-size="{_font_size(number)}" fill="{ink}" pointer-events="none">{number}</text>'
+            yield _count(x, y, str(number), "on" if share > 0.7 else "ink")
+    if cell == CELL:
+        for row, total in enumerate(totals):
+            if not total:  # no image of the class: nothing is known
+                yield _count(side + row * cell, top + row * cell, "–", "faint")
 
 
-def _shade(share: float) -> str:
-    red, green, blue = (round(light + (dark - light) * share) for light, dark in zip(LIGHT, DARK, strict=True))
-    return f"#{red:02x}{green:02x}{blue:02x}"
+def _count(x: float, y: float, text: str, style: str) -> str:
+    size = min(12.0, CELL / (0.66 * len(text)))  # so that the digits fit into their cell
+    middle = f'x="{x + CELL / 2:g}" y="{y + CELL / 2 + 4:g}" text-anchor="middle" font-size="{size:.3g}"'
+    return f'<text {middle} class="{style}" pointer-events="none">{text}</text>'
 
 
-def _font_size(number: int) -> int:
-    """So that the digits fit into their cell."""
-    return min(12, int(CELL / (0.62 * len(str(number)))))
-
-
-def _name(name: str) -> str:
-    return name if len(name) <= NAME_CHARS else name[: NAME_CHARS - 1] + "…"
-
-
-def _text(text: str) -> str:
-    """For an SVG: escaped, and without the control characters that XML forbids."""
-    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+def _opacity(share: float) -> float:
+    return FAINTEST + (1 - FAINTEST) * share

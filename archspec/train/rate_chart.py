@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Final
 
+from archspec.diagnostics import plural
 from archspec.train.doctor.finding import short
 from archspec.train.rate_range import BELOW_LOWEST, RateRange
 
@@ -70,8 +71,8 @@ def rate_chart(test: RateRange, rate: float, *, ascii_only: bool = False) -> str
 def verdict(test: RateRange) -> str:
     """The suggestion and its rule in words."""
     if test.suggestion is None:
-        steps = len(test.rates)
-        text = f"no suggestion: in {steps} steps the loss fell no lower than that of one answer for every image"
+        steps = plural(len(test.rates), "step")
+        text = f"no suggestion: in {steps} the loss fell no lower than that of one answer for every image"
         return text + ("" if test.too_high is None else f"; at rate {short(test.too_high, 2)} it has risen")
     assert test.lowest is not None
     return (

@@ -107,7 +107,7 @@ def test_the_table_is_plain_text_and_holds_the_matrix(cli: Cli, run: Path) -> No
 
 def test_train_shows_it_too(cli: Cli, run: Path) -> None:
     done = cli("train", run / "spec.yaml", *FEW, "--epochs", 1)
-    assert "a row: the images of a class" in done.out
+    assert "row: true class; column: predicted class" in done.out
     assert sum(" % " in line for line in done.out.splitlines()) == 10
 
 
