@@ -1,4 +1,4 @@
-"""`archspec predict`: what a finished run takes image files for."""
+"""`archspec predict`: the likeliest classes of image files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from archspec.cli.console import clean, print_diagnostics, tell
 from archspec.cli.failures import WRONG
 from archspec.cli.options import COUNT, DEVICE, json_option
 from archspec.cli.processes import alone
+from archspec.diagnostics import one_line
 
 if TYPE_CHECKING:
+    from archspec.data.survey import Survey
     from archspec.train.prediction import Prediction
 
 PREDICTION_FORMAT = 1
@@ -32,13 +34,15 @@ PREDICTION_FORMAT = 1
 def command(
     ctx: click.Context, run: Path, images: tuple[Path, ...], top: int, device: str, batch_size: int, as_json: bool
 ) -> None:
-    """Show what the run in the folder RUN, finished or stopped, takes each IMAGE for, with probabilities.
+    """Show the likeliest classes of each IMAGE for the network of the run in the folder RUN, with probabilities.
 
-    Images are resized and scaled as in training. A broken one is named, the others are still shown; exit code 1.
+    The run may be finished or stopped. Images are decoded, resized and scaled as in training. A broken one is named,
+    the others are still shown; exit code 1.
     """
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
     from archspec.backends.fits import memory_shortage_told
+    from archspec.data.survey import Survey
     from archspec.train.finished import open_run
     from archspec.train.prediction import predict
 
@@ -49,6 +53,8 @@ def command(
     with memory_shortage_told("prediction"):
         results = list(predict(finished, images, where, top=top, batch_size=batch_size))
     problems = [result.problem for result in results if result.problem is not None]
+    for notice in _seen(results, Survey()).notices():
+        tell(f"note: {notice}")
     if as_json:
         rows = [result.to_json() for result in results]
         about = {"format": PREDICTION_FORMAT, "name": finished.name, "run_dir": str(run), "images": rows}
@@ -60,16 +66,27 @@ def command(
         ctx.exit(WRONG)
 
 
+def _seen(results: list[Prediction], survey: Survey) -> Survey:
+    """What is done to the images, counted in `survey`."""
+    for result in results:
+        if result.facts is not None:
+            survey.add(result.facts)
+    return survey
+
+
 def _show(results: list[Prediction]) -> None:
     """A line an image: its name, then class and probability, best first, in columns."""
+    from rich.cells import cell_len  # Chinese characters take two columns
+
     rows = [
         [_line(str(result.path)), *(f"{_line(name)} {100 * p:.1f} %" for name, p in result.classes)]
         for result in results
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 def _line(text: str) -> str:
-    return clean(text).replace("\n", "\\n")
+    return clean(one_line(text))

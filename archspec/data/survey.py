@@ -12,7 +12,7 @@ from archspec.data.decode import BadImage, Facts, look
 from archspec.data.folder import ImageFolder
 from archspec.data.pool import Decoders, default_workers, image_text
 from archspec.data.registry import data_argument
-from archspec.diagnostics import Diagnostic, SpecError, plural
+from archspec.diagnostics import Diagnostic, SpecError, one_line, plural
 
 Progress = Callable[[str], None]
 _CHUNK: Final = 256  # images asked for at a time
@@ -51,20 +51,21 @@ class Survey:
         self.deep += found.deep
         self.frames += found.frames
 
-    def notices(self, source: str) -> tuple[str, ...]:
-        """What is done to images of `source` that the user may not expect."""
-        said = []
+    def notices(self, source: str = "") -> tuple[str, ...]:
+        """What is done to images that the user may not expect. source: where they are, to be named."""
+        where = one_line(source and f" of {source}")
+        notices = []
         if self.turned:
-            said.append(f"{_are(self.turned)} turned upright, as the EXIF orientation says, in {source}")
+            notices.append(f"{_are(self.turned, where)} turned upright, as the EXIF orientation says")
         if self.deep:
-            said.append(f"{_are(self.deep)} scaled from more than 8 bits to 8 in {source}")
+            notices.append(f"{_are(self.deep, where)} scaled to 8 bits: white of the greater depth becomes 255")
         if self.frames:
-            said.append(f"of {plural(self.frames, 'image')} with several frames the first is taken in {source}")
-        return tuple(said)
+            notices.append(f"of {plural(self.frames, 'image')}{where} with several frames only the first is used")
+        return tuple(notices)
 
 
-def _are(number: int) -> str:
-    return f"{plural(number, 'image')} {'is' if number == 1 else 'are'}"
+def _are(number: int, where: str) -> str:
+    return f"{plural(number, 'image')}{where} {'is' if number == 1 else 'are'}"
 
 
 def survey(data: ImageFolder, channels: int | None, *, whole: bool, workers: int | None = None) -> Survey:

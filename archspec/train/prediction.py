@@ -1,7 +1,8 @@
-"""A finished run on image files: what it takes each of them for."""
+"""A finished run on image files: the likeliest classes of each."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from archspec.data.decode import REPLACE, SUFFIXES, BadImage, decode
+from archspec.data.decode import REPLACE, SUFFIXES, BadImage, Facts, decode, look
 from archspec.data.plan import InputPlan
 from archspec.data.suits import input_plan
 from archspec.data.transform import scale
@@ -21,11 +22,15 @@ from archspec.train.settings import float32_products
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One image. classes: the likeliest ones and their probabilities, best first; none where `problem` says why."""
+    """One image. classes: the likeliest ones and their probabilities, best first; none where `problem` says why.
+
+    facts: of the file, None where it cannot be used.
+    """
 
     path: Path
     classes: tuple[tuple[str, float], ...] = ()
     problem: Diagnostic | None = None
+    facts: Facts | None = None
 
     def to_json(self) -> dict[str, object]:
         """Plain data."""
@@ -39,8 +44,8 @@ def predict(
 ) -> Iterator[Prediction]:
     """Each image's likeliest classes, in the order of `paths`; a broken image spoils none of the others.
 
-    Images are decoded, resized and scaled as those of a folder are in training.
-    Raises SpecError RUN303 where the network's input is no image, and the errors of `FinishedRun.model`.
+    Images are decoded, resized and scaled as those of a folder are in training, by the same decoder.
+    Raises SpecError RUN303 where the network's input is not an image, and the errors of `FinishedRun.model`.
     """
     input_shape = run.graph.inputs[0][1].shape[1:]
     channels = input_shape[0]
@@ -57,25 +62,28 @@ def _predicted(
     model: nn.Module, names: tuple[str, ...], plan: InputPlan, paths: Sequence[Path], device: torch.device, top: int
 ) -> list[Prediction]:
     found: dict[int, torch.Tensor] = {}
+    facts: dict[int, Facts] = {}
     problems: dict[int, Diagnostic] = {}
     for k, path in enumerate(paths):
         try:
+            facts[k] = look(path)
             found[k] = torch.from_numpy(decode(path, plan.channels, plan.size))
         except BadImage as bad:
             problems[k] = _problem(path, bad)
     best = dict(zip(found, _best(model, names, plan, list(found.values()), device, top), strict=True))
-    return [Prediction(path, best.get(k, ()), problems.get(k)) for k, path in enumerate(paths)]
+    return [
+        Prediction(path, best[k], facts=facts[k]) if k in best else Prediction(path, problem=problems[k])
+        for k, path in enumerate(paths)
+    ]
 
 
 def _problem(path: Path, bad: BadImage) -> Diagnostic:
     """What is wrong with a file that was named, not found in a data set's folder."""
     message, hint = f"{path} {bad.message}", bad.hint
-    if bad.code == "RUN307" and not path.exists():
-        message, hint = f"{path}: no such file", "name a file that is there"
-    elif bad.code == "RUN307" and not path.is_file():
-        message, hint = f"{path}: not a file", "name files"
-        if path.is_dir():
-            message, hint = f"{path}: a folder, not an image", f"name the images in it: `{shell(path)}/*.png`, say"
+    if path.is_dir():
+        message, hint = f"{path} is a folder, not an image", f"name the images in it: `{shell(path)}/*.png`, say"
+    elif bad.code == "RUN307" and not os.path.lexists(path):
+        message, hint = f"{path}: no such file", "name a file that exists"
     elif hint == REPLACE:
         hint = f"name whole images: {', '.join(SUFFIXES)}"
     return Diagnostic(bad.code, message, hint=hint)

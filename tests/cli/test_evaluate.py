@@ -268,14 +268,14 @@ def test_a_broken_image_is_named_and_the_others_are_predicted(cli: Cli, run: Pat
     digit(0, "good.png")
     Path("text.png").write_text("no image")
     Path("cut.png").write_bytes(Path("good.png").read_bytes()[:60])
-    Image.new("RGB", (8, 8)).save("colour.png")
+    Image.new("RGB", (8, 8), (9, 8, 7)).save("colour.png")
     names = ["text.png", "good.png", "cut.png", "missing.png", "colour.png", "run"]
     done = cli("predict", run, *names)
     assert done.code == 1
     assert [line.split()[0] for line in done.out.splitlines()] == ["good.png"]
     for code, name in [
-        ("RUN307", "text.png is no sound image"), ("RUN307", "cut.png is no sound image"),
-        ("RUN307", "missing.png: no such file"), ("RUN303", "colour.png "), ("RUN307", "run: a folder, not an image"),
+        ("RUN307", "text.png is not an image"), ("RUN307", "cut.png cannot be decoded"),
+        ("RUN307", "missing.png: no such file"), ("RUN303", "colour.png "), ("RUN305", "run is a folder, not an image"),
     ]:
         assert f"error[{code}]: {name}" in done.err
     assert "hint: name the images in it: `run/*.png`, say" in done.err
@@ -285,7 +285,34 @@ def test_a_broken_image_is_named_and_the_others_are_predicted(cli: Cli, run: Pat
     assert told.code == 1
     rows = json.loads(told.out)["images"]
     codes = [row.get("error", {}).get("code") for row in rows]
-    assert codes == ["RUN307", None, "RUN307", "RUN307", "RUN303", "RUN307"]
+    assert codes == ["RUN307", None, "RUN307", "RUN307", "RUN303", "RUN305"]
+
+
+def test_predict_reads_what_training_reads_and_says_what_it_does(cli: Cli, run: Path) -> None:
+    """A GIF, a 16-bit TIFF, a photograph lying on its side, by the decoder of training; columns for wide names."""
+    image = digit(0, "a.png")
+    Image.fromarray(image[0].numpy()).save("数字.gif")
+    Image.fromarray(image[0].numpy().astype("uint16") * 257).save("deep.tif")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(image[0].numpy()).transpose(Image.Transpose.ROTATE_90).save("side.png", exif=exif)
+    done = cli("predict", run, "a.png", "数字.gif", "deep.tif", "side.png", "--json")
+    first, *others = [row["classes"] for row in json.loads(done.out)["images"]]
+    assert others == [first] * 3
+    assert "note: 1 image is turned upright, as the EXIF orientation says" in done.err
+    assert "note: 1 image is scaled to 8 bits" in done.err
+    lines = cli("predict", run, "a.png", "数字.gif").out.splitlines()
+    assert [line.split("  ", 1)[0] for line in lines] == ["a.png", "数字.gif"]
+    assert lines[0].startswith("a.png     ")  # as wide as 数字.gif, whose characters take two columns each
+    assert lines[1].startswith("数字.gif  ")
+
+
+def test_a_dangling_link_and_a_newline_in_a_name(cli: Cli, run: Path) -> None:
+    Path("Gone.png").symlink_to("No/Where.png")
+    Path("two\nlines.png").write_bytes(b"")
+    done = cli("predict", run, "Gone.png", "two\nlines.png")
+    assert "error[RUN305]: Gone.png is a link to No/Where.png, which does not exist" in done.err
+    assert "error[RUN307]: two\\nlines.png is not an image: it is empty" in done.err
 
 
 def test_grey_images_for_a_network_of_three_channels(cli: Cli, tmp_path: Path, monkeypatch) -> None:
