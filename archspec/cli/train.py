@@ -103,7 +103,8 @@ def command(
         keep_freed_memory()
     machine = Machine(where, data_root, limit_train, limit_test, computing.settings(where), world)
     if computing.tune or computing.retune:
-        machine = replace(machine, settings=computing.tuned(loaded.graph, recipe, machine))
+        text = resolved_text(loaded, name, changes)
+        machine = replace(machine, settings=computing.tuned(loaded.graph, text, recipe, machine))
     task = prepare(loaded.graph, recipe, machine, progress=tell)
     try:
         if doctoring.find_lr:

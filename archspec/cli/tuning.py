@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archspec.spec.recipe import Recipe
     from archspec.train.prepare import Machine
     from archspec.train.settings import Settings
-    from archspec.train.tune import Measured, Space, Tuning
+    from archspec.train.tune import Measured, Problem, Space, Tuning
 
 F = TypeVar("F", bound=Callable[..., Any])
 _CHOSEN: Final = ("precision", "channels_last", "own_kernels", "compile", "cuda_graphs", "threads")
@@ -43,7 +43,7 @@ class Computing:
     def check(self, *, resumed: bool, alone: bool) -> None:
         """UsageError for options that contradict each other. alone: whether there is but one process."""
         if (self.tune or self.retune) and resumed:
-            raise click.UsageError("--tune is for a new run: one that goes on keeps its settings")
+            raise click.UsageError("--tune is for a new run: a resumed run keeps its settings")
         if (self.tune or self.retune) and not alone:
             raise click.UsageError("--tune runs in one process: tune without torchrun, then give the options it chose")
 
@@ -62,8 +62,11 @@ class Computing:
         check_settings(chosen, device)
         return chosen
 
-    def tuned(self, graph: Graph, recipe: Recipe, machine: Machine) -> Settings:
-        """The fastest settings, from the cache or measured now; sets the CPU's threads to the fastest number."""
+    def tuned(self, graph: Graph, spec: str, recipe: Recipe, machine: Machine) -> Settings:
+        """The fastest settings, from the cache or measured now; sets the CPU's threads to the fastest number.
+
+        spec: the text of the graph's spec.
+        """
         import torch
 
         from archspec.train.tune import Space
@@ -78,13 +81,13 @@ class Computing:
             best, speedup = found.candidate, found.speedup
             tell(f"tuned before: {best.options()}, {_faster(speedup)} (--retune measures anew)")
         else:
-            tuning = _search(graph, recipe, machine, space)
+            tuning = _search(graph, spec, recipe, machine, space)
             best = tuning.best.candidate
             if tuning.best.step_s is None:
-                tell(f"not tuned: float32, which all is compared with, cannot be measured: {tuning.best.refused}")
+                tell(f"not tuned: float32, the reference, cannot be measured: {tuning.best.refused}")
                 return machine.settings
             if any(best.settings.to_json().get(name, value) != value for name, value in fixed.items()):
-                tell("not tuned: nothing that the given options leave agrees with float32; they stay as they are")
+                tell("not tuned: no setting that the given options allow agrees with float32; they stay as they are")
                 return machine.settings
             trouble = keep(path, tuning)
             tell(f"chosen: {best.options()}, {_faster(tuning.speedup)}"
@@ -105,11 +108,27 @@ def _faster(speedup: float) -> str:
     return "nothing was faster than fp32" if speedup == 1 else f"{speedup:.2f} times as fast as fp32"
 
 
-def _search(graph: Graph, recipe: Recipe, machine: Machine, space: Space) -> Tuning:
+def _search(graph: Graph, spec: str, recipe: Recipe, machine: Machine, space: Space) -> Tuning:
     from archspec.backends.fits import memory_shortage_told
+    from archspec.train.pieces import free_memory
+    from archspec.train.tune import tune
+    from archspec.train.tune.child import Child
+
+    problem, steps = _problem(graph, recipe, machine)
+    free_memory(machine.device)  # for the other process
+    tell(f"tuning with batches of {problem.images} images; dropout is off meanwhile")
+    with memory_shortage_told("tuning"), Child(spec) as child:
+        return tune(
+            problem, space, steps, tell=lambda row, reference: tell(row_text(row, reference, problem.images)),
+            measure=child.measure,
+        )
+
+
+def _problem(graph: Graph, recipe: Recipe, machine: Machine) -> tuple[Problem, int]:
+    """Some batches of the training set, which itself is let go; and the steps of the whole run."""
     from archspec.train.prepare import prepare
     from archspec.train.settings import Settings
-    from archspec.train.tune import Problem, tune
+    from archspec.train.tune import Problem
     from archspec.train.tune.measure import COMPARED
 
     task = prepare(graph, recipe, replace(machine, settings=Settings()), progress=tell)
@@ -118,14 +137,11 @@ def _search(graph: Graph, recipe: Recipe, machine: Machine, space: Space) -> Tun
         steps = recipe.epochs * len(task.train)
     finally:
         task.close()
-    problem = Problem(graph, recipe, machine.device, batches)
-    tell(f"tuning with batches of {problem.images} images; dropout is off meanwhile")
-    with memory_shortage_told("tuning"):
-        return tune(problem, space, steps, tell=lambda row, reference: tell(row_text(row, reference, problem.images)))
+    return Problem(graph, recipe, machine.device, batches), steps
 
 
 def row_text(row: Measured, reference: Measured, images: int) -> str:
-    """A line of what --tune tells: what, milliseconds a step, images/s, times as fast, loss or trouble."""
+    """A line of the table of --tune: what, milliseconds a step, images/s, times as fast, loss or trouble."""
     name = f"  {row.candidate.text():<40}"
     if row.step_s is None or reference.step_s is None:
         return f"{name} {row.refused}"

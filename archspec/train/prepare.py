@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from archspec.analysis.padding_only import columns_of_padding
 from archspec.backends.init import initialise
 from archspec.backends.own_kernels import use_own_kernels
 from archspec.backends.step import check_step_fits
@@ -96,7 +97,9 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
         make_batches(split, chosen, option, progress=progress, sharers=world.local_size)
         for split, chosen, option in zip(splits, plans, options, strict=True)
     )
-    notices = [*plans[0].notices, *_data_notices(splits, outputs), *probabilities(graph)]
+    notices = [
+        *plans[0].notices, *_data_notices(splits, outputs), *probabilities(graph), *_layout_notices(graph, machine)
+    ]
     if left := len(splits[0]) - sum(train.step_sizes):
         these = "the last image of each epoch's order is" if left == 1 else f"the last {left} of each epoch's order are"
         notices.append(f"{these} left out: batch norm needs two in a batch" + " of each process" * (not world.alone))
@@ -164,6 +167,15 @@ def _augmentation(recipe: Recipe) -> Augmentation | None:
         return None
     wanted = recipe.augment
     return Augmentation(wanted.random_crop or 0, wanted.horizontal_flip or 0.0, wanted.random_erase or 0.0)
+
+
+def _layout_notices(graph: Graph, machine: Machine) -> list[str]:
+    if not machine.settings.channels_last or machine.device.type != "cpu":
+        return []
+    return [
+        f"`{path}` sees only padding along the width: with --channels-last torch may crash at such a layer; "
+        "leave --channels-last out" for path in columns_of_padding(graph)[:1]
+    ]
 
 
 def _data_notices(splits: list[ImageData | ImageFolder], outputs: int) -> list[str]:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from archspec.train import tune as package
-from archspec.train.tune import measure, search
+from archspec.train.tune import measure
+from archspec.train.tune.child import Child
 
 from .conftest import Cli
 
@@ -30,10 +31,16 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(measure, "BLOCK_S", 0.0)
+    measured_by(monkeypatch, measure.measure)
     threads = torch.get_num_threads()
     (tmp_path / "tiny.yaml").write_text(SPEC, encoding="utf-8")
     yield tmp_path / "tiny.yaml"
     torch.set_num_threads(threads)
+
+
+def measured_by(monkeypatch: pytest.MonkeyPatch, function) -> None:
+    """Let this measure, in this process: another takes seconds to start."""
+    monkeypatch.setattr(Child, "measure", lambda self, *asked: function(*asked))
 
 
 def settings_of(run: str) -> dict[str, object]:
@@ -88,7 +95,7 @@ def test_nothing_agrees_then_fp32_is_kept(cli: Cli, monkeypatch: pytest.MonkeyPa
         plain = candidate.settings == type(candidate.settings)()
         return row if plain else type(row)(candidate, 1e-9, tuple(2 * loss for loss in row.losses))
 
-    monkeypatch.setattr(search.tune, "__kwdefaults__", search.tune.__kwdefaults__ | {"measure": odd})
+    measured_by(monkeypatch, odd)
     done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1)
     assert done.code == 0, done.err
     assert "not taken: its loss is off by 100.0 %" in done.err
@@ -99,8 +106,8 @@ def test_nothing_agrees_then_fp32_is_kept(cli: Cli, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("options", "refused", "says"), [
-    ((), "fp32", "float32, which all is compared with, cannot be measured: it runs out of memory"),
-    (("--precision", "bf16"), "bf16", "nothing that the given options leave agrees with float32"),
+    ((), "fp32", "float32, the reference, cannot be measured: it runs out of memory"),
+    (("--precision", "bf16"), "bf16", "no setting that the given options allow agrees with float32"),
 ])
 def test_where_nothing_can_be_chosen_the_options_stay(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], refused: str, says: str
@@ -112,7 +119,7 @@ def test_where_nothing_can_be_chosen_the_options_stay(
             return package.Measured(candidate, None, refused="it runs out of memory")
         return real(problem, candidate, best_s)
 
-    monkeypatch.setattr(search.tune, "__kwdefaults__", search.tune.__kwdefaults__ | {"measure": short})
+    measured_by(monkeypatch, short)
     done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1, *options)
     assert done.code == 0, done.err
     assert f"not tuned: {says}" in done.err

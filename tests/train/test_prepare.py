@@ -149,3 +149,15 @@ def test_normalize_reaches_the_batches():
         x = next(iter(getattr(plain, split).batches(0))).x
         z = next(iter(getattr(scaled, split).batches(0))).x
         torch.testing.assert_close(z, (x - 0.5) / 0.25)
+
+
+@pytest.mark.parametrize(("channels_last", "said"), [(True, True), (False, False)])
+def test_a_layer_at_which_channels_last_may_crash_is_warned_of(channels_last, said):
+    conv = {"out_channels": 2, "kernel_size": 1, "stride": [1, 2], "padding": [0, 1], "dilation": 2}
+    graph = load({
+        "archspec": 1, "input": [1, 8, 8],
+        "stages": {"narrow": {"avg_pool2d": {"kernel_size": [1, 8]}}, "blind": {"conv2d": conv}, "head": ["flatten", {"linear": 10}]},
+    }).graph
+    machine = Machine(CPU, limit_train=50, limit_test=20, settings=Settings(channels_last=channels_last))
+    notices = prepare(graph, recipe(), machine).notices
+    assert any("`blind` sees only padding along the width: with --channels-last" in text for text in notices) == said

@@ -1,0 +1,32 @@
+"""Which convolutions see nothing but padding along the width?"""
+
+from __future__ import annotations
+
+from itertools import product
+
+from archspec.graph import Graph
+from archspec.ops.conv import Conv2d
+
+
+def columns_of_padding(graph: Graph) -> list[str]:
+    """The paths of the dilated convolutions none of whose taps meets a column of the input.
+
+    They are valid, if of little use. But oneDNN's kernel for NHWC, which torch uses on CPUs, writes to a wrong address
+    for them, and the process dies: seen in torch 2.14 for batches of two images or more, for all such shapes with more
+    than one output column, and for none of 247 others.
+    """
+    return [
+        path for path, node, owner in graph.walk()
+        if isinstance(node.target, Conv2d) and _sees_no_column(node.target, owner.arguments(node)[0].shape[3])
+    ]
+
+
+def _sees_no_column(conv: Conv2d, width: int) -> bool:
+    window = conv.windows[1]
+    places = window.positions(width)
+    if conv.padding_mode != "zeros" or window.dilation == 1 or places < 2:
+        return False
+    taps = product(range(places), range(window.kernel))
+    return all(
+        not 0 <= place * window.stride - window.before + tap * window.dilation < width for place, tap in taps
+    )

@@ -1,0 +1,167 @@
+"""Candidates measured in a process of their own: one that kills it is a line in the table, not the end of the run.
+
+All candidates share one process, which is started anew only after a death: a candidate is then timed as it will run,
+with torch warm and a CUDA context that is there already. The two speak through pipes: a message is its length, in
+eight bytes, and JSON; after the first one come the batches, as a safetensors file. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any, BinaryIO, Final, Self
+
+import torch
+from safetensors.torch import load
+
+from archspec.data.batches import Batch
+from archspec.spec.recipe import Recipe
+from archspec.train.settings import Settings
+from archspec.train.tensor_file import tensor_file
+from archspec.train.tune.candidates import Candidate
+from archspec.train.tune.measure import Measured, Problem, measure
+
+START: Final = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from archspec.train.tune.child import serve; serve()"
+)
+_LENGTH: Final = struct.Struct(">Q")
+
+
+class Child:
+    """Measures candidates as `measure` does, in a process that starts with the first; as a context it ends it.
+
+    spec: the text of the problem's network. start: the Python code that the process runs.
+    """
+
+    def __init__(self, spec: str, *, start: str = START) -> None:
+        self._spec, self._start_code = spec, start
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
+
+    def measure(self, problem: Problem, candidate: Candidate, best_s: float | None = None) -> Measured:
+        """See `measure.measure`. A candidate that ends the process is refused."""
+        try:
+            if self._process is None:
+                self._start(problem)
+            settings = candidate.settings.to_json()
+            reply = self._ask({"settings": settings, "threads": candidate.threads, "best_s": best_s})
+        except (EOFError, OSError):
+            return Measured(candidate, None, refused=f"it kills the process ({self._death()})")
+        return Measured(candidate, reply["step_s"], tuple(reply["losses"]), reply["norm"], reply["refused"])
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        process, self._process = self._process, None
+        if process is not None:
+            assert process.stdin is not None and process.stdout is not None
+            process.kill()
+            process.wait()
+            with suppress(OSError):  # what was not sent yet
+                process.stdin.close()
+            process.stdout.close()
+
+    def _death(self) -> str:
+        """How the process has ended, in words."""
+        process = self._process
+        if process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)  # its memory may still be written to the disk
+        self.close()
+        return "it did not start" if process is None else _ending(process.returncode)
+
+    def _start(self, problem: Problem) -> None:
+        # Its own session: Ctrl-C is for this process, which then ends the other.
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
+            [sys.executable, "-c", self._start_code, json.dumps(sys.path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        tensors = {
+            f"{name}{number}": getattr(batch, name)
+            for number, batch in enumerate(problem.batches) for name in ("x", "y", "indices")
+        }
+        about = {"spec": self._spec, "recipe": problem.recipe.to_data(), "device": str(problem.device)}
+        _send(self._process.stdin, about)
+        pieces = list(tensor_file(tensors))
+        self._process.stdin.write(_LENGTH.pack(sum(map(len, pieces))))
+        self._process.stdin.writelines(pieces)
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self._process is not None and self._process.stdin is not None and self._process.stdout is not None
+        _send(self._process.stdin, question)
+        return _receive(self._process.stdout)
+
+
+def serve() -> None:
+    """What the process does: read the problem, then measure one candidate after the other, until nobody asks."""
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what torch prints does not get between the answers
+    problem = _problem(_receive(questions), _read(questions))
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            asked = _receive(questions)
+            row = _answer(problem, Candidate(Settings(**asked["settings"]), asked["threads"]), asked["best_s"])
+            _send(answers, {"step_s": row.step_s, "losses": row.losses, "norm": row.norm, "refused": row.refused})
+
+
+def _answer(problem: Problem, candidate: Candidate, best_s: float | None) -> Measured:
+    try:
+        return measure(problem, candidate, best_s)
+    except Exception as failure:  # noqa: BLE001 - the table says what, whatever it is
+        text = " ".join(str(failure).split())[:200]
+        return Measured(candidate, None, refused=f"it fails: {type(failure).__name__}: {text}")
+
+
+def _problem(about: dict[str, Any], batches: bytes) -> Problem:
+    from archspec.api import load as load_spec
+    from archspec.backends.allocator import keep_freed_memory
+
+    device = torch.device(about["device"])
+    if device.type == "cpu":
+        keep_freed_memory()
+    tensors = load(batches)
+    count = len(tensors) // 3
+    return Problem(
+        load_spec(about["spec"]).graph, Recipe.model_validate(about["recipe"]), device,
+        [Batch(tensors[f"x{k}"].to(device), tensors[f"y{k}"].to(device), tensors[f"indices{k}"]) for k in range(count)],
+    )
+
+
+def _send(stream: BinaryIO | Any, message: dict[str, Any]) -> None:
+    content = json.dumps(message).encode()
+    stream.write(_LENGTH.pack(len(content)) + content)
+    stream.flush()
+
+
+def _receive(stream: BinaryIO | Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_read(stream))
+    return found
+
+
+def _read(stream: BinaryIO | Any) -> bytes:
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        raise EOFError
+    (length,) = _LENGTH.unpack(head)
+    content: bytes = stream.read(length)
+    if len(content) < length:
+        raise EOFError
+    return content
+
+
+def _ending(code: int) -> str:
+    """An exit code in words: `SIGSEGV`, `exit code 1`."""
+    if code >= 0:
+        return f"exit code {code}"
+    return signal.Signals(-code).name if -code in {number.value for number in signal.Signals} else f"signal {-code}"
