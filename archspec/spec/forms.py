@@ -1,4 +1,8 @@
-"""Forms of values in a JSON Schema: each may also be written as a `$…`."""
+"""Forms of values in a JSON Schema: each may also be written as a `$…`.
+
+Where a value may have several forms, its type decides which one is asked for (`if`), instead of trying all of them
+(`anyOf`): so a checker says "`out_chanels` is unexpected", not "valid under none of the given schemas".
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,61 @@ from typing import Any, Final
 
 Schema = dict[str, Any]
 VALUE: Final[Schema] = {"$ref": "#/definitions/value"}  # $name, $(…)
+NULL: Final[Schema] = {"type": "null"}
 
 
 def or_value(schema: Schema) -> Schema:
     """What the schema allows, or a `$…`."""
-    return {"anyOf": [schema, VALUE]}
+    return choice([schema, VALUE])
+
+
+def choice(forms: list[Schema]) -> Schema:
+    """What one of these forms allows, where possible told apart by type."""
+    if {} in forms:
+        return {}
+    inner = [f for form in forms for f in (form["anyOf"] if list(form) == ["anyOf"] else [form])]
+    arrays, objects = ([f for f in inner if f.get("type") == kind] for kind in ("array", "object"))
+    scalars = [f for f in inner if f not in (*arrays, *objects, VALUE, NULL)]
+    out = _scalar(scalars) if scalars else _one_type(inner)
+    for known in (VALUE, NULL):
+        if known in inner and out != {}:
+            out = {"if": known, "else": out}
+    for kind, found in (("array", arrays), ("object", _merged(objects))):
+        if found and out not in found:
+            out = by_type(kind, found[0] if len(found) == 1 else {"anyOf": found}, out)
+    shown = [f for f in scalars if "enum" in f or f.get("type") == "boolean"]
+    return {"anyOf": [*shown, {}], **out} if shown and "if" in out else out  # which editors offer; `{}`: no check
+
+
+def _scalar(forms: list[Schema]) -> Schema:
+    texts = [f for f in forms if f.get("type") == "string" or all(isinstance(v, str) for v in f.get("enum", [0]))]
+    others = [f for f in forms if f not in texts]
+    if len(texts) == 1 and others:
+        return by_type("string", texts[0], _scalar(others))
+    return forms[0] if len(forms) == 1 else {"anyOf": forms}
+
+
+def by_type(kind: str, form: Schema, other: Schema) -> Schema:
+    """`form` for values of this type, `other` for the rest."""
+    return {"if": {"type": kind}, "then": form, "else": other}
+
+
+def _one_type(forms: list[Schema]) -> Schema:
+    """For a value of none of the types that have a form."""
+    types = [f["type"] for f in forms if "type" in f]
+    return {"type": types[0] if len(set(types)) == 1 else sorted(set(types))}
+
+
+def _merged(objects: list[Schema]) -> list[Schema]:
+    """Mappings of one key each, as one mapping with one of these keys."""
+    if len(objects) < 2 or not all(list(f.get("properties", {})) == f.get("required") for f in objects):
+        return objects
+    properties = {}
+    for form in objects:
+        ((key, value),) = form["properties"].items()
+        properties[key] = {**({"description": form["description"]} if "description" in form else {}), **value}
+    only = {"additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+    return [{"type": "object", "properties": properties, **only}]
 
 
 def described(schema: Schema, description: str) -> Schema:
@@ -39,8 +93,7 @@ def _loose(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     outer: Schema = {key: inner.pop(key) for key in ("description", "default") if key in inner}
     if not inner:
         return outer
-    forms = inner["anyOf"] if list(inner) == ["anyOf"] else [inner]
-    return {**outer, "anyOf": [*forms, VALUE]}
+    return {**outer, **choice([inner, VALUE])}
 
 
 def _inner(schema: Schema, definitions: dict[str, Schema]) -> Schema:

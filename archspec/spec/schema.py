@@ -1,7 +1,8 @@
 """The JSON Schema of the language, for editors: made from the op registry, the models and the standard blocks.
 
 It says what a spec may look like: keys, ops with their fields and docs, the forms of a layer. What needs meaning
-(shapes, names, expressions, a file's own blocks) is `archspec validate`'s part.
+(shapes, expressions, a file's own blocks) is `archspec validate`'s part. Names of layers are checked where all of
+them are known: in a file without `blocks`, `use` and `extends`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 
 from archspec.ops import OPS, Merge, Operation
 from archspec.spec.files import standard_library
-from archspec.spec.forms import Schema, described, loosened, or_value
+from archspec.spec.forms import NULL, Schema, by_type, described, loosened, or_value
 from archspec.spec.models import ArchSpec
 from archspec.spec.models import Layer as LayerModel
 from archspec.spec.parse import BESIDE, EXPECTATIONS, SEQUENTIAL, TYPES
@@ -21,9 +22,11 @@ from archspec.spec.syntax import Block
 IDENTIFIER: Final = "[A-Za-z][A-Za-z0-9_]*"
 BODY: Final[Schema] = {"$ref": "#/definitions/body"}
 LAYER: Final[Schema] = {"$ref": "#/definitions/layer"}
-USE: Final[Schema] = {"anyOf": [{"type": "string"}, {"$ref": "#/definitions/library"}]}
-USES: Final[Schema] = {"anyOf": [*USE["anyOf"], {"type": "array", "items": USE}]}
+USE: Final[Schema] = by_type("object", {"$ref": "#/definitions/library"}, {"type": ["string", "object"]})
+USES: Final[Schema] = by_type("array", {"items": USE}, USE)
 LAYERS: Final[Schema] = {"type": "array", "items": LAYER}
+KNOWN_BODY: Final[Schema] = {"$ref": "#/definitions/known.body"}
+KNOWN_LAYER: Final[Schema] = {"$ref": "#/definitions/known.layer"}
 
 
 def json_schema() -> Schema:
@@ -37,9 +40,12 @@ def json_schema() -> Schema:
         "definitions": {
             "value": {"type": "string", "pattern": r"^\$[^$]", "description": "`$name`, `$name.0` or `$(expression)`"},
             "body": {
-                "description": "a list of layers, or one bare layer; `[]` is the identity", "anyOf": [LAYERS, LAYER],
+                "description": "a list of layers, or one bare layer; `[]` is the identity",
+                **by_type("array", LAYERS, LAYER),
             },
             "layer": _layer(blocks),
+            "known.body": by_type("array", {"items": KNOWN_LAYER}, KNOWN_LAYER),
+            "known.layer": _known_layer(blocks),
             "block": _block_definition(),
             "library": _library(),
             "recipe": _recipe(),
@@ -58,33 +64,49 @@ def _spec() -> Schema:
     count = {"type": "integer", "minimum": 0}
     counts = [name for name in EXPECTATIONS if name != "output"]
     string = {"type": "string"}
-    body_or_removed = {"anyOf": [BODY, {"type": "null"}]}
     forms: dict[str, Schema] = {
         "archspec": {"const": 1}, "name": string, "description": string, "extends": string,
         "use": USES,
         "input": or_value(shape), "vars": {"type": "object"},
-        "blocks": _mapping({"anyOf": [{"$ref": "#/definitions/block"}, {"type": "null"}]}),
-        "stages": _mapping(body_or_removed),
+        "blocks": _mapping(_or_null({"$ref": "#/definitions/block"})),
+        "stages": _mapping(_or_null(BODY)),
         "expect": _mapping(or_value(shape)) | {"properties": dict.fromkeys(counts, or_value(count))},
         "train": {"$ref": "#/definitions/recipe"},
-        "recipes": {"type": "object", "additionalProperties": {
-            "anyOf": [{"$ref": "#/definitions/recipe"}, {"type": "null"}]
-        }},
+        "recipes": {"type": "object", "additionalProperties": _or_null({"$ref": "#/definitions/recipe"})},
     }
-    present = {"minProperties": 1, "additionalProperties": {"not": {"type": "null"}}}
     return {
         "type": "object",
         "properties": {key: described(forms[key], text) for key, text in texts.items()},
-        "required": ["archspec"],
         "additionalProperties": False,
-        "if": {"required": ["extends"]},  # a variant needs nothing more, and may remove with null
+        "required": ["archspec"],
+        "allOf": [_whole(), _known_names()],
+    }
+
+
+def _whole() -> Schema:
+    """What a file that extends no other must have; a variant needs nothing more, and may remove with null."""
+    present = {"minProperties": 1, "additionalProperties": {"not": NULL}}
+    library = {"required": ["blocks"], "not": {"anyOf": [{"required": ["input"]}, {"required": ["stages"]}]}}
+    return {
+        "if": {"required": ["extends"]},
         "else": {
-            "anyOf": [{"required": ["input", "stages"]}, {"required": ["blocks"]}],
             "properties": {
                 **dict.fromkeys(("stages", "blocks", "recipes"), present), "train": {"required": ["data", "lr"]},
             },
+            "if": library,
+            "else": {"required": ["input", "stages"]},
         },
     }
+
+
+def _known_names() -> Schema:
+    """Where a file can have no blocks of its own or of others, every layer is one of archspec's."""
+    own = [{"required": [key]} for key in ("blocks", "use", "extends")]
+    return {"if": {"anyOf": own}, "else": {"properties": {"stages": {"additionalProperties": KNOWN_BODY}}}}
+
+
+def _or_null(form: Schema) -> Schema:
+    return {"if": NULL, "else": form}
 
 
 def _library() -> Schema:
@@ -133,7 +155,8 @@ def _recipe() -> Schema:
     schema = loosened(Recipe.model_json_schema())
     schema.pop("required", None)  # a recipe, or a variant's `train`, holds what differs
     for form in schema["properties"].values():
-        form["anyOf"].append({"type": "null"})  # which removes what is inherited
+        outer = {key: form.pop(key) for key in ("description", "default", "anyOf") if key in form}
+        form.update({"if": NULL, "else": {**form}, **outer} if form else outer)  # null removes what is inherited
     return schema
 
 
@@ -148,14 +171,27 @@ def _layer(blocks: dict[str, Block]) -> Schema:
     alone = {name: _alone(model) for name, model in OPS.items() if not needs_fields(model)}
     alone |= {name: _comment(block) for name, block in blocks.items() if all(not p.required for p in block.params)}
     not_alone = [name for name in keys if name not in alone]
-    return {
-        "anyOf": [
-            *({"const": name, "description": text} for name, text in alone.items()),
-            {"type": "string", "pattern": rf"^(\$)?{IDENTIFIER}(\.[A-Za-z0-9_]+)*$", "not": {"enum": not_alone},
-             "description": "a block of this file or of `use`, or `$param`"},
-            _layer_mapping(keys),
-        ],
+    name: Schema = {
+        "description": "a block of this file or of `use`, or `$param`",
+        "type": ["string", "object"],
+        "pattern": rf"^(\$)?{IDENTIFIER}(\.[A-Za-z0-9_]+)*$",
+        "if": {"enum": not_alone}, "then": {"type": "object"},
     }
+    offered = [{"const": name, "description": text} for name, text in alone.items()]
+    return {"anyOf": [*offered, {}], **by_type("object", _layer_mapping(keys), name)}  # `{}`: offered, no check
+
+
+def _known_layer(blocks: dict[str, Block]) -> Schema:
+    """A layer whose name, and whose inner layers' names, are those of archspec or begin with `$`."""
+    names = {"if": {"pattern": r"^\$"}, "else": {"enum": [*OPS, *blocks, SEQUENTIAL, *BESIDE]}}
+    inner: dict[str, Schema] = {SEQUENTIAL: {"items": KNOWN_LAYER}}
+    inner |= {name: {"additionalProperties": KNOWN_BODY} for name, model in OPS.items() if issubclass(model, Merge)}
+    for name, block in blocks.items():
+        layers = {p.name: KNOWN_BODY for p in block.params if p.type == "layer"}
+        if layers:
+            inner[name] = {"properties": layers, "items": [layers.get(p.name, {}) for p in block.params]}
+    alone = {"if": {"pattern": r"^\$"}, "else": {"enum": [*OPS, *blocks, SEQUENTIAL]}}
+    return by_type("string", alone, {"propertyNames": names, "properties": inner})
 
 
 def _layer_mapping(keys: dict[str, Schema]) -> Schema:
@@ -202,12 +238,15 @@ def _op(model: type[Operation]) -> Schema:
     fields = _fields(model)
     if issubclass(model, Merge):
         return _merge(model, fields)
-    forms = [fields]
+    described_fields = {"description": _documentation(model)}
     if model.main is not None:
-        forms.insert(0, fields["properties"][model.main])
-    if not needs_fields(model):
-        forms.append({"type": "null"})
-    return {"description": _documentation(model), "anyOf": forms}
+        other = fields["properties"][model.main]
+        other = other if needs_fields(model) else {"if": NULL, "else": other}
+    elif needs_fields(model):
+        return {**described_fields, **fields}
+    else:
+        other = {"type": ["object", "null"]}
+    return {**described_fields, **by_type("object", fields, other)}
 
 
 def _fields(model: type[Operation]) -> Schema:
@@ -237,13 +276,21 @@ def _arguments(block: Block) -> Schema:
         "type": "array", "items": list(params.values()), "minItems": len(required), "additionalItems": False,
         "description": f"[{', '.join(params)}]",
     }
-    named = {"type": "object", "properties": params, "required": required, "additionalProperties": False}
-    forms: list[Schema] = [listed, named]
-    if len(required) <= 1 and params:
-        forms.append(next(iter(params.values())))
-    if not required:
-        forms.append({"type": "null"})
-    return {"description": f"{_comment(block)}\n\n{block.signature()}", "anyOf": forms}
+    named = {"type": "object", "properties": params, "additionalProperties": False, "required": required}
+    first = block.params[0] if block.params and len(required) <= 1 else None
+    alone = {"type": ["object", "array"]} if first is None else params[first.name]
+    other = alone if required else {"if": NULL, "else": alone}
+    objects, arrays = [named], [listed]
+    if first is not None and first.type in ("layer", "any", None):
+        objects.append(alone)
+    if first is not None and (first.type in ("layer", "any", "list", None) or isinstance(first.type, tuple)):
+        arrays.append(alone)
+    forms = by_type("object", _one_of(objects), by_type("array", _one_of(arrays), other))
+    return {"description": f"{_comment(block)}\n\n{block.signature()}", **forms}
+
+
+def _one_of(forms: list[Schema]) -> Schema:
+    return forms[0] if len(forms) == 1 else {"anyOf": forms}
 
 
 def _param(kind: str | tuple[str, ...] | None) -> Schema:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator
+from jsonschema.exceptions import best_match
 
 import archspec
 from archspec.codes import CODES
@@ -71,8 +72,7 @@ def test_the_wrong_example_of_a_code_about_form_is_not(code: str) -> None:
     [
         "relu", "[]", "linear: 10", "{linear: 10}", "[linear: 10, relu]", "[linear: $n]", "{linear: $(2 * n)}",
         "{conv2d: {out_channels: $n, kernel_size: [1, $k], padding: same}}", "{max_pool2d: [2, 3]}", "$act",
-        "{$block: [64, 1], repeat: $depths.0}", "[{relu: , when: $(a == b)}]", "{dropout: }", "my_block",
-        "{my_block: [1, x]}",
+        "{$block: [64, 1], repeat: $depths.0}", "[{relu: , when: $(a == b)}]", "{dropout: }",
         "{vgg_block: [2, 64]}", "{vgg_block: {convs: 2, channels: $n}}", "{residual: 64}",
         "{inception: [1, [2, 3], $c3, 4]}",
         "[{from: a}]", "[{sequential: [relu], repeat: 3, name: b}]", "{add: {a: [], b: {from: input}}}",
@@ -84,10 +84,70 @@ def test_forms_of_a_layer(layer: str) -> None:
     assert accepts(text)
 
 
+@pytest.mark.parametrize("layer", ["my_block", "{my_block: [1, x]}", "[{add: {a: my_block, b: [my_block: 3]}}]", "[{sequential: [my_block]}]"])
+@pytest.mark.parametrize("head", ["blocks: {my_block: [relu]}\n", "use: lib.yaml\n", "extends: base.yaml\n"])
+def test_a_name_that_may_be_a_block_is_accepted(layer: str, head: str) -> None:
+    assert accepts(stage(layer) + head)
+    assert not accepts(stage(layer))
+
+
+BEST = [
+    ("{conv2d: {out_chanels: 8, kernel_size: 3}}", ["conv2d"], "'out_chanels' was unexpected"),
+    ("{conv2d: {out_channels: 8}}", ["conv2d"], "'kernel_size' is a required property"),
+    ("{conv2d: {out_channels: ten, kernel_size: 3}}", ["conv2d", "out_channels"], "'ten' is not of type 'integer'"),
+    ("{conv2d: {out_channels: 8, kernel_size: 3, padding: sane}}", ["conv2d", "padding"], "not one of ['same', 'valid']"),
+    ("{conv2d: 3}", ["conv2d"], "3 is not of type 'object'"),
+    ("conv2d", [], "'conv2d' is not of type 'object'"),
+    ("{linear: ten}", ["linear"], "'ten' is not of type 'integer'"),
+    ("{relu: 3}", ["relu"], "3 is not of type 'object', 'null'"),
+    ("{relu: {x: 3}}", ["relu"], "'x' was unexpected"),
+    ("{interpolate: {scale_factor: 2, mode: linearly}}", ["interpolate", "mode"], "is not one of ['nearest'"),
+    ("rleu", [], "'rleu' is not one of"),
+    ("[rleu]", [0], "'rleu' is not one of"),
+    ("{rleu: }", [], "'rleu' is not one of"),
+    ("{add: {a: [rleu], b: []}}", ["add", "a", 0], "'rleu' is not one of"),
+    ("[{sequential: [rleu]}]", [0, "sequential", 0], "'rleu' is not one of"),
+    ("[{relu: , when: maybe}]", [0, "when"], "'maybe' is not of type 'boolean'"),
+    ("{relu: , sigmoid: }", [], "'sigmoid' is not one of"),
+    ("{residual: {chanels: 3}}", ["residual"], "'chanels' was unexpected"),
+    ("{vgg_block: [1, 2, 3]}", ["vgg_block"], "(3 was unexpected)"),
+    ("[[relu]]", [0], "is not of type 'string', 'object'"),
+]
+
+
+@pytest.mark.parametrize(("layer", "path", "message"), BEST, ids=[layer for layer, _, _ in BEST])
+def test_the_best_match_says_what_is_wrong_and_where(layer: str, path: list[str | int], message: str) -> None:
+    best = best_match(VALIDATOR.iter_errors(parse(stage(layer), "spec.yaml").data))
+    assert best is not None
+    assert [*best.absolute_path] == ["stages", "s", *path]
+    assert message in best.message
+
+
+RECIPES = [
+    ("lr: fast", ["lr"], "'fast' is not of type 'number'"), ("optimizer: sdg", ["optimizer"], "not one of ['sgd'"),
+    ("schedule: {stepp: 3}", ["schedule"], "'stepp' was unexpected"), ("schedule: cosin", ["schedule"], "not one of"),
+    ("schedule: {step: {evry: 3}}", ["schedule", "step"], "'evry' was unexpected"), ("epoch: 3", [], "'epoch' was unexpected"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "path", "message"), RECIPES, ids=[field for field, _, _ in RECIPES])
+def test_the_best_match_in_a_recipe(field: str, path: list[str], message: str) -> None:
+    rate = "" if field.startswith("lr") else "lr: 0.1, "
+    best = best_match(VALIDATOR.iter_errors(parse(f"{stage('relu')}train: {{data: digits, {rate}{field}}}\n", "x").data))
+    assert best is not None
+    assert ([*best.absolute_path], message in best.message) == (["train", *path], True), best.message
+
+
+def test_its_size_is_reasonable() -> None:
+    assert len(json.dumps(SCHEMA)) < 120_000
+
+
 @pytest.mark.parametrize(
     "text",
     [
         pytest.param(stage("relu") + "stage: {}\n", id="unknown-key"),
+        pytest.param(stage("rleu"), id="misspelt-op"),
+        pytest.param(stage("[relu, {cnv2d: {out_channels: 3, kernel_size: 1}}]"), id="misspelt-op-with-fields"),
         pytest.param(stage("{conv2d: {out_channels: 8, kernel_sise: 3}}"), id="unknown-field"),
         pytest.param(stage("{conv2d: {out_channels: 8}}"), id="missing-field"),
         pytest.param(stage("conv2d"), id="op-without-its-fields"),
@@ -145,16 +205,16 @@ def definition(name: str) -> dict[str, Any]:
 
 
 def fields_form(name: str) -> dict[str, Any]:
-    forms = [form for form in definition(name).get("anyOf", [definition(name)]) if "properties" in form]
-    assert len(forms) == 1
-    found: dict[str, Any] = forms[0]
+    found: dict[str, Any] = definition(name)
+    found = found.get("then", found)
+    assert "properties" in found
     return found
 
 
 @pytest.mark.parametrize("name", OPS)
 def test_each_op_is_offered_with_its_docs_and_all_its_fields(name: str) -> None:
     model = OPS[name]
-    mapping = definition("layer")["anyOf"][-1]
+    mapping = definition("layer")["then"]
     assert mapping["properties"][name] == {"$ref": f"#/definitions/op.{name}"}
     assert definition(f"op.{name}")["description"].startswith((model.__doc__ or "").split("\n")[0])
     properties = fields_form(f"op.{name}")["properties"]
