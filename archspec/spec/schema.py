@@ -280,7 +280,8 @@ def _arguments(block: Block) -> Schema:
     first = block.params[0] if block.params and len(required) <= 1 else None
     alone = {"type": ["object", "array"]} if first is None else params[first.name]
     other = alone if required else {"if": NULL, "else": alone}
-    objects, arrays = [named], [listed]
+    objects: list[Schema] = [named]
+    arrays: list[Schema] = [listed]
     if first is not None and first.type in ("layer", "any", None):
         objects.append(alone)
     if first is not None and (first.type in ("layer", "any", "list", None) or isinstance(first.type, tuple)):
