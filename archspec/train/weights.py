@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 from typing import Any, Final
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from archspec.diagnostics import SpecError, error, listing
 from archspec.files import kind_of, read_regular
+from archspec.text import shell
 from archspec.train.files import file_digest, whole_file, write_file, write_text
 from archspec.train.tensor_file import tensor_file
 
@@ -81,7 +81,7 @@ def _damaged(path: Path, why: str) -> SpecError:
     return error(
         "RUN361", f"the weights {path} cannot be used: {why}",
         hint="put back a copy of both, or write them anew from the last checkpoint: "
-        f"`archspec train --resume {quote(str(path.parent))}`",
+        f"`{shell('archspec', 'train', '--resume', path.parent)}`",
     )
 
 
