@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import archspec
-from archspec.spec.recipe import Recipe
+from archspec.api import Loaded
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
@@ -86,21 +85,27 @@ def test_static_figures_equal_the_built_module(path: Path) -> None:
 
 
 @cache
-def recipes_of(network: str) -> Mapping[str, Recipe]:
-    return archspec.load(ROOT / "specs" / f"{network}.yaml").recipes
+def trained(network: str) -> Loaded:
+    return archspec.load(ROOT / "specs" / f"{NETWORKS.get(network, network)}.yaml")
 
 
 @pytest.mark.parametrize("row", EXPERIMENTS, ids=lambda row: row["id"])
-def test_every_run_of_the_sources_is_a_recipe(row: dict[str, str]) -> None:
-    """The recipe of that name, or, where the source ran one thing twice, another that says the same."""
-    recipes = recipes_of(NETWORKS.get(row["network"], row["network"]))
-    wanted = (row["optimizer"], float(row["lr"]), int(row["epochs"]), int(row["batch_size"]), "constant")
-    found = {}
-    for name, r in recipes.items():
-        found[name] = (r.optimizer, r.lr, r.epochs, r.batch_size, r.schedule.kind)
-        assert r.init.weights == "xavier_uniform" and r.data == "fashion-mnist"
-    assert wanted in found.values()
-    assert found.get(row["id"], wanted) == wanted
+def test_every_run_of_the_sources_is_a_recipe_under_its_id(row: dict[str, str]) -> None:
+    loaded = trained(row["network"])
+    recipe = loaded.recipe(row["id"])
+    assert (recipe.optimizer, recipe.lr, recipe.epochs, recipe.batch_size) == (
+        row["optimizer"], float(row["lr"]), int(row["epochs"]), int(row["batch_size"])
+    )
+    assert (recipe.schedule.kind, recipe.init.weights, recipe.data) == ("constant", "xavier_uniform", "fashion-mnist")
+    assert loaded.report.input_shape == (1, int(row["resize"]), int(row["resize"]))
+
+
+def test_no_spec_offers_a_run_of_another_network() -> None:
+    """Neither by inheritance nor by mistake; nor one that the sources do not have."""
+    runs = {(NETWORKS.get(row["network"], row["network"]), row["id"]) for row in EXPERIMENTS}
+    for path in SPECS:
+        offered = {(path.stem, name) for name in archspec.load(path).recipes if name != "train"}
+        assert offered <= runs, offered - runs
 
 
 RESIDUAL = """
@@ -127,8 +132,9 @@ def test_modeline_names_the_schema(path: Path) -> None:
 
 
 def test_vgg_small_is_a_variant_of_four_lines() -> None:
-    lines = (ROOT / "specs" / "vgg_small.yaml").read_text(encoding="utf-8").splitlines()
-    assert len([line for line in lines if not line.startswith("#")]) == 4
+    """And the source's runs of it."""
+    text, _, _ = (ROOT / "specs" / "vgg_small.yaml").read_text(encoding="utf-8").partition("recipes:")
+    assert len([line for line in text.splitlines() if not line.startswith("#")]) == 4
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def _spec() -> Schema:
         "blocks": _mapping(_or_null({"$ref": "#/definitions/block"})),
         "stages": _mapping(_or_null(BODY)),
         "expect": _mapping(or_value(shape)) | {"properties": dict.fromkeys(counts, or_value(count))},
-        "train": {"$ref": "#/definitions/recipe"},
-        "recipes": {"type": "object", "additionalProperties": _or_null({"$ref": "#/definitions/recipe"})},
+        "train": _or_null({"$ref": "#/definitions/recipe"}),
+        "recipes": {"type": ["object", "null"], "additionalProperties": _or_null({"$ref": "#/definitions/recipe"})},
     }
     return {
         "type": "object",
@@ -91,7 +91,8 @@ def _whole() -> Schema:
         "if": {"required": ["extends"]},
         "else": {
             "properties": {
-                **dict.fromkeys(("stages", "blocks", "recipes"), present), "train": {"required": ["data", "lr"]},
+                **dict.fromkeys(("stages", "blocks"), present), "recipes": present | {"type": "object"},
+                "train": {"type": "object", "required": ["data", "lr"]},
             },
             "if": library,
             "else": {"required": ["input", "stages"]},

@@ -30,12 +30,16 @@ EXAMPLES: Final = {
 
 @dataclass(slots=True)
 class Sections:
-    """Value and place of each key. `folder`: where `use` starts from, which belongs to the file that wrote it."""
+    """Value and place of each key. `folder`: where `use` starts from, which belongs to the file that wrote it.
+
+    removed: sections that are null.
+    """
 
     scalars: dict[str, tuple[Any, At]]
     sections: dict[str, dict[str, tuple[Any, At]]]
     tops: dict[str, At]  # section -> its place
     folder: Path
+    removed: frozenset[str] = frozenset()
 
 
 def read_sections(
@@ -66,7 +70,9 @@ def read_sections(
         elif isinstance(raw, dict):
             out.sections[known] = {k: (v, at / k) for k, v in raw.items()}
             out.tops[known] = at
-        elif raw is not None and raw is not BROKEN:
+        elif raw is None:
+            out.removed |= {known}
+        elif raw is not BROKEN:
             errors.add("SPEC012", f"`{known}` must be a mapping, got {said(raw)}", at, hint=EXAMPLES[known])
     if not inline:
         _version(out, top, errors)
@@ -102,13 +108,15 @@ def _version(out: Sections, top: At, errors: Errors) -> None:
 
 
 def overlay(base: Sections, own: Sections, errors: Errors) -> Sections:
-    """A variant over its base: one level deep, key by key; null removes. The rest is the variant's, if it has it.
+    """A variant over its base: one level deep, key by key; null removes a key, or a whole section of the base.
+
+    The rest is the variant's, if it has it.
 
     Stages that the variant replaces keep their place in the order; new ones go last.
     """
     sections: dict[str, dict[str, tuple[Any, At]]] = {}
     for section in SECTIONS:
-        merged = dict(base.sections[section]) if section in INHERITED else {}
+        merged = dict(base.sections[section]) if section in INHERITED and section not in own.removed else {}
         for key, (raw, at) in own.sections[section].items():
             if raw is not None or section not in INHERITED:
                 merged[key] = (raw, at)

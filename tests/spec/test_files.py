@@ -7,6 +7,7 @@ import os
 import pytest
 
 import archspec
+from archspec.source import dump
 from tests.helpers import assert_errors, assert_marked, layers, marked, shapes, spec, write
 
 HEAD = "archspec: 1\ninput: [3, 8, 8]\n"
@@ -126,6 +127,31 @@ def test_a_var_of_the_base_that_the_variant_leaves_unused(tmp_path):
     found = [d for d in archspec.check(path) if "`width`" in d.message]
     assert [d.code for d in found] == ["SPEC025"]
     assert found[0].hint == "remove it here: `vars: {width: null}`"
+
+
+@pytest.mark.parametrize(("text", "recipes"), [
+    ("recipes: null\n", {"train"}),
+    ("recipes:\n", {"train"}),
+    ("train: null\nrecipes: {own: {data: digits, lr: 0.5}, long: null}\n", {"own"}),
+    ("train: null\nrecipes: null\n", set()),
+    ("", {"train", "long"}),
+])
+def test_null_for_a_section_leaves_out_all_that_the_base_has_of_it(tmp_path, text, recipes):
+    loaded = archspec.load(variant(tmp_path, text))
+    assert set(loaded.recipes) == recipes
+    assert archspec.load(dump(loaded.data)).recipes == loaded.recipes, "the resolved spec says the same"
+
+
+def test_a_variant_of_a_variant_does_not_bring_them_back(tmp_path):
+    path = write(tmp_path, {"w.yaml": "archspec: 1\nextends: v.yaml\n"})
+    variant(tmp_path, "recipes: null\n")
+    assert set(archspec.load(path).recipes) == {"train"}
+
+
+def test_null_for_the_stages_leaves_nothing_to_check(tmp_path):
+    base = "archspec: 1\ninput: [3, 8, 8]\nstages: {a: relu}\n"
+    (found,) = archspec.check(variant(tmp_path, "stages: null\n", base))
+    assert (found.code, found.message) == ("SPEC011", "the spec has no `stages`")
 
 
 def test_extends_in_a_circle(tmp_path):
