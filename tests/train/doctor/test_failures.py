@@ -133,12 +133,12 @@ def test_lenet_05_at_a_rate_too_high():
 
 @needs_fashion
 def test_lenet_relu_at_the_sources_rate_where_it_dies():
-    dead(verdict("lenet_relu", 200, name="source", seed=2))
+    dead(verdict("lenet_relu", 200, name="lenet_relu-01", seed=2))
 
 
 @needs_fashion
 def test_lenet_relu_at_the_sources_rate_where_it_learns():
-    assert silent("lenet_relu", 160, name="source", seed=0).last(20).accuracy > 0.6
+    assert silent("lenet_relu", 160, name="lenet_relu-01", seed=0).last(20).accuracy > 0.6
 
 
 BAD_START = pytest.mark.parametrize("init", ["normal", {"weights": "normal", "biases": "zeros"}], ids=str)
@@ -311,7 +311,7 @@ def test_lenet_05_in_full_size(seed):
 @pytest.mark.parametrize("seed", [1, 4, 7])
 def test_lenet_relu_where_it_dies_in_full_size(seed):
     """In the end either no gradient arrives, or three epochs have passed."""
-    _, (finding,), told, doctor = diagnose("lenet_relu", 1500, name="source", seed=seed, **ALL)
+    _, (finding,), told, doctor = diagnose("lenet_relu", 1500, name="lenet_relu-01", seed=seed, **ALL)
     dead(finding)
     assert finding.final
     assert finding.until is None
@@ -323,7 +323,7 @@ def test_lenet_relu_where_it_dies_in_full_size(seed):
 @needs_fashion
 @pytest.mark.parametrize("seed", [2, 5, 9])
 def test_lenet_relu_where_it_dies_and_comes_back_in_full_size(seed):
-    _, (finding,), told, doctor = diagnose("lenet_relu", 600, name="source", seed=seed, **ALL)
+    _, (finding,), told, doctor = diagnose("lenet_relu", 600, name="lenet_relu-01", seed=seed, **ALL)
     dead(finding)
     assert not finding.final
     assert 200 < finding.until < 500
@@ -335,7 +335,7 @@ def test_lenet_relu_where_it_dies_and_comes_back_in_full_size(seed):
 @needs_fashion
 @pytest.mark.parametrize("seed", [0, 3, 6, 8])
 def test_lenet_relu_where_it_learns_in_full_size(seed):
-    assert silent("lenet_relu", 600, name="source", seed=seed, **ALL).last(20).accuracy > 0.7
+    assert silent("lenet_relu", 600, name="lenet_relu-01", seed=seed, **ALL).last(20).accuracy > 0.7
 
 
 @pytest.mark.slow
