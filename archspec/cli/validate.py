@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,10 +25,17 @@ Results = dict[str, "Examined"]
 
 @click.command("validate")
 @click.argument("paths", nargs=-1, required=True, type=SpecPath(folders=True), metavar="PATH...")
+@click.option("--data", "look_at_data", is_flag=True,
+              help="Also look whether the data sets of the recipes are there, and suit the network.")
+@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="With --data: where data sets are looked for first; also $ARCHSPEC_DATA.")
 @spec_options
 @json_option
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[str, ...], reading: Reading, as_json: bool) -> None:
+def command(
+    ctx: click.Context, paths: tuple[str, ...], look_at_data: bool, data_root: Path | None, reading: Reading,
+    as_json: bool,
+) -> None:
     """Check specs and block libraries: files, folders (searched for them), or names of shipped specs.
 
     Reports all independent errors of all files. Checks what each spec expects of its shapes and counts, and
@@ -42,6 +51,8 @@ def command(ctx: click.Context, paths: tuple[str, ...], reading: Reading, as_jso
     if len(found.specs) > 1:
         gc.enable()  # `main` turned it off for the start
     specs = {path: examine(path, training=True, **arguments) for path in found.specs}
+    if look_at_data or data_root is not None:
+        specs = {path: _with_data(one, data_root) for path, one in specs.items()}
     reads = {key: arguments[key] for key in ("includes", "limits", "text_limits")}
     libraries = {path: examine_library(path, **reads) for path in found.libraries}
     if as_json:
@@ -50,6 +61,18 @@ def command(ctx: click.Context, paths: tuple[str, ...], reading: Reading, as_jso
         _report(specs, libraries, found)
     if any(one.errors for one in (*specs.values(), *libraries.values())):
         ctx.exit(WRONG)
+
+
+def _with_data(examined: Examined, root: Path | None) -> Examined:
+    """The spec with what is wrong with the data sets of its recipes."""
+    from archspec.data.present import check_recipes_present
+
+    if examined.loaded is None:
+        return examined
+    found = check_recipes_present(examined.loaded.recipes, examined.loaded.graph, root)
+    known = {(d.code, d.message) for d in examined.errors}
+    more = (d for d in found if (d.code, d.message) not in known)
+    return replace(examined, errors=(*examined.errors, *more))
 
 
 def _report(specs: Results, libraries: Results, found: Found) -> None:

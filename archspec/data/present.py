@@ -1,0 +1,89 @@
+"""Whether the data set of a recipe is there and suits its network, found out without training, torch or a download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from archspec.data import places
+from archspec.data.files import broken
+from archspec.data.folder import open_folder
+from archspec.data.plan import check_classes
+from archspec.data.registry import FOLDER_PREFIX, DatasetInfo, Split
+from archspec.data.suits import check_known_data, input_plan, outputs_of
+from archspec.data.survey import surveyed
+from archspec.diagnostics import Diagnostic, SpecError
+from archspec.graph import Graph
+from archspec.spec.recipe import Recipe
+
+
+def check_present(recipe: Recipe, graph: Graph, root: Path | None = None) -> tuple[Diagnostic, ...]:
+    """Everything that would keep the recipe's data set from being used; empty if it can be.
+
+    The headers of a folder's images are read. Of a known data set the files must be there in their size; their
+    checksums are compared when it is used (or by `archspec data check`).
+    """
+    found: list[Diagnostic] = []
+    input_shape = graph.inputs[0][1].shape[1:]
+    try:
+        outputs = outputs_of(graph)
+        info = check_known_data(recipe, input_shape, outputs)
+    except SpecError as bad:
+        return bad.diagnostics
+    for split in get_args(Split):
+        try:
+            if info is None:
+                _check_folder(recipe, split, input_shape, outputs)
+            else:
+                _check_files(info, split, root)
+        except SpecError as bad:
+            found += bad.diagnostics
+    return tuple(dict.fromkeys(found))
+
+
+def _check_folder(recipe: Recipe, split: Split, input_shape: tuple[int, ...], outputs: int) -> None:
+    path = Path(recipe.data.removeprefix(FOLDER_PREFIX)).expanduser()
+    input_plan(recipe.data, (input_shape[0], None, None), input_shape, recipe)
+    data = open_folder(path, split, input_shape[0])
+    check_classes(recipe.data, len(data.classes), outputs)
+    surveyed(data)
+
+
+def _check_files(info: DatasetInfo, split: Split, root: Path | None) -> None:
+    if info.layout == "digits":
+        from archspec.data import digits
+
+        digits.find()
+        return
+    found = places.find(info, split, root)
+    if found is None:
+        raise places.not_found(info, split, root, "nothing is downloaded to check a spec")
+    if info.archive is not None and found.name == info.archive.name:
+        _check_size(found, info.archive.name, info.archive.size)
+        return
+    for file in info.files(split):
+        path = places.present(found, file.name)
+        if path.suffix != ".gz":  # whose size says nothing
+            _check_size(path, file.name, file.size)
+
+
+def _check_size(path: Path, name: str, size: int) -> None:
+    found = path.stat().st_size
+    if found != size:
+        raise broken(path, f"has {found:,} bytes, {name} has {size:,}")
+
+
+def check_recipes_present(
+    recipes: Mapping[str, Recipe], graph: Graph, root: Path | None = None
+) -> Iterator[Diagnostic]:
+    """`check_present` of a spec's recipes, "train" the default one; what several of them use is looked at once."""
+    checked = []
+    for name, recipe in recipes.items():
+        use = recipe.data, recipe.normalize
+        if use not in checked:
+            checked.append(use)
+            note = "needed by `train`" if name == "train" else f"needed by the recipe `{name}`"
+            for problem in check_present(recipe, graph, root):
+                yield replace(problem, notes=(*problem.notes, note))
