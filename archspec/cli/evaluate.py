@@ -1,4 +1,4 @@
-"""`archspec evaluate`: a finished run on a test split."""
+"""`archspec evaluate`: a finished run on a split of its data."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from archspec.cli.options import COUNT, DEVICE, json_option
 from archspec.cli.processes import alone
 
 if TYPE_CHECKING:
+    from archspec.data.registry import RunSplit
     from archspec.train.evaluation import Evaluation
     from archspec.train.finished import FinishedRun
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True,
+              help="Which of the run's images.")
 @click.option("--data", metavar="NAME", help="Another data set: a known name, or folder:PATH.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where data sets are looked for first; also $ARCHSPEC_DATA.")
@@ -32,36 +35,49 @@ if TYPE_CHECKING:
 @json_option
 @alone
 def command(
-    run: Path, data: str | None, data_root: Path | None, device: str, precision: str, batch_size: int | None,
-    limit_test: int | None, as_json: bool,
+    run: Path, split: RunSplit, data: str | None, data_root: Path | None, device: str, precision: str,
+    batch_size: int | None, limit_test: int | None, as_json: bool,
 ) -> None:
-    """Evaluate the run in the folder RUN, finished or stopped, on the test split of its data.
+    """Evaluate the run in the folder RUN, finished or stopped, on the test split of its data, or on another.
+
+    Training and validation images are the run's own, split by its recipe and seed, and limited as they were.
 
     Prints loss, accuracy, each class's accuracy and the confusion matrix, and draws that: into RUN/confusion.svg, or,
     of other images than those the run was tested on, into RUN/confusion-evaluate.svg.
     """
+    if limit_test is not None and split == "train":
+        raise click.UsageError("--limit-test limits the test images: leave it out, or evaluate --split test")
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
     from archspec.backends.fits import memory_shortage_told
+    from archspec.data.validation import val_folder
     from archspec.train.confusion_picture import OTHER_PICTURE, PICTURE, draw_confusion
+    from archspec.train.earlier import earlier_choices
     from archspec.train.evaluation import evaluate_run
     from archspec.train.finished import open_run
     from archspec.train.prepare import Machine
     from archspec.train.settings import Settings, pick_precision
 
     opened = open_run(run)
-    finished = opened.with_recipe(data=data, batch_size=batch_size)
+    finished, limit_train = opened.with_recipe(batch_size=batch_size), None
+    if data is not None:
+        finished = finished.with_recipe(data=data, validation="val" if val_folder(data) else "test")
+    elif split != "test":
+        noted = earlier_choices(run)
+        limit_train, limit_test = noted.get("limit_train"), limit_test or noted.get("limit_test")
     for notice in finished.notices:
         tell(notice)
     where = pick_device(device)
     click.get_current_context().with_resource(denormals_flushed())
-    machine = Machine(where, data_root, limit_test=limit_test, settings=Settings(pick_precision(precision, where)))
+    settings = Settings(pick_precision(precision, where))
+    machine = Machine(where, data_root, limit_train, limit_test, settings)
     with memory_shortage_told("evaluation"):
-        result = evaluate_run(finished, machine, progress=tell)
+        result = evaluate_run(finished, machine, split=split, progress=tell)
     for notice in result.notices:
         tell(notice)
-    picture = run / (PICTURE if opened.was_tested_on(result.data, result.metrics.images) else OTHER_PICTURE)
-    draw_confusion(result.confusion, picture, finished.name, result.data)
+    own = split == "test" and opened.was_tested_on(result.data, result.metrics.images)
+    picture = run / (PICTURE if own else OTHER_PICTURE)
+    draw_confusion(result.confusion, picture, finished.name, result.data, split)
     if as_json:
         about = {"name": finished.name, "run_dir": str(run), "device": str(where), "picture": str(picture)}
         click.echo(json.dumps(result.to_json() | about, indent=2, ensure_ascii=False))
@@ -75,7 +91,7 @@ def _show(finished: FinishedRun, result: Evaluation, picture: Path) -> None:
     from archspec.train.summary import loss_text
 
     figures = result.metrics
-    click.echo(f"{clean(finished.name)} on {clean(result.data)}, test split: {figures.images:,} images")
+    click.echo(f"{clean(finished.name)} on {clean(result.data)}, {result.split} split: {figures.images:,} images")
     click.echo(f"loss {loss_text(figures.loss)}, accuracy {figures.accuracy:.4f}")
     show(result.confusion, result_console())
     click.echo(f"picture: {clean(str(picture))}")

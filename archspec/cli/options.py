@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -88,6 +89,20 @@ class Rate(click.FloatRange):
 
     def __init__(self) -> None:
         super().__init__(min=0, min_open=True)
+
+
+class ValidationSet(ParamType):
+    """`0.1`, `5000`, `val` or `test`, as a recipe has it, which checks it."""
+
+    name = "SHARE|N|val|test"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | int | str:
+        """See click."""
+        text = str(value)
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(text)
+        return text
 
 
 COUNT: Final = Count(min=1)

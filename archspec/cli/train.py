@@ -13,7 +13,7 @@ import click
 
 from archspec.cli.console import result_console, tell
 from archspec.cli.doctoring import Doctoring, doctor_options, find_rate, with_findings
-from archspec.cli.options import COUNT, DEVICE, Rate, Reading, SpecPath, json_option, spec_options
+from archspec.cli.options import COUNT, DEVICE, Rate, Reading, SpecPath, ValidationSet, json_option, spec_options
 from archspec.cli.processes import in_processes
 from archspec.cli.saving import Saving, hears_signals, saving_options, stops_placed
 from archspec.cli.tuning import Computing, computing_options
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 @click.option("--optimizer", type=click.Choice(["sgd", "adam", "adamw"]), help="Update rule.")
 @click.option("--data", metavar="NAME", help="Data set: a known name, or folder:PATH.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The run is a function of it.")
+@click.option("--validation", type=ValidationSet(), metavar=ValidationSet.name,
+              help="What choices are made on: a share or number of training images, a folder's val/, or the test set.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where data sets are looked for first; also $ARCHSPEC_DATA.")
 @click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name, help="Where to train.")
@@ -75,10 +77,13 @@ def command(
     loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), **reading.arguments())
     changes = {key: value for key, value in changes.items() if value is not None}
     recipe = chosen_recipe(loaded, name, changes)
+    if earlier is not None:
+        recipe = earlier.recipe(recipe)
 
     from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
+    from archspec.data.validation import resolve_validation
     from archspec.train.digest import spec_digest
     from archspec.train.final import FinalConfusion
     from archspec.train.prepare import Machine, prepare
@@ -96,7 +101,7 @@ def command(
     else:
         path = earlier.folder
         if not saving.allow_changes:
-            earlier.check_spec(loaded.graph, recipe, changes.keys())
+            earlier.check_spec(loaded.graph, resolve_validation(recipe), changes.keys())
     click.get_current_context().with_resource(denormals_flushed())  # before torch starts its threads
     where = pick_device(device)
     if where.type == "cpu":
@@ -113,7 +118,7 @@ def command(
         doctors = doctoring.watchers(path, world)
         boards = [Scalars(path / FOLDER)] if tensorboard and world.leads else []
         final = FinalConfusion(task.test, task.classes, name=loaded.name, folder=path)
-        text, digest = resolved_text(loaded, name, changes), spec_digest(loaded.graph, recipe)
+        text, digest = resolved_text(loaded, name, changes, task.recipe), spec_digest(loaded.graph, task.recipe)
         summary = _run(task, path, text, digest, saving, earlier, stop, *doctors, final, *boards)
     finally:
         task.close()
@@ -137,7 +142,9 @@ def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> 
         return Recipe.model_validate(merge_recipe(base, changes))
     except ValidationError as problems:
         found = [dict(problem) for problem in problems.errors(include_url=False)]
-        raise SpecError([Diagnostic("SPEC060", _message(problem, told)) for problem in found]) from problems
+        raise SpecError(
+            [Diagnostic("SPEC060", _message(problem, told), hint=told(problem)[1]) for problem in found]
+        ) from problems
 
 
 def _message(problem: dict[str, Any], told: Callable[[dict[str, Any]], tuple[str, str | None]]) -> str:
@@ -147,8 +154,11 @@ def _message(problem: dict[str, Any], told: Callable[[dict[str, Any]], tuple[str
     return f"`{'.'.join(map(str, problem['loc']))}` {told(problem)[0]}"
 
 
-def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> str:
-    """The spec that repeats this run: `train` is what is run; vars that only its old values used are gone."""
+def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any], recipe: Recipe) -> str:
+    """The spec that repeats this run: `train` is what is run; vars that only its old values used are gone.
+
+    recipe: the one that is run, whose `validation` is written out where it is not the test set.
+    """
     from archspec.source import dump
     from archspec.spec.recipe import merge_recipe
     from archspec.spec.resolve import without_unused_vars
@@ -156,6 +166,8 @@ def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> 
     data = {"archspec": 1, "name": loaded.name, **loaded.data}
     data["train"] = merge_recipe(data.get("train"), data["recipes"][name] if name else {})
     data["train"] = merge_recipe(data["train"], changes)
+    if recipe.validation not in (None, "test"):
+        data["train"].setdefault("validation", recipe.validation)
     return dump(without_unused_vars(data))
 
 
@@ -183,7 +195,7 @@ def _run(
     found = None if earlier is None else earlier.found
     with stops_placed(path, saves), memory_shortage_told("training"):
         return fit(
-            task.model, task.train, task.test, task.recipe,
+            task.model, task.train, task.test, task.recipe, validation=task.validation,
             device=task.machine.device, settings=task.machine.settings, watchers=others,
             resume=None if found is None else found.saved, stop=stop, world=world,
         )

@@ -12,7 +12,7 @@ from archspec.data.images import ImageData
 from archspec.data.load import Progress, load
 from archspec.data.memory import fits
 from archspec.data.plan import InputPlan
-from archspec.data.registry import FOLDER_PREFIX, Split
+from archspec.data.registry import FOLDER_PREFIX, RunSplit
 from archspec.data.survey import surveyed
 from archspec.text import bytes_text
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def open_data(
     name: str,
-    split: Split,
+    split: RunSplit,
     channels: int,
     *,
     root: Path | None = None,

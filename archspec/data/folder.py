@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Final
 from archspec.data.decode import SUFFIXES, BadImage, decode
 from archspec.data.layout import class_files, class_names, likely_folder, misnamed, splits_present, stray_images
 from archspec.data.plan import ImageShape
-from archspec.data.registry import FOLDER_PREFIX, Split, data_argument
+from archspec.data.registry import FOLDER_PREFIX, RunSplit, data_argument
 from archspec.diagnostics import SpecError, error, listing, one_line, plural
 
 if TYPE_CHECKING:
     import torch
 
-_SPLIT_FOLDERS: Final[dict[Split, tuple[str, ...]]] = {"train": ("train",), "test": ("test", "val")}
+_SPLIT_FOLDERS: Final[dict[RunSplit, tuple[str, ...]]] = {
+    "train": ("train",), "validation": ("val",), "test": ("test", "val"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class ImageFolder:
     classes: tuple[str, ...]
     channels: int
     name: str
-    split: Split
+    split: RunSplit
     source: str
     notices: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
@@ -67,8 +69,12 @@ class ImageFolder:
             raise ValueError(f"limit must be at least 1, got {limit}")
         return replace(self, samples=self.samples[:limit])
 
+    def take(self, rows: torch.Tensor, split: RunSplit) -> ImageFolder:
+        """The images of these numbers, int64 (n,), as another split; its notices were those of the whole."""
+        return replace(self, samples=tuple(self.samples[row] for row in rows.tolist()), split=split, notices=())
 
-def open_folder(path: Path, split: Split, channels: int) -> ImageFolder:
+
+def open_folder(path: Path, split: RunSplit, channels: int) -> ImageFolder:
     """List the images of a split. Class names are the folders' names, sorted; labels are their positions.
 
     Labels come from the folders of `train` for both splits. Images may lie in folders within a class's folder.
@@ -132,7 +138,7 @@ def _labels(folder: Path, classes: tuple[str, ...], train: Path) -> dict[str, in
     return {name: classes.index(name) for name in names}
 
 
-def _split_folder(path: Path, split: Split) -> Path:
+def _split_folder(path: Path, split: RunSplit) -> Path:
     present = splits_present(path)
     found = next((present[name] for name in _SPLIT_FOLDERS[split] if name in present), None)
     if found is not None:
@@ -152,7 +158,7 @@ def _no_folder(path: Path) -> SpecError:
     return error("RUN306", f"there is no folder {path}", hint="write `folder:PATH` with a folder that exists")
 
 
-def _no_split(path: Path, split: Split) -> SpecError:
+def _no_split(path: Path, split: RunSplit) -> SpecError:
     names = _SPLIT_FOLDERS[split]
     hint = f"lay the images out as {path / names[0]}/CLASS/IMAGE.png"
     if (other := misnamed(path, split)) is not None:

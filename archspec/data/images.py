@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from archspec.data.plan import ImageShape
-from archspec.data.registry import Split
+from archspec.data.registry import RunSplit
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,7 @@ class ImageData:
     labels: torch.Tensor
     classes: tuple[str, ...]
     name: str
-    split: Split
+    split: RunSplit
     source: str
 
     def __len__(self) -> int:
@@ -51,3 +51,7 @@ class ImageData:
         if limit < 1:
             raise ValueError(f"limit must be at least 1, got {limit}")
         return replace(self, images=self.images[:limit], labels=self.labels[:limit])
+
+    def take(self, rows: torch.Tensor, split: RunSplit) -> ImageData:
+        """The images of these numbers, int64 (n,), as another split."""
+        return replace(self, images=self.images[rows], labels=self.labels[rows], split=split)

@@ -14,6 +14,7 @@ from archspec.diagnostics import SpecError, error
 SPLIT_NAMES: Final = ("train", "val", "test")
 _MISNAMED: Final = {  # what people call the folders of the splits, in lower case
     "train": ("train", "training", "train_set", "trainset"),
+    "validation": ("val", "valid", "validation", "eval", "dev"),
     "test": ("test", "testing", "test_set", "testset", "val", "valid", "validation", "eval"),
 }
 _Identity = tuple[int, int]  # device and inode

@@ -8,14 +8,14 @@ from typing import get_args
 
 from archspec.data import places
 from archspec.data.images import ImageData
-from archspec.data.registry import DatasetInfo, Split, check_name
+from archspec.data.registry import DatasetInfo, RunSplit, Split, check_name
 
 Progress = Callable[[str], None]  # is given lines of plain text for the user
 
 
 def load(
     name: str,
-    split: Split,
+    split: RunSplit,
     *,
     root: Path | None = None,
     download: bool = True,
@@ -28,7 +28,7 @@ def load(
     Errors: RUN301 not found, RUN302 a broken or wrong file, RUN304 unknown name, RUN305 an unreadable file;
     ValueError for `folder:PATH`, whose images are of any size (see `ImageFolder`).
     """
-    if split not in get_args(Split):
+    if split not in get_args(Split) or split == "validation":  # the second is for type checkers
         raise ValueError(f"split must be one of {get_args(Split)}, got {split!r}")
     info = check_name(name)
     if info is None:

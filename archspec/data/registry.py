@@ -9,7 +9,8 @@ from typing import Final, Literal
 from archspec.diagnostics import SourceSpan, SpecError, error, nearest
 from archspec.text import shell
 
-Split = Literal["train", "test"]
+Split = Literal["train", "test"]  # as data sets are published
+RunSplit = Literal["train", "validation", "test"]  # as a run uses them
 FOLDER_PREFIX: Final = "folder:"
 
 

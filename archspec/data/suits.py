@@ -92,12 +92,17 @@ def _check_end(program: Program, graph: Graph, errors: Errors) -> None:
 def check_known_data(recipe: Recipe, input_shape: tuple[int, ...], outputs: int) -> DatasetInfo | None:
     """What is known of the recipe's data set, which suits the network; None for a folder, which is not looked into.
 
-    Errors: RUN303, RUN304.
+    Errors: RUN303, RUN304, RUN370.
     """
     info = check_name(recipe.data)
     if info is not None:
         check_classes(info.name, info.num_classes, outputs)
         input_plan(info.name, (info.channels, info.height, info.width), input_shape, recipe)
+        if isinstance(recipe.validation, int):
+            from archspec.data.validation import held_out_images  # few recipes need it
+
+            share, more = divmod(info.train_size, info.num_classes)
+            held_out_images([share + (k < more) for k in range(info.num_classes)], recipe.validation)
     return info
 
 

@@ -1,11 +1,12 @@
-"""Sections of a recipe that most recipes lack: `augment` and `early_stopping`."""
+"""Fields of a recipe that most recipes lack: `augment`, `validation` and `early_stopping`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from archspec.spec.problems import told
@@ -77,6 +78,40 @@ _LIST: Final[dict[str, Any]] = {
           for name, schema in _STEPS.items()),
     ]},
 }
+
+_VALIDATION: Final = "must be a share between 0 and 1, a number of images, `val` or `test`"
+_VAL: Final = "write `val` for a folder's `val/`, or a share of the training images: 0.1"
+_TEST: Final = "for no validation set write `test`"
+_MEANT: Final = {
+    "valid": _VAL, "validation": _VAL, "none": _TEST, "false": _TEST, "no": _TEST, "0": _TEST, "0.0": _TEST,
+}
+
+
+def _validation(value: Any) -> Any:
+    """A share, a number of images, or a name; the hint tells a share from a number that is written as the other."""
+    if isinstance(value, str) and value in ("val", "test"):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    hint = None
+    if isinstance(value, float) and value > 1 and value.is_integer():
+        hint = f"for {value:.0f} images write `validation: {value:.0f}`"
+    elif isinstance(value, str) and (found := re.fullmatch(r" *([1-9]\d?(?:\.\d+)?) *% *", value)):
+        hint = f"write {float(found[1]) / 100:g}"
+    else:
+        hint = _MEANT.get(str(value).lower())
+    raise PydanticCustomError("recipe_value", _VALIDATION, {"hint": hint} if hint else {})
+
+
+Validation = Annotated[
+    float | int | Literal["val", "test"], BeforeValidator(_validation), WithJsonSchema({"anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, {"type": "integer", "minimum": 1},
+        {"enum": ["val", "test"]},
+    ]}),
+]
+
 
 def _metric(value: Any) -> Any:
     """Runs of archspec 0.1 name the test set's figures, which were the only ones."""

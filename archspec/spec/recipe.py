@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from archspec.spec.extras import Augmenting, Stopping
+from archspec.spec.extras import Augmenting, Stopping, Validation
 from archspec.spec.schedule import Constant, OneCycle, Schedule, Warmup, WarmupLength
 from archspec.spec.section import AlsoPlain, Section, crossed, mapping_or, not_one_of
 
@@ -146,6 +146,11 @@ class Recipe(Section):
         None, description="a box of one image is put into another, its area of Beta(cutmix, cutmix) (Yun et al. 2019); "
         "with mixup too, each step draws one of the two"
     )
+    validation: Validation | None = Field(
+        None, description="the images that choices are made on (the best epoch, when to stop early): a share of the "
+        "training images (0.1), a number of them (5000), `val` for the folder's `val/`, or `test` for none of its own; "
+        "without it a folder's `val/` beside `test/`, else a tenth if there is `early_stopping`, else `test`"
+    )
     early_stopping: Stopping | None = Field(
         None, description="epochs without improvement that end the run, or {patience: …, metric: …, min_delta: …}"
     )
@@ -160,6 +165,11 @@ class Recipe(Section):
             raise crossed(
                 name, "{optimizer} takes no `{field}`, which belongs to {owners}",
                 optimizer=self.optimizer, owners=" and ".join(owners),
+            )
+        if self.validation == "val" and not self.data.startswith("folder:"):
+            raise crossed(
+                "validation", "`validation: val` needs a folder of images, {data} has no `val`: write a share (0.1)",
+                data=self.data[:80],
             )
         if self.nesterov and not self.momentum:
             raise crossed("nesterov", "nesterov needs a momentum above 0")

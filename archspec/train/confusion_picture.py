@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from archspec.data.registry import RunSplit
 from archspec.train.confusion import Confusion
 from archspec.train.files import write_text
 from archspec.train.report.svg import Style, box, cut, escaped, label, paragraph, picture, text_width
@@ -48,9 +49,9 @@ def confusion_svg(confusion: Confusion, title: str) -> str:
     ], title, styles=STYLES)
 
 
-def draw_confusion(confusion: Confusion, path: Path, name: str, data: str) -> None:
-    """Write the picture of the network `name` on the test split of `data`."""
-    title = f"{name} on {data}, test: {confusion.accuracy:.2%} of {confusion.images:,}"
+def draw_confusion(confusion: Confusion, path: Path, name: str, data: str, split: RunSplit = "test") -> None:
+    """Write the picture of the network `name` on a split of `data`."""
+    title = f"{name} on {data}, {split}: {confusion.accuracy:.2%} of {confusion.images:,}"
     write_text(path, confusion_svg(confusion, title))
 
 

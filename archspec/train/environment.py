@@ -39,14 +39,20 @@ def environment(task: Task) -> dict[str, object]:
         "seed": task.recipe.seed,
         "data": {
             "name": task.recipe.data, "sources": task.sources, "classes": list(task.classes),
-            "train_images": sum(task.train.step_sizes), "test_images": sum(task.test.step_sizes),
-            "train": task.train.description, "test": task.test.description,
+            **_splits(task),
             "root": None if root is None else str(root.absolute()),
             "limit_train": task.machine.limit_train, "limit_test": task.machine.limit_test,
         },
         "recipe": task.recipe.to_data(),
         "settings": task.machine.settings.to_json(),
     }
+
+
+def _splits(task: Task) -> dict[str, object]:
+    """How many images each split of the run has, and where they lie."""
+    batches = task.batches()
+    images = {f"{split}_images": sum(part.step_sizes) for split, part in batches.items()}
+    return {**images, **{split: part.description for split, part in batches.items()}}
 
 
 def _versions() -> dict[str, str]:

@@ -1,20 +1,25 @@
-"""A finished run on a test split: its loss, its accuracy, and what it takes for what."""
+"""A finished run on a split of its data: its loss, its accuracy, and what it takes for what."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from archspec.data.feed import make_batches, open_data
+from archspec.data.feed import make_batches
+from archspec.data.folder import ImageFolder
+from archspec.data.images import ImageData
 from archspec.data.load import Progress
 from archspec.data.plan import check_classes
+from archspec.data.registry import RunSplit
+from archspec.data.splits import Source, training_splits
 from archspec.data.suits import check_known_data, input_plan, outputs_of
-from archspec.diagnostics import listing
+from archspec.data.validation import default_to_test
+from archspec.diagnostics import error, listing
 from archspec.train.confusion import Confusion, Tally
 from archspec.train.finished import FinishedRun
 from archspec.train.loop import evaluate
 from archspec.train.metrics import Metrics
-from archspec.train.prepare import Machine, batch_options, stored_shape
+from archspec.train.prepare import Machine, batch_options, run_source, stored_shape
 from archspec.train.settings import float32_products
 
 EVALUATION_FORMAT: Final = 1
@@ -22,38 +27,40 @@ EVALUATION_FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """metrics: loss and accuracy. data, source: which images, and where they were found."""
+    """metrics: loss and accuracy. data, split, source: which images, and where they were found."""
 
     metrics: Metrics
     confusion: Confusion
     data: str
+    split: RunSplit
     source: str
     notices: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
         """The versioned JSON form."""
         figures = {"images": self.metrics.images, "loss": self.metrics.loss, "accuracy": self.metrics.accuracy}
-        about = {"format": EVALUATION_FORMAT, "data": {"name": self.data, "split": "test", "source": self.source}}
+        about = {"format": EVALUATION_FORMAT, "data": {"name": self.data, "split": self.split, "source": self.source}}
         return about | figures | {key: v for key, v in self.confusion.to_json().items() if key != "format"}
 
 
-def evaluate_run(run: FinishedRun, machine: Machine, *, progress: Progress | None = None) -> Evaluation:
-    """Evaluate a finished run on the test split of its recipe's `data`, in batches of its `batch_size`.
+def evaluate_run(
+    run: FinishedRun, machine: Machine, *, split: RunSplit = "test", progress: Progress | None = None
+) -> Evaluation:
+    """Evaluate a finished run on a split of its recipe's `data`, in batches of its `batch_size`.
 
-    Raises SpecError: RUN303 where data and network do not suit each other, and the errors of `FinishedRun.model`
-    and of `archspec.data`.
+    The training and validation sets are those of the run where the machine's limits are, too.
+    Raises SpecError: RUN303 where data and network do not suit each other, RUN371 where there is no validation set,
+    and the errors of `FinishedRun.model` and of `archspec.data`.
     """
     recipe, graph = run.recipe, run.graph
     input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
     check_known_data(recipe, input_shape, outputs)
     model = run.model(machine.device, recipe.batch_size, machine.settings)
-    split = open_data(
-        recipe.data, "test", input_shape[0], root=machine.data_root, limit=machine.limit_test, progress=progress
-    )
-    check_classes(recipe.data, len(split.classes), outputs)
-    plan = input_plan(recipe.data, stored_shape(split), input_shape, recipe)
+    images = _images(run_source(default_to_test(recipe), machine, input_shape[0], progress), split)
+    check_classes(recipe.data, len(images.classes), outputs)
+    plan = input_plan(recipe.data, stored_shape(images), input_shape, recipe)
     batches = make_batches(
-        split, plan, batch_options(recipe, machine, model, training=False), progress=progress
+        images, plan, batch_options(recipe, machine, model, training=False), progress=progress
     )
     tally = Tally()
     try:
@@ -61,8 +68,23 @@ def evaluate_run(run: FinishedRun, machine: Machine, *, progress: Progress | Non
             metrics = evaluate(model, batches, machine.device, machine.settings, tally)
     finally:
         batches.close()
-    notices = [*(f"note: {notice}" for notice in plan.notices), *_other_classes(run, split.classes)]
-    return Evaluation(metrics, tally.confusion(split.classes), recipe.data, split.source, tuple(notices))
+    notices = [*(f"note: {notice}" for notice in plan.notices), *_other_classes(run, images.classes)]
+    return Evaluation(metrics, tally.confusion(images.classes), recipe.data, split, images.source, tuple(notices))
+
+
+def _images(source: Source, split: RunSplit) -> ImageData | ImageFolder:
+    """The images of a run's split."""
+    if split == "test":
+        return source.read(split)
+    train, validation, _ = training_splits(source)
+    if split == "train":
+        return train
+    if validation is None:
+        raise error(
+            "RUN371", f"there is no validation set in {source.recipe.data}",
+            hint="choose --split train or --split test; a run that is trained with `validation: 0.1` has one",
+        )
+    return validation
 
 
 def _other_classes(run: FinishedRun, classes: tuple[str, ...]) -> list[str]:

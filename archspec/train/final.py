@@ -1,4 +1,4 @@
-"""What a finished run is told apart from its curves: which classes it knows, and what it takes for what."""
+"""What a finished run shows beside its curves: which classes it knows, and what it takes for what."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archspec.train.run import Run, Watcher
 
 
 class FinalConfusion(Watcher):
-    """Looks once more at the test split when a run is finished, and draws the matrix into the run's folder.
+    """The test split's confusion matrix, when a run is finished: draws it into the run's folder.
 
     test: the test split. classes: the names of its labels. confusion: the result, None before the end.
     Each process of a run needs one; process 0 draws.
@@ -24,9 +24,12 @@ class FinalConfusion(Watcher):
         self.confusion: Confusion | None = None
 
     def on_finish(self, run: Run) -> None:
-        """One pass over the test split."""
-        tally = Tally()
-        evaluate(run.tested, self._test, run.device, run.settings, tally, world=run.world)
+        """One pass over the test split, where the run itself has not just made it."""
+        if run.test is not None:
+            _, tally = run.test
+        else:
+            tally = Tally()
+            evaluate(run.tested, self._test, run.device, run.settings, tally, world=run.world)
         self.confusion = tally.confusion(self._classes, run.world)
         if run.world.leads:
             draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)

@@ -88,13 +88,15 @@ class Guard(StepGuard, Watcher):
 
     def before_update(self, run: Run, loss: Tensor) -> None:
         """Look at the step, or have the device look; raises RUN310."""
-        figures = [loss.detach()]
-        if not run.scaler.is_enabled():
-            trained = (p for group in run.optimizer.param_groups for p in group["params"])
-            figures += torch._foreach_norm([own_part(p.grad) for p in trained if p.grad is not None])
-        bad = ~torch.isfinite(torch.stack(figures)).all()
+        trained = (p for group in run.optimizer.param_groups for p in group["params"])
+        norms = torch._foreach_norm([own_part(p.grad) for p in trained if p.grad is not None])
+        figures = torch.stack([loss.detach(), *norms])
+        norm, scaled = torch.linalg.vector_norm(figures[1:]), run.scaler.is_enabled()
+        bad = ~torch.isfinite(figures[:1] if scaled else figures).all()
         if run.world.sharded:  # each process has a part of the gradients
-            bad = run.world.sum(bad.float()) > 0
+            parts = run.world.sum(torch.stack([bad.float(), norm.square()]))
+            bad, norm = parts[0] > 0, parts[1].sqrt()
+        run.meter.note_gradient(norm / run.scaler._get_scale_async() if scaled else norm)
         if self._deferred:
             self._note(run, bad)
         elif bool(bad):

@@ -27,8 +27,8 @@ from archspec.train.schedule import rate_schedule
 from archspec.train.settings import Settings, autocast, float32_products
 from archspec.train.snapshot import Snapshot, restore, restore_rng
 from archspec.train.stop import Stop, Stopped
-from archspec.train.stopping import criterion, why_stop
-from archspec.train.summary import EpochResult, Summary
+from archspec.train.stopping import why_stop
+from archspec.train.summary import EpochResult, EvaluatedSplit, Summary
 from archspec.train.world import ALONE, World
 
 FP32: Final = Settings()
@@ -87,6 +87,7 @@ def fit(
     recipe: Recipe,
     *,
     device: torch.device,
+    validation: Batches | None = None,
     settings: Settings = FP32,
     watchers: Sequence[Watcher] = (),
     resume: Snapshot | None = None,
@@ -95,14 +96,17 @@ def fit(
 ) -> Summary:
     """Train `model`, which is on `device`, as `recipe` says; a function of the model's start and the recipe.
 
+    validation: is evaluated after each epoch, so that choices are made on it, and `test` once, at the end; without it
+    `test` is evaluated after each epoch.
     Its random numbers (dropout) come from the recipe's seed; the global random state is left as it was.
     resume: a state of an earlier run of this recipe, from which this one goes on as if it had never stopped.
-    stop: ends the run between two steps, in the test pass too; the watchers save it, and Stopped goes on.
+    stop: ends the run between two steps, while it is evaluated too; the watchers save it, and Stopped goes on.
     world: the processes that train together, each of them with the same arguments but for its part of the batches.
     Raises SpecError RUN310 where the loss ceases to be a number, RUN315 where `resume` is of another network.
     """
     watchers = (Guard(train, attempt), *watchers)
     steps = len(train)
+    evaluated: tuple[Batches, EvaluatedSplit] = (test, "test") if validation is None else (validation, "validation")
     run = Run(
         model, make_optimizer(model, recipe, device, sharded=world.sharded), rate_schedule(recipe, steps), device,
         recipe, steps, settings, world,
@@ -126,9 +130,10 @@ def fit(
             if resume is not None:  # after all that may have drawn random numbers of its own
                 restore_rng(run, resume)
             while run.epoch < recipe.epochs and why_stop(run.results, recipe.early_stopping) is None:
-                run.results.append(_one_epoch(run, train, test, watchers))
+                run.results.append(_one_epoch(run, train, *evaluated, watchers))
                 for watcher in watchers:
                     watcher.on_epoch(run)
+            run.test = None if validation is None else _test(run, test)
             for watcher in watchers:
                 watcher.on_finish(run)
         except Stopped:
@@ -138,18 +143,27 @@ def fit(
         finally:
             for watcher in watchers:
                 watcher.on_end(run)
-    return Summary(tuple(run.results), why_stop(run.results, recipe.early_stopping), criterion=criterion(recipe))
+    return run.summary()
 
 
-def _one_epoch(run: Run, train: Batches, test: Batches, watchers: Sequence[Watcher]) -> EpochResult:
+def _one_epoch(
+    run: Run, train: Batches, evaluated: Batches, split: EvaluatedSplit, watchers: Sequence[Watcher]
+) -> EpochResult:
     trained = train_epoch(run, train.batches(run.epoch, run.position), watchers)
     started = run.meter.started
     images_per_s = trained.images / (time.perf_counter() - started)
-    tested = evaluate(run.tested, test, run.device, run.settings, stop=run.stop, world=run.world)
+    figures = evaluate(run.tested, evaluated, run.device, run.settings, stop=run.stop, world=run.world)
     return EpochResult(
-        run.epoch + 1, trained.loss, trained.accuracy, tested.loss, tested.accuracy,
-        images_per_s, seconds=time.perf_counter() - started,
+        run.epoch + 1, trained.loss, trained.accuracy, figures.loss, figures.accuracy,
+        images_per_s, seconds=time.perf_counter() - started, split=split,
+        step=run.step, learning_rate=run.rate_at(run.step - 1), gradient_norm=run.meter.gradient_norm(),
     )
+
+
+def _test(run: Run, test: Batches) -> tuple[Metrics, Tally]:
+    """The test set, once, with the weights of the last epoch."""
+    tally = Tally()
+    return evaluate(run.tested, test, run.device, run.settings, tally, run.stop, run.world), tally
 
 
 def _tell(watchers: Sequence[Watcher], text: str) -> None:

@@ -21,7 +21,7 @@ class Metrics:
 
 
 class Meter:
-    """Loss and hits of each step of one pass. To read them waits for the device, `add` never does.
+    """Loss, hits and gradient norm of each step of one pass. To read them waits for the device, `add` never does.
 
     first: number of the pass's first step, counted from 0 over the run. sizes: images of each step so far.
     started: time.perf_counter() of the pass's begin. world: `add` is a collective of it, and all of its processes
@@ -32,6 +32,7 @@ class Meter:
         self.first, self._world = first, world
         self._losses = torch.zeros(steps, device=device)
         self._hits = torch.zeros(steps, dtype=torch.int64, device=device)
+        self._norms = torch.full((steps,), torch.nan, device=device)
         self.sizes: list[int] = []
         self.started = time.perf_counter()
 
@@ -57,6 +58,10 @@ class Meter:
         self._losses[step] = loss
         self._hits[step] = hits
 
+    def note_gradient(self, norm: Tensor) -> None:
+        """The norm of the last step's gradient, shape (), on the device."""
+        self._norms[len(self.sizes) - 1] = norm
+
     def _of_all(self, loss: Tensor, hits: Tensor, images: int, total: int) -> tuple[Tensor, Tensor]:
         """Mean loss and hits of the images of all processes. The mean of no image at all is no number."""
         mine = loss.double() * images if images else torch.zeros_like(loss, dtype=torch.float64)
@@ -64,12 +69,19 @@ class Meter:
         return sums[0] / total, sums[1]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Loss and hits of each step so far, on the device; views: to write into them is to set them."""
-        return {"losses": self._losses[: len(self)], "hits": self._hits[: len(self)]}
+        """Loss, hits and gradient norm of each step so far, on the device: views, so that writing to them sets them."""
+        done = len(self)
+        return {"losses": self._losses[:done], "hits": self._hits[:done], "norms": self._norms[:done]}
 
     def losses(self) -> Tensor:
         """The loss of each step so far, shape (steps,), on the CPU."""
         return self._losses[: len(self)].cpu()
+
+    def gradient_norm(self) -> float | None:
+        """Mean norm of the steps' gradients, as far as they are known and finite; None where none is."""
+        norms = self._norms[: len(self)].cpu().double()
+        known = norms[norms.isfinite()]
+        return float(known.mean()) if len(known) else None
 
     def metrics(self) -> Metrics:
         """The means over all images so far; every image counts once, whatever the size of its batch."""

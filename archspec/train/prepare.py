@@ -15,13 +15,15 @@ from archspec.backends.step import check_step_fits
 from archspec.backends.torch import build
 from archspec.data.augment import Augmentation
 from archspec.data.batches import Batches, BatchOptions
-from archspec.data.feed import make_batches, open_data
+from archspec.data.feed import make_batches
 from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.load import Progress
 from archspec.data.plan import ImageShape, check_classes
-from archspec.data.registry import Split
+from archspec.data.registry import RunSplit
+from archspec.data.splits import Source, open_splits
 from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of, probabilities
+from archspec.data.validation import resolve_validation
 from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
@@ -50,11 +52,13 @@ class Machine:
 class Task:
     """All that `fit` takes.
 
-    sources: where each split was found. notices: what the user should be told. classes: the names of the labels.
+    validation: None where the test set is evaluated after each epoch. recipe: with its `validation` named.
+    sources: where each split was found. notices: what the user should know. classes: the names of the labels.
     """
 
     model: nn.Module
     train: Batches
+    validation: Batches | None
     test: Batches
     recipe: Recipe
     machine: Machine
@@ -62,10 +66,15 @@ class Task:
     notices: tuple[str, ...]
     classes: tuple[str, ...] = ()
 
+    def batches(self) -> dict[RunSplit, Batches]:
+        """The batches of each split that the run has."""
+        held: dict[RunSplit, Batches] = {} if self.validation is None else {"validation": self.validation}
+        return {"train": self.train, **held, "test": self.test}
+
     def close(self) -> None:
         """Give back the data's worker processes, if it has any."""
-        self.train.close()
-        self.test.close()
+        for batches in self.batches().values():
+            batches.close()
 
 
 def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progress | None = None) -> Task:
@@ -83,28 +92,41 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     check_known_data(recipe, input_shape, outputs)
     if not world.sharded:
         check_memory(graph, recipe, machine.device, world)
-    limits: dict[Split, int | None] = {"train": machine.limit_train, "test": machine.limit_test}
     with world.first_here():  # which may download
-        splits = [
-            open_data(recipe.data, split, input_shape[0], root=machine.data_root, limit=limit, progress=progress)
-            for split, limit in limits.items()
-        ]
-    check_classes(recipe.data, len(splits[0].classes), outputs)
-    plans = [input_plan(recipe.data, stored_shape(split), input_shape, recipe) for split in splits]
+        splits = open_splits(run_source(recipe, machine, input_shape[0], progress))
+    recipe, test = resolve_validation(recipe), splits.test
+    check_classes(recipe.data, len(test.classes), outputs)
+    parts = {"train": splits.train, "test": test} | ({"validation": splits.validation} if splits.validation else {})
+    plans = {name: input_plan(recipe.data, stored_shape(part), input_shape, recipe) for name, part in parts.items()}
     model = fresh_model(graph, recipe, machine)
-    options = [batch_options(recipe, machine, model, training=training) for training in (True, False)]
-    train, test = (
-        make_batches(split, chosen, option, progress=progress, sharers=world.local_size)
-        for split, chosen, option in zip(splits, plans, options, strict=True)
+    made = {
+        name: make_batches(
+            part, plans[name], batch_options(recipe, machine, model, training=name == "train"),
+            progress=progress, sharers=world.local_size,
+        )
+        for name, part in parts.items()
+    }
+    idle = idle_outputs(test.name, len(test.classes), outputs)
+    left = _left_out(len(splits.train) - sum(made["train"].step_sizes), world)
+    graph_notices = (*probabilities(graph), *_layout_notices(graph, machine))
+    notices = (*plans["train"].notices, *splits.notices, *idle, *graph_notices, *left)
+    sources = {name: part.source for name, part in parts.items()}
+    return Task(
+        model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes
     )
-    notices = [
-        *plans[0].notices, *_data_notices(splits, outputs), *probabilities(graph), *_layout_notices(graph, machine)
-    ]
-    if left := len(splits[0]) - sum(train.step_sizes):
-        these = "the last image of each epoch's order is" if left == 1 else f"the last {left} of each epoch's order are"
-        notices.append(f"{these} left out: batch norm needs two in a batch" + " of each process" * (not world.alone))
-    sources = {str(split.split): split.source for split in splits}
-    return Task(model, train, test, recipe, machine, sources, tuple(notices), splits[0].classes)
+
+
+def _left_out(images: int, world: World) -> list[str]:
+    """A notice of images that no step of an epoch takes."""
+    if not images:
+        return []
+    these = "the last image of each epoch's order is" if images == 1 else f"the last {images} of each epoch's order are"
+    return [f"{these} left out: batch norm needs two in a batch" + " of each process" * (not world.alone)]
+
+
+def run_source(recipe: Recipe, machine: Machine, channels: int, progress: Progress | None) -> Source:
+    """Where the images of a run on this machine come from."""
+    return Source(recipe, channels, machine.data_root, machine.limit_train, machine.limit_test, progress)
 
 
 def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
@@ -176,8 +198,3 @@ def _layout_notices(graph: Graph, machine: Machine) -> list[str]:
         f"`{path}` sees only padding along the width: with --channels-last torch may crash at such a layer; "
         "leave --channels-last out" for path in columns_of_padding(graph)[:1]
     ]
-
-
-def _data_notices(splits: list[ImageData | ImageFolder], outputs: int) -> list[str]:
-    notices = [notice for split in splits if isinstance(split, ImageFolder) for notice in split.notices]
-    return [*notices, *idle_outputs(splits[0].name, len(splits[0].classes), outputs)]

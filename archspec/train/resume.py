@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from archspec.api import load
+from archspec.data.validation import default_to_test
 from archspec.diagnostics import SpecError, error
 from archspec.files import is_regular
 from archspec.graph import Graph
@@ -54,6 +55,17 @@ class Resumption:
         if state.micro_batch is not None:  # more at once would be another run, by rounding
             notices.append(f"note: memory was short: at most {state.micro_batch} images go through the network at once")
         return notices
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """The recipe with the validation set that the run began with, where it says nothing of it."""
+        then = self.environment.get("recipe")
+        begun = then.get("validation") if isinstance(then, dict) else None
+        if recipe.validation is not None or begun is None:
+            return default_to_test(recipe)
+        try:
+            return Recipe.model_validate(recipe.to_data() | {"validation": begun})
+        except ValidationError:  # nobody vouches for environment.json
+            return default_to_test(recipe)
 
     def check_spec(self, graph: Graph, recipe: Recipe, given: Collection[str] = ()) -> None:
         """Raise SpecError RUN315 where the network or the recipe are not those of the checkpoint.

@@ -12,17 +12,20 @@ from torch import Tensor, nn
 
 from archspec.data.batches import Batch
 from archspec.spec.recipe import Recipe
-from archspec.train.metrics import Meter
+from archspec.train.metrics import Meter, Metrics
 from archspec.train.objective import Objective
 from archspec.train.random_state import random_state, set_random_state
 from archspec.train.schedule import RateAt
 from archspec.train.settings import Settings, autocast, make_scaler
 from archspec.train.stop import Stop
-from archspec.train.summary import EpochResult
+from archspec.train.stopping import criterion, why_stop
+from archspec.train.summary import EpochResult, Summary
 from archspec.train.world import ALONE, World
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
+
+    from archspec.train.confusion import Tally
 
 
 class Part(Protocol):
@@ -107,6 +110,7 @@ class Run:
     stop: Stop = field(default_factory=Stop, repr=False)
     tell: Callable[[str], None] = field(default=lambda text: None, repr=False)
 
+    test: tuple[Metrics, Tally] | None = None  # at the end, of a run whose epochs are evaluated on other images
     averaged: nn.Module | None = None  # the network with the average of the weights, where the recipe has `ema`
     objective: Objective = field(init=False)
 
@@ -126,12 +130,12 @@ class Run:
 
     @property
     def epoch(self) -> int:
-        """Epochs finished, test pass included."""
+        """Epochs finished, evaluation included."""
         return len(self.results)
 
     @property
     def position(self) -> int:
-        """Updates done since the last epoch that was finished: all of an epoch's while its test pass goes on."""
+        """Updates done since the last epoch that was finished: all of an epoch's while it is evaluated."""
         return self.step - self.epoch * self.steps_per_epoch
 
     def keep(self, name: str, part: Part) -> None:
@@ -139,6 +143,11 @@ class Run:
         if name in self.saved_parts:
             part.restore(*self.saved_parts.pop(name))
         self.parts[name] = part
+
+    def summary(self) -> Summary:
+        """What it has come to so far."""
+        rule, test = self.recipe.early_stopping, None if self.test is None else self.test[0]
+        return Summary(tuple(self.results), why_stop(self.results, rule), criterion=criterion(self.recipe), test=test)
 
     @property
     def total_steps(self) -> int:
@@ -156,7 +165,7 @@ class Watcher:
         """After every update. To read from the device here makes every step wait for it."""
 
     def on_epoch(self, run: Run) -> None:
-        """After every epoch's test pass; `run.results[-1]` is the epoch's result."""
+        """After every epoch's evaluation; `run.results[-1]` is the epoch's result."""
 
     def on_notice(self, text: str) -> None:
         """Something for the user, in words: `run.tell` was called."""

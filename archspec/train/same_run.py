@@ -16,7 +16,8 @@ from archspec.train.digest import graph_digest, needs_length, node_digest
 _DECIDE: Final = ("versions", "cpu", "cpu_kernels", "device", "threads", "settings", "world", "fsdp", "flush_denormal")
 UNRECORDED: Final[Mapping[str, JsonValue]] = {"flush_denormal": False}  # what 0.1.0 did without recording it
 SHOWN: Final = 6  # changes; who changed more has meant another run
-_DATA: Final = ("train_images", "test_images")
+_TEST: Final = ("validation", "test")  # of a recipe: as where nothing is said of it
+_DATA: Final = ("train_images", "validation_images", "test_images")
 
 
 def conditions(environment: Mapping[str, Any]) -> dict[str, JsonValue]:
@@ -70,6 +71,7 @@ def recipe_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
     The number of epochs only where the schedule depends on it.
     """
     changes = {}
+    then, now = ({key: value for key, value in data.items() if (key, value) != _TEST} for data in (then, now))
     for key in sorted(then.keys() | now.keys()):
         if key == "epochs" and not needs_length(now):
             continue

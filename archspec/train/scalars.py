@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -43,15 +44,25 @@ class Scalars(Watcher):
 
     def on_epoch(self, run: Run) -> None:
         """Add the epoch's figures, so that they are seen at once."""
-        assert self._writer is not None
         row = run.results[-1]
         figures = {
             "loss/train": row.train_loss, f"loss/{row.split}": row.evaluated_loss,
             "accuracy/train": row.train_accuracy, f"accuracy/{row.split}": row.evaluated_accuracy,
-            "learning_rate": run.rate_at(run.step - 1), "images_per_s": row.images_per_s,
+            "learning_rate": row.learning_rate, "gradient_norm": row.gradient_norm, "images_per_s": row.images_per_s,
         }
+        self._write(figures, row.epoch)
+
+    def on_finish(self, run: Run) -> None:
+        """Add the test set's figures, where they are not each epoch's."""
+        if run.test is not None:
+            metrics, _ = run.test
+            self._write({"loss/test": metrics.loss, "accuracy/test": metrics.accuracy}, run.epoch)
+
+    def _write(self, figures: Mapping[str, float | None], epoch: int) -> None:
+        assert self._writer is not None
         for name, value in figures.items():
-            self._writer.add_scalar(name, value, row.epoch)
+            if value is not None:
+                self._writer.add_scalar(name, value, epoch)
         self._writer.flush()
 
     def on_end(self, run: Run) -> None:

@@ -198,7 +198,10 @@ def _restore_meter(run: Run, data: MeterData, tensors: dict[str, Tensor]) -> Non
         raise _misfit(f"step {run.position} of an epoch of {run.steps_per_epoch}, with {len(data.images)} measured")
     run.meter = Meter(run.steps_per_epoch, run.device, run.step - run.position, run.world)
     run.meter.sizes[:] = data.images
-    _copy(run.meter.tensors(), tensors, "the measured steps")
+    targets = run.meter.tensors()
+    if "norms" not in tensors:  # of archspec 0.1
+        del targets["norms"]
+    _copy(targets, tensors, "the measured steps")
     run.meter.started -= data.seconds
 
 

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
+import archspec
 from archspec.spec.recipe import OPTIMIZER_FIELDS, Recipe, merge_recipe
 from archspec.spec.schedule import Constant, Cosine, OneCycle, Step
 
@@ -55,6 +56,7 @@ def test_schedules_as_written(written, expected):
     {"label_smoothing": 0.1, "clip_grad_norm": 1, "ema": 0.999, "mixup": 0.2, "cutmix": 1},
     {"augment": [{"random_crop": 4}, "horizontal_flip", {"random_erase": 0.25}]}, {"augment": []},
     {"augment": {"random_crop": 4, "horizontal_flip": 0.5}},
+    {"validation": 0.1}, {"validation": 5000}, {"validation": "test"}, {"validation": "val", "data": "folder:x"},
     {"early_stopping": 5}, {"early_stopping": {"patience": 5, "metric": "loss", "min_delta": 0.001}},
     {"weight_decay": 0.1, "decay_norm_and_bias": False},
 ], ids=str)
@@ -110,6 +112,10 @@ MISTAKES = [
     ({"augment": [{"random_crop": 0}]}, ("augment",), "`random_crop` must be at least 1, got 0"),
     ({"augment": [{"horizontal_flip": 1.5}]}, ("augment",), "`horizontal_flip` must be at most 1.0, got 1.5"),
     ({"augment": {"random_crop": 1.5}}, ("augment", "random_crop"), "integer"),
+    ({"validation": 1.0}, ("validation",), "must be a share between 0 and 1, a number of images, `val` or `test`"),
+    ({"validation": 0}, ("validation",), "must be a share between 0 and 1"),
+    ({"validation": True}, ("validation",), "must be a share between 0 and 1"),
+    ({"validation": "10%"}, ("validation",), "must be a share between 0 and 1"),
     ({"early_stopping": 0}, ("early_stopping", "patience"), "greater than or equal to 1"),
     ({"early_stopping": True}, ("early_stopping",), "must be a number of epochs, or {patience: N"),
     ({"early_stopping": {"min_delta": 0.1}}, ("early_stopping", "patience"), "required"),
@@ -118,6 +124,7 @@ MISTAKES = [
 CROSSED = [
     ({"betas": [0.9, 0.99]}, "betas", "sgd takes no `betas`, which belongs to adam and adamw"),
     ({"optimizer": "adam", "momentum": 0.9}, "momentum", "adam takes no `momentum`, which belongs to sgd"),
+    ({"validation": "val"}, "validation", "`validation: val` needs a folder of images, digits has no `val`"),
     ({"nesterov": True}, "nesterov", "nesterov needs a momentum above 0"),
     ({"schedule": "one_cycle", "warmup": 1}, "warmup", "one_cycle has its own warm-up"),
     ({"schedule": "one_cycle", "warmup": {"steps": 1}}, "warmup", "one_cycle has its own warm-up"),
@@ -156,7 +163,7 @@ def test_the_schema_refuses_what_the_model_refuses():
     schema = Recipe.model_json_schema()
     for fields, _, _ in MISTAKES:
         value = next(iter(fields.values()))
-        if value != value or fields in (  # rules between fields, which a schema does not hold
+        if value != value or fields == {"validation": 1.0} or fields in (  # rules between fields, which a schema does not hold
             {"warmup": {}}, {"warmup": {"epochs": 1, "steps": 1}}, {"normalize": {"mean": [0, 0], "std": 1}},
             {"schedule": {"step": {"every": 2, "at": [3]}}}, {"augment": ["horizontal_flip", {"horizontal_flip": 1.0}]},
         ):
@@ -234,3 +241,30 @@ def test_merge_changes_neither_argument():
 def test_recipes_do_without_torch():
     code = "import sys, archspec.spec.recipe; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("written", "hint"), [
+    ("10.0", "for 10 images write `validation: 10`"), ("10%", "write 0.1"), ("valid", "write `val` for a folder's"),
+    ("none", "for no validation set write `test`"), ("0", "for no validation set write `test`"), ("1.5", None),
+])
+def test_the_hint_for_a_validation_set(written, hint):
+    text = "archspec: 1\ninput: [1, 8, 8]\nstages: {head: [flatten, linear: 10]}\ntrain: {data: digits, lr: 1, validation: %s}"
+    (found,) = archspec.check(text % written)
+    assert found.code == "SPEC060"
+    assert (found.hint or "").startswith(hint or "")
+    assert (hint is None) == (found.hint is None)
+
+
+def test_a_validation_set_as_large_as_a_known_training_set_is_found_without_reading_it():
+    text = "archspec: 1\ninput: [1, 8, 8]\nstages: {head: [flatten, linear: 10]}\ntrain: {data: digits, lr: 1, validation: %d}"
+    assert not archspec.check(text % 1432)
+    (found,) = archspec.check(text % 1433)
+    assert found.code == "RUN370"
+    assert "takes 1,433 of 1,442 training images, which leaves some of the 10 classes no image" in found.message
+    assert found.hint == "write a smaller one: at most 1,432 images"
+
+
+def test_old_names_of_what_early_stopping_watches():
+    for old, new in (("test_accuracy", "accuracy"), ("test_loss", "loss")):
+        rule = Recipe.model_validate({**BASE, "early_stopping": {"patience": 1, "metric": old}}).early_stopping
+        assert rule.metric == new

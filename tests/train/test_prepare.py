@@ -68,13 +68,13 @@ def test_channels_last_changes_the_layout_and_not_the_results():
 
 
 def test_too_few_outputs_are_told_before_data_is_read(monkeypatch):
-    monkeypatch.setattr("archspec.train.prepare.open_data", lambda *a, **k: pytest.fail("data was read"))
+    monkeypatch.setattr("archspec.data.splits.open_data", lambda *a, **k: pytest.fail("data was read"))
     diagnostic = refused(graph(classes=9), recipe())
     assert (diagnostic.code, diagnostic.message) == ("RUN303", "digits has 10 classes, the network has 9 outputs")
 
 
 def test_other_channels_are_told_before_data_is_read(monkeypatch):
-    monkeypatch.setattr("archspec.train.prepare.open_data", lambda *a, **k: pytest.fail("data was read"))
+    monkeypatch.setattr("archspec.data.splits.open_data", lambda *a, **k: pytest.fail("data was read"))
     diagnostic = refused(graph(channels=2), recipe())
     assert diagnostic.code == "RUN303"
     assert "1 channel" in diagnostic.message
@@ -101,7 +101,7 @@ def test_probabilities_before_the_cross_entropy_are_noticed():
 
 @pytest.mark.parametrize("chosen", [recipe(batch_size=10**12), recipe(batch_size=10**30)], ids=["big", "overflow"])
 def test_a_batch_that_cannot_fit_is_refused_before_data_is_read(monkeypatch, chosen):
-    monkeypatch.setattr("archspec.train.prepare.open_data", lambda *a, **k: pytest.fail("data was read"))
+    monkeypatch.setattr("archspec.data.splits.open_data", lambda *a, **k: pytest.fail("data was read"))
     diagnostic = refused(graph(), chosen)
     assert diagnostic.code == "BUILD201"
     assert f"batches of {chosen.batch_size}" in diagnostic.message

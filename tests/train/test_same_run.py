@@ -78,7 +78,7 @@ ABOUT = {
 def test_what_decides_the_last_bits():
     assert conditions(ABOUT) == {
         "versions.torch": "2.14.0", "versions.python": "3.11.7", "cpu": "a", "threads": 4, "settings.precision": "fp32",
-        "device.type": "cpu", "data.train_images": 10, "data.test_images": 5,
+        "device.type": "cpu", "data.train_images": 10, "data.validation_images": None, "data.test_images": 5,
     }
     changed = {**ABOUT, "started": "tomorrow", "threads": 2, "versions": {"torch": "2.15.0", "python": "3.11.7"}}
     assert differences(conditions(ABOUT), conditions(changed)) == [

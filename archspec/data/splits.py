@@ -1,0 +1,141 @@
+"""The splits of a run: what it trains on, what its choices are made on, and what it is tested on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from archspec.data.feed import open_data
+from archspec.data.folder import ImageFolder
+from archspec.data.images import ImageData
+from archspec.data.load import Progress
+from archspec.data.registry import RunSplit
+from archspec.data.validation import (
+    VAL,
+    check_val_folder,
+    class_shares,
+    draw,
+    held_out_images,
+    resolve_validation,
+    val_folder,
+)
+from archspec.diagnostics import listing
+from archspec.spec.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+_ONCE: Final = "choices are made on it, the test set is evaluated once, at the end"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a run's images come from.
+
+    channels: of the network's input. limit_train: so many of the training set's first images; a validation set is
+    taken from these. limit_test: so many of the test set's first images, and of a folder's `val/`.
+    """
+
+    recipe: Recipe
+    channels: int
+    root: Path | None = None
+    limit_train: int | None = None
+    limit_test: int | None = None
+    progress: Progress | None = None
+
+    def read(self, split: RunSplit) -> ImageData | ImageFolder:
+        """A split as it is published: nothing is held out. Errors: those of `open_data`."""
+        limit = self.limit_train if split == "train" else self.limit_test
+        return open_data(
+            self.recipe.data, split, self.channels, root=self.root, limit=limit, progress=self.progress
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """validation: None where choices are made on the test set. notices: what the user should know of them."""
+
+    train: ImageData | ImageFolder
+    validation: ImageData | ImageFolder | None
+    test: ImageData | ImageFolder
+    notices: tuple[str, ...]
+
+
+def open_splits(source: Source) -> Splits:
+    """All splits of a run. Errors: those of `training_splits` and `open_data`."""
+    train, validation, notices = training_splits(source)
+    test = source.read("test")
+    return Splits(train, validation, test, (*notices, *_test_notices(test)))
+
+
+def training_splits(source: Source) -> tuple[ImageData | ImageFolder, ImageData | ImageFolder | None, list[str]]:
+    """The training set, the validation set or None, and notices: the same sets for a recipe, its seed and a limit.
+
+    Errors: RUN370, RUN371, and those of `open_data`.
+    """
+    wanted = resolve_validation(source.recipe).validation
+    if wanted == VAL:
+        check_val_folder(source.recipe.data)
+    whole = source.read("train")
+    notices = list(whole.notices) if isinstance(whole, ImageFolder) else []
+    if wanted is None or isinstance(wanted, str):
+        if wanted != VAL:
+            return whole, None, [*notices, *_unused(source.recipe)]
+        validation = source.read("validation")
+        notices += validation.notices if isinstance(validation, ImageFolder) else ()
+        about = f"the validation set is {validation.source} ({len(validation):,} images)"
+        return whole, validation, [*notices, f"{about}: {_ONCE}"]
+    train, held = hold_out(whole, wanted, source.recipe.seed)
+    about = f"the validation set is {len(held):,} of the {len(whole):,} training images"
+    if source.recipe.validation is None:
+        about += " (`early_stopping` needs one)"
+    notices += [f"{about}: {_ONCE}", *_without_image(train, held), *_unused(source.recipe)]
+    return train, held, notices
+
+
+def hold_out(
+    data: ImageData | ImageFolder, wanted: float, seed: int
+) -> tuple[ImageData | ImageFolder, ImageData | ImageFolder]:
+    """A training set without its validation set, and that: a function of the images' labels, `wanted` and `seed`.
+
+    wanted: a share of the images, or a number of them. Each class gives its share, and at least one image where
+    there are enough; the images of both are in the order of the data set. Errors: RUN370.
+    """
+    import torch
+
+    labels = labels_of(data)
+    counts = torch.bincount(labels, minlength=len(data.classes)).tolist()
+    held = draw(labels, class_shares(counts, held_out_images(counts, wanted)), seed)
+    return data.take((~held).nonzero().flatten(), "train"), data.take(held.nonzero().flatten(), "validation")
+
+
+def _test_notices(test: ImageData | ImageFolder) -> list[str]:
+    """What the user should know of the test set."""
+    if not isinstance(test, ImageFolder):
+        return []
+    folder = Path(test.source)
+    stands_in = [f"{folder.parent} has no test: {folder} is its test set"] if folder.name == VAL else []
+    return [*test.notices, *stands_in]
+
+
+def _unused(recipe: Recipe) -> list[str]:
+    """A notice, where a folder has a `val` that the recipe has no use for."""
+    folder = val_folder(recipe.data)
+    return [] if folder is None else [f"{folder} is not used: the recipe says `validation: {recipe.validation}`"]
+
+
+def _without_image(train: ImageData | ImageFolder, held: ImageData | ImageFolder) -> list[str]:
+    """A notice, where classes that are trained have no image in the validation set."""
+    trained, present = set(labels_of(train).tolist()), set(labels_of(held).tolist())
+    missing = [name for k, name in enumerate(held.classes) if k in trained - present]
+    return [f"the validation set has no image of {listing(missing)}"] if missing else []
+
+
+def labels_of(data: ImageData | ImageFolder) -> torch.Tensor:
+    """The label of each image, int64 (N,)."""
+    if isinstance(data, ImageData):
+        return data.labels
+    import torch
+
+    return torch.tensor([label for _, label in data.samples])

@@ -1,0 +1,100 @@
+"""The validation set: images of the training set that are held out of it, or the `val/` of a folder of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from archspec.data.counter import key_of
+from archspec.data.registry import FOLDER_PREFIX
+from archspec.diagnostics import error
+from archspec.spec.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT_SHARE: Final = 0.1  # of the training images, where early stopping has nothing else to decide on
+VAL: Final = "val"  # the folder
+
+
+def resolve_validation(recipe: Recipe) -> Recipe:
+    """The recipe with its `validation` named where it leaves that open and yet needs a validation set."""
+    if recipe.validation is not None:
+        return recipe
+    chosen = VAL if val_folder(recipe.data) else DEFAULT_SHARE if recipe.early_stopping else None
+    return recipe.model_copy(update={"validation": chosen}) if chosen else recipe
+
+
+def default_to_test(recipe: Recipe) -> Recipe:
+    """The recipe of a run that has begun: where it says nothing of `validation`, the test set was evaluated."""
+    return recipe if recipe.validation is not None else recipe.model_copy(update={"validation": "test"})
+
+
+def val_folder(data: str) -> Path | None:
+    """`PATH/val` of a folder of images that has a `test` too, and so keeps `val` for choices."""
+    if not data.startswith(FOLDER_PREFIX):
+        return None
+    path = Path(data.removeprefix(FOLDER_PREFIX)).expanduser()
+    return path / VAL if (path / VAL).is_dir() and (path / "test").is_dir() else None
+
+
+def check_val_folder(data: str) -> None:
+    """Raise SpecError RUN371 unless a folder of images has `val` and `test`."""
+    if val_folder(data) is not None:
+        return
+    path = Path(data.removeprefix(FOLDER_PREFIX)).expanduser()
+    if (path / VAL).is_dir():
+        what, remedy = "has no test, so that its val is the test set", f"add {path / 'test'}"
+    else:
+        what, remedy = "has no val", f"lay images out as {path / VAL}/CLASS/IMAGE.png"
+    raise error("RUN371", f"`validation: val` needs the folders val and test: {path} {what}",
+                hint=f"{remedy}, or write a share of the training images: `validation: 0.1`")
+
+
+def held_out_images(counts: Sequence[int], wanted: float) -> int:
+    """How many images `wanted` is, a share or a number. counts: images of each class.
+
+    Raises SpecError RUN370 where a class would have no image left to train on.
+    """
+    total = wanted if isinstance(wanted, int) else max(1, round(wanted * sum(counts)))
+    images, classes = sum(counts), sum(count > 0 for count in counts)
+    most = images - classes
+    if total <= most:
+        return total
+    taken = f"`validation: {wanted}` takes {total:,}"
+    why = "no image to train on" if total >= images else f"some of the {classes} classes no image to train on"
+    hint = f"write a smaller one: at most {most:,} images" if most else "train on more images: each class has only one"
+    raise error("RUN370", f"{taken} of {images:,} training images, which leaves {why}", hint=hint)
+
+
+def class_shares(counts: Sequence[int], total: int) -> list[int]:
+    """How many of the `total` images each class gives: in proportion, rounded by largest remainder.
+
+    Each class keeps at least one image, and gives one where it has two, if `total` is enough for that.
+    """
+    images = sum(counts)
+    least = 1 if total >= sum(count > 1 for count in counts) else 0
+    shares = [min(max(total * count // images, least), max(0, count - 1)) for count in counts]
+    owed = [total * count - share * images for count, share in zip(counts, shares, strict=True)]
+    for missing in [1] * (total - sum(shares)) + [-1] * (sum(shares) - total):
+        able = [k for k, s in enumerate(shares) if (s < counts[k] - 1 if missing > 0 else s > least)]
+        chosen = max(able, key=lambda k: missing * owed[k])  # of equals the first
+        shares[chosen] += missing
+        owed[chosen] -= missing * images
+    return shares
+
+
+def draw(labels: torch.Tensor, shares: Sequence[int], seed: int) -> torch.Tensor:
+    """Which images are held out, bool (N,): of each class as many as `shares` says, drawn by `seed`."""
+    import torch
+
+    generator = torch.Generator()
+    generator.manual_seed(key_of(seed, 0, "validation"))
+    order = torch.randperm(len(labels), generator=generator)
+    by_class = order[torch.argsort(labels[order], stable=True)]
+    sizes = torch.bincount(labels, minlength=len(shares))
+    ranks = torch.arange(len(labels)) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+    held = torch.zeros(len(labels), dtype=torch.bool)
+    held[by_class] = ranks < torch.tensor(shares).repeat_interleave(sizes)
+    return held
