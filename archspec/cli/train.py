@@ -76,9 +76,8 @@ def command(
     earlier = saving.earlier(spec, run_dir, world)
     loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), **reading.arguments())
     changes = {key: value for key, value in changes.items() if value is not None}
-    recipe = chosen_recipe(loaded, name, changes)
-    if earlier is not None:
-        recipe = earlier.recipe(recipe)
+    chosen = chosen_recipe(loaded, name, changes)
+    recipe = chosen if earlier is None else earlier.recipe(chosen)
 
     from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.denormals import denormals_flushed
