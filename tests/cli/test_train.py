@@ -46,7 +46,7 @@ def test_a_run_and_what_it_leaves(cli: Cli, spec: Path) -> None:
     assert run.name.startswith("tiny-")
     assert sorted(p.name for p in run.iterdir()) == [
         "checkpoints", "confusion.svg", "environment.json", "findings.json", "metrics.jsonl", "spec.yaml",
-        "weights.safetensors",
+        "weights.safetensors", "weights.sha256",
     ]
     assert [line.split("  ")[0] for line in done.err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
     lines = done.out.splitlines()
