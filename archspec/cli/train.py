@@ -92,7 +92,8 @@ def command(
 
     if tensorboard:
         check_tensorboard()
-    world = world or ALONE
+    world, resolved = world or ALONE, resolve_validation(recipe)
+    text, digest = resolved_text(loaded, name, changes, resolved), spec_digest(loaded.graph, resolved)
     if earlier is None:
         path = Path(world.said(str(run_dir or new_run_path(loaded.name))))
         if world.leads:
@@ -100,14 +101,13 @@ def command(
     else:
         path = earlier.folder
         if not saving.allow_changes:
-            earlier.check_spec(loaded.graph, resolve_validation(recipe), changes.keys())
+            earlier.check_spec(loaded.graph, resolved, changes.keys())
     click.get_current_context().with_resource(denormals_flushed())  # before torch starts its threads
     where = pick_device(device)
     if where.type == "cpu":
         keep_freed_memory()
     machine = Machine(where, data_root, limit_train, limit_test, computing.settings(where), world)
     if computing.tune or computing.retune:
-        text = resolved_text(loaded, name, changes)
         machine = replace(machine, settings=computing.tuned(loaded.graph, text, recipe, machine))
     task = prepare(loaded.graph, recipe, machine, progress=tell)
     try:
@@ -117,7 +117,6 @@ def command(
         doctors = doctoring.watchers(path, world)
         boards = [Scalars(path / FOLDER)] if tensorboard and world.leads else []
         final = FinalConfusion(task.test, task.classes, name=loaded.name, folder=path)
-        text, digest = resolved_text(loaded, name, changes, task.recipe), spec_digest(loaded.graph, task.recipe)
         summary = _run(task, path, text, digest, saving, earlier, stop, *doctors, final, *boards)
     finally:
         task.close()
