@@ -34,7 +34,7 @@ def show(confusion: Confusion, console: Console, *, summary: bool = False) -> No
 
 def _accuracy(confusion: Confusion, row: int) -> float:
     accuracy = confusion.per_class()[row].accuracy
-    return 2.0 if accuracy is None else accuracy  # a class without images is no bad one
+    return 2.0 if accuracy is None else accuracy  # a class without images is not a bad one
 
 
 def _matrix(confusion: Confusion) -> Table:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archspec.data.files import broken, md5_of, read_checked, unreadable
+from archspec.data.files import broken, md5_of, read_checked, reason_text, unreadable
 from archspec.data.places import present
 from archspec.data.registry import Archive, DatasetInfo, Split
 
@@ -88,7 +88,7 @@ def _extract(path: Path, wanted: dict[str, int]) -> dict[str, bytearray]:
                 if len(contents) == len(wanted):
                     break
     except (tarfile.TarError, zlib.error, EOFError) as problem:
-        raise broken(path, f"is no sound archive: {str(problem).lower()}") from problem
+        raise broken(path, f"is not a whole archive: {reason_text(problem)}") from problem
     except OSError as problem:
         raise unreadable(path, problem) from problem
     return contents

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from archspec.data.registry import DATASETS, DataFile
-from archspec.diagnostics import SpecError, error
+from archspec.diagnostics import SpecError, error, one_line
 
 _CHUNK: Final = 1 << 18  # bytes read, and at most decompressed, at a time: stays in the processor's cache
 # Deflate adds at most 5 bytes to 16 KiB that it cannot compress; a .gz longer than this is not that file.
@@ -37,8 +37,8 @@ def read_checked(path: Path, file: DataFile) -> bytearray:
         raise broken(path, f"has {filled:,} bytes, {file.name} has {file.size:,}")
     found = digest.hexdigest()
     if found != file.md5:
-        told = f"is not {file.name}: its content has MD5 {found}, expected {file.md5}"
-        raise broken(path, told, _known(found))
+        what = f"is not {file.name}: its content has MD5 {found}, expected {file.md5}"
+        raise broken(path, what, _known(found))
     return content
 
 
@@ -78,6 +78,12 @@ def read_chunks(path: Path) -> Iterator[bytes]:
         raise unreadable(path, problem) from problem
 
 
+def reason_text(problem: Exception) -> str:
+    """What an exception says, as the end of a message; a path in it keeps its case."""
+    text = one_line(str(problem) or type(problem).__name__)
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
 def unreadable(path: Path, problem: OSError) -> SpecError:
     """The error for a file that the system does not let us read."""
     way = "put it back" if isinstance(problem, FileNotFoundError) else f"make it readable (chmod a+r {path})"
@@ -102,7 +108,7 @@ def _inflate(path: Path, size: int) -> Iterator[bytes]:
             try:
                 yield stream.decompress(pending, _CHUNK)
             except zlib.error as problem:
-                raise broken(path, f"is no sound gzip file: {str(problem).lower()}") from problem
+                raise broken(path, f"is not a whole gzip file: {reason_text(problem)}") from problem
             pending = stream.unconsumed_tail
         if stream.unused_data:
             raise broken(path, "has bytes after the end of its gzip stream")

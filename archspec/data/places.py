@@ -40,7 +40,7 @@ def locate(info: DatasetInfo, root: Path | None = None) -> list[Place]:
 
     First those below `root` (--data-root), $ARCHSPEC_DATA, ./data and the user's cache: in each of them
     torchvision's folder, then archspec's, then the folder itself. Last the folders of the system's packages.
-    Errors: RUN301 where `root` is no folder.
+    Errors: RUN301 where `root` is not a folder.
     """
     if root is not None and not root.is_dir():
         raise error(
@@ -69,8 +69,8 @@ def _system(info: DatasetInfo) -> list[Place]:
 def find(info: DatasetInfo, split: Split, root: Path | None = None) -> Path | None:
     """The first folder that has every file of a split, or the archive it is published as; None for nowhere.
 
-    A damaged copy is found like a sound one: it is told of, not passed over.
-    Errors: RUN301 where `root` is no folder.
+    A damaged copy is found like a whole one: reading it is then an error, it is not passed over.
+    Errors: RUN301 where `root` is not a folder.
     """
     for place in locate(info, root):
         if all(has(place.path, file) for file in info.files(split)):
@@ -100,7 +100,7 @@ def _exists(path: Path) -> bool:
 
 
 def not_found(info: DatasetInfo, split: Split, root: Path | None, reason: str) -> SpecError:
-    """The error that tells each place that was looked at, and each way to get the data set."""
+    """The error that names each place that was searched, and each way to get the data set."""
     notes = [reason, *_looked(info, root)]
     for place in locate(info, root):
         missing = [file.name for file in info.files(split) if not has(place.path, file)]

@@ -15,7 +15,7 @@ ImageShape = tuple[int, int | None, int | None]  # channels, height, width; None
 class InputPlan:
     """How stored images become the network's input (channels, *size).
 
-    mean, std: of pixels scaled to 0…1, one for each channel, or None. notices: what the user should be told.
+    mean, std: of pixels scaled to 0…1, one for each channel, or None. notices: what the user should know.
     """
 
     channels: int
@@ -36,12 +36,12 @@ def plan(
     """The plan for images (C, H, W) of the data set `name` and a network whose input is (C, H, W).
 
     Images are resized without keeping their aspect; a grey image is repeated for a network with three
-    channels; a notice tells of each. mean, std: one number for all channels, or one for each.
+    channels; a notice says so. mean, std: one number for all channels, or one for each.
     Errors: RUN303 where the channels do not suit, or the number of means and deviations does not.
     """
     if len(input_shape) != 3:
         raise error(
-            "RUN303", f"{name} has images, the network's input {_text(input_shape)} is no image",
+            "RUN303", f"{name} has images, the network's input {_text(input_shape)} is not the shape of an image",
             hint="write `input: [channels, height, width]`",
         )
     channels, height, width = input_shape

@@ -107,7 +107,7 @@ def check_known_data(recipe: Recipe, input_shape: tuple[int, ...], outputs: int)
 
 
 def outputs_of(graph: Graph) -> int:
-    """How many classes the network can tell apart. Raises SpecError RUN311 where it is no classifier."""
+    """How many classes the network can tell apart. Raises SpecError RUN311 where it is not a classifier."""
     shape = graph.result.shape
     if len(shape) != 2:
         raise error(

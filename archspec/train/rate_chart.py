@@ -82,7 +82,7 @@ def verdict(test: RateRange) -> str:
 
 
 def comparison(test: RateRange, rate: float) -> str | None:
-    """How `rate`, that of the recipe, stands to the suggestion, in words; None where there is no suggestion."""
+    """The recipe's rate compared with the suggestion, in words; None where there is no suggestion."""
     if test.suggestion is None:
         return None
     factor = rate / test.suggestion

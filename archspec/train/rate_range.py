@@ -1,4 +1,4 @@
-"""A short rate-range test: on a copy of the network the rate rises, and the loss tells which rates are good."""
+"""A short rate-range test: on a copy of the network the rate rises, and the loss shows which rates are good."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def rate_range(
     smoothed loss is lowest: there it still falls, and has not begun to become unstable.
     Source: Smith 2015, "Cyclical learning rates for training neural networks", section 3.3, where the rate
     rises linearly and accuracy is watched.
-    Raises SpecError RUN310 where even the first loss is no finite number: no rate has made it so.
+    Raises SpecError RUN310 where even the first loss is not a finite number: no rate has caused that.
     """
     low, high = RATES[recipe.optimizer]
     twin = copy.deepcopy(model)

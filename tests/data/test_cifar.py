@@ -151,4 +151,4 @@ def test_a_member_of_another_size_is_not_read(cifar, tmp_path, diagnostic):
 @pytest.mark.parametrize("content", [b"no archive", b"\x1f\x8b\x08" + bytes(60)], ids=["text", "gzip"])
 def test_what_is_no_archive_is_refused(cifar, tmp_path, diagnostic, content):
     info, path = cifar.publish(tmp_path, content)
-    assert diagnostic(read_split, info, "train", path).message.startswith(f"{path} is no sound archive: ")
+    assert diagnostic(read_split, info, "train", path).message.startswith(f"{path} is not a whole archive: ")

@@ -41,7 +41,7 @@ CORRUPTIONS = [
     pytest.param(LABELS, lambda b: b"", "is cut off: its 0 bytes", id="empty"),
     pytest.param(LABELS, lambda b: b + b"\0", "bytes after the end", id="trailing-byte"),
     pytest.param(LABELS, lambda b: b + b, "bytes after the end", id="twice"),
-    pytest.param(LABELS, lambda b: b"<html>404</html>", "no sound gzip file", id="a-web-page"),
+    pytest.param(LABELS, lambda b: b"<html>404</html>", "not a whole gzip file", id="a-web-page"),
     pytest.param(LABELS, lambda b: b[:14] + bytes([b[14] ^ 4]) + b[15:], "train-labels", id="flipped-bit"),
     pytest.param(
         LABELS, lambda b: gzip.compress(gzip.decompress(b)[:-1] + b"\1"), "its content has MD5", id="one-label"

@@ -24,7 +24,7 @@ def test_what_is_done_is_told(data, wanted, notices):
                  "write `input: [3, 28, 28]`", id="colour-to-grey"),
     pytest.param((1, 28, 28), (2, 28, 28), "d has 1 channel, the network's input (2, 28, 28) has 2",
                  "write `input: [1, 28, 28]`", id="grey-to-two"),
-    pytest.param((1, 28, 28), (784,), "d has images, the network's input (784) is no image",
+    pytest.param((1, 28, 28), (784,), "d has images, the network's input (784) is not the shape of an image",
                  "write `input: [channels, height, width]`", id="vector"),
 ])
 def test_what_does_not_suit_is_refused(diagnostic, data, wanted, message, hint):
