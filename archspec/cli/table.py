@@ -150,7 +150,16 @@ def _totals(report: Report) -> Text:
         f"{cost.macs:,} MACs = {_flops(2 * cost.macs)}, and {_flops(cost.elementwise_flops)} of element-wise work",
         f"{bytes_text(report.root.activation_bytes)} of activations: every op's output, none freed or reused",
     ]
+    if cost.params:
+        lines.append(f"a training step with momentum needs at most about {bytes_text(_step_bytes(report))}: "
+                     "weights, gradients, momentum, activations")
     return Text("\n".join(lines))
+
+
+def _step_bytes(report: Report) -> int:
+    """A step with SGD and momentum, no activation freed early. `train` counts exactly, with torch, before it starts."""
+    weights = report.root.cost.params * DTYPE_BYTES[report.dtype]
+    return 3 * weights + report.root.activation_bytes
 
 
 def _dominant(root: ReportNode) -> Table:

@@ -13,7 +13,17 @@ import click
 
 from archspec.cli.console import result_console, tell
 from archspec.cli.doctoring import Doctoring, doctor_options, find_rate, with_findings
-from archspec.cli.options import COUNT, DEVICE, Rate, Reading, SpecPath, ValidationSet, json_option, spec_options
+from archspec.cli.options import (
+    COUNT,
+    DEVICE,
+    InputShape,
+    Rate,
+    Reading,
+    SpecPath,
+    ValidationSet,
+    json_option,
+    spec_options,
+)
 from archspec.cli.processes import in_processes
 from archspec.cli.saving import Saving, hears_signals, saving_options, stops_placed
 from archspec.cli.tuning import Computing, computing_options
@@ -45,6 +55,9 @@ if TYPE_CHECKING:
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where data sets are looked for first; also $ARCHSPEC_DATA.")
 @click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name, help="Where to train.")
+@click.option("--input", "input_shape", type=InputShape(), metavar="CxHxW", help="Another input, such as 3x224x224.")
+@click.option("--workers", "--num-workers", type=COUNT, metavar="N",
+              help="Processes that decode a folder's images; default one a processor. Other data needs none.")
 @click.option("--limit-train", type=COUNT, metavar="N", help="Only so many training images.")
 @click.option("--limit-test", type=COUNT, metavar="N", help="Only so many test images.")
 @computing_options
@@ -60,6 +73,7 @@ if TYPE_CHECKING:
 def command(
     spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, computing: Computing,
     data_root: Path | None, limit_train: int | None, limit_test: int | None,
+    input_shape: tuple[int, ...] | None, workers: int | None,
     run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, world: World | None,
     tensorboard: bool, **changes: Any,
 ) -> None:
@@ -74,7 +88,7 @@ def command(
     doctoring.check(resumed=saving.resume is not None, world=world)
     computing.check(resumed=saving.resume is not None, alone=world is None or world.alone)
     earlier = saving.earlier(spec, run_dir, world)
-    loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), **reading.arguments())
+    loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), input=input_shape, **reading.arguments())
     changes = {key: value for key, value in changes.items() if value is not None}
     chosen = chosen_recipe(loaded, name, changes)
     recipe = chosen if earlier is None else earlier.recipe(chosen)
@@ -106,7 +120,7 @@ def command(
     where = pick_device(device)
     if where.type == "cpu":
         keep_freed_memory()
-    machine = Machine(where, data_root, limit_train, limit_test, computing.settings(where), world)
+    machine = Machine(where, data_root, limit_train, limit_test, computing.settings(where), world, workers)
     if computing.tune or computing.retune:
         machine = replace(machine, settings=computing.tuned(loaded.graph, text, recipe, machine))
     task = prepare(loaded.graph, recipe, machine, progress=tell)

@@ -29,15 +29,17 @@ def open_data(
     download: bool = True,
     limit: int | None = None,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> ImageData | ImageFolder:
     """One split of any data set that a recipe's `data` can name.
 
     channels: of the network's input, which decides how image files are decoded. limit: only so many
-    images, the first in the order of the data set. Errors: those of `load`, `open_folder` and `surveyed`.
+    images, the first in the order of the data set. workers: processes that look at image files.
+    Errors: those of `load`, `open_folder` and `surveyed`.
     """
     if name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX:
         path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
-        return surveyed(open_folder(path, split, channels).head(limit), progress=progress)
+        return surveyed(open_folder(path, split, channels).head(limit), progress=progress, workers=workers)
     return load(name, split, root=root, download=download, progress=progress).head(limit)
 
 

@@ -43,12 +43,14 @@ class Source:
     limit_train: int | None = None
     limit_test: int | None = None
     progress: Progress | None = None
+    workers: int | None = None
 
     def read(self, split: RunSplit) -> ImageData | ImageFolder:
         """A split as it is published: nothing is held out. Errors: those of `open_data`."""
         limit = self.limit_train if split == "train" else self.limit_test
         return open_data(
-            self.recipe.data, split, self.channels, root=self.root, limit=limit, progress=self.progress
+            self.recipe.data, split, self.channels, root=self.root, limit=limit, progress=self.progress,
+            workers=self.workers,
         )
 
 

@@ -20,7 +20,7 @@ from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.load import Progress
 from archspec.data.plan import ImageShape, check_classes
-from archspec.data.registry import RunSplit
+from archspec.data.registry import FOLDER_PREFIX, RunSplit
 from archspec.data.splits import Source, open_splits
 from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of, probabilities
 from archspec.data.validation import resolve_validation
@@ -38,6 +38,7 @@ class Machine:
     """Where and on how much a run runs; nothing of it belongs into a recipe.
 
     limit_train, limit_test: only so many images. settings: how it computes. world: the processes that train together.
+    workers: processes that decode a folder's images, None for what suits.
     """
 
     device: torch.device
@@ -46,6 +47,7 @@ class Machine:
     limit_test: int | None = None
     settings: Settings = field(default_factory=Settings)
     world: World = ALONE
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +104,14 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     made = {
         name: make_batches(
             part, plans[name], batch_options(recipe, machine, model, training=name == "train"),
-            progress=progress, sharers=world.local_size,
+            progress=progress, sharers=world.local_size, workers=machine.workers,
         )
         for name, part in parts.items()
     }
     idle = idle_outputs(test.name, len(test.classes), outputs)
     left = _left_out(len(splits.train) - sum(made["train"].step_sizes), world)
     graph_notices = (*probabilities(graph), *_layout_notices(graph, machine))
-    notices = (*plans["train"].notices, *splits.notices, *idle, *graph_notices, *left)
+    notices = (*_worker_notices(recipe, machine), *plans["train"].notices, *splits.notices, *idle, *graph_notices, *left)
     sources = {name: part.source for name, part in parts.items()}
     return Task(
         model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes
@@ -126,7 +128,14 @@ def _left_out(images: int, world: World) -> list[str]:
 
 def run_source(recipe: Recipe, machine: Machine, channels: int, progress: Progress | None) -> Source:
     """Where the images of a run on this machine come from."""
-    return Source(recipe, channels, machine.data_root, machine.limit_train, machine.limit_test, progress)
+    return Source(recipe, channels, machine.data_root, machine.limit_train, machine.limit_test, progress, machine.workers)
+
+
+def _worker_notices(recipe: Recipe, machine: Machine) -> list[str]:
+    if machine.workers is None or recipe.data.startswith(FOLDER_PREFIX):
+        return []
+    return [f"--workers has no effect on {recipe.data}, which lies in memory: its batches are cut and augmented there, "
+            "without loader workers. For a folder of images it is the number of processes that decode them"]
 
 
 def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:

@@ -294,3 +294,22 @@ def test_beside_another_mistake_there_is_no_table(cli: Cli, folder: Path) -> Non
     done = cli("profile", spec, "--static")
     assert (done.code, done.out) == (1, "")
     assert re.findall(r"^error\[(\w+)\]", done.err, re.MULTILINE) == ["SHAPE111", "SPEC025"]
+
+
+def test_the_static_profile_estimates_a_training_step(cli: Cli) -> None:
+    """As `explain BUILD201` says: more than is counted with torch, and not by far."""
+    import torch
+
+    import archspec
+    from archspec.backends.step import step_peak_bytes
+    from archspec.backends.torch import build
+
+    out = cli("profile", "resnet18", "--static", "--batch-size", 16).out
+    found = re.search(r"^a training step with momentum needs at most about ([\d.]+) (\w+): weights", out, re.MULTILINE)
+    assert found is not None
+    shown = float(found[1]) * SCALE[found[2]]
+    graph = archspec.load("resnet18").graph
+    with torch.device("meta"):
+        model = build(graph).train()
+    counted = step_peak_bytes(model, (16, *graph.inputs[0][1].shape[1:]), states=1)
+    assert counted <= shown <= 2 * counted

@@ -168,3 +168,42 @@ def test_notices_are_told_on_stderr(cli: Cli, spec: Path) -> None:
     assert done.code == 0
     assert "note: images are resized from 8×8 to 12×12" in done.err
     assert "note: digits is grey" in done.err
+
+
+def test_another_input(cli: Cli, spec: Path) -> None:
+    _, run = trained(cli, spec, "--epochs", 1, "--input", "1x12x10")
+    assert load_file(run / "weights.safetensors")["head.linear_1.weight"].shape == (8, 120)
+    assert "input: [1, 12, 10]" in (run / "spec.yaml").read_text()
+    done = cli("train", "--resume", run, "--input", "1x8x8")
+    assert done.code == 1
+    assert "the network's input was 1×12×10, is 1×8×8" in done.err
+
+
+def test_workers_are_explained_where_there_are_none(cli: Cli, spec: Path) -> None:
+    for option in ("--workers", "--num-workers"):
+        done = cli("train", spec, "--epochs", 1, *FEW, option, 4)
+        assert done.code == 0
+        assert "note: --workers has no effect on digits, which lies in memory" in done.err
+        shutil.rmtree("runs")
+
+
+def test_workers_are_the_processes_that_decode_a_folder(
+    cli: Cli, spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from archspec.data import folder_batches, pool, survey
+    from tests.data.helpers import write_folder
+
+    write_folder(tmp_path / "imgs", {"train": {"a": 4, "b": 4}, "test": {"a": 2, "b": 2}}, mode="L")
+    counts = []
+
+    class Counted(pool.Decoders):
+        def __init__(self, workers: int, **options: float) -> None:
+            counts.append(workers)
+            super().__init__(workers, **options)
+
+    for module in (folder_batches, survey):
+        monkeypatch.setattr(module, "Decoders", Counted)
+    done = cli("train", spec, "--epochs", 1, "--data", "folder:imgs", "--batch-size", 4, "--workers", 1)
+    assert done.code == 0, done.err
+    assert set(counts) == {1}
+    assert "has no effect" not in done.err
