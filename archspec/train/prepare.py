@@ -110,8 +110,8 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     }
     idle = idle_outputs(test.name, len(test.classes), outputs)
     left = _left_out(len(splits.train) - sum(made["train"].step_sizes), world)
-    graph_notices = (*probabilities(graph), *_layout_notices(graph, machine))
-    notices = (*_worker_notices(recipe, machine), *plans["train"].notices, *splits.notices, *idle, *graph_notices, *left)
+    others = (*_worker_notices(recipe, machine), *probabilities(graph), *_layout_notices(graph, machine))
+    notices = (*plans["train"].notices, *splits.notices, *idle, *others, *left)
     sources = {name: part.source for name, part in parts.items()}
     return Task(
         model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes
@@ -128,7 +128,8 @@ def _left_out(images: int, world: World) -> list[str]:
 
 def run_source(recipe: Recipe, machine: Machine, channels: int, progress: Progress | None) -> Source:
     """Where the images of a run on this machine come from."""
-    return Source(recipe, channels, machine.data_root, machine.limit_train, machine.limit_test, progress, machine.workers)
+    limits = (machine.limit_train, machine.limit_test)
+    return Source(recipe, channels, machine.data_root, *limits, progress, machine.workers)
 
 
 def _worker_notices(recipe: Recipe, machine: Machine) -> list[str]:
