@@ -3,5 +3,9 @@
 from archspec.analysis.cost import LayerCost, Report, ReportNode, cost_report
 from archspec.analysis.expect import Expected, check_expectations
 from archspec.analysis.logits import squashing_end
+from archspec.analysis.lone_value import lone_value, smallest_batch
 
-__all__ = ["Expected", "LayerCost", "Report", "ReportNode", "check_expectations", "cost_report", "squashing_end"]
+__all__ = [
+    "Expected", "LayerCost", "Report", "ReportNode", "check_expectations", "cost_report", "lone_value",
+    "smallest_batch", "squashing_end",
+]

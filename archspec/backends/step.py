@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from math import prod
 from typing import Any, Final
 
 import torch
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archspec.analysis import cost_report
+from archspec.analysis import cost_report, lone_value
 from archspec.backends.fits import check_fits
 from archspec.backends.torch import build
 from archspec.diagnostics import error
@@ -31,25 +30,17 @@ def why_no_step(graph: Graph, batch_size: int) -> str | None:
     """Why no training step can be done with so many images, or None if one can."""
     if not cost_report(graph).params:
         return "the network has no parameters to train"
-    path = _lone_value(graph, batch_size, "batch_norm1d", "batch_norm2d")
+    path = lone_value(graph, batch_size, training=True)
     return f"{path} needs a batch of 2 or more to train: one value a channel has no variance" if path else None
 
 
-def check_batch(graph: Graph, batch_size: int) -> None:
-    """Raise SpecError SHAPE102 where a norm cannot even run with so many images: torch refuses it."""
-    if path := _lone_value(graph, batch_size, "group_norm"):
-        raise error("SHAPE102", f"{path}: one value a group has no variance, with a batch of {batch_size}",
-                    hint="make the batch 2 or more")
-
-
-def _lone_value(graph: Graph, batch_size: int, *norms: str) -> str | None:
-    """The first norm of these kinds that would normalise over one value."""
-    for path, node, _ in graph.walk():
-        if node.op is not None and node.op.op in norms:
-            groups = getattr(node.op, "num_groups", node.output.shape[1])
-            if batch_size * prod(node.output.shape[1:]) == groups:
-                return path
-    return None
+def check_batch(graph: Graph, batch_size: int, remedy: str = "make the batch 2 or more") -> None:
+    """Raise SpecError BUILD203 where a norm cannot even run with so many images: torch refuses it."""
+    if path := lone_value(graph, batch_size, training=False):
+        raise error(
+            "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time, here is one",
+            hint=f"{remedy}, or let it keep its running statistics (`track_running_stats: true`)",
+        )
 
 
 def check_step_fits(
@@ -73,7 +64,11 @@ def check_step_fits(
 def check_forward_fits(
     graph: Graph, batch_size: int, device: torch.device, *, dtype: str = "float32", what: str = "a forward pass"
 ) -> None:
-    """Raise SpecError BUILD201 if a forward pass without gradients would not fit on `device`. Allocates nothing."""
+    """Raise SpecError BUILD201 if a forward pass without gradients would not fit on `device`. Allocates nothing.
+
+    BUILD203 where the batch is too small for a norm.
+    """
+    check_batch(graph, batch_size)
     report, width = cost_report(graph), DTYPE_BYTES[dtype]
     needed = (report.params + report.buffers + batch_size * _largest(graph)) * width  # at least
     if needed < COUNTABLE:

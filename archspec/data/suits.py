@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archspec.analysis import squashing_end
+from archspec.analysis import lone_value, squashing_end
 from archspec.data.plan import ImageShape, InputPlan, check_classes, plan
 from archspec.data.registry import DatasetInfo, check_name
 from archspec.diagnostics import SpecError, error
@@ -18,7 +18,7 @@ from archspec.tensors import shape_text
 def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph, errors: Errors) -> None:
     """Note, where it is written, what would keep a spec's own recipes from training its network.
 
-    recipes: "train" is the default one. Errors: RUN303, RUN304, RUN311; warnings: SPEC061, SPEC062.
+    recipes: "train" is the default one. Errors: BUILD203, RUN303, RUN304, RUN311; warnings: SPEC061, SPEC062.
     """
     section = "train" if "train" in recipes else "recipes"
     top = program.tops[section]
@@ -28,8 +28,12 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
         _note(e, top.key if top.path else top, errors)
         return
     _check_end(program, graph, errors)
+    lone = lone_value(graph, 1, training=True)
     for name, recipe in recipes.items():
         places = _places(program, name)
+        if lone is not None and recipe.batch_size == 1 and "batch_size" in places:
+            errors.add("BUILD203", f"`{lone}` has one value a channel in a batch of 1, which has no variance",
+                       places["batch_size"], hint="set batch_size to 2 or more")
         own = [places[key] for key in ("data", "normalize") if key in places]
         if own:
             _check_data(recipe, graph.inputs[0][1].shape[1:], outputs, own[0], own[-1], errors)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class _BatchNorm(Op):
+class BatchNorm(Op):
     """What both have: running statistics, and a learned factor and offset for each channel, which is dim 1."""
 
     eps: PositiveFloat = Field(1e-5, description="added to the variance")
@@ -35,7 +35,7 @@ class _BatchNorm(Op):
 
 
 @register_op
-class BatchNorm2d(_BatchNorm):
+class BatchNorm2d(BatchNorm):
     """Normalise each channel over batch, height and width (Ioffe & Szegedy 2015, algorithm 1).
 
     Shapes: (N, C, H, W) -> the same.
@@ -59,7 +59,7 @@ class BatchNorm2d(_BatchNorm):
 
 
 @register_op
-class BatchNorm1d(_BatchNorm):
+class BatchNorm1d(BatchNorm):
     """Normalise each feature over the batch, or each channel over batch and length (Ioffe & Szegedy 2015).
 
     Shapes: (N, C) or (N, C, L) -> the same.

@@ -23,6 +23,11 @@ NormalizedShape = Annotated[
 ]
 
 
+def _wider(x: Tensor, remedy: str) -> str:
+    """The remedy of a norm over one value, unless a sample has no other."""
+    return "remove it" if prod(x.shape[1:]) == 1 else remedy
+
+
 @register_op
 class LayerNorm(Op):
     """Normalise each sample over its last dimensions (Ba et al. 2016, section 3).
@@ -30,7 +35,8 @@ class LayerNorm(Op):
     Shapes: (N, …, *normalized_shape) -> the same.
     Cost: per element 1 elementwise FLOP for the mean, 2 for the variance, 2 to normalise, and 1 each for
         factor and offset; as many parameters as normalized_shape has elements, twice with bias.
-    Errors: ShapeError if the input does not end in normalized_shape, or if that would reach the batch.
+    Errors: ShapeError if the input does not end in normalized_shape, if that would reach the batch, or if it is one
+        value, which has no variance.
     """
 
     op = "layer_norm"
@@ -57,6 +63,9 @@ class LayerNorm(Op):
         if any(a != b for a, b in zip(x.shape[start:], wanted, strict=True)):
             rule = f"{sample} does not end in normalized_shape {list(wanted)}"
             raise ShapeError(rule, hint=hint, partial=x)
+        if prod(self._normalized(x)) == 1:
+            hint = _wider(x, f"set normalized_shape to {list(x.shape[1:])}")
+            raise ShapeError("one value has no variance", hint=hint, partial=x)
         return x
 
     def _normalized(self, x: Tensor) -> tuple[int, ...]:
@@ -81,7 +90,7 @@ class GroupNorm(Op):
     Shapes: (N, C, …) -> the same.
     Cost: per element 1 elementwise FLOP for the mean, 2 for the variance, 2 to normalise, 2 if affine;
         2*C parameters if affine.
-    Errors: ShapeError if num_groups does not divide C.
+    Errors: ShapeError if num_groups does not divide C, or if a group is one value, which has no variance.
     """
 
     op = "group_norm"
@@ -102,6 +111,8 @@ class GroupNorm(Op):
                 hint=f"set num_groups to {gcd(channels, self.num_groups)}",
                 partial=x,
             )
+        if prod((channels // self.num_groups, *x.shape[2:])) == 1:
+            raise ShapeError("one value a group has no variance", partial=x, hint=_wider(x, "set num_groups to 1"))
         return x
 
     def cost(self, x: Tensor, y: Tensor) -> Cost:
@@ -137,7 +148,8 @@ class InstanceNorm2d(Op):
     def infer(self, x: Tensor) -> Tensor:
         """See the class."""
         if x.shape[2] * x.shape[3] == 1:
-            raise ShapeError("one pixel a channel has no variance", hint="remove it, or use `layer_norm`", partial=x)
+            hint = _wider(x, "use `group_norm: 1`, which normalises over all channels")
+            raise ShapeError("one pixel a channel has no variance", hint=hint, partial=x)
         return x
 
     def cost(self, x: Tensor, y: Tensor) -> Cost:

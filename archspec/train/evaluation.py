@@ -15,6 +15,7 @@ from archspec.data.splits import Source, training_splits
 from archspec.data.suits import check_known_data, input_plan, outputs_of
 from archspec.data.validation import default_to_test
 from archspec.diagnostics import error, listing
+from archspec.train.batch_sizes import check_evaluated
 from archspec.train.confusion import Confusion, Tally
 from archspec.train.finished import FinishedRun
 from archspec.train.loop import evaluate
@@ -50,7 +51,7 @@ def evaluate_run(
 
     The training and validation sets are those of the run where the machine's limits are, too.
     Raises SpecError: RUN303 where data and network do not suit each other, RUN371 where there is no validation set,
-    and the errors of `FinishedRun.model` and of `archspec.data`.
+    BUILD203 where a batch is too small for a norm, and the errors of `FinishedRun.model` and of `archspec.data`.
     """
     recipe, graph = run.recipe, run.graph
     input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
@@ -59,9 +60,9 @@ def evaluate_run(
     images = _images(run_source(default_to_test(recipe), machine, input_shape[0], progress), split)
     check_classes(recipe.data, len(images.classes), outputs)
     plan = input_plan(recipe.data, stored_shape(images), input_shape, recipe)
-    batches = make_batches(
-        images, plan, batch_options(recipe, machine, model, training=False), progress=progress
-    )
+    options = batch_options(recipe, machine, graph, training=False)
+    check_evaluated(graph, options.step_sizes(len(images)))
+    batches = make_batches(images, plan, options, progress=progress)
     tally = Tally()
     try:
         with float32_products(machine.settings.precision, machine.device):

@@ -10,7 +10,16 @@ from torch import Tensor
 from archspec.backends.fits import is_shortage, shortage
 from archspec.data.batches import Batch, Batches
 from archspec.train.objective import Targets
-from archspec.train.pieces import SMALLEST_NORMED, free_memory, halved, has_batch_norm, largest_piece, pieces_of
+from archspec.train.pieces import (
+    SMALLEST_NORMED,
+    free_memory,
+    halved,
+    has_batch_norm,
+    largest_piece,
+    padded,
+    pieces_of,
+    smallest_evaluated,
+)
 from archspec.train.run import Run
 
 
@@ -75,7 +84,7 @@ def _backward(
 def _idle(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     """For a process that has no image in the step, but its part in what all do: a black one that counts for nothing."""
     with run.autocast():
-        logits = run.forward(at_least_one(batch.x))
+        logits = run.forward(padded(batch.x))
     loss = 0 * logits.float().sum()
     run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     return logits[:0], loss
@@ -94,14 +103,9 @@ def join(run: Run, train: Batches) -> None:
     run.model.eval()  # no random numbers, no statistics
     for _ in range(2):  # the second begins with the change
         with run.autocast():
-            logits = run.forward(at_least_one(images[:0]))
+            logits = run.forward(padded(images[:0], smallest_evaluated(run.model)))
         (0 * logits.float().sum()).backward()
     run.optimizer.zero_grad(set_to_none=True)
-
-
-def at_least_one(images: Tensor) -> Tensor:
-    """The images (N, C, H, W), or a black one where there is none: not every layer takes none."""
-    return images if len(images) else images.new_zeros(1, *images.shape[1:])
 
 
 def _smaller(run: Run, images: int, problem: RuntimeError) -> int:

@@ -17,11 +17,11 @@ from archspec.spec.recipe import Recipe
 from archspec.train.average import Average
 from archspec.train.compiled import compiled
 from archspec.train.confusion import Tally
-from archspec.train.gradients import at_least_one, attempt, gradients, join
+from archspec.train.gradients import attempt, gradients, join
 from archspec.train.guard import Guard
 from archspec.train.metrics import Meter, Metrics
 from archspec.train.optimizer import clip_gradients, make_optimizer, set_rate
-from archspec.train.pieces import InPieces
+from archspec.train.pieces import InPieces, padded, smallest_evaluated
 from archspec.train.run import Run, Watcher
 from archspec.train.schedule import rate_schedule
 from archspec.train.settings import Settings, autocast, float32_products
@@ -68,12 +68,12 @@ def evaluate(
     its part of the images, the means are those of all.
     """
     model.eval()
-    forward = model if world.sharded else InPieces(model)
+    forward, smallest = model if world.sharded else InPieces(model), smallest_evaluated(model)
     world.share_buffers(model)
     meter = Meter(len(batches), device, world=world)
     for images, labels, _, total in (stop or Stop()).between(batches.batches(0)):
         with autocast(settings.precision, device):
-            logits = forward(at_least_one(images)).float()[: len(images)]
+            logits = forward(padded(images, smallest)).float()[: len(images)]
         meter.add(F.cross_entropy(logits, labels), logits, labels, total)
         if tally is not None:
             tally.add(logits, labels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 from typing import Final
 
 import torch
@@ -18,6 +17,17 @@ SMALLEST_NORMED: Final = 2  # images of a batch for which batch norm has a varia
 def has_batch_norm(model: nn.Module) -> bool:
     """Whether what the network computes of an image depends, in training, on the others that go with it."""
     return any(isinstance(module, BATCH_NORMS) for module in model.modules())
+
+
+def smallest_evaluated(model: nn.Module) -> int:
+    """How many images evaluation needs in a batch: 2 where batch norm keeps no running statistics."""
+    return max((SMALLEST_NORMED for module in model.modules()
+                if isinstance(module, BATCH_NORMS) and module.running_mean is None), default=1)
+
+
+def padded(images: Tensor, smallest: int = 1) -> Tensor:
+    """The images (N, C, H, W), or `smallest` black ones where there is none: not every layer takes none."""
+    return images if len(images) else images.new_zeros(smallest, *images.shape[1:])
 
 
 def pieces_of(images: int, most: int | None, smallest: int = 1) -> int:
@@ -51,18 +61,18 @@ def free_memory(device: torch.device) -> None:
 class InPieces:
     """A network in evaluation, without gradients: a batch that does not fit goes through it in halves, and so on."""
 
-    def __init__(self, model: Callable[[Tensor], Tensor]) -> None:
-        self._model = model
+    def __init__(self, model: nn.Module) -> None:
+        self._model, self._smallest = model, smallest_evaluated(model)
         self._most: int | None = None
 
     def __call__(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, classes). Raises torch's error where even one image does not fit."""
         while True:
             try:
-                parts = images.tensor_split(pieces_of(len(images), self._most))
+                parts = images.tensor_split(pieces_of(len(images), self._most, self._smallest))
                 return torch.cat([self._model(part) for part in parts]) if len(parts) > 1 else self._model(images)
             except RuntimeError as problem:
-                smaller = halved(len(images), self._most)
+                smaller = halved(len(images), self._most, self._smallest)
                 if smaller is None or not is_shortage(problem):
                     raise
             self._most = smaller

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from archspec.backends.step import check_batch
 from archspec.data.decode import REPLACE, SUFFIXES, BadImage, Facts, decode, look
 from archspec.data.plan import InputPlan
 from archspec.data.suits import input_plan
@@ -45,7 +46,8 @@ def predict(
     """Each image's likeliest classes, in the order of `paths`; a broken image spoils none of the others.
 
     Images are decoded, resized and scaled as those of a folder are in training, by the same decoder.
-    Raises SpecError RUN303 where the network's input is not an image, and the errors of `FinishedRun.model`.
+    Raises SpecError RUN303 where the network's input is not an image, BUILD203 where a batch is too small for a
+    norm, and the errors of `FinishedRun.model`.
     """
     input_shape = run.graph.inputs[0][1].shape[1:]
     channels = input_shape[0]
@@ -55,11 +57,11 @@ def predict(
     plan = input_plan(run.recipe.data, (channels, None, None), input_shape, run.recipe)
     model = run.model(device, min(batch_size, len(paths)))
     for start in range(0, len(paths), batch_size):
-        yield from _predicted(model, run.names, plan, paths[start : start + batch_size], device, top)
+        yield from _predicted(run, model, plan, paths[start : start + batch_size], device, top)
 
 
 def _predicted(
-    model: nn.Module, names: tuple[str, ...], plan: InputPlan, paths: Sequence[Path], device: torch.device, top: int
+    run: FinishedRun, model: nn.Module, plan: InputPlan, paths: Sequence[Path], device: torch.device, top: int
 ) -> list[Prediction]:
     found: dict[int, torch.Tensor] = {}
     facts: dict[int, Facts] = {}
@@ -70,7 +72,9 @@ def _predicted(
             found[k] = torch.from_numpy(decode(path, plan.channels, plan.size))
         except BadImage as bad:
             problems[k] = _problem(path, bad)
-    best = dict(zip(found, _best(model, names, plan, list(found.values()), device, top), strict=True))
+    if found:
+        check_batch(run.graph, len(found), "name 2 sound images or more, and another --batch-size if one would be left")
+    best = dict(zip(found, _best(model, run.names, plan, list(found.values()), device, top), strict=True))
     return [
         Prediction(path, best[k], facts=facts[k]) if k in best else Prediction(path, problem=problems[k])
         for k, path in enumerate(paths)

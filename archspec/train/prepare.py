@@ -27,7 +27,7 @@ from archspec.data.validation import resolve_validation
 from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
-from archspec.train.pieces import SMALLEST_NORMED, has_batch_norm
+from archspec.train.batch_sizes import check_steps, check_training_batch, least_per_step
 from archspec.train.settings import Settings
 from archspec.train.sharded import check_sharding, shard
 from archspec.train.world import ALONE, World
@@ -83,11 +83,13 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     """Check, load, build and initialise. The mistakes that need no data are told before any is read.
 
     Raises SpecError: RUN303 where network and data do not suit each other, RUN311 where the network is no
-    classifier, RUN332 where the batch cannot be shared out, RUN334 where the network cannot be spread as it is
-    asked, BUILD201 where the run would not fit into memory, and the errors of `archspec.data`.
+    classifier, RUN318 where an epoch has no step, RUN332 where the batch cannot be shared out, RUN334 where the network
+    cannot be spread as it is asked, BUILD201 where the run would not fit into memory, BUILD203 where a batch is too
+    small for a norm, and the errors of `archspec.data`.
     """
     world = machine.world
     check_shares(recipe, world)
+    check_training_batch(graph, recipe, world)
     if world.sharded:
         check_sharding(recipe, machine.settings)
     input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
@@ -100,30 +102,23 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     check_classes(recipe.data, len(test.classes), outputs)
     parts = {"train": splits.train, "test": test} | ({"validation": splits.validation} if splits.validation else {})
     plans = {name: input_plan(recipe.data, stored_shape(part), input_shape, recipe) for name, part in parts.items()}
+    options = {name: batch_options(recipe, machine, graph, training=name == "train") for name in parts}
+    steps = {name: options[name].step_sizes(len(part)) for name, part in parts.items()}
+    left = check_steps(graph, steps, len(splits.train), world)
     model = fresh_model(graph, recipe, machine)
     made = {
         name: make_batches(
-            part, plans[name], batch_options(recipe, machine, model, training=name == "train"),
-            progress=progress, sharers=world.local_size, workers=machine.workers,
+            part, plans[name], options[name], progress=progress, sharers=world.local_size, workers=machine.workers
         )
         for name, part in parts.items()
     }
     idle = idle_outputs(test.name, len(test.classes), outputs)
-    left = _left_out(len(splits.train) - sum(made["train"].step_sizes), world)
     others = (*_worker_notices(recipe, machine), *probabilities(graph), *_layout_notices(graph, machine))
     notices = (*plans["train"].notices, *splits.notices, *idle, *others, *left)
     sources = {name: part.source for name, part in parts.items()}
     return Task(
         model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes
     )
-
-
-def _left_out(images: int, world: World) -> list[str]:
-    """A notice of images that no step of an epoch takes."""
-    if not images:
-        return []
-    these = "the last image of each epoch's order is" if images == 1 else f"the last {images} of each epoch's order are"
-    return [f"{these} left out: batch norm needs two in a batch" + " of each process" * (not world.alone)]
 
 
 def run_source(recipe: Recipe, machine: Machine, channels: int, progress: Progress | None) -> Source:
@@ -182,14 +177,14 @@ def stored_shape(split: ImageData | ImageFolder) -> ImageShape:
     return channels, height, width
 
 
-def batch_options(recipe: Recipe, machine: Machine, model: nn.Module, *, training: bool) -> BatchOptions:
-    """How batches for `model` are made."""
+def batch_options(recipe: Recipe, machine: Machine, graph: Graph, *, training: bool) -> BatchOptions:
+    """How batches for the network are made."""
     world = machine.world
     size = recipe.batch_size // world.size
     return BatchOptions(
         size, shuffle=training, device=machine.device, seed=recipe.seed,
         augment=_augmentation(recipe) if training else None, rank=world.rank, world=world.size,
-        at_least=SMALLEST_NORMED if training and size > 1 and has_batch_norm(model) else 0,
+        at_least=least_per_step(graph) if training else 0,
         memory_format=torch.channels_last if machine.settings.channels_last else None,
     )
 

@@ -200,11 +200,12 @@ def test_batch_norm_trains_from_two_on():
     assert measure(spec(head=head), batch_size=2, warmup=1, steps=1).step is not None
 
 
-def test_a_group_norm_of_one_value_is_refused():
-    loaded = spec(input=(4, 8, 8), head=["global_avg_pool2d", {"group_norm": 4}, "flatten", {"linear": 2}])
+def test_a_batch_norm_of_one_value_is_refused():
+    norm = {"batch_norm2d": {"track_running_stats": False}}
+    loaded = spec(input=(4, 8, 8), head=["global_avg_pool2d", norm, "flatten", {"linear": 2}])
     diagnostic = refused(loaded, batch_size=1)
-    assert diagnostic.code == "SHAPE102"
-    assert diagnostic.message == "head.group_norm_1: one value a group has no variance, with a batch of 1"
+    assert diagnostic.code == "BUILD203"
+    assert diagnostic.message.startswith("`head.batch_norm2d_1` has no running statistics")
     assert measure(loaded, batch_size=2, warmup=1, steps=1).step is not None
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from archspec.api import load
 from archspec.data.augment import Augmentation
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.order import epoch_order
@@ -204,17 +205,20 @@ def test_spared_parameters_are_not_decayed():
 # -- augmentation --------------------------------------------------------------------------------------------------
 
 
+GRAPH = load({"archspec": 1, "input": [1, 8, 8], "stages": {"head": ["flatten", {"linear": 4}]}}).graph
+
+
 def test_augment_reaches_the_training_batches_alone():
     chosen = recipe(augment=["horizontal_flip", {"random_crop": 2}, {"random_erase": 0.25}])
-    options = batch_options(chosen, Machine(CPU), network(), training=True)
+    options = batch_options(chosen, Machine(CPU), GRAPH, training=True)
     assert options.augment == Augmentation(crop_padding=2, flip=0.5, erase=0.25)
-    assert batch_options(chosen, Machine(CPU), network(), training=False).augment is None
-    assert batch_options(recipe(), Machine(CPU), network(), training=True).augment is None
+    assert batch_options(chosen, Machine(CPU), GRAPH, training=False).augment is None
+    assert batch_options(recipe(), Machine(CPU), GRAPH, training=True).augment is None
 
 
 def test_a_mirrored_run_is_a_run_on_mirrored_images():
     chosen = recipe(augment=[{"horizontal_flip": 1.0}])
-    options = batch_options(chosen, Machine(CPU), network(), training=True)
+    options = batch_options(chosen, Machine(CPU), GRAPH, training=True)
     plain = BatchOptions(chosen.batch_size, shuffle=True, seed=chosen.seed, at_least=2)
     for ours, theirs in zip(
         ResidentBatches(TRAIN, PLAN, options).batches(1), ResidentBatches(TRAIN, PLAN, plain).batches(1), strict=True
