@@ -40,7 +40,7 @@ def measure(
     `profile.timing` finds enough. trace: a folder for a torch.profiler trace; it gets a folder of the network's name.
 
     Raises SpecError: BUILD202 where there is no such device, BUILD201 where it would not fit, told before it is
-    built; SHAPE102 where the batch is too small for a norm.
+    built; BUILD203 where the batch is too small for a norm.
     """
     chosen = setting(loaded.graph, batch_size, dtype, pick_device(device))
     folder = None if trace is None else run_folder(trace, loaded.name)

@@ -38,7 +38,7 @@ class Setting:
 def setting(graph: Graph, batch_size: int, dtype: str, device: torch.device) -> Setting:
     """A setting that can be run; allocates nothing.
 
-    Raises SpecError: BUILD201 where it would not fit into memory, SHAPE102 where the batch is too small for a norm.
+    Raises SpecError: BUILD201 where it would not fit into memory, BUILD203 where the batch is too small for a norm.
     """
     check_batch(graph, batch_size)
     no_step = why_no_step(graph, batch_size)
