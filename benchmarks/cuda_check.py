@@ -31,7 +31,8 @@ TOTAL_S = 470.0  # for all parts
 PATIENCE_S = 5.0  # between the request to end and the end
 ALONE = ("memory",)  # tests that want the card for themselves
 EAGER = ["--no-compile"]  # compiling takes a minute or more
-THROUGHPUT = {"lenet": [], "googlenet": EAGER, "resnet18_96": EAGER, "alexnet28": EAGER}
+# Network: options of train_throughput.py, seconds.
+THROUGHPUT = {"googlenet": (EAGER, 75), "resnet18_96": (EAGER, 75), "alexnet28": (EAGER, 75), "lenet": ([], 150)}
 PACKAGES = ("torch", "torchvision", "triton", "numpy", "pydantic", "safetensors", "click", "pytest")
 ABOUT = """
 import json, torch
@@ -175,10 +176,10 @@ def test_parts() -> Iterator[Part]:
 def throughput_parts() -> Iterator[Part]:
     """A part for each network of the table."""
     script = str(ROOT / "benchmarks" / "train_throughput.py")
-    for network, options in THROUGHPUT.items():
+    for network, (options, limit) in THROUGHPUT.items():
         yield Part(f"throughput-{network}", [
             sys.executable, script, network, "--rounds", "2", "--seconds", "2", "--device", DEVICE, *options,
-        ], 110)
+        ], limit)
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SHORTAGES: Final = (
     "DefaultCPUAllocator: ", "std::bad_alloc", "CUDA error: out of memory",
     "STATUS_ALLOC_FAILED", "ALLOCATION_FAILED",  # cuBLAS, cuDNN
+    "unable to find an engine to execute this computation",  # cuDNN's kernels all lacked memory for their workspace
 )
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMINFO: Final = Path("/proc/meminfo")

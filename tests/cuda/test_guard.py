@@ -55,6 +55,6 @@ def test_in_fp16_a_loss_that_is_not_finite_is():
 
 
 def test_a_rate_that_is_far_too_high(cli, specs, device):
-    done = cli("train", "cnn.yaml", "--device", device, "--lr", "1e6", "--limit-train", 500, "--limit-test", 100)
+    done = cli("train", "cnn.yaml", "--device", device, "--lr", "1e30", "--limit-train", 500, "--limit-test", 100)
     assert done.code == 1
-    assert "RUN310" in done.err or "RUN346" in done.err, done.err
+    assert "RUN310" in done.err, done.err

