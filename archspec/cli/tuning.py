@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from archspec.train.tune import Measured, Problem, Space, Tuning
 
 F = TypeVar("F", bound=Callable[..., Any])
-_CHOSEN: Final = ("precision", "channels_last", "own_kernels", "compile", "cuda_graphs", "threads")
+_CHOSEN: Final = ("precision", "channels_last", "own_kernels", "compile", "cuda_graphs", "threads")  # by --tune
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,17 @@ class Computing:
     own_kernels: bool
     compile: bool
     cuda_graphs: bool
+    deterministic: bool
     threads: int | None
     tune: bool
     retune: bool
     given: frozenset[str]
 
     def check(self, *, resumed: bool, alone: bool) -> None:
-        """UsageError for options that contradict each other. alone: whether there is but one process."""
+        """UsageError for options that contradict each other. alone: whether there is only one process."""
+        if (self.tune or self.retune) and self.deterministic:
+            raise click.UsageError("--tune chooses by speed, which differs from run to run: tune without "
+                                   "--deterministic, then give the options it chose")
         if (self.tune or self.retune) and resumed:
             raise click.UsageError("--tune is for a new run: a resumed run keeps its settings")
         if (self.tune or self.retune) and not alone:
@@ -51,15 +55,17 @@ class Computing:
         """As the options say, checked against the device; sets the CPU's threads."""
         import torch
 
+        from archspec.train.deterministic import fix_workspace
         from archspec.train.settings import Settings, check_settings, pick_precision
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         chosen = Settings(
             pick_precision(self.precision, device), self.channels_last, self.own_kernels,
-            self.compile or self.cuda_graphs, self.cuda_graphs,
+            self.compile or self.cuda_graphs, self.cuda_graphs, self.deterministic,
         )
         check_settings(chosen, device)
+        fix_workspace(chosen, device)
         return chosen
 
     def tuned(self, graph: Graph, spec: str, recipe: Recipe, machine: Machine) -> Settings:
@@ -161,7 +167,7 @@ def computing_options(function: F) -> F:
     def wrapped(*args: Any, **rest: Any) -> Any:
         context = click.get_current_context()
         given = {name for name in _CHOSEN if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-        values = {name: rest.pop(name) for name in (*_CHOSEN, "tune", "retune")}
+        values = {name: rest.pop(name) for name in (*_CHOSEN, "deterministic", "tune", "retune")}
         return function(*args, computing=Computing(**values, given=frozenset(given)), **rest)
 
     decorators = [
@@ -173,6 +179,8 @@ def computing_options(function: F) -> F:
                      help="On a CPU: average pools and convolutions of small maps in archspec's own way."),
         click.option("--compile/--no-compile", help="Compile the training step with torch.compile."),
         click.option("--cuda-graphs/--no-cuda-graphs", help="Compile, and replay the kernels as a CUDA graph."),
+        click.option("--deterministic/--no-deterministic",
+                     help="The same bytes in each run on one device; slower on a GPU, and not for every layer there."),
         click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the CPU."),
         click.option("--tune", is_flag=True,
                      help="Measure which of these settings are fastest here, and use them; remembered."),

@@ -17,6 +17,7 @@ from archspec.spec.recipe import Recipe
 from archspec.train.average import Average
 from archspec.train.compiled import compiled
 from archspec.train.confusion import Tally
+from archspec.train.deterministic import check_layers, deterministic_kernels
 from archspec.train.gradients import attempt, gradients, join
 from archspec.train.guard import Guard
 from archspec.train.metrics import Meter, Metrics
@@ -102,7 +103,8 @@ def fit(
     resume: a state of an earlier run of this recipe, from which this one goes on as if it had never stopped.
     stop: ends the run between two steps, while it is evaluated too; the watchers save it, and Stopped goes on.
     world: the processes that train together, each of them with the same arguments but for its part of the batches.
-    Raises SpecError RUN310 where the loss ceases to be a number, RUN315 where `resume` is of another network.
+    Raises SpecError RUN310 where the loss ceases to be a number, RUN315 where `resume` is of another network, RUN337
+    where a layer cannot be deterministic as the settings want it.
     """
     watchers = (Guard(train, attempt), *watchers)
     steps = len(train)
@@ -118,11 +120,13 @@ def fit(
         average = Average(model, recipe.ema)
         run.averaged, watchers = average.model, (average, *watchers)  # before those that save it
     arithmetic = float32_products(settings.precision, device)
-    with seeded(stream_seed(recipe.seed, "training"), device), arithmetic, run.stop.deferred():
+    kernels = deterministic_kernels(settings, device)
+    with seeded(stream_seed(recipe.seed, "training"), device), arithmetic, kernels, run.stop.deferred():
         try:
             if resume is not None:
                 restore(run, resume)
             join(run, train)
+            check_layers(run, train)
             if settings.compile:
                 run.forward = compiled(run.forward, recipe.batch_size // world.size, settings)
             for watcher in watchers:

@@ -25,6 +25,7 @@ class Settings:
     channels_last: store activations as NHWC. own_kernels: on a CPU, see `backends.own_kernels`.
     compile: of the training step's forward and backward pass, by torch.compile.
     cuda_graphs: replay the compiled kernels as one graph, so that the host need not start each.
+    deterministic: only kernels that give the same bits each time, see `deterministic`.
     """
 
     precision: Precision = "fp32"
@@ -32,6 +33,7 @@ class Settings:
     own_kernels: bool = False
     compile: bool = False
     cuda_graphs: bool = False
+    deterministic: bool = False
 
     @property
     def layout(self) -> torch.memory_format:
@@ -65,13 +67,16 @@ def pick_precision(name: str, device: torch.device) -> Precision:
 
 
 def check_settings(settings: Settings, device: torch.device) -> None:
-    """Raise SpecError RUN320 where the device cannot compute so, or one setting needs another."""
+    """Raise SpecError RUN320 where the device cannot compute so, or one setting needs another; RUN337 see there."""
     if settings.own_kernels and device.type != "cpu":
         raise error("RUN320", "archspec's own kernels are for CPUs", hint="leave --own-kernels out")
     if settings.cuda_graphs and device.type != "cuda":
         raise error("RUN320", f"a {device.type.upper()} has no CUDA graphs", hint="leave --cuda-graphs out")
     if settings.cuda_graphs and not settings.compile:
         raise error("RUN320", "CUDA graphs are made of compiled kernels", hint="add --compile")
+    if settings.deterministic and settings.compile and device.type == "cuda":
+        raise error("RUN337", "on a GPU compiled kernels are chosen by their speed, which differs from run to run",
+                    hint="leave --compile and --cuda-graphs out, or --deterministic")
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

@@ -71,7 +71,8 @@ def test_what_is_given_is_not_tuned(cli: Cli) -> None:
     done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1, "--precision", "bf16", "--channels-last", "--no-own-kernels")
     assert done.code == 0, done.err
     assert settings_of("a") == {
-        "precision": "bf16", "channels_last": True, "own_kernels": False, "compile": False, "cuda_graphs": False, "threads": 1,
+        "precision": "bf16", "channels_last": True, "own_kernels": False, "compile": False, "cuda_graphs": False,
+        "deterministic": False, "threads": 1,
     }
 
 
@@ -101,7 +102,7 @@ def test_nothing_agrees_then_fp32_is_kept(cli: Cli, monkeypatch: pytest.MonkeyPa
     assert "not taken: its loss is off by 100.0 %" in done.err
     assert settings_of("a")["precision"] == "fp32"
     if settings_of("a") == {"precision": "fp32", "channels_last": False, "own_kernels": False, "compile": False,
-                            "cuda_graphs": False, "threads": 1}:
+                            "cuda_graphs": False, "deterministic": False, "threads": 1}:
         assert "chosen: --precision fp32 --threads 1, nothing was faster than fp32\n" in done.err
 
 
@@ -137,3 +138,20 @@ def test_what_a_cpu_cannot_do(cli: Cli, options: tuple[str, ...], says: str) -> 
     assert "RUN320" in done.err
     assert says in done.err
     assert not Path("runs").exists()
+
+
+def test_deterministic_is_recorded_kept_and_checked(cli: Cli) -> None:
+    assert cli("train", "tiny.yaml", *FEW, "--deterministic", "--run-dir", "a").code == 0
+    assert cli("train", "tiny.yaml", *FEW, "--deterministic", "--run-dir", "b").code == 0
+    assert settings_of("a")["deterministic"] is True
+    assert Path("a/weights.safetensors").read_bytes() == Path("b/weights.safetensors").read_bytes()
+    assert cli("train", "--resume", "a", "--epochs", 2).code == 0
+    about = json.loads(Path("a/environment.json").read_text(encoding="utf-8"))
+    assert about["resumes"][-1]["settings"]["deterministic"] is True
+    other = cli("train", "--resume", "b", "--epochs", 2, "--no-deterministic")
+    assert "note: settings.deterministic was true, is false: the rest of the run will not be equal" in other.err
+
+
+def test_deterministic_and_tune_exclude_each_other(cli: Cli) -> None:
+    done = cli("train", "tiny.yaml", *FEW, "--deterministic", "--tune")
+    assert done.code == 2 and "--tune chooses by speed" in done.err

@@ -39,6 +39,7 @@ class SavedSettings(_Data):
     own_kernels: bool
     compile: bool
     cuda_graphs: bool
+    deterministic: Literal[False] = False
 
 
 class Saved(_Data):

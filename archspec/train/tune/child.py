@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Final, Self
 import torch
 from safetensors.torch import load
 
+from archspec.backends.denormals import denormals_flushed
 from archspec.data.batches import Batch
 from archspec.spec.recipe import Recipe
 from archspec.train.settings import Settings
@@ -107,8 +108,8 @@ def serve() -> None:
     """What the process does: read the problem, then measure one candidate after the other, until nobody asks."""
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what torch prints does not get between the answers
-    problem = _problem(_receive(questions), _read(questions))
-    with suppress(EOFError, BrokenPipeError):
+    with denormals_flushed(), suppress(EOFError, BrokenPipeError):  # as in training, before torch starts its threads
+        problem = _problem(_receive(questions), _read(questions))
         while True:
             asked = _receive(questions)
             row = _answer(problem, Candidate(Settings(**asked["settings"]), asked["threads"]), asked["best_s"])
