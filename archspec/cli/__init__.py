@@ -100,12 +100,14 @@ def run(arguments: Sequence[str]) -> int:
     tolerate_encodings()
     # Pydantic would scan every installed package for plugins: a tenth of the whole time of `validate`
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    meta: dict[str, Any] = {}
     try:
         with cli.make_context("archspec", list(arguments)) as context:
+            meta = context.meta
             cli.invoke(context)
         flush_results()
     except BaseException as exception:  # noqa: BLE001 - the one place that turns exceptions into messages
-        return exit_code_of(exception)
+        return exit_code_of(exception, meta)
     return 0
 
 

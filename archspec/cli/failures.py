@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from archspec.cli.console import print_diagnostics, tell
+from archspec.cli.json_output import failure, print_failure
 from archspec.cli.shortage import shortage_of
 from archspec.cli.streams import came_of_printing, flush_results, forget_output
 from archspec.diagnostics import SpecError
@@ -22,8 +24,11 @@ PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
 DEBUG_VARIABLE: Final = "ARCHSPEC_DEBUG"
 
 
-def exit_code_of(exception: BaseException) -> int:
-    """Report this exception on stderr; return the exit code that stands for it."""
+def exit_code_of(exception: BaseException, meta: Mapping[str, Any] | None = None) -> int:
+    """Report this exception on stderr; return the exit code that stands for it.
+
+    meta: of the command line's context; with `--json`, stdout gets the report too.
+    """
     if os.environ.get(DEBUG_VARIABLE) and not isinstance(exception, (SystemExit, click.exceptions.Exit)):
         import traceback
 
@@ -31,7 +36,7 @@ def exit_code_of(exception: BaseException) -> int:
             traceback.print_exception(exception)
     code = _code(exception)
     try:
-        _report(exception)
+        print_failure(meta or {}, _report(exception))
         flush_results()
     except BrokenPipeError:
         code = PIPE_CLOSED
@@ -57,32 +62,46 @@ def _code(exception: BaseException) -> int:
             return WRONG if shortage_of(exception) else INTERNAL
 
 
-def _report(exception: BaseException) -> None:
+def _report(exception: BaseException) -> list[dict[str, Any]]:
+    """Write what is wrong on stderr; return it as JSON. Nothing is returned of what stdout cannot or need not say."""
     match exception:
         case SpecError():
             print_diagnostics(exception.diagnostics)
+            return [d.to_json() for d in exception.diagnostics]
         case click.exceptions.Exit() | SystemExit() | BrokenPipeError():
-            pass
+            return []
         case click.ClickException():
             _usage(exception)
+            return []
         case KeyboardInterrupt() | click.Abort():
             tell("interrupted")
-        case OSError():
-            _system(exception)
-        case _:
-            shortage = shortage_of(exception)
-            if shortage is None:
-                _internal(exception)
-            else:
-                tell(f"error: {shortage[0]}", hint=shortage[1])
+            return []
+        case OSError() if came_of_printing(exception):
+            tell(f"error: cannot write to standard output: {_reason(exception)}")
+            return []
+    message, hint = _unexpected(exception)
+    return [failure(message, hint)]
 
 
-def _system(problem: OSError) -> None:
-    text = (problem.strerror or str(problem)).lower()
-    if came_of_printing(problem):
-        tell(f"error: cannot write to standard output: {text}")
-    else:
-        tell(f"error: {text}{f': {problem.filename}' if problem.filename else ''}")
+def _unexpected(exception: BaseException) -> tuple[str, str | None]:
+    """Report what is not the spec's fault; return message and hint."""
+    shortage: tuple[str, str | None] | None = shortage_of(exception)
+    if isinstance(exception, OSError):
+        message = f"{_reason(exception)}{f': {exception.filename}' if exception.filename else ''}"
+        shortage = shortage or (message, None)
+    if shortage is not None:
+        tell(f"error: {shortage[0]}", hint=shortage[1])
+        return shortage
+    message = f"internal error: {type(exception).__name__}: {exception}"[:500]
+    where = "" if os.environ.get(DEBUG_VARIABLE) else f"; {DEBUG_VARIABLE}=1 shows where it happened"
+    advice = f"this is a fault of archspec, not of your spec; please report it with the spec{where}"
+    tell(message)
+    tell(advice)
+    return message, advice
+
+
+def _reason(problem: OSError) -> str:
+    return (problem.strerror or str(problem)).lower()
 
 
 def _usage(exception: click.ClickException) -> None:
@@ -94,9 +113,3 @@ def _usage(exception: click.ClickException) -> None:
     hint = f"`{context.command_path} --help` shows all options" if context is not None else None
     message = exception.format_message().rstrip(".")
     tell(f"error: {message[:1].lower()}{message[1:]}", hint=hint)
-
-
-def _internal(exception: BaseException) -> None:
-    tell(f"internal error: {type(exception).__name__}: {exception}"[:500])
-    hint = "" if os.environ.get(DEBUG_VARIABLE) else f"; {DEBUG_VARIABLE}=1 shows where it happened"
-    tell(f"this is a fault of archspec, not of your spec; please report it with the spec{hint}")

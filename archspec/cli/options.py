@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 
+from archspec.cli.json_output import note_wanted
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -185,4 +187,6 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, is_eager=True, callback=note_wanted, help="Print JSON instead of text."
+)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.console import print_diagnostics, result_console
+from archspec.cli.json_output import print_json
 from archspec.cli.options import DEVICE, InputShape, Reading, SpecPath, json_option, spec_options
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def command(
         _measured(loaded, report, running, depth, as_json)
         return
     if as_json:
-        click.echo(json.dumps(report.to_json(), indent=2))
+        failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
+        print_json(ctx, {**report.to_json(), **failed})
     else:
         _show(report, loaded.description, depth)
     if found.errors:
