@@ -14,13 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from archspec.data.decode import Facts
+from archspec.data.decode import BadImage, Facts
 from archspec.data.decoder import READY
 from archspec.diagnostics import error, one_line
 from archspec.text import shell
@@ -76,9 +76,14 @@ class Decoders:
         request = {"path": str(path), "channels": channels, "size": out.shape[1:]}
         return self._threads.submit(self._ask, request, index, lambda decoder, deadline: decoder.fill(out, deadline))
 
-    def look(self, path: Path, channels: int | None, index: int, *, whole: bool) -> Future[Facts]:
-        """What `decode.look` finds. The future's errors are those of `submit`."""
-        request = {"path": str(path), "channels": channels, "whole": whole}
+    def headers(self, paths: Sequence[Path], channels: int | None) -> Future[list[Facts | BadImage]]:
+        """What `decode.look` finds in each header. The future's error: RUN308, whichever of the files it was."""
+        request = {"path": str(paths[0]), "paths": list(map(str, paths)), "channels": channels}
+        return self._threads.submit(self._ask, request, 0, _Decoder.looks)
+
+    def look(self, path: Path, channels: int | None, index: int) -> Future[Facts]:
+        """What `decode.look` finds in all of the file. The future's errors are those of `submit`."""
+        request = {"path": str(path), "channels": channels}
         return self._threads.submit(self._ask, request, index, _Decoder.facts)
 
     def _ask(self, request: Request, index: int, read: Callable[[_Decoder, float], T]) -> T:
@@ -160,6 +165,11 @@ class _Decoder:
     def facts(self, deadline: float) -> Facts:
         """The facts of a reply."""
         return Facts(**json.loads(self._packed(deadline)))
+
+    def looks(self, deadline: float) -> list[Facts | BadImage]:
+        """The facts and errors of a reply."""
+        found = json.loads(self._packed(deadline))
+        return [Facts(**one) if isinstance(one, dict) else BadImage(*one) for one in found]
 
     def _packed(self, deadline: float) -> bytearray:
         """What stands after its length."""

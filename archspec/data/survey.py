@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from archspec.data.decode import BadImage, Facts, look
@@ -15,7 +16,8 @@ from archspec.data.registry import data_argument
 from archspec.diagnostics import Diagnostic, SpecError, one_line, plural
 
 Progress = Callable[[str], None]
-_CHUNK: Final = 256  # images asked for at a time
+_CHUNK: Final = 256  # requests ahead of their results
+_TOGETHER: Final = 64  # headers in a request
 _FEW: Final = 2000  # headers that are read sooner than a process has started
 SHOWN: Final = 20  # broken images that an error names one by one
 
@@ -80,7 +82,8 @@ def survey(data: ImageFolder, channels: int | None, *, whole: bool, workers: int
         return found
     decoders = Decoders(default_workers() if workers is None else workers)
     try:
-        for result in _looks(decoders, data, channels, whole):
+        numbered = enumerate(path for path, _ in data.samples)
+        for result in _looks(decoders, numbered, channels) if whole else _headers(decoders, data, channels):
             found.add(result)
     finally:
         decoders.close()
@@ -92,14 +95,32 @@ def _header(data: ImageFolder, index: int, channels: int | None) -> Facts | Diag
     try:
         return look(path, channels)
     except BadImage as bad:
-        return Diagnostic(bad.code, image_text(path, index, bad.message), hint=bad.hint)
+        return _problem(path, index, bad)
+
+
+def _problem(path: Path, index: int, bad: BadImage) -> Diagnostic:
+    return Diagnostic(bad.code, image_text(path, index, bad.message), hint=bad.hint)
+
+
+def _headers(decoders: Decoders, data: ImageFolder, channels: int | None) -> Iterator[Facts | Diagnostic]:
+    """Many headers in a request: one of its own would cost more than the look."""
+    numbered = enumerate(path for path, _ in data.samples)
+    groups = iter(lambda: list(islice(numbered, _TOGETHER)), [])
+    while ahead := [(g, decoders.headers([path for _, path in g], channels)) for g in islice(groups, _CHUNK)]:
+        for group, job in ahead:
+            try:
+                found = job.result()
+            except SpecError:  # the process died of one of them: of which?
+                yield from _looks(decoders, iter(group), channels)
+            else:
+                for (index, path), one in zip(group, found, strict=True):
+                    yield _problem(path, index, one) if isinstance(one, BadImage) else one
 
 
 def _looks(
-    decoders: Decoders, data: ImageFolder, channels: int | None, whole: bool
+    decoders: Decoders, numbered: Iterator[tuple[int, Path]], channels: int | None
 ) -> Iterator[Facts | Diagnostic]:
-    numbered = enumerate(path for path, _ in data.samples)
-    while jobs := [decoders.look(path, channels, index, whole=whole) for index, path in islice(numbered, _CHUNK)]:
+    while jobs := [decoders.look(path, channels, index) for index, path in islice(numbered, _CHUNK)]:
         for job in jobs:
             try:
                 yield job.result()

@@ -5,6 +5,7 @@ import os
 import pytest
 from PIL import Image
 
+from archspec.data import pool
 from archspec.data import survey as module
 from archspec.data.feed import open_data
 from archspec.data.folder import open_folder
@@ -13,6 +14,19 @@ from archspec.data.plan import plan
 from archspec.data.survey import SHOWN, survey, surveyed
 from archspec.diagnostics import SpecError
 from tests.data.helpers import write_folder
+
+EVIL = """
+import json, os, signal, sys
+sys.path[:] = json.loads(sys.argv[1])
+from archspec.data import decode, decoder
+sound = decode.look
+def evil(path, channels, whole=False):
+    if os.path.getsize(path) == 5:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return sound(path, channels, whole=whole)
+decode.look = evil
+decoder.serve()
+"""
 
 
 @pytest.fixture
@@ -56,6 +70,18 @@ def test_every_broken_file_is_named_before_anything_is_trained(broken, monkeypat
     monkeypatch.setattr(module, "_FEW", few)
     found = messages(open_data, f"folder:{broken}", "train", 3)
     assert found == [(code, f"{broken}/train/{text}") for code, text in EXPECTED]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_file_that_kills_its_decoder_is_named_and_the_others_are_looked_at(root, monkeypatch, whole):
+    monkeypatch.setattr(module, "_FEW", 0)
+    monkeypatch.setattr(pool, "_START", EVIL)
+    (root / "train/bee/002.png").write_text("crash")
+    (root / "train/ant/003.png").write_bytes(b"")
+    found = survey(open_folder(root, "train", 3), 3, whole=whole, workers=2)
+    assert [d.code for d in found.problems] == ["RUN308", "RUN307"]
+    assert found.problems[0].message == f"the process that decoded {root}/train/bee/002.png (image 5) ended (signal 11)"
+    assert (found.images, sum(found.sizes.values())) == (8, 6)
 
 
 def test_damage_behind_the_header_is_named_with_all_of_it(root):
