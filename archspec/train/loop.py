@@ -95,7 +95,7 @@ def fit(
     stop: Stop | None = None,
     world: World = ALONE,
 ) -> Summary:
-    """Train `model`, which is on `device`, as `recipe` says; a function of the model's start and the recipe.
+    """Train `model`, which is on `device`, as `recipe` says.
 
     validation: is evaluated after each epoch, so that choices are made on it, and `test` once, at the end; without it
     `test` is evaluated after each epoch.
