@@ -128,7 +128,7 @@ class Summary:
             "last": self.last.to_json(),
             "best": self.best.to_json(),
             "best_by": f"{self.best.split}_{self.criterion}",
-            "test": self._test(),
+            "test": self.test_figures(),
             "mean_over_all_epochs": {
                 "train_loss": self.mean_train_loss, "train_accuracy": self.mean_train_accuracy,
             },
@@ -137,8 +137,8 @@ class Summary:
             "seconds": self.seconds,
         }
 
-    def _test(self) -> dict[str, float] | None:
-        """The test figures of the last epoch's weights."""
+    def test_figures(self) -> dict[str, float] | None:
+        """Loss and accuracy of the last epoch's weights on the test set; None while it is not evaluated."""
         if self.test is not None:
             return {"loss": self.test.loss, "accuracy": self.test.accuracy}
         if self.last.split != "test":

@@ -1,0 +1,56 @@
+"""The recipe of a spec with the options of the command line laid over it, and the spec that repeats a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archspec.api import Loaded
+    from archspec.spec.recipe import Recipe
+
+
+def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> Recipe:
+    """The spec's recipe of that name, the default one if None, with the command line's changes laid over it.
+
+    A spec without `train` can be trained if the command line names data and rate.
+    """
+    from pydantic import ValidationError
+
+    from archspec.diagnostics import Diagnostic, SpecError
+    from archspec.spec.problems import told
+    from archspec.spec.recipe import Recipe, merge_recipe
+
+    enough = name is None and "train" not in loaded.recipes and {"data", "lr"} <= changes.keys()
+    base = {} if enough else loaded.recipe(name).to_data()
+    try:
+        return Recipe.model_validate(merge_recipe(base, changes))
+    except ValidationError as problems:
+        found = [dict(problem) for problem in problems.errors(include_url=False)]
+        raise SpecError(
+            [Diagnostic("SPEC060", _message(problem, told), hint=told(problem)[1]) for problem in found]
+        ) from problems
+
+
+def _message(problem: dict[str, Any], told: Callable[[dict[str, Any]], tuple[str, str | None]]) -> str:
+    """The mistake that the options made of a sound recipe."""
+    if problem["type"] == "recipe_field":
+        return str(problem["msg"])
+    return f"`{'.'.join(map(str, problem['loc']))}` {told(problem)[0]}"
+
+
+def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any], recipe: Recipe) -> str:
+    """The spec that repeats this run: `train` is what is run; vars that only its old values used are gone.
+
+    recipe: the one that is run, whose `validation` is written out where it is not the test set.
+    """
+    from archspec.source import dump
+    from archspec.spec.recipe import merge_recipe
+    from archspec.spec.resolve import without_unused_vars
+
+    data = {"archspec": 1, "name": loaded.name, **loaded.data}
+    data["train"] = merge_recipe(data.get("train"), data["recipes"][name] if name else {})
+    data["train"] = merge_recipe(data["train"], changes)
+    if recipe.validation not in (None, "test"):
+        data["train"].setdefault("validation", recipe.validation)
+    return dump(without_unused_vars(data))

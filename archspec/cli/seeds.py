@@ -1,0 +1,123 @@
+"""`archspec train --seeds`: a run for each seed, and what they come to together."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from archspec.cli.console import print_diagnostics, tell
+
+if TYPE_CHECKING:
+    from archspec.cli.training import Training
+    from archspec.spec.recipe import Recipe
+    from archspec.train.seeds import SeedRun, SeedRuns
+    from archspec.train.world import World
+
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # generic only in newer versions of click
+
+MOST: Final = 1000  # runs of one command
+_LARGEST: Final = 2**63 - 1  # seed of a recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """Which seeds. count: so many, from the recipe's own on; else `listed`."""
+
+    count: int | None
+    listed: tuple[int, ...] = ()
+
+    def of(self, recipe: Recipe) -> tuple[int, ...]:
+        """The seeds, where the recipe has one of its own."""
+        if self.count is None:
+            return self.listed
+        return tuple(range(recipe.seed, recipe.seed + self.count))
+
+    def check(self, *, given: Mapping[str, Any], resumed: bool, find_lr: bool, world: World | None) -> None:
+        """UsageError for options that do not go with several seeds. given: the recipe's fields that have options."""
+        if given.get("seed") is not None:
+            raise click.UsageError("--seeds sets the seed of each run: leave --seed out; --seeds 3,4,5 lists them")
+        if resumed:
+            raise click.UsageError("--seeds starts new runs: leave it out to go on with one: --resume RUN_DIR/seed-K")
+        if find_lr:
+            raise click.UsageError("--find-lr tests rates with one seed: leave --seeds out")
+        if world is not None and not world.alone:
+            raise click.UsageError("--seeds runs in one process: leave torchrun out, or train one seed at a time")
+
+
+class SeedsType(ParamType):
+    """`5`, or `0,1,7`."""
+
+    name = "N|S,S,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Seeds:
+        """See click."""
+        if isinstance(value, Seeds):
+            return value
+        if not re.fullmatch(r" *\d{1,19} *(, *\d{1,19} *)*,? *", str(value)):
+            self.fail(f"{value!r}: write a number of seeds (5), or the seeds themselves (0,1,7)", param, ctx)
+        numbers = [int(text) for text in str(value).split(",") if text.strip()]
+        if "," not in str(value):
+            if not 1 <= numbers[0] <= MOST:
+                self.fail(f"{value!r}: a number of seeds is 1 to {MOST}; for one seed write --seed", param, ctx)
+            return Seeds(numbers[0])
+        if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
+            self.fail(f"{value!r}: has the seed {twice[0]} twice", param, ctx)
+        if len(numbers) > MOST or max(numbers) > _LARGEST:
+            self.fail(f"{value!r}: write at most {MOST} seeds of at most {_LARGEST}", param, ctx)
+        return Seeds(None, tuple(numbers))
+
+
+def train_seeds(training: Training, recipe: Recipe, folder: Path, seeds: Seeds, *, as_json: bool) -> None:
+    """Train once for each seed, in `folder/seed-K`; print what they came to, however it ends.
+
+    A run that fails costs the others nothing, and makes the exit code 1; a signal ends all of them.
+    """
+    from archspec.train.seeds import SeedRuns
+
+    runs, chosen = SeedRuns(folder), seeds.of(recipe)
+    about: dict[str, Any] = {}
+    try:
+        for number, seed in enumerate(chosen, 1):
+            tell(f"seed {seed} ({number} of {len(chosen)})")
+            runs.add(_run(training, recipe, seed, runs, about))
+    finally:
+        if runs.runs and as_json:
+            click.echo(json.dumps(about | runs.to_json(), indent=2, ensure_ascii=False))
+        elif runs.runs:
+            click.echo(runs.text())
+    if any(run.state == "failed" for run in runs.runs):
+        click.get_current_context().exit(1)
+
+
+def _run(training: Training, recipe: Recipe, seed: int, runs: SeedRuns, about: dict[str, Any]) -> SeedRun:
+    """One run. about: gets what all runs share. A mistake that is found before the first run has begun is raised."""
+    from archspec.diagnostics import SpecError
+    from archspec.train.seeds import SeedRun
+    from archspec.train.stop import Stopped
+
+    path = runs.folder / f"seed-{seed}"
+    try:
+        one = replace(training, changes={**training.changes, "seed": seed})
+        outcome = one.run(recipe.model_copy(update={"seed": seed}), path)
+    except SpecError as problem:
+        if not runs.runs and not path.exists():
+            raise
+        print_diagnostics(problem.diagnostics)
+        first = problem.diagnostics[0]
+        return SeedRun(seed, path, None, "failed", f"{first.code}: {first.message}")
+    except (Stopped, KeyboardInterrupt):
+        if path.exists():
+            runs.add(SeedRun(seed, path, None, "stopped", f"`archspec train --resume {quote(str(path))}` goes on"))
+        raise
+    about.update({key: value for key, value in outcome.about.items() if key != "run_dir"})
+    about["recipe"].pop("seed")
+    return SeedRun(seed, path, outcome.summary)

@@ -1,0 +1,123 @@
+"""What `archspec train` does with a recipe: one run in its folder, and what it prints of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archspec.cli.console import result_console, tell
+from archspec.cli.doctoring import Doctoring, find_rate, with_findings
+from archspec.cli.recipes import resolved_text
+from archspec.cli.saving import Saving, stops_placed
+
+if TYPE_CHECKING:
+    from archspec.api import Loaded
+    from archspec.spec.recipe import Recipe
+    from archspec.train.confusion import Confusion
+    from archspec.train.prepare import Machine, Task
+    from archspec.train.resume import Resumption
+    from archspec.train.run import Watcher
+    from archspec.train.stop import Stop
+    from archspec.train.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run that came to its end. about: its name, device, folder, recipe and data."""
+
+    summary: Summary
+    confusion: Confusion | None
+    about: dict[str, Any]
+
+    def show(self, *, as_json: bool) -> None:
+        """Print it."""
+        from archspec.cli.confusion import show
+        from archspec.train.table import summary_text
+
+        if as_json:
+            classes = {} if self.confusion is None else self.confusion.to_json()
+            click.echo(json.dumps(classes | self.summary.to_json() | self.about, indent=2, ensure_ascii=False))
+            return
+        if self.confusion is not None:
+            show(self.confusion, result_console(), summary=True)
+        click.echo(f"{summary_text(self.summary)}\nrun folder: {self.about['run_dir']}")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What the command line asks for, apart from seed and folder. changes: fields of the recipe that it sets."""
+
+    loaded: Loaded
+    name: str | None
+    changes: dict[str, Any]
+    machine: Machine
+    saving: Saving
+    doctoring: Doctoring
+    stop: Stop
+    tensorboard: bool
+
+    def run(self, recipe: Recipe, path: Path, earlier: Resumption | None = None) -> Outcome:
+        """Train a fresh network in the folder `path`, or go on with the `earlier` run that is there."""
+        from archspec.train.final import FinalConfusion
+        from archspec.train.prepare import prepare
+        from archspec.train.scalars import FOLDER, Scalars
+
+        world = self.machine.world
+        task = prepare(self.loaded.graph, recipe, self.machine, progress=tell)
+        try:
+            doctors = self.doctoring.watchers(path, world)
+            boards = [Scalars(path / FOLDER)] if self.tensorboard and world.leads else []
+            final = FinalConfusion(task.test, task.classes, name=self.loaded.name, folder=path)
+            summary = self._fit(task, path, earlier, *doctors, final, *boards)
+        finally:
+            task.close()
+        return Outcome(with_findings(summary, doctors), final.confusion, self._about(task, path))
+
+    def find_rate(self, recipe: Recipe, path: Path, *, as_json: bool) -> None:
+        """Test rates instead of training."""
+        from archspec.train.prepare import prepare
+
+        task = prepare(self.loaded.graph, recipe, self.machine, progress=tell)
+        try:
+            find_rate(task, path, self.loaded.name, as_json=as_json)
+        finally:
+            task.close()
+
+    def _fit(self, task: Task, path: Path, earlier: Resumption | None, *others: Watcher) -> Summary:
+        from archspec.backends.fits import memory_shortage_told
+        from archspec.train.digest import spec_digest
+        from archspec.train.display import display
+        from archspec.train.environment import environment
+        from archspec.train.loop import fit
+        from archspec.train.run_folder import RunFolder
+        from archspec.train.sharded import Partner
+
+        for notice in task.notices:
+            tell(f"note: {notice}")
+        about, text = environment(task), resolved_text(self.loaded, self.name, self.changes, task.recipe)
+        folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
+        digest = spec_digest(self.loaded.graph, task.recipe)
+        saves = self.saving.checkpointer(folder, digest, about, earlier, task.recipe.epochs)
+        world = task.machine.world
+        if world.leads:
+            others = (folder, saves, display(sys.stderr), *others)
+        elif world.sharded:
+            others = (Partner(), saves, *others)
+        found = None if earlier is None else earlier.found
+        with stops_placed(path, saves), memory_shortage_told("training"):
+            return fit(
+                task.model, task.train, task.test, task.recipe, validation=task.validation,
+                device=task.machine.device, settings=task.machine.settings, watchers=others,
+                resume=None if found is None else found.saved, stop=self.stop, world=world,
+            )
+
+    def _about(self, task: Task, path: Path) -> dict[str, Any]:
+        return {
+            "name": self.loaded.name, "device": str(task.machine.device), "run_dir": str(path),
+            "recipe": task.recipe.to_data(), "data": {"name": task.recipe.data, "sources": task.sources},
+        }

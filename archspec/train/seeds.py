@@ -1,0 +1,116 @@
+"""The same training with several seeds: what each run came to, and mean, spread and interval of their figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from archspec.train.files import make_folder, write_text
+from archspec.train.full_disk import write_failures_told
+from archspec.train.statistics import Statistic
+from archspec.train.summary import Summary, loss_text
+
+SEEDS_FORMAT: Final = 1
+FILE: Final = "seeds.json"  # in the folder of all runs
+_HEADS: Final = ("seed", "epochs", "test loss", "test acc", "best epoch", "best acc", "seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class SeedRun:
+    """One of the runs. summary: None for one that has not come to its end, of which `reason` says why."""
+
+    seed: int
+    folder: Path
+    summary: Summary | None = None
+    state: Literal["finished", "failed", "stopped"] = "finished"
+    reason: str | None = None
+
+    def figures(self) -> dict[str, float]:
+        """What is averaged over the runs: the last epoch, the test set after it, and the best epoch."""
+        if self.summary is None:
+            return {}
+        last, best, test = self.summary.last, self.summary.best, self.summary.test_figures()
+        figures = {"train_loss": last.train_loss, "train_accuracy": last.train_accuracy}
+        if last.split == "validation":
+            figures |= {"validation_loss": last.evaluated_loss, "validation_accuracy": last.evaluated_accuracy}
+        figures |= {f"test_{name}": value for name, value in (test or {}).items()}
+        return figures | {
+            f"best_{best.split}_loss": best.evaluated_loss, f"best_{best.split}_accuracy": best.evaluated_accuracy,
+        }
+
+    def to_json(self) -> dict[str, object]:
+        """As plain data; `figures` are empty for a run that has not come to its end."""
+        about: dict[str, object] = {
+            "seed": self.seed, "run_dir": str(self.folder), "state": self.state, "reason": self.reason,
+            "figures": self.figures(),
+        }
+        if self.summary is not None:
+            about |= {
+                "epochs": len(self.summary.epochs), "best_epoch": self.summary.best.epoch,
+                "stopped_early": self.summary.stopped, "seconds": self.summary.seconds,
+                "findings": [finding.to_json() for finding in self.summary.findings],
+            }
+        return about
+
+
+@dataclass(slots=True)
+class SeedRuns:
+    """All runs so far, in the order in which they were started. folder: in which theirs lie side by side."""
+
+    folder: Path
+    runs: list[SeedRun] = field(default_factory=list)
+
+    def add(self, run: SeedRun) -> None:
+        """Append a run, and write `seeds.json` into the folder: what is there is kept whatever happens to the next."""
+        self.runs.append(run)
+        text, path = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", self.folder / FILE
+        with write_failures_told("the figures of all seeds", path, len(text)):
+            make_folder(self.folder)
+            write_text(path, text)
+
+    def statistics(self) -> dict[str, Statistic]:
+        """Each figure over the runs that came to their end."""
+        finished = [run.figures() for run in self.runs if run.summary is not None]
+        return {name: Statistic.of([figures[name] for figures in finished]) for name in (finished or [{}])[0]}
+
+    def to_json(self) -> dict[str, object]:
+        """The versioned JSON form."""
+        return {
+            "format": SEEDS_FORMAT,
+            "run_dir": str(self.folder),
+            "seeds": [run.to_json() for run in self.runs],
+            "statistics": {name: statistic.to_json() for name, statistic in self.statistics().items()},
+        }
+
+    def text(self) -> str:
+        """A row for each run, and the figures that are reported."""
+        rows = [_cells(run.seed, run.summary) for run in self.runs if run.summary is not None]
+        lines = list(_aligned([_HEADS, *rows])) if rows else []
+        lines += [f"seed {run.seed} {run.state}: {run.reason}" for run in self.runs if run.summary is None]
+        statistics = self.statistics()
+        names = [name for name in statistics if "train" not in name]
+        reported = [f"{_figure_text(name)}: {statistics[name].text()}" for name in names]
+        return "\n".join([*lines, *([""] if reported else []), *reported, f"run folders: {self.folder}"])
+
+
+def _figure_text(figure: str) -> str:
+    """`test accuracy`, `validation loss of the best epoch`."""
+    name = figure.removeprefix("best_").replace("_", " ")
+    return name if name == figure.replace("_", " ") else f"{name} of the best epoch"
+
+
+def _cells(seed: int, summary: Summary) -> tuple[str, ...]:
+    test, best = summary.test_figures() or {}, summary.best
+    return (
+        str(seed), str(len(summary.epochs)), loss_text(test["loss"]), f"{test['accuracy']:.4f}",
+        str(best.epoch), f"{best.evaluated_accuracy:.4f}", f"{summary.seconds:.1f}",
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
