@@ -96,7 +96,7 @@ class Examined:
 def load(source: Any, **options: Any) -> Loaded:
     """Load and check a spec. Takes what `examine` takes. Raises SpecError with every mistake that was found.
 
-    Whether the network suits its recipes' data is not asked: it can be used without them.
+    Whether the network suits its recipes' data is not checked: it can be used without them.
     """
     if isinstance(source, Loaded) and not options.get("sets") and options.get("input") is None:
         return source

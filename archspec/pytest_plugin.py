@@ -102,7 +102,7 @@ class SpecFile(pytest.File):
 
     @cached_property
     def document(self) -> Document | None:
-        """The file's text as data, None if it cannot be parsed (then `valid` tells why)."""
+        """The file's text as data, None if it cannot be parsed (then `valid` reports why)."""
         from archspec.diagnostics import SpecError
         from archspec.source import read
 
@@ -127,7 +127,7 @@ class SpecFile(pytest.File):
         return (None if found.errors else found.loaded), found.errors
 
     def mistakes_of(self, key: str) -> tuple[Diagnostic, ...]:
-        """The mistakes that stand at the value of one expectation, or at its key."""
+        """The mistakes at the value of one expectation, or at its key."""
         if self.document is None:
             return ()
         path = ("expect", key)
@@ -137,7 +137,7 @@ class SpecFile(pytest.File):
                      and (d.span.line, d.span.column) in places)
 
     def check_valid(self) -> None:
-        """Every mistake but those that an expectation's own test tells."""
+        """Every mistake but those that an expectation's own test reports."""
         elsewhere = {id(d) for key in self.expectations for d in self.mistakes_of(key)}
         mistakes = tuple(d for d in self.outcome[1] if id(d) not in elsewhere)
         if mistakes:

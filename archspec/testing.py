@@ -21,7 +21,7 @@ COUNTS = ("params", "macs", "buffers")
 def assert_shapes(source: Any, expected: Mapping[str, Sequence[int] | int], **options: Any) -> None:
     """Assert output shapes of stages or layers, and counts, without torch and without running anything.
 
-    source: what `archspec.load` takes; what a relative path means stands at the top of this module. expected: a
+    source: what `archspec.load` takes; the top of this module says what a relative path means. expected: a
     stage, a layer's path (`b3.inception_1`) or `output` → shape without the batch; `params`, `macs`, `buffers` →
     number. All differences are reported at once.
 

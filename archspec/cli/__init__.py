@@ -25,10 +25,10 @@ COMPLETE_VARIABLE: Final = "_ARCHSPEC_COMPLETE"
 # name → (module of the command, one line of help); nothing is imported to print the list
 COMMANDS: Final = {
     "init": ("archspec.cli.init", "Write a small commented spec to start from."),
-    "validate": ("archspec.cli.validate", "Check specs; tell everything that is wrong with them."),
+    "validate": ("archspec.cli.validate", "Check specs and report every mistake in them."),
     "profile": ("archspec.cli.profile", "Show shapes, parameters, MACs and memory; time the network."),
     "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
-    "evaluate": ("archspec.cli.evaluate", "Test a trained network: per class, and what it confuses."),
+    "evaluate": ("archspec.cli.evaluate", "Test a trained network: accuracy per class, confusion matrix."),
     "predict": ("archspec.cli.predict", "Show the likeliest classes of image files."),
     "data": ("archspec.cli.data", "Check a data set: name every file that cannot be used."),
     "list": ("archspec.cli.listing", "List the shipped specs, the standard blocks and the ops."),
@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, but a misspelt command gets the nearest name."""
+        """As click's, with a hint at the nearest name for a misspelt command."""
         if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             from archspec.diagnostics import nearest
 

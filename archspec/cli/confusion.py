@@ -57,7 +57,7 @@ def _list(confusion: Confusion, rows: range | list[int]) -> Table:
     table = _table("class")
     for name in ("images", "accuracy"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("most often taken for", no_wrap=True)
+    table.add_column("most often confused with", no_wrap=True)
     results = confusion.per_class()
     for row in rows:
         result, other = results[row], confusion.taken_for(row)

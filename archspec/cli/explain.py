@@ -69,7 +69,7 @@ def _all(explanations: list[Explanation], colour: bool) -> str:
         group = [e for e in explanations if e.code.startswith(prefix)]
         lines += [f"  {styled(e.code, CYAN, on=colour)}{' ' * (10 - len(e.code))}{e.title}" for e in group]
         lines.append("")
-    lines.append(f"{plural(len(explanations), 'code')}; `archspec explain CODE` tells more of one")
+    lines.append(f"{plural(len(explanations), 'code')}; `archspec explain CODE` explains one")
     return "\n".join(lines)
 
 

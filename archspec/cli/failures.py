@@ -13,7 +13,7 @@ import click
 from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.json_output import failure, print_failure
 from archspec.cli.shortage import shortage_of
-from archspec.cli.streams import came_of_printing, flush_results, forget_output
+from archspec.cli.streams import flush_results, forget_output, from_printing
 from archspec.diagnostics import SpecError
 
 WRONG: Final = 1  # the spec or the run is wrong
@@ -76,7 +76,7 @@ def _report(exception: BaseException) -> list[dict[str, Any]]:
         case KeyboardInterrupt() | click.Abort():
             tell("interrupted")
             return []
-        case OSError() if came_of_printing(exception):
+        case OSError() if from_printing(exception):
             tell(f"error: cannot write to standard output: {_reason(exception)}")
             return []
     message, hint = _unexpected(exception)

@@ -95,7 +95,7 @@ def _kind_of(ctx: click.Context, word: str, name: str | None) -> str:
         return named[word]
     close = nearest(word, [*KINDS, *(named if name is None else ())])
     raise click.BadParameter(
-        f"{word!r} is neither specs, blocks or ops nor the name of one"
+        f"{word!r} is not `specs`, `blocks` or `ops`, and not the name of one"
         + (f"; a similar name exists: {close}" if close else ""), ctx, param_hint="KIND",
     )
 

@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class SpecPath(ParamType):
-    """A spec's file, or the bare name of a shipped one; `folders` where a folder may stand too."""
+    """A spec's file, or the bare name of a shipped one; with `folders` also a folder."""
 
     name = "spec"
 
@@ -58,7 +58,7 @@ class InputShape(ParamType):
 
 
 class DeviceName(ParamType):
-    """auto, cpu, cuda or cuda:N; whether it is there, only torch can tell."""
+    """auto, cpu, cuda or cuda:N; whether the machine has it is checked later, with torch."""
 
     name = "auto|cpu|cuda[:N]"
 
@@ -125,7 +125,7 @@ class Assignment(ParamType):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the command line wants specs to be read; `arguments()` is what archspec.api takes."""
+    """How to read specs, from the command line; `arguments()` is what archspec.api takes."""
 
     sets: tuple[str, ...]
     includes: tuple[Path, ...]

@@ -24,7 +24,7 @@ _LAUNCHED: Final = {"RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"}  # varia
 def in_processes(function: F) -> F:
     """The command joins the processes that torchrun started, and is given `world: World`, and its own `device`.
 
-    Process 0 speaks for all. Without torchrun nothing is done. It also gets the option --fsdp.
+    Only process 0 prints. Without torchrun the command runs as it is. It also has the option --fsdp.
     """
 
     @wraps(function)
@@ -51,7 +51,7 @@ def in_processes(function: F) -> F:
 
 def _tell_of_one(fsdp: bool) -> None:
     if fsdp:
-        tell("note: --fsdp spreads a network over the processes that torchrun starts; there is one")
+        tell("note: --fsdp has no effect in one process; start several with torchrun")
 
 
 def _own_device(device: str, world: World) -> str:

@@ -42,8 +42,8 @@ def command(
 ) -> None:
     """Show what SPEC costs: each layer's output shape, parameters, MACs and activation memory.
 
-    Without --static it also builds the network and times the forward pass and the training step. A network that is
-    not as its spec's `expect` says is only counted; the exit code then is 1.
+    Without --static it also builds the network and times the forward pass and the training step. A network that
+    differs from its spec's `expect` is only counted, and the exit code is 1.
     """
     from archspec.analysis import cost_report
     from archspec.api import examine

@@ -1,4 +1,4 @@
-"""Exceptions that come of the machine or its limits, and not of archspec: too little memory, a broken package."""
+"""Exceptions caused by the machine or its limits, not by archspec: too little memory, a broken package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three standard streams, also where one of them is closed, full, or no longer read."""
+"""The three standard streams, also if one of them is closed, full, or no longer read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PRINTERS: Final = ("click.utils", "click._compat", "rich.console", "archspec.cl
 def open_closed() -> bool:
     """Open the streams that are closed to the null device; whether standard output was there.
 
-    Else the next file that is opened would get the descriptor, and whatever is printed.
+    Otherwise the next file that is opened gets the descriptor, and all that is printed.
     """
     there = sys.stdout is not None
     for number in (0, 1, 2):
@@ -41,7 +41,7 @@ def flush_results() -> None:
     sys.stderr.flush()
 
 
-def came_of_printing(problem: OSError) -> bool:
+def from_printing(problem: OSError) -> bool:
     """Whether standard output could not be written: the error arose in what prints, and names no file."""
     place = problem.__traceback__
     while place is not None and place.tb_next is not None:

@@ -21,7 +21,7 @@ NOTHING: Final = "–"
 BAR_CELLS: Final = 12
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
-STRUCTURE: Final = ("sequence", "repeat")  # kinds of graph whose label tells a reader nothing
+STRUCTURE: Final = ("sequence", "repeat")  # kinds of graph whose label says nothing
 
 Figure = Callable[["ReportNode"], int]
 FIGURES: Final[dict[str, Figure]] = {

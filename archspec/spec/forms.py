@@ -19,7 +19,7 @@ def or_value(schema: Schema) -> Schema:
 
 
 def choice(forms: list[Schema]) -> Schema:
-    """What one of these forms allows, where possible told apart by type."""
+    """What one of these forms allows, distinguished by type where possible."""
     if {} in forms:
         return {}
     inner = [f for form in forms for f in (form["anyOf"] if list(form) == ["anyOf"] else [form])]

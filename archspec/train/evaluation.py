@@ -95,5 +95,5 @@ def _other_classes(run: FinishedRun, classes: tuple[str, ...]) -> list[str]:
         return []
     return [
         f"warning: the run learnt other classes ({listing(learnt, 4)}) than these ({listing(classes, 4)}): "
-        "what is right and wrong is told by their numbers alone, and means little"
+        "only the classes' numbers are compared, so that the figures mean little"
     ]

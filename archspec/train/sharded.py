@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,20 +14,18 @@ from archspec.train.run import Run, Watcher
 from archspec.train.settings import Settings
 from archspec.train.world import World
 
-_WHY: Final = "cannot be had of a network that is spread over several processes"
-
 
 def check_sharding(recipe: Recipe, settings: Settings) -> None:
     """Raise SpecError RUN334 for what does not go together with parameters that are spread over processes."""
     unfit = {
         "an average of the weights (`ema`)": recipe.ema is not None,
-        "fp16, whose loss scale all processes would have to find together,": settings.precision == "fp16",
+        "fp16, whose loss scale all processes would have to find together": settings.precision == "fp16",
         "activations as NHWC (--channels-last)": settings.channels_last,
         "a compiled step (--compile)": settings.compile,
     }
     for what, wanted in unfit.items():
         if wanted:
-            raise error("RUN334", f"{what} {_WHY}", hint="leave it out, or leave --fsdp out")
+            raise error("RUN334", f"--fsdp does not support {what}", hint="leave it out, or leave --fsdp out")
 
 
 def shard(model: nn.Module, device: torch.device) -> nn.Module:

@@ -163,7 +163,7 @@ def test_a_run_that_was_stopped_is_evaluated_at_its_newest_sound_checkpoint(cli:
     assert json.loads(damaged.out) != json.loads(whole.out)
     for checkpoint in (run / "checkpoints").iterdir():
         (checkpoint / "weights.safetensors").write_bytes(b"junk")
-    assert_refused(cli("evaluate", run, "--json"), "RUN314", "no checkpoint in")
+    assert_refused(cli("evaluate", run), "RUN314", "no checkpoint in")
 
 
 def test_the_average_of_the_weights_is_what_is_evaluated(cli: Cli, run: Path) -> None:

@@ -48,7 +48,7 @@ def test_the_kind_may_be_left_out(cli: Cli, name: str, kind: str) -> None:
     ("arguments", "told"),
     [
         (["conv2"], "a similar name exists: conv2d"), (["op"], "a similar name exists: ops"),
-        (["conv2d", "relu"], "'conv2d' is neither specs, blocks or ops nor the name of one"),
+        (["conv2d", "relu"], "'conv2d' is not `specs`, `blocks` or `ops`, and not the name of one"),
     ],
 )
 def test_what_is_neither_a_kind_nor_a_name(cli: Cli, arguments: list[str], told: str) -> None:
