@@ -10,7 +10,7 @@ from typing import Final, get_args
 
 from archspec.data.folder import open_folder
 from archspec.data.layout import splits_present
-from archspec.data.registry import FOLDER_PREFIX, DatasetInfo, Split, check_name
+from archspec.data.registry import FOLDER_PREFIX, DatasetInfo, RunSplit, Split, check_name
 from archspec.data.survey import Progress, Survey, survey
 from archspec.diagnostics import Diagnostic, SpecError
 
@@ -75,7 +75,7 @@ def check_data(
     info, result = check_name(name), DataCheck(name)
     if info is None:
         path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
-        for split in _splits_of(path):
+        for split in splits_to_open(path):
             try:
                 result.splits.append(_folder_split(path, split, channels, workers, progress))
             except SpecError as bad:
@@ -91,16 +91,18 @@ def check_data(
     return result
 
 
-def _splits_of(path: Path) -> Iterator[Split]:
-    """The splits to open; all of them where the folders are not there, so that each is missed."""
+def splits_to_open(path: Path) -> Iterator[RunSplit]:
+    """The splits to open. One that every folder needs is opened even where it is missing, which is then an error."""
     present = splits_present(path)
     yield "train"
+    if "val" in present and "test" in present:  # alone `val` is the test set
+        yield "validation"
     if present:
         yield "test"
 
 
 def _folder_split(
-    path: Path, split: Split, channels: int | None, workers: int | None, progress: Progress | None
+    path: Path, split: RunSplit, channels: int | None, workers: int | None, progress: Progress | None
 ) -> SplitCheck:
     data = open_folder(path, split, channels or 3)
     if progress is not None:

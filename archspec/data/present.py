@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 from archspec.data import places
+from archspec.data.check import splits_to_open
 from archspec.data.files import broken
 from archspec.data.folder import open_folder
 from archspec.data.plan import check_classes
-from archspec.data.registry import FOLDER_PREFIX, DatasetInfo, Split
+from archspec.data.registry import FOLDER_PREFIX, DatasetInfo, RunSplit, Split
 from archspec.data.suits import check_known_data, input_plan, outputs_of
 from archspec.data.survey import surveyed
 from archspec.diagnostics import Diagnostic, SpecError
@@ -32,19 +34,20 @@ def check_present(recipe: Recipe, graph: Graph, root: Path | None = None) -> tup
         info = check_known_data(recipe, input_shape, outputs)
     except SpecError as bad:
         return bad.diagnostics
-    for split in get_args(Split):
+    if info is None:
+        path = Path(recipe.data.removeprefix(FOLDER_PREFIX)).expanduser()
+        checks = [partial(_check_folder, path, split, recipe, input_shape, outputs) for split in splits_to_open(path)]
+    else:
+        checks = [partial(_check_files, info, split, root) for split in get_args(Split)]
+    for check in checks:
         try:
-            if info is None:
-                _check_folder(recipe, split, input_shape, outputs)
-            else:
-                _check_files(info, split, root)
+            check()
         except SpecError as bad:
             found += bad.diagnostics
     return tuple(dict.fromkeys(found))
 
 
-def _check_folder(recipe: Recipe, split: Split, input_shape: tuple[int, ...], outputs: int) -> None:
-    path = Path(recipe.data.removeprefix(FOLDER_PREFIX)).expanduser()
+def _check_folder(path: Path, split: RunSplit, recipe: Recipe, input_shape: tuple[int, ...], outputs: int) -> None:
     input_plan(recipe.data, (input_shape[0], None, None), input_shape, recipe)
     data = open_folder(path, split, input_shape[0])
     check_classes(recipe.data, len(data.classes), outputs)

@@ -10,7 +10,7 @@ from archspec.data.feed import open_data
 from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.load import Progress
-from archspec.data.registry import RunSplit
+from archspec.data.registry import FOLDER_PREFIX, RunSplit
 from archspec.data.validation import (
     VAL,
     check_val_folder,
@@ -20,7 +20,7 @@ from archspec.data.validation import (
     resolve_validation,
     val_folder,
 )
-from archspec.diagnostics import listing
+from archspec.diagnostics import SpecError, listing
 from archspec.spec.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -66,9 +66,26 @@ class Splits:
 
 def open_splits(source: Source) -> Splits:
     """All splits of a run. Errors: those of `training_splits` and `open_data`."""
-    train, validation, notices = training_splits(source)
+    try:
+        train, validation, notices = training_splits(source)
+    except SpecError as problem:
+        raise _with_the_others(problem, source) from problem
     test = source.read("test")
     return Splits(train, validation, test, (*notices, *_test_notices(test)))
+
+
+def _with_the_others(problem: SpecError, source: Source) -> SpecError:
+    """The error with what is wrong with the other splits of a folder: one run names every broken file."""
+    if not source.recipe.data.startswith(FOLDER_PREFIX):
+        return problem
+    found = list(problem.diagnostics)
+    others: tuple[RunSplit, ...] = ("validation", "test") if val_folder(source.recipe.data) else ("test",)
+    for split in others:
+        try:
+            source.read(split)
+        except SpecError as other:
+            found += other.diagnostics
+    return SpecError(dict.fromkeys(found))
 
 
 def training_splits(source: Source) -> tuple[ImageData | ImageFolder, ImageData | ImageFolder | None, list[str]]:

@@ -69,7 +69,8 @@ def evaluate_run(
             metrics = evaluate(model, batches, machine.device, machine.settings, tally)
     finally:
         batches.close()
-    notices = [*(f"note: {notice}" for notice in plan.notices), *_other_classes(run, images.classes)]
+    notes = (*plan.notices, *(images.notices if isinstance(images, ImageFolder) else ()))
+    notices = [*(f"note: {notice}" for notice in notes), *_other_classes(run, images.classes)]
     return Evaluation(metrics, tally.confusion(images.classes), recipe.data, split, images.source, tuple(notices))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from archspec.data.feed import make_batches
 from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.load import Progress
-from archspec.data.plan import ImageShape, check_classes
+from archspec.data.plan import ImageShape, InputPlan, check_classes
 from archspec.data.registry import FOLDER_PREFIX, RunSplit
 from archspec.data.splits import Source, open_splits
 from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of, probabilities
 from archspec.data.validation import resolve_validation
-from archspec.diagnostics import error
+from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
 from archspec.train.batch_sizes import check_steps, check_training_batch, least_per_step
@@ -106,19 +107,35 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     steps = {name: options[name].step_sizes(len(part)) for name, part in parts.items()}
     left = check_steps(graph, steps, len(splits.train), world)
     model = fresh_model(graph, recipe, machine)
-    made = {
-        name: make_batches(
-            part, plans[name], options[name], progress=progress, sharers=world.local_size, workers=machine.workers
-        )
-        for name, part in parts.items()
-    }
+    made = _make_all(parts, plans, options, machine, progress)
     idle = idle_outputs(test.name, len(test.classes), outputs)
     others = (*_worker_notices(recipe, machine), *probabilities(graph), *_layout_notices(graph, machine))
-    notices = (*plans["train"].notices, *splits.notices, *idle, *others, *left)
+    planned = dict.fromkeys(notice for chosen in plans.values() for notice in chosen.notices)
+    notices = (*planned, *splits.notices, *idle, *others, *left)
     sources = {name: part.source for name, part in parts.items()}
     return Task(
         model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes
     )
+
+
+def _make_all(
+    parts: Mapping[str, ImageData | ImageFolder], plans: Mapping[str, InputPlan], options: Mapping[str, BatchOptions],
+    machine: Machine, progress: Progress | None,
+) -> dict[str, Batches]:
+    """The batches of each split. Errors: those of `make_batches`, of all splits in one."""
+    made: dict[str, Batches] = {}
+    problems: list[Diagnostic] = []
+    for name, part in parts.items():
+        try:
+            made[name] = make_batches(
+                part, plans[name], options[name], progress=progress, sharers=machine.world.local_size,
+                workers=machine.workers,
+            )
+        except SpecError as bad:
+            problems += bad.diagnostics
+    if problems:
+        raise SpecError(problems)
+    return made
 
 
 def run_source(recipe: Recipe, machine: Machine, channels: int, progress: Progress | None) -> Source:

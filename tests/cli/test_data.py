@@ -55,6 +55,14 @@ def test_every_broken_file_of_both_splits_is_named(cli: Cli, pets: Path) -> None
     assert data["splits"][0]["classes"] == {"ant": 2, "bee": 1}
 
 
+def test_a_validation_set_is_checked_too(cli: Cli, pets: Path) -> None:
+    write_folder(pets, {"val": {"ant": 1, "bee": 1}})
+    (pets / "val/bee/000.png").write_bytes(b"")
+    done = check(cli, "folder:pets")
+    assert "validation: 2 images of 2 classes in pets/val" in done.out
+    assert done.err.count("error[RUN307]: pets/val/bee/000.png") == 1
+
+
 def test_what_a_user_may_not_expect_is_a_note(cli: Cli, pets: Path) -> None:
     shutil.rmtree(pets / "test/bee")
     frames = [Image.new("L", (4, 4), level) for level in (10, 20)]

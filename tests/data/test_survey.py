@@ -3,8 +3,10 @@
 import os
 
 import pytest
+import torch
 from PIL import Image
 
+from archspec.api import load
 from archspec.data import pool
 from archspec.data import survey as module
 from archspec.data.feed import open_data
@@ -13,6 +15,8 @@ from archspec.data.folder_batches import read_all
 from archspec.data.plan import plan
 from archspec.data.survey import SHOWN, survey, surveyed
 from archspec.diagnostics import SpecError
+from archspec.spec.recipe import Recipe
+from archspec.train.prepare import Machine, prepare
 from tests.data.helpers import write_folder
 
 EVIL = """
@@ -155,3 +159,36 @@ def test_only_the_images_of_a_limit_are_looked_at(broken):
     with pytest.raises(SpecError) as caught:
         open_data(f"folder:{broken}", "train", 3, limit=1)
     assert len(caught.value.diagnostics) == 1
+
+
+def train(root, **limits):
+    """Prepare a run on the folder; it is not trained."""
+    chosen = Recipe(data=f"folder:{root}", batch_size=2, lr=0.1, epochs=1)
+    graph = load({"archspec": 1, "input": [3, 4, 4], "stages": {"a": ["flatten", {"linear": 2}]}}).graph
+    return prepare(graph, chosen, Machine(torch.device("cpu"), workers=1, **limits))
+
+
+@pytest.mark.parametrize("damage", [cut, lambda path: path.write_bytes(b"")], ids=["behind-the-header", "header"])
+def test_a_run_names_the_broken_files_of_all_its_splits(root, damage):
+    names = ["train/ant/000.png", "train/bee/001.png", "test/bee/000.png"]
+    write_folder(root, {"val": {"ant": 1, "bee": 1}})
+    for name in [*names, "val/ant/000.png"]:
+        damage(root / name)
+    found = messages(train, root)
+    assert [code for code, _ in found] == ["RUN307"] * 4
+    assert {text.partition(" ")[0] for _, text in found} == {f"{root}/{name}" for name in [*names, "val/ant/000.png"]}
+
+
+def test_a_wrong_folder_is_one_mistake(root):
+    assert [code for code, _ in messages(train, root / "train")] == ["RUN306"]
+
+
+def test_a_notice_holds_for_the_split_that_needs_it(tmp_path):
+    """Training images of the network's own size, test images of another."""
+    for split, size in (("train", 4), ("test", 6)):
+        for name in ("ant", "bee"):
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.new("RGB", (size, size)).save(tmp_path / split / name / "a.png")
+    task = train(tmp_path)
+    assert [n for n in task.notices if "resized" in n] == ["images are resized from 6×6 to 4×4"]
+    task.close()
