@@ -17,6 +17,7 @@ from archspec.files import is_regular, read_regular
 from archspec.train.earlier import read_json
 from archspec.train.files import claim, clear_drafts, make_folder, write_text
 from archspec.train.full_disk import write_failures_told
+from archspec.train.metrics_files import LINES, RESULT, TABLE, metrics_csv, metrics_jsonl, summary_json
 from archspec.train.run import Run, Watcher
 from archspec.train.sharded import whole
 from archspec.train.tensor_file import tensor_bytes
@@ -27,10 +28,11 @@ MAX_SPEC_BYTES: Final = 1 << 24
 
 
 class RunFolder(Watcher):
-    """Writes `spec.yaml` and `environment.json` at the start, a line of `metrics.jsonl` an epoch, and the weights.
+    """Writes `spec.yaml` and `environment.json` at the start, the metrics after each epoch, at the end the weights.
 
     path: a folder that `check_free` accepts, or that of the run that is `resumed`; it is made when the run starts.
-    spec: the text of spec.yaml. `weights.safetensors` and its digest are there only when a run came to its end.
+    spec: the text of spec.yaml. `weights.safetensors`, its digest and `summary.json` are there only when a run came to
+    its end.
     Of a resumed run environment.json keeps what it was at every start, spec.yaml holds the last spec.
     """
 
@@ -122,13 +124,16 @@ class RunFolder(Watcher):
         """Write the weights."""
         self.check(run)
         self._write_metrics(run)
+        self._write_figures(RESULT, summary_json(run.summary()))
         save_weights(run.tested, self.path / "weights.safetensors", run.world)
 
     def _write_metrics(self, run: Run) -> None:
-        text = "".join(json.dumps(row.to_json()) + "\n" for row in run.results)
-        path = self.path / "metrics.jsonl"
-        with write_failures_told("the metrics", path, len(text)):
-            write_text(path, text)
+        self._write_figures(LINES, metrics_jsonl(run.results))
+        self._write_figures(TABLE, metrics_csv(run.results))
+
+    def _write_figures(self, name: str, text: str) -> None:
+        with write_failures_told("the metrics", self.path / name, len(text)):
+            write_text(self.path / name, text)
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -31,7 +31,8 @@ def test_the_four_files(tmp_path):
     folder = RunFolder(tmp_path / "a" / "b", spec="archspec: 1\n# ü\n", environment={"seed": 3})
     summary, model = run(folder)
     assert sorted(p.name for p in folder.path.iterdir()) == [
-        "environment.json", "metrics.jsonl", "spec.yaml", "weights.safetensors", "weights.sha256",
+        "environment.json", "metrics.csv", "metrics.jsonl", "spec.yaml", "summary.json", "weights.safetensors",
+        "weights.sha256",
     ]
     assert (folder.path / "spec.yaml").read_text(encoding="utf-8") == "archspec: 1\n# ü\n"
     assert json.loads((folder.path / "environment.json").read_text()) == {"seed": 3}
