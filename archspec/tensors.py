@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, cast
 
 DTYPE_BYTES: Final = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int8": 1, "uint8": 1, "bool": 1,
 }
 
 
-class UnknownDim(int):
+class UnknownDim:
     """A dimension that an earlier error left unknown.
 
-    It absorbs arithmetic, and every comparison with it is false, so a rule written as
+    It absorbs whole-number arithmetic, and every comparison with it is false, so a rule written as
     `if broken: raise ShapeError` never speaks of what is not known: one mistake is told once.
     Write a rule so that its *true* branch is the error, never as `if not (a == b)`.
+
+    It is not an int, so that whatever has no answer raises TypeError: `/`, floats, `gcd`, `range`, an index.
+    `max`, `min` and `sorted` only compare, and would pass over it: ask `is_unknown` first.
     """
 
-    def _absorb(self, *_: object) -> UnknownDim:
-        return UNKNOWN
+    __slots__ = ()
+
+    def _absorb(self, other: object) -> UnknownDim:
+        return self if isinstance(other, (int, UnknownDim)) else NotImplemented
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = _absorb
-    __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = _absorb  # type: ignore[assignment]
+    __mod__ = __rmod__ = __pow__ = __rpow__ = _absorb
+
+    def _same(self) -> UnknownDim:
+        return self
+
+    __neg__ = __pos__ = __abs__ = _same
 
     def _false(self, _: object) -> bool:
         return False
@@ -39,13 +49,14 @@ class UnknownDim(int):
     def __repr__(self) -> str:
         return "?"
 
-    __str__ = __repr__
+    def __reduce__(self) -> str:
+        return "UNKNOWN"  # there is one
 
 
-UNKNOWN: Final = UnknownDim(0)
+UNKNOWN: Final = cast("int", UnknownDim())  # to a type checker a dimension is an int
 
 
-def is_unknown(dim: int) -> bool:
+def is_unknown(dim: object) -> bool:
     """Whether an earlier error left this dimension open."""
     return isinstance(dim, UnknownDim)
 

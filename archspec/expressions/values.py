@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 from archspec.diagnostics import listing, nearest
 from archspec.source import BROKEN
+from archspec.tensors import is_unknown as is_unknown_dim
 
 MAX_INT: Final = 10**30
 MAX_ITEMS: Final = 1_000  # of a list, those of the lists in it counted
@@ -63,14 +64,8 @@ class ExpressionError(Exception):
 
 
 def is_unknown(value: Any) -> bool:
-    """Whether an error told elsewhere has left this value open.
-
-    An int that does not equal itself is an unknown dimension of a shape.
-    """
-    if value is UNKNOWN_VALUE or value is BROKEN:
-        return True
-    kind = type(value)
-    return kind is not int and kind is not bool and isinstance(value, int) and not (value == value)  # noqa: PLR0124, SIM201
+    """Whether an error told elsewhere has left this value open; a dimension of a shape may be so, too."""
+    return value is UNKNOWN_VALUE or value is BROKEN or is_unknown_dim(value)
 
 
 def holds_unknown(value: Any) -> bool:

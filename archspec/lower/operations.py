@@ -105,7 +105,7 @@ def make(layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scop
         fields.broken.update(missing)
         for problem in problems:
             name = str(problem["loc"][0]) if problem["loc"] else _LOST
-            if name not in fields.broken:
+            if name not in fields.broken and not (name == _LOST and fields.broken):  # it may be of the broken one
                 _tell(layer, cls, name, dict(problem), fields, ev, scope)
             fields.broken.add(name)
         return None

@@ -148,7 +148,7 @@ class InstanceNorm2d(Op):
     def infer(self, x: Tensor) -> Tensor:
         """See the class."""
         if x.shape[2] * x.shape[3] == 1:
-            hint = _wider(x, "use `group_norm: 1`, which normalises over all channels")
+            hint = _wider(x, "write `group_norm: 1`, which normalises over all channels")
             raise ShapeError("one pixel a channel has no variance", hint=hint, partial=x)
         return x
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from archspec.ops.base import Op, PositiveInt, register_op
-from archspec.tensors import UNKNOWN, ShapeError, Tensor
+from archspec.tensors import UNKNOWN, ShapeError, Tensor, is_unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -102,9 +102,10 @@ class PixelUnshuffle(Op):
         r = self.downscale_factor
         for name, size in (("height", h), ("width", w)):
             if size % r:
+                known = [side for side in (h, w) if not is_unknown(side)]
                 raise ShapeError(
                     f"{name} ({size}) is not divisible by downscale_factor ({r})",
-                    hint=f"set downscale_factor to {gcd(h, w, r)}",
+                    hint=f"set downscale_factor to {gcd(*known, r)}",
                     partial=Tensor((n, c * r**2, UNKNOWN, UNKNOWN), x.dtype),
                 )
         return Tensor((n, c * r**2, h // r, w // r), x.dtype)
