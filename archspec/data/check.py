@@ -10,7 +10,7 @@ from typing import Final, get_args
 
 from archspec.data.folder import open_folder
 from archspec.data.layout import splits_present
-from archspec.data.registry import FOLDER_PREFIX, DatasetInfo, RunSplit, Split, check_name
+from archspec.data.registry import DatasetInfo, RunSplit, Split, check_name, folder_path
 from archspec.data.survey import Progress, Survey, survey
 from archspec.diagnostics import Diagnostic, SpecError
 
@@ -74,7 +74,7 @@ def check_data(
     """
     info, result = check_name(name), DataCheck(name)
     if info is None:
-        path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
+        path = folder_path(name)
         for split in splits_to_open(path):
             try:
                 result.splits.append(_folder_split(path, split, channels, workers, progress))

@@ -158,10 +158,9 @@ def _check_mode(image: Any) -> None:
     """Refuse pixels that have no natural scale to 8 bits."""
     mode = image.mode
     if mode not in (*_GREY, *_COLOUR, *_DEEP) or (mode == "I" and image.format == "TIFF"):
-        raise BadImage(
-            "RUN307", f"has pixels of Pillow's mode {mode}, which do not say what is white",
-            "save it with 8 or 16 bits a channel",
-        )
+        what = {"F": "floating-point pixels", "I": "32-bit pixels"}.get(mode)
+        why = f"has {what}, and nothing says which is white" if what else f"has pixels of an unknown kind ({mode})"
+        raise BadImage("RUN307", why, "save it with 8 or 16 bits a channel")
 
 
 def _convert(image: Any, channels: int) -> Any:

@@ -12,7 +12,7 @@ from archspec.data.images import ImageData
 from archspec.data.load import Progress, load
 from archspec.data.memory import fits
 from archspec.data.plan import InputPlan
-from archspec.data.registry import FOLDER_PREFIX, RunSplit
+from archspec.data.registry import FOLDER_PREFIX, RunSplit, folder_path
 from archspec.data.survey import surveyed
 from archspec.text import bytes_text
 
@@ -38,8 +38,7 @@ def open_data(
     Errors: those of `load`, `open_folder` and `surveyed`.
     """
     if name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX:
-        path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
-        return surveyed(open_folder(path, split, channels).head(limit), progress=progress, workers=workers)
+        return surveyed(open_folder(folder_path(name), split, channels).head(limit), progress=progress, workers=workers)
     return load(name, split, root=root, download=download, progress=progress).head(limit)
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from unicodedata import normalize
 
 from archspec.data.decode import SUFFIXES, BadImage, decode
 from archspec.data.layout import class_files, class_names, likely_folder, misnamed, splits_present, stray_images
 from archspec.data.plan import ImageShape
 from archspec.data.registry import FOLDER_PREFIX, RunSplit, data_argument
 from archspec.diagnostics import SpecError, error, listing, one_line, plural
+from archspec.text import shell
 
 if TYPE_CHECKING:
     import torch
@@ -132,10 +134,27 @@ def _labels(folder: Path, classes: tuple[str, ...], train: Path) -> dict[str, in
     unknown = [name for name in names if name not in classes]
     if unknown:
         raise error(
-            "RUN306", f"{folder} has classes that {train} has not: {listing(unknown)}",
-            hint="give both the same folders",
+            "RUN306", f"{folder} has classes that {train} does not have: {listing(unknown)}",
+            hint=_same_word(unknown[0], classes, folder) or "give both the same folders",
         )
     return {name: classes.index(name) for name in names}
+
+
+def _same_word(name: str, classes: tuple[str, ...], folder: Path) -> str | None:
+    """A remedy, where a class of `train` has the same name but for case, or for how Unicode writes its accents."""
+    for other in classes:
+        if _plain(other) == _plain(name):
+            if normalize("NFC", other) == normalize("NFC", name):
+                why = "look alike, and are different characters in Unicode (composed and decomposed)"
+            else:
+                why = "differ in case"
+            command = shell("mv", folder / name, folder / other)
+            return f"`{name}` and `{other}` {why}: rename one, as by `{command}`"
+    return None
+
+
+def _plain(name: str) -> str:
+    return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def _split_folder(path: Path, split: RunSplit) -> Path:

@@ -78,7 +78,7 @@ def stray_images(folder: Path) -> int:
 
 def likely_folder(path: Path) -> Path | None:
     """The image folder that `path` probably stands for: itself, one that it is in, or the one that is in it."""
-    candidates = [path, *list(path.parents)[:2]]
+    candidates = [path, *list(path.parents)[:3]]
     try:
         if path.is_dir():
             inner = [Path(entry.path) for entry in _entries(path) if _is_folder(entry)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from archspec.data.registry import DataFile, DatasetInfo, Split
+from archspec.data.registry import DataFile, DatasetInfo, Split, expanded
 from archspec.diagnostics import SpecError, error
 
 DATA_VARIABLE: Final = "ARCHSPEC_DATA"
@@ -57,7 +57,7 @@ def _bases(root: Path | None) -> Iterator[Place]:
         yield Place(root, "--data-root")
     variable = os.environ.get(DATA_VARIABLE)
     if variable:
-        yield Place(Path(variable).expanduser(), f"${DATA_VARIABLE}")
+        yield Place(expanded(variable), f"${DATA_VARIABLE}")
     yield Place(Path("data"), "the working folder")
     yield Place(cache_folder(), "your cache")
 

@@ -13,7 +13,7 @@ from archspec.data.check import splits_to_open
 from archspec.data.files import broken
 from archspec.data.folder import open_folder
 from archspec.data.plan import check_classes
-from archspec.data.registry import FOLDER_PREFIX, DatasetInfo, RunSplit, Split
+from archspec.data.registry import DatasetInfo, RunSplit, Split, folder_path
 from archspec.data.suits import check_known_data, input_plan, outputs_of
 from archspec.data.survey import surveyed
 from archspec.diagnostics import Diagnostic, SpecError
@@ -35,7 +35,7 @@ def check_present(recipe: Recipe, graph: Graph, root: Path | None = None) -> tup
     except SpecError as bad:
         return bad.diagnostics
     if info is None:
-        path = Path(recipe.data.removeprefix(FOLDER_PREFIX)).expanduser()
+        path = folder_path(recipe.data)
         checks = [partial(_check_folder, path, split, recipe, input_shape, outputs) for split in splits_to_open(path)]
     else:
         checks = [partial(_check_files, info, split, root) for split in get_args(Split)]

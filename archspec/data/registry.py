@@ -207,6 +207,19 @@ def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
     raise _unknown(name, span)
 
 
+def folder_path(name: str) -> Path:
+    """The PATH of `folder:PATH`, as `expanded` gives it."""
+    return expanded(name.removeprefix(FOLDER_PREFIX))
+
+
+def expanded(text: str) -> Path:
+    """A path whose `~` or `~user` stands for that home folder, as far as there is one."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no user of that name
+        return Path(text)
+
+
 def data_argument(folder: Path | str) -> str:
     """What names a folder of images on a command line: `folder:PATH`, quoted for the shell where it must be."""
     return shell(f"{FOLDER_PREFIX}{folder}")
@@ -216,7 +229,7 @@ def _folder_meant(name: str) -> Path | None:
     """The folder of images that a name without `folder:` probably stands for."""
     from archspec.data.layout import likely_folder  # only needed after a mistake
 
-    return likely_folder(Path(name).expanduser()) if name.strip() else None
+    return likely_folder(expanded(name)) if name.strip() else None
 
 
 def _unknown(name: str, span: SourceSpan | None) -> SpecError:

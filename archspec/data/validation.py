@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archspec.data.counter import key_of
-from archspec.data.registry import FOLDER_PREFIX
+from archspec.data.registry import FOLDER_PREFIX, folder_path
 from archspec.diagnostics import error
 from archspec.spec.recipe import Recipe
 
@@ -35,7 +35,7 @@ def val_folder(data: str) -> Path | None:
     """`PATH/val` of a folder of images that has a `test` too, and so keeps `val` for choices."""
     if not data.startswith(FOLDER_PREFIX):
         return None
-    path = Path(data.removeprefix(FOLDER_PREFIX)).expanduser()
+    path = folder_path(data)
     return path / VAL if (path / VAL).is_dir() and (path / "test").is_dir() else None
 
 
@@ -43,7 +43,7 @@ def check_val_folder(data: str) -> None:
     """Raise SpecError RUN371 unless a folder of images has `val` and `test`."""
     if val_folder(data) is not None:
         return
-    path = Path(data.removeprefix(FOLDER_PREFIX)).expanduser()
+    path = folder_path(data)
     if (path / VAL).is_dir():
         what, remedy = "has no test, so that its val is the test set", f"add {path / 'test'}"
     else:

@@ -87,6 +87,7 @@ def test_a_missing_test_set_is_told_beside_the_images(cli: Cli, pets: Path) -> N
 
 @pytest.mark.parametrize(("name", "code", "hint"), [
     ("pets", "RUN304", "did you mean `folder:pets`?"), ("folder:pets/train", "RUN306", "did you mean `folder:pets`?"),
+    ("folder:~nobody-of-that-name/pets", "RUN306", "a folder that exists"),
     ("pets/train", "RUN304", "did you mean `folder:pets`?"), ("folder:nowhere", "RUN306", "a folder that exists"),
 ])
 def test_a_wrong_name_is_answered_with_the_right_one(cli: Cli, pets: Path, name: str, code: str, hint: str) -> None:

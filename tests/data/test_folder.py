@@ -1,6 +1,9 @@
 """Folders of images: their layout, classes and order."""
 
 import os
+import re
+import shlex
+import subprocess
 
 import pytest
 import torch
@@ -138,7 +141,7 @@ def remove(path):
     pytest.param(lambda root: (root / "train/dog").mkdir(), "train", "{root}/train/dog has no image", id="no-image"),
     pytest.param(
         lambda root: write_image(root / "test/dog/a.png", 1), "test",
-        "{root}/test has classes that {root}/train has not: dog", id="another-class",
+        "{root}/test has classes that {root}/train does not have: dog", id="another-class",
     ),
 ])
 def test_a_wrong_layout_is_an_error(root, diagnostic, change, split, message):
@@ -155,8 +158,9 @@ def test_all_classes_without_an_image_are_named_at_once(root):
     assert [d.message for d in caught.value.diagnostics] == [f"{root}/train/{name} has no image" for name in ("dog", "eel")]
 
 
-@pytest.mark.parametrize("inner", ["train", "test", "train/cat"])
+@pytest.mark.parametrize("inner", ["train", "test", "train/cat", "train/cat/old"])
 def test_a_folder_within_is_answered_with_the_one_that_is_meant(root, diagnostic, inner):
+    (root / inner).mkdir(exist_ok=True)
     found = diagnostic(open_folder, root / inner, "train", 3)
     assert found.message == f"{root / inner} has no folder train"
     assert found.hint == f"did you mean `folder:{root}`?"
@@ -168,6 +172,20 @@ def test_so_is_a_folder_around_it(tmp_path, root, diagnostic):
     root.rename(tmp_path / "my data/pets")
     found = diagnostic(open_folder, tmp_path / "my data", "train", 3)
     assert found.hint == f"did you mean `'folder:{tmp_path}/my data/pets'`?"
+
+
+@pytest.mark.parametrize(("train", "test", "why"), [
+    ("caf\u00e9", "cafe\u0301", "look alike, and are different characters in Unicode"), ("Dog", "dog", "differ in case"),
+])
+def test_classes_that_are_the_same_word_are_told_apart(root, diagnostic, train, test, why):
+    """As between a Mac, which decomposes accents in file names, and others."""
+    write_image(root / "train" / train / "a.png", 1)
+    write_image(root / "test" / test / "a.png", 1)
+    hint = diagnostic(open_folder, root, "test", 3).hint
+    assert why in hint
+    (command,) = re.findall(r"as by `(.*)`", hint)
+    subprocess.run(shlex.split(command), check=True)
+    assert len(open_folder(root, "test", 3)) == 4
 
 
 def test_a_misnamed_split_is_found(root, diagnostic):

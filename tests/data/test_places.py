@@ -124,3 +124,10 @@ def test_a_folder_that_may_not_be_searched_counts_as_empty(tiny, tmp_path, monke
     assert find(tiny.info, "train", tmp_path) is None
     found = diagnostic(load, "fashion-mnist", "train", root=tmp_path, download=False)
     assert f"{tmp_path} may not be read by this user" in found.notes
+
+
+def test_a_home_that_does_not_exist_is_a_folder_that_is_not_there(monkeypatch, diagnostic):
+    monkeypatch.setenv("ARCHSPEC_DATA", "~nobody-of-that-name/data")
+    found = diagnostic(load, "mnist", "train", download=False)
+    assert (found.code, found.message) == ("RUN301", "mnist was not found")
+    assert "~nobody-of-that-name/data ($ARCHSPEC_DATA)" in found.notes[1]
