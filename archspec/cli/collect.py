@@ -66,8 +66,13 @@ def _once(path: str, group: list[str], seen: set[str]) -> None:
 
 
 def _yaml_files(folder: str) -> Iterable[str]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if has_suffix(name) and not name.startswith("."):
                 yield str(Path(parent, name))
+
+
+def _unreadable(problem: OSError) -> None:
+    """A folder that cannot be read may have specs in it: the check would be incomplete."""
+    raise problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ import click
 
 from archspec.cli.console import clean, print_diagnostics, tell
 from archspec.cli.failures import USAGE, WRONG
+from archspec.cli.json_output import print_json
 from archspec.cli.options import COUNT, json_option
 from archspec.diagnostics import listing, one_line, plural
 
@@ -51,7 +51,7 @@ def check(
         data, channels=None if channels is None else int(channels), root=data_root, workers=workers, progress=tell
     )
     if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        print_json(found.to_json())
     else:
         for split in found.splits:
             click.echo(clean("\n".join(map(one_line, _lines(split)))))

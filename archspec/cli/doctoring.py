@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import click
 
+from archspec.cli.json_output import print_json
+
 if TYPE_CHECKING:
     from archspec.train.doctor import Doctor
     from archspec.train.prepare import Task
@@ -71,7 +73,7 @@ def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
     draw_rate_range(test, path / PICTURE, rate, name)
     write_text(path / "rate_range.json", text + "\n")
     if as_json:
-        click.echo(text)
+        print_json(data)
         return
     click.echo(rate_chart(test, rate, ascii_only=not _can_show("⣿▲│─", sys.stdout)))
     click.echo(verdict(test))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from archspec.cli.console import clean, tell
+from archspec.cli.json_output import print_json
 from archspec.cli.options import COUNT, DEVICE, json_option
 from archspec.cli.processes import alone
 
@@ -80,7 +80,7 @@ def command(
     draw_confusion(result.confusion, picture, finished.name, result.data, split)
     if as_json:
         about = {"name": finished.name, "run_dir": str(run), "device": str(where), "picture": str(picture)}
-        click.echo(json.dumps(result.to_json() | about, indent=2, ensure_ascii=False))
+        print_json(result.to_json() | about)
     else:
         _show(finished, result, picture)
 

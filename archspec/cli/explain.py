@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from archspec.cli.console import BOLD, CYAN, GREEN, RED, coloured, line_width, styled
+from archspec.cli.json_output import print_json
 from archspec.cli.options import json_option
 from archspec.diagnostics import plural, wrapped
 
@@ -49,7 +49,7 @@ def command(ctx: click.Context, code: str | None, as_json: bool) -> None:
         )
     chosen = list(CODES.values()) if code is None else [CODES[code.upper()]]
     if as_json:
-        click.echo(json.dumps({"format": 1, "codes": [_plain(e) for e in chosen]}, indent=2, ensure_ascii=False))
+        print_json({"format": 1, "codes": [_plain(e) for e in chosen]})
     else:
         colour = coloured(sys.stdout)
         click.echo(_all(chosen, colour) if code is None else _one(chosen[0], colour), color=colour)

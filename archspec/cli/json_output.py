@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -19,17 +20,25 @@ def note_wanted(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     return value
 
 
-def print_json(ctx: click.Context, data: dict[str, Any]) -> None:
-    """Print a result, after which the command may still fail."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
-    ctx.meta[PRINTED] = True
+def print_json(data: Mapping[str, Any]) -> None:
+    """Print the result of a command."""
+    click.echo(json_text(data))
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[PRINTED] = True
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """JSON for stdout: characters that its encoding may lack are escaped as JSON has it."""
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    return json.dumps(data, indent=2, ensure_ascii=not encoding.startswith("utf"))
 
 
 def print_failure(meta: Mapping[str, Any], diagnostics: Sequence[dict[str, Any]]) -> None:
     """Print why the command failed, where `--json` was given and nothing is printed yet; stderr has it as text."""
     first = os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
     if diagnostics and meta.get(WANTED) and not meta.get(PRINTED) and first:
-        click.echo(json.dumps({"format": 1, "diagnostics": diagnostics}, indent=2, ensure_ascii=False))
+        click.echo(json_text({"format": 1, "diagnostics": diagnostics}))
 
 
 def failure(message: str, hint: str | None) -> dict[str, Any]:

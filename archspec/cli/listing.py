@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from archspec.cli.console import BOLD, CYAN, DIM, coloured, line_width, styled
+from archspec.cli.json_output import print_json
 from archspec.cli.options import json_option
 from archspec.diagnostics import wrapped
 
@@ -76,7 +77,7 @@ def command(ctx: click.Context, kind: str | None, name: str | None, as_json: boo
     if kind is not None and name is not None:
         chosen[kind] = [_find(ctx, kind, chosen[kind], name)]
     if as_json:
-        click.echo(json.dumps({"format": 1, **chosen}, indent=2, ensure_ascii=False))
+        print_json({"format": 1, **chosen})
         return
     colour = coloured(sys.stdout)
     if kind is not None and name is not None:

@@ -32,6 +32,14 @@ class SpecPath(ParamType):
     def __init__(self, *, folders: bool = False) -> None:
         self.folders = folders
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See click. An empty path, as of a shell's variable that is not set, would mean the working directory."""
+        if not value:
+            self.fail("the path is empty", param, ctx)
+        if "\n" in value:
+            self.fail(f"{value!r} has a line break; rename the file", param, ctx)
+        return str(value)
+
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Shipped names, then what the shell knows of files."""
         from click.shell_completion import CompletionItem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from archspec.cli.console import clean, print_diagnostics, tell
 from archspec.cli.failures import WRONG
+from archspec.cli.json_output import print_json
 from archspec.cli.options import COUNT, DEVICE, json_option
 from archspec.cli.processes import alone
 from archspec.diagnostics import one_line
@@ -58,7 +58,7 @@ def command(
     if as_json:
         rows = [result.to_json() for result in results]
         about = {"format": PREDICTION_FORMAT, "name": finished.name, "run_dir": str(run), "images": rows}
-        click.echo(json.dumps(about, indent=2, ensure_ascii=False))
+        print_json(about)
     else:
         _show([result for result in results if result.problem is None])
     print_diagnostics(problems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +61,7 @@ def command(
         return
     if as_json:
         failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
-        print_json(ctx, {**report.to_json(), **failed})
+        print_json({**report.to_json(), **failed})
     else:
         _show(report, loaded.description, depth)
     if found.errors:
@@ -93,7 +92,7 @@ def _measured(loaded: Loaded, report: Report, running: dict[str, Any], depth: in
         sys.stdout.flush()
     measured = measure(loaded, batch_size=report.batch_size, dtype=report.dtype, **running)
     if as_json:
-        click.echo(json.dumps({**report.to_json(), "measured": measured.to_json()}, indent=2))
+        print_json({**report.to_json(), "measured": measured.to_json()})
     else:
         from archspec.cli.measured import show
 

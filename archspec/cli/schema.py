@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from archspec.cli.json_output import print_json
 
 
 @click.command("schema")
@@ -16,4 +16,4 @@ def command() -> None:
     """
     from archspec.spec.schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    print_json(json_schema())

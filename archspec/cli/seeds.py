@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from archspec.cli.console import print_diagnostics, tell
+from archspec.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from archspec.cli.training import Training
@@ -91,7 +91,7 @@ def train_seeds(training: Training, recipe: Recipe, folder: Path, seeds: Seeds, 
             runs.add(_run(training, recipe, seed, runs, about))
     finally:
         if runs.runs and as_json:
-            click.echo(json.dumps(about | runs.to_json(), indent=2, ensure_ascii=False))
+            print_json(about | runs.to_json())
         elif runs.runs:
             click.echo(runs.text())
     if any(run.state == "failed" for run in runs.runs):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from archspec.cli.console import result_console, tell
 from archspec.cli.doctoring import Doctoring, find_rate, with_findings
+from archspec.cli.json_output import print_json
 from archspec.cli.recipes import resolved_text
 from archspec.cli.saving import Saving, stops_placed
 
@@ -41,7 +41,7 @@ class Outcome:
 
         if as_json:
             classes = {} if self.confusion is None else self.confusion.to_json()
-            click.echo(json.dumps(classes | self.summary.to_json() | self.about, indent=2, ensure_ascii=False))
+            print_json(classes | self.summary.to_json() | self.about)
             return
         if self.confusion is not None:
             show(self.confusion, result_console(), summary=True)

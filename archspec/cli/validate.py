@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 from archspec.cli.collect import Found, collect
 from archspec.cli.console import GREEN, RED, coloured, print_diagnostics, styled
 from archspec.cli.failures import WRONG
+from archspec.cli.json_output import print_json
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
 from archspec.diagnostics import plural
 
@@ -50,13 +50,13 @@ def command(
         raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
     if len(found.specs) > 1:
         gc.enable()  # `main` turned it off for the start
-    specs = {path: examine(path, training=True, **arguments) for path in found.specs}
+    specs = {path: examine(_path(path), training=True, **arguments) for path in found.specs}
     if look_at_data or data_root is not None:
         specs = {path: _with_data(one, data_root) for path, one in specs.items()}
     reads = {key: arguments[key] for key in ("includes", "limits", "text_limits")}
-    libraries = {path: examine_library(path, **reads) for path in found.libraries}
+    libraries = {path: examine_library(_path(path), **reads) for path in found.libraries}
     if as_json:
-        click.echo(json.dumps(_plain(specs, libraries, found), indent=2, ensure_ascii=False))
+        print_json(_plain(specs, libraries, found))
     else:
         _report(specs, libraries, found)
     if any(one.errors for one in (*specs.values(), *libraries.values())):
@@ -73,6 +73,11 @@ def _with_data(examined: Examined, root: Path | None) -> Examined:
     known = {(d.code, d.message) for d in examined.errors}
     more = (d for d in found if (d.code, d.message) not in known)
     return replace(examined, errors=(*examined.errors, *more))
+
+
+def _path(text: str) -> str | Path:
+    """What `examine` takes for a file: it takes a string with a line break for a spec itself."""
+    return Path(text) if "\n" in text else text
 
 
 def _report(specs: Results, libraries: Results, found: Found) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -17,8 +18,9 @@ _HEAD: Final = re.compile(r"(?:(?:[ \t]*+(?:#[^\r\n]*)?|%[^\r\n]*)[\r\n])*+")
 
 
 def text_of(content: bytes) -> str:
-    """The text of a file's bytes; what is not UTF-8 is replaced, since `parse` is who refuses it."""
-    text = content.decode("utf-8-sig", errors="replace")
+    """The text of a file's bytes. What is not UTF-8, which only `parse` refuses, is replaced; UTF-16 is read."""
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    text = content.decode(encoding, errors="replace")
     head = _HEAD.match(text)
     end = head.end() if head else 0
     return text[:end].replace("%", "#") + text[end:]

@@ -20,7 +20,7 @@ VERSION_KEY: Final = "archspec"
 _OF_NETWORK: Final = ("stages", "extends", "input", "expect", "train", "recipes")
 _TELLING: Final = ("stages", "extends", "input", "blocks")  # keys that confirm a misspelt `archspec`
 _NEAR: Final = 0.8  # `architecture`, `archive` and `spec` are further away
-_WORTH_READING: Final = (VERSION_KEY.encode(), b"\\", *(key.encode() for key in _TELLING))  # `\`: an escaped key
+_WORTH_READING: Final = (VERSION_KEY, "\\", *_TELLING)  # `\`: an escaped key
 _FIRST: Final = re.compile(r"(?:[ \t]*+(?:#[^\r\n]*|---[^\r\n]*)?[\r\n])*+([ \t]*)(\S)")
 
 
@@ -50,8 +50,8 @@ def kind_of(path: Path, limits: Limits = DEFAULT_LIMITS) -> Kind:
 
 def kind_of_content(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Kind:
     """What a file with these bytes is."""
-    worth_reading = any(word in content for word in _WORTH_READING)
     text = text_of(content)
+    worth_reading = any(word in text for word in _WORTH_READING)
     keys: dict[str, str | None] = {}
     try:
         for key, value in top_keys(text, limits.max_events):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from archspec.diagnostics import error
 
-from .conftest import GOOD, Cli
-
-RECIPE = GOOD + "train: {data: digits, lr: 0.1}\n"
+from .conftest import GOOD, ROOT, Cli
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,6 @@ def test_other_failures(
     def fail(*_: object) -> None:
         raise exception
 
-    monkeypatch.setattr("archspec.cli.collect.collect", fail)
     monkeypatch.setattr("archspec.cli.validate.collect", fail)
     done = cli("validate", "lenet", "--json")
     assert done.code == exit_code
@@ -78,3 +78,18 @@ def test_other_failures(
 def test_a_wrong_command_line_is_told_on_stderr_alone(cli: Cli) -> None:
     done = cli("profile", "lenet", "--json", "--wrong")
     assert (done.code, done.out) == (2, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_it_is_json_in_any_encoding(folder: Path, encoding: str) -> None:
+    (folder / "net.yaml").write_text(GOOD.replace("archspec: 1", "archspec: 1\ndescription: 数 × é"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "archspec", "profile", "net.yaml", "--static", "--json"], capture_output=True, cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}, check=True, timeout=60,
+    )
+    assert json.loads(done.stdout.decode(encoding))["name"] == "net"
+    listed = subprocess.run(
+        [sys.executable, "-m", "archspec", "list", "--json"], capture_output=True, cwd=folder, check=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+    )
+    assert "specs" in json.loads(listed.stdout.decode(encoding))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -292,3 +293,41 @@ def test_a_misspelt_name_of_a_shipped_spec(cli: Cli, folder: Path, command: str)
     assert "lenett: no such file" in done.err
     assert "lenet" in done.err.replace("lenett", "")
     assert "`archspec list specs`" in done.err
+
+
+@pytest.mark.parametrize("command", [["validate"], ["profile", "--static"], ["train"]], ids=lambda c: c[0])
+@pytest.mark.parametrize(("path", "message"), [("", "the path is empty"), ("a\nb.yaml", "has a line break")])
+def test_what_cannot_be_a_path(cli: Cli, folder: Path, command: list[str], path: str, message: str) -> None:
+    """Not the working directory, where a variable of a shell is empty; not a spec itself."""
+    done = cli(*command, path)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
+def test_a_file_in_a_folder_may_have_a_line_break_in_its_name(cli: Cli, folder: Path) -> None:
+    (folder / "specs").mkdir()
+    (folder / "specs" / "a\nb.yaml").write_text(GOOD, encoding="utf-8")
+    assert cli("validate", "specs").out == "1 spec valid\n"
+
+
+def test_a_folder_that_cannot_be_read_is_reported(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "specs" / "secret").mkdir(parents=True)
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "secret":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    done = cli("validate", ".")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: permission denied: ")
+    assert "secret" in done.err
+
+
+def test_a_spec_in_utf_16_is_not_skipped(cli: Cli, folder: Path) -> None:
+    (folder / "bad.yaml").write_bytes(GOOD.encode("utf-16"))
+    done = cli("validate", ".")
+    assert (done.code, done.out) == (1, "1 error in 1 of 2 specs\n")
+    assert "not UTF-8" in done.err
