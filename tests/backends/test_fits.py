@@ -96,7 +96,7 @@ def test_linux_tells_what_is_available(tmp_path, monkeypatch):
     RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
     RuntimeError("std::bad_alloc"),
     RuntimeError("GET was unable to find an engine to execute this computation"),  # cuDNN
-], ids=["cuda", "cpu", "cublas", "cudnn", "c++"])
+], ids=["cuda", "cpu", "cublas", "cudnn", "c++", "no-engine"])
 def test_a_shortage_is_told(problem):
     with pytest.raises(SpecError) as caught, memory_shortage_told("training"):
         raise problem
