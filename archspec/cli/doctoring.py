@@ -57,7 +57,7 @@ def with_findings(summary: Summary, doctors: list[Doctor]) -> Summary:
 def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
     """Run the rate-range test, print it, and write `rate_range.svg` and `rate_range.json` into the folder `path`."""
     from archspec.backends.fits import memory_shortage_told
-    from archspec.train.files import write_text
+    from archspec.train.full_disk import save_text
     from archspec.train.rate_chart import comparison, rate_chart, verdict
     from archspec.train.rate_picture import PICTURE, draw_rate_range
     from archspec.train.rate_range import far_rate, rate_range
@@ -71,7 +71,7 @@ def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
     text = json.dumps(data, indent=2, ensure_ascii=False)
     path.mkdir(parents=True, exist_ok=True)
     draw_rate_range(test, path / PICTURE, rate, name)
-    write_text(path / "rate_range.json", text + "\n")
+    save_text("the figures", path / "rate_range.json", text + "\n")
     if as_json:
         print_json(data)
         return

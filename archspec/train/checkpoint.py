@@ -32,7 +32,7 @@ STATE: Final = "state.json"
 MANIFEST: Final = "manifest.sha256"
 FILES: Final = (WEIGHTS, TRAINING, STATE)  # what the manifest covers
 NAMES: Final = (MANIFEST, *FILES)  # in the order of their removal: without a manifest it is not a checkpoint
-MAX_STATE_BYTES: Final = 1 << 28  # of state.json; a step of the epoch that it was saved in takes some ten bytes
+MAX_STATE_BYTES: Final = 1 << 26  # of state.json; each step of a broken-off epoch takes some ten bytes
 MAX_MANIFEST_BYTES: Final = 1 << 12
 NAME: Final = re.compile(r"(\d{5,9})-step-\d{1,18}")
 
@@ -125,6 +125,12 @@ def serial(path: Path) -> int:
     found = NAME.fullmatch(path.name)
     assert found is not None
     return int(found[1])
+
+
+def next_serial(folder: Path) -> int:
+    """A number above that of whatever has a checkpoint's name."""
+    names = [path for path in folder.iterdir() if NAME.fullmatch(path.name)] if folder.is_dir() else []
+    return max(map(serial, names), default=0) + 1
 
 
 @dataclass(frozen=True, slots=True)

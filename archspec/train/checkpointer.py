@@ -12,9 +12,9 @@ from typing import Final
 from pydantic import JsonValue
 
 from archspec.diagnostics import SpecError
-from archspec.train.checkpoint import NAMES, Found, checkpoint_bytes, checkpoints, serial, write_checkpoint
+from archspec.train.checkpoint import NAMES, Found, checkpoint_bytes, checkpoints, next_serial, write_checkpoint
 from archspec.train.files import check_own_folder, clear_drafts, make_folder, remove_folder
-from archspec.train.full_disk import write_failures_told
+from archspec.train.full_disk import explain_write_failures
 from archspec.train.run import Run, Watcher
 from archspec.train.snapshot import capture
 from archspec.train.stopping import criterion
@@ -116,13 +116,12 @@ class Checkpointer(Watcher):
         """Write a checkpoint, then remove those that are not kept. Raises SpecError RUN313; those before are intact."""
         if run.world.leads:
             self._before_save(run)
-        number = max((serial(path) for path in checkpoints(self.folder)), default=0) + 1
-        path = self.folder / f"{number:05d}-step-{run.step}"
+        path = self.folder / f"{next_serial(self.folder):05d}-step-{run.step}"
         best = path.name if is_best else self._best
         saved = capture(run).about(digest=self._digest, conditions=self._conditions, best=best)
         if not run.world.leads:
             return
-        with write_failures_told("a checkpoint", path, checkpoint_bytes(saved)):
+        with explain_write_failures("a checkpoint", path, checkpoint_bytes(saved)):
             make_folder(self.folder)
             write_checkpoint(path, saved)
         self.last, self._best, self._saved = path, best, (run.step, run.epoch)

@@ -8,7 +8,7 @@ from typing import Final
 
 from archspec.data.registry import RunSplit
 from archspec.train.confusion import Confusion
-from archspec.train.files import write_text
+from archspec.train.full_disk import save_text
 from archspec.train.report.svg import Style, box, cut, escaped, label, paragraph, picture, text_width
 
 CELL: Final = 34  # pixels, where a number has room
@@ -52,7 +52,7 @@ def confusion_svg(confusion: Confusion, title: str) -> str:
 def draw_confusion(confusion: Confusion, path: Path, name: str, data: str, split: RunSplit = "test") -> None:
     """Write the picture of the network `name` on a split of `data`."""
     title = f"{name} on {data}, {split}: {confusion.accuracy:.2%} of {confusion.images:,}"
-    write_text(path, confusion_svg(confusion, title))
+    save_text("the picture", path, confusion_svg(confusion, title))
 
 
 def _names(confusion: Confusion, columns: tuple[int, ...]) -> list[str]:

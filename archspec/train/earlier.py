@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from archspec.files import is_regular, kind_of, read_regular
 
-MAX_JSON_BYTES: Final = 1 << 22  # thousands of classes with long names
+MAX_JSON_BYTES: Final = 1 << 24  # thousands of classes with long names, thousands of resumes
 _CHOICES: Final = {  # option of `archspec train` → where environment.json has it
     "device": ("device", "type"), "threads": ("threads",), "fsdp": ("fsdp",), "data_root": ("data", "root"),
     "limit_train": ("data", "limit_train"), "limit_test": ("data", "limit_test"),

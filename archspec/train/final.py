@@ -8,6 +8,7 @@ from pathlib import Path
 from archspec.data.batches import Batches
 from archspec.train.confusion import Confusion, Tally
 from archspec.train.confusion_picture import PICTURE, draw_confusion
+from archspec.train.full_disk import warn_write_failures
 from archspec.train.loop import evaluate
 from archspec.train.run import Run, Watcher
 
@@ -32,4 +33,5 @@ class FinalConfusion(Watcher):
             evaluate(run.tested, self._test, run.device, run.settings, tally, world=run.world)
         self.confusion = tally.confusion(self._classes, run.world)
         if run.world.leads:
-            draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)
+            with warn_write_failures(run):
+                draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from archspec.train.doctor.finding import short
-from archspec.train.files import write_text
+from archspec.train.full_disk import save_text
 from archspec.train.rate_chart import CEILING, verdict
 from archspec.train.rate_range import RateRange
 from archspec.train.report.svg import LINE, SIZE, Style, box, label, number_text, paragraph, picture, text_width, ticks
@@ -91,7 +91,7 @@ def rate_svg(test: RateRange, rate: float, name: str) -> str:
 
 def draw_rate_range(test: RateRange, path: Path, rate: float, name: str) -> None:
     """Write the picture of the network `name`."""
-    write_text(path, rate_svg(test, rate, name))
+    save_text("the picture", path, rate_svg(test, rate, name))
 
 
 def _levels(test: RateRange) -> tuple[float, ...]:

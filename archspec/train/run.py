@@ -84,6 +84,7 @@ class Run:
     forward: what a training step calls instead of `model`, of which it shares the parameters: the same network,
     compiled, or joined with those of other processes. world: those processes. joined: the network as such, if it is.
     scaler: of the loss in fp16, else switched off; what it keeps is a part of the run's state.
+    owns_folder: whether nobody else uses the run's folder: else nothing is written there.
     micro_batch: where memory was short: the most images that go through the network at once; an update still
     sees a whole batch. parts, saved_parts: see `keep`. tell: says something to the user, in words.
     """
@@ -105,6 +106,7 @@ class Run:
     scaler: torch.amp.GradScaler = field(init=False)
     guard: StepGuard = field(default_factory=StepGuard, repr=False)
     micro_batch: int | None = None
+    owns_folder: bool = True
     parts: dict[str, Part] = field(default_factory=dict)
     saved_parts: dict[str, tuple[dict[str, Tensor], JsonValue]] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop, repr=False)

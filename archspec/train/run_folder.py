@@ -12,11 +12,11 @@ from typing import Final
 
 from torch import nn
 
-from archspec.diagnostics import SpecError, error
+from archspec.diagnostics import error
 from archspec.files import is_regular, read_regular
 from archspec.train.earlier import read_json
 from archspec.train.files import claim, clear_drafts, make_folder, write_text
-from archspec.train.full_disk import write_failures_told
+from archspec.train.full_disk import explain_write_failures, save_text, warn_write_failures
 from archspec.train.metrics_files import LINES, RESULT, TABLE, metrics_csv, metrics_jsonl, summary_json
 from archspec.train.run import Run, Watcher
 from archspec.train.sharded import whole
@@ -46,14 +46,14 @@ class RunFolder(Watcher):
     def on_start(self, run: Run) -> None:
         """Make the folder, or bring it to where the run stands: what was written after that will come again."""
         self._environment = self._starts(run)
-        with write_failures_told("the run folder", self.path, len(self._spec)):
+        with explain_write_failures("the run folder", self.path, len(self._spec)):
             self._begin(run)
             if self._resumed:
                 self._write_metrics(run)
 
     def _begin(self, run: Run) -> None:
         make_folder(self.path)
-        self._take()
+        self._take(run)
         clear_drafts(self.path)
         write_text(self.path / "environment.json", json.dumps(self._environment, indent=2) + "\n")
         self._write_spec(run)  # last: where it is, there is a run
@@ -73,6 +73,7 @@ class RunFolder(Watcher):
         """
         if self.path.exists():
             if _identity(self.path) != self._identity:
+                run.owns_folder = False
                 raise error(
                     "RUN336", f"the run folder {self.path} was removed or moved, and another one stands there now",
                     hint="start the run again in a folder that nothing else uses; it has not touched the other one",
@@ -81,15 +82,16 @@ class RunFolder(Watcher):
                 return
         run.tell(f"warning[RUN336]: files of the run folder {self.path} were removed or moved: they are written anew, "
                  "but for the earlier checkpoints")
-        with write_failures_told("the run folder", self.path, len(self._spec)):
+        with explain_write_failures("the run folder", self.path, len(self._spec)):
             self.on_end(run)
             self._begin(run)
             self._write_metrics(run)
 
-    def _take(self) -> None:
+    def _take(self, run: Run) -> None:
         try:
             self._claim = claim(self.path)
         except BlockingIOError:
+            run.owns_folder = False
             raise error("RUN317", f"another process is training in {self.path}",
                         hint="let it end first, or name another folder with --run-dir") from None
         self._identity = _identity(self.path)
@@ -104,36 +106,27 @@ class RunFolder(Watcher):
         """The environment, with those of the run's other starts."""
         if not self._resumed:
             return self._environment
-        first = read_json(self.path / "environment.json")
+        first = read_json(self.path / "environment.json") or self._environment
         resumes = first.get("resumes", [])
         again = {"step": run.step, **self._environment}
         return {**first, "resumes": [*(resumes if isinstance(resumes, list) else []), again]}
 
     def on_epoch(self, run: Run) -> None:
         """Add the epoch's line. Where the disk is full it will be written with the next."""
-        try:
+        with warn_write_failures(run):
             self.check(run)
             self._write_metrics(run)
-        except SpecError as problem:
-            (failure,) = problem.diagnostics
-            if failure.code != "RUN313":
-                raise
-            run.tell(f"warning[{failure.code}]: {failure.message}")
 
     def on_finish(self, run: Run) -> None:
         """Write the weights."""
         self.check(run)
         self._write_metrics(run)
-        self._write_figures(RESULT, summary_json(run.summary()))
         save_weights(run.tested, self.path / "weights.safetensors", run.world)
+        save_text("the summary", self.path / RESULT, summary_json(run.summary()))
 
     def _write_metrics(self, run: Run) -> None:
-        self._write_figures(LINES, metrics_jsonl(run.results))
-        self._write_figures(TABLE, metrics_csv(run.results))
-
-    def _write_figures(self, name: str, text: str) -> None:
-        with write_failures_told("the metrics", self.path / name, len(text)):
-            write_text(self.path / name, text)
+        save_text("the metrics", self.path / LINES, metrics_jsonl(run.results))
+        save_text("the metrics", self.path / TABLE, metrics_csv(run.results))
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -143,6 +136,9 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def check_free(path: Path) -> None:
     """Raise SpecError RUN312 unless `path` is free for a run: nothing, or an empty folder."""
+    if path.is_symlink() and not path.exists():
+        raise error("RUN312", f"the run folder {path} is a link that leads nowhere",
+                    hint="make the folder that it points to, or name another with --run-dir")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise error(
             "RUN312", f"the run folder {path} is not empty",
@@ -156,7 +152,7 @@ def save_weights(model: nn.Module, path: Path, world: World = ALONE) -> None:
     Raises SpecError RUN313.
     """
     weights = whole(model.state_dict(), world)
-    with write_failures_told("the weights", path, sum(map(tensor_bytes, weights.values()))):
+    with explain_write_failures("the weights", path, sum(map(tensor_bytes, weights.values()))):
         write_weights(path, weights)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from archspec.train.files import make_folder, write_text
-from archspec.train.full_disk import write_failures_told
+from archspec.train.full_disk import explain_write_failures
 from archspec.train.statistics import Statistic
 from archspec.train.summary import Summary, loss_text
 
@@ -67,7 +67,7 @@ class SeedRuns:
         """Append a run, and write `seeds.json` into the folder: what is there is kept whatever happens to the next."""
         self.runs.append(run)
         text, path = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", self.folder / FILE
-        with write_failures_told("the figures of all seeds", path, len(text)):
+        with explain_write_failures("the figures of all seeds", path, len(text)):
             make_folder(self.folder)
             write_text(path, text)
 

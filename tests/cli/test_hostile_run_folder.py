@@ -230,3 +230,22 @@ def test_a_run_without_a_digest_is_evaluated_with_a_note(cli: Cli, place: Path) 
     Path("run/weights.sha256").unlink()
     done = cli("evaluate", "run")
     assert done.code == 0 and done.err.startswith("note: there is no weights.sha256 beside run/weights.safetensors")
+
+
+@pytest.mark.parametrize("name", ["confusion.svg", "findings.json"])
+def test_a_folder_in_the_place_of_an_extra_costs_a_warning_not_the_run(cli: Cli, place: Path, name: str) -> None:
+    Path("run", name).unlink()
+    Path("run", name).mkdir()
+    done = cli("train", "--resume", "run", "--epochs", "2")
+    assert done.code == 0, done.err
+    assert f"could not be written to run/{name}: is a directory" in " ".join(done.err.split())
+    assert Path("run/weights.sha256").exists()
+
+
+def test_a_folder_in_the_place_of_the_picture_is_one_clear_error(cli: Cli, place: Path) -> None:
+    Path("run/confusion-evaluate.svg").mkdir()
+    Path("run/confusion.svg").unlink()
+    Path("run/confusion.svg").mkdir()
+    done = cli("evaluate", "run")
+    assert done.code == 1 and done.err.count("error[RUN313]: the picture could not be written to run/confusion") == 1
+    assert "= hint: rename or remove the folder run/confusion" in done.err

@@ -284,7 +284,7 @@ def test_what_breaks_equality_is_told(cli: Cli, spec: Path, monkeypatch: pytest.
 def test_one_folder_one_process(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fcntl = pytest.importorskip("fcntl")
     stop_early(cli, monkeypatch, 2, spec, *FEW)
-    before = sorted(Path("run").rglob("*"))
+    before = {path: path.is_file() and path.read_bytes() for path in Path("run").rglob("*")}
     handle = os.open("run", os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -293,7 +293,7 @@ def test_one_folder_one_process(cli: Cli, spec: Path, monkeypatch: pytest.Monkey
         os.close(handle)
     assert (done.code, "RUN317" in done.err) == (1, True)
     assert "run folder:" not in done.err  # it is not this run's
-    assert sorted(Path("run").rglob("*")) == before
+    assert {path: path.is_file() and path.read_bytes() for path in Path("run").rglob("*")} == before
     assert cli("train", "--resume", "run").code == 0
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from archspec.diagnostics import SpecError
 from archspec.train.checkpoint import newest
 from archspec.train.checkpointer import Checkpointer
+from archspec.train.doctor import Doctor
 from archspec.train.files import whole_file
 from archspec.train.loop import fit
 from archspec.train.run import Watcher
@@ -256,7 +257,7 @@ def test_another_folder_in_its_place_ends_the_run_and_is_not_touched(tmp_path):
     saves = Checkpointer(path / "checkpoints", before_save=folder.check)
     for watchers in ([folder, saves], [saves, folder]):
         with pytest.raises(SpecError, match="another one stands there now") as caught:
-            fit_in([At(lambda: renew(path)), *watchers, notices])
+            fit_in([At(lambda: renew(path)), *watchers, notices, Doctor(folder=path)])
         assert caught.value.diagnostics[0].code == "RUN336"
         assert list(path.iterdir()) == [] == notices.texts
 
@@ -272,3 +273,9 @@ def test_a_folder_that_cannot_be_made_again_ends_in_an_error(tmp_path):
     with pytest.raises(SpecError) as caught:
         fit_in([At(act), RunFolder(path, spec="", environment={}), Notices()])
     assert caught.value.diagnostics[0].code == "RUN313"
+
+
+def test_a_link_that_leads_nowhere_is_not_a_free_folder(tmp_path):
+    (tmp_path / "r").symlink_to("nowhere")
+    with pytest.raises(SpecError, match="is a link that leads nowhere"):
+        check_free(tmp_path / "r")

@@ -22,7 +22,7 @@ from archspec.train.doctor.measure import Probe, first_batch, input_figures
 from archspec.train.doctor.memory import data_of, recall, series_of
 from archspec.train.doctor.stuck import learns_nothing
 from archspec.train.doctor.trouble import blows_up, collapses, diverges, learns_again, not_finite
-from archspec.train.files import write_text
+from archspec.train.full_disk import save_text, warn_write_failures
 from archspec.train.run import Run, Watcher
 
 if TYPE_CHECKING:
@@ -101,8 +101,9 @@ class Doctor(Watcher):
         with suppress(RuntimeError, SpecError):  # a device that has failed; a stop that has been told
             self._catch_up(run)
             self._examine(run)
-        if self._folder is not None and self._folder.is_dir():
-            write_findings(self.findings, self._folder / "findings.json")
+        if self._folder is not None and run.owns_folder and self._folder.is_dir():
+            with warn_write_failures(run):
+                write_findings(self.findings, self._folder / "findings.json")
 
     def tensors(self) -> dict[str, Tensor]:
         """For a checkpoint: the series of steps."""
@@ -200,4 +201,4 @@ def due(step: int) -> bool:
 def write_findings(findings: list[Finding], path: Path) -> None:
     """The findings as JSON."""
     data = {"format": FINDINGS_FORMAT, "findings": [finding.to_json() for finding in findings]}
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    save_text("the findings", path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
