@@ -50,25 +50,25 @@ def class_files(folder: Path) -> ClassFiles:
     leads nowhere too: what is wrong with it is found when it is looked at. Hidden names are passed over.
     Errors: RUN305 a folder that cannot be read; RUN306 a link to a folder that the link is in.
     """
-    images: list[Path] = []
-    others = _collect(folder, images, ())
+    images, others = [], 0
+    todo: list[tuple[Path, tuple[_Identity, ...]]] = [(folder, ())]  # a folder, and those that it is in
+    while todo:
+        current, above = todo.pop()
+        within = (*above, _identity(current))
+        if within[-1] in above:
+            raise error(
+                "RUN306", f"{current} is a link to a folder that it is in: it never ends", hint="remove the link"
+            )
+        folders = []
+        for entry in sorted(_entries(current), key=lambda entry: entry.name):
+            if _is_folder(entry):
+                folders.append(Path(entry.path))
+            elif entry.name.lower().endswith(SUFFIXES):
+                images.append(Path(entry.path))
+            else:
+                others += 1
+        todo += [(inner, within) for inner in reversed(folders)]
     return ClassFiles(tuple(images), others)
-
-
-def _collect(folder: Path, images: list[Path], above: tuple[_Identity, ...]) -> int:
-    """Append the images of a folder; return the number of other files. above: the folders that it is in."""
-    identity = _identity(folder)
-    if identity in above:
-        raise error("RUN306", f"{folder} is a link to a folder that it is in: it never ends", hint="remove the link")
-    folders, others = [], 0
-    for entry in sorted(_entries(folder), key=lambda entry: entry.name):
-        if _is_folder(entry):
-            folders.append(Path(entry.path))
-        elif entry.name.lower().endswith(SUFFIXES):
-            images.append(Path(entry.path))
-        else:
-            others += 1
-    return others + sum(_collect(inner, images, (*above, identity)) for inner in folders)
 
 
 def stray_images(folder: Path) -> int:
@@ -78,8 +78,11 @@ def stray_images(folder: Path) -> int:
 
 def likely_folder(path: Path) -> Path | None:
     """The image folder that `path` probably stands for: itself, one that it is in, or the one that is in it."""
-    candidates = [path, *list(path.parents)[:3]]
     try:
+        above = list(path.parents)[:3]
+        if not path.exists():  # a mistyped name says nothing about the folder that we are in
+            above = [folder for folder in above if folder != Path()]
+        candidates = [path, *above]
         if path.is_dir():
             inner = [Path(entry.path) for entry in _entries(path) if _is_folder(entry)]
             candidates += inner if len(inner) == 1 else []

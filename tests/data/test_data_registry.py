@@ -68,3 +68,19 @@ def test_an_unknown_name_gets_a_remedy(name, hint, diagnostic):
 
 def test_a_long_name_is_cut(diagnostic):
     assert len(diagnostic(check_name, "x" * 10_000).message) < 120
+
+
+@pytest.mark.parametrize(("name", "hint"), [
+    ("pets", "did you mean `folder:pets`?"), ("pets/train", "did you mean `folder:pets`?"),
+    ("pets/trian", "did you mean `folder:pets`?"), ("my pets", "did you mean `'folder:my pets'`?"),
+    (".", "did you mean `folder:.`?"), ("mnst", "a name that is close exists: `mnist`"),
+    ("pictures/of/dogs", "a folder of images is written `folder:pictures/of/dogs`"),
+    ("a\0b", "known are"), ("~nobody-of-that-name", "known are"),
+])
+def test_an_unknown_name_is_answered_by_what_is_there(tmp_path, monkeypatch, diagnostic, name, hint):
+    for folder in ("pets/train/cat", "my pets/train/cat", "train/cat"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    found = diagnostic(check_name, name)
+    assert found.code == "RUN304"
+    assert found.hint.startswith(hint)

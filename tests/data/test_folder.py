@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -96,6 +97,21 @@ def test_folders_within_a_class_are_taken_in(root):
     ]
     theirs = ImageFolder(root / "train", is_valid_file=lambda path: "/." not in path)
     assert sorted(ours) == sorted(path for path, label in theirs.samples if label == 2)
+
+
+def test_folders_may_be_very_deep(root):
+    """Deeper than Python's stack."""
+    here = os.getcwd()
+    try:
+        os.chdir(root / "train/cat")
+        for _ in range(1200):
+            os.mkdir("d")
+            os.chdir("d")
+        write_image(Path("deep.png"), 1)
+    finally:
+        os.chdir(here)
+    assert len(open_folder(root, "train", 3)) == 7
+    subprocess.run(["rm", "-r", root / "train/cat"], check=True)  # which pytest's own cleaning could not
 
 
 def test_a_link_to_a_folder_above_ends(root, diagnostic):
