@@ -2,7 +2,7 @@
 
 It says what a spec may look like: keys, ops with their fields and docs, the forms of a layer. What needs meaning
 (shapes, expressions, a file's own blocks) is `archspec validate`'s part. Names of layers are checked where all of
-them are known: in a file without `blocks`, `use` and `extends`.
+them are known: in a file without `blocks`, `use` and `extends`; so are arguments of standard blocks.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ def _spec() -> Schema:
 
 def _whole() -> Schema:
     """What a file that extends no other must have; a variant needs nothing more, and may remove with null."""
-    present = {"minProperties": 1, "additionalProperties": {"not": NULL}}
+    present = {"type": "object", "additionalProperties": {"not": NULL}}
     library = {"required": ["blocks"], "not": {"anyOf": [{"required": ["input"]}, {"required": ["stages"]}]}}
     return {
         "if": {"required": ["extends"]},
         "else": {
             "properties": {
-                **dict.fromkeys(("stages", "blocks"), present), "recipes": present | {"type": "object"},
+                "stages": {"minProperties": 1, **present}, "blocks": present, "recipes": present,
                 "train": {"type": "object", "required": ["data", "lr"]},
             },
             "if": library,
@@ -139,7 +139,7 @@ def _block_definition() -> Schema:
             "type": "object",
             "properties": {
                 "params": {
-                    "description": texts["params"], "type": "object",
+                    "description": texts["params"], "type": ["object", "null"],
                     "propertyNames": {"pattern": f"^{IDENTIFIER}$"},
                     "additionalProperties": {"anyOf": [{"enum": list(TYPES)}, {}]},
                 },
@@ -167,11 +167,11 @@ def _recipe() -> Schema:
 def _layer(blocks: dict[str, Block]) -> Schema:
     """A name, or a mapping with one op or block and what may stand beside it."""
     keys: dict[str, Schema] = {name: {"$ref": f"#/definitions/op.{name}"} for name in OPS}
-    keys |= {name: {"$ref": f"#/definitions/block.{name}"} for name in blocks}
+    keys |= {name: {"anyOf": [{"$ref": f"#/definitions/block.{name}"}, {}]} for name in blocks}  # offered, no check
     keys[SEQUENTIAL] = described(LAYERS, "Layers as one, to be repeated, conditional or named together")
     alone = {name: _alone(model) for name, model in OPS.items() if not needs_fields(model)}
     alone |= {name: _comment(block) for name, block in blocks.items() if all(not p.required for p in block.params)}
-    not_alone = [name for name in keys if name not in alone]
+    not_alone = [SEQUENTIAL, *(name for name in OPS if name not in alone)]
     name: Schema = {
         "description": "a block of this file or of `use`, or `$param`",
         "type": ["string", "object"],
@@ -183,15 +183,24 @@ def _layer(blocks: dict[str, Block]) -> Schema:
 
 
 def _known_layer(blocks: dict[str, Block]) -> Schema:
-    """A layer whose name, and whose inner layers' names, are those of archspec or begin with `$`."""
-    names = {"if": {"pattern": r"^\$"}, "else": {"enum": [*OPS, *blocks, SEQUENTIAL, *BESIDE]}}
+    """A layer where only archspec's names can stand, or `$param`: its name, its inner layers, a block's arguments.
+
+    Elsewhere a name of the standard library may be that of a block of the file's own, with other arguments.
+    """
+    dollar = r"^\$"
+    names = {"if": {"pattern": dollar}, "else": {"enum": [*OPS, *blocks, SEQUENTIAL, *BESIDE]}}
     inner: dict[str, Schema] = {SEQUENTIAL: {"items": KNOWN_LAYER}}
     inner |= {name: {"additionalProperties": KNOWN_BODY} for name, model in OPS.items() if issubclass(model, Merge)}
     for name, block in blocks.items():
+        inner[name] = {"$ref": f"#/definitions/block.{name}"}
         layers = {p.name: KNOWN_BODY for p in block.params if p.type == "layer"}
         if layers:
-            inner[name] = {"properties": layers, "items": [layers.get(p.name, {}) for p in block.params]}
-    alone = {"if": {"pattern": r"^\$"}, "else": {"enum": [*OPS, *blocks, SEQUENTIAL]}}
+            listed = [layers.get(p.name, {}) for p in block.params]
+            inner[name] = {"allOf": [inner[name], {"properties": layers, "items": listed}]}
+    called = [name for name, block in blocks.items() if any(p.required for p in block.params)]
+    alone = {"if": {"pattern": dollar}, "else": {
+        "enum": [*OPS, *blocks, SEQUENTIAL], "if": {"enum": called}, "then": {"type": "object"},
+    }}
     return by_type("string", alone, {"propertyNames": names, "properties": inner})
 
 

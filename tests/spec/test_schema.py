@@ -249,6 +249,15 @@ def test_libraries_as_files_and_written_out(use: str) -> None:
     assert accepts(f"{HEAD}use: {use}\nstages: {{s: [wide: 3]}}\n")
 
 
+@pytest.mark.parametrize("more", [
+    "blocks: {residual: relu}\nstages: {a: residual}\n", "use: lib.yaml\nstages: {a: residual}\n",
+    "use: lib.yaml\nstages: {a: [vgg_block: {width: 3}]}\n", "blocks: {}\nstages: {a: relu}\n",
+    "blocks: {b: {params: , body: relu}}\nstages: {a: b}\n", "recipes: {}\nstages: {a: relu}\n",
+])  # fmt: skip
+def test_a_block_of_the_file_s_own_may_have_the_name_of_a_standard_one_and_sections_be_empty(more: str) -> None:
+    assert accepts(HEAD + more)
+
+
 @pytest.mark.parametrize("use", ["3", "{vars: {n: 4}}", "{blocks: {a: relu}, stages: {b: relu}}", "[[lib.yaml]]", "{blocks: {a: 3}}"])
 def test_what_is_no_library(use: str) -> None:
     assert not accepts(f"{HEAD}use: {use}\nstages: {{s: [relu]}}\n")
