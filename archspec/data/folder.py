@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Final
 from unicodedata import normalize
 
 from archspec.data.decode import SUFFIXES, BadImage, decode
-from archspec.data.layout import class_files, class_names, likely_folder, misnamed, splits_present, stray_images
+from archspec.data.layout import (
+    ClassFiles,
+    class_files,
+    class_names,
+    likely_folder,
+    misnamed,
+    splits_present,
+    stray_images,
+)
 from archspec.data.plan import ImageShape
 from archspec.data.registry import FOLDER_PREFIX, RunSplit, data_argument
-from archspec.diagnostics import SpecError, error, listing, one_line, plural
+from archspec.diagnostics import Diagnostic, SpecError, error, listing, one_line, plural
 from archspec.text import shell
 
 if TYPE_CHECKING:
@@ -92,7 +100,7 @@ def open_folder(path: Path, split: RunSplit, channels: int) -> ImageFolder:
     classes = class_names(_split_folder(path, "train"))
     folder = _split_folder(path, split)
     labels = _labels(folder, classes, path / "train")
-    found = {name: class_files(folder / name) for name in labels}
+    found = _class_files(folder, labels)
     empty = [name for name in classes if name not in found or not found[name].images]
     if split == "train" or len(empty) == len(classes):
         _check_images(folder, [name for name in empty if name in found])
@@ -100,6 +108,20 @@ def open_folder(path: Path, split: RunSplit, channels: int) -> ImageFolder:
     samples = _round_robin((file, labels[name]) for name, files in found.items() for file in files.images)
     notices = _notices(folder, sum(files.others for files in found.values()), empty)
     return ImageFolder(samples, classes, channels, f"{FOLDER_PREFIX}{path}", split, str(folder), tuple(notices))
+
+
+def _class_files(folder: Path, names: Iterable[str]) -> dict[str, ClassFiles]:
+    """The files of each class. Errors: those of `class_files`, of all classes in one."""
+    found: dict[str, ClassFiles] = {}
+    problems: list[Diagnostic] = []
+    for name in names:
+        try:
+            found[name] = class_files(folder / name)
+        except SpecError as bad:
+            problems += bad.diagnostics
+    if problems:
+        raise SpecError(problems)
+    return found
 
 
 def _notices(folder: Path, others: int, empty: list[str]) -> list[str]:

@@ -114,11 +114,13 @@ def test_folders_may_be_very_deep(root):
     subprocess.run(["rm", "-r", root / "train/cat"], check=True)  # which pytest's own cleaning could not
 
 
-def test_a_link_to_a_folder_above_ends(root, diagnostic):
+def test_a_link_to_a_folder_above_ends(root):
     (root / "train/cat/loop").symlink_to(root / "train")
-    found = diagnostic(open_folder, root, "train", 3)
-    assert found.code == "RUN306"
-    assert "is a link to a folder that it is in" in found.message
+    (root / "train/bee/self").symlink_to(".")
+    with pytest.raises(SpecError) as caught:
+        open_folder(root, "train", 3)
+    assert [d.code for d in caught.value.diagnostics] == ["RUN306"] * 2  # all of them
+    assert "bee/self is a link to a folder that it is in" in caught.value.diagnostics[0].message
 
 
 def test_what_has_an_image_s_ending_is_listed_whatever_it_is(root):
