@@ -17,6 +17,7 @@ from archspec.graph import Graph
 from archspec.lower import Limits, Lowered, lower
 from archspec.source import DEFAULT_LIMITS, Document, document_of, parse, read
 from archspec.source import Limits as TextLimits
+from archspec.spec import fixes
 from archspec.spec.check import check_names
 from archspec.spec.errors import TooManyErrors, in_order
 from archspec.spec.files import Loader, Options
@@ -257,8 +258,8 @@ def _check_expect(
         raw = program.data["expect"][key]
         value = lowered.evaluator.value(raw, at, lowered.scope, None)
         if not holds_unknown(value):
-            parts = raw if isinstance(raw, list) else [raw]
-            hints = (lowered.evaluator.without_dollar(part, lowered.scope) for part in parts)
+            parts = [(part, at / k) for k, part in enumerate(raw)] if isinstance(raw, list) else [(raw, at)]
+            hints = (fixes.moved(lowered.evaluator.without_dollar(part, lowered.scope), place) for part, place in parts)
             expect[key] = Expected(value, at, next(filter(None, hints), None))
     check_expectations(expect, lowered.stages, tuple(program.stages), counted, errors)
 

@@ -10,6 +10,7 @@ from archspec.analysis.cost import Report
 from archspec.analysis.mismatch import of_count, of_shape
 from archspec.diagnostics import listing
 from archspec.graph import Graph
+from archspec.spec import fixes
 from archspec.spec.names import EXPECTATIONS
 from archspec.spec.syntax import At, Errors
 from archspec.spec.words import did_you_mean, said, short
@@ -59,7 +60,7 @@ def _count(key: str, expected: Expected, counted: tuple[Report, Graph] | None, e
         difference = f"the difference is {found - value:+,}; `archspec profile --static` shows every layer's {key}"
         errors.add("SHAPE111", f"expected {value:,} {key}, the network has {found:,}", at,
                    notes=[difference, *of_count(key, found - value, *counted)],
-                   hint=f"write {found} if the network is right")
+                   hint=fixes.Hint(f"write {found} if the network is right", f"{found}"))
 
 
 def _way(stage: str, counted: tuple[Report, Graph] | None, wanted: tuple[int, ...]) -> Iterable[str]:
@@ -78,4 +79,5 @@ def _shape(
         return
     wanted = "(" + ", ".join(map(str, value)) + ")"
     errors.add("SHAPE110", f"expected {wanted} from `{key}`, the network gives {shape_text(tensor.shape)}", at,
-               notes=way(tuple(value)), hint=f"write {list(tensor.shape[1:])} if the network is right")
+               notes=way(tuple(value)),
+               hint=fixes.Hint(f"write {list(tensor.shape[1:])} if the network is right", f"{list(tensor.shape[1:])}"))

@@ -10,6 +10,7 @@ from archspec.data.plan import ImageShape, InputPlan, check_classes, plan
 from archspec.data.registry import DatasetInfo, check_name
 from archspec.diagnostics import SpecError, error
 from archspec.graph import Graph
+from archspec.spec import fixes
 from archspec.spec.recipe import Recipe
 from archspec.spec.syntax import At, Errors, Program
 from archspec.tensors import shape_text
@@ -76,7 +77,7 @@ def _check_data(
 
 def _note(e: SpecError, at: At, errors: Errors) -> None:
     for d in e.diagnostics:
-        errors.add(d.code, d.message, at, notes=d.notes, hint=d.hint)
+        errors.add(d.code, d.message, at, notes=d.notes, hint=fixes.named(d.hint))
 
 
 def probabilities(graph: Graph) -> list[str]:
@@ -90,7 +91,7 @@ def _check_end(program: Program, graph: Graph, errors: Errors) -> None:
     last = body.layers[-1] if body.layers else None
     at = last.head if last is not None and last.kind == op else body.at.key
     for notice in probabilities(graph):
-        errors.add("SPEC061", notice, at, hint=f"remove `{op}`")
+        errors.add("SPEC061", notice, at, hint=fixes.removed(f"remove `{op}`", last.place if last else at))
 
 
 def check_known_data(recipe: Recipe, input_shape: tuple[int, ...], outputs: int) -> DatasetInfo | None:

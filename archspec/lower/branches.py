@@ -1,12 +1,20 @@
-"""The branches of a merge: their shapes, as far as they are known, and their names in what an op says."""
+"""The branches of a merge: their shapes, their names in what an op says, and how to make them agree."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
+from archspec.diagnostics import Edit
 from archspec.lower.builder import Val, blank
+from archspec.lower.values import Scope
+from archspec.ops import OPS
+from archspec.spec import fixes
+from archspec.spec.syntax import Body, Layer
 from archspec.tensors import Tensor
+
+_END = re.compile(r"end input (\d+) with `(conv2d: \{out_channels: \d+, kernel_size: 1(?:, stride: \d+)?\})`")
 
 
 def tensors_of(values: Sequence[Val]) -> tuple[Tensor, ...]:
@@ -22,3 +30,51 @@ def with_names(text: str, branches: list[str]) -> str:
         return " and ".join(f"`{branches[int(k) - 1]}`" for k in match.groups() if k)
 
     return re.sub(r"\binputs? (\d+)(?: and (\d+))?\b", named, text)
+
+
+def remedy_of(hint: str | None, layer: Layer, names: list[str], scope: Scope) -> str | None:
+    """An op's hint for branches that disagree. Of a block, which other calls may suit, the branch must choose."""
+    match = _END.match(hint or "")
+    if hint is None or match is None:
+        return hint and with_names(hint, names)
+    name = names[int(match[1]) - 1]
+    body = layer.branches[name]
+    if scope.calls and not body.layers and len(names) == 2:
+        other = layer.branches[next(n for n in names if n != name)]
+        if chosen := _conditional(name, body, other):
+            return chosen
+    words = with_names(hint, names)
+    return fixes.appended(words, body.at, match[2]) if match.end() == len(hint) else words
+
+
+def _conditional(name: str, body: Body, other: Body) -> str | None:
+    """The hint to make an empty branch a 1×1 convolution where the other one changes channels or size."""
+    widths = [raw for layer in other.layers if (raw := _width(layer)) is not None]
+    strides = [raw for layer in other.layers if (raw := _stride(layer)) not in (None, 1)]
+    if not widths or len(strides) > 1:
+        return None
+    width = str(widths[-1]).removeprefix("$")
+    fields = f"out_channels: {widths[-1]}, kernel_size: 1" + "".join(f", stride: {raw}" for raw in strides)
+    when = f"in.channels != {width}"
+    for raw in strides:
+        when = f"{str(raw).removeprefix('$')} != 1 or {when}"
+    text = f"{{conv2d: {{{fields}}}, when: $({when})}}"
+    span = body.at.span()
+    edits = () if span is None else (Edit(span, text),)
+    return fixes.Hint(f"write `{name}: {text}`", None, edits)
+
+
+def _width(layer: Layer) -> Any:
+    """The raw channels that a convolution, or a block called with its channels first, gives."""
+    if layer.kind == "conv2d" and isinstance(layer.args, dict):
+        return layer.args.get("out_channels")
+    if layer.kind in OPS or layer.kind is None:
+        return None
+    first = layer.args[0] if isinstance(layer.args, list) and layer.args else layer.args
+    if isinstance(first, dict):
+        first = first.get("channels")
+    return first if isinstance(first, (int, str)) else None
+
+
+def _stride(layer: Layer) -> Any:
+    return layer.args.get("stride") if isinstance(layer.args, dict) else None

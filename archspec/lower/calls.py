@@ -11,7 +11,9 @@ from archspec.lower.builder import Val
 from archspec.lower.context import Context
 from archspec.lower.values import Bound, Scope, ShapeView, Written, written
 from archspec.source import BROKEN
+from archspec.spec import fixes
 from archspec.spec.parse import BESIDE, misplaced
+from archspec.spec.problems import integer_hint, meant_value
 from archspec.spec.syntax import At, Block, Layer, Param
 from archspec.spec.words import close, said, short
 
@@ -77,7 +79,7 @@ def _arguments(block: Block, layer: Layer, scope: Scope, context: Context) -> di
     if len(values) > len(params):
         n, names = len(params), short(", ".join(p.name for p in params))
         takes = f"takes {n} argument{'s' * (n != 1)} ({names})" if n else "takes no arguments"
-        hint = f"write `{block.name}`" if not n else f"remove {len(values) - n}"
+        hint = fixes.whole(f"write `{block.name}`", at, block.name) if not n else f"remove {len(values) - n}"
         if n == 1 and isinstance(args, list):
             hint = f"to pass a list, write `{{{short(params[0].name)}: […]}}`"
         context.reporter.tell("SPEC024", f"`{block.name}` {takes}, got {len(values)}", at, scope, hint=hint)
@@ -110,7 +112,7 @@ def _by_name(block: Block, layer: Layer, scope: Scope, context: Context) -> dict
             healthy = False
         else:
             near = close(key, known - layer.args.keys())
-            hint = f"a name that is close exists: `{near}`" if near else \
+            hint = fixes.near(near) if near else \
                 f"its params: {short(', '.join(p.name for p in block.params))}" if known else "it takes none"
             context.reporter.tell(
                 "SPEC024", f"`{block.name}` has no param `{short(key)}`", at.key, scope, hint=hint,
@@ -174,9 +176,9 @@ def _complain(block: Block, param: Param, wanted: str, value: Any, bound: Bound,
     notes = [f"it is `{short(block.signature())}`"]
     if source.through:
         notes.append(f"passed as `{param.name}` at {bound.at}")
-    hint = None
-    if param.type == "int" and isinstance(value, float):
-        hint = "use `//`, which gives an integer" if isinstance(source.raw, str) else f"write {int(value)}"
+    hint = integer_hint(source.raw, value) if param.type == "int" else None
+    if param.type in ("float", "bool"):
+        hint = meant_value({"float": "must be a number", "bool": "must be true or false"}[param.type], value)
     hint = context.ev.without_dollar(source.raw, source.scope) or hint
     context.ev.misuse(
         "SPEC024", f"`{param.name}` of `{block.name}` must be {wanted}, got {said(value)}", source, bound.at,

@@ -10,6 +10,7 @@ from archspec.lower.misuse import Misuses
 from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Scope, ShapeView, Visible, Written, written
 from archspec.source import BROKEN
+from archspec.spec import fixes
 from archspec.spec.names import names_in, without_dollar
 from archspec.spec.syntax import At
 
@@ -51,7 +52,7 @@ class Evaluator:
         return expression
 
     def _tell(self, e: ExpressionError, raw: str, at: At | None, scope: Scope) -> None:
-        hint = e.hint
+        hint = fixes.named(e.hint)
         if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] == "i" and hint is None:
             hint = "`i` is not seen inside a block: pass it as an argument"
         if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] in self.reporter.errors.lost:
@@ -77,7 +78,9 @@ class Evaluator:
     def _bound_without_dollar(self, bound: Bound) -> str | None:
         source = written(bound.raw, bound.at, bound.scope)
         hint = self.without_dollar(source.raw, source.scope)
-        return hint and f"{hint} at {source.at}"
+        if not isinstance(hint, fixes.Hint) or source.at is None:
+            return hint
+        return fixes.moved(fixes.Hint(f"{hint} at {source.at}", hint.own), source.at)
 
     def misuse(
         self, code: str, message: str, source: Written, at: At | None, scope: Scope, *, notes: Iterable[str] = (),

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from archspec.diagnostics import listing
+from archspec.diagnostics import Edit, listing
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.graph import Graph
 from archspec.lower.blocks import Blocks
-from archspec.lower.branches import tensors_of, with_names
+from archspec.lower.branches import remedy_of, tensors_of, with_names
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
 from archspec.lower.layout import is_image, turned_input
@@ -19,8 +19,10 @@ from archspec.lower.operations import guess, make, read_fields, window_place
 from archspec.lower.references import remedy
 from archspec.lower.values import Scope, written
 from archspec.ops import OPS, Op, Operation
+from archspec.spec import fixes
 from archspec.spec.names import module_names, names_in
 from archspec.spec.parse import SEQUENTIAL, is_merge, parse_as
+from archspec.spec.problems import integer_hint
 from archspec.spec.syntax import At, Body, Layer, Library
 from archspec.spec.unknown import may_be_layer, unknown_kind
 from archspec.spec.words import said, short
@@ -124,7 +126,7 @@ class Layers:
         count = context.value(layer.repeat, at, scope, flow)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             if count is not UNKNOWN_VALUE:
-                hint = "use `//`, which gives an integer" if isinstance(count, float) else "0 copies are the identity"
+                hint = integer_hint(written(layer.repeat, at, scope).raw, count) or "write a whole number, 0 or more"
                 self._wrong_beside("repeat", f"must be a non-negative integer, got {said(count)}", layer, scope, hint)
             return builder.broken(name, flow)
         if count > context.limits.max_ops:
@@ -247,16 +249,25 @@ class Layers:
             return builder.broken(name, flow)
         if cls.op == "linear" and tensor.ndim == 4 and is_image(flow):
             message = f"{builder.path}.{name}: `linear` works along the width of an image {shape_text(tensor.shape)}"
-            self.reporter.tell("SHAPE112", message, layer.head, scope, hint="put `flatten` before it")
+            self.reporter.tell("SHAPE112", message, layer.head, scope,
+                               hint=fixes.before("put `flatten` before it", layer.place, "flatten"))
         try:
             return builder.run(name, op, (flow,), op.outputs((tensor,)))
         except ShapeError as e:
             at, notes = window_place(layer, e, scope)
             if not self.reporter.is_told(e.code, at, scope):
                 message = f"{builder.path}.{name}: {e.message}"
-                hint = (e.code == "SHAPE101" and turned_input(self.context.input)) or e.hint
+                hint = self._turned() if e.code == "SHAPE101" else None
+                hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
                 self.reporter.tell(e.code, message, at, scope, notes=[flow.way(), *notes], hint=hint)
             return builder.broken(name, flow, e.partial)
+
+    def _turned(self) -> str | None:
+        """The hint where the input plainly has its channels last."""
+        hint, span = turned_input(self.context.input), self.context.program.input[1].span()
+        if hint is None or span is None:
+            return hint
+        return fixes.Hint(hint, None, (Edit(span, hint.partition("input: ")[2].rstrip("`")),))
 
     def _merge(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, label: str) -> Val:
         context, cls = self.context, OPS[layer.kind or ""]
@@ -289,7 +300,7 @@ class Layers:
         except ShapeError as e:
             if not self.reporter.is_told(e.code, layer.head, scope):
                 shapes = ", ".join(f"`{n}` gives {shape_text(v.tensor.shape)}" for n, v in outputs.items() if v.tensor)
-                hint = e.hint and with_names(e.hint, list(outputs))
+                hint = remedy_of(e.hint, layer, list(outputs), scope)
                 self.reporter.tell(e.code, f"{sub.path}: {with_names(e.message, list(outputs))}", layer.head, scope,
                                    notes=[shapes, flow.way()], hint=hint)
             return sub.broken(name, inputs[0], e.partial)

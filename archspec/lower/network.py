@@ -17,6 +17,7 @@ from archspec.lower.values import Limits, Scope
 from archspec.ops import OPS
 from archspec.ops.base import MAX_INT
 from archspec.source import BROKEN
+from archspec.spec import fixes
 from archspec.spec.syntax import Errors, Program
 from archspec.spec.words import said
 from archspec.tensors import Tensor
@@ -79,7 +80,8 @@ def _input(context: Context, scope: Scope) -> Tensor | None:
     shape = context.ev.value(raw, at, scope, None)
     tensor = _shape(shape)
     if tensor is None and shape is not UNKNOWN_VALUE and shape is not BROKEN and not _has_unknown(shape):
-        hints = (context.ev.without_dollar(item, scope) for item in (shape if isinstance(shape, list) else [shape]))
+        items = [(item, at / k) for k, item in enumerate(shape)] if isinstance(shape, list) else [(shape, at)]
+        hints = (fixes.moved(context.ev.without_dollar(item, scope), place) for item, place in items)
         context.errors.add(
             "SPEC012", f"`input` must be [channels, height, width], got {said(shape)}", at,
             hint=next(filter(None, hints), "write one to three positive integers, without the batch: "

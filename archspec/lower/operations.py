@@ -13,7 +13,8 @@ from archspec.lower.evaluate import Evaluator
 from archspec.lower.values import Scope, ShapeView, written
 from archspec.ops import Op, Operation
 from archspec.source import BROKEN
-from archspec.spec.problems import is_sentence, told
+from archspec.spec import fixes
+from archspec.spec.problems import integer_hint, is_sentence, told
 from archspec.spec.syntax import At, Layer
 from archspec.spec.unknown import INFERRED, meant_field
 from archspec.spec.words import said, short
@@ -79,7 +80,7 @@ def _meant_field(layer: Layer, cls: type[Operation], key: str, ev: Evaluator, sc
 
     None where it may be left out, empty where nobody knows what it means.
     """
-    meant, hint = meant_field(cls, key, layer.args)
+    meant, hint = meant_field(cls, key, layer.args, layer.at / key)
     ev.reporter.tell("SPEC010", f"`{cls.op}` has no field `{short(key)}`", (layer.at / key).key, scope, hint=hint)
     return None if key in INFERRED else meant or ""
 
@@ -90,8 +91,22 @@ def _complain_main(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Sco
     values = layer.args if isinstance(layer.args, list) and not cls.likely else [layer.args]
     given = [f"{name}: {said(value)}" for name, value in zip(names, values, strict=False)]
     given += [f"{name}: …" for name in names[len(values) :] if cls.model_fields[name].is_required()]
-    hint = f"write `{cls.op}: {{{', '.join(given)}}}`" if names else f"write `{cls.op}` alone"
+    fields = ", ".join(given)
+    hint: str = fixes.whole(f"write `{cls.op}: {{{fields}}}`", layer.at, f"{cls.op}: {{{fields}}}")
+    if "…" in fields or len(values) > len(names):
+        hint = str(hint)
+    if not any(field.is_required() for field in cls.model_fields.values()) and not _suits(cls, names, values):
+        hint = fixes.whole(f"write `{cls.op}` alone", layer.at, cls.op)
     ev.reporter.tell("SPEC021", f"`{cls.op}` {rule}, got {said(layer.args)}", layer.at, scope, hint=hint)
+
+
+def _suits(cls: type[Operation], names: list[str], values: list[Any]) -> bool:
+    """Whether these values can be the fields of these names."""
+    try:
+        cls(**dict(zip(names, values, strict=False)))
+    except ValidationError:
+        return False
+    return 0 < len(values) <= len(names)
 
 
 def make(layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scope: Scope) -> Operation | None:
@@ -130,6 +145,7 @@ def _tell(
     layer: Layer, cls: type[Operation], name: str, problem: dict[str, Any], fields: Fields, ev: Evaluator, scope: Scope
 ) -> None:
     message, hint = told(problem)
+    hint = fixes.of_op(hint, layer.at, layer.head, layer.place, cls.main)
     if name == _LOST or name not in fields.places:
         ev.reporter.tell("SPEC012", f"`{cls.op}` {message}", layer.head, scope, hint=hint)
         return
@@ -141,8 +157,8 @@ def _tell(
             source = written(source.raw[step], source.at / step, source.scope, source.through)
     notes = [f"used as `{name}` of `{cls.op}` at {at}"] if source.through else []
     value = problem.get("input")
-    if hint is None and isinstance(value, float) and isinstance(source.raw, str):
-        hint = "use `//`, which gives an integer"
+    if hint is None and isinstance(value, float) and message.startswith("must be an integer"):
+        hint = integer_hint(source.raw, value)
     hint = ev.without_dollar(source.raw, source.scope) or hint
     subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"
     ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, notes=notes, own=notes, hint=hint)

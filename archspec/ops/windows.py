@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from archspec.tensors import UNKNOWN, ShapeError, Tensor
 
@@ -46,6 +47,7 @@ class Window:
         return fitting if fitting < self.kernel else self.kernel
 
 
+_LITTLE: Final = 16  # pixels of padding that nobody minds
 Windows = tuple[Window, Window]  # height, width
 
 
@@ -83,10 +85,12 @@ def _misfit(sizes: tuple[int, ...], windows: Windows) -> str:
 def _remedy(
     sizes: tuple[int, ...], windows: Windows, limits: tuple[int, int] | None, half_kernel: bool
 ) -> str:
-    """More padding where the op allows it, else a smaller kernel where it may be, else no dilation."""
+    """A little more padding where the op allows it, else a smaller kernel where it may be, else no dilation."""
     both = list(zip(sizes, windows, strict=True))
     padding = [window.least_padding(size) for size, window in both]
-    if limits is None or not any(p > limit for p, limit in zip(padding, limits, strict=True)):
+    much = any(p > _LITTLE and p > size and p > w.before for p, (size, w) in zip(padding, both, strict=True))
+    allowed = limits is None or not any(p > limit for p, limit in zip(padding, limits, strict=True))
+    if (not much or half_kernel) and allowed:
         return f"raise padding to at least {pair_text(padding)}"
     kernel = [window.largest_kernel(size) for size, window in both]
     if not half_kernel or all(w.before <= k // 2 for k, w in zip(kernel, windows, strict=True)):

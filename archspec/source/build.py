@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from yaml import events as ev
@@ -107,10 +108,14 @@ class Builder:
                 return
 
     def report(
-        self, code: str, message: str, event: Any, *, hint: str | None, notes: Iterable[str] = (), length: int = 0
+        self, code: str, message: str, event: Any, *, hint: str | None, notes: Iterable[str] = (), length: int = 0,
+        put: str | None = None,
     ) -> None:
-        """Note a mistake that does not stop the parsing."""
-        self._note(self._diagnostic(code, message, event, notes=notes, hint=hint, length=length))
+        """Note a mistake that does not stop the parsing. put: what to write in its place."""
+        diagnostic = self._diagnostic(code, message, event, notes=notes, hint=hint, length=length)
+        if put is not None and diagnostic.span is not None:
+            diagnostic = replace(diagnostic, fix=Fix((Edit(diagnostic.span, put),)))
+        self._note(diagnostic)
 
     def _note(self, diagnostic: Diagnostic) -> None:
         if self.muted is not None:
@@ -259,7 +264,7 @@ class Builder:
         else:
             kind = "true or false" if type(value) is bool else "a number"
             what, hint = f"the key `{text[:60]}` is {kind}, not a name", f'quote it: "{text[:60]}"'
-        self.report("SPEC008", what, event, hint=hint)
+        self.report("SPEC008", what, event, hint=hint, put=f'"{text}"' if hint.startswith("quote") else None)
         return False
 
     def _no_space(self, event: Any, column: int) -> None:
@@ -301,7 +306,7 @@ class Builder:
             match = re.compile(r"!\S*").search(self.lines[line], column)
             tag = match[0] if match else "!"
             hint = "delete the tag; quote a value to make it text"
-            self.report("SPEC005", f"tag `{tag[:60]}` is not allowed", event, hint=hint, length=len(tag))
+            self.report("SPEC005", f"tag `{tag[:60]}` is not allowed", event, hint=hint, length=len(tag), put="")
 
     def _alias(self, event: Any) -> None:
         self.report(
@@ -331,6 +336,7 @@ def cut_diagnostic(name: str, text: str, lines: tuple[str, ...], cut: Cut, line:
     span = SourceSpan(name, line + 1, column + 1, len(re.split(r"[\r\n]", source, maxsplit=1)[0]), lines[line])
     shown = " ".join(source.split())[:80]
     if cut.closed:
-        return Diagnostic("SPEC006", f"YAML takes `{shown}` apart", span, (), f"quote it: {quoted(source)}")
+        fix = Fix((Edit(span, quoted(source)),)) if "\n" not in source else None
+        return Diagnostic("SPEC006", f"YAML takes `{shown}` apart", span, (), f"quote it: {quoted(source)}", fix)
     hint = f"write {quoted(source + cut.missing)}" if cut.missing else 'close it, and quote the whole: "$(…)"'
     return Diagnostic("SPEC006", f"the bracket of `{shown}` is not closed", span, (), hint)

@@ -93,6 +93,19 @@ class Document:
             return whole
         return self._at(node.line, node.column + offset, length)
 
+    def node(self, path: Path = ()) -> Node | None:
+        """The node of the value at `path`; None without a text, or where there is no such value."""
+        node = self.root
+        for step in path:
+            items = node.items if node is not None else None
+            if isinstance(items, dict) and step in items:
+                node = items[step][1]
+            elif isinstance(items, list) and isinstance(step, int) and -len(items) <= step < len(items):
+                node = items[step]
+            else:
+                return None
+        return node
+
     def _scalar_text(self, path: Path, key: bool) -> str | None:
         value: Any = self.data
         for step in path[:-1] if key and path else path:

@@ -269,13 +269,21 @@ def _flow(fault: Fault, line: int, column: int) -> Iterator[Mend]:
             yield Mend((Change(line, start, start, "{"),))
 
 
+def _open_before(fault: Fault, line: int, column: int) -> Iterator[Mend]:
+    start = fault.lines[line].rindex(":", 0, column) + 1
+    start += len(fault.lines[line][start:]) - len(fault.lines[line][start:].lstrip())
+    yield Mend((Change(line, start, start, "["),))
+
+
 def _wrong_closer(fault: Fault, line: int, column: int) -> Iterator[Mend]:
     start = fault.context_line
-    text = "\n".join((*fault.lines[start:line], fault.lines[line][:column]))[fault.context_column :]
     other = {"]": "}", "}": "]"}[fault.lines[line][column]]
     outer = open_brackets(fault.lines[start][: fault.context_column])
-    if outer and outer[-1] != other:
-        yield Mend((Change(line, column, column, (open_brackets(text) or [other])[-1]),))
+    if outer and outer[-1] == fault.lines[line][column]:
+        last = re.search(r", *[\w$.-]+: [^\[\]{}]*$", fault.lines[line][:column])
+        if other == "]" and last and ": " not in fault.lines[line][fault.context_column : last.start()]:
+            yield Mend((Change(line, last.start(), last.start(), other),))
+        yield Mend((Change(line, column, column, other),))
     yield Mend((Change(line, column, column + 1, other),))
     yield Mend((Change(line, column, column + 1, ""),))
 
@@ -333,5 +341,6 @@ _WAYS: Final[dict[str, Callable[[Fault, int, int], Iterator[Mend]]]] = {
     "tab": _tabs, "directive": _directive, "quote": _close_quote, "long_quote": _close_quote, "escape": _escape,
     "first_char": _in_quotes, "anchor": _unusable, "tag": _unusable, "second_colon": _second_colon,
     "list_in_line": _list_in_line, "flow": _flow, "no_colon": _no_colon, "unexpected_colon": _colon_space,
-    "nothing": _stray, "bracket_after_key": _key_colon, "open_above": _open_above, "indent": _indentation,
+    "nothing": _stray, "no_opener": _open_before, "bracket_after_key": _key_colon, "open_above": _open_above,
+    "indent": _indentation,
 }

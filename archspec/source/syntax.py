@@ -205,12 +205,25 @@ def _list_in_line(fault: Fault) -> Diagnostic | None:
     return fault.tell("a list with `-` cannot start here", "start it on a line of its own, or write `[…]`")
 
 
+def _no_opener(fault: Fault) -> Diagnostic | None:
+    """`{a: 1, 2], b: 3}`: a bracket is closed that the value before it did not open."""
+    char, before = fault.char(), fault.text(fault.line)[: fault.column]
+    match = re.search(r": *([^\[\]{}:\"']*,[^\[\]{}:\"']*)$", before)
+    if char != "]" or match is None or "flow" not in fault.context:
+        return None
+    value = match[1].split(",")[0].strip()[:40]
+    return fault.tell("`]` closes what was not opened", f"write `[` before `{value}`")
+
+
 def _flow(fault: Fault) -> Diagnostic | None:
     match = re.search(r"while parsing a flow (sequence|mapping)", fault.context)
     if match is None or "expected" not in fault.problem:
         return None
     opener, closer = "[]" if match[1] == "sequence" else "{}"
     if fault.char() in {"]", "}"} - {closer}:
+        outer = open_brackets(fault.text(fault.context_line)[: fault.context_column])
+        if outer and outer[-1] == fault.char():
+            return fault.tell(f"a `{closer}` is missing before this", f"close the `{opener}` with `{closer}`")
         return fault.tell(f"`{fault.char()}` where `{closer}` should be", f"write `{closer}`")
     if is_closed(_from_context(fault), opener, closer) and fault.char() != closer and not _outside(fault):
         hint = f"add `,` between the items of `{opener}…{closer}`"
@@ -297,6 +310,6 @@ def _block_scalar(fault: Fault) -> Diagnostic | None:
 
 _RULES: Final[tuple[Callable[[Fault], Diagnostic | None], ...]] = (
     _nesting, _tab, _open_above, _bracket_after_key, _directive, _long_quote, _quote,
-    _escape, _first_char, _anchor, _tag, _second_colon, _list_in_line, _flow, _no_colon,
+    _escape, _no_opener, _first_char, _anchor, _tag, _second_colon, _list_in_line, _flow, _no_colon,
     _unexpected_colon, _nothing, _indent, _after_end, _block_scalar,
 )  # fmt: skip

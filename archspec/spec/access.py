@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import SpecError
 from archspec.source import BROKEN, Document, Limits, read
+from archspec.spec import fixes
 from archspec.spec.shipped import find_shipped
 from archspec.spec.syntax import At, Errors
 from archspec.spec.words import said, short
@@ -70,7 +71,7 @@ def _other_file(path: Path, raw: str, at: At) -> str | None:
     """The hint where a file that is not there has another ending, or is one of archspec's own."""
     for suffix in (".yaml", ".yml"):
         if path.with_name(path.name + suffix).is_file():
-            return f"write `{short(raw)}{suffix}`"
+            return fixes.write(f"{short(raw)}{suffix}")
     if at.path == ("extends",) and find_shipped(raw.removesuffix(".yaml")) is not None:
         return f"save what `archspec list specs {raw.removesuffix('.yaml')}` prints beside this file"
     return None

@@ -6,6 +6,7 @@ from typing import Any
 
 from archspec.ops import OPS
 from archspec.source import BROKEN
+from archspec.spec import fixes
 from archspec.spec.names import RESERVED, check_name
 from archspec.spec.parse import SEQUENTIAL, TYPES, parse_body
 from archspec.spec.syntax import At, Block, Errors, Library, Param
@@ -57,7 +58,7 @@ def _keys(name: str, raw: dict[str, Any], at: At, errors: Errors) -> dict[str, s
             continue
         meant = close(key, [k for k in KEYS if k not in keys])
         errors.add("SPEC010", f"unknown key `{short(key)}` in block `{short(name)}`", at / key, key=True,
-                   hint=f"a name that is close exists: `{meant}`" if meant else "a block has `params` and `body`")
+                   hint=fixes.near(meant) if meant else "a block has `params` and `body`")
         if meant:
             keys[meant] = key
     return keys

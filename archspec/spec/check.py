@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
 from archspec.ops import OPS, Merge
+from archspec.spec import fixes
 from archspec.spec.libraries import standard_library
 from archspec.spec.names import WORD, names_in
 from archspec.spec.parse import SEQUENTIAL
@@ -89,12 +90,13 @@ class _Check:
         for name in [name for name in names if name not in used][:_UNUSED]:
             at = names[name][1]
             if close(name, self.unknown) is None and not self.errors.is_told("SPEC022", at.key):
-                near = close(name, [other for other in (*names, *used) if other != name])
-                gone = "remove it" if at.document.name in self.library.documents else "remove it there"
+                near = close(name, [other for other in used if other not in names])
+                own = at.document.name in self.library.documents
+                gone = fixes.removed("remove it", at) if own else "remove it there"
                 if at.document.name != next(iter(self.program.files)) and self.library is self.program.library:
                     gone = f"remove it here: `vars: {{{short(name)}: null}}`"
                 self.errors.add("SPEC025", f"nothing uses the var `{short(name)}`", at, key=True,
-                                hint=f"a name that is close exists: `{near}`" if near else gone)
+                                hint=fixes.near(near) if near else gone)
 
     def unused_params(self, block: Block, mentioned: frozenset[str]) -> None:
         """As for vars, in one block."""
@@ -147,7 +149,7 @@ class _Check:
             for key in layer.args:
                 if key not in cls.model_fields:
                     self.errors.add("SPEC010", f"`{cls.op}` has no field `{short(key)}`", layer.at / key, key=True,
-                                    hint=meant_field(cls, key, layer.args)[1])
+                                    hint=meant_field(cls, key, layer.args, layer.at / key)[1])
 
     def expressions(self, raw: Any, at: At, names: _Names) -> None:
         """Every `$name` and `$(…)` in a raw value: their syntax, and the names in them."""
@@ -177,7 +179,7 @@ class _Check:
                 return
             if word is not None:
                 self.unknown.add(word)
-            self.errors.add(e.code, e.message, at.inside(e.offset, max(1, e.length)), hint=e.hint,
+            self.errors.add(e.code, e.message, at.inside(e.offset, max(1, e.length)), hint=fixes.named(e.hint),
                             subject=None if word is None else (names.owner, word))
 
 

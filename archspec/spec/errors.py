@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.diagnostics import Diagnostic, SpecError, listing
+from archspec.diagnostics import Diagnostic, Edit, SpecError, listing
+from archspec.spec.fixes import Hint
 
 if TYPE_CHECKING:
     from archspec.source import Document
@@ -59,7 +60,8 @@ class Errors:
             self._subjects[whole] = len(self.found)
         if shown is not None and span is None:
             notes = [f"at `{shown.words()}`", *notes]
-        self._append(Diagnostic(code, message, span, tuple(notes), hint))
+        fix = hint.fix(span) if isinstance(hint, Hint) and call is None else None
+        self._append(Diagnostic(code, message, span, tuple(notes), None if hint is None else str(hint), fix))
 
     def is_told(self, code: str, at: At | None, call: At | None = None) -> bool:
         """Whether this code was told at this place, by itself or (where `call` is given) for this call."""
@@ -110,7 +112,11 @@ class Errors:
             return diagnostic
         spans = [at.span() for at in also]
         places = [f"{s.line}:{s.column}" if s else at.words() for s, at in zip(spans, also, strict=True)]
-        return replace(diagnostic, notes=(*diagnostic.notes, f"the same at {listing(places, _SHOWN_PLACES)}"))
+        fix = diagnostic.fix
+        if fix is not None and len(fix.edits) == 1 and fix.edits[0].span == diagnostic.span:
+            fix = replace(fix, edits=(*fix.edits, *(Edit(s, fix.edits[0].text) for s in spans if s)))
+        notes = (*diagnostic.notes, f"the same at {listing(places, _SHOWN_PLACES)}")
+        return replace(diagnostic, notes=notes, fix=fix)
 
 
 def in_order(told: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

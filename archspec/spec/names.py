@@ -8,6 +8,7 @@ from collections.abc import Container
 from typing import Any, Final
 
 from archspec.expressions import Expression, ExpressionError, template
+from archspec.spec import fixes
 from archspec.spec.syntax import At, Errors, Layer
 from archspec.spec.words import short
 
@@ -106,7 +107,7 @@ def without_dollar(raw: Any, known: Container[str], errors: Errors) -> str | Non
         return None
     errors.meant |= expression.names
     meant = f"${raw}" if REFERENCE.fullmatch(f"${raw}") else f"$({short(raw)})"
-    return f"write `{meant}`"
+    return fixes.Hint(f"write `{meant}`", f'"{meant}"' if set(meant) & set(",[]{}#") else meant)
 
 
 def names_in(raw: Any) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from archspec.diagnostics import listing
 from archspec.ops import OPS, Merge
 from archspec.source import BROKEN
+from archspec.spec import fixes
 from archspec.spec.names import EXPECTATIONS, check_name, check_unique
 from archspec.spec.syntax import At, Body, Errors, Layer
 from archspec.spec.words import close, did_you_mean, said, short
@@ -38,13 +39,13 @@ def parse_body(raw: Any, at: At, errors: Errors, *, owner: str = "body") -> Body
         check_unique(layers, errors)
         return Body(layers, False, at)
     if raw is None:
-        errors.add("SPEC021", f"the {owner} is empty", at, hint="write `[]` for the identity")
+        errors.add("SPEC021", f"the {owner} is empty", at, hint=fixes.identity(at))
         return Body((hole(at),), True, at)
     layer = parse_layer(raw, at, errors)
     if layer.name is not None:
         errors.add(
             "SPEC021", f"`name` on a bare layer: the {owner}'s key names it", layer.beside("name").key,
-            hint="remove `name`",
+            hint=fixes.removed("remove `name`", layer.beside("name")),
         )
     return Body((layer,), True, at)
 
@@ -94,7 +95,7 @@ def _parse_layer(raw: Any, at: At, errors: Errors) -> Layer | None:
     if isinstance(raw, str):
         return _bare_name(raw, at, errors)
     if isinstance(raw, list):
-        errors.add("SPEC021", "a list inside a list of layers", at, hint="write `sequential: […]`")
+        errors.add("SPEC021", "a list inside a list of layers", at, hint=fixes.wrapped(at, "sequential: "))
         return None
     if not isinstance(raw, dict):
         what = "an empty item" if raw is None else f"`{said(raw)}`"
@@ -138,7 +139,7 @@ def _misspelt_beside(
         meant = None if key in OPS else close(key, BESIDE)
         if meant is not None and meant not in raw:
             errors.add("SPEC010", f"a layer has no `{short(key)}` beside it", at / key, key=True,
-                       hint=f"a name that is close exists: `{meant}`")
+                       hint=fixes.near(meant))
             raw = {meant if k == key else k: v for k, v in raw.items()}
             places[meant] = at / key
     return raw, [key for key in raw if key not in BESIDE]

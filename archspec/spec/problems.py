@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from archspec.ops.fields import RULE
+from archspec.spec import fixes
 from archspec.spec.synonyms import choice_meant
-from archspec.spec.words import said
+from archspec.spec.words import said, short
 
 KINDS = {
     "int_type": "must be an integer", "int_parsing": "must be an integer", "float_type": "must be a number",
@@ -15,6 +16,8 @@ KINDS = {
     "tuple_type": "must be a list", "dict_type": "must be a mapping", "int_from_float": "must be an integer",
     "finite_number": "must be finite", "model_type": "must be a mapping",
 }
+_TRUTH = {"yes": "true", "on": "true", "y": "true", "true": "true", "no": "false", "off": "false", "n": "false",
+          "false": "false"}
 _BOUNDS = {
     "greater_than_equal": ("ge", "at least"), "greater_than": ("gt", "more than"),
     "less_than_equal": ("le", "at most"), "less_than": ("lt", "less than"),
@@ -26,9 +29,7 @@ def told(problem: dict[str, Any]) -> tuple[str, str | None]:
     kind, value, ctx = problem["type"], problem.get("input"), problem.get("ctx") or {}
     got = f", got {_text(value)}"
     if kind in KINDS:
-        whole = kind.startswith("int") and isinstance(value, float) and value.is_integer()
-        hint = f"write {value:.0f}" if whole else None
-        return KINDS[kind] + got, hint
+        return KINDS[kind] + got, meant_value(KINDS[kind], value)
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         return f"must be {words} {ctx[key]}{got}", None
@@ -37,7 +38,7 @@ def told(problem: dict[str, Any]) -> tuple[str, str | None]:
         near = choice_meant(value, choices) if isinstance(value, str) else None
         one_of = "one of " * (len(choices) > 2)
         words = one_of + (", " if one_of else " or ").join(f"`{choice}`" for choice in choices) or ctx["expected"]
-        return f"must be {words}{got}", f"write `{near}`" if near else None
+        return f"must be {words}{got}", fixes.write(near) if near else None
     if kind == "missing":
         return "has too few items", None
     message = str(problem["msg"])
@@ -46,6 +47,34 @@ def told(problem: dict[str, Any]) -> tuple[str, str | None]:
     message = message[:1].lower() + message[1:]
     plain = "got" in message or isinstance(value, dict) or is_sentence(problem)
     return (message if plain else message + got), ctx.get("hint")
+
+
+def meant_value(rule: str, value: Any) -> str | None:
+    """The hint at the value that was meant where this rule is broken: a number in quotes, `2.0`, `yes`."""
+    if rule == "must be an integer" and isinstance(value, float) and value.is_integer():
+        return fixes.Hint(f"write {value:.0f}", f"{value:.0f}")
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    number = r"[-+]?[0-9]+" if rule == "must be an integer" else r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?"
+    if rule in ("must be an integer", "must be a number") and re.fullmatch(number, text):
+        return fixes.Hint(f"write {short(text)} without quotes", text)
+    if rule == "must be true or false" and text.lower() in _TRUTH:
+        return fixes.write(_TRUTH[text.lower()])
+    return None
+
+
+def integer_hint(raw: Any, value: Any) -> str | None:
+    """The hint where `raw` gives a number that is not whole, and an integer belongs."""
+    if not isinstance(value, float):
+        return meant_value("must be an integer", value)
+    if not isinstance(raw, str):
+        return fixes.Hint(f"write {value:.0f}", f"{value:.0f}") if value.is_integer() else None
+    if raw.count("/") == 1 and raw.startswith("$("):
+        return fixes.Hint("use `//`, which gives an integer", raw.replace("/", "//"))
+    if raw.startswith("$(") and raw.endswith(")"):
+        return fixes.write(f"$(int({raw[2:-1]}))")
+    return fixes.write(f"$(int({raw[1:]}))")
 
 
 def is_sentence(problem: dict[str, Any]) -> bool:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from archspec.diagnostics import listing
 from archspec.expressions import holds_unknown
 from archspec.source import BROKEN
-from archspec.spec.extras import Augment
+from archspec.spec import fixes
+from archspec.spec.extras import Augment, EarlyStopping
 from archspec.spec.names import without_dollar
 from archspec.spec.problems import told
-from archspec.spec.recipe import Recipe, merge_recipe
+from archspec.spec.recipe import Initialisation, Normalisation, Recipe, merge_recipe
+from archspec.spec.schedule import SCHEDULES, WarmupLength
+from archspec.spec.section import Section
 from archspec.spec.synonyms import RECIPE_HINTS, choice_meant, recipe_field_called
 from archspec.spec.syntax import At, Errors, Program
 from archspec.spec.words import close, said, short
+
+_SECTIONS: Final[dict[str, type[Section]]] = {
+    "augment": Augment, "early_stopping": EarlyStopping, "normalize": Normalisation, "init": Initialisation,
+    "warmup": WarmupLength, **SCHEDULES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +77,25 @@ def _evaluated(
     for key, place in places.items():
         field: str | None = key
         if key not in fields:
-            field, hint = _meant_field(key, fields.keys() - places.keys())
+            field, hint = _meant_field(key, fields.keys() - places.keys(), place)
             errors.add("SPEC060", f"a recipe has no field `{short(key)}`", place, key=True, hint=hint)
         if field is not None:
             values[field], meant[field] = value(raw[key], place), place
     return _Written(names, name, values, meant, at)
 
 
-def _meant_field(key: str, free: Set[str]) -> tuple[str | None, str]:
+def _meant_field(key: str, free: Set[str], at: At) -> tuple[str | None, str]:
     """For what is no field of a recipe: the field, of those that are not written, that was meant, and a hint."""
     if key.lower() in RECIPE_HINTS:
-        return None, RECIPE_HINTS[key.lower()]
+        hint = RECIPE_HINTS[key.lower()]
+        return None, fixes.removed(hint, at) if hint.startswith("remove") else hint
     called = recipe_field_called(key)
     if called is not None:
-        return (called if called in free else None), f"it is called `{called}` here"
+        if called not in free:
+            return None, fixes.removed(f"remove it: `{called}` is written already", at)
+        return called, fixes.called(called)
     found = close(key, free)
-    hint = f"a name that is close exists: `{found}`" if found else f"its fields: {listing(Recipe.model_fields, 30)}"
+    hint = fixes.near(found) if found else f"its fields: {listing(Recipe.model_fields, 30)}"
     return found, hint
 
 
@@ -123,17 +134,23 @@ def _tell(
     if problem["type"] == "extra_forbidden":
         *path, last = label.split(".")
         label, message, at_key = ".".join(path), f"has no field `{short(last)}`", True
-        hint = _instead(label, last)
+        hint = _instead(label, last, at)
     if problem["type"] == "recipe_field" and len(problem["loc"]) == 0:
         errors.add("SPEC060", str(problem["msg"]), at, hint=hint)
     else:
         errors.add("SPEC060", f"`{label}` {message}", at, key=at_key, hint=hint)
 
 
-def _instead(section: str, name: str) -> str:
+def _instead(section: str, name: str, at: At) -> str:
     """The hint for a field that a recipe's section does not have: `horizontal_flip` for `flip` of `augment`."""
-    near = choice_meant(name, Augment.model_fields if section == "augment" else ())
-    return f"a name that is close exists: `{near}`" if near else "remove it"
+    model = _SECTIONS.get(section.rsplit(".", maxsplit=1)[-1])
+    near = choice_meant(name, [field for field in model.model_fields if field != "kind"]) if model else None
+    if near is not None:
+        return fixes.near(near)
+    field = name if name in Recipe.model_fields else recipe_field_called(name)
+    if field is not None:
+        return f"write `{field}: …` beside `{section.split('.', maxsplit=1)[0]}`: it is a field of the recipe"
+    return fixes.removed("remove it", at)
 
 
 def _is_unknown(field: str, written: _Written) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import listing
 from archspec.source import BROKEN
+from archspec.spec import fixes
 from archspec.spec.names import check_name
 from archspec.spec.syntax import At, Errors
 from archspec.spec.words import close, did_you_mean, said, short
@@ -89,7 +90,7 @@ def _meant(data: dict[str, Any], top: At, errors: Errors) -> dict[str, str]:
         if key not in known:
             found = close(key, [k for k in known if k not in meant.values()])
             errors.add("SPEC010", f"unknown key `{short(key)}`", top / key, key=True,
-                       hint=f"a name that is close exists: `{found}`" if found else f"known: {listing(known)}")
+                       hint=fixes.near(found) if found else f"known: {listing(known)}")
             if found:
                 meant[key] = found
     return meant
@@ -99,12 +100,13 @@ def _version(out: Sections, top: At, errors: Errors) -> None:
     if "archspec" not in out.scalars:
         if "archspec" in errors.lost:
             return
-        errors.add("SPEC011", "the format version is missing", top, hint="begin the file with `archspec: 1`")
+        errors.add("SPEC011", "the format version is missing", top,
+                   hint=fixes.field("begin the file with `archspec: 1`", top, "archspec", "1"))
         return
     version, at = out.scalars["archspec"]
     if version is not BROKEN and (version != 1 or not isinstance(version, int) or isinstance(version, bool)):
         errors.add("SPEC013", f"format version {said(version)} is not supported", at,
-                   hint="this archspec reads `archspec: 1`")
+                   hint=fixes.Hint("this archspec reads `archspec: 1`", "1"))
 
 
 def overlay(base: Sections, own: Sections, errors: Errors) -> Sections:
@@ -122,7 +124,7 @@ def overlay(base: Sections, own: Sections, errors: Errors) -> Sections:
                 merged[key] = (raw, at)
             elif merged.pop(key, None) is None:
                 errors.add("SPEC012", f"there is no `{short(key)}` to remove from `{section}`", at, key=True,
-                           hint=did_you_mean(key, merged) or "delete this line")
+                           hint=did_you_mean(key, merged) or fixes.removed("delete this line", at))
         sections[section] = merged
     kept = {k: v for k, v in base.scalars.items() if k not in ("name", "description")}
     folder = own.folder if "use" in own.scalars else base.folder

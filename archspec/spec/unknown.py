@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from typing import Any, Final
 
 from archspec.diagnostics import listing
 from archspec.ops import OPS, Operation
+from archspec.spec import fixes
 from archspec.spec.lacking import lack_of
 from archspec.spec.parse import SEQUENTIAL
 from archspec.spec.synonyms import field_called, kind_called
@@ -27,18 +28,19 @@ def unknown_kind(
         return None
     if kind in names:
         errors.meant.add(kind)
-        errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=f"write `${kind}`", subject=kind, call=call)
+        hint: str = fixes.write(f"${kind}")
+        errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
         return f"${kind}"
     called = kind_called(kind)
     if kind not in library.nearest:
         library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL})
     near = library.nearest[kind]
     message = f"no op or block `{short(kind)}`"
-    hint = f"a name that is close exists: `{near}`" if near else "`archspec list` shows all ops and blocks"
+    hint = fixes.near(near) if near else "`archspec list` shows all ops and blocks"
     if near not in library.blocks:
         lack = lack_of(kind, near) if called is None else None
         if called is not None:
-            near, hint = called, f"it is called `{called}` here"
+            near, hint = called, fixes.called(called)
         elif lack is not None:
             near, message, hint = None, f"{message}: archspec has no {lack.what}", lack.instead
     errors.add("SPEC020", message, at, hint=hint, subject=kind, call=call)
@@ -50,14 +52,17 @@ def may_be_layer(raw: Any) -> bool:
     return isinstance(raw, (str, dict, list)) and raw not in ("int", "float", "bool", "list")
 
 
-def meant_field(cls: type[Operation], key: str, written: Iterable[Any]) -> tuple[str | None, str]:
-    """For a field that the op does not have: the field that was meant, if that is plain, and a hint."""
+def meant_field(cls: type[Operation], key: str, written: Container[Any], at: At) -> tuple[str | None, str]:
+    """For a field, at `at`, that the op does not have: the field that was meant, if that is plain, and a hint."""
     known = list(cls.model_fields)
     if key in INFERRED:
-        return None, "remove it: it follows from what flows in"
-    if called := field_called(key, known):
-        return (None if called in written else called), f"it is called `{called}` here"
-    near = close(key, known)
+        return None, fixes.removed("remove it: it follows from what flows in", at)
+    called = field_called(key, known)
+    near = called or close(key, known)
+    if near in written:
+        return None, fixes.removed(f"remove it: `{near}` is written already", at)
+    if called:
+        return called, fixes.called(called)
     if near is None:
         return None, f"its fields: {listing(known, 20)}" if known else "it takes none"
-    return (None if near in written else near), f"a name that is close exists: `{near}`"
+    return near, fixes.near(near)

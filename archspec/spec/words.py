@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import nearest
 from archspec.expressions.values import show
+from archspec.spec.fixes import near
 
 _LENGTH: Final = 60
 _COMPARED: Final = 300  # names that a misspelt one is compared with, and of how many they are chosen:
@@ -38,4 +39,4 @@ def close(name: str, known: Iterable[str]) -> str | None:
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A hint that names the close name, if there is one."""
     found = close(name, known)
-    return f"a name that is close exists: `{found}`" if found else None
+    return near(found) if found else None

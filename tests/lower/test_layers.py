@@ -61,7 +61,9 @@ def test_the_index_is_not_seen_inside_a_called_block(layer):
 def test_wrong_count(count, part):
     (found,) = assert_marked(spec(f"stages: {{a: {{relu: , repeat: {count}}}}}"),
                              ("SPEC042", f"`repeat` must be a non-negative integer, {part}"))
-    assert ("//" in (found.hint or "")) == ("." in part)
+    assert found.hint == {
+        "«2.0»": "write 2", "«$(3 / 2)»": "use `//`, which gives an integer",
+    }.get(count, "write a whole number, 0 or more")
 
 
 def test_the_count_does_not_see_its_own_index():

@@ -231,6 +231,6 @@ def test_another_number_is_valid_or_told_at_few_places(path: Path, seed: int, st
     at(data, where)[key] += step
     found = archspec.check(dump(data))
     others = [d for d in found if d.code not in EXPECTATIONS]
-    assert len(others) <= 3, f"{path.name}\n" + "\n".join(map(str, found))
+    assert len(others) <= 5, f"{path.name}\n" + "\n".join(map(str, found))
     for diagnostic in found:
         assert_form(diagnostic)

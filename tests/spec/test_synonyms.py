@@ -73,7 +73,7 @@ def test_a_recipe_s_field_by_another_name(wrong: str, hint: str) -> None:
 def test_both_names_of_one_field() -> None:
     text = spec("stages: {a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, «learning_rate»: 0.1}")
     (found,) = assert_marked(text, ("SPEC060", "a recipe has no field"))
-    assert found.hint == "it is called `lr` here"
+    assert found.hint == "remove it: `lr` is written already"
 
 
 @pytest.mark.parametrize(

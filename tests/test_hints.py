@@ -1,0 +1,112 @@
+"""What hints say works: remedies that once did not, and the wrong example of every code's page."""
+
+from __future__ import annotations
+
+import pytest
+
+import archspec
+from archspec import api
+from archspec.codes import CODES
+from archspec.diagnostics import Diagnostic
+from tests.helpers import spec
+from tests.hints import applied, failures, reason
+
+PAGES = [c for c, page in CODES.items() if c.startswith(("SPEC", "SHAPE")) and page.wrong.kind == "yaml" and not page.wrong.files]
+
+
+@pytest.mark.parametrize("code", PAGES)
+def test_the_fix_of_a_wrong_example_removes_the_mistake(code: str) -> None:
+    text = CODES[code].wrong.text
+    found = api.examine(text, training=True)
+    told = (*found.errors, *found.warnings)
+
+    def check(source: str) -> tuple[Diagnostic, ...]:
+        again = api.examine(source, training=True)
+        return (*again.errors, *again.warnings)
+
+    assert not failures(check, text, told, {})
+    for diagnostic in told:
+        assert diagnostic.fix is not None or diagnostic.hint is None or reason(diagnostic.hint), diagnostic.hint
+        if diagnostic.fix is not None and len(told) == 1:
+            assert check(applied(text, diagnostic.fix)) == (), diagnostic
+
+
+BLOCK = """\
+blocks:
+  unit:
+    params: {channels: int, stride: 1}
+    body:
+      - add:
+          main: [conv2d: {out_channels: $channels, kernel_size: 3, padding: 1, stride: $stride}, relu]
+          skip: []
+"""
+
+ONE = [  # each spec is valid after its fix
+    ("{a: [flatten: yes]}", ""), ("{a: [flatten: [yes, 2]]}", ""), ("{a: [{relu: , repeat: 2.0}]}", ""),
+    ("{a: [{relu: , repeat: \"3\"}]}", ""), ("{a: [{relu: , repeat: $(4 / 2)}]}", ""),
+    ("{a: [{relu: , repeat: $(0.5 * 4)}]}", ""), ("{a: [conv2d: {out_channels: \"8\", kernel_size: 3}]}", ""),
+    ("{a: [conv2d: {out_channels: 8.0, kernel_size: 3}]}", ""), ("{a: [conv2d: {out_channels: 8, kernel_size: 3, bias: yes}]}", ""),
+    ("{a: [dropout: \"0.5\"]}", ""), ("{a: [residual: \"8\"]}", ""), ("{a: [residual: 8.0]}", ""), ("{a: [relu: 3]}", ""),
+    ("{a: [relu: {inplace: true}]}", None), ("{a: [max_pool2d: 9]}", ""), ("{a: [conv2d: {out_channels: 4, kernel_size: 12}]}", ""),
+    ("{a: [max_pool2d: {kernel_size: 9, padding: 0}]}", ""), ("{a: [conv2d: {out_channels: 4, kernel_size: 3, groups: 2}]}", ""),
+    ("{a: [batch_norm1d]}", ""), ("{a: [[relu]]}", ""), ("{a: [relu: {}, [relu, tanh]]}", ""), ("{a: }", ""), ("{a: null}", ""),
+    ("{a: [linear: width]}", "vars: {width: 4}\n"), ("{a: [linear: $widht]}", "vars: {width: 4}\n"),
+    ("{a: [conv2d: {out_channels: 4, kernel_size: 3, in_channels: 3}]}", ""), ("{a: {relu: , name: x}}", ""),
+    ("{a: [conv2d: {out_channels: 4, kernel_size: 3, filters: 4}]}", ""), ("{a: [relu]}", "vars: {n: 4, m: 3}\n"),
+    ("{a: [{add: {x: [conv2d: {out_channels: 4, kernel_size: 1}], y: []}}]}", ""),
+    ("{a: [conv2d: {out_channels: 8, kernel_size: 3, stride: 2, padding: same}]}", ""),
+    ("{a: [unit: 3, unit: [8, 2]]}", BLOCK), ("{a: [unit: [3, 2]]}", BLOCK),
+    ("{a: [flatten, linear: 10, softmax: 1]}\ntrain: {data: cifar10, lr: 0.1}", ""),
+    ("{a: [flatten, linear: 10]}\ntrain: {data: cifar11, lr: 0.1}", ""),
+    ("{a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, loss: l1}", ""),
+    ("{a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, learning_rate: 0.1}", ""),
+    ("{a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, epochs: \"3\"}", ""),
+    ("{a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, nesterov: on, momentum: 0.9}", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("stages", "head"), ONE, ids=[s for s, _ in ONE])
+def test_a_spec_is_valid_after_the_fix(stages: str, head: str | None) -> None:
+    text = spec(f"stages: {stages}", head or "")
+    for _ in range(3):  # some have more than one mistake
+        examined = api.examine(text, training=True)
+        told = (*examined.errors, *examined.warnings)
+        if not told:
+            return
+        if head is None:
+            assert told[0].fix is None and told[0].hint == "it takes none"
+            return
+        assert told[0].fix is not None, f"{told[0]}"
+        text = applied(text, told[0].fix)
+    raise AssertionError(f"{text}\n{told}")
+
+
+def test_the_warm_up_is_a_field_of_the_recipe() -> None:
+    text = spec("stages: {a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, schedule: {cosine: {warmup: 2}}}")
+    (found,) = archspec.check(text)
+    assert found.hint == "write `warmup: …` beside `schedule`: it is a field of the recipe"
+    assert archspec.check(text.replace("{cosine: {warmup: 2}}", "cosine, warmup: 2")) == ()
+
+
+def test_fixes_of_a_block_style_file() -> None:
+    text = """\
+archspec: 1
+input: [3, 8, 8]
+vars:
+  n: 4
+stages:
+  a:
+    - linear: 5
+    - conv2d:
+        out_channels: 4
+        kernel_size: 12
+    - relu:
+        3
+  b:
+    - tanh
+    - flatten: no
+"""
+    while found := [d for d in (*archspec.check(text), *api.examine(text).warnings) if d.fix]:
+        assert found[0].fix is not None
+        text = applied(text, found[0].fix)
+    assert archspec.check(text) == () or "relu" in str(archspec.check(text)[0]), text
