@@ -35,7 +35,7 @@ SPEC: Final = "spec.yaml"
 class FinishedRun:
     """What a run's folder holds. names: of each output of the network.
 
-    weights: the file that has them, under names with `prefix`. notices: what the user should be told of them.
+    weights: the file that has them, under names with `prefix`. notices: messages for the user about them.
     test_images: how many it was tested on, as far as it noted that.
     """
 

@@ -17,7 +17,7 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def set_random_state(device: torch.device, states: Mapping[str, Tensor]) -> None:
-    """Go on from what `random_state` gave; of a generator that `device` has not, the state is passed over."""
+    """Continue from what `random_state` gave; the state of a generator that `device` does not have is ignored."""
     if "cpu" in states:
         torch.set_rng_state(states["cpu"])
     if "cuda" in states and device.type == "cuda":

@@ -37,14 +37,14 @@ class OptimizerData(_Data):
 
 
 class MeterData(_Data):
-    """Of the training pass that goes on. images: of each step so far. seconds: since it began."""
+    """Of the training pass in progress. images: of each step so far. seconds: since it began."""
 
     images: list[Count]
     seconds: Annotated[float, Field(ge=0)]
 
 
 class SavedState(_Data):
-    """The part of a run's state that is no tensor, as `state.json` holds it.
+    """The part of a run's state that is not tensors, as `state.json` holds it.
 
     step: updates done. results: of the epochs finished. rng: states of torch's generators, base64.
     digest, conditions: see `same_run`. micro_batch: see `Run`. world: processes that trained together.
@@ -86,8 +86,8 @@ class Snapshot:
 
     def about(self, *, digest: str, conditions: Mapping[str, JsonValue], best: str | None) -> Snapshot:
         """The same state, with what was true around it."""
-        told = {"digest": digest, "conditions": dict(conditions), "best": best}
-        return replace(self, state=self.state.model_copy(update=told))
+        fields = {"digest": digest, "conditions": dict(conditions), "best": best}
+        return replace(self, state=self.state.model_copy(update=fields))
 
     def last_loss(self) -> float | None:
         """The highest of the newest losses: of the last epoch, trained and evaluated, and of the last step after it."""
@@ -125,7 +125,7 @@ def capture(run: Run) -> Snapshot:
 
 
 def restore(run: Run, saved: Snapshot) -> None:
-    """Put a fresh run into a state, save for its random numbers, see `restore_rng`.
+    """Put a fresh run into a state, except for its random numbers, see `restore_rng`.
 
     Where the recipe has changed what can be kept is kept: of another optimizer nothing; of another number of
     steps an epoch the epochs that were finished. Raises SpecError RUN315 where the tensors are not this network's.
@@ -148,13 +148,13 @@ def restore(run: Run, saved: Snapshot) -> None:
 
 
 def restore_rng(run: Run, saved: Snapshot) -> None:
-    """Go on with the random numbers where the state's run would have gone on."""
+    """Continue with the random numbers where the state's run would have continued."""
     for name, text in saved.state.rng.items():
         try:
             numbers = torch.frombuffer(bytearray(base64.b64decode(text, validate=True)), dtype=torch.uint8)
             set_random_state(run.device, {name: numbers})
         except (binascii.Error, RuntimeError, ValueError, TypeError) as problem:
-            raise _misfit(f"the state of the random numbers ({name}) is none") from problem
+            raise _misfit(f"the state of the random numbers ({name}) is not valid") from problem
 
 
 def _rng(device: torch.device) -> dict[str, str]:
@@ -209,9 +209,9 @@ def _restore_meter(run: Run, data: MeterData, tensors: dict[str, Tensor]) -> Non
 def _copy(targets: dict[str, Tensor], sources: Mapping[str, Tensor], what: str) -> None:
     """Copy tensor by tensor, each into the one that is there, whatever its device and layout."""
     if missing := targets.keys() - sources.keys():
-        raise _misfit(f"{what} has {listing(sorted(missing), 4)}, the checkpoint has not")
+        raise _misfit(f"{what} has {listing(sorted(missing), 4)}, the checkpoint does not")
     if extra := sources.keys() - targets.keys():
-        raise _misfit(f"the checkpoint has {listing(sorted(extra), 4)}, {what} has not")
+        raise _misfit(f"the checkpoint has {listing(sorted(extra), 4)}, {what} does not")
     for name, target in targets.items():
         if target.shape != sources[name].shape:
             theirs, ours = tuple(sources[name].shape), tuple(target.shape)

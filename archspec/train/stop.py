@@ -35,7 +35,7 @@ class Stop:
     third kills it; further SIGTERMs change nothing.
 
     agreement: of the processes that stop together. Then a window is a place that all of them reach, and Stopped is
-    raised in all of them at the same one, one or two after that at which any of them has heard a signal.
+    raised in all of them at the same one, one or two after that at which any of them received a signal.
     """
 
     def __init__(self) -> None:
@@ -47,8 +47,8 @@ class Stop:
     def __enter__(self) -> Self:
         for number in SIGNALS:
             try:
-                self._before[number] = signal.signal(number, self._heard)
-            except ValueError:  # not the main thread, which alone hears signals
+                self._before[number] = signal.signal(number, self._receive)
+            except ValueError:  # not the main thread, which alone receives signals
                 break
         return self
 
@@ -58,7 +58,7 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.number is not None:
             if number == signal.SIGINT:
                 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -86,7 +86,7 @@ class Stop:
 
     @contextmanager
     def window(self) -> Iterator[None]:
-        """Within `deferred`: signals are heard again; nothing is being changed in here."""
+        """Within `deferred`: signals take effect again; nothing is being changed in here."""
         if self.agreement is not None:
             if number := self.agreement.ask(self.number or 0):
                 raise Stopped(number)

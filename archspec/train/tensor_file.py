@@ -48,5 +48,5 @@ def tensor_bytes(tensor: Tensor) -> int:
 
 def _rank(name: str, tensor: Tensor) -> int:
     if tensor.dtype not in _RANK:
-        raise TypeError(f"{name} is of {tensor.dtype}, for which there is no place in a file")
+        raise TypeError(f"{name} has the dtype {tensor.dtype}, which a file cannot hold")
     return _RANK[tensor.dtype]

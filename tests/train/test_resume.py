@@ -174,8 +174,8 @@ def test_a_finished_run_can_be_prolonged(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    (lambda w: w | {"more": torch.zeros(1)}, "the checkpoint has more, the network has not"),
-    (lambda w: {k: v for k, v in w.items() if k != "6.bias"}, "the network has 6.bias, the checkpoint has not"),
+    (lambda w: w | {"more": torch.zeros(1)}, "the checkpoint has more, the network does not"),
+    (lambda w: {k: v for k, v in w.items() if k != "6.bias"}, "the network has 6.bias, the checkpoint does not"),
     (lambda w: w | {"6.bias": torch.zeros(7)}, r"6.bias is \(7,\) in the checkpoint, \(4,\) in the network"),
 ])
 def test_another_network_is_refused(tmp_path, change, words):

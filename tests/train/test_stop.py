@@ -96,7 +96,7 @@ def test_what_is_left_early_is_closed():
 def test_the_second_interrupt_stops_at_once_and_the_third_kills():
     with pytest.raises(KeyboardInterrupt), Stop() as stop, stop.deferred():
         kill(signal.SIGINT)
-        assert signal.getsignal(signal.SIGINT) == stop._heard
+        assert signal.getsignal(signal.SIGINT) == stop._receive
         try:
             kill(signal.SIGINT)
         finally:

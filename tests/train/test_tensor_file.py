@@ -46,7 +46,7 @@ def test_layout_does_not_matter(change):
 
 
 def test_a_dtype_without_a_place_is_refused():
-    with pytest.raises(TypeError, match=r"pair is of torch\.complex64"):
+    with pytest.raises(TypeError, match=r"pair has the dtype torch\.complex64"):
         written({"pair": torch.zeros(2, dtype=torch.complex64)})
 
 

@@ -65,7 +65,7 @@ class Measured:
     """How a candidate did.
 
     step_s: seconds a step. losses: of the first steps. norm: of all gradients in the first step; None where a scaler
-    has scaled them. refused: why it is out of question.
+    has scaled them. refused: why it cannot be chosen.
     """
 
     candidate: Candidate

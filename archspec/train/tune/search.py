@@ -1,4 +1,4 @@
-"""The search: what decides most first, then the best with one thing more."""
+"""The search: first what matters most, then the best of that with one more change."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _look_compiled(search: _Search, steps: int) -> None:
     assert best is not None and best.step_s is not None
     wanted = False not in search.space.compile
     if wanted:
-        search.best = None  # what is not compiled is out of question
+        search.best = None  # only compiled candidates are wanted
     for candidate in search.space.compiled(best.candidate):
         if wanted or best.step_s * steps >= LONG_S[search.problem.device.type]:
             search.look(candidate)
