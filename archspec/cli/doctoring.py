@@ -15,7 +15,8 @@ import click
 from archspec.cli.json_output import print_json
 
 if TYPE_CHECKING:
-    from archspec.train.doctor import Doctor
+    from archspec.api import Loaded
+    from archspec.train.doctor import Doctor, Patient
     from archspec.train.prepare import Task
     from archspec.train.summary import Summary
     from archspec.train.world import World
@@ -30,6 +31,7 @@ class Doctoring:
     on: bool
     stop: bool
     find_lr: bool
+    trials: bool = True
 
     def check(self, *, resumed: bool, world: World | None) -> None:
         """UsageError for options that contradict each other. world: of several processes, if there are."""
@@ -42,11 +44,23 @@ class Doctoring:
         if self.find_lr and world is not None and not world.alone:
             raise click.UsageError("--find-lr runs in one process: leave torchrun out")
 
-    def watchers(self, folder: Path, world: World) -> list[Doctor]:
+    def watchers(self, folder: Path, loaded: Loaded, task: Task) -> list[Doctor]:
         """The doctor of a run in `folder`, who looks into the network of process 0, or nobody."""
+        world = task.machine.world
+        if not self.on or not world.leads or world.sharded:
+            return []
         from archspec.train.doctor import Doctor
 
-        return [Doctor(stop=self.stop, folder=folder)] if self.on and world.leads and not world.sharded else []
+        return [Doctor(stop=self.stop, folder=folder, patient=patient_of(loaded, task), trials=self.trials)]
+
+
+def patient_of(loaded: Loaded, task: Task) -> Patient:
+    """What the doctor knows of a run before it begins."""
+    from archspec.train.doctor import Patient
+
+    data = {key: value for key, value in loaded.data.items() if key not in ("recipes", "expect")}
+    evaluated, split = (task.test, "test") if task.validation is None else (task.validation, "validation")
+    return Patient(data, loaded.graph, task.recipe, task.machine, task.train, evaluated, split)
 
 
 def with_findings(summary: Summary, doctors: list[Doctor]) -> Summary:
@@ -96,14 +110,16 @@ def doctor_options(function: F) -> F:
     """The options; they arrive as one argument `doctoring: Doctoring`."""
 
     @wraps(function)
-    def wrapped(*args: Any, doctor: bool, stop_when_dead: bool, find_lr: bool, **rest: Any) -> Any:
-        return function(*args, doctoring=Doctoring(doctor, stop_when_dead, find_lr), **rest)
+    def wrapped(*args: Any, doctor: bool, stop_when_dead: bool, find_lr: bool, trials: bool, **rest: Any) -> Any:
+        return function(*args, doctoring=Doctoring(doctor, stop_when_dead, find_lr, trials), **rest)
 
     decorators = [
         click.option("--doctor/--no-doctor", default=True, show_default=True,
                      help="Watch the run, and say why the network does not learn."),
         click.option("--stop-when-dead", is_flag=True,
-                     help="End a run that learns nothing, diverges or collapses, with exit code 1."),
+                     help="End a run at a final verdict, when nothing can come of it any more, with exit code 1."),
+        click.option("--trials/--no-trials", default=True, show_default=True,
+                     help="When a run has ended badly, try what the doctor advises, for at most half a minute."),
         click.option("--find-lr", is_flag=True,
                      help="Do not train: raise the rate over 100 steps of a copy, draw the loss, suggest a rate."),
     ]

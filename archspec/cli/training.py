@@ -70,7 +70,7 @@ class Training:
         world = self.machine.world
         task = prepare(self.loaded.graph, recipe, self.machine, progress=tell)
         try:
-            doctors = self.doctoring.watchers(path, world)
+            doctors = self.doctoring.watchers(path, self.loaded, task)
             boards = [Scalars(path / FOLDER)] if self.tensorboard and world.leads else []
             final = FinalConfusion(task.test, task.classes, name=self.loaded.name, folder=path)
             summary = self._fit(task, path, earlier, *doctors, final, *boards)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from archspec.data.images import ImageData
 from archspec.data.order import epoch_order, shard, step_sizes
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import torch
 
     from archspec.data.augment import Augmentation
+
+
+_DIGESTED: Final = 1024  # images at a time: eight bytes for each of a byte
 
 
 class Batch(NamedTuple):
@@ -63,6 +67,10 @@ class BatchOptions:
         order = epoch_order(n, self.seed, epoch) if self.shuffle else torch.arange(n)
         return shard(order, self.rank, self.world, self.batch_size, at_least=self.at_least)
 
+    def for_one(self) -> BatchOptions:
+        """The same for one process that has the batches of all."""
+        return replace(self, batch_size=self.batch_size * self.world, rank=0, world=1)
+
     def finish(self, images: torch.Tensor, indices: torch.Tensor, plan: InputPlan, epoch: int) -> torch.Tensor:
         """uint8 (n, c, H, W) of the final size -> x, both on the device; `indices` may be on the CPU."""
         if self.augment is not None:
@@ -71,6 +79,13 @@ class BatchOptions:
         return scale(
             images, plan.channels, self.dtype, mean=plan.mean, std=plan.std, memory_format=self.memory_format
         )
+
+
+def evenly(n: int, count: int) -> torch.Tensor:
+    """At most `count` of the numbers 0 … n - 1, evenly spaced."""
+    import torch
+
+    return torch.linspace(0, n - 1, min(n, count), dtype=torch.float64).round().long()
 
 
 class Batches(Protocol):
@@ -89,6 +104,15 @@ class Batches(Protocol):
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from a step on: the same, whether or not the steps before were run."""
+
+    def some(self, count: int) -> Batch:
+        """At most `count` samples, evenly spaced over the data set, not augmented."""
+
+    def alone(self) -> Batches:
+        """The same batches for one process that trains alone: it has all samples of each step."""
+
+    def digests(self) -> torch.Tensor | None:
+        """A number for each sample, int64 (n,): equal images have equal ones. None where the data is not in memory."""
 
     def close(self) -> None:
         """Give back processes. Harmless when repeated."""
@@ -138,6 +162,33 @@ class ResidentBatches:
                 images, labels = self._sent(images), self._sent(labels)
             x = self._options.finish(resize(images, self._plan.size), rows, self._plan, epoch)
             yield Batch(x, labels, indices, total)
+
+    def some(self, count: int) -> Batch:
+        """At most `count` samples, evenly spaced over the data set, not augmented."""
+        indices = evenly(len(self._images), count)
+        rows = indices.to(self.home)
+        images, labels = self._images.index_select(0, rows), self._labels.index_select(0, rows)
+        if self._send:
+            images, labels = self._sent(images), self._sent(labels)
+        plain = replace(self._options, augment=None)
+        return Batch(plain.finish(resize(images, self._plan.size), rows, self._plan, 0), labels, indices)
+
+    def alone(self) -> ResidentBatches:
+        """The same batches for one process that trains alone."""
+        other = copy.copy(self)
+        other._options = self._options.for_one()
+        other.step_sizes = other._options.step_sizes(len(self._images))
+        return other
+
+    def digests(self) -> torch.Tensor:
+        """A number for each sample, int64 (n,): equal images have equal ones."""
+        import torch
+
+        factors = torch.randint(
+            -(2**62), 2**62, (self._images[0].numel(),), generator=torch.Generator().manual_seed(0)
+        ).to(self.home)
+        parts = torch.split(self._images.flatten(1), _DIGESTED)
+        return torch.cat([(part.long() * factors).sum(1) for part in parts])
 
     def _sent(self, tensor: torch.Tensor) -> torch.Tensor:
         """On the device, the copy going on in the background where the host's memory allows it."""

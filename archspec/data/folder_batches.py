@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from archspec.data.batches import Batch, BatchOptions
+from archspec.data.batches import Batch, BatchOptions, evenly
 from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.plan import InputPlan
@@ -104,6 +105,24 @@ class FolderBatches:
         labels = pending.labels.to(self.device, non_blocking=pinned)
         x = self._options.finish(images, pending.indices, self._plan, epoch)
         return Batch(x, labels, pending.indices, pending.total)
+
+    def some(self, count: int) -> Batch:
+        """At most `count` samples, evenly spaced over the folder's list, not augmented."""
+        pending = _start(self._decoders, self._data, self._plan.size, evenly(len(self._data), count), self.device)
+        pending.wait()
+        images, labels = pending.images.to(self.device), pending.labels.to(self.device)
+        plain = replace(self._options, augment=None)
+        return Batch(plain.finish(images, pending.indices, self._plan, 0), labels, pending.indices)
+
+    def alone(self) -> FolderBatches:
+        """The same batches for one process that trains alone; it shares the decoding processes."""
+        other = copy.copy(self)
+        other._options = self._options.for_one()
+        other.step_sizes = other._options.step_sizes(len(self._data))
+        return other
+
+    def digests(self) -> None:
+        """Not known: the images are not in memory."""
 
     def close(self) -> None:
         """Stop the decoding processes."""

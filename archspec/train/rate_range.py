@@ -155,7 +155,7 @@ def far_rate(test: RateRange, rate: float) -> Finding | None:
         title = f"the rate {short(rate)} is far below what the range test suggests"
     else:
         return None
-    return Finding("RUN351", 0, title, tuple(facts), f"try lr {round_rate(better)}")
+    return Finding("RUN351", 0, title, tuple(facts), f"try lr {round_rate(better)}", sure=True)
 
 
 def smooth(losses: Sequence[float]) -> list[float]:

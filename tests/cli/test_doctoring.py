@@ -14,7 +14,7 @@ SPEC = """\
 archspec: 1
 name: stuck
 input: [1, 8, 8]
-stages: {body: [flatten, linear: 32, sigmoid, linear: 32, sigmoid], head: {linear: 10}}
+stages: {body: [flatten, linear: 32, relu, linear: 32, relu], head: {linear: 10}}
 train: {data: digits, batch_size: 16, epochs: 4, optimizer: sgd, lr: 1e-6}
 """
 
@@ -43,10 +43,30 @@ def test_no_doctor_is_silent_and_trains_the_same(cli: Cli, spec: str) -> None:
 
 
 def test_stop_when_dead_ends_with_exit_code_1(cli: Cli, spec: str) -> None:
-    done = cli("train", spec, "--run-dir", "run", "--stop-when-dead")
-    assert done.code == 1
-    assert "RUN345" in done.err
-    assert len(Path("run/metrics.jsonl").read_text().splitlines()) < 4
+    Path(spec).write_text(SPEC.replace("1e-6", "1000.0").replace("epochs: 4", "epochs: 20"))
+    done = cli("train", spec, "--run-dir", "run", "--stop-when-dead", "--no-trials")
+    assert done.code == 1, done.err
+    assert "RUN341" in done.err
+    assert not Path("run/weights.safetensors").exists()
+
+
+def test_the_advice_is_tried_and_what_is_printed_was_seen(cli: Cli, spec: str) -> None:
+    done = cli("train", spec, "--run-dir", "run", "--threads", 1)
+    (finding,) = json.loads(Path("run/findings.json").read_text())["findings"]
+    best = next(trial for trial in finding["trials"] if trial["change"] == finding["change"])
+    assert best["learnt"]
+    assert finding["guess"] is False
+    assert f"tried: {best['text']} → loss {best['loss']:.3g} after {best['steps']} steps" in done.err
+    assert f"use {best['text']}: tried, loss {best['loss']:.3g} after {best['steps']} steps (2.3" in done.out
+    assert Path("run/weights.safetensors").exists()
+
+
+def test_no_trials_calls_it_a_guess(cli: Cli, spec: str) -> None:
+    cli("train", spec, "--run-dir", "with", "--threads", 1)
+    done = cli("train", spec, "--run-dir", "without", "--threads", 1, "--no-trials")
+    assert "→ loss" not in done.err + done.out
+    assert "a guess, not tried: raise the rate" in done.out
+    assert Path("with/weights.safetensors").read_bytes() == Path("without/weights.safetensors").read_bytes()
 
 
 def test_stop_when_dead_needs_the_doctor(cli: Cli, spec: str) -> None:
@@ -54,7 +74,7 @@ def test_stop_when_dead_needs_the_doctor(cli: Cli, spec: str) -> None:
 
 
 def test_find_lr_draws_suggests_and_trains_nothing(cli: Cli, spec: str) -> None:
-    body = "linear: 32, sigmoid, linear: 32, sigmoid"  # whose plateau is longer than the test
+    body = "linear: 32, relu, linear: 32, relu"  # whose plateau is longer than the test
     Path(spec).write_text(SPEC.replace(f", {body}", ""))
     done = cli("train", spec, "--find-lr", "--run-dir", "rates")
     assert done.code == 0, done.err

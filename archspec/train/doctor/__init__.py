@@ -1,6 +1,7 @@
-"""The doctor: watches a run cheaply, and says in words why a network does not learn."""
+"""The doctor: watches a run cheaply, says in words why a network does not learn, and tries what could help."""
 
-from archspec.train.doctor.finding import Evidence, Finding, findings_text
+from archspec.train.doctor.finding import Evidence, Finding, Trial, findings_text
+from archspec.train.doctor.patient import Patient
 from archspec.train.doctor.watch import Doctor
 
-__all__ = ["Doctor", "Evidence", "Finding", "findings_text"]
+__all__ = ["Doctor", "Evidence", "Finding", "Patient", "Trial", "findings_text"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from archspec.train.doctor.finding import Evidence, round_rate, short
+from archspec.train.doctor.finding import Evidence, rounded, short
 from archspec.train.doctor.history import History, Jump, layers
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 ADAMS: Final = ("adam", "adamw")
 ADAM_RATE: Final = 0.001  # Kingma & Ba 2015, algorithm 1
@@ -14,8 +18,15 @@ SGD_RATE: Final = 0.1
 HIGHEST_RATE: Final = 5.0  # a fifth of a higher one would still be too high
 HIGHEST_WITH_RELU: Final = 1.0
 SOUND_RATIO: Final = 1e-3  # update over weight in runs that go well, as an order of magnitude
-MOST_RAISED: Final = 30  # times: the ratio is too rough a guide for more, unless the rate stays below the usual one
+MOST_RAISED: Final = 10  # times: the ratio is a rough guide
 MOST_AFTER_FAILURE: Final = 0.1  # of a rate with which a run has failed
+
+
+class Remedy(NamedTuple):
+    """Words, an imperative; and the change of spec or recipe that they describe, if they describe one."""
+
+    text: str
+    change: Mapping[str, JsonValue] | None = None
 
 
 def usual_rate(optimizer: str) -> float:
@@ -25,42 +36,63 @@ def usual_rate(optimizer: str) -> float:
 
 def rate_after_failure(lr: float, optimizer: str) -> float:
     """The rate to try where losses ceased to be numbers at `lr`: the usual one, or a tenth of what failed."""
-    return min(MOST_AFTER_FAILURE * lr, usual_rate(optimizer))
+    return rounded(min(MOST_AFTER_FAILURE * lr, usual_rate(optimizer)))
 
 
-def lower_rate(history: History) -> str:
+def after_divergence(history: History) -> Remedy:
+    """The same rate, in the words of an advice."""
+    return _lower(rate_after_failure(history.lr, history.optimizer))
+
+
+def lower_rate(history: History) -> Remedy:
     """A lower rate to start again with."""
     if history.optimizer in ADAMS and history.lr > 3 * ADAM_RATE:
-        return f"start again with a lower rate: {history.optimizer}'s usual one is lr {ADAM_RATE:g}"
+        text = f"start again with a lower rate: {history.optimizer}'s usual one is lr {ADAM_RATE:g}"
+        return Remedy(text, {"train.lr": ADAM_RATE})
     highest = HIGHEST_WITH_RELU if _has_relu(history) else HIGHEST_RATE
-    lower = history.lr / 5 if history.lr <= highest else SGD_RATE
-    return f"start again with a lower rate: try lr {round_rate(lower)}, or a warm-up"
+    return _lower(rounded(history.lr / 5 if history.lr <= highest else SGD_RATE))
 
 
-def raise_rate(history: History, ratio: float) -> str:
+def _lower(rate: float) -> Remedy:
+    return Remedy(f"start again with a lower rate: try lr {rate:g}, or a warm-up", {"train.lr": rate})
+
+
+def raise_rate(history: History, ratio: float) -> Remedy:
     """A higher rate, such that updates become SOUND_RATIO of the weights, as far as that is no wild guess."""
     factor = SOUND_RATIO / ratio if ratio else inf
-    highest = max(MOST_RAISED * history.lr, usual_rate(history.optimizer))
-    text = f"raise the rate: try lr {round_rate(min(factor * history.lr, highest))}"
-    if factor <= MOST_RAISED and _has_relu(history) and not history.init.startswith("kaiming"):
-        return f"{text}, or set `init: kaiming_normal`, which is made for ReLUs"
-    return text  # no start makes up for more
+    rate = rounded(min(factor * history.lr, max(MOST_RAISED * history.lr, usual_rate(history.optimizer))))
+    return Remedy(f"raise the rate: try lr {rate:g}", {"train.lr": rate})
 
 
-def stronger_start(history: History) -> str:
+def stronger_start(history: History) -> Remedy:
     """What keeps signals and gradients at their size through many layers."""
-    if _has_relu(history) and not history.init.startswith("kaiming"):
-        return "set `init: kaiming_normal`, which is made for ReLUs (He et al. 2015), or add batch_norm2d"
-    if layers(history.samples, ("sigmoid", "tanh")):
-        first = "" if history.init.startswith("xavier") else "set `init: xavier_uniform` for sigmoid and tanh, "
-        return f"{first}use relu with `init: kaiming_normal`, or add batch_norm2d"
-    return "add batch_norm2d after the convolutions" + (
-        "" if history.init.startswith("kaiming") else ", or set `init: kaiming_normal`"
-    )
+    norm = " or ".join(norms(history))
+    insert: Remedy = Remedy(f"add {norm} after the layers with weights", {"layers.norm": "batch_norm"})
+    if history.facts.batch_norm:
+        insert = Remedy("use fewer layers, or connections that skip some")
+    if history.init.startswith("kaiming") or not (_has_relu(history) or _bends(history)):
+        return insert
+    if _has_relu(history):
+        return Remedy(
+            f"set `init: kaiming_normal`, which is made for ReLUs (He et al. 2015), or {insert.text}",
+            {"train.init": "kaiming_normal"},
+        )
+    text = f"use relu with `init: kaiming_normal`, or {insert.text}"
+    return Remedy(text, {"layers.activation": "relu", "train.init": "kaiming_normal"})
+
+
+def norms(history: History) -> list[str]:
+    """The batch norms that fit the network's layers."""
+    facts = history.facts
+    return [*["batch_norm2d"] * facts.convolutions, *["batch_norm1d"] * (facts.linears and not facts.convolutions)]
 
 
 def _has_relu(history: History) -> bool:
     return bool(layers(history.samples, ("relu",)))
+
+
+def _bends(history: History) -> bool:
+    return bool(layers(history.samples, ("sigmoid", "tanh")))
 
 
 def jumped(jump: Jump) -> Evidence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from archspec.train.doctor.advice import lower_rate
+from archspec.train.doctor.advice import Remedy, lower_rate
 from archspec.train.doctor.chance import at_chance, chance_in, steps_at_chance
 from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import History
@@ -27,8 +27,9 @@ def ends_at_chance(history: History) -> Finding | None:
         {f"{split}_accuracy": result.evaluated_accuracy, f"{split}_loss": result.evaluated_loss},
     )
     grown = history.last(steps).loss >= TIMES * max(history.losses[0], chance.loss)
-    remedy = lower_rate(history) if grown else "train for more epochs, or let `--find-lr` suggest a rate"
+    longer = Remedy("train for more epochs, or let `--find-lr` suggest a rate")
+    text, change = lower_rate(history) if grown else longer
     return Finding(
         "RUN352", history.step, f"the run ends at chance: {history.step} steps are too few to say why",
-        (at_chance(history, chance, steps), tested), remedy,
+        (at_chance(history, chance, steps), tested), text, change=change,
     )

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from archspec.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+else:
+    JsonValue = object
 
 FINDINGS_FORMAT: Final = 1
 
@@ -26,12 +31,43 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A change that was tried on a fresh network, and what came of it.
+
+    change: as `Finding.change`; text: the same in words. loss, accuracy: means over the last of its steps; None where
+    the loss ceased to be a number. learnt: whether it did clearly better than chance, and than the run does now.
+    """
+
+    text: str
+    change: Mapping[str, JsonValue]
+    steps: int
+    loss: float | None
+    accuracy: float | None
+    learnt: bool
+
+    def line(self) -> str:
+        """`lr 0.1 → loss 1.21 after 60 steps`."""
+        if self.loss is None:
+            return f"{self.text} → the loss is not a number within {self.steps} steps"
+        return f"{self.text} → loss {short(self.loss)} after {self.steps} steps"
+
+    def to_json(self) -> dict[str, object]:
+        """Plain data."""
+        return {
+            "text": self.text, "change": dict(self.change), "steps": self.steps, "loss": self.loss,
+            "accuracy": self.accuracy, "learnt": self.learnt,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One verdict.
 
     code: stable, see `archspec explain`. step: the update, counted from 1, after which it was seen; 0 where it
     is of no step. title: the verdict in a few words. advice: an imperative, the change most likely to help.
     final: the run will come to nothing. until: the step at which the network was seen to learn after all.
+    change: the advice as data, see `archspec.train.doctor.edit`; None where it is not a change of spec or recipe.
+    trials: what was tried, in order. sure: the advice follows from the evidence, and needs no trial.
     """
 
     code: str
@@ -41,27 +77,40 @@ class Finding:
     advice: str
     final: bool = False
     until: int | None = None
+    change: Mapping[str, JsonValue] | None = None
+    trials: tuple[Trial, ...] = ()
+    sure: bool = False
+
+    @property
+    def remedy(self) -> str:
+        """The advice, which is called a guess unless it was tried or follows from the evidence."""
+        tried = self.change is not None and any(t.learnt and t.change == self.change for t in self.trials)
+        return self.advice if self.sure or tried else f"a guess, not tried: {self.advice}"
 
     def line(self) -> str:
         """All of it in one line."""
         place = f"step {self.step}: " if self.step else ""
-        facts = "; ".join([*(fact.text for fact in self.evidence), self.advice])
+        facts = "; ".join([*(fact.text for fact in self.evidence), self.remedy])
         separator = ": " if self.evidence else "; "
         return f"doctor[{self.code}]: {place}{self.title}{separator}{facts}"
 
     def diagnostic(self) -> Diagnostic:
         """As the reason why a run was ended."""
         place = f" (step {self.step})" if self.step else ""
-        return Diagnostic(
-            self.code, self.title + place, notes=tuple(fact.text for fact in self.evidence), hint=self.advice
-        )
+        notes = [*(fact.text for fact in self.evidence), *self.tried()]
+        return Diagnostic(self.code, self.title + place, notes=tuple(notes), hint=self.remedy)
+
+    def tried(self) -> list[str]:
+        """A line for each trial."""
+        return [f"tried: {trial.line()}" for trial in self.trials]
 
     def to_json(self) -> dict[str, object]:
         """Plain data, an element of `findings` in a summary and in findings.json (format 1)."""
         return {
             "code": self.code, "step": self.step, "title": self.title,
             "evidence": [fact.to_json() for fact in self.evidence], "advice": self.advice, "final": self.final,
-            "until": self.until,
+            "until": self.until, "change": None if self.change is None else dict(self.change),
+            "trials": [trial.to_json() for trial in self.trials], "guess": self.remedy != self.advice,
         }
 
 
@@ -73,8 +122,8 @@ def findings_text(findings: Sequence[Finding]) -> str:
         if finding.until is not None:
             place = f" (from step {finding.step} to {finding.until}, then it learnt)"
         lines.append(f"doctor[{finding.code}]: {finding.title}{place}")
-        lines += [f"  - {fact.text}" for fact in finding.evidence]
-        lines.append(f"  = {finding.advice}")
+        lines += [f"  - {fact}" for fact in (*(fact.text for fact in finding.evidence), *finding.tried())]
+        lines.append(f"  = {finding.remedy}")
     return "\n".join(lines)
 
 
@@ -88,6 +137,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def round_rate(rate: float) -> str:
+def rounded(rate: float) -> float:
     """One digit: a rate is a guess, and 0.0308 would claim more."""
-    return f"{float(f'{rate:.0e}'):g}"
+    return float(f"{rate:.0e}")
+
+
+def round_rate(rate: float) -> str:
+    """The same, as text."""
+    return f"{rounded(rate):g}"

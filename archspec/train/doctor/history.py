@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 from archspec.train.summary import EpochResult
 
@@ -88,14 +88,81 @@ class Jump:
     after: float
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What spec and recipe say before the first step.
+
+    dropout: the largest probability of a dropout layer. convolutions, linears, batch_norm: whether there are any.
+    bends: whether there are sigmoids or tanh. chain: names of linear layers between which nothing bends.
+    """
+
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    convolutions: bool = True
+    linears: bool = True
+    batch_norm: bool = False
+    bends: bool = False
+    chain: tuple[str, ...] = ()
+
+
+class Score(NamedTuple):
+    """How a network does on some images."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """One training batch, and a sample of the evaluated split, through the network in its several modes.
+
+    training: as in a training step. without_dropout: the same, dropout off. running: in evaluation mode, with running
+    statistics. average: the same of the averaged weights. evaluated, evaluated_batch: of the other split, in
+    evaluation mode, and with the statistics of its own batch. None where the network has no such layers.
+    """
+
+    step: int
+    training: Score
+    without_dropout: Score | None
+    running: Score
+    average: Score | None
+    evaluated: Score | None
+    evaluated_batch: Score | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """The training images against those of the evaluated split.
+
+    mean, std: of a sample's values, training first. apart: how well a linear model tells which split an image is of,
+    accuracy on images that it was not fitted to; 0.5 where they are alike (Lopez-Paz & Oquab 2016, "Revisiting
+    classifier two-sample tests"). held_out: accuracy of a linear model of the labels, fitted to one half of the
+    training sample, on its other half; across: on the evaluated split. chance: of one answer for every image.
+    images: of the smaller sample. shared: of the evaluated images, those that are training images too.
+    """
+
+    split: str
+    images: int
+    mean: tuple[float, float]
+    std: tuple[float, float]
+    apart: float
+    held_out: float
+    across: float
+    chance: float
+    shared: float = 0.0
+
+
 @dataclass
 class History:
     """A run so far. Steps count from 1; `first` were done before the watch began (a resumed run).
 
-    lr: the highest rate of the schedule. total_steps: of the whole run, as its recipe says.
+    lr: the highest rate of the schedule. total_steps: of the whole run, as its recipe says. ended: the last is done.
     hits, sizes: rightly classified images and images of each step.
     labels: how often each label was seen. all_labels: whether they are those of all images, a whole epoch.
     best: the block with the lowest loss. broken: the first step whose loss is not finite.
+    modes, contrast: measured where the figures of an epoch give cause, the last of each.
+    sealed: the step at which an activation layer was found to be constant for every training image, for ever.
     """
 
     lr: float
@@ -104,6 +171,7 @@ class History:
     steps_per_epoch: int = 100
     total_steps: int = 1000
     first: int = 0
+    facts: Facts = Facts()
     losses: array[float] = field(default_factory=lambda: array("d"))
     hits: array[int] = field(default_factory=lambda: array("q"))
     sizes: array[int] = field(default_factory=lambda: array("q"))
@@ -113,6 +181,10 @@ class History:
     epochs: list[EpochResult] = field(default_factory=list)
     best: Block | None = None
     broken: int | None = None
+    modes: Modes | None = None
+    contrast: Contrast | None = None
+    sealed: int | None = None
+    ended: bool = False
     _early: list[Sample] = field(default_factory=list)
     _late: deque[Sample] = field(default_factory=lambda: deque(maxlen=KEPT_LAST))
 

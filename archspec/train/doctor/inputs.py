@@ -12,6 +12,9 @@ FAR_STD: Final = 10.0  # 0.1 to 0.4; 1; 50 to 100
 NARROW: Final = 0.01  # a deviation below this leaves the weights nothing to tell images apart by
 FEW_LABELS: Final = 64  # so many of one class are no chance, unless the data are very lopsided
 
+SURE_LABELS: Final = 5000  # a class with a thousandth of the images is missing among these once in 150 times
+LOPSIDED: Final = 0.95  # of all labels
+
 MEND: Final = "mend the data's files"
 INPUTS_FIRST: Final = "mend the inputs first: `normalize: {mean: …, std: …}` takes pixels scaled to 0…1"
 
@@ -26,14 +29,14 @@ def broken_inputs(history: History) -> Finding | None:
     if batch.finite:
         values |= {"mean": batch.mean, "std": batch.std}
     title, text, remedy = trouble
-    return Finding("RUN349", batch.step, title, (Evidence(text, values),), remedy)
+    return Finding("RUN349", batch.step, title, (Evidence(text, values),), remedy, sure=True)
 
 
 def out_of_range(batch: FirstBatch) -> tuple[str, str, str] | None:
     """Title, fact and remedy; None for inputs that are sound."""
     figures = f"the first batch has mean {short(batch.mean)} and standard deviation {short(batch.std)}"
     if not batch.finite:
-        return "the inputs are no numbers", "the first batch holds nan or infinite values", MEND
+        return "the inputs are not numbers", "the first batch holds nan or infinite values", MEND
     if batch.std == 0:
         return "the inputs are constant", f"every value of the first batch is {short(batch.mean)}", MEND
     if batch.spread == 0:
@@ -44,14 +47,23 @@ def out_of_range(batch: FirstBatch) -> tuple[str, str, str] | None:
 
 
 def one_class(history: History) -> Finding | None:
-    """Every label seen so far is the same."""
+    """Every label is the same, or nearly every one: of all labels, or of so many that this is not chance."""
     seen = history.labels.total()
-    if len(history.labels) != 1 or seen < FEW_LABELS:
+    if (not history.all_labels and seen < SURE_LABELS) or seen < FEW_LABELS:
         return None
-    label = next(iter(history.labels))
-    fact = Evidence(
-        f"all {seen} labels seen up to step {history.step} are {label}",
-        {"step": history.step, "labels": seen, "label": label},
+    label, count = max(history.labels.items(), key=lambda item: item[1])
+    if count < LOPSIDED * seen:
+        return None
+    values: dict[str, Figure] = {"step": history.step, "labels": seen, "label": label, "count": count}
+    if count == seen:
+        fact = Evidence(f"all {seen:,} labels seen up to step {history.step} are {label}", values)
+        remedy = "see whether the labels were read rightly: a network that says this class always would be perfect"
+        return Finding("RUN350", history.step, "the labels are all of one class", (fact,), remedy, sure=True)
+    fact = Evidence(f"{count:,} of the {seen:,} labels seen up to step {history.step} are {label}", values)
+    remedy = (
+        f"compare accuracies with {count / seen:.3f}, which one answer for every image has; look at each class's own "
+        "accuracy, and train on more images of the other classes"
     )
-    remedy = "see whether the labels were read rightly: a network that says this class always would be perfect"
-    return Finding("RUN350", history.step, "the labels are all of one class", (fact,), remedy)
+    return Finding(
+        "RUN350", history.step, f"{100 * count / seen:.3g} % of the labels are of one class", (fact,), remedy, sure=True
+    )

@@ -21,6 +21,11 @@ REPLAYED: Final = 64  # images of a pass that is made for the hooks alone
 MOST_ELEMENTS: Final = 1 << 20  # of a weight whose update is measured; of a larger one, evenly spaced rows
 
 
+def kind_of(module: nn.Module) -> str | None:
+    """The kind of an activation layer that is watched; None for any other module."""
+    return KINDS.get(type(module))
+
+
 class _Seen(NamedTuple):
     name: str
     kind: str

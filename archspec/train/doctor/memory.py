@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from archspec.train.doctor.finding import Finding
-from archspec.train.doctor.history import Block, FirstBatch, History, Sample
+from archspec.train.doctor.history import Block, Contrast, FirstBatch, History, Modes, Sample
 from archspec.train.summary import StoredEpoch
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ class Memory:
     samples: list[Sample]
     epochs: list[StoredEpoch]
     findings: list[Finding]
+    modes: Modes | None = None
+    contrast: Contrast | None = None
+    sealed: int | None = None
 
 
 _ADAPTER: Final = TypeAdapter(Memory)
@@ -50,7 +53,7 @@ def data_of(history: History, findings: list[Finding]) -> JsonValue:
     samples = [s for s in history.samples if all(isfinite(w.norm + w.gradient + w.update) for w in s.weights)]
     memory = Memory(
         history.first, dict(history.labels), history.all_labels, history.best, history.inputs, samples,
-        history.epochs, findings,
+        history.epochs, findings, history.modes, history.contrast, history.sealed,
     )
     data: JsonValue = _ADAPTER.dump_python(memory, mode="json")
     return data
@@ -65,6 +68,7 @@ def recall(history: History, tensors: Mapping[str, Tensor], data: JsonValue) -> 
     history.losses = array("d", tensors["losses"].tolist())
     history.hits, history.sizes = (array("q", tensors[name].tolist()) for name in ("hits", "sizes"))
     history.labels, history.all_labels, history.epochs = Counter(memory.labels), memory.all_labels, memory.epochs
+    history.modes, history.contrast, history.sealed = memory.modes, memory.contrast, memory.sealed
     for sample in memory.samples:
         history.add_sample(sample)
     return memory.findings

@@ -8,18 +8,21 @@ from statistics import median
 from typing import Final
 
 from archspec.train.doctor import advice
-from archspec.train.doctor.chance import CLOSE, Chance, at_chance, chance_in, steps_at_chance
+from archspec.train.doctor.advice import Remedy
+from archspec.train.doctor.chance import CLOSE, Chance, at_chance, chance_in, lately, steps_at_chance
 from archspec.train.doctor.finding import Evidence, Figure, Finding, percent, short
 from archspec.train.doctor.history import Activation, History, Sample, Weight
-from archspec.train.doctor.inputs import INPUTS_FIRST, out_of_range
+from archspec.train.doctor.inputs import out_of_range
 
 # Steps at chance before a verdict, in whole blocks of 20. A sound network of sigmoids stays there for some 350
 # steps (LeNet at 0.9 on Fashion-MNIST), so that without a sign of what is wrong the patience must be long. Even
-# what is saturated or dead may come back, late: LeNet at 3 at 4 of 5 seeds, after 400 to 750 steps; LeNet with ReLU
-# at 0.6 at 3 of the 6 seeds at which it dies. Final is what cuts the gradient off, or has lasted for a long time.
+# what is saturated or dead may come back, late: LeNet at 3 at 4 of 5 seeds, after 400 to 750 steps; three NiN blocks
+# at 0.3 after 850 steps, of which the gradient was 0 in seven looks in a row. So no patience makes a verdict final:
+# only the proof that a layer is constant for every training image does, see `sealed`.
 CUT_OFF: Final = 40  # nothing reaches the first layers
 SIGN: Final = 100
 SLOW: Final = 140
+MANY: Final = 200
 ABOVE: Final = 100
 JUMPED: Final = 300
 LONG: Final = 1000
@@ -27,13 +30,20 @@ LONG_EPOCHS: Final = 3
 
 STUCK_SIGMOIDS: Final = 0.5  # share of a layer's units. Sound runs at chance: 0. LeNet at lr 3: 0.6 to 0.9
 STUCK_RELUS: Final = 0.6  # sound runs at chance: up to 0.5 for some steps. LeNet with ReLU at 0.6: 0.75 to 0.95
+MOSTLY: Final = 0.85  # of a layer's ReLUs, where the rest still learns
+POOR: Final = 0.4  # of chance: a lower loss is not little
+LITTLE: Final = 0.75  # of chance
+STILL: Final = 0.97  # of the loss of the 100 steps before
 GROWN: Final = 0.2  # by how much the share must have grown: what was so from the start killed no run
 ALL: Final = 0.99
 VANISHED: Final = 3e-4  # least over greatest gradient of the weights. Sound sigmoids: 0.004 to 0.02
 NOTHING: Final = 1e-6  # the same, where the gradient does not arrive at all
 NO_GRADIENT: Final = 1e-8
+USUAL: Final = 1 / 3  # of the usual rate, momentum counted: what is no lower is not called too low
 HARDLY: Final = 1e-4  # median of update over weight. LeNet at 0.9: 0.0015, at 0.01: 0.00003
-LITTLE: Final = 0.1  # of its size: a weight that moves no further in the whole rest of the run gets nowhere
+SHRUNK: Final = 0.3  # of its first norm, to which a weight has been pulled by weight decay
+PULL: Final = 1 / 3  # of the gradient, with which it is about in balance
+HIGH_DROPOUT: Final = 0.8
 HIGH_ABOVE: Final = 0.3  # nats above chance
 HIGH_JUMP: Final = 2.0  # times, and nats
 
@@ -44,16 +54,14 @@ NAMES: Final = {"relu": "ReLUs", "sigmoid": "sigmoids", "tanh": "tanh units"}
 class Cause:
     """Why it learns nothing.
 
-    steps: how long it must have learnt nothing for this to be believed. final: whether it then stays so; else
-    after the long patience.
+    steps: how long it must have learnt nothing for this to be believed.
     """
 
     code: str
     title: str
     evidence: tuple[Evidence, ...]
-    advice: str
+    advice: Remedy
     steps: int
-    final: bool = False
 
 
 def learns_nothing(history: History) -> Finding | None:
@@ -69,15 +77,56 @@ def learns_nothing(history: History) -> Finding | None:
     mean = history.last(cause.steps)
     if steps < cause.steps or not chance.holds(mean, sum(history.sizes[-cause.steps :]), CLOSE):
         return None  # a slow learner shows over many steps, not in a few batches
-    inputs = history.inputs is not None and out_of_range(history.inputs) is not None
-    facts = (at_chance(history, chance, min(steps, SIGN)), *cause.evidence)
-    final = cause.final or steps >= _long(history)
+    inputs = out_of_range(history.inputs) if history.inputs is not None else None
+    facts = [at_chance(history, chance, min(steps, SIGN)), *cause.evidence]
+    final = history.sealed is not None and history.sealed > history.step - steps
+    if final:
+        facts.append(Evidence(
+            f"at step {history.sealed} a layer is constant for every training image, and no update reaches what lies "
+            "before it", {"step": history.sealed or 0},
+        ))
     title = cause.title if final else f"nothing learnt so far: {cause.title}"
-    return Finding(cause.code, history.step, title, facts, INPUTS_FIRST if inputs else cause.advice, final)
+    text, change = Remedy(inputs[2]) if inputs else cause.advice
+    return Finding(cause.code, history.step, title, tuple(facts), text, final, change=change, sure=inputs is not None)
+
+
+def held_back(history: History) -> Finding | None:
+    """The recipe's weight decay, or dropout, lets little be learnt."""
+    chance = chance_in(history)
+    if chance is None:
+        return None
+    for rule in (_decayed, _dropped):
+        cause = rule(history, history.samples[-2:], chance)
+        if cause is not None and len(history) >= cause.steps and history.last(cause.steps).loss >= LITTLE * chance.loss:
+            facts = (lately(history, cause.steps), *cause.evidence)
+            text, change = cause.advice
+            return Finding(cause.code, history.step, f"little learnt so far: {cause.title}", facts, text, change=change)
+    return None
+
+
+def mostly_dead(history: History) -> Finding | None:
+    """Most ReLUs of a layer died, and the network stays where the rest brings it."""
+    chance, recent = chance_in(history), history.samples[-2:]
+    if chance is None or len(recent) < 2 or len(history) < 3 * SIGN:
+        return None
+    first, last = history.samples[0], recent[-1]
+    found = [
+        a for a in last.activations
+        if a.kind == "relu" and min(_same(sample, a).stuck for sample in recent) >= MOSTLY
+        and a.stuck - _same(first, a).stuck >= GROWN
+    ]
+    now, before = history.last(SIGN), history.block(len(history) - SIGN, SIGN)
+    if not found or now.loss < POOR * chance.loss or now.loss < STILL * before.loss:
+        return None
+    layer = max(found, key=lambda a: a.stuck)
+    facts = (lately(history, SIGN), stuck_units(layer, last.step, _same(first, layer), first.step))
+    text, change = advice.lower_rate(history)
+    title = f"most ReLUs are dead, and little is learnt so far: the rate {short(history.lr)} is too high"
+    return Finding("RUN341", history.step, title, facts, text, change=change)
 
 
 def _long(history: History) -> int:
-    """Steps at chance that no sound network needs."""
+    """Steps at chance that few sound networks need."""
     return max(LONG, min(LONG_EPOCHS * history.steps_per_epoch, 5 * LONG))
 
 
@@ -86,22 +135,53 @@ def _dead_from_the_start(history: History, recent: list[Sample], chance: Chance)
     layer = _worst(first, ("relu", "sigmoid", "tanh"))
     if layer is None or layer.stuck < ALL or _same(last, layer).stuck < ALL:
         return None
-    code, cut_off = "RUN341" if layer.kind == "relu" else "RUN342", _cut_off(recent)
+    text, change = advice.stronger_start(history)
     return Cause(
-        code, f"{_state(layer)} from the start", (stuck_units(layer, first.step),),
-        f"check the inputs' mean and deviation, and how the weights start: {advice.stronger_start(history)}",
-        CUT_OFF if cut_off else SIGN, final=cut_off,
+        "RUN341" if layer.kind == "relu" else "RUN342", f"{_state(layer)} from the start",
+        (stuck_units(layer, first.step),),
+        Remedy(f"check the inputs' mean and deviation, and how the weights start: {text}", change),
+        CUT_OFF if _cut_off(recent) else SIGN,
     )
 
 
 def _vanished_from_the_start(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
     if max(_weakest(history.samples[0]), _weakest(recent[-1])) > VANISHED:
         return None
-    cut_off = _cut_off(recent)
     return Cause(
         "RUN343", "the gradient vanishes on its way to the first layers", (_gradients(recent[-1]),),
-        advice.stronger_start(history), CUT_OFF if cut_off else SIGN, final=cut_off,
+        advice.stronger_start(history), CUT_OFF if _cut_off(recent) else SIGN,
     )
+
+
+def _decayed(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
+    """Weight decay has pulled the weights towards zero, and is stronger than the gradient."""
+    if not recent:
+        return None
+    decay, last = history.facts.weight_decay, recent[-1]
+    first = {w.name: w.norm for w in history.samples[0].weights}
+    shares = [w.norm / first[w.name] for w in last.weights if first.get(w.name)]
+    if not decay or not shares or median(shares) > SHRUNK:
+        return None
+    pull = median(decay * w.norm - PULL * w.gradient for w in last.weights)
+    if pull < 0 and history.optimizer != "adamw":
+        return None
+    fact = Evidence(
+        f"at step {last.step} a weight has {short(median(shares))} of the norm it began with (median over "
+        f"{len(shares)} weights)", {"step": last.step, "share": median(shares), "weight_decay": decay},
+    )
+    return Cause(
+        "RUN356", f"weight decay {short(decay)} pulls the weights to zero", (fact,),
+        Remedy("train without weight decay, or with 0.0005 at most", {"train.weight_decay": 0}), SIGN,
+    )
+
+
+def _dropped(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
+    """So little gets through a dropout layer that the rest cannot learn from it."""
+    share = history.facts.dropout
+    if share < HIGH_DROPOUT:
+        return None
+    fact = Evidence(f"a dropout layer lets {percent(1 - share)} of its values through", {"dropout": share})
+    return Cause("RUN355", f"dropout {short(share)} hides the images", (fact,), without_dropout(), MANY)
 
 
 def _saturated(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
@@ -128,10 +208,9 @@ def _gone(
     before = _same(first, layer)
     jump = history.jump()
     facts = [stuck_units(layer, last.step, before, first.step), *([advice.jumped(jump)] if jump else [])]
-    cut_off = layer.stuck >= ALL and _cut_off(recent)
     return Cause(
         code, f"{_state(layer)}: the rate {short(history.lr)} is too high", tuple(facts),
-        advice.lower_rate(history), CUT_OFF if cut_off else SIGN, final=cut_off,
+        advice.lower_rate(history), CUT_OFF if layer.stuck >= ALL and _cut_off(recent) else SIGN,
     )
 
 
@@ -140,12 +219,15 @@ def _vanished_later(history: History, recent: list[Sample], chance: Chance) -> C
         return None
     return Cause(
         "RUN343", "the gradient no longer arrives at the first layers", (_gradients(recent[-1]),),
-        advice.lower_rate(history), SIGN, final=True,
+        advice.lower_rate(history), SIGN,
     )
 
 
 def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
     # where warm-up or schedule keep the rate low, small updates say nothing of `lr`
+    steady = history.lr / (1 - history.facts.momentum)
+    if steady >= USUAL * advice.usual_rate(history.optimizer):
+        return None  # GoogLeNet at 0.05 moves as little, and begins to learn after 500 steps
     full = [s for s in history.samples if s.weights and s.rate >= history.lr / 2][-len(recent) :]
     ratios = [_moved(s) for s in full]
     if len(full) < len(recent) or max(ratios) > HARDLY:
@@ -157,8 +239,7 @@ def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | 
         {"step": last.step, "update_to_weight": ratios[-1], "rate": last.rate},
     )
     title = f"the weights hardly move: the rate {short(history.lr)} is too low"
-    ahead = ratios[-1] * (history.total_steps - history.step)
-    return Cause("RUN345", title, (fact,), advice.raise_rate(history, ratios[-1]), SLOW, final=ahead < LITTLE)
+    return Cause("RUN345", title, (fact,), advice.raise_rate(history, ratios[-1]), SLOW)
 
 
 def _too_high(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
@@ -179,13 +260,19 @@ def _unknown(history: History, recent: list[Sample], chance: Chance) -> Cause:
     facts = [_gradients(recent[-1])] if recent[-1].weights else []
     return Cause(
         "RUN340", "the network learns nothing", tuple(facts),
-        "see whether labels belong to their images, and try `--find-lr`", _long(history),
+        Remedy("see whether labels belong to their images, and try `--find-lr`"), _long(history),
     )
 
 
 CAUSES: Final[tuple[Callable[[History, list[Sample], Chance], Cause | None], ...]] = (
-    _dead_from_the_start, _vanished_from_the_start, _saturated, _dead, _vanished_later, _too_low, _too_high, _unknown,
+    _decayed, _dropped, _dead_from_the_start, _vanished_from_the_start, _saturated, _dead, _vanished_later, _too_low,
+    _too_high, _unknown,
 )
+
+
+def without_dropout() -> Remedy:
+    """Advice where dropout is too strong."""
+    return Remedy("train without dropout, or with 0.5 at most", {"layers.dropout": 0})
 
 
 def _moved(sample: Sample) -> float:
@@ -235,6 +322,11 @@ def stuck_units(layer: Activation, step: int, before: Activation | None = None, 
 def _gradients(sample: Sample) -> Evidence:
     """The gradient's norm at both ends."""
     least, most = _ends(sample)
+    if not most.gradient:
+        return Evidence(
+            f"at step {sample.step} the gradient is 0 in every weight",
+            {"step": sample.step, "greatest_gradient": 0.0, "weights": len(sample.weights)},
+        )
     return Evidence(
         f"at step {sample.step} the gradient's norm is {short(least.gradient)} in {least.name} and "
         f"{short(most.gradient)} in {most.name}",

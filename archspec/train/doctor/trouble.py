@@ -21,6 +21,7 @@ LOST: Final = 0.9  # of chance
 LOST_STEPS: Final = 40
 BACK: Final = 0.8  # of chance: a loss below this, over BACK_STEPS, is no luck
 BACK_STEPS: Final = 40
+AT_A_LOSS: Final = frozenset({"RUN341", "RUN355"})  # whose first evidence is a loss that may be below chance
 
 
 def not_finite(history: History) -> Finding | None:
@@ -43,7 +44,8 @@ def not_finite(history: History) -> Finding | None:
     if jump is not None and isfinite(jump.after):
         facts.append(advice.jumped(jump))
     facts += _largest_update(history)
-    return Finding("RUN346", step, "the run diverges", tuple(facts), advice.lower_rate(history), final=True)
+    text, change = advice.after_divergence(history)
+    return Finding("RUN346", step, "the run diverges", tuple(facts), text, final=True, change=change)
 
 
 def _never_finite(history: History) -> Finding:
@@ -51,7 +53,9 @@ def _never_finite(history: History) -> Finding:
     inputs = out_of_range(history.inputs) if history.inputs is not None else None
     remedy = inputs[2] if inputs is not None else "look at how the weights start (`init`), and at the network itself"
     fact = Evidence(f"the loss is {history.losses[0]} at step 1, before any update", {"step": 1})
-    return Finding("RUN346", 1, "the loss is no number from the start", (fact,), remedy, final=True)
+    return Finding(
+        "RUN346", 1, "the loss is not a number from the start", (fact,), remedy, final=True, sure=inputs is not None
+    )
 
 
 def diverges(history: History) -> Finding | None:
@@ -70,11 +74,12 @@ def diverges(history: History) -> Finding | None:
     )
     jump = history.jump()
     facts = [fact, *([advice.jumped(jump)] if jump else []), *_largest_update(history)]
-    return Finding("RUN346", history.step, "the run diverges", tuple(facts), advice.lower_rate(history), final=True)
+    text, change = advice.after_divergence(history)
+    return Finding("RUN346", history.step, "so far the run diverges", tuple(facts), text, change=change)
 
 
 def blows_up(history: History) -> Finding | None:
-    """Some loss was far beyond all that learning comes to. Final where it stays there: else it may yet come back."""
+    """Some loss was far beyond all that learning comes to. It may yet come back."""
     if not history.losses:
         return None
     far = BEYOND * max(history.losses[0], log(max(2, len(history.labels))))  # too soon to know how common a label is
@@ -85,8 +90,9 @@ def blows_up(history: History) -> Finding | None:
     fact = Evidence(f"the loss is {short(loss)} at step {step}", {"step": step, "loss": loss})
     stays = len(history) >= index + BLOCK and median(history.losses[-BLOCK:]) >= far
     facts = (advice.began(history), fact, lately(history, min(BLOCK, len(history))), *_largest_update(history))
-    title = "the run diverges" if stays else "the loss blew up"
-    return Finding("RUN346", history.step, title, facts, advice.lower_rate(history), final=stays)
+    title = "so far the run diverges" if stays else "the loss blew up"
+    text, change = advice.after_divergence(history)
+    return Finding("RUN346", history.step, title, facts, text, change=change)
 
 
 def collapses(history: History) -> Finding | None:
@@ -103,17 +109,20 @@ def collapses(history: History) -> Finding | None:
     jumped = [advice.jumped(jump)] if jump else []
     facts = [best_so_far(best), *jumped, lately(history, LOST_STEPS), *_stuck_now(history)]
     rate = history.samples[-1].rate if history.samples else history.lr
-    remedy = f"{advice.lower_rate(history)}, or let it fall: `schedule: cosine`"
+    text, change = advice.lower_rate(history)
     title = f"the network collapsed after it had learnt, at rate {short(rate)}"
-    return Finding("RUN347", history.step, title, tuple(facts), remedy)
+    remedy = f"{text}, or let it fall: `schedule: cosine`"
+    return Finding("RUN347", history.step, title, tuple(facts), remedy, change=change)
 
 
-def learns_again(history: History, since: int) -> Evidence | None:
-    """That a network learns of which a verdict at step `since` said that it does not."""
+def learns_again(history: History, finding: Finding) -> Evidence | None:
+    """That a network learns of which a verdict said that it does not, or little."""
     chance = chance_in(history)
-    if chance is None or history.step < since + BACK_STEPS:
+    if chance is None or history.step < finding.step + BACK_STEPS:
         return None
-    return lately(history, BACK_STEPS) if history.last(BACK_STEPS).loss < BACK * chance.loss else None
+    before = finding.evidence[0].values.get("loss", chance.loss) if finding.code in AT_A_LOSS else chance.loss
+    bar = BACK * min(chance.loss, float(before))
+    return lately(history, BACK_STEPS) if history.last(BACK_STEPS).loss < bar else None
 
 
 def _stuck_now(history: History) -> list[Evidence]:

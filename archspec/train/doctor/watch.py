@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,15 +12,16 @@ import torch
 from torch import Tensor
 
 from archspec.diagnostics import SpecError
-from archspec.train.doctor.ending import ends_at_chance
+from archspec.train.doctor.clock import Clock
 from archspec.train.doctor.finding import FINDINGS_FORMAT, Finding
-from archspec.train.doctor.fitting import overfits
+from archspec.train.doctor.gaps import suspicious
 from archspec.train.doctor.history import History
-from archspec.train.doctor.inputs import broken_inputs, one_class
 from archspec.train.doctor.measure import Probe, first_batch, input_figures
 from archspec.train.doctor.memory import data_of, recall, series_of
-from archspec.train.doctor.stuck import learns_nothing
-from archspec.train.doctor.trouble import blows_up, collapses, diverges, learns_again, not_finite
+from archspec.train.doctor.patient import Patient, facts_of
+from archspec.train.doctor.seal import may_be_sealed, sealed
+from archspec.train.doctor.second_look import IMAGES, contrast, modes
+from archspec.train.doctor.verdicts import Said, Verdicts
 from archspec.train.full_disk import save_text, warn_write_failures
 from archspec.train.run import Run, Watcher
 
@@ -32,13 +32,6 @@ EVERY: Final = 50  # steps between two looks, after the first 32 steps
 EARLY: Final = frozenset({1, 2, 4, 8, 16, 32})
 MOST_LABELS: Final = 50_000  # that are counted: enough to know how common each class is
 
-# Verdicts on how the run as a whole goes: while one holds, the others would say it again.
-FATAL: Final = frozenset({f"RUN{number}" for number in range(340, 348)})
-HAD_LEARNT: Final = frozenset({"RUN346", "RUN347"})
-RULES: Final[tuple[Callable[[History], Finding | None], ...]] = (
-    broken_inputs, one_class, not_finite, collapses, learns_nothing, diverges, blows_up, overfits,
-)
-
 
 class Doctor(Watcher):
     """Looks into the network at steps 1, 2, 4, … 32, and every 50th, and says what is wrong, each thing once.
@@ -48,27 +41,40 @@ class Doctor(Watcher):
     remembers what it saw and said.
 
     stop: end the run, by SpecError, at a verdict that is final. folder: where `findings.json` is written at
-    the run's end, if the folder exists.
+    the run's end, if the folder exists. patient: what the run is made of: the splits are compared where a figure
+    gives cause. trials: also try changes on fresh networks, when the run ends badly.
     """
 
-    def __init__(self, *, stop: bool = False, folder: Path | None = None) -> None:
-        self.findings: list[Finding] = []
-        self._stop, self._folder = stop, folder
+    def __init__(
+        self, *, stop: bool = False, folder: Path | None = None, patient: Patient | None = None, trials: bool = False
+    ) -> None:
+        self._stop, self._folder, self._patient = stop, folder, patient
+        self._trials = trials and patient is not None
+        self._verdicts = Verdicts()
         self._probe: Probe | None = None
         self._run: Run | None = None
         self._labels: list[Tensor] = []  # of the steps since the last look on the device
         self._history = History(lr=0.0)
+        self._clock = Clock()
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found so far."""
+        return self._verdicts.findings
 
     def on_start(self, run: Run) -> None:
         """Begin a history, or go on with that of the checkpoint, and attach to the first step."""
         recipe = run.recipe
         begin = run.step - run.position  # a pass that was broken off brings its meter along
         self._run = run
+        graph = None if self._patient is None else self._patient.graph
         self._history = History(
-            recipe.lr, recipe.optimizer, recipe.init.weights, run.steps_per_epoch, run.total_steps, begin
+            recipe.lr, recipe.optimizer, recipe.init.weights, run.steps_per_epoch, run.total_steps, begin,
+            facts_of(run.model, recipe, graph),
         )
         run.keep("doctor", self)
         self._probe = Probe(run.model)
+        self._clock.start(run.step)
 
     def on_step(self, run: Run) -> None:
         """Read what was measured in this step; attach to the next if that is due."""
@@ -77,30 +83,40 @@ class Doctor(Watcher):
         if self._probe is not None:
             probe, self._probe = self._probe, None
             self._look(run, probe)
-            self._examine(run)
+            if self._patient is not None and may_be_sealed(self._history, run) and sealed(run, self._patient.train):
+                self._history.sealed = run.step
+            self._say(run, self._verdicts.examine(self._history))
         if due(run.step + 1):
             self._probe = Probe(run.model)
 
     def on_epoch(self, run: Run) -> None:
-        """Read the pass's last steps and its result."""
+        """Read the pass's last steps and its result; look again where that gives cause."""
         self._catch_up(run)
         self._history.end_epoch(run.results[-1])
-        self._examine(run)
+        if suspicious(self._history) and (run.epoch & (run.epoch - 1) == 0 or run.epoch == run.recipe.epochs):
+            self._look_again(run)
+        self._say(run, self._verdicts.examine(self._history))
 
     def on_finish(self, run: Run) -> None:
-        """Say so where the run ends at chance, and nothing else was said of it."""
-        finding = ends_at_chance(self._history)
-        if finding is not None and all(other.until is not None for other in self.findings):
-            self.findings.append(finding)
-            run.tell(finding.line())
+        """What the run came to."""
+        if self._history.epochs and suspicious(self._history):
+            self._look_again(run)
+        self._say(run, self._verdicts.at_the_end(self._history))
+
+    def on_stop(self, run: Run) -> None:
+        """Nobody waits for trials."""
+        self._trials = False
 
     def on_end(self, run: Run) -> None:
-        """Say what a run came to that was cut short, and write the findings."""
+        """Say what a run came to that was cut short, try what could help, and write the findings."""
         if self._probe is not None:
             self._probe.remove()
         with suppress(RuntimeError, SpecError):  # a device that has failed; a stop that has been told
             self._catch_up(run)
-            self._examine(run)
+            self._say(run, self._verdicts.examine(self._history))
+        if self._trials and self._patient is not None:
+            with suppress(RuntimeError):
+                self._try(run, self._patient)
         if self._folder is not None and run.owns_folder and self._folder.is_dir():
             with warn_write_failures(run):
                 write_findings(self.findings, self._folder / "findings.json")
@@ -118,7 +134,7 @@ class Doctor(Watcher):
     def restore(self, tensors: Mapping[str, Tensor], data: JsonValue) -> None:
         """Remember; what another version wrote is left alone, and the watch begins anew."""
         with suppress(ValueError):
-            self.findings = recall(self._history, tensors, data)
+            self._verdicts.findings = recall(self._history, tensors, data)
 
     def _look(self, run: Run, probe: Probe) -> None:
         """One wait for the device, for everything."""
@@ -153,44 +169,31 @@ class Doctor(Watcher):
         self._history.add_steps(numbers[:steps], map(int, numbers[steps : 2 * steps]), sizes)
         self._history.labels.update(map(int, numbers[2 * steps :]))
 
-    def _examine(self, run: Run) -> None:
-        self._take_back(run)
-        for rule in RULES:
-            finding = rule(self._history)
-            if finding is not None and self._is_new(finding):
-                # What was said "so far" gives way to the final verdict.
-                self.findings = [f for f in self.findings if f.code != finding.code or f.until is not None]
-                self.findings.append(finding)
-                if self._stop and finding.final:
-                    raise SpecError([finding.diagnostic()])
-                run.tell(finding.line())
+    def _look_again(self, run: Run) -> None:
+        """Measure the network's modes, and compare the splits, at the end of an epoch."""
+        if self._history.modes is not None and self._history.modes.step == run.step:
+            return
+        patient = self._patient
+        if patient is None or run.world.sharded or len(run.batch.y) < 2:
+            return
+        with suppress(RuntimeError, SpecError):  # memory is short, or the data cannot be read again
+            self._history.modes = modes(run, run.batch, patient.evaluated.some(2 * IMAGES))
+            self._history.contrast = contrast(patient.train, patient.evaluated, patient.split)
 
-    def _is_new(self, finding: Finding) -> bool:
-        """Whether it was not told, nor, while that holds, another verdict on the whole run.
+    def _try(self, run: Run, patient: Patient) -> None:
+        """Try changes where the run ended badly, and say the one verdict that comes of it."""
+        from archspec.train.doctor.consult import consult  # which trains, as the loop does that this is a part of
 
-        A final one is news after those that may pass; one that passed is told again only when it is final.
-        """
-        told = [other for other in self.findings if other.code == finding.code]
-        if finding.code not in FATAL:
-            return not told
-        holding = self._holding()
-        if finding.final:
-            return not any(other.final for other in holding)
-        return not told and not holding
+        seconds = self._clock.allowance(run.step, run.total_steps)
+        finding = consult(patient, self._history, self._verdicts, seconds=seconds)
+        if finding is not None:
+            self._say(run, [Said(finding.line(), None), *(Said(f"  {line}", None) for line in finding.tried())])
 
-    def _holding(self) -> list[Finding]:
-        """Verdicts on the whole run that have not been taken back."""
-        return [finding for finding in self.findings if finding.code in FATAL and finding.until is None]
-
-    def _take_back(self, run: Run) -> None:
-        """Say so where a network learns of which a verdict said that it does not."""
-        for finding in self._holding():
-            fact = learns_again(self._history, finding.step)
-            if fact is not None:
-                until = self._history.step
-                self.findings[self.findings.index(finding)] = replace(finding, until=until)
-                what = "learns again" if finding.code in HAD_LEARNT else "learns after all"
-                run.tell(f"doctor[{finding.code}]: step {until}: the network {what}: {fact.text}")
+    def _say(self, run: Run, said: Iterable[Said]) -> None:
+        for text, finding in said:
+            if self._stop and finding is not None and finding.final:
+                raise SpecError([finding.diagnostic()])
+            run.tell(text)
 
 
 def due(step: int) -> bool:

@@ -12,7 +12,7 @@ import torch
 from archspec.api import Loaded, load
 from archspec.diagnostics import SpecError
 from archspec.spec.recipe import Recipe, merge_recipe
-from archspec.train.doctor import Doctor
+from archspec.train.doctor import Doctor, Patient
 from archspec.train.doctor.history import Activation, History, Sample, Weight
 from archspec.train.loop import fit
 from archspec.train.prepare import Machine, prepare
@@ -73,7 +73,8 @@ def diagnose(spec, steps, *, name=None, images=2000, test=200, change=None, unti
         recipe.setdefault("schedule", "constant")
     chosen = Recipe.model_validate(merge_recipe(loaded.recipe(name).to_data(), {"epochs": 1000, **recipe}))
     task = prepare(loaded.graph, chosen, Machine(CPU, None, images, test))
-    doctor, script = Doctor(), Script(steps, change, until_told=until_told)
+    patient = Patient(loaded.data, loaded.graph, chosen, task.machine, task.train, task.test)
+    doctor, script = Doctor(patient=patient), Script(steps, change, until_told=until_told)
     with contextlib.suppress(Stop, SpecError):
         fit(task.model, task.train, task.test, chosen, device=CPU, watchers=(doctor, script))
     return [finding.code for finding in doctor.findings], doctor.findings, script.told, doctor

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from archspec.diagnostics import render
-from archspec.train.doctor.finding import Evidence, Finding, findings_text, percent, round_rate, short
+from archspec.train.doctor.finding import Evidence, Finding, Trial, findings_text, percent, round_rate, short
 
 FINDING = Finding(
     "RUN345", 150, "the weights hardly move",
@@ -16,22 +16,22 @@ FINDING = Finding(
 
 def test_one_line():
     assert FINDING.line() == (
-        "doctor[RUN345]: step 150: the weights hardly move: the loss is 2.303; so is that; raise the rate"
+        "doctor[RUN345]: step 150: the weights hardly move: the loss is 2.303; so is that; a guess, not tried: raise the rate"
     )
 
 
 def test_as_an_error():
     assert render(FINDING.diagnostic()) == (
         "error[RUN345]: the weights hardly move (step 150)\n  = note: the loss is 2.303\n  = note: so is that\n"
-        "  = hint: raise the rate"
+        "  = hint: a guess, not tried: raise the rate"
     )
 
 
 def test_in_a_summary():
-    later = Finding("RUN351", 0, "far", (), "try lr 1")
+    later = Finding("RUN351", 0, "far", (), "try lr 1", sure=True)
     assert findings_text([FINDING, later]) == (
         "doctor[RUN345]: the weights hardly move (step 150)\n  - the loss is 2.303\n  - so is that\n"
-        "  = raise the rate\n"
+        "  = a guess, not tried: raise the rate\n"
         "doctor[RUN351]: far\n  = try lr 1"
     )
     assert later.line() == "doctor[RUN351]: far; try lr 1"
@@ -50,6 +50,31 @@ def test_json_has_the_numbers():
         "RUN345", 150, "the weights hardly move", "raise the rate",
     )
     assert (data["final"], data["until"]) == (False, None)
+
+
+TRIED = Trial("lr 0.1", {"train.lr": 0.1}, 60, 1.214, 0.6, learnt=True)
+
+
+def test_what_was_tried_is_said_as_it_was_seen():
+    failed = Trial("lr 3", {"train.lr": 3.0}, 12, None, None, learnt=False)
+    finding = replace(FINDING, advice="use lr 0.1", change={"train.lr": 0.1}, trials=(failed, TRIED))
+    assert finding.remedy == "use lr 0.1"
+    assert finding.tried() == [
+        "tried: lr 3 → the loss is not a number within 12 steps", "tried: lr 0.1 → loss 1.21 after 60 steps",
+    ]
+    assert findings_text([finding]).endswith("  - tried: lr 0.1 → loss 1.21 after 60 steps\n  = use lr 0.1")
+    data = json.loads(json.dumps(finding.to_json(), allow_nan=False))
+    assert (data["change"], data["guess"]) == ({"train.lr": 0.1}, False)
+    assert data["trials"][0]["loss"] is None
+
+
+@pytest.mark.parametrize("finding", [
+    FINDING, replace(FINDING, change={"train.lr": 0.1}), replace(FINDING, change={"train.lr": 0.2}, trials=(TRIED,)),
+    replace(FINDING, change={"train.lr": 0.1}, trials=(replace(TRIED, learnt=False),)),
+], ids=["no-change", "not-tried", "another-was-tried", "it-did-not-learn"])
+def test_what_was_not_tried_is_called_a_guess(finding):
+    assert finding.remedy.startswith("a guess, not tried: ")
+    assert finding.to_json()["guess"]
 
 
 @pytest.mark.parametrize(("rate", "text"), [

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import BLOCK, FirstBatch
 from archspec.train.doctor.trouble import (
     BACK_STEPS,
@@ -41,7 +42,7 @@ def test_a_loss_that_is_no_number():
 
 def test_of_a_first_loss_that_is_no_number_no_rate_is_to_blame():
     finding = not_finite(history([math.inf]))
-    assert (finding.code, finding.title) == ("RUN346", "the loss is no number from the start")
+    assert (finding.code, finding.title) == ("RUN346", "the loss is not a number from the start")
     assert [fact.text for fact in finding.evidence] == ["the loss is inf at step 1, before any update"]
     assert "`init`" in finding.advice
     seen = history([math.nan])
@@ -88,12 +89,12 @@ def test_a_loss_that_blows_up_and_comes_down_again():
     assert finding.advice.endswith("try lr 0.1, or a warm-up")
 
 
-def test_a_loss_that_blows_up_and_stays_there_is_final():
+def test_a_loss_that_blows_up_and_stays_there_may_yet_come_down():
     high = BEYOND * LN10 * 1.01
     early, late = (blows_up(history([LN10, *[high] * steps])) for steps in (BLOCK - 2, BLOCK))
     assert (early.title, early.final) == ("the loss blew up", False)
     assert early.evidence[2].values["steps"] == BLOCK - 1
-    assert (late.title, late.final) == ("the run diverges", True)
+    assert (late.title, late.final) == ("so far the run diverges", False)
 
 
 @pytest.mark.parametrize("losses", [
@@ -132,10 +133,20 @@ def test_what_is_no_collapse(seen):
     assert collapses(seen) is None
 
 
+def said(step, loss=LN10):
+    return Finding("RUN341", step, "dead", (Evidence("", {"loss": loss}),), "")
+
+
+def test_a_network_that_learnt_a_little_must_learn_more():
+    losses = [1.7] * 400 + [1.5] * BACK_STEPS
+    assert learns_again(history(losses, 0.3), said(300, 1.7)) is None
+    assert learns_again(history(losses + [1.3] * BACK_STEPS, 0.4), said(300, 1.7)) is not None
+
+
 def test_a_network_that_learns_after_all():
     """LeNet at 3: at chance for 440 steps, then it learns."""
     plateau = [LN10] * 440
-    fact = learns_again(history([*plateau, *[1.5] * BACK_STEPS], 0.4), 100)
+    fact = learns_again(history([*plateau, *[1.5] * BACK_STEPS], 0.4), said(100))
     assert fact.text == "over the last 40 steps the loss is 1.5 and the accuracy 0.400"
     assert fact.values == {"steps": BACK_STEPS, "loss": 1.5, "accuracy": 0.4}
 
@@ -148,4 +159,4 @@ def test_a_network_that_learns_after_all():
     pytest.param([], 0, id="nothing-seen"),
 ])
 def test_what_is_no_recovery(losses, since):
-    assert learns_again(history(losses), since) is None
+    assert learns_again(history(losses), said(since)) is None

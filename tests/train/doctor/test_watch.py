@@ -8,13 +8,16 @@ import pytest
 import torch
 from torch import nn
 
+from archspec.api import load
 from archspec.data.batches import Batch
 from archspec.diagnostics import SpecError
-from archspec.train.doctor import Doctor
-from archspec.train.doctor.watch import FATAL, due
+from archspec.train.doctor import Doctor, Patient
+from archspec.train.doctor.verdicts import FATAL
+from archspec.train.doctor.watch import due
 from archspec.train.loop import fit
 from archspec.train.metrics import Meter
 from archspec.train.optimizer import make_optimizer
+from archspec.train.prepare import Machine
 from archspec.train.run import Run, Watcher
 from tests.train.doctor.helpers import LN10, Script, history, sample
 from tests.train.helpers import CPU, batches, data, network, recipe
@@ -22,12 +25,17 @@ from tests.train.helpers import CPU, batches, data, network, recipe
 TRAIN, TEST = data(200, seed=3), data(40, split="test", seed=1)
 
 
-def train_with(doctor, model=None, *, watchers=(), train=TRAIN, **fields):
+SPEC = load({"archspec": 1, "input": [1, 8, 8], "stages": {"head": ["flatten", {"linear": 8}, "relu", {"linear": 4}]}})
+
+
+def train_with(doctor, model=None, *, watchers=(), train=TRAIN, patient=False, **fields):
     chosen = recipe(**{"batch_size": 20, "epochs": 6, **fields})
     model = network(dropout=0.3) if model is None else model
     listener = Script(10**9)
     feed, test = batches(train, chosen), batches(TEST, chosen, shuffle=False)
     doctors = [] if doctor is None else [doctor]
+    if patient:
+        doctor._patient = Patient(SPEC.data, SPEC.graph, chosen, Machine(CPU), feed, test)
     summary = fit(model, feed, test, chosen, device=CPU, watchers=(*doctors, listener, *watchers))
     return summary, model, listener.told
 
@@ -39,6 +47,41 @@ def dead_network():
         model[1].weight.zero_()
         model[1].bias.fill_(-1.0)
     return model
+
+
+def sealed_network(*, dropout=0.0):
+    """The same without batch norm: no update reaches its first layer."""
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 4))
+    with torch.no_grad():
+        model[2].weight.zero_()
+        model[2].bias.fill_(-1.0)
+    return model
+
+
+@pytest.mark.parametrize(("model", "fields", "final"), [
+    (sealed_network(), {}, True), (dead_network(), {}, False), (sealed_network(dropout=0.1), {}, False),
+    (sealed_network(), {"weight_decay": 0.01}, False), (sealed_network(), {"mixup": 0.2}, False),
+], ids=["dead", "batch-norm", "dropout", "weight-decay", "mixup"])
+def test_a_dead_network_is_final_only_where_nothing_else_can_change_what_it_sees(model, fields, final):
+    doctor = Doctor()
+    train_with(doctor, model, epochs=12, patient=True, **fields)
+    (finding,) = doctor.findings
+    assert (finding.code, finding.final) == ("RUN341", final)
+
+
+def test_a_network_that_is_dead_for_most_images_is_not_final():
+    """One image in two hundred wakes a unit: a look into single batches does not see that."""
+    model = sealed_network()
+    with torch.no_grad():
+        brightest = max(range(len(TRAIN)), key=lambda k: float(TRAIN.images[k, 0, 0, 0]))
+        TRAIN.images[brightest, 0, 0, 0] = 255
+        others = sorted(float(TRAIN.images[k, 0, 0, 0]) / 255 for k in range(len(TRAIN)))
+        model[2].weight[0, 0] = 1.0
+        model[2].bias[0] = -(others[-1] + others[-2]) / 2
+        assert others[-1] > others[-2]
+    doctor = Doctor()
+    train_with(doctor, model, epochs=1, lr=1e-6, patient=True)
+    assert doctor._history.sealed is None
 
 
 def test_a_run_is_the_same_with_and_without():
@@ -131,7 +174,7 @@ def saturated(steps, losses=(), accuracy=0.1, **fields):
 def examined(doctor, *histories):
     told = Told()
     for doctor._history in histories:
-        doctor._examine(told)
+        doctor._say(told, doctor._verdicts.examine(doctor._history))
     return told
 
 
@@ -164,11 +207,13 @@ def test_what_was_said_so_far_gives_way_to_the_final_verdict(stop):
     doctor = Doctor(stop=stop)
     told = examined(doctor, saturated(100), saturated(980))
     assert [(finding.step, finding.final) for finding in doctor.findings] == [(100, False)]
+    proven, later = saturated(1000), saturated(1050)
+    proven.sealed = later.sealed = 1000
     if stop:
         with pytest.raises(SpecError, match=r"error\[RUN342\]: saturated sigmoids: the rate 3 is too high \(step 1000\)"):
-            examined(doctor, saturated(1000))
+            examined(doctor, proven)
     else:
-        told += examined(doctor, saturated(1000), saturated(1050))
+        told += examined(doctor, proven, later)
         assert len(told) == 2
     assert [(finding.step, finding.final) for finding in doctor.findings] == [(1000, True)]
 
@@ -176,11 +221,11 @@ def test_what_was_said_so_far_gives_way_to_the_final_verdict(stop):
 def test_stop_ends_the_run_with_the_verdict(tmp_path):
     doctor = Doctor(stop=True, folder=tmp_path)
     with pytest.raises(SpecError) as caught:
-        train_with(doctor, dead_network(), epochs=40)
+        train_with(doctor, sealed_network(), epochs=40, patient=True)
     (diagnostic,) = caught.value.diagnostics
     (finding,) = doctor.findings
     assert (diagnostic.code, diagnostic.message) == ("RUN341", f"{finding.title} (step {finding.step})")
-    assert diagnostic.hint == finding.advice
+    assert diagnostic.hint == finding.remedy
     assert finding.step <= 100
     written = json.loads((tmp_path / "findings.json").read_text(encoding="utf-8"))
     assert written == {"format": 1, "findings": [finding.to_json()]}

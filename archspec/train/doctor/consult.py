@@ -1,0 +1,75 @@
+"""One verdict, one number: what trials make of a run that ended badly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf, isfinite
+from typing import Final
+
+from archspec.diagnostics import SpecError
+from archspec.train.doctor.chance import chance_in
+from archspec.train.doctor.finding import Finding, Trial, short
+from archspec.train.doctor.gaps import line_of, lucky
+from archspec.train.doctor.history import History
+from archspec.train.doctor.patient import Patient
+from archspec.train.doctor.remedies import remedies
+from archspec.train.doctor.second_look import contrast
+from archspec.train.doctor.trials import best_of, try_changes
+from archspec.train.doctor.verdicts import Verdicts
+
+NOW: Final = 40  # steps whose mean is the run's loss now
+
+
+def consult(patient: Patient, history: History, verdicts: Verdicts, *, seconds: float) -> Finding | None:
+    """The verdict on the whole run, its advice tried, in place of what was said before; None where none holds."""
+    subject = verdicts.subject()
+    if subject is None:
+        return None
+    now = _now(history)
+    trials = try_changes(
+        patient, remedies(subject, history, patient.recipe), seconds=seconds, chance=chance_in(history), now=now
+    )
+    if not trials:
+        return None
+    finding = judged(subject, trials, now)
+    if finding.change is None and len(trials) > 1:
+        finding = _with_labels(finding, patient)
+    verdicts.replace(subject, finding)
+    return finding
+
+
+def judged(subject: Finding, trials: tuple[Trial, ...], now: float) -> Finding:
+    """The verdict with what was tried, and the change that learnt best as its advice."""
+    best = best_of(trials)
+    if best is None or best.loss is None:
+        steps = max(trial.steps for trial in trials)
+        tried = f"tried {len(trials)} changes, none learnt within {steps} steps" if len(trials) > 1 else (
+            f"tried {trials[0].text}, which did not learn within {steps} steps"
+        )
+        return replace(subject, advice=tried, change=None, trials=trials, sure=True)
+    compared = f" ({short(now)} now)" if isfinite(now) else ""
+    text = f"use {best.text}: tried, loss {short(best.loss)} after {best.steps} steps{compared}"
+    return replace(subject, advice=text, change=best.change, trials=trials)
+
+
+def _now(history: History) -> float:
+    """The run's loss over its last steps; infinite where it is not a number."""
+    loss = history.last(NOW).loss if history.losses else inf
+    return loss if isfinite(loss) else inf
+
+
+def _with_labels(finding: Finding, patient: Patient) -> Finding:
+    """Where nothing learns: do the labels depend on the images at all?"""
+    try:
+        seen = contrast(patient.train, patient.evaluated, patient.split)
+    except SpecError:
+        return finding
+    facts = (*finding.evidence, line_of(seen))
+    if seen.held_out <= lucky(seen):
+        return replace(
+            finding, code="RUN358", title="the labels do not depend on the images, as far as was tried", evidence=facts,
+            advice=f"{finding.advice}: see whether labels belong to their images",
+        )
+    return replace(
+        finding, evidence=facts, advice=f"{finding.advice}; the labels do depend on the images: try a simpler network",
+    )

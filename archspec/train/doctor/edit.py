@@ -1,0 +1,110 @@
+"""A finding's change, as data, applied to a spec.
+
+Keys are `train.FIELD`, with the recipe's new value (None: its default), and three that change layers: `layers.norm`
+(batch_norm: one between each convolution or linear layer and the activation after it), `layers.activation` (another one
+in place of sigmoid and tanh) and `layers.dropout` (the probability of every dropout layer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any, Final
+
+from archspec.ops import OPS, activation
+from archspec.spec.recipe import merge_recipe
+
+NORMS: Final = {"conv2d": "batch_norm2d", "linear": "batch_norm1d"}
+ACTIVATIONS: Final = frozenset(name for name, op in OPS.items() if op.__module__ == activation.__name__)
+SATURATING: Final = frozenset({"sigmoid", "tanh", "hardsigmoid"})
+DROPOUTS: Final = frozenset({"dropout", "dropout2d"})
+RECIPE: Final = "train."
+
+
+def apply_change(data: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec `data`, plain and resolved, with the change laid over it; `data` stays as it is."""
+    edited = deepcopy(dict(data))
+    fields = {key.removeprefix(RECIPE): value for key, value in change.items() if key.startswith(RECIPE)}
+    if fields.get("weight_decay") == 0:
+        fields["decay_norm_and_bias"] = None  # it spares from nothing
+    if fields:
+        edited["train"] = merge_recipe(edited.get("train"), fields)
+    if "layers.dropout" in change:
+        _edit(edited, lambda layers: [_with_dropout(layer, change["layers.dropout"]) for layer in layers])
+    if "layers.activation" in change:
+        _edit(edited, lambda layers: [_bent(layer, change["layers.activation"]) for layer in layers])
+    if "layers.norm" in change:
+        _edit(edited, _normed)
+    return edited
+
+
+def change_text(change: Mapping[str, Any]) -> str:
+    """`lr 0.1`; `relu for sigmoid and tanh, init kaiming_normal`."""
+    return ", ".join(_text(key, value) for key, value in change.items())
+
+
+def _text(key: str, value: Any) -> str:
+    if key == "layers.norm":
+        return "batch norm before each activation"
+    if key == "layers.activation":
+        return f"{value} for sigmoid and tanh"
+    if key == "layers.dropout":
+        return f"dropout {value:g}"
+    name = key.removeprefix(RECIPE)
+    if name == "warmup":
+        return f"a warm-up of {value['steps']} steps"
+    return f"{name} {value:g}" if isinstance(value, (int, float)) else f"{name} {value}"
+
+
+def _edit(data: dict[str, Any], rewrite: Callable[[list[Any]], list[Any]]) -> None:
+    """Rewrite every list of layers in stages and blocks; a single layer is a list of one."""
+    for part in ("stages", "blocks"):
+        if isinstance(data.get(part), dict):
+            data[part] = {name: _walk(value, rewrite, layer=part == "stages") for name, value in data[part].items()}
+
+
+def _walk(value: Any, rewrite: Callable[[list[Any]], list[Any]], *, layer: bool = False) -> Any:
+    if isinstance(value, list):
+        return rewrite([_walk(item, rewrite) for item in value])
+    if isinstance(value, dict):
+        walked = {key: _walk(item, rewrite, layer=key == "body") for key, item in value.items()}
+        return _single(walked, rewrite) if layer else walked
+    return _single(value, rewrite) if layer else value
+
+
+def _single(value: Any, rewrite: Callable[[list[Any]], list[Any]]) -> Any:
+    changed = rewrite([value])
+    return changed[0] if len(changed) == 1 else changed
+
+
+def _name(layer: Any) -> str | None:
+    """The op or block that a layer names."""
+    if isinstance(layer, str):
+        return layer
+    return next((key for key in layer if key in OPS), None) if isinstance(layer, dict) else None
+
+
+def _normed(layers: list[Any]) -> list[Any]:
+    edited = []
+    for layer, after in zip(layers, [*layers[1:], None], strict=True):
+        edited.append(layer)
+        norm = NORMS.get(_name(layer) or "")
+        if norm is not None and _name(after) in ACTIVATIONS:
+            edited.append(norm)
+    return edited
+
+
+def _bent(layer: Any, name: str) -> Any:
+    if _name(layer) not in SATURATING:
+        return layer
+    if isinstance(layer, str):
+        return name
+    return {name if key in SATURATING else key: {} if key in SATURATING else value for key, value in layer.items()}
+
+
+def _with_dropout(layer: Any, share: float) -> Any:
+    if _name(layer) not in DROPOUTS:
+        return layer
+    if isinstance(layer, str):
+        return {layer: share}
+    return {key: share if key in DROPOUTS else value for key, value in layer.items()}

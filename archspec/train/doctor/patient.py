@@ -1,0 +1,74 @@
+"""What it takes to begin a run afresh, with one thing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from archspec.analysis.linear_chains import linear_chains
+from archspec.api import examine
+from archspec.data.batches import Batches
+from archspec.diagnostics import SpecError
+from archspec.graph import Graph
+from archspec.spec.recipe import Recipe
+from archspec.spec.resolve import without_unused_vars
+from archspec.train.doctor.edit import RECIPE, apply_change
+from archspec.train.doctor.history import Facts
+from archspec.train.doctor.measure import kind_of
+from archspec.train.pieces import has_batch_norm
+from archspec.train.prepare import Machine
+from archspec.train.world import ALONE
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """All that it takes to begin a run afresh.
+
+    data: the spec, plain and resolved, with what is run as `train`. evaluated: the images that are evaluated after each
+    epoch, `split`.
+    """
+
+    data: Mapping[str, Any]
+    graph: Graph
+    recipe: Recipe
+    machine: Machine
+    train: Batches
+    evaluated: Batches
+    split: str = "test"
+
+    def alone(self) -> Patient:
+        """The same for one process, without compiled code, whose making would take longer than a trial."""
+        settings = replace(self.machine.settings, compile=False, cuda_graphs=False)
+        return replace(self, machine=replace(self.machine, world=ALONE, settings=settings), train=self.train.alone())
+
+    def changed(self, change: Mapping[str, Any]) -> tuple[Graph, Recipe] | None:
+        """Network and recipe with the change; None where it does not fit them."""
+        try:
+            if all(key.startswith(RECIPE) for key in change):
+                recipe = apply_change({"train": self.recipe.to_data()}, change)["train"]
+                return self.graph, Recipe.model_validate(recipe)
+            spec = apply_change({**self.data, "train": self.recipe.to_data()}, change)
+            found = examine(without_unused_vars(spec)).loaded
+        except (SpecError, ValueError):
+            return None
+        same = found is None or found.graph.equals(self.graph)
+        return None if found is None or same else (found.graph, found.recipe())
+
+
+def facts_of(model: nn.Module, recipe: Recipe, graph: Graph | None) -> Facts:
+    """What network and recipe say before the first step. graph: the network's, if it is known."""
+    modules = list(model.modules())
+    chains = [] if graph is None else linear_chains(graph)
+    return Facts(
+        dropout=max((float(m.p) for m in modules if isinstance(m, nn.modules.dropout._DropoutNd)), default=0.0),
+        weight_decay=recipe.weight_decay,
+        momentum=recipe.momentum if recipe.optimizer == "sgd" else 0.0,
+        convolutions=any(isinstance(m, nn.modules.conv._ConvNd) for m in modules),
+        linears=any(isinstance(m, nn.Linear) for m in modules),
+        batch_norm=has_batch_norm(model),
+        bends=any(kind_of(m) in ("sigmoid", "tanh") for m in modules),
+        chain=chains[0] if chains else (),
+    )

@@ -1,0 +1,77 @@
+"""The proof that a network cannot learn any more: a layer of it is constant for every training image."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from archspec.data.batches import Batches
+from archspec.train.doctor.history import History
+from archspec.train.doctor.measure import RANGES, kind_of
+from archspec.train.doctor.second_look import draws
+from archspec.train.pieces import has_batch_norm
+from archspec.train.run import Run
+
+LIMIT_S: Final = 30.0
+LOOKS: Final = 2  # in a row with a gradient of 0
+
+
+def may_be_sealed(history: History, run: Run) -> bool:
+    """Whether a look at every image could prove it: no gradient arrives, and nothing but an update changes anything.
+
+    Dropout, batch norm, augmentation and mixing show a layer other values in each epoch; weight decay moves weights
+    that have no gradient.
+    """
+    recent, recipe = history.samples[-LOOKS:], run.recipe
+    if len(recent) < LOOKS or history.sealed is not None or not run.world.alone:
+        return False
+    if recipe.weight_decay or recipe.augment or recipe.mixup or recipe.cutmix:
+        return False
+    if draws(run.model) or has_batch_norm(run.model):
+        return False
+    return all(sample.weights and sample.weights[0].gradient == 0 == sample.weights[0].update for sample in recent)
+
+
+@torch.no_grad()
+def sealed(run: Run, train: Batches) -> bool:
+    """Whether some activation layer gives each of its units one value, flat, for every training image.
+
+    Then no gradient passes it, and all that lies before it stays as it is: so does the layer. It ends at the first
+    image that says otherwise, and after LIMIT_S without an answer.
+    """
+    constant: dict[str, bool] = {}
+
+    def hook(name: str, kind: str) -> Any:
+        def look(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and constant.get(name, True):
+                constant[name] = _flat(output, kind)
+
+        return look
+
+    handles = [
+        module.register_forward_hook(hook(name, kind))
+        for name, module in run.model.named_modules() if (kind := kind_of(module)) is not None
+    ]
+    end = time.monotonic() + LIMIT_S
+    try:
+        with torch.compiler.set_stance("force_eager"), run.autocast():
+            for batch in train.batches(run.epoch):
+                for images in torch.split(batch.x, run.micro_batch or len(batch.x)):
+                    run.model(images)
+                if not any(constant.values()) or time.monotonic() > end:
+                    return False
+    finally:
+        for handle in handles:
+            handle.remove()
+    return any(constant.values())
+
+
+def _flat(output: Tensor, kind: str) -> bool:
+    """Whether every value is one at which the slope is exactly 0."""
+    if kind == "relu":
+        return bool((output <= 0).all())
+    bottom, top = RANGES[kind]
+    return bool(((output == bottom) | (output == top)).all())

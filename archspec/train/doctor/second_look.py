@@ -1,0 +1,130 @@
+"""Measurements that cost a little, and are made only where an epoch's figures give cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archspec.data.batches import Batch, Batches
+from archspec.nn import StochasticDepth
+from archspec.train.doctor.history import Contrast, Modes, Score
+from archspec.train.pieces import BATCH_NORMS
+from archspec.train.run import Run
+
+IMAGES: Final = 128  # of a batch that goes through the network in several modes
+CONTRASTED: Final = 2000  # images of each split that are compared
+SIDE: Final = 16  # pixels to which an image is reduced for class means
+RIDGE: Final = 0.1  # of the mean variance of a pixel
+RANDOM: Final = (nn.modules.dropout._DropoutNd, StochasticDepth)
+
+
+def modes(run: Run, train: Batch, evaluated: Batch | None) -> Modes:
+    """The network on a training batch and on images of the evaluated split, in each of its modes.
+
+    Random numbers, running statistics and the modules' modes are left as they were.
+    """
+    random = draws(run.model)
+    normed = any(isinstance(module, BATCH_NORMS) for module in run.model.modules())
+    images, labels = train.x[:IMAGES], train.y[:IMAGES]
+    with _undisturbed(run):
+        training = _score(run, run.model.train(), images, labels)
+        quiet = _without_dropout(run.model)
+        without = _score(run, quiet, images, labels) if random else None
+        own = running = average = None
+        if evaluated is not None:
+            x, y = evaluated.x[: 2 * IMAGES], evaluated.y[: 2 * IMAGES]
+            own = _score(run, quiet, x, y) if normed and len(y) > 1 else None
+            running = _score(run, run.tested.eval(), x, y)
+        alone = _score(run, run.model.eval(), images, labels)
+        if run.averaged is not None:
+            average = _score(run, run.averaged.eval(), images, labels)
+    return Modes(run.step, training, without, alone, average, running, own)
+
+
+def draws(model: nn.Module) -> bool:
+    """Whether the network draws random numbers in training."""
+    return any(isinstance(module, RANDOM) and module.p > 0 for module in model.modules())
+
+
+def _score(run: Run, model: nn.Module, images: Tensor, labels: Tensor) -> Score:
+    with run.autocast():
+        logits = model(images)
+    logits = logits.float()
+    hits = (logits.argmax(1) == labels).float().mean()
+    return Score(*torch.stack([F.cross_entropy(logits, labels), hits]).tolist())
+
+
+def _without_dropout(model: nn.Module) -> nn.Module:
+    for module in model.train().modules():
+        if isinstance(module, RANDOM):
+            module.eval()
+    return model
+
+
+@contextmanager
+def _undisturbed(run: Run) -> Iterator[None]:
+    networks = [run.model, *([run.averaged] if run.averaged is not None else [])]
+    modules = [(module, module.training) for network in networks for module in network.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in run.model.buffers()]
+    devices = [run.device] if run.device.type == "cuda" else []
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
+            yield
+    finally:
+        for module, training in modules:
+            module.training = training
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+
+
+@torch.no_grad()
+def contrast(train: Batches, evaluated: Batches, split: str) -> Contrast:
+    """The images of both splits, and what class means of the training images' pixels say of either's labels."""
+    ours, theirs = train.some(CONTRASTED), evaluated.some(CONTRASTED)
+    x, other = ours.x.float(), theirs.x.float()
+    classes = int(max(ours.y.max(), theirs.y.max())) + 1
+    fit, held = slice(0, None, 2), slice(1, None, 2)
+    small, others = _reduced(x), _reduced(other)
+    held_out, across = _linear(
+        small[fit], ours.y[fit], classes, [(small[held], ours.y[held]), (others, theirs.y)]
+    )
+    images = min(len(small), len(others))
+    both = [torch.cat([small[:images][half], others[:images][half]]) for half in (fit, held)]
+    origins = [torch.arange(len(rows), device=rows.device) // (len(rows) // 2) for rows in both]
+    (apart,) = _linear(both[0], origins[0], 2, [(both[1], origins[1])])
+    return Contrast(
+        split, images, (float(x.mean()), float(other.mean())),
+        (float(x.std(correction=0)), float(other.std(correction=0))), apart, held_out, across,
+        float(torch.bincount(theirs.y, minlength=classes).max()) / len(theirs.y),
+        shared(train, evaluated),
+    )
+
+
+def shared(train: Batches, evaluated: Batches) -> float:
+    """The share of the evaluated split's images that the training set has too, pixel by pixel; 0 where unknown."""
+    ours, theirs = train.digests(), evaluated.digests()
+    return 0.0 if ours is None or theirs is None else float(torch.isin(theirs, ours).float().mean())
+
+
+def _reduced(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, features) with at most SIDE × SIDE a channel."""
+    height, width = x.shape[-2:]
+    return F.adaptive_avg_pool2d(x, (min(SIDE, height), min(SIDE, width))).flatten(1)
+
+
+def _linear(x: Tensor, y: Tensor, classes: int, tests: list[tuple[Tensor, Tensor]]) -> list[float]:
+    """Accuracies of a ridge regression onto the labels. x: (N, features)."""
+    mean = x.mean(0)
+    centred = (x - mean).double()
+    gram = centred.T @ centred / len(x)
+    gram += (RIDGE * gram.diagonal().mean() + 1e-9) * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    targets = F.one_hot(y, classes).double()
+    weights = torch.linalg.solve(gram, centred.T @ (targets - targets.mean(0)) / len(x))
+    bias = targets.mean(0)
+    return [float((((t - mean).double() @ weights + bias).argmax(1) == labels).double().mean()) for t, labels in tests]
