@@ -71,13 +71,15 @@ def with_findings(summary: Summary, doctors: list[Doctor]) -> Summary:
 def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
     """Run the rate-range test, print it, and write `rate_range.svg` and `rate_range.json` into the folder `path`."""
     from archspec.backends.fits import memory_shortage_told
+    from archspec.train.deterministic import deterministic_kernels
     from archspec.train.full_disk import save_text
     from archspec.train.rate_chart import comparison, rate_chart, verdict
     from archspec.train.rate_picture import PICTURE, draw_rate_range
     from archspec.train.rate_range import far_rate, rate_range
 
     machine, rate = task.machine, task.recipe.lr
-    with memory_shortage_told("the rate-range test"):
+    kernels = deterministic_kernels(machine.settings, machine.device)
+    with memory_shortage_told("the rate-range test"), kernels:
         test = rate_range(task.model, task.train, task.recipe, device=machine.device, settings=machine.settings)
     finding = far_rate(test, rate)
     findings = [] if finding is None else [finding.to_json()]

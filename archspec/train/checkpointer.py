@@ -106,7 +106,7 @@ class Checkpointer(Watcher):
             self.save(run, is_best=is_best)
         except SpecError as problem:
             (failure,) = problem.diagnostics
-            if failure.code != "RUN313":
+            if failure.code == "RUN336":  # the folder is not this run's any more
                 raise
             last = f"the last checkpoint is {self.last}" if self.last else "there is no checkpoint yet"
             run.tell(f"warning[{failure.code}]: {failure.message}; {last}")
@@ -122,6 +122,7 @@ class Checkpointer(Watcher):
         if not run.world.leads:
             return
         with explain_write_failures("a checkpoint", path, checkpoint_bytes(saved)):
+            check_own_folder(self.folder)
             make_folder(self.folder)
             write_checkpoint(path, saved)
         self.last, self._best, self._saved = path, best, (run.step, run.epoch)

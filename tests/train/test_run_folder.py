@@ -279,3 +279,19 @@ def test_a_link_that_leads_nowhere_is_not_a_free_folder(tmp_path):
     (tmp_path / "r").symlink_to("nowhere")
     with pytest.raises(SpecError, match="is a link that leads nowhere"):
         check_free(tmp_path / "r")
+
+
+def test_checkpoints_that_become_a_link_are_not_followed_and_the_run_ends_well(tmp_path):
+    path, outside = tmp_path / "r", tmp_path / "outside"
+    outside.mkdir()
+
+    def act():
+        shutil.rmtree(path / "checkpoints", ignore_errors=True)
+        (path / "checkpoints").symlink_to(outside)
+
+    folder, notices = RunFolder(path, spec="a spec", environment={}), Notices()
+    saves = Checkpointer(path / "checkpoints", before_save=folder.check)
+    fit_in([At(act), folder, saves, notices])
+    assert list(outside.iterdir()) == []
+    assert notices.texts and all("warning[RUN335]" in text and "is a link" in text for text in notices.texts)
+    assert check_digest(path / "weights.safetensors") == ()
