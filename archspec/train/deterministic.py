@@ -62,9 +62,9 @@ def deterministic_kernels(settings: Settings, device: torch.device) -> Iterator[
     try:
         yield
     except RuntimeError as problem:
-        if (found := _REFUSAL.search(str(problem))) is None:
+        if (explained := _explained(problem, None, device)) is None:
             raise
-        raise _refusal(found[1], None, device) from problem
+        raise explained from problem
     finally:
         torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
         memory.fill_uninitialized_memory = fill
@@ -84,17 +84,25 @@ def check_layers(run: Run, train: Batches) -> None:
     try:
         gradients(run, batch)
     except RuntimeError as problem:
-        if (found := _REFUSAL.search(str(problem))) is None:
+        if (explained := _explained(problem, watch.last, run.device)) is None:
             raise
-        raise _refusal(found[1], watch.last, run.device) from problem
+        raise explained from problem
     finally:
         watch.remove()
         run.guard.put_back(run)
 
 
-def _refusal(operation: str, layer: str | None, device: torch.device) -> SpecError:
+def _explained(problem: RuntimeError, layer: str | None, device: torch.device) -> SpecError | None:
+    """What to raise for torch's refusal of an operation; None for any other problem."""
+    text = str(problem)
+    if WORKSPACE in text:  # torch looks at it once, before the first matrix product
+        return error("RUN337", f"cuBLAS was used in this process before {WORKSPACE} was set",
+                     hint=f"set {WORKSPACE}={FIXED[0]} before Python starts")
+    found = _REFUSAL.search(text)
+    if found is None:
+        return None
     where = f"`{layer}`: " if layer else ""
-    return error("RUN337", f"{where}{operation} has no deterministic kernel on {device.type.upper()}", hint=_HINT)
+    return error("RUN337", f"{where}{found[1]} has no deterministic kernel on {device.type.upper()}", hint=_HINT)
 
 
 class _Watch:

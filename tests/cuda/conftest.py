@@ -12,6 +12,9 @@ from tests.cli.conftest import cli  # noqa: F401 - a fixture
 
 from .helpers import CNN, DEVICE, MLP, there_is_a_device
 
+# As `--deterministic` does in a process of its own: torch looks at it once, before the first matrix product.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
 if not there_is_a_device():  # but for the file whose one test says so
     collect_ignore = [path.name for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_machine.py"]
 

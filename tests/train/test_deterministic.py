@@ -130,6 +130,16 @@ def test_where_it_is_not_in_a_layer_the_operation_is_named(monkeypatch):
     assert refused(trained, network()) == expected
 
 
+def test_a_workspace_that_is_set_too_late_is_explained():
+    text = "this operation is not deterministic because it uses CuBLAS ... CUBLAS_WORKSPACE_CONFIG=:4096:8 or"
+
+    def late():
+        with deterministic_kernels(DETERMINISTIC, CPU):
+            raise RuntimeError(text)
+
+    assert refused(late) == "cuBLAS was used in this process before CUBLAS_WORKSPACE_CONFIG was set"
+
+
 def test_other_mistakes_stay_what_they_are():
     with pytest.raises(RuntimeError, match=r"^another$"), deterministic_kernels(DETERMINISTIC, CPU):
         raise RuntimeError("another")
