@@ -76,8 +76,7 @@ def decode(path: Path | str, channels: int, size: tuple[int, int] | None = None)
     from PIL import Image
 
     with _opened(Path(path)) as image:
-        turn = _orientation(image)
-        converted = _upright(_convert(image, channels), image, turn)
+        converted = _upright(_convert(image, channels), image)
         if size is not None and converted.size != (size[1], size[0]):
             converted = converted.resize((size[1], size[0]), Image.Resampling.BILINEAR)
         pixels = np.asarray(converted)  # may share Pillow's memory, which is not ours to write to
@@ -92,11 +91,12 @@ def look(path: Path | str, channels: int | None = None, *, whole: bool = False) 
     """
     with _opened(Path(path)) as image:
         turn, (width, height) = _orientation(image), image.size
-        if turn > 4 and image.format != "TIFF":  # of a TIFF Pillow gives the upright size
-            width, height = height, width
         _check_mode(image)
         if whole or (channels == 1 and image.mode in _COLOUR):  # which may be grey all the same
             _convert(image, 3 if channels is None else channels)
+            turn = max(turn, _orientation(image))  # of a PNG it may stand behind the pixels
+        if turn > 4 and image.format != "TIFF":  # of a TIFF Pillow gives the upright size
+            width, height = height, width
         frames = whole and bool(getattr(image, "is_animated", False))
         return Facts(height, width, image.format or "", image.mode, image.mode in _DEEP, turn > 1, frames)
 
@@ -207,10 +207,9 @@ def _orientation(image: Any) -> int:
     return found if found in _UPRIGHT else 1
 
 
-def _upright(converted: Any, image: Any, turn: int) -> Any:
-    """Turned as `turn` says. A TIFF was turned by Pillow when it was decoded, which removes the tag."""
+def _upright(converted: Any, image: Any) -> Any:
+    """Turned as the decoded `image` says. Pillow turns a TIFF when it decodes it, and then removes the tag."""
     from PIL import Image
 
-    if turn == 1 or (image.format == "TIFF" and _orientation(image) == 1):
-        return converted
-    return converted.transpose(Image.Transpose[_UPRIGHT[turn]])
+    turn = _orientation(image)
+    return converted if turn == 1 else converted.transpose(Image.Transpose[_UPRIGHT[turn]])

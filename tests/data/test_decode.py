@@ -162,6 +162,21 @@ def test_the_exif_orientation_is_applied(tmp_path, suffix, orientation):
     assert ((facts.height, facts.width), facts.turned) == (found.shape[1:], orientation > 1)
 
 
+def test_the_orientation_of_a_png_may_stand_behind_its_pixels(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6)).save(tmp_path / "a.png", exif=exif)
+    expected = decode(tmp_path / "a.png", 1)
+    content = (tmp_path / "a.png").read_bytes()
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+    without = content[:start] + content[end:]
+    (tmp_path / "b.png").write_bytes(without[:-12] + content[start:end] + without[-12:])  # before IEND
+    assert (decode(tmp_path / "b.png", 1) == expected).all()
+    facts = look(tmp_path / "b.png", whole=True)
+    assert ((facts.height, facts.width), facts.turned) == ((6, 4), True)
+
+
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b""], ids=range(3))
 def test_broken_exif_does_not_spoil_an_image(tmp_path, exif):
     Image.new("RGB", (4, 4), (1, 2, 3)).save(tmp_path / "a.png", exif=exif)
