@@ -155,7 +155,7 @@ class Recipe(Section):
         None, description="epochs without improvement that end the run, or {patience: …, metric: …, min_delta: …}"
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
-        0, description="seed of initialisation, order, augmentation and dropout: the run is a function of it"
+        0, description="seed of initialisation, order, augmentation and dropout"
     )
 
     @model_validator(mode="after")
