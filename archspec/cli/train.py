@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--lr", type=Rate(), metavar="RATE", help="Learning rate.")
 @click.option("--optimizer", type=click.Choice(["sgd", "adam", "adamw"]), help="Update rule.")
 @click.option("--data", metavar="NAME", help="Data set: a known name, or folder:PATH.")
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of weights, order, augmentation and dropout.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of weights, order, augmentation and dropout.")
 @click.option("--seeds", type=SeedsType(), metavar=SeedsType.name,
               help="A run for each of N seeds, or of these; mean, standard deviation and a 95 % interval.")
 @click.option("--validation", type=ValidationSet(), metavar=ValidationSet.name,
