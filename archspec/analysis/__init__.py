@@ -2,10 +2,11 @@
 
 from archspec.analysis.cost import LayerCost, Report, ReportNode, cost_report
 from archspec.analysis.expect import Expected, check_expectations
+from archspec.analysis.learns import check_learns
 from archspec.analysis.logits import squashing_end
 from archspec.analysis.lone_value import lone_value, smallest_batch
 
 __all__ = [
-    "Expected", "LayerCost", "Report", "ReportNode", "check_expectations", "cost_report", "lone_value",
+    "Expected", "LayerCost", "Report", "ReportNode", "check_expectations", "check_learns", "cost_report", "lone_value",
     "smallest_batch", "squashing_end",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archspec.analysis import lone_value, squashing_end
+from archspec.analysis import check_learns, lone_value, squashing_end
 from archspec.data.plan import ImageShape, InputPlan, check_classes, plan
 from archspec.data.registry import DatasetInfo, check_name
 from archspec.diagnostics import SpecError, error
@@ -19,7 +19,7 @@ from archspec.tensors import shape_text
 def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph, errors: Errors) -> None:
     """Note, where it is written, what would keep a spec's own recipes from training its network.
 
-    recipes: "train" is the default one. Errors: BUILD203, RUN303, RUN304, RUN311; warnings: SPEC061, SPEC062.
+    recipes: "train" is the default one. Errors: BUILD203, BUILD204, RUN303, RUN304, RUN311; warnings: SPEC061, SPEC062.
     """
     section = "train" if "train" in recipes else "recipes"
     top = program.tops[section]
@@ -29,6 +29,10 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
         _note(e, top.key if top.path else top, errors)
         return
     _check_end(program, graph, errors)
+    try:
+        check_learns(graph)
+    except SpecError as e:
+        _note(e, top.key if top.path else top, errors)
     lone = lone_value(graph, 1, training=True)
     for name, recipe in recipes.items():
         places = _places(program, name)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from archspec.analysis import lone_value, smallest_batch
+from archspec.analysis import check_learns, lone_value, smallest_batch
 from archspec.diagnostics import error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
 from archspec.train.world import ALONE, World
 
 
-def check_training_batch(graph: Graph, recipe: Recipe, world: World = ALONE) -> None:
-    """Raise SpecError BUILD203 where a process's part of a batch is too small for a norm. Needs no data."""
+def check_trainable(graph: Graph, recipe: Recipe, world: World = ALONE) -> None:
+    """Raise SpecError BUILD204 where there is nothing to train, BUILD203 where a batch is too small for a norm.
+
+    A batch is that of each process. Needs no data.
+    """
+    check_learns(graph)
     path = lone_value(graph, recipe.batch_size // world.size, training=True)
     if path is not None:
         raise error(

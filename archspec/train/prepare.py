@@ -28,7 +28,7 @@ from archspec.data.validation import resolve_validation
 from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
-from archspec.train.batch_sizes import check_steps, check_training_batch, least_per_step
+from archspec.train.batch_sizes import check_steps, check_trainable, least_per_step
 from archspec.train.settings import Settings
 from archspec.train.sharded import check_sharding, shard
 from archspec.train.world import ALONE, World
@@ -86,11 +86,11 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     Raises SpecError: RUN303 where network and data do not suit each other, RUN311 where the network is no
     classifier, RUN318 where an epoch has no step, RUN332 where the batch cannot be shared out, RUN334 where the network
     cannot be spread as it is asked, BUILD201 where the run would not fit into memory, BUILD203 where a batch is too
-    small for a norm, and the errors of `archspec.data`.
+    small for a norm, BUILD204 where there is nothing to train, and the errors of `archspec.data`.
     """
     world = machine.world
     check_shares(recipe, world)
-    check_training_batch(graph, recipe, world)
+    check_trainable(graph, recipe, world)
     if world.sharded:
         check_sharding(recipe, machine.settings)
     input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)

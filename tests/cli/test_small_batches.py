@@ -116,3 +116,13 @@ def test_a_recipe_that_cannot_train_is_found_by_validate(cli: Cli) -> None:
     path = Path("vector.yaml")
     path.write_text(path.read_text().replace("batch_size: 8", "batch_size: 1"))
     assert "vector.yaml:5" in refused(cli, "validate", path)
+
+
+@pytest.mark.parametrize("more", [(), ("--find-lr",), ("--tune",)], ids=["train", "find-lr", "tune"])
+def test_a_network_without_parameters(cli: Cli, more: tuple[str, ...]) -> None:
+    text = "archspec: 1\ninput: [1, 8, 8]\nstages: {a: [avg_pool2d: 2, batch_norm2d: {affine: false}, flatten]}\n"
+    Path("pools.yaml").write_text(text + "train: {data: digits, lr: 0.1}\n")
+    assert "the network has no parameters to train" in refused(cli, "train", "pools.yaml", *FEW, *more, code="BUILD204")
+    assert "pools.yaml:4" in refused(cli, "validate", "pools.yaml", code="BUILD204")
+    Path("pools.yaml").write_text(text)
+    assert cli("validate", "pools.yaml").code == 0

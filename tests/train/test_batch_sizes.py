@@ -9,7 +9,7 @@ from archspec.diagnostics import SpecError
 from archspec.train.batch_sizes import (
     check_epoch,
     check_evaluated,
-    check_training_batch,
+    check_trainable,
     least_per_step,
     left_out,
 )
@@ -38,12 +38,12 @@ def message(check, *arguments):
 
 
 def test_a_process_has_its_share_of_a_batch():
-    check_training_batch(VECTOR, recipe(batch_size=2))
-    check_training_batch(VECTOR, recipe(batch_size=4), TWO)
-    code, text, hint = message(check_training_batch, VECTOR, recipe(batch_size=2), TWO)
+    check_trainable(VECTOR, recipe(batch_size=2))
+    check_trainable(VECTOR, recipe(batch_size=4), TWO)
+    code, text, hint = message(check_trainable, VECTOR, recipe(batch_size=2), TWO)
     assert (code, hint) == ("BUILD203", "set batch_size to 4 or more")
     assert "needs 2 images or more to train in each process" in text
-    check_training_batch(IMAGE, recipe(batch_size=2), TWO)
+    check_trainable(IMAGE, recipe(batch_size=2), TWO)
 
 
 def test_an_epoch_has_a_step():
