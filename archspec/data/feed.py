@@ -13,7 +13,7 @@ from archspec.data.load import Progress, load
 from archspec.data.memory import fits
 from archspec.data.plan import InputPlan
 from archspec.data.registry import FOLDER_PREFIX, RunSplit, folder_path
-from archspec.data.survey import surveyed
+from archspec.data.survey import check_headers
 from archspec.text import bytes_text
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ def open_data(
 
     channels: of the network's input, which decides how image files are decoded. limit: only so many
     images, the first in the order of the data set. workers: processes that look at image files.
-    Errors: those of `load`, `open_folder` and `surveyed`.
+    Errors: those of `load`, `open_folder` and `check_headers`.
     """
     if name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX:
-        return surveyed(open_folder(folder_path(name), split, channels).head(limit), progress=progress, workers=workers)
+        folder = open_folder(folder_path(name), split, channels).head(limit)
+        return check_headers(folder, progress=progress, workers=workers)
     return load(name, split, root=root, download=download, progress=progress).head(limit)
 
 

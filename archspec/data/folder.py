@@ -15,7 +15,7 @@ from archspec.data.layout import (
     class_files,
     class_names,
     likely_folder,
-    misnamed,
+    misnamed_split,
     splits_present,
     stray_images,
 )
@@ -202,7 +202,7 @@ def _no_folder(path: Path) -> SpecError:
 def _no_split(path: Path, split: RunSplit) -> SpecError:
     names = _SPLIT_FOLDERS[split]
     hint = f"lay the images out as {path / names[0]}/CLASS/IMAGE.png"
-    if (other := misnamed(path, split)) is not None:
+    if (other := misnamed_split(path, split)) is not None:
         hint = f"rename {path / other} to {path / names[0]}"
     return error("RUN306", f"{path} has no folder {' or '.join(names)}", hint=hint)
 

@@ -91,7 +91,7 @@ def likely_folder(path: Path) -> Path | None:
         return None
 
 
-def misnamed(path: Path, split: str) -> str | None:
+def misnamed_split(path: Path, split: str) -> str | None:
     """A folder in `path` that is probably that split under another name."""
     names = [entry.name for entry in _entries(path) if _is_folder(entry)]
     return next((name for name in sorted(names) if name.lower() in _MISNAMED[split]), None)

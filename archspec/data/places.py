@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from archspec.data.registry import DataFile, DatasetInfo, Split, expanded
+from archspec.data.registry import DataFile, DatasetInfo, Split, expand_home
 from archspec.diagnostics import SpecError, error
 
 DATA_VARIABLE: Final = "ARCHSPEC_DATA"
@@ -57,7 +57,7 @@ def _bases(root: Path | None) -> Iterator[Place]:
         yield Place(root, "--data-root")
     variable = os.environ.get(DATA_VARIABLE)
     if variable:
-        yield Place(expanded(variable), f"${DATA_VARIABLE}")
+        yield Place(expand_home(variable), f"${DATA_VARIABLE}")
     yield Place(Path("data"), "the working folder")
     yield Place(cache_folder(), "your cache")
 

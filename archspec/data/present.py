@@ -15,7 +15,7 @@ from archspec.data.folder import open_folder
 from archspec.data.plan import check_classes
 from archspec.data.registry import DatasetInfo, RunSplit, Split, folder_path
 from archspec.data.suits import check_known_data, input_plan, outputs_of
-from archspec.data.survey import surveyed
+from archspec.data.survey import check_headers
 from archspec.diagnostics import Diagnostic, SpecError
 from archspec.graph import Graph
 from archspec.spec.recipe import Recipe
@@ -51,7 +51,7 @@ def _check_folder(path: Path, split: RunSplit, recipe: Recipe, input_shape: tupl
     input_plan(recipe.data, (input_shape[0], None, None), input_shape, recipe)
     data = open_folder(path, split, input_shape[0])
     check_classes(recipe.data, len(data.classes), outputs)
-    surveyed(data)
+    check_headers(data)
 
 
 def _check_files(info: DatasetInfo, split: Split, root: Path | None) -> None:

@@ -208,11 +208,11 @@ def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
 
 
 def folder_path(name: str) -> Path:
-    """The PATH of `folder:PATH`, as `expanded` gives it."""
-    return expanded(name.removeprefix(FOLDER_PREFIX))
+    """The PATH of `folder:PATH`, as `expand_home` gives it."""
+    return expand_home(name.removeprefix(FOLDER_PREFIX))
 
 
-def expanded(text: str) -> Path:
+def expand_home(text: str) -> Path:
     """A path whose `~` or `~user` stands for that home folder, as far as there is one."""
     try:
         return Path(text).expanduser()
@@ -229,7 +229,7 @@ def _folder_meant(name: str) -> Path | None:
     """The folder of images that a name without `folder:` probably stands for."""
     from archspec.data.layout import likely_folder  # only needed after a mistake
 
-    return likely_folder(expanded(name)) if name.strip() else None
+    return likely_folder(expand_home(name)) if name.strip() else None
 
 
 def _unknown(name: str, span: SourceSpan | None) -> SpecError:

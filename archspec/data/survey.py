@@ -128,7 +128,7 @@ def _looks(
                 yield from bad.diagnostics
 
 
-def surveyed(data: ImageFolder, *, progress: Progress | None = None, workers: int | None = None) -> ImageFolder:
+def check_headers(data: ImageFolder, *, progress: Progress | None = None, workers: int | None = None) -> ImageFolder:
     """The folder with what the headers of its images show: their common size, and notices.
 
     Errors: RUN303, RUN305, RUN307 for images that cannot be used, all of them (see `all_problems`).

@@ -9,7 +9,7 @@ from typing import Final
 from archspec.data.registry import RunSplit
 from archspec.train.confusion import Confusion
 from archspec.train.full_disk import save_text
-from archspec.train.report.svg import Style, box, cut, escaped, label, paragraph, picture, text_width
+from archspec.train.report.svg import Style, box, cut, label, paragraph, picture, svg_text, text_width
 
 CELL: Final = 34  # pixels, where a number has room
 SMALL_CELL: Final = 7  # pixels, for matrices too large for numbers and names
@@ -87,7 +87,7 @@ def _cells(confusion: Confusion, columns: tuple[int, ...], side: float, top: flo
         x, y = side + place[predicted] * cell, top + true * cell
         hover = f"{confusion.names[true]} taken for {confusion.names[predicted]}: {number:,} of {totals[true]:,}"
         yield f'<rect x="{x:g}" y="{y:g}" width="{cell}" height="{cell}" class="cell" ' \
-              f'fill-opacity="{_opacity(share):.3f}"><title>{escaped(hover)}</title></rect>'
+              f'fill-opacity="{_opacity(share):.3f}"><title>{svg_text(hover)}</title></rect>'
         if cell == CELL:
             yield _count(x, y, str(number), "on" if share > 0.7 else "ink")
     if cell == CELL:

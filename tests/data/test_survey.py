@@ -13,7 +13,7 @@ from archspec.data.feed import open_data
 from archspec.data.folder import open_folder
 from archspec.data.folder_batches import read_all
 from archspec.data.plan import plan
-from archspec.data.survey import SHOWN, survey, surveyed
+from archspec.data.survey import SHOWN, check_headers, survey
 from archspec.diagnostics import SpecError
 from archspec.spec.recipe import Recipe
 from archspec.train.prepare import Machine, prepare
@@ -91,7 +91,7 @@ def test_a_file_that_kills_its_decoder_is_named_and_the_others_are_looked_at(roo
 def test_damage_behind_the_header_is_named_with_all_of_it(root):
     cut(root / "train/ant/002.png")
     cut(root / "train/bee/003.png")
-    data = surveyed(open_folder(root, "train", 3))
+    data = check_headers(open_folder(root, "train", 3))
     for found in (messages(read_all, data, (4, 4), workers=2), [
         (d.code, d.message) for d in survey(data, 3, whole=True, workers=2).problems
     ]):
@@ -105,7 +105,7 @@ def test_of_very_many_the_rest_is_counted(tmp_path):
     for path in (root / "train/ant").iterdir():
         path.write_bytes(b"")
     with pytest.raises(SpecError) as caught:
-        surveyed(open_folder(root, "train", 1))
+        check_headers(open_folder(root, "train", 1))
     *first, last = caught.value.diagnostics
     assert [d.code for d in first] == ["RUN307"] * SHOWN
     assert (last.code, last.message) == ("RUN309", f"2 more images of {root}/train cannot be used")

@@ -79,7 +79,7 @@ def _clusters(text: str) -> Iterator[str]:
         yield current
 
 
-def wrapped(text: str, width: float, size: float = SIZE) -> list[str]:
+def wrap_lines(text: str, width: float, size: float = SIZE) -> list[str]:
     """The text in lines no wider than `width`: broken at spaces, within a word only where that is wider than a line."""
     lines, current = [], ""
     for word in text.split():
@@ -103,7 +103,7 @@ def _pieces(word: str, width: float, size: float) -> list[str]:
     return pieces
 
 
-def escaped(text: str) -> str:
+def svg_text(text: str) -> str:
     """Text for an SVG: without what XML forbids, and without what would turn the direction of the rest."""
     plain = (c if c.isprintable() or c in _JOINERS else "\N{REPLACEMENT CHARACTER}" for c in text)
     return escape("".join(plain))
@@ -122,7 +122,7 @@ def label(
     place = f'transform="translate({x:g} {y:g}) rotate(-90)"' if turned else f'x="{x:g}" y="{y:g}"'
     more = (f' text-anchor="{anchor}"' if anchor != "start" else "") + (' font-weight="bold"' if bold else "")
     more += f' font-size="{size:g}"' if size != SIZE else ""
-    return f'<text {place} class="{style}"{more}>{escaped(text)}</text>'
+    return f'<text {place} class="{style}"{more}>{svg_text(text)}</text>'
 
 
 def paragraph(
@@ -131,7 +131,7 @@ def paragraph(
     """Lines of text whose top is at y, and where the next may begin."""
     room = width / 1.1 if bold else width
     parts = []
-    for line in wrapped(text, room, size):
+    for line in wrap_lines(text, room, size):
         parts.append(label(x, round(y + size, 1), line, size=size, style=style, bold=bold))
         y += size * LINE
     return parts, y
@@ -151,7 +151,7 @@ def picture(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width * scale:g}" '
         f'height="{height * scale:g}" style="max-width:100%;height:auto" font-family="sans-serif" '
         f'font-size="{SIZE:g}" role="img">',
-        f"<title>{escaped(title)}</title>",
+        f"<title>{svg_text(title)}</title>",
         f"<style>{light}@media(prefers-color-scheme:dark){{{dark}}}</style>",
         box(0, 0, width, height, "page"),
         *parts,

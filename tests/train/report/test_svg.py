@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archspec.train.report.svg import COLOURS, cut, escaped, number_text, picture, text_width, ticks, wrapped
+from archspec.train.report.svg import COLOURS, cut, number_text, picture, svg_text, text_width, ticks, wrap_lines
 
 
 @pytest.mark.parametrize(("text", "ems"), [
@@ -38,21 +38,21 @@ def test_a_cut_takes_no_accent_and_no_family_apart():
 @settings(deadline=None)
 @given(TEXT, st.floats(30, 200))
 def test_lines_fit_and_hold_every_word(text, width):
-    lines = wrapped(text, width)
+    lines = wrap_lines(text, width)
     assert "".join(lines).replace(" ", "") == "".join(text.split())
     assert all(text_width(line) <= width or len(line) < 40 for line in lines)
 
 
 def test_a_word_longer_than_a_line_is_broken():
-    lines = wrapped("飞" * 30, 120)
+    lines = wrap_lines("飞" * 30, 120)
     assert [len(line) for line in lines] == [10, 10, 10]
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_xml(text):
-    root = ElementTree.fromstring(f"<a>{escaped(text)}</a>")
+    root = ElementTree.fromstring(f"<a>{svg_text(text)}</a>")
     assert len(root.text or "") == len(text)
-    assert "\u202e" not in escaped("\u202eabc")
+    assert "\u202e" not in svg_text("\u202eabc")
 
 
 @settings(deadline=None)
