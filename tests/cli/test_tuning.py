@@ -23,6 +23,7 @@ stages:
   head: [flatten, linear: 10]
 train: {data: digits, lr: 0.1, batch_size: 100, epochs: 1}
 """
+IN_A_PROCESS = Child.measure
 FEW = ("--limit-train", "300", "--limit-test", "100", "--device", "cpu")
 
 
@@ -65,6 +66,19 @@ def test_the_choice_is_shown_used_and_remembered(cli: Cli) -> None:
     anew = cli("train", "tiny.yaml", *FEW, "--retune", "--run-dir", "c", "--threads", 1)
     assert "tuned before" not in anew.err
     assert "chosen: " in anew.err
+
+
+def test_candidates_are_measured_in_a_process_of_their_own(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the network and recipe as the command line changes them."""
+    text = SPEC.replace("name: tiny", "name: tiny\nvars: {width: 4}").replace("out_channels: 4", "out_channels: $width")
+    Path("tiny.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(Child, "measure", IN_A_PROCESS)
+    monkeypatch.setattr(measure, "train_epoch", lambda *a, **k: pytest.fail("it was measured here"))
+    fixed = ("--precision", "fp32", "--no-own-kernels", "--no-compile", "--threads", 1)
+    done = cli("train", "tiny.yaml", *FEW, "--tune", *fixed, "--run-dir", "a", "--set", "vars.width=5")
+    assert done.code == 0, done.err
+    rows = [line.split()[:2] for line in done.err.splitlines() if "images/s" in line and "ms" in line]
+    assert rows == [["fp32,", "NCHW,"], ["fp32,", "NHWC,"]]
 
 
 def test_what_is_given_is_not_tuned(cli: Cli) -> None:
