@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "profile": ("archspec.cli.profile", "Show shapes, parameters, MACs and memory; time the network."),
     "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
     "evaluate": ("archspec.cli.evaluate", "Test a trained network: accuracy per class, confusion matrix."),
+    "sweep": ("archspec.cli.sweep", "Run the trainings that a sweep file names, and compare them."),
+    "evaluate": ("archspec.cli.evaluate", "Test a trained network: per class, and what it confuses."),
     "predict": ("archspec.cli.predict", "Show the likeliest classes of image files."),
     "data": ("archspec.cli.data", "Check a data set: name every file that cannot be used."),
     "list": ("archspec.cli.listing", "List the shipped specs, the standard blocks and the ops."),

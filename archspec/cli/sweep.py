@@ -1,0 +1,134 @@
+"""`archspec sweep`: many trainings from one file, and their table."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archspec.cli.console import plural, print_diagnostics, tell
+from archspec.cli.failures import WRONG
+from archspec.cli.options import COUNT, DEVICE, json_option
+
+if TYPE_CHECKING:
+    from archspec.sweep.expand import Expansion, Trial
+    from archspec.sweep.store import Result, Store
+
+
+@click.command("sweep")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Check and count the trials; train nothing.")
+@click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="The sweep's folder; default runs/sweep-NAME.")
+@click.option("--jobs", type=COUNT, metavar="N", help="Trials at once; default: as the machine's cores or GPUs allow.")
+@click.option("--threads", type=COUNT, metavar="N", help="CPU threads of each trial.")
+@click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name, help="Where to train.")
+@click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Where data sets are looked for first.")
+@click.option("--precision", metavar="NAME", help="Of every trial, as `archspec train --precision`.")
+@click.option("--retry", is_flag=True, help="Also run trials again that failed or were killed.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, file: Path, dry_run: bool, folder: Path | None, jobs: int | None, threads: int | None,
+    device: str, data_root: Path | None, precision: str | None, retry: bool, as_json: bool,
+) -> None:
+    """Run the trials of the sweep FILE that have no result yet, and show the table of all.
+
+    A trial that fails is a row with its reason. Ctrl-C saves; the same command goes on. Exit code 1: a trial cannot be
+    trained or has failed.
+    """
+    from archspec.sweep.expand import expand
+    from archspec.sweep.read import read_sweep
+    from archspec.sweep.store import Store
+
+    sweep = read_sweep(file)
+    found = expand(sweep, str(file))
+    store = Store(folder or Path("runs") / f"sweep-{_safe(sweep.name)}")
+    _show_invalid(found)
+    if dry_run:
+        _show_plan(found, store, device, jobs, threads, as_json=as_json)
+        ctx.exit(WRONG if found.invalid else 0)
+    options = [f"--device={device}"]
+    options += [f"--data-root={data_root}"] if data_root else []
+    options += [f"--precision={precision}"] if precision else []
+    stopped = _run(found.trials, store, options, device, jobs, threads, retry)
+    results = store.results(trial.id for trial in found.trials)
+    _show_results(found, results, store, as_json=as_json)
+    if stopped:
+        tell(f"stopped: {plural(len(found.trials) - len(results), 'trial')} left; the same command goes on")
+        ctx.exit(130)
+    if found.invalid or any(result.status != "done" for result in results.values()):
+        ctx.exit(WRONG)
+
+
+def _run(
+    trials: Sequence[Trial], store: Store, options: list[str], device: str, jobs: int | None, threads: int | None,
+    retry: bool,
+) -> bool:
+    """Run what is missing; whether the user stopped it."""
+    from archspec.sweep.interrupt import Interrupted
+    from archspec.sweep.local import Local
+    from archspec.sweep.progress import Progress
+    from archspec.sweep.slots import slots_for
+
+    with store.claimed(), Interrupted() as interrupted:
+        known = store.results(trial.id for trial in trials)
+        missing = [t for t in trials if t.id not in known or (retry and known[t.id].status != "done")]
+        if not missing:
+            return False
+        progress = Progress(len(trials), len(trials) - len(missing), sys.stderr)
+        slots = slots_for(device, missing, jobs, threads)
+        Local(
+            store, slots, options, on_start=progress.started, on_result=progress.ended, stopped=interrupted.asked
+        ).run(missing)
+        return interrupted.asked()
+
+
+def _show_invalid(found: Expansion) -> None:
+    """Each mistake once, with the number of combinations that it rules out."""
+    from dataclasses import replace
+
+    from archspec.diagnostics import Diagnostic
+
+    groups: dict[tuple[Any, ...], tuple[Diagnostic, int]] = {}
+    for invalid in found.invalid:
+        for diagnostic in invalid.diagnostics:
+            key = (diagnostic.code, diagnostic.message, diagnostic.span)
+            first, count = groups.get(key, (diagnostic, 0))
+            groups[key] = first, count + 1
+    shown = [
+        replace(first, notes=(*first.notes, f"the same in {plural(count - 1, 'other combination')}")) if count > 1 else first
+        for first, count in groups.values()
+    ]
+    print_diagnostics(shown)
+
+
+def _show_plan(
+    found: Expansion, store: Store, device: str, jobs: int | None, threads: int | None, *, as_json: bool
+) -> None:
+    from archspec.sweep.plan import plan
+    from archspec.sweep.slots import slots_for
+
+    planned = plan(found, store, slots_for(device, found.trials, jobs, threads), device)
+    click.echo(json.dumps(planned.to_json(), indent=2, ensure_ascii=False) if as_json else planned.text())
+
+
+def _show_results(found: Expansion, results: dict[str, Result], store: Store, *, as_json: bool) -> None:
+    from archspec.cli.console import result_console
+    from archspec.sweep.table import results_json, results_table
+
+    if as_json:
+        click.echo(json.dumps(results_json(found, results, store.folder), indent=2, ensure_ascii=False))
+        return
+    result_console().print(results_table(found, results))
+    click.echo(f"sweep folder: {store.folder}")
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "sweep"

@@ -1,0 +1,87 @@
+"""`random`: values drawn from ranges and lists, by seed."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+from archspec.source import BROKEN
+from archspec.spec.syntax import At, Errors
+from archspec.spec.words import said, short
+from archspec.sweep.model import Changes, Draw, Random, Value
+
+KINDS: Final = ("uniform", "log_uniform", "choice")
+MAX_TRIALS: Final = 100_000
+_HINT: Final = "write `{log_uniform: [0.001, 1]}`, `{uniform: [0, 0.5]}` or `{choice: [sgd, adam]}`"
+
+
+def read_random(raw: Any, at: At, errors: Errors, allowed: Callable[[str, At], bool]) -> Random | None:
+    """The `random` section: `trials`, `seed`, and a distribution for each key that it draws."""
+    if not isinstance(raw, dict):
+        errors.add("SWEEP401", f"`random` must be a mapping, got {said(raw)}", at,
+                   hint="write `random: {trials: 20, train.lr: {log_uniform: [0.001, 1]}}`")
+        return None
+    trials, seed = raw.get("trials"), raw.get("seed", 0)
+    if type(trials) is not int or not 1 <= trials <= MAX_TRIALS:
+        place, what = (at / "trials", f", got {said(trials)}") if "trials" in raw else (at, "")
+        errors.add("SWEEP401", f"`random` needs `trials`, a number from 1 to {MAX_TRIALS:,}{what}", place,
+                   hint="write `trials: 20`")
+        trials = 1
+    if type(seed) is not int or seed < 0:
+        errors.add("SWEEP401", f"`seed` of `random` must be a number from 0 on, got {said(seed)}", at / "seed")
+        seed = 0
+    draws = {}
+    for key, value in raw.items():
+        if key in ("trials", "seed") or not allowed(key, at / key):
+            continue
+        draw = _draw(key, value, at / key, errors)
+        if draw is not None:
+            draws[key] = draw
+    if not draws and len(raw.keys() - {"trials", "seed"}) == 0:
+        errors.add("SWEEP401", "`random` draws nothing", at, hint="add `train.lr: {log_uniform: [0.001, 1]}`")
+    return Random(trials, seed, draws)
+
+
+def _draw(key: str, raw: Any, at: At, errors: Errors) -> Draw | None:
+    if raw is BROKEN:
+        return None
+    kinds = [kind for kind in KINDS if isinstance(raw, dict) and kind in raw]
+    if len(kinds) != 1 or not raw.keys() <= {kinds[0], "whole"}:
+        errors.add("SWEEP401", f"`{short(key)}` needs one distribution, got {said(raw)}", at, hint=_HINT)
+        return None
+    (kind,), whole = kinds, raw.get("whole", False)
+    values = raw[kind]
+    if type(whole) is not bool:
+        errors.add("SWEEP401", f"`whole` must be true or false, got {said(whole)}", at / "whole")
+        return None
+    if kind == "choice":
+        if isinstance(values, list) and values and not whole:
+            return Draw(kind, None, tuple(values), False, at / kind)
+        errors.add("SWEEP401", f"`choice` needs a list of values, got {said(values)}", at / kind, hint=_HINT)
+        return None
+    low = math.nextafter(0, 1) if kind == "log_uniform" else -math.inf
+    sound = isinstance(values, list) and len(values) == 2 and all(type(v) in (int, float) for v in values)
+    if not sound or not (math.isfinite(values[1]) and low <= values[0] < values[1]):
+        rule = "two numbers above 0, the lower first" if kind == "log_uniform" else "two numbers, the lower first"
+        errors.add("SWEEP401", f"`{kind}` needs {rule}, got {said(values)}", at / kind, hint=_HINT)
+        return None
+    return Draw(kind, (float(values[0]), float(values[1])), (), whole, at / kind)
+
+
+def draw_points(plan: Random) -> list[Changes]:
+    """`plan.trials` points, a function of `plan.seed`: more trials begin with the same ones."""
+    source = random.Random(plan.seed)  # noqa: S311
+    return [{key: Value(_drawn(draw, source), draw.at) for key, draw in plan.draws.items()} for _ in range(plan.trials)]
+
+
+def _drawn(draw: Draw, source: random.Random) -> Any:
+    if draw.bounds is None:
+        return draw.options[int(source.random() * len(draw.options))]
+    low, high = draw.bounds
+    share = source.random()
+    value = math.exp(math.log(low) + share * math.log(high / low)) if draw.kind == "log_uniform" else low + share * (high - low)
+    if draw.whole:
+        return min(max(round(value), math.ceil(low)), math.floor(high))
+    return float(f"{value:.4g}")  # as a person would write it: the table shows what was trained

@@ -1,0 +1,49 @@
+"""One display over all trials of a sweep."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from archspec.sweep.expand import Trial
+from archspec.sweep.plan import duration_text
+from archspec.sweep.store import Result
+
+
+class Progress:
+    """A line for each trial that ends, with how many are done and how long the rest will take."""
+
+    def __init__(self, trials: int, done: int, stream: TextIO) -> None:
+        self._trials, self._done, self._stream = trials, done, stream
+        self._before, self._begin = done, time.monotonic()
+        if done:
+            self._write(f"{done} of {trials} trials have a result already")
+
+    def started(self, trial: Trial) -> None:
+        """A trial has begun."""
+
+    def ended(self, result: Result) -> None:
+        """A trial has ended."""
+        if result.status != "stopped":
+            self._done += 1
+        values = ", ".join(f"{key} {value}" for key, value in result.varied.items() if key != "spec")
+        what = " ".join(filter(None, [result.variant, values, f"seed {result.seed}"]))
+        self._write(f"[{self._done}/{self._trials}] {what}: {outcome(result)}, {duration_text(result.seconds)}{self._left()}")
+
+    def _left(self) -> str:
+        ended, rest = self._done - self._before, self._trials - self._done
+        if not ended or not rest:
+            return ""
+        return f"; {duration_text((time.monotonic() - self._begin) / ended * rest)} left"
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+def outcome(result: Result) -> str:
+    """What became of a trial, in a few words."""
+    if result.summary is None:
+        return f"{result.status}: {result.reason}"
+    last = result.summary["last"]
+    return f"loss {last['train_loss']:.4g}, test accuracy {last['test_accuracy']:.4f}"

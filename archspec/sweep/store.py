@@ -1,0 +1,128 @@
+"""A sweep's folder: one result a trial, whole or absent, so that a repeated sweep runs only what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from archspec.diagnostics import error
+from archspec.train.files import claim, make_folder, whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archspec.sweep.expand import Trial
+
+RESULT_FORMAT: Final = 1
+MAX_RESULT_BYTES: Final = 1 << 24
+Status = Literal["done", "failed", "killed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a trial.
+
+    status: done; failed, with archspec's own diagnosis in `reason`; killed, by a signal that it did not survive;
+    stopped, by the user. summary: `archspec train --json`'s, None where the training did not finish.
+    seconds: wall time of the trial's processes, start included.
+    """
+
+    id: str
+    variant: str
+    varied: Mapping[str, Any]
+    seed: int
+    status: Status
+    reason: str = ""
+    summary: Mapping[str, Any] | None = None
+    params: int = 0
+    macs: int = 0
+    seconds: float = 0.0
+    format: int = field(default=RESULT_FORMAT)
+
+
+class Store:
+    """The folder of a sweep.
+
+    `results/ID.json` is a trial's result; `trials/ID/` its run folder; `specs/ID.yaml` and `logs/ID.log` what it
+    trains and what it printed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def free_run_folder(self, trial: str) -> tuple[Path, bool]:
+        """Where a trial trains, and whether a training was begun there that can go on.
+
+        A training that was killed before it wrote its spec leaves a folder that no other can use: the next one has a
+        number behind its name.
+        """
+        number = 1
+        while True:
+            folder = self.folder / "trials" / (trial if number == 1 else f"{trial}-{number}")
+            begun = (folder / "spec.yaml").is_file()
+            if begun or not folder.exists() or not any(folder.iterdir()):
+                return folder, begun
+            number += 1
+
+    def spec(self, trial: str) -> Path:
+        """The whole spec of a trial."""
+        return self.folder / "specs" / f"{trial}.yaml"
+
+    def log(self, trial: str) -> Path:
+        """What a trial printed."""
+        return self.folder / "logs" / f"{trial}.log"
+
+    def _result(self, trial: str) -> Path:
+        return self.folder / "results" / f"{trial}.json"
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """This process alone runs trials here. Raises SpecError SWEEP405 where another one does."""
+        for name in ("trials", "specs", "logs", "results"):
+            make_folder(self.folder / name)
+        try:
+            handle = claim(self.folder)
+        except BlockingIOError:
+            raise error("SWEEP405", f"another process runs trials in {self.folder}",
+                        hint="wait until it has ended, or name another folder with --dir") from None
+        try:
+            yield
+        finally:
+            if handle is not None:
+                os.close(handle)
+
+    def write_spec(self, trial: Trial) -> None:
+        """Write the trial's whole spec."""
+        from archspec.source import dump
+
+        self._write(self.spec(trial.id), dump(dict(trial.data)))
+
+    def save(self, result: Result) -> None:
+        """Write a trial's result: after this it counts, before it does not."""
+        self._write(self._result(result.id), json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n")
+
+    def result(self, trial: str) -> Result | None:
+        """A trial's result, if there is a sound one."""
+        path = self._result(trial)
+        try:
+            if not path.is_file() or path.stat().st_size > MAX_RESULT_BYTES:
+                return None
+            data = json.loads(path.read_text(encoding="utf-8"))
+            found = Result(**data)
+        except (OSError, ValueError, TypeError, RecursionError):
+            return None
+        return found if found.id == trial and found.format == RESULT_FORMAT else None
+
+    def results(self, trials: Iterable[str]) -> dict[str, Result]:
+        """The results that are there, in the order of the trials."""
+        found = ((trial, self.result(trial)) for trial in trials)
+        return {trial: result for trial, result in found if result is not None}
+
+    def _write(self, path: Path, text: str) -> None:
+        with whole_file(path) as draft:
+            draft.write_text(text, encoding="utf-8")
