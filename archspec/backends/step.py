@@ -52,13 +52,19 @@ def check_step_fits(
     states: see `step_peak_bytes`. what: what is to be done, for the message. copies: processes that do it at the same
     time, on the same device. A forward pass needs less.
     """
+    needed = step_bytes(graph, batch_size, states=states, dtype=dtype)
+    several = f" in each of {copies} processes" if copies > 1 else ""
+    check_fits(needed * copies, device, what=f"{what} with batches of {batch_size}{several}")
+
+
+def step_bytes(graph: Graph, batch_size: int, *, states: int, dtype: str = "float32") -> int:
+    """The peak memory of a training step in bytes, weights included; see `step_peak_bytes`. Allocates nothing."""
     report, width = cost_report(graph), DTYPE_BYTES[dtype]
     weights, state = report.params * width, (report.params * states + report.buffers) * width
     needed = max(2 * weights, weights + batch_size * width * _largest(graph)) + state  # at least
     if needed < COUNTABLE:
         needed = step_peak_bytes(_on_meta(graph, dtype).train(), (batch_size, *report.input_shape), states=states)
-    several = f" in each of {copies} processes" if copies > 1 else ""
-    check_fits(needed * copies, device, what=f"{what} with batches of {batch_size}{several}")
+    return needed
 
 
 def check_forward_fits(

@@ -102,11 +102,9 @@ def _show_invalid(found: Expansion) -> None:
             key = (diagnostic.code, diagnostic.message, diagnostic.span)
             first, count = groups.get(key, (diagnostic, 0))
             groups[key] = first, count + 1
-    shown = [
-        replace(first, notes=(*first.notes, f"the same in {plural(count - 1, 'other combination')}")) if count > 1 else first
-        for first, count in groups.values()
-    ]
-    print_diagnostics(shown)
+    for first, count in groups.values():
+        more = [f"the same in {plural(count - 1, 'other combination')}"] if count > 1 else []
+        print_diagnostics([replace(first, notes=(*first.notes, *more))])
 
 
 def _show_plan(

@@ -81,7 +81,7 @@ def _drawn(draw: Draw, source: random.Random) -> Any:
         return draw.options[int(source.random() * len(draw.options))]
     low, high = draw.bounds
     share = source.random()
-    value = math.exp(math.log(low) + share * math.log(high / low)) if draw.kind == "log_uniform" else low + share * (high - low)
+    value = low * (high / low) ** share if draw.kind == "log_uniform" else low + share * (high - low)
     if draw.whole:
         return min(max(round(value), math.ceil(low)), math.floor(high))
     return float(f"{value:.4g}")  # as a person would write it: the table shows what was trained

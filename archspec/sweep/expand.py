@@ -222,7 +222,8 @@ def _replace(data: dict[str, Any], section: str, name: str, value: Value) -> Non
             "SWEEP403", f"the spec has no {what} `{short(name)}`", value.at.span(key=True),
             hint=did_you_mean(name, known) or f"its {section}: {listing(known)}",
         )])
-    data[section] = {k: (value.value if k == name else v) for k, v in known.items() if k != name or value.value is not None}
+    changed = {key: value.value if key == name else old for key, old in known.items()}
+    data[section] = {key: new for key, new in changed.items() if key != name or new is not None}
 
 
 def _to_blame(point: Point, diagnostic: Diagnostic) -> At:

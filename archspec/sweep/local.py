@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +14,12 @@ from typing import Any, Final
 from archspec.sweep.expand import Trial
 from archspec.sweep.slots import Slots
 from archspec.sweep.store import Result, Status, Store
+from archspec.sweep.trial import Command, Forked, Launcher, Process
 
-_POLL_S: Final = 0.05
+_POLL_S: Final = 0.02
 _HEADLINE: Final = re.compile(r"^(?:internal )?error(?:\[[A-Z]+\d+\])?: .*", re.MULTILINE)
 _LOG_BYTES: Final = 1 << 20
-STOPPED: Final = (130, 143)  # exit codes of a training that SIGINT or SIGTERM stopped
+_STOPPED: Final = (130, 143)  # exit codes of a training that SIGINT or SIGTERM stopped
 _KILL_AFTER_S: Final = 60.0
 
 
@@ -29,7 +27,7 @@ _KILL_AFTER_S: Final = 60.0
 class _Running:
     trial: Trial
     slot: int
-    process: subprocess.Popen[bytes]
+    process: Process
     started: float
     stopping: float | None = None
 
@@ -38,7 +36,7 @@ class _Running:
 class Local:
     """Runs trials and saves the result of each as it ends.
 
-    options: of `archspec train`, for every trial. on_result: is told of each result. stopped: asked between polls;
+    options: of `archspec train`, for every trial. on_result: is given each result. stopped: asked between polls;
     once it is true, running trials are stopped (they save their state) and no other is begun.
     """
 
@@ -48,6 +46,7 @@ class Local:
     on_start: Callable[[Trial], None] = lambda trial: None
     on_result: Callable[[Result], None] = lambda result: None
     stopped: Callable[[], bool] = lambda: False
+    launcher: Launcher = field(default_factory=Forked)
     _running: list[_Running] = field(default_factory=list)
 
     def run(self, trials: Sequence[Trial]) -> None:
@@ -66,7 +65,7 @@ class Local:
         finally:
             for running in self._running:
                 running.process.kill()
-                running.process.wait()
+            self.launcher.close()
 
     def _start(self, trial: Trial, slot: int) -> None:
         self.store.write_spec(trial)
@@ -74,54 +73,48 @@ class Local:
         what = ["--resume", str(folder)] if begun else [str(self.store.spec(trial.id)), "--run-dir", str(folder)]
         limits = [f"--{key.replace('_', '-')}={value}" for key, value in trial.limits.items()]
         arguments = ["train", *what, "--json", f"--threads={self.slots.threads}", *limits, *self.options]
-        environment = {**os.environ, **self.slots.environments[slot]}
-        environment.setdefault("OMP_NUM_THREADS", str(self.slots.threads))
         log = self.store.log(trial.id)
-        with log.open("wb") as errors, log.with_suffix(".json").open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "archspec.sweep.trial", *arguments],
-                stdin=subprocess.PIPE, stdout=output, stderr=errors,
-                env=environment, start_new_session=True,  # Ctrl-C is for this process, which stops its trials
-            )
-        self._running.append(_Running(trial, slot, process, time.monotonic()))
+        command = Command(arguments, self.slots.environments[slot], log.with_suffix(".json"), log)
+        self._running.append(_Running(trial, slot, self.launcher.start(command), time.monotonic()))
         self.on_start(trial)
 
     def _stop(self) -> None:
         for running in self._running:
             if running.stopping is None:
                 running.stopping = time.monotonic()
-                running.process.send_signal(signal.SIGTERM)
+                running.process.terminate()
             elif time.monotonic() - running.stopping > _KILL_AFTER_S:
                 running.process.kill()
 
     def _collect(self) -> list[int]:
         """Save the results of the trials that have ended; their slots."""
-        ended = [running for running in self._running if running.process.poll() is not None]
-        for running in ended:
+        codes = [(running, running.process.poll()) for running in self._running]
+        ended = [(running, code) for running, code in codes if code is not None]
+        for running, code in ended:
             self._running.remove(running)
-            assert running.process.stdin is not None
-            running.process.stdin.close()
-            result = self._result(running)
+            result = self._result(running, code)
             if result.status != "stopped":  # which goes on with the next sweep
                 self.store.save(result)
             self.on_result(result)
-        return [running.slot for running in ended]
+        return [running.slot for running, _ in ended]
 
-    def _result(self, running: _Running) -> Result:
-        trial, code = running.trial, running.process.returncode
-        log = self.store.log(trial.id)
-        summary = _summary(log.with_suffix(".json")) if code == 0 else None
-        status: Status = "done" if summary is not None else "failed"
-        reason = "" if summary is not None else _reason(log)
-        if code in STOPPED:
-            status, reason = "stopped", f"stopped by {signal.Signals(code - 128).name}"
-        elif code < 0:
-            status, reason = "killed", _killed(-code)
-        report = trial.loaded.report
+    def _result(self, running: _Running, code: int) -> Result:
+        trial, report = running.trial, running.trial.loaded.report
+        status, reason, summary = outcome_of(code, self.store.log(trial.id))
         return Result(
-            trial.id, trial.variant, dict(trial.varied), trial.seed, status, reason, summary, report.params, report.macs,
-            round(time.monotonic() - running.started, 3),
+            trial.id, trial.variant, dict(trial.varied), trial.seed, status, reason, summary,
+            params=report.params, macs=report.macs, seconds=round(time.monotonic() - running.started, 3),
         )
+
+
+def outcome_of(code: int, log: Path) -> tuple[Status, str, dict[str, Any] | None]:
+    """Status, reason and summary of a trial that ended with this exit code; `log` is what it printed on stderr."""
+    if code in _STOPPED:
+        return "stopped", f"stopped by {signal.Signals(code - 128).name}", None
+    if code < 0:
+        return "killed", _killed(-code), None
+    summary = _summary(log.with_suffix(".json")) if code == 0 else None
+    return ("failed", _reason(log), None) if summary is None else ("done", "", summary)
 
 
 def _summary(path: Path) -> dict[str, Any] | None:
@@ -148,4 +141,4 @@ def _reason(log: Path) -> str:
 
 def _killed(number: int) -> str:
     name = signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
-    return f"killed by {name}" + (": out of memory, most likely" if name == "SIGKILL" else "")
+    return f"killed by {name}" + (", most likely because memory ran out" if name == "SIGKILL" else "")

@@ -28,7 +28,8 @@ class Progress:
             self._done += 1
         values = ", ".join(f"{key} {value}" for key, value in result.varied.items() if key != "spec")
         what = " ".join(filter(None, [result.variant, values, f"seed {result.seed}"]))
-        self._write(f"[{self._done}/{self._trials}] {what}: {outcome(result)}, {duration_text(result.seconds)}{self._left()}")
+        ended = f"{outcome(result)}, {duration_text(result.seconds)}{self._left()}"
+        self._write(f"[{self._done}/{self._trials}] {what}: {ended}")
 
     def _left(self) -> str:
         ended, rest = self._done - self._before, self._trials - self._done

@@ -218,7 +218,8 @@ class _Reader:
         seen: set[str] = set()
         for axis in axes:
             for key in sorted(axis & seen):
-                self.fail(f"`{short(key)}` varies in two places", self.top, hint="keep it in one of `grid`, `zip`, `random`")
+                self.fail(f"`{short(key)}` varies in two places", self.top,
+                          hint="keep it in one of `grid`, `zip` and `random`")
             seen |= axis
 
     def _random(self) -> Random | None:

@@ -66,10 +66,10 @@ def _visible_names() -> list[str]:
 
 def _step_bytes(trial: Trial) -> int:
     """About what a training step of a trial needs."""
-    from archspec.backends.step import step_bytes_of
+    from archspec.backends.step import step_bytes
 
     recipe = trial.recipe
-    return step_bytes_of(trial.loaded.graph, recipe.batch_size, states=2)
+    return step_bytes(trial.loaded.graph, recipe.batch_size, states=2)
 
 
 def core_count() -> int:

@@ -108,7 +108,9 @@ def diagnosis(row: Row) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else "–" if value is None else str(value)
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False)
+    return "–" if value is None else str(value)
 
 
 def results_json(found: Expansion, results: Mapping[str, Result], folder: Path) -> dict[str, Any]:

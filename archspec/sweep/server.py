@@ -1,0 +1,134 @@
+"""The server that trials are forked from: `python -m archspec.sweep.server`.
+
+It has imported what a training imports and done nothing else, so that a trial starts in milliseconds from a fresh
+state. On stdin it reads a JSON command a line, on stdout it answers with a trial's process and its exit code. When
+stdin ends (its starter is gone, however that came) it asks all trials to save and stop, and ends with them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import sys
+from contextlib import suppress
+from typing import Any, NoReturn
+
+
+def main() -> None:
+    """Serve until stdin ends and every trial has ended."""
+    _import_all()
+    wake, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    server = _Server()
+    with selectors.DefaultSelector() as selector:
+        selector.register(0, selectors.EVENT_READ)
+        selector.register(wake, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fd == wake:
+                    os.read(wake, 4096)
+                elif not server.read():
+                    selector.unregister(0)
+            server.reap()
+            if server.ended and not server.running:
+                return
+
+
+class _Server:
+    """running: process → the trial's number. ended: whether stdin has ended."""
+
+    def __init__(self) -> None:
+        self.running: dict[int, int] = {}
+        self.ended = False
+        self._rest = b""
+
+    def read(self) -> bool:
+        """Read what is there and start what it asks for; False at the end of stdin."""
+        text = os.read(0, 1 << 16)
+        *lines, self._rest = (self._rest + text).split(b"\n")
+        for line in lines:
+            command = json.loads(line)
+            process = self._fork(command)
+            self.running[process] = command["number"]
+            _answer({"number": command["number"], "process": process})
+        if not text:
+            self.ended = True
+            for process in self.running:
+                os.kill(process, signal.SIGTERM)
+        return bool(text)
+
+    def reap(self) -> None:
+        """Answer for each trial that has ended."""
+        for process in list(self.running):
+            done, status = os.waitpid(process, os.WNOHANG)
+            if done:
+                _answer({"number": self.running.pop(process), "code": os.waitstatus_to_exitcode(status)})
+
+    def _fork(self, command: dict[str, Any]) -> int:
+        sys.stdout.flush()
+        process = os.fork()
+        if process == 0:
+            _run(command)
+        return process
+
+
+def _answer(data: dict[str, int]) -> None:
+    with suppress(BrokenPipeError):  # the starter is gone: stdin ends too
+        os.write(1, json.dumps(data).encode() + b"\n")
+
+
+def _run(command: dict[str, Any]) -> NoReturn:
+    """Be the trial's process."""
+    code = 70
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()  # Ctrl-C is for the sweep, which stops its trials
+        _redirect(0, os.devnull, os.O_RDONLY)
+        _redirect(1, command["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        _redirect(2, command["errors"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.environ.update(command["environment"])
+        sys.argv = ["archspec", *command["arguments"]]
+        from archspec.cli import main as archspec
+
+        archspec()
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _redirect(stream: int, path: str, flags: int) -> None:
+    handle = os.open(path, flags, 0o666)
+    os.dup2(handle, stream)
+    os.close(handle)
+
+
+def _import_all() -> None:
+    # an optimizer's first step imports it, which takes longer than all the rest
+    import torch._dynamo  # noqa: F401
+
+    import archspec.backends.allocator
+    import archspec.cli.train
+    import archspec.data.feed
+    import archspec.train.checkpointer
+    import archspec.train.display
+    import archspec.train.doctor
+    import archspec.train.environment
+    import archspec.train.final
+    import archspec.train.loop
+    import archspec.train.prepare
+    import archspec.train.run_folder
+    import archspec.train.same_run
+    import archspec.train.scalars
+    import archspec.train.table  # noqa: F401
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Sweeps of texts, and trials that do not train."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from archspec.sweep.expand import expand
+from archspec.sweep.read import sweep_text
+
+
+def expanded(text, file="sweep.yaml"):
+    """The expansion of a sweep's text."""
+    return expand(sweep_text(text), str(file))
+
+
+SUMMARY = {
+    "last": {"train_loss": 0.5, "train_accuracy": 0.8, "test_loss": 0.6, "test_accuracy": 0.75},
+    "best": {"train_loss": 0.5, "train_accuracy": 0.8, "test_loss": 0.6, "test_accuracy": 0.75},
+    "seconds": 1.5, "findings": [],
+}
+
+
+class Pretended:
+    """A launcher whose trials are small scripts: `behaviour(command)` gives the script.
+
+    began: the commands in the order in which they were started.
+    """
+
+    def __init__(self, behaviour=None):
+        self.behaviour = behaviour or (lambda command: succeed())
+        self.began = []
+
+    def start(self, command):
+        self.began.append(command)
+        with open(command.output, "wb") as output, open(command.errors, "wb") as errors:
+            child = subprocess.Popen(
+                [sys.executable, "-S", "-c", self.behaviour(command)], stdout=output, stderr=errors,
+                env={**os.environ, **command.environment},
+            )
+        return child
+
+    def close(self):
+        pass
+
+
+def succeed(**changes):
+    """A trial that prints a summary."""
+    return f"print({json.dumps(json.dumps(SUMMARY | changes))})"
+
+
+def fail(line, code=1):
+    """A trial that ends with a message."""
+    return f"import sys; print({line!r}, file=sys.stderr); sys.exit({code})"
+
+
+def die(number=signal.SIGKILL):
+    """A trial that a signal ends."""
+    return f"import os; os.kill(os.getpid(), {int(number)})"
+
+
+def wait(seconds=60):
+    """A trial that goes on until it is stopped, and then says so as a training does."""
+    return (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+        f"time.sleep({seconds})"
+    )
