@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
     "evaluate": ("archspec.cli.evaluate", "Test a trained network: accuracy per class, confusion matrix."),
     "sweep": ("archspec.cli.sweep", "Run the trainings that a sweep file names, and compare them."),
+    "compare": ("archspec.cli.compare", "Compare runs: repetitions together, differences tested."),
     "evaluate": ("archspec.cli.evaluate", "Test a trained network: per class, and what it confuses."),
     "predict": ("archspec.cli.predict", "Show the likeliest classes of image files."),
     "data": ("archspec.cli.data", "Check a data set: name every file that cannot be used."),

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,12 +120,18 @@ def _show_plan(
 
 def _show_results(found: Expansion, results: dict[str, Result], store: Store, *, as_json: bool) -> None:
     from archspec.cli.console import result_console
-    from archspec.sweep.table import results_json, results_table
+    from archspec.results.compare import compare
+    from archspec.results.formats import to_json
+    from archspec.results.table import comparison_table
+    from archspec.sweep.records import records_of
 
+    comparison = compare(records_of(found.trials, results, store))
     if as_json:
-        click.echo(json.dumps(results_json(found, results, store.folder), indent=2, ensure_ascii=False))
+        missing = [trial.id for trial in found.trials if trial.id not in results]
+        about = {"folder": str(store.folder), "missing": missing, "trials": [asdict(r) for r in results.values()]}
+        click.echo(json.dumps(to_json(comparison) | about, indent=2, ensure_ascii=False))
         return
-    result_console().print(results_table(found, results))
+    result_console().print(comparison_table(comparison))
     click.echo(f"sweep folder: {store.folder}")
 
 

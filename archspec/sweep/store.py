@@ -63,11 +63,21 @@ class Store:
         """
         number = 1
         while True:
-            folder = self.folder / "trials" / (trial if number == 1 else f"{trial}-{number}")
+            folder = self._numbered(trial, number)
             begun = (folder / "spec.yaml").is_file()
             if begun or not folder.exists() or not any(folder.iterdir()):
                 return folder, begun
             number += 1
+
+    def run_folder(self, trial: str) -> Path:
+        """The run of a trial: where it was last begun."""
+        number = 1
+        while (self._numbered(trial, number + 1)).exists():
+            number += 1
+        return self._numbered(trial, number)
+
+    def _numbered(self, trial: str, number: int) -> Path:
+        return self.folder / "trials" / (trial if number == 1 else f"{trial}-{number}")
 
     def spec(self, trial: str) -> Path:
         """The whole spec of a trial."""

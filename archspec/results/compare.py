@@ -1,0 +1,206 @@
+"""Runs beside each other: repetitions together, what varies first, and whether a difference is more than noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from archspec.results.record import RunRecord
+from archspec.results.stats import Difference, Spread, difference, holm, spread
+
+ALPHA: Final = 0.05
+COMPARISON_FORMAT: Final = 1
+Verdict = Literal["baseline", "better", "worse", "within noise", "not known", "no figure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure of a run. higher: whether more of it is better."""
+
+    name: str
+    title: str
+    of: Callable[[RunRecord], float | None]
+    higher: bool = True
+
+
+def _last(field: str) -> Callable[[RunRecord], float | None]:
+    return lambda record: None if record.last is None else getattr(record.last, field)
+
+
+def _best(field: str) -> Callable[[RunRecord], float | None]:
+    return lambda record: None if record.best is None else getattr(record.best, field)
+
+
+def _mean(field: str) -> Callable[[RunRecord], float | None]:
+    def figure(record: RunRecord) -> float | None:
+        values = [getattr(row, field) for row in record.epochs]
+        return math.fsum(values) / len(values) if values else None
+
+    return figure
+
+
+def _test(key: str) -> Callable[[RunRecord], float | None]:
+    return lambda record: None if record.test is None else record.test[key]
+
+
+MEASURES: Final = {measure.name: measure for measure in (
+    Measure("test_accuracy", "test acc", _test("accuracy")),
+    Measure("test_loss", "test loss", _test("loss"), higher=False),
+    Measure("last_train_loss", "train loss, last epoch", _last("train_loss"), higher=False),
+    Measure("last_train_accuracy", "train acc, last epoch", _last("train_accuracy")),
+    Measure("best_accuracy", "acc, best epoch", _best("evaluated_accuracy")),
+    Measure("mean_train_loss", "train loss, mean over training", _mean("train_loss"), higher=False),
+    Measure("mean_train_accuracy", "train acc, mean over training", _mean("train_accuracy")),
+    Measure("seconds", "s", lambda record: record.seconds or None, higher=False),
+    Measure("images_per_s", "images/s", lambda record: record.images_per_s),
+)}
+SHOWN: Final = ("last_train_loss", "last_train_accuracy", "test_accuracy", "best_accuracy", "seconds", "images_per_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Repetitions of one experiment: runs that differ by their seeds at most.
+
+    values: what tells it from the other groups. figures: measure → mean and spread over its runs; those runs that
+    have the figure. against: the difference to the baseline, None for the baseline itself.
+    """
+
+    values: Mapping[str, Any]
+    records: tuple[RunRecord, ...]
+    figures: Mapping[str, Spread]
+    verdict: Verdict = "no figure"
+    against: Difference | None = None
+    p_adjusted: float | None = None
+
+    @property
+    def n(self) -> int:
+        """Its runs."""
+        return len(self.records)
+
+    @property
+    def finished(self) -> int:
+        """Its runs that came to their end."""
+        return sum(record.status == "finished" for record in self.records)
+
+    @property
+    def diagnosis(self) -> str:
+        """What was wrong with its runs, each thing once."""
+        counts: dict[str, int] = {}
+        for record in self.records:
+            if record.diagnosis:
+                counts[record.diagnosis] = counts.get(record.diagnosis, 0) + 1
+        return "; ".join(f"{text} ({count} of {self.n})" if count < self.n else text for text, count in counts.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Groups side by side. varied: the settings in which they differ. measure: what they are compared by."""
+
+    varied: tuple[str, ...]
+    groups: tuple[Group, ...]
+    measure: Measure
+    baseline: int
+
+
+def compare(
+    records: Sequence[RunRecord], measure: str = "test_accuracy", baseline: int | None = None
+) -> Comparison:
+    """Group runs, find what varies, and test each group against the baseline.
+
+    measure: a name of MEASURES. baseline: a group's index in order of appearance; None for the best mean.
+    P-values are adjusted for the number of comparisons (Holm 1979); a difference counts at ALPHA.
+    """
+    chosen = MEASURES[measure]
+    grouped: dict[str, dict[int | None, RunRecord]] = {}
+    for record in records:
+        grouped.setdefault(record.digest, {})[record.seed] = record  # to repeat a seed is no further evidence
+    members = [list(group.values()) for group in grouped.values()]
+    varied = _varied([group[0] for group in members])
+    groups = [
+        Group({key: _value(group[0], key) for key in varied}, tuple(group), _figures(group)) for group in members
+    ]
+    first = _best_group(groups, chosen) if baseline is None else baseline
+    return Comparison(tuple(varied), tuple(_judged(groups, chosen, first)), chosen, first)
+
+
+def _varied(firsts: Sequence[RunRecord]) -> list[str]:
+    """What differs among the groups; `network` first. A var that only some of the networks have does not count."""
+    names = ["network"] if len({record.network for record in firsts}) > 1 else []
+    keys = dict.fromkeys(key for record in firsts for key in record.settings)
+    for key in keys:
+        values = [_key(record.settings.get(key)) for record in firsts]
+        everywhere = all(key in record.settings for record in firsts)
+        if len(set(values)) > 1 and (everywhere or key.startswith("train.")):
+            names.append(key)
+    if not names and len(firsts) > 1:
+        names = [key for key in ("params", "macs") if len({getattr(record, key) for record in firsts}) > 1]
+        names = names or ["path"]
+    return names
+
+
+def _value(record: RunRecord, key: str) -> Any:
+    if key in ("network", "params", "macs"):
+        return getattr(record, key)
+    return str(record.path) if key == "path" else record.settings.get(key)
+
+
+def _key(value: Any) -> str:
+    return repr(value)
+
+
+def _figures(records: Sequence[RunRecord]) -> dict[str, Spread]:
+    found = {}
+    for name, measure in MEASURES.items():
+        values = [value for value in map(measure.of, records) if value is not None and math.isfinite(value)]
+        if values:
+            found[name] = spread(values)
+    return found
+
+
+def _best_group(groups: Sequence[Group], measure: Measure) -> int:
+    sign = 1 if measure.higher else -1
+    return max(
+        range(len(groups)),
+        key=lambda k: sign * groups[k].figures[measure.name].mean if measure.name in groups[k].figures else -math.inf,
+        default=0,
+    )
+
+
+def _judged(groups: Sequence[Group], measure: Measure, baseline: int) -> list[Group]:
+    """The groups with their verdicts."""
+    from dataclasses import replace
+
+    base = _by_seed(groups[baseline], measure) if groups else {}
+    found: dict[int, Difference] = {}
+    for k, group in enumerate(groups):
+        mine = _by_seed(group, measure)
+        if k != baseline and mine and base:
+            found[k] = difference(mine, base)
+    tested = [k for k, d in found.items() if d.p is not None]
+    adjusted = dict(zip(tested, holm([found[k].p or 0.0 for k in tested]), strict=True))
+    judged = []
+    for k, group in enumerate(groups):
+        if k == baseline:
+            judged.append(replace(group, verdict="baseline" if base else "no figure"))
+        elif k not in found:
+            judged.append(group)
+        else:
+            verdict = _verdict(found[k], adjusted.get(k), measure)
+            judged.append(replace(group, verdict=verdict, against=found[k], p_adjusted=adjusted.get(k)))
+    return judged
+
+
+def _by_seed(group: Group, measure: Measure) -> dict[int, float]:
+    """The figure of each run, by its seed."""
+    figures = ((record.seed, measure.of(record)) for record in group.records)
+    return {seed or 0: value for seed, value in figures if value is not None and math.isfinite(value)}
+
+
+def _verdict(found: Difference, adjusted: float | None, measure: Measure) -> Verdict:
+    if adjusted is None:
+        return "not known"
+    if adjusted >= ALPHA:
+        return "within noise"
+    return "better" if (found.mean > 0) == measure.higher else "worse"

@@ -1,0 +1,23 @@
+"""What makes two runs repetitions of one experiment: everything but the seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from archspec.graph import Graph
+
+_DATA = ("limit_train", "limit_test", "train_images", "test_images")
+
+
+def run_digest(graph: Graph | None, recipe: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
+    """The digest of network, recipe without its seed, and the amount of data; 16 hexadecimal digits."""
+    from archspec.train.same_run import graph_digest
+
+    data = environment.get("data")
+    amounts = {key: data.get(key) for key in _DATA} if isinstance(data, dict) else {}
+    rest = {key: value for key, value in recipe.items() if key != "seed"}
+    parts = [None if graph is None else graph_digest(graph), rest, amounts]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,162 @@
+"""A run's folder as data. Nothing in it is trusted, and a part that is missing is left open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from archspec.files import MiB, is_regular, read_regular
+from archspec.train.summary import EpochResult, best_epoch, neutral_names
+
+MAX_METRICS_BYTES: Final = 64 * MiB
+MAX_JSON_BYTES: Final = 4 * MiB
+Status = Literal["finished", "unfinished", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run.
+
+    network: the spec's name. digest: of what was trained and how, the seed left out: equal for runs that differ by
+    their seeds. settings: what may vary, `train.lr` → its value. params, macs: of the network, macs of one image; None
+    where its spec cannot be read. epochs: a row an epoch. test: loss and accuracy on the test set at the end, None
+    without. reason: why it failed.
+    """
+
+    path: Path
+    network: str
+    status: Status
+    started: str
+    seed: int | None
+    digest: str
+    settings: Mapping[str, Any]
+    epochs: tuple[EpochResult, ...]
+    criterion: Literal["accuracy", "loss"]
+    test: Mapping[str, float] | None
+    findings: tuple[Mapping[str, Any], ...]
+    params: int | None
+    macs: int | None
+    device: str
+    environment: Mapping[str, Any]
+    peak_memory_bytes: int | None = None
+    reason: str = ""
+
+    @property
+    def best(self) -> EpochResult | None:
+        """The best epoch by the run's own criterion."""
+        return best_epoch(self.epochs, self.criterion) if self.epochs else None
+
+    @property
+    def last(self) -> EpochResult | None:
+        """The last epoch that was finished."""
+        return self.epochs[-1] if self.epochs else None
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all epochs."""
+        return sum(row.seconds for row in self.epochs)
+
+    @property
+    def images_per_s(self) -> float | None:
+        """Training images a second, the mean over the epochs."""
+        speeds = [row.images_per_s for row in self.epochs]
+        return sum(speeds) / len(speeds) if speeds else None
+
+    @property
+    def diagnosis(self) -> str:
+        """What the doctor found and did not take back, or why the run failed; empty where nothing was wrong."""
+        if self.reason:
+            return self.reason
+        for finding in self.findings:
+            if finding.get("until") is None:
+                return f"{finding.get('code')} {finding.get('title')}"
+        return "" if self.status == "finished" else self.status
+
+
+def is_run_folder(path: Path) -> bool:
+    """Whether a folder holds a run that `archspec train` began."""
+    return is_regular(path / "spec.yaml") and is_regular(path / "environment.json")
+
+
+def read_record(path: Path) -> RunRecord | None:
+    """The run in a folder; None where there is none that can be read."""
+    environment = _json(path / "environment.json")
+    if not isinstance(environment, dict) or not is_regular(path / "spec.yaml"):
+        return None
+    recipe = environment.get("recipe")
+    recipe = recipe if isinstance(recipe, dict) else {}
+    name, digest, params, macs, variables = _network(path / "spec.yaml", recipe, environment)
+    rows = _epochs(path / "metrics.jsonl")
+    findings = _json(path / "findings.json")
+    listed = findings.get("findings") if isinstance(findings, dict) else None
+    device = environment.get("device")
+    return RunRecord(
+        path=path, network=name, status="finished" if is_regular(path / "weights.safetensors") else "unfinished",
+        started=str(environment.get("started", "")), seed=_whole(recipe.get("seed")), digest=digest,
+        settings={f"train.{key}": value for key, value in recipe.items() if key != "seed"} | variables,
+        epochs=rows, criterion=_criterion(recipe), test=_test(environment, rows),
+        findings=tuple(f for f in listed if isinstance(f, dict)) if isinstance(listed, list) else (),
+        params=params, macs=macs, device=str(device.get("name", "")) if isinstance(device, dict) else "",
+        environment=environment, peak_memory_bytes=_whole(environment.get("peak_memory_bytes")),
+    )
+
+
+def _network(
+    spec: Path, recipe: Mapping[str, Any], environment: Mapping[str, Any]
+) -> tuple[str, str, int | None, int | None, dict[str, Any]]:
+    """Name, digest, parameters, MACs and vars of the run's spec."""
+    from archspec.api import load
+    from archspec.diagnostics import SpecError
+    from archspec.results.digest import run_digest
+
+    try:
+        loaded = load(spec)
+    except SpecError:
+        return spec.parent.name, run_digest(None, recipe, environment), None, None, {}
+    variables = loaded.data.get("vars") or {}
+    return (
+        loaded.name, run_digest(loaded.graph, recipe, environment), loaded.report.params, loaded.report.macs,
+        {f"vars.{key}": value for key, value in variables.items()},
+    )
+
+
+def _epochs(path: Path) -> tuple[EpochResult, ...]:
+    """The rows of a metrics.jsonl, up to the first that cannot be read."""
+    rows: list[EpochResult] = []
+    try:
+        lines = read_regular(path, MAX_METRICS_BYTES).decode("utf-8").splitlines()
+        for line in lines:
+            rows.append(EpochResult(**neutral_names(json.loads(line))))
+    except (OSError, ValueError, TypeError, RecursionError):
+        pass
+    return tuple(rows)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(read_regular(path, MAX_JSON_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _criterion(recipe: Mapping[str, Any]) -> Literal["accuracy", "loss"]:
+    stopping = recipe.get("early_stopping")
+    metric = stopping.get("metric") if isinstance(stopping, dict) else None
+    return "loss" if isinstance(metric, str) and metric.endswith("loss") else "accuracy"
+
+
+def _test(environment: Mapping[str, Any], rows: Sequence[EpochResult]) -> Mapping[str, float] | None:
+    """The test set's figures at the end."""
+    noted = environment.get("test")
+    if isinstance(noted, dict) and all(isinstance(noted.get(key), (int, float)) for key in ("loss", "accuracy")):
+        return {"loss": noted["loss"], "accuracy": noted["accuracy"]}
+    if rows and rows[-1].split == "test":
+        return {"loss": rows[-1].evaluated_loss, "accuracy": rows[-1].evaluated_accuracy}
+    return None
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int else None
