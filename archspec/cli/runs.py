@@ -1,0 +1,157 @@
+"""`archspec runs`: all runs of a project, found, filtered, tagged, removed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from archspec.cli.console import plural, result_console, tell
+from archspec.cli.options import COUNT, json_option
+
+_COLUMNS: Final = ("path", "network", "test_accuracy", "last_train_loss", "epochs_done", "seconds", "tags", "diagnosis")
+_TITLES: Final = {"epochs_done": "epochs", "last_train_loss": "train loss", "test_accuracy": "test acc"}
+_NUMBERS: Final = {"test_accuracy": 4, "last_train_loss": 4, "epochs_done": 0, "seconds": 0}  # name → digits
+_DROPPED: Final = frozenset({"train.data"})
+
+
+@click.group("runs", invoke_without_command=True)
+@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+              metavar="DIR", help="Where runs lie.")
+@click.option("--where", metavar="CONDITION", help="Only these: `lr > 0.1 and network = lenet`.")
+@click.option("--sort", metavar="FIELD", help="By a figure or a setting; -FIELD for the largest first.")
+@click.option("--limit", type=COUNT, metavar="N", help="Only the first N.")
+@click.option("--rebuild", is_flag=True, help="Make the index anew from the run folders.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, root: Path, where: str | None, sort: str | None, limit: int | None, rebuild: bool, as_json: bool
+) -> None:
+    """List the runs below a folder: what was trained, with what settings, and how it went.
+
+    The index, `runs/archspec.db`, holds nothing that is not in the run folders.
+    """
+    ctx.obj = root
+    if ctx.invoked_subcommand is not None:
+        return
+    rows = chosen(root, where, rebuild=rebuild)
+    if sort is not None:
+        rows = in_order(rows, sort)
+    shown = rows[:limit] if limit else rows
+    if as_json:
+        click.echo(json.dumps({"format": 1, "root": str(root), "runs": shown}, indent=2, ensure_ascii=False))
+        return
+    if not rows:
+        tell(f"no run in {root}" + (" fits the condition" if where else ""))
+        return
+    _show(shown)
+    if len(shown) < len(rows):
+        click.echo(f"{len(shown)} of {plural(len(rows), 'run')}")
+
+
+def chosen(root: Path, where: str | None, *, rebuild: bool = False) -> list[dict[str, Any]]:
+    """The rows of the runs below `root` that fit a condition."""
+    from archspec.results.index import Index
+    from archspec.results.where import check_fields, parse_where
+
+    condition = None if where is None else parse_where(where)
+    if not root.is_dir():
+        return []
+    index = Index(root)
+    rows = index.rebuild() if rebuild else index.rows()
+    if condition is None or where is None:
+        return rows
+    check_fields(where, rows)
+    return [row for row in rows if condition(row)]
+
+
+def in_order(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
+    """The rows by a field, those that do not have it last."""
+    from archspec.results.where import check_fields, field_of
+
+    name = sort.removeprefix("-")
+    check_fields(f"{name} = x", rows)
+    have = [row for row in rows if field_of(row, name) is not None]
+    numbers = all(isinstance(field_of(row, name), (int, float)) for row in have)
+    have.sort(key=lambda row: (float if numbers else str)(field_of(row, name)), reverse=sort.startswith("-"))
+    return have + [row for row in rows if field_of(row, name) is None]
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    settings = _varied(rows)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    columns = [c for c in _COLUMNS if c in ("path", "network") or any(row.get(c) for row in rows)]
+    places = [*columns[:2], *settings, *columns[2:]]
+    for name in places:
+        title = _TITLES.get(name, name.removeprefix("train.").removeprefix("vars."))
+        table.add_column(title, overflow="fold", justify="right" if name in _NUMBERS else "left")
+    for row in rows:
+        values = {name: (row["settings"] if name in settings else row).get(name) for name in places}
+        table.add_row(*(_cell(name, value) for name, value in values.items()))
+    result_console().print(table)
+
+
+def _cell(name: str, value: Any) -> str:
+    from archspec.results.formats import value_text
+
+    if name == "tags":
+        return ", ".join(value or [])
+    if name not in _NUMBERS or value is None:
+        return value_text(value)
+    return f"{value:.{_NUMBERS[name]}f}" if value < 1e5 else f"{value:.3g}"
+
+
+def _varied(rows: list[dict[str, Any]]) -> list[str]:
+    """The settings in which these runs differ; of many the first six."""
+    keys = dict.fromkeys(key for row in rows for key in row["settings"])
+    varied = [
+        key for key in keys
+        if key not in _DROPPED and len({json.dumps(row["settings"].get(key), sort_keys=True) for row in rows}) > 1
+    ]
+    return varied[:6]
+
+
+@command.command("tag")
+@click.argument("name", metavar="TAG")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--remove", "off", is_flag=True, help="Take the tag away.")
+def tag(name: str, runs: tuple[Path, ...], off: bool) -> None:
+    """Give RUNS a TAG, to find them again: `archspec runs --where 'tag = baseline'`."""
+    from archspec.diagnostics import error
+    from archspec.results.index import read_tags, write_tags
+    from archspec.results.record import is_run_folder
+
+    for run in runs:
+        if not is_run_folder(run):
+            raise error("RUN360", f"there is no run in {run}", hint="name a folder that `archspec train` made")
+    for run in runs:
+        write_tags(run, [other for other in read_tags(run) if other != name] + [name] * (not off))
+
+
+@command.command("rm")
+@click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--where", metavar="CONDITION", help="All runs below --root that fit.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def remove(ctx: click.Context, runs: tuple[Path, ...], where: str | None, yes: bool) -> None:
+    """Remove RUNS with all their files, after a question."""
+    from archspec.results.remove import check_removable, remove_run
+
+    root: Path = ctx.obj
+    named = [*runs, *(root / row["path"] for row in (chosen(root, where) if where else []))]
+    if not named:
+        raise click.UsageError("name runs to remove, or a condition: --where 'epochs_done = 0'", ctx)
+    for run in named:
+        check_removable(run)
+    for run in named:
+        click.echo(str(run))
+    if not yes:
+        click.confirm(f"Remove {plural(len(named), 'run')}?", abort=True, err=True)
+    for run in named:
+        remove_run(run)
+    tell(f"removed {plural(len(named), 'run')}")

@@ -1,0 +1,129 @@
+"""An index of all runs below a folder, in one SQLite file that can be thrown away: it is made anew from the folders."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.files import MiB, read_regular
+from archspec.results.compare import MEASURES
+from archspec.results.find import run_folders
+from archspec.results.record import RunRecord, read_record
+
+NAME: Final = "archspec.db"
+VERSION: Final = 1  # of the table; another one is thrown away
+TAGS: Final = "tags.json"
+_WATCHED: Final = ("environment.json", "metrics.jsonl", "findings.json", "weights.safetensors", "spec.yaml", TAGS)
+_BUSY_MS: Final = 10_000  # how long to wait for another process that writes
+
+
+class Index:
+    """The runs below `root`: `root/archspec.db`, with a row a run as JSON, and what its files were when it was read."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / NAME
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All runs as they stand on disk now; only those whose files have changed are read again."""
+        with self._open() as database:
+            known = dict(database.execute("SELECT path, signature FROM runs"))
+            folders = {str(folder.relative_to(self.root)): folder for folder in run_folders(self.root)}
+            for name in known.keys() - folders.keys():
+                database.execute("DELETE FROM runs WHERE path = ?", (name,))
+            for name, folder in folders.items():
+                signature = _signature(folder)
+                if known.get(name) != signature:
+                    self._read(database, name, folder, signature)
+            database.commit()
+            found = database.execute("SELECT data FROM runs ORDER BY started, path")
+            return [json.loads(data) for (data,) in found]
+
+    def rebuild(self) -> list[dict[str, Any]]:
+        """Forget everything and read every run again."""
+        for suffix in ("", "-wal", "-shm"):
+            self.path.with_name(NAME + suffix).unlink(missing_ok=True)
+        return self.rows()
+
+    def _read(self, database: sqlite3.Connection, name: str, folder: Path, signature: str) -> None:
+        record = read_record(folder)
+        if record is None:
+            database.execute("DELETE FROM runs WHERE path = ?", (name,))
+            return
+        data = row_of(record, name)
+        database.execute(
+            "INSERT OR REPLACE INTO runs (path, signature, started, data) VALUES (?, ?, ?, ?)",
+            (name, signature, record.started, json.dumps(data)),
+        )
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """The database; one that is damaged or of another version is made anew."""
+        try:
+            connection = self._connect()
+        except sqlite3.DatabaseError:
+            self.path.unlink(missing_ok=True)
+            connection = self._connect()
+        with closing(connection):
+            yield connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=_BUSY_MS / 1000)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version != VERSION:
+                connection.execute("DROP TABLE IF EXISTS runs")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS runs (path TEXT PRIMARY KEY, signature TEXT, started TEXT, data TEXT)"
+            )
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute("SELECT path, signature, started, data FROM runs LIMIT 1").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def row_of(record: RunRecord, name: str) -> dict[str, Any]:
+    """What the index says of a run: plain data."""
+    figures: dict[str, Any] = {key: measure.of(record) for key, measure in MEASURES.items()}
+    return {
+        "path": name, "network": record.network, "status": record.status, "started": record.started,
+        "seed": record.seed, "digest": record.digest, **figures, "epochs_done": len(record.epochs),
+        "params": record.params, "macs": record.macs, "device": record.device, "diagnosis": record.diagnosis,
+        "tags": read_tags(record.path), "settings": dict(record.settings),
+    }
+
+
+def read_tags(folder: Path) -> list[str]:
+    """The tags of a run."""
+    try:
+        tags = json.loads(read_regular(folder / TAGS, MiB))
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+
+
+def write_tags(folder: Path, tags: list[str]) -> None:
+    """Replace the tags of a run; they lie in its folder, so that the index can be made anew."""
+    from archspec.train.files import whole_file
+
+    with whole_file(folder / TAGS) as draft:
+        draft.write_text(json.dumps(sorted(set(tags)), ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _signature(folder: Path) -> str:
+    """What the run's files are: sizes and times."""
+    parts = []
+    for name in _WATCHED:
+        try:
+            found_file = (folder / name).lstat()
+        except OSError:
+            continue
+        parts.append(f"{name}:{found_file.st_size}:{found_file.st_mtime_ns}")
+    return "|".join(parts)

@@ -1,0 +1,29 @@
+"""Removing a run: its own files, nothing that a link leads to, nothing that archspec did not write there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from archspec.diagnostics import error
+from archspec.files import is_folder
+from archspec.results.record import is_run_folder
+from archspec.train.files import claim
+
+
+def check_removable(run: Path) -> None:
+    """Raise SpecError unless `run` is a run's folder that no training uses: RUN360, RUN317."""
+    if not is_folder(run) or not is_run_folder(run):
+        raise error("RUN360", f"there is no run in {run}", hint="name a folder that `archspec train` made")
+    try:
+        handle = claim(run)
+    except BlockingIOError:
+        raise error("RUN317", f"another process is training in {run}", hint="let it end first") from None
+    if handle is not None:
+        os.close(handle)
+
+
+def remove_run(run: Path) -> None:
+    """Remove the folder. `shutil.rmtree` removes links themselves, never what they lead to."""
+    shutil.rmtree(run)

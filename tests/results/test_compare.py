@@ -1,0 +1,119 @@
+"""Runs beside each other."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+from scipy import stats as scipy
+
+from archspec.results.compare import compare
+from archspec.results.find import find_runs
+from archspec.results.formats import cells, titles, to_csv, to_json, to_latex, to_markdown
+from tests.results.helpers import make_run
+
+
+def runs(tmp_path, **groups):
+    """A run for each accuracy of each group: `a=dict(lr=0.1, last=[0.5, 0.6])`."""
+    for name, (changes, values) in groups.items():
+        for seed, value in enumerate(values):
+            make_run(tmp_path / f"{name}-{seed}", seed=seed, accuracies=(0.1, value), **changes)
+    return find_runs([tmp_path])
+
+
+def test_repetitions_are_one_row_and_only_what_varies_is_shown(tmp_path):
+    found = compare(runs(tmp_path, a=({"lr": 0.1}, [0.5, 0.6]), b=({"lr": 0.2}, [0.7, 0.8])))
+    assert found.varied == ("train.lr",)
+    assert [(group.values["train.lr"], group.n) for group in found.groups] == [(0.1, 2), (0.2, 2)]
+    assert found.groups[0].figures["test_accuracy"].mean == pytest.approx(0.55)
+    assert found.baseline == 1
+
+
+def test_a_difference_is_tested_in_pairs_and_corrected(tmp_path):
+    a, b, c = [0.90, 0.91, 0.89, 0.92], [0.80, 0.82, 0.79, 0.81], [0.89, 0.915, 0.885, 0.92]
+    found = compare(runs(tmp_path, a=({"lr": 0.1}, a), b=({"lr": 0.2}, b), c=({"lr": 0.3}, c)))
+    by_rate = {group.values["train.lr"]: group for group in found.groups}
+    raw = [scipy.ttest_rel(other, a).pvalue for other in (b, c)]
+    assert by_rate[0.1].verdict == "baseline"
+    assert by_rate[0.2].verdict == "worse"
+    assert by_rate[0.2].p_adjusted == pytest.approx(2 * raw[0])  # Holm: the smallest of two counts twice
+    assert by_rate[0.3].verdict == "within noise"
+    assert by_rate[0.3].p_adjusted == pytest.approx(raw[1])
+
+
+def test_with_one_seed_nothing_is_known(tmp_path):
+    found = compare(runs(tmp_path, a=({"lr": 0.1}, [0.5]), b=({"lr": 0.2}, [0.9])))
+    assert [group.verdict for group in found.groups] == ["not known", "baseline"]
+    assert "not known: one seed" in to_markdown(found)
+
+
+def test_a_repeated_seed_is_no_further_evidence(tmp_path):
+    for k in range(5):
+        make_run(tmp_path / f"a-{k}", accuracies=(0.5,), lr=0.1)
+        make_run(tmp_path / f"b-{k}", accuracies=(0.6,), lr=0.2)
+    found = compare(find_runs([tmp_path]))
+    assert [(group.n, group.verdict) for group in found.groups] == [(1, "not known"), (1, "baseline")]
+
+
+def test_losses_are_better_when_lower(tmp_path):
+    records = runs(tmp_path, a=({"lr": 0.1}, [0.5, 0.51, 0.52]), b=({"lr": 0.2}, [0.7, 0.72, 0.715]))
+    found = compare(records, "last_train_loss", baseline=0)
+    assert found.groups[1].verdict == "better"
+    assert found.groups[1].against.mean < 0
+
+
+def test_what_failed_is_a_row_with_its_reason(tmp_path):
+    make_run(tmp_path / "a-0", lr=0.1)
+    make_run(tmp_path / "b-0", lr=9, accuracies=(), finished=False,
+             findings=[{"code": "RUN346", "title": "the loss blew up", "until": None}])
+    found = compare(find_runs([tmp_path]))
+    row = dict(zip(titles(found), cells(found, found.groups[1]), strict=True))
+    assert row == {
+        "lr": "9", "epochs": "1", "n": "0 of 1", "train loss, last epoch": "–", "train acc, last epoch": "–",
+        "test acc": "–", "acc, best epoch": "–", "s": "–", "images/s": "–", "Δ test acc": "–", "difference": "–",
+        "diagnosis": "RUN346 the loss blew up",
+    }
+
+
+def test_networks_that_differ_in_nothing_that_has_a_name(tmp_path):
+    make_run(tmp_path / "a")
+    other = make_run(tmp_path / "b")
+    (other / "spec.yaml").write_text((other / "spec.yaml").read_text().replace("relu, ", ""))
+    found = compare(find_runs([tmp_path]))
+    assert len(found.groups) == 2
+    assert found.varied == ("path",)
+
+
+def test_last_best_and_mean_figures_are_told_apart(tmp_path):
+    make_run(tmp_path / "a", accuracies=(0.2, 0.8, 0.5))
+    (group,) = compare(find_runs([tmp_path])).groups
+    figures = {name: spread.mean for name, spread in group.figures.items()}
+    assert figures["test_accuracy"] == 0.5
+    assert figures["best_accuracy"] == 0.8
+    assert figures["mean_train_accuracy"] == pytest.approx(0.5)
+    assert figures["mean_train_loss"] == pytest.approx(0.5)
+
+
+def test_every_format_holds_the_same_rows(tmp_path):
+    found = compare(runs(tmp_path, a=({"lr": 0.1}, [0.5, 0.6]), b=({"lr": 0.2}, [0.7, 0.8])))
+    lines = to_markdown(found).splitlines()
+    assert len(lines) == 4
+    assert len({line.count("|") for line in lines}) == 1
+    rows = list(csv.DictReader(io.StringIO(to_csv(found))))
+    assert [float(row["test_accuracy_mean"]) for row in rows] == pytest.approx([0.55, 0.75])
+    latex = to_latex(found)
+    assert latex.count(r"\\") == 3
+    assert r"$\pm$" in latex
+    assert not re.search(r"(?<!\\)[%&_#](?! )", latex.replace(" & ", ""))
+    data = json.loads(json.dumps(to_json(found)))
+    assert [group["seeds"] for group in data["groups"]] == [[0, 1], [0, 1]]
+
+
+def test_text_from_a_spec_cannot_break_a_table(tmp_path):
+    make_run(tmp_path / "a", name="x | y & 50% {z}_$")
+    make_run(tmp_path / "b", name="plain")
+    found = compare(find_runs([tmp_path]))
+    lines = to_markdown(found).splitlines()
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
+    assert r"x | y \& 50\% \{z\}\_\$" in to_latex(found)
