@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import click
 
-from archspec.cli.console import plural, result_console, tell
+from archspec.cli.console import result_console, tell
 from archspec.cli.options import COUNT, json_option
+from archspec.diagnostics import plural
 
 _COLUMNS: Final = ("path", "network", "test_accuracy", "last_train_loss", "epochs_done", "seconds", "tags", "diagnosis")
 _TITLES: Final = {"epochs_done": "epochs", "last_train_loss": "train loss", "test_accuracy": "test acc"}

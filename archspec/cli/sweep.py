@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archspec.cli.console import plural, print_diagnostics, tell
+from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.failures import WRONG
 from archspec.cli.options import COUNT, DEVICE, json_option
+from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
     from archspec.sweep.expand import Expansion, Trial

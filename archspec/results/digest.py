@@ -14,10 +14,22 @@ _DATA = ("limit_train", "limit_test", "train_images", "test_images")
 
 def run_digest(graph: Graph | None, recipe: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
     """The digest of network, recipe without its seed, and the amount of data; 16 hexadecimal digits."""
-    from archspec.train.same_run import graph_digest
+    from archspec.train.digest import graph_digest
 
     data = environment.get("data")
     amounts = {key: data.get(key) for key in _DATA} if isinstance(data, dict) else {}
-    rest = {key: value for key, value in recipe.items() if key != "seed"}
+    rest = {key: value for key, value in _without_defaults(recipe).items() if key != "seed"}
     parts = [None if graph is None else graph_digest(graph), rest, amounts]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _without_defaults(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recipe's own choices, so that a release may add a field; as it stands where it is not a recipe."""
+    from pydantic import ValidationError
+
+    from archspec.spec.recipe import Recipe
+
+    try:
+        return Recipe.model_validate(dict(recipe)).to_data(defaults=False)
+    except ValidationError:
+        return recipe

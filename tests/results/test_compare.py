@@ -112,7 +112,7 @@ def test_every_format_holds_the_same_rows(tmp_path):
 
 def test_text_from_a_spec_cannot_break_a_table(tmp_path):
     make_run(tmp_path / "a", name="x | y & 50% {z}_$")
-    make_run(tmp_path / "b", name="plain")
+    make_run(tmp_path / "b", name="plain", lr=0.2)
     found = compare(find_runs([tmp_path]))
     lines = to_markdown(found).splitlines()
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
