@@ -1,0 +1,58 @@
+"""`archspec curves`: the learning curves of runs, one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from archspec.results.record import RunRecord
+    from archspec.train.report.curves import Curve
+
+MOST: Final = 32
+
+
+@click.command("curves")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+                metavar="RUN|FOLDER...")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg",
+              help="Where the picture goes; default: curves.svg, in the run's folder for a single run.")
+@click.option("--text", is_flag=True, help="Draw the losses in the terminal instead.")
+def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
+    """Draw loss, accuracy and rate over the epochs: of one run with the points within its epochs and the doctor's
+    findings, of several the evaluated figures, a colour each.
+    """
+    from archspec.results.find import find_runs
+    from archspec.train.report.curves import NAME, curves_svg
+
+    records = find_runs(paths)
+    if not records:
+        raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
+    if len(records) > MOST:
+        raise click.UsageError(f"{len(records)} runs are too many for one picture (limit {MOST}): name some of them")
+    curves = [curve_of(record, alone=len(records) == 1) for record in records]
+    if text:
+        from archspec.train.report.chart import curves_text
+
+        click.echo(curves_text(curves))
+        return
+    title = curves[0].name if len(curves) == 1 else f"{len(curves)} runs"
+    path = output or (records[0].path / NAME if len(records) == 1 else Path(NAME))
+    path.write_text(curves_svg(curves, title), encoding="utf-8")
+    click.echo(str(path))
+
+
+def curve_of(record: RunRecord, *, alone: bool) -> Curve:
+    """What is drawn of a run. alone: with the figures within its epochs."""
+    from archspec.train.report.curves import Curve, events_of
+    from archspec.train.steps import NAME, read_steps
+
+    steps = read_steps(record.path / NAME) if alone else []
+    last = record.last
+    each = last.step / last.epoch if last is not None and last.step else 0.0
+    settings = record.settings
+    rate = settings.get("train.lr")
+    name = f"{record.network}: {settings.get('train.optimizer', 'sgd')}, lr {rate}, seed {record.seed}"
+    return Curve(name if alone else record.path.name, record.epochs, steps, events_of(record.findings, each))
