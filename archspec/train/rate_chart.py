@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Final
@@ -10,10 +9,10 @@ from typing import Final
 from archspec.diagnostics import plural
 from archspec.train.doctor.finding import short
 from archspec.train.rate_range import BELOW_LOWEST, RateRange
+from archspec.train.report.canvas import Canvas
 
 WIDTH: Final = 60  # characters
 HEIGHT: Final = 12
-DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # rows by columns of U+2800
 CEILING: Final = 1.3  # times the first loss: what is higher is cut off
 
 
@@ -54,7 +53,9 @@ def _share(value: float, low: float, high: float) -> float:
 def rate_chart(test: RateRange, rate: float, *, ascii_only: bool = False) -> str:
     """The smoothed loss over the rate, with marks for the suggestion and for `rate`, that of the recipe."""
     scale = scale_of(test)
-    rows = _ascii(_dots(test, scale)) if ascii_only else _braille(_dots(test, scale))
+    canvas = Canvas(WIDTH, HEIGHT)
+    canvas.line([(scale.x(rate), scale.y(loss)) for rate, loss in zip(test.rates, test.smoothed, strict=True)])
+    rows = canvas.rows(ascii_only=ascii_only)
     wall, corner, floor_, up = ("|", "+", "-", "^") if ascii_only else ("│", "└", "─", "▲")
     labels = [f"{scale.top:.3g}", *[""] * (HEIGHT - 2), f"{scale.bottom:.3g}"]
     width = max(map(len, labels))
@@ -95,39 +96,6 @@ def comparison(test: RateRange, rate: float) -> str | None:
 def _plain(factor: float) -> str:
     """Two digits, without a power of ten: `2.3`, `190`."""
     return f"{factor:.2g}" if factor < 10 else f"{float(f'{factor:.2g}'):,.0f}"
-
-
-def _dots(test: RateRange, scale: Scale) -> list[list[bool]]:
-    """A canvas of 4 × HEIGHT rows and 2 × WIDTH columns, the top row first, with the curve on it."""
-    rows, columns = 4 * HEIGHT, 2 * WIDTH
-    canvas = [[False] * columns for _ in range(rows)]
-    points = [
-        (round(scale.x(rate) * (columns - 1)), round((1 - scale.y(loss)) * (rows - 1)))
-        for rate, loss in zip(test.rates, test.smoothed, strict=True)
-    ]
-    for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[-1]], strict=True):
-        for k in range(n := max(abs(x1 - x0), abs(y1 - y0), 1)):
-            canvas[round(y0 + (y1 - y0) * k / n)][round(x0 + (x1 - x0) * k / n)] = True
-    return canvas
-
-
-def _cells(canvas: Sequence[Sequence[bool]]) -> list[list[int]]:
-    """Of each character the dots that are set, as Braille numbers them."""
-    return [
-        [
-            sum(DOTS[r][c] for r in range(4) for c in range(2) if canvas[y + r][x + c])
-            for x in range(0, 2 * WIDTH, 2)
-        ]
-        for y in range(0, 4 * HEIGHT, 4)
-    ]
-
-
-def _braille(canvas: Sequence[Sequence[bool]]) -> list[str]:
-    return ["".join(chr(0x2800 + cell) if cell else " " for cell in row) for row in _cells(canvas)]
-
-
-def _ascii(canvas: Sequence[Sequence[bool]]) -> list[str]:
-    return ["".join("*" if cell else " " for cell in row) for row in _cells(canvas)]
 
 
 def _column(scale: Scale, rate: float) -> int:

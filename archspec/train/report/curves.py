@@ -103,7 +103,8 @@ class _Panel:
 def curves_svg(curves: Sequence[Curve], title: str) -> str:
     """The picture. One run: train and evaluated figures; several: the evaluated ones, a colour each."""
     one = len(curves) == 1
-    epochs = max([1.0, *(point.epoch for curve in curves for point in (*curve.epochs, *curve.steps))])
+    ends = [float(row.epoch) for curve in curves for row in curve.epochs]
+    epochs = max([1.0, *ends, *(point.epoch for curve in curves for point in curve.steps)])
     head, y = paragraph(MARGIN, MARGIN, title, WIDTH - 2 * MARGIN, size=14, bold=True)
     legend, y = _legend(_entries(curves), y + 2)
     parts = [*head, *legend]

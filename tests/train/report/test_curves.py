@@ -3,9 +3,11 @@
 import math
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import pytest
 
+from archspec.train.report.chart import curves_text
 from archspec.train.report.curves import Curve, curves_svg, events_of
 from archspec.train.steps import StepPoint
 from archspec.train.summary import EpochResult
@@ -37,7 +39,7 @@ def test_lower_losses_are_drawn_lower_and_later_epochs_further_right():
     (line,) = lines(root, "loss", "c0")
     assert [x for x, _ in line] == sorted(x for x, _ in line)
     assert [y for _, y in line] == sorted(y for _, y in line)  # y grows downwards
-    gaps = [b[1] - a[1] for a, b in zip(line, line[1:], strict=False)]
+    gaps = [b[1] - a[1] for a, b in pairwise(line)]
     assert gaps[0] == pytest.approx(2 * gaps[1], rel=0.02)  # a linear axis: half the gap in the loss
 
 
@@ -96,3 +98,14 @@ def test_runs_have_names_and_colours_of_their_own():
 
 def test_names_are_escaped():
     assert '<script>&"' in texts(drawn([Curve('<script>&"', [row(1)]), Curve("b", [row(1)])], '<b>&"'))
+
+
+def test_curves_in_a_terminal():
+    text = curves_text([Curve("net", [row(1, 2.0, 0.2), row(2, 1.0, 0.6), row(3, 0.5, 0.8)])], ascii_only=True)
+    loss, accuracy, names = text.split("\n\n")
+    assert loss.splitlines()[1].startswith("2.1 |*")
+    assert loss.splitlines()[10].startswith("0.6 |")
+    assert loss.splitlines()[10].endswith("*")
+    assert accuracy.splitlines()[1].endswith("*")
+    assert names == "net: test loss 0.6, accuracy 0.7000 after epoch 3"
+    assert "no epoch is finished" in curves_text([Curve("net", [])])
