@@ -34,6 +34,18 @@ def sweep_text(text: str, name: str = "<text>") -> Sweep:
     return sweep_of(parse(text, name), "sweep")
 
 
+def recipes_of(spec: str) -> Sweep:
+    """The sweep that trains a spec with its default recipe and with each of the others. Raises SpecError of the spec."""
+    from archspec.api import load
+    from archspec.source import document_of
+
+    loaded = load(spec)
+    names = [name for name in loaded.recipes if name != "train"]
+    runs: list[dict[str, Any]] = [{}] if "train" in loaded.recipes else []
+    data = {VERSION_KEY: 1, "name": loaded.name, "spec": spec, "runs": runs + [{"recipe": name} for name in names]}
+    return sweep_of(document_of(data), loaded.name)
+
+
 def sweep_of(document: Document, stem: str) -> Sweep:
     """The sweep in a document. stem: its name, where it gives none. Raises SpecError."""
     errors = Errors(document.errors)
