@@ -33,7 +33,6 @@ COMMANDS: Final = {
     "compare": ("archspec.cli.compare", "Compare runs: repetitions together, differences tested."),
     "runs": ("archspec.cli.runs", "List, filter, tag and remove the runs of a project."),
     "curves": ("archspec.cli.curves", "Draw the learning curves of runs."),
-    "evaluate": ("archspec.cli.evaluate", "Test a trained network: per class, and what it confuses."),
     "predict": ("archspec.cli.predict", "Show the likeliest classes of image files."),
     "data": ("archspec.cli.data", "Check a data set: name every file that cannot be used."),
     "list": ("archspec.cli.listing", "List the shipped specs, the standard blocks and the ops."),

@@ -15,38 +15,19 @@ import click
 from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.failures import WRONG
 from archspec.cli.options import COUNT, DEVICE, json_option
+from archspec.cli.seeds import Seeds, SeedsType
 from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
     from archspec.sweep.expand import Expansion, Trial
     from archspec.sweep.store import Result, Store
 
-    ParamType = click.ParamType[Any]
-else:
-    ParamType = click.ParamType  # generic only in newer versions of click
-
-
-class Seeds(ParamType):
-    """`3` for the seeds 0, 1, 2; `0,1,5` for these."""
-
-    name = "seeds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """See click."""
-        if isinstance(value, tuple):
-            return value
-        if re.fullmatch(r"[1-9][0-9]{0,3}", value):
-            return tuple(range(int(value)))
-        seeds = [part.strip() for part in value.split(",")]
-        if len(seeds) < 2 or not all(re.fullmatch(r"[0-9]{1,18}", seed) for seed in seeds) or len({*seeds}) < len(seeds):
-            self.fail(f"{value!r} is neither a number of seeds nor a list of different ones; write 3, or 0,1,5", param, ctx)
-        return tuple(map(int, seeds))
 
 
 @click.command("sweep")
 @click.argument("file", metavar="FILE|SPEC")
 @click.option("--recipes", is_flag=True, help="The argument is a spec: train it with each of its recipes.")
-@click.option("--seeds", "seeds", type=Seeds(), metavar="N|LIST", help="Instead of the sweep's own: `3`, or `0,1,5`.")
+@click.option("--seeds", type=SeedsType(), metavar=SeedsType.name, help="Instead of the sweep's own: 3, or 0,1,5.")
 @click.option("--dry-run", is_flag=True, help="Check and count the trials; train nothing.")
 @click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="The sweep's folder; default runs/sweep-NAME.")
@@ -60,8 +41,9 @@ class Seeds(ParamType):
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, file: str, recipes: bool, seeds: tuple[int, ...] | None, dry_run: bool, folder: Path | None, jobs: int | None, threads: int | None,
-    device: str, data_root: Path | None, precision: str | None, retry: bool, as_json: bool,
+    ctx: click.Context, file: str, recipes: bool, seeds: Seeds | None, dry_run: bool, folder: Path | None,
+    jobs: int | None, threads: int | None, device: str, data_root: Path | None, precision: str | None, retry: bool,
+    as_json: bool,
 ) -> None:
     """Run the trials of the sweep FILE that have no result yet, and show the table of all.
 
@@ -73,7 +55,8 @@ def command(
     from archspec.sweep.store import Store
 
     sweep = recipes_of(file) if recipes else read_sweep(file)
-    sweep = sweep if seeds is None else replace(sweep, seeds=seeds)
+    if seeds is not None:
+        sweep = replace(sweep, seeds=seeds.listed or tuple(range(seeds.count or 1)))
     found = expand(sweep, "" if recipes else file)
     store = Store(folder or Path("runs") / f"sweep-{_safe(sweep.name)}")
     _show_invalid(found)

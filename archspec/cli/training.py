@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from archspec.api import Loaded
     from archspec.spec.recipe import Recipe
     from archspec.train.confusion import Confusion
+    from archspec.train.doctor import Doctor
     from archspec.train.prepare import Machine, Task
     from archspec.train.resume import Resumption
     from archspec.train.run import Watcher
@@ -73,7 +75,7 @@ class Training:
             doctors = self.doctoring.watchers(path, self.loaded, task)
             boards = [Scalars(path / FOLDER)] if self.tensorboard and world.leads else []
             final = FinalConfusion(task.test, task.classes, name=self.loaded.name, folder=path)
-            summary = self._fit(task, path, earlier, *doctors, final, *boards)
+            summary = self._fit(task, path, earlier, doctors, final, *boards)
         finally:
             task.close()
         return Outcome(with_findings(summary, doctors), final.confusion, self._about(task, path))
@@ -88,14 +90,18 @@ class Training:
         finally:
             task.close()
 
-    def _fit(self, task: Task, path: Path, earlier: Resumption | None, *others: Watcher) -> Summary:
+    def _fit(
+        self, task: Task, path: Path, earlier: Resumption | None, doctors: Sequence[Doctor], *others: Watcher
+    ) -> Summary:
         from archspec.backends.fits import memory_shortage_told
         from archspec.train.digest import spec_digest
         from archspec.train.display import display
         from archspec.train.environment import environment
         from archspec.train.loop import fit
+        from archspec.train.report.redraw import Redraw
         from archspec.train.run_folder import RunFolder
         from archspec.train.sharded import Partner
+        from archspec.train.steps import StepLog
 
         for notice in task.notices:
             tell(f"note: {notice}")
@@ -103,9 +109,11 @@ class Training:
         folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
         digest = spec_digest(self.loaded.graph, task.recipe)
         saves = self.saving.checkpointer(folder, digest, about, earlier, task.recipe.epochs)
-        world = task.machine.world
+        world, others = task.machine.world, (*doctors, *others)
         if world.leads:
-            others = (folder, saves, display(sys.stderr), *others)
+            steps = StepLog(path)
+            drawn = Redraw(path, self.loaded.name, steps, doctors)
+            others = (folder, saves, display(sys.stderr), *others, steps, drawn)
         elif world.sharded:
             others = (Partner(), saves, *others)
         found = None if earlier is None else earlier.found

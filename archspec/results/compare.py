@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from archspec.results.record import RunRecord
-from archspec.results.stats import Difference, Spread, difference, holm, spread
+from archspec.results.stats import Difference, difference, holm
+from archspec.train.statistics import Statistic
 
 ALPHA: Final = 0.05
 COMPARISON_FORMAT: Final = 1
@@ -69,7 +70,7 @@ class Group:
 
     values: Mapping[str, Any]
     records: tuple[RunRecord, ...]
-    figures: Mapping[str, Spread]
+    figures: Mapping[str, Statistic]
     verdict: Verdict = "no figure"
     against: Difference | None = None
     p_adjusted: float | None = None
@@ -150,12 +151,12 @@ def _key(value: Any) -> str:
     return repr(value)
 
 
-def _figures(records: Sequence[RunRecord]) -> dict[str, Spread]:
+def _figures(records: Sequence[RunRecord]) -> dict[str, Statistic]:
     found = {}
     for name, measure in MEASURES.items():
         values = [value for value in map(measure.of, records) if value is not None and math.isfinite(value)]
         if values:
-            found[name] = spread(values)
+            found[name] = Statistic.of(values)
     return found
 
 

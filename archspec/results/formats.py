@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from archspec.results.compare import COMPARISON_FORMAT, MEASURES, SHOWN, Comparison, Group
-from archspec.results.stats import Spread
+from archspec.train.statistics import Statistic
 
 _DIGITS: Final = {"seconds": 1, "images_per_s": 0}
 _ENTITIES: Final = {
@@ -45,12 +45,12 @@ def count_text(group: Group) -> str:
     return str(group.n) if group.finished == group.n else f"{group.finished} of {group.n}"
 
 
-def spread_text(figures: Spread | None, measure: str) -> str:
+def spread_text(figures: Statistic | None, measure: str) -> str:
     """`0.8912 ± 0.0031`: mean and standard deviation."""
     if figures is None:
         return "–"
     text = number_text(figures.mean, measure)
-    return text if figures.deviation is None else f"{text} ± {number_text(figures.deviation, measure)}"
+    return text if figures.std is None else f"{text} ± {number_text(figures.std, measure)}"
 
 
 def number_text(value: float, measure: str) -> str:
@@ -106,7 +106,7 @@ def to_csv(comparison: Comparison) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [name for name in MEASURES if any(name in group.figures for group in comparison.groups)]
-    parts = ("mean", "deviation", "low", "high")
+    parts = ("mean", "std", "low", "high")
     writer.writerow([
         *comparison.varied, "n", "finished", *(f"{name}_{part}" for name in names for part in parts),
         "difference", "p", "verdict", "diagnosis",
@@ -123,8 +123,12 @@ def _plain(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
 
 
-def _part(figures: Spread | None, part: str) -> float | None:
-    return None if figures is None else getattr(figures, part)
+def _part(figures: Statistic | None, part: str) -> float | None:
+    if figures is None or (part in ("low", "high") and figures.interval is None):
+        return None
+    if figures.interval is not None and part in ("low", "high"):
+        return figures.interval[part == "high"]
+    return figures.mean if part == "mean" else figures.std
 
 
 def to_latex(comparison: Comparison) -> str:
@@ -157,7 +161,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
                 "runs": [str(record.path) for record in group.records],
                 "seeds": [record.seed for record in group.records],
                 "params": group.records[0].params, "macs": group.records[0].macs,
-                "figures": {name: asdict(figures) for name, figures in group.figures.items()},
+                "figures": {name: figures.to_json() for name, figures in group.figures.items()},
                 "verdict": group.verdict, "difference": None if group.against is None else asdict(group.against),
                 "p_adjusted": group.p_adjusted, "diagnosis": group.diagnosis,
             }

@@ -9,33 +9,9 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Final, Literal
 
-LEVEL: Final = 0.95
+from archspec.train.statistics import LEVEL, t_cdf, t_quantile
+
 RESAMPLES: Final = 10_000
-_TINY: Final = 1e-300
-_STEPS: Final = 500  # of the continued fraction; it converges in far fewer
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Mean of `n` values, their sample standard deviation (None for one value) and the t-interval of the mean.
-
-    low, high: the ends of the interval at LEVEL, None for one value.
-    """
-
-    n: int
-    mean: float
-    deviation: float | None
-    low: float | None
-    high: float | None
-
-
-def spread(values: Sequence[float], level: float = LEVEL) -> Spread:
-    """Mean, standard deviation and interval of at least one finite value (Student 1908)."""
-    if len(values) == 1:
-        return Spread(1, values[0], None, None, None)
-    mean, deviation = fmean(values), stdev(values)
-    half = t_quantile((1 + level) / 2, len(values) - 1) * deviation / math.sqrt(len(values))
-    return Spread(len(values), mean, deviation, mean - half, mean + half)
 
 
 Test = Literal["paired t", "Welch t", "none"]
@@ -102,58 +78,3 @@ def bootstrap_interval(values: Sequence[float], level: float = LEVEL, seed: int 
     means = sorted(fmean(source.choices(values, k=len(values))) for _ in range(RESAMPLES))
     tail = (1 - level) / 2
     return means[int(tail * RESAMPLES)], means[min(RESAMPLES - 1, math.ceil((1 - tail) * RESAMPLES))]
-
-
-def t_cdf(t: float, freedom: float) -> float:
-    """P(T ≤ t) of Student's t with `freedom` degrees of freedom."""
-    if math.isinf(t):
-        return float(t > 0)
-    square = t * t
-    if square < freedom:  # 1 - x of the other form would lose the digits of a small t
-        middle = 0.5 * beta_regularized(0.5, freedom / 2, square / (freedom + square))
-        return 0.5 + math.copysign(middle, t)
-    tail = 0.5 * beta_regularized(freedom / 2, 0.5, freedom / (freedom + square))
-    return 1 - tail if t > 0 else tail
-
-
-def t_quantile(p: float, freedom: float) -> float:
-    """The t with P(T ≤ t) = p, 0 < p < 1."""
-    if p < 0.5:
-        return -t_quantile(1 - p, freedom)
-    low, high = 0.0, 1.0
-    while t_cdf(high, freedom) < p and high < 1e12:
-        high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if t_cdf(middle, freedom) < p else (low, middle)
-    return (low + high) / 2
-
-
-def beta_regularized(a: float, b: float, x: float) -> float:
-    """The regularized incomplete beta function I_x(a, b), by its continued fraction (DLMF 8.17.22, Lentz's method)."""
-    if not 0 < x < 1:
-        return float(x >= 1)
-    if x > (a + 1) / (a + b + 2):  # where the fraction converges fast
-        return 1 - beta_regularized(b, a, 1 - x)
-    front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    ) / a
-    c, d = 1.0, 1 / _away(1 - (a + b) * x / (a + 1))
-    result = d
-    for m in range(1, _STEPS):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for term in (even, odd):
-            d = 1 / _away(1 + term * d)
-            c = _away(1 + term / c)
-            result *= d * c
-        if abs(d * c - 1) < 1e-16:
-            break
-    return front * result
-
-
-def _away(value: float) -> float:
-    """The value, kept away from 0."""
-    return value if abs(value) > _TINY else _TINY

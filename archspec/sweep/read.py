@@ -35,7 +35,7 @@ def sweep_text(text: str, name: str = "<text>") -> Sweep:
 
 
 def recipes_of(spec: str) -> Sweep:
-    """The sweep that trains a spec with its default recipe and with each of the others. Raises SpecError of the spec."""
+    """The sweep that trains a spec with its default recipe and with each of the others. Raises SpecError."""
     from archspec.api import load
     from archspec.source import document_of
 

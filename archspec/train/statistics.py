@@ -10,6 +10,8 @@ from typing import Final
 
 LEVEL: Final = 0.95  # of the interval
 _HALVINGS: Final = 200  # of an interval of floats: more than they can tell apart
+_TINY: Final = 1e-300
+_STEPS: Final = 500  # of the continued fraction; it converges in far fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +50,58 @@ class Statistic:
         return f"{self.mean:.4f} ± {self.std:.4f} (n = {self.n}; 95 % interval of the mean: {low:.4f} to {high:.4f})"
 
 
-def t_within(t: float, freedom: int) -> float:
-    """The probability that Student's t with so many degrees of freedom lies between -t and t, for t ≥ 0.
-
-    Abramowitz & Stegun 1964, 26.7.3 and 26.7.4: a finite sum for each whole number of degrees of freedom.
-    """
-    angle = math.atan2(t, math.sqrt(freedom))
-    sine, cosine = math.sin(angle), math.cos(angle)
-    odd = freedom % 2
-    term = cosine if odd else 1.0
-    total = 0.0
-    for k in range(2 + odd, freedom + 1, 2):
-        total += term
-        term *= cosine * cosine * (k - 1) / k
-    return 2 / math.pi * (angle + sine * total) if odd else sine * total
+def t_cdf(t: float, freedom: float) -> float:
+    """P(T ≤ t) of Student's t with `freedom` degrees of freedom."""
+    if math.isinf(t):
+        return float(t > 0)
+    square = t * t
+    if square < freedom:  # 1 - x of the other form would lose the digits of a small t
+        middle = 0.5 * beta_regularized(0.5, freedom / 2, square / (freedom + square))
+        return 0.5 + math.copysign(middle, t)
+    tail = 0.5 * beta_regularized(freedom / 2, 0.5, freedom / (freedom + square))
+    return 1 - tail if t > 0 else tail
 
 
-def t_quantile(probability: float, freedom: int) -> float:
-    """The value that Student's t with so many degrees of freedom stays below with this probability, of 0.5 to 1."""
-    if not 0.5 <= probability < 1 or freedom < 1:
-        raise ValueError(f"no quantile of t for {probability} and {freedom} degrees of freedom")
-    wanted, low, high = 2 * probability - 1, 0.0, 1.0
-    while t_within(high, freedom) < wanted:
+def t_quantile(p: float, freedom: float) -> float:
+    """The t with P(T ≤ t) = p, 0 < p < 1; `freedom` need not be whole. ValueError for what is no such probability."""
+    if not 0 < p < 1 or freedom <= 0:
+        raise ValueError(f"no quantile of t for {p} and {freedom} degrees of freedom")
+    if p < 0.5:
+        return -t_quantile(1 - p, freedom)
+    low, high = 0.0, 1.0
+    while t_cdf(high, freedom) < p and high < 1e12:
         high *= 2
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         if middle in (low, high):
             break
-        low, high = (middle, high) if t_within(middle, freedom) < wanted else (low, middle)
-    return high
+        low, high = (middle, high) if t_cdf(middle, freedom) < p else (low, middle)
+    return (low + high) / 2
+
+
+def beta_regularized(a: float, b: float, x: float) -> float:
+    """The regularized incomplete beta function I_x(a, b), by its continued fraction (DLMF 8.17.22, Lentz's method)."""
+    if not 0 < x < 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):  # where the fraction converges fast
+        return 1 - beta_regularized(b, a, 1 - x)
+    front = math.exp(
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    ) / a
+    c, d = 1.0, 1 / _away(1 - (a + b) * x / (a + 1))
+    result = d
+    for m in range(1, _STEPS):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d = 1 / _away(1 + term * d)
+            c = _away(1 + term / c)
+            result *= d * c
+        if abs(d * c - 1) < 1e-16:
+            break
+    return front * result
+
+
+def _away(value: float) -> float:
+    """The value, kept away from 0."""
+    return value if abs(value) > _TINY else _TINY

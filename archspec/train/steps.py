@@ -7,10 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from archspec.diagnostics import SpecError
 from archspec.files import MiB, read_regular
-from archspec.train.files import write_text
-from archspec.train.full_disk import write_failures_told
+from archspec.train.full_disk import save_text, warn_write_failures
 from archspec.train.run import Run, Watcher
 
 NAME: Final = "steps.jsonl"
@@ -47,12 +45,8 @@ class StepLog(Watcher):
         """Add the epoch's points. Where the disk is full they are written with the next."""
         self.points += _points(run)
         text = "".join(json.dumps(asdict(point)) + "\n" for point in self.points)
-        try:
-            with write_failures_told("the figures of the steps", self._path, len(text)):
-                write_text(self._path, text)
-        except SpecError as problem:
-            (failure,) = problem.diagnostics
-            run.tell(f"warning[{failure.code}]: {failure.message}")
+        with warn_write_failures(run):
+            save_text("the figures of the steps", self._path, text)
 
 
 def _points(run: Run) -> list[StepPoint]:

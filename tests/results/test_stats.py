@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy
 
-from archspec.results.stats import bootstrap_interval, difference, holm, spread, t_cdf, t_quantile
+from archspec.results.stats import bootstrap_interval, difference, holm
+from archspec.train.statistics import t_cdf, t_quantile
 
 figures = st.lists(st.floats(-100, 100), min_size=2, max_size=12)
 
@@ -26,19 +27,6 @@ def test_its_quantiles_are_scipys(p, freedom):
 def test_quantiles_of_a_printed_table():
     # the 95 % column of any textbook's table
     assert [round(t_quantile(0.975, n), 3) for n in (1, 2, 4, 9, 30)] == [12.706, 4.303, 2.776, 2.262, 2.042]
-
-
-@settings(max_examples=30)
-@given(figures)
-def test_an_interval_is_scipys(values):
-    found = spread(values)
-    if found.deviation is not None and found.deviation > 1e-6:
-        low, high = scipy.t.interval(0.95, len(values) - 1, loc=found.mean, scale=scipy.sem(values))
-        assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9, abs=1e-9)
-
-
-def test_of_one_value_nothing_is_known_but_itself():
-    assert spread([0.9]) == spread([0.9]).__class__(1, 0.9, None, None, None)
 
 
 def test_equal_seeds_are_compared_in_pairs():

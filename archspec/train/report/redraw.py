@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from archspec.train.files import write_text
 from archspec.train.report.curves import NAME, Curve, curves_svg, events_of
 from archspec.train.run import Run, Watcher
 from archspec.train.steps import StepLog
 
+if TYPE_CHECKING:
+    from archspec.train.doctor import Doctor
+
 
 class Redraw(Watcher):
-    """Keeps `curves.svg` in a run's folder. findings: what the doctor has found so far, as plain data."""
+    """Keeps `curves.svg` in a run's folder. doctors: what they have found is marked."""
 
-    def __init__(
-        self, folder: Path, name: str, steps: StepLog, findings: Callable[[], Sequence[Mapping[str, Any]]] = tuple
-    ) -> None:
-        self._path, self._name, self._steps, self._findings = folder / NAME, name, steps, findings
+    def __init__(self, folder: Path, name: str, steps: StepLog, doctors: Sequence[Doctor] = ()) -> None:
+        self._path, self._name, self._steps, self._doctors = folder / NAME, name, steps, doctors
 
     def on_epoch(self, run: Run) -> None:
         """Draw what there is. A picture that cannot be written ends no run."""
-        events = events_of(self._findings(), run.steps_per_epoch)
+        findings = [finding.to_json() for doctor in self._doctors for finding in doctor.findings]
+        events = events_of(findings, run.steps_per_epoch)
         recipe = run.recipe
         about = f"{self._name}: {recipe.optimizer}, lr {recipe.lr:g}, batch {recipe.batch_size}, seed {recipe.seed}"
         text = curves_svg([Curve(self._name, run.results, self._steps.points, events)], about)
