@@ -3,9 +3,9 @@
     pytest specs/                      # or any spec file
     pytest specs/ --archspec-build     # also builds each network and compares its real outputs
 
-A YAML file with a top-level key `archspec` is a spec or a library of blocks, which has the test `valid` alone. A
-misspelt key (`archpsec: 1`) fails. Other YAML files are left alone. Nothing of archspec is imported before the first
-YAML file, and before the first spec runs only what finds the keys of a file.
+A YAML file with a top-level key `archspec` is a spec or a library of blocks, which has the test `valid` alone; so has a
+sweep (`archspec-sweep`). A misspelt key (`archpsec: 1`) fails. Other YAML files are left alone. Nothing of archspec is
+imported before the first YAML file, and before the first spec runs only what finds the keys of a file.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return None
     if kind is Kind.OTHER:
         return None
+    if kind is Kind.SWEEP:
+        return SweepFile.from_parent(parent, path=file_path)
     return (LibraryFile if kind is Kind.LIBRARY else SpecFile).from_parent(parent, path=file_path)
 
 
@@ -175,6 +177,22 @@ class LibraryFile(pytest.File):
         from archspec.api import examine_library
 
         found = examine_library(self.path, includes=self.config.getoption("--archspec-include"))
+        if found.errors:
+            raise Mistakes(found.errors)
+
+
+class SweepFile(pytest.File):
+    """A sweep: one test, whether each of its combinations can be trained."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """The test `valid`."""
+        yield SpecItem.from_parent(self, name="valid", run=self.check_valid)
+
+    def check_valid(self) -> None:
+        """Every mistake in the file and in the specs that it makes."""
+        from archspec.sweep.check import examine_sweep
+
+        found = examine_sweep(str(self.path))
         if found.errors:
             raise Mistakes(found.errors)
 

@@ -15,11 +15,12 @@ from archspec.spec.detect import Kind, has_suffix, is_record, kind_of
 class Found:
     """What to check, in order, each once, and what is skipped.
 
-    specs, libraries: to be checked. records: specs that training runs keep of themselves. others: other YAML files.
+    specs, libraries, sweeps: to be checked. records: specs that training runs keep of themselves. others: other YAML.
     """
 
     specs: list[str] = field(default_factory=list)
     libraries: list[str] = field(default_factory=list)
+    sweeps: list[str] = field(default_factory=list)
     records: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
@@ -33,21 +34,18 @@ def collect(paths: Iterable[str], limits: Limits = DEFAULT_LIMITS) -> Found:
     seen: set[str] = set()
     for path in paths:
         if not Path(path).is_dir():
-            library = _kind(path, limits) is Kind.LIBRARY
-            _once(path, found.libraries if library else found.specs, seen)
+            kind = _kind(path, limits)
+            _once(path, found.specs if kind is Kind.OTHER else _group(kind, found), seen)
             continue
         for file in _yaml_files(path):
-            _once(file, _group(file, found, limits), seen)
+            record = is_record(Path(file))
+            _once(file, found.records if record else _group(_kind(file, limits), found), seen)
     return found
 
 
-def _group(file: str, found: Found, limits: Limits) -> list[str]:
-    if is_record(Path(file)):
-        return found.records
-    kind = _kind(file, limits)
-    if kind is Kind.OTHER:
-        return found.others
-    return found.libraries if kind is Kind.LIBRARY else found.specs
+def _group(kind: Kind, found: Found) -> list[str]:
+    groups = {Kind.OTHER: found.others, Kind.LIBRARY: found.libraries, Kind.SWEEP: found.sweeps}
+    return groups.get(kind, found.specs)
 
 
 def _kind(file: str, limits: Limits) -> Kind:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -50,6 +50,7 @@ def command(
     A trial that fails is a row with its reason. Ctrl-C saves; the same command goes on. Exit code 1: a trial cannot be
     trained or has failed.
     """
+    from archspec.sweep.check import mistakes
     from archspec.sweep.expand import expand
     from archspec.sweep.read import read_sweep, recipes_of
     from archspec.sweep.store import Store
@@ -59,7 +60,7 @@ def command(
         sweep = replace(sweep, seeds=seeds.listed or tuple(range(seeds.count or 1)))
     found = expand(sweep, "" if recipes else file)
     store = Store(folder or Path("runs") / f"sweep-{_safe(sweep.name)}")
-    _show_invalid(found)
+    print_diagnostics(mistakes(found.invalid))
     if dry_run:
         _show_plan(found, store, device, jobs, threads, as_json=as_json)
         ctx.exit(WRONG if found.invalid else 0)
@@ -97,21 +98,6 @@ def _run(
             store, slots, options, on_start=progress.started, on_result=progress.ended, stopped=interrupted.asked
         ).run(missing)
         return interrupted.asked()
-
-
-def _show_invalid(found: Expansion) -> None:
-    """Each mistake once, with the number of combinations that it rules out."""
-    from archspec.diagnostics import Diagnostic
-
-    groups: dict[tuple[Any, ...], tuple[Diagnostic, int]] = {}
-    for invalid in found.invalid:
-        for diagnostic in invalid.diagnostics:
-            key = (diagnostic.code, diagnostic.message, diagnostic.span)
-            first, count = groups.get(key, (diagnostic, 0))
-            groups[key] = first, count + 1
-    for first, count in groups.values():
-        more = [f"the same in {plural(count - 1, 'other combination')}"] if count > 1 else []
-        print_diagnostics([replace(first, notes=(*first.notes, *more))])
 
 
 def _show_plan(

@@ -36,7 +36,7 @@ def command(
     ctx: click.Context, paths: tuple[str, ...], look_at_data: bool, data_root: Path | None, reading: Reading,
     as_json: bool,
 ) -> None:
-    """Check specs and block libraries: files, folders (searched for them), or names of shipped specs.
+    """Check specs, block libraries and sweeps: files, folders (searched for them), or names of shipped specs.
 
     Reports all independent errors of all files. Checks what each spec expects of its shapes and counts, and
     whether its network suits the data set of its recipe. Warnings: valid, but probably not what you meant.
@@ -46,7 +46,7 @@ def command(
 
     arguments = reading.arguments()
     found = collect(paths, arguments["text_limits"])
-    if not found.specs and not found.libraries:
+    if not found.specs and not found.libraries and not found.sweeps:
         raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
     if len(found.specs) > 1:
         gc.enable()  # `main` turned it off for the start
@@ -55,11 +55,12 @@ def command(
         specs = {path: _with_data(one, data_root) for path, one in specs.items()}
     reads = {key: arguments[key] for key in ("includes", "limits", "text_limits")}
     libraries = {path: examine_library(_path(path), **reads) for path in found.libraries}
+    sweeps = {path: _examined_sweep(path) for path in found.sweeps}
     if as_json:
-        print_json(_plain(specs, libraries, found))
+        print_json(_plain(specs, libraries, sweeps, found))
     else:
-        _report(specs, libraries, found)
-    if any(one.errors for one in (*specs.values(), *libraries.values())):
+        _report({"spec": specs, "block library": libraries, "sweep": sweeps}, found)
+    if any(one.errors for one in (*specs.values(), *libraries.values(), *sweeps.values())):
         ctx.exit(WRONG)
 
 
@@ -80,19 +81,25 @@ def _path(text: str) -> str | Path:
     return Path(text) if "\n" in text else text
 
 
-def _report(specs: Results, libraries: Results, found: Found) -> None:
-    results = (*specs.values(), *libraries.values())
+def _examined_sweep(path: str) -> Examined:
+    from archspec.sweep.check import examine_sweep
+
+    return examine_sweep(path)
+
+
+def _report(groups: dict[str, Results], found: Found) -> None:
+    """groups: noun → results."""
+    results = [one for group in groups.values() for one in group.values()]
     reported = dict.fromkeys(d for one in results for d in (*one.errors, *one.warnings))  # a library's error once
     print_diagnostics(reported)
     errors = sum(d.severity == "error" for d in reported)
     warnings = f", {plural(len(reported) - errors, 'warning')}" if len(reported) > errors else ""
     colour = coloured(sys.stdout)
     if errors:
-        parts = [_share(specs, "spec"), _share(libraries, "block library")]
+        parts = [_share(group, noun) for noun, group in groups.items()]
         summary = styled(plural(errors, "error"), RED, on=colour) + f" in {' and '.join(filter(None, parts))}"
     else:
-        counts = ((specs, "spec"), (libraries, "block library"))
-        valid = " and ".join(plural(len(group), noun) for group, noun in counts if group)
+        valid = " and ".join(plural(len(group), noun) for noun, group in groups.items() if group)
         summary = styled(f"{valid} valid", GREEN, on=colour)
     click.echo(summary + warnings + _skipped(found), color=colour)
 
@@ -112,11 +119,12 @@ def _skipped(found: Found) -> str:
     return f" (skipped: {', '.join(parts)})" if parts else ""
 
 
-def _plain(specs: Results, libraries: Results, found: Found) -> dict[str, Any]:
+def _plain(specs: Results, libraries: Results, sweeps: Results, found: Found) -> dict[str, Any]:
     return {
         "format": 1,
         "specs": _entries(specs),
         "libraries": _entries(libraries),
+        "sweeps": _entries(sweeps),
         "skipped": [*found.records, *found.others],
     }
 

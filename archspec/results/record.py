@@ -97,7 +97,7 @@ def read_record(path: Path) -> RunRecord | None:
         path=path, network=name, status="finished" if is_regular(path / "weights.safetensors") else "unfinished",
         started=str(environment.get("started", "")), seed=_whole(recipe.get("seed")), digest=digest,
         settings={f"train.{key}": value for key, value in recipe.items() if key != "seed"} | variables,
-        epochs=rows, criterion=_criterion(recipe), test=_test(environment, rows),
+        epochs=rows, criterion=_criterion(recipe), test=_test(_json(path / "summary.json"), rows),
         findings=tuple(f for f in listed if isinstance(f, dict)) if isinstance(listed, list) else (),
         params=params, macs=macs, device=str(device.get("name", "")) if isinstance(device, dict) else "",
         environment=environment, peak_memory_bytes=_whole(environment.get("peak_memory_bytes")),
@@ -148,9 +148,9 @@ def _criterion(recipe: Mapping[str, Any]) -> Literal["accuracy", "loss"]:
     return "loss" if isinstance(metric, str) and metric.endswith("loss") else "accuracy"
 
 
-def _test(environment: Mapping[str, Any], rows: Sequence[EpochResult]) -> Mapping[str, float] | None:
-    """The test set's figures at the end."""
-    noted = environment.get("test")
+def _test(summary: Any, rows: Sequence[EpochResult]) -> Mapping[str, float] | None:
+    """The test set's figures at the end: as summary.json has them, else those of the last epoch."""
+    noted = summary.get("test") if isinstance(summary, dict) else None
     if isinstance(noted, dict) and all(isinstance(noted.get(key), (int, float)) for key in ("loss", "accuracy")):
         return {"loss": noted["loss"], "accuracy": noted["accuracy"]}
     if rows and rows[-1].split == "test":

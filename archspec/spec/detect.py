@@ -17,6 +17,7 @@ from archspec.source.top_keys import text_of, top_keys
 
 SUFFIXES: Final = (".yaml", ".yml")
 VERSION_KEY: Final = "archspec"
+SWEEP_KEY: Final = "archspec-sweep"  # the version key of a sweep file
 _OF_NETWORK: Final = ("stages", "extends", "input", "expect", "train", "recipes")
 _TELLING: Final = ("stages", "extends", "input", "blocks")  # keys that confirm a misspelt `archspec`
 _NEAR: Final = 0.8  # `architecture`, `archive` and `spec` are further away
@@ -30,6 +31,7 @@ class Kind(Enum):
     NETWORK = "network"
     LIBRARY = "library"
     MISSPELT = "misspelt"
+    SWEEP = "sweep"
     OTHER = "other"
 
 
@@ -56,13 +58,17 @@ def kind_of_content(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Kind:
     try:
         for key, value in top_keys(text, limits.max_events):
             keys[key.partition(":")[0]] = value  # `{archspec:1}`: the parser reports the missing space
+            if SWEEP_KEY in keys:
+                return Kind.SWEEP
             if VERSION_KEY in keys and not keys.keys().isdisjoint(_OF_NETWORK):
                 return Kind.NETWORK
             if not worth_reading and not _is_misspelt(keys):
                 return Kind.OTHER
     except ValueError:
-        if VERSION_KEY not in keys and _has_version_line(text):
-            return Kind.NETWORK  # broken, so that nobody knows what else it has
+        if VERSION_KEY not in keys:  # broken, so that nobody knows what else it has
+            for key, kind in ((SWEEP_KEY, Kind.SWEEP), (VERSION_KEY, Kind.NETWORK)):
+                if _has_version_line(text, key):
+                    return kind
     if VERSION_KEY in keys:
         return Kind.LIBRARY if "blocks" in keys else Kind.NETWORK
     return Kind.MISSPELT if _is_misspelt(keys) else Kind.OTHER
@@ -78,10 +84,10 @@ def _is_near(key: str) -> bool:
     return SequenceMatcher(None, plain, VERSION_KEY).ratio() >= _NEAR
 
 
-def _has_version_line(text: str) -> bool:
-    """Whether a text that cannot be parsed has the key at its top: as far left as its first line, or within `{…}`."""
+def _has_version_line(text: str, key: str) -> bool:
+    """Whether a text that cannot be parsed has a key at its top: as far left as its first line, or within `{…}`."""
     first = _FIRST.match(text)
     if first is None:
         return False
     before = r"[{,\s]" if first[2] == "{" else rf"(?:^|[\r\n]){first[1]}(?:\?\s*)?"
-    return re.search(rf"""{before}["']?{VERSION_KEY}["']?\s*:""", text) is not None
+    return re.search(rf"""{before}["']?{key}["']?\s*:""", text) is not None

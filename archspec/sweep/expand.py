@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any, Final
 
 from archspec.api import Loaded, examine
-from archspec.diagnostics import Diagnostic, SpecError
+from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.expressions import Expression, ExpressionError, evaluate, template
 from archspec.spec.recipe import Recipe, merge_recipe
 from archspec.spec.resolve import without_unused_vars
@@ -115,10 +115,10 @@ def points(sweep: Sweep) -> Iterator[Point]:
         axes.append(draw_points(sweep.random))
     count = len(sweep.variants) * (len(sweep.runs) + _size(axes))
     if count > MAX_TRIALS:
-        raise SpecError([Diagnostic(
+        raise error(
             "SWEEP402", f"the sweep has {count:,} combinations (limit {MAX_TRIALS:,})",
-            hint="draw some of them: `random: {trials: 100, …}`",
-        )])
+            span=sweep.variants[0].spec.at.span(), hint="draw some of them: `random: {trials: 100, …}`",
+        )
     several = len(sweep.variants) > 1
     for variant in sweep.variants:
         rows: Iterable[Changes] = (_joined(row) for row in product(*axes))
@@ -218,12 +218,20 @@ def _replace(data: dict[str, Any], section: str, name: str, value: Value) -> Non
         from archspec.spec.words import did_you_mean, short
 
         what = {"vars": "var", "stages": "stage", "blocks": "block"}[section]
-        raise SpecError([Diagnostic(
-            "SWEEP403", f"the spec has no {what} `{short(name)}`", value.at.span(key=True),
+        raise error(
+            "SWEEP403", f"the spec has no {what} `{short(name)}`", span=_key_of(value.at).span(),
             hint=did_you_mean(name, known) or f"its {section}: {listing(known)}",
-        )])
+        )
     changed = {key: value.value if key == name else old for key, old in known.items()}
     data[section] = {key: new for key, new in changed.items() if key != name or new is not None}
+
+
+def _key_of(at: At) -> At:
+    """The place of the key whose value, or whose list, a value stands in."""
+    path = at.path
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    return At(at.document, path, on_key=True)
 
 
 def _to_blame(point: Point, diagnostic: Diagnostic) -> At:
@@ -271,10 +279,8 @@ def _holds(condition: Expression, at: At, trial: Trial) -> bool:
     if not isinstance(result, bool):
         from archspec.spec.words import said
 
-        raise SpecError([Diagnostic(
-            "SWEEP404", f"a `where` must be true or false, got {said(result)}", at.span(),
-            hint="compare: `$(params < 1000000)`",
-        )])
+        raise error("SWEEP404", f"a `where` must be true or false, got {said(result)}", span=at.span(),
+                    hint="compare: `$(params < 1000000)`")
     return result
 
 

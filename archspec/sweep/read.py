@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from archspec.diagnostics import listing
 from archspec.source import BROKEN, DEFAULT_LIMITS, Document, Limits, parse, read
+from archspec.spec.detect import SWEEP_KEY as VERSION_KEY
 from archspec.spec.syntax import At, Errors
 from archspec.spec.words import did_you_mean, said, short
 from archspec.sweep.draws import read_random
 from archspec.sweep.model import SECTIONS, WHOLE, Changes, Random, Sweep, Value, Variant
 
-VERSION_KEY: Final = "archspec-sweep"
 KEYS: Final = (
     VERSION_KEY, "name", "description", "spec", "variants", "set", "grid", "zip", "random", "runs", "where", "seeds",
     "limit_train", "limit_test",
@@ -324,11 +324,6 @@ def _labelled(variants: list[Variant]) -> tuple[Variant, ...]:
         label = variant.label if count == 1 else f"{variant.label} ({count})"
         found.append(Variant(label, variant.spec, variant.changes))
     return tuple(found)
-
-
-def is_sweep(data: Any) -> bool:
-    """Whether a document's data is a sweep rather than a spec."""
-    return isinstance(data, dict) and VERSION_KEY in data
 
 
 def spec_path(name: str, sweep_file: str | os.PathLike[str]) -> str:

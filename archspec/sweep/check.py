@@ -1,0 +1,37 @@
+"""What is wrong with a sweep file, as `archspec validate` and pytest report it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from archspec.api import Examined
+from archspec.diagnostics import Diagnostic, SpecError, plural
+from archspec.spec.errors import in_order
+from archspec.sweep.expand import Invalid, expand
+from archspec.sweep.read import read_sweep
+
+
+def examine_sweep(path: str) -> Examined:
+    """Every mistake of a sweep file: in its own text, or in what it makes of the specs that it names."""
+    try:
+        found = expand(read_sweep(path), path)
+    except SpecError as problem:
+        return Examined(None, tuple(problem.diagnostics))
+    return Examined(None, mistakes(found.invalid))
+
+
+def mistakes(found: Iterable[Invalid]) -> tuple[Diagnostic, ...]:
+    """Each mistake once, with the number of combinations that it rules out."""
+    groups: dict[object, tuple[Diagnostic, int]] = {}
+    for invalid in found:
+        for diagnostic in invalid.diagnostics:
+            key = (diagnostic.code, diagnostic.message, diagnostic.span)
+            first, count = groups.get(key, (diagnostic, 0))
+            groups[key] = first, count + 1
+    return in_order(_with_count(first, count) for first, count in groups.values())
+
+
+def _with_count(diagnostic: Diagnostic, count: int) -> Diagnostic:
+    more = [f"the same in {plural(count - 1, 'other combination')}"] if count > 1 else []
+    return replace(diagnostic, notes=(*diagnostic.notes, *more))
