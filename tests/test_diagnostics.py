@@ -103,7 +103,7 @@ def test_every_golden_text_has_a_code() -> None:
 def raised_codes() -> Iterator[tuple[str, str]]:
     """(code, file) of every code that stands in the package's Python files."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for code in re.findall(r"""["'`]((?:SPEC0|SHAPE1|BUILD2|RUN3)\d\d)["'`]""", path.read_text(encoding="utf-8")):
+        for code in re.findall(r"""["'`]((?:SPEC0|SHAPE1|BUILD2|RUN3|SWEEP4)\d\d)["'`]""", path.read_text(encoding="utf-8")):
             yield code, path.relative_to(PACKAGE).as_posix()
 
 

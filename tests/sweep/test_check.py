@@ -10,7 +10,7 @@ WRONG = "archspec-sweep: 1\nspec: lenet\ngrid: {train.lr: [0.1, -1], train.epoch
 def test_each_mistake_is_told_once_with_how_many_combinations_have_it(tmp_path):
     (tmp_path / "s.yaml").write_text(WRONG)
     (found,) = examine_sweep(str(tmp_path / "s.yaml")).errors
-    assert (found.code, found.span.line, found.span.column) == ("SPEC060", 3, 25)
+    assert (found.code, found.span.line, found.span.column) == ("SPEC060", 3, 24)
     assert found.notes[-1] == "the same in 1 other combination"
 
 
@@ -23,7 +23,7 @@ def test_validate_knows_sweeps(cli, tmp_path, monkeypatch):  # noqa: F811
     (tmp_path / "bad.yaml").write_text(WRONG)
     done = cli("validate", ".")
     assert (done.code, done.out.strip()) == (1, "1 error in 1 of 2 sweeps")
-    assert "bad.yaml:3:25" in done.err
+    assert "bad.yaml:3:24" in done.err
     assert cli("validate", "bad.yaml").code == 1
 
 
