@@ -130,6 +130,16 @@ def test_a_resumed_run_is_equal(step):
     assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
 
 
+def test_a_checkpoint_of_archspec_0_1_has_no_gradient_norms():
+    chosen, saver = recipe(momentum=0.9), SaveAt(7)
+    whole, model, _ = run(chosen, saver)
+    del saver.saved.training["meter/norms"]
+    resumed, other, _ = run(chosen, model=network(seed=9), resume=saver.saved)
+    assert [row.train_loss for row in whole.epochs] == [row.train_loss for row in resumed.epochs]
+    assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
+    assert resumed.epochs[1].gradient_norm > 0  # of the steps that came after it
+
+
 # -- what an epoch's row says beside ---------------------------------------------------------------------------------
 
 
