@@ -42,6 +42,7 @@ class Reading:
         self.open_lines: set[int] = set()  # of expressions whose bracket is not closed
         self.changes: dict[int, list[Change]] = {}  # what was mended in each line, in this order
         self.guessed: set[int] = set()  # lines of which nothing more is told
+        self.indented: set[int] = set()  # lines whose indentation was mended
         self.lost: set[str] = set()  # words that were left out
         self.read = 0  # characters parsed
 
@@ -98,7 +99,7 @@ class Reading:
 
     def _odd(self, builder: Builder, stopped: Exception | Diagnostic | None) -> bool:
         """Tell characters that look like others, and write what is meant; whether there were any."""
-        if self.text.isascii() or isinstance(stopped, Diagnostic):
+        if self.text.isascii() or isinstance(stopped, Diagnostic) or not (builder.odd or stopped):
             return False
         from archspec.source.recover import odd_changes
 
@@ -135,10 +136,13 @@ class Reading:
         from archspec.source.recover import recover
 
         found = recover(stopped, self.name, tuple(self.text.split("\n")), builder.last, self._reach)
-        if found.line not in self.guessed | self.open_lines:
+        follows = found.line in self.indented and found.rule in ("indent", "second_colon")
+        if found.line not in self.guessed | self.open_lines and not follows:
             self.told.append(self._shown(found.diagnostic, found.mend))
         if found.mend is None:
             return False
+        if found.rule in ("tab", "indent"):
+            self.indented.update(c.line for c in found.mend.changes)
         if not (found.mend.sure or found.mend.whole):
             self.guessed.update([found.line, *(c.line for c in found.mend.changes)])
         self._apply(found.mend)

@@ -22,11 +22,12 @@ _END: Final = (2**31, 0)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A syntax error. line: of its diagnostic, from 0. mend: None where nothing helps."""
+    """A syntax error. line: of its diagnostic, from 0. mend: None where nothing helps. rule: that told it."""
 
     diagnostic: Diagnostic
     line: int
     mend: Mend | None
+    rule: str = ""
 
 
 def recover(
@@ -60,7 +61,7 @@ def recover(
     if mend is not None and rule == "tab" and len(mend.changes) > 1:
         others = [str(c.line + 1) for c in mend.changes if c.line != line]
         diagnostic = replace(diagnostic, notes=(f"the same on line{'s' * (len(others) > 1)} {listing(others)}",))
-    return Found(diagnostic, line, mend)
+    return Found(diagnostic, line, mend, rule)
 
 
 def odd_changes(
