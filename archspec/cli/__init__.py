@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "profile": ("archspec.cli.profile", "Show shapes, parameters, MACs and memory; time the network."),
     "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
     "evaluate": ("archspec.cli.evaluate", "Test a trained network: accuracy per class, confusion matrix."),
+    "diagnose": ("archspec.cli.diagnose", "Say why a run went badly, and try what could help."),
     "predict": ("archspec.cli.predict", "Show the likeliest classes of image files."),
     "data": ("archspec.cli.data", "Check a data set: name every file that cannot be used."),
     "list": ("archspec.cli.listing", "List the shipped specs, the standard blocks and the ops."),
