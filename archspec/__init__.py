@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
 # Public names and where they live. They are imported when first used, so that `import archspec` costs nothing.
@@ -26,7 +24,10 @@ _HOMES = {
     "load": "archspec.api",
 }
 
+TYPE_CHECKING = False  # typing itself would take longer to import than all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from archspec.analysis import Report
     from archspec.api import Loaded, analyze, build, check, load
     from archspec.diagnostics import Diagnostic, SpecError

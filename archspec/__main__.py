@@ -3,8 +3,8 @@
 The first thing it does is to end quietly on Ctrl-C: while the rest is being imported, Python would print a traceback.
 """
 
+import _signal as signal  # type: ignore[import-not-found]  # what `signal` wraps, which would import enum first
 import os
-import signal
 import sys
 
 

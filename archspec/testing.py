@@ -54,11 +54,11 @@ def assert_built_shapes(source: Any, *, batch_size: int = 2, **options: Any) -> 
     Runs on the CPU in evaluation mode; the parameters are allocated.
     """
     __tracebackhide__ = True
+    loaded = load_for_test(source, **options)
     import torch
 
     from archspec.backends.torch import build, example_input
 
-    loaded = load_for_test(source, **options)
     model = build(loaded.graph).eval()
     seen: dict[str, tuple[int, ...]] = {}
     handles = [

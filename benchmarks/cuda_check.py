@@ -30,9 +30,11 @@ DEVICE = os.environ.get("ARCHSPEC_CHECK_DEVICE", "cuda:0")
 TOTAL_S = 470.0  # for all parts
 PATIENCE_S = 5.0  # between the request to end and the end
 ALONE = ("memory",)  # tests that want the card for themselves
-EAGER = ["--no-compile"]  # compiling takes a minute or more
-# Network: options of train_throughput.py, seconds.
-THROUGHPUT = {"googlenet": (EAGER, 75), "resnet18_96": (EAGER, 75), "alexnet28": (EAGER, 75), "lenet": ([], 150)}
+# Network: settings of archspec in train_throughput.py, seconds. No search: it takes a minute or more.
+THROUGHPUT = {
+    "googlenet": ("bf16 channels-last", 50), "resnet18_96": ("bf16 channels-last", 50),
+    "alexnet28": ("bf16 channels-last", 45), "lenet": ("tf32", 45),
+}
 PACKAGES = ("torch", "torchvision", "triton", "numpy", "pydantic", "safetensors", "click", "pytest")
 ABOUT = """
 import json, torch
@@ -176,9 +178,10 @@ def test_parts() -> Iterator[Part]:
 def throughput_parts() -> Iterator[Part]:
     """A part for each network of the table."""
     script = str(ROOT / "benchmarks" / "train_throughput.py")
-    for network, (options, limit) in THROUGHPUT.items():
+    for network, (settings, limit) in THROUGHPUT.items():
         yield Part(f"throughput-{network}", [
-            sys.executable, script, network, "--rounds", "2", "--seconds", "2", "--device", DEVICE, *options,
+            sys.executable, script, network, "--rounds", "2", "--seconds", "2", "--device", DEVICE,
+            "--settings", "fp32" if DEVICE == "cpu" else settings,
         ], limit)
 
 

@@ -1,7 +1,8 @@
 """How many images a second does training see: as the sources train, and as `archspec train --tune` does?
 
 Baseline: torchvision's FashionMNIST, a DataLoader with 4 workers, Resize and ToTensor of each image, the network in
-eager float32, a metric read in each step. archspec: the settings that `--tune` chooses, with guard and doctor on.
+eager float32, a metric read in each step. archspec: the settings that `--tune` chooses, or those of `--settings`,
+with guard and doctor on.
 Both take turns, from equal weights, the baseline in a process of its own, with the C library's allocator as it is by
 default. A turn begins when its first step is done; the baseline's workers begin with it, and end before the other's
 turn. The last column says which share of the machine's measured matrix-product peak the
@@ -46,7 +47,7 @@ from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
 from archspec.train.prepare import Machine, Task, prepare
 from archspec.train.run import Run
-from archspec.train.settings import LOW, float32_products
+from archspec.train.settings import LOW, Settings, float32_products
 from archspec.train.tune import Candidate, Problem, Space, tune
 
 GOALS = {"lenet": 5.0, "alexnet28": 4.0, "resnet18_96": 3.0, "googlenet": 3.0, "alexnet": 3.5, "nin": 3.5}
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="of a turn")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--default-allocator", action="store_true", help="archspec too takes fresh pages in each step")
+    parser.add_argument("--settings", metavar="WORDS", help="instead of a search: `bf16 channels-last`, say")
     parser.add_argument("--no-compile", action="store_true", help="do not try torch.compile")
     options = parser.parse_args()
     device = pick_device(options.device)
@@ -86,7 +88,7 @@ def compare(
     name: str, options: argparse.Namespace, device: torch.device, folder: Path, peaks: dict[str, float]
 ) -> list[str]:
     loaded = archspec.load(ROOT / "specs" / f"{name}.yaml")
-    chosen = choose(loaded, device, compile_too=not options.no_compile)
+    chosen = fixed(options.settings) if options.settings else choose(loaded, device, compile_too=not options.no_compile)
     torch.set_num_threads(chosen.threads)
     baseline = Elsewhere(name, options.device, folder)
     ours = Ours(loaded, Machine(device, settings=chosen.settings))
@@ -114,6 +116,14 @@ def note(record: dict[str, object]) -> None:
     if file := os.environ.get("ARCHSPEC_CHECK_RECORDS"):
         with Path(file).open("a", encoding="utf-8") as records:
             records.write(json.dumps(record) + "\n")
+
+
+def fixed(words: str) -> Candidate:
+    """The settings of these words: a precision, and any of channels-last, own-kernels, compile, cuda-graphs."""
+    precision, *flags = words.split()
+    named = {flag.replace("-", "_"): True for flag in flags}
+    compiled_too = {"compile": True} if "cuda_graphs" in named else {}
+    return Candidate(Settings(precision, **named, **compiled_too), torch.get_num_threads())
 
 
 def choose(loaded: Loaded, device: torch.device, *, compile_too: bool) -> Candidate:

@@ -7,14 +7,19 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import best_match
 
 import archspec
 from archspec.diagnostics import Diagnostic
 from archspec.graph import Graph
+from archspec.source import parse
+from archspec.spec.schema import json_schema
 from archspec.tensors import UnknownDim
 
 Expected = tuple[str, int | None, int | None, str]  # code, line, column, part of the message
@@ -91,13 +96,28 @@ def assert_rendered(source: Any, text: str, **options: Any) -> None:
     assert told == text.strip("\n"), f"\n{told}"
 
 
+@cache
+def _schema() -> Draft7Validator:
+    return Draft7Validator(json_schema())
+
+
+def assert_schema_accepts(source: Any) -> None:
+    """Assert that a valid spec, given as text or data, is valid under the JSON Schema too."""
+    data = parse(source, "spec.yaml").data if isinstance(source, str) and "\n" in source else source
+    if isinstance(data, dict):
+        best = best_match(_schema().iter_errors(data))
+        assert best is None, f"{[*best.absolute_path]}: {best.message}"
+
+
 def shapes(source: Any, **options: Any) -> dict[str, tuple[int, ...]]:
-    """Output shape of every stage of a valid spec."""
+    """Output shape of every stage of a valid spec, which the JSON Schema accepts."""
+    assert_schema_accepts(source)
     return archspec.load(source, **options).report.shapes
 
 
 def layers(source: Any, **options: Any) -> list[str]:
     """`path op` of every op that runs, in order."""
+    assert_schema_accepts(source)
     graph = archspec.load(source, **options).graph
     return [f"{path} {node.op.op}" for path, node, _ in graph.walk() if node.op]
 

@@ -71,7 +71,7 @@ WITHOUT_FIX = {
         "what the language lacks has no edit that gives the same",
     r"write an? (op or block|number|condition|shorter number|value).*|write (the name|one|it|what|a whole number).*|compare: .*":
         "a value to choose",
-    r"raise the limit with.*|allow its folder.*|move the file.*|put blocks.*|save what.*|begin with.*|split the file.*":
+    r"for .* write .*|raise the limit with.*|allow its folder.*|move the file.*|put blocks.*|save what.*|begin with.*|split the file.*":
         "outside of the text",
     r"name (the|fewer|that|them).*|put (it|all|the text|the value|what).*|.*make it a stage of its own.*|`from` only.*|a block .*|"
     r"a layer without.*|move it.*|begin a list item.*|add a branch.*|to pass a list.*|break the circle.*|one of these.*":

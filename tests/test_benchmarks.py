@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import json
+import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -73,3 +78,92 @@ def test_the_doctor_s_benchmark_trains_the_same_network_with_it_and_without(load
     assert [sample.step for sample in doctor._history.samples] == [1, 2, 4, 8, 16, 32, 50, 100]
     weights = (run.model.state_dict().values() for run in runs.values())
     assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
+
+
+def cuda_check(load, tmp_path, *parts):
+    """`cuda_check.py` over parts of one's own; its JSON and its log."""
+    module = load("cuda_check")
+    module.PATIENCE_S = 0.5
+    check = module.Check(tmp_path, tmp_path)
+    check.parts = [module.Part(name, [sys.executable, "-c", code], limit) for name, code, limit in parts]
+    for part in check.parts:
+        check.run(part)
+    check.log.close()
+    return json.loads((tmp_path / "cuda_check.json").read_text()), (tmp_path / "cuda_check.log").read_text()
+
+
+NOTES = "import os, json; open(os.environ['ARCHSPEC_CHECK_RECORDS'], 'a').write(json.dumps({'test': 'a::b', 'outcome': 'passed'}) + '\\n')"
+
+
+def test_a_part_that_hangs_loses_only_itself(load, tmp_path: Path) -> None:
+    """And the processes that it has started end with it; what it has noted is kept."""
+    child = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    hangs = f"{NOTES}\n{child}\nprint('child', p.pid, flush=True)\ntime.sleep(60)"
+    found, log = cuda_check(load, tmp_path, ("hangs", hangs, 4), ("fails", "raise SystemExit(3)", 20), ("passes", NOTES, 20))
+    assert [(part["name"], part["outcome"], part["exit_code"]) for part in found["parts"]] == [
+        ("hangs", "timeout", None), ("fails", "failed", 3), ("passes", "passed", 0),
+    ]
+    assert found["parts"][0]["records"] == found["parts"][2]["records"] == [{"test": "a::b", "outcome": "passed"}]
+    assert found["tests"] == {"passed": 2}
+    assert {"archspec", "torch", "python"} <= found["versions"].keys()
+    pid = int(log.partition("child ")[2].split()[0])
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):  # until it is reaped
+            os.kill(pid, 0)
+            time.sleep(0.05)
+
+
+def test_what_no_time_is_left_for_is_left_out(load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load("cuda_check")
+    monkeypatch.setattr(module, "TOTAL_S", 1.0)
+    check = module.Check(tmp_path, tmp_path)
+    part = module.Part("late", [sys.executable, "-c", ""], 60)
+    check.parts = [part]
+    check.run(part)
+    check.log.close()
+    assert (part.outcome, part.exit_code) == ("left out", None)
+
+
+def test_there_is_a_part_for_each_file_of_tests_cuda_and_none_runs_beyond_8_minutes(load) -> None:
+    module = load("cuda_check")
+    files = {path.stem.removeprefix("test_") for path in (FOLDER.parent / "tests" / "cuda").glob("test_*.py")}
+    assert {part.name for part in module.test_parts()} == files
+    assert set(module.ALONE) <= files
+    assert module.TOTAL_S + 2 * module.PATIENCE_S <= 480
+    for part in module.throughput_parts():
+        assert f'"{part.command[2]}": ' in (FOLDER / "train_throughput.py").read_text()
+
+
+def test_without_a_gpu_one_test_says_so_and_nothing_else_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for name in [name for name in sys.modules if name.startswith("tests.cuda.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delenv("ARCHSPEC_CHECK_DEVICE", raising=False)
+    conftest = importlib.import_module("tests.cuda.conftest")
+    files = {path.name for path in (FOLDER.parent / "tests" / "cuda").glob("test_*.py")}
+    assert files - set(conftest.collect_ignore) == {"test_machine.py"}
+    with pytest.raises(pytest.skip.Exception, match="no GPU"):
+        importlib.import_module("tests.cuda.test_machine").test_the_gpu(None)
+
+
+def test_all_tests_for_a_gpu_can_be_rehearsed_without_one() -> None:
+    """All of them import."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "tests/cuda"],
+        env={**os.environ, "ARCHSPEC_CHECK_DEVICE": "cpu"}, cwd=FOLDER.parent, capture_output=True, text=True,
+        timeout=120, check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    for path in (FOLDER.parent / "tests" / "cuda").glob("test_*.py"):
+        assert f"tests/cuda/{path.name}::" in done.stdout
+
+
+def test_late_steps_runs_one_network_with_subnormal_numbers_and_one_without(load, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = load("late_steps")
+    monkeypatch.setattr(late, "TURNS", 10)
+    monkeypatch.setattr(late, "IMAGES", 64)
+    monkeypatch.setattr(late, "COMMON", {"data": "digits", "batch_size": 16})
+    options = argparse.Namespace(network="lenet", precision="fp32", steps=10)
+    rows = late.compare("adamw-ema", options)
+    assert [row[:2] for row in rows] == [["adamw-ema", "zero"], ["adamw-ema", "kept"]]
+    assert all(len(row) == 9 for row in rows)

@@ -89,7 +89,11 @@ def _largest(graph: Graph) -> int:
 
 def _on_meta(graph: Graph, dtype: str) -> nn.Module:
     with torch.device("meta"):
-        return build(graph).to(getattr(torch, dtype))
+        model = build(graph).to(getattr(torch, dtype))
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.momentum is None:
+            module.momentum = 0.0  # None reads the number of batches, which a tensor without data does not have
+    return model
 
 
 def step_peak_bytes(model: nn.Module, input_shape: tuple[int, ...], *, states: int = 0) -> int:

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "profile": ("archspec.cli.profile", "Show shapes, parameters, MACs and memory; time the network."),
     "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
     "evaluate": ("archspec.cli.evaluate", "Test a trained network: accuracy per class, confusion matrix."),
+    "diagnose": ("archspec.cli.diagnose", "Say why a run went badly, and try what could help."),
     "sweep": ("archspec.cli.sweep", "Run the trainings that a sweep file names, and compare them."),
     "compare": ("archspec.cli.compare", "Compare runs: repetitions together, differences tested."),
     "runs": ("archspec.cli.runs", "List, filter, tag and remove the runs of a project."),

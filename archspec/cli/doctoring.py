@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -16,7 +17,7 @@ from archspec.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
-    from archspec.train.doctor import Doctor, Patient
+    from archspec.train.doctor import Doctor
     from archspec.train.prepare import Task
     from archspec.train.summary import Summary
     from archspec.train.world import World
@@ -50,17 +51,24 @@ class Doctoring:
         if not self.on or not world.leads or world.sharded:
             return []
         from archspec.train.doctor import Doctor
+        from archspec.train.doctor.diagnosis import patient_of
 
         return [Doctor(stop=self.stop, folder=folder, patient=patient_of(loaded, task), trials=self.trials)]
 
 
-def patient_of(loaded: Loaded, task: Task) -> Patient:
-    """What the doctor knows of a run before it begins."""
-    from archspec.train.doctor import Patient
+@contextmanager
+def one_number(doctors: list[Doctor]) -> Iterator[None]:
+    """Let an error that ended a run name the remedy that was tried, where one was, and not another."""
+    from archspec.diagnostics import SpecError
 
-    data = {key: value for key, value in loaded.data.items() if key not in ("recipes", "expect")}
-    evaluated, split = (task.test, "test") if task.validation is None else (task.validation, "validation")
-    return Patient(data, loaded.graph, task.recipe, task.machine, task.train, evaluated, split)
+    try:
+        yield
+    except SpecError as problem:
+        tried = [finding for doctor in doctors for finding in doctor.findings if finding.trials]
+        if not tried or problem.diagnostics[0].code != "RUN310":
+            raise
+        first, *rest = problem.diagnostics
+        raise SpecError([replace(first, hint=tried[-1].remedy), *rest]) from problem
 
 
 def with_findings(summary: Summary, doctors: list[Doctor]) -> Summary:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.json_output import print_json
+from archspec.text import shell
 
 if TYPE_CHECKING:
     from archspec.cli.training import Training
@@ -116,7 +116,7 @@ def _run(training: Training, recipe: Recipe, seed: int, runs: SeedRuns, about: d
         return SeedRun(seed, path, None, "failed", f"{first.code}: {first.message}")
     except (Stopped, KeyboardInterrupt):
         if path.exists():
-            runs.add(SeedRun(seed, path, None, "stopped", f"`archspec train --resume {quote(str(path))}` goes on"))
+            runs.add(SeedRun(seed, path, None, "stopped", f"`{shell('archspec', 'train', '--resume', path)}` goes on"))
         raise
     about.update({key: value for key, value in outcome.about.items() if key != "run_dir"})
     about["recipe"].pop("seed")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.console import result_console, tell
-from archspec.cli.doctoring import Doctoring, find_rate, with_findings
+from archspec.cli.doctoring import Doctoring, find_rate, one_number, with_findings
 from archspec.cli.json_output import print_json
 from archspec.cli.recipes import resolved_text
 from archspec.cli.saving import Saving, stops_placed
@@ -75,7 +75,8 @@ class Training:
             doctors = self.doctoring.watchers(path, self.loaded, task)
             boards = [Scalars(path / FOLDER)] if self.tensorboard and world.leads else []
             final = FinalConfusion(task.test, task.classes, name=self.loaded.name, folder=path)
-            summary = self._fit(task, path, earlier, doctors, final, *boards)
+            with one_number(doctors):
+                summary = self._fit(task, path, earlier, doctors, final, *boards)
         finally:
             task.close()
         return Outcome(with_findings(summary, doctors), final.confusion, self._about(task, path))

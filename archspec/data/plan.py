@@ -59,12 +59,16 @@ def plan(
     )
 
 
-def check_classes(name: str, num_classes: int, outputs: int) -> None:
-    """Whether a network with so many outputs can tell the classes apart. Errors: RUN303 for too few."""
+def check_classes(name: str, num_classes: int, outputs: int, *, trained: bool = False) -> None:
+    """Whether a network with so many outputs can tell the classes apart. Errors: RUN303 for too few.
+
+    trained: the network cannot be changed any more.
+    """
     if outputs < num_classes:
         raise error(
             "RUN303", f"{name} has {num_classes} classes, the network has {outputs} outputs",
-            hint=f"make the last layer `linear: {num_classes}`",
+            hint=f"use data of at most {outputs} classes, or train a network with {num_classes} outputs" if trained
+            else f"make the last layer `linear: {num_classes}`",
         )
 
 

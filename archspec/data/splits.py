@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from archspec.data.feed import open_data
 from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
+from archspec.data.layout import misnamed_split
 from archspec.data.load import Progress
-from archspec.data.registry import FOLDER_PREFIX, RunSplit
+from archspec.data.registry import FOLDER_PREFIX, RunSplit, folder_path
 from archspec.data.validation import (
     VAL,
     check_val_folder,
@@ -141,7 +142,14 @@ def _test_notices(test: ImageData | ImageFolder) -> list[str]:
 def _unused(recipe: Recipe) -> list[str]:
     """A notice, where a folder has a `val` that the recipe has no use for."""
     folder = val_folder(recipe.data)
-    return [] if folder is None else [f"{folder} is not used: the recipe says `validation: {recipe.validation}`"]
+    if folder is not None:
+        return [f"{folder} is not used: the recipe says `validation: {recipe.validation}`"]
+    if not recipe.data.startswith(FOLDER_PREFIX):
+        return []
+    path = folder_path(recipe.data)
+    if not (path / "test").is_dir() or (other := misnamed_split(path, "validation")) is None:
+        return []
+    return [f"{path / other} is not used: rename it to {path / VAL} to make it the validation set"]
 
 
 def _without_image(train: ImageData | ImageFolder, held: ImageData | ImageFolder) -> list[str]:

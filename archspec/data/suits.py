@@ -98,14 +98,18 @@ def _check_end(program: Program, graph: Graph, errors: Errors) -> None:
         errors.add("SPEC061", notice, at, hint=fixes.removed(f"remove `{op}`", last.place if last else at))
 
 
-def check_known_data(recipe: Recipe, input_shape: tuple[int, ...], outputs: int) -> DatasetInfo | None:
+def check_known_data(
+    recipe: Recipe, input_shape: tuple[int, ...], outputs: int, *, trained: bool = False
+) -> DatasetInfo | None:
     """What is known of the recipe's data set, which suits the network; None for a folder, which is not looked into.
+
+    trained: the network cannot be changed any more.
 
     Errors: RUN303, RUN304, RUN370.
     """
     info = check_name(recipe.data)
     if info is not None:
-        check_classes(info.name, info.num_classes, outputs)
+        check_classes(info.name, info.num_classes, outputs, trained=trained)
         input_plan(info.name, (info.channels, info.height, info.width), input_shape, recipe)
         if isinstance(recipe.validation, int):
             from archspec.data.validation import held_out_images  # few recipes need it

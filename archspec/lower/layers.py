@@ -31,7 +31,7 @@ from archspec.tensors import ShapeError, shape_text
 # Told of arguments that do not suit the op or block that a misspelt name was taken for: it was another one.
 _WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC026", "SPEC043", "SHAPE102"})
 # After one of these, what should have used an output may be missing.
-_MISSING: Final = ("SPEC00", "SPEC02", "SPEC03", "SPEC04")
+_MISSING: Final = ("SPEC00", "SPEC014", "SPEC02", "SPEC03", "SPEC04")
 _TRIED: Final = 2  # copies of a broken layer, until its shape is given up
 
 

@@ -18,6 +18,7 @@ MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
 
 _NO_SPACE = re.compile(r"[\w$.-]+:(?=\S)")
 _NO_COLON = re.compile(r"[\w$.-]+(?= +[\[{])")
+_FREE: Final = ("name", "data", "extends", "use")  # texts that may hold any visible character
 _WAITING: Final = object()  # a mapping expects a key
 _DROPPED: Final = object()  # the value to come has no usable key
 
@@ -72,6 +73,7 @@ class Builder:
         self.cut_errors: list[Diagnostic] = []
         self.last = (0, 0, 0, 0)  # where the latest quoted scalar of `text` starts and ends
         self.lost: set[str] = set()  # words in what could not be read
+        self.odd: list[tuple[int, int, frozenset[str]]] = []  # parts of `text` with characters that are not meant
         self.documents = 0
         self.muted: int | None = None  # depth of the value under a `<<`, of which nothing is told
         top = Node(0, 0, 0, 0)
@@ -199,11 +201,28 @@ class Builder:
             start, end = event.start_mark, event.end_mark
             self.last = (start.line, start.column, end.line, end.column)
         frame = self.stack[-1]
+        if not event.value.isascii():
+            self._odd(event, type(frame.data) is dict and frame.key is _WAITING)
         if type(frame.data) is dict and frame.key is _WAITING:
             frame.key = self._key(frame, event)
             frame.key_node = node
         else:
             self._add(self._value(event), node)
+
+    def _odd(self, event: Any, is_key: bool) -> None:
+        """Note characters that look like others, or like nothing, where they cannot be meant."""
+        section = self.stack[1].key if len(self.stack) > 1 and not is_key else None
+        if event.style or section == "description":
+            return
+        from archspec.source.characters import invisible, odd
+
+        own = self.stack[-1].key if not is_key else None
+        if own in _FREE or section in _FREE:
+            found = frozenset(k for k, meant in invisible(event.value).items() if not meant)
+        else:
+            found = frozenset(odd(event.value, strict=is_key))
+        if found:
+            self.odd.append((event.start_mark.index, event.end_mark.index, frozenset(event.value[k] for k in found)))
 
     def _value(self, event: Any) -> Any:
         if event.tag is not None or (event.start_mark.line, event.start_mark.column) in self.holes:

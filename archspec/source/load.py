@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Final
 
-from archspec.diagnostics import SourceSpan, error
+from archspec.diagnostics import Diagnostic, Edit, Fix, SourceSpan, SpecError, error
 from archspec.files import open_regular
 from archspec.source.document import DEFAULT_LIMITS, Document, Limits
-from archspec.source.reading import Reading, place_of
+from archspec.source.reading import Reading
 from archspec.source.scalars import forbidden
+
+_MAX_CONTROL: Final = 10  # control characters, in as many lines or in one; with more it is not a text
 
 
 def _event_parser() -> Any:
@@ -71,8 +73,7 @@ def parse(text: str | bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Docu
     """
     text = _decoded(text, name, limits)
     lines = _lines(text)
-    _check_characters(text, name, lines)
-    return Reading(name, lines, limits, _events).document()
+    return Reading(name, lines, limits, _events, _control_characters(text, name, lines)).document()
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -107,10 +108,18 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(text.split("\n"))
 
 
-def _check_characters(text: str, name: str, lines: tuple[str, ...]) -> None:
-    found = forbidden(text)
-    if found is None:
-        return
-    line, column = place_of("\n".join(lines), "\n".join(lines).index(found))
-    span = SourceSpan(name, line + 1, column + 1, 1, lines[line])
-    raise error("SPEC007", f"the control character U+{ord(found):04X} is not allowed", span=span, hint="delete it")
+def _control_characters(text: str, name: str, lines: tuple[str, ...]) -> list[Diagnostic]:
+    """What is told of characters that no text may hold; raises SpecError where they are so many that it is not one."""
+    if forbidden(text) is None:
+        return []
+    found = []
+    for number, line in enumerate(lines):
+        char = forbidden(line)
+        if char is None:
+            continue
+        span = SourceSpan(name, number + 1, line.index(char) + 1, 1, line)
+        message = f"the control character U+{ord(char):04X} is not allowed"
+        found.append(Diagnostic("SPEC007", message, span, (), "delete it", Fix((Edit(span, ""),))))
+        if len(found) > _MAX_CONTROL or line.count(char) > _MAX_CONTROL:
+            raise SpecError(found[:1])
+    return found

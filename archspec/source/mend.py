@@ -35,7 +35,7 @@ class Change:
 class Mend:
     """Changes that make a text readable.
 
-    sure: nothing else can be meant. whole: only the lines' indentation was guessed, so mistakes in them are told too.
+    sure: nothing else can be meant. whole: it leaves the lines' content as it is, so mistakes in them are told too.
     """
 
     changes: tuple[Change, ...]
@@ -306,7 +306,7 @@ def _close_bracket(fault: Fault, start: int) -> Iterator[Mend]:
         end = _content_end(fault.lines[k])
         missing = open_brackets("\n".join((*fault.lines[start:k], fault.lines[k][:end])))
         if missing:
-            yield Mend((Change(k, end, end, "".join(reversed(missing))),))
+            yield Mend((Change(k, end, end, "".join(reversed(missing))),), whole=True)
 
 
 def _colon_space(fault: Fault, line: int, column: int) -> Iterator[Mend]:
@@ -326,7 +326,7 @@ def _indentation(fault: Fault, line: int, column: int) -> Iterator[Mend]:
     if not text[:column].strip():
         yield from _realigned(fault, line)
     elif text[column] in "]}":
-        yield Mend((Change(line, column, column + 1, ""),))
+        yield Mend((Change(line, column, column + 1, ""),), whole=True)
     elif text[column] == ":":
         yield from _stray(fault, line, column)
     else:

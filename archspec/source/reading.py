@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -12,11 +13,13 @@ from archspec.diagnostics import Diagnostic, Edit, Fix, SourceSpan, SpecError
 from archspec.source.build import MAX_ERRORS, Builder, Stop, cut_diagnostic, too_many
 from archspec.source.document import Document, Limits
 from archspec.source.repair import culprit, overwritten
+from archspec.source.scalars import FORBIDDEN
 
 if TYPE_CHECKING:
     from archspec.source.mend import Change, Mend
 
 _VERSION = re.compile(r"%YAML 1\.2\s*(#.*)?")  # what we read, so it may be said, once
+_CONTROL = re.compile(FORBIDDEN)
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _MAX_PASSES: Final = 30
 _MAX_READ: Final = 2**21  # characters that are parsed, over all passes, before no further one is begun
@@ -26,18 +29,20 @@ class Reading:
     """Parsing with stand-ins for the unquoted expressions that were found, and with broken syntax mended."""
 
     def __init__(
-        self, name: str, lines: tuple[str, ...], limits: Limits, events: Callable[[str], Iterator[Any]]
+        self, name: str, lines: tuple[str, ...], limits: Limits, events: Callable[[str], Iterator[Any]],
+        told: Iterable[Diagnostic] = (),
     ) -> None:
         self.name = name
         self.lines = lines
         self.limits = limits
         self.events = events
-        self.told: list[Diagnostic] = []
-        self.text = "\n".join(self._without_directives(list(lines)))
+        self.told = list(told)
+        self.text = _CONTROL.sub(" ", "\n".join(self._without_directives(list(lines))))
         self.holes: set[tuple[int, int]] = set()  # where stand-ins start
         self.open_lines: set[int] = set()  # of expressions whose bracket is not closed
         self.changes: dict[int, list[Change]] = {}  # what was mended in each line, in this order
         self.guessed: set[int] = set()  # lines of which nothing more is told
+        self.indented: set[int] = set()  # lines whose indentation was mended
         self.lost: set[str] = set()  # words that were left out
         self.read = 0  # characters parsed
 
@@ -46,7 +51,7 @@ class Reading:
         for _ in range(_MAX_PASSES):
             builder = Builder(self.name, self.text, self.lines, self.limits, self.holes, self.place)
             stopped = self._run(builder)
-            if not self._found(builder, stopped) and not self._mended(builder, stopped):
+            if not (self._found(builder, stopped) or self._odd(builder, stopped) or self._mended(builder, stopped)):
                 return self._end(builder, stopped)
             if self.read > _MAX_READ or isinstance(stopped, Diagnostic):
                 break
@@ -92,6 +97,26 @@ class Reading:
             self.text = overwritten(self.text, cuts)
         return bool(cuts)
 
+    def _odd(self, builder: Builder, stopped: Exception | Diagnostic | None) -> bool:
+        """Tell characters that look like others, and write what is meant; whether there were any."""
+        if self.text.isascii() or isinstance(stopped, Diagnostic) or not (builder.odd or stopped):
+            return False
+        from archspec.source.recover import odd_changes
+
+        found = odd_changes(self.text, builder.odd, stopped)
+        for message, hint, changes in found:
+            self.told.append(self._shown_odd(message, hint, changes))
+        if found:
+            every = sorted((c for _, _, mend in found for c in mend.changes), key=lambda c: (c.line, c.start))
+            self._apply(replace(found[0][2], changes=tuple(every)))
+        return bool(found)
+
+    def _shown_odd(self, message: str, hint: str, mend: Mend) -> Diagnostic:
+        first = mend.changes[0]
+        line, column = self.place(first.line, first.start)
+        span = SourceSpan(self.name, line + 1, column + 1, first.end - first.start, self.lines[line])
+        return self._shown(Diagnostic("SPEC014", message, span, (), hint), mend, span)
+
     def _end(self, builder: Builder, stopped: Exception | Diagnostic | None) -> Document:
         guessed = frozenset(line + 1 for line in self.guessed)
         own = [d for d in builder.errors if d.span is None or d.span.line not in guessed]
@@ -111,10 +136,13 @@ class Reading:
         from archspec.source.recover import recover
 
         found = recover(stopped, self.name, tuple(self.text.split("\n")), builder.last, self._reach)
-        if found.line not in self.guessed | self.open_lines:
+        follows = found.line in self.indented and found.rule in ("indent", "second_colon")
+        if found.line not in self.guessed | self.open_lines and not follows:
             self.told.append(self._shown(found.diagnostic, found.mend))
         if found.mend is None:
             return False
+        if found.rule in ("tab", "indent"):
+            self.indented.update(c.line for c in found.mend.changes)
         if not (found.mend.sure or found.mend.whole):
             self.guessed.update([found.line, *(c.line for c in found.mend.changes)])
         self._apply(found.mend)
@@ -146,12 +174,13 @@ class Reading:
             self.changes.setdefault(change.line, []).append(change)
         self.text = "\n".join(_changed(rows, mend))
 
-    def _shown(self, diagnostic: Diagnostic, mend: Mend | None) -> Diagnostic:
+    def _shown(self, diagnostic: Diagnostic, mend: Mend | None, shown: SourceSpan | None = None) -> Diagnostic:
         """The diagnostic over the lines as they were written, with the edit that was made as its fix."""
         span = diagnostic.span
         assert span is not None
-        line, column = self.place(span.line - 1, span.column - 1)
-        shown = SourceSpan(self.name, line + 1, column + 1, span.length, self.lines[line])
+        if shown is None:
+            line, column = self.place(span.line - 1, span.column - 1)
+            shown = SourceSpan(self.name, line + 1, column + 1, span.length, self.lines[line])
         fix = None
         if mend is not None and mend.is_edit and not any(c.line in self.changes for c in mend.changes):
             fix = Fix(tuple(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
 from archspec.diagnostics import Diagnostic, listing
-from archspec.source.mend import Mend, holes, mends
+from archspec.source.brackets import bare
+from archspec.source.characters import odd, told
+from archspec.source.mend import Change, Mend, holes, mends
 from archspec.source.syntax import fault_of, translate
 
+_TEXT: Final = re.compile(r"\s*(description|name): ")  # lines in which any character may stand
 _TRIED: Final = 16  # edits, and as many ways to leave something out
 _LATE: Final = ("quote", "long_quote", "flow", "open_above")  # what was opened is missed far below
 _END: Final = (2**31, 0)
@@ -18,11 +22,12 @@ _END: Final = (2**31, 0)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A syntax error. line: of its diagnostic, from 0. mend: None where nothing helps."""
+    """A syntax error. line: of its diagnostic, from 0. mend: None where nothing helps. rule: that told it."""
 
     diagnostic: Diagnostic
     line: int
     mend: Mend | None
+    rule: str = ""
 
 
 def recover(
@@ -56,7 +61,37 @@ def recover(
     if mend is not None and rule == "tab" and len(mend.changes) > 1:
         others = [str(c.line + 1) for c in mend.changes if c.line != line]
         diagnostic = replace(diagnostic, notes=(f"the same on line{'s' * (len(others) > 1)} {listing(others)}",))
-    return Found(diagnostic, line, mend)
+    return Found(diagnostic, line, mend, rule)
+
+
+def odd_changes(
+    text: str, parts: Iterable[tuple[int, int, frozenset[str]]], stop: Any
+) -> list[tuple[str, str, Mend]]:
+    """(message, hint, changes) for each line with characters that look like others, or like nothing.
+
+    parts: (start, end, characters) of the text that hold some. stop: the syntax error, in whose lines all count.
+    """
+    rows = text.split("\n")
+    lines: dict[int, dict[int, str]] = {}
+    for start, end, chars in parts:
+        line, column = text.count("\n", 0, start), start - text.rfind("\n", 0, start) - 1
+        for offset, char in enumerate(text[start:end]):
+            if char == "\n":
+                line, column = line + 1, -offset - 1
+            elif char in chars:
+                lines.setdefault(line, {})[column + offset] = odd(char).get(0, odd("a" + char).get(1, ""))
+    for mark in (getattr(stop, "problem_mark", None), getattr(stop, "context_mark", None)):
+        if mark is not None and mark.line < len(rows) and not _TEXT.match(rows[mark.line]):
+            content = bare(rows[mark.line]).partition(" #")[0]
+            if found := odd(content):
+                lines.setdefault(mark.line, {}).update(found)
+    made = []
+    for line, found in sorted(lines.items()):
+        for char in dict.fromkeys(rows[line][k] for k in sorted(found, reverse=True)):
+            places = [k for k in sorted(found) if rows[line][k] == char]
+            mend = Mend(tuple(Change(line, k, k + 1, found[k]) for k in places), sure=True)
+            made.append((*told(char, found[places[0]]), mend))
+    return made
 
 
 def _of(stop: Any, rows: tuple[str, ...], mend: Mend) -> tuple[int, int]:

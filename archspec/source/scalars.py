@@ -73,7 +73,8 @@ def _bounded(text: str) -> str:
     return text
 
 
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+FORBIDDEN: Final = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
+_FORBIDDEN = re.compile(FORBIDDEN)
 
 
 def forbidden(text: str) -> str | None:

@@ -278,6 +278,8 @@ def _indent(fault: Fault) -> Diagnostic | None:
     text = fault.text(fault.line)
     if fault.char() == ":":
         return fault.tell("no key before this `:`", "write `key: value`")
+    if fault.char() in {"]", "}"}:
+        return fault.tell(f"`{fault.char()}` closes what was not opened", "delete it, or open it before")
     if not text[: fault.column].strip():
         return fault.tell(
             "this line's indentation fits nothing above it", "align it with the keys or `-` that it belongs to"

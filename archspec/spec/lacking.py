@@ -28,11 +28,11 @@ _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower ca
     ("(adaptive|global|fractional)?(max|avg|average|lp)(un)?pool(ing)?3d", Lack("3-d pooling", _NONE)),
     ("(lazy)?(batch|instance|sync)norm3d", Lack("3-d normalization", _NONE)),
     ("(lazy)?instancenorm1d", Lack("1-d instance normalization", f"use `instance_norm2d` {_FLAT}")),
-    ("globalmaxpool(ing)?(2d)?", Lack("`global_max_pool2d`", "write `adaptive_max_pool2d: 1`")),
+    ("globalmaxpool(ing)?(2d)?", Lack("op of that name", "write `adaptive_max_pool2d: 1`")),
     ("maxunpool(ing)?(2d)?|lppool2d|fractionalmaxpool2d", Lack(
-        "this kind of pooling", "use `max_pool2d` or `avg_pool2d`; `upsample` makes an image larger")),
+        "such pooling", "use `max_pool2d` or `avg_pool2d`; `upsample` makes an image larger")),
     ("depthwise(conv)?(2d)?|depthwiseseparableconv(2d)?|(separable|dw)conv(2d)?", Lack(
-        "a layer of its own for depthwise convolutions", "use `conv2d` with `groups: $in.channels`")),
+        "separate op for depthwise convolutions", "use `conv2d` with `groups: $in.channels`")),
     ("deform(able)?conv(2d)?", Lack("deformable convolutions", _NONE)),
     ("(bi|conv)?(rnn|lstm|gru)(cell|1d|2d)?|rnncellbase", Lack("recurrent layers", _NONE)),
     ("(multihead|self|cross|spatial|channel|scaleddotproduct|flash|window|additive|causalself|multiheadself)*"
@@ -43,22 +43,22 @@ _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower ca
         "embeddings", "for patches, use `conv2d` with `kernel_size` and `stride` of the patch's size; "
         "tokens cannot be an input")),
     ("(reflection|replication|circular|constant)pad[123]d", Lack(
-        "this kind of padding as a layer", "use `zero_pad2d`, or `padding_mode` of `conv2d`")),
+        "such padding as a layer", "use `zero_pad2d`, or `padding_mode` of `conv2d`")),
     ("zeropad[13]d|(alpha|feature)?dropout[13]d|upsample[13]d|pixelshuffle[13]d", Lack(
-        "1-d and 3-d layers of this kind", "use the one for images, or `dropout` for any shape")),
+        "1-d and 3-d layers of that kind", "use the one for images, or `dropout` for any shape")),
     ("rmsnorm", Lack("RMS normalization", "use `layer_norm`")),
     ("(spectral|weight)norm", Lack("reparametrizations of weights", "leave it out")),
     ("s(elu)|celu|softplus|logsigmoid|softsign|hardtanh|threshold|[a-z]*glu|rrelu|softmin|tanhshrink|softshrink|"
-     "hardshrink|relu[12]|crelu|snake|step|sign", Lack("this activation", _ACTIVATIONS)),
+     "hardshrink|relu[12]|crelu|snake|step|sign", Lack("such activation", _ACTIVATIONS)),
     ("matmul|bmm|einsum|bilinear|dot|cosinesimilarity", Lack(
-        "products of two inputs other than `mul`", "use `mul` for element-wise products")),
+        "products of two inputs besides `mul`", "use `mul` for element-wise products")),
     ("sub|subtract|div|divide|maximum|minimum|stack", Lack(
-        "this way to join branches", "`add`, `mul` and `concat` join branches")),
-    ("(un)?fold|im2col|col2im|gather|scatter|gridsample|roipool|roialign|lambda|module", Lack("this operation", _NONE)),
+        "such way to join branches", "`add`, `mul` and `concat` join branches")),
+    ("(un)?fold|im2col|col2im|gather|scatter|gridsample|roipool|roialign|lambda|module", Lack("such operation", _NONE)),
     ("[a-z]*(crossentropy|loss)([a-z0-9]*)", Lack(
         "losses as layers", "end with one output for each class; training always uses cross entropy")),
 )
-_OF_IMAGES: Final = Lack("1-d and 3-d layers of this kind", "use an op for images, if its name with `2d` exists")
+_OF_IMAGES: Final = Lack("1-d and 3-d layers of that kind", "use an op for images, if its name with `2d` exists")
 _COMPILED: Final[list[tuple[re.Pattern[str], Lack]]] = []
 
 

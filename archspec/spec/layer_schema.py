@@ -34,7 +34,11 @@ def layer_form(blocks: dict[str, Block]) -> Schema:
         "if": {"enum": not_alone}, "then": {"type": "object"},
     }
     offered = [{"const": name, "description": text} for name, text in alone.items()]
-    return {"anyOf": [*offered, {}], **by_type("object", _layer_mapping(keys), name)}  # `{}`: offered, no check
+    # What an editor offers for an empty item. No check, since `{}` accepts all; so nothing here holds further layers,
+    # which would be looked at twice in each.
+    inner = [name for name in not_alone if name != SEQUENTIAL and not issubclass(OPS[name], Merge)]
+    mapping = {"type": "object", "properties": {name: keys[name] for name in inner}}
+    return {"anyOf": [*offered, mapping, {}], **by_type("object", _layer_mapping(keys), name)}
 
 
 def known_layer_form(blocks: dict[str, Block]) -> Schema:

@@ -46,6 +46,8 @@ def check_name(name: str, at: At, errors: Errors, *, key: bool = True, what: str
 
 
 def _broken_rule(name: str, what: str) -> str | None:
+    if (hidden := seen_wrongly(name)) is not None:
+        return f"holds {hidden}"
     if not name.isidentifier() or not name.isascii():
         return "is not an identifier (letters, digits and _, not starting with a digit)"
     if keyword.iskeyword(name):
@@ -63,8 +65,26 @@ def _broken_rule(name: str, what: str) -> str | None:
     return None
 
 
+def seen_wrongly(name: str) -> str | None:
+    """The first character of a name that looks like another, or like nothing: `U+200B ZERO WIDTH SPACE`."""
+    if name.isascii():
+        return None
+    from archspec.source.characters import name_of, odd
+
+    return next((name_of(name[k]) for k in odd(name)), None)
+
+
+def as_seen(name: str) -> str:
+    """The name as a person sees it, written in plain characters."""
+    from archspec.source.characters import odd
+
+    found = odd(name)
+    return "".join(found.get(k, char) for k, char in enumerate(name)).strip()
+
+
 def _free(name: str) -> str:
     """A name like this one that can be used."""
+    name = as_seen(name) if not name.isascii() else name
     word = re.sub(r"\W+", "_", name[:40], flags=re.ASCII).strip("_") or "name"
     return f"n{word}" if word[0].isdigit() else word if word != name else f"{word}_1"
 

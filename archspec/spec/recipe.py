@@ -95,7 +95,8 @@ class Recipe(Section):
     """How a network is trained: the spec's `train` section, or one of its `recipes` laid over it.
 
     Loss is cross entropy. An epoch is one pass over the shuffled training set, the last batch included
-    however small. Images are resized to the spec's `input` and scaled to 0…1.
+    however small, unless batch norm over vectors has one image left. Images are resized to the spec's `input`
+    and scaled to 0…1.
     """
 
     data: Annotated[str, Field(min_length=1)] = Field(

@@ -9,6 +9,7 @@ from archspec.diagnostics import listing
 from archspec.ops import OPS, Operation
 from archspec.spec import fixes
 from archspec.spec.lacking import lack_of
+from archspec.spec.names import as_seen, seen_wrongly
 from archspec.spec.parse import SEQUENTIAL
 from archspec.spec.synonyms import field_called, kind_called
 from archspec.spec.syntax import At, Errors, Library
@@ -36,6 +37,10 @@ def unknown_kind(
         library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL})
     near = library.nearest[kind]
     message = f"no op or block `{short(kind)}`"
+    if (hidden := seen_wrongly(kind)) is not None:
+        seen = as_seen(kind)
+        near = seen if seen in OPS or seen in library.block_names() else near
+        message += f", which holds {hidden}"
     hint = fixes.near(near) if near else "`archspec list` shows all ops and blocks"
     if near not in library.blocks:
         lack = lack_of(kind, near) if called is None else None

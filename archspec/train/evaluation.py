@@ -55,10 +55,10 @@ def evaluate_run(
     """
     recipe, graph = run.recipe, run.graph
     input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
-    check_known_data(recipe, input_shape, outputs)
+    check_known_data(recipe, input_shape, outputs, trained=True)
     model = run.model(machine.device, recipe.batch_size, machine.settings)
     images = _images(run_source(default_to_test(recipe), machine, input_shape[0], progress), split)
-    check_classes(recipe.data, len(images.classes), outputs)
+    check_classes(recipe.data, len(images.classes), outputs, trained=True)
     plan = input_plan(recipe.data, stored_shape(images), input_shape, recipe)
     options = batch_options(recipe, machine, graph, training=False)
     check_evaluated(graph, options.step_sizes(len(images)))

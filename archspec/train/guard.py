@@ -146,6 +146,13 @@ class Guard(StepGuard, Watcher):
                 hint=_hint(run, run.step - 1),
             )
 
+    def on_finish(self, run: Run) -> None:
+        """The test set may show what the validation set did not."""
+        if run.test is not None and not math.isfinite(run.test[0].loss):
+            raise error(
+                "RUN310", f"the test loss is {run.test[0].loss} after the last epoch", hint=_hint(run, run.step - 1)
+            )
+
     def _broken(self, run: Run, step: int, loss: float | None) -> SpecError:
         """The error of a step, counted from 0 over the run; loss None: of a gradient that no scale saves."""
         position = step - run.epoch * run.steps_per_epoch

@@ -76,12 +76,12 @@ class RunFolder(Watcher):
                 run.owns_folder = False
                 raise error(
                     "RUN336", f"the run folder {self.path} was removed or moved, and another one stands there now",
-                    hint="start the run again in a folder that nothing else uses; it has not touched the other one",
+                    hint="start the run again with another --run-dir; nothing was written to the new folder",
                 )
             if is_regular(self.path / "spec.yaml"):
                 return
-        run.tell(f"warning[RUN336]: files of the run folder {self.path} were removed or moved: they are written anew, "
-                 "but for the earlier checkpoints")
+        run.tell(f"warning[RUN336]: the run folder {self.path}, or its spec.yaml, was removed or moved: it is written "
+                 "again, without its earlier checkpoints")
         with explain_write_failures("the run folder", self.path, len(self._spec)):
             self.on_end(run)
             self._begin(run)

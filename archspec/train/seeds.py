@@ -11,11 +11,11 @@ from typing import Final, Literal
 from archspec.train.files import make_folder, write_text
 from archspec.train.full_disk import explain_write_failures
 from archspec.train.statistics import Statistic
-from archspec.train.summary import Summary, loss_text
+from archspec.train.summary import SHORT, Summary, loss_text
 
 SEEDS_FORMAT: Final = 1
 FILE: Final = "seeds.json"  # in the folder of all runs
-_HEADS: Final = ("seed", "epochs", "test loss", "test acc", "best epoch", "best acc", "seconds")
+_HEADS: Final = ("seed", "epochs", "test loss", "test acc", "best epoch", "its {} acc", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,14 @@ class SeedRuns:
             "statistics": {name: statistic.to_json() for name, statistic in self.statistics().items()},
         }
 
+    def _heads(self) -> list[str]:
+        split = next(run.summary.last.split for run in self.runs if run.summary is not None)
+        return [head.format(SHORT[split]) for head in _HEADS]
+
     def text(self) -> str:
         """A row for each run, and the figures that are reported."""
         rows = [_cells(run.seed, run.summary) for run in self.runs if run.summary is not None]
-        lines = list(_aligned([_HEADS, *rows])) if rows else []
+        lines = list(_aligned([self._heads(), *rows])) if rows else []
         lines += [f"seed {run.seed} {run.state}: {run.reason}" for run in self.runs if run.summary is None]
         statistics = self.statistics()
         names = [name for name in statistics if "train" not in name]

@@ -33,16 +33,29 @@ def shard(model: nn.Module, device: torch.device) -> nn.Module:
 
     The same module, whose parameters are DTensors; a stage's are put together while it computes. Only one stage at a
     time is whole on the device. Source: Zhao et al. 2023, "PyTorch FSDP", and torch.distributed.fsdp.fully_shard.
+    Raises SpecError RUN334 for a name that torch needs.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    for module in (model, *model.children()):
+        check_free_names(module)
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     for stage in model.children():
         if any(True for _ in stage.parameters()):
             fully_shard(stage, mesh=mesh)
     fully_shard(model, mesh=mesh)
     return model
+
+
+def check_free_names(module: nn.Module) -> None:
+    """Raise SpecError RUN334 where a layer has the name of a method that `fully_shard` gives its module."""
+    from torch.distributed.fsdp import FSDPModule
+
+    for name, _ in module.named_children():
+        if hasattr(FSDPModule, name):
+            raise error("RUN334", f"with --fsdp, torch gives the module of `{name}` a method of that name",
+                        hint="choose another name for it, or train without --fsdp")
 
 
 def whole(tensors: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:

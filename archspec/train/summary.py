@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SUMMARY_FORMAT: Final = 2
 EvaluatedSplit = Literal["validation", "test"]
 Criterion = Literal["accuracy", "loss"]
+SHORT: Final[Mapping[EvaluatedSplit, str]] = {"validation": "val", "test": "test"}  # for lines of 80 characters
 
 
 def epochs_text(number: int) -> str:

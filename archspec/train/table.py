@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from archspec.train.doctor.finding import findings_text
-from archspec.train.summary import EpochResult, Summary, loss_text
-
-_SHORT: Final = {"validation": "val", "test": "test"}  # for lines of 80 characters
+from archspec.train.summary import SHORT, EpochResult, Summary, loss_text
 
 
 def epoch_line(result: EpochResult, epochs: int) -> str:
@@ -16,7 +12,7 @@ def epoch_line(result: EpochResult, epochs: int) -> str:
     return (
         f"epoch {result.epoch:>{width}}/{epochs}"
         f"  train loss {_loss(result.train_loss)} acc {result.train_accuracy:.4f}"
-        f"  {_SHORT[result.split]} loss {_loss(result.evaluated_loss)} acc {result.evaluated_accuracy:.4f}"
+        f"  {SHORT[result.split]} loss {_loss(result.evaluated_loss)} acc {result.evaluated_accuracy:.4f}"
         f"  {result.seconds:.{1 if result.seconds < 99.95 else 0}f} s"
     )
 

@@ -15,6 +15,7 @@ from torch import nn
 
 import archspec
 from archspec.spec.names import MODULE_ATTRIBUTES
+from archspec.train.sharded import check_free_names
 
 TRICKY = [
     "self", "x", "x1_self", "v_self", "v_x", "a_1", "a_1_1", "a", "add", "add_", "concat", "output", "input", "i", "inf",
@@ -130,3 +131,13 @@ def test_any_name_of_a_network(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert torch.equal(torch.jit.script(model)(torch.ones(2, 4)), torch.full((2, 4), 4.0))
+
+
+def test_methods_that_fsdp_adds_are_refused_as_names_there():
+    """Found before a process group is needed; without --fsdp they are names like any other."""
+    data = {"archspec": 1, "input": [4], "stages": {"unshard": "relu", "b": {"add": {"c": {"from": "unshard"}, "d": []}}}}
+    model = archspec.build(data)
+    assert model(torch.ones(1, 4)).tolist() == [[2.0] * 4]
+    with pytest.raises(archspec.SpecError, match="`unshard`"):
+        check_free_names(model)
+    check_free_names(archspec.build("lenet"))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
 from torch import nn
 
 from archspec.api import load
@@ -14,6 +15,8 @@ from archspec.backends.step import (
     why_no_step,
 )
 from archspec.diagnostics import SpecError
+from archspec.ops import OPS
+from tests.ops.strategies import STRATEGIES
 
 CPU = torch.device("cpu")
 MIB = 2**20
@@ -120,6 +123,31 @@ def test_networks_that_have_no_step(stages, batch_size, reason):
             step()
     else:
         step()
+
+
+@pytest.mark.parametrize("name", sorted(set(OPS) - {"add", "mul", "concat"}))
+def test_every_op_is_counted_whatever_its_fields(name):
+    """Nothing that a layer reads of its input's or its buffers' values keeps its memory from being counted."""
+
+    def body(case):
+        fields, ((_, *shape),) = case
+        if len(shape) > 3:
+            return
+        try:
+            graph = load({"archspec": 1, "input": shape, "stages": {"a": [{name: fields or None}]}}).graph
+        except SpecError:
+            return
+        check_forward_fits(graph, 2, CPU)
+        if why_no_step(graph, 2) is None:
+            check_step_fits(graph, 2, CPU, states=1)
+
+    settings(deadline=None, max_examples=6, database=None, derandomize=True)(given(STRATEGIES[name])(body))()
+
+
+@pytest.mark.parametrize("norm", ["batch_norm1d", "batch_norm2d"])
+def test_a_norm_that_averages_all_batches(norm):
+    graph = spec(a=["flatten", {norm: {"momentum": None}}] if norm == "batch_norm1d" else [{norm: {"momentum": None}}])
+    check_step_fits(graph, 2, CPU, states=1)
 
 
 def test_the_loss_of_classes_and_of_images():

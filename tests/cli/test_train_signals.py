@@ -97,7 +97,7 @@ def whole(cli: Cli, spec: Path) -> bytes:
 
 
 @pytest.mark.parametrize("place", [
-    "archspec.api.load", "archspec.train.prepare.open_data", "archspec.train.prepare.fresh_model",
+    "archspec.api.load", "archspec.train.prepare.open_splits", "archspec.train.prepare.fresh_model",
     "archspec.data.feed.load",
 ])
 def test_before_the_first_step(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
@@ -137,7 +137,7 @@ CHILD = """
 import sys, time
 import archspec.train.prepare as prepare
 from archspec.data.batches import ResidentBatches
-real, opened = ResidentBatches.batches, prepare.open_data
+real, opened = ResidentBatches.batches, prepare.open_splits
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
@@ -148,12 +148,12 @@ def slow(self, epoch, start_step=0):
         time.sleep(0.02)
         yield batch
 
-def open_data(*args, **kwargs):
+def open_splits(*args, **kwargs):
     say("start-up")
     time.sleep(PAUSE)
     return opened(*args, **kwargs)
 
-ResidentBatches.batches, prepare.open_data = slow, open_data
+ResidentBatches.batches, prepare.open_splits = slow, open_splits
 from archspec.cli import main
 main()
 """

@@ -1,5 +1,6 @@
 """Memory on a real GPU: what fits, what is done in pieces when another process takes the card, and what a step needs."""
 
+import gc
 import sys
 from contextlib import contextmanager
 
@@ -110,6 +111,7 @@ def test_where_not_one_image_fits_the_error_says_so():
     task = prepare(load(huge).graph, chosen, Machine(DEVICE, limit_train=8, limit_test=8))
 
     def limit():
+        gc.collect()  # what earlier tests left in circles is freed now, and not when there is need of it
         free_memory(DEVICE)
         most = torch.cuda.memory_reserved(DEVICE) + 300 * 2**20
         torch.cuda.set_per_process_memory_fraction(most / torch.cuda.mem_get_info(DEVICE)[1], DEVICE)

@@ -3,6 +3,7 @@
 import pytest
 
 from archspec.data.plan import check_classes, plan
+from archspec.diagnostics import SpecError
 
 
 @pytest.mark.parametrize(("data", "wanted", "notices"), [
@@ -47,3 +48,9 @@ def test_too_few_outputs_are_refused(diagnostic):
     check_classes("d", 10, 1000)
     found = diagnostic(check_classes, "d", 10, 9)
     assert (found.code, found.hint) == ("RUN303", "make the last layer `linear: 10`")
+
+
+def test_a_trained_network_is_not_told_to_change_its_last_layer() -> None:
+    with pytest.raises(SpecError) as caught:
+        check_classes("cifar100", 100, 10, trained=True)
+    assert caught.value.diagnostics[0].hint == "use data of at most 10 classes, or train a network with 100 outputs"

@@ -162,3 +162,11 @@ def test_the_limit_comes_first(tmp_path):
     source = Source(recipe(data=f"folder:{tmp_path}", validation=0.2), 3, limit_train=10)
     found = open_splits(source)
     assert (len(found.train), len(found.validation)) == (8, 2)
+
+
+@pytest.mark.parametrize("name", ["valid", "Validation", "dev"])
+def test_a_validation_folder_under_another_name_is_named(tmp_path, name):
+    write_folder(tmp_path, {"train": {"a": 4, "b": 4}, name: {"a": 2, "b": 1}, "test": {"a": 1, "b": 1}})
+    found, parts = splits(tmp_path)
+    assert (parts[1], len(parts[0])) == (None, 8)
+    assert f"{tmp_path / name} is not used: rename it to {tmp_path / 'val'} to make it the validation set" in found.notices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import archspec
 from tests.helpers import assert_marked, spec
 
 
@@ -32,3 +33,13 @@ def test_from_in_a_block_that_names_a_stage() -> None:
     blocks = "blocks: {up: [add: {x: [], y: {from: «first»}}]}\n"
     (found,) = assert_marked(spec("stages: {first: relu, b: [up]}", blocks), ("SPEC040", "no earlier layer or stage"))
     assert found.hint == "a block sees no layer of its caller: give it a param `skip: layer`, called with `{from: first}`"
+
+
+@pytest.mark.parametrize("layer", [
+    {"add": {"main": [], "from": {"relu": {}}}}, {"relu": {"from": []}}, {"conv2d": {"out_channels": 3, "kernel_size": 1, "from": 3}},
+    {"concat": {"from": [], "other": "relu"}},
+], ids=str)
+def test_a_source_that_is_not_a_name_where_a_field_belongs(layer):
+    """It is moved beside the op, where it is a mistake of its own, and nothing is looked for."""
+    found = archspec.check({"archspec": 1, "input": [3, 8, 8], "stages": {"a": [layer]}})
+    assert {"SPEC021"} <= {diagnostic.code for diagnostic in found}

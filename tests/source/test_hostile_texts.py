@@ -216,7 +216,10 @@ def test_what_is_marked_is_what_was_read(content):
     document, _ = told(content)
     if document is None:
         return
+    mended = {d.span.line for d in document.errors if d.span} | document.guessed
     for path, span, _ in places(document):
+        if span.line in mended:
+            continue
         value = at(document, path)
         marked = span.text[span.column - 1 : span.column - 1 + span.length]
         if type(value) is str and value and marked[:1] not in ("'", '"', "|", ">") and "\n" not in value:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from archspec.source import BROKEN, Limits, parse
@@ -108,3 +111,16 @@ def test_a_large_text_with_a_syntax_error_is_told():
     found = told(text + "a: [1\n" + "z: 1\n")
     assert [(code, line) for code, line, _, _ in found] == [("SPEC002", 15_001)]
     assert Limits().max_bytes > len(text)
+
+
+def test_a_tab_is_the_only_thing_told_of_its_line(parser):
+    assert told("a:\n  b:\n    - c\n\t  - d\ne: 1\ne: 2\n") == [
+        ("SPEC002", 4, 1, "a tab cannot indent a line"), ("SPEC004", 6, 1, "duplicate key `e`"),
+    ]
+
+
+def test_reading_what_is_whole_loads_nothing_of_the_recovery():
+    code = "import sys, archspec; archspec.check(sys.argv[1]); print([m for m in sys.modules if m.endswith(('.mend', '.recover'))])"
+    text = "archspec: 1\ninput: [1, 28, 28]\ndescription: 28\u00d728 \u2013 a text\nstages: {a: [flatten, linear: 10]}\n"
+    run = subprocess.run([sys.executable, "-c", code, text], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"

@@ -54,3 +54,12 @@ def test_an_unknown_data_set_is_told_whatever_else_is_wrong(stages, rest):
     assert [(d.code, d.hint) for d in found if d.code == "RUN304"] == [
         ("RUN304", "a name that is close exists: `mnist`"), ("RUN304", "a name that is close exists: `cifar10`"),
     ]
+
+
+@pytest.mark.parametrize(("text", "code"), [
+    ("stages: {a: [«\"relu\u200b\"»]}", "SPEC020"), ("stages: {«\"a\u00a0\"»: [relu]}", "SPEC022"),
+    ("blocks: {«\"b\u3000c\"»: [relu]}\nstages: {a: [relu]}", "SPEC022"),
+])
+def test_a_name_in_quotes_with_a_character_that_cannot_be_seen(text, code):
+    (found,) = assert_marked(spec(text), (code, "holds U+"))
+    assert found.hint in ("a name that is close exists: `relu`",) or "choose another name" in found.hint

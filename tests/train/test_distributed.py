@@ -71,7 +71,7 @@ def test_both_hold_the_same(together):
     assert first["stopped"] == second["stopped"]
 
 
-@pytest.mark.parametrize("case", ["whole", "pieces", "augmented"])
+@pytest.mark.parametrize("case", ["whole", "pieces", "augmented", "validated"])
 def test_two_processes_of_5_images_equal_one_of_10(together, case):
     """The last of an epoch's steps has one image: nothing is left for the second process."""
     (found, _), _, _ = together
@@ -112,6 +112,8 @@ def assert_close(found, expected):
     assert len(found["losses"]) == len(expected["losses"]) > 0
     for key in ("losses", "epochs"):
         torch.testing.assert_close(torch.tensor(found[key]), torch.tensor(expected[key]), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found["norms"], expected["norms"], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found["test"], expected["test"], rtol=1e-5, atol=1e-6)
     for mine, theirs in zip(found["weights"], expected["weights"], strict=True):
         torch.testing.assert_close(torch.tensor(mine), torch.tensor(theirs), rtol=1e-4, atol=1e-6)
 

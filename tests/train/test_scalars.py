@@ -42,6 +42,18 @@ def test_every_epoch_is_there(tmp_path):
     assert [value for _, value in found["learning_rate"]] == pytest.approx([0.1, 0.01, 0.001])
 
 
+def test_the_validation_set_after_each_epoch_and_the_test_set_at_the_end(tmp_path):
+    chosen = recipe(epochs=2)
+    held, test = (batches(data(20, split="test", seed=seed), chosen, shuffle=False) for seed in (2, 1))
+    summary = fit(
+        network(), batches(data(), chosen), test, chosen, validation=held, device=CPU, watchers=[Scalars(tmp_path)]
+    )
+    found = read(tmp_path)
+    assert found["loss/validation"] == [(row.epoch, pytest.approx(row.evaluated_loss)) for row in summary.epochs]
+    assert found["gradient_norm"] == [(row.epoch, pytest.approx(row.gradient_norm)) for row in summary.epochs]
+    assert found["accuracy/test"] == [(2, pytest.approx(summary.test.accuracy))]
+
+
 class Fail(Watcher):
     """Keeps the state in the second epoch, and ends the run after the third."""
 

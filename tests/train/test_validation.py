@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from archspec.data.splits import hold_out
+from archspec.diagnostics import SpecError
 from archspec.train.checkpointer import Checkpointer
 from archspec.train.final import FinalConfusion
 from archspec.train.loop import fit
@@ -128,6 +129,25 @@ def test_a_resumed_run_is_equal(step):
     ]
     assert (whole.test, passes) == (resumed.test, 1)
     assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
+
+
+def test_a_checkpoint_of_archspec_0_1_has_no_gradient_norms():
+    chosen, saver = recipe(momentum=0.9), SaveAt(7)
+    whole, model, _ = run(chosen, saver)
+    del saver.saved.training["meter/norms"]
+    resumed, other, _ = run(chosen, model=network(seed=9), resume=saver.saved)
+    assert [row.train_loss for row in whole.epochs] == [row.train_loss for row in resumed.epochs]
+    assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
+    assert resumed.epochs[1].gradient_norm > 0  # of the steps that came after it
+
+
+def test_a_test_loss_that_is_not_finite_ends_the_run():
+    chosen = recipe(epochs=1)
+    test = batches(TEST, chosen, shuffle=False)
+    broken = Counted(test)
+    broken.batches = lambda *arguments: (batch._replace(x=batch.x * torch.inf) for batch in test.batches(*arguments))
+    with pytest.raises(SpecError, match="the test loss is nan after the last epoch"):
+        fit(network(), batches(TRAIN, chosen), broken, chosen, validation=batches(HELD, chosen), device=CPU)
 
 
 # -- what an epoch's row says beside ---------------------------------------------------------------------------------

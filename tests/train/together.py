@@ -12,6 +12,7 @@ from torch import nn
 
 from archspec.data.augment import Augmentation
 from archspec.data.batches import BatchOptions, ResidentBatches
+from archspec.data.splits import hold_out
 from archspec.diagnostics import SpecError
 from archspec.train.checkpoint import newest
 from archspec.train.checkpointer import Checkpointer, Every
@@ -51,9 +52,9 @@ def batches(chosen, world, images=TRAIN, **options):
     return ResidentBatches(images, PLAN, made)
 
 
-def trained(model, chosen, world, *watchers, stop=None, resume=None, micro_batch=None, **options):
+def trained(model, chosen, world, *watchers, stop=None, resume=None, micro_batch=None, parts=(TRAIN, None), **options):
     """What can be compared of a run: the steps' losses, the epochs' figures, the weights, the confusion matrix."""
-    losses, test = Losses(), batches(chosen, world, TEST)
+    losses, test, (images, held) = Losses(), batches(chosen, world, TEST), parts
     tally = Tally()
 
     class Pieces(Watcher):
@@ -61,14 +62,17 @@ def trained(model, chosen, world, *watchers, stop=None, resume=None, micro_batch
             run.micro_batch = micro_batch
 
     summary = fit(
-        model, batches(chosen, world, **options), test, chosen, device=CPU, world=world, stop=stop, resume=resume,
-        watchers=[losses, Pieces(), *watchers],
+        model, batches(chosen, world, images, **options), test, chosen, device=CPU, world=world, stop=stop,
+        resume=resume, watchers=[losses, Pieces(), *watchers],
+        validation=None if held is None else batches(chosen, world, held),
     )
     evaluate(model, test, CPU, tally=tally, world=world)
     weights = whole(model.state_dict(), world)
     return {
         "losses": losses.losses[-8:],
         "epochs": [[r.train_loss, r.train_accuracy, r.evaluated_loss, r.evaluated_accuracy] for r in summary.epochs],
+        "norms": [row.gradient_norm for row in summary.epochs],
+        "test": None if summary.test is None else [summary.test.loss, summary.test.accuracy],
         "weights": [v.tolist() for v in weights.values()],
         "confusion": tally.confusion(TEST.classes, world).matrix(),
     }
@@ -79,6 +83,7 @@ def equal_to_one(world):
         "whole": trained(plain_network(), recipe(**KEEP), world),
         "pieces": trained(plain_network(), recipe(**KEEP), world, micro_batch=2),
         "augmented": trained(plain_network(), recipe(), world, augment=Augmentation(1, 0.5, 0.5)),
+        "validated": trained(plain_network(), recipe(early_stopping=2), world, parts=hold_out(TRAIN, 0.2, 0)),
     }
 
 

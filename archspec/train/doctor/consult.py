@@ -25,7 +25,7 @@ def consult(patient: Patient, history: History, verdicts: Verdicts, *, seconds: 
     subject = verdicts.subject()
     if subject is None:
         return None
-    now = _now(history)
+    now = now_of(history)
     trials = try_changes(
         patient, remedies(subject, history, patient.recipe), seconds=seconds, chance=chance_in(history), now=now
     )
@@ -52,7 +52,7 @@ def judged(subject: Finding, trials: tuple[Trial, ...], now: float) -> Finding:
     return replace(subject, advice=text, change=best.change, trials=trials)
 
 
-def _now(history: History) -> float:
+def now_of(history: History) -> float:
     """The run's loss over its last steps; infinite where it is not a number."""
     loss = history.last(NOW).loss if history.losses else inf
     return loss if isfinite(loss) else inf

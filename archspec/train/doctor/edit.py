@@ -29,6 +29,8 @@ def apply_change(data: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str
         fields["decay_norm_and_bias"] = None  # it spares from nothing
     if fields:
         edited["train"] = merge_recipe(edited.get("train"), fields)
+    if any(key.startswith("layers.") for key in change):
+        edited.pop("expect", None)  # of another network
     if "layers.dropout" in change:
         _edit(edited, lambda layers: [_with_dropout(layer, change["layers.dropout"]) for layer in layers])
     if "layers.activation" in change:
@@ -39,7 +41,9 @@ def apply_change(data: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str
 
 
 def change_text(change: Mapping[str, Any]) -> str:
-    """`lr 0.1`; `relu for sigmoid and tanh, init kaiming_normal`."""
+    """`lr 0.1`; `relu for sigmoid and tanh, init kaiming_normal`; `no change`."""
+    if not change:
+        return "no change"
     return ", ".join(_text(key, value) for key, value in change.items())
 
 

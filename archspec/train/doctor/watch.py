@@ -174,8 +174,8 @@ class Doctor(Watcher):
         if self._history.modes is not None and self._history.modes.step == run.step:
             return
         patient = self._patient
-        if patient is None or run.world.sharded or len(run.batch.y) < 2:
-            return
+        if patient is None or run.world.sharded or not hasattr(run, "batch") or len(run.batch.y) < 2:
+            return  # a run that is resumed after an epoch's last step has no batch
         with suppress(RuntimeError, SpecError):  # memory is short, or the data cannot be read again
             self._history.modes = modes(run, run.batch, patient.evaluated.some(2 * IMAGES))
             self._history.contrast = contrast(patient.train, patient.evaluated, patient.split)
