@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "diagnose": ("archspec.cli.diagnose", "Say why a run went badly, and try what could help."),
     "sweep": ("archspec.cli.sweep", "Run the trainings that a sweep file names, and compare them."),
     "compare": ("archspec.cli.compare", "Compare runs: repetitions together, differences tested."),
+    "report": ("archspec.cli.report", "Write a page of runs: table, curves, settings, costs."),
     "runs": ("archspec.cli.runs", "List, filter, tag and remove the runs of a project."),
     "curves": ("archspec.cli.curves", "Draw the learning curves of runs."),
     "predict": ("archspec.cli.predict", "Show the likeliest classes of image files."),

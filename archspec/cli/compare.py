@@ -32,20 +32,27 @@ def command(paths: tuple[Path, ...], measure: str, baseline: int | None, form: s
     Runs that differ by their seeds alone are one row: mean ± standard deviation. A difference is tested in pairs of
     equal seeds (t-test), with Holm's correction for the number of rows; with one seed it is not known.
     """
-    from archspec.results.compare import MEASURES, compare
+    from archspec.results.compare import compare
     from archspec.results.find import find_runs
 
-    if measure not in MEASURES:
-        from archspec.diagnostics import listing, nearest
-
-        close = nearest(measure, MEASURES)
-        meant = f"did you mean {close}?" if close else f"there are {listing(MEASURES)}"
-        raise click.UsageError(f"there is no figure {measure!r}; {meant}")
+    check_measure(measure)
     records = find_runs(paths)
     if not records:
         raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
     comparison = compare(records, measure, None if baseline is None else baseline - 1)
     _show(comparison, "json" if as_json else form)
+
+
+def check_measure(name: str) -> None:
+    """Raise UsageError where there is no figure of that name."""
+    from archspec.results.compare import MEASURES
+
+    if name not in MEASURES:
+        from archspec.diagnostics import listing, nearest
+
+        close = nearest(name, MEASURES)
+        meant = f"did you mean {close}?" if close else f"there are {listing(MEASURES)}"
+        raise click.UsageError(f"there is no figure {name!r}; {meant}")
 
 
 def _show(comparison: Comparison, form: str) -> None:

@@ -51,6 +51,7 @@ def command(
     from archspec.backends.device import pick_device
     from archspec.backends.fits import memory_shortage_told
     from archspec.data.validation import val_folder
+    from archspec.train.confusion_data import save_confusion
     from archspec.train.confusion_picture import OTHER_PICTURE, PICTURE, draw_confusion
     from archspec.train.earlier import earlier_choices
     from archspec.train.evaluation import evaluate_run
@@ -78,6 +79,8 @@ def command(
     own = split == "test" and opened.was_tested_on(result.data, result.metrics.images)
     picture = run / (PICTURE if own else OTHER_PICTURE)
     draw_confusion(result.confusion, picture, finished.name, result.data, split)
+    if own:
+        save_confusion(result.confusion, run)
     if as_json:
         about = {"name": finished.name, "run_dir": str(run), "device": str(where), "picture": str(picture)}
         print_json(result.to_json() | about)

@@ -20,6 +20,7 @@ from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
     from archspec.sweep.expand import Expansion, Trial
+    from archspec.sweep.model import Sweep
     from archspec.sweep.store import Result, Store
 
 
@@ -59,7 +60,7 @@ def command(
     if seeds is not None:
         sweep = replace(sweep, seeds=seeds.listed or tuple(range(seeds.count or 1)))
     found = expand(sweep, "" if recipes else file)
-    store = Store(folder or Path("runs") / f"sweep-{_safe(sweep.name)}")
+    store = Store(folder or folder_of(sweep))
     print_diagnostics(mistakes(found.invalid))
     if dry_run:
         _show_plan(found, store, device, jobs, threads, as_json=as_json)
@@ -125,6 +126,11 @@ def _show_results(found: Expansion, results: dict[str, Result], store: Store, *,
         return
     result_console().print(comparison_table(comparison))
     click.echo(f"sweep folder: {store.folder}")
+
+
+def folder_of(sweep: Sweep) -> Path:
+    """Where a sweep's trials go unless --dir says otherwise."""
+    return Path("runs") / f"sweep-{_safe(sweep.name)}"
 
 
 def _safe(name: str) -> str:

@@ -17,7 +17,9 @@ from archspec.results.record import RunRecord, read_record
 NAME: Final = "archspec.db"
 VERSION: Final = 1  # of the table; another one is thrown away
 TAGS: Final = "tags.json"
-_WATCHED: Final = ("environment.json", "metrics.jsonl", "findings.json", "weights.safetensors", "spec.yaml", TAGS)
+_WATCHED: Final = (
+    "environment.json", "metrics.jsonl", "findings.json", "summary.json", "weights.safetensors", "spec.yaml", TAGS,
+)
 _BUSY_MS: Final = 10_000  # how long to wait for another process that writes
 
 
@@ -36,9 +38,9 @@ class Index:
             for name in known.keys() - folders.keys():
                 database.execute("DELETE FROM runs WHERE path = ?", (name,))
             for name, folder in folders.items():
-                signature = _signature(folder)
-                if known.get(name) != signature:
-                    self._read(database, name, folder, signature)
+                now = signature(folder)
+                if known.get(name) != now:
+                    self._read(database, name, folder, now)
             database.commit()
             found = database.execute("SELECT data FROM runs ORDER BY started, path")
             return [json.loads(data) for (data,) in found]
@@ -117,7 +119,7 @@ def write_tags(folder: Path, tags: list[str]) -> None:
         draft.write_text(json.dumps(sorted(set(tags)), ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _signature(folder: Path) -> str:
+def signature(folder: Path) -> str:
     """What the run's files are: sizes and times."""
     parts = []
     for name in _WATCHED:

@@ -36,11 +36,12 @@ def _record(trial: Trial, result: Result, store: Store) -> RunRecord:
     failed = result.status != "done"
     return replace(
         found, network=trial.variant, seed=trial.seed, digest=digest, settings=settings, params=report.params,
-        macs=report.macs, status="failed" if failed else found.status, reason=_short(result.reason) if failed else "",
+        macs=report.macs, status="failed" if failed else found.status,
+        reason=short_reason(result.reason) if failed else "",
     )
 
 
-def _short(reason: str) -> str:
+def short_reason(reason: str) -> str:
     """`RUN310 the gradient is not finite`: a message without the figures that differ from run to run."""
     head, bracket, rest = reason.partition("]: ")
     if not bracket or not head.startswith("error["):

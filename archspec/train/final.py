@@ -7,6 +7,7 @@ from pathlib import Path
 
 from archspec.data.batches import Batches
 from archspec.train.confusion import Confusion, Tally
+from archspec.train.confusion_data import save_confusion
 from archspec.train.confusion_picture import PICTURE, draw_confusion
 from archspec.train.full_disk import warn_write_failures
 from archspec.train.loop import evaluate
@@ -14,7 +15,7 @@ from archspec.train.run import Run, Watcher
 
 
 class FinalConfusion(Watcher):
-    """The test split's confusion matrix, when a run is finished: draws it into the run's folder.
+    """The test split's confusion matrix, when a run is finished: draws it into the run's folder and keeps its numbers.
 
     test: the test split. classes: the names of its labels. confusion: the result, None before the end.
     Each process of a run needs one; process 0 draws.
@@ -35,3 +36,5 @@ class FinalConfusion(Watcher):
         if run.world.leads:
             with warn_write_failures(run):
                 draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)
+            with warn_write_failures(run):
+                save_confusion(self.confusion, self._folder)

@@ -1,0 +1,93 @@
+"""`archspec report`: a page of many runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from archspec.cli.console import clean, tell
+
+if TYPE_CHECKING:
+    from archspec.results.record import RunRecord
+    from archspec.results.report.reader import Reader
+
+WATCH_S: Final = 5.0
+RELOAD_S: Final = 10  # how often the page that is open looks for a newer one
+MOST: Final = 2000
+
+
+@click.command("report")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SWEEP|RUN...")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"),
+              show_default=True, metavar="FILE.html", help="Where the page goes.")
+@click.option("--by", "measure", default="test_accuracy", show_default=True, metavar="FIGURE",
+              help="What runs are compared by, as `archspec compare --by`.")
+@click.option("--title", metavar="TEXT", help="The page's title; default: the names of SWEEP or RUN.")
+@click.option("--watch", is_flag=True, help="Write the page anew as runs go on, until Ctrl-C.")
+def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | None, watch: bool) -> None:
+    """Write one HTML file that shows runs: table, learning curves, what the settings do, accuracy against cost.
+
+    SWEEP is a sweep's file or folder. The page needs no network and nothing beside it.
+    """
+    from archspec.cli.compare import check_measure
+    from archspec.results.report.reader import Reader
+
+    check_measure(measure)
+    reader = Reader([_folder(path) for path in paths])
+    name = title or ", ".join(path.resolve().name for path in paths)
+    if watch:
+        _watch(reader, output, name, measure)
+        return
+    records = reader.records()
+    if not records:
+        raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
+    tell(f"{_write(records, output, name, measure)} of {len(records)} runs")
+    click.echo(clean(str(output)))
+
+
+def _folder(path: Path) -> Path:
+    """The folder of runs that the user means: that of a sweep's file too."""
+    if path.is_dir():
+        return path
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        from archspec.cli.sweep import folder_of
+        from archspec.sweep.read import read_sweep
+
+        found = folder_of(read_sweep(str(path)))
+        if found.is_dir():
+            return found
+        raise click.UsageError(f"the sweep {path} has no folder {found} yet: run `archspec sweep {path}`, "
+                               "or name the folder that its --dir named")
+    raise click.UsageError(f"{path} is neither a folder of runs nor a sweep's file")
+
+
+def _write(records: Sequence[RunRecord], output: Path, title: str, measure: str, reload_s: int = 0) -> str:
+    """Write the page; what it came to, in words."""
+    from archspec.results.report.page import report_html
+    from archspec.train.full_disk import save_text
+
+    if len(records) > MOST:
+        raise click.UsageError(f"{len(records):,} runs are too many for one page (limit {MOST:,}): name some of them")
+    text = report_html(records, title=title, measure=measure, reload_s=reload_s)
+    save_text("the page", output, text)
+    return f"{len(text) / 1000:.0f} KB"
+
+
+def _watch(reader: Reader, output: Path, title: str, measure: str) -> None:
+    """Write the page whenever a run has changed; the last one no longer reloads."""
+    shown: Sequence[RunRecord] | None = None
+    click.echo(clean(str(output)))
+    tell("open it in a browser; Ctrl-C ends")
+    try:
+        while True:
+            records = reader.records()
+            if shown is None or reader.changed:
+                _write(records, output, title, measure, RELOAD_S)
+            shown = records
+            time.sleep(WATCH_S)
+    except KeyboardInterrupt:
+        _write(reader.records(), output, title, measure)

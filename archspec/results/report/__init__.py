@@ -1,0 +1,1 @@
+"""A page of many runs: one HTML file that needs no network."""

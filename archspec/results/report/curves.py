@@ -1,0 +1,90 @@
+"""Learning curves in few characters: two a value, so that a page of 500 runs stays small.
+
+A value is one of LEVELS steps between the lowest and the highest of its curve; losses are spaced by their logarithm.
+The page's script decodes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from archspec.results.record import RunRecord
+
+SERIES: Final = ("evaluated_accuracy", "evaluated_loss", "train_accuracy", "train_loss")
+MOST_POINTS: Final = 60
+LEAST_POINTS: Final = 4
+ALPHABET: Final = "".join(chr(code) for code in range(0x23, 0x7F) if chr(code) not in "\\<")  # as they stand in JSON
+LEVELS: Final = len(ALPHABET) ** 2 - 1  # of the codes the last one means: not finite
+
+
+def thinned(count: int, points: int) -> list[int]:
+    """At most `points` places of a list, evenly spaced, the first and the last among them."""
+    if count <= points:
+        return list(range(count))
+    return sorted({round(k * (count - 1) / (points - 1)) for k in range(points)})
+
+
+class Encoder:
+    """Encodes curves. grids: the epochs of the points, shared by runs of equal length."""
+
+    def __init__(self, points: int = MOST_POINTS) -> None:
+        self.points = points
+        self.grids: list[list[int]] = []
+        self._numbers: dict[tuple[int, ...], int] = {}
+
+    def encode(self, record: RunRecord) -> list[Any]:
+        """`[grid, place, epoch, curve, …]`: at `place` of its grid the run has its best epoch instead."""
+        rows, best = record.epochs, record.best
+        if best is None:
+            return []
+        kept = thinned(len(rows), self.points)
+        grid = self._grid([rows[k].epoch for k in kept])
+        at = rows.index(best)
+        place = -1
+        if at not in kept:
+            inner = range(1, len(kept) - 1)  # the first and the last stay
+            place = min(inner, key=lambda k: abs(kept[k] - at))
+            kept[place] = at
+        curves = [encode([getattr(rows[k], name) for k in kept], name.endswith("loss")) for name in SERIES]
+        return [grid, place, best.epoch, *curves]
+
+    def _grid(self, epochs: list[int]) -> int:
+        key = tuple(epochs)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.grids)
+            self.grids.append(epochs)
+        return self._numbers[key]
+
+
+def encode(values: Sequence[float], log: bool) -> list[Any]:
+    """`[lowest, highest, text]`."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return [0, 0, _code(LEVELS) * len(values)]
+    low, high = short(min(finite)), short(max(finite))
+    log = log and low > 0
+    return [low, high, "".join(_code(_level(value, low, high, log)) for value in values)]
+
+
+def short(value: float) -> float:
+    """A figure of five digits."""
+    rounded = float(f"{value:.5g}")
+    return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e9 else rounded
+
+
+def _level(value: float, low: float, high: float, log: bool) -> int:
+    if not math.isfinite(value):
+        return LEVELS
+    if high == low:
+        return 0
+    share = (
+        (math.log(max(value, low)) - math.log(low)) / (math.log(high) - math.log(low)) if log
+        else (value - low) / (high - low)
+    )
+    return round(min(max(share, 0.0), 1.0) * (LEVELS - 1))
+
+
+def _code(level: int) -> str:
+    return ALPHABET[level // len(ALPHABET)] + ALPHABET[level % len(ALPHABET)]

@@ -1,0 +1,212 @@
+"""Runs as the data of a page: plain, rounded, each fact once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from archspec import __version__
+from archspec.results.compare import ALPHA, MEASURES, Comparison, Group, Measure, compare
+from archspec.results.formats import value_text, verdict_text
+from archspec.results.record import RunRecord
+from archspec.results.report.curves import MOST_POINTS, SERIES, Encoder, encode, short, thinned
+from archspec.results.report.importance import epsilon_squared, importance
+from archspec.results.report.source import (
+    common_folder,
+    environment_of,
+    matrix_of,
+    options_of,
+    processes_of,
+)
+from archspec.train.steps import NAME as STEPS
+from archspec.train.steps import read_steps
+
+FORMAT: Final = 1
+MOST_STEPPED: Final = 12  # runs whose points within an epoch are shown
+STEP_POINTS: Final = 200
+MOST_MATRICES: Final = 8
+MOST_TEXT: Final = 400  # characters of what comes from a run
+
+
+def page_data(
+    records: Sequence[RunRecord], *, title: str, measure: str = "test_accuracy", points: int = MOST_POINTS,
+    reload_s: int = 0,
+) -> dict[str, Any]:
+    """All that a page shows. points: of each curve. reload_s: after how long the page looks for a newer one."""
+    comparison = compare(records, measure)
+    runs = [record for group in comparison.groups for record in group.records]
+    folder = common_folder(runs)
+    encoder = Encoder(points)
+    return {
+        "format": FORMAT, "title": title, "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "archspec": __version__, "reload": reload_s, "alpha": ALPHA, "repeated": len(records) - len(runs),
+        "measure": comparison.measure.name, "measures": _measures(comparison), "baseline": comparison.baseline,
+        "params": [_param(key, comparison.groups) for key in comparison.varied],
+        "groups": [_group(group, comparison) for group in comparison.groups],
+        "series": SERIES, "split": next((run.epochs[0].split for run in runs if run.epochs), "test"),
+        "folder": str(folder), "runs": _runs(runs, comparison, str(folder)),
+        "curves": [encoder.encode(run) for run in runs], "grids": encoder.grids, "steps": _steps(runs),
+        "importance": _importance(runs, comparison), "findings": _findings(runs),
+        "matrices": _matrices(comparison), **_environments(runs),
+    }
+
+
+def _measures(comparison: Comparison) -> list[dict[str, Any]]:
+    """The figures that at least one run has."""
+    measures: list[Measure] = [*MEASURES.values(), *_COSTS]
+    found = [m for m in measures if any(m.of(r) is not None for g in comparison.groups for r in g.records)]
+    return [{"name": m.name, "title": m.title, "higher": m.higher} for m in found]
+
+
+_COSTS: Final = (
+    Measure("params", "parameters", lambda record: record.params, higher=False),
+    Measure("macs", "MACs", lambda record: record.macs, higher=False),
+    Measure("memory", "peak memory", lambda record: record.peak_memory_bytes, higher=False),
+)
+
+
+def _param(key: str, groups: Sequence[Group]) -> dict[str, Any]:
+    """A setting that varies. log: its numbers lie far apart."""
+    values = [group.values[key] for group in groups]
+    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    numeric = len(numbers) == len(values) and all(map(math.isfinite, numbers))
+    log = numeric and min(numbers) > 0 and max(numbers) / min(numbers) >= 8
+    return {"key": key, "title": key.removeprefix("train."), "numeric": numeric, "log": log}
+
+
+def _group(group: Group, comparison: Comparison) -> dict[str, Any]:
+    values = [_plain(group.values[key]) for key in comparison.varied]
+    against = None if group.against is None else short(group.against.mean)
+    return {"values": values, "verdict": group.verdict, "text": verdict_text(group), "delta": against}
+
+
+def _plain(value: Any) -> Any:
+    """A finite number as it is, anything else as text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) < 2**53 else str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return _text(value_text(value))
+
+
+def _runs(runs: Sequence[RunRecord], comparison: Comparison, folder: str) -> dict[str, Any]:
+    """A column for each fact."""
+    groups = [k for k, group in enumerate(comparison.groups) for _ in group.records]
+    measures = {one["name"] for one in _measures(comparison)}
+    figures = {
+        measure.name: [_figure(measure.of(run)) for run in runs]
+        for measure in (*MEASURES.values(), *_COSTS) if measure.name in measures
+    }
+    return {
+        "group": groups, "seed": [run.seed for run in runs], "status": [run.status for run in runs],
+        "path": [_below(run, folder) for run in runs], "epochs": [len(run.epochs) for run in runs],
+        "diagnosis": _numbered([_text(run.diagnosis) for run in runs]),
+        "options": _numbered([options_of(run) for run in runs]),
+        "processes": [processes_of(run) for run in runs] if any(processes_of(run) > 1 for run in runs) else [],
+        "figures": figures,
+    }
+
+
+def _below(run: RunRecord, folder: str) -> str:
+    path = str(run.path)
+    return path if folder == "." else path.removeprefix(folder).removeprefix("/")
+
+
+def _numbered(texts: Sequence[str]) -> dict[str, Any]:
+    """Each distinct text once, and which one each run has."""
+    distinct = {text: k for k, text in enumerate(dict.fromkeys(texts))}
+    return {"texts": list(distinct), "of": [distinct[text] for text in texts]}
+
+
+def _figure(value: float | None) -> float | None:
+    return short(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _steps(runs: Sequence[RunRecord]) -> list[list[Any]]:
+    """Epoch, training loss and accuracy of the points within the epochs, where the runs are few."""
+    if len(runs) > MOST_STEPPED:
+        return []
+    found = []
+    for run in runs:
+        points = read_steps(run.path / STEPS)
+        kept = [points[k] for k in thinned(len(points), STEP_POINTS)]
+        columns = [(p.epoch for p in kept), (p.accuracy for p in kept), (p.loss for p in kept)]
+        found.append([encode(list(column), k == 2) for k, column in enumerate(columns)] if kept else [])
+    return found
+
+
+def _importance(runs: Sequence[RunRecord], comparison: Comparison) -> dict[str, Any]:
+    """The share of each varied setting, and what is left among repetitions."""
+    rows = [dict(group.values) for group in comparison.groups for _ in group.records]
+    figures = [comparison.measure.of(run) for run in runs]
+    known = [k for k, value in enumerate(figures) if value is not None and math.isfinite(value)]
+    values = [figures[k] or 0.0 for k in known]
+    between = epsilon_squared([runs[k].digest for k in known], values) if known else None
+    shares = importance([rows[k] for k in known], values, comparison.varied) if known else []
+    return {
+        "n": len(known), "without": len(runs) - len(known), "seeds": None if between is None else short(1 - between),
+        "shares": [
+            {"param": comparison.varied.index(one.key), "share": None if one.share is None else short(one.share),
+             "levels": one.levels, "binned": one.binned, "together": [comparison.varied.index(k) for k in one.together]}
+            for one in shares
+        ],
+    }
+
+
+def _findings(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Each verdict of the doctor once, with the runs that it was given for: `[run, step, until, epoch]`."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for k, run in enumerate(runs):
+        last = run.last
+        each = last.step / last.epoch if last is not None and last.step and last.epoch else 0.0
+        for finding in run.findings:
+            code, title = _text(finding.get("code")), _text(finding.get("title"))
+            entry = found.setdefault((code, title), {
+                "code": code, "title": title, "advice": _text(finding.get("advice")),
+                "evidence": _evidence(finding.get("evidence")), "runs": [],
+            })
+            step, until = _whole(finding.get("step")), _whole(finding.get("until"))
+            epoch = short(step / each) if step and each else None
+            entry["runs"].append([k, step, until, epoch])
+    return sorted(found.values(), key=lambda entry: -len(entry["runs"]))
+
+
+def _evidence(value: Any) -> list[str]:
+    facts = value if isinstance(value, list) else []
+    return [_text(fact.get("text")) for fact in facts[:6] if isinstance(fact, Mapping)]
+
+
+def _matrices(comparison: Comparison) -> list[dict[str, Any]]:
+    """The confusion matrices of the best groups, each summed over its seeds."""
+    sign = -1 if comparison.measure.higher else 1
+    name = comparison.measure.name
+    ranked = sorted(
+        (k for k, group in enumerate(comparison.groups) if name in group.figures),
+        key=lambda k: sign * comparison.groups[k].figures[name].mean,
+    )
+    found = []
+    for k in ranked:
+        matrix = matrix_of(comparison.groups[k].records)
+        if matrix is not None:
+            found.append({"group": k, "columns": [_text(column) for column in matrix[0]], "rows": matrix[1]})
+        if len(found) == MOST_MATRICES:
+            break
+    return found
+
+
+def _environments(runs: Sequence[RunRecord]) -> dict[str, Any]:
+    """Each environment once, and which one each run had."""
+    rows = [tuple((_text(name), _text(value)) for name, value in environment_of(run)) for run in runs]
+    distinct = {row: k for k, row in enumerate(dict.fromkeys(rows))}
+    return {"environments": [list(map(list, row)) for row in distinct], "environment": [distinct[row] for row in rows]}
+
+
+def _text(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int else None

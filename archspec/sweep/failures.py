@@ -1,0 +1,57 @@
+"""Trials of a sweep's folder that failed: as run records, whether or not they became a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from archspec.files import is_folder
+from archspec.results.digest import run_digest
+from archspec.results.record import RunRecord
+from archspec.sweep.records import short_reason
+from archspec.sweep.store import Result, Store
+
+
+def with_failures(records: Sequence[RunRecord], folder: Path) -> list[RunRecord]:
+    """The records, with why trials of the sweep in `folder` failed, and those trials added that left no run."""
+    if not all(is_folder(folder / name) for name in ("results", "specs", "trials")):
+        return list(records)
+    store = Store(folder)
+    found = {record.path.resolve(): k for k, record in enumerate(records)}
+    joined = list(records)
+    for path in sorted((folder / "results").glob("*.json")):
+        result = store.result(path.stem)
+        if result is None or result.status in ("done", "stopped"):
+            continue
+        run = store.run_folder(result.id)
+        number = found.get(run.resolve())
+        reason = short_reason(result.reason) or result.status
+        if number is not None:
+            joined[number] = replace(joined[number], status="failed", reason=reason)
+        elif (record := _without_run(result, store, run, reason, records)) is not None:
+            joined.append(record)
+    return joined
+
+
+def _without_run(
+    result: Result, store: Store, run: Path, reason: str, others: Sequence[RunRecord]
+) -> RunRecord | None:
+    """The record of a trial that ended before its run began; None where its spec cannot be read."""
+    from archspec.api import load
+    from archspec.diagnostics import SpecError
+
+    try:
+        loaded = load(store.spec(result.id))
+        recipe = loaded.recipe().to_data()
+    except (SpecError, OSError):
+        return None
+    # its seeds that ran are of the same data: they say how much of it
+    alike = next((o.environment for o in others if o.settings.get("train.data") == recipe.get("data")), {})
+    settings = {f"train.{key}": value for key, value in recipe.items() if key != "seed"}
+    settings |= {f"vars.{key}": value for key, value in (loaded.data.get("vars") or {}).items()}
+    return RunRecord(
+        path=run, network=loaded.name, status="failed", started="", seed=result.seed,
+        digest=run_digest(loaded.graph, recipe, alike), settings=settings, epochs=(), criterion="accuracy", test=None,
+        findings=(), params=loaded.report.params, macs=loaded.report.macs, device="", environment={}, reason=reason,
+    )
