@@ -26,6 +26,7 @@ from archspec.spec.recipe import Initialisation, Normalisation, Recipe
 from archspec.spec.schedule import SCHEDULES, WarmupLength
 from archspec.spec.schema import json_schema
 from archspec.spec.section import Section
+from archspec.sweep.schema import sweep_schema
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- written by docs/generate.py from the code: edit that -->"
@@ -168,6 +169,7 @@ def pages() -> dict[str, str]:
         "recipe.md": recipe_page(),
         "profile.svg": profile_picture(),
         "archspec.schema.json": json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
+        "archspec-sweep.schema.json": json.dumps(sweep_schema(), indent=1, ensure_ascii=False) + "\n",
     }
 
 

@@ -10,6 +10,7 @@ import click
 
 from archspec.cli.console import result_console
 from archspec.cli.options import json_option
+from archspec.diagnostics import wrapped
 
 if TYPE_CHECKING:
     from archspec.results.compare import Comparison
@@ -34,9 +35,12 @@ def command(paths: tuple[Path, ...], measure: str, baseline: int | None, form: s
     """
     from archspec.results.compare import compare
     from archspec.results.find import find_runs
+    from archspec.sweep.failures import with_failures
 
     check_measure(measure)
     records = find_runs(paths)
+    for path in paths:
+        records = with_failures(records, path)
     if not records:
         raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
     comparison = compare(records, measure, None if baseline is None else baseline - 1)
@@ -65,6 +69,23 @@ def _show(comparison: Comparison, form: str) -> None:
     if form in writers:
         click.echo(writers[form](comparison))
         return
-    from archspec.results.table import comparison_table
+    print_comparison(comparison)
 
-    result_console().print(comparison_table(comparison))
+
+def print_comparison(comparison: Comparison) -> None:
+    """The table as wide as the terminal, and below it what it comes to."""
+    from archspec.results.formats import DIAGNOSIS
+    from archspec.results.table import comparison_table
+    from archspec.results.words import label, summary_lines
+
+    console = result_console()
+    table, left_out = comparison_table(comparison, console.width)
+    console.print(table)
+    lines = summary_lines(comparison)
+    if DIAGNOSIS in left_out:
+        lines += [f"{label(comparison, group)}: {group.diagnosis}" for group in comparison.groups if group.diagnosis]
+    rest = [title for title in left_out if title != DIAGNOSIS]
+    if rest:
+        lines.append(f"no room for {'; '.join(rest)} (`archspec compare --format csv` has all)")
+    for line in lines:
+        click.echo(wrapped(line, console.width, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,8 @@ def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
         raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
     if len(records) > MOST:
         raise click.UsageError(f"{len(records)} runs are too many for one picture (limit {MOST}): name some of them")
-    curves = [curve_of(record, alone=len(records) == 1) for record in records]
+    names = _names(records)
+    curves = [curve_of(record, name, alone=len(records) == 1) for record, name in zip(records, names, strict=True)]
     if text:
         from archspec.train.report.chart import curves_text
 
@@ -44,7 +46,21 @@ def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
     click.echo(str(path))
 
 
-def curve_of(record: RunRecord, *, alone: bool) -> Curve:
+def _names(records: Sequence[RunRecord]) -> list[str]:
+    """What the legend calls each run: the settings in which they differ, and the seed."""
+    from archspec.results.compare import compare
+    from archspec.results.words import label
+
+    if len(records) == 1:
+        (only,) = records
+        optimizer, rate = only.settings.get("train.optimizer", "sgd"), only.settings.get("train.lr")
+        return [f"{only.network}: {optimizer}, lr {rate}, seed {only.seed}"]
+    comparison = compare(records)
+    groups = {record.digest: label(comparison, group) for group in comparison.groups for record in group.records}
+    return [f"{groups[record.digest]}, seed {record.seed}" for record in records]
+
+
+def curve_of(record: RunRecord, name: str, *, alone: bool) -> Curve:
     """What is drawn of a run. alone: with the figures within its epochs."""
     from archspec.train.report.curves import Curve, events_of
     from archspec.train.steps import NAME, read_steps
@@ -52,7 +68,4 @@ def curve_of(record: RunRecord, *, alone: bool) -> Curve:
     steps = read_steps(record.path / NAME) if alone else []
     last = record.last
     each = last.step / last.epoch if last is not None and last.step else 0.0
-    settings = record.settings
-    rate = settings.get("train.lr")
-    name = f"{record.network}: {settings.get('train.optimizer', 'sgd')}, lr {rate}, seed {record.seed}"
-    return Curve(name if alone else record.path.name, record.epochs, steps, events_of(record.findings, each))
+    return Curve(name, record.epochs, steps, events_of(record.findings, each))

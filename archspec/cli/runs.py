@@ -109,10 +109,13 @@ def _cell(name: str, value: Any) -> str:
 
 def _varied(rows: list[dict[str, Any]]) -> list[str]:
     """The settings in which these runs differ; of many the first six."""
-    keys = dict.fromkeys(key for row in rows for key in row["settings"])
+    from archspec.results.compare import follows_optimizer
+
+    settings = [row["settings"] for row in rows]
     varied = [
-        key for key in keys
-        if key not in _DROPPED and len({json.dumps(row["settings"].get(key), sort_keys=True) for row in rows}) > 1
+        key for key in dict.fromkeys(key for one in settings for key in one)
+        if key not in _DROPPED and len({json.dumps(one.get(key), sort_keys=True) for one in settings}) > 1
+        and not follows_optimizer(key, settings)
     ]
     return varied[:6]
 

@@ -51,11 +51,14 @@ def command(
     A trial that fails is a row with its reason. Ctrl-C saves; the same command goes on. Exit code 1: a trial cannot be
     trained or has failed.
     """
+    from archspec.spec.shipped import find_shipped
     from archspec.sweep.check import mistakes
     from archspec.sweep.expand import expand
     from archspec.sweep.read import read_sweep, recipes_of
     from archspec.sweep.store import Store
 
+    if not recipes and not Path(file).exists() and find_shipped(file) is not None:
+        raise click.UsageError(f"{file} is a spec, not a sweep; to train its recipes: archspec sweep {file} --recipes")
     sweep = recipes_of(file) if recipes else read_sweep(file)
     if seeds is not None:
         sweep = replace(sweep, seeds=seeds.listed or tuple(range(seeds.count or 1)))
@@ -89,6 +92,7 @@ def _run(
     from archspec.sweep.slots import slots_for
 
     with store.claimed(), Interrupted() as interrupted:
+        store.write_order(trial.id for trial in trials)
         known = store.results(trial.id for trial in trials)
         missing = [t for t in trials if t.id not in known or (retry and known[t.id].status != "done")]
         if not missing:
@@ -112,10 +116,9 @@ def _show_plan(
 
 
 def _show_results(found: Expansion, results: dict[str, Result], store: Store, *, as_json: bool) -> None:
-    from archspec.cli.console import result_console
+    from archspec.cli.compare import print_comparison
     from archspec.results.compare import compare
     from archspec.results.formats import to_json
-    from archspec.results.table import comparison_table
     from archspec.sweep.records import records_of
 
     comparison = compare(records_of(found.trials, results, store))
@@ -124,7 +127,7 @@ def _show_results(found: Expansion, results: dict[str, Result], store: Store, *,
         about = {"folder": str(store.folder), "missing": missing, "trials": [asdict(r) for r in results.values()]}
         click.echo(json.dumps(to_json(comparison) | about, indent=2, ensure_ascii=False))
         return
-    result_console().print(comparison_table(comparison))
+    print_comparison(comparison)
     click.echo(f"sweep folder: {store.folder}")
 
 

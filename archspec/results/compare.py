@@ -9,9 +9,11 @@ from typing import Any, Final, Literal
 
 from archspec.results.record import RunRecord
 from archspec.results.stats import Difference, difference, holm
+from archspec.spec.recipe import ANY_OPTIMIZER
 from archspec.train.statistics import Statistic
 
 ALPHA: Final = 0.05
+IMAGES: Final = "train_images"  # what varies where runs see different amounts of data
 COMPARISON_FORMAT: Final = 1
 Verdict = Literal["baseline", "better", "worse", "within noise", "not known", "no figure"]
 
@@ -129,19 +131,35 @@ def compare(
 def _varied(firsts: Sequence[RunRecord]) -> list[str]:
     """What differs among the groups; `network` first. A var that only some of the networks have does not count."""
     names = ["network"] if len({record.network for record in firsts}) > 1 else []
-    keys = dict.fromkeys(key for record in firsts for key in record.settings)
-    for key in keys:
+    settings = [record.settings for record in firsts]
+    for key in dict.fromkeys(key for one in settings for key in one):
         values = [_key(record.settings.get(key)) for record in firsts]
         everywhere = all(key in record.settings for record in firsts)
-        if len(set(values)) > 1 and (everywhere or key.startswith("train.")):
+        if len(set(values)) > 1 and (everywhere or (key.startswith("train.") and not follows_optimizer(key, settings))):
             names.append(key)
+    if len({_images(record) for record in firsts}) > 1:
+        names.append(IMAGES)
     if not names and len(firsts) > 1:
         names = [key for key in ("params", "macs") if len({getattr(record, key) for record in firsts}) > 1]
         names = names or ["path"]
     return names
 
 
+def follows_optimizer(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a setting differs only because another optimizer does not have it."""
+    having = {_key(one[key]) for one in settings if key in one}
+    return key.removeprefix("train.") in ANY_OPTIMIZER and len(having) == 1
+
+
+def _images(record: RunRecord) -> Any:
+    """How many images it was trained on; None where that is not known."""
+    data = record.environment.get("data")
+    return data.get("train_images") if isinstance(data, dict) else None
+
+
 def _value(record: RunRecord, key: str) -> Any:
+    if key == IMAGES:
+        return _images(record)
     if key in ("network", "params", "macs"):
         return getattr(record, key)
     return str(record.path) if key == "path" else record.settings.get(key)

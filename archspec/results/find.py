@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -11,17 +12,37 @@ from archspec.results.record import RunRecord, is_run_folder, read_record
 
 MAX_DEPTH: Final = 6
 _OF_A_RUN: Final = frozenset({"checkpoints", "tensorboard"})
+_TRIAL: Final = re.compile(r"([0-9a-f]{16})(?:-\d+)?")  # its folder: a later attempt has a number
 
 
 def find_runs(paths: Iterable[Path]) -> list[RunRecord]:
-    """The runs in these folders and below them, in the order of their names, each once. Links are not followed."""
+    """The runs in these folders and below them, each once, in the order of their names; trials of a sweep in its
+    order. Links are not followed.
+    """
     found: dict[Path, RunRecord] = {}
     for path in paths:
         for folder in run_folders(path):
             record = read_record(folder)
             if record is not None:
                 found.setdefault(folder.resolve(), record)
-    return list(found.values())
+    parents: dict[Path, list[RunRecord]] = {}
+    for place, record in found.items():
+        parents.setdefault(place.parent, []).append(record)
+    return [record for parent, records in parents.items() for record in _of_sweep(parent, records)]
+
+
+def _of_sweep(parent: Path, records: list[RunRecord]) -> list[RunRecord]:
+    """The runs in one folder, those of a sweep in its order."""
+    from archspec.sweep.store import Store
+
+    order = Store(parent.parent).order() if parent.name == "trials" else []
+    places = {trial: k for k, trial in enumerate(order)}
+    return sorted(records, key=lambda record: places.get(_trial(record.path.name), len(order)))
+
+
+def _trial(folder: str) -> str:
+    match = _TRIAL.fullmatch(folder)
+    return match[1] if match else folder
 
 
 def run_folders(top: Path) -> list[Path]:

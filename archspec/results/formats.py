@@ -12,6 +12,7 @@ from typing import Any, Final
 from archspec.results.compare import COMPARISON_FORMAT, MEASURES, SHOWN, Comparison, Group
 from archspec.train.statistics import Statistic
 
+DIAGNOSIS: Final = "diagnosis"  # the title of the last column
 _DIGITS: Final = {"seconds": 1, "images_per_s": 0}
 _ENTITIES: Final = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -28,9 +29,14 @@ def shown_measures(comparison: Comparison) -> list[str]:
 
 def titles(comparison: Comparison) -> list[str]:
     """The head of each column."""
-    varied = [key.removeprefix("train.") for key in comparison.varied]
+    varied = [title_of(key) for key in comparison.varied]
     measures = [MEASURES[name].title for name in shown_measures(comparison)]
-    return [*varied, "n", *measures, f"Δ {comparison.measure.title}", "difference", "diagnosis"]
+    return [*varied, "n", *measures, f"Δ {comparison.measure.title}", "difference", DIAGNOSIS]
+
+
+def title_of(key: str) -> str:
+    """What a table calls a setting."""
+    return key.removeprefix("train.").removeprefix("train_")
 
 
 def cells(comparison: Comparison, group: Group) -> list[str]:

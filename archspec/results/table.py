@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from archspec.results.compare import Comparison
-from archspec.results.formats import cells, titles
+from archspec.results.formats import cells, shown_measures, titles
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+_GAP: Final = 3  # columns of a terminal between two of the table's
+_FOLDED: Final = 18  # what a column of words needs where it is folded
 
-def comparison_table(comparison: Comparison) -> Table:
-    """What varies first, figures in columns of their own, the verdict and what was wrong last."""
+
+def comparison_table(comparison: Comparison, width: int) -> tuple[Table, list[str]]:
+    """What varies first, figures in columns of their own, the verdict and what was wrong last; and the titles of the
+    columns that have no room in `width`, the least important ones.
+    """
     from rich import box
     from rich.table import Table
 
+    heads, rows = titles(comparison), [cells(comparison, group) for group in comparison.groups]
+    shown = _columns(comparison, heads, rows, width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    heads, varied = titles(comparison), len(comparison.varied)
-    for k, title in enumerate(heads):
+    varied = len(comparison.varied)
+    for k in shown:
         figures = varied <= k < len(heads) - 2
-        table.add_column(title, justify="right" if figures else "left", overflow="fold")
-    for k, group in enumerate(comparison.groups):
-        row = cells(comparison, group)
-        table.add_row(*row, style="bold" if k == comparison.baseline else None)
-    return table
+        table.add_column(
+            heads[k], justify="right" if figures else "left", overflow="fold", no_wrap=varied <= k < len(heads) - 2,
+        )
+    for k, row in enumerate(rows):
+        table.add_row(*(row[column] for column in shown), style="bold" if k == comparison.baseline else None)
+    empty = len(heads) - 1 if not any(row[-1] for row in rows) else None
+    return table, [head for k, head in enumerate(heads) if k not in shown and k != empty]
+
+
+def _columns(comparison: Comparison, heads: list[str], rows: list[list[str]], width: int) -> list[int]:
+    """The columns that fit, in their order: what varies, n, the figure compared by and the verdict always."""
+    from rich.cells import cell_len
+
+    varied, last = len(comparison.varied), len(heads) - 1
+    names = shown_measures(comparison)
+    places = {name: varied + 1 + k for k, name in enumerate(names)}
+    main = [places[comparison.measure.name]] if comparison.measure.name in places else []
+    chosen = [*range(varied + 1), *main, last - 1]
+    wrong = [last] if any(row[last] for row in rows) else []
+    extra = [*wrong, last - 2, *(places[name] for name in names if name != comparison.measure.name)]
+    needs = [max(cell_len(row[k]) for row in [heads, *rows]) for k in range(len(heads))]
+    needs[last - 1], needs[last] = min(needs[last - 1], _FOLDED), min(needs[last], _FOLDED)
+    room = width - sum(needs[k] + _GAP for k in chosen) - 1
+    for k in extra:
+        if needs[k] + _GAP <= room:
+            chosen.append(k)
+            room -= needs[k] + _GAP
+    return sorted(chosen)

@@ -25,7 +25,7 @@ OPTIMIZER_FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "adam": frozenset({"betas", "eps", "weight_decay"}),
     "adamw": frozenset({"betas", "eps", "weight_decay"}),
 }
-_ANY_OPTIMIZER: Final = frozenset[str]().union(*OPTIMIZER_FIELDS.values())
+ANY_OPTIMIZER: Final = frozenset[str]().union(*OPTIMIZER_FIELDS.values())
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -161,7 +161,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> Self:
-        for name in sorted(self.model_fields_set & (_ANY_OPTIMIZER - OPTIMIZER_FIELDS[self.optimizer])):
+        for name in sorted(self.model_fields_set & (ANY_OPTIMIZER - OPTIMIZER_FIELDS[self.optimizer])):
             owners = [owner for owner, fields in OPTIMIZER_FIELDS.items() if name in fields]
             raise crossed(
                 name, "{optimizer} takes no `{field}`, which belongs to {owners}",
@@ -190,7 +190,7 @@ class Recipe(Section):
 
         The kind of the schedule always stands there.
         """
-        left = _ANY_OPTIMIZER - OPTIMIZER_FIELDS[self.optimizer]
+        left = ANY_OPTIMIZER - OPTIMIZER_FIELDS[self.optimizer]
         dump = partial(BaseModel.model_dump, mode="json", exclude_none=True, exclude_defaults=not defaults)
         data, fields = dump(self, exclude={*left, "schedule"}), dump(self.schedule, exclude={"kind"})
         return data | {"schedule": {self.schedule.kind: fields} if fields else self.schedule.kind}
@@ -206,7 +206,7 @@ def merge_recipe(base: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> 
     merged = dict(base or {})
     chosen = changes.get("optimizer")
     if isinstance(chosen, str) and chosen in OPTIMIZER_FIELDS and chosen != merged.get("optimizer", "sgd"):
-        left = _ANY_OPTIMIZER - OPTIMIZER_FIELDS[chosen]
+        left = ANY_OPTIMIZER - OPTIMIZER_FIELDS[chosen]
         merged = {key: value for key, value in merged.items() if key not in left}
     merged |= changes
     return {key: value for key, value in merged.items() if value is not None}

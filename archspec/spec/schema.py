@@ -51,7 +51,7 @@ def json_schema() -> Schema:
             "known.layer": known_layer_form(blocks),
             "block": _block_definition(),
             "library": _library(),
-            "recipe": _recipe(),
+            "recipe": recipe_form(),
             **{f"op.{name}": op_form(model) for name, model in OPS.items()},
             **{f"block.{name}": arguments_form(block) for name, block in blocks.items()},
         },
@@ -152,7 +152,8 @@ def _block_definition() -> Schema:
     }
 
 
-def _recipe() -> Schema:
+def recipe_form() -> Schema:
+    """A recipe, or what one changes of another."""
     schema = loosened(Recipe.model_json_schema())
     schema.pop("required", None)  # a recipe, or a variant's `train`, holds what differs
     for form in schema["properties"].values():

@@ -9,6 +9,7 @@ from typing import Any, Final
 from archspec.diagnostics import listing
 from archspec.source import BROKEN
 from archspec.spec import fixes
+from archspec.spec.detect import SWEEP_KEY
 from archspec.spec.names import check_name
 from archspec.spec.syntax import At, Errors
 from archspec.spec.words import close, did_you_mean, said, short
@@ -50,11 +51,7 @@ def read_sections(
 
     inline: the library is written out in `use`, and needs no format version of its own.
     """
-    if not isinstance(data, dict):
-        what = "empty" if data is None else f"not a mapping: {said(data)}"
-        if data is not BROKEN:
-            errors.add("SPEC012", f"the file is {what}; a spec is a mapping of keys", top,
-                       hint="begin with `archspec: 1`; `archspec init FILE` writes an example")
+    if not _is_spec(top, data, errors):
         return None
     out = Sections({}, {s: {} for s in SECTIONS}, {}, folder)
     meant = _meant(data, top, errors)
@@ -80,6 +77,21 @@ def read_sections(
     for name, (_, at) in out.sections["vars"].items():
         check_name(name, at, errors, what="var")
     return out
+
+
+def _is_spec(top: At, data: Any, errors: Errors) -> bool:
+    """Whether a file has keys, and is not a sweep."""
+    if not isinstance(data, dict):
+        what = "empty" if data is None else f"not a mapping: {said(data)}"
+        if data is not BROKEN:
+            errors.add("SPEC012", f"the file is {what}; a spec is a mapping of keys", top,
+                       hint="begin with `archspec: 1`; `archspec init FILE` writes an example")
+        return False
+    if SWEEP_KEY in data and "archspec" not in data:
+        errors.add("SPEC012", "this is a sweep, not a spec", top / SWEEP_KEY, key=True,
+                   hint="`archspec sweep FILE` runs it, `archspec validate FILE` checks it")
+        return False
+    return True
 
 
 def _meant(data: dict[str, Any], top: At, errors: Errors) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from archspec.files import is_folder
 from archspec.results.digest import run_digest
 from archspec.results.record import RunRecord
-from archspec.sweep.records import short_reason
+from archspec.results.words import short_reason
 from archspec.sweep.store import Result, Store
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import listing
+from archspec.diagnostics import error, listing
 from archspec.source import BROKEN, DEFAULT_LIMITS, Document, Limits, parse, read
 from archspec.spec.detect import SWEEP_KEY as VERSION_KEY
 from archspec.spec.syntax import At, Errors
@@ -48,11 +48,23 @@ def recipes_of(spec: str) -> Sweep:
 
 def sweep_of(document: Document, stem: str) -> Sweep:
     """The sweep in a document. stem: its name, where it gives none. Raises SpecError."""
+    _check_kind(document)
     errors = Errors(document.errors)
     sweep = _Reader(document, errors).sweep(stem)
     errors.raise_any()
     assert sweep is not None  # or something was wrong
     return sweep
+
+
+def _check_kind(document: Document) -> None:
+    """Raise SpecError where the document is a spec: one message then, and not one for each of its keys."""
+    data = document.data
+    if isinstance(data, dict) and "archspec" in data and VERSION_KEY not in data:
+        raise error(
+            "SWEEP401", "this is a spec, not a sweep", span=(At(document) / "archspec").key.span(),
+            hint=f"train it with each of its recipes: `archspec sweep {document.name} --recipes`; a sweep file begins "
+                 f"with `{VERSION_KEY}: 1`",
+        )
 
 
 class _Reader:

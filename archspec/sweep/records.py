@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from archspec.results.digest import run_digest
 from archspec.results.record import RunRecord, read_record
+from archspec.results.words import short_reason
 from archspec.sweep.expand import Trial
 from archspec.sweep.store import Result, Store
 
@@ -34,16 +35,8 @@ def _record(trial: Trial, result: Result, store: Store) -> RunRecord:
         )
     report = trial.loaded.report
     failed = result.status != "done"
+    reason = short_reason(result.reason) if failed else ""
     return replace(
         found, network=trial.variant, seed=trial.seed, digest=digest, settings=settings, params=report.params,
-        macs=report.macs, status="failed" if failed else found.status,
-        reason=short_reason(result.reason) if failed else "",
+        macs=report.macs, status="failed" if failed else found.status, reason=reason,
     )
-
-
-def short_reason(reason: str) -> str:
-    """`RUN310 the gradient is not finite`: a message without the figures that differ from run to run."""
-    head, bracket, rest = reason.partition("]: ")
-    if not bracket or not head.startswith("error["):
-        return reason
-    return f"{head.removeprefix('error[')} {rest.split(' (')[0].split(' at step ')[0]}"

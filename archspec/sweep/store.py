@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from archspec.diagnostics import error
+from archspec.files import read_regular
 from archspec.train.files import claim, make_folder, whole_file
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 RESULT_FORMAT: Final = 1
 MAX_RESULT_BYTES: Final = 1 << 24
+ORDER: Final = "trials.json"
 Status = Literal["done", "failed", "killed", "stopped"]
 
 
@@ -49,7 +51,7 @@ class Store:
     """The folder of a sweep.
 
     `results/ID.json` is a trial's result; `trials/ID/` its run folder; `specs/ID.yaml` and `logs/ID.log` what it
-    trains and what it printed.
+    trains and what it printed. `trials.json` lists the trials in the sweep's order.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -105,6 +107,18 @@ class Store:
         finally:
             if handle is not None:
                 os.close(handle)
+
+    def write_order(self, trials: Iterable[str]) -> None:
+        """Note which trials the sweep has, in its order, for those who find the folder without the sweep's file."""
+        self._write(self.folder / ORDER, json.dumps({"format": 1, "trials": list(trials)}, indent=1) + "\n")
+
+    def order(self) -> list[str]:
+        """The trials of the sweep as it last ran, in its order; empty where that is not known."""
+        try:
+            found = json.loads(read_regular(self.folder / ORDER, MAX_RESULT_BYTES))["trials"]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return []
+        return [trial for trial in found if isinstance(trial, str)] if isinstance(found, list) else []
 
     def write_spec(self, trial: Trial) -> None:
         """Write the trial's whole spec."""

@@ -54,7 +54,9 @@ def test_the_file_in_docs_is_this_schema() -> None:
     assert json.loads((ROOT / "docs" / "archspec.schema.json").read_text(encoding="utf-8")) == SCHEMA
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if CODES[code].right.kind == "yaml"])
+@pytest.mark.parametrize(
+    "code", [code for code in CODES if CODES[code].right.kind == "yaml" and not code.startswith("SWEEP")]
+)
 def test_the_right_example_of_each_code_is_valid(code: str) -> None:
     assert accepts(CODES[code].right.text)
 

@@ -1,0 +1,53 @@
+"""Comparisons and failures in words."""
+
+from __future__ import annotations
+
+from archspec.diagnostics import plural
+from archspec.results.compare import Comparison, Group
+from archspec.results.formats import spread_text, title_of, value_text
+
+
+def short_reason(reason: str) -> str:
+    """`RUN310 the gradient is not finite`: a message without the figures that differ from run to run."""
+    head, bracket, rest = reason.partition("]: ")
+    if not bracket or not head.startswith("error["):
+        return reason
+    return f"{head.removeprefix('error[')} {rest.split(' (')[0].split(' at step ')[0]}"
+
+
+def summary_lines(comparison: Comparison) -> list[str]:
+    """What a comparison comes to: the best row, how many others it can be told from, and what went wrong."""
+    groups, name = comparison.groups, comparison.measure.name
+    if not groups or not any(name in group.figures for group in groups):
+        return ["no run has the figure that they are compared by"] if groups else []
+    base = groups[comparison.baseline]
+    sign = 1 if comparison.measure.higher else -1
+    best = max((g for g in groups if name in g.figures), key=lambda g: sign * g.figures[name].mean)
+    lines = [
+        f"best by {comparison.measure.title}: {label(comparison, best)}: {spread_text(best.figures[name], name)}"
+        f" ({plural(best.figures[name].n, 'seed')})"
+    ]
+    others = [group for group in groups if group is not base]
+    if others:
+        lines.append(_differences(others, "the best" if base is best else "the baseline"))
+    failed = sum(group.n - group.finished for group in groups)
+    if failed:
+        lines.append(f"{failed} of {plural(sum(group.n for group in groups), 'run')} did not finish")
+    return lines
+
+
+def label(comparison: Comparison, group: Group) -> str:
+    """`lr 0.3, batch_size 64`: what tells a group from the others."""
+    values = [f"{title_of(key)} {value_text(group.values[key])}" for key in comparison.varied]
+    return ", ".join(values) or group.records[0].network
+
+
+def _differences(others: list[Group], against: str) -> str:
+    counts: dict[str, int] = {}
+    for group in others:
+        counts[group.verdict] = counts.get(group.verdict, 0) + 1
+    words = {"within noise": "within noise", "worse": "worse", "better": "better", "not known": "not known",
+             "no figure": "without the figure"}
+    parts = [f"{counts[verdict]} {text}" for verdict, text in words.items() if verdict in counts]
+    line = f"{plural(len(others), 'difference')} to {against}: {', '.join(parts)}"
+    return line + ("; one seed says nothing of noise: give several, `--seeds 3`" if "not known" in counts else "")
