@@ -81,7 +81,8 @@ def _or_null(form: Schema) -> Schema:
 
 def _mapping(around: Callable[[Schema], Schema]) -> Schema:
     """A mapping of what a sweep may change; `around` a value's form."""
-    settings = {f"train.{name}": around({"$ref": f"#/definitions/recipe/properties/{name}"}) for name in Recipe.model_fields}
+    recipe = "#/definitions/recipe/properties"
+    settings = {f"train.{name}": around({"$ref": f"{recipe}/{name}"}) for name in Recipe.model_fields}
     size = or_value({"type": "integer", "minimum": 1})
     shape: Schema = {"type": "array", "items": size, "minItems": 1, "maxItems": 3}
     return {
