@@ -38,7 +38,7 @@ def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | No
 
     check_measure(measure)
     reader = Reader([_folder(path) for path in paths])
-    name = title or ", ".join(path.resolve().name for path in paths)
+    name = title or ", ".join(path.stem if path.is_file() else path.resolve().name for path in paths)
     if watch:
         _watch(reader, output, name, measure)
         return

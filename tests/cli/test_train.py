@@ -45,8 +45,8 @@ def test_a_run_and_what_it_leaves(cli: Cli, spec: Path) -> None:
     (run,) = Path("runs").iterdir()
     assert run.name.startswith("tiny-")
     assert sorted(p.name for p in run.iterdir()) == [
-        "checkpoints", "confusion.json", "confusion.svg", "environment.json", "findings.json", "metrics.csv", "metrics.jsonl", "spec.yaml",
-        "summary.json", "weights.safetensors", "weights.sha256",
+        "checkpoints", "confusion.json", "confusion.svg", "curves.svg", "environment.json", "findings.json", "metrics.csv",
+        "metrics.jsonl", "spec.yaml", "steps.jsonl", "summary.json", "weights.safetensors", "weights.sha256",
     ]
     assert [line.split("  ")[0] for line in done.err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
     lines = done.out.splitlines()

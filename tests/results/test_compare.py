@@ -117,3 +117,14 @@ def test_text_from_a_spec_cannot_break_a_table(tmp_path):
     lines = to_markdown(found).splitlines()
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
     assert r"x | y \& 50\% \{z\}\_\$" in to_latex(found)
+
+
+def test_another_optimizer_varies_alone_not_with_its_own_fields(tmp_path):
+    """sgd has a momentum and adam betas: that follows from the optimizer. Two momenta do vary."""
+    sgd, adam = {"optimizer": "sgd", "momentum": 0.0}, {"optimizer": "adam", "betas": [0.9, 0.999], "eps": 1e-8}
+    for name, recipe in (("a", sgd), ("b", adam)):
+        make_run(tmp_path / name, **recipe)
+    assert compare(find_runs([tmp_path])).varied == ("train.optimizer",)
+    make_run(tmp_path / "c", **{**sgd, "momentum": 0.9})
+    make_run(tmp_path / "d", clip_grad_norm=1.0, **sgd)
+    assert compare(find_runs([tmp_path])).varied == ("train.optimizer", "train.momentum", "train.clip_grad_norm")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,7 +11,7 @@ from archspec.results.compare import ALPHA, MEASURES, Comparison, Group, Measure
 from archspec.results.formats import value_text, verdict_text
 from archspec.results.record import RunRecord
 from archspec.results.report.curves import MOST_POINTS, SERIES, Encoder, encode, short, thinned
-from archspec.results.report.importance import epsilon_squared, importance
+from archspec.results.report.importance import epsilon_squared, importance, is_number
 from archspec.results.report.source import (
     common_folder,
     environment_of,
@@ -35,7 +34,7 @@ def page_data(
     reload_s: int = 0,
 ) -> dict[str, Any]:
     """All that a page shows. points: of each curve. reload_s: after how long the page looks for a newer one."""
-    comparison = compare(records, measure)
+    comparison = compare(_in_order(compare(records, measure)), measure)
     runs = [record for group in comparison.groups for record in group.records]
     folder = common_folder(runs)
     encoder = Encoder(points)
@@ -51,6 +50,16 @@ def page_data(
         "importance": _importance(runs, comparison), "findings": _findings(runs),
         "matrices": _matrices(comparison), **_environments(runs),
     }
+
+
+def _in_order(comparison: Comparison) -> list[RunRecord]:
+    """The runs by what varies, numbers by size, as legends and tables list them."""
+    def rank(group: Group) -> list[tuple[bool, float, str]]:
+        values = [group.values[key] for key in comparison.varied]
+        numbers = [v if is_number(v) else None for v in values]
+        return [(n is None, n or 0.0, value_text(v)) for n, v in zip(numbers, values, strict=True)]
+
+    return [record for group in sorted(comparison.groups, key=rank) for record in group.records]
 
 
 def _measures(comparison: Comparison) -> list[dict[str, Any]]:
@@ -70,8 +79,8 @@ _COSTS: Final = (
 def _param(key: str, groups: Sequence[Group]) -> dict[str, Any]:
     """A setting that varies. log: its numbers lie far apart."""
     values = [group.values[key] for group in groups]
-    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
-    numeric = len(numbers) == len(values) and all(map(math.isfinite, numbers))
+    numbers = [value for value in values if is_number(value)]
+    numeric = len(numbers) == len(values)
     log = numeric and min(numbers) > 0 and max(numbers) / min(numbers) >= 8
     return {"key": key, "title": key.removeprefix("train."), "numeric": numeric, "log": log}
 
@@ -83,12 +92,8 @@ def _group(group: Group, comparison: Comparison) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A finite number as it is, anything else as text."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if abs(value) < 2**53 else str(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    return _text(value_text(value))
+    """A number as it is, anything else as text."""
+    return value if is_number(value) else _text(value_text(value))
 
 
 def _runs(runs: Sequence[RunRecord], comparison: Comparison, folder: str) -> dict[str, Any]:
@@ -121,7 +126,7 @@ def _numbered(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _figure(value: float | None) -> float | None:
-    return short(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    return short(value) if value is not None and is_number(value) else None
 
 
 def _steps(runs: Sequence[RunRecord]) -> list[list[Any]]:
@@ -141,7 +146,7 @@ def _importance(runs: Sequence[RunRecord], comparison: Comparison) -> dict[str, 
     """The share of each varied setting, and what is left among repetitions."""
     rows = [dict(group.values) for group in comparison.groups for _ in group.records]
     figures = [comparison.measure.of(run) for run in runs]
-    known = [k for k, value in enumerate(figures) if value is not None and math.isfinite(value)]
+    known = [k for k, value in enumerate(figures) if is_number(value)]
     values = [figures[k] or 0.0 for k in known]
     between = epsilon_squared([runs[k].digest for k in known], values) if known else None
     shares = importance([rows[k] for k in known], values, comparison.varied) if known else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import fmean
 from typing import Any, Final
 
@@ -58,10 +59,17 @@ def epsilon_squared(labels: Sequence[Hashable], figures: Sequence[float]) -> flo
     return max(0.0, 1 - within / (n - k) / (total / (n - 1)))
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number that a script reads back as it is."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < 2**53
+    return isinstance(value, float) and isfinite(value)
+
+
 def _levels(values: Sequence[Any]) -> tuple[list[Hashable], bool]:
     """A label for each value; numbers with many values in bins of equal counts."""
     distinct = {repr(value) for value in values}
-    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    numbers = [value for value in values if is_number(value)]
     if len(distinct) <= MOST_LEVELS or len(numbers) < len(values):
         return [repr(value) for value in values], False
     ranked = sorted(set(numbers))

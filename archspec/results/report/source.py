@@ -20,7 +20,7 @@ def environment_of(record: RunRecord) -> list[tuple[str, str]]:
     about = record.environment
     versions, settings, data = (_mapping(about.get(key)) for key in ("versions", "settings", "data"))
     rows: list[tuple[str, Any]] = [(str(name), value) for name, value in versions.items()]
-    rows += [(key, about.get(key)) for key in ("platform", "cpu", "cpu_kernels")]
+    rows += [(key.replace("_", " "), about.get(key)) for key in ("platform", "cpu", "cpu_kernels")]
     rows += [("device", record.device), ("threads", about.get("threads")), ("processes", about.get("world"))]
     rows += [("precision", settings.get("precision"))]
     rows += [(name.replace("_", " "), "yes") for name in _FLAGS if settings.get(name)]

@@ -117,7 +117,7 @@ def test_dragging_along_an_axis_writes_the_filter(tmp_path):
       return { first, both: one("#filter").value, count: one(".count").textContent };
     """)
     assert found["first"] == "lr>=1 lr<=3"
-    assert found["both"] == "lr>=1 lr<=3 optimizer=adam" and found["count"] == "2 of 18 rows"
+    assert found["both"] == "lr>=1 lr<=3 optimizer=sgd" and found["count"] == "4 of 18 rows"
 
 
 def test_nothing_hostile_runs(tmp_path):

@@ -52,16 +52,32 @@ def test_the_figures_are_those_of_the_runs():
     assert best["verdict"] == "baseline" and all(group["verdict"] != "baseline" for group in data["groups"] if group is not best)
 
 
+def test_rows_are_in_the_order_of_their_settings():
+    records = generated(12, seeds=1)[::-1]
+    values = [group["values"] for group in page_data(records, title="t")["groups"]]
+    assert values == sorted(values) and values[0] == [0.01, "adam"]
+
+
+def test_few_runs_show_the_points_within_their_epochs(tmp_path):
+    records = generated(3, folder=tmp_path)
+    records[1].path.mkdir()
+    points = [{"step": k, "epoch": k / 10, "loss": 2.3 / k, "accuracy": k / 1000, "learning_rate": 0.1} for k in range(1, 901)]
+    (records[1].path / "steps.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
+    none, (epochs, accuracies, losses), last = page_data(records, title="t")["steps"]
+    assert none == last == [] and epochs[:2] == [0.1, 90] and accuracies[:2] == [0.001, 0.9] and len(losses[2]) == 2 * 200
+    assert page_data(generated(13), title="t")["steps"] == []
+
+
 def test_findings_environments_and_commands():
     records = generated(36 + 18)
     data = page_data(records, title="t")
     (finding,) = data["findings"]
-    diverged = [k for k, record in enumerate(records) if record.findings]
-    assert (finding["code"], [run[0] for run in finding["runs"]]) == ("TRAIN501", diverged)
+    diverged = [record.path.name for record in records if record.findings]
+    assert (finding["code"], [data["runs"]["path"][run[0]] for run in finding["runs"]]) == ("TRAIN501", diverged)
     assert finding["runs"][0][1:] == [540, None, 5.4]
     assert len(data["environments"]) == 2 and data["environment"][:3] == [0, 1, 0]
     assert data["runs"]["options"]["texts"] == ["--device cpu --threads 1 --precision fp32 --limit-train 500"]
-    assert (data["folder"], data["runs"]["path"][0]) == ("runs/sweep-lenet/trials", "0000")
+    assert (data["folder"], data["runs"]["path"][0]) == ("runs/sweep-lenet/trials", "0012")
 
 
 def test_matrices_of_the_best_are_summed_over_seeds(tmp_path):
@@ -123,6 +139,18 @@ def test_no_runs_and_runs_without_an_epoch():
     bare = [replace(record, epochs=(), test=None, status="unfinished", findings=()) for record in generated(4)]
     data = data_of(report_html(bare, title="t"))
     assert data["curves"] == [[]] * 4 and data["importance"]["n"] == 0
+
+
+def test_numbers_that_no_float_holds_are_text():
+    values = (10**400, -(2**60), float("nan"), float("inf"), True, None, 0.5)
+    records = [
+        replace(record, settings={**record.settings, "vars.n": value}, digest=repr(value), params=10**400, seed=10**400)
+        for record, value in zip(generated(7, seeds=1), values, strict=True)
+    ]
+    data = data_of(report_html(records, title="t"))
+    assert all(isinstance(group["values"][-1], str) or group["values"][-1] == 0.5 for group in data["groups"])
+    assert data["params"][-1] == {"key": "vars.n", "title": "vars.n", "numeric": False, "log": False}
+    assert data["runs"]["figures"]["params"] == [None] * 7
 
 
 def test_figures_that_are_not_finite_are_left_open():

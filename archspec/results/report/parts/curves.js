@@ -85,11 +85,13 @@ function drawCurves(host, groups) {
   const stepped = state.series.startsWith("train") && D.steps.length > 0;
   const epochs = found.flatMap((line) => line.epochs), last = Math.max(...epochs);
   const first = state.logX === "1" || !stepped ? Math.min(...epochs) : 0;
-  const lowHigh = figureSpan(log ? "" : state.series, found.flatMap((line) => line.values), log);
+  const lowHigh = figureSpan(log ? "" : state.series, [...found.flatMap((line) => line.values), ...(stepped ? stepValues(found, log) : [])], log);
   const title = SERIES_TITLES[state.series];
+  const end = last > first ? last : first + 1, logX = state.logX === "1" && first > 0;
+  const whole = logX ? undefined : ticks(first, end, Math.max(2, Math.min(11, host.clientWidth / 70))).filter(Number.isInteger).map((v) => [v, String(v)]);
   const drawn = chart(host, `Learning curves: ${title} over the epochs, ${plural(found.length, "row")}`, {
     height: host.clientWidth < 500 ? 260 : 380,
-    x: { low: first, high: last > first ? last : first + 1, log: state.logX === "1" && first > 0, title: "epoch" },
+    x: { low: first, high: end, log: logX, title: "epoch", ticks: whole },
     y: { low: lowHigh[0], high: lowHigh[1], log, title: log && title.endsWith("accuracy") ? `1 ${MINUS} ${title}` : title },
   });
   const { svg, px, py } = drawn;
@@ -140,6 +142,12 @@ function bandOf(line, px, py) {
     lower.push([px(line.epochs[k]), py(py.log ? Math.max(low, py.low / 10) : low)]);
   });
   return upper.length > 1 ? pathOf([...upper, ...lower.reverse()]) + "Z" : "";
+}
+
+function stepValues(found, log) {
+  const which = state.series === "train_loss" ? 2 : 1;
+  const runs = found.flatMap((line) => line.group.runs).filter((run) => D.steps[run.number].length);
+  return runs.flatMap((run) => decoded(D.steps[run.number][which], which === 2)).map((v) => (log && which === 1 ? Math.max(1 - v, 1e-5) : v));
 }
 
 // The points within the epochs, where the page has them.

@@ -52,7 +52,7 @@ const meanOf = (group, name) => { const stat = statOf(group, name); return stat 
 function statText(group, name) {
   const stat = statOf(group, name);
   if (!stat) return DASH;
-  return figureText(stat.mean, name) + (stat.sd === null ? "" : ` ${PM} ${figureText(stat.sd, name)}`);
+  return figureText(stat.mean, name) + (stat.sd === null || ["params", "macs"].includes(name) ? "" : ` ${PM} ${figureText(stat.sd, name)}`);
 }
 
 const finishedText = (group) => {

@@ -16,6 +16,7 @@ function drawParallel(host, groups) {
   const first = 46, gap = (width - first - 60) / Math.max(1, axes.length - 1);
   axes.forEach((one, k) => { one.x = first + k * gap; one.scale = axis(one.low, one.high, height - bottom, top, one.log); });
   const chosen = chosenRows(), shown = new Set(groups);
+  groups = [...groups].sort((a, b) => (meanOf(a, measure.name) ?? 0) - (meanOf(b, measure.name) ?? 0)); // the highest on top
   const ordered = [...GROUPS.filter((group) => !shown.has(group)), ...groups.filter((group) => !chosen.has(group.number)), ...groups.filter((group) => chosen.has(group.number))];
   const hot = draw("path", { class: "hot" }), marks = [];
   for (const group of ordered) {

@@ -1,5 +1,6 @@
 // The table: a row for each experiment, its runs below it.
 const FIRST_ROWS = 25;
+const ON_PAPER = ["best_accuracy", "seconds", "params"];
 const COLUMNS = ["test_accuracy", "best_accuracy", "last_train_accuracy", "test_loss", "last_train_loss", "seconds", "images_per_s", "params", "macs", "memory"];
 
 function tableSection() {
@@ -28,7 +29,7 @@ function columnsOf() {
   const figures = names.map((name) => {
     const top = best(name), mark = name.endsWith("accuracy") || name.endsWith("loss");
     return {
-      name, title: MEASURE.get(name).title, value: (group) => meanOf(group, name), numeric: true,
+      name, title: MEASURE.get(name).title, extra: name !== PRIMARY && !ON_PAPER.includes(name), value: (group) => meanOf(group, name), numeric: true,
       cell: (group) => statText(group, name), strong: (group) => mark && GROUPS.length > 1 && meanOf(group, name) === top,
     };
   });
@@ -74,11 +75,13 @@ function headOf() {
   const cells = allColumns().map((column) => {
     const sorted = column.name === name;
     const turn = sorted ? !down : column.numeric && column.name !== "n" && MEASURE.get(column.name)?.higher === true;
-    return make("th", { scope: "col", class: column.numeric ? "number" : null, "aria-sort": sorted ? (down ? "descending" : "ascending") : null },
+    return make("th", { scope: "col", class: classOf(column), "aria-sort": sorted ? (down ? "descending" : "ascending") : null },
       make("button", { onclick: () => set({ sort: (turn ? "-" : "") + column.name }) }, column.title, sorted ? (down ? " \u25be" : " \u25b4") : ""));
   });
   return make("thead", null, make("tr", null, make("th", { scope: "col" }, make("span", { class: "unseen" }, "mark and open")), cells));
 }
+
+const classOf = (column, strong) => [column.numeric && "number", column.extra && "extra", strong && "strong"].filter(Boolean).join(" ") || null;
 
 function rowsOf(group) {
   const open = inWords(state.open).has(group.number), marked = chosenRows().has(group.number);
@@ -86,7 +89,7 @@ function rowsOf(group) {
     make("button", { class: "open", "aria-expanded": String(open), "aria-label": `runs of ${group.label}`, onclick: () => set({ open: toggled(state.open, group.number) }) }, open ? "\u25be" : "\u25b8"),
     make("input", { type: "checkbox", checked: marked, "aria-label": `mark ${group.label}`, onchange: () => pick(group.number) }), swatch(colourOf(group)));
   const cells = allColumns().map((column) => make("td", {
-    class: [column.numeric && "number", column.strong && column.strong(group) && "strong"].filter(Boolean).join(" ") || null,
+    class: classOf(column, column.strong && column.strong(group)),
   }, column.cell(group)));
   const row = make("tr", { class: [marked && "marked", group.number === D.baseline && "baseline"].filter(Boolean).join(" ") || null }, first, cells);
   return open ? [row, make("tr", { class: "runs" }, make("td", { colspan: cells.length + 1 }, runsOf(group)))] : [row];
