@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from archspec import __version__
 from archspec.results.compare import ALPHA, MEASURES, Comparison, Group, Measure, compare
-from archspec.results.formats import value_text, verdict_text
+from archspec.results.formats import title_of, value_text, verdict_text
 from archspec.results.record import RunRecord
 from archspec.results.report.curves import MOST_POINTS, SERIES, Encoder, encode, short, thinned
 from archspec.results.report.importance import epsilon_squared, importance, is_number
@@ -82,7 +82,7 @@ def _param(key: str, groups: Sequence[Group]) -> dict[str, Any]:
     numbers = [value for value in values if is_number(value)]
     numeric = len(numbers) == len(values)
     log = numeric and min(numbers) > 0 and max(numbers) / min(numbers) >= 8
-    return {"key": key, "title": key.removeprefix("train."), "numeric": numeric, "log": log}
+    return {"key": key, "title": title_of(key), "numeric": numeric, "log": log}
 
 
 def _group(group: Group, comparison: Comparison) -> dict[str, Any]:
