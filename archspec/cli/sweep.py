@@ -74,10 +74,12 @@ def command(
     stopped = _run(found.trials, store, options, device, jobs, threads, retry)
     results = store.results(trial.id for trial in found.trials)
     _show_results(found, results, store, as_json=as_json)
+    left = len(found.trials) - len(results)
+    if left:
+        tell(f"stopped: {plural(left, 'trial')} left; the same command goes on")
     if stopped:
-        tell(f"stopped: {plural(len(found.trials) - len(results), 'trial')} left; the same command goes on")
         ctx.exit(130)
-    if found.invalid or any(result.status != "done" for result in results.values()):
+    if found.invalid or left or any(result.status != "done" for result in results.values()):
         ctx.exit(WRONG)
 
 
@@ -128,6 +130,8 @@ def _show_results(found: Expansion, results: dict[str, Result], store: Store, *,
         click.echo(json.dumps(to_json(comparison) | about, indent=2, ensure_ascii=False))
         return
     print_comparison(comparison)
+    if any(result.status != "done" for result in results.values()):
+        click.echo("--retry runs again what failed or was killed")
     click.echo(f"sweep folder: {store.folder}")
 
 

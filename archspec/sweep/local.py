@@ -101,6 +101,8 @@ class Local:
     def _result(self, running: _Running, code: int) -> Result:
         trial, report = running.trial, running.trial.loaded.report
         status, reason, summary = outcome_of(code, self.store.log(trial.id))
+        if status == "killed" and running.stopping is not None:  # by us, before it could save
+            status = "stopped"
         return Result(
             trial.id, trial.variant, dict(trial.varied), trial.seed, status, reason, summary,
             params=report.params, macs=report.macs, seconds=round(time.monotonic() - running.started, 3),

@@ -13,7 +13,9 @@ import selectors
 import signal
 import sys
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+
+PR_SET_PDEATHSIG: Final = 1  # of Linux's <sys/prctl.h>
 
 
 def main() -> None:
@@ -87,6 +89,7 @@ def _run(command: dict[str, Any]) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _end_with_server()
         os.setsid()  # Ctrl-C is for the sweep, which stops its trials
         _redirect(0, os.devnull, os.O_RDONLY)
         _redirect(1, command["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -102,6 +105,14 @@ def _run(command: dict[str, Any]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _end_with_server() -> None:
+    """Save and stop when the server dies, however it does: its starter takes the trial for dead then."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _redirect(stream: int, path: str, flags: int) -> None:

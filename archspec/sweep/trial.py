@@ -59,45 +59,67 @@ class Forked:
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[bytes] | None = None
-        self._trials: list[_Forked] = []
+        self._trials: list[_Forked] = []  # of this server
+        self._listener: threading.Thread | None = None
+
+    @property
+    def server_process(self) -> int | None:
+        """The server's process; None before the first start."""
+        return None if self._server is None else self._server.pid
 
     def start(self, command: Command) -> Process:
         """Fork one."""
-        server = self._server or self._begin()
+        server = self._server
+        if server is None or server.poll() is not None:  # it has died, with what it ran
+            self._end()
+            server = self._begin()
         assert server.stdin is not None
         trial = _Forked()
         files = {"output": str(command.output), "errors": str(command.errors)}
         data = asdict(command) | files | {"number": len(self._trials)}
         self._trials.append(trial)
-        with suppress(BrokenPipeError):  # the server is gone, which `_listen` notices
+        try:
             server.stdin.write(json.dumps(data).encode() + b"\n")
             server.stdin.flush()
+        except BrokenPipeError:
+            trial.code = DIED
         return trial
 
     def close(self) -> None:
         """End the server, and with it what still runs."""
-        if self._server is not None and self._server.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._server.stdin.close()
-            self._server.wait()
-            self._server = None
+        self._end()
+
+    def _end(self) -> None:
+        server, self._server = self._server, None
+        if server is None or self._listener is None:
+            return
+        assert server.stdin is not None
+        assert server.stdout is not None
+        with suppress(BrokenPipeError):
+            server.stdin.close()
+        server.wait()
+        self._listener.join()
+        server.stdout.close()
 
     def _begin(self) -> subprocess.Popen[bytes]:
         self._server = subprocess.Popen(
             [sys.executable, "-m", "archspec.sweep.server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        threading.Thread(target=self._listen, args=(self._server,), daemon=True).start()
+        self._trials = []
+        self._listener = threading.Thread(target=self._listen, args=(self._server, self._trials), daemon=True)
+        self._listener.start()
         return self._server
 
-    def _listen(self, server: subprocess.Popen[bytes]) -> None:
+    @staticmethod
+    def _listen(server: subprocess.Popen[bytes], trials: Sequence[_Forked]) -> None:
         assert server.stdout is not None
         for line in server.stdout:
             answer = json.loads(line)
-            trial = self._trials[answer["number"]]
+            trial = trials[answer["number"]]
             trial.process = answer.get("process", trial.process)
             trial.code = answer.get("code")
-        for trial in self._trials:
+        for trial in trials:
             trial.code = DIED if trial.code is None else trial.code
 
 

@@ -153,3 +153,13 @@ def test_a_driver_killed_at_any_time_loses_no_result_and_makes_none_twice(tmp_pa
     assert len(now) == 60
     assert kept.items() <= now.items()
     assert len(Store(tmp_path).results(trial.id for trial in trials)) == 60
+
+
+def test_a_trial_that_is_stopped_before_it_can_save_has_no_result(tmp_path):
+    """SIGTERM ends a process that is still importing."""
+    begun = time.monotonic()
+    store, _, results = run(
+        tmp_path, lambda command: "import time; time.sleep(60)", stopped=lambda: time.monotonic() > begun + 0.2,
+    )
+    assert {result.status for result in results} == {"stopped"}
+    assert store.results(trial.id for trial in expanded(SWEEP).trials) == {}

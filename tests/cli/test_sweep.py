@@ -1,0 +1,198 @@
+"""`archspec sweep`: one real sweep of a tiny network, and what the command does around its trials."""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+
+from archspec.sweep.trial import Forked
+from tests.cli.conftest import archspec
+from tests.sweep.helpers import Pretended, succeed, wait
+
+SPEC = """\
+archspec: 1
+name: tiny
+input: [1, 8, 8]
+stages: {head: [flatten, linear: 8, relu, linear: 10]}
+train: {data: digits, lr: 0.1, epochs: 1, batch_size: 32}
+recipes:
+  fast: {lr: 0.5}
+"""
+SWEEP = """\
+archspec-sweep: 1
+spec: tiny.yaml
+grid: {train.lr: [0.1, 1.0e+30]}
+seeds: 2
+limit_train: 200
+limit_test: 100
+"""
+OPTIONS = ("--device=cpu", "--jobs=1", "--threads=1")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A folder in which the sweep has run for real; what the command printed is in `printed.json`."""
+    folder = tmp_path_factory.mktemp("swept")
+    (folder / "tiny.yaml").write_text(SPEC)
+    (folder / "s.yaml").write_text(SWEEP)
+    done = archspec("sweep", "s.yaml", "--json", *OPTIONS, cwd=folder)
+    (folder / "printed.json").write_text(json.dumps({"code": done.returncode, "out": done.stdout, "err": done.stderr}))
+    return folder
+
+
+@pytest.fixture
+def again(swept, monkeypatch):
+    """The folder again, and what would be trained in it now."""
+    monkeypatch.chdir(swept)
+    launcher = Pretended()
+    monkeypatch.setattr(Forked, "start", lambda self, command: launcher.start(command))
+    return launcher
+
+
+@pytest.fixture
+def kept(swept):
+    """The results as the real sweep left them, whatever a test adds."""
+    folder = swept / "runs" / "sweep-s"
+    kept = {path: path.read_bytes() for path in [*folder.glob("results/*"), folder / "trials.json"]}
+    yield
+    for path in folder.glob("results/*"):
+        path.unlink()
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """A folder with spec and sweep in which nothing has run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    (tmp_path / "s.yaml").write_text(SWEEP)
+    return tmp_path
+
+
+def test_every_trial_is_trained_and_a_diverging_one_is_a_row_with_its_code(swept):
+    printed = json.loads((swept / "printed.json").read_text())
+    assert printed["code"] == 1
+    assert [line.partition("]")[0] for line in printed["err"].splitlines()] == ["[1/4", "[2/4", "[3/4", "[4/4"]
+    found = json.loads(printed["out"])
+    assert (found["varied"], found["missing"]) == (["train.lr"], [])
+    good, bad = found["groups"]
+    assert (good["values"], good["seeds"], good["finished"], good["diagnosis"]) == ({"train.lr": 0.1}, [0, 1], 2, "")
+    assert (bad["values"], bad["n"], bad["finished"]) == ({"train.lr": 1e30}, 2, 0)
+    assert bad["diagnosis"].startswith("RUN310 ")
+    assert [trial["status"] for trial in found["trials"]] == ["done", "done", "failed", "failed"]
+    accuracies = [trial["summary"]["last"]["test_accuracy"] for trial in found["trials"][:2]]
+    assert good["figures"]["test_accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
+    runs = [swept / run for run in good["runs"]]
+    assert all((run / "weights.safetensors").is_file() and (run / "curves.svg").is_file() for run in runs)
+
+
+def test_a_repeated_sweep_runs_nothing_and_shows_the_table(cli, again):
+    done = cli("sweep", "s.yaml", *OPTIONS)
+    assert again.began == []
+    assert (done.code, done.err) == (1, "")
+    assert "RUN310" in done.out
+    assert "best by test acc: lr 0.1: 0." in done.out
+    assert "2 of 4 runs did not finish" in done.out
+
+
+def test_compare_tells_the_same_of_the_folder_in_the_same_order(cli, again):
+    shown = cli("sweep", "s.yaml", "--json", *OPTIONS)
+    compared = cli("compare", "runs/sweep-s", "--json")
+    keys = ("values", "n", "finished", "figures", "verdict", "diagnosis")
+    groups = [[{key: g[key] for key in keys} for g in json.loads(done.out)["groups"]] for done in (shown, compared)]
+    assert groups[0] == groups[1]
+    assert compared.code == 0
+
+
+def test_a_changed_file_runs_what_is_new(cli, again, swept, kept):
+    (swept / "more.yaml").write_text(SWEEP.replace("1.0e+30", "0.2").replace("seeds: 2", "seeds: 3"))
+    cli("sweep", "more.yaml", "--dir", "runs/sweep-s", *OPTIONS)
+    assert len(again.began) == 4  # seed 2 of the old rate, three seeds of the new one
+
+
+def test_retry_runs_what_failed(cli, again, kept):
+    done = cli("sweep", "s.yaml", "--retry", *OPTIONS)
+    assert len(again.began) == 2
+    assert (done.code, done.err.count("loss 0.5")) == (0, 2)
+
+
+def test_a_dry_run_counts_and_predicts_and_leaves_nothing(cli, work):
+    done = cli("sweep", "s.yaml", "--dry-run", "--json", *OPTIONS)
+    found = json.loads(done.out)
+    assert (done.code, found["format"], found["invalid"], found["at_once"]) == (0, 1, 0, 1)
+    assert [(trial["seed"], trial["done"], trial["steps"]) for trial in found["trials"]] == [
+        (seed, False, 7) for seed in (0, 1, 0, 1)  # 200 images in batches of 32
+    ]
+    assert found["seconds"] == pytest.approx(sum(trial["seconds"] for trial in found["trials"]))
+    assert found["trials"][0]["forward_macs"] == 200 * (64 * 8 + 8 * 10)
+    assert sorted(path.name for path in work.iterdir()) == ["s.yaml", "tiny.yaml"]
+
+
+def test_recipes_and_seeds_are_a_sweep_without_a_file(cli, work):
+    found = json.loads(cli("sweep", "tiny.yaml", "--recipes", "--seeds", "3,5", "--dry-run", "--json", *OPTIONS).out)
+    assert [(trial["varied"], trial["seed"]) for trial in found["trials"]] == [
+        ({}, 3), ({}, 5), ({"recipe": "fast"}, 3), ({"recipe": "fast"}, 5),
+    ]
+
+
+def test_a_combination_that_is_invalid_is_told_and_the_rest_is_planned(cli, work):
+    (work / "s.yaml").write_text(SWEEP.replace("1.0e+30", "-1"))
+    done = cli("sweep", "s.yaml", "--dry-run", *OPTIONS)
+    assert done.code == 1
+    assert "s.yaml:3:24" in done.err
+    assert done.out.startswith("2 trials, 0 done; 1 combination cannot be trained\n")
+
+
+@pytest.mark.parametrize(
+    ("argument", "code", "said"),
+    [
+        ("tiny.yaml", 1, "error[SWEEP401]: this is a spec, not a sweep"),
+        ("tiny.yaml", 1, "`archspec sweep tiny.yaml --recipes`"),
+        ("lenet", 2, "archspec sweep lenet --recipes"),
+        ("nothing.yaml", 1, "error[SPEC001]: nothing.yaml: no such file"),
+    ],
+)
+def test_a_wrong_argument_is_answered_with_what_to_write(cli, work, argument, code, said):
+    done = cli("sweep", argument)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+    assert not (work / "runs").exists()
+
+
+def test_a_command_for_specs_says_what_a_sweep_is(cli, work):
+    done = cli("train", "s.yaml")
+    assert done.code == 1
+    assert done.err.startswith("error[SPEC012]: this is a sweep, not a spec\n")
+    assert done.err.count("error") == 1
+
+
+def test_help_after_the_file_is_shown(cli, work):
+    assert cli("sweep", "s.yaml", "--help").out.startswith("Usage: archspec sweep")
+
+
+def test_ctrl_c_stops_the_trials_and_the_same_command_goes_on(cli, work, monkeypatch):
+    began = threading.Event()
+    launcher = Pretended(lambda command: wait())
+
+    def start(self, command):
+        began.set()
+        return launcher.start(command)
+
+    def interrupt():
+        began.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Forked, "start", start)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    done = cli("sweep", "s.yaml", *OPTIONS)
+    thread.join()
+    assert done.code == 130
+    assert "stopped: 4 trials left; the same command goes on" in done.err
+    assert len(launcher.began) == 1
+    launcher.behaviour = lambda command: succeed()
+    assert cli("sweep", "s.yaml", *OPTIONS).code == 0
+    assert len(launcher.began) == 5
