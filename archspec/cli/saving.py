@@ -62,12 +62,16 @@ class EveryType(ParamType):
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What the command line says of checkpoints. resume: the folder of the run to resume."""
+    """What the command line says of checkpoints.
+
+    resume: the folder of the run to resume. stop_after: the epochs after which the run is paused.
+    """
 
     when: dict[str, int]
     keep: int
     resume: Path | None
     allow_changes: bool
+    stop_after: int | None = None
 
     @property
     def every(self) -> Every:
@@ -147,9 +151,10 @@ def saving_options(function: F) -> F:
 
     @wraps(function)
     def wrapped(
-        *args: Any, when: dict[str, int], keep: int, resume: Path | None, allow_changes: bool, **rest: Any
+        *args: Any, when: dict[str, int], keep: int, resume: Path | None, allow_changes: bool, stop_after: int | None,
+        **rest: Any,
     ) -> Any:
-        return function(*args, saving=Saving(when, keep, resume, allow_changes), **rest)
+        return function(*args, saving=Saving(when, keep, resume, allow_changes, stop_after), **rest)
 
     decorators = [
         click.option("--resume", type=click.Path(file_okay=False, path_type=Path), metavar="RUN_DIR", is_eager=True,
@@ -160,6 +165,8 @@ def saving_options(function: F) -> F:
                      help="When to save the run's state: `500steps`, `2epochs`, `10min`, several, or `never`."),
         click.option("--keep-checkpoints", "keep", type=click.IntRange(min=1), default=3, metavar="K",
                      show_default=True, help="Keep the last K checkpoints, and that of the best epoch."),
+        click.option("--stop-after-epochs", "stop_after", type=click.IntRange(min=1), metavar="N",
+                     help="Save and pause after epoch N, before the run is finished and tested; --resume continues."),
     ]
     result: Any = wrapped
     for decorate in reversed(decorators):
@@ -194,7 +201,7 @@ def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
         yield
     except Stopped as stopped:
         saved = f"the last checkpoint is {saves.last.name}" if saves.last else "there is no checkpoint yet"
-        stopped.place = f"between two steps; {saved}; `{_resume(folder)}` resumes the run"
+        stopped.place = f"between two steps; {saved}; `{resume_command(folder)}` resumes the run"
         raise
     except Exception as problem:
         found = problem.diagnostics[0] if isinstance(problem, SpecError) else None
@@ -207,10 +214,11 @@ def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
         loss = saves.last_loss
         ruined = found.code == "RUN310" and loss is not None and loss > _RUINED
         way = (_ANEW if ruined else _WAYS_ON[found.code]).format(
-            last=saves.last.name, resume=f"`{_resume(folder)}`", loss=loss
+            last=saves.last.name, resume=f"`{resume_command(folder)}`", loss=loss
         )
         raise SpecError([replace(found, notes=(*found.notes, way))]) from problem
 
 
-def _resume(folder: Path) -> str:
+def resume_command(folder: Path) -> str:
+    """The command that resumes the run in a folder."""
     return shell("archspec", "train", "--resume", folder)

@@ -41,12 +41,16 @@ class Seeds:
             return self.listed
         return tuple(range(recipe.seed, recipe.seed + self.count))
 
-    def check(self, *, given: Mapping[str, Any], resumed: bool, find_lr: bool, world: World | None) -> None:
+    def check(
+        self, *, given: Mapping[str, Any], resumed: bool, find_lr: bool, world: World | None, paused: bool = False
+    ) -> None:
         """UsageError for options that do not go with several seeds. given: the recipe's fields that have options."""
         if given.get("seed") is not None:
             raise click.UsageError("--seeds sets the seed of each run: leave --seed out; --seeds 3,4,5 lists them")
         if resumed:
             raise click.UsageError("--seeds starts new runs: leave it out to go on with one: --resume RUN_DIR/seed-K")
+        if paused:
+            raise click.UsageError("--seeds trains each run to its end: leave --stop-after-epochs out")
         if find_lr:
             raise click.UsageError("--find-lr tests rates with one seed: leave --seeds out")
         if world is not None and not world.alone:

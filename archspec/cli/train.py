@@ -78,7 +78,10 @@ def command(
     from archspec.api import load
 
     if seeds is not None:
-        seeds.check(given=changes, resumed=saving.resume is not None, find_lr=doctoring.find_lr, world=world)
+        seeds.check(
+            given=changes, resumed=saving.resume is not None, paused=saving.stop_after is not None,
+            find_lr=doctoring.find_lr, world=world,
+        )
     doctoring.check(resumed=saving.resume is not None, world=world)
     computing.check(resumed=saving.resume is not None, alone=world is None or world.alone)
     earlier = saving.earlier(spec, run_dir, world)

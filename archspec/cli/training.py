@@ -14,7 +14,7 @@ from archspec.cli.console import result_console, tell
 from archspec.cli.doctoring import Doctoring, find_rate, one_number, with_findings
 from archspec.cli.json_output import print_json
 from archspec.cli.recipes import resolved_text
-from archspec.cli.saving import Saving, stops_placed
+from archspec.cli.saving import Saving, resume_command, stops_placed
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run that came to its end. about: its name, device, folder, recipe and data."""
+    """A run that came to its end, or was paused as asked. about: its name, device, folder, recipe and data."""
 
     summary: Summary
     confusion: Confusion | None
     about: dict[str, Any]
+    paused: bool = False
 
     def show(self, *, as_json: bool) -> None:
         """Print it."""
@@ -48,6 +49,8 @@ class Outcome:
         if self.confusion is not None:
             show(self.confusion, result_console(), summary=True)
         click.echo(f"{summary_text(self.summary)}\nrun folder: {self.about['run_dir']}")
+        if self.paused:
+            click.echo(f"`{resume_command(self.about['run_dir'])}` continues")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ class Training:
                 summary = self._fit(task, path, earlier, doctors, final, *boards)
         finally:
             task.close()
-        return Outcome(with_findings(summary, doctors), final.confusion, self._about(task, path))
+        paused = self.saving.stop_after is not None
+        return Outcome(with_findings(summary, doctors), final.confusion, self._about(task, path), paused)
 
     def find_rate(self, recipe: Recipe, path: Path, *, as_json: bool) -> None:
         """Test rates instead of training."""
@@ -123,6 +127,7 @@ class Training:
                 task.model, task.train, task.test, task.recipe, validation=task.validation,
                 device=task.machine.device, settings=task.machine.settings, watchers=others,
                 resume=None if found is None else found.saved, stop=self.stop, world=world,
+                stop_after=self.saving.stop_after,
             )
 
     def _about(self, task: Task, path: Path) -> dict[str, Any]:

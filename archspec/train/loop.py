@@ -93,6 +93,7 @@ def fit(
     watchers: Sequence[Watcher] = (),
     resume: Snapshot | None = None,
     stop: Stop | None = None,
+    stop_after: int | None = None,
     world: World = ALONE,
 ) -> Summary:
     """Train `model`, which is on `device`, as `recipe` says.
@@ -102,6 +103,8 @@ def fit(
     Its random numbers (dropout) come from the recipe's seed; the global random state is left as it was.
     resume: a state of an earlier run of this recipe, from which this one goes on as if it had never stopped.
     stop: ends the run between two steps, while it is evaluated too; the watchers save it, and Stopped goes on.
+    stop_after: pauses the run after that many epochs, or its last: the watchers save it, nothing is finished, and
+    `test` is not evaluated where there is a validation set.
     world: the processes that train together, each of them with the same arguments but for its part of the batches.
     Raises SpecError RUN310 where the loss ceases to be a number, RUN315 where `resume` is of another network, RUN337
     where a layer cannot be deterministic as the settings want it.
@@ -133,13 +136,13 @@ def fit(
                 watcher.on_start(run)
             if resume is not None:  # after all that may have drawn random numbers of its own
                 restore_rng(run, resume)
-            while run.epoch < recipe.epochs and why_stop(run.results, recipe.early_stopping) is None:
+            epochs = min(stop_after or recipe.epochs, recipe.epochs)
+            while run.epoch < epochs and why_stop(run.results, recipe.early_stopping) is None:
                 run.results.append(_one_epoch(run, train, *evaluated, watchers))
                 for watcher in watchers:
                     watcher.on_epoch(run)
-            run.test = None if validation is None else _test(run, test)
-            for watcher in watchers:
-                watcher.on_finish(run)
+            run.paused = stop_after is not None
+            _end(run, None if validation is None else test, watchers)
         except Stopped:
             for watcher in watchers:
                 watcher.on_stop(run)
@@ -162,6 +165,17 @@ def _one_epoch(
         images_per_s, seconds=time.perf_counter() - started, split=split,
         step=run.step, learning_rate=run.rate_at(run.step - 1), gradient_norm=run.meter.gradient_norm(),
     )
+
+
+def _end(run: Run, test: Batches | None, watchers: Sequence[Watcher]) -> None:
+    """Finish the run, or leave it to be resumed where it is paused. test: None where each epoch has evaluated it."""
+    if not run.paused and test is not None:
+        run.test = _test(run, test)
+    for watcher in watchers:
+        if run.paused:
+            watcher.on_stop(run)
+        else:
+            watcher.on_finish(run)
 
 
 def _test(run: Run, test: Batches) -> tuple[Metrics, Tally]:

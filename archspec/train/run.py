@@ -84,7 +84,8 @@ class Run:
     forward: what a training step calls instead of `model`, of which it shares the parameters: the same network,
     compiled, or joined with those of other processes. world: those processes. joined: the network as such, if it is.
     scaler: of the loss in fp16, else switched off; what it keeps is a part of the run's state.
-    owns_folder: whether nobody else uses the run's folder: else nothing is written there.
+    owns_folder: whether nobody else uses the run's folder: else nothing is written there. paused: whether it was asked
+    to stop after so many epochs, and has.
     micro_batch: where memory was short: the most images that go through the network at once; an update still
     sees a whole batch. parts, saved_parts: see `keep`. tell: says something to the user, in words.
     """
@@ -107,6 +108,7 @@ class Run:
     guard: StepGuard = field(default_factory=StepGuard, repr=False)
     micro_batch: int | None = None
     owns_folder: bool = True
+    paused: bool = False
     parts: dict[str, Part] = field(default_factory=dict)
     saved_parts: dict[str, tuple[dict[str, Tensor], JsonValue]] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop, repr=False)
@@ -149,7 +151,10 @@ class Run:
     def summary(self) -> Summary:
         """What it has come to so far."""
         rule, test = self.recipe.early_stopping, None if self.test is None else self.test[0]
-        return Summary(tuple(self.results), why_stop(self.results, rule), criterion=criterion(self.recipe), test=test)
+        stopped = why_stop(self.results, rule)
+        if self.paused:
+            stopped = f"paused after epoch {self.epoch} of {self.recipe.epochs}: the end of the run is still to come"
+        return Summary(tuple(self.results), stopped, criterion=criterion(self.recipe), test=test)
 
     @property
     def total_steps(self) -> int:
@@ -173,7 +178,7 @@ class Watcher:
         """Something for the user, in words: `run.tell` was called."""
 
     def on_stop(self, run: Run) -> None:
-        """A signal has ended the run, between two steps: what is not kept now is lost."""
+        """A signal has ended the run, between two steps, or it is paused: what is not kept now is lost."""
 
     def on_finish(self, run: Run) -> None:
         """When the last epoch is done and nobody objected."""
