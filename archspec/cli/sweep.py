@@ -60,17 +60,24 @@ def command(
     if not recipes and not Path(file).exists() and find_shipped(file) is not None:
         raise click.UsageError(f"{file} is a spec, not a sweep; to train its recipes: archspec sweep {file} --recipes")
     sweep = recipes_of(file) if recipes else read_sweep(file)
+    if seeds is not None and sweep.search is not None:
+        raise click.UsageError("a search trains each point once: leave --seeds out")
     if seeds is not None:
         sweep = replace(sweep, seeds=seeds.listed or tuple(range(seeds.count or 1)))
     found = expand(sweep, "" if recipes else file)
     store = Store(folder or folder_of(sweep))
     print_diagnostics(mistakes(found.invalid))
+    if sweep.search is not None and not dry_run:
+        options = _options(device, data_root, precision)
+        ctx.exit(_search(sweep, file, found, store, device, jobs, threads, options, retry, as_json=as_json))
     if dry_run:
+        if sweep.search is not None:
+            from archspec.cli.searching import search_text
+
+            tell(search_text(sweep.search, found.trials))
         _show_plan(found, store, device, jobs, threads, as_json=as_json)
         ctx.exit(WRONG if found.invalid else 0)
-    options = [f"--device={device}"]
-    options += [f"--data-root={data_root}"] if data_root else []
-    options += [f"--precision={precision}"] if precision else []
+    options = _options(device, data_root, precision)
     stopped = _run(found.trials, store, options, device, jobs, threads, retry)
     results = store.results(trial.id for trial in found.trials)
     _show_results(found, results, store, as_json=as_json)
@@ -81,6 +88,32 @@ def command(
         ctx.exit(130)
     if found.invalid or left or any(result.status != "done" for result in results.values()):
         ctx.exit(WRONG)
+
+
+def _options(device: str, data_root: Path | None, precision: str | None) -> list[str]:
+    """Of `archspec train`, for every trial."""
+    options = [f"--device={device}"]
+    options += [f"--data-root={data_root}"] if data_root else []
+    return options + ([f"--precision={precision}"] if precision else [])
+
+
+def _search(
+    sweep: Sweep, file: str, found: Expansion, store: Store, device: str, jobs: int | None, threads: int | None,
+    options: Sequence[str], retry: bool, *, as_json: bool,
+) -> int:
+    """Run a search and show what it found; the exit code."""
+    from archspec.cli.searching import run_search, search_text, show_search
+    from archspec.sweep.slots import slots_for
+
+    assert sweep.search is not None
+    tell(search_text(sweep.search, found.trials))
+    slots = slots_for(device, found.trials, jobs, threads)
+    queue, stopped = run_search(sweep, file, store, slots, options, retry=retry)
+    show_search(queue, store, as_json=as_json)
+    if stopped:
+        tell("stopped: the same command goes on")
+        return 130
+    return 0 if queue.winners() and not found.invalid else WRONG
 
 
 def _run(
@@ -96,7 +129,8 @@ def _run(
     with store.claimed(), Interrupted() as interrupted:
         store.write_order(trial.id for trial in trials)
         known = store.results(trial.id for trial in trials)
-        missing = [t for t in trials if t.id not in known or (retry and known[t.id].status != "done")]
+        again = ("paused", "failed", "killed") if retry else ("paused",)
+        missing = [t for t in trials if t.id not in known or known[t.id].status in again]
         if not missing:
             return False
         progress = Progress(len(trials), len(trials) - len(missing), sys.stderr)

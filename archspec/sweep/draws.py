@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from archspec.source import BROKEN
@@ -36,7 +37,7 @@ def read_random(raw: Any, at: At, errors: Errors, allowed: Callable[[str, At], b
     for key, value in raw.items():
         if key in ("trials", "seed") or not allowed(key, at / key):
             continue
-        draw = _draw(key, value, at / key, errors)
+        draw = read_draw(key, value, at / key, errors)
         if draw is not None:
             draws[key] = draw
     if not draws and len(raw.keys() - {"trials", "seed"}) == 0:
@@ -44,7 +45,8 @@ def read_random(raw: Any, at: At, errors: Errors, allowed: Callable[[str, At], b
     return Random(trials, seed, draws)
 
 
-def _draw(key: str, raw: Any, at: At, errors: Errors) -> Draw | None:
+def read_draw(key: str, raw: Any, at: At, errors: Errors) -> Draw | None:
+    """The distribution of one key; None, and the mistake noted, where there is none."""
     if raw is BROKEN:
         return None
     kinds = [kind for kind in KINDS if isinstance(raw, dict) and kind in raw]
@@ -72,8 +74,14 @@ def _draw(key: str, raw: Any, at: At, errors: Errors) -> Draw | None:
 
 def draw_points(plan: Random) -> list[Changes]:
     """`plan.trials` points, a function of `plan.seed`: more trials begin with the same ones."""
-    source = random.Random(plan.seed)  # noqa: S311
-    return [{key: Value(_drawn(draw, source), draw.at) for key, draw in plan.draws.items()} for _ in range(plan.trials)]
+    return [*islice(points_of(plan.draws, plan.seed), plan.trials)]
+
+
+def points_of(draws: Mapping[str, Draw], seed: int) -> Iterator[Changes]:
+    """Points without end, a function of `seed`."""
+    source = random.Random(seed)  # noqa: S311
+    while True:
+        yield {key: Value(_drawn(draw, source), draw.at) for key, draw in draws.items()}
 
 
 def _drawn(draw: Draw, source: random.Random) -> Any:
@@ -81,7 +89,13 @@ def _drawn(draw: Draw, source: random.Random) -> Any:
         return draw.options[int(source.random() * len(draw.options))]
     low, high = draw.bounds
     share = source.random()
-    value = low * (high / low) ** share if draw.kind == "log_uniform" else low + share * (high - low)
+    return as_written(draw, low * (high / low) ** share if draw.kind == "log_uniform" else low + share * (high - low))
+
+
+def as_written(draw: Draw, value: float) -> Any:
+    """A number that was drawn between bounds, as a person would write it."""
+    assert draw.bounds is not None
+    low, high = draw.bounds
     if draw.whole:
         return min(max(round(value), math.ceil(low)), math.floor(high))
-    return float(f"{value:.4g}")  # as a person would write it: the table shows what was trained
+    return float(f"{value:.4g}")  # the table shows what was trained

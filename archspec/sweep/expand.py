@@ -90,17 +90,19 @@ def expand(sweep: Sweep, file: str) -> Expansion:
     file: the sweep's own path, from which specs are found. Raises SpecError where a spec cannot be read, where
     a `where` is wrong, or where there are more than MAX_TRIALS points.
     """
+    if sweep.search is not None:
+        from archspec.sweep.search.candidates import sample
+
+        return sample(sweep, file)
     trials: dict[str, Trial] = {}
     invalid: list[Invalid] = []
     left_out = 0
-    bases = _Bases(file)
-    conditions = [(_condition(value), value.at) for value in sweep.where]
+    checker = Checker(sweep, file)
     for point in points(sweep):
-        base = bases.of(point)
-        checked = _checked(sweep, point, base)
+        checked = checker.check(point)
         if isinstance(checked, Invalid):
             invalid.append(checked)
-        elif not all(_holds(condition, at, checked) for condition, at in conditions):
+        elif checked is None:
             left_out += 1
         else:
             for trial in _seeded(sweep, checked):
@@ -139,6 +141,21 @@ def _size(axes: Sequence[Sequence[Changes]]) -> int:
 
 def _joined(row: Iterable[Changes]) -> dict[str, Value]:
     return {key: value for changes in row for key, value in changes.items()}
+
+
+class Checker:
+    """Checks the points of a sweep."""
+
+    def __init__(self, sweep: Sweep, file: str) -> None:
+        self._sweep, self._bases = sweep, _Bases(file)
+        self._conditions = [(_condition(value), value.at) for value in sweep.where]
+
+    def check(self, point: Point) -> Trial | Invalid | None:
+        """The point's trial with the recipe's own seed, or why there is none; None where a `where` leaves it out."""
+        found = _checked(self._sweep, point, self._bases.of(point))
+        if isinstance(found, Trial) and not all(_holds(condition, at, found) for condition, at in self._conditions):
+            return None
+        return found
 
 
 class _Bases:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from archspec.sweep.expand import Trial
 from archspec.sweep.slots import Slots
@@ -23,9 +23,42 @@ _STOPPED: Final = (130, 143)  # exit codes of a training that SIGINT or SIGTERM 
 _KILL_AFTER_S: Final = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A trial to train. stop_after: the epochs after which it is paused, None for its end."""
+
+    trial: Trial
+    stop_after: int | None = None
+
+
+class Queue(Protocol):
+    """What gives the engine its jobs."""
+
+    def next(self) -> Job | None:
+        """The next one; None where there is none: if something runs, its result may bring one."""
+
+    def ended(self, job: Job, result: Result) -> None:
+        """A job has ended."""
+
+
+class InOrder:
+    """Trials that are known from the beginning."""
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._waiting = iter(trials)
+
+    def next(self) -> Job | None:
+        """The next trial."""
+        trial = next(self._waiting, None)
+        return None if trial is None else Job(trial)
+
+    def ended(self, job: Job, result: Result) -> None:
+        """Its result changes nothing for the others."""
+
+
 @dataclass(slots=True)
 class _Running:
-    trial: Trial
+    job: Job
     slot: int
     process: Process
     started: float
@@ -51,31 +84,37 @@ class Local:
 
     def run(self, trials: Sequence[Trial]) -> None:
         """Run these trials, in order, as slots become free."""
-        waiting = list(reversed(trials))
+        self.run_queue(InOrder(trials))
+
+    def run_queue(self, queue: Queue) -> None:
+        """Run what a queue gives, as slots become free, until nothing runs and it gives no more."""
         free = list(reversed(range(len(self.slots.environments))))
         try:
-            while waiting or self._running:
-                while waiting and free and not self.stopped():
-                    self._start(waiting.pop(), free.pop())
+            while True:
+                while free and not self.stopped() and (job := queue.next()) is not None:
+                    self._start(job, free.pop())
+                if not self._running:
+                    return
                 if self.stopped():
-                    waiting.clear()
                     self._stop()
-                free += self._collect()
+                free += self._collect(queue)
                 time.sleep(_POLL_S)
         finally:
             for running in self._running:
                 running.process.kill()
             self.launcher.close()
 
-    def _start(self, trial: Trial, slot: int) -> None:
+    def _start(self, job: Job, slot: int) -> None:
+        trial = job.trial
         self.store.write_spec(trial)
         folder, begun = self.store.free_run_folder(trial.id)
         what = ["--resume", str(folder)] if begun else [str(self.store.spec(trial.id)), "--run-dir", str(folder)]
         limits = [f"--{key.replace('_', '-')}={value}" for key, value in trial.limits.items()]
-        arguments = ["train", *what, "--json", f"--threads={self.slots.threads}", *limits, *self.options]
+        pause = [] if job.stop_after is None else [f"--stop-after-epochs={job.stop_after}"]
+        arguments = ["train", *what, "--json", f"--threads={self.slots.threads}", *limits, *pause, *self.options]
         log = self.store.log(trial.id)
         command = Command(arguments, self.slots.environments[slot], log.with_suffix(".json"), log)
-        self._running.append(_Running(trial, slot, self.launcher.start(command), time.monotonic()))
+        self._running.append(_Running(job, slot, self.launcher.start(command), time.monotonic()))
         self.on_start(trial)
 
     def _stop(self) -> None:
@@ -86,7 +125,7 @@ class Local:
             elif time.monotonic() - running.stopping > _KILL_AFTER_S:
                 running.process.kill()
 
-    def _collect(self) -> list[int]:
+    def _collect(self, queue: Queue) -> list[int]:
         """Save the results of the trials that have ended; their slots."""
         codes = [(running, running.process.poll()) for running in self._running]
         ended = [(running, code) for running, code in codes if code is not None]
@@ -95,17 +134,24 @@ class Local:
             result = self._result(running, code)
             if result.status != "stopped":  # which goes on with the next sweep
                 self.store.save(result)
+            queue.ended(running.job, result)
             self.on_result(result)
         return [running.slot for running, _ in ended]
 
     def _result(self, running: _Running, code: int) -> Result:
-        trial, report = running.trial, running.trial.loaded.report
+        job, trial = running.job, running.job.trial
+        report, seconds = trial.loaded.report, time.monotonic() - running.started
         status, reason, summary = outcome_of(code, self.store.log(trial.id))
         if status == "killed" and running.stopping is not None:  # by us, before it could save
             status = "stopped"
+        if status == "done" and job.stop_after is not None:
+            status = "paused"
+        before = self.store.result(trial.id)
+        if before is not None and before.status == "paused":
+            seconds += before.seconds
         return Result(
             trial.id, trial.variant, dict(trial.varied), trial.seed, status, reason, summary,
-            params=report.params, macs=report.macs, seconds=round(time.monotonic() - running.started, 3),
+            params=report.params, macs=report.macs, seconds=round(seconds, 3), rung=job.stop_after,
         )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from archspec.spec.syntax import At
+
+if TYPE_CHECKING:
+    from archspec.sweep.search.model import Search
 
 SECTIONS: Final = ("vars", "train", "stages", "blocks")  # of a spec, whose entries a sweep may change
 WHOLE: Final = ("recipe", "input")  # what a sweep may change besides
@@ -62,6 +65,7 @@ class Sweep:
     base: changes of every trial. axes: each a list of points; the trials are their product. An axis is a key of `grid`,
     or all of `zip`, whose lists advance together. runs: single departures from the base, beside the product.
     where: conditions on a trial, each with its place. limits: `limit_train` and `limit_test`.
+    search: instead of axes and runs, points that are chosen one after another.
     """
 
     name: str
@@ -74,3 +78,4 @@ class Sweep:
     where: tuple[Value, ...]
     seeds: tuple[int, ...]
     limits: Mapping[str, int] = field(default_factory=dict)
+    search: Search | None = None

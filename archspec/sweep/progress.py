@@ -47,4 +47,5 @@ def outcome(result: Result) -> str:
     if result.summary is None:
         return f"{result.status}: {result.reason}"
     last = result.summary["last"]
-    return f"loss {last['train_loss']:.4g}, test accuracy {last['test_accuracy']:.4f}"
+    split = "validation" if "validation_accuracy" in last else "test"
+    return f"loss {last['train_loss']:.4g}, {split} accuracy {last[f'{split}_accuracy']:.4f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import error, listing
 from archspec.source import BROKEN, DEFAULT_LIMITS, Document, Limits, parse, read
@@ -15,9 +15,12 @@ from archspec.spec.words import did_you_mean, said, short
 from archspec.sweep.draws import read_random
 from archspec.sweep.model import SECTIONS, WHOLE, Changes, Random, Sweep, Value, Variant
 
+if TYPE_CHECKING:
+    from archspec.sweep.search.model import Search
+
 KEYS: Final = (
-    VERSION_KEY, "name", "description", "spec", "variants", "set", "grid", "zip", "random", "runs", "where", "seeds",
-    "limit_train", "limit_test",
+    VERSION_KEY, "name", "description", "spec", "variants", "set", "grid", "zip", "random", "search", "runs", "where",
+    "seeds", "limit_train", "limit_test",
 )
 MAX_SEEDS: Final = 1000
 MAX_SEED: Final = 2**63
@@ -89,7 +92,7 @@ class _Reader:
         axes = (*self._grid(), *self._zip())
         sweep = Sweep(
             self._text("name", stem), self._text("description", ""), variants, self._changes("set"), axes,
-            self._random(), self._runs(), self._where(), self._seeds(), self._limits(),
+            self._random(), self._runs(), self._where(), self._seeds(), self._limits(), self._search(),
         )
         keys = [{key for point in axis for key in point} for axis in axes]
         if sweep.random is not None:
@@ -251,6 +254,15 @@ class _Reader:
         if raw is None or raw is BROKEN:
             return None
         return read_random(raw, at, self.errors, self._key)
+
+    def _search(self) -> Search | None:
+        raw, at = self.data.get("search"), self.top / "search"
+        if raw is None or raw is BROKEN:
+            return None
+        from archspec.sweep.search.read import check_alone, read_search
+
+        check_alone(self.data, self.top, self.errors)
+        return read_search(raw, at, self.errors, self._key)
 
     def _runs(self) -> tuple[Changes, ...]:
         raw, at = self.data.get("runs"), self.top / "runs"

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 RESULT_FORMAT: Final = 1
 MAX_RESULT_BYTES: Final = 1 << 24
 ORDER: Final = "trials.json"
-Status = Literal["done", "failed", "killed", "stopped"]
+Status = Literal["done", "paused", "failed", "killed", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What became of a trial.
 
-    status: done; failed, with archspec's own diagnosis in `reason`; killed, by a signal that it did not survive;
-    stopped, by the user. summary: `archspec train --json`'s, None where the training did not finish.
+    status: done; paused, after the `rung` epochs that a search let it train, before the test set; failed, with
+    archspec's own diagnosis in `reason`; killed, by a signal that it did not survive; stopped, by the user.
+    summary: `archspec train --json`'s, None where the training did not finish.
     seconds: wall time of the trial's processes, start included.
     """
 
@@ -45,6 +46,7 @@ class Result:
     macs: int = 0
     seconds: float = 0.0
     format: int = field(default=RESULT_FORMAT)
+    rung: int | None = None
 
 
 class Store:

@@ -178,12 +178,16 @@ def check_shares(recipe: Recipe, world: World) -> None:
 
 def check_memory(graph: Graph, recipe: Recipe, device: torch.device, world: World = ALONE) -> None:
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
-    states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
-    states += recipe.ema is not None
     check_step_fits(
-        graph, recipe.batch_size // world.size, device, states=states,
+        graph, recipe.batch_size // world.size, device, states=kept_states(recipe),
         copies=world.local_size if device.type == "cpu" else 1,
     )
+
+
+def kept_states(recipe: Recipe) -> int:
+    """How many copies of the parameters the optimizer and the average of the weights keep."""
+    states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
+    return states + (recipe.ema is not None)
 
 
 def stored_shape(split: ImageData | ImageFolder) -> ImageShape:

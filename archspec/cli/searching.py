@@ -1,0 +1,121 @@
+"""`archspec sweep` for a sweep file with a `search`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from archspec.cli.console import result_console, tell
+from archspec.sweep.plan import duration_text
+from archspec.train.summary import epochs_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from archspec.sweep.expand import Trial
+    from archspec.sweep.model import Sweep
+    from archspec.sweep.search.model import Search
+    from archspec.sweep.search.queue import SearchQueue
+    from archspec.sweep.search.ranking import Ranking
+    from archspec.sweep.slots import Slots
+    from archspec.sweep.store import Result, Store
+
+_SHOWN = 30  # rows of the table; all are in the JSON
+
+
+def search_text(search: Search, trials: Sequence[Trial]) -> str:
+    """What a search will do. trials: some of those that it may train."""
+    from archspec.sweep.search.asha import Ladder
+
+    text = f"search: {search.trials} trials, sampler {search.sampler}"
+    if not trials:
+        return text
+    recipe = trials[0].recipe
+    if search.asha is not None:
+        ladder = Ladder.of(search.asha, recipe.epochs)
+        text += (f"; rungs after {', '.join(map(str, ladder.rungs))} epochs: about "
+                 f"{ladder.expected_epochs(search.trials):,} epochs instead of {search.trials * recipe.epochs:,}")
+    return (f"{text}\nchoices are made on a validation set (`validation: {recipe.validation}`); the test set is "
+            "evaluated once, by the winner")
+
+
+def run_search(
+    sweep: Sweep, file: str, store: Store, slots: Slots, options: Sequence[str], *, retry: bool
+) -> tuple[SearchQueue, bool]:
+    """Train what is left of a search; its queue, and whether the user stopped it."""
+    from archspec.sweep.interrupt import Interrupted
+    from archspec.sweep.local import Local
+    from archspec.sweep.search.candidates import Candidates
+    from archspec.sweep.search.queue import SearchQueue
+    from archspec.sweep.search.samplers import sampler_of
+
+    def known(trial: str) -> Result | None:
+        result = store.result(trial)
+        return None if result is not None and retry and result.status in ("failed", "killed") else result
+
+    assert sweep.search is not None
+    sampler = sampler_of(sweep.search)
+    with store.claimed(), Interrupted() as interrupted:
+        queue = SearchQueue(Candidates(sweep, file), sampler, store.folder, known)
+
+        def ended(result: Result) -> None:
+            print(progress_line(queue, result), file=sys.stderr, flush=True)
+
+        Local(store, slots, options, on_result=ended, stopped=interrupted.asked).run_queue(queue)
+        return queue, interrupted.asked()
+
+
+def progress_line(queue: SearchQueue, result: Result) -> str:
+    """`[3/60] lenet train.lr 0.1: 3 epochs, validation accuracy 0.8123, 12 s`."""
+    from archspec.sweep.search.scores import figure
+
+    values = ", ".join(f"{key} {value}" for key, value in result.varied.items())
+    name = queue.search.objective[0]
+    value, rows = figure(result, name), (result.summary or {}).get("epochs", ())
+    if result.summary is None:
+        what = f"{result.status}: {result.reason}"
+    else:
+        what = epochs_text(len(rows)) + ("" if value is None else f", {name.replace('_', ' ')} {value:.4f}")
+        if result.status == "done" and result.summary.get("test"):
+            what += f"; the best: test accuracy {result.summary['test']['accuracy']:.4f}"
+    done = f"[{len(queue.results)}/{queue.search.trials}]"
+    return f"{done} {result.variant} {values}: {what}, {duration_text(result.seconds)}"
+
+
+def show_search(queue: SearchQueue, store: Store, *, as_json: bool) -> None:
+    """Print what a search has found."""
+    from archspec.sweep.search.ranking import ranking
+
+    found = ranking(queue)
+    if as_json:
+        about = {"folder": str(store.folder), "finished": queue.finished()}
+        click.echo(json.dumps(found.to_json() | about, indent=2, ensure_ascii=False))
+        return
+    result_console().print(_table(found))
+    click.echo(f"{found.text()}\nsweep folder: {store.folder}")
+    if len(found.rows) > _SHOWN:
+        tell(f"note: {len(found.rows) - _SHOWN} more trials are not shown: add --json for all")
+
+
+def _table(found: Ranking) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    keys = list(dict.fromkeys(key for row in found.rows for key in row.varied))
+    for name in (*keys, "epochs", *found.objective, "test accuracy", "status"):
+        table.add_column(name.replace("validation_", "validation "), overflow="fold")
+    for row in found.rows[:_SHOWN]:
+        figures = [_number(value) for value in row.figures.values()]
+        test = "" if row.test is None else f"{row.test['accuracy']:.4f}"
+        status = "best" if row.winner else "" if row.status == "paused" else row.reason or row.status
+        values = [str(row.varied.get(key, "")) for key in keys]
+        table.add_row(*values, f"{row.epochs} of {row.of}", *figures, test, status)
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.4f}"

@@ -1,0 +1,1 @@
+"""Search: points of a space, drawn or proposed one after another, most of them given up early."""

@@ -1,0 +1,123 @@
+"""Points of a search's space → trials that may start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
+
+from archspec.data.validation import DEFAULT_SHARE, resolve_validation
+from archspec.diagnostics import error
+from archspec.sweep.draws import points_of
+from archspec.sweep.expand import Checker, Expansion, Invalid, Point, Trial
+from archspec.sweep.model import Changes, Sweep
+from archspec.sweep.search.asha import Ladder
+from archspec.sweep.search.costs import excess
+from archspec.sweep.search.model import Search
+
+DRAWS: Final = 20  # points that are drawn for each trial at most: a space where fewer may start is too wide
+SAMPLE: Final = 20  # points that stand for a space whose points are known only as it is searched
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A point that must not start. excess: constraint → how far it is above, as a share; empty for a `where`."""
+
+    excess: Mapping[str, float]
+
+
+class Candidates:
+    """Judges the points of a sweep's search."""
+
+    def __init__(self, sweep: Sweep, file: str) -> None:
+        assert sweep.search is not None
+        self.search: Search = sweep.search
+        self._variant, self._base = sweep.variants[0], sweep.base
+        self._checker = Checker(sweep, file)
+
+    def judge(self, changes: Changes) -> Trial | Invalid | Unfit:
+        """The trial of a point, its recipe with a validation set; or why it must not start.
+
+        Raises SpecError SWEEP407 where its recipe makes choices on the test set.
+        """
+        varied = {key: value.value for key, value in changes.items()}
+        found = self._checker.check(Point(self._variant, {**self._base, **changes}, varied))
+        if found is None:
+            return Unfit({})
+        if isinstance(found, Invalid):
+            return found
+        above = excess(found, self.search.constraints)
+        return Unfit(above) if above else self._with_validation(found)
+
+    def _with_validation(self, trial: Trial) -> Trial:
+        recipe = resolve_validation(trial.recipe)
+        if recipe.validation == "test":
+            raise error(
+                "SWEEP407", "a search chooses by the validation set, and the recipe has `validation: test`",
+                span=self.search.at.span(), hint="add `set: {train.validation: 0.1}`",
+            )
+        recipe = recipe.model_copy(update={"validation": recipe.validation or DEFAULT_SHARE})
+        train = {**trial.data["train"], "validation": recipe.validation}
+        data = {**trial.data, "train": train}
+        return replace(trial, data=data, loaded=replace(trial.loaded, data=data, recipes={"train": recipe}))
+
+    def ladder(self, trial: Trial) -> Ladder:
+        """The rungs of a trial: all its epochs, where nothing is pruned."""
+        asha, epochs = self.search.asha, trial.recipe.epochs
+        return Ladder((epochs,), 2) if asha is None else Ladder.of(asha, epochs)
+
+
+def sample(sweep: Sweep, file: str) -> Expansion:
+    """Trials of a search: those of the random sampler, or a few drawn at random that stand for another's.
+
+    Raises SpecError SWEEP406 where ASHA does not suit the epochs, SWEEP408 where no point keeps to the constraints.
+    """
+    candidates = Candidates(sweep, file)
+    search = candidates.search
+    wanted = search.trials if search.sampler == "random" else min(search.trials, SAMPLE)
+    trials: dict[str, Trial] = {}
+    invalid: list[Invalid] = []
+    unfit: list[Unfit] = []
+    for changes in islice(points_of(search.draws, search.seed), DRAWS * wanted):
+        found = candidates.judge(changes)
+        if isinstance(found, Trial):
+            trials.setdefault(found.id, found)
+        elif isinstance(found, Invalid):
+            invalid.append(found)
+        else:
+            unfit.append(found)
+        if len(trials) == wanted or len(invalid) > wanted:
+            break
+    if unfit and not trials and not invalid:
+        raise _nothing_fits(search, unfit)
+    _check_epochs(search, trials)
+    return Expansion(tuple(trials.values()), len(unfit), tuple(invalid))
+
+
+def _nothing_fits(search: Search, unfit: list[Unfit]) -> Exception:
+    nearest = min(unfit, key=lambda point: sum(point.excess.values()))
+    notes = [
+        f"the nearest one has {most * (1 + nearest.excess[name]):,.0f} {name}, {most:,} are allowed"
+        for name, most in search.constraints.items() if name in nearest.excess
+    ]
+    return error(
+        "SWEEP408", f"none of {len(unfit)} points drawn from `space` may start: constraints or `where` rule them out",
+        span=(search.at / "space").span(), notes=notes, hint="raise the constraint, or add smaller networks to `space`",
+    )
+
+
+def _check_epochs(search: Search, trials: Mapping[str, Trial]) -> None:
+    if search.asha is None:
+        return
+    epochs = sorted({trial.recipe.epochs for trial in trials.values()})
+    if len(epochs) > 1:
+        raise error(
+            "SWEEP406", f"ASHA compares trials after equal epochs, and the recipes have {epochs[0]} to {epochs[-1]}",
+            span=search.asha.at.span(), hint=f"fix it: `set: {{train.epochs: {epochs[-1]}}}`",
+        )
+    if epochs and epochs[0] <= search.asha.min_epochs:
+        raise error(
+            "SWEEP406", f"ASHA ends no trial: `min_epochs` is {search.asha.min_epochs}, the recipe has {epochs[0]}",
+            span=search.asha.at.span(), hint="lower `min_epochs`, or raise the epochs: `set: {train.epochs: 27}`",
+        )

@@ -1,0 +1,79 @@
+"""The points that a search has asked for, kept in the sweep's folder, so that a repeated search asks for none again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from archspec.sweep.model import Changes, Value
+from archspec.sweep.search.model import Search
+from archspec.train.files import whole_file
+
+FORMAT: Final = 1
+NAME: Final = "search.json"
+MAX_BYTES: Final = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A point and what is known of it so far.
+
+    excess: of a point that must not start, constraint → how far it is above. rungs: epochs → score. worth: a score for
+    each objective, of a trial that has trained all its epochs. running: whether something is still to come.
+    Neither of them: it failed.
+    """
+
+    values: Mapping[str, Any]
+    excess: Mapping[str, float]
+    rungs: Mapping[int, float]
+    worth: tuple[float, ...] | None
+    running: bool
+
+
+class Sampler(Protocol):
+    """What proposes points."""
+
+    def ask(self, history: Sequence[Observation]) -> dict[str, Any]:
+        """The next point, key → value. history: all points so far, in the order in which they were asked for."""
+
+
+class Points:
+    """The values of every point in order; written whole before a trial of the last one starts."""
+
+    def __init__(self, folder: Path, search: Search) -> None:
+        self._path, self._space = folder / NAME, _space_digest(search)
+        self._draws = search.draws
+        self.values: list[dict[str, Any]] = self._read()
+
+    def add(self, values: dict[str, Any]) -> None:
+        """Keep one more."""
+        self.values.append(values)
+        data = {"format": FORMAT, "space": self._space, "points": self.values}
+        with whole_file(self._path) as draft:
+            draft.write_text(json.dumps(data) + "\n", encoding="utf-8")
+
+    def changes(self, values: Mapping[str, Any]) -> Changes:
+        """A point as changes of the base, each at its place in the sweep file."""
+        return {key: Value(values[key], draw.at) for key, draw in self._draws.items()}
+
+    def _read(self) -> list[dict[str, Any]]:
+        """Those of an earlier start with the same sampler and space; none where the file is of another search."""
+        try:
+            if self._path.stat().st_size > MAX_BYTES:
+                return []
+            data = json.loads(self._path.read_text(encoding="utf-8"))
+            sound = data["format"] == FORMAT and data["space"] == self._space
+            points = data["points"] if sound else []
+            return [{key: point[key] for key in self._draws} for point in points]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return []
+
+
+def _space_digest(search: Search) -> str:
+    draws = {key: [d.kind, d.bounds, d.options, d.whole] for key, d in search.draws.items()}
+    parts = [search.sampler, search.seed, search.objective, dict(search.constraints), draws]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

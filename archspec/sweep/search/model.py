@@ -1,0 +1,41 @@
+"""The `search` section of a sweep as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from archspec.spec.syntax import At
+from archspec.sweep.model import Draw
+
+Sampler = Literal["random", "tpe"]
+FIGURES: Final = ("validation_accuracy", "validation_loss")  # of a trained network; the first is the default
+COSTS: Final = ("params", "macs", "memory_bytes")  # of a network before training; less is better
+
+
+@dataclass(frozen=True, slots=True)
+class Asha:
+    """Asynchronous successive halving: rungs of `min_epochs`, `reduction` times as many, and so on."""
+
+    min_epochs: int
+    reduction: int
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is searched for, and how.
+
+    trials: points that are trained. seed: of the sampler. draws: key → what its values are drawn from.
+    objective: one figure, or a figure and costs for a Pareto front. constraints: cost → the most that is allowed.
+    """
+
+    sampler: Sampler
+    trials: int
+    seed: int
+    draws: Mapping[str, Draw]
+    objective: tuple[str, ...]
+    asha: Asha | None
+    constraints: Mapping[str, int]
+    at: At

@@ -1,0 +1,47 @@
+"""What a trial's result is worth to a search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from archspec.sweep.search.model import FIGURES
+
+if TYPE_CHECKING:
+    from archspec.sweep.expand import Trial
+    from archspec.sweep.store import Result
+
+
+def figure(result: Result, name: str, epochs: int | None = None) -> float | None:
+    """`validation_accuracy` or `validation_loss` after so many epochs, or the last; None where it has none."""
+    rows: Sequence[Mapping[str, Any]] = (result.summary or {}).get("epochs", ())
+    if not rows:
+        return None
+    value = rows[min(epochs or len(rows), len(rows)) - 1].get(name)
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def score(result: Result, name: str, epochs: int | None = None) -> float:
+    """The same with the sign that makes the highest the best; -inf where there is none."""
+    value = figure(result, name, epochs)
+    if value is None:
+        return -math.inf
+    return -value if name.endswith("loss") else value
+
+
+def worth(trial: Trial, result: Result, objective: Sequence[str]) -> tuple[float, ...] | None:
+    """A score for each objective, higher is better; None where the trial has no figure."""
+    from archspec.sweep.search.costs import cost
+
+    found = tuple(score(result, name) if name in FIGURES else -float(cost(trial, name)) for name in objective)
+    return found if all(map(math.isfinite, found)) else None
+
+
+def front(points: Mapping[str, tuple[float, ...]]) -> list[str]:
+    """Those that no other beats in one figure without losing in another, in order; the best alone of one figure."""
+    def beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+        return one != other and all(a >= b for a, b in zip(one, other, strict=True))
+
+    best = [name for name, mine in points.items() if not any(beats(other, mine) for other in points.values())]
+    return best[:1] if best and len(points[best[0]]) == 1 else best
