@@ -63,6 +63,7 @@ def run_search(
         queue = SearchQueue(Candidates(sweep, file), sampler, store.folder, known)
 
         def ended(result: Result) -> None:
+            store.write_order(queue.trials)
             print(progress_line(queue, result), file=sys.stderr, flush=True)
 
         Local(store, slots, options, on_result=ended, stopped=interrupted.asked).run_queue(queue)

@@ -13,6 +13,7 @@ from archspec.spec.recipe import Recipe
 from archspec.spec.schema import recipe_form
 from archspec.sweep.draws import KINDS, MAX_TRIALS
 from archspec.sweep.read import KEYS, MAX_SEEDS
+from archspec.sweep.search.schema import search_form
 
 _NAMED: Final = r"^(vars|stages|blocks)\.[^.]+$"
 _TEXT: Final[Schema] = {"type": "string"}
@@ -28,6 +29,7 @@ _DESCRIPTIONS: Final = {
     "grid": "lists of values; trials are all their combinations",
     "zip": "lists of equal length that advance together: the first values, then the second ones",
     "random": "values drawn at random: `{trials: 20, seed: 0, train.lr: {log_uniform: [0.001, 1]}}`",
+    "search": "points that are chosen one after another: `{trials: 30, space: {train.lr: {log_uniform: [0.001, 1]}}}`",
     "runs": "single departures from the base, beside the combinations: `[{recipe: long}, {train.lr: 2}]`",
     "where": "conditions that a trial must meet, on `train`, `vars`, `params` and `macs`: `$(params < 100000)`",
     "seeds": "how many seeds (0, 1, …), or a list of them; default: the recipe's own seed",
@@ -54,6 +56,7 @@ def sweep_schema() -> Schema:
             "changes": _mapping(lambda form: form),
             "lists": _mapping(lambda form: {"type": "array", "items": form, "minItems": 1}),
             "random": _random(),
+            "search": search_form(_mapping(lambda form: _draw())),
             "variant": _variant(),
         },
     }
@@ -68,6 +71,7 @@ def _forms() -> dict[str, Schema]:
         "variants": {"type": "array", "items": {"$ref": "#/definitions/variant"}, "minItems": 1},
         "set": _or_null(_CHANGES), "grid": _or_null({"$ref": "#/definitions/lists"}),
         "zip": _or_null({"$ref": "#/definitions/lists"}), "random": _or_null({"$ref": "#/definitions/random"}),
+        "search": _or_null({"$ref": "#/definitions/search"}),
         "runs": {"type": ["array", "null"], "items": _or_null(_CHANGES)},
         "where": by_type("array", {"items": condition}, condition),
         "seeds": by_type("array", {"items": seed, "minItems": 1, "uniqueItems": True}, _COUNT | {"maximum": MAX_SEEDS}),
@@ -93,10 +97,11 @@ def _mapping(around: Callable[[Schema], Schema]) -> Schema:
     }
 
 
-def _random() -> Schema:
+def _draw() -> Schema:
+    """The distribution of one setting."""
     bounds: Schema = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
     options: Schema = {"type": "array", "minItems": 1}
-    draw: Schema = {
+    return {
         "type": "object",
         "properties": {
             "uniform": described(bounds, "evenly between two bounds"),
@@ -107,7 +112,10 @@ def _random() -> Schema:
         "additionalProperties": False,
         "oneOf": [{"required": [kind]} for kind in KINDS],
     }
-    drawn = _mapping(lambda form: draw)
+
+
+def _random() -> Schema:
+    drawn = _mapping(lambda form: _draw())
     own = {
         "trials": {"type": "integer", "minimum": 1, "maximum": MAX_TRIALS, "description": "how many points are drawn"},
         "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "of the drawing, not of the trainings"},

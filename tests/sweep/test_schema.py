@@ -24,6 +24,10 @@ GOOD = [
     "random: {trials: 3, seed: 1, train.lr: {log_uniform: [0.001, 1]}, train.batch_size: {uniform: [8, 64], whole: true}}",
     "runs: [{recipe: lenet-01}, {recipe: null}, {blocks.b: {body: relu}}, {stages.head: [flatten]}, null]\nseeds: [3, 7]",
     "where: $(params < 1000)\nset: {train.epochs: 1, input: [1, 28, 28]}\nseeds: 2",
+    "search: {trials: 3, space: {train.lr: {log_uniform: [0.001, 1]}, vars.width: {choice: [1, 2]}}}",
+    "search: {sampler: tpe, trials: 3, seed: 1, space: {train.lr: {uniform: [0.1, 1]}}, objective: [validation_loss, macs], "
+    "constraints: {params: 1.0e+6, memory_bytes: 1000000000}}",
+    "search: {trials: 3, space: {train.lr: {uniform: [0.1, 1]}}, objective: validation_loss, prune: {asha: {min_epochs: 2}}}",
     "where: [$(params < 1000), $(train.lr < 1)]\ngrid:\nname: n\ndescription: d",
 ]
 BAD = {
@@ -32,6 +36,10 @@ BAD = {
     "seeds: 0": ("seeds",), "seeds: [1, 1]": ("seeds",), "seeds: many": ("seeds",), "where: params < 3": ("where",),
     "random: {train.lr: {uniform: [0, 1]}}": ("random",), "limit_train: 0": ("limit_train",),
     "random: {trials: 2, train.lr: {uniform: [0, 1], choice: [1]}}": ("random", "train.lr"),
+    "search: {trials: 2, space: {lr: {choice: [1]}}}": ("search", "space"), "search: {trials: 2}": ("search",),
+    "search: {trials: 2, space: {train.lr: {choice: [1]}}, objective: test_accuracy}": ("search", "objective"),
+    "search: {trials: 2, space: {train.lr: {choice: [1]}}, sampler: tree}": ("search", "sampler"),
+    "search: {trials: 2, space: {train.lr: {choice: [1]}}, prune: {asha: {reduction: 1}}}": ("search", "prune", "asha", "reduction"),
     "runs: [{train.epochs: 1.5}]": ("runs", 0, "train.epochs"), "variants: [{spec: lenet}]": (),
     "set: {train.lr: [0.1]}": ("set", "train.lr"),
 }
