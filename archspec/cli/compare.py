@@ -10,7 +10,7 @@ import click
 
 from archspec.cli.console import result_console
 from archspec.cli.options import json_option
-from archspec.diagnostics import wrapped
+from archspec.diagnostics import plural, wrapped
 
 if TYPE_CHECKING:
     from archspec.results.compare import Comparison
@@ -19,8 +19,8 @@ FORMATS: Final = ("table", "markdown", "csv", "latex", "json")
 
 
 @click.command("compare")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
-                metavar="RUN|FOLDER...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path),
+                metavar="RUN|SWEEP|FOLDER...")
 @click.option("--by", "measure", default="test_accuracy", show_default=True, metavar="FIGURE",
               help="What runs are compared by: test_accuracy, test_loss, last_train_loss, best_accuracy, seconds, …")
 @click.option("--baseline", type=click.IntRange(min=1), metavar="ROW",
@@ -28,21 +28,26 @@ FORMATS: Final = ("table", "markdown", "csv", "latex", "json")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 @json_option
 def command(paths: tuple[Path, ...], measure: str, baseline: int | None, form: str, as_json: bool) -> None:
-    """Compare runs: folders of runs, of sweeps, or folders that hold several.
+    """Compare runs: folders of runs, sweeps (their file or folder), or folders that hold several.
 
     Runs that differ by their seeds alone are one row: mean ± standard deviation. A difference is tested in pairs of
     equal seeds (t-test), with Holm's correction for the number of rows; with one seed it is not known.
     """
+    from archspec.cli.run_folders import folder_of_runs
     from archspec.results.compare import compare
     from archspec.results.find import find_runs
     from archspec.sweep.failures import with_failures
 
     check_measure(measure)
-    records = find_runs(paths)
-    for path in paths:
-        records = with_failures(records, path)
+    folders = [folder_of_runs(path) for path in paths]
+    records = find_runs(folders)
+    for folder in folders:
+        records = with_failures(records, folder)
     if not records:
         raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
+    rows = len({record.digest for record in records})
+    if baseline is not None and baseline > rows:
+        raise click.UsageError(f"--baseline {baseline}: there {'is' if rows == 1 else 'are'} {plural(rows, 'row')}")
     comparison = compare(records, measure, None if baseline is None else baseline - 1)
     _show(comparison, "json" if as_json else form)
 

@@ -16,8 +16,8 @@ MOST: Final = 32
 
 
 @click.command("curves")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
-                metavar="RUN|FOLDER...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path),
+                metavar="RUN|SWEEP|FOLDER...")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg",
               help="Where the picture goes; default: curves.svg, in the run's folder for a single run.")
 @click.option("--text", is_flag=True, help="Draw the losses in the terminal instead.")
@@ -25,10 +25,13 @@ def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
     """Draw loss, accuracy and rate over the epochs: of one run with the points within its epochs and the doctor's
     findings, of several the evaluated figures, a colour each.
     """
+    from archspec.cli.run_folders import folder_of_runs
     from archspec.results.find import find_runs
     from archspec.train.report.curves import NAME, curves_svg
 
-    records = find_runs(paths)
+    if output is not None and output.suffix.lower() != ".svg":
+        raise click.UsageError(f"{output}: the picture is an SVG file: give it a name that ends in .svg")
+    records = find_runs(folder_of_runs(path) for path in paths)
     if not records:
         raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
     if len(records) > MOST:

@@ -34,10 +34,11 @@ def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | No
     SWEEP is a sweep's file or folder. The page needs no network and nothing beside it.
     """
     from archspec.cli.compare import check_measure
+    from archspec.cli.run_folders import folder_of_runs
     from archspec.results.report.reader import Reader
 
     check_measure(measure)
-    reader = Reader([_folder(path) for path in paths])
+    reader = Reader([folder_of_runs(path) for path in paths])
     name = title or ", ".join(path.stem if path.is_file() else path.resolve().name for path in paths)
     if watch:
         _watch(reader, output, name, measure)
@@ -47,22 +48,6 @@ def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | No
         raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
     tell(f"{_write(records, output, name, measure)} of {len(records)} runs")
     click.echo(clean(str(output)))
-
-
-def _folder(path: Path) -> Path:
-    """The folder of runs that the user means: that of a sweep's file too."""
-    if path.is_dir():
-        return path
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        from archspec.cli.sweep import folder_of
-        from archspec.sweep.read import read_sweep
-
-        found = folder_of(read_sweep(str(path)))
-        if found.is_dir():
-            return found
-        raise click.UsageError(f"the sweep {path} has no folder {found} yet: run `archspec sweep {path}`, "
-                               "or name the folder that its --dir named")
-    raise click.UsageError(f"{path} is neither a folder of runs nor a sweep's file")
 
 
 def _write(records: Sequence[RunRecord], output: Path, title: str, measure: str, reload_s: int = 0) -> str:

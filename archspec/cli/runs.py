@@ -10,11 +10,13 @@ import click
 
 from archspec.cli.console import result_console, tell
 from archspec.cli.options import COUNT, json_option
-from archspec.diagnostics import plural
+from archspec.diagnostics import plural, wrapped
 
 _COLUMNS: Final = ("path", "network", "test_accuracy", "last_train_loss", "epochs_done", "seconds", "tags", "diagnosis")
-_TITLES: Final = {"epochs_done": "epochs", "last_train_loss": "train loss", "test_accuracy": "test acc"}
+_TITLES: Final = {"epochs_done": "epochs run", "last_train_loss": "train loss", "test_accuracy": "test acc"}
 _NUMBERS: Final = {"test_accuracy": 4, "last_train_loss": 4, "epochs_done": 0, "seconds": 0}  # name → digits
+_GAP: Final = 3  # columns of a terminal between two of the table's
+_FOLDED: Final = 18
 _DROPPED: Final = frozenset({"train.data"})
 
 
@@ -84,17 +86,43 @@ def _show(rows: list[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Table
 
+    from archspec.results.formats import title_of
+
+    console = result_console()
     settings = _varied(rows)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    columns = [c for c in _COLUMNS if c in ("path", "network") or any(row.get(c) for row in rows)]
+    columns = [c for c in _COLUMNS if c == "path" or any(row.get(c) for row in rows)]
     places = [*columns[:2], *settings, *columns[2:]]
-    for name in places:
-        title = _TITLES.get(name, name.removeprefix("train.").removeprefix("vars."))
-        table.add_column(title, overflow="fold", justify="right" if name in _NUMBERS else "left")
-    for row in rows:
-        values = {name: (row["settings"] if name in settings else row).get(name) for name in places}
-        table.add_row(*(_cell(name, value) for name, value in values.items()))
-    result_console().print(table)
+    cells = {
+        name: [_cell(name, (row["settings"] if name in settings else row).get(name)) for row in rows]
+        for name in places
+    }
+    titles = {name: _TITLES.get(name, title_of(name).removeprefix("vars.")) for name in places}
+    shown = _fitting(titles, cells, settings, console.width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in shown:
+        table.add_column(titles[name], overflow="fold", justify="right" if name in _NUMBERS else "left")
+    for row in zip(*(cells[name] for name in shown), strict=True):
+        table.add_row(*row)
+    console.print(table)
+    left_out = [titles[name] for name in places if name not in shown]
+    if left_out:
+        click.echo(wrapped(f"no room for {'; '.join(left_out)} (`archspec runs --json` has all)", console.width, 2))
+
+
+def _fitting(titles: dict[str, str], cells: dict[str, list[str]], settings: list[str], width: int) -> list[str]:
+    """The columns that fit, the path always, most important ones first; a diagnosis may be folded."""
+    from rich.cells import cell_len
+
+    order = ["path", "test_accuracy", *settings, "diagnosis", "tags", "network", "last_train_loss", "epochs_done"]
+    ranked = [name for name in dict.fromkeys([*order, *titles]) if name in titles]
+    room, chosen = width - 1, set()
+    for name in ranked:
+        need = max(map(cell_len, [titles[name], *cells[name]])) + _GAP
+        need = min(need, _FOLDED) if name in ("diagnosis", "tags") else need
+        if need <= room or name == "path":
+            chosen.add(name)
+            room -= need
+    return [name for name in titles if name in chosen]
 
 
 def _cell(name: str, value: Any) -> str:

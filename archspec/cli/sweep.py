@@ -128,9 +128,7 @@ def _run(
 
     with store.claimed(), Interrupted() as interrupted:
         store.write_order(trial.id for trial in trials)
-        known = store.results(trial.id for trial in trials)
-        again = ("paused", "failed", "killed") if retry else ("paused",)
-        missing = [t for t in trials if t.id not in known or known[t.id].status in again]
+        missing = [trial for trial in trials if store.is_due(trial.id, retry=retry)]
         if not missing:
             return False
         progress = Progress(len(trials), len(trials) - len(missing), sys.stderr)

@@ -137,7 +137,7 @@ def _varied(firsts: Sequence[RunRecord]) -> list[str]:
         everywhere = all(key in record.settings for record in firsts)
         if len(set(values)) > 1 and (everywhere or (key.startswith("train.") and not follows_optimizer(key, settings))):
             names.append(key)
-    if len({_images(record) for record in firsts}) > 1:
+    if len({_images(record) for record in firsts} - {None}) > 1:
         names.append(IMAGES)
     if not names and len(firsts) > 1:
         names = [key for key in ("params", "macs") if len({getattr(record, key) for record in firsts}) > 1]

@@ -10,6 +10,7 @@ from typing import Final
 
 from archspec.results.record import RunRecord, is_run_folder, read_record
 
+TRIALS: Final = "trials"  # of a sweep's folder: where its runs lie
 MAX_DEPTH: Final = 6
 _OF_A_RUN: Final = frozenset({"checkpoints", "tensorboard"})
 _TRIAL: Final = re.compile(r"([0-9a-f]{16})(?:-\d+)?")  # its folder: a later attempt has a number
@@ -35,12 +36,13 @@ def _of_sweep(parent: Path, records: list[RunRecord]) -> list[RunRecord]:
     """The runs in one folder, those of a sweep in its order."""
     from archspec.sweep.store import Store
 
-    order = Store(parent.parent).order() if parent.name == "trials" else []
+    order = Store(parent.parent).order() if parent.name == TRIALS else []
     places = {trial: k for k, trial in enumerate(order)}
-    return sorted(records, key=lambda record: places.get(_trial(record.path.name), len(order)))
+    return sorted(records, key=lambda record: places.get(trial_of(record.path.name), len(order)))
 
 
-def _trial(folder: str) -> str:
+def trial_of(folder: str) -> str:
+    """The trial whose run lies in a folder of this name."""
     match = _TRIAL.fullmatch(folder)
     return match[1] if match else folder
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from archspec.diagnostics import error
 from archspec.files import is_folder
+from archspec.results.find import TRIALS, trial_of
 from archspec.results.record import is_run_folder
 from archspec.train.files import claim
 
@@ -25,5 +26,10 @@ def check_removable(run: Path) -> None:
 
 
 def remove_run(run: Path) -> None:
-    """Remove the folder. `shutil.rmtree` removes links themselves, never what they lead to."""
+    """Remove the folder, and of a sweep's trial its result too: the sweep runs it again.
+
+    `shutil.rmtree` removes links themselves, never what they lead to.
+    """
     shutil.rmtree(run)
+    if run.parent.name == TRIALS:
+        (run.parent.parent / "results" / f"{trial_of(run.name)}.json").unlink(missing_ok=True)

@@ -144,6 +144,16 @@ class Store:
             return None
         return found if found.id == trial and found.format == RESULT_FORMAT else None
 
+    def is_due(self, trial: str, *, retry: bool) -> bool:
+        """Whether a sweep runs this trial: it has no result, a pause as one, or its run was removed.
+
+        retry: or it failed or was killed.
+        """
+        result = self.result(trial)
+        if result is None or result.status == "paused":
+            return True
+        return not self.run_folder(trial).is_dir() if result.status == "done" else retry
+
     def results(self, trials: Iterable[str]) -> dict[str, Result]:
         """The results that are there, in the order of the trials."""
         found = ((trial, self.result(trial)) for trial in trials)

@@ -1,0 +1,23 @@
+"""Runs on the command line: folders of runs and of sweeps, and a sweep's file for its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def folder_of_runs(path: Path) -> Path:
+    """The folder of runs that the user means: that of a sweep's file too. Raises UsageError, SpecError."""
+    if path.is_dir():
+        return path
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        from archspec.cli.sweep import folder_of
+        from archspec.sweep.read import read_sweep
+
+        found = folder_of(read_sweep(str(path)))
+        if found.is_dir():
+            return found
+        raise click.UsageError(f"the sweep {path} has no folder {found} yet: run `archspec sweep {path}`, "
+                               "or name the folder that its --dir named")
+    raise click.UsageError(f"{path} is neither a folder of runs nor a sweep's file")
