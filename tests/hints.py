@@ -58,7 +58,7 @@ def failures(
 
 def _key(diagnostic: Diagnostic) -> tuple[object, ...]:
     span = diagnostic.span  # a text without sense may have the same fault of syntax again, elsewhere
-    place = (span.line, span.column) if diagnostic.code == "SPEC002" and span else ()
+    place = (span.line, span.column) if diagnostic.code.startswith("SPEC00") and span else ()
     return diagnostic.code, diagnostic.message, *place
 
 
