@@ -8,6 +8,7 @@ from typing import Final
 from archspec.train.doctor.chance import SIGMAS, chance_in
 from archspec.train.doctor.finding import Evidence, Finding, percent, short
 from archspec.train.doctor.history import Contrast, History, Modes, Score
+from archspec.train.doctor.inputs import out_of_range
 from archspec.train.doctor.stuck import without_dropout
 
 WORSE: Final = 0.15  # of all images: what an epoch's figures must differ by to give cause for a second look
@@ -120,8 +121,9 @@ def by_heart(history: History) -> Finding | None:
 
 def leaks(history: History) -> Finding | None:
     """Evaluated images are training images too."""
-    if history.shared < DUPLICATES:
-        return None
+    broken = history.inputs is not None and out_of_range(history.inputs) is not None
+    if broken or history.shared < DUPLICATES:
+        return None  # images that are all alike are of course in both
     split = history.epochs[-1].split if history.epochs else "test"
     fact = Evidence(
         f"{100 * history.shared:.3g} % of the {split} images are in the training set too, pixel by pixel",
