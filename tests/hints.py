@@ -64,7 +64,7 @@ def _key(diagnostic: Diagnostic) -> tuple[object, ...]:
 
 # Hints that are no edit of the text, or leave something to a person: a pattern of their words, and why.
 WITHOUT_FIX = {
-    r".*…": "it shows the form; what stands for `…` only a person knows",
+    r".*….*": "it shows the form; what stands for `…` only a person knows",
     r"(known|its (fields|vars|params)|it may name|functions|parameters): .*|`archspec list.* shows.*|it takes none": "a choice",
     r"(rename|choose|write) (another name|one of the two|a plain).*|choose another name.*|rename one of.*": "a name to invent",
     r"use .*|a spec cannot express it.*|leave it out|.* join branches|its activations.*|for patches.*|end with one output.*":
