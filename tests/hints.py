@@ -81,8 +81,8 @@ WITHOUT_FIX = {
     r"end .*|bring .*|give it .*|set dilation .*|make the last layer .*|it is called .*|a name that is close .*|write .*|"
     r"raise .*|lower .*|set .*|remove .*|put `flatten`.*|channels come first.*":
         "the place lies in a library's block, is not written, or is part of what is broken",
-    r"indent it.*|align it.*|close it.*|add the closing.*|close the .*|correct these first|`i` is not seen.*|delete the .*|pass it.*":
-        "syntax that no single edit mends",
+    r"indent .*|align it.*|close it.*|add the closing.*|close the .*|quote it: .*|this archspec reads .*|correct these first|`i` is not seen.*|delete the .*|pass it.*":
+        "syntax that no single edit mends, or a value of several lines",
 }
 
 

@@ -123,3 +123,17 @@ stages:
 def test_the_name_that_is_proposed_is_one(what: str, name: str) -> None:
     if broken_rule(name, what) is not None:
         assert broken_rule(free_name(name), what) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{ *a \n",  # to close the bracket there makes the bracket a part of the alias
+        "archspec: 1\n    - conv2d:\nstages: {}\n",  # the value goes on in the next line
+        "  a: [\n    - conv2d:\n    - conv2d:\nrepeat: 2\n\"\n]\n",
+    ],
+)
+def test_a_fix_that_does_not_help_is_not_offered(text):
+    found = archspec.check(text)
+    assert found
+    assert not failures(archspec.check, text, found, {})
