@@ -71,8 +71,9 @@ class Loaded:
             raise error("SPEC011", f"{self.name} has no `train` section",
                         hint="add `train: {data: fashion-mnist, batch_size: 128, epochs: 10, optimizer: sgd, lr: 0.1}`")
         close = nearest(name, known)
+        all_known = f"its recipes: {listing(known)}" if known else "it has none: leave the name out to use `train`"
         raise error("SPEC010", f"{self.name} has no recipe `{name}`",
-                    hint=f"a name that is close exists: `{close}`" if close else f"its recipes: {listing(known)}")
+                    hint=f"a name that is close exists: `{close}`" if close else all_known)
 
     def resolved_yaml(self) -> str:
         """The spec as one YAML text that needs no other file: `extends`, `use` and overrides are applied."""

@@ -21,7 +21,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -145,7 +145,11 @@ class Baseline:
         if size != (28, 28):
             steps.insert(0, transforms.Resize(size))
         data = datasets.FashionMNIST(folder, train=True, transform=transforms.Compose(steps))
-        self.loader = DataLoader(data, recipe.batch_size, shuffle=True, num_workers=WORKERS)
+        # This process was spawned, and its workers would be too: each would import torch anew in every turn.
+        start = "fork" if "fork" in get_all_start_methods() else None
+        self.loader = DataLoader(
+            data, recipe.batch_size, shuffle=True, num_workers=WORKERS, multiprocessing_context=start,
+        )
         self.device = device
         self.model = archspec.build(loaded)
         initialise(self.model, recipe.init, recipe.seed)

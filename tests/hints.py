@@ -58,13 +58,13 @@ def failures(
 
 def _key(diagnostic: Diagnostic) -> tuple[object, ...]:
     span = diagnostic.span  # a text without sense may have the same fault of syntax again, elsewhere
-    place = (span.line, span.column) if diagnostic.code == "SPEC002" and span else ()
+    place = (span.line, span.column) if diagnostic.code.startswith("SPEC00") and span else ()
     return diagnostic.code, diagnostic.message, *place
 
 
 # Hints that are no edit of the text, or leave something to a person: a pattern of their words, and why.
 WITHOUT_FIX = {
-    r".*…": "it shows the form; what stands for `…` only a person knows",
+    r".*….*": "it shows the form; what stands for `…` only a person knows",
     r"(known|its (fields|vars|params)|it may name|functions|parameters): .*|`archspec list.* shows.*|it takes none": "a choice",
     r"(rename|choose|write) (another name|one of the two|a plain).*|choose another name.*|rename one of.*": "a name to invent",
     r"use .*|a spec cannot express it.*|leave it out|.* join branches|its activations.*|for patches.*|end with one output.*":
@@ -81,8 +81,8 @@ WITHOUT_FIX = {
     r"end .*|bring .*|give it .*|set dilation .*|make the last layer .*|it is called .*|a name that is close .*|write .*|"
     r"raise .*|lower .*|set .*|remove .*|put `flatten`.*|channels come first.*":
         "the place lies in a library's block, is not written, or is part of what is broken",
-    r"indent it.*|align it.*|close it.*|add the closing.*|close the .*|correct these first|`i` is not seen.*|delete the .*|pass it.*":
-        "syntax that no single edit mends",
+    r"indent .*|align it.*|close it.*|add the closing.*|close the .*|quote it: .*|this archspec reads .*|correct these first|`i` is not seen.*|delete the .*|pass it.*":
+        "syntax that no single edit mends, or a value of several lines",
 }
 
 

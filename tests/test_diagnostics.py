@@ -80,12 +80,13 @@ def test_the_right_example_is_valid(
 COMMAND_LINES = [
     (code, line) for code, explanation in CODES.items() for example in (explanation.wrong, explanation.right)
     if example.kind == "console" for line in example.text.splitlines()
+    if line.split()[0] not in ("ln", "mv")  # what else a user does there
 ]
 
 
 @pytest.mark.parametrize(("code", "line"), COMMAND_LINES, ids=lambda value: value)
 def test_a_command_in_an_example_exists_with_its_options(code: str, line: str) -> None:
-    line = re.sub(r"^(torchrun (--\S+ )+-m |([A-Z_]+=\d+ )+)", "", line)  # what starts it
+    line = re.sub(r"^(torchrun (--\S+ )+-m |([A-Z_]+=\d+ )+)| &$", "", line)  # what starts it
     program, name, *rest = shlex.split(line)
     command = cli.get_command(click.Context(cli), name)
     assert program == "archspec"

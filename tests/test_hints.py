@@ -8,6 +8,8 @@ import archspec
 from archspec import api
 from archspec.codes import CODES
 from archspec.diagnostics import Diagnostic
+from archspec.spec.names import _broken_rule as broken_rule
+from archspec.spec.names import _free as free_name
 from tests.helpers import spec
 from tests.hints import applied, failures, reason
 
@@ -56,6 +58,7 @@ ONE = [  # each spec is valid after its fix
     ("{a: [{add: {x: [conv2d: {out_channels: 4, kernel_size: 1}], y: []}}]}", ""),
     ("{a: [conv2d: {out_channels: 8, kernel_size: 3, stride: 2, padding: same}]}", ""),
     ("{a: [unit: 3, unit: [8, 2]]}", BLOCK), ("{a: [unit: [3, 2]]}", BLOCK),
+    ("{a: [conv2d: {out_channels: 8, kernel_size: 3, padding: sme}]}", ""),
     ("{a: [flatten, linear: 10, softmax: 1]}\ntrain: {data: cifar10, lr: 0.1}", ""),
     ("{a: [flatten, linear: 10]}\ntrain: {data: cifar11, lr: 0.1}", ""),
     ("{a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, loss: l1}", ""),
@@ -110,3 +113,27 @@ stages:
         assert found[0].fix is not None
         text = applied(text, found[0].fix)
     assert archspec.check(text) == () or "relu" in str(archspec.check(text)[0]), text
+
+
+@pytest.mark.parametrize("what", ["stage", "branch", "layer", "block", "var", "param"])
+@pytest.mark.parametrize("name", [
+    "half", "class", "input", "output", "_a", "__", "3d", "a-b", "caf\u00e9", "\u6f22\u5b57", "in", "i", "train", "params", "a b", "",
+    "x" * 100 + "-", "re\u200blu", "type", "None", "-", "9", "buffers", "T_destination",
+])  # fmt: skip
+def test_the_name_that_is_proposed_is_one(what: str, name: str) -> None:
+    if broken_rule(name, what) is not None:
+        assert broken_rule(free_name(name), what) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{ *a \n",  # to close the bracket there makes the bracket a part of the alias
+        "archspec: 1\n    - conv2d:\nstages: {}\n",  # the value goes on in the next line
+        "  a: [\n    - conv2d:\n    - conv2d:\nrepeat: 2\n\"\n]\n",
+    ],
+)
+def test_a_fix_that_does_not_help_is_not_offered(text):
+    found = archspec.check(text)
+    assert found
+    assert not failures(archspec.check, text, found, {})

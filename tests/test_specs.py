@@ -108,6 +108,12 @@ def test_no_spec_offers_a_run_of_another_network() -> None:
         assert offered <= runs, offered - runs
 
 
+def test_a_spec_without_recipes_says_so() -> None:
+    with pytest.raises(archspec.SpecError, match="resnet34 has no recipe `resnet-02`") as caught:
+        archspec.load("resnet34").recipe("resnet-02")
+    assert caught.value.diagnostics[0].hint == "it has none: leave the name out to use `train`"
+
+
 RESIDUAL = """
 archspec: 1
 input: [3, 6, 6]

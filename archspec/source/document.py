@@ -113,6 +113,11 @@ class Document:
         value = path[-1] if key and path else value
         return value if isinstance(value, str) else None
 
+    def is_on_one_line(self, path: Path, *, key: bool = False) -> bool:
+        """Whether the scalar at `path` ends in the line in which it begins; true of collections, and without a text."""
+        node = self._find(path, key)
+        return node is None or node.items is not None or node.end_line == node.line
+
     def _find(self, path: Path, key: bool) -> Node | None:
         node = key_node = self.root
         for step in path:

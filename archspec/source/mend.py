@@ -306,7 +306,7 @@ def _close_bracket(fault: Fault, start: int) -> Iterator[Mend]:
         end = _content_end(fault.lines[k])
         missing = open_brackets("\n".join((*fault.lines[start:k], fault.lines[k][:end])))
         if missing:
-            yield Mend((Change(k, end, end, "".join(reversed(missing))),), whole=True)
+            yield Mend((Change(k, end, end, "".join(reversed(missing))),))
 
 
 def _colon_space(fault: Fault, line: int, column: int) -> Iterator[Mend]:

@@ -23,6 +23,7 @@ _CONTROL = re.compile(FORBIDDEN)
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _MAX_PASSES: Final = 30
 _MAX_READ: Final = 2**21  # characters that are parsed, over all passes, before no further one is begun
+_MAX_TRIED: Final = 8  # fixes of a text that are tried before they are offered; further ones are not
 
 
 class Reading:
@@ -30,13 +31,14 @@ class Reading:
 
     def __init__(
         self, name: str, lines: tuple[str, ...], limits: Limits, events: Callable[[str], Iterator[Any]],
-        told: Iterable[Diagnostic] = (),
+        told: Iterable[Diagnostic] = (), *, tries_fixes: bool = True,
     ) -> None:
         self.name = name
         self.lines = lines
         self.limits = limits
         self.events = events
         self.told = list(told)
+        self.tries_fixes = tries_fixes
         self.text = _CONTROL.sub(" ", "\n".join(self._without_directives(list(lines))))
         self.holes: set[tuple[int, int]] = set()  # where stand-ins start
         self.open_lines: set[int] = set()  # of expressions whose bracket is not closed
@@ -118,6 +120,8 @@ class Reading:
         return self._shown(Diagnostic("SPEC014", message, span, (), hint), mend, span)
 
     def _end(self, builder: Builder, stopped: Exception | Diagnostic | None) -> Document:
+        if self.tries_fixes:
+            self.told = self._with_fixes_that_work()
         guessed = frozenset(line + 1 for line in self.guessed)
         own = [d for d in builder.errors if d.span is None or d.span.line not in guessed]
         if isinstance(stopped, Diagnostic):
@@ -189,6 +193,27 @@ class Reading:
             ), mend.sure)
         return Diagnostic(diagnostic.code, diagnostic.message, shown, diagnostic.notes, diagnostic.hint, fix)
 
+    def _with_fixes_that_work(self) -> list[Diagnostic]:
+        """What was found, without the fixes that do not help: faults that interlock may need each other's."""
+        tried = [k for k, d in enumerate(self.told) if d.fix is not None]
+        works = {k for k in tried[:_MAX_TRIED] if self._helps(self.told[k])}
+        return [d if d.fix is None or k in works else replace(d, fix=None) for k, d in enumerate(self.told)]
+
+    def _helps(self, diagnostic: Diagnostic) -> bool:
+        """Whether the fault is gone once its fix is made."""
+        assert diagnostic.fix is not None
+        rows = list(self.lines)
+        for edit in sorted(diagnostic.fix.edits, key=lambda e: (e.span.line, e.span.column), reverse=True):
+            line, start = edit.span.line - 1, edit.span.column - 1
+            rows[line] = rows[line][:start] + edit.text + rows[line][start + edit.span.length :]
+        lines = tuple("\n".join(rows).split("\n"))
+        again = Reading(self.name, lines, self.limits, self.events, tries_fixes=False)
+        try:
+            found = again.document().errors
+        except SpecError as problem:
+            found = problem.diagnostics
+        return _key(diagnostic) not in map(_key, found)
+
     # -- directives --------------------------------------------------------------------------------------------
 
     def _without_directives(self, rows: list[str]) -> list[str]:
@@ -233,3 +258,8 @@ def _changed(rows: list[str], mend: Mend) -> list[str]:
 
 def _in_order(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(diagnostics, key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0)))
+
+
+def _key(diagnostic: Diagnostic) -> tuple[object, ...]:
+    span = diagnostic.span
+    return diagnostic.code, diagnostic.message, *((span.line, span.column) if span else ())

@@ -60,7 +60,8 @@ class Errors:
             self._subjects[whole] = len(self.found)
         if shown is not None and span is None:
             notes = [f"at `{shown.words()}`", *notes]
-        fix = hint.fix(span) if isinstance(hint, Hint) and call is None else None
+        whole_place = shown is None or shown.is_on_one_line()  # else the span is not all of it
+        fix = hint.fix(span) if isinstance(hint, Hint) and call is None and (hint.own is None or whole_place) else None
         self._append(Diagnostic(code, message, span, tuple(notes), None if hint is None else str(hint), fix))
 
     def is_told(self, code: str, at: At | None, call: At | None = None) -> bool:

@@ -46,7 +46,11 @@ def told(problem: dict[str, Any]) -> tuple[str, str | None]:
         message = message.removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     plain = "got" in message or isinstance(value, dict) or is_sentence(problem)
-    return (message if plain else message + got), ctx.get("hint")
+    hint = ctx.get("hint")
+    if hint is None and isinstance(value, str):  # of a field that also takes a word, such as `padding: same`
+        near = choice_meant(value, re.findall(r"`(\w+)`", message))
+        hint = fixes.write(near) if near else None
+    return (message if plain else message + got), hint
 
 
 def meant_value(rule: str, value: Any) -> str | None:

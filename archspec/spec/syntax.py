@@ -44,6 +44,10 @@ class At:
             return self.document.part(self.path, *self.part, key=on_key)
         return self.document.span(self.path, key=on_key)
 
+    def is_on_one_line(self) -> bool:
+        """Whether the scalar at this place ends in the line in which it begins; true of all that is no scalar."""
+        return self.part is not None or self.document.is_on_one_line(self.path, key=self.on_key)
+
     def value(self) -> Any:
         """The raw value at this place."""
         value = self.document.data

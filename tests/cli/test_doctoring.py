@@ -98,3 +98,15 @@ def test_what_an_explanation_calls_wrong_gives_its_code(
     assert f"[RUN{number}]" in cli(*wrong, *short, "--run-dir", "wrong", "--threads", 1).err
     done = cli(*right, *short, "--run-dir", "right", "--threads", 1)
     assert (done.code, "doctor[" in done.err) == (0, False), done.err
+
+
+def test_one_number_where_the_loss_ceases_to_be_one(cli: Cli, spec: str) -> None:
+    """RUN310, which ends the run, and RUN346, the doctor's verdict, name the same remedy: tried, or a guess."""
+    Path(spec).write_text(SPEC.replace("1e-6", "1.0e+30"))
+    done = cli("train", spec, "--run-dir", "tried", "--threads", 1)
+    (finding,) = json.loads(Path("tried/findings.json").read_text())["findings"]
+    assert (done.code, finding["code"], finding["guess"]) == (1, "RUN346", False)
+    assert f"= hint: {finding['advice']}" in done.err
+    done = cli("train", spec, "--run-dir", "guessed", "--threads", 1, "--no-trials")
+    assert re.search(r"RUN346.*try lr 0\.1, or a warm-up", done.err)
+    assert re.search(r"hint: .*try lr 0\.1, or a warm-up", done.err)

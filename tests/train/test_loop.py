@@ -1,8 +1,12 @@
 """The loop against the textbook's: the same figures, bit for bit."""
 
+from contextlib import nullcontext
+from itertools import count
+
 import pytest
 import torch
 
+from archspec.backends.denormals import denormals_flushed
 from archspec.backends.init import stream_seed
 from archspec.train.loop import evaluate, fit
 from archspec.train.optimizer import make_optimizer
@@ -168,3 +172,29 @@ def test_every_batch_is_seen_once_the_small_last_one_included():
     assert sizes == [10, 20, 30, 40, 48]
     assert summary.last.images_per_s > 0
     assert summary.last.seconds > 0
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor has no such switch")
+def test_equals_the_textbook_exactly_where_subnormal_numbers_count_as_zero():
+    """As the commands train. The gradient ceases after the first steps, and the momentum passes below 1.2e-38."""
+    chosen = recipe(momentum=0.5, epochs=28)  # of 5 steps: 0.5 ** 130
+
+    def stops(model):
+        steps = count()
+        for parameter in model.parameters():
+            parameter.register_hook(lambda gradient: gradient * (next(steps) < 50))
+        return model
+
+    results = {}
+    for flush in (True, False):
+        with denormals_flushed() if flush else nullcontext():
+            summary, model = run(chosen, stops(network()))
+            twin = stops(network())
+            optimizer = optimizer_of(twin, chosen)
+            assert figures(summary) == textbook(twin, TRAIN, TEST, chosen, optimizer)
+        weights, theirs = (list(m.state_dict().values()) for m in (model, twin))
+        assert all(torch.equal(a, b) for a, b in zip(weights, theirs, strict=True))
+        momenta = torch.cat([state["momentum_buffer"].flatten() for state in optimizer.state.values()])
+        results[flush] = weights, bool((momenta.view(torch.int32) << 1).any())  # without the sign
+    assert (results[True][1], results[False][1]) == (False, True), "what is left without the switch is subnormal"
+    assert all(torch.equal(a, b) for a, b in zip(results[True][0], results[False][0], strict=True)), "the same weights"

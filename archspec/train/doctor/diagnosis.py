@@ -22,7 +22,7 @@ from archspec.train.doctor.gaps import leaks
 from archspec.train.doctor.history import History
 from archspec.train.doctor.memory import recall
 from archspec.train.doctor.patient import Patient, facts_of
-from archspec.train.doctor.second_look import contrast
+from archspec.train.doctor.second_look import contrast, shared
 from archspec.train.doctor.trials import try_changes
 from archspec.train.doctor.verdicts import Verdicts
 from archspec.train.prepare import Task
@@ -64,6 +64,7 @@ def diagnose(
     verdicts.findings = _remembered(folder, history)
     tell("comparing the splits")
     history.contrast = contrast(patient.train, patient.evaluated, patient.split)
+    history.shared = shared(patient.train, patient.evaluated)
     if len(history):
         verdicts.at_the_end(history)
     leak = leaks(history)

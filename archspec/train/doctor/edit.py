@@ -55,6 +55,8 @@ def _text(key: str, value: Any) -> str:
     if key == "layers.dropout":
         return f"dropout {value:g}"
     name = key.removeprefix(RECIPE)
+    if value is None:
+        return f"no {name}"
     if name == "warmup":
         return f"a warm-up of {value['steps']} steps"
     return f"{name} {value:g}" if isinstance(value, (int, float)) else f"{name} {value}"

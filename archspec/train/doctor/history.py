@@ -139,7 +139,7 @@ class Contrast:
     accuracy on images that it was not fitted to; 0.5 where they are alike (Lopez-Paz & Oquab 2016, "Revisiting
     classifier two-sample tests"). held_out: accuracy of a linear model of the labels, fitted to one half of the
     training sample, on its other half; across: on the evaluated split. chance: of one answer for every image.
-    images: of the smaller sample. shared: of the evaluated images, those that are training images too.
+    images: of the smaller sample.
     """
 
     split: str
@@ -150,7 +150,6 @@ class Contrast:
     held_out: float
     across: float
     chance: float
-    shared: float = 0.0
 
 
 @dataclass
@@ -161,7 +160,8 @@ class History:
     hits, sizes: rightly classified images and images of each step.
     labels: how often each label was seen. all_labels: whether they are those of all images, a whole epoch.
     best: the block with the lowest loss. broken: the first step whose loss is not finite.
-    modes, contrast: measured where the figures of an epoch give cause, the last of each.
+    modes, contrast: measured where the figures of an epoch give cause, the last of each. shared: of the evaluated
+    images, those that are training images too, known at the end.
     sealed: the step at which an activation layer was found to be constant for every training image, for ever.
     """
 
@@ -183,6 +183,7 @@ class History:
     broken: int | None = None
     modes: Modes | None = None
     contrast: Contrast | None = None
+    shared: float = 0.0
     sealed: int | None = None
     ended: bool = False
     _early: list[Sample] = field(default_factory=list)

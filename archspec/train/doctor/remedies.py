@@ -57,6 +57,7 @@ def _by_verdict(code: str, history: History, recipe: Recipe) -> Iterator[list[Ch
         yield [change | rate for change in (BENT, *HELP) for rate in _rates(recipe, (1 / 10, 10))]
     yield [{"train.weight_decay": 0}]
     yield [{"layers.dropout": 0}]
+    yield [{"train.clip_grad_norm": None}]
     yield _rates(recipe, (3, 1 / 3, 10, 1 / 10, 30, 1 / 30))
     yield [warm, *HELP, BENT]
     yield [_adam(recipe)]

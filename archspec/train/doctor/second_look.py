@@ -18,6 +18,8 @@ from archspec.train.run import Run
 
 IMAGES: Final = 128  # of a batch that goes through the network in several modes
 CONTRASTED: Final = 2000  # images of each split that are compared
+FEWEST: Final = 100
+MOST_VALUES: Final = 1 << 26  # of the images of a split: 256 MiB
 SIDE: Final = 16  # pixels to which an image is reduced for class means
 RIDGE: Final = 0.1  # of the mean variance of a pixel
 RANDOM: Final = (nn.modules.dropout._DropoutNd, StochasticDepth)
@@ -86,7 +88,9 @@ def _undisturbed(run: Run) -> Iterator[None]:
 @torch.no_grad()
 def contrast(train: Batches, evaluated: Batches, split: str) -> Contrast:
     """The images of both splits, and what class means of the training images' pixels say of either's labels."""
-    ours, theirs = train.some(CONTRASTED), evaluated.some(CONTRASTED)
+    pixels = train.some(1).x[0].numel()
+    count = max(FEWEST, min(CONTRASTED, MOST_VALUES // pixels))
+    ours, theirs = train.some(count), evaluated.some(count)
     x, other = ours.x.float(), theirs.x.float()
     classes = int(max(ours.y.max(), theirs.y.max())) + 1
     fit, held = slice(0, None, 2), slice(1, None, 2)
@@ -102,7 +106,6 @@ def contrast(train: Batches, evaluated: Batches, split: str) -> Contrast:
         split, images, (float(x.mean()), float(other.mean())),
         (float(x.std(correction=0)), float(other.std(correction=0))), apart, held_out, across,
         float(torch.bincount(theirs.y, minlength=classes).max()) / len(theirs.y),
-        shared(train, evaluated),
     )
 
 

@@ -168,7 +168,7 @@ def _train(
         closing(_endless(patient.train)) as batches, suppress(_Enough),
     ):
         model = fresh_model(graph, recipe, machine)
-        warm = recipe.warmup.steps or 0
+        warm = min(recipe.warmup.steps or 0, steps // 2)  # a longer one would say nothing of what comes after it
 
         def rate_at(step: int) -> float:
             return recipe.lr * min(1.0, (step + 1) / (warm + 1))

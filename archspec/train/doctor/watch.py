@@ -20,7 +20,7 @@ from archspec.train.doctor.measure import Probe, first_batch, input_figures
 from archspec.train.doctor.memory import data_of, recall, series_of
 from archspec.train.doctor.patient import Patient, facts_of
 from archspec.train.doctor.seal import may_be_sealed, sealed
-from archspec.train.doctor.second_look import IMAGES, contrast, modes
+from archspec.train.doctor.second_look import IMAGES, contrast, modes, shared
 from archspec.train.doctor.verdicts import Said, Verdicts
 from archspec.train.full_disk import save_text, warn_write_failures
 from archspec.train.run import Run, Watcher
@@ -101,6 +101,8 @@ class Doctor(Watcher):
         """What the run came to."""
         if self._history.epochs and suspicious(self._history):
             self._look_again(run)
+        if self._patient is not None:
+            self._history.shared = shared(self._patient.train, self._patient.evaluated)
         self._say(run, self._verdicts.at_the_end(self._history))
 
     def on_stop(self, run: Run) -> None:

@@ -207,6 +207,7 @@ CASES: list[Case] = [
     Case("adamw-decay-100", dense(64), "RUN356", {**SGD, "optimizer": "adamw", "lr": 0.001, "weight_decay": 100.0}, learns=0.6),
     Case("dropout-0.95", dense(64, 64, between=({"dropout": 0.95},)), "RUN355", SGD, learns=0.6),
     Case("dropout-0.97-conv", conv(8, 16, dropout=0.99), "RUN355", SGD, learns=0.5),
+    Case("clipped-away", dense(64), "RUN352", {**SGD, "clip_grad_norm": 1e-6}, learns=0.6),
     # the data
     Case("shuffled-labels", dense(128), "RUN358", {**SGD, "optimizer": "adam", "lr": 0.01, "epochs": 40}, images=500, spoil=_labels(shuffled)),
     Case("shuffled-labels-short", dense(32), "RUN358", {**SGD, "epochs": 4}, spoil=_labels(shuffled, test=True), seconds=4.0),
@@ -218,6 +219,8 @@ CASES: list[Case] = [
     Case("labels-one-class", dense(32), "RUN350", SGD, spoil=_labels(torch.zeros_like, test=True)),
     Case("raw-pixels", dense(64), "RUN349", {**SGD, "normalize": {"mean": 0.0, "std": 1 / 255}}),
     Case("black-images", dense(64), "RUN349", SGD, spoil=_images("both", torch.zeros_like)),
+    Case("noise-for-images", dense(64), "RUN358", SGD, spoil=_images("both", lambda x: torch.randint(0, 256, x.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(len(x))))),
+    Case("test-noise", dense(64), "RUN357", SGD, spoil=_images("test", lambda x: torch.randint(0, 256, x.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(1)))),
     Case("leak", dense(64), "RUN359", SGD, spoil=_leak),
     # the network
     Case("linear-chain", dense(64, 64, act=None), "RUN353", SGD),

@@ -56,7 +56,7 @@ def test_dropout_of_a_single_layer_stage():
 @pytest.mark.parametrize(("change", "text"), [
     ({"train.lr": 0.001}, "lr 0.001"), ({}, "no change"), ({"layers.norm": "batch_norm"}, "batch norm before each activation"),
     ({"layers.activation": "relu", "train.init": "kaiming_normal"}, "relu for sigmoid and tanh, init kaiming_normal"),
-    ({"train.warmup": {"steps": 30}}, "a warm-up of 30 steps"), ({"layers.dropout": 0}, "dropout 0"),
+    ({"train.clip_grad_norm": None}, "no clip_grad_norm"), ({"train.warmup": {"steps": 30}}, "a warm-up of 30 steps"), ({"layers.dropout": 0}, "dropout 0"),
 ])
 def test_in_words(change, text):
     assert change_text(change) == text
