@@ -35,7 +35,8 @@ def open_data(
     """One split of any data set that a recipe's `data` can name.
 
     channels: of the network's input, which decides how image files are decoded. limit: only so many
-    images, the first in the order of the data set. workers: processes that look at image files. decode: see `check_headers`.
+    images, the first in the order of the data set. workers: processes that look at image files. decode: as for
+    `check_headers`.
     Errors: those of `load`, `open_folder` and `check_headers`.
     """
     if name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX:
