@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public names and where they live. They are imported when first used, so that `import archspec` costs nothing.
 _HOMES = {

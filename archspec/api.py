@@ -24,6 +24,7 @@ from archspec.spec.files import Loader, Options
 from archspec.spec.resolve import resolved
 from archspec.spec.shipped import find_shipped, shipped_specs
 from archspec.spec.syntax import At, Errors, Program
+from archspec.text import shell
 
 if TYPE_CHECKING:
     from torch import nn
@@ -248,6 +249,8 @@ def _with_shipped_name(problem: SpecError, name: str, path: Path) -> SpecError:
     hint = "`archspec list specs` shows the specs that come with archspec"
     if close and path.name == name:  # who names a folder wants a file of their own
         hint = f"write `{known[close]}` for the spec that comes with archspec; {hint}"
+    elif name.startswith("folder:"):  # given where an option takes no data set, as to `validate --data`
+        hint = f"a spec belongs here; `{shell('archspec', 'data', 'check', name)}` looks at a data set"
     return SpecError([replace(first, hint=hint)])
 
 

@@ -81,7 +81,7 @@ class Diagnostic:
 
 
 class SpecError(ValueError):
-    """One or more mistakes of the user, all of them told at once."""
+    """One or more mistakes of the user, all reported at once."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)

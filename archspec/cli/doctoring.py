@@ -127,7 +127,7 @@ def doctor_options(function: F) -> F:
         click.option("--doctor/--no-doctor", default=True, show_default=True,
                      help="Watch the run, and say why the network does not learn."),
         click.option("--stop-when-dead", is_flag=True,
-                     help="End a run at a final verdict, when nothing can come of it any more, with exit code 1."),
+                     help="End a run that cannot recover, at a final verdict, with exit code 1."),
         click.option("--trials/--no-trials", default=True, show_default=True,
                      help="When a run has ended badly, try what the doctor advises, for at most half a minute."),
         click.option("--find-lr", is_flag=True,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]), default="auto",
               show_default=True, help="As for `archspec train`.")
 @click.option("--batch-size", type=COUNT, metavar="N", help="Images at a time; default as trained.")
-@click.option("--limit-test", type=COUNT, metavar="N", help="Only so many test images.")
+@click.option("--limit-test", type=COUNT, metavar="N", help="Use only the first N test images.")
 @json_option
 @alone
 def command(

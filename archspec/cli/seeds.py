@@ -120,7 +120,8 @@ def _run(training: Training, recipe: Recipe, seed: int, runs: SeedRuns, about: d
         return SeedRun(seed, path, None, "failed", f"{first.code}: {first.message}")
     except (Stopped, KeyboardInterrupt):
         if path.exists():
-            runs.add(SeedRun(seed, path, None, "stopped", f"`{shell('archspec', 'train', '--resume', path)}` goes on"))
+            resume = shell("archspec", "train", "--resume", path)
+            runs.add(SeedRun(seed, path, None, "stopped", f"`{resume}` resumes it"))
         raise
     about.update({key: value for key, value in outcome.about.items() if key != "run_dir"})
     about["recipe"].pop("seed")

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 @click.option("--lr", type=Rate(), metavar="RATE", help="Learning rate.")
 @click.option("--optimizer", type=click.Choice(["sgd", "adam", "adamw"]), help="Update rule.")
 @click.option("--data", metavar="NAME", help="Data set: a known name, or folder:PATH.")
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of weights, order, augmentation and dropout.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N",
+              help="Seed of weights, order, augmentation and dropout.")
 @click.option("--seeds", type=SeedsType(), metavar=SeedsType.name,
               help="A run for each of N seeds, or of these; mean, standard deviation and a 95 % interval.")
 @click.option("--validation", type=ValidationSet(), metavar=ValidationSet.name,
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
 @click.option("--input", "input_shape", type=InputShape(), metavar="CxHxW", help="Another input, such as 3x224x224.")
 @click.option("--workers", "--num-workers", type=COUNT, metavar="N",
               help="Processes that decode a folder's images; default one a processor. Other data needs none.")
-@click.option("--limit-train", type=COUNT, metavar="N", help="Only so many training images.")
-@click.option("--limit-test", type=COUNT, metavar="N", help="Only so many test images.")
+@click.option("--limit-train", type=COUNT, metavar="N", help="Use only the first N training images.")
+@click.option("--limit-test", type=COUNT, metavar="N", help="Use only the first N test images.")
 @computing_options
 @click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="The run's folder; default runs/NAME-TIME.")

@@ -85,7 +85,7 @@ class Computing:
         found = None if self.retune else find(path, device)
         if found is not None:
             best, speedup = found.candidate, found.speedup
-            tell(f"tuned before: {best.options()}, {_faster(speedup)} (--retune measures anew)")
+            tell(f"tuned before: {best.options()}, {_faster(speedup)} (--retune measures again)")
         else:
             tuning = _search(graph, spec, recipe, machine, space)
             best = tuning.best.candidate
@@ -122,7 +122,7 @@ def _search(graph: Graph, spec: str, recipe: Recipe, machine: Machine, space: Sp
 
     problem, steps = _problem(graph, recipe, machine)
     free_memory(machine.device)  # for the other process
-    tell(f"tuning with batches of {problem.images} images; dropout is off meanwhile")
+    tell(f"tuning with batches of {problem.images} images, with dropout off")
     with memory_shortage_told("tuning"), Child(spec) as child:
         return tune(
             problem, space, steps, tell=lambda row, reference: tell(row_text(row, reference, problem.images)),
@@ -184,7 +184,7 @@ def computing_options(function: F) -> F:
         click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the CPU."),
         click.option("--tune", is_flag=True,
                      help="Measure which of these settings are fastest here, and use them; remembered."),
-        click.option("--retune", is_flag=True, help="As --tune, but measure anew."),
+        click.option("--retune", is_flag=True, help="As --tune, but measure again."),
     ]
     result: Any = wrapped
     for decorate in reversed(decorators):

@@ -30,16 +30,18 @@ def open_data(
     limit: int | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    decode: bool = False,
 ) -> ImageData | ImageFolder:
     """One split of any data set that a recipe's `data` can name.
 
     channels: of the network's input, which decides how image files are decoded. limit: only so many
-    images, the first in the order of the data set. workers: processes that look at image files.
+    images, the first in the order of the data set. workers: processes that look at image files. decode: as for
+    `check_headers`.
     Errors: those of `load`, `open_folder` and `check_headers`.
     """
     if name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX:
         folder = open_folder(folder_path(name), split, channels).head(limit)
-        return check_headers(folder, progress=progress, workers=workers)
+        return check_headers(folder, progress=progress, workers=workers, decode=decode)
     return load(name, split, root=root, download=download, progress=progress).head(limit)
 
 

@@ -46,12 +46,12 @@ class Source:
     progress: Progress | None = None
     workers: int | None = None
 
-    def read(self, split: RunSplit) -> ImageData | ImageFolder:
-        """A split as it is published: nothing is held out. Errors: those of `open_data`."""
+    def read(self, split: RunSplit, *, decode: bool = False) -> ImageData | ImageFolder:
+        """A split as it is published: nothing is held out. decode, and errors: those of `open_data`."""
         limit = self.limit_train if split == "train" else self.limit_test
         return open_data(
             self.recipe.data, split, self.channels, root=self.root, limit=limit, progress=self.progress,
-            workers=self.workers,
+            workers=self.workers, decode=decode,
         )
 
 
@@ -69,24 +69,27 @@ def open_splits(source: Source) -> Splits:
     """All splits of a run. Errors: those of `training_splits` and `open_data`."""
     try:
         train, validation, notices = training_splits(source)
+        test = source.read("test")
     except SpecError as problem:
-        raise _with_the_others(problem, source) from problem
-    test = source.read("test")
+        raise _with_all(problem, source) from problem
     return Splits(train, validation, test, (*notices, *_test_notices(test)))
 
 
-def _with_the_others(problem: SpecError, source: Source) -> SpecError:
-    """The error with what is wrong with the other splits of a folder: one run names every broken file."""
+def _with_all(problem: SpecError, source: Source) -> SpecError:
+    """The error with what else is wrong with any split of a folder: one run names every broken file.
+
+    The images are decoded, since a file that is cut off looks sound until then.
+    """
     if not source.recipe.data.startswith(FOLDER_PREFIX):
         return problem
-    found = list(problem.diagnostics)
-    others: tuple[RunSplit, ...] = ("validation", "test") if val_folder(source.recipe.data) else ("test",)
-    for split in others:
+    found = [d for d in problem.diagnostics if d.code in ("RUN370", "RUN371")]  # the others are found again
+    val: tuple[RunSplit, ...] = ("validation",) if val_folder(source.recipe.data) else ()
+    for split in ("train", *val, "test"):
         try:
-            source.read(split)
+            source.read(split, decode=True)
         except SpecError as other:
             found += other.diagnostics
-    return SpecError(dict.fromkeys(found))
+    return SpecError(dict.fromkeys(found)) if found else problem
 
 
 def training_splits(source: Source) -> tuple[ImageData | ImageFolder, ImageData | ImageFolder | None, list[str]]:

@@ -19,6 +19,7 @@ Progress = Callable[[str], None]
 _CHUNK: Final = 256  # requests ahead of their results
 _TOGETHER: Final = 64  # headers in a request
 _FEW: Final = 2000  # headers that are read sooner than a process has started
+_DECODED: Final = 10_000  # images that are all decoded where one is broken: some seconds
 SHOWN: Final = 20  # broken images that an error names one by one
 
 
@@ -128,14 +129,17 @@ def _looks(
                 yield from bad.diagnostics
 
 
-def check_headers(data: ImageFolder, *, progress: Progress | None = None, workers: int | None = None) -> ImageFolder:
+def check_headers(
+    data: ImageFolder, *, progress: Progress | None = None, workers: int | None = None, decode: bool = False
+) -> ImageFolder:
     """The folder with what the headers of its images show: their common size, and notices.
 
+    decode: find damage behind the headers too, unless the images are very many.
     Errors: RUN303, RUN305, RUN307 for images that cannot be used, all of them (see `all_problems`).
     """
     if progress is not None and len(data) > _FEW:
         progress(f"looking at the headers of {len(data):,} images of {data.source}")
-    found = survey(data, data.channels, whole=False, workers=workers)
+    found = survey(data, data.channels, whole=decode and len(data) <= _DECODED, workers=workers)
     if found.problems:
         raise all_problems(found.problems, data)
     size = next(iter(found.sizes)) if len(found.sizes) == 1 else None

@@ -39,7 +39,7 @@ def measure(
     None for torch's choice. steps, warmup: how many runs are measured, and done before; None for as many as
     `profile.timing` finds enough. trace: a folder for a torch.profiler trace; it gets a folder of the network's name.
 
-    Raises SpecError: BUILD202 where there is no such device, BUILD201 where it would not fit, told before it is
+    Raises SpecError: BUILD202 where there is no such device, BUILD201 where it would not fit, raised before it is
     built; BUILD203 where the batch is too small for a norm.
     """
     chosen = setting(loaded.graph, batch_size, dtype, pick_device(device))

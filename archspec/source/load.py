@@ -44,7 +44,8 @@ def read(
         raise error("SPEC001", f"{name}: no such file", hint=_meant(FilePath(path))) from None
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
-        raise error("SPEC001", f"{name}: {reason[:1].lower()}{reason[1:]}") from None
+        reason = reason[:1].lower() + reason[1:]
+        raise error("SPEC001", f"{name} {reason}" if reason.startswith("is ") else f"{name}: {reason}") from None
     return parse(content, name, limits)
 
 

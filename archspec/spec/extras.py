@@ -134,7 +134,7 @@ class EarlyStopping(Section):
     patience: Annotated[int, Field(ge=1)] = Field(description="epochs without an improvement after which a run ends")
     metric: Metric = Field("accuracy", description="the figure that is watched, and that makes an epoch the best")
     min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        0.0, description="a change of at most this much is no improvement"
+        0.0, description="a change of at most this much is not an improvement"
     )
 
 

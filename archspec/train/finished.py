@@ -100,7 +100,7 @@ def _weights(path: Path) -> tuple[Path, str, tuple[str, ...]]:
         raise error("RUN360", f"{path} has no {WEIGHTS} and no checkpoint: the run was stopped before its first",
                     hint=f"`{shell('archspec', 'train', '--resume', path)}` resumes it")
     state = found.saved.state
-    damaged = (f"warning: {bad} is damaged and left out: {why}" for bad, why in found.damaged.items())
+    damaged = (f"warning: {bad} is damaged and skipped: {why}" for bad, why in found.damaged.items())
     where = (found.path / TRAINING, "part/ema/") if "ema" in state.parts else (found.path / WEIGHTS, "")
     return *where, (
         *damaged,

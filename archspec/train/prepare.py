@@ -81,7 +81,7 @@ class Task:
 
 
 def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progress | None = None) -> Task:
-    """Check, load, build and initialise. The mistakes that need no data are told before any is read.
+    """Check, load, build and initialise. Mistakes that need no data are reported before any is read.
 
     Raises SpecError: RUN303 where network and data do not suit each other, RUN311 where the network is no
     classifier, RUN318 where an epoch has no step, RUN332 where the batch cannot be shared out, RUN334 where the network

@@ -140,7 +140,7 @@ def is_lost(problem: RuntimeError) -> bool:
 def _lost(world: World) -> SpecError:
     return error(
         "RUN331", f"one of the {world.size} processes of this run has ended",
-        hint="see what it said, or torchrun says of it; `archspec train --resume RUN_DIR` goes on from the last "
+        hint="see what it said, or torchrun says of it; `archspec train --resume RUN_DIR` resumes from the last "
         "checkpoint, and `torchrun --max-restarts=N` does so by itself",
     )
 

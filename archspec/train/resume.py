@@ -45,13 +45,13 @@ class Resumption:
         """Which checkpoint it is, and which were damaged. epochs: of the whole run."""
         if self.found is None:
             return [f"note: there is no checkpoint in {self.folder} yet: it starts from the beginning"]
-        notices = [f"warning: {path} is damaged and left out: {why}" for path, why in self.found.damaged.items()]
+        notices = [f"warning: {path} is damaged and skipped: {why}" for path, why in self.found.damaged.items()]
         state = self.found.saved.state
         done, name = len(state.results), self.found.path.name
         if done >= epochs:
-            notices.append(f"note: this run is finished ({epochs_text(done)}): {name} is only tested again")
+            notices.append(f"note: this run is finished ({epochs_text(done)}): {name} is only evaluated again")
             return notices
-        notices.append(f"note: it goes on from {name} (step {state.step}, {epochs_text(done)} finished)")
+        notices.append(f"note: resuming from {name} (step {state.step}, {epochs_text(done)} finished)")
         if state.micro_batch is not None:  # more at once would be another run, by rounding
             notices.append(f"note: memory was short: at most {state.micro_batch} images go through the network at once")
         return notices

@@ -80,7 +80,7 @@ def _digest_text(digest: str, path: Path) -> str:
 def _damaged(path: Path, why: str) -> SpecError:
     return error(
         "RUN361", f"the weights {path} cannot be used: {why}",
-        hint="put back a copy of both, or write them anew from the last checkpoint: "
+        hint="put back a copy of both, or rewrite them from the last checkpoint: "
         f"`{shell('archspec', 'train', '--resume', path.parent)}`",
     )
 

@@ -159,7 +159,7 @@ def test_a_run_that_was_stopped_is_evaluated_at_its_newest_sound_checkpoint(cli:
     (newest / "weights.safetensors").write_bytes(b"junk")
     damaged = cli("evaluate", run, "--json")
     assert damaged.code == 0
-    assert f"warning: {newest} is damaged and left out: weights.safetensors: its SHA-256 is not what" in damaged.err
+    assert f"warning: {newest} is damaged and skipped: weights.safetensors: its SHA-256 is not what" in damaged.err
     assert json.loads(damaged.out) != json.loads(whole.out)
     for checkpoint in (run / "checkpoints").iterdir():
         (checkpoint / "weights.safetensors").write_bytes(b"junk")

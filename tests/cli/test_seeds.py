@@ -130,7 +130,7 @@ def test_a_signal_ends_all_and_what_is_there_is_kept(cli: Cli, spec: Path, monke
     ends_with(monkeypatch, 1, Stopped(2))
     done = cli("train", spec, *FEW, "--seeds", "3", "--run-dir", "runs")
     assert done.code == 130
-    assert "seed 1 stopped: `archspec train --resume runs/seed-1` goes on" in done.out
+    assert "seed 1 stopped: `archspec train --resume runs/seed-1` resumes it" in done.out
     assert "(n = 1: " in done.out
     assert not Path("runs/seed-2").exists()
     monkeypatch.undo()

@@ -76,5 +76,5 @@ def test_the_checkpoint_before_stays_and_the_run_goes_on_when_there_is_room(
     filler.unlink()
     done = cli("train", "--resume", disk / "run")
     assert done.code == 0, done.err
-    assert done.err.startswith("note: it goes on from 00001-step-4 ")
+    assert done.err.startswith("note: resuming from 00001-step-4 ")
     assert (disk / "run/weights.safetensors").read_bytes() == Path("whole/weights.safetensors").read_bytes()

@@ -71,7 +71,7 @@ def test_three_resumes_and_no_difference(cli: Cli, spec: Path, monkeypatch: pyte
     assert len(metrics("run")) == 1
     done = cli("train", "--resume", "run", "--json")
     assert done.code == 0, done.err
-    assert done.err.splitlines()[0] == "note: it goes on from 00007-step-6 (step 6, 1 epoch finished)"
+    assert done.err.splitlines()[0] == "note: resuming from 00007-step-6 (step 6, 1 epoch finished)"
     assert weights("run") == weights("whole")
     assert metrics("run") == metrics("whole")
     assert len(json.loads(done.out)["epochs"]) == 2
@@ -115,9 +115,9 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
     done = cli("train", "--resume", "run")
     assert done.code == 0
     assert done.err.splitlines()[:2] == [
-        "warning: run/checkpoints/00003-step-3 is damaged and left out: "
+        "warning: run/checkpoints/00003-step-3 is damaged and skipped: "
         "training.safetensors: its SHA-256 is not what was written",
-        "note: it goes on from 00002-step-2 (step 2, 0 epochs finished)",
+        "note: resuming from 00002-step-2 (step 2, 0 epochs finished)",
     ]
     assert weights("run") == weights("whole")
 
@@ -352,8 +352,8 @@ def test_a_finished_run_says_so(cli: Cli, spec: Path) -> None:
     last = sorted(path.name for path in Path("run/checkpoints").iterdir())[-1]
     done = cli("train", "--resume", "run")
     assert done.code == 0
-    assert done.err.splitlines()[0] == f"note: this run is finished (2 epochs): {last} is only tested again"
-    assert "goes on" not in done.err
+    assert done.err.splitlines()[0] == f"note: this run is finished (2 epochs): {last} is only evaluated again"
+    assert "resuming" not in done.err
     assert (weights("run"), metrics("run")) == before
 
 

@@ -86,7 +86,7 @@ def test_a_pipe_in_a_folder_does_not_hang(folder: Path) -> None:
     os.mkfifo(folder / "x.yaml")
     done = archspec("validate", ".", cwd=folder)  # with a time limit of its own
     assert done.returncode == 1
-    assert "error[SPEC001]: x.yaml: is a pipe, not a regular file" in done.stderr
+    assert "error[SPEC001]: x.yaml is a pipe, not a regular file" in done.stderr
 
 
 def test_a_file_that_is_named_is_checked_whatever_it_holds(cli: Cli, folder: Path) -> None:
@@ -331,3 +331,9 @@ def test_a_spec_in_utf_16_is_not_skipped(cli: Cli, folder: Path) -> None:
     done = cli("validate", ".")
     assert (done.code, done.out) == (1, "1 error in 1 of 2 specs\n")
     assert "not UTF-8" in done.err
+
+
+def test_a_data_set_in_the_place_of_a_spec_is_named_as_one(cli: Cli, folder: Path) -> None:
+    done = cli("validate", "good.yaml", "--data", "folder:my pets")
+    assert done.code == 1
+    assert "hint: a spec belongs here; `archspec data check 'folder:my pets'` looks at a data set" in done.err

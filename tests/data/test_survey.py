@@ -179,6 +179,17 @@ def test_a_run_names_the_broken_files_of_all_its_splits(root, damage):
     assert {text.partition(" ")[0] for _, text in found} == {f"{root}/{name}" for name in [*names, "val/ant/000.png"]}
 
 
+@pytest.mark.parametrize(("headless", "cut_off"), [("train", "train"), ("train", "test"), ("test", "train")])
+def test_damage_behind_headers_is_named_together_with_broken_headers(root, headless, cut_off):
+    (root / headless / "ant/000.png").write_bytes(b"")
+    cut(root / cut_off / "bee/000.png")
+    found = messages(train, root)
+    assert [code for code, _ in found] == ["RUN307"] * 2
+    assert {text.partition(" ")[0] for _, text in found} == {
+        f"{root}/{headless}/ant/000.png", f"{root}/{cut_off}/bee/000.png",
+    }
+
+
 def test_a_wrong_folder_is_one_mistake(root):
     assert [code for code, _ in messages(train, root / "train")] == ["RUN306"]
 

@@ -32,9 +32,9 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
     Path("loop").symlink_to("loop")
     assert _refused("none.yaml") == ("SPEC001", "none.yaml: no such file")
     assert _refused("large/x.yaml") == ("SPEC001", "large/x.yaml: not a directory")
-    assert _refused(".") == ("SPEC001", ".: is a folder, not a regular file")
-    assert _refused("pipe") == ("SPEC001", "pipe: is a pipe, not a regular file")
-    assert _refused("/dev/zero") == ("SPEC001", "/dev/zero: is a device, not a regular file")
+    assert _refused(".") == ("SPEC001", ". is a folder, not a regular file")
+    assert _refused("pipe") == ("SPEC001", "pipe is a pipe, not a regular file")
+    assert _refused("/dev/zero") == ("SPEC001", "/dev/zero is a device, not a regular file")
     assert _refused("loop")[0] == "SPEC001"
     assert _refused("nul\0.yaml")[0] == "SPEC001"
     assert _refused("x" * 5000)[0] == "SPEC001"

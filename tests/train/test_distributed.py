@@ -172,7 +172,7 @@ def test_a_command_as_users_give_it_and_one_that_is_killed_and_restarted(tmp_pat
 
     done = torchrun(tmp_path, "killed.py", *TRAIN, "--run-dir", "run", restarts=1)
     assert done.returncode == 0, done.stderr
-    assert "note: it goes on from 00007-step-6 (step 6, 1 epoch finished)" in done.stderr
+    assert "note: resuming from 00007-step-6 (step 6, 1 epoch finished)" in done.stderr
     for name in ("weights.safetensors", "spec.yaml"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert json.loads((tmp_path / "run/environment.json").read_text())["resumes"][0]["step"] == 6
@@ -351,7 +351,7 @@ def test_restarts_need_a_folder(tmp_path, monkeypatch, capsys):
     assert "RUN312" in capsys.readouterr().err
     monkeypatch.delenv("TORCHELASTIC_RUN_ID")
     assert run([*TRAIN, "--run-dir", "run", "--epochs", "2"]) == 0
-    assert "goes on from 00005-step-4" in capsys.readouterr().err
+    assert "resuming from 00005-step-4" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("device", "gpus", "expected"), [

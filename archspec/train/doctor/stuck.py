@@ -238,7 +238,7 @@ def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | 
         f"{len(last.weights)} weights); about {advice.SOUND_RATIO:g} is usual",
         {"step": last.step, "update_to_weight": ratios[-1], "rate": last.rate},
     )
-    title = f"the weights hardly move: the rate {short(history.lr)} is too low"
+    title = f"the weights barely move: the rate {short(history.lr)} is too low"
     return Cause("RUN345", title, (fact,), advice.raise_rate(history, ratios[-1]), SLOW)
 
 

@@ -66,7 +66,7 @@ def too_low(**fields):
     """A weight would change by some 5 % in the source's 2,350 steps: it gets nowhere."""
     finding = verdict("lenet", 200, name="lenet-03", **fields)
     assert finding.code == "RUN345"
-    assert finding.title == "nothing learnt so far: the weights hardly move: the rate 0.01 is too low"
+    assert finding.title == "nothing learnt so far: the weights barely move: the rate 0.01 is too low"
     assert 140 <= finding.step <= 150
     assert finding.evidence[1].values["update_to_weight"] < 1e-4
     assert finding.advice == "raise the rate: try lr 0.1"  # tenfold, and no more: the source's other rate is 0.9

@@ -9,20 +9,20 @@ from archspec.diagnostics import render
 from archspec.train.doctor.finding import Evidence, Finding, Trial, findings_text, percent, round_rate, short
 
 FINDING = Finding(
-    "RUN345", 150, "the weights hardly move",
+    "RUN345", 150, "the weights barely move",
     (Evidence("the loss is 2.303", {"loss": 2.3026, "step": 150}), Evidence("so is that", {})), "raise the rate",
 )
 
 
 def test_one_line():
     assert FINDING.line() == (
-        "doctor[RUN345]: step 150: the weights hardly move: the loss is 2.303; so is that; a guess, not tried: raise the rate"
+        "doctor[RUN345]: step 150: the weights barely move: the loss is 2.303; so is that; a guess, not tried: raise the rate"
     )
 
 
 def test_as_an_error():
     assert render(FINDING.diagnostic()) == (
-        "error[RUN345]: the weights hardly move (step 150)\n  = note: the loss is 2.303\n  = note: so is that\n"
+        "error[RUN345]: the weights barely move (step 150)\n  = note: the loss is 2.303\n  = note: so is that\n"
         "  = hint: a guess, not tried: raise the rate"
     )
 
@@ -30,7 +30,7 @@ def test_as_an_error():
 def test_in_a_summary():
     later = Finding("RUN351", 0, "far", (), "try lr 1", sure=True)
     assert findings_text([FINDING, later]) == (
-        "doctor[RUN345]: the weights hardly move (step 150)\n  - the loss is 2.303\n  - so is that\n"
+        "doctor[RUN345]: the weights barely move (step 150)\n  - the loss is 2.303\n  - so is that\n"
         "  = a guess, not tried: raise the rate\n"
         "doctor[RUN351]: far\n  = try lr 1"
     )
@@ -39,7 +39,7 @@ def test_in_a_summary():
 
 def test_a_verdict_that_was_taken_back_in_a_summary():
     assert findings_text([replace(FINDING, until=700)]).splitlines()[0] == (
-        "doctor[RUN345]: the weights hardly move (from step 150 to 700, then it learnt)"
+        "doctor[RUN345]: the weights barely move (from step 150 to 700, then it learnt)"
     )
 
 
@@ -47,7 +47,7 @@ def test_json_has_the_numbers():
     data = json.loads(json.dumps(FINDING.to_json(), allow_nan=False))
     assert data["evidence"][0] == {"text": "the loss is 2.303", "values": {"loss": 2.3026, "step": 150}}
     assert (data["code"], data["step"], data["title"], data["advice"]) == (
-        "RUN345", 150, "the weights hardly move", "raise the rate",
+        "RUN345", 150, "the weights barely move", "raise the rate",
     )
     assert (data["final"], data["until"]) == (False, None)
 
