@@ -40,7 +40,7 @@ def search_text(search: Search, trials: Sequence[Trial]) -> str:
         text += (f"; rungs after {', '.join(map(str, ladder.rungs))} epochs: about "
                  f"{ladder.expected_epochs(search.trials):,} epochs instead of {search.trials * recipe.epochs:,}")
     return (f"{text}\nchoices are made on a validation set (`validation: {recipe.validation}`); the test set is "
-            "evaluated once, by the winner")
+            f"evaluated once, by {'the winner' if len(search.objective) == 1 else 'the trials of the Pareto front'}")
 
 
 def run_search(
@@ -82,7 +82,7 @@ def progress_line(queue: SearchQueue, result: Result) -> str:
     else:
         what = epochs_text(len(rows)) + ("" if value is None else f", {name.replace('_', ' ')} {value:.4f}")
         if result.status == "done" and result.summary.get("test"):
-            what += f"; the best: test accuracy {result.summary['test']['accuracy']:.4f}"
+            what += f"; chosen: test accuracy {result.summary['test']['accuracy']:.4f}"
     done = f"[{len(queue.results)}/{queue.search.trials}]"
     return f"{done} {result.variant} {values}: {what}, {duration_text(result.seconds)}"
 
@@ -112,7 +112,7 @@ def _table(found: Ranking) -> Table:
     for row in found.rows[:_SHOWN]:
         figures = [_number(value) for value in row.figures.values()]
         test = "" if row.test is None else f"{row.test['accuracy']:.4f}"
-        status = "best" if row.winner else "" if row.status == "paused" else row.reason or row.status
+        status = found.winner_name if row.winner else "" if row.status == "paused" else row.reason or row.status
         values = [str(row.varied.get(key, "")) for key in keys]
         table.add_row(*values, f"{row.epochs} of {row.of}", *figures, test, status)
     return table

@@ -106,6 +106,8 @@ def _search(
     from archspec.sweep.slots import slots_for
 
     assert sweep.search is not None
+    if not found.trials:
+        return WRONG  # the diagnostics have said why
     tell(search_text(sweep.search, found.trials))
     slots = slots_for(device, found.trials, jobs, threads)
     queue, stopped = run_search(sweep, file, store, slots, options, retry=retry)

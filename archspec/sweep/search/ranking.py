@@ -56,6 +56,11 @@ class Ranking:
             "trials": [row.to_json() for row in self.rows],
         }
 
+    @property
+    def winner_name(self) -> str:
+        """What a winner is called: with several objectives it is one of a front."""
+        return "best" if len(self.objective) == 1 else "front"
+
     def text(self) -> str:
         """What it came to in a few lines."""
         trained, whole = (sum(getattr(row, name) for row in self.rows) for name in ("epochs", "of"))
@@ -66,7 +71,7 @@ class Ranking:
             if row.winner:
                 values = ", ".join(f"{key}: {value}" for key, value in row.varied.items())
                 test = "" if row.test is None else f"; test accuracy {row.test['accuracy']:.4f}"
-                lines.append(f"best: {values}: {self._figures(row)}{test}")
+                lines.append(f"{self.winner_name}: {values}: {self._figures(row)}{test}")
         return "\n".join(lines)
 
     def _figures(self, row: Row) -> str:

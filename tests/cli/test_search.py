@@ -1,0 +1,85 @@
+"""`archspec sweep` of a search: a real one of a tiny network, paused at rungs and resumed, and what is printed."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import archspec, cli  # noqa: F401 - a fixture
+
+SPEC = """\
+archspec: 1
+name: tiny
+input: [1, 8, 8]
+stages: {head: [flatten, linear: 8, relu, linear: 10]}
+train: {data: digits, lr: 0.1, epochs: 2, batch_size: 32, schedule: cosine}
+"""
+SWEEP = """\
+archspec-sweep: 1
+spec: tiny.yaml
+limit_train: 200
+limit_test: 100
+search: {trials: 3, space: {train.lr: {choice: [0.001, 0.01, 0.3]}}, prune: {asha: {reduction: 3}}}
+"""
+OPTIONS = ("--device=cpu", "--jobs=1", "--threads=1")
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("searched")
+    (folder / "tiny.yaml").write_text(SPEC)
+    (folder / "s.yaml").write_text(SWEEP)
+    done = archspec("sweep", "s.yaml", "--json", *OPTIONS, cwd=folder)
+    (folder / "printed.json").write_text(json.dumps([done.returncode, done.stdout, done.stderr]))
+    return folder
+
+
+def test_one_trial_trains_to_the_end_and_is_tested(searched):
+    code, out, err = json.loads((searched / "printed.json").read_text())
+    assert code == 0, err
+    found = json.loads(out)
+    trials = found["trials"]
+    assert [(trial["epochs"], trial["status"], trial["test"] is not None) for trial in trials] == [
+        (2, "done", True), (1, "paused", False), (1, "paused", False),
+    ]
+    assert found["winners"] == [trials[0]["id"]]
+    assert (found["epochs"], found["finished"]) == (4, True)
+    assert trials[0]["varied"] == {"train.lr": 0.3}
+    runs = searched / "runs" / "sweep-s" / "trials"
+    assert [(runs / trial["id"] / "weights.safetensors").exists() for trial in trials] == [True, False, False]
+    assert "rungs after 1, 2 epochs: about 4 epochs instead of 6" in err
+    assert "validation set (`validation: 0.1`)" in err
+
+
+def test_a_search_that_is_done_shows_its_table(searched, cli, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(searched)
+    done = cli("sweep", "s.yaml", *OPTIONS)
+    assert done.code == 0
+    head, first, *_ = done.out.splitlines()
+    assert head.split() == ["train.lr", "epochs", "validation", "accuracy", "test", "accuracy", "status"]
+    assert (first.split()[:4], first.split()[-1]) == (["0.3", "2", "of", "2"], "best")
+    assert "3 trials, 4 of 6 epochs trained" in done.out
+    assert "best: train.lr: 0.3: validation accuracy" in done.out
+
+
+def test_a_dry_run_says_what_a_search_will_do(searched, cli, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(searched)
+    done = cli("sweep", "s.yaml", "--dry-run", "--dir", "nowhere", *OPTIONS)
+    assert done.code == 0
+    assert "search: 3 trials, sampler random; rungs after 1, 2 epochs" in done.err
+    assert not (searched / "nowhere").exists()
+
+
+def test_seeds_are_for_the_winner(searched, cli, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(searched)
+    done = cli("sweep", "s.yaml", "--seeds", 3)
+    assert done.code == 2
+    assert "leave --seeds out" in done.err
+
+
+def test_a_space_without_a_valid_point_trains_nothing(searched, cli, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(searched)
+    (searched / "bad.yaml").write_text(SWEEP.replace("[0.001, 0.01, 0.3]", "[-1, 0]"))
+    done = cli("sweep", "bad.yaml", *OPTIONS)
+    assert (done.code, done.out) == (1, "")
+    assert "error[SPEC060]" in done.err
+    assert not (searched / "runs" / "sweep-bad").exists()
