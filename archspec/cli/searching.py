@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from archspec.sweep.expand import Trial
     from archspec.sweep.model import Sweep
+    from archspec.sweep.plan import Plan
     from archspec.sweep.search.model import Search
     from archspec.sweep.search.queue import SearchQueue
     from archspec.sweep.search.ranking import Ranking
@@ -41,6 +42,20 @@ def search_text(search: Search, trials: Sequence[Trial]) -> str:
                  f"{ladder.expected_epochs(search.trials):,} epochs instead of {search.trials * recipe.epochs:,}")
     return (f"{text}\nchoices are made on a validation set (`validation: {recipe.validation}`); the test set is "
             f"evaluated once, by {'the winner' if len(search.objective) == 1 else 'the trials of the Pareto front'}")
+
+
+def plan_text(search: Search, trials: Sequence[Trial], planned: Plan) -> str:
+    """The same with the predicted time. planned: of these trials, each with all its epochs."""
+    from archspec.sweep.search.asha import Ladder
+
+    text = search_text(search, trials)
+    if planned.seconds is None or not trials or planned.done:
+        return text
+    share = search.trials / len(trials)
+    if search.asha is not None:
+        epochs = trials[0].recipe.epochs
+        share = Ladder.of(search.asha, epochs).expected_epochs(search.trials) / (len(trials) * epochs)
+    return f"{text}\nthe search: about {duration_text(planned.seconds * share)}, judged by these {len(trials)} points"
 
 
 def run_search(

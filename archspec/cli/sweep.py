@@ -21,6 +21,7 @@ from archspec.diagnostics import plural
 if TYPE_CHECKING:
     from archspec.sweep.expand import Expansion, Trial
     from archspec.sweep.model import Sweep
+    from archspec.sweep.plan import Plan
     from archspec.sweep.store import Result, Store
 
 
@@ -71,11 +72,11 @@ def command(
         options = _options(device, data_root, precision)
         ctx.exit(_search(sweep, file, found, store, device, jobs, threads, options, retry, as_json=as_json))
     if dry_run:
+        planned = _show_plan(found, store, device, jobs, threads, as_json=as_json)
         if sweep.search is not None:
-            from archspec.cli.searching import search_text
+            from archspec.cli.searching import plan_text
 
-            tell(search_text(sweep.search, found.trials))
-        _show_plan(found, store, device, jobs, threads, as_json=as_json)
+            tell(plan_text(sweep.search, found.trials, planned))
         ctx.exit(WRONG if found.invalid else 0)
     options = _options(device, data_root, precision)
     stopped = _run(found.trials, store, options, device, jobs, threads, retry)
@@ -143,12 +144,13 @@ def _run(
 
 def _show_plan(
     found: Expansion, store: Store, device: str, jobs: int | None, threads: int | None, *, as_json: bool
-) -> None:
+) -> Plan:
     from archspec.sweep.plan import plan
     from archspec.sweep.slots import slots_for
 
     planned = plan(found, store, slots_for(device, found.trials, jobs, threads), device)
     click.echo(json.dumps(planned.to_json(), indent=2, ensure_ascii=False) if as_json else planned.text())
+    return planned
 
 
 def _show_results(found: Expansion, results: dict[str, Result], store: Store, *, as_json: bool) -> None:

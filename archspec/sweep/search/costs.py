@@ -29,9 +29,15 @@ def memory_bytes(trial: Trial) -> int:
 
 
 def excess(trial: Trial, constraints: Mapping[str, int]) -> dict[str, float]:
-    """How far a trial is above each constraint that it breaks, as a share of it."""
-    found = {name: cost(trial, name) / most - 1 for name, most in constraints.items()}
-    return {name: share for name, share in found.items() if share > 0}
+    """How far a trial is above each constraint that it breaks, as a share of it; memory only if it breaks no other."""
+    found: dict[str, float] = {}
+    for name, most in sorted(constraints.items(), key=lambda item: item[0] == "memory_bytes"):
+        if name == "memory_bytes" and found:  # which takes a while to find out
+            continue
+        share = cost(trial, name) / most - 1
+        if share > 0:
+            found[name] = share
+    return found
 
 
 class _Known:
