@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 import archspec
+from archspec.results.compare import MEASURES
+from archspec.sweep.expand import expand
+from archspec.sweep.read import KEYS, sweep_text
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -44,6 +47,23 @@ def whole_specs() -> list[object]:
 @pytest.mark.parametrize("text", whole_specs())
 def test_specs_in_the_docs_are_valid(text: str) -> None:
     assert archspec.check(text) == ()
+
+
+def sweeps() -> list[str]:
+    return [text for page in PAGES if page.name not in GENERATED for text in blocks(page, "yaml") if "archspec-sweep: 1" in text]
+
+
+@pytest.mark.parametrize("text", sweeps())
+def test_sweeps_in_the_docs_are_valid(text: str) -> None:
+    assert expand(sweep_text(text), "sweep.yaml").invalid == ()
+
+
+def test_every_key_of_a_sweep_and_every_figure_is_in_the_docs() -> None:
+    assert sweeps()
+    page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    rows = "".join(re.findall(r"^\| (`.+?) \|", page, re.MULTILINE))
+    assert [key for key in KEYS if f"`{key}`" not in rows] == []
+    assert [name for name in MEASURES if f"`{name}`" not in page] == []
 
 
 def test_readme_names_the_two_commands() -> None:

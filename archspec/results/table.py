@@ -28,7 +28,7 @@ def comparison_table(comparison: Comparison, width: int) -> tuple[Table, list[st
     for k in shown:
         figures = varied <= k < len(heads) - 2
         table.add_column(
-            heads[k], justify="right" if figures else "left", overflow="fold", no_wrap=varied <= k < len(heads) - 2,
+            heads[k], justify="right" if figures else "left", overflow="fold", no_wrap=figures,
         )
     for k, row in enumerate(rows):
         table.add_row(*(row[column] for column in shown), style="bold" if k == comparison.baseline else None)
@@ -48,7 +48,7 @@ def _columns(comparison: Comparison, heads: list[str], rows: list[list[str]], wi
     wrong = [last] if any(row[last] for row in rows) else []
     extra = [*wrong, last - 2, *(places[name] for name in names if name != comparison.measure.name)]
     needs = [max(cell_len(row[k]) for row in [heads, *rows]) for k in range(len(heads))]
-    needs[last - 1], needs[last] = min(needs[last - 1], _FOLDED), min(needs[last], _FOLDED)
+    needs[last] = min(needs[last], _FOLDED)
     room = width - sum(needs[k] + _GAP for k in chosen) - 1
     for k in extra:
         if needs[k] + _GAP <= room:

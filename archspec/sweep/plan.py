@@ -80,7 +80,7 @@ class Plan:
             lines.append(f"  and {len(problems) - 10} more that do not fit")
         macs = [e.macs for e in self.estimates if e.trial.id not in self.done and e.macs is not None]
         if macs:
-            lines.append(f"left: {sum(macs) / 1e12:,.1f} T MACs forward, about three times that to train")
+            lines.append(f"left: {macs_text(sum(macs))} forward, about three times that to train")
         if self.seconds is not None:
             lines.append(f"predicted: {duration_text(self.seconds)}, {self.slots} at once")
         return "\n".join(lines)
@@ -154,6 +154,12 @@ def duration_text(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def macs_text(macs: int) -> str:
+    """`35.0 M MACs`, `1,200.0 T MACs`."""
+    scale, unit = next((pair for pair in ((1e12, "T"), (1e9, "G")) if macs >= pair[0]), (1e6, "M"))
+    return f"{macs / scale:,.1f} {unit} MACs"
 
 
 def _named(trial: Trial) -> str:
