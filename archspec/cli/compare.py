@@ -83,6 +83,9 @@ def print_comparison(comparison: Comparison) -> None:
     from archspec.results.table import comparison_table
     from archspec.results.words import label, summary_lines
 
+    if not comparison.groups:
+        click.echo("no trial has a result yet")
+        return
     console = result_console()
     table, left_out = comparison_table(comparison, console.width)
     console.print(table)

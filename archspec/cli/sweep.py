@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name, help="Where to train.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where data sets are looked for first.")
-@click.option("--precision", metavar="NAME", help="Of every trial, as `archspec train --precision`.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
+              help="Of every trial, as `archspec train --precision`.")
 @click.option("--retry", is_flag=True, help="Also run trials again that failed or were killed.")
 @json_option
 @click.pass_context

@@ -27,11 +27,14 @@ class Slots:
 
 
 def slots_for(device: str, trials: Sequence[Trial], jobs: int | None, threads: int | None) -> Slots:
-    """Slots that use the machine once: its GPUs if there are any and `device` allows it, else its cores."""
-    if device != "cpu":
-        import torch
+    """Slots that use the machine once: its GPUs if there are any and `device` allows it, else its cores.
 
-        if torch.cuda.is_available():
+    Raises SpecError BUILD202 where that device is not there.
+    """
+    if device != "cpu":
+        from archspec.backends.device import pick_device
+
+        if pick_device(device).type == "cuda":
             return _gpu_slots(device, trials, jobs, threads)
     return cpu_slots(len(trials), jobs, threads)
 

@@ -196,3 +196,19 @@ def test_ctrl_c_stops_the_trials_and_the_same_command_goes_on(cli, work, monkeyp
     launcher.behaviour = lambda command: succeed()
     assert cli("sweep", "s.yaml", *OPTIONS).code == 0
     assert len(launcher.began) == 5
+
+
+def test_what_no_trial_can_have_is_refused_before_any_starts(cli, work, monkeypatch):
+    monkeypatch.setattr(Forked, "start", lambda self, command: pytest.fail("a trial was started"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    done = cli("sweep", "s.yaml", "--device=cuda")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error[BUILD202]: there is no device cuda")
+    assert cli("sweep", "s.yaml", "--precision=fp3").code == 2
+    assert not list(work.glob("runs/*/results/*"))
+
+
+def test_a_sweep_stopped_before_its_first_result_says_so(cli, work, monkeypatch):
+    monkeypatch.setattr("archspec.cli.sweep._run", lambda *arguments: True)
+    done = cli("sweep", "s.yaml", *OPTIONS)
+    assert (done.code, done.out.splitlines()[0]) == (130, "no trial has a result yet")
