@@ -113,6 +113,8 @@ def show_search(queue: SearchQueue, store: Store, *, as_json: bool) -> None:
         return
     result_console().print(_table(found))
     click.echo(f"{found.text()}\nsweep folder: {store.folder}")
+    if len(queue.trials) < queue.search.trials and queue.finished():
+        tell(f"note: the space has no more points that may start: {len(queue.trials)} of {queue.search.trials} trials")
     if len(found.rows) > _SHOWN:
         tell(f"note: {len(found.rows) - _SHOWN} more trials are not shown: add --json for all")
 

@@ -69,6 +69,10 @@ def read_draw(key: str, raw: Any, at: At, errors: Errors) -> Draw | None:
         rule = "two numbers above 0, the lower first" if kind == "log_uniform" else "two numbers, the lower first"
         errors.add("SWEEP401", f"`{kind}` needs {rule}, got {said(values)}", at / kind, hint=_HINT)
         return None
+    if whole and math.ceil(values[0]) > math.floor(values[1]):
+        errors.add("SWEEP401", f"no whole number lies in {said(values)}", at / kind,
+                   hint="widen the bounds, or leave `whole` out")
+        return None
     return Draw(kind, (float(values[0]), float(values[1])), (), whole, at / kind)
 
 

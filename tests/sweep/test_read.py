@@ -44,6 +44,8 @@ def test_variants_have_different_labels():
 @pytest.mark.parametrize(
     ("line", "message", "hint"),
     [
+        ("random: {trials: 2, train.epochs: {uniform: [0.2, 0.9], whole: true}}", "no whole number lies in [0.2, 0.9]",
+         "widen the bounds, or leave `whole` out"),
         ("grid: {lr: [1]}", "a sweep cannot change `lr`", "write `train.lr`"),
         ("grid: {train.lr: 1}", "`train.lr` must be a list of values, got 1", "write `train.lr: [1]`"),
         ("grid: {train.lr: []}", "`train.lr` must be a list of values, got []", None),

@@ -218,6 +218,17 @@ def test_a_list_of_points_that_is_torn_is_made_anew(tmp_path):
     assert began == []  # the same points again, and they have their results
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_space_with_fewer_points_than_trials_ends(tmp_path, sampler):
+    if sampler == "tpe":
+        pytest.importorskip("optuna")
+    text = HEAD + f"search: {{sampler: {sampler}, trials: 500, space: {{train.lr: {{choice: [0.1, 0.2, 0.4]}}}}}}\n"
+    queue, began = search(tmp_path, text, near(0.1))
+    assert (len(queue.trials), len(began), queue.finished()) == (3, 4, True)
+    assert len(json.loads((tmp_path / "sweep" / "search.json").read_text())["points"]) < 150
+    assert search(tmp_path, text, near(0.1))[1] == []
+
+
 def test_no_point_is_left():
     with pytest.raises(SpecError) as problem:
         expanded(HEAD + f"search: {{trials: 2, space: {RATES}, constraints: {{params: 1000, macs: 10}}}}\n")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from archspec.data.validation import DEFAULT_SHARE, resolve_validation
 from archspec.diagnostics import error
@@ -25,6 +26,29 @@ class Unfit:
     """A point that must not start. excess: constraint → how far it is above, as a share; empty for a `where`."""
 
     excess: Mapping[str, float]
+
+
+class Repeats:
+    """Notices when a space has no more points to offer: so many in a row that were there before."""
+
+    MOST: Final = 50
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._in_a_row = 0
+
+    def add(self, values: Mapping[str, Any]) -> bool:
+        """Whether the point is a new one."""
+        key = json.dumps(values, sort_keys=True, default=str)
+        new = key not in self._known
+        self._known.add(key)
+        self._in_a_row = 0 if new else self._in_a_row + 1
+        return new
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether to ask no more."""
+        return self._in_a_row >= self.MOST
 
 
 class Candidates:
@@ -79,7 +103,12 @@ def sample(sweep: Sweep, file: str) -> Expansion:
     trials: dict[str, Trial] = {}
     invalid: list[Invalid] = []
     unfit: list[Unfit] = []
+    repeats = Repeats()
     for changes in islice(points_of(search.draws, search.seed), DRAWS * wanted):
+        if repeats.exhausted:
+            break
+        if not repeats.add({key: value.value for key, value in changes.items()}):
+            continue
         found = candidates.judge(changes)
         if isinstance(found, Trial):
             trials.setdefault(found.id, found)

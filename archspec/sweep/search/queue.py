@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from archspec.sweep.expand import Invalid, Trial
 from archspec.sweep.local import Job
-from archspec.sweep.search.candidates import DRAWS, Candidates, Unfit
+from archspec.sweep.search.candidates import DRAWS, Candidates, Repeats, Unfit
 from archspec.sweep.search.history import Observation, Points, Sampler
 from archspec.sweep.search.scores import front, score, worth
 from archspec.sweep.store import Result
@@ -33,6 +33,7 @@ class SearchQueue:
         self._candidates, self._sampler, self._points = candidates, sampler, Points(folder, self.search)
         self._found_result = results
         self._running: set[str] = set()
+        self._repeats = Repeats()
         self._asked: list[tuple[Mapping[str, Any], Trial | Invalid | Unfit]] = []
         for values in self._points.values:
             self._take(values)
@@ -72,8 +73,9 @@ class SearchQueue:
 
     def finished(self) -> bool:
         """Whether nothing is left to train."""
-        complete = len(self.trials) >= self.search.trials or len(self._asked) >= DRAWS * self.search.trials
-        return complete and not self._running and all(self.results[w].status == "done" for w in self.winners())
+        if self._asks_on() or self._running:
+            return False
+        return all(self.results[winner].status == "done" for winner in self.winners())
 
     def _rungs(self, trial: Trial) -> tuple[int, ...]:
         return self._candidates.ladder(trial).rungs
@@ -101,8 +103,7 @@ class SearchQueue:
 
     def _new(self) -> Trial | None:
         """Ask for points until one may start."""
-        search = self.search
-        while len(self.trials) < search.trials and len(self._asked) < DRAWS * search.trials:
+        while self._asks_on():
             values = self._sampler.ask([self._observed(*asked) for asked in self._asked])
             self._points.add(values)
             before = len(self.trials)
@@ -111,9 +112,19 @@ class SearchQueue:
                 return trial
         return None
 
+    def _asks_on(self) -> bool:
+        most = DRAWS * self.search.trials
+        return len(self.trials) < self.search.trials and len(self._asked) < most and not self._repeats.exhausted
+
     def _take(self, values: Mapping[str, Any]) -> Trial | None:
-        found = self._candidates.judge(self._points.changes(values))
+        new = self._repeats.add(values)
+        if new:
+            found = self._candidates.judge(self._points.changes(values))
+        else:
+            found = next(judged for known, judged in self._asked if known == values)
         self._asked.append((values, found))
+        if not new:
+            return None
         if isinstance(found, Invalid):
             self.invalid.append(found)
         elif isinstance(found, Unfit):
