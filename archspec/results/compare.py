@@ -139,9 +139,10 @@ def _varied(firsts: Sequence[RunRecord]) -> list[str]:
             names.append(key)
     if len({_images(record) for record in firsts} - {None}) > 1:
         names.append(IMAGES)
-    if not names and len(firsts) > 1:
-        names = [key for key in ("params", "macs") if len({getattr(record, key) for record in firsts}) > 1]
-        names = names or ["path"]
+    for key in ("params", "macs", "path"):  # until no two rows look alike
+        rows = {tuple(_key(_value(record, name)) for name in names) for record in firsts}
+        if len(rows) < len(firsts) and len({_value(record, key) for record in firsts}) > 1:
+            names.append(key)
     return names
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -33,12 +34,20 @@ def find_runs(paths: Iterable[Path]) -> list[RunRecord]:
 
 
 def _of_sweep(parent: Path, records: list[RunRecord]) -> list[RunRecord]:
-    """The runs in one folder, those of a sweep in its order."""
+    """The runs in one folder, those of a sweep in its order, their networks called as it calls them."""
     from archspec.sweep.store import Store
 
-    order = Store(parent.parent).order() if parent.name == TRIALS else []
+    store = Store(parent.parent)
+    order = store.order() if parent.name == TRIALS else []
+    if not order:
+        return records
     places = {trial: k for k, trial in enumerate(order)}
-    return sorted(records, key=lambda record: places.get(trial_of(record.path.name), len(order)))
+    results = [store.result(trial_of(record.path.name)) for record in records]
+    named = [
+        record if result is None else replace(record, network=result.variant)
+        for record, result in zip(records, results, strict=True)
+    ]
+    return sorted(named, key=lambda record: places.get(trial_of(record.path.name), len(order)))
 
 
 def trial_of(folder: str) -> str:

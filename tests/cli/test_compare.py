@@ -95,6 +95,28 @@ def test_runs_of_different_amounts_of_data_are_told_apart(cli, runs):
     assert [group["values"] for group in found["groups"]] == [{"train_images": 100}, {"train_images": 50}]
 
 
+def test_no_two_rows_look_alike(cli, runs):
+    """Networks of one name, as variants of a sweep have it that change a stage; runs of one thing, trained otherwise."""
+    small, large = make_run(runs / "a"), make_run(runs / "b")
+    spec = large / "spec.yaml"
+    spec.write_text(spec.read_text().replace("relu, linear: 10", "relu, linear: 7, relu, linear: 10"))
+    third = make_run(runs / "c", lr=0.2)
+    values = [group["values"] for group in json.loads(cli("compare", small, large, third, "--json").out)["groups"]]
+    assert [list(one) for one in values] == [["train.lr", "params"]] * 3
+    assert len({tuple(one.values()) for one in values}) == 3
+
+
+def test_a_variant_of_a_sweep_keeps_its_name(cli, runs):
+    store, names = Store(Path("runs/sweep-v")), ("a" * 16, "b" * 16)
+    with store.claimed():
+        store.write_order(names)
+        for name, variant, lr in zip(names, ("wide", "narrow"), (0.1, 0.2), strict=True):
+            make_run(store.run_folder(name), lr=lr)
+            store.save(Result(name, variant, {"spec": variant}, 0, "done", summary={}))
+    found = json.loads(cli("compare", store.folder, "--json").out)["groups"]
+    assert [group["values"]["network"] for group in found] == ["wide", "narrow"]
+
+
 def test_an_optimizer_s_own_settings_do_not_vary_with_it(cli, runs):
     make_run(runs / "a", optimizer="sgd", momentum=0.0)
     make_run(runs / "b", optimizer="adam", eps=1e-8)
