@@ -70,7 +70,8 @@ def run_search(
 
     def known(trial: str) -> Result | None:
         result = store.result(trial)
-        return None if result is not None and retry and result.status in ("failed", "killed") else result
+        counts = result is not None and (result.status == "paused" or not store.is_due(trial, retry=retry))
+        return result if counts else None
 
     assert sweep.search is not None
     sampler = sampler_of(sweep.search)

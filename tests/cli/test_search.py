@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from archspec.sweep.trial import Forked
 from tests.cli.conftest import archspec, cli  # noqa: F401 - a fixture
+from tests.sweep.helpers import Pretended
+from tests.sweep.test_search import pause_of, trained
 
 SPEC = """\
 archspec: 1
@@ -59,6 +62,21 @@ def test_a_search_that_is_done_shows_its_table(searched, cli, monkeypatch):  # n
     assert (first.split()[:4], first.split()[-1]) == (["0.3", "2", "of", "2"], "best")
     assert "3 trials, 4 of 6 epochs trained" in done.out
     assert "best: train.lr: 0.3: validation accuracy" in done.out
+
+
+def test_a_winner_whose_run_was_removed_trains_again(searched, cli, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(searched)
+    winner = json.loads(json.loads((searched / "printed.json").read_text())[1])["winners"][0]
+    folder, launcher = searched / "runs" / "sweep-s", Pretended(lambda command: trained(command, lambda epoch: 0.99))
+    monkeypatch.setattr(Forked, "start", lambda self, command: launcher.start(command))
+    kept = (folder / "results" / f"{winner}.json").read_bytes()
+    (folder / "trials" / winner).rename(folder / "moved")
+    try:
+        assert cli("sweep", "s.yaml", *OPTIONS).code == 0
+    finally:
+        (folder / "moved").rename(folder / "trials" / winner)
+        (folder / "results" / f"{winner}.json").write_bytes(kept)
+    assert [pause_of(command) for command in launcher.began] == [1, 2, None]
 
 
 def test_a_dry_run_says_what_a_search_will_do(searched, cli, monkeypatch):  # noqa: F811
