@@ -124,6 +124,17 @@ def test_epochs_that_do_not_suit(change, message):
     assert (found.code, found.message, found.span.line) == ("SWEEP406", message, 4)
 
 
+def test_the_hint_of_too_few_epochs_works():
+    text = (
+        "archspec-sweep: 1\nspec: lenet\nSET\nsearch: {trials: 2, space: {train.lr: {log_uniform: [0.1, 1]}}, "
+        "prune: {asha: {min_epochs: 30}}}\n"
+    )
+    with pytest.raises(SpecError) as problem:
+        expanded(text.replace("SET", "name: x"))
+    hint = problem.value.diagnostics[0].hint
+    assert len(expanded(text.replace("SET", hint.split("`")[3])).trials) == 2
+
+
 def test_a_search_killed_at_any_time_trains_no_rung_twice(tmp_path):
     """Kills of the driver: each result stays, and every rung of a trial is reached once."""
     text = sweep(9, trials=9)

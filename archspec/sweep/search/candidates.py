@@ -148,5 +148,6 @@ def _check_epochs(search: Search, trials: Mapping[str, Trial]) -> None:
     if epochs and epochs[0] <= search.asha.min_epochs:
         raise error(
             "SWEEP406", f"ASHA ends no trial: `min_epochs` is {search.asha.min_epochs}, the recipe has {epochs[0]}",
-            span=search.asha.at.span(), hint="lower `min_epochs`, or raise the epochs: `set: {train.epochs: 27}`",
+            span=search.asha.at.span(),
+            hint=f"lower `min_epochs`, or raise the epochs: `set: {{train.epochs: {search.asha.three_rungs}}}`",
         )

@@ -22,6 +22,11 @@ class Asha:
     reduction: int
     at: At
 
+    @property
+    def three_rungs(self) -> int:
+        """Epochs that it suits."""
+        return self.min_epochs * self.reduction**2
+
 
 @dataclass(frozen=True, slots=True)
 class Search:

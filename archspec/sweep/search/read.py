@@ -72,7 +72,8 @@ class _Reader:
                       hint=f"leave `prune` out, or write `objective: {objective[0]}`")
         if asha is not None and "train.epochs" in draws:
             self.fail("ASHA compares trials after equal epochs, and `space` varies `train.epochs`", "space",
-                      "train.epochs", code="SWEEP406", hint="fix it: `set: {train.epochs: 27}`; ASHA ends trials early")
+                      "train.epochs", code="SWEEP406",
+                      hint=f"fix it: `set: {{train.epochs: {asha.three_rungs}}}`; ASHA ends trials early")
         return Search(
             "tpe" if sampler == "tpe" else "random", self._number("trials", 1, 1, MAX_TRIALS),
             self._number("seed", 0, 0, 2**31), draws, objective, asha, self._constraints(), self.at,
