@@ -17,11 +17,11 @@ from pathlib import Path
 
 from archspec.results.compare import MEASURES
 from archspec.results.record import RunRecord
+from archspec.results.trials import Store
 from archspec.sweep.expand import expand
 from archspec.sweep.model import Changes, Sweep
 from archspec.sweep.read import read_sweep
 from archspec.sweep.records import records_of
-from archspec.sweep.store import Store
 from archspec.train.statistics import Statistic
 
 PRINTED = Path(__file__).parents[1] / "tests" / "golden" / "experiments.csv"

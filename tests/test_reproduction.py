@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from archspec.cli import run as archspec
+from archspec.results.trials import Result, Store
 from archspec.source import read
 from archspec.sweep.expand import expand
 from archspec.sweep.read import read_sweep
-from archspec.sweep.store import Result, Store
 from tests.results.helpers import make_run
 from tests.test_benchmarks import load  # noqa: F401 - a fixture
 

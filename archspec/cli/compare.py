@@ -35,8 +35,8 @@ def command(paths: tuple[Path, ...], measure: str, baseline: int | None, form: s
     """
     from archspec.cli.run_folders import folder_of_runs
     from archspec.results.compare import compare
+    from archspec.results.failures import with_failures
     from archspec.results.find import find_runs
-    from archspec.sweep.failures import with_failures
 
     check_measure(measure)
     folders = [folder_of_runs(path) for path in paths]

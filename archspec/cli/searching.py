@@ -16,6 +16,7 @@ from archspec.train.summary import epochs_text
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from archspec.results.trials import Result, Store
     from archspec.sweep.expand import Trial
     from archspec.sweep.model import Sweep
     from archspec.sweep.plan import Plan
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from archspec.sweep.search.queue import SearchQueue
     from archspec.sweep.search.ranking import Ranking
     from archspec.sweep.slots import Slots
-    from archspec.sweep.store import Result, Store
 
 _SHOWN = 30  # rows of the table; all are in the JSON
 

@@ -19,10 +19,10 @@ from archspec.cli.seeds import Seeds, SeedsType
 from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
+    from archspec.results.trials import Result, Store
     from archspec.sweep.expand import Expansion, Trial
     from archspec.sweep.model import Sweep
     from archspec.sweep.plan import Plan
-    from archspec.sweep.store import Result, Store
 
 
 
@@ -53,11 +53,11 @@ def command(
     A trial that fails is a row with its reason. Ctrl-C saves; the same command goes on. Exit code 1: a trial cannot be
     trained or has failed.
     """
+    from archspec.results.trials import Store
     from archspec.spec.shipped import find_shipped
     from archspec.sweep.check import mistakes
     from archspec.sweep.expand import expand
     from archspec.sweep.read import read_sweep, recipes_of
-    from archspec.sweep.store import Store
 
     if not recipes and not Path(file).exists() and find_shipped(file) is not None:
         raise click.UsageError(f"{file} is a spec, not a sweep; to train its recipes: archspec sweep {file} --recipes")

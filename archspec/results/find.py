@@ -35,7 +35,7 @@ def find_runs(paths: Iterable[Path]) -> list[RunRecord]:
 
 def _of_sweep(parent: Path, records: list[RunRecord]) -> list[RunRecord]:
     """The runs in one folder, those of a sweep in its order, their networks called as it calls them."""
-    from archspec.sweep.store import Store
+    from archspec.results.trials import Store
 
     store = Store(parent.parent)
     order = store.order() if parent.name == TRIALS else []

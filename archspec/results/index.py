@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -47,9 +48,12 @@ class Index:
 
     def rebuild(self) -> list[dict[str, Any]]:
         """Forget everything and read every run again."""
+        self._forget()
+        return self.rows()
+
+    def _forget(self) -> None:
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(NAME + suffix).unlink(missing_ok=True)
-        return self.rows()
 
     def _read(self, database: sqlite3.Connection, name: str, folder: Path, signature: str) -> None:
         record = read_record(folder)
@@ -67,8 +71,10 @@ class Index:
         """The database; one that is damaged or of another version is made anew."""
         try:
             connection = self._connect()
+        except sqlite3.OperationalError:
+            raise  # another process has it for long, or the disk is full: it is not damaged
         except sqlite3.DatabaseError:
-            self.path.unlink(missing_ok=True)
+            self._forget()
             connection = self._connect()
         with closing(connection):
             yield connection
@@ -76,7 +82,7 @@ class Index:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_BUSY_MS / 1000)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection)
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version != VERSION:
                 connection.execute("DROP TABLE IF EXISTS runs")
@@ -89,6 +95,19 @@ class Index:
             connection.close()
             raise
         return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn WAL on. SQLite does not wait here for others that do the same: that is done by hand."""
+    until = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def row_of(record: RunRecord, name: str) -> dict[str, Any]:

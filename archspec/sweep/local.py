@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from archspec.results.trials import Result, Status, Store
 from archspec.sweep.expand import Trial
 from archspec.sweep.slots import Slots
-from archspec.sweep.store import Result, Status, Store
 from archspec.sweep.trial import Command, Forked, Launcher, Process
 
 _POLL_S: Final = 0.02

@@ -11,8 +11,8 @@ from archspec.diagnostics import SpecError
 from archspec.sweep.expand import Expansion, Trial
 
 if TYPE_CHECKING:
+    from archspec.results.trials import Store
     from archspec.sweep.slots import Slots
-    from archspec.sweep.store import Store
 
 PLAN_FORMAT: Final = 1
 STEPS: Final = 4  # timed of each distinct network and batch; the first ones are not counted

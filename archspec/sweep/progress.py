@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from archspec.results.trials import Result
 from archspec.sweep.expand import Trial
 from archspec.sweep.plan import duration_text
-from archspec.sweep.store import Result
 
 
 class Progress:

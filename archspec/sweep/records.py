@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from archspec.results.digest import run_digest
 from archspec.results.record import RunRecord, read_record
+from archspec.results.trials import Result, Store
 from archspec.results.words import short_reason
 from archspec.sweep.expand import Trial
-from archspec.sweep.store import Result, Store
 
 
 def records_of(trials: Sequence[Trial], results: Mapping[str, Result], store: Store) -> list[RunRecord]:

@@ -103,7 +103,7 @@ class Forked:
 
     def _begin(self) -> subprocess.Popen[bytes]:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "archspec.sweep.server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "archspec.cli.trial_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             start_new_session=True,
         )
         self._trials = []

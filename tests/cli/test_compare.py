@@ -11,7 +11,7 @@ from rich.console import Console
 from archspec.results.compare import compare
 from archspec.results.find import find_runs
 from archspec.results.table import comparison_table
-from archspec.sweep.store import Result, Store
+from archspec.results.trials import Result, Store
 from tests.results.helpers import make_run
 
 

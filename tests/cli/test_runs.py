@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archspec.cli.runs import _fitting
-from archspec.sweep.store import Result, Store
+from archspec.results.trials import Result, Store
 from tests.results.helpers import make_run
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from archspec.diagnostics import SpecError
+from archspec.results.trials import Store
 from archspec.sweep.local import Local
 from archspec.sweep.slots import Slots, core_count, cpu_slots
-from archspec.sweep.store import Store
 from tests.sweep.helpers import SUMMARY, Pretended, die, expanded, fail, succeed, wait
 
 SWEEP = "archspec-sweep: 1\nspec: lenet\nset: {train.data: digits}\ngrid: {train.lr: [0.1, 0.2, 0.3, 0.4]}\n"

@@ -8,6 +8,7 @@ import pytest
 
 from archspec.cli import run as command_line
 from archspec.diagnostics import SpecError
+from archspec.results.trials import Store
 from archspec.sweep.local import Local
 from archspec.sweep.read import sweep_text
 from archspec.sweep.search.candidates import Candidates
@@ -16,7 +17,6 @@ from archspec.sweep.search.ranking import ranking
 from archspec.sweep.search.samplers import sampler_of
 from archspec.sweep.search.scores import front
 from archspec.sweep.slots import Slots
-from archspec.sweep.store import Store
 from tests.sweep.helpers import Pretended, die, expanded, succeed
 
 HEAD = "archspec-sweep: 1\nspec: lenet\nset: {train.epochs: 4}\n"

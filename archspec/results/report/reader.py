@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from archspec.results.failures import with_failures
 from archspec.results.find import run_folders
 from archspec.results.index import signature
 from archspec.results.record import RunRecord, read_record
-from archspec.sweep.failures import with_failures
 
 
 class Reader:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from archspec.sweep.search.model import FIGURES
 
 if TYPE_CHECKING:
+    from archspec.results.trials import Result
     from archspec.sweep.expand import Trial
-    from archspec.sweep.store import Result
 
 
 def figure(result: Result, name: str, epochs: int | None = None) -> float | None:

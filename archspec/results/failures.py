@@ -9,8 +9,8 @@ from pathlib import Path
 from archspec.files import is_folder
 from archspec.results.digest import run_digest
 from archspec.results.record import RunRecord
+from archspec.results.trials import Result, Store
 from archspec.results.words import short_reason
-from archspec.sweep.store import Result, Store
 
 
 def with_failures(records: Sequence[RunRecord], folder: Path) -> list[RunRecord]:

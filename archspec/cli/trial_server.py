@@ -1,4 +1,4 @@
-"""The server that trials are forked from: `python -m archspec.sweep.server`.
+"""The server that trials are forked from: `python -m archspec.cli.trial_server`.
 
 It has imported what a training imports and done nothing else, so that a trial starts in milliseconds from a fresh
 state. On stdin it reads a JSON command a line, on stdout it answers with a trial's process and its exit code. When
