@@ -72,9 +72,13 @@ class Loaded:
             raise error("SPEC011", f"{self.name} has no `train` section",
                         hint="add `train: {data: fashion-mnist, batch_size: 128, epochs: 10, optimizer: sgd, lr: 0.1}`")
         close = nearest(name, known)
-        all_known = f"its recipes: {listing(known)}" if known else "it has none: leave the name out to use `train`"
-        raise error("SPEC010", f"{self.name} has no recipe `{name}`",
-                    hint=f"a name that is close exists: `{close}`" if close else all_known)
+        if close:
+            hint = f"a name that is close exists: `{close}`"
+        elif holder := _shipped_with(name):  # `resnet-02` is a run of resnet18_96
+            hint = f"the shipped spec `{holder}` has it"
+        else:
+            hint = f"its recipes: {listing(known)}" if known else "it has none: leave the name out to use `train`"
+        raise error("SPEC010", f"{self.name} has no recipe `{name}`", hint=hint)
 
     def resolved_yaml(self) -> str:
         """The spec as one YAML text that needs no other file: `extends`, `use` and overrides are applied."""
@@ -235,6 +239,11 @@ def _document(source: Any, options: Options) -> tuple[Document, Path, Path, str]
         return read(path, options.limits), path.parent, path.parent, path.stem
     except SpecError as problem:
         raise _with_shipped_name(problem, str(source), path) from None
+
+
+def _shipped_with(recipe: str) -> str | None:
+    """The shipped spec that has a recipe of that name."""
+    return next((name for name in shipped_specs() if recipe in load(name).recipes), None)
 
 
 def _with_shipped_name(problem: SpecError, name: str, path: Path) -> SpecError:

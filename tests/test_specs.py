@@ -109,8 +109,8 @@ def test_no_spec_offers_a_run_of_another_network() -> None:
 
 
 def test_a_spec_without_recipes_says_so() -> None:
-    with pytest.raises(archspec.SpecError, match="resnet34 has no recipe `resnet-02`") as caught:
-        archspec.load("resnet34").recipe("resnet-02")
+    with pytest.raises(archspec.SpecError, match="resnet34 has no recipe `first-try`") as caught:
+        archspec.load("resnet34").recipe("first-try")
     assert caught.value.diagnostics[0].hint == "it has none: leave the name out to use `train`"
 
 
@@ -154,3 +154,11 @@ def test_an_override_makes_another_network_that_expect_does_not_speak_of(options
 
 def test_an_override_of_the_recipe_leaves_expect_alone() -> None:
     assert "expect" in archspec.load("lenet", sets=["train.lr=0.1"]).data
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet34"])
+def test_a_run_of_another_shipped_spec_is_found_there(name: str) -> None:
+    with pytest.raises(archspec.SpecError) as caught:
+        archspec.load(name).recipe("resnet-02")
+    assert caught.value.diagnostics[0].hint == "the shipped spec `resnet18_96` has it"
+    archspec.load("resnet18_96").recipe("resnet-02")

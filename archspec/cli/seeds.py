@@ -74,7 +74,7 @@ class SeedsType(ParamType):
                 self.fail(f"{value!r}: a number of seeds is 1 to {MOST}; for one seed write --seed", param, ctx)
             return Seeds(numbers[0])
         if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
-            self.fail(f"{value!r}: has the seed {twice[0]} twice", param, ctx)
+            self.fail(f"{value!r} has the seed {twice[0]} twice", param, ctx)
         if len(numbers) > MOST or max(numbers) > _LARGEST:
             self.fail(f"{value!r}: write at most {MOST} seeds of at most {_LARGEST}", param, ctx)
         return Seeds(None, tuple(numbers))
