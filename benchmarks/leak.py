@@ -1,9 +1,9 @@
 """How the sources' notebooks got rows that stay at chance: a network that was reset, but not wholly.
 
 They trained one network object again and again. Before each run they drew its *weights* anew and kept its *biases*.
-After a run that diverged, the biases that it left kill the ReLUs, and the next run, at a good rate, stays at
-ln 10 = 2.303. archspec trains each run, and each trial of a sweep, from a fresh network; this script repeats the
-mistake on purpose, by hand, on scikit-learn's digits:
+After a run that diverged, the biases that it left kill the ReLUs, and the next run, at a good rate, stays at chance:
+a loss of ln 10 = 2.303 or more. archspec trains each run, and each trial of a sweep, from a fresh network; this script
+repeats the mistake on purpose, by hand, on scikit-learn's digits:
 
     python benchmarks/leak.py
 """
