@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WIDTH: Final = 96  # longer lines are hard to read
 GROUPS: Final = {
     "SPEC": "the language", "SHAPE": "shapes and counts", "BUILD": "building the model", "RUN": "data and training",
+    "SWEEP": "sweeps",
 }
 
 

@@ -12,6 +12,7 @@ import archspec as package
 from archspec.codes import CODES, parse
 from archspec.ops import OPS
 from archspec.spec.schema import json_schema
+from archspec.sweep.schema import sweep_schema
 
 from .conftest import Cli, archspec
 
@@ -21,7 +22,7 @@ from .conftest import Cli, archspec
 def test_explain_lists_every_code(cli: Cli) -> None:
     out = cli("explain").out
     assert re.findall(r"^  ([A-Z]+\d+) ", out, re.MULTILINE) == sorted(
-        CODES, key=lambda code: (["SPEC", "SHAPE", "BUILD", "RUN"].index(code.rstrip("0123456789")), code)
+        CODES, key=lambda code: (["SPEC", "SHAPE", "BUILD", "RUN", "SWEEP"].index(code.rstrip("0123456789")), code)
     )
     assert f"{len(CODES)} codes" in out
 
@@ -102,6 +103,7 @@ def test_init_wants_a_yaml_file_in_a_folder_that_is_there(cli: Cli, folder: Path
 
 def test_schema_prints_the_schema(cli: Cli) -> None:
     assert json.loads(cli("schema").out) == json.loads(json.dumps(json_schema()))
+    assert json.loads(cli("schema", "--sweep").out) == json.loads(json.dumps(sweep_schema()))
 
 
 # -- completion ----------------------------------------------------------------------------------------------
