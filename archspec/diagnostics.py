@@ -170,4 +170,5 @@ def one_line(text: str) -> str:
 def listing(names: Iterable[str], limit: int = 12) -> str:
     """`a, b, c, …` for a message."""
     ordered = list(names)
-    return ", ".join(ordered[:limit]) + (", …" if len(ordered) > limit else "") if ordered else "none"
+    shown = ", ".join("".join(c if c.isprintable() else "·" for c in name) for name in ordered[:limit])
+    return shown + (", …" if len(ordered) > limit else "") if ordered else "none"

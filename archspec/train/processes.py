@@ -183,11 +183,12 @@ class Pulse(threading.Thread):
         try:
             while not self._stopped:
                 self._beats += 1
-                self._show(_GONE if self._left else str(self._beats))
+                left = self._left  # once: `leave` may come at any moment, and who returns must have said so
+                self._show(_GONE if left else str(self._beats))
                 self._look()
-                if self._left and all(beat == _GONE for beat, _ in self._seen.values()):
+                if left and all(beat == _GONE for beat, _ in self._seen.values()):
                     return
-                if self._left:
+                if left:
                     time.sleep(LEAVE_S)
                 else:
                     self._wake.wait(self._beat_s)

@@ -335,3 +335,8 @@ def test_following_the_hint_of_a_wrong_expectation():
 def test_an_input_with_its_channels_last(shape, hint):
     (found,) = assert_marked(f"archspec: 1\ninput: {shape}\nstages: {{a: [relu, max_pool2d: «4»]}}\n", ("SHAPE101", "does not fit"))
     assert found.hint == hint
+
+
+def test_a_name_that_cannot_be_printed_is_listed_without_what_is_not_printable():
+    found = archspec.check({"archspec": 1, "input": [4], "stages": {"\ud7fc": None}, "expect": {"relu": None}})
+    assert all((d.hint or "").isprintable() for d in found)

@@ -234,6 +234,21 @@ def test_all_leave_together():
     assert (first.why, second.why) == (None, None)
 
 
+def test_who_leaves_says_so_whenever_that_is():
+    """Also where it is decided between the beat and the look, and the other one is gone already."""
+    store = dist.HashStore()
+    store.set("archspec/beat/0", "gone")
+
+    class Leaves(Watched):
+        def _show(self, beat):
+            super()._show(beat)
+            self._left = True
+
+    pulse = Leaves(World(1, 2), store, beat_s=0.01, dead_s=60)
+    pulse.run()
+    assert store.get("archspec/beat/1") == b"gone"
+
+
 def test_without_a_store_there_is_no_run():
     pulse = Watched(World(1, 2), Broken(), beat_s=0.01)
     pulse.run()
