@@ -27,6 +27,7 @@ def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
     """
     from archspec.cli.run_folders import folder_of_runs
     from archspec.results.find import find_runs
+    from archspec.train.full_disk import save_text
     from archspec.train.report.curves import NAME, curves_svg
 
     if output is not None and output.suffix.lower() != ".svg":
@@ -45,7 +46,7 @@ def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
         return
     title = curves[0].name if len(curves) == 1 else f"{len(curves)} runs"
     path = output or (records[0].path / NAME if len(records) == 1 else Path(NAME))
-    path.write_text(curves_svg(curves, title), encoding="utf-8")
+    save_text("the picture", path, curves_svg(curves, title))
     click.echo(str(path))
 
 

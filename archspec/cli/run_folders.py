@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from archspec.text import shell
+
 
 def folder_of_runs(path: Path) -> Path:
     """The folder of runs that the user means: that of a sweep's file too. Raises UsageError, SpecError."""
@@ -18,6 +20,6 @@ def folder_of_runs(path: Path) -> Path:
         found = folder_of(read_sweep(str(path)))
         if found.is_dir():
             return found
-        raise click.UsageError(f"the sweep {path} has no folder {found} yet: run `archspec sweep {path}`, "
+        raise click.UsageError(f"the sweep {path} has no folder {found} yet: run `{shell('archspec', 'sweep', path)}`, "
                                "or name the folder that its --dir named")
     raise click.UsageError(f"{path} is neither a folder of runs nor a sweep's file")

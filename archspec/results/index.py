@@ -132,10 +132,9 @@ def read_tags(folder: Path) -> list[str]:
 
 def write_tags(folder: Path, tags: list[str]) -> None:
     """Replace the tags of a run; they lie in its folder, so that the index can be made anew."""
-    from archspec.train.files import whole_file
+    from archspec.train.files import write_text
 
-    with whole_file(folder / TAGS) as draft:
-        draft.write_text(json.dumps(sorted(set(tags)), ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / TAGS, json.dumps(sorted(set(tags)), ensure_ascii=False) + "\n")
 
 
 def signature(folder: Path) -> str:

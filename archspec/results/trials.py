@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from archspec.diagnostics import error
 from archspec.files import read_regular
-from archspec.train.files import claim, make_folder, whole_file
+from archspec.train.files import claim, make_folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,7 @@ class Store:
 
     def write_order(self, trials: Iterable[str]) -> None:
         """Note which trials the sweep has, in its order, for those who find the folder without the sweep's file."""
-        self._write(self.folder / ORDER, json.dumps({"format": 1, "trials": list(trials)}, indent=1) + "\n")
+        write_text(self.folder / ORDER, json.dumps({"format": 1, "trials": list(trials)}, indent=1) + "\n")
 
     def order(self) -> list[str]:
         """The trials of the sweep as it last ran, in its order; empty where that is not known."""
@@ -126,19 +126,17 @@ class Store:
         """Write the trial's whole spec."""
         from archspec.source import dump
 
-        self._write(self.spec(trial.id), dump(dict(trial.data)))
+        write_text(self.spec(trial.id), dump(dict(trial.data)))
 
     def save(self, result: Result) -> None:
         """Write a trial's result: after this it counts, before it does not."""
-        self._write(self._result(result.id), json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n")
+        write_text(self._result(result.id), json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n")
 
     def result(self, trial: str) -> Result | None:
         """A trial's result, if there is a sound one."""
         path = self._result(trial)
         try:
-            if not path.is_file() or path.stat().st_size > MAX_RESULT_BYTES:
-                return None
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(read_regular(path, MAX_RESULT_BYTES))
             found = Result(**data)
         except (OSError, ValueError, TypeError, RecursionError):
             return None
@@ -158,7 +156,3 @@ class Store:
         """The results that are there, in the order of the trials."""
         found = ((trial, self.result(trial)) for trial in trials)
         return {trial: result for trial, result in found if result is not None}
-
-    def _write(self, path: Path, text: str) -> None:
-        with whole_file(path) as draft:
-            draft.write_text(text, encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import time
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from archspec.results.trials import Result, Status, Store
+from archspec.files import open_regular, read_regular
+from archspec.results.trials import MAX_RESULT_BYTES, Result, Status, Store
 from archspec.sweep.expand import Trial
 from archspec.sweep.slots import Slots
 from archspec.sweep.trial import Command, Forked, Launcher, Process
@@ -168,7 +170,7 @@ def outcome_of(code: int, log: Path) -> tuple[Status, str, dict[str, Any] | None
 def _summary(path: Path) -> dict[str, Any] | None:
     """What `train --json` printed, apart from the confusion matrix."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_regular(path, MAX_RESULT_BYTES))
     except (OSError, ValueError):
         return None
     return {key: value for key, value in data.items() if key not in ("confusion", "classes")}
@@ -177,8 +179,8 @@ def _summary(path: Path) -> dict[str, Any] | None:
 def _reason(log: Path) -> str:
     """The first line with which a training says why it failed."""
     try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - _LOG_BYTES))
+        with open_regular(log) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _LOG_BYTES))
             text = stream.read(_LOG_BYTES).decode("utf-8", "replace")
     except OSError:
         return "no log"

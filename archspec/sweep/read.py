@@ -14,6 +14,7 @@ from archspec.spec.syntax import At, Errors
 from archspec.spec.words import did_you_mean, said, short
 from archspec.sweep.draws import read_random
 from archspec.sweep.model import SECTIONS, WHOLE, Changes, Random, Sweep, Value, Variant
+from archspec.text import shell
 
 if TYPE_CHECKING:
     from archspec.sweep.search.model import Search
@@ -65,8 +66,8 @@ def _check_kind(document: Document) -> None:
     if isinstance(data, dict) and "archspec" in data and VERSION_KEY not in data:
         raise error(
             "SWEEP401", "this is a spec, not a sweep", span=(At(document) / "archspec").key.span(),
-            hint=f"train it with each of its recipes: `archspec sweep {document.name} --recipes`; a sweep file begins "
-                 f"with `{VERSION_KEY}: 1`",
+            hint=f"train it with each of its recipes: `{shell('archspec', 'sweep', document.name, '--recipes')}`; "
+                 f"a sweep file begins with `{VERSION_KEY}: 1`",
         )
 
 

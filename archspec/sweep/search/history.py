@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from archspec.files import read_regular
 from archspec.sweep.model import Changes, Value
 from archspec.sweep.search.model import Search
-from archspec.train.files import whole_file
+from archspec.train.files import write_text
 
 FORMAT: Final = 1
 NAME: Final = "search.json"
@@ -53,8 +54,7 @@ class Points:
         """Keep one more."""
         self.values.append(values)
         data = {"format": FORMAT, "space": self._space, "points": self.values}
-        with whole_file(self._path) as draft:
-            draft.write_text(json.dumps(data) + "\n", encoding="utf-8")
+        write_text(self._path, json.dumps(data) + "\n")
 
     def changes(self, values: Mapping[str, Any]) -> Changes:
         """A point as changes of the base, each at its place in the sweep file."""
@@ -63,9 +63,7 @@ class Points:
     def _read(self) -> list[dict[str, Any]]:
         """Those of an earlier start with the same sampler and space; none where the file is of another search."""
         try:
-            if self._path.stat().st_size > MAX_BYTES:
-                return []
-            data = json.loads(self._path.read_text(encoding="utf-8"))
+            data = json.loads(read_regular(self._path, MAX_BYTES))
             sound = data["format"] == FORMAT and data["space"] == self._space
             points = data["points"] if sound else []
             return [{key: point[key] for key in self._draws} for point in points]
