@@ -16,8 +16,8 @@ from archspec.source.scalars import BROKEN, NumberTooLong, forbidden, resolve
 
 MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
 
-_NO_SPACE = re.compile(r"[\w$.-]+:(?=\S)")
-_NO_COLON = re.compile(r"[\w$.-]+(?= +[\[{])")
+_NO_SPACE = r"[\w$.-]+:(?=\S)"
+_NO_COLON = r"[\w$.-]+(?= +[\[{])"
 _FREE: Final = ("name", "data", "extends", "use")  # texts that may hold any visible character
 _WAITING: Final = object()  # a mapping expects a key
 _DROPPED: Final = object()  # the value to come has no usable key
@@ -245,10 +245,10 @@ class Builder:
         if event.style:
             if self._forbidden(event):
                 return _DROPPED
-        elif match := _NO_SPACE.match(text):
+        elif match := re.match(_NO_SPACE, text):
             self._no_space(event, match.end())
             frame.spoilt, text = True, text[: match.end() - 1]
-        elif match := _NO_COLON.match(text):
+        elif match := re.match(_NO_COLON, text):
             self.report("SPEC002", "a key without `:`", event, hint="write `key: value`", length=match.end())
             self.lost.update(re.findall(r"[A-Za-z_]\w*", text))
             frame.spoilt, text = True, match[0]

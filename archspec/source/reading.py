@@ -18,9 +18,9 @@ from archspec.source.scalars import FORBIDDEN
 if TYPE_CHECKING:
     from archspec.source.mend import Change, Mend
 
-_VERSION = re.compile(r"%YAML 1\.2\s*(#.*)?")  # what we read, so it may be said, once
-_CONTROL = re.compile(FORBIDDEN)
-_WORD = re.compile(r"[A-Za-z_]\w*")
+# Patterns are compiled when they are needed, which is seldom: `re` keeps them.
+_VERSION: Final = r"%YAML 1\.2\s*(#.*)?"  # what we read, so it may be said, once
+_WORD: Final = r"[A-Za-z_]\w*"
 _MAX_PASSES: Final = 30
 _MAX_READ: Final = 2**21  # characters that are parsed, over all passes, before no further one is begun
 _MAX_TRIED: Final = 8  # fixes of a text that are tried before they are offered; further ones are not
@@ -39,7 +39,7 @@ class Reading:
         self.events = events
         self.told = list(told)
         self.tries_fixes = tries_fixes
-        self.text = _CONTROL.sub(" ", "\n".join(self._without_directives(list(lines))))
+        self.text = re.sub(FORBIDDEN, " ", "\n".join(self._without_directives(list(lines))))
         self.holes: set[tuple[int, int]] = set()  # where stand-ins start
         self.open_lines: set[int] = set()  # of expressions whose bracket is not closed
         self.changes: dict[int, list[Change]] = {}  # what was mended in each line, in this order
@@ -173,7 +173,7 @@ class Reading:
             moved = {(k, c + delta) for k, c in self.holes if k == change.line and c >= change.end}
             self.holes = kept | moved
             if change.hole:
-                self.lost.update(_WORD.findall(rows[change.line][change.start : change.end]))
+                self.lost.update(re.findall(_WORD, rows[change.line][change.start : change.end]))
                 self.holes.add((change.line, change.start + len(change.text) - len(change.text.lstrip())))
             self.changes.setdefault(change.line, []).append(change)
         self.text = "\n".join(_changed(rows, mend))
@@ -224,8 +224,8 @@ class Reading:
                 break
             if line.startswith("%"):
                 rows[number] = "#" + line[1:]
-                versions += bool(_VERSION.fullmatch(line))
-                if versions != 1 or not _VERSION.fullmatch(line):
+                versions += bool(re.fullmatch(_VERSION, line))
+                if versions != 1 or not re.fullmatch(_VERSION, line):
                     self._directive(number, line)
         return rows
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from archspec.source.document import Node
     from archspec.spec.syntax import At
 
-_OF_FIELD: Final = re.compile(r"(?:set|raise|lower) (\w+) to (?:at least |at most )?(\[?[\w., -]+\]?)")
+# Patterns that only mistakes need are compiled when there is one: `re` keeps them.
+_OF_FIELD: Final = r"(?:set|raise|lower) (\w+) to (?:at least |at most )?(\[?[\w., -]+\]?)"
 
 
 class Hint(str):
@@ -158,7 +159,7 @@ def of_op(words: str | None, at: At, head: At, layer: At, main: str | None = Non
     """
     if words is None or isinstance(words, Hint):
         return words
-    if match := _OF_FIELD.fullmatch(words):
+    if match := re.fullmatch(_OF_FIELD, words):
         return field(words, at, match[1], match[2], main)
     if match := re.fullmatch(r"write `(\w+)`", words):
         span = head.span()
