@@ -83,6 +83,7 @@ class Index:
         connection = sqlite3.connect(self.path, timeout=_BUSY_MS / 1000)
         try:
             _write_ahead(connection)
+            connection.execute("BEGIN IMMEDIATE")  # several may find that there is no table yet: one of them makes it
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version != VERSION:
                 connection.execute("DROP TABLE IF EXISTS runs")
@@ -90,6 +91,7 @@ class Index:
                 "CREATE TABLE IF NOT EXISTS runs (path TEXT PRIMARY KEY, signature TEXT, started TEXT, data TEXT)"
             )
             connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.commit()
             connection.execute("SELECT path, signature, started, data FROM runs LIMIT 1").fetchone()
         except BaseException:
             connection.close()
