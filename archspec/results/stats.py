@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Final, Literal
+from typing import Literal
 
 from archspec.train.statistics import LEVEL, t_cdf, t_quantile
-
-RESAMPLES: Final = 10_000
-
 
 Test = Literal["paired t", "Welch t", "none"]
 
@@ -67,14 +63,3 @@ def holm(values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(values) - rank) * values[k]))
         adjusted[k] = highest
     return adjusted
-
-
-def bootstrap_interval(values: Sequence[float], level: float = LEVEL, seed: int = 0) -> tuple[float, float]:
-    """The percentile interval of the mean (Efron & Tibshirani 1993, section 13.3), a function of `seed`.
-
-    It assumes no shape of the distribution, but of fewer than about ten values it is too narrow.
-    """
-    source = random.Random(seed)  # noqa: S311
-    means = sorted(fmean(source.choices(values, k=len(values))) for _ in range(RESAMPLES))
-    tail = (1 - level) / 2
-    return means[int(tail * RESAMPLES)], means[min(RESAMPLES - 1, math.ceil((1 - tail) * RESAMPLES))]

@@ -1,13 +1,11 @@
 """Statistics against scipy, and against what must hold whatever the numbers."""
 
-import math
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy
 
-from archspec.results.stats import bootstrap_interval, difference, holm
+from archspec.results.stats import difference, holm
 from archspec.train.statistics import t_cdf, t_quantile
 
 figures = st.lists(st.floats(-100, 100), min_size=2, max_size=12)
@@ -69,11 +67,3 @@ def test_adjusted_values_keep_their_order_and_never_shrink(values):
     assert all(after >= before for before, after in zip(values, adjusted, strict=True))
     ranked = [p for _, p in sorted(zip(values, adjusted, strict=True))]
     assert ranked == sorted(ranked)
-
-
-def test_a_bootstrap_interval_holds_the_mean_and_repeats():
-    values = [math.sin(k) for k in range(40)]
-    low, high = bootstrap_interval(values)
-    reference = scipy.bootstrap((values,), lambda x, axis: x.mean(axis), method="percentile", rng=1).confidence_interval
-    assert (low, high) == bootstrap_interval(values)
-    assert (low, high) == pytest.approx((reference.low, reference.high), abs=0.02)
