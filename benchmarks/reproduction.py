@@ -19,7 +19,7 @@ from archspec.results.compare import MEASURES
 from archspec.results.record import RunRecord
 from archspec.results.trials import Store
 from archspec.sweep.expand import expand
-from archspec.sweep.model import Changes, Sweep
+from archspec.sweep.model import Run, Sweep
 from archspec.sweep.read import read_sweep
 from archspec.sweep.records import records_of
 from archspec.train.statistics import Statistic
@@ -49,10 +49,10 @@ def runs_by_id(sweep: Sweep, file: str, store: Store) -> Iterator[tuple[str, lis
     for run in sweep.runs:
         trials = expand(_only(sweep, run), file).trials
         results = store.results(trial.id for trial in trials)
-        yield str(run["recipe"].value), records_of(trials, results, store)
+        yield str(run.changes["recipe"].value), records_of(trials, results, store)
 
 
-def _only(sweep: Sweep, run: Changes) -> Sweep:
+def _only(sweep: Sweep, run: Run) -> Sweep:
     return replace(sweep, axes=(), random=None, runs=(run,))
 
 

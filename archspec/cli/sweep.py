@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,7 @@ def command(
     if seeds is not None and sweep.search is not None:
         raise click.UsageError("a search trains each point once: leave --seeds out")
     if seeds is not None:
-        sweep = replace(sweep, seeds=seeds.listed or tuple(range(seeds.count or 1)))
+        sweep = sweep.with_seeds(seeds.listed or tuple(range(seeds.count or 1)))
     found = expand(sweep, "" if recipes else file)
     store = Store(folder or folder_of(sweep))
     print_diagnostics(mistakes(found.invalid))

@@ -15,7 +15,7 @@ from archspec.spec.recipe import Recipe, merge_recipe
 from archspec.spec.resolve import without_unused_vars
 from archspec.spec.syntax import At
 from archspec.sweep.draws import draw_points
-from archspec.sweep.model import SECTIONS, Changes, Sweep, Value, Variant
+from archspec.sweep.model import SECTIONS, Changes, Run, Sweep, Value, Variant
 from archspec.sweep.names import Names
 from archspec.sweep.read import spec_path
 
@@ -25,11 +25,15 @@ _SHAPED: Final = ("vars", "stages", "blocks", "input")  # what changes the netwo
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A combination that a sweep asks for, not yet checked. varied: what tables show of it."""
+    """A combination that a sweep asks for, not yet checked.
+
+    varied: what tables show of it. seeds: at which it is trained; none for the recipe's own.
+    """
 
     variant: Variant
     changes: Changes
     varied: Mapping[str, Any]
+    seeds: tuple[int, ...] = ()
 
     @property
     def at(self) -> At:
@@ -105,7 +109,7 @@ def expand(sweep: Sweep, file: str) -> Expansion:
         elif checked is None:
             left_out += 1
         else:
-            for trial in _seeded(sweep, checked):
+            for trial in _seeded(checked, point.seeds):
                 trials.setdefault(trial.id, trial)
     return Expansion(tuple(trials.values()), left_out, tuple(invalid))
 
@@ -123,13 +127,13 @@ def points(sweep: Sweep) -> Iterator[Point]:
         )
     several = len(sweep.variants) > 1
     for variant in sweep.variants:
-        rows: Iterable[Changes] = (_joined(row) for row in product(*axes))
+        rows: Iterable[Run] = (Run(_joined(row)) for row in product(*axes))
         if not axes and sweep.runs:
             rows = ()
-        for changes in (*rows, *sweep.runs):
+        for run in (*rows, *sweep.runs):
             varied = {"spec": variant.label} if several else {}
-            varied |= {key: value.value for key, value in changes.items()}
-            yield Point(variant, {**sweep.base, **variant.changes, **changes}, varied)
+            varied |= {key: value.value for key, value in run.changes.items()}
+            yield Point(variant, {**sweep.base, **variant.changes, **run.changes}, varied, run.seeds or sweep.seeds)
 
 
 def _size(axes: Sequence[Sequence[Changes]]) -> int:
@@ -192,13 +196,13 @@ def _checked(sweep: Sweep, point: Point, base: Loaded) -> Trial | Invalid:
     return Trial(point.variant.label, point.varied, seed, data, found.loaded, sweep.limits)
 
 
-def _seeded(sweep: Sweep, trial: Trial) -> Iterator[Trial]:
-    """The trial at each of the sweep's seeds; at its own where the sweep names none."""
-    if not sweep.seeds:
+def _seeded(trial: Trial, seeds: Sequence[int]) -> Iterator[Trial]:
+    """The trial at each of these seeds; at its own where there are none."""
+    if not seeds:
         yield trial
         return
     own = trial.recipe
-    for seed in sweep.seeds:
+    for seed in seeds:
         data = {**trial.data, "train": {**trial.data["train"], "seed": seed}}
         recipes = {"train": own.model_copy(update={"seed": seed})}
         yield replace(trial, seed=seed, data=data, loaded=replace(trial.loaded, data=data, recipes=recipes))

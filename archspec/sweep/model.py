@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.spec.syntax import At
@@ -33,6 +33,14 @@ class Variant:
     label: str
     spec: Value
     changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A single departure from the base. seeds: its own; none where it has the sweep's."""
+
+    changes: Changes
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +82,12 @@ class Sweep:
     base: Changes
     axes: tuple[tuple[Changes, ...], ...]
     random: Random | None
-    runs: tuple[Changes, ...]
+    runs: tuple[Run, ...]
     where: tuple[Value, ...]
     seeds: tuple[int, ...]
     limits: Mapping[str, int] = field(default_factory=dict)
     search: Search | None = None
+
+    def with_seeds(self, seeds: tuple[int, ...]) -> Sweep:
+        """The same sweep with these seeds for each trial, those of its `runs` too."""
+        return replace(self, seeds=seeds, runs=tuple(Run(run.changes) for run in self.runs))

@@ -13,7 +13,8 @@ from archspec.spec.detect import SWEEP_KEY as VERSION_KEY
 from archspec.spec.syntax import At, Errors
 from archspec.spec.words import did_you_mean, said, short
 from archspec.sweep.draws import read_random
-from archspec.sweep.model import SECTIONS, WHOLE, Changes, Random, Sweep, Value, Variant
+from archspec.sweep.model import SECTIONS, WHOLE, Changes, Random, Run, Sweep, Value, Variant
+from archspec.sweep.repeats import is_count, read_seeds
 from archspec.text import shell
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ KEYS: Final = (
     VERSION_KEY, "name", "description", "spec", "variants", "set", "grid", "zip", "random", "search", "runs", "where",
     "seeds", "limit_train", "limit_test",
 )
-MAX_SEEDS: Final = 1000
-MAX_SEED: Final = 2**63
 
 
 def read_sweep(source: str | Path, limits: Limits = DEFAULT_LIMITS) -> Sweep:
@@ -93,7 +92,8 @@ class _Reader:
         axes = (*self._grid(), *self._zip())
         sweep = Sweep(
             self._text("name", stem), self._text("description", ""), variants, self._changes("set"), axes,
-            self._random(), self._runs(), self._where(), self._seeds(), self._limits(), self._search(),
+            self._random(), self._runs(), self._where(),
+            read_seeds(self.data.get("seeds"), self.top / "seeds", self.errors), self._limits(), self._search(),
         )
         keys = [{key for point in axis for key in point} for axis in axes]
         if sweep.random is not None:
@@ -265,14 +265,21 @@ class _Reader:
         check_alone(self.data, self.top, self.errors)
         return read_search(raw, at, self.errors, self._key)
 
-    def _runs(self) -> tuple[Changes, ...]:
+    def _runs(self) -> tuple[Run, ...]:
         raw, at = self.data.get("runs"), self.top / "runs"
         if raw is None or raw is BROKEN:
             return ()
         if not isinstance(raw, list):
             self.fail(f"`runs` must be a list, got {said(raw)}", at, hint="write `runs: [{train.lr: 0.1}]`")
             return ()
-        return tuple(self._mapping({} if v is None else v, at / k, "runs") for k, v in enumerate(raw))
+        return tuple(self._run(item, at / k) for k, item in enumerate(raw))
+
+    def _run(self, raw: Any, at: At) -> Run:
+        """One departure: changes, and `seeds` of its own."""
+        if not isinstance(raw, dict):
+            return Run(self._mapping(raw, at, "runs"))
+        changes = {key: value for key, value in raw.items() if key != "seeds"}
+        return Run(self._mapping(changes, at, "runs"), read_seeds(raw.get("seeds"), at / "seeds", self.errors))
 
     def _where(self) -> tuple[Value, ...]:
         raw, at = self.data.get("where"), self.top / "where"
@@ -288,19 +295,7 @@ class _Reader:
                           hint="write `where: $(train.lr * vars.width < 10)`")
         return tuple(found)
 
-    # seeds and limits
-
-    def _seeds(self) -> tuple[int, ...]:
-        raw, at = self.data.get("seeds"), self.top / "seeds"
-        if raw is None or raw is BROKEN:
-            return ()
-        if _is_count(raw, MAX_SEEDS):
-            return tuple(range(raw))
-        if isinstance(raw, list) and raw and all(_is_seed(v) for v in raw) and len({*raw}) == len(raw):
-            return tuple(raw)
-        self.fail(f"`seeds` must be a number of seeds or a list of different ones, got {said(raw)}", at,
-                  hint="write `seeds: 3` for the seeds 0, 1 and 2, or `seeds: [1, 5]`")
-        return ()
+    # limits
 
     def _limits(self) -> dict[str, int]:
         found = {}
@@ -308,25 +303,19 @@ class _Reader:
             value = self.data.get(key)
             if value is None or value is BROKEN:
                 continue
-            if _is_count(value, 2**40):
+            if is_count(value, 2**40):
                 found[key] = int(value)
             else:
                 self.fail(f"`{key}` must be a number of images, got {said(value)}", self.top / key)
         return found
 
 
-def _is_count(value: Any, most: int) -> bool:
-    return type(value) is int and 1 <= value <= most
-
-
-def _is_seed(value: Any) -> bool:
-    return type(value) is int and 0 <= value < MAX_SEED
-
-
 def _meant_key(key: str) -> str:
     from archspec.spec.recipe import Recipe
     from archspec.spec.words import close
 
+    if key == "seeds":
+        return "`seeds` stands at the top of the file or in an entry of `runs`"
     name = key.rpartition(".")[2]
     field = name if name in Recipe.model_fields else close(name, Recipe.model_fields)
     if field is not None and not key.startswith(("vars.", "stages.", "blocks.")):

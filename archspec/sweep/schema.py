@@ -12,7 +12,8 @@ from archspec.spec.forms import NULL, Schema, by_type, described, or_value
 from archspec.spec.recipe import Recipe
 from archspec.spec.schema import recipe_form
 from archspec.sweep.draws import KINDS, MAX_TRIALS
-from archspec.sweep.read import KEYS, MAX_SEEDS
+from archspec.sweep.read import KEYS
+from archspec.sweep.repeats import MAX_SEEDS
 from archspec.sweep.search.schema import search_form
 
 _NAMED: Final = r"^(vars|stages|blocks)\.[^.]+$"
@@ -30,7 +31,7 @@ _DESCRIPTIONS: Final = {
     "zip": "lists of equal length that advance together: the first values, then the second ones",
     "random": "values drawn at random: `{trials: 20, seed: 0, train.lr: {log_uniform: [0.001, 1]}}`",
     "search": "points that are chosen one after another: `{trials: 30, space: {train.lr: {log_uniform: [0.001, 1]}}}`",
-    "runs": "single departures from the base, beside the combinations: `[{recipe: long}, {train.lr: 2}]`",
+    "runs": "single departures from the base, beside the combinations: `[{recipe: long, seeds: 1}, {train.lr: 2}]`",
     "where": "conditions that a trial must meet, on `train`, `vars`, `params` and `macs`: `$(params < 100000)`",
     "seeds": "how many seeds (0, 1, …), or a list of them; default: the recipe's own seed",
     "limit_train": "train on the first N training images only",
@@ -57,13 +58,14 @@ def sweep_schema() -> Schema:
             "lists": _mapping(lambda form: {"type": "array", "items": form, "minItems": 1}),
             "random": _random(),
             "search": search_form(_mapping(lambda form: _draw())),
+            "run": _run(),
+            "seeds": _seeds(),
             "variant": _variant(),
         },
     }
 
 
 def _forms() -> dict[str, Schema]:
-    seed: Schema = {"type": "integer", "minimum": 0}
     condition: Schema = {"type": ["string", "null"], "pattern": r"^\$"}
     return {
         KEYS[0]: {"const": 1}, "name": _TEXT, "description": _TEXT,
@@ -72,9 +74,9 @@ def _forms() -> dict[str, Schema]:
         "set": _or_null(_CHANGES), "grid": _or_null({"$ref": "#/definitions/lists"}),
         "zip": _or_null({"$ref": "#/definitions/lists"}), "random": _or_null({"$ref": "#/definitions/random"}),
         "search": _or_null({"$ref": "#/definitions/search"}),
-        "runs": {"type": ["array", "null"], "items": _or_null(_CHANGES)},
+        "runs": {"type": ["array", "null"], "items": _or_null({"$ref": "#/definitions/run"})},
         "where": by_type("array", {"items": condition}, condition),
-        "seeds": by_type("array", {"items": seed, "minItems": 1, "uniqueItems": True}, _COUNT | {"maximum": MAX_SEEDS}),
+        "seeds": {"$ref": "#/definitions/seeds"},
         "limit_train": _COUNT, "limit_test": _COUNT,
     }
 
@@ -121,6 +123,19 @@ def _random() -> Schema:
         "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "of the drawing, not of the trainings"},
     }
     return {**drawn, "properties": {**own, **drawn["properties"]}, "required": ["trials"]}
+
+
+def _run() -> Schema:
+    """A single departure: changes, and seeds of its own."""
+    changes = _mapping(lambda form: form)
+    seeds = described({"$ref": "#/definitions/seeds"}, "instead of the sweep's")
+    return {**changes, "properties": {**changes["properties"], "seeds": seeds}}
+
+
+def _seeds() -> Schema:
+    seed: Schema = {"type": "integer", "minimum": 0}
+    several: Schema = {"items": seed, "minItems": 1, "maxItems": MAX_SEEDS, "uniqueItems": True}
+    return by_type("array", several, _COUNT | {"maximum": MAX_SEEDS})
 
 
 def _variant() -> Schema:

@@ -23,6 +23,26 @@ def test_the_product_of_the_axes_and_the_single_runs_at_each_seed():
     assert (last.lr, last.batch_size, last.epochs, last.seed) == (0.9, 256, 20, 5)
 
 
+def test_a_run_may_have_seeds_of_its_own():
+    found = expanded(
+        HEAD + "runs: [{recipe: lenet-06}, {recipe: lenet-07, seeds: 1}, {train.lr: 2, seeds: [4, 9]}, {seeds: null}]\nseeds: 2\n"
+    )
+    assert [(t.varied, t.seed) for t in found.trials] == [
+        ({"recipe": "lenet-06"}, 0), ({"recipe": "lenet-06"}, 1), ({"recipe": "lenet-07"}, 0),
+        ({"train.lr": 2}, 4), ({"train.lr": 2}, 9), ({}, 0), ({}, 1),
+    ]
+
+
+def test_the_product_has_the_sweeps_seeds_and_not_those_of_a_run():
+    found = expanded(HEAD + "grid: {train.lr: [0.1, 1]}\nruns: [{train.lr: 2, seeds: [7]}]\n")
+    assert [(t.recipe.lr, t.seed) for t in found.trials] == [(0.1, 1), (1, 1), (2, 7)]
+
+
+def test_other_seeds_for_the_whole_sweep_replace_those_of_its_runs():
+    sweep = sweep_text(HEAD + "runs: [{recipe: lenet-07, seeds: 1}, {recipe: lenet-06}]\nseeds: 3\n").with_seeds((5,))
+    assert [trial.seed for trial in expand(sweep, "sweep.yaml").trials] == [5, 5]
+
+
 def test_runs_alone_are_all_there_is():
     found = expanded(HEAD + "runs: [{train.lr: 0.5}, {}]\n")
     assert [trial.recipe.lr for trial in found.trials] == [0.5, 0.9]

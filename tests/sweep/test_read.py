@@ -21,7 +21,7 @@ def test_the_parts_of_a_sweep(tmp_path):
     assert sweep.name == "mine"
     assert [variant.label for variant in sweep.variants] == ["lenet"]
     assert [[point["train.lr"].value for point in axis] for axis in sweep.axes] == [[0.1, 1]]
-    assert sweep.runs[0]["recipe"].value == "lenet-07"
+    assert sweep.runs[0].changes["recipe"].value == "lenet-07"
     assert sweep.seeds == (0, 1, 2)
     assert sweep.limits == {"limit_train": 100}
 
@@ -57,6 +57,11 @@ def test_variants_have_different_labels():
         ("seeds: 0", "`seeds` must be a number of seeds or a list of different ones, got 0", None),
         ("seeds: [1, 1]", "`seeds` must be a number of seeds or a list of different ones, got [1, 1]", None),
         ("seeds: true", "`seeds` must be a number of seeds or a list of different ones, got true", None),
+        ("runs: [{recipe: lenet-07, seeds: 0}]",
+         "`seeds` must be a number of seeds or a list of different ones, got 0",
+         "write `seeds: 3` for the seeds 0, 1 and 2, or `seeds: [1, 5]`"),
+        ("runs: [{recipe: lenet-07, seed: 1}]", "a sweep cannot change `seed`", "write `train.seed`"),
+        ("grid: {seeds: [1, 2]}", "a sweep cannot change `seeds`", "`seeds` stands at the top of the file or in an entry of `runs`"),
         ("where: train.lr < 1", '`where` must be a condition, got "train.lr < 1"', None),
         ("runs: {train.lr: 1}", "`runs` must be a list, got a mapping", "write `runs: [{train.lr: 0.1}]`"),
         ("random: {train.lr: {log_uniform: [1, 2]}}", "`random` needs `trials`, a number from 1 to 100,000", "write `trials: 20`"),

@@ -1,0 +1,34 @@
+"""`seeds`: at how many seeds, or at which, a trial is repeated."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from archspec.source import BROKEN
+from archspec.spec.syntax import At, Errors
+from archspec.spec.words import said
+
+MAX_SEEDS: Final = 1000
+MAX_SEED: Final = 2**63
+
+
+def read_seeds(raw: Any, at: At, errors: Errors) -> tuple[int, ...]:
+    """The seeds in order: 0, 1, … for a number, or those of a list; none where nothing is written."""
+    if raw is None or raw is BROKEN:
+        return ()
+    if is_count(raw, MAX_SEEDS):
+        return tuple(range(raw))
+    if isinstance(raw, list) and 1 <= len(raw) <= MAX_SEEDS and all(map(_is_seed, raw)) and len({*raw}) == len(raw):
+        return tuple(raw)
+    errors.add("SWEEP401", f"`seeds` must be a number of seeds or a list of different ones, got {said(raw)}", at,
+               hint="write `seeds: 3` for the seeds 0, 1 and 2, or `seeds: [1, 5]`")
+    return ()
+
+
+def is_count(value: Any, most: int) -> bool:
+    """Whether a value is a whole number from 1 to `most`."""
+    return type(value) is int and 1 <= value <= most
+
+
+def _is_seed(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MAX_SEED
