@@ -19,7 +19,7 @@ from rich.console import Console
 
 from archspec.api import load
 from archspec.cli.table import show
-from archspec.codes import CODES
+from archspec.diagnostics.codes import CODES
 from archspec.ops import OPS, Merge, Operation
 from archspec.spec.extras import Augment, EarlyStopping
 from archspec.spec.recipe import Initialisation, Normalisation, Recipe

@@ -12,6 +12,7 @@ import pytest
 
 import archspec
 from archspec.diagnostics import Diagnostic, Fix
+from archspec.diagnostics.edits import edited
 
 EXPECTATIONS = ("SHAPE110", "SHAPE111")
 LONG = 20_000  # characters of a text that is not worth the time
@@ -19,12 +20,7 @@ LONG = 20_000  # characters of a text that is not worth the time
 
 def applied(text: str, fix: Fix) -> str:
     """The text after the edits of a fix."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    for edit in sorted(fix.edits, key=lambda e: (e.span.line, e.span.column), reverse=True):
-        line, start = edit.span.line - 1, edit.span.column - 1
-        assert lines[line].startswith(edit.span.text[:start]), (lines[line], edit)
-        lines[line] = lines[line][:start] + edit.text + lines[line][start + edit.span.length :]
-    return "\n".join(lines)
+    return edited(text, fix.edits)
 
 
 def text_of(source: Any) -> str | None:

@@ -20,7 +20,6 @@ import pytest
 
 import archspec
 from archspec.cli import cli, run
-from archspec.codes import CODES, Example
 from archspec.diagnostics import (
     SHOWN_WIDTH,
     WARNINGS,
@@ -32,6 +31,7 @@ from archspec.diagnostics import (
     nearest,
     render,
 )
+from archspec.diagnostics.codes import CODES, Example
 
 PACKAGE = Path(archspec.__file__).parent
 GOLDEN = Path(__file__).parent / "golden" / "diagnostics"

@@ -6,8 +6,8 @@ import pytest
 
 import archspec
 from archspec import api
-from archspec.codes import CODES
 from archspec.diagnostics import Diagnostic
+from archspec.diagnostics.codes import CODES
 from archspec.spec.names import _broken_rule as broken_rule
 from archspec.spec.names import _free as free_name
 from tests.helpers import spec

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, TextIO
 
-from archspec.diagnostics import Diagnostic, render, wrapped
+from archspec.diagnostics import Diagnostic, wrapped
+from archspec.diagnostics.text import Line, lines
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 RED, GREEN, YELLOW, BLUE, CYAN, BOLD, DIM = "31", "32", "33", "34", "36", "1", "2"
 WIDE: Final = 200  # where no terminal cuts the lines, nothing need be left out
-_GUTTER: Final = re.compile(r"^( *\d* *)(-->|\||=)(.*)$", re.DOTALL)
-_NOTE: Final = re.compile(r" *= ")
+_STYLES: Final[dict[str, tuple[str, ...]]] = {  # of the pieces of a diagnostic's text
+    "message": (BOLD,), "gutter": (BLUE,), "primary": (BOLD, RED), "label": (BOLD, BLUE), "note": (CYAN,),
+    "hint": (GREEN,), "source": (), "text": (),
+}
+_BREAKS: Final = frozenset({"severity", "note", "hint"})  # lines that may be broken have a piece of these
 
 
 def coloured(stream: TextIO) -> bool:
@@ -89,25 +92,19 @@ def diagnostic_text(diagnostic: Diagnostic, *, colour: bool, width: int | None =
 
     The line of a source is never broken: the caret below it would point elsewhere.
     """
-    headline, *lines = clean(render(diagnostic)).split("\n")
-    headline = _fitted(headline, width)
-    lines = [_fitted(line, width, 6) if _NOTE.match(line) else line for line in lines]
+    return "\n".join(_line(line, diagnostic, colour, width) for line in lines(diagnostic))
+
+
+def _line(line: Line, diagnostic: Diagnostic, colour: bool, width: int | None) -> str:
+    roles, texts = zip(*line, strict=True)
+    whole = clean("".join(texts))
+    if _BREAKS.intersection(roles):
+        whole = _fitted(whole, width, 2 if "severity" in roles else 6)
     if not colour:
-        return "\n".join([headline, *lines])
-    head, _, message = headline.partition(": ")
-    hue = RED if diagnostic.severity == "error" else YELLOW
-    painted = [styled(head, BOLD, hue, on=True) + styled(f": {message}", BOLD, on=True)]
-    return "\n".join(painted + [_painted(line) for line in lines])
-
-
-def _painted(line: str) -> str:
-    found = _GUTTER.match(line)
-    if found is None:
-        return line
-    gutter, sign, rest = found.groups()
-    if sign == "|" and rest and not rest.strip(" ^"):
-        rest = styled(rest, BOLD, RED, on=True)
-    elif sign == "=":
-        kind, colon, text = rest.partition(":")
-        rest = styled(kind + colon, CYAN if kind == " note" else GREEN, on=True) + text
-    return styled(gutter + sign, BLUE, on=True) + rest
+        return whole
+    styles = _STYLES | {"severity": (BOLD, YELLOW if diagnostic.severity == "warning" else RED)}
+    painted = ""
+    for role, text in line[:-1]:  # the last piece takes the line breaks
+        painted += styled(whole[: len(clean(text))], *styles[role], on=bool(styles[role]))
+        whole = whole[len(clean(text)) :]
+    return painted + styled(whole, *styles[roles[-1]], on=bool(styles[roles[-1]]))

@@ -16,7 +16,7 @@ from archspec.diagnostics import plural, wrapped
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from archspec.codes import Example, Explanation
+    from archspec.diagnostics.codes import Example, Explanation
 
 WIDTH: Final = 96  # longer lines are hard to read
 GROUPS: Final = {
@@ -28,7 +28,7 @@ GROUPS: Final = {
 def _complete_code(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    from archspec.codes import CODES
+    from archspec.diagnostics.codes import CODES
 
     return [CompletionItem(e.code, help=e.title) for e in CODES.values() if e.code.startswith(incomplete.upper())]
 
@@ -39,8 +39,8 @@ def _complete_code(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @click.pass_context
 def command(ctx: click.Context, code: str | None, as_json: bool) -> None:
     """Explain the diagnostic CODE (such as SHAPE101); without one, list them all."""
-    from archspec.codes import CODES
     from archspec.diagnostics import nearest
+    from archspec.diagnostics.codes import CODES
 
     if code is not None and code.upper() not in CODES:
         close = nearest(code, CODES)

@@ -201,12 +201,10 @@ class Reading:
 
     def _helps(self, diagnostic: Diagnostic) -> bool:
         """Whether the fault is gone once its fix is made."""
+        from archspec.diagnostics.edits import edited
+
         assert diagnostic.fix is not None
-        rows = list(self.lines)
-        for edit in sorted(diagnostic.fix.edits, key=lambda e: (e.span.line, e.span.column), reverse=True):
-            line, start = edit.span.line - 1, edit.span.column - 1
-            rows[line] = rows[line][:start] + edit.text + rows[line][start + edit.span.length :]
-        lines = tuple("\n".join(rows).split("\n"))
+        lines = tuple(edited("\n".join(self.lines), diagnostic.fix.edits).split("\n"))
         again = Reading(self.name, lines, self.limits, self.events, tries_fixes=False)
         try:
             found = again.document().errors

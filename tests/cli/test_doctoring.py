@@ -92,7 +92,7 @@ def test_what_an_explanation_calls_wrong_gives_its_code(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text = (files("archspec") / f"explanations/RUN{number}.md").read_text(encoding="utf-8")
+    text = (files("archspec") / f"diagnostics/explanations/RUN{number}.md").read_text(encoding="utf-8")
     wrong, right = (command.split() for command in re.findall(r"```console\narchspec (.+)\n```", text))
     short = () if "--epochs" in wrong else ("--epochs", 4)
     assert f"[RUN{number}]" in cli(*wrong, *short, "--run-dir", "wrong", "--threads", 1).err

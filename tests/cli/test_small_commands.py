@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import archspec as package
-from archspec.codes import CODES, parse
+from archspec.diagnostics.codes import CODES, parse
 from archspec.ops import OPS
 from archspec.spec.schema import json_schema
 from archspec.sweep.schema import sweep_schema

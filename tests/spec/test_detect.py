@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import archspec
 from archspec.cli.collect import collect
-from archspec.codes import CODES
+from archspec.diagnostics.codes import CODES
 from archspec.source import Limits
 from archspec.spec.detect import Kind, has_suffix, kind_of, kind_of_content
 

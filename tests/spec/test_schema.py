@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
 import archspec
-from archspec.codes import CODES
+from archspec.diagnostics.codes import CODES
 from archspec.ops import OPS, Merge
 from archspec.source import parse, read
 from archspec.spec.files import standard_library

@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
-from archspec.codes import CODES
 from archspec.diagnostics import SpecError
+from archspec.diagnostics.codes import CODES
 from archspec.source import parse
 from archspec.sweep.read import KEYS, sweep_text
 from archspec.sweep.schema import sweep_schema
