@@ -11,10 +11,10 @@ __version__ = "0.2.0"
 
 # Public names and where they live. They are imported when first used, so that `import archspec` costs nothing.
 _HOMES = {
-    "ArchSpec": "archspec.spec.models",
-    "Block": "archspec.spec.models",
+    "ArchSpec": "archspec.language.models",
+    "Block": "archspec.language.models",
     "Diagnostic": "archspec.diagnostics",
-    "Layer": "archspec.spec.models",
+    "Layer": "archspec.language.models",
     "Loaded": "archspec.api",
     "Report": "archspec.analysis",
     "SpecError": "archspec.diagnostics",
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from archspec.analysis import Report
     from archspec.api import Loaded, analyze, build, check, load
     from archspec.diagnostics import Diagnostic, SpecError
-    from archspec.spec.models import ArchSpec, Block, Layer
+    from archspec.language.models import ArchSpec, Block, Layer
 
 __all__ = [
     "ArchSpec", "Block", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "__version__", "analyze", "build",

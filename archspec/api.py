@@ -14,23 +14,23 @@ from archspec.analysis import Expected, Report, check_expectations, cost_report
 from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.expressions import holds_unknown
 from archspec.graph import Graph
+from archspec.language import fixes
+from archspec.language.check import check_names
+from archspec.language.errors import TooManyErrors, in_order
+from archspec.language.files import Loader, Options
+from archspec.language.resolve import resolved
+from archspec.language.shipped import find_shipped, shipped_specs
+from archspec.language.syntax import At, Errors, Program
 from archspec.lower import Limits, Lowered, lower
 from archspec.source import DEFAULT_LIMITS, Document, document_of, parse, read
 from archspec.source import Limits as TextLimits
-from archspec.spec import fixes
-from archspec.spec.check import check_names
-from archspec.spec.errors import TooManyErrors, in_order
-from archspec.spec.files import Loader, Options
-from archspec.spec.resolve import resolved
-from archspec.spec.shipped import find_shipped, shipped_specs
-from archspec.spec.syntax import At, Errors, Program
 from archspec.text import shell
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from archspec.spec.models import ArchSpec
-    from archspec.spec.recipe import Recipe
+    from archspec.language.models import ArchSpec
+    from archspec.language.recipe import Recipe
 
 LIMITS = Limits()
 _EXPECTATIONS = ("SHAPE110", "SHAPE111")  # the network is whole, only not the one that `expect` tells of
@@ -56,7 +56,7 @@ class Loaded:
     @cached_property
     def spec(self) -> ArchSpec:
         """The spec as a Pydantic model."""
-        from archspec.spec.models import ArchSpec
+        from archspec.language.models import ArchSpec
 
         return ArchSpec.model_validate(dict(self.data))
 
@@ -280,7 +280,7 @@ def _check_expect(
 def _recipes(program: Program, lowered: Lowered, errors: Errors) -> dict[str, Recipe]:
     if not program.places["train"] and not program.places["recipes"]:
         return {}
-    from archspec.spec.recipes import read_recipes
+    from archspec.language.recipes import read_recipes
 
     def value(raw: Any, at: At) -> Any:
         return lowered.evaluator.value(raw, at, lowered.scope, None)

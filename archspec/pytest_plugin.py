@@ -69,7 +69,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect specs and libraries of blocks; other people's YAML and the records of training runs are left alone."""
     if file_path.name.startswith(".") or not file_path.name.lower().endswith(_SUFFIXES):
         return None
-    from archspec.spec.detect import Kind, is_record, kind_of
+    from archspec.language.detect import Kind, is_record, kind_of
 
     if is_record(file_path):
         return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from archspec.api import Loaded, load
 from archspec.diagnostics import SpecError, error
-from archspec.spec.shipped import find_shipped
+from archspec.language.shipped import find_shipped
 
 COUNTS = ("params", "macs", "buffers")
 

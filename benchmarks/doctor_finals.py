@@ -19,14 +19,14 @@ import torch
 from common import show_place, show_table
 
 from archspec.api import load
-from archspec.spec.recipe import Recipe, merge_recipe
+from archspec.language.recipe import Recipe, merge_recipe
 from archspec.train.doctor import Doctor, Finding, Patient
 from archspec.train.doctor.history import Activation, FirstBatch, History, Sample, Weight
 from archspec.train.doctor.patient import facts_of
 from archspec.train.doctor.verdicts import Verdicts
 from archspec.train.loop import fit
-from archspec.train.prepare import Machine, prepare
-from archspec.train.run import Run
+from archspec.train.setup import Machine, prepare
+from archspec.train.state import Run
 from archspec.train.summary import EpochResult
 
 SPEC = """\

@@ -16,15 +16,15 @@ from common import ROOT, alternate, show_place, show_table
 import archspec
 from archspec.api import Loaded
 from archspec.backends.device import device_name, pick_device
-from archspec.spec.recipe import Recipe, merge_recipe
+from archspec.language.recipe import Recipe, merge_recipe
 from archspec.train.doctor import Doctor
 from archspec.train.doctor.watch import EVERY
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
-from archspec.train.prepare import Machine, prepare
-from archspec.train.run import Run
 from archspec.train.schedule import rate_schedule
-from archspec.train.settings import Settings, pick_precision
+from archspec.train.setup import Machine, prepare
+from archspec.train.state import Run
+from archspec.train.step.precision import Settings, pick_precision
 from archspec.train.summary import EpochResult
 
 NETWORKS = ("lenet", "alexnet28", "cnn28")

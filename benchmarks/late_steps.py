@@ -22,15 +22,15 @@ from common import ROOT, show_place, show_table
 import archspec
 from archspec.backends.device import pick_device
 from archspec.data.batches import Batch
-from archspec.spec.recipe import Recipe
-from archspec.train.average import Average
-from archspec.train.gradients import attempt
-from archspec.train.guard import Guard
+from archspec.language.recipe import Recipe
+from archspec.train.ema import Average
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
-from archspec.train.prepare import Machine, prepare
-from archspec.train.run import Run
-from archspec.train.settings import Settings
+from archspec.train.setup import Machine, prepare
+from archspec.train.state import Run
+from archspec.train.step.gradients import attempt
+from archspec.train.step.non_finite import Guard
+from archspec.train.step.precision import Settings
 from archspec.train.summary import EpochResult
 
 CASES = {

@@ -39,15 +39,15 @@ from archspec.backends.init import initialise, seeded
 from archspec.data.batches import Batch
 from archspec.data.places import find, present
 from archspec.data.registry import DATASETS
-from archspec.train.compiled import compiled
 from archspec.train.doctor import Doctor
-from archspec.train.gradients import attempt
-from archspec.train.guard import Guard
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
-from archspec.train.prepare import Machine, Task, prepare
-from archspec.train.run import Run
-from archspec.train.settings import LOW, Settings, float32_products
+from archspec.train.setup import Machine, Task, prepare
+from archspec.train.state import Run
+from archspec.train.step.compile import compiled
+from archspec.train.step.gradients import attempt
+from archspec.train.step.non_finite import Guard
+from archspec.train.step.precision import LOW, Settings, float32_products
 from archspec.train.tune import Candidate, Problem, Space, tune
 
 GOALS = {"lenet": 5.0, "alexnet28": 4.0, "resnet18_96": 3.0, "googlenet": 3.0, "alexnet": 3.5, "nin": 3.5}

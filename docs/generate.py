@@ -20,12 +20,12 @@ from rich.console import Console
 from archspec.api import load
 from archspec.cli.table import show
 from archspec.diagnostics.codes import CODES
+from archspec.language.extras import Augment, EarlyStopping
+from archspec.language.recipe import Initialisation, Normalisation, Recipe
+from archspec.language.schedule import SCHEDULES, WarmupLength
+from archspec.language.schema import json_schema
+from archspec.language.section import Section
 from archspec.ops import OPS, Merge, Operation
-from archspec.spec.extras import Augment, EarlyStopping
-from archspec.spec.recipe import Initialisation, Normalisation, Recipe
-from archspec.spec.schedule import SCHEDULES, WarmupLength
-from archspec.spec.schema import json_schema
-from archspec.spec.section import Section
 from archspec.sweep.schema import sweep_schema
 
 FOLDER = Path(__file__).parent

@@ -18,8 +18,8 @@ from jsonschema.exceptions import best_match
 import archspec
 from archspec.diagnostics import Diagnostic
 from archspec.graph import Graph
+from archspec.language.schema import json_schema
 from archspec.source import parse
-from archspec.spec.schema import json_schema
 from archspec.tensors import UnknownDim
 
 Expected = tuple[str, int | None, int | None, str]  # code, line, column, part of the message

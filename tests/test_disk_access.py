@@ -7,17 +7,17 @@ PACKAGE = Path(__file__).parents[1] / "archspec"
 # Methods and functions that touch the disk, and where they may be used: what they are given there is safe.
 ALLOWED = {
     "read_text": {
-        "backends/device.py", "backends/fits.py", "train/full_disk.py",  # /proc and /sys
+        "backends/device.py", "backends/fits.py", "train/run_dir/full_disk.py",  # /proc and /sys
         "cli/shipped.py", "codes.py", "results/report/page.py",  # files of the package itself
         "profile/memory.py",  # a file that was just written there
     },
     "read_bytes": set(),
-    "write_text": set(),  # the function of train/files.py is not a method
+    "write_text": set(),  # the function of atomic_files.py is not a method
     "write_bytes": set(),
     "rmtree": {"results/remove.py"},  # a whole run, on the user's word; it removes links, not what they lead to
-    "unlink": {"train/files.py", "train/weights.py", "data/download.py", "results/index.py", "results/remove.py"},
-    "rmdir": {"train/files.py"},
-    "rename": {"train/files.py", "data/download.py"},
+    "unlink": {"atomic_files.py", "train/run_dir/weights.py", "data/download.py", "results/index.py", "results/remove.py"},
+    "rmdir": {"atomic_files.py"},
+    "rename": {"atomic_files.py", "data/download.py"},
     "remove": set(),  # of os
 }
 

@@ -8,8 +8,8 @@ import archspec
 from archspec import api
 from archspec.diagnostics import Diagnostic
 from archspec.diagnostics.codes import CODES
-from archspec.spec.names import _broken_rule as broken_rule
-from archspec.spec.names import _free as free_name
+from archspec.language.names import _broken_rule as broken_rule
+from archspec.language.names import _free as free_name
 from tests.helpers import spec
 from tests.hints import applied, failures, reason
 

@@ -10,10 +10,10 @@ from archspec.analysis.cost import Report
 from archspec.analysis.mismatch import of_count, of_shape
 from archspec.diagnostics import listing
 from archspec.graph import Graph
-from archspec.spec import fixes
-from archspec.spec.names import EXPECTATIONS
-from archspec.spec.syntax import At, Errors
-from archspec.spec.words import did_you_mean, said, short
+from archspec.language import fixes
+from archspec.language.message_text import did_you_mean, said, short
+from archspec.language.names import EXPECTATIONS
+from archspec.language.syntax import At, Errors
 from archspec.tensors import Tensor, shape_text
 
 COUNTS = ("params", "macs", "buffers")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from archspec.spec.recipe import Initialisation, WeightsInit
+    from archspec.language.recipe import Initialisation, WeightsInit
 
 # Layers with a weight that the initialisation rules are made for; norms and embeddings are not.
 WEIGHTED: Final = (

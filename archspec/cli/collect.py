@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from archspec.language.detect import Kind, has_suffix, is_record, kind_of
 from archspec.source import DEFAULT_LIMITS, Limits
-from archspec.spec.detect import Kind, has_suffix, is_record, kind_of
 
 
 @dataclass(slots=True)

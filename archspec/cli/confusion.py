@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from archspec.train.confusion import ClassResult, Confusion
+    from archspec.train.report.confusion import ClassResult, Confusion
 
 MATRIX: Final = 16  # the most columns of numbers that a person takes in, and that a terminal has room for
 WORST: Final = 10  # rows of a summary where there are more classes

@@ -27,8 +27,8 @@ def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
     """
     from archspec.cli.run_folders import folder_of_runs
     from archspec.results.find import find_runs
-    from archspec.train.full_disk import save_text
     from archspec.train.report.curves import NAME, curves_svg
+    from archspec.train.run_dir.full_disk import save_text
 
     if output is not None and output.suffix.lower() != ".svg":
         raise click.UsageError(f"{output}: the picture is an SVG file: give it a name that ends in .svg")
@@ -67,7 +67,7 @@ def _names(records: Sequence[RunRecord]) -> list[str]:
 def curve_of(record: RunRecord, name: str, *, alone: bool) -> Curve:
     """What is drawn of a run. alone: with the figures within its epochs."""
     from archspec.train.report.curves import Curve, events_of
-    from archspec.train.steps import NAME, read_steps
+    from archspec.train.run_dir.steps import NAME, read_steps
 
     steps = read_steps(record.path / NAME) if alone else []
     last = record.last

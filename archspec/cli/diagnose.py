@@ -59,9 +59,9 @@ def command(run: Path, budget: float, data_root: Path | None, device: str, as_js
     from archspec.diagnostics import error
     from archspec.files import is_regular
     from archspec.train.doctor.diagnosis import diagnose
-    from archspec.train.earlier import earlier_choices, no_run
-    from archspec.train.prepare import Machine, prepare
-    from archspec.train.settings import Settings, pick_precision
+    from archspec.train.run_dir.saved_options import earlier_choices, no_run
+    from archspec.train.setup import Machine, prepare
+    from archspec.train.step.precision import Settings, pick_precision
 
     if not is_regular(run / "spec.yaml"):
         text = f"there is no run in {run}: {no_run(run)}"

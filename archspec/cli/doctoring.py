@@ -17,10 +17,10 @@ from archspec.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
+    from archspec.train.distributed.process_group import World
     from archspec.train.doctor import Doctor
-    from archspec.train.prepare import Task
+    from archspec.train.setup import Task
     from archspec.train.summary import Summary
-    from archspec.train.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,11 +79,11 @@ def with_findings(summary: Summary, doctors: list[Doctor]) -> Summary:
 def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
     """Run the rate-range test, print it, and write `rate_range.svg` and `rate_range.json` into the folder `path`."""
     from archspec.backends.fits import memory_shortage_told
-    from archspec.train.deterministic import deterministic_kernels
-    from archspec.train.full_disk import save_text
-    from archspec.train.rate_chart import comparison, rate_chart, verdict
-    from archspec.train.rate_picture import PICTURE, draw_rate_range
-    from archspec.train.rate_range import far_rate, rate_range
+    from archspec.train.lr_finder.chart import comparison, rate_chart, verdict
+    from archspec.train.lr_finder.picture import PICTURE, draw_rate_range
+    from archspec.train.lr_finder.range_test import far_rate, rate_range
+    from archspec.train.run_dir.full_disk import save_text
+    from archspec.train.step.deterministic import deterministic_kernels
 
     machine, rate = task.machine, task.recipe.lr
     kernels = deterministic_kernels(machine.settings, machine.device)

@@ -14,8 +14,8 @@ from archspec.cli.processes import alone
 
 if TYPE_CHECKING:
     from archspec.data.registry import RunSplit
-    from archspec.train.evaluation import Evaluation
-    from archspec.train.finished import FinishedRun
+    from archspec.inference.evaluate import Evaluation
+    from archspec.inference.trained_run import FinishedRun
 
 
 
@@ -51,13 +51,13 @@ def command(
     from archspec.backends.device import pick_device
     from archspec.backends.fits import memory_shortage_told
     from archspec.data.validation import val_folder
-    from archspec.train.confusion_data import save_confusion
-    from archspec.train.confusion_picture import OTHER_PICTURE, PICTURE, draw_confusion
-    from archspec.train.earlier import earlier_choices
-    from archspec.train.evaluation import evaluate_run
-    from archspec.train.finished import open_run
-    from archspec.train.prepare import Machine
-    from archspec.train.settings import Settings, pick_precision
+    from archspec.inference.evaluate import evaluate_run
+    from archspec.inference.trained_run import open_run
+    from archspec.train.report.confusion_data import save_confusion
+    from archspec.train.report.confusion_picture import OTHER_PICTURE, PICTURE, draw_confusion
+    from archspec.train.run_dir.saved_options import earlier_choices
+    from archspec.train.setup import Machine
+    from archspec.train.step.precision import Settings, pick_precision
 
     opened = open_run(run)
     finished, limit_train = opened.with_recipe(batch_size=batch_size), None

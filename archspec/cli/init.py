@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from archspec.cli.failures import WRONG
-from archspec.spec.detect import has_suffix
+from archspec.language.detect import has_suffix
 from archspec.text import shell
 
 TEMPLATE: Final = """\

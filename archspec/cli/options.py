@@ -44,7 +44,7 @@ class SpecPath(ParamType):
         """Shipped names, then what the shell knows of files."""
         from click.shell_completion import CompletionItem
 
-        from archspec.spec.shipped import shipped_specs
+        from archspec.language.shipped import shipped_specs
 
         found = [CompletionItem(name) for name in shipped_specs() if name.startswith(incomplete)]
         return [*found, CompletionItem(incomplete, type="file")]

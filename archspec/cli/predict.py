@@ -16,7 +16,7 @@ from archspec.diagnostics import one_line
 
 if TYPE_CHECKING:
     from archspec.data.survey import Survey
-    from archspec.train.prediction import Prediction
+    from archspec.inference.predict import Prediction
 
 PREDICTION_FORMAT = 1
 
@@ -43,8 +43,8 @@ def command(
     from archspec.backends.device import pick_device
     from archspec.backends.fits import memory_shortage_told
     from archspec.data.survey import Survey
-    from archspec.train.finished import open_run
-    from archspec.train.prediction import predict
+    from archspec.inference.predict import predict
+    from archspec.inference.trained_run import open_run
 
     ctx.with_resource(denormals_flushed())
     finished, where = open_run(run), pick_device(device)

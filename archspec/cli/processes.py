@@ -15,7 +15,7 @@ import click
 from archspec.cli.console import tell
 
 if TYPE_CHECKING:
-    from archspec.train.world import World
+    from archspec.train.distributed.process_group import World
 
 F = TypeVar("F", bound=Callable[..., Any])
 _LAUNCHED: Final = {"RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"}  # variables of torchrun, and of its like
@@ -34,7 +34,7 @@ def in_processes(function: F) -> F:
             return function(*args, device=device, world=None, **kwargs)
         from archspec.backends.denormals import denormals_flushed
         from archspec.backends.device import pick_device
-        from archspec.train.processes import joined, world_of
+        from archspec.train.distributed.launch import joined, world_of
 
         world = world_of(os.environ)
         if world.alone:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
-    from archspec.spec.recipe import Recipe
+    from archspec.language.recipe import Recipe
 
 
 def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> Recipe:
@@ -18,8 +18,8 @@ def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> 
     from pydantic import ValidationError
 
     from archspec.diagnostics import Diagnostic, SpecError
-    from archspec.spec.problems import told
-    from archspec.spec.recipe import Recipe, merge_recipe
+    from archspec.language.problems import told
+    from archspec.language.recipe import Recipe, merge_recipe
 
     enough = name is None and "train" not in loaded.recipes and {"data", "lr"} <= changes.keys()
     base = {} if enough else loaded.recipe(name).to_data()
@@ -44,9 +44,9 @@ def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any], rec
 
     recipe: the one that is run, whose `validation` is written out where it is not the test set.
     """
+    from archspec.language.recipe import merge_recipe
+    from archspec.language.resolve import without_unused_vars
     from archspec.source import dump
-    from archspec.spec.recipe import merge_recipe
-    from archspec.spec.resolve import without_unused_vars
 
     data = {"archspec": 1, "name": loaded.name, **loaded.data}
     data["train"] = merge_recipe(data.get("train"), data["recipes"][name] if name else {})

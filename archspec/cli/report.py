@@ -53,7 +53,7 @@ def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | No
 def _write(records: Sequence[RunRecord], output: Path, title: str, measure: str, reload_s: int = 0) -> str:
     """Write the page; what it came to, in words."""
     from archspec.results.report.page import report_html
-    from archspec.train.full_disk import save_text
+    from archspec.train.run_dir.full_disk import save_text
 
     if len(records) > MOST:
         raise click.UsageError(f"{len(records):,} runs are too many for one page (limit {MOST:,}): name some of them")

@@ -16,10 +16,10 @@ from archspec.cli.console import tell
 from archspec.text import shell
 
 if TYPE_CHECKING:
-    from archspec.train.checkpointer import Checkpointer, Every
-    from archspec.train.resume import Resumption
-    from archspec.train.run_folder import RunFolder
-    from archspec.train.world import World
+    from archspec.train.checkpoint.policy import Checkpointer, Every
+    from archspec.train.checkpoint.resume import Resumption
+    from archspec.train.distributed.process_group import World
+    from archspec.train.run_dir.directory import RunFolder
 
     ParamType = click.ParamType[Any]
 else:
@@ -76,7 +76,7 @@ class Saving:
     @property
     def every(self) -> Every:
         """When to save."""
-        from archspec.train.checkpointer import Every
+        from archspec.train.checkpoint.policy import Every
 
         minutes = self.when.get("minutes")
         return Every(self.when.get("steps"), self.when.get("epochs"), minutes and 60.0 * minutes)
@@ -99,7 +99,7 @@ class Saving:
             if world is None or run_dir is None or not _is_restart(world, run_dir):
                 return None
             folder = run_dir
-        from archspec.train.resume import find_run
+        from archspec.train.checkpoint.resume import find_run
 
         return find_run(folder, world)
 
@@ -110,8 +110,8 @@ class Saving:
 
         Reports which checkpoint the run resumes from, and whether it will be equal.
         """
-        from archspec.train.checkpointer import FOLDER, Checkpointer
-        from archspec.train.same_run import conditions
+        from archspec.train.checkpoint.compatibility import conditions
+        from archspec.train.checkpoint.policy import FOLDER, Checkpointer
 
         saves = Checkpointer(
             folder.path / FOLDER, digest=digest, conditions=conditions(environment), every=self.every, keep=self.keep,
@@ -129,7 +129,7 @@ class Saving:
 def _is_restart(world: World, run_dir: Path) -> bool:
     """Whether the run in this folder was begun by the same job, which has been started anew since."""
     from archspec.files import is_regular
-    from archspec.train.earlier import read_json
+    from archspec.train.run_dir.saved_options import read_json
 
     began = is_regular(run_dir / "spec.yaml") and read_json(run_dir / "environment.json").get("job")
     return world.restarts > 0 and began == world.job
@@ -138,7 +138,7 @@ def _is_restart(world: World, run_dir: Path) -> bool:
 def _earlier(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
     """The callback of --resume: what is not given anew is as it was."""
     if value is not None:
-        from archspec.train.earlier import earlier_choices, unknown_choices
+        from archspec.train.run_dir.saved_options import earlier_choices, unknown_choices
 
         if warning := unknown_choices(value):
             tell(warning)
@@ -179,7 +179,7 @@ def hears_signals(function: F) -> F:
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        from archspec.train.stop import Stop, Stopped
+        from archspec.train.signals import Stop, Stopped
 
         with Stop() as stop:
             try:
@@ -195,7 +195,7 @@ def hears_signals(function: F) -> F:
 def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
     """Let whatever ends a run early say which run it is, and how to continue it."""
     from archspec.diagnostics import SpecError
-    from archspec.train.stop import Stopped
+    from archspec.train.signals import Stopped
 
     try:
         yield

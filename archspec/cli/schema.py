@@ -20,6 +20,6 @@ def command(sweep: bool) -> None:
 
         print_json(sweep_schema())
         return
-    from archspec.spec.schema import json_schema
+    from archspec.language.schema import json_schema
 
     print_json(json_schema())

@@ -16,9 +16,9 @@ from archspec.text import shell
 
 if TYPE_CHECKING:
     from archspec.cli.training import Training
-    from archspec.spec.recipe import Recipe
+    from archspec.language.recipe import Recipe
+    from archspec.train.distributed.process_group import World
     from archspec.train.seeds import SeedRun, SeedRuns
-    from archspec.train.world import World
 
     ParamType = click.ParamType[Any]
 else:
@@ -106,7 +106,7 @@ def _run(training: Training, recipe: Recipe, seed: int, runs: SeedRuns, about: d
     """One run. about: gets what all runs share. A mistake that is found before the first run has begun is raised."""
     from archspec.diagnostics import SpecError
     from archspec.train.seeds import SeedRun
-    from archspec.train.stop import Stopped
+    from archspec.train.signals import Stopped
 
     path = runs.folder / f"seed-{seed}"
     try:

@@ -6,15 +6,15 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archspec.spec.syntax import Block
+    from archspec.language.syntax import Block
 
 Entry = dict[str, Any]
 
 
 def specs() -> list[Entry]:
     """The shipped specs, in order: name, description, file, input, what it varies, recipes, and the text."""
+    from archspec.language.shipped import shipped_specs
     from archspec.source import read
-    from archspec.spec.shipped import shipped_specs
 
     entries = []
     for name, path in shipped_specs().items():
@@ -30,7 +30,7 @@ def specs() -> list[Entry]:
 
 def blocks() -> list[Entry]:
     """The standard blocks: name, description, parameters in order, and the text that defines them."""
-    from archspec.spec.files import standard_library
+    from archspec.language.files import standard_library
 
     return [_block(block) for _, block in sorted(standard_library().blocks.items())]
 

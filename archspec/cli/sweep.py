@@ -53,8 +53,8 @@ def command(
     A trial that fails is a row with its reason. Ctrl-C saves; the same command goes on. Exit code 1: a trial cannot be
     trained or has failed.
     """
+    from archspec.language.shipped import find_shipped
     from archspec.results.trials import Store
-    from archspec.spec.shipped import find_shipped
     from archspec.sweep.check import mistakes
     from archspec.sweep.expand import expand
     from archspec.sweep.read import read_sweep, recipes_of

@@ -27,8 +27,8 @@ from archspec.cli.seeds import Seeds, SeedsType, train_seeds
 from archspec.cli.tuning import Computing, computing_options
 
 if TYPE_CHECKING:
-    from archspec.train.stop import Stop
-    from archspec.train.world import World
+    from archspec.train.distributed.process_group import World
+    from archspec.train.signals import Stop
 
 
 @click.command("train")
@@ -95,10 +95,10 @@ def command(
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
     from archspec.cli.training import Training
-    from archspec.train.prepare import Machine
-    from archspec.train.run_folder import check_free, new_run_path
-    from archspec.train.scalars import check_tensorboard
-    from archspec.train.world import ALONE
+    from archspec.train.distributed.process_group import ALONE
+    from archspec.train.run_dir.directory import check_free, new_run_path
+    from archspec.train.run_dir.tensorboard import check_tensorboard
+    from archspec.train.setup import Machine
 
     if tensorboard:
         check_tensorboard()

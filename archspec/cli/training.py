@@ -18,13 +18,13 @@ from archspec.cli.saving import Saving, resume_command, stops_placed
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
-    from archspec.spec.recipe import Recipe
-    from archspec.train.confusion import Confusion
+    from archspec.language.recipe import Recipe
+    from archspec.train.checkpoint.resume import Resumption
     from archspec.train.doctor import Doctor
-    from archspec.train.prepare import Machine, Task
-    from archspec.train.resume import Resumption
-    from archspec.train.run import Watcher
-    from archspec.train.stop import Stop
+    from archspec.train.report.confusion import Confusion
+    from archspec.train.setup import Machine, Task
+    from archspec.train.signals import Stop
+    from archspec.train.state import Watcher
     from archspec.train.summary import Summary
 
 
@@ -40,7 +40,7 @@ class Outcome:
     def show(self, *, as_json: bool) -> None:
         """Print it."""
         from archspec.cli.confusion import show
-        from archspec.train.table import summary_text
+        from archspec.train.report.table import summary_text
 
         if as_json:
             classes = {} if self.confusion is None else self.confusion.to_json()
@@ -68,9 +68,9 @@ class Training:
 
     def run(self, recipe: Recipe, path: Path, earlier: Resumption | None = None) -> Outcome:
         """Train a fresh network in the folder `path`, or go on with the `earlier` run that is there."""
-        from archspec.train.final import FinalConfusion
-        from archspec.train.prepare import prepare
-        from archspec.train.scalars import FOLDER, Scalars
+        from archspec.train.report.final import FinalConfusion
+        from archspec.train.run_dir.tensorboard import FOLDER, Scalars
+        from archspec.train.setup import prepare
 
         world = self.machine.world
         task = prepare(self.loaded.graph, recipe, self.machine, progress=tell)
@@ -87,7 +87,7 @@ class Training:
 
     def find_rate(self, recipe: Recipe, path: Path, *, as_json: bool) -> None:
         """Test rates instead of training."""
-        from archspec.train.prepare import prepare
+        from archspec.train.setup import prepare
 
         task = prepare(self.loaded.graph, recipe, self.machine, progress=tell)
         try:
@@ -99,14 +99,14 @@ class Training:
         self, task: Task, path: Path, earlier: Resumption | None, doctors: Sequence[Doctor], *others: Watcher
     ) -> Summary:
         from archspec.backends.fits import memory_shortage_told
-        from archspec.train.digest import spec_digest
-        from archspec.train.display import display
-        from archspec.train.environment import environment
+        from archspec.train.checkpoint.digest import spec_digest
+        from archspec.train.distributed.fsdp import Partner
         from archspec.train.loop import fit
+        from archspec.train.report.progress import display
         from archspec.train.report.redraw import Redraw
-        from archspec.train.run_folder import RunFolder
-        from archspec.train.sharded import Partner
-        from archspec.train.steps import StepLog
+        from archspec.train.run_dir.directory import RunFolder
+        from archspec.train.run_dir.environment import environment
+        from archspec.train.run_dir.steps import StepLog
 
         for notice in task.notices:
             tell(f"note: {notice}")

@@ -128,17 +128,17 @@ def _import_all() -> None:
     import archspec.backends.allocator
     import archspec.cli.train
     import archspec.data.feed
-    import archspec.train.checkpointer
-    import archspec.train.display
+    import archspec.train.checkpoint.compatibility
+    import archspec.train.checkpoint.policy
     import archspec.train.doctor
-    import archspec.train.environment
-    import archspec.train.final
     import archspec.train.loop
-    import archspec.train.prepare
-    import archspec.train.run_folder
-    import archspec.train.same_run
-    import archspec.train.scalars
-    import archspec.train.table  # noqa: F401
+    import archspec.train.report.final
+    import archspec.train.report.progress
+    import archspec.train.report.table  # noqa: F401
+    import archspec.train.run_dir.directory
+    import archspec.train.run_dir.environment
+    import archspec.train.run_dir.tensorboard
+    import archspec.train.setup
 
 
 if __name__ == "__main__":

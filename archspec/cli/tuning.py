@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import torch
 
     from archspec.graph import Graph
-    from archspec.spec.recipe import Recipe
-    from archspec.train.prepare import Machine
-    from archspec.train.settings import Settings
+    from archspec.language.recipe import Recipe
+    from archspec.train.setup import Machine
+    from archspec.train.step.precision import Settings
     from archspec.train.tune import Measured, Problem, Space, Tuning
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,8 +55,8 @@ class Computing:
         """As the options say, checked against the device; sets the CPU's threads."""
         import torch
 
-        from archspec.train.deterministic import fix_workspace
-        from archspec.train.settings import Settings, check_settings, pick_precision
+        from archspec.train.step.deterministic import fix_workspace
+        from archspec.train.step.precision import Settings, check_settings, pick_precision
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
@@ -116,7 +116,7 @@ def _faster(speedup: float) -> str:
 
 def _search(graph: Graph, spec: str, recipe: Recipe, machine: Machine, space: Space) -> Tuning:
     from archspec.backends.fits import memory_shortage_told
-    from archspec.train.pieces import free_memory
+    from archspec.train.step.microbatch import free_memory
     from archspec.train.tune import tune
     from archspec.train.tune.child import Child
 
@@ -132,8 +132,8 @@ def _search(graph: Graph, spec: str, recipe: Recipe, machine: Machine, space: Sp
 
 def _problem(graph: Graph, recipe: Recipe, machine: Machine) -> tuple[Problem, int]:
     """Some batches of the training set, which itself is let go; and the steps of the whole run."""
-    from archspec.train.prepare import prepare
-    from archspec.train.settings import Settings
+    from archspec.train.setup import prepare
+    from archspec.train.step.precision import Settings
     from archspec.train.tune import Problem
     from archspec.train.tune.measure import COMPARED
 

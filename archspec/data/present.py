@@ -18,7 +18,7 @@ from archspec.data.suits import check_known_data, input_plan, outputs_of
 from archspec.data.survey import check_headers
 from archspec.diagnostics import Diagnostic, SpecError
 from archspec.graph import Graph
-from archspec.spec.recipe import Recipe
+from archspec.language.recipe import Recipe
 
 
 def check_present(recipe: Recipe, graph: Graph, root: Path | None = None) -> tuple[Diagnostic, ...]:

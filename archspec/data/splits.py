@@ -22,7 +22,7 @@ from archspec.data.validation import (
     val_folder,
 )
 from archspec.diagnostics import SpecError, listing
-from archspec.spec.recipe import Recipe
+from archspec.language.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch

@@ -10,9 +10,9 @@ from archspec.data.plan import ImageShape, InputPlan, check_classes, plan
 from archspec.data.registry import DatasetInfo, check_name
 from archspec.diagnostics import SpecError, error
 from archspec.graph import Graph
-from archspec.spec import fixes
-from archspec.spec.recipe import Recipe
-from archspec.spec.syntax import At, Errors, Program
+from archspec.language import fixes
+from archspec.language.recipe import Recipe
+from archspec.language.syntax import At, Errors, Program
 from archspec.tensors import shape_text
 
 

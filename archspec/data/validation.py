@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from archspec.data.counter import key_of
 from archspec.data.registry import FOLDER_PREFIX, folder_path
 from archspec.diagnostics import error
-from archspec.spec.recipe import Recipe
+from archspec.language.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch

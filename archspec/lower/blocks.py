@@ -6,14 +6,14 @@ from typing import Any, Protocol
 
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.graph import Graph
+from archspec.language.message_text import said, short
+from archspec.language.parse import parse_body
+from archspec.language.syntax import At, Block, Body, Layer, Library
 from archspec.lower.builder import Builder, Val
 from archspec.lower.calls import bind, not_a_layer
 from archspec.lower.context import Context
 from archspec.lower.values import Scope, ShapeView, Written, written
 from archspec.source import BROKEN
-from archspec.spec.parse import parse_body
-from archspec.spec.syntax import At, Block, Body, Layer, Library
-from archspec.spec.words import said, short
 from archspec.tensors import Tensor
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from archspec.diagnostics import Edit
+from archspec.language import fixes
+from archspec.language.syntax import Body, Layer
 from archspec.lower.builder import Val, blank
 from archspec.lower.values import Scope
 from archspec.ops import OPS
-from archspec.spec import fixes
-from archspec.spec.syntax import Body, Layer
 from archspec.tensors import Tensor
 
 _END = re.compile(r"end input (\d+) with `(conv2d: \{out_channels: \d+, kernel_size: 1(?:, stride: \d+)?\})`")

@@ -7,15 +7,15 @@ from collections.abc import Hashable
 from typing import Any, Final
 
 from archspec.expressions import UNKNOWN_VALUE, holds_unknown
+from archspec.language import fixes
+from archspec.language.message_text import close, said, short
+from archspec.language.parse import BESIDE, misplaced
+from archspec.language.problems import integer_hint, meant_value
+from archspec.language.syntax import At, Block, Layer, Param
 from archspec.lower.builder import Val
 from archspec.lower.context import Context
 from archspec.lower.values import Bound, Scope, ShapeView, Written, written
 from archspec.source import BROKEN
-from archspec.spec import fixes
-from archspec.spec.parse import BESIDE, misplaced
-from archspec.spec.problems import integer_hint, meant_value
-from archspec.spec.syntax import At, Block, Layer, Param
-from archspec.spec.words import close, said, short
 
 _CHECKS: Final[dict[str, Any]] = {"int": int, "float": (int, float), "bool": bool, "str": str, "list": list}
 _WORDS: Final = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from archspec.language.syntax import At, Body, Errors, Library, Program
 from archspec.lower.builder import Val
 from archspec.lower.evaluate import Evaluator
 from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Limits, Scope, ShapeView
-from archspec.spec.syntax import At, Body, Errors, Library, Program
 from archspec.tensors import Tensor
 
 MAX_DEPTH: Final = 64  # modules inside modules; Python's own recursion limit lies above it

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
+from archspec.language import fixes
+from archspec.language.names import names_in, without_dollar
+from archspec.language.syntax import At
 from archspec.lower.misuse import Misuses
 from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Scope, ShapeView, Visible, Written, written
 from archspec.source import BROKEN
-from archspec.spec import fixes
-from archspec.spec.names import names_in, without_dollar
-from archspec.spec.syntax import At
 
 _CHARACTERS: Final = 16  # of an expression, that count as one more step
 

@@ -10,6 +10,13 @@ from typing import Final
 from archspec.diagnostics import Edit, listing
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.graph import Graph
+from archspec.language import fixes
+from archspec.language.message_text import said, short
+from archspec.language.names import module_names, names_in
+from archspec.language.parse import SEQUENTIAL, is_merge, parse_as
+from archspec.language.problems import integer_hint
+from archspec.language.syntax import At, Body, Layer, Library
+from archspec.language.unknown import may_be_layer, unknown_kind
 from archspec.lower.blocks import Blocks
 from archspec.lower.branches import remedy_of, tensors_of, with_names
 from archspec.lower.builder import Builder, Val, blank
@@ -19,13 +26,6 @@ from archspec.lower.operations import guess, make, read_fields, window_place
 from archspec.lower.references import remedy
 from archspec.lower.values import Scope, written
 from archspec.ops import OPS, Op, Operation
-from archspec.spec import fixes
-from archspec.spec.names import module_names, names_in
-from archspec.spec.parse import SEQUENTIAL, is_merge, parse_as
-from archspec.spec.problems import integer_hint
-from archspec.spec.syntax import At, Body, Layer, Library
-from archspec.spec.unknown import may_be_layer, unknown_kind
-from archspec.spec.words import said, short
 from archspec.tensors import ShapeError, shape_text
 
 # Told of arguments that do not suit the op or block that a misspelt name was taken for: it was another one.

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.language.libraries import standard_library
+from archspec.language.message_text import said
+from archspec.language.names import names_in
+from archspec.language.syntax import At, Library, Program
 from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Scope, Written
-from archspec.spec.libraries import standard_library
-from archspec.spec.names import names_in
-from archspec.spec.syntax import At, Library, Program
-from archspec.spec.words import said
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from typing import Any
 
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.graph import Graph
+from archspec.language import fixes
+from archspec.language.message_text import said
+from archspec.language.syntax import Errors, Program
 from archspec.lower.builder import ROOT, Builder, Val
 from archspec.lower.context import Context, TooLarge
 from archspec.lower.evaluate import Evaluator
@@ -17,9 +20,6 @@ from archspec.lower.values import Limits, Scope
 from archspec.ops import OPS
 from archspec.ops.base import MAX_INT
 from archspec.source import BROKEN
-from archspec.spec import fixes
-from archspec.spec.syntax import Errors, Program
-from archspec.spec.words import said
 from archspec.tensors import Tensor
 
 

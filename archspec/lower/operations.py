@@ -8,16 +8,16 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from archspec.expressions import holds_unknown
+from archspec.language import fixes
+from archspec.language.message_text import said, short
+from archspec.language.problems import integer_hint, is_sentence, told
+from archspec.language.syntax import At, Layer
+from archspec.language.unknown import INFERRED, meant_field
 from archspec.lower.builder import blank
 from archspec.lower.evaluate import Evaluator
 from archspec.lower.values import Scope, ShapeView, written
 from archspec.ops import Op, Operation
 from archspec.source import BROKEN
-from archspec.spec import fixes
-from archspec.spec.problems import integer_hint, is_sentence, told
-from archspec.spec.syntax import At, Layer
-from archspec.spec.unknown import INFERRED, meant_field
-from archspec.spec.words import said, short
 from archspec.tensors import UNKNOWN, ShapeError, Tensor
 
 # What a field that cannot be read leaves open. A test holds every op's fields against this.

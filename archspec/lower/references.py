@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from archspec.language import fixes
+from archspec.language.message_text import close, short
+from archspec.language.syntax import Body, Program
 from archspec.lower.values import Scope
-from archspec.spec import fixes
-from archspec.spec.syntax import Body, Program
-from archspec.spec.words import close, short
 
 _COUNTED: Final = re.compile(r"\w+_[0-9]+")  # what an unnamed layer is called
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from archspec.language.syntax import At, Block, Errors
 from archspec.lower.values import Scope
-from archspec.spec.syntax import At, Block, Errors
 
 
 class Reporter:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archspec.expressions import UNKNOWN_VALUE
+from archspec.language.libraries import standard_library
+from archspec.language.parse import parse_body
+from archspec.language.syntax import Body, Layer, Library
 from archspec.lower.builder import ROOT, Builder, Val
 from archspec.lower.calls import bind
 from archspec.lower.context import Context
 from archspec.lower.operations import make, read_fields
 from archspec.lower.values import Bound, Scope
 from archspec.ops import OPS
-from archspec.spec.libraries import standard_library
-from archspec.spec.parse import parse_body
-from archspec.spec.syntax import Body, Layer, Library
 
 
 def check_unreached(context: Context) -> None:

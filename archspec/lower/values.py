@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from archspec.expressions import UNKNOWN_VALUE
+from archspec.language.names import REFERENCE
+from archspec.language.syntax import At, Block, Library
 from archspec.lower.builder import Val
-from archspec.spec.names import REFERENCE
-from archspec.spec.syntax import At, Block, Library
 from archspec.tensors import Tensor
 
 _FOLLOWED: Final = 100  # names that stand for names, one after another

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from archspec.language.recipe import ANY_OPTIMIZER
 from archspec.results.record import RunRecord
 from archspec.results.stats import Difference, difference, holm
-from archspec.spec.recipe import ANY_OPTIMIZER
 from archspec.train.statistics import Statistic
 
 ALPHA: Final = 0.05

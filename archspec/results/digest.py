@@ -14,7 +14,7 @@ _DATA = ("limit_train", "limit_test", "train_images", "test_images")
 
 def run_digest(graph: Graph | None, recipe: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
     """The digest of network, recipe without its seed, and the amount of data; 16 hexadecimal digits."""
-    from archspec.train.digest import graph_digest
+    from archspec.train.checkpoint.digest import graph_digest
 
     data = environment.get("data")
     amounts = {key: data.get(key) for key in _DATA} if isinstance(data, dict) else {}
@@ -27,7 +27,7 @@ def _without_defaults(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     """The recipe's own choices, so that a release may add a field; as it stands where it is not a recipe."""
     from pydantic import ValidationError
 
-    from archspec.spec.recipe import Recipe
+    from archspec.language.recipe import Recipe
 
     try:
         return Recipe.model_validate(dict(recipe)).to_data(defaults=False)

@@ -134,7 +134,7 @@ def read_tags(folder: Path) -> list[str]:
 
 def write_tags(folder: Path, tags: list[str]) -> None:
     """Replace the tags of a run; they lie in its folder, so that the index can be made anew."""
-    from archspec.train.files import write_text
+    from archspec.atomic_files import write_text
 
     write_text(folder / TAGS, json.dumps(sorted(set(tags)), ensure_ascii=False) + "\n")
 

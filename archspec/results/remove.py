@@ -6,11 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
+from archspec.atomic_files import claim
 from archspec.diagnostics import error
 from archspec.files import is_folder
 from archspec.results.find import TRIALS, trial_of
 from archspec.results.record import is_run_folder
-from archspec.train.files import claim
 
 
 def check_removable(run: Path) -> None:

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from archspec.atomic_files import claim, make_folder, write_text
 from archspec.diagnostics import error
 from archspec.files import read_regular
-from archspec.train.files import claim, make_folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

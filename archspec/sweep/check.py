@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from archspec.api import Examined
 from archspec.diagnostics import Diagnostic, SpecError, plural
-from archspec.spec.errors import in_order
+from archspec.language.errors import in_order
 from archspec.sweep.expand import Invalid, expand
 from archspec.sweep.read import read_sweep
 

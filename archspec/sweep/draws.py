@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
+from archspec.language.message_text import said, short
+from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
-from archspec.spec.syntax import At, Errors
-from archspec.spec.words import said, short
 from archspec.sweep.model import Changes, Draw, Random, Value
 
 KINDS: Final = ("uniform", "log_uniform", "choice")

@@ -11,9 +11,9 @@ from typing import Any, Final
 from archspec.api import Loaded, examine
 from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.expressions import Expression, ExpressionError, evaluate, template
-from archspec.spec.recipe import Recipe, merge_recipe
-from archspec.spec.resolve import without_unused_vars
-from archspec.spec.syntax import At
+from archspec.language.recipe import Recipe, merge_recipe
+from archspec.language.resolve import without_unused_vars
+from archspec.language.syntax import At
 from archspec.sweep.draws import draw_points
 from archspec.sweep.model import SECTIONS, Changes, Run, Sweep, Value, Variant
 from archspec.sweep.names import Names
@@ -236,7 +236,7 @@ def _replace(data: dict[str, Any], section: str, name: str, value: Value) -> Non
     known = data.get(section) or {}
     if name not in known:
         from archspec.diagnostics import listing
-        from archspec.spec.words import did_you_mean, short
+        from archspec.language.message_text import did_you_mean, short
 
         what = {"vars": "var", "stages": "stage", "blocks": "block"}[section]
         raise error(
@@ -266,7 +266,7 @@ def _to_blame(point: Point, diagnostic: Diagnostic) -> At:
 
 
 def _named(point: Point) -> str:
-    from archspec.spec.words import said
+    from archspec.language.message_text import said
 
     values = ", ".join(f"{key}: {said(value)}" for key, value in point.varied.items() if key != "spec")
     return f"{point.variant.label}" + (f" with {values}" if values else "")
@@ -298,7 +298,7 @@ def _holds(condition: Expression, at: At, trial: Trial) -> bool:
     except ExpressionError as problem:
         raise _wrong_condition(problem, at) from None
     if not isinstance(result, bool):
-        from archspec.spec.words import said
+        from archspec.language.message_text import said
 
         raise error("SWEEP404", f"a `where` must be true or false, got {said(result)}", span=at.span(),
                     hint="compare: `$(params < 1000000)`")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.spec.syntax import At
+from archspec.language.syntax import At
 
 if TYPE_CHECKING:
     from archspec.sweep.search.model import Search

@@ -8,7 +8,7 @@ from typing import Any
 
 from archspec.analysis import Report
 from archspec.diagnostics import listing
-from archspec.spec.recipe import Recipe
+from archspec.language.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import error, listing
+from archspec.language.detect import SWEEP_KEY as VERSION_KEY
+from archspec.language.message_text import did_you_mean, said, short
+from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN, DEFAULT_LIMITS, Document, Limits, parse, read
-from archspec.spec.detect import SWEEP_KEY as VERSION_KEY
-from archspec.spec.syntax import At, Errors
-from archspec.spec.words import did_you_mean, said, short
 from archspec.sweep.draws import read_random
 from archspec.sweep.model import SECTIONS, WHOLE, Changes, Random, Run, Sweep, Value, Variant
 from archspec.sweep.repeats import is_count, read_seeds
@@ -311,8 +311,8 @@ class _Reader:
 
 
 def _meant_key(key: str) -> str:
-    from archspec.spec.recipe import Recipe
-    from archspec.spec.words import close
+    from archspec.language.message_text import close
+    from archspec.language.recipe import Recipe
 
     if key == "seeds":
         return "`seeds` stands at the top of the file or in an entry of `runs`"
@@ -342,7 +342,7 @@ def _labelled(variants: list[Variant]) -> tuple[Variant, ...]:
 
 def spec_path(name: str, sweep_file: str | os.PathLike[str]) -> str:
     """A spec that a sweep names: a shipped one by its bare name, else a path from the sweep's folder."""
-    from archspec.spec.shipped import find_shipped
+    from archspec.language.shipped import find_shipped
 
     beside = Path(sweep_file).parent / name
     if beside.is_file() or find_shipped(name) is None:

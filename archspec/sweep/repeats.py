@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from archspec.language.message_text import said
+from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
-from archspec.spec.syntax import At, Errors
-from archspec.spec.words import said
 
 MAX_SEEDS: Final = 1000
 MAX_SEED: Final = 2**63

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from archspec.spec.forms import NULL, Schema, by_type, described, or_value
-from archspec.spec.recipe import Recipe
-from archspec.spec.schema import recipe_form
+from archspec.language.recipe import Recipe
+from archspec.language.schema import recipe_form
+from archspec.language.schema_variants import NULL, Schema, by_type, described, or_value
 from archspec.sweep.draws import KINDS, MAX_TRIALS
 from archspec.sweep.read import KEYS
 from archspec.sweep.repeats import MAX_SEEDS

@@ -13,24 +13,24 @@ from torch import nn
 
 from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
-from archspec.spec.recipe import Recipe
-from archspec.train.average import Average
-from archspec.train.compiled import compiled
-from archspec.train.confusion import Tally
-from archspec.train.deterministic import check_layers, deterministic_kernels
-from archspec.train.gradients import attempt, gradients, join
-from archspec.train.guard import Guard
+from archspec.language.recipe import Recipe
+from archspec.train.checkpoint.state import Snapshot, restore, restore_rng
+from archspec.train.distributed.process_group import ALONE, World
+from archspec.train.early_stopping import why_stop
+from archspec.train.ema import Average
 from archspec.train.metrics import Meter, Metrics
 from archspec.train.optimizer import clip_gradients, make_optimizer, set_rate
-from archspec.train.pieces import InPieces, padded, smallest_evaluated
-from archspec.train.run import Run, Watcher
+from archspec.train.report.confusion import Tally
 from archspec.train.schedule import rate_schedule
-from archspec.train.settings import Settings, autocast, float32_products
-from archspec.train.snapshot import Snapshot, restore, restore_rng
-from archspec.train.stop import Stop, Stopped
-from archspec.train.stopping import why_stop
+from archspec.train.signals import Stop, Stopped
+from archspec.train.state import Run, Watcher
+from archspec.train.step.compile import compiled
+from archspec.train.step.deterministic import check_layers, deterministic_kernels
+from archspec.train.step.gradients import attempt, gradients, join
+from archspec.train.step.microbatch import InPieces, padded, smallest_evaluated
+from archspec.train.step.non_finite import Guard
+from archspec.train.step.precision import Settings, autocast, float32_products
 from archspec.train.summary import EpochResult, EvaluatedSplit, Summary
-from archspec.train.world import ALONE, World
 
 FP32: Final = Settings()
 

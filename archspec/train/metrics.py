@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from archspec.train.world import ALONE, World
+from archspec.train.distributed.process_group import ALONE, World
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from archspec.data.counter import key_of
 
 if TYPE_CHECKING:
-    from archspec.spec.recipe import Recipe
+    from archspec.language.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from archspec.language.recipe import Recipe
 from archspec.nn import LayerScale
-from archspec.spec.recipe import Recipe
 
 SPARED: Final = (
     nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.InstanceNorm2d, nn.LayerNorm, LayerScale,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from archspec.spec.recipe import Recipe
-from archspec.spec.schedule import Cosine, OneCycle, Step
+from archspec.language.recipe import Recipe
+from archspec.language.schedule import Cosine, OneCycle, Step
 
 RateAt = Callable[[int], float]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from archspec.train.files import make_folder, write_text
-from archspec.train.full_disk import explain_write_failures
+from archspec.atomic_files import make_folder, write_text
+from archspec.train.run_dir.full_disk import explain_write_failures
 from archspec.train.statistics import Statistic
 from archspec.train.summary import SHORT, Summary, loss_text
 

@@ -4,7 +4,7 @@ import pytest
 
 from archspec.analysis.linear_chains import linear_chains
 from archspec.api import load
-from archspec.spec.shipped import shipped_specs
+from archspec.language.shipped import shipped_specs
 
 
 def chains(stages, shape=(1, 8, 8)):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from archspec.backends.init import initialise, seeded, stream_seed
-from archspec.spec.recipe import Initialisation
+from archspec.language.recipe import Initialisation
 
 
 def network():

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import archspec
-from archspec.spec.names import MODULE_ATTRIBUTES
-from archspec.train.sharded import check_free_names
+from archspec.language.names import MODULE_ATTRIBUTES
+from archspec.train.distributed.fsdp import check_free_names
 
 TRICKY = [
     "self", "x", "x1_self", "v_self", "v_x", "a_1", "a_1_1", "a", "add", "add_", "concat", "output", "input", "i", "inf",

@@ -64,7 +64,7 @@ def test_the_commands_flush_and_leave_the_process_as_it_was(
         monkeypatch.setattr(place, name, spy)
 
     watched("archspec.train.loop", "train_epoch")
-    watched("archspec.train.evaluation", "evaluate")
+    watched("archspec.inference.evaluate", "evaluate")
     watched("archspec.profile.run", "time_runs")
     for command in (("train", "tiny.yaml", *FEW, "--run-dir", "run"), ("evaluate", "run", "--limit-test", 50),
                     ("profile", "tiny.yaml", "--steps", 1, "--warmup", 1)):
@@ -80,7 +80,7 @@ def test_a_run_that_did_not_flush_is_resumed_with_a_note(
     cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of 0.1.0, whose checkpoints do not say; and one of a processor that could not."""
-    from archspec.train import same_run
+    from archspec.train.checkpoint.storage import compatibility as same_run
 
     for patch in (lambda p: p.setattr(same_run, "_DECIDE", [key for key in same_run._DECIDE if key != "flush_denormal"]),
                   lambda p: p.setattr(denormals.torch, "set_flush_denormal", lambda on: False)):

@@ -200,7 +200,7 @@ def test_the_run_folder_itself_may_be_a_link(cli: Cli, place: Path) -> None:
 
 def test_every_file_of_a_run_is_known_to_what_clears_up(place: Path) -> None:
     """A draft of a name that `clear_drafts` does not know would stay for ever."""
-    from archspec.train.files import _OWN_DRAFT
+    from archspec.atomic_files import _OWN_DRAFT
 
     there = [path for path in Path("run").rglob("*") if path.is_file() and path.parent.name != "tensorboard"]
     assert len(there) > 6

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from archspec.language.files import standard_library
 from archspec.ops import OPS
-from archspec.spec.files import standard_library
 
 from .conftest import ROOT, Cli
 

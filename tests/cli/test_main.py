@@ -114,7 +114,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, exception: BaseException) -> None:
     def fail() -> None:
         raise exception
 
-    monkeypatch.setattr("archspec.spec.schema.json_schema", fail)
+    monkeypatch.setattr("archspec.language.schema.json_schema", fail)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_full_disk_is_told() -> None:
 
 def test_interrupt_ends_with_130() -> None:
     code = (
-        "import os, signal, archspec.spec.schema as s\n"
+        "import os, signal, archspec.language.schema as s\n"
         "s.json_schema = lambda: os.kill(os.getpid(), signal.SIGINT) or __import__('time').sleep(30)\n"
         "from archspec.cli import main; main()"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from archspec.cli.saving import stops_placed
-from archspec.train.stop import Stopped
+from archspec.train.signals import Stopped
 
 from .conftest import GOOD, ROOT, Cli
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from archspec.diagnostics import error
-from archspec.train.stop import Stopped
+from archspec.train.signals import Stopped
 
 from .conftest import Cli
 
@@ -39,7 +39,7 @@ def figures(run: str) -> list[dict]:
 
 def ends_with(monkeypatch: pytest.MonkeyPatch, seed: int, ending: BaseException) -> None:
     """The run of this seed ends so after its first epoch."""
-    from archspec.train.run_folder import RunFolder
+    from archspec.train.run_dir.directory import RunFolder
 
     on_epoch = RunFolder.on_epoch
 
@@ -163,7 +163,7 @@ def test_not_in_several_processes() -> None:
     import click
 
     from archspec.cli.seeds import Seeds
-    from archspec.train.world import World
+    from archspec.train.distributed.process_group import World
 
     with pytest.raises(click.UsageError, match="leave torchrun out"):
         Seeds(2).check(given={}, resumed=False, find_lr=False, world=World(size=2))

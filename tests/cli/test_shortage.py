@@ -43,7 +43,7 @@ def test_what_the_machine_lacks(cli: Cli, monkeypatch: pytest.MonkeyPatch, excep
     def fail() -> None:
         raise exception
 
-    monkeypatch.setattr("archspec.spec.schema.json_schema", fail)
+    monkeypatch.setattr("archspec.language.schema.json_schema", fail)
     done = cli("schema")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"error: {message}")
@@ -52,7 +52,7 @@ def test_what_the_machine_lacks(cli: Cli, monkeypatch: pytest.MonkeyPatch, excep
 
 
 @pytest.mark.parametrize(
-    "exception", [ImportError("cannot import name", name="archspec.spec"), RuntimeError("dictionary changed size"), KeyError("x")]
+    "exception", [ImportError("cannot import name", name="archspec.language"), RuntimeError("dictionary changed size"), KeyError("x")]
 )
 def test_faults_of_the_program_stay_its_own(exception: Exception) -> None:
     assert shortage_of(exception) is None

@@ -10,8 +10,8 @@ import pytest
 
 import archspec as package
 from archspec.diagnostics.codes import CODES, parse
+from archspec.language.schema import json_schema
 from archspec.ops import OPS
-from archspec.spec.schema import json_schema
 from archspec.sweep.schema import sweep_schema
 
 from .conftest import Cli, archspec

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archspec.train.digest import first_digest
+from archspec.train.checkpoint.digest import first_digest
 
 from .conftest import Cli
 
@@ -45,7 +45,7 @@ def weights(run: str) -> bytes:
 
 def stop_early(cli: Cli, monkeypatch: pytest.MonkeyPatch, step: int, *arguments: object, run: str = "run") -> None:
     """A run of a checkpoint a step that dies after so many."""
-    from archspec.train.checkpointer import Checkpointer
+    from archspec.train.checkpoint.policy import Checkpointer
 
     save = Checkpointer.on_step
 
@@ -98,7 +98,7 @@ def test_what_was_written_after_the_checkpoint_comes_again(
 def test_without_a_checkpoint_it_starts_anew(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("train", spec, *FEW, "--run-dir", "whole").code == 0
     with monkeypatch.context() as patch:
-        patch.setattr("archspec.train.checkpointer.Checkpointer.save", lambda *a, **k: None)
+        patch.setattr("archspec.train.checkpoint.policy.Checkpointer.save", lambda *a, **k: None)
         stop_early(cli, monkeypatch, 2, spec, *FEW)
     done = cli("train", "--resume", "run")
     assert done.code == 0
@@ -159,7 +159,7 @@ def test_epochs_where_the_rates_depend_on_them(cli: Cli, spec: Path, monkeypatch
 
 
 def test_at_most_six_changes_are_told() -> None:
-    from archspec.train.same_run import changed_spec
+    from archspec.train.checkpoint.compatibility import changed_spec
 
     notes = [f"change {k}" for k in range(8)]
     assert changed_spec("x", notes).diagnostics[0].notes == (*notes[:6], "and 2 more")
@@ -274,7 +274,7 @@ def test_after_a_checkpoint_that_was_ruined_already(cli: Cli, spec: Path, monkey
 def test_what_breaks_equality_is_told(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_early(cli, monkeypatch, 2, spec, *FEW)
     monkeypatch.setattr("torch.get_num_threads", lambda: 99)
-    monkeypatch.setattr("archspec.train.environment.platform.python_version", lambda: "3.99")
+    monkeypatch.setattr("archspec.train.run_dir.environment.platform.python_version", lambda: "3.99")
     done = cli("train", "--resume", "run", "--precision", "bf16")
     assert done.code == 0
     told = [line for line in done.err.splitlines() if line.endswith("will not be equal to the last bit")]
@@ -361,7 +361,7 @@ def test_a_run_of_archspec_0_1_is_resumed(cli: Cli, spec: Path, monkeypatch: pyt
     """Its digest has no version and counts every field; its environment lacks what has come since."""
     assert cli("train", spec, *FEW, "--run-dir", "whole").code == 0
     with monkeypatch.context() as patch:
-        patch.setattr("archspec.train.digest.spec_digest", first_digest)
+        patch.setattr("archspec.train.checkpoint.digest.spec_digest", first_digest)
         stop_early(cli, monkeypatch, 3, spec, *FEW)
     path = Path("run/environment.json")
     environment = json.loads(path.read_text())
@@ -377,7 +377,7 @@ def test_a_run_of_archspec_0_1_is_resumed(cli: Cli, spec: Path, monkeypatch: pyt
 
 def test_a_newer_checkpoint_is_refused_as_such(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("archspec.train.digest.spec_digest", lambda graph, recipe: "99:abc")
+        patch.setattr("archspec.train.checkpoint.digest.spec_digest", lambda graph, recipe: "99:abc")
         stop_early(cli, monkeypatch, 3, spec, *FEW)
     refused = cli("train", "--resume", "run")
     assert refused.code == 1 and "RUN315" in refused.err and "a newer archspec wrote it" in refused.err

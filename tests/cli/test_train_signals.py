@@ -59,8 +59,8 @@ PHASES = [  # where the signal comes, at which call of it, updates and epochs th
     pytest.param("torch.nn:Dropout.forward", 7, (4, 0), id="in the last batch of the test pass"),
     pytest.param("archspec.data.batches:BatchOptions.finish", 6, (4, 0), id="while a test batch is made"),
     pytest.param("archspec.data.batches:BatchOptions.finish", 9, (5, 1), id="while a training batch is made"),
-    pytest.param("archspec.train.checkpointer.write_checkpoint", 2, (8, 2), id="while a checkpoint is written"),
-    pytest.param("archspec.train.run_folder:RunFolder._write_metrics", 2, (8, 2), id="while metrics are written"),
+    pytest.param("archspec.train.checkpoint.policy.write_checkpoint", 2, (8, 2), id="while a checkpoint is written"),
+    pytest.param("archspec.train.run_dir.directory:RunFolder._write_metrics", 2, (8, 2), id="while metrics are written"),
 ]
 
 
@@ -97,7 +97,7 @@ def whole(cli: Cli, spec: Path) -> bytes:
 
 
 @pytest.mark.parametrize("place", [
-    "archspec.api.load", "archspec.train.prepare.open_splits", "archspec.train.prepare.fresh_model",
+    "archspec.api.load", "archspec.train.setup.open_splits", "archspec.train.setup.fresh_model",
     "archspec.data.feed.load",
 ])
 def test_before_the_first_step(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
@@ -112,7 +112,7 @@ def test_before_the_first_step(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyP
 def test_with_a_full_disk_the_last_checkpoint_is_named(
     cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from archspec.train import checkpointer
+    from archspec.train.checkpoint.storage import policy as checkpointer
 
     real, calls = checkpointer.write_checkpoint, []
 
@@ -135,7 +135,7 @@ def test_with_a_full_disk_the_last_checkpoint_is_named(
 
 CHILD = """
 import sys, time
-import archspec.train.prepare as prepare
+import archspec.train.setup as prepare
 from archspec.data.batches import ResidentBatches
 real, opened = ResidentBatches.batches, prepare.open_splits
 

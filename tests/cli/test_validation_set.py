@@ -96,7 +96,7 @@ def test_a_split_that_the_run_has_not(cli: Cli, spec: Path) -> None:
 
 
 def stopped(cli: Cli, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    from archspec.train.checkpointer import Checkpointer
+    from archspec.train.checkpoint.policy import Checkpointer
 
     save = Checkpointer.on_step
 

@@ -14,8 +14,8 @@ from archspec.api import load
 from archspec.data.places import find
 from archspec.data.registry import DATASETS
 from archspec.train.loop import fit
-from archspec.train.prepare import Machine, prepare
-from archspec.train.settings import Settings
+from archspec.train.setup import Machine, prepare
+from archspec.train.step.precision import Settings
 from tests.train.helpers import recipe
 
 ROOT = Path(__file__).parents[2]

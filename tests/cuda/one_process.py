@@ -11,12 +11,12 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from archspec.train.checkpoint import newest
-from archspec.train.checkpointer import Checkpointer, Every
+from archspec.train.checkpoint.policy import Checkpointer, Every
+from archspec.train.checkpoint.storage import newest
+from archspec.train.distributed.fsdp import shard, whole
+from archspec.train.distributed.launch import joined, world_of
 from archspec.train.loop import fit
-from archspec.train.processes import joined, world_of
-from archspec.train.run import Watcher
-from archspec.train.sharded import shard, whole
+from archspec.train.state import Watcher
 from tests.cuda.helpers import DEVICE
 from tests.train.helpers import batches, data, recipe
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from archspec.train.settings import Settings
+from archspec.train.step.precision import Settings
 
 from .helpers import CNN, needs_gpu, trained
 

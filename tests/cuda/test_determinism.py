@@ -11,7 +11,7 @@ import torch
 
 from archspec.api import build
 from archspec.diagnostics import SpecError
-from archspec.train.settings import Settings
+from archspec.train.step.precision import Settings
 
 from .helpers import CNN, DEVICE, finish, needs_gpu, start, trained
 

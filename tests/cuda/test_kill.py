@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from archspec.train.checkpoint import newest
+from archspec.train.checkpoint.storage import newest
 
 from .helpers import finish, start
 

@@ -14,9 +14,9 @@ from archspec.diagnostics import SpecError
 from archspec.profile import measure
 from archspec.profile.workload import MOMENTUM, RATE
 from archspec.train.loop import fit
-from archspec.train.pieces import free_memory
-from archspec.train.prepare import Machine, prepare
-from archspec.train.run import Watcher
+from archspec.train.setup import Machine, prepare
+from archspec.train.state import Watcher
+from archspec.train.step.microbatch import free_memory
 from tests.train.helpers import recipe
 
 from .helpers import DATA, DEVICE, ROOT, needs_gpu, start

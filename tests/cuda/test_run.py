@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from archspec.backends.device import device_name
-from archspec.train import guard as guards
-from archspec.train.gradients import attempt
-from archspec.train.guard import Guard
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
-from archspec.train.run import Run, Watcher
 from archspec.train.schedule import rate_schedule
-from archspec.train.settings import Settings
+from archspec.train.state import Run, Watcher
+from archspec.train.step import non_finite as guards
+from archspec.train.step.gradients import attempt
+from archspec.train.step.non_finite import Guard
+from archspec.train.step.precision import Settings
 from tests.train.helpers import batches, data, network, recipe
 
 from .helpers import CNN, CPU, DEVICE, MLP, needs_gpu, trained
@@ -89,7 +89,7 @@ def test_no_step_waits_for_the_device(monkeypatch, fields, micro_batch):
 
 @needs_gpu
 def test_products_are_in_tf32_only_where_the_run_says_so():
-    from archspec.train.settings import float32_products
+    from archspec.train.step.precision import float32_products
 
     a, b = (torch.randn(512, 512, dtype=torch.float64, device=DEVICE) for _ in range(2))
     exact = a @ b

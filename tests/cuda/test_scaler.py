@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from archspec.api import load
-from archspec.train.prepare import Machine, prepare
-from archspec.train.run import Watcher
-from archspec.train.settings import Settings
-from archspec.train.snapshot import capture
+from archspec.train.checkpoint.state import capture
+from archspec.train.setup import Machine, prepare
+from archspec.train.state import Watcher
+from archspec.train.step.precision import Settings
 from tests.train.helpers import recipe
 
 from .helpers import DEVICE, MLP, trained

@@ -15,8 +15,8 @@ from archspec.data.folder_batches import read_all
 from archspec.data.plan import plan
 from archspec.data.survey import SHOWN, check_headers, survey
 from archspec.diagnostics import SpecError
-from archspec.spec.recipe import Recipe
-from archspec.train.prepare import Machine, prepare
+from archspec.language.recipe import Recipe
+from archspec.train.setup import Machine, prepare
 from tests.data.helpers import write_folder
 
 EVIL = """

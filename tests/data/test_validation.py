@@ -17,7 +17,7 @@ from archspec.data.validation import (
     val_folder,
 )
 from archspec.diagnostics import SpecError
-from archspec.spec.recipe import Recipe
+from archspec.language.recipe import Recipe
 from tests.data.helpers import write_folder
 
 COUNTS = st.lists(st.integers(0, 40), min_size=1, max_size=12).filter(lambda counts: sum(counts) > sum(map(bool, counts)))

@@ -8,7 +8,7 @@ from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.images import ImageData
 from archspec.data.order import epoch_order
 from archspec.data.plan import InputPlan
-from archspec.spec.recipe import Recipe
+from archspec.language.recipe import Recipe
 
 CPU = torch.device("cpu")
 PLAN = InputPlan(1, (8, 8))

@@ -29,7 +29,7 @@ import torch._dynamo  # what takes seconds is imported once, here  # noqa: F401
 
 import archspec.train.loop  # noqa: F401
 from archspec.cli import run
-from archspec.train.checkpoint import checkpoints, newest, verify
+from archspec.train.checkpoint.storage import checkpoints, newest, verify
 
 SPEC = """\
 archspec: 1

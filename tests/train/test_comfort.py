@@ -10,16 +10,16 @@ from archspec.api import load
 from archspec.data.augment import Augmentation
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.order import epoch_order
+from archspec.language.extras import EarlyStopping
 from archspec.nn import LayerScale
-from archspec.spec.extras import EarlyStopping
-from archspec.train.final import FinalConfusion
+from archspec.train.checkpoint.state import capture
+from archspec.train.early_stopping import why_stop
 from archspec.train.loop import fit
 from archspec.train.objective import Objective, Targets
 from archspec.train.optimizer import make_optimizer
-from archspec.train.prepare import Machine, batch_options, check_memory
-from archspec.train.run import Watcher
-from archspec.train.snapshot import capture
-from archspec.train.stopping import why_stop
+from archspec.train.report.final import FinalConfusion
+from archspec.train.setup import Machine, batch_options, check_memory
+from archspec.train.state import Watcher
 from archspec.train.summary import EpochResult
 from tests.train.helpers import CPU, PLAN, batches, data, network, recipe
 
@@ -352,7 +352,7 @@ def test_a_run_stops_early_and_says_why():
 
 def test_the_average_counts_in_the_memory_check(monkeypatch):
     asked = []
-    monkeypatch.setattr("archspec.train.prepare.check_step_fits", lambda *a, states, **k: asked.append(states))
+    monkeypatch.setattr("archspec.train.setup.check_step_fits", lambda *a, states, **k: asked.append(states))
     for fields in ({}, {"ema": 0.9}, {"ema": 0.9, "optimizer": "adam"}):
         check_memory(None, recipe(**fields), CPU)
     assert asked == [0, 1, 3]

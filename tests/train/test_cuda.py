@@ -5,12 +5,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archspec.api import load
-from archspec.train.environment import environment
 from archspec.train.loop import fit, train_epoch
 from archspec.train.optimizer import make_optimizer
-from archspec.train.prepare import Machine, prepare
-from archspec.train.run import Run
+from archspec.train.run_dir.environment import environment
 from archspec.train.schedule import rate_schedule
+from archspec.train.setup import Machine, prepare
+from archspec.train.state import Run
 from tests.fake_cuda import CUDA, fake_cuda
 from tests.train.helpers import CPU, batches, data, network, recipe
 

@@ -10,7 +10,7 @@ from archspec.backends.denormals import denormals_flushed
 from archspec.backends.init import stream_seed
 from archspec.train.loop import evaluate, fit
 from archspec.train.optimizer import make_optimizer
-from archspec.train.run import Watcher
+from archspec.train.state import Watcher
 from tests.train.helpers import CPU, batches, data, network, recipe, textbook
 
 TRAIN, TEST = data(), data(23, split="test", seed=1)

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 
 from archspec.data.splits import hold_out
 from archspec.diagnostics import SpecError
-from archspec.train.checkpointer import Checkpointer
-from archspec.train.final import FinalConfusion
+from archspec.train.checkpoint.policy import Checkpointer
+from archspec.train.checkpoint.state import capture
 from archspec.train.loop import fit
-from archspec.train.run import Watcher
-from archspec.train.snapshot import capture
+from archspec.train.report.final import FinalConfusion
+from archspec.train.state import Watcher
 from tests.train.helpers import CPU, batches, data, network, recipe
 
 TRAIN, HELD = hold_out(data(60), 0.2, 0)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from archspec.results.record import RunRecord
 from archspec.text import shell
-from archspec.train.confusion_data import read_confusion
+from archspec.train.report.confusion_data import read_confusion
 
 _FLAGS: Final = ("channels_last", "own_kernels", "compile", "cuda_graphs")  # of an environment's `settings`
 MOST_CLASSES: Final = 30  # of a matrix that a page shows

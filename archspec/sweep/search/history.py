@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from archspec.atomic_files import write_text
 from archspec.files import read_regular
 from archspec.sweep.model import Changes, Value
 from archspec.sweep.search.model import Search
-from archspec.train.files import write_text
 
 FORMAT: Final = 1
 NAME: Final = "search.json"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from archspec.spec.syntax import At
+from archspec.language.syntax import At
 from archspec.sweep.model import Draw
 
 Sampler = Literal["random", "tpe"]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, get_args
 
 from archspec.diagnostics import listing
+from archspec.language.message_text import did_you_mean, said, short
+from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
-from archspec.spec.syntax import At, Errors
-from archspec.spec.words import did_you_mean, said, short
 from archspec.sweep.draws import MAX_TRIALS, read_draw
 from archspec.sweep.model import Draw
 from archspec.sweep.search.model import COSTS, FIGURES, Asha, Sampler, Search

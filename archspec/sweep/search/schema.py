@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from archspec.spec.forms import Schema, by_type, described
+from archspec.language.schema_variants import Schema, by_type, described
 from archspec.sweep.draws import MAX_TRIALS
 from archspec.sweep.search.model import COSTS, FIGURES, Sampler
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from archspec.api import Loaded
 from archspec.diagnostics import SpecError
-from archspec.train.checkpoint import newest
-from archspec.train.checkpointer import FOLDER as CHECKPOINTS
+from archspec.train.checkpoint.policy import FOLDER as CHECKPOINTS
+from archspec.train.checkpoint.storage import newest
 from archspec.train.doctor.chance import chance_in
 from archspec.train.doctor.consult import consult
 from archspec.train.doctor.finding import Finding, Trial
@@ -25,7 +25,7 @@ from archspec.train.doctor.patient import Patient, facts_of
 from archspec.train.doctor.second_look import contrast, shared
 from archspec.train.doctor.trials import try_changes
 from archspec.train.doctor.verdicts import Verdicts
-from archspec.train.prepare import Task
+from archspec.train.setup import Task
 
 DIAGNOSIS_FORMAT: Final = 1
 SHARE: Final = 0.2  # of the budget, for the recipe as it is

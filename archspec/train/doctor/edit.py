@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
+from archspec.language.recipe import merge_recipe
 from archspec.ops import OPS, activation
-from archspec.spec.recipe import merge_recipe
 
 NORMS: Final = {"conv2d": "batch_norm2d", "linear": "batch_norm1d"}
 ACTIVATIONS: Final = frozenset(name for name, op in OPS.items() if op.__module__ == activation.__name__)

@@ -13,14 +13,14 @@ from archspec.api import examine
 from archspec.data.batches import Batches
 from archspec.diagnostics import SpecError
 from archspec.graph import Graph
-from archspec.spec.recipe import Recipe
-from archspec.spec.resolve import without_unused_vars
+from archspec.language.recipe import Recipe
+from archspec.language.resolve import without_unused_vars
+from archspec.train.distributed.process_group import ALONE
 from archspec.train.doctor.edit import RECIPE, apply_change
 from archspec.train.doctor.history import Facts
 from archspec.train.doctor.measure import kind_of
-from archspec.train.pieces import has_batch_norm
-from archspec.train.prepare import Machine
-from archspec.train.world import ALONE
+from archspec.train.setup import Machine
+from archspec.train.step.microbatch import has_batch_norm
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from archspec.train.doctor.finding import Finding, rounded
 from archspec.train.doctor.history import History
 
 if TYPE_CHECKING:
-    from archspec.spec.recipe import Recipe
+    from archspec.language.recipe import Recipe
 
 Change = dict[str, Any]
 WARM: Final = 30  # steps of a warm-up that is tried

@@ -12,8 +12,8 @@ from archspec.data.batches import Batches
 from archspec.train.doctor.history import History
 from archspec.train.doctor.measure import RANGES, kind_of
 from archspec.train.doctor.second_look import draws
-from archspec.train.pieces import has_batch_norm
-from archspec.train.run import Run
+from archspec.train.state import Run
+from archspec.train.step.microbatch import has_batch_norm
 
 LIMIT_S: Final = 30.0
 LOOKS: Final = 2  # in a row with a gradient of 0

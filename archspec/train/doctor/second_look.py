@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from archspec.data.batches import Batch, Batches
 from archspec.nn import StochasticDepth
 from archspec.train.doctor.history import Contrast, Modes, Score
-from archspec.train.pieces import BATCH_NORMS
-from archspec.train.run import Run
+from archspec.train.state import Run
+from archspec.train.step.microbatch import BATCH_NORMS
 
 IMAGES: Final = 128  # of a batch that goes through the network in several modes
 CONTRASTED: Final = 2000  # images of each split that are compared

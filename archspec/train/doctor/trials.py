@@ -18,17 +18,17 @@ from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
 from archspec.diagnostics import SpecError
 from archspec.graph import Graph
-from archspec.spec.recipe import Recipe
+from archspec.language.recipe import Recipe
 from archspec.train.doctor.chance import Chance, chance_of
 from archspec.train.doctor.edit import change_text
 from archspec.train.doctor.finding import Trial
 from archspec.train.doctor.patient import Patient
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
-from archspec.train.pieces import free_memory
-from archspec.train.prepare import fresh_model
-from archspec.train.run import Run, Watcher
-from archspec.train.settings import float32_products
+from archspec.train.setup import fresh_model
+from archspec.train.state import Run, Watcher
+from archspec.train.step.microbatch import free_memory
+from archspec.train.step.precision import float32_products
 
 STEPS: Final = (60, 180, 540)  # of each change, in rounds: the next begins where nothing has learnt
 LOOK_EVERY: Final = 10  # steps

@@ -22,8 +22,8 @@ from archspec.train.doctor.patient import Patient, facts_of
 from archspec.train.doctor.seal import may_be_sealed, sealed
 from archspec.train.doctor.second_look import IMAGES, contrast, modes, shared
 from archspec.train.doctor.verdicts import Said, Verdicts
-from archspec.train.full_disk import save_text, warn_write_failures
-from archspec.train.run import Run, Watcher
+from archspec.train.run_dir.full_disk import save_text, warn_write_failures
+from archspec.train.state import Run, Watcher
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archspec.train.files import write_text
+from archspec.atomic_files import write_text
 from archspec.train.report.curves import NAME, Curve, curves_svg, events_of
-from archspec.train.run import Run, Watcher
-from archspec.train.steps import StepLog
+from archspec.train.run_dir.steps import StepLog
+from archspec.train.state import Run, Watcher
 
 if TYPE_CHECKING:
     from archspec.train.doctor import Doctor

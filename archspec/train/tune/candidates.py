@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from archspec.diagnostics import SpecError
-from archspec.train.settings import PRECISIONS, Precision, Settings, check_settings, pick_precision
+from archspec.train.step.precision import PRECISIONS, Precision, Settings, check_settings, pick_precision
 
 
 @dataclass(frozen=True, slots=True)

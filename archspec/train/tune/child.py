@@ -21,9 +21,9 @@ from safetensors.torch import load
 
 from archspec.backends.denormals import denormals_flushed
 from archspec.data.batches import Batch
-from archspec.spec.recipe import Recipe
-from archspec.train.settings import Settings
-from archspec.train.tensor_file import tensor_file
+from archspec.language.recipe import Recipe
+from archspec.train.checkpoint.tensor_file import tensor_file
+from archspec.train.step.precision import Settings
 from archspec.train.tune.candidates import Candidate
 from archspec.train.tune.measure import Measured, Problem, measure
 

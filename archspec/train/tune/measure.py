@@ -18,15 +18,15 @@ from archspec.backends.torch import build
 from archspec.data.batches import Batch
 from archspec.diagnostics import SpecError
 from archspec.graph import Graph
+from archspec.language.recipe import Recipe
 from archspec.nn import StochasticDepth
-from archspec.spec.recipe import Recipe
-from archspec.train.compiled import compiled
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
-from archspec.train.pieces import free_memory
-from archspec.train.prepare import Machine, fresh_model
-from archspec.train.run import Run
-from archspec.train.settings import float32_products
+from archspec.train.setup import Machine, fresh_model
+from archspec.train.state import Run
+from archspec.train.step.compile import compiled
+from archspec.train.step.microbatch import free_memory
+from archspec.train.step.precision import float32_products
 from archspec.train.tune.candidates import Candidate
 
 COMPARED: Final = 3  # steps whose losses are compared

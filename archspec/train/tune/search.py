@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from archspec.train.settings import Settings
+from archspec.train.step.precision import Settings
 from archspec.train.tune.candidates import Candidate, Space, possible
 from archspec.train.tune.measure import Measured, Problem, measure
 

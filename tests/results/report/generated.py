@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from archspec.results.record import RunRecord
-from archspec.train.confusion_data import NAME
+from archspec.train.report.confusion_data import NAME
 from archspec.train.summary import EpochResult
 
 MACHINES = ("Intel Xeon", "AMD EPYC")

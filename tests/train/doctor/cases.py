@@ -13,13 +13,13 @@ import torch
 from archspec.api import load
 from archspec.data.batches import ResidentBatches
 from archspec.diagnostics import SpecError
-from archspec.spec.recipe import Recipe, merge_recipe
-from archspec.spec.resolve import without_unused_vars
+from archspec.language.recipe import Recipe, merge_recipe
+from archspec.language.resolve import without_unused_vars
 from archspec.train.doctor import Doctor, Finding, Patient
 from archspec.train.doctor.edit import apply_change
 from archspec.train.loop import fit
-from archspec.train.prepare import Machine, Task, prepare
-from archspec.train.run import Run, Watcher
+from archspec.train.setup import Machine, Task, prepare
+from archspec.train.state import Run, Watcher
 
 CPU = torch.device("cpu")
 Spoil = Callable[[Task], None]

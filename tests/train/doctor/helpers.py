@@ -11,12 +11,12 @@ import torch
 
 from archspec.api import Loaded, load
 from archspec.diagnostics import SpecError
-from archspec.spec.recipe import Recipe, merge_recipe
+from archspec.language.recipe import Recipe, merge_recipe
 from archspec.train.doctor import Doctor, Patient
 from archspec.train.doctor.history import Activation, History, Sample, Weight
 from archspec.train.loop import fit
-from archspec.train.prepare import Machine, prepare
-from archspec.train.run import Watcher
+from archspec.train.setup import Machine, prepare
+from archspec.train.state import Watcher
 
 CPU = torch.device("cpu")
 FASHION = Path("/usr/share/datasets/fashion-mnist")

@@ -6,12 +6,12 @@ import json
 import pytest
 import torch
 
+from archspec.train.checkpoint.state import capture
 from archspec.train.doctor import Doctor
 from archspec.train.doctor.history import History
 from archspec.train.doctor.memory import data_of, recall, series_of
 from archspec.train.loop import fit
-from archspec.train.run import Watcher
-from archspec.train.snapshot import capture
+from archspec.train.state import Watcher
 from tests.train.doctor.helpers import Script, history, sample
 from tests.train.doctor.test_finding import FINDING
 from tests.train.helpers import CPU, batches, data, network, recipe

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from archspec.api import load
-from archspec.spec.recipe import Recipe
+from archspec.language.recipe import Recipe
 from archspec.train.doctor import Finding, Patient, Trial
 from archspec.train.doctor.chance import Chance
 from archspec.train.doctor.clock import LEAST_S, MOST_S, Clock
@@ -16,7 +16,7 @@ from archspec.train.doctor.consult import judged
 from archspec.train.doctor.history import Facts
 from archspec.train.doctor.remedies import remedies
 from archspec.train.doctor.trials import STEPS, best_of, try_changes
-from archspec.train.prepare import Machine, fresh_model, prepare
+from archspec.train.setup import Machine, fresh_model, prepare
 from tests.train.doctor.helpers import CPU, history
 
 SPEC = load({

@@ -17,8 +17,8 @@ from archspec.train.doctor.watch import due
 from archspec.train.loop import fit
 from archspec.train.metrics import Meter
 from archspec.train.optimizer import make_optimizer
-from archspec.train.prepare import Machine
-from archspec.train.run import Run, Watcher
+from archspec.train.setup import Machine
+from archspec.train.state import Run, Watcher
 from tests.train.doctor.helpers import LN10, Script, history, sample
 from tests.train.helpers import CPU, batches, data, network, recipe
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import archspec
-from archspec.train.settings import Settings
+from archspec.train.step.precision import Settings
 from archspec.train.tune import Candidate, Measured, Space, Tuning
 from archspec.train.tune.cache import cache_file, find, keep
 from tests.fake_cuda import CUDA

@@ -10,7 +10,7 @@ import torch
 import archspec
 from archspec.cli.tuning import row_text
 from archspec.data.batches import Batch
-from archspec.train.settings import Settings
+from archspec.train.step.precision import Settings
 from archspec.train.tune import Candidate, Problem, Space, tune
 from archspec.train.tune import measure as module
 from archspec.train.tune.child import START, Child, _ending

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 import archspec
 from archspec.backends.init import initialise
-from archspec.train.settings import Settings
+from archspec.train.step.precision import Settings
 from archspec.train.tune import Candidate, Problem
 from archspec.train.tune import measure as module
 from archspec.train.tune.measure import COMPARED, SLOWED, measure

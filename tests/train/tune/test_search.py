@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import archspec
-from archspec.train.settings import Settings
+from archspec.train.step.precision import Settings
 from archspec.train.tune import Candidate, Measured, Problem, Space, tune
 from archspec.train.tune.candidates import precisions, thread_counts
 from archspec.train.tune.search import LONG_S, SKIPPED

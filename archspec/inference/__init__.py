@@ -1,0 +1,1 @@
+"""Finished runs: their networks, evaluation and prediction."""

@@ -1,0 +1,100 @@
+"""A finished run on a split of its data: its loss, its accuracy, and what it takes for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from archspec.data.feed import make_batches
+from archspec.data.folder import ImageFolder
+from archspec.data.images import ImageData
+from archspec.data.load import Progress
+from archspec.data.plan import check_classes
+from archspec.data.registry import RunSplit
+from archspec.data.splits import Source, training_splits
+from archspec.data.suits import check_known_data, input_plan, outputs_of
+from archspec.data.validation import default_to_test
+from archspec.diagnostics import error, listing
+from archspec.inference.trained_run import FinishedRun
+from archspec.train.loop import evaluate
+from archspec.train.metrics import Metrics
+from archspec.train.report.confusion import Confusion, Tally
+from archspec.train.setup import Machine, batch_options, run_source, stored_shape
+from archspec.train.step.batch_sizes import check_evaluated
+from archspec.train.step.precision import float32_products
+
+EVALUATION_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """metrics: loss and accuracy. data, split, source: which images, and where they were found."""
+
+    metrics: Metrics
+    confusion: Confusion
+    data: str
+    split: RunSplit
+    source: str
+    notices: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The versioned JSON form."""
+        figures = {"images": self.metrics.images, "loss": self.metrics.loss, "accuracy": self.metrics.accuracy}
+        about = {"format": EVALUATION_FORMAT, "data": {"name": self.data, "split": self.split, "source": self.source}}
+        return about | figures | {key: v for key, v in self.confusion.to_json().items() if key != "format"}
+
+
+def evaluate_run(
+    run: FinishedRun, machine: Machine, *, split: RunSplit = "test", progress: Progress | None = None
+) -> Evaluation:
+    """Evaluate a finished run on a split of its recipe's `data`, in batches of its `batch_size`.
+
+    The training and validation sets are those of the run where the machine's limits are, too.
+    Raises SpecError: RUN303 where data and network do not suit each other, RUN371 where there is no validation set,
+    BUILD203 where a batch is too small for a norm, and the errors of `FinishedRun.model` and of `archspec.data`.
+    """
+    recipe, graph = run.recipe, run.graph
+    input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
+    check_known_data(recipe, input_shape, outputs, trained=True)
+    model = run.model(machine.device, recipe.batch_size, machine.settings)
+    images = _images(run_source(default_to_test(recipe), machine, input_shape[0], progress), split)
+    check_classes(recipe.data, len(images.classes), outputs, trained=True)
+    plan = input_plan(recipe.data, stored_shape(images), input_shape, recipe)
+    options = batch_options(recipe, machine, graph, training=False)
+    check_evaluated(graph, options.step_sizes(len(images)))
+    batches = make_batches(images, plan, options, progress=progress)
+    tally = Tally()
+    try:
+        with float32_products(machine.settings.precision, machine.device):
+            metrics = evaluate(model, batches, machine.device, machine.settings, tally)
+    finally:
+        batches.close()
+    notes = (*plan.notices, *(images.notices if isinstance(images, ImageFolder) else ()))
+    notices = [*(f"note: {notice}" for notice in notes), *_other_classes(run, images.classes)]
+    return Evaluation(metrics, tally.confusion(images.classes), recipe.data, split, images.source, tuple(notices))
+
+
+def _images(source: Source, split: RunSplit) -> ImageData | ImageFolder:
+    """The images of a run's split."""
+    if split == "test":
+        return source.read(split)
+    train, validation, _ = training_splits(source)
+    if split == "train":
+        return train
+    if validation is None:
+        raise error(
+            "RUN371", f"there is no validation set in {source.recipe.data}",
+            hint="choose --split train or --split test; a run that is trained with `validation: 0.1` has one",
+        )
+    return validation
+
+
+def _other_classes(run: FinishedRun, classes: tuple[str, ...]) -> list[str]:
+    """Data may have the right number of classes and yet others than those that were learnt."""
+    learnt = run.names[: len(classes)]
+    if learnt == classes or learnt[0] == "output 0":
+        return []
+    return [
+        f"warning: the run learnt other classes ({listing(learnt, 4)}) than these ({listing(classes, 4)}): "
+        "only the classes' numbers are compared, so that the figures mean little"
+    ]

@@ -1,0 +1,135 @@
+"""Collecting the mistakes of one run, so that each is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from archspec.diagnostics import Diagnostic, Edit, SpecError, listing
+from archspec.language.fixes import Hint
+
+if TYPE_CHECKING:
+    from archspec.language.syntax import At
+    from archspec.source import Document
+
+MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
+_SHOWN_PLACES: Final = 8
+
+
+class TooManyErrors(Exception):
+    """So many mistakes were found that the rest is not looked at; the last one told says so."""
+
+
+class Errors:
+    """Collects the mistakes of one run, and the warnings apart. The same code at the same place is told once."""
+
+    def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
+        self.found: list[Diagnostic] = []
+        self.warnings: list[Diagnostic] = []
+        self.meant: set[str] = set()  # names that were written without their `$`, which was told: they count as used
+        self.lost: set[str] = set()  # words in what could not be read: nothing is said to miss what they name
+        self._guessed: dict[str, frozenset[int]] = {}  # document -> lines of which nothing more is told
+        self._told: set[Any] = set()
+        self._subjects: dict[Any, int] = {}  # what a mistake is about -> its index in `found`
+        self._also: dict[int, list[At]] = {}  # index in `found` -> further places of the same mistake
+        self.extend(found)
+
+    def add(
+        self, code: str, message: str, at: At | None, *, key: bool = False, notes: Iterable[str] = (),
+        hint: str | None = None, subject: Any = None, call: At | None = None,
+    ) -> None:
+        """Note one mistake at a value's place (or its key's). Raises TooManyErrors at the limit.
+
+        subject: what it is about, such as a misspelt name: told once a file, with the other places in a note.
+        call: where it is shown, if `at` lies in a library: told once for each call.
+        """
+        where = at.key if at is not None and key else at
+        if self.is_told(code, where, call):
+            return
+        self._told.add((code, _spot(where), None if call is None else _spot(call)))
+        shown = call or where
+        span = shown.span() if shown else None
+        if span is not None and span.line in self._guessed.get(span.path, ()):
+            return
+        if subject is not None and where is not None:
+            whole = (code, subject, where.document.name)
+            if whole in self._subjects:
+                self._also.setdefault(self._subjects[whole], []).append(where)
+                return
+            self._subjects[whole] = len(self.found)
+        if shown is not None and span is None:
+            notes = [f"at `{shown.words()}`", *notes]
+        whole_place = shown is None or shown.is_on_one_line()  # else the span is not all of it
+        fix = hint.fix(span) if isinstance(hint, Hint) and call is None and (hint.own is None or whole_place) else None
+        self._append(Diagnostic(code, message, span, tuple(notes), None if hint is None else str(hint), fix))
+
+    def is_told(self, code: str, at: At | None, call: At | None = None) -> bool:
+        """Whether this code was told at this place, by itself or (where `call` is given) for this call."""
+        if at is None:
+            return False
+        spot = _spot(at)
+        return (code, spot, None) in self._told or (call is not None and (code, spot, _spot(call)) in self._told)
+
+    def read(self, document: Document) -> None:
+        """Note the mistakes of a text's syntax, and what of it could not be read."""
+        self.extend(document.errors)
+        self.lost |= document.lost
+        self.meant |= document.lost
+        if document.guessed:
+            self._guessed[document.name] = document.guessed
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Note mistakes that were found before there were places."""
+        for diagnostic in diagnostics:
+            span = diagnostic.span
+            place = (span.path, span.line, span.column) if span else diagnostic.message
+            if (diagnostic.code, place) not in self._told:
+                self._told.add((diagnostic.code, place))
+                self._append(diagnostic)
+
+    def _append(self, diagnostic: Diagnostic) -> None:
+        if diagnostic.severity == "warning":
+            self.warnings.append(diagnostic)
+            return
+        self.found.append(diagnostic)
+        if len(self.found) == MAX_ERRORS:
+            message = f"{MAX_ERRORS} mistakes up to here: the rest was not checked"
+            self.found.append(Diagnostic("SPEC003", message, None, (), "correct these first"))
+            raise TooManyErrors
+
+    def raise_any(self) -> None:
+        """Raise all that was found, in the order of the text."""
+        if self.found:
+            raise SpecError(self.sorted())
+
+    def sorted(self) -> tuple[Diagnostic, ...]:
+        """The mistakes: per file in the order of the text, then what has no place."""
+        return in_order(self._with_places(k, d) for k, d in enumerate(self.found))
+
+    def _with_places(self, index: int, diagnostic: Diagnostic) -> Diagnostic:
+        also = self._also.get(index)
+        if not also:
+            return diagnostic
+        spans = [at.span() for at in also]
+        places = [f"{s.line}:{s.column}" if s else at.words() for s, at in zip(spans, also, strict=True)]
+        fix = diagnostic.fix
+        if fix is not None and len(fix.edits) == 1 and fix.edits[0].span == diagnostic.span:
+            fix = replace(fix, edits=(*fix.edits, *(Edit(s, fix.edits[0].text) for s in spans if s)))
+        notes = (*diagnostic.notes, f"the same at {listing(places, _SHOWN_PLACES)}")
+        return replace(diagnostic, notes=notes, fix=fix)
+
+
+def in_order(told: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Diagnostics per file in the order of the text, then what has no place."""
+    told = list(told)
+    files: dict[str, int] = {}
+    for d in told:
+        if d.span:
+            files.setdefault(d.span.path, len(files))
+    last = (len(files), 0, 0)
+    return tuple(sorted(told, key=lambda d: (files[d.span.path], d.span.line, d.span.column) if d.span else last))
+
+
+def _spot(at: At | None) -> Any:
+    return None if at is None else (at.document.name, at.path, at.on_key, at.part)

@@ -1,0 +1,147 @@
+"""Fields of a recipe that most recipes lack: `augment`, `validation` and `early_stopping`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from archspec.language.problems import told
+from archspec.language.section import AlsoPlain, Section, mapping_or, not_one_of
+
+Chance = Annotated[float, Field(gt=0, le=1)]
+FLIP: Final = 0.5  # of a plain `horizontal_flip`
+
+
+class Augment(Section):
+    """What is done to training images, of the network's input size: `[random_crop: 4, horizontal_flip: 0.5]`.
+
+    It is done in the order of the fields below, however they are written. What happens to an image is a function
+    of seed, epoch and the image's number.
+    """
+
+    horizontal_flip: Chance | None = Field(None, description="probability of a mirror image, left and right")
+    random_crop: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="pixels of black put around an image before a window of its own size is cut at random"
+    )
+    random_erase: Chance | None = Field(
+        None, description="probability of a black rectangle (Zhong et al. 2017), of 2 to 33 % of the image"
+    )
+
+
+def _augment(value: Any) -> Any:
+    if not isinstance(value, (list, tuple)):
+        return mapping_or(value, Augment, "a list such as [random_crop: 4, horizontal_flip: 0.5]")
+    fields: dict[str, Any] = {}
+    for item in value:
+        name, argument = _step(item)
+        if name in fields:
+            raise PydanticCustomError("recipe_value", "has `{name}` twice", {"name": name})
+        fields[name] = argument
+    try:
+        return Augment.model_validate(fields)
+    except ValidationError as problems:
+        first: dict[str, Any] = dict(problems.errors(include_url=False)[0])
+        text = f"`{first['loc'][0]}` {told(first)[0]}"
+        raise PydanticCustomError("recipe_value", "{text}", {"text": text}) from problems
+
+
+def _step(item: Any) -> tuple[str, Any]:
+    """`horizontal_flip` or `{random_crop: 4}`."""
+    name, argument = item, None
+    if isinstance(item, Mapping) and len(item) == 1:
+        ((name, argument),) = item.items()
+    if not isinstance(name, str):
+        raise PydanticCustomError("recipe_value", "must be a list of names with their numbers: [random_crop: 4]")
+    if name not in Augment.model_fields:
+        raise not_one_of(name, Augment.model_fields)
+    if argument is None and name == "horizontal_flip":
+        argument = FLIP
+    if argument is None:
+        raise PydanticCustomError("recipe_value", "needs a number for `{name}`", {"name": name})
+    return name, argument
+
+
+_STEPS: Final[dict[str, dict[str, Any]]] = {
+    "horizontal_flip": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+    "random_crop": {"type": "integer", "minimum": 1},
+    "random_erase": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+}
+_LIST: Final[dict[str, Any]] = {
+    "type": "array",
+    "items": {"anyOf": [
+        {"enum": ["horizontal_flip"]},
+        *({"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
+          for name, schema in _STEPS.items()),
+    ]},
+}
+
+_VALIDATION: Final = "must be a share between 0 and 1, a number of images, `val` or `test`"
+_VAL: Final = "write `val` for a folder's `val/`, or a share of the training images: 0.1"
+_TEST: Final = "for no validation set write `test`"
+_MEANT: Final = {
+    "valid": _VAL, "validation": _VAL, "none": _TEST, "false": _TEST, "no": _TEST, "0": _TEST, "0.0": _TEST,
+}
+
+
+def _validation(value: Any) -> Any:
+    """A share, a number of images, or a name; the hint tells a share from a number that is written as the other."""
+    if isinstance(value, str) and value in ("val", "test"):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    hint = None
+    if isinstance(value, float) and value > 1 and value.is_integer():
+        hint = f"for {value:.0f} images write `validation: {value:.0f}`"
+    elif isinstance(value, str) and (found := re.fullmatch(r" *([1-9]\d?(?:\.\d+)?) *% *", value)):
+        hint = f"write {float(found[1]) / 100:g}"
+    else:
+        hint = _MEANT.get(str(value).lower())
+    raise PydanticCustomError("recipe_value", _VALIDATION, {"hint": hint} if hint else {})
+
+
+Validation = Annotated[
+    float | int | Literal["val", "test"], BeforeValidator(_validation), WithJsonSchema({"anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, {"type": "integer", "minimum": 1},
+        {"enum": ["val", "test"]},
+    ]}),
+]
+
+
+def _metric(value: Any) -> Any:
+    """Runs of archspec 0.1 name the test set's figures, which were the only ones."""
+    return {"test_accuracy": "accuracy", "test_loss": "loss"}.get(value, value) if isinstance(value, str) else value
+
+
+Augmenting = Annotated[Augment, BeforeValidator(_augment), AlsoPlain(_LIST)]
+
+
+Metric = Annotated[Literal["accuracy", "loss"], BeforeValidator(_metric)]
+
+
+class EarlyStopping(Section):
+    """The run ends when the validation set's figure has not improved for `patience` epochs: `early_stopping: 5`.
+
+    Without `validation`, a tenth of the training images becomes the validation set. With `validation: test` the test
+    set decides; the number of epochs is then fitted to it, and its last accuracy flatters a little.
+    """
+
+    patience: Annotated[int, Field(ge=1)] = Field(description="epochs without an improvement after which a run ends")
+    metric: Metric = Field("accuracy", description="the figure that is watched, and that makes an epoch the best")
+    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="a change of at most this much is not an improvement"
+    )
+
+
+def _early_stopping(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"patience": value}
+    return mapping_or(value, EarlyStopping, "a number of epochs, or {patience: N, metric: loss}")
+
+
+Stopping = Annotated[EarlyStopping, BeforeValidator(_early_stopping), AlsoPlain({"type": "integer", "minimum": 1})]

@@ -1,0 +1,215 @@
+"""Hints that are edits of the text: the words, and what to replace, so that a program can do what they say."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from archspec.diagnostics import Edit, Fix, SourceSpan
+
+if TYPE_CHECKING:
+    from archspec.language.syntax import At
+    from archspec.source.document import Node
+
+# Patterns that only mistakes need are compiled when there is one: `re` keeps them.
+_OF_FIELD: Final = r"(?:set|raise|lower) (\w+) to (?:at least |at most )?(\[?[\w., -]+\]?)"
+
+
+class Hint(str):
+    """A hint with its edits. own: what to write at the place of the mistake itself; safe: see `Fix`."""
+
+    __slots__ = ("edits", "own", "safe")
+    own: str | None
+    edits: tuple[Edit, ...]
+    safe: bool
+
+    def __new__(cls, words: str, own: str | None = None, edits: tuple[Edit, ...] = (), *, safe: bool = False) -> Hint:
+        """The words, and the edits that do what they say."""
+        hint = super().__new__(cls, words)
+        hint.own, hint.edits, hint.safe = own, edits, safe
+        return hint
+
+    def fix(self, span: SourceSpan | None, also: tuple[SourceSpan, ...] = ()) -> Fix | None:
+        """The edits, for a mistake at this place and the same at others; None where there is no text to edit."""
+        own = () if self.own is None or span is None else tuple(Edit(s, self.own) for s in (span, *also))
+        return Fix((*own, *self.edits), self.safe) if own or self.edits else None
+
+
+def near(name: str) -> Hint:
+    """The hint at a name that was probably meant, where another is written."""
+    return Hint(f"a name that is close exists: `{name}`", name, safe=True)
+
+
+def called(name: str) -> Hint:
+    """The hint at what archspec calls something."""
+    return Hint(f"it is called `{name}` here", name, safe=True)
+
+
+def write(text: str) -> Hint:
+    """The hint at what to write instead of what is written."""
+    return Hint(f"write `{text}`", text)
+
+
+def named(hint: str | None) -> str | None:
+    """A hint at the name to write instead of an unknown one, as an edit."""
+    match = re.fullmatch(r"(?:write|a name that is close exists:) `([^`:]+)`", hint or "")
+    return Hint(hint or "", match[1]) if match else hint
+
+
+def moved(hint: str | None, at: At) -> str | None:
+    """The hint of a mistake at `at`, for one that is shown elsewhere."""
+    span = at.span()
+    if not isinstance(hint, Hint) or hint.own is None or span is None:
+        return hint
+    return Hint(str(hint), None, (Edit(span, hint.own),))
+
+
+def removed(words: str, at: At) -> Hint:
+    """The hint to remove a value with its key or dash, and the comma beside it in flow style."""
+    return Hint(words, None, _removal(at))
+
+
+def identity(at: At) -> Hint:
+    """The hint to write `[]` where nothing is written."""
+    span = at.span(key=True)
+    edits: tuple[Edit, ...] = ()
+    value = at.span()
+    if value is not None and value.text[value.column - 1 : value.column - 1 + value.length] in ("null", "~"):
+        return Hint("write `[]` for the identity", "[]")
+    if span is not None and at.path and isinstance(at.path[-1], str):
+        end = span.column + span.length
+        if span.text[end - 1 : end] == ":":
+            edits = (_insertion(span, end + 1, " []"),)
+    return Hint("write `[]` for the identity", None, edits)
+
+
+def wrapped(at: At, key: str) -> Hint:
+    """The hint to write a key before the list at `at`."""
+    node, span = at.document.node(at.path), at.span()
+    edits = (_insertion(span, span.column, key),) if node and span and node.end_line >= 0 else ()
+    return Hint(f"write `{key}[…]`", None, edits)
+
+
+def whole(words: str, at: At, text: str) -> Hint:
+    """The hint to write `text` for a key together with its value, or for the item of a list."""
+    start, end = at.span(key=True), at.span()
+    if start is None or end is None or start.line != end.line or end.line != _last_line(at) + 1:
+        return Hint(words)
+    length = end.column + end.length - start.column
+    return Hint(words, None, (Edit(SourceSpan(start.path, start.line, start.column, length, start.text), text),))
+
+
+def before(words: str, at: At, item: str) -> Hint:
+    """The hint to put an item before the one at `at`, in the list that holds it."""
+    span = at.span()
+    holder = None if not at.path else _node(at, at.path[:-1])
+    if span is None or holder is None or not isinstance(holder.items, list):
+        return Hint(words)
+    flow = holder.end_line >= 0
+    text = f"{item}, " if flow else f"{item}\n{' ' * holder.column}- "
+    return Hint(words, None, (_insertion(span, span.column, text),))
+
+
+def field(words: str, at: At, name: str, text: str, main: str | None = None) -> Hint:
+    """The hint to give the field `name` of the mapping at `at` the value `text`, written already or not.
+
+    main: the field that the value at `at` is, where it is no mapping.
+    """
+    node, span = _node(at, at.path), at.span()
+    if node is None or span is None or at.on_key:
+        return Hint(words)
+    if not isinstance(node.items, dict):
+        if main is None or main == name or node.end_line != node.line or at.value() is None:
+            return Hint(words, text if main == name else None)
+        value = span.text[span.column - 1 : span.column - 1 + span.length]
+        return Hint(words, None, (Edit(span, f"{{{main}: {value}, {name}: {text}}}"),))
+    if name in node.items:
+        old = (at / name).span()
+        return Hint(words) if old is None else Hint(words, None, (Edit(old, text),))
+    if node.end_line < 0:
+        return Hint(words, None, (_insertion(span, span.column, f"{name}: {text}\n{' ' * node.column}"),))
+    shift = 1 if span.text[span.column - 1 : span.column] == "{" else 0
+    item = f"{name}: {text}, " if node.items else f"{name}: {text}"
+    return Hint(words, None, (_insertion(span, span.column + shift, item),))
+
+
+def appended(words: str, at: At, item: str) -> Hint:
+    """The hint to put `item` at the end of the body at `at`: a list, or one layer."""
+    node, span = _node(at, at.path), at.span()
+    if node is None or span is None:
+        return Hint(words)
+    if isinstance(node.items, list) and node.end_line < 0:
+        line = _last_line(at)
+        text = at.document.lines[line]
+        end = SourceSpan(span.path, line + 1, len(text) + 1, 0, text)
+        return Hint(words, None, (Edit(end, f"\n{' ' * node.column}- {item}"),))
+    if node.end_line != node.line:
+        return Hint(words)
+    if isinstance(node.items, list):
+        comma = ", " if node.items else ""
+        return Hint(words, None, (_insertion(span, span.column + span.length - 1, comma + item),))
+    inside = span.text[span.column - 1 : span.column - 1 + span.length]
+    return Hint(words, None, (Edit(span, f"[{inside}, {item}]"),))
+
+
+def of_op(words: str | None, at: At, head: At, layer: At, main: str | None = None) -> str | None:
+    """What an op's rule hints at, as an edit of its fields at `at`, its name at `head`, or the whole layer.
+
+    main: the field that a plain argument is.
+    """
+    if words is None or isinstance(words, Hint):
+        return words
+    if match := re.fullmatch(_OF_FIELD, words):
+        return field(words, at, match[1], match[2], main)
+    if match := re.fullmatch(r"write `(\w+)`", words):
+        span = head.span()
+        return words if span is None else Hint(words, None, (Edit(span, match[1]),))
+    return removed(words, layer) if re.fullmatch(r"remove (it|`\w+`)", words) else words
+
+
+def _insertion(span: SourceSpan, column: int, text: str) -> Edit:
+    return Edit(SourceSpan(span.path, span.line, column, 0, span.text), text)
+
+
+def _node(at: At, path: tuple[str | int, ...]) -> Node | None:
+    return at.document.node(path)
+
+
+def _last_line(at: At) -> int:
+    """The last line (from 0) of the value at `at`."""
+    waiting, last = [_node(at, at.path)], 0
+    while waiting:
+        node = waiting.pop()
+        if node is None:
+            continue
+        last = max(last, node.line, node.end_line)
+        items = node.items
+        waiting += items if isinstance(items, list) else [n for pair in (items or {}).values() for n in pair]
+    return last
+
+
+def _removal(at: At) -> tuple[Edit, ...]:
+    start, holder, document = at.span(key=True), _node(at, at.path[:-1]) if at.path else None, at.document
+    if start is None or holder is None:
+        return ()
+    last = _last_line(at)
+    if holder.end_line < 0:  # whole lines
+        edits = []
+        for k in range(start.line - 1, last + 1):
+            text = document.lines[k]
+            before_it = text[: start.column - 1] if k == start.line - 1 else ""
+            if before_it.strip(" -"):
+                return ()
+            keep = before_it if isinstance(holder.items, dict) and before_it.strip() else ""
+            column = len(keep)
+            edits.append(Edit(SourceSpan(start.path, k + 1, column + 1, len(text) - column, text), ""))
+        return tuple(edits)
+    value = at.span()
+    if value is None or last != start.line - 1 or value.line != start.line:
+        return ()
+    text, first, end = start.text, start.column - 1, value.column - 1 + value.length
+    if follows := re.compile(r"\s*,\s*").match(text, end):
+        end = follows.end()
+    elif precedes := re.search(r"\s*,\s*$", text[:first]):
+        first = precedes.start() + text[: precedes.start()].endswith(":")  # `{relu: , name: x}` keeps its space
+    return (Edit(SourceSpan(start.path, start.line, first + 1, end - first, text), ""),)

@@ -1,0 +1,212 @@
+"""The `train` section of a spec: what a training run is, apart from the machine that it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, Final, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from archspec.language.extras import Augmenting, Stopping, Validation
+from archspec.language.schedule import Constant, OneCycle, Schedule, Warmup, WarmupLength
+from archspec.language.section import AlsoPlain, Section, crossed, mapping_or, not_one_of
+
+OptimizerName = Literal["sgd", "adam", "adamw"]
+WeightsInit = Literal[
+    "default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "normal"
+]
+BiasesInit = Literal["default", "zeros"]
+
+# Which of a recipe's fields each optimizer takes beside `lr`, with PyTorch's names and meanings.
+OPTIMIZER_FIELDS: Final[Mapping[str, frozenset[str]]] = {
+    "sgd": frozenset({"momentum", "nesterov", "weight_decay"}),
+    "adam": frozenset({"betas", "eps", "weight_decay"}),
+    "adamw": frozenset({"betas", "eps", "weight_decay"}),
+}
+ANY_OPTIMIZER: Final = frozenset[str]().union(*OPTIMIZER_FIELDS.values())
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Initialisation(Section):
+    """How the parameters start: `init: xavier_uniform`, or `init: {weights: kaiming_normal, biases: zeros}`.
+
+    It sets weights and biases of linear layers and convolutions; all other parameters start as in PyTorch.
+    """
+
+    weights: WeightsInit = Field(
+        "default",
+        description="rule for the weights of linear layers and convolutions, as in torch.nn.init; "
+        "the kaiming rules count fan-in and assume relu; normal has a standard deviation of 0.01",
+    )
+    biases: BiasesInit = Field("default", description="`default` leaves PyTorch's small random biases")
+
+
+def _initialisation(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in get_args(WeightsInit):
+            raise not_one_of(value, get_args(WeightsInit))
+        return {"weights": value}
+    return mapping_or(value, Initialisation, "a rule's name, or {weights: RULE, biases: RULE}")
+
+
+def _per_channel(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return (value,)
+    if isinstance(value, (list, tuple)) and value:
+        return tuple(value)
+    raise PydanticCustomError("recipe_value", "must be a number, or a list with one for each channel")
+
+
+def _numbers_schema(number: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [number, {"type": "array", "items": number, "minItems": 1}]})
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Numbers = Annotated[
+    tuple[Finite, ...], BeforeValidator(_per_channel), _numbers_schema({"type": "number"})
+]
+PositiveNumbers = Annotated[
+    tuple[Positive, ...], BeforeValidator(_per_channel),
+    _numbers_schema({"type": "number", "exclusiveMinimum": 0}),
+]
+
+
+class Normalisation(Section):
+    """Inputs become (pixel / 255 - mean) / std; one number stands for every channel."""
+
+    mean: Numbers = Field(description="mean of each channel, pixels scaled to 0…1")
+    std: PositiveNumbers = Field(description="standard deviation of each channel, pixels scaled to 0…1")
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise crossed(
+                "normalize", "has {means} means and {stds} standard deviations",
+                means=len(self.mean), stds=len(self.std),
+            )
+        return self
+
+
+class Recipe(Section):
+    """How a network is trained: the spec's `train` section, or one of its `recipes` laid over it.
+
+    Loss is cross entropy. An epoch is one pass over the shuffled training set, the last batch included
+    however small, unless batch norm over vectors has one image left. Images are resized to the spec's `input`
+    and scaled to 0…1.
+    """
+
+    data: Annotated[str, Field(min_length=1)] = Field(
+        description="data set: fashion-mnist, mnist, cifar10, cifar100, digits, or a folder of images",
+    )
+    lr: Positive = Field(description="learning rate; the highest one where schedule or warm-up change it")
+    batch_size: Annotated[int, Field(ge=1)] = Field(64, description="images a step")
+    epochs: Annotated[int, Field(ge=1)] = Field(10, description="passes over the training set")
+    optimizer: OptimizerName = Field("sgd", description="update rule")
+    momentum: Decay = Field(0.0, description="sgd: share of the last update that is kept")
+    nesterov: bool = Field(False, description="sgd: look ahead along the momentum")
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="L2 penalty on every parameter (sgd, adam), or decoupled decay (adamw)"
+    )
+    decay_norm_and_bias: bool = Field(
+        True, description="false: weight_decay spares biases and the parameters of norms and layer scales"
+    )
+    betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = Field(
+        (0.9, 0.999), description="adam, adamw: decay of the running mean and of the running square"
+    )
+    eps: Positive = Field(1e-8, description="adam, adamw: added to the root of the running square")
+    schedule: Schedule = Field(
+        Constant(), description="how the rate changes: constant, {step: EPOCHS}, cosine or one_cycle"
+    )
+    warmup: Warmup = Field(
+        WarmupLength(epochs=0), description="epochs over which the rate first rises, or {steps: N}"
+    )
+    init: Annotated[
+        Initialisation, BeforeValidator(_initialisation), AlsoPlain({"enum": list(get_args(WeightsInit))})
+    ] = Field(Initialisation(), description="how parameters start: one rule, or {weights: …, biases: …}")
+    normalize: Normalisation | None = Field(None, description="{mean: …, std: …} of pixels scaled to 0…1")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of each training label that is spread over all outputs (Szegedy et al. 2015, section 7)"
+    )
+    clip_grad_norm: Positive | None = Field(
+        None, description="the gradient of all parameters together is scaled down to at most this norm"
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="decay of a moving average of the weights, which then is what is tested and saved; 0.999, say"
+    )
+    augment: Augmenting | None = Field(
+        None, description="what is done to training images: [random_crop: 4, horizontal_flip: 0.5, random_erase: 0.25]"
+    )
+    mixup: Positive | None = Field(
+        None, description="images are mixed in pairs by shares of Beta(mixup, mixup) (Zhang et al. 2017); 0.2, say"
+    )
+    cutmix: Positive | None = Field(
+        None, description="a box of one image is put into another, its area of Beta(cutmix, cutmix) (Yun et al. 2019); "
+        "with mixup too, each step draws one of the two"
+    )
+    validation: Validation | None = Field(
+        None, description="the images that choices are made on (the best epoch, when to stop early): a share of the "
+        "training images (0.1), a number of them (5000), `val` for the folder's `val/`, or `test` for none of its own; "
+        "without it a folder's `val/` beside `test/`, else a tenth if there is `early_stopping`, else `test`"
+    )
+    early_stopping: Stopping | None = Field(
+        None, description="epochs without improvement that end the run, or {patience: …, metric: …, min_delta: …}"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        0, description="seed of initialisation, order, augmentation and dropout"
+    )
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> Self:
+        for name in sorted(self.model_fields_set & (ANY_OPTIMIZER - OPTIMIZER_FIELDS[self.optimizer])):
+            owners = [owner for owner, fields in OPTIMIZER_FIELDS.items() if name in fields]
+            raise crossed(
+                name, "{optimizer} takes no `{field}`, which belongs to {owners}",
+                optimizer=self.optimizer, owners=" and ".join(owners),
+            )
+        if self.validation == "val" and not self.data.startswith("folder:"):
+            raise crossed(
+                "validation", "`validation: val` needs a folder of images, {data} has no `val`: write a share (0.1)",
+                data=self.data[:80],
+            )
+        if self.nesterov and not self.momentum:
+            raise crossed("nesterov", "nesterov needs a momentum above 0")
+        if not (self.decay_norm_and_bias or self.weight_decay):
+            raise crossed("decay_norm_and_bias", "decay_norm_and_bias: false needs a weight_decay above 0")
+        if isinstance(self.schedule, OneCycle) and (self.warmup.epochs or self.warmup.steps):
+            raise crossed("warmup", "one_cycle has its own warm-up: remove `warmup`, or set `peak`")
+        if (self.warmup.epochs or 0) > self.epochs:
+            raise crossed(
+                "warmup", "a warm-up of {warmup} epochs is longer than the run of {epochs}",
+                warmup=f"{self.warmup.epochs:g}", epochs=self.epochs,
+            )
+        return self
+
+    def to_data(self, *, defaults: bool = True) -> dict[str, Any]:
+        """The recipe as a spec writes it; fields of other optimizers are left out, and defaults unless wanted.
+
+        The kind of the schedule always stands there.
+        """
+        left = ANY_OPTIMIZER - OPTIMIZER_FIELDS[self.optimizer]
+        dump = partial(BaseModel.model_dump, mode="json", exclude_none=True, exclude_defaults=not defaults)
+        data, fields = dump(self, exclude={*left, "schedule"}), dump(self.schedule, exclude={"kind"})
+        return data | {"schedule": {self.schedule.kind: fields} if fields else self.schedule.kind}
+
+
+def merge_recipe(base: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe `base` with `changes` laid over it, key by key; both as plain data, before validation.
+
+    Each value is replaced whole, and None removes it, so that its default holds again. Where `changes`
+    names another optimizer, those fields of `base` that the new one does not take stay behind:
+    `{optimizer: adam}` over an sgd with momentum is a plain adam.
+    """
+    merged = dict(base or {})
+    chosen = changes.get("optimizer")
+    if isinstance(chosen, str) and chosen in OPTIMIZER_FIELDS and chosen != merged.get("optimizer", "sgd"):
+        left = ANY_OPTIMIZER - OPTIMIZER_FIELDS[chosen]
+        merged = {key: value for key, value in merged.items() if key not in left}
+    merged |= changes
+    return {key: value for key, value in merged.items() if value is not None}

@@ -1,0 +1,157 @@
+"""The `train` and `recipes` sections → checked recipes, each mistake at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Set
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from archspec.diagnostics import listing
+from archspec.expressions import holds_unknown
+from archspec.language import fixes
+from archspec.language.extras import Augment, EarlyStopping
+from archspec.language.message_text import close, said, short
+from archspec.language.names import without_dollar
+from archspec.language.problems import told
+from archspec.language.recipe import Initialisation, Normalisation, Recipe, merge_recipe
+from archspec.language.schedule import SCHEDULES, WarmupLength
+from archspec.language.section import Section
+from archspec.language.synonyms import RECIPE_HINTS, choice_meant, recipe_field_called
+from archspec.language.syntax import At, Errors, Program
+from archspec.source import BROKEN
+
+_SECTIONS: Final[dict[str, type[Section]]] = {
+    "augment": Augment, "early_stopping": EarlyStopping, "normalize": Normalisation, "init": Initialisation,
+    "warmup": WarmupLength, **SCHEDULES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A recipe's values and their places. `at`: of the whole section. `names`: the spec's vars."""
+
+    names: Collection[str]
+    name: str
+    values: Mapping[str, Any]
+    places: Mapping[str, At]
+    at: At
+
+
+def read_recipes(program: Program, value: Callable[[Any, At], Any], errors: Errors) -> dict[str, Recipe]:
+    """`train` and every named recipe laid over it. `value` evaluates a raw value at its place."""
+    found: dict[str, Recipe] = {}
+    base, names = None, program.library.vars
+    if program.places["train"]:
+        section, places = program.data["train"], program.places["train"]
+        base = _evaluated(names, "train", section, places, program.tops["train"], value, errors)
+        _validate(base, Recipe.model_fields, found, errors)
+    for name, at in program.places["recipes"].items():
+        raw = program.data["recipes"][name]
+        if name == "train":
+            errors.add("SPEC022", "recipe `train` has the name of the default one", at, key=True,
+                       hint="choose another name")
+        elif isinstance(raw, dict):
+            own = _evaluated(names, name, raw, {k: at / k for k in raw}, at, value, errors)
+            whole, required = own, tuple(Recipe.model_fields)
+            if base is not None:  # what the base lacks was told there
+                merged = merge_recipe(base.values, own.values)
+                whole = _Written(names, name, merged, {**base.places, **own.places}, at)
+                required = tuple(base.values)
+            _validate(whole, required, found, errors)
+        elif raw is not BROKEN:
+            errors.add("SPEC060", f"recipe `{short(name)}` must be a mapping, got {said(raw)}", at,
+                       hint="write what differs from `train`: `{epochs: 20}`")
+    return found
+
+
+def _evaluated(
+    names: Collection[str], name: str, raw: Mapping[str, Any], places: Mapping[str, At], at: At,
+    value: Callable[[Any, At], Any], errors: Errors,
+) -> _Written:
+    """The values under the fields that were written, or meant; fields that a recipe does not have are told."""
+    fields = Recipe.model_fields
+    values: dict[str, Any] = {}
+    meant: dict[str, At] = {}
+    for key, place in places.items():
+        field: str | None = key
+        if key not in fields:
+            field, hint = _meant_field(key, fields.keys() - places.keys(), place)
+            errors.add("SPEC060", f"a recipe has no field `{short(key)}`", place, key=True, hint=hint)
+        if field is not None:
+            values[field], meant[field] = value(raw[key], place), place
+    return _Written(names, name, values, meant, at)
+
+
+def _meant_field(key: str, free: Set[str], at: At) -> tuple[str | None, str]:
+    """For what is no field of a recipe: the field, of those that are not written, that was meant, and a hint."""
+    if key.lower() in RECIPE_HINTS:
+        hint = RECIPE_HINTS[key.lower()]
+        return None, fixes.removed(hint, at) if hint.startswith("remove") else hint
+    called = recipe_field_called(key)
+    if called is not None:
+        if called not in free:
+            return None, fixes.removed(f"remove it: `{called}` is written already", at)
+        return called, fixes.called(called)
+    found = close(key, free)
+    hint = fixes.near(found) if found else f"its fields: {listing(Recipe.model_fields, 30)}"
+    return found, hint
+
+
+def _validate(
+    written: _Written, required: Mapping[str, Any] | tuple[str, ...], found: dict[str, Recipe], errors: Errors
+) -> None:
+    known = {k: v for k, v in written.values.items() if not holds_unknown(v)}
+    try:
+        found[written.name] = Recipe.model_validate(known)
+    except ValidationError as e:
+        for problem in e.errors(include_url=False):
+            _tell(written, dict(problem), required, errors)
+
+
+def _tell(
+    written: _Written, problem: dict[str, Any], required: Mapping[str, Any] | tuple[str, ...], errors: Errors
+) -> None:
+    field = str((problem.get("ctx") or {}).get("field", ""))
+    loc = problem["loc"] or (field,)
+    key = str(loc[0])
+    if problem["type"] == "missing" and len(loc) == 1:
+        if key in required and key not in written.values and key not in errors.lost:
+            errors.add("SPEC060", f"recipe `{short(written.name)}` has no `{key}`", written.at, hint=f"add `{key}: …`")
+        return
+    if key not in written.places or (problem["type"] == "recipe_field" and _is_unknown(field, written)):
+        return
+    label, at, at_key = key, written.places[key], False
+    raw = written.values[key]
+    for step in loc[1:]:  # what is no step of the data is a union's tag
+        if isinstance(step, str) and isinstance(raw, dict) and step in raw:
+            label, at, raw = f"{label}.{step}", at / step, raw[step]
+        elif isinstance(step, int) and isinstance(raw, list) and step < len(raw):
+            at, raw = at / step, raw[step]
+    message, hint = told(problem)
+    hint = without_dollar(raw, written.names, errors) or hint
+    if problem["type"] == "extra_forbidden":
+        *path, last = label.split(".")
+        label, message, at_key = ".".join(path), f"has no field `{short(last)}`", True
+        hint = _instead(label, last, at)
+    if problem["type"] == "recipe_field" and len(problem["loc"]) == 0:
+        errors.add("SPEC060", str(problem["msg"]), at, hint=hint)
+    else:
+        errors.add("SPEC060", f"`{label}` {message}", at, key=at_key, hint=hint)
+
+
+def _instead(section: str, name: str, at: At) -> str:
+    """The hint for a field that a recipe's section does not have: `horizontal_flip` for `flip` of `augment`."""
+    model = _SECTIONS.get(section.rsplit(".", maxsplit=1)[-1])
+    near = choice_meant(name, [field for field in model.model_fields if field != "kind"]) if model else None
+    if near is not None:
+        return fixes.near(near)
+    field = name if name in Recipe.model_fields else recipe_field_called(name)
+    if field is not None:
+        return f"write `{field}: …` beside `{section.split('.', maxsplit=1)[0]}`: it is a field of the recipe"
+    return fixes.removed("remove it", at)
+
+
+def _is_unknown(field: str, written: _Written) -> bool:
+    return field in written.values and holds_unknown(written.values[field])

@@ -1,0 +1,53 @@
+"""What the models of the `train` section share: strictness, short forms, and messages a person can use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from archspec.language.synonyms import choice_meant
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, strict, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
+
+
+class AlsoPlain:
+    """JSON Schema of a section that may also be written as a plain value."""
+
+    def __init__(self, plain: dict[str, Any]) -> None:
+        self.plain = plain
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Either form."""
+        return {"anyOf": [self.plain, handler(core)]}
+
+
+def crossed(field: str, message: Any, **values: object) -> PydanticCustomError:
+    """An error that lies between fields; `field` is the recipe's key to point at, `{name}` takes a value."""
+    return PydanticCustomError("recipe_field", message, {"field": field, **values})
+
+
+def not_one_of(value: object, known: Iterable[str]) -> PydanticCustomError:
+    """The error of a name that is none of the known ones."""
+    names = list(known)
+    near = choice_meant(str(value)[:80], names)
+    return PydanticCustomError(
+        "recipe_choice", "must be one of {known}, got {value}",
+        {"known": ", ".join(names), "value": str(value)[:80], **({"hint": f"write `{near}`"} if near else {})},
+    )
+
+
+def mapping_or(value: Any, model: type[Section], wanted: str) -> Any:
+    """The value, if it is a mapping or already the model; else an error that says what is wanted."""
+    if isinstance(value, (Mapping, model)):
+        return value
+    raise PydanticCustomError("recipe_value", "must be {wanted}", {"wanted": wanted})

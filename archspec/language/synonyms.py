@@ -1,0 +1,73 @@
+"""What other libraries and papers call the ops, fields and recipe entries of archspec."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from typing import Final
+
+from archspec.language.message_text import close
+
+_KINDS: Final = {
+    "avgpool": "avg_pool2d", "batchnorm": "batch_norm2d", "batch_norm": "batch_norm2d", "bn": "batch_norm2d",
+    "cat": "concat", "concatenate": "concat", "conv": "conv2d", "deconv": "conv_transpose2d", "dense": "linear",
+    "depth_to_space": "pixel_shuffle", "drop_path": "stochastic_depth", "droppath": "stochastic_depth", "fc": "linear",
+    "fully_connected": "linear", "gap": "global_avg_pool2d", "gn": "group_norm", "hsigmoid": "hardsigmoid",
+    "hswish": "hardswish", "id": "identity", "in": "instance_norm2d", "instancenorm": "instance_norm2d",
+    "ln": "layer_norm", "lrn": "local_response_norm", "maxpool": "max_pool2d", "multiply": "mul", "noop": "identity",
+    "pad": "zero_pad2d", "resize": "interpolate", "space_to_depth": "pixel_unshuffle", "split": "chunk", "sum": "add",
+    "swish": "silu", "transpose": "permute", "unflatten": "reshape", "view": "reshape",
+}
+_FIELDS: Final = {  # the first that the op has
+    "axis": ("dim",), "channels": ("out_channels",), "dilation_rate": ("dilation",), "epsilon": ("eps",),
+    "factor": ("scale_factor",), "features": ("out_features",), "filters": ("out_channels",), "k": ("kernel_size",),
+    "kernel": ("kernel_size",), "num_filters": ("out_channels",), "out": ("out_channels", "out_features"),
+    "pad": ("padding",), "prob": ("p",), "rate": ("p", "dilation"), "s": ("stride",), "scale": ("scale_factor",),
+    "size": ("kernel_size", "output_size"), "slope": ("negative_slope",), "strides": ("stride",),
+    "units": ("out_features",), "use_bias": ("bias",),
+}
+_RECIPE: Final = {
+    "augmentation": "augment", "bs": "batch_size", "batch": "batch_size", "clip": "clip_grad_norm",
+    "clip_grad": "clip_grad_norm", "cutmix_alpha": "cutmix", "dataset": "data", "ema_decay": "ema",
+    "grad_clip": "clip_grad_norm", "initialization": "init", "learning_rate": "lr", "lr_schedule": "schedule",
+    "lr_scheduler": "schedule", "max_grad_norm": "clip_grad_norm", "mixup_alpha": "mixup", "n_epochs": "epochs",
+    "num_epochs": "epochs", "opt": "optimizer", "optim": "optimizer", "patience": "early_stopping",
+    "scheduler": "schedule", "smoothing": "label_smoothing", "transforms": "augment", "warmup_epochs": "warmup",
+    "wd": "weight_decay", "weight_init": "init",
+}
+RECIPE_HINTS: Final = {  # where no other name would do
+    "criterion": "remove it: the loss always is cross entropy",
+    "loss": "remove it: the loss always is cross entropy",
+    "warmup_steps": "write `warmup: {steps: …}`",
+}
+
+
+_CHOICES: Final = {  # of a recipe: names of rules, and of the steps of `augment`
+    "crop": "random_crop", "cutout": "random_erase", "erase": "random_erase", "flip": "horizontal_flip",
+    "glorot": "xavier_uniform", "glorot_normal": "xavier_normal", "glorot_uniform": "xavier_uniform",
+    "he": "kaiming_normal", "he_normal": "kaiming_normal", "he_uniform": "kaiming_uniform",
+    "hflip": "horizontal_flip", "kaiming": "kaiming_normal", "onecycle": "one_cycle",
+    "random_erasing": "random_erase", "random_flip": "horizontal_flip",
+    "random_horizontal_flip": "horizontal_flip", "xavier": "xavier_uniform",
+}
+
+
+def kind_called(name: str) -> str | None:
+    """The op that is called so elsewhere."""
+    return _KINDS.get(name.lower())
+
+
+def field_called(name: str, fields: Container[str]) -> str | None:
+    """Which of an op's fields is called so elsewhere."""
+    return next((field for field in _FIELDS.get(name.lower(), ()) if field in fields), None)
+
+
+def choice_meant(name: str, known: Iterable[str]) -> str | None:
+    """Which of the known names of a recipe's value is called so elsewhere, or is close."""
+    names = list(known)
+    called = _CHOICES.get(name.lower())
+    return called if called in names else close(name, names)
+
+
+def recipe_field_called(name: str) -> str | None:
+    """The recipe's field that is called so elsewhere."""
+    return _RECIPE.get(name.lower())

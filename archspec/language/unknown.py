@@ -1,0 +1,73 @@
+"""Names of ops, blocks and fields that nothing has, and what was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any, Final
+
+from archspec.diagnostics import listing
+from archspec.language import fixes
+from archspec.language.lacking import lack_of
+from archspec.language.message_text import close, short
+from archspec.language.names import as_seen, seen_wrongly
+from archspec.language.parse import SEQUENTIAL
+from archspec.language.synonyms import field_called, kind_called
+from archspec.language.syntax import At, Errors, Library
+from archspec.ops import OPS, Operation
+
+INFERRED: Final = ("in_channels", "in_features", "num_features", "num_channels")  # PyTorch's, never written here
+
+
+def unknown_kind(
+    kind: str, at: At, library: Library, errors: Errors, names: Container[str], call: At | None = None
+) -> str | None:
+    """Note that no op or block of this library has this name; returns the one that was probably meant.
+
+    names: of the params and vars that may hold a layer: the name may lack its `$`.
+    """
+    if library.lost_block(kind) or kind in errors.lost:
+        return None
+    if kind in names:
+        errors.meant.add(kind)
+        hint: str = fixes.write(f"${kind}")
+        errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
+        return f"${kind}"
+    called = kind_called(kind)
+    if kind not in library.nearest:
+        library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL})
+    near = library.nearest[kind]
+    message = f"no op or block `{short(kind)}`"
+    if (hidden := seen_wrongly(kind)) is not None:
+        seen = as_seen(kind)
+        near = seen if seen in OPS or seen in library.block_names() else near
+        message += f", which holds {hidden}"
+    hint = fixes.near(near) if near else "`archspec list` shows all ops and blocks"
+    if near not in library.blocks:
+        lack = lack_of(kind, near) if called is None else None
+        if called is not None:
+            near, hint = called, fixes.called(called)
+        elif lack is not None:
+            near, message, hint = None, f"{message}: archspec has no {lack.what}", lack.instead
+    errors.add("SPEC020", message, at, hint=hint, subject=kind, call=call)
+    return near
+
+
+def may_be_layer(raw: Any) -> bool:
+    """Whether a var's or param's raw value (a param's type, where that is all there is) can stand for a layer."""
+    return isinstance(raw, (str, dict, list)) and raw not in ("int", "float", "bool", "list")
+
+
+def meant_field(cls: type[Operation], key: str, written: Container[Any], at: At) -> tuple[str | None, str]:
+    """For a field, at `at`, that the op does not have: the field that was meant, if that is plain, and a hint."""
+    known = list(cls.model_fields)
+    if key in INFERRED:
+        return None, fixes.removed("remove it: it follows from what flows in", at)
+    called = field_called(key, known)
+    near = called or close(key, known)
+    if near in written:
+        return None, fixes.removed(f"remove it: `{near}` is written already", at)
+    if called:
+        return called, fixes.called(called)
+    if near is None:
+        return None, f"its fields: {listing(known, 20)}" if known else "it takes none"
+    return near, fixes.near(near)

@@ -1,0 +1,143 @@
+"""Saves a run's state as it trains, so that it can be resumed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import JsonValue
+
+from archspec.atomic_files import check_own_folder, clear_drafts, make_folder, remove_folder
+from archspec.diagnostics import SpecError
+from archspec.train.checkpoint.state import capture
+from archspec.train.checkpoint.storage import NAMES, Found, checkpoint_bytes, checkpoints, next_serial, write_checkpoint
+from archspec.train.early_stopping import criterion
+from archspec.train.run_dir.full_disk import explain_write_failures
+from archspec.train.state import Run, Watcher
+from archspec.train.summary import best_epoch
+
+KEEP: Final = 3
+FOLDER: Final = "checkpoints"  # in a run's folder
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """When to save: after so many steps, epochs, seconds, whichever comes first; with none of them, only at a stop."""
+
+    steps: int | None = None
+    epochs: int | None = 1
+    seconds: float | None = 300.0
+
+    @property
+    def never(self) -> bool:
+        """Whether nothing is saved as long as nobody stops the run."""
+        return self == Every(None, None, None)
+
+
+class Checkpointer(Watcher):
+    """Keeps the last `keep` checkpoints and that of the best epoch in `folder`.
+
+    digest, conditions: what a resumed run is compared with, see `same_run`. before_save: is called before anything is
+    written, see `RunFolder.check`. A save that fails during training is reported and tried again when the next one is
+    due: a full disk must not cost what is in memory.
+    Only rank 0 creates one; with FSDP every rank does, and rank 0 writes.
+    """
+
+    def __init__(
+        self, folder: Path, *, digest: str = "", conditions: Mapping[str, JsonValue] | None = None,
+        every: Every | None = None, keep: int = KEEP, before_save: Callable[[Run], None] = lambda run: None,
+    ) -> None:
+        if keep < 1:
+            raise ValueError(f"at least one checkpoint must be kept, not {keep}")
+        self.folder, self.keep, self.every = folder, keep, every or Every()
+        self._before_save = before_save
+        self._digest, self._conditions = digest, dict(conditions or {})
+        self._best: str | None = None
+        self._next = 0.0
+        self.last: Path | None = None  # the newest that is known to be sound, and the state that it is of
+        self.last_loss: float | None = None  # of it: the highest of the last figures
+        self._saved: tuple[int, int] | None = None
+        self._damaged: list[Path] = []
+
+    def goes_on_from(self, found: Found) -> None:
+        """The run is resumed from this checkpoint. Damaged ones are removed when the next is written."""
+        self.last, self._damaged = found.path, list(found.damaged)
+        self.last_loss = found.saved.last_loss()
+        best = found.saved.state.best
+        self._best = None if best is None or self.folder / best in found.damaged else best
+
+    def on_start(self, run: Run) -> None:
+        """Remove what a killed run left unfinished."""
+        check_own_folder(self.folder)
+        clear_drafts(self.folder, NAMES)
+        self._next = time.monotonic() + (self.every.seconds or 0)
+
+    def on_step(self, run: Run) -> None:
+        """Save if the time has come, or the steps are done."""
+        every = self.every
+        due = bool(every.steps and run.step % every.steps == 0)
+        if _decided(run, due or bool(every.seconds and time.monotonic() >= self._next)):
+            self._try(run)
+
+    def on_epoch(self, run: Run) -> None:
+        """Save if the epochs are done, and where the epoch is the best so far."""
+        is_best = best_epoch(run.results, criterion(run.recipe)) is run.results[-1]
+        if (self.every.epochs and run.epoch % self.every.epochs == 0) or (is_best and not self.every.never):
+            self._try(run, is_best=is_best)
+
+    def on_stop(self, run: Run) -> None:
+        """Save where the run stands."""
+        self._try(run)
+
+    def on_finish(self, run: Run) -> None:
+        """Save the end, so that the run can be prolonged."""
+        if not self.every.never:
+            self._try(run)
+
+    def _try(self, run: Run, *, is_best: bool = False) -> None:
+        if _decided(run, self._saved == (run.step, run.epoch)):
+            return
+        run.guard.before_save(run)
+        try:
+            self.save(run, is_best=is_best)
+        except SpecError as problem:
+            (failure,) = problem.diagnostics
+            if failure.code == "RUN336":  # the folder is not this run's any more
+                raise
+            last = f"the last checkpoint is {self.last}" if self.last else "there is no checkpoint yet"
+            run.tell(f"warning[{failure.code}]: {failure.message}; {last}")
+        self._next = time.monotonic() + (self.every.seconds or 0)
+
+    def save(self, run: Run, *, is_best: bool = False) -> None:
+        """Write a checkpoint, then remove those that are not kept. Raises SpecError RUN313; those before are intact."""
+        if run.world.leads:
+            self._before_save(run)
+        path = self.folder / f"{next_serial(self.folder):05d}-step-{run.step}"
+        best = path.name if is_best else self._best
+        saved = capture(run).about(digest=self._digest, conditions=self._conditions, best=best)
+        if not run.world.leads:
+            return
+        with explain_write_failures("a checkpoint", path, checkpoint_bytes(saved)):
+            check_own_folder(self.folder)
+            make_folder(self.folder)
+            write_checkpoint(path, saved)
+        self.last, self._best, self._saved = path, best, (run.step, run.epoch)
+        self.last_loss = saved.last_loss()
+        self._prune()
+
+    def _prune(self) -> None:
+        """Remove the oldest. What cannot be removed now will be tried again after the next save; links stay."""
+        sound = [path for path in checkpoints(self.folder) if path not in self._damaged and not path.is_symlink()]
+        for path in [*self._damaged, *sound[: -self.keep]]:
+            if path.name != self._best:
+                with suppress(OSError):
+                    remove_folder(path, NAMES)
+
+
+def _decided(run: Run, mine: bool) -> bool:
+    """Of a network that is spread, all processes save or none: process 0's clock counts, and whether it could write."""
+    return run.world.decided(mine) if run.world.sharded else mine

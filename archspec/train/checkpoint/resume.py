@@ -1,0 +1,145 @@
+"""A run that was stopped, found again in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from archspec.api import load
+from archspec.data.validation import default_to_test
+from archspec.diagnostics import SpecError, error
+from archspec.files import is_regular
+from archspec.graph import Graph
+from archspec.language.recipe import Recipe
+from archspec.train.checkpoint.compatibility import (
+    UNRECORDED,
+    changed_spec,
+    check_same_data,
+    conditions,
+    differences,
+    network_change,
+    recipe_changes,
+)
+from archspec.train.checkpoint.digest import is_digest_of, release_of
+from archspec.train.checkpoint.policy import FOLDER
+from archspec.train.checkpoint.storage import Found, newest
+from archspec.train.distributed.process_group import World
+from archspec.train.run_dir.saved_options import last_environment, no_run
+from archspec.train.step.precision import Settings
+from archspec.train.summary import epochs_text
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What a run goes on from. found: None where the run was stopped before its first checkpoint."""
+
+    folder: Path
+    found: Found | None
+    environment: Mapping[str, Any]  # as it was when the run was last started
+
+    def notices(self, epochs: int) -> list[str]:
+        """Which checkpoint it is, and which were damaged. epochs: of the whole run."""
+        if self.found is None:
+            return [f"note: there is no checkpoint in {self.folder} yet: it starts from the beginning"]
+        notices = [f"warning: {path} is damaged and skipped: {why}" for path, why in self.found.damaged.items()]
+        state = self.found.saved.state
+        done, name = len(state.results), self.found.path.name
+        if done >= epochs:
+            notices.append(f"note: this run is finished ({epochs_text(done)}): {name} is only evaluated again")
+            return notices
+        notices.append(f"note: resuming from {name} (step {state.step}, {epochs_text(done)} finished)")
+        if state.micro_batch is not None:  # more at once would be another run, by rounding
+            notices.append(f"note: memory was short: at most {state.micro_batch} images go through the network at once")
+        return notices
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """The recipe with the validation set that the run began with, where it says nothing of it."""
+        then = self.environment.get("recipe")
+        begun = then.get("validation") if isinstance(then, dict) else None
+        if recipe.validation is not None or begun is None:
+            return default_to_test(recipe)
+        try:
+            return Recipe.model_validate(recipe.to_data() | {"validation": begun})
+        except ValidationError:  # nobody vouches for environment.json
+            return default_to_test(recipe)
+
+    def check_spec(self, graph: Graph, recipe: Recipe, given: Collection[str] = ()) -> None:
+        """Raise SpecError RUN315 where the network or the recipe are not those of the checkpoint.
+
+        given: the fields of the recipe that the command line has changed.
+        """
+        if self.found is None or is_digest_of(self.found.saved.state.digest, graph, recipe):
+            return
+        changes = recipe_changes(_whole(self.environment.get("recipe")), recipe.to_data())
+        network = network_change(_network(self.folder / "spec.yaml"), graph)
+        newer = release_of(self.found.saved.state.digest) == "newer"
+        raise changed_spec(
+            "the spec is not the one that the checkpoint was trained with",
+            [*([network] if network else []), *changes.values(), *(["a newer archspec wrote it"] if newer else [])],
+            mend="" if network or not changes.keys() <= set(given) else _left_out(changes),
+        )
+
+    def check_environment(self, environment: Mapping[str, Any], *, strict: bool = True) -> list[str]:
+        """What else has changed, so that the run will not be equal to the last bit: a notice for each.
+
+        Raises SpecError RUN315 where the data has, if `strict`.
+        """
+        if self.found is None:
+            return []
+        now = conditions(environment)
+        default = conditions({"settings": Settings().to_json()})  # a release may add a setting
+        default |= {key: UNRECORDED[key] for key in UNRECORDED.keys() & now.keys()}
+        then = {**default, **self.found.saved.state.conditions}
+        if strict:
+            check_same_data(then, now)
+        return [
+            f"note: {change}: the rest of the run will not be equal to the last bit"
+            for change in differences(then, now)
+        ]
+
+
+def _whole(recipe: object) -> dict[str, Any]:
+    """A recipe as a run noted it, with fields that have come since; as it stands where it cannot be read."""
+    try:
+        return Recipe.model_validate(recipe).to_data()
+    except ValidationError:
+        return recipe if isinstance(recipe, dict) else {}
+
+
+def _network(path: Path) -> Graph | None:
+    """The network of the run's own spec, as far as that still can be read."""
+    try:
+        return load(path).graph
+    except SpecError:
+        return None
+
+
+def _left_out(fields: Iterable[str]) -> str:
+    options = [f"--{field.replace('_', '-')}" for field in fields]
+    return f"leave {' and '.join(options)} out"
+
+
+def find_run(folder: Path, world: World | None = None) -> Resumption:
+    """Look into a run's folder. Raises SpecError RUN316 where it is none, RUN314 where no checkpoint can be used.
+
+    RUN333 where the processes of `world` do not find the same.
+    """
+    if not is_regular(folder / "spec.yaml"):
+        raise error(
+            "RUN316", f"there is no run in {folder}: {no_run(folder)}",
+            hint="name the folder that `archspec train` made, with a spec.yaml in it",
+        )
+    found = newest(folder / FOLDER)
+    if world is not None:
+        mine = "no checkpoint" if found is None else found.path.name
+        first = world.said(mine)
+        if mine != first:
+            raise error(
+                "RUN333", f"process {world.rank} of {world.size} finds {mine} in {folder}, process 0 {first}",
+                hint="let the folder of a run be one that all machines share",
+            )
+    return Resumption(folder, found, last_environment(folder))

@@ -1,0 +1,104 @@
+"""What a person sees while a run goes on: one live line on a terminal, a plain line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Final, TextIO
+
+from archspec.diagnostics import wrapped
+from archspec.train.report.table import epoch_line
+from archspec.train.state import Run, Watcher
+from archspec.train.summary import loss_text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+REFRESH_S: Final = 0.25  # to read loss and accuracy means to wait for the device
+
+
+def display(stream: TextIO) -> Watcher:
+    """The display that suits `stream`."""
+    dumb = os.environ.get("TERM") in {"dumb", "unknown"}
+    return LiveDisplay(stream) if stream.isatty() and not dumb else PlainDisplay(stream)
+
+
+class PlainDisplay(Watcher):
+    """A line of text at the end of every epoch."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def on_epoch(self, run: Run) -> None:
+        """Write the epoch's line at once."""
+        self.on_notice(epoch_line(run.results[-1], run.recipe.epochs))
+
+    def on_notice(self, text: str) -> None:
+        """Write it at once."""
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+class LiveDisplay(Watcher):
+    """One line that changes (epoch, step, loss, accuracy, images/s, time left), above it the finished epochs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._progress = _progress(stream)
+        self._task = self._progress.add_task("", total=None, epoch="", figures="")
+        self._next = self._begin = 0.0
+        self._first_step = 0
+
+    def on_start(self, run: Run) -> None:
+        """Show the line."""
+        self._begin, self._first_step = time.perf_counter(), run.step
+        epoch = f"epoch {run.epoch + 1}/{run.recipe.epochs}"
+        self._progress.update(self._task, total=run.steps_per_epoch, epoch=epoch)
+        self._progress.start()
+
+    def on_step(self, run: Run) -> None:
+        """Read the figures, four times a second and at an epoch's last step."""
+        now = time.perf_counter()
+        if now < self._next and len(run.meter) < run.steps_per_epoch:
+            return
+        self._next = now + REFRESH_S
+        metrics = run.meter.metrics()
+        speed = metrics.images / (now - run.meter.started)
+        left = (now - self._begin) * (run.total_steps - run.step) / (run.step - self._first_step)
+        self._progress.update(
+            self._task,
+            completed=len(run.meter), total=run.steps_per_epoch,
+            epoch=f"epoch {run.epoch + 1}/{run.recipe.epochs}",
+            figures=f"loss {loss_text(metrics.loss)}  acc {metrics.accuracy:.4f}  {speed:,.0f} images/s  "
+            f"{clock(left)} left",
+        )
+
+    def on_epoch(self, run: Run) -> None:
+        """Leave the epoch's line above the live one."""
+        self._progress.console.print(epoch_line(run.results[-1], run.recipe.epochs), highlight=False)
+
+    def on_notice(self, text: str) -> None:
+        """Leave it above the live line."""
+        console = self._progress.console
+        console.print(wrapped(text, console.width, 2), highlight=False, markup=False, soft_wrap=True)
+
+    def on_end(self, run: Run) -> None:
+        """Remove the line."""
+        self._progress.stop()
+
+
+def _progress(stream: TextIO) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    return Progress(
+        TextColumn("{task.fields[epoch]}"), BarColumn(bar_width=20), MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        console=Console(file=stream), transient=True, refresh_per_second=4,
+    )
+
+
+def clock(seconds: float) -> str:
+    """`0:07`, `12:34`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

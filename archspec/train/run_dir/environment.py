@@ -1,0 +1,65 @@
+"""What besides the spec a run depends on, for `environment.json`."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+import torch
+
+import archspec
+from archspec.backends.denormals import flushing_threads
+from archspec.backends.device import cpu_name, device_name
+from archspec.train.setup import Task
+
+ENVIRONMENT_FORMAT: Final = 1
+PACKAGES: Final = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
+
+
+def environment(task: Task) -> dict[str, object]:
+    """Versions, machine, seed, data and command line of a run, as plain data."""
+    device, root = task.machine.device, task.machine.data_root
+    return {
+        "format": ENVIRONMENT_FORMAT,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "versions": {"archspec": archspec.__version__, "python": platform.python_version()} | _versions(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cpu_kernels": torch.backends.cpu.get_cpu_capability(),
+        "device": {"type": str(device), "name": device_name(device), "cuda": torch.version.cuda},
+        "threads": torch.get_num_threads(),
+        "flush_denormal": flushing_threads(),
+        "world": task.machine.world.size,
+        "job": task.machine.world.job,
+        "fsdp": task.machine.world.sharded,
+        "seed": task.recipe.seed,
+        "data": {
+            "name": task.recipe.data, "sources": task.sources, "classes": list(task.classes),
+            **_splits(task),
+            "root": None if root is None else str(root.absolute()),
+            "limit_train": task.machine.limit_train, "limit_test": task.machine.limit_test,
+        },
+        "recipe": task.recipe.to_data(),
+        "settings": task.machine.settings.to_json(),
+    }
+
+
+def _splits(task: Task) -> dict[str, object]:
+    """How many images each split of the run has, and where they lie."""
+    batches = task.batches()
+    images = {f"{split}_images": sum(part.step_sizes) for split, part in batches.items()}
+    return {**images, **{split: part.description for split, part in batches.items()}}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # numpy is not needed
+            continue
+    return found

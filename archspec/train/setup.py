@@ -1,0 +1,226 @@
+"""From a graph and a recipe to everything that a run needs; whatever cannot work is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from archspec.analysis.padding_only import columns_of_padding
+from archspec.backends.init import initialise
+from archspec.backends.own_kernels import use_own_kernels
+from archspec.backends.step import check_step_fits
+from archspec.backends.torch import build
+from archspec.data.augment import Augmentation
+from archspec.data.batches import Batches, BatchOptions
+from archspec.data.feed import make_batches
+from archspec.data.folder import ImageFolder
+from archspec.data.images import ImageData
+from archspec.data.load import Progress
+from archspec.data.plan import ImageShape, InputPlan, check_classes
+from archspec.data.registry import FOLDER_PREFIX, RunSplit
+from archspec.data.splits import Source, open_splits
+from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of, probabilities
+from archspec.data.validation import resolve_validation
+from archspec.diagnostics import Diagnostic, SpecError, error
+from archspec.graph import Graph
+from archspec.language.recipe import Recipe
+from archspec.train.distributed.fsdp import check_sharding, shard
+from archspec.train.distributed.process_group import ALONE, World
+from archspec.train.step.batch_sizes import check_steps, check_trainable, least_per_step
+from archspec.train.step.precision import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where and on how much a run runs; nothing of it belongs into a recipe.
+
+    limit_train, limit_test: only so many images. settings: how it computes. world: the processes that train together.
+    workers: processes that decode a folder's images, None for what suits.
+    """
+
+    device: torch.device
+    data_root: Path | None = None
+    limit_train: int | None = None
+    limit_test: int | None = None
+    settings: Settings = field(default_factory=Settings)
+    world: World = ALONE
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """All that `fit` takes.
+
+    validation: None where the test set is evaluated after each epoch. recipe: with its `validation` named.
+    sources: where each split was found. notices: what the user should know. classes: the names of the labels.
+    """
+
+    model: nn.Module
+    train: Batches
+    validation: Batches | None
+    test: Batches
+    recipe: Recipe
+    machine: Machine
+    sources: dict[str, str]
+    notices: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+
+    def batches(self) -> dict[RunSplit, Batches]:
+        """The batches of each split that the run has."""
+        held: dict[RunSplit, Batches] = {} if self.validation is None else {"validation": self.validation}
+        return {"train": self.train, **held, "test": self.test}
+
+    def close(self) -> None:
+        """Give back the data's worker processes, if it has any."""
+        for batches in self.batches().values():
+            batches.close()
+
+
+def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progress | None = None) -> Task:
+    """Check, load, build and initialise. Mistakes that need no data are reported before any is read.
+
+    Raises SpecError: RUN303 where network and data do not suit each other, RUN311 where the network is no
+    classifier, RUN318 where an epoch has no step, RUN332 where the batch cannot be shared out, RUN334 where the network
+    cannot be spread as it is asked, BUILD201 where the run would not fit into memory, BUILD203 where a batch is too
+    small for a norm, BUILD204 where there is nothing to train, and the errors of `archspec.data`.
+    """
+    world = machine.world
+    check_shares(recipe, world)
+    check_trainable(graph, recipe, world)
+    if world.sharded:
+        check_sharding(recipe, machine.settings)
+    input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
+    check_known_data(recipe, input_shape, outputs)
+    if not world.sharded:
+        check_memory(graph, recipe, machine.device, world)
+    with world.first_here():  # which may download
+        splits = open_splits(run_source(recipe, machine, input_shape[0], progress))
+    recipe, test = resolve_validation(recipe), splits.test
+    check_classes(recipe.data, len(test.classes), outputs)
+    parts = {"train": splits.train, "test": test} | ({"validation": splits.validation} if splits.validation else {})
+    plans = {name: input_plan(recipe.data, stored_shape(part), input_shape, recipe) for name, part in parts.items()}
+    options = {name: batch_options(recipe, machine, graph, training=name == "train") for name in parts}
+    steps = {name: options[name].step_sizes(len(part)) for name, part in parts.items()}
+    left = check_steps(graph, steps, len(splits.train), world)
+    model = fresh_model(graph, recipe, machine)
+    made = _make_all(parts, plans, options, machine, progress)
+    idle = idle_outputs(test.name, len(test.classes), outputs)
+    others = (*_worker_notices(recipe, machine), *probabilities(graph), *_layout_notices(graph, machine))
+    planned = dict.fromkeys(notice for chosen in plans.values() for notice in chosen.notices)
+    notices = (*planned, *splits.notices, *idle, *others, *left)
+    sources = {name: part.source for name, part in parts.items()}
+    return Task(
+        model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes
+    )
+
+
+def _make_all(
+    parts: Mapping[str, ImageData | ImageFolder], plans: Mapping[str, InputPlan], options: Mapping[str, BatchOptions],
+    machine: Machine, progress: Progress | None,
+) -> dict[str, Batches]:
+    """The batches of each split. Errors: those of `make_batches`, of all splits in one."""
+    made: dict[str, Batches] = {}
+    problems: list[Diagnostic] = []
+    for name, part in parts.items():
+        try:
+            made[name] = make_batches(
+                part, plans[name], options[name], progress=progress, sharers=machine.world.local_size,
+                workers=machine.workers,
+            )
+        except SpecError as bad:
+            problems += bad.diagnostics
+    if problems:
+        raise SpecError(problems)
+    return made
+
+
+def run_source(recipe: Recipe, machine: Machine, channels: int, progress: Progress | None) -> Source:
+    """Where the images of a run on this machine come from."""
+    limits = (machine.limit_train, machine.limit_test)
+    return Source(recipe, channels, machine.data_root, *limits, progress, machine.workers)
+
+
+def _worker_notices(recipe: Recipe, machine: Machine) -> list[str]:
+    if machine.workers is None or recipe.data.startswith(FOLDER_PREFIX):
+        return []
+    return [f"--workers has no effect on {recipe.data}, which lies in memory: its batches are cut and augmented there, "
+            "without loader workers. For a folder of images it is the number of processes that decode them"]
+
+
+def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
+    """The network as the recipe's seed and `init` start it, on the machine's device."""
+    with torch.random.fork_rng([]):
+        model = build(graph)
+    initialise(model, recipe.init, recipe.seed)
+    settings = machine.settings
+    if settings.own_kernels:
+        use_own_kernels(model, graph, channels_last=settings.channels_last)
+    if machine.world.sharded:
+        return shard(model, machine.device)
+    layout = torch.channels_last if settings.channels_last else torch.preserve_format
+    return model.to(machine.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+
+def check_shares(recipe: Recipe, world: World) -> None:
+    """Raise SpecError RUN332 unless each process gets as many images of a batch: a recipe's batch is that of all."""
+    size, over = recipe.batch_size, recipe.batch_size % world.size
+    if over:
+        nearest = [str(number) for number in (size - over, size - over + world.size) if number]
+        raise error(
+            "RUN332", f"a batch of {size} images cannot be shared out evenly to {world.size} processes",
+            hint=f"use --batch-size {' or '.join(nearest)}, or another number of processes",
+        )
+
+
+def check_memory(graph: Graph, recipe: Recipe, device: torch.device, world: World = ALONE) -> None:
+    """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
+    check_step_fits(
+        graph, recipe.batch_size // world.size, device, states=kept_states(recipe),
+        copies=world.local_size if device.type == "cpu" else 1,
+    )
+
+
+def kept_states(recipe: Recipe) -> int:
+    """How many copies of the parameters the optimizer and the average of the weights keep."""
+    states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
+    return states + (recipe.ema is not None)
+
+
+def stored_shape(split: ImageData | ImageFolder) -> ImageShape:
+    """(C, H, W) of a split's images as they are stored; None for sizes that differ."""
+    if isinstance(split, ImageFolder):
+        return split.shape
+    _, channels, height, width = split.images.shape
+    return channels, height, width
+
+
+def batch_options(recipe: Recipe, machine: Machine, graph: Graph, *, training: bool) -> BatchOptions:
+    """How batches for the network are made."""
+    world = machine.world
+    size = recipe.batch_size // world.size
+    return BatchOptions(
+        size, shuffle=training, device=machine.device, seed=recipe.seed,
+        augment=_augmentation(recipe) if training else None, rank=world.rank, world=world.size,
+        at_least=least_per_step(graph) if training else 0,
+        memory_format=torch.channels_last if machine.settings.channels_last else None,
+    )
+
+
+def _augmentation(recipe: Recipe) -> Augmentation | None:
+    if recipe.augment is None:
+        return None
+    wanted = recipe.augment
+    return Augmentation(wanted.random_crop or 0, wanted.horizontal_flip or 0.0, wanted.random_erase or 0.0)
+
+
+def _layout_notices(graph: Graph, machine: Machine) -> list[str]:
+    if not machine.settings.channels_last or machine.device.type != "cpu":
+        return []
+    return [
+        f"`{path}` sees only padding along the width: with --channels-last torch may crash at such a layer; "
+        "leave --channels-last out" for path in columns_of_padding(graph)[:1]
+    ]

@@ -1,0 +1,42 @@
+"""A network compiled for the batches of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from archspec.diagnostics import error
+from archspec.train.step.precision import Settings
+
+
+def compiled(network: Callable[[Tensor], Tensor], images: int, settings: Settings) -> Callable[[Tensor], Tensor]:
+    """`network` compiled for batches of `images`; any other batch, an epoch's last, say, takes the usual way.
+
+    The parameters stay shared. Compiling happens at the first call, and may take minutes on a CPU.
+    That call raises SpecError RUN321 where torch.compile fails.
+    """
+    mode = "reduce-overhead" if settings.cuda_graphs else "default"
+    fast = torch.compile(network, dynamic=False, mode=mode)
+
+    def forward(batch: Tensor) -> Tensor:
+        if len(batch) != images:
+            return network(batch)
+        if settings.cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        try:
+            result: Tensor = fast(batch)
+        except torch._dynamo.exc.TorchDynamoException as problem:
+            raise error(
+                "RUN321", "torch.compile failed on this network", notes=[_first_line(problem)],
+                hint="leave --compile out, or install what it needs: on a CPU that is a C++ compiler, g++ say",
+            ) from problem
+        return result
+
+    return forward
+
+
+def _first_line(problem: Exception) -> str:
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(problem).__name__
