@@ -134,11 +134,11 @@ def _import_all() -> None:
     import archspec.train.loop
     import archspec.train.report.final
     import archspec.train.report.progress
-    import archspec.train.report.table  # noqa: F401
+    import archspec.train.report.table
     import archspec.train.run_dir.directory
     import archspec.train.run_dir.environment
     import archspec.train.run_dir.tensorboard
-    import archspec.train.setup
+    import archspec.train.setup  # noqa: F401
 
 
 if __name__ == "__main__":
