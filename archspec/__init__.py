@@ -18,6 +18,7 @@ _HOMES = {
     "Loaded": "archspec.api",
     "Report": "archspec.analysis",
     "SpecError": "archspec.diagnostics",
+    "Template": "archspec.template",
     "analyze": "archspec.api",
     "build": "archspec.api",
     "check": "archspec.api",
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from archspec.api import Loaded, analyze, build, check, load
     from archspec.diagnostics import Diagnostic, SpecError
     from archspec.language.models import ArchSpec, Block, Layer
+    from archspec.template import Template
 
 __all__ = [
-    "ArchSpec", "Block", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "__version__", "analyze", "build",
-    "check", "load",
+    "ArchSpec", "Block", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "Template", "__version__", "analyze",
+    "build", "check", "load",
 ]
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from archspec.analysis import Expected, Report, check_expectations, cost_report
 from archspec.diagnostics import Diagnostic, SpecError, error
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from archspec.language.recipe import Recipe
 
 LIMITS = Limits()
+T = TypeVar("T")
 _EXPECTATIONS = ("SHAPE110", "SHAPE111")  # the network is whole, only not the one that `expect` tells of
 
 
@@ -174,8 +175,8 @@ def build(source: Any, *, seed: int | None = None, **options: Any) -> nn.Module:
 
 
 def _load(
-    source: Any, options: Options, checked: Callable[[Program, Errors], Loaded | None], *, library: bool = False
-) -> tuple[Loaded | None, Errors]:
+    source: Any, options: Options, checked: Callable[[Program, Errors], T | None], *, library: bool = False
+) -> tuple[T | None, Errors]:
     errors = Errors()
     try:
         document, folder, root, stem = _document(source, options)
@@ -188,6 +189,14 @@ def _load(
         with suppress(TooManyErrors):
             errors.extend(e.diagnostics)
         return None, errors
+
+
+def program_of(data: Mapping[str, Any]) -> Program:
+    """The syntax tree of a spec's whole data, such as `Loaded.data`. Raises SpecError."""
+    program, errors = _load(data, Options(), lambda program, _: program)
+    errors.raise_any()
+    assert program is not None
+    return program
 
 
 def _blocks_checked(program: Program, errors: Errors, *, limits: Limits) -> None:

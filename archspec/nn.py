@@ -73,6 +73,14 @@ class Select(nn.Module):
         return f"dim={self.dim}, index={self.index}"
 
 
+class Zero(nn.Module):
+    """0 times the input: gradients are zeros, not None, so that processes that train together have equal ones."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x * 0.0
+
+
 class LayerScale(nn.Module):
     """A learned factor per channel (Touvron et al. 2021, "Going deeper with image transformers", section 2).
 

@@ -1,6 +1,7 @@
 """Blocks, repeats, conditions and references → Graph; shapes are inferred as it goes."""
 
-from archspec.lower.network import Lowered, lower
+from archspec.lower.kept import Kept
+from archspec.lower.network import Lowered, lower, lower_variant
 from archspec.lower.values import Limits
 
-__all__ = ["Limits", "Lowered", "lower"]
+__all__ = ["Kept", "Limits", "Lowered", "lower", "lower_variant"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.graph import Graph
@@ -12,6 +12,7 @@ from archspec.language.syntax import At, Block, Body, Layer, Library
 from archspec.lower.builder import Builder, Val
 from archspec.lower.calls import bind, not_a_layer
 from archspec.lower.context import Context
+from archspec.lower.kept import Call
 from archspec.lower.values import Scope, ShapeView, Written, written
 from archspec.source import BROKEN
 from archspec.tensors import Tensor
@@ -38,7 +39,7 @@ class Blocks:
     def __init__(self, bodies: Bodies) -> None:
         self.bodies = bodies
         self.context = bodies.context
-        self.memo: dict[tuple[Any, ...], tuple[Graph, Tensor]] = {}
+        self.memo: dict[Call, tuple[Graph, Tensor]] = bodies.context.calls
 
     def call(self, builder: Builder, block: Block, layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
         """A call of a block, as the module `name`."""
@@ -57,8 +58,9 @@ class Blocks:
         memo = None
         if arguments is not None and flow.tensor is not None and flow.tensor.known:
             memo = (id(block), arguments, flow.tensor)
-            if memo in self.memo:
-                graph, tensor = self.memo[memo]
+            known = self.memo.get(memo) or (context.kept and context.kept.get(memo))
+            if known:
+                graph, tensor = known
                 context.count(graph.op_count, layer.place)
                 return builder.call_graph(name, graph, flow, tensor)
         before = len(builder.drafts)

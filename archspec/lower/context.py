@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from archspec.graph import Graph
 from archspec.language.syntax import At, Body, Errors, Library, Program
 from archspec.lower.builder import Val
 from archspec.lower.evaluate import Evaluator
+from archspec.lower.kept import Call, Kept
 from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Limits, Scope, ShapeView
 from archspec.tensors import Tensor
@@ -20,9 +22,9 @@ class TooLarge(Exception):
 
 
 class Context:
-    """State of one run."""
+    """State of one run. kept: what equal calls of blocks gave in earlier runs."""
 
-    def __init__(self, program: Program, errors: Errors, limits: Limits) -> None:
+    def __init__(self, program: Program, errors: Errors, limits: Limits, kept: Kept | None = None) -> None:
         self.program = program
         self.errors = errors
         self.limits = limits
@@ -35,6 +37,8 @@ class Context:
         self.bodies: dict[tuple[object, ...], Body] = {}  # of layers that params hold
         self.seen: set[int] = set()  # ids of the layers that were lowered
         self.input: Tensor | None = None  # of the network
+        self.kept = kept
+        self.calls: dict[Call, tuple[Graph, Tensor]] = {}  # of blocks, with what they gave
 
     def vars_scope(self, library: Library) -> Scope:
         """The scope of a file's vars; each var is evaluated once, when it is first used."""

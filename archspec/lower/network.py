@@ -14,6 +14,7 @@ from archspec.language.syntax import Errors, Program
 from archspec.lower.builder import ROOT, Builder, Val
 from archspec.lower.context import Context, TooLarge
 from archspec.lower.evaluate import Evaluator
+from archspec.lower.kept import Kept
 from archspec.lower.layers import Layers
 from archspec.lower.static import check_unreached
 from archspec.lower.values import Limits, Scope
@@ -52,6 +53,24 @@ def lower(program: Program, errors: Errors, limits: Limits) -> Lowered:
         graph, outputs = None, {}
     context.ev.misuses.tell(program)
     return Lowered(graph, {name: value.tensor for name, value in outputs.items()}, scope, context.ev)
+
+
+def lower_variant(program: Program, limits: Limits, kept: Kept) -> Graph | None:
+    """The network of a program that was checked with other values of its vars; None where something is to be said.
+
+    The layers that it does not reach are not looked at: they were, with the other values.
+    """
+    errors = Errors()
+    context = Context(program, errors, limits, kept)
+    try:
+        graph = _stages(context, context.vars_scope(program.library), {})
+    except TooLarge:
+        return None
+    context.ev.misuses.tell(program)
+    if errors.found or errors.warnings:
+        return None
+    kept.keep(context.calls)
+    return graph
 
 
 def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | None:

@@ -1,4 +1,4 @@
-"""Ops that only rearrange: flatten, reshape, permute, chunk, select, and the identity."""
+"""Ops that only rearrange: flatten, reshape, permute, chunk, select, the identity, and zero."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import NonNegativeInt, Op, PositiveInt, register_op
 from archspec.ops.fields import Dim, Index, int_list, int_list_schema, refuse
-from archspec.tensors import UNKNOWN, ShapeError, Tensor, shape_text
+from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor, shape_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,6 +36,32 @@ class Identity(Op):
         from torch import nn
 
         return nn.Identity()
+
+
+@register_op
+class Zero(Op):
+    """0 times the input: in a search space, an operation that is left out (Liu et al. 2019, DARTS, "none").
+
+    Shapes: any -> the same.
+    Cost: one elementwise FLOP per element.
+    Errors: none.
+    """
+
+    op = "zero"
+
+    def infer(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return x
+
+    def cost(self, x: Tensor, y: Tensor) -> Cost:
+        """See the class."""
+        return Cost(elementwise_flops=x.numel)
+
+    def build(self, x: Tensor) -> nn.Module:
+        """See the class."""
+        from archspec.nn import Zero as ZeroModule
+
+        return ZeroModule()
 
 
 @register_op

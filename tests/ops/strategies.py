@@ -227,6 +227,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "softmax": along(),
     "log_softmax": along(),
     "identity": UNIT,
+    "zero": UNIT,
     "flatten": on(ANY, start_dim_=st.integers(-3, 3), end_dim_=st.integers(-3, 3)),
     "reshape": reshape(),
     "permute": permute(),
