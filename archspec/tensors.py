@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final, cast
@@ -117,17 +118,35 @@ class ShapeError(Exception):
 
     code: SHAPE101 a window does not fit; SHAPE102 rank, channels or size do not suit the op;
     SHAPE103 inputs of add or mul disagree; SHAPE104 inputs of concat disagree.
+    field: the op's field that the rule is about. inputs: of several inputs those that disagree, from 0; the message
+    then may have `{k}` for the name of input k.
+    hint: advice, or a `Remedy` (archspec.diagnostics.hints), which can be done.
     partial: the output as far as it is known in spite of the error (unknown dims are UNKNOWN).
     """
 
     def __init__(
-        self, message: str, *, hint: str | None = None, code: str = "SHAPE102", partial: Tensor | None = None
+        self, message: str, *, hint: str | None = None, code: str = "SHAPE102", partial: Tensor | None = None,
+        field: str | None = None, inputs: tuple[int, ...] = (),
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.template = message
         self.hint = hint
         self.code = code
         self.partial = partial
+        self.field = field
+        self.inputs = inputs
+
+    @property
+    def message(self) -> str:
+        """The message with the inputs' numbers, from 1."""
+        return self.named([str(k + 1) for k in range(max(self.inputs, default=-1) + 1)])
+
+    def named(self, names: Sequence[str]) -> str:
+        """The message with these names of the inputs."""
+        return self.template.format(*names) if self.inputs else self.template
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def shape_text(shape: tuple[Any, ...]) -> str:

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from archspec.analysis.cost import Report
 from archspec.analysis.mismatch import of_count, of_shape
-from archspec.diagnostics import listing
+from archspec.diagnostics import Hint, listing
 from archspec.graph import Graph
-from archspec.language import fixes
 from archspec.language.message_text import did_you_mean, said, short
 from archspec.language.names import EXPECTATIONS
 from archspec.language.syntax import At, Errors
@@ -60,7 +59,7 @@ def _count(key: str, expected: Expected, counted: tuple[Report, Graph] | None, e
         difference = f"the difference is {found - value:+,}; `archspec profile --static` shows every layer's {key}"
         errors.add("SHAPE111", f"expected {value:,} {key}, the network has {found:,}", at,
                    notes=[difference, *of_count(key, found - value, *counted)],
-                   hint=fixes.Hint(f"write {found} if the network is right", f"{found}"))
+                   hint=Hint(f"write {found} if the network is right", f"{found}"))
 
 
 def _way(stage: str, counted: tuple[Report, Graph] | None, wanted: tuple[int, ...]) -> Iterable[str]:
@@ -80,4 +79,4 @@ def _shape(
     wanted = "(" + ", ".join(map(str, value)) + ")"
     errors.add("SHAPE110", f"expected {wanted} from `{key}`, the network gives {shape_text(tensor.shape)}", at,
                notes=way(tuple(value)),
-               hint=fixes.Hint(f"write {list(tensor.shape[1:])} if the network is right", f"{list(tensor.shape[1:])}"))
+               hint=Hint(f"write {list(tensor.shape[1:])} if the network is right", f"{list(tensor.shape[1:])}"))

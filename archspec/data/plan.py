@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archspec.diagnostics import SpecError, error
+from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.tensors import channels_first
 
 ImageShape = tuple[int, int | None, int | None]  # channels, height, width; None where images differ
+
+
+class WrongNormalisation(SpecError):
+    """`normalize` does not suit the network's input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +91,8 @@ def _each(values: Sequence[float] | None, channels: int, what: str) -> tuple[flo
     if values is None:
         return None
     if len(values) not in (1, channels):
-        raise error(
-            "RUN303", f"`normalize` has {len(values)} numbers as {what}, the network's input has {channels} channels",
-            hint=f"give one number, or {channels}",
-        )
+        message = f"`normalize` has {len(values)} numbers as {what}, the network's input has {channels} channels"
+        raise WrongNormalisation([Diagnostic("RUN303", message, hint=f"give one number, or {channels}")])
     return tuple(values) * (channels if len(values) == 1 else 1)
 
 

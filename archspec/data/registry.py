@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from archspec.diagnostics import SourceSpan, SpecError, error, nearest
+from archspec.diagnostics.hints import near
 from archspec.text import shell
 
 Split = Literal["train", "test"]  # as data sets are published
@@ -235,7 +236,7 @@ def _folder_meant(name: str) -> Path | None:
 def _unknown(name: str, span: SourceSpan | None) -> SpecError:
     close = nearest(name, DATASETS)
     names = ", ".join(DATASETS)
-    hint = f"a name that is close exists: `{close}`" if close else f"known are {names} and `folder:PATH`"
+    hint: str = near(close) if close else f"known are {names} and `folder:PATH`"
     if (folder := _folder_meant(name)) is not None:
         hint = f"did you mean `{data_argument(folder)}`?"
     elif close is None and ("/" in name or name.startswith(".")):

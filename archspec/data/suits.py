@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from archspec.analysis import check_learns, lone_value, squashing_end
-from archspec.data.plan import ImageShape, InputPlan, check_classes, plan
+from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_classes, plan
 from archspec.data.registry import DatasetInfo, check_name
 from archspec.diagnostics import SpecError, error
 from archspec.graph import Graph
@@ -72,7 +72,7 @@ def _check_data(
     try:
         info = check_known_data(recipe, input_shape, outputs)
     except SpecError as e:
-        _note(e, normalize if e.diagnostics[0].message.startswith("`normalize`") else at, errors)
+        _note(e, normalize if isinstance(e, WrongNormalisation) else at, errors)
         return
     if info is not None:
         for notice in idle_outputs(info.name, info.num_classes, outputs):
@@ -81,7 +81,7 @@ def _check_data(
 
 def _note(e: SpecError, at: At, errors: Errors) -> None:
     for d in e.diagnostics:
-        errors.add(d.code, d.message, at, notes=d.notes, hint=fixes.named(d.hint))
+        errors.add(d.code, d.message, at, notes=d.notes, hint=d.hint)
 
 
 def probabilities(graph: Graph) -> list[str]:

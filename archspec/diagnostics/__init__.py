@@ -3,11 +3,11 @@
 `model` is the data, `text`, `sarif` and `github` show it, `edits` applies fixes to a text, `codes` explains each code.
 """
 
-from archspec.diagnostics.model import WARNINGS, Diagnostic, Edit, Fix, Label, SourceSpan, SpecError, error
+from archspec.diagnostics.model import WARNINGS, Diagnostic, Edit, Fix, Hint, Label, SourceSpan, SpecError, error
 from archspec.diagnostics.text import SHOWN_WIDTH, render
 from archspec.diagnostics.wording import listing, nearest, one_line, plural, wrapped
 
 __all__ = [
-    "SHOWN_WIDTH", "WARNINGS", "Diagnostic", "Edit", "Fix", "Label", "SourceSpan", "SpecError", "error", "listing",
-    "nearest", "one_line", "plural", "render", "wrapped",
+    "SHOWN_WIDTH", "WARNINGS", "Diagnostic", "Edit", "Fix", "Hint", "Label", "SourceSpan", "SpecError", "error",
+    "listing", "nearest", "one_line", "plural", "render", "wrapped",
 ]

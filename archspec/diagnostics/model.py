@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from archspec.diagnostics.text import render
 
@@ -62,6 +61,29 @@ class Fix:
         return {"safe": self.safe, "edits": [edit.to_json() for edit in self.edits]}
 
 
+class Hint(str):
+    """A hint that names an edit, with the edit as data. A plain string is advice, which only a person can follow.
+
+    own: what to write at the place of the mistake itself; edits: at other places; safe: see `Fix`.
+    """
+
+    __slots__ = ("edits", "own", "safe")
+    own: str | None
+    edits: tuple[Edit, ...]
+    safe: bool
+
+    def __new__(cls, words: str, own: str | None = None, edits: tuple[Edit, ...] = (), *, safe: bool = False) -> Hint:
+        """The words, and the edits that do what they say."""
+        hint = super().__new__(cls, words)
+        hint.own, hint.edits, hint.safe = own, edits, safe
+        return hint
+
+    def fix(self, span: SourceSpan | None, also: tuple[SourceSpan, ...] = ()) -> Fix | None:
+        """The edits, for a mistake at this place and the same at others; None where there is no text to edit."""
+        own = () if self.own is None or span is None else tuple(Edit(s, self.own) for s in (span, *also))
+        return Fix((*own, *self.edits), self.safe) if own or self.edits else None
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One mistake.
@@ -73,6 +95,7 @@ class Diagnostic:
     hint: what to do.
     fix: the edit that does what the hint says, where it is one.
     related: further places, such as where the other of two equal names stands.
+    path: the place in data that has no text, as in ("stages", "b1", 0).
     """
 
     code: str
@@ -82,6 +105,7 @@ class Diagnostic:
     hint: str | None = None
     fix: Fix | None = None
     related: tuple[Label, ...] = ()
+    path: tuple[str | int, ...] = ()
 
     @property
     def severity(self) -> str:
@@ -118,7 +142,8 @@ class SpecError(ValueError):
 
 def error(
     code: str, message: str, *, span: SourceSpan | None = None, notes: Iterable[str] = (), hint: str | None = None,
-    **more: Any,
+    related: Iterable[Label] = (),
 ) -> SpecError:
-    """A SpecError of one diagnostic, to be raised. more: further fields of a Diagnostic."""
-    return SpecError([Diagnostic(code, message, span, tuple(notes), hint, **more)])
+    """A SpecError of one diagnostic, to be raised; a `Hint` at a place becomes its fix."""
+    fix = hint.fix(span) if isinstance(hint, Hint) else None
+    return SpecError([Diagnostic(code, message, span, tuple(notes), hint, fix, tuple(related))])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from archspec.diagnostics.wording import one_line
+from archspec.diagnostics.wording import one_line, shortened
 
 if TYPE_CHECKING:
     from archspec.diagnostics.model import Diagnostic, SourceSpan
@@ -35,10 +35,17 @@ def lines(diagnostic: Diagnostic) -> Iterator[Line]:
     for path, group in _by_file(marks).items():
         yield _place(path, group, gutter)
         yield from _snippet(group, gutter)
-    for note in diagnostic.notes:
+    where = [f"at `{path_text(diagnostic.path)}`"] if diagnostic.path else []
+    for note in (*where, *diagnostic.notes):
         yield [("gutter", f"{gutter} ="), ("note", " note"), ("text", f": {one_line(note)}")]
     if diagnostic.hint is not None:
         yield [("gutter", f"{gutter} ="), ("hint", " hint"), ("text", f": {one_line(diagnostic.hint)}")]
+
+
+def path_text(path: tuple[str | int, ...]) -> str:
+    """A place in data: `stages.b1[0].conv2d`."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{shortened(step)}" for step in path)
+    return "".join(steps).lstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,12 @@ def one_line(text: str) -> str:
     return text.replace("\n", "\\n").replace("\r", "\\r")
 
 
+def shortened(text: str, limit: int = 60) -> str:
+    """The text short enough for a message, and on one line."""
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(c if c.isprintable() else "·" for c in text)
+
+
 def listing(names: Iterable[str], limit: int = 12) -> str:
     """`a, b, c, …` for a message."""
     ordered = list(names)

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from archspec.diagnostics import listing, nearest
+from archspec.diagnostics import Hint, listing, nearest
+from archspec.diagnostics.hints import write
 from archspec.expressions import nodes
 from archspec.expressions.functions import FUNCTIONS, Function
 from archspec.expressions.values import MAX_LEVELS, Place
@@ -144,7 +145,7 @@ class Parser:
         if token.kind != "end":
             self.position -= 1
         if token.kind == "field" and token.text[1:].isdecimal():
-            token.fail("a number cannot start with `.`", f"write 0{token.text}", "SPEC030")
+            token.fail("a number cannot start with `.`", Hint(f"write 0{token.text}", f"0{token.text}"), "SPEC030")
         return self._unexpected("a value")
 
     def _number(self, token: Token) -> int | float:
@@ -217,7 +218,7 @@ class Parser:
         function = FUNCTIONS.get(name.text)
         if function is None:
             near = nearest(name.text, FUNCTIONS)
-            hint = f"write `{near}`" if near else f"functions: {', '.join(FUNCTIONS)}"
+            hint = write(near) if near else f"functions: {', '.join(FUNCTIONS)}"
             name.fail(f"unknown function `{name.text[:60]}`", hint, "SPEC031")
         opener = self._next()
         given: dict[int, nodes.Node] = {}
@@ -271,7 +272,7 @@ class Parser:
 
     def _unexpected(self, wanted: str) -> nodes.Node:
         token = self.token
-        hint = "write `==`" if token.text == "=" else None
+        hint = write("==") if token.text == "=" else None
         if token.kind == "end":
             token.fail(f"the expression ends where {wanted} should be", hint, "SPEC030")
         return token.fail(f"unexpected `{token.text[:60]}`, where {wanted} should be", hint, "SPEC030")

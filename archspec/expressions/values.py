@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, Final, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 from archspec.diagnostics import listing, nearest
+from archspec.diagnostics.hints import write
 from archspec.source import BROKEN
 from archspec.tensors import is_unknown as is_unknown_dim
 
@@ -112,7 +113,7 @@ class Place:
         """Raise that `name` is not among those known, and which are; what could not be written is left out."""
         names = [known_name for known_name in islice(known, _SHOWN_NAMES) if known_name.isprintable()]
         near = nearest(name, names)
-        self.fail(f"{message}; visible: {listing(names)}", f"write `{near}`" if near else None, "SPEC031")
+        self.fail(f"{message}; visible: {listing(names)}", write(near) if near else None, "SPEC031")
 
     def bounded(self, value: Any) -> Any:
         """The number, if it is within the limits."""

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import SpecError
-from archspec.language import fixes
+from archspec.diagnostics import SpecError, hints
 from archspec.language.message_text import said, short
 from archspec.language.shipped import find_shipped
 from archspec.language.syntax import At, Errors
@@ -71,7 +70,7 @@ def _other_file(path: Path, raw: str, at: At) -> str | None:
     """The hint where a file that is not there has another ending, or is one of archspec's own."""
     for suffix in (".yaml", ".yml"):
         if path.with_name(path.name + suffix).is_file():
-            return fixes.write(f"{short(raw)}{suffix}")
+            return hints.write(f"{short(raw)}{suffix}")
     if at.path == ("extends",) and find_shipped(raw.removesuffix(".yaml")) is not None:
         return f"save what `archspec list specs {raw.removesuffix('.yaml')}` prints beside this file"
     return None

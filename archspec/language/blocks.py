@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archspec.language import fixes
+from archspec.diagnostics import hints
 from archspec.language.message_text import close, said, short
 from archspec.language.names import RESERVED, check_name
 from archspec.language.parse import SEQUENTIAL, TYPES, parse_body
@@ -58,7 +58,7 @@ def _keys(name: str, raw: dict[str, Any], at: At, errors: Errors) -> dict[str, s
             continue
         meant = close(key, [k for k in KEYS if k not in keys])
         errors.add("SPEC010", f"unknown key `{short(key)}` in block `{short(name)}`", at / key, key=True,
-                   hint=fixes.near(meant) if meant else "a block has `params` and `body`")
+                   hint=hints.near(meant) if meant else "a block has `params` and `body`")
         if meant:
             keys[meant] = key
     return keys

@@ -6,6 +6,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Final
 
+from archspec.diagnostics import hints
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
 from archspec.language import fixes
 from archspec.language.libraries import standard_library
@@ -96,7 +97,7 @@ class _Check:
                 if at.document.name != next(iter(self.program.files)) and self.library is self.program.library:
                     gone = f"remove it here: `vars: {{{short(name)}: null}}`"
                 self.errors.add("SPEC025", f"nothing uses the var `{short(name)}`", at, key=True,
-                                hint=fixes.near(near) if near else gone)
+                                hint=hints.near(near) if near else gone)
 
     def unused_params(self, block: Block, mentioned: frozenset[str]) -> None:
         """As for vars, in one block."""
@@ -179,7 +180,7 @@ class _Check:
                 return
             if word is not None:
                 self.unknown.add(word)
-            self.errors.add(e.code, e.message, at.inside(e.offset, max(1, e.length)), hint=fixes.named(e.hint),
+            self.errors.add(e.code, e.message, at.inside(e.offset, max(1, e.length)), hint=e.hint,
                             subject=None if word is None else (names.owner, word))
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.diagnostics import Diagnostic, Edit, SpecError, listing
-from archspec.language.fixes import Hint
+from archspec.diagnostics import Diagnostic, Edit, Hint, Label, SpecError, listing, plural
 
 if TYPE_CHECKING:
     from archspec.language.syntax import At
     from archspec.source import Document
+
+    Place = tuple[At | None, str]  # and what there is to say of it
 
 MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
 _SHOWN_PLACES: Final = 8
@@ -37,11 +38,12 @@ class Errors:
 
     def add(
         self, code: str, message: str, at: At | None, *, key: bool = False, notes: Iterable[str] = (),
-        hint: str | None = None, subject: Any = None, call: At | None = None,
+        hint: str | None = None, subject: Any = None, call: At | None = None, related: Iterable[Place] = (),
     ) -> None:
         """Note one mistake at a value's place (or its key's). Raises TooManyErrors at the limit.
 
-        subject: what it is about, such as a misspelt name: told once a file, with the other places in a note.
+        subject: what it is about, such as a misspelt name: told once a file, the other places are labelled.
+        related: further places, and what there is to say of them.
         call: where it is shown, if `at` lies in a library: told once for each call.
         """
         where = at.key if at is not None and key else at
@@ -58,11 +60,10 @@ class Errors:
                 self._also.setdefault(self._subjects[whole], []).append(where)
                 return
             self._subjects[whole] = len(self.found)
-        if shown is not None and span is None:
-            notes = [f"at `{shown.words()}`", *notes]
         whole_place = shown is None or shown.is_on_one_line()  # else the span is not all of it
         fix = hint.fix(span) if isinstance(hint, Hint) and call is None and (hint.own is None or whole_place) else None
-        self._append(Diagnostic(code, message, span, tuple(notes), None if hint is None else str(hint), fix))
+        path = shown.path if shown is not None and span is None else ()
+        self._append(Diagnostic(code, message, span, tuple(notes), hint, fix, labels_of(related), path))
 
     def is_told(self, code: str, at: At | None, call: At | None = None) -> bool:
         """Whether this code was told at this place, by itself or (where `call` is given) for this call."""
@@ -112,12 +113,22 @@ class Errors:
         if not also:
             return diagnostic
         spans = [at.span() for at in also]
-        places = [f"{s.line}:{s.column}" if s else at.words() for s, at in zip(spans, also, strict=True)]
         fix = diagnostic.fix
         if fix is not None and len(fix.edits) == 1 and fix.edits[0].span == diagnostic.span:
             fix = replace(fix, edits=(*fix.edits, *(Edit(s, fix.edits[0].text) for s in spans if s)))
-        notes = (*diagnostic.notes, f"the same at {listing(places, _SHOWN_PLACES)}")
-        return replace(diagnostic, notes=notes, fix=fix)
+        labels = [Label(span, "here too") for span in spans[:_SHOWN_PLACES] if span is not None]
+        notes = list(diagnostic.notes)
+        if not any(spans):
+            notes.append(f"the same at {listing((at.words() for at in also), _SHOWN_PLACES)}")
+        elif len(also) > _SHOWN_PLACES:
+            notes.append(f"the same at {plural(len(also) - _SHOWN_PLACES, 'further place')}")
+        return replace(diagnostic, notes=tuple(notes), fix=fix, related=(*diagnostic.related, *labels))
+
+
+def labels_of(places: Iterable[Place]) -> tuple[Label, ...]:
+    """Labels for those of the places that have a text."""
+    found = ((at.span(), text) for at, text in places if at is not None)
+    return tuple(Label(span, text) for span, text in found if span is not None)
 
 
 def in_order(told: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

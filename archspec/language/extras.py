@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from archspec.language.problems import told
+from archspec.diagnostics import Hint
+from archspec.language.problems import COMPLETE, told
 from archspec.language.section import AlsoPlain, Section, mapping_or, not_one_of
 
 Chance = Annotated[float, Field(gt=0, le=1)]
@@ -46,7 +47,7 @@ def _augment(value: Any) -> Any:
     except ValidationError as problems:
         first: dict[str, Any] = dict(problems.errors(include_url=False)[0])
         text = f"`{first['loc'][0]}` {told(first)[0]}"
-        raise PydanticCustomError("recipe_value", "{text}", {"text": text}) from problems
+        raise PydanticCustomError(COMPLETE, "{text}", {"text": text}) from problems
 
 
 def _step(item: Any) -> tuple[str, Any]:
@@ -81,7 +82,7 @@ _LIST: Final[dict[str, Any]] = {
 
 _VALIDATION: Final = "must be a share between 0 and 1, a number of images, `val` or `test`"
 _VAL: Final = "write `val` for a folder's `val/`, or a share of the training images: 0.1"
-_TEST: Final = "for no validation set write `test`"
+_TEST: Final = Hint("for no validation set write `test`", "test")
 _MEANT: Final = {
     "valid": _VAL, "validation": _VAL, "none": _TEST, "false": _TEST, "no": _TEST, "0": _TEST, "0.0": _TEST,
 }
@@ -95,14 +96,15 @@ def _validation(value: Any) -> Any:
         return value
     if isinstance(value, float) and 0 < value < 1:
         return value
-    hint = None
+    hint: str | None = None
     if isinstance(value, float) and value > 1 and value.is_integer():
-        hint = f"for {value:.0f} images write `validation: {value:.0f}`"
+        hint = Hint(f"for {value:.0f} images write `validation: {value:.0f}`", f"{value:.0f}")
     elif isinstance(value, str) and (found := re.fullmatch(r" *([1-9]\d?(?:\.\d+)?) *% *", value)):
-        hint = f"write {float(found[1]) / 100:g}"
+        share = f"{float(found[1]) / 100:g}"
+        hint = Hint(f"write {share}", share)
     else:
         hint = _MEANT.get(str(value).lower())
-    raise PydanticCustomError("recipe_value", _VALIDATION, {"hint": hint} if hint else {})
+    raise PydanticCustomError("recipe_value", _VALIDATION, {"hint": hint} if hint else {"choices": ("val", "test")})
 
 
 Validation = Annotated[

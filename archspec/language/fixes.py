@@ -3,58 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from archspec.diagnostics import Edit, Fix, SourceSpan
+from archspec.diagnostics import Edit, Hint, SourceSpan
+from archspec.diagnostics.hints import PutBefore, Remedy, RemoveLayer, SetFields, WriteLayer, WriteOp
 
 if TYPE_CHECKING:
     from archspec.language.syntax import At
     from archspec.source.document import Node
-
-# Patterns that only mistakes need are compiled when there is one: `re` keeps them.
-_OF_FIELD: Final = r"(?:set|raise|lower) (\w+) to (?:at least |at most )?(\[?[\w., -]+\]?)"
-
-
-class Hint(str):
-    """A hint with its edits. own: what to write at the place of the mistake itself; safe: see `Fix`."""
-
-    __slots__ = ("edits", "own", "safe")
-    own: str | None
-    edits: tuple[Edit, ...]
-    safe: bool
-
-    def __new__(cls, words: str, own: str | None = None, edits: tuple[Edit, ...] = (), *, safe: bool = False) -> Hint:
-        """The words, and the edits that do what they say."""
-        hint = super().__new__(cls, words)
-        hint.own, hint.edits, hint.safe = own, edits, safe
-        return hint
-
-    def fix(self, span: SourceSpan | None, also: tuple[SourceSpan, ...] = ()) -> Fix | None:
-        """The edits, for a mistake at this place and the same at others; None where there is no text to edit."""
-        own = () if self.own is None or span is None else tuple(Edit(s, self.own) for s in (span, *also))
-        return Fix((*own, *self.edits), self.safe) if own or self.edits else None
-
-
-def near(name: str) -> Hint:
-    """The hint at a name that was probably meant, where another is written."""
-    return Hint(f"a name that is close exists: `{name}`", name, safe=True)
-
-
-def called(name: str) -> Hint:
-    """The hint at what archspec calls something."""
-    return Hint(f"it is called `{name}` here", name, safe=True)
-
-
-def write(text: str) -> Hint:
-    """The hint at what to write instead of what is written."""
-    return Hint(f"write `{text}`", text)
-
-
-def named(hint: str | None) -> str | None:
-    """A hint at the name to write instead of an unknown one, as an edit."""
-    match = re.fullmatch(r"(?:write|a name that is close exists:) `([^`:]+)`", hint or "")
-    return Hint(hint or "", match[1]) if match else hint
-
 
 def moved(hint: str | None, at: At) -> str | None:
     """The hint of a mistake at `at`, for one that is shown elsewhere."""
@@ -133,8 +89,8 @@ def field(words: str, at: At, name: str, text: str, main: str | None = None) -> 
     return Hint(words, None, (_insertion(span, span.column + shift, item),))
 
 
-def appended(words: str, at: At, item: str) -> Hint:
-    """The hint to put `item` at the end of the body at `at`: a list, or one layer."""
+def appended(words: str, at: At, items: tuple[str, ...]) -> Hint:
+    """The hint to put `items` at the end of the body at `at`: a list, or one layer."""
     node, span = _node(at, at.path), at.span()
     if node is None or span is None:
         return Hint(words)
@@ -142,14 +98,15 @@ def appended(words: str, at: At, item: str) -> Hint:
         line = _last_line(at)
         text = at.document.lines[line]
         end = SourceSpan(span.path, line + 1, len(text) + 1, 0, text)
-        return Hint(words, None, (Edit(end, f"\n{' ' * node.column}- {item}"),))
+        return Hint(words, None, (Edit(end, "".join(f"\n{' ' * node.column}- {item}" for item in items)),))
     if node.end_line != node.line:
         return Hint(words)
+    added = ", ".join(items)
     if isinstance(node.items, list):
         comma = ", " if node.items else ""
-        return Hint(words, None, (_insertion(span, span.column + span.length - 1, comma + item),))
+        return Hint(words, None, (_insertion(span, span.column + span.length - 1, comma + added),))
     inside = span.text[span.column - 1 : span.column - 1 + span.length]
-    return Hint(words, None, (Edit(span, f"[{inside}, {item}]"),))
+    return Hint(words, None, (Edit(span, f"[{inside}, {added}]"),))
 
 
 def of_op(words: str | None, at: At, head: At, layer: At, main: str | None = None) -> str | None:
@@ -157,14 +114,31 @@ def of_op(words: str | None, at: At, head: At, layer: At, main: str | None = Non
 
     main: the field that a plain argument is.
     """
-    if words is None or isinstance(words, Hint):
+    if not isinstance(words, Remedy):
         return words
-    if match := re.fullmatch(_OF_FIELD, words):
-        return field(words, at, match[1], match[2], main)
-    if match := re.fullmatch(r"write `(\w+)`", words):
-        span = head.span()
-        return words if span is None else Hint(words, None, (Edit(span, match[1]),))
-    return removed(words, layer) if re.fullmatch(r"remove (it|`\w+`)", words) else words
+    span, text = head.span(), str(words)
+    match words:
+        case SetFields():
+            return fields(text, at, words.values, main)
+        case WriteOp() if span is not None:
+            return Hint(text, None, (Edit(span, words.op),))
+        case WriteLayer():
+            return whole(text, layer, words.layer)
+        case RemoveLayer():
+            return removed(text, layer)
+        case PutBefore():
+            return before(text, layer, words.op)
+    return Hint(text)
+
+
+def fields(words: str, at: At, values: tuple[tuple[str, str], ...], main: str | None) -> Hint:
+    """The hint to give several fields their values: all in one edit, or none."""
+    hints = [field(words, at, name, value, main) for name, value in values]
+    if len(hints) == 1:
+        return hints[0]
+    edits = [edit for hint in hints for edit in hint.edits]
+    apart = len({(edit.span.line, edit.span.column) for edit in edits}) == len(hints) == len(edits)
+    return Hint(words, None, tuple(edits) if apart else ())
 
 
 def _insertion(span: SourceSpan, column: int, text: str) -> Edit:

@@ -8,19 +8,17 @@ from itertools import islice
 from typing import Any, Final
 
 from archspec.diagnostics import nearest
+from archspec.diagnostics.hints import near
+from archspec.diagnostics.wording import shortened
 from archspec.expressions.values import show
-from archspec.language.fixes import near
 
-_LENGTH: Final = 60
 _COMPARED: Final = 300  # names that a misspelt one is compared with, and of how many they are chosen:
 _KNOWN: Final = 3_000  # a hostile spec may define very many
 
 
 def short(name: Any) -> str:
     """A name, or another key, short enough for a message and on one line."""
-    text = name if isinstance(name, str) else show(name)
-    text = text if len(text) <= _LENGTH else text[: _LENGTH - 1] + "…"
-    return "".join(c if c.isprintable() else "·" for c in text)
+    return shortened(name if isinstance(name, str) else show(name))
 
 
 def said(value: Any) -> str:

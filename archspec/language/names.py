@@ -7,8 +7,8 @@ import re
 from collections.abc import Container
 from typing import Any, Final
 
+from archspec.diagnostics import Hint
 from archspec.expressions import Expression, ExpressionError, template
-from archspec.language import fixes
 from archspec.language.message_text import short
 from archspec.language.syntax import At, Errors, Layer
 
@@ -127,7 +127,7 @@ def without_dollar(raw: Any, known: Container[str], errors: Errors) -> str | Non
         return None
     errors.meant |= expression.names
     meant = f"${raw}" if REFERENCE.fullmatch(f"${raw}") else f"$({short(raw)})"
-    return fixes.Hint(f"write `{meant}`", f'"{meant}"' if set(meant) & set(",[]{}#") else meant)
+    return Hint(f"write `{meant}`", f'"{meant}"' if set(meant) & set(",[]{}#") else meant)
 
 
 def names_in(raw: Any) -> frozenset[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from archspec.diagnostics import listing
+from archspec.diagnostics import hints, listing
 from archspec.language import fixes
 from archspec.language.message_text import close, did_you_mean, said, short
 from archspec.language.names import EXPECTATIONS, check_name, check_unique
@@ -139,7 +139,7 @@ def _misspelt_beside(
         meant = None if key in OPS else close(key, BESIDE)
         if meant is not None and meant not in raw:
             errors.add("SPEC010", f"a layer has no `{short(key)}` beside it", at / key, key=True,
-                       hint=fixes.near(meant))
+                       hint=hints.near(meant))
             raw = {meant if k == key else k: v for k, v in raw.items()}
             places[meant] = at / key
     return raw, [key for key in raw if key not in BESIDE]

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from archspec.language import fixes
+from archspec.diagnostics import Hint, hints
 from archspec.language.message_text import said, short
 from archspec.language.synonyms import choice_meant
-from archspec.ops.fields import RULE
+from archspec.ops.fields import CLASH
 
-KINDS = {
-    "int_type": "must be an integer", "int_parsing": "must be an integer", "float_type": "must be a number",
-    "bool_type": "must be true or false", "string_type": "must be text", "list_type": "must be a list",
-    "tuple_type": "must be a list", "dict_type": "must be a mapping", "int_from_float": "must be an integer",
-    "finite_number": "must be finite", "model_type": "must be a mapping",
+_RULES = {"int": "must be an integer", "float": "must be a number", "bool": "must be true or false"}
+_TYPES = {  # pydantic's types of problems -> ours
+    "int_type": "int", "int_parsing": "int", "int_from_float": "int", "float_type": "float", "bool_type": "bool",
 }
+_OTHERS = {
+    "string_type": "must be text", "list_type": "must be a list", "tuple_type": "must be a list",
+    "dict_type": "must be a mapping", "finite_number": "must be finite", "model_type": "must be a mapping",
+}
+COMPLETE = "recipe_complete"  # type of a problem whose message has the value already
+_COMPLETE = (COMPLETE, "recipe_choice", CLASH)
 _TRUTH = {"yes": "true", "on": "true", "y": "true", "true": "true", "no": "false", "off": "false", "n": "false",
           "false": "false"}
 _BOUNDS = {
@@ -28,62 +33,70 @@ def told(problem: dict[str, Any]) -> tuple[str, str | None]:
     """(message, hint) for one entry of `ValidationError.errors()`; the message follows the field's name."""
     kind, value, ctx = problem["type"], problem.get("input"), problem.get("ctx") or {}
     got = f", got {_text(value)}"
-    if kind in KINDS:
-        return KINDS[kind] + got, meant_value(KINDS[kind], value)
+    if kind in _TYPES:
+        return _RULES[_TYPES[kind]] + got, meant_value(_TYPES[kind], value)
+    if kind in _OTHERS:
+        return _OTHERS[kind] + got, None
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         return f"must be {words} {ctx[key]}{got}", None
     if kind in ("literal_error", "enum"):
         choices = re.findall("'([^']*)'", ctx["expected"])
-        near = choice_meant(value, choices) if isinstance(value, str) else None
         one_of = "one of " * (len(choices) > 2)
         words = one_of + (", " if one_of else " or ").join(f"`{choice}`" for choice in choices) or ctx["expected"]
-        return f"must be {words}{got}", fixes.write(near) if near else None
+        return f"must be {words}{got}", _choice_meant(value, choices)
     if kind == "missing":
         return "has too few items", None
     message = str(problem["msg"])
     if kind == "value_error":
         message = message.removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    plain = "got" in message or isinstance(value, dict) or is_sentence(problem)
-    hint = ctx.get("hint")
-    if hint is None and isinstance(value, str):  # of a field that also takes a word, such as `padding: same`
-        near = choice_meant(value, re.findall(r"`(\w+)`", message))
-        hint = fixes.write(near) if near else None
-    return (message if plain else message + got), hint
+    plain = kind in _COMPLETE or isinstance(value, dict)
+    return (message if plain else message + got), ctx.get("hint") or _choice_meant(value, ctx.get("choices", ()))
 
 
-def meant_value(rule: str, value: Any) -> str | None:
-    """The hint at the value that was meant where this rule is broken: a number in quotes, `2.0`, `yes`."""
-    if rule == "must be an integer" and isinstance(value, float) and value.is_integer():
-        return fixes.Hint(f"write {value:.0f}", f"{value:.0f}")
+def is_about_integer(problem: dict[str, Any]) -> bool:
+    """Whether the broken rule is that the value must be an integer."""
+    return _TYPES.get(problem["type"]) == "int"
+
+
+def _choice_meant(value: Any, choices: Iterable[str]) -> str | None:
+    """The hint at the word that was probably meant, of those that a field takes."""
+    near = choice_meant(value, choices) if isinstance(value, str) else None
+    return hints.write(near) if near else None
+
+
+def meant_value(kind: str, value: Any) -> str | None:
+    """The hint at the `int`, `float` or `bool` that was meant: a number in quotes, `2.0`, `yes`."""
+    if kind == "int" and isinstance(value, float) and value.is_integer():
+        return Hint(f"write {value:.0f}", f"{value:.0f}")
     if not isinstance(value, str):
         return None
     text = value.strip()
-    number = r"[-+]?[0-9]+" if rule == "must be an integer" else r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?"
-    if rule in ("must be an integer", "must be a number") and re.fullmatch(number, text):
-        return fixes.Hint(f"write {short(text)} without quotes", text)
-    if rule == "must be true or false" and text.lower() in _TRUTH:
-        return fixes.write(_TRUTH[text.lower()])
+    number = r"[-+]?[0-9]+" if kind == "int" else r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?"
+    if kind in ("int", "float") and re.fullmatch(number, text):
+        return Hint(f"write {short(text)} without quotes", text)
+    if kind == "bool" and text.lower() in _TRUTH:
+        return hints.write(_TRUTH[text.lower()])
     return None
 
 
 def integer_hint(raw: Any, value: Any) -> str | None:
     """The hint where `raw` gives a number that is not whole, and an integer belongs."""
     if not isinstance(value, float):
-        return meant_value("must be an integer", value)
+        return meant_value("int", value)
     if not isinstance(raw, str):
-        return fixes.Hint(f"write {value:.0f}", f"{value:.0f}") if value.is_integer() else None
+        return Hint(f"write {value:.0f}", f"{value:.0f}") if value.is_integer() else None
     if raw.count("/") == 1 and raw.startswith("$("):
-        return fixes.Hint("use `//`, which gives an integer", raw.replace("/", "//"))
+        return Hint("use `//`, which gives an integer", raw.replace("/", "//"))
     if raw.startswith("$(") and raw.endswith(")"):
-        return fixes.write(f"$(int({raw[2:-1]}))")
-    return fixes.write(f"$(int({raw[1:]}))")
+        return hints.write(f"$(int({raw[2:-1]}))")
+    return hints.write(f"$(int({raw[1:]}))")
 
 
 def is_sentence(problem: dict[str, Any]) -> bool:
     """Whether the message names the fields that it is about itself, and so does not go on from a field's name."""
-    return problem["type"] == RULE and not str(problem["msg"]).startswith("must ")
+    return bool(problem["type"] == CLASH)
 
 
 def _text(value: Any) -> str:

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from archspec.diagnostics import listing
+from archspec.diagnostics import hints, listing
 from archspec.expressions import holds_unknown
+from archspec.expressions.values import show
 from archspec.language import fixes
 from archspec.language.extras import Augment, EarlyStopping
 from archspec.language.message_text import close, said, short
@@ -18,7 +19,7 @@ from archspec.language.problems import told
 from archspec.language.recipe import Initialisation, Normalisation, Recipe, merge_recipe
 from archspec.language.schedule import SCHEDULES, WarmupLength
 from archspec.language.section import Section
-from archspec.language.synonyms import RECIPE_HINTS, choice_meant, recipe_field_called
+from archspec.language.synonyms import NEEDLESS, choice_meant, recipe_field_called
 from archspec.language.syntax import At, Errors, Program
 from archspec.source import BROKEN
 
@@ -86,16 +87,18 @@ def _evaluated(
 
 def _meant_field(key: str, free: Set[str], at: At) -> tuple[str | None, str]:
     """For what is no field of a recipe: the field, of those that are not written, that was meant, and a hint."""
-    if key.lower() in RECIPE_HINTS:
-        hint = RECIPE_HINTS[key.lower()]
-        return None, fixes.removed(hint, at) if hint.startswith("remove") else hint
+    if key.lower() in NEEDLESS:
+        return None, fixes.removed(f"remove it: {NEEDLESS[key.lower()]}", at)
+    if key.lower() == "warmup_steps":
+        steps = f"warmup: {{steps: {show(at.value())}}}"
+        return None, fixes.whole(f"write `{steps}`", at, steps)
     called = recipe_field_called(key)
     if called is not None:
         if called not in free:
             return None, fixes.removed(f"remove it: `{called}` is written already", at)
-        return called, fixes.called(called)
+        return called, hints.called(called)
     found = close(key, free)
-    hint = fixes.near(found) if found else f"its fields: {listing(Recipe.model_fields, 30)}"
+    hint = hints.near(found) if found else f"its fields: {listing(Recipe.model_fields, 30)}"
     return found, hint
 
 
@@ -146,7 +149,7 @@ def _instead(section: str, name: str, at: At) -> str:
     model = _SECTIONS.get(section.rsplit(".", maxsplit=1)[-1])
     near = choice_meant(name, [field for field in model.model_fields if field != "kind"]) if model else None
     if near is not None:
-        return fixes.near(near)
+        return hints.near(near)
     field = name if name in Recipe.model_fields else recipe_field_called(name)
     if field is not None:
         return f"write `{field}: …` beside `{section.split('.', maxsplit=1)[0]}`: it is a field of the recipe"

@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from archspec.language.message_text import said
+from archspec.language.problems import COMPLETE
 from archspec.language.section import AlsoPlain, Section, crossed, mapping_or, not_one_of
 
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -155,7 +156,7 @@ def _warmup(value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if not 0 <= value < float("inf"):
             raise PydanticCustomError(
-                "recipe_value", "must be 0 or more epochs, got {value}", {"value": value}
+                COMPLETE, "must be 0 or more epochs, got {value}", {"value": value}
             )
         return {"epochs": float(value)}
     return mapping_or(value, WarmupLength, "a number of epochs, or {steps: N}")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from archspec.diagnostics.hints import write
 from archspec.language.synonyms import choice_meant
 
 
@@ -42,7 +43,7 @@ def not_one_of(value: object, known: Iterable[str]) -> PydanticCustomError:
     near = choice_meant(str(value)[:80], names)
     return PydanticCustomError(
         "recipe_choice", "must be one of {known}, got {value}",
-        {"known": ", ".join(names), "value": str(value)[:80], **({"hint": f"write `{near}`"} if near else {})},
+        {"known": ", ".join(names), "value": str(value)[:80], **({"hint": write(near)} if near else {})},
     )
 
 

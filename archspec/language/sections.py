@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import listing
+from archspec.diagnostics import Hint, hints, listing
 from archspec.language import fixes
 from archspec.language.detect import SWEEP_KEY
 from archspec.language.message_text import close, did_you_mean, said, short
@@ -102,7 +102,7 @@ def _meant(data: dict[str, Any], top: At, errors: Errors) -> dict[str, str]:
         if key not in known:
             found = close(key, [k for k in known if k not in meant.values()])
             errors.add("SPEC010", f"unknown key `{short(key)}`", top / key, key=True,
-                       hint=fixes.near(found) if found else f"known: {listing(known)}")
+                       hint=hints.near(found) if found else f"known: {listing(known)}")
             if found:
                 meant[key] = found
     return meant
@@ -118,7 +118,7 @@ def _version(out: Sections, top: At, errors: Errors) -> None:
     version, at = out.scalars["archspec"]
     if version is not BROKEN and (version != 1 or not isinstance(version, int) or isinstance(version, bool)):
         errors.add("SPEC013", f"format version {said(version)} is not supported", at,
-                   hint=fixes.Hint("this archspec reads `archspec: 1`", "1"))
+                   hint=Hint("this archspec reads `archspec: 1`", "1"))
 
 
 def overlay(base: Sections, own: Sections, errors: Errors) -> Sections:

@@ -34,11 +34,7 @@ _RECIPE: Final = {
     "scheduler": "schedule", "smoothing": "label_smoothing", "transforms": "augment", "warmup_epochs": "warmup",
     "wd": "weight_decay", "weight_init": "init",
 }
-RECIPE_HINTS: Final = {  # where no other name would do
-    "criterion": "remove it: the loss always is cross entropy",
-    "loss": "remove it: the loss always is cross entropy",
-    "warmup_steps": "write `warmup: {steps: …}`",
-}
+NEEDLESS: Final = dict.fromkeys(("criterion", "loss"), "the loss always is cross entropy")  # fields of no recipe
 
 
 _CHOICES: Final = {  # of a recipe: names of rules, and of the steps of `augment`

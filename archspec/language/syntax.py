@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.diagnostics import SourceSpan
+from archspec.diagnostics.text import path_text
 from archspec.language.errors import Errors
-from archspec.language.message_text import short
 from archspec.source import Document
 
 __all__ = ["At", "Block", "Body", "Errors", "Layer", "Library", "Param", "Program"]
@@ -57,8 +57,7 @@ class At:
 
     def words(self) -> str:
         """The path in words, for data without a text: `stages.b1[0].conv2d`."""
-        steps = (f"[{step}]" if isinstance(step, int) else f".{short(step)}" for step in self.path)
-        return "".join(steps).lstrip(".") or "the spec"
+        return path_text(self.path) or "the spec"
 
     def __str__(self) -> str:
         """`file:line:column`, for notes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any, Final
 
-from archspec.diagnostics import listing
+from archspec.diagnostics import hints, listing
 from archspec.language import fixes
 from archspec.language.lacking import lack_of
 from archspec.language.message_text import close, short
@@ -29,7 +29,7 @@ def unknown_kind(
         return None
     if kind in names:
         errors.meant.add(kind)
-        hint: str = fixes.write(f"${kind}")
+        hint: str = hints.write(f"${kind}")
         errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
         return f"${kind}"
     called = kind_called(kind)
@@ -41,11 +41,11 @@ def unknown_kind(
         seen = as_seen(kind)
         near = seen if seen in OPS or seen in library.block_names() else near
         message += f", which holds {hidden}"
-    hint = fixes.near(near) if near else "`archspec list` shows all ops and blocks"
+    hint = hints.near(near) if near else "`archspec list` shows all ops and blocks"
     if near not in library.blocks:
         lack = lack_of(kind, near) if called is None else None
         if called is not None:
-            near, hint = called, fixes.called(called)
+            near, hint = called, hints.called(called)
         elif lack is not None:
             near, message, hint = None, f"{message}: archspec has no {lack.what}", lack.instead
     errors.add("SPEC020", message, at, hint=hint, subject=kind, call=call)
@@ -67,7 +67,7 @@ def meant_field(cls: type[Operation], key: str, written: Container[Any], at: At)
     if near in written:
         return None, fixes.removed(f"remove it: `{near}` is written already", at)
     if called:
-        return called, fixes.called(called)
+        return called, hints.called(called)
     if near is None:
         return None, f"its fields: {listing(known, 20)}" if known else "it takes none"
-    return near, fixes.near(near)
+    return near, hints.near(near)

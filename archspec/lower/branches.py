@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from archspec.diagnostics import Edit
+from archspec.diagnostics import Edit, Hint
+from archspec.diagnostics.hints import EndInput
 from archspec.language import fixes
 from archspec.language.syntax import Body, Layer
 from archspec.lower.builder import Val, blank
 from archspec.lower.values import Scope
 from archspec.ops import OPS
 from archspec.tensors import Tensor
-
-_END = re.compile(r"end input (\d+) with `(conv2d: \{out_channels: \d+, kernel_size: 1(?:, stride: \d+)?\})`")
 
 
 def tensors_of(values: Sequence[Val]) -> tuple[Tensor, ...]:
@@ -23,28 +21,17 @@ def tensors_of(values: Sequence[Val]) -> tuple[Tensor, ...]:
     return tuple(blank(ndim) if v.tensor is None else v.tensor for v in values)
 
 
-def with_names(text: str, branches: list[str]) -> str:
-    """An op speaks of its inputs by number; a spec knows its branches by name."""
-
-    def named(match: re.Match[str]) -> str:
-        return " and ".join(f"`{branches[int(k) - 1]}`" for k in match.groups() if k)
-
-    return re.sub(r"\binputs? (\d+)(?: and (\d+))?\b", named, text)
-
-
 def remedy_of(hint: str | None, layer: Layer, names: list[str], scope: Scope) -> str | None:
     """An op's hint for branches that disagree. Of a block, which other calls may suit, the branch must choose."""
-    match = _END.match(hint or "")
-    if hint is None or match is None:
-        return hint and with_names(hint, names)
-    name = names[int(match[1]) - 1]
+    if not isinstance(hint, EndInput):
+        return hint
+    name = names[hint.which]
     body = layer.branches[name]
     if scope.calls and not body.layers and len(names) == 2:
         other = layer.branches[next(n for n in names if n != name)]
         if chosen := _conditional(name, body, other):
             return chosen
-    words = with_names(hint, names)
-    return fixes.appended(words, body.at, match[2]) if match.end() == len(hint) else words
+    return fixes.appended(f"end `{name}` with {hint.listed(hint.layers)}", body.at, hint.layers)
 
 
 def _conditional(name: str, body: Body, other: Body) -> str | None:
@@ -61,7 +48,7 @@ def _conditional(name: str, body: Body, other: Body) -> str | None:
     text = f"{{conv2d: {{{fields}}}, when: $({when})}}"
     span = body.at.span()
     edits = () if span is None else (Edit(span, text),)
-    return fixes.Hint(f"write `{name}: {text}`", None, edits)
+    return Hint(f"write `{name}: {text}`", None, edits)
 
 
 def _width(layer: Layer) -> Any:

@@ -6,6 +6,7 @@ from collections import ChainMap
 from collections.abc import Hashable
 from typing import Any, Final
 
+from archspec.diagnostics import hints
 from archspec.expressions import UNKNOWN_VALUE, holds_unknown
 from archspec.language import fixes
 from archspec.language.message_text import close, said, short
@@ -112,7 +113,7 @@ def _by_name(block: Block, layer: Layer, scope: Scope, context: Context) -> dict
             healthy = False
         else:
             near = close(key, known - layer.args.keys())
-            hint = fixes.near(near) if near else \
+            hint = hints.near(near) if near else \
                 f"its params: {short(', '.join(p.name for p in block.params))}" if known else "it takes none"
             context.reporter.tell(
                 "SPEC024", f"`{block.name}` has no param `{short(key)}`", at.key, scope, hint=hint,
@@ -178,7 +179,7 @@ def _complain(block: Block, param: Param, wanted: str, value: Any, bound: Bound,
         notes.append(f"passed as `{param.name}` at {bound.at}")
     hint = integer_hint(source.raw, value) if param.type == "int" else None
     if param.type in ("float", "bool"):
-        hint = meant_value({"float": "must be a number", "bool": "must be true or false"}[param.type], value)
+        hint = meant_value(str(param.type), value)
     hint = context.ev.without_dollar(source.raw, source.scope) or hint
     context.ev.misuse(
         "SPEC024", f"`{param.name}` of `{block.name}` must be {wanted}, got {said(value)}", source, bound.at,

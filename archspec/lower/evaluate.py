@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from archspec.diagnostics import Hint
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
 from archspec.language import fixes
 from archspec.language.names import names_in, without_dollar
@@ -52,7 +53,7 @@ class Evaluator:
         return expression
 
     def _tell(self, e: ExpressionError, raw: str, at: At | None, scope: Scope) -> None:
-        hint = fixes.named(e.hint)
+        hint = e.hint
         if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] == "i" and hint is None:
             hint = "`i` is not seen inside a block: pass it as an argument"
         if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] in self.reporter.errors.lost:
@@ -78,9 +79,9 @@ class Evaluator:
     def _bound_without_dollar(self, bound: Bound) -> str | None:
         source = written(bound.raw, bound.at, bound.scope)
         hint = self.without_dollar(source.raw, source.scope)
-        if not isinstance(hint, fixes.Hint) or source.at is None:
+        if not isinstance(hint, Hint) or source.at is None:
             return hint
-        return fixes.moved(fixes.Hint(f"{hint} at {source.at}", hint.own), source.at)
+        return fixes.moved(Hint(f"{hint} at {source.at}", hint.own), source.at)
 
     def misuse(
         self, code: str, message: str, source: Written, at: At | None, scope: Scope, *, notes: Iterable[str] = (),

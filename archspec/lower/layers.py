@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from archspec.diagnostics import Edit, listing
+from archspec.diagnostics import listing
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.graph import Graph
 from archspec.language import fixes
@@ -18,7 +18,7 @@ from archspec.language.problems import integer_hint
 from archspec.language.syntax import At, Body, Layer, Library
 from archspec.language.unknown import may_be_layer, unknown_kind
 from archspec.lower.blocks import Blocks
-from archspec.lower.branches import remedy_of, tensors_of, with_names
+from archspec.lower.branches import remedy_of, tensors_of
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
 from archspec.lower.layout import is_image, turned_input
@@ -257,17 +257,11 @@ class Layers:
             at, notes = window_place(layer, e, scope)
             if not self.reporter.is_told(e.code, at, scope):
                 message = f"{builder.path}.{name}: {e.message}"
-                hint = self._turned() if e.code == "SHAPE101" else None
+                program = self.context.program
+                hint = turned_input(self.context.input, program.input[1]) if e.code == "SHAPE101" else None
                 hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
                 self.reporter.tell(e.code, message, at, scope, notes=[flow.way(), *notes], hint=hint)
             return builder.broken(name, flow, e.partial)
-
-    def _turned(self) -> str | None:
-        """The hint where the input plainly has its channels last."""
-        hint, span = turned_input(self.context.input), self.context.program.input[1].span()
-        if hint is None or span is None:
-            return hint
-        return fixes.Hint(hint, None, (Edit(span, hint.partition("input: ")[2].rstrip("`")),))
 
     def _merge(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, label: str) -> Val:
         context, cls = self.context, OPS[layer.kind or ""]
@@ -301,7 +295,7 @@ class Layers:
             if not self.reporter.is_told(e.code, layer.head, scope):
                 shapes = ", ".join(f"`{n}` gives {shape_text(v.tensor.shape)}" for n, v in outputs.items() if v.tensor)
                 hint = remedy_of(e.hint, layer, list(outputs), scope)
-                self.reporter.tell(e.code, f"{sub.path}: {with_names(e.message, list(outputs))}", layer.head, scope,
+                self.reporter.tell(e.code, f"{sub.path}: {e.named([f'`{n}`' for n in outputs])}", layer.head, scope,
                                    notes=[shapes, flow.way()], hint=hint)
             return sub.broken(name, inputs[0], e.partial)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from archspec.diagnostics import Hint
 from archspec.graph import Graph
+from archspec.language.fixes import moved
+from archspec.language.syntax import At
 from archspec.lower.builder import Val
 from archspec.ops import Op, Operation, activation, dropout, merge, norm, softmax
 from archspec.tensors import Tensor, channels_first
@@ -27,10 +30,13 @@ def is_image(value: Val | None) -> bool:
     return False
 
 
-def turned_input(image: Tensor | None) -> str | None:
-    """The remedy where a window does not fit, for a network whose input is written with its channels last."""
+def turned_input(image: Tensor | None, at: At) -> str | None:
+    """The remedy where a window does not fit, for a network whose input, at `at`, is written with its channels last."""
     turned = image and channels_first(image.shape[1:])
-    return f"channels come first: write `input: {list(turned)}`" if turned else None
+    if not turned:
+        return None
+    shape = str(list(turned))
+    return moved(Hint(f"channels come first: write `input: {shape}`", shape), at)
 
 
 def _of_graph(graph: Graph) -> bool | None:

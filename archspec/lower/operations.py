@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from archspec.expressions import holds_unknown
 from archspec.language import fixes
 from archspec.language.message_text import said, short
-from archspec.language.problems import integer_hint, is_sentence, told
+from archspec.language.problems import integer_hint, is_about_integer, is_sentence, told
 from archspec.language.syntax import At, Layer
 from archspec.language.unknown import INFERRED, meant_field
 from archspec.lower.builder import blank
@@ -157,7 +157,7 @@ def _tell(
             source = written(source.raw[step], source.at / step, source.scope, source.through)
     notes = [f"used as `{name}` of `{cls.op}` at {at}"] if source.through else []
     value = problem.get("input")
-    if hint is None and isinstance(value, float) and message.startswith("must be an integer"):
+    if hint is None and isinstance(value, float) and is_about_integer(problem):
         hint = integer_hint(source.raw, value)
     hint = ev.without_dollar(source.raw, source.scope) or hint
     subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"

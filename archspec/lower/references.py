@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from archspec.language import fixes
+from archspec.diagnostics import hints
 from archspec.language.message_text import close, short
 from archspec.language.syntax import Body, Program
 from archspec.lower.values import Scope
@@ -19,7 +19,7 @@ def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope) ->
     visible, shown = list(visible), short(name)
     near = close(name, visible) or next((v for v in visible if v.startswith(name) or name.startswith(v)), None)
     if near is not None:
-        return fixes.near(near)
+        return hints.near(near)
     home = next((stage for stage, body in program.stages.items() if _holds(body, name)), None)
     if scope.calls and (name in program.stages or home is not None):
         return f"a block sees no layer of its caller: give it a param `skip: layer`, called with `{{from: {shown}}}`"

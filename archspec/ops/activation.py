@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.ops.fields import FiniteFloat
 from archspec.tensors import Cost, ShapeError, Tensor
@@ -104,7 +105,7 @@ class PReLU(_Pointwise):
         if self.num_parameters > 1 and channels != self.num_parameters:
             raise ShapeError(
                 f"num_parameters ({self.num_parameters}) is neither 1 nor the number of channels ({channels})",
-                hint=f"set num_parameters to {channels}",
+                field="num_parameters", hint=set_to("num_parameters", channels),
                 partial=x,
             )
         return x

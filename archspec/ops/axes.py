@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archspec.diagnostics.hints import SetFields
 from archspec.tensors import ShapeError, Tensor
 
 _NAMES = {2: ("batch", "features"), 4: ("batch", "channels", "height", "width")}
@@ -10,11 +11,11 @@ _NAMES = {2: ("batch", "features"), 4: ("batch", "channels", "height", "width")}
 def axis(dim: int, x: Tensor, field: str = "dim") -> int:
     """`dim` counted from the front. ShapeError if `x` has no such dimension, or if it is the batch."""
     n = x.ndim
-    hint = None if n < 2 else "use `1`" if n == 2 else f"use a dim from 1 to {n - 1}"
+    hint = None if n < 2 else SetFields("use `1`", **{field: 1}) if n == 2 else f"use a dim from 1 to {n - 1}"
     if dim < -n or dim >= n:
-        raise ShapeError(f"{field} {dim} is not among the input's dims, 0 (batch) to {n - 1}", hint=hint)
+        raise ShapeError(f"{field} {dim} is not among the input's dims, 0 (batch) to {n - 1}", field=field, hint=hint)
     if dim % n == 0:
-        raise ShapeError(f"{field} {dim} is the batch, which an op must leave alone", hint=hint)
+        raise ShapeError(f"{field} {dim} is the batch, which an op must leave alone", field=field, hint=hint)
     return dim % n
 
 

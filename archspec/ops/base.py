@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from archspec.diagnostics.hints import PutBefore
 from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Op(Operation):
         (x,) = inputs
         if self.ndim is not None and x.ndim != self.ndim:
             wanted = {2: "a vector (features)", 4: "an image (channels, height, width)"}[self.ndim]
-            hint = "put `flatten` before it" if self.ndim == 2 else None
+            hint = PutBefore("flatten") if self.ndim == 2 else None
             raise ShapeError(f"needs {wanted}, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}", hint=hint)
         return bounded(self.infer(x))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from archspec.diagnostics.hints import WriteOp
 from archspec.ops.base import Op, Probability, register_op
 from archspec.ops.fields import PositiveFloat
 from archspec.tensors import Cost, ShapeError, Tensor
@@ -75,7 +76,7 @@ class BatchNorm1d(BatchNorm):
         if x.ndim not in (2, 3):
             raise ShapeError(
                 f"needs (features) or (channels, length), got {x.ndim - 1} dimensions",
-                hint="write `batch_norm2d`" if x.ndim == 4 else None, partial=x,
+                hint=WriteOp("batch_norm2d") if x.ndim == 4 else None, partial=x,
             )
         return x
 

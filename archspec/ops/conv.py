@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
+from archspec.diagnostics.hints import SetFields, lower_to, set_to
 from archspec.ops.base import NonNegativePair, Op, PositiveInt, PositivePair, register_op
-from archspec.ops.fields import int_list, refuse
+from archspec.ops.fields import clash, int_list
 from archspec.ops.windows import Window, Windows, pair_text, slide
 from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _WORDS = ("same", "valid")
 _padding_pair = int_list(
-    0, "a non-negative integer, a pair [height, width] of them, `same` or `valid`", size=2, bare=True
+    0, "a non-negative integer, a pair [height, width] of them, `same` or `valid`", size=2, bare=True, choices=_WORDS
 )
 
 
@@ -52,7 +53,7 @@ class _GroupedOp(Op):
         if channels % groups:
             raise ShapeError(
                 f"in_channels ({channels}) is not divisible by groups ({groups})",
-                hint=f"set groups to {gcd(channels, groups)}",
+                field="groups", hint=set_to("groups", gcd(channels, groups)),
                 partial=partial,
             )
 
@@ -61,8 +62,8 @@ def _divides_out_channels(groups: int, info: ValidationInfo) -> int:
     out_channels = info.data.get("out_channels")
     if out_channels is not None and out_channels % groups:
         multiple = -(-out_channels // groups) * groups
-        raise refuse(
-            f"out_channels ({out_channels}) is not divisible by groups ({groups})", f"set out_channels to {multiple}"
+        raise clash(
+            f"out_channels ({out_channels}) is not divisible by groups ({groups})", set_to("out_channels", multiple)
         )
     return groups
 
@@ -98,7 +99,7 @@ class Conv2d(_GroupedOp):
         if padding == "same" and info.data.get("stride", (1, 1)) != (1, 1):
             half = [k // 2 for k in info.data.get("kernel_size", ())]
             rule = f"padding `same` needs stride 1, not {pair_text(info.data['stride'])}"
-            raise refuse(rule, f"set padding to {pair_text(half)}" if half else None)
+            raise clash(rule, set_to("padding", pair_text(half)) if half else None)
         return padding
 
     @property
@@ -131,7 +132,8 @@ class Conv2d(_GroupedOp):
                 rule = "smaller than" if self.padding_mode == "reflect" else "at most"
                 raise ShapeError(
                     f"{self.padding_mode} padding ({most}) must be {rule} {name} ({x.shape[2 + i]})",
-                    hint="set padding_mode to zeros or replicate",
+                    field="padding_mode",
+                    hint=SetFields("set padding_mode to zeros or replicate", padding_mode="zeros"),
                     partial=partial,
                 )
 
@@ -185,7 +187,7 @@ class ConvTranspose2d(_GroupedOp):
             for pad, stride, dilation in zip(pads, info.data["stride"], info.data["dilation"], strict=True):
                 if pad >= max(stride, dilation):
                     rule = f"smaller than stride ({stride}) or dilation ({dilation})"
-                    raise refuse(f"output_padding ({pad}) must be {rule}")
+                    raise clash(f"output_padding ({pad}) must be {rule}")
         return pads
 
     def infer(self, x: Tensor) -> Tensor:
@@ -198,7 +200,7 @@ class ConvTranspose2d(_GroupedOp):
             lower = [(f - 1) // 2 if o < 1 else p for f, o, p in zip(full, out, self.padding, strict=True)]
             raise ShapeError(
                 f"padding {pair_text(self.padding)} leaves nothing of a {full[0]}×{full[1]} output",
-                hint=f"lower padding to at most {pair_text(lower)}",
+                field="padding", hint=lower_to("padding", pair_text(lower)),
                 code="SHAPE101",
                 partial=y,
             )

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from archspec.ops.base import MAX_INT
 
 RULE: Final = "op_field"  # type of an error that `refuse` gives
+CLASH: Final = "op_fields"  # and `clash`
 
 Dim = Annotated[int, Field(ge=-64, le=63)]  # torch's tensors have at most 64 dimensions
 Index = Annotated[int, Field(ge=-MAX_INT - 1, le=MAX_INT)]
@@ -19,12 +20,14 @@ NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-def refuse(message: str, hint: str | None = None) -> PydanticCustomError:
-    """The error of a field's own rule, to be raised in a validator.
+def refuse(message: str, *, choices: tuple[str, ...] = ()) -> PydanticCustomError:
+    """The error of a field's own rule, `must be …`, for a validator. choices: words that the field takes."""
+    return PydanticCustomError(RULE, message, {"choices": choices})
 
-    The message is `must be …`, or, where the rule binds fields to each other, a sentence of its own.
-    """
-    return PydanticCustomError(RULE, message, {} if hint is None else {"hint": hint})
+
+def clash(message: str, hint: str | None = None) -> PydanticCustomError:
+    """The error of a rule that binds fields to each other: the message is a sentence that names them."""
+    return PydanticCustomError(CLASH, message, {} if hint is None else {"hint": hint})
 
 
 def is_int(value: Any, low: int = -MAX_INT - 1) -> bool:
@@ -32,19 +35,22 @@ def is_int(value: Any, low: int = -MAX_INT - 1) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= MAX_INT
 
 
-def int_list(low: int, what: str, *, size: int | None = None, bare: bool = False) -> Callable[[Any], Any]:
+def int_list(
+    low: int, what: str, *, size: int | None = None, bare: bool = False, choices: tuple[str, ...] = ()
+) -> Callable[[Any], Any]:
     """A validator of a list of integers from `low`; `what` ends the sentence "must be …".
 
     size: the only length allowed, None for 1 to 64. bare: one integer may stand for the list.
+    choices: words that the field takes besides, for the hint.
     """
 
     def check(value: Any) -> Any:
         if bare and is_int(value, low):
             return (value,) * (size or 1)
         if not isinstance(value, (list, tuple)) or not all(is_int(v, low) for v in value):
-            raise refuse(f"must be {what}")
+            raise refuse(f"must be {what}", choices=choices)
         if len(value) not in (range(1, 65) if size is None else (size,)):
-            raise refuse(f"must be {what}")
+            raise refuse(f"must be {what}", choices=choices)
         return tuple(value)
 
     return check

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from archspec.diagnostics.hints import EndInput
 from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import Merge, bounded, register_op
 from archspec.ops.fields import Dim
@@ -27,7 +28,7 @@ def _check(inputs: Inputs, code: str, *, broadcast: bool, free: int | None = Non
     for k, x in enumerate(inputs):
         if x.ndim != first.ndim:
             hint = "bring them to one rank with `flatten` or `reshape`"
-            raise ShapeError(_disagreement(inputs, 0, k, "rank"), hint=hint, code=code)
+            raise ShapeError(_disagreement(inputs, 0, k, "rank"), inputs=(0, k), hint=hint, code=code)
         for d, size in enumerate(x.shape):
             fixed = inputs[seen[d]].shape[d]
             if is_unknown(fixed) or (broadcast and d > 0 and fixed == 1):
@@ -50,6 +51,7 @@ def _mismatch(
     alike = [x for x in inputs if x.ndim == a.ndim]
     return ShapeError(
         _disagreement(inputs, i, k, what),
+        inputs=(i, k),
         hint=_remedy(inputs, i, k, wrong),
         code=code,
         partial=_joined(tuple(alike), broadcast=broadcast, free=free),
@@ -57,8 +59,8 @@ def _mismatch(
 
 
 def _disagreement(inputs: Inputs, i: int, k: int, what: str) -> str:
-    """The message; positions, from 1, only where there are more than two inputs."""
-    who = "inputs" if len(inputs) == 2 else f"inputs {i + 1} and {k + 1}"
+    """The message, see ShapeError; it names the inputs only where there are more than two."""
+    who = "inputs" if len(inputs) == 2 else f"inputs {{{i}}} and {{{k}}}"
     return f"{who} disagree in {what}: {shape_text(inputs[i].shape)} and {shape_text(inputs[k].shape)}"
 
 
@@ -75,9 +77,9 @@ def _remedy(inputs: Inputs, i: int, k: int, wrong: list[int]) -> str | None:
     stride = -(-height // h)
     if (-(-height // stride), -(-width // stride)) == (h, w):
         step = f", stride: {stride}" if stride > 1 else ""
-        return f"end input {k + 1} with `conv2d: {{out_channels: {c}, kernel_size: 1{step}}}`"
-    conv = f" and `conv2d: {{out_channels: {c}, kernel_size: 1}}`" if 1 in wrong else ""
-    return f"end input {k + 1} with `interpolate: {{size: [{h}, {w}]}}`{conv}"
+        return EndInput(k, f"conv2d: {{out_channels: {c}, kernel_size: 1{step}}}")
+    conv = [f"conv2d: {{out_channels: {c}, kernel_size: 1}}"] if 1 in wrong else []
+    return EndInput(k, f"interpolate: {{size: [{h}, {w}]}}", *conv)
 
 
 def _joined(inputs: Inputs, *, broadcast: bool, free: int | None = None) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field
 
+from archspec.diagnostics.hints import RemoveLayer, WriteLayer, set_to
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, PositiveInt, Probability, register_op
 from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, int_list, int_list_schema
@@ -25,7 +26,7 @@ NormalizedShape = Annotated[
 
 def _wider(x: Tensor, remedy: str) -> str:
     """The remedy of a norm over one value, unless a sample has no other."""
-    return "remove it" if prod(x.shape[1:]) == 1 else remedy
+    return RemoveLayer("remove it") if prod(x.shape[1:]) == 1 else remedy
 
 
 @register_op
@@ -55,16 +56,16 @@ class LayerNorm(Op):
             raise ShapeError("needs at least a vector (features), got a single number")
         wanted = self.normalized_shape or ()
         start = x.ndim - len(wanted)
-        hint = None if is_unknown(x.shape[-1]) else f"set normalized_shape to {x.shape[-1]}"
+        hint: str | None = None if is_unknown(x.shape[-1]) else set_to("normalized_shape", x.shape[-1])
         sample = f"a sample {shape_text(x.shape)}"
         if start < 1:
             rule = f"normalized_shape has {len(wanted)} dims, {sample} only {x.ndim - 1}"
-            raise ShapeError(rule, hint=hint, partial=x)
+            raise ShapeError(rule, field="normalized_shape", hint=hint, partial=x)
         if any(a != b for a, b in zip(x.shape[start:], wanted, strict=True)):
             rule = f"{sample} does not end in normalized_shape {list(wanted)}"
-            raise ShapeError(rule, hint=hint, partial=x)
+            raise ShapeError(rule, field="normalized_shape", hint=hint, partial=x)
         if prod(self._normalized(x)) == 1:
-            hint = _wider(x, f"set normalized_shape to {list(x.shape[1:])}")
+            hint = _wider(x, set_to("normalized_shape", list(x.shape[1:])))
             raise ShapeError("one value has no variance", hint=hint, partial=x)
         return x
 
@@ -108,11 +109,11 @@ class GroupNorm(Op):
         if channels % self.num_groups:
             raise ShapeError(
                 f"channels ({channels}) are not divisible by num_groups ({self.num_groups})",
-                hint=f"set num_groups to {gcd(channels, self.num_groups)}",
+                field="num_groups", hint=set_to("num_groups", gcd(channels, self.num_groups)),
                 partial=x,
             )
         if prod((channels // self.num_groups, *x.shape[2:])) == 1:
-            raise ShapeError("one value a group has no variance", partial=x, hint=_wider(x, "set num_groups to 1"))
+            raise ShapeError("one value a group has no variance", partial=x, hint=_wider(x, set_to("num_groups", 1)))
         return x
 
     def cost(self, x: Tensor, y: Tensor) -> Cost:
@@ -148,7 +149,7 @@ class InstanceNorm2d(Op):
     def infer(self, x: Tensor) -> Tensor:
         """See the class."""
         if x.shape[2] * x.shape[3] == 1:
-            hint = _wider(x, "write `group_norm: 1`, which normalises over all channels")
+            hint = _wider(x, WriteLayer("group_norm: 1", "which normalises over all channels"))
             raise ShapeError("one pixel a channel has no variance", hint=hint, partial=x)
         return x
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field, ValidationInfo, field_validator
 
 from archspec.ops.base import NonNegativePair, Op, PositivePair, register_op
-from archspec.ops.fields import refuse
+from archspec.ops.fields import clash
 from archspec.ops.windows import Window, Windows, pair_text, slide
 from archspec.tensors import Cost, Tensor
 
@@ -40,7 +40,7 @@ class _SlidingPool(Op):
         kernel = info.data.get("kernel_size")
         if kernel is not None and any(p > k // 2 for p, k in zip(padding, kernel, strict=True)):
             half = f"half of kernel_size ({pair_text(kernel)})"
-            raise refuse(f"padding ({pair_text(padding)}) must be at most {half}")
+            raise clash(f"padding ({pair_text(padding)}) must be at most {half}")
         return padding
 
     @property

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from archspec.diagnostics.hints import raise_to
 from archspec.ops.base import Op, PositivePair, register_op
-from archspec.ops.fields import ScalePair, int_list, int_list_schema, refuse
+from archspec.ops.fields import ScalePair, clash, int_list, int_list_schema
 from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor, is_unknown
 
 if TYPE_CHECKING:
@@ -44,13 +45,13 @@ class Interpolate(Op):
     @classmethod
     def _not_for_nearest(cls, value: bool | None, info: ValidationInfo) -> bool | None:
         if value is not None and info.data.get("mode") == "nearest":
-            raise refuse("align_corners needs mode bilinear or bicubic")
+            raise clash("align_corners needs mode bilinear or bicubic")
         return value
 
     @model_validator(mode="after")
     def _size_or_factor(self) -> Self:
         if (self.size is None) == (self.scale_factor is None):
-            raise refuse("needs either size or scale_factor" + ("" if self.size is None else ", not both"))
+            raise clash("needs either size or scale_factor" + ("" if self.size is None else ", not both"))
         return self
 
     def infer(self, x: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ class Interpolate(Op):
             least = max(_least_factor(size) for size, new in zip(sizes, out, strict=True) if new < 1)
             raise ShapeError(
                 f"scale_factor {self._factor_text()} leaves nothing of a {sizes[0]}×{sizes[1]} input",
-                hint=f"raise scale_factor to at least {least}",
+                field="scale_factor", hint=raise_to("scale_factor", least),
                 partial=Tensor((n, c, *(UNKNOWN if size < 1 else size for size in out)), x.dtype),
             )
         return Tensor((n, c, *out), x.dtype)

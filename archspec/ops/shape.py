@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from archspec.diagnostics.hints import RemoveLayer, SetFields, lower_to, set_to
 from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import NonNegativeInt, Op, PositiveInt, register_op
-from archspec.ops.fields import Dim, Index, int_list, int_list_schema, refuse
+from archspec.ops.fields import Dim, Index, clash, int_list, int_list_schema, refuse
 from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor, shape_text
 
 if TYPE_CHECKING:
@@ -81,11 +82,12 @@ class Flatten(Op):
     def infer(self, x: Tensor) -> Tensor:
         """See the class."""
         if x.ndim == 1:
-            raise ShapeError("a single number has nothing to flatten", hint="remove `flatten`", partial=x)
+            raise ShapeError("a single number has nothing to flatten", hint=RemoveLayer("remove `flatten`"), partial=x)
         first, last = axis(self.start_dim, x, "start_dim"), axis(self.end_dim, x, "end_dim")
         if first > last:
             raise ShapeError(
-                f"start_dim {self.start_dim} comes after end_dim {self.end_dim}", hint="set end_dim to -1"
+                f"start_dim {self.start_dim} comes after end_dim {self.end_dim}", field="end_dim",
+                hint=set_to("end_dim", -1),
             )
         return Tensor((*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :]), x.dtype)
 
@@ -133,7 +135,7 @@ class Reshape(Op):
         if unfilled:
             raise ShapeError(
                 f"a sample {shape_text(x.shape)} has {total} elements, which do not fill {list(self.shape)}",
-                hint=self._remedy(total),
+                field="shape", hint=self._remedy(total),
                 partial=Tensor((x.shape[0], *(UNKNOWN if d == -1 else d for d in self.shape)), x.dtype),
             )
         return Tensor((x.shape[0], *(rest if d == -1 else d for d in self.shape)), x.dtype)
@@ -143,8 +145,9 @@ class Reshape(Op):
         for i in reversed(range(len(self.shape))):
             others = prod(d for k, d in enumerate(self.shape) if k != i and d != -1)
             if -1 not in self.shape[:i] + self.shape[i + 1 :] and total % others == 0:
-                return f"write {[*self.shape[:i], total // others, *self.shape[i + 1 :]]}"
-        return f"write [{total}], or another shape with {total} elements"
+                wanted = [*self.shape[:i], total // others, *self.shape[i + 1 :]]
+                return SetFields(f"write {wanted}", shape=wanted)
+        return SetFields(f"write [{total}], or another shape with {total} elements", shape=[total])
 
     def build(self, x: Tensor) -> nn.Module:
         """See the class."""
@@ -177,14 +180,14 @@ class Permute(Op):
     def infer(self, x: Tensor) -> Tensor:
         """See the class."""
         n = x.ndim
-        hint = f"write the numbers 0 to {n - 1} in some order, 0 first" if n > 1 else "remove `permute`"
+        hint = f"write the numbers 0 to {n - 1} in some order, 0 first" if n > 1 else RemoveLayer("remove `permute`")
         if len(self.dims) != n:
-            raise ShapeError(f"{len(self.dims)} dims named, the input has {n} with its batch", hint=hint)
+            raise ShapeError(f"{len(self.dims)} dims named, the input has {n} with its batch", field="dims", hint=hint)
         order = [d + n if d < 0 else d for d in self.dims]
         if sorted(order) != list(range(n)):
-            raise ShapeError(f"dims {list(self.dims)} do not name each of 0 to {n - 1} once", hint=hint)
+            raise ShapeError(f"dims {list(self.dims)} do not name each of 0 to {n - 1} once", field="dims", hint=hint)
         if order[0] != 0:
-            raise ShapeError(f"dims {list(self.dims)} move dim 0, the batch", hint=hint)
+            raise ShapeError(f"dims {list(self.dims)} move dim 0, the batch", field="dims", hint=hint)
         return Tensor(tuple(x.shape[d] for d in order), x.dtype)
 
     def build(self, x: Tensor) -> nn.Module:
@@ -214,7 +217,7 @@ class Chunk(Op):
     def _below_chunks(cls, index: int, info: ValidationInfo) -> int:
         chunks = info.data.get("chunks")
         if chunks is not None and index >= chunks:
-            raise refuse(f"index {index} of {chunks} chunk{'s' * (chunks != 1)}, the first of which is 0")
+            raise clash(f"index {index} of {chunks} chunk{'s' * (chunks != 1)}, the first of which is 0")
         return index
 
     def infer(self, x: Tensor) -> Tensor:
@@ -227,7 +230,7 @@ class Chunk(Op):
             raise ShapeError(
                 f"index {self.index} of {made} chunk{'s' * (made != 1)}: "
                 f"{dim_name(dim, x.ndim)} ({total}) cut into {self.chunks} gives no more",
-                hint=f"lower index to at most {made - 1}",
+                field="index", hint=lower_to("index", made - 1),
                 partial=self._cut(x, dim, UNKNOWN),
             )
         left = total - self.index * size
@@ -267,7 +270,7 @@ class Select(Op):
             name = dim_name(dim, x.ndim)
             raise ShapeError(
                 f"index {self.index} is not in {name} ({size})",
-                hint=f"use an index from 0 to {size - 1}",
+                field="index", hint=f"use an index from 0 to {size - 1}",
                 partial=y,
             )
         return y

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.tensors import UNKNOWN, ShapeError, Tensor, is_unknown
 
@@ -35,7 +36,7 @@ class ChannelShuffle(Op):
         if channels % self.groups:
             raise ShapeError(
                 f"channels ({channels}) are not divisible by groups ({self.groups})",
-                hint=f"set groups to {gcd(channels, self.groups)}",
+                field="groups", hint=set_to("groups", gcd(channels, self.groups)),
                 partial=x,
             )
         return x
@@ -69,7 +70,7 @@ class PixelShuffle(Op):
         if c % r**2:
             raise ShapeError(
                 f"channels ({c}) are not divisible by upscale_factor² ({r**2})",
-                hint=f"give it a multiple of {r**2} channels",
+                field="upscale_factor", hint=f"give it a multiple of {r**2} channels",
                 partial=Tensor((n, UNKNOWN, h * r, w * r), x.dtype),
             )
         return Tensor((n, c // r**2, h * r, w * r), x.dtype)
@@ -105,7 +106,7 @@ class PixelUnshuffle(Op):
                 known = [side for side in (h, w) if not is_unknown(side)]
                 raise ShapeError(
                     f"{name} ({size}) is not divisible by downscale_factor ({r})",
-                    hint=f"set downscale_factor to {gcd(*known, r)}",
+                    field="downscale_factor", hint=set_to("downscale_factor", gcd(*known, r)),
                     partial=Tensor((n, c * r**2, UNKNOWN, UNKNOWN), x.dtype),
                 )
         return Tensor((n, c * r**2, h // r, w // r), x.dtype)

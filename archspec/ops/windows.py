@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from archspec.diagnostics.hints import SetFields, lower_to, raise_to
 from archspec.tensors import UNKNOWN, ShapeError, Tensor
 
 
@@ -70,7 +71,7 @@ def slide(
     if any(count < 1 for count in out):
         partial = Tensor((x.shape[0], channels, *(UNKNOWN if count < 1 else count for count in out)), x.dtype)
         hint = _remedy(sizes, windows, limits, half_kernel)
-        raise ShapeError(_misfit(sizes, windows), hint=hint, code="SHAPE101", partial=partial)
+        raise ShapeError(_misfit(sizes, windows), hint=hint, field="kernel_size", code="SHAPE101", partial=partial)
     return Tensor((x.shape[0], channels, *out), x.dtype)
 
 
@@ -91,12 +92,13 @@ def _remedy(
     much = any(p > _LITTLE and p > size and p > w.before for p, (size, w) in zip(padding, both, strict=True))
     allowed = limits is None or not any(p > limit for p, limit in zip(padding, limits, strict=True))
     if (not much or half_kernel) and allowed:
-        return f"raise padding to at least {pair_text(padding)}"
+        return raise_to("padding", pair_text(padding))
     kernel = [window.largest_kernel(size) for size, window in both]
     if not half_kernel or all(w.before <= k // 2 for k, w in zip(kernel, windows, strict=True)):
-        return f"lower kernel_size to at most {pair_text(kernel)}"
+        return lower_to("kernel_size", pair_text(kernel))
     flat = [replace(window, dilation=1).least_padding(size) for size, window in both]
-    return f"set dilation to 1 and padding to {pair_text(flat)}"
+    padded = pair_text(flat)
+    return SetFields(f"set dilation to 1 and padding to {padded}", dilation=1, padding=padded)
 
 
 def pair_text(pair: list[int] | tuple[int, ...]) -> str:

@@ -283,7 +283,7 @@ class Builder:
         else:
             kind = "true or false" if type(value) is bool else "a number"
             what, hint = f"the key `{text[:60]}` is {kind}, not a name", f'quote it: "{text[:60]}"'
-        self.report("SPEC008", what, event, hint=hint, put=f'"{text}"' if hint.startswith("quote") else None)
+        self.report("SPEC008", what, event, hint=hint, put=None if value is None else f'"{text}"')
         return False
 
     def _no_space(self, event: Any, column: int) -> None:

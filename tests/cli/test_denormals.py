@@ -80,7 +80,7 @@ def test_a_run_that_did_not_flush_is_resumed_with_a_note(
     cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of 0.1.0, whose checkpoints do not say; and one of a processor that could not."""
-    from archspec.train.checkpoint.storage import compatibility as same_run
+    from archspec.train.checkpoint import compatibility as same_run
 
     for patch in (lambda p: p.setattr(same_run, "_DECIDE", [key for key in same_run._DECIDE if key != "flush_denormal"]),
                   lambda p: p.setattr(denormals.torch, "set_flush_denormal", lambda on: False)):

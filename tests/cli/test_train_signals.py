@@ -112,7 +112,7 @@ def test_before_the_first_step(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyP
 def test_with_a_full_disk_the_last_checkpoint_is_named(
     cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from archspec.train.checkpoint.storage import policy as checkpointer
+    from archspec.train.checkpoint import policy as checkpointer
 
     real, calls = checkpointer.write_checkpoint, []
 
