@@ -281,8 +281,9 @@ def _check_expect(
         value = lowered.evaluator.value(raw, at, lowered.scope, None)
         if not holds_unknown(value):
             parts = [(part, at / k) for k, part in enumerate(raw)] if isinstance(raw, list) else [(raw, at)]
-            hints = (fixes.moved(lowered.evaluator.without_dollar(part, lowered.scope), place) for part, place in parts)
-            expect[key] = Expected(value, at, next(filter(None, hints), None))
+            found = ((lowered.evaluator.without_dollar(part, lowered.scope), place) for part, place in parts)
+            hints = (fixes.moved(hint, place) for hint, place in found if hint is not None)
+            expect[key] = Expected(value, at, next(hints, None))
     check_expectations(expect, lowered.stages, tuple(program.stages), counted, errors)
 
 

@@ -34,6 +34,11 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder / next(iter(files))
 
 
+def labels(diagnostic: Diagnostic) -> list[tuple[int, int, str]]:
+    """Line, column and text of a diagnostic's further places."""
+    return [(label.span.line, label.span.column, label.text) for label in diagnostic.related]
+
+
 def assert_errors(source: Any, expected: list[Expected], **options: Any) -> tuple[Diagnostic, ...]:
     """Assert all diagnostics of a spec, in order: code, line and column, part of the message.
 

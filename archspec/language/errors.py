@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from archspec.diagnostics import Diagnostic, Edit, Hint, Label, SpecError, listing, plural
+from archspec.diagnostics import Diagnostic, Edit, Hint, Label, SourceSpan, SpecError, listing, plural
 
 if TYPE_CHECKING:
     from archspec.language.syntax import At
     from archspec.source import Document
 
-    Place = tuple[At | None, str]  # and what there is to say of it
+Place: TypeAlias = "tuple[At | None, str]"  # and what there is to say of it
 
 MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
 _SHOWN_PLACES: Final = 8
@@ -63,7 +63,8 @@ class Errors:
         whole_place = shown is None or shown.is_on_one_line()  # else the span is not all of it
         fix = hint.fix(span) if isinstance(hint, Hint) and call is None and (hint.own is None or whole_place) else None
         path = shown.path if shown is not None and span is None else ()
-        self._append(Diagnostic(code, message, span, tuple(notes), hint, fix, labels_of(related), path))
+        labels, unplaced = labelled(related, span)
+        self._append(Diagnostic(code, message, span, (*unplaced, *notes), hint, fix, labels, path))
 
     def is_told(self, code: str, at: At | None, call: At | None = None) -> bool:
         """Whether this code was told at this place, by itself or (where `call` is given) for this call."""
@@ -125,10 +126,17 @@ class Errors:
         return replace(diagnostic, notes=tuple(notes), fix=fix, related=(*diagnostic.related, *labels))
 
 
-def labels_of(places: Iterable[Place]) -> tuple[Label, ...]:
-    """Labels for those of the places that have a text."""
-    found = ((at.span(), text) for at, text in places if at is not None)
-    return tuple(Label(span, text) for span, text in found if span is not None)
+def labelled(places: Iterable[Place], shown: SourceSpan | None) -> tuple[tuple[Label, ...], list[str]]:
+    """Labels for those of the places that have a text, notes for the others; none for what is shown anyway."""
+    labels: dict[SourceSpan, Label] = {}
+    notes = []
+    for at, text in places:
+        span = at.span() if at is not None else None
+        if span is not None and span != shown:
+            labels.setdefault(span, Label(span, text))
+        elif span is None and at is not None:
+            notes.append(f"{text}: {at}")
+    return tuple(labels.values()), notes
 
 
 def in_order(told: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

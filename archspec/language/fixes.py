@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from archspec.language.syntax import At
     from archspec.source.document import Node
 
-def moved(hint: str | None, at: At) -> str | None:
+def moved(hint: str, at: At) -> str:
     """The hint of a mistake at `at`, for one that is shown elsewhere."""
     span = at.span()
     if not isinstance(hint, Hint) or hint.own is None or span is None:

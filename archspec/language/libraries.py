@@ -43,7 +43,8 @@ class Libraries:
                 other = owner.setdefault(name, library)
                 if other is not library:
                     self.errors.add("SPEC027", f"block `{short(name)}` comes from two libraries", place,
-                                    notes=[f"{other.name} has it too"], hint="rename one of them")
+                                    hint="rename one of them",
+                                    related=[(lib.blocks[name].at.key, "defined here") for lib in (other, library)])
             if library not in libraries:
                 libraries.append(library)
         return tuple(libraries)

@@ -111,7 +111,7 @@ def check_unique(layers: tuple[Layer, ...], errors: Errors) -> None:
         other = first if layer.name else layer
         errors.add(
             "SPEC023", f"two layers of this body are named `{name}`", named.beside("name"),
-            notes=[f"the other is at {other.place}"], hint="choose another name",
+            related=[(other.place, "the other one")], hint="choose another name",
         )
 
 

@@ -86,14 +86,14 @@ class Blocks:
         if held.raw is UNKNOWN_VALUE or held.raw is BROKEN or held.scope is None or held.at is None:
             return builder.broken(name, flow)
         if not isinstance(held.raw, (str, dict, list)):
-            not_a_layer(kind, held, [f"used as a layer at {layer.head}"], layer.head, scope, context)
+            not_a_layer(kind, held, [(layer.head, "used as a layer")], layer.head, scope, context)
             return builder.broken(name, flow)
         if layer.args is not None:
             if isinstance(held.raw, str):
                 return self.bodies.named(builder, held.raw, held.scope.library, layer, flow, scope, name, held.at)
             context.reporter.tell(
                 "SPEC021", f"`{short(kind)}` is {said(held.raw)}, not the name of an op or block", layer.head, scope,
-                notes=[f"it is written at {held.at}"], hint=f"write `{short(kind)}` without arguments",
+                related=[(held.at, "it is written here")], hint=f"write `{short(kind)}` without arguments",
             )
             return builder.broken(name, flow)
         place = (id(held.at.document), held.at.path, held.raw if isinstance(held.raw, str) else "")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from archspec.diagnostics import hints
 from archspec.expressions import UNKNOWN_VALUE, holds_unknown
 from archspec.language import fixes
+from archspec.language.errors import Place
 from archspec.language.message_text import close, said, short
 from archspec.language.parse import BESIDE, misplaced
 from archspec.language.problems import integer_hint, meant_value
@@ -162,28 +163,27 @@ def _fits_layer(param: Param, bound: Bound, scope: Scope, context: Context) -> b
         held = held._replace(raw=context.ev.value(held.raw, held.at, held.scope, bound.flow))
     if held.raw is UNKNOWN_VALUE or held.raw is BROKEN or isinstance(held.raw, (str, dict, list)):
         return True
-    not_a_layer(f"${param.name}", held, [f"passed at {bound.at}"] if held.through else [], bound.at, scope, context)
+    not_a_layer(f"${param.name}", held, [(bound.at, "passed here")] if held.through else [], bound.at, scope, context)
     return False
 
 
-def not_a_layer(name: str, held: Written, notes: list[str], at: At | None, scope: Scope, context: Context) -> None:
+def not_a_layer(name: str, held: Written, related: list[Place], at: At | None, scope: Scope, context: Context) -> None:
     """Note that a value stands, or is named at `at`, where a layer should."""
-    context.ev.misuse("SPEC021", f"`{short(name)}` is {said(held.raw)}, not a layer", held, at, scope, notes=notes,
+    context.ev.misuse("SPEC021", f"`{short(name)}` is {said(held.raw)}, not a layer", held, at, scope, related=related,
                       hint="write an op or block, such as `relu`, or `[]` for none")
 
 
 def _complain(block: Block, param: Param, wanted: str, value: Any, bound: Bound, context: Context) -> bool:
     source = written(bound.raw, bound.at, bound.scope)
-    notes = [f"it is `{short(block.signature())}`"]
-    if source.through:
-        notes.append(f"passed as `{param.name}` at {bound.at}")
+    related = [(bound.at, f"passed as `{param.name}`")] if source.through else []
     hint = integer_hint(source.raw, value) if param.type == "int" else None
     if param.type in ("float", "bool"):
         hint = meant_value(str(param.type), value)
     hint = context.ev.without_dollar(source.raw, source.scope) or hint
     context.ev.misuse(
         "SPEC024", f"`{param.name}` of `{block.name}` must be {wanted}, got {said(value)}", source, bound.at,
-        bound.scope or context.vars_scope(block.home), notes=notes, own=notes[:1], hint=hint, through=[bound],
+        bound.scope or context.vars_scope(block.home), hint=hint, through=[bound],
+        notes=[f"it is `{short(block.signature())}`"], related=related,
     )
     return False
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from archspec.diagnostics import Hint
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
 from archspec.language import fixes
+from archspec.language.errors import Place
 from archspec.language.names import names_in, without_dollar
 from archspec.language.syntax import At
 from archspec.lower.misuse import Misuses
@@ -59,15 +59,16 @@ class Evaluator:
         if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] in self.reporter.errors.lost:
             return
         place = at and at.inside(e.offset, max(1, e.length))
-        subject = None
+        subject, related = None, list[Place]()
         if e.code == "SPEC032":  # a wrong value of a name is one mistake, in however many expressions it is used
             subject = (names_in(raw), e.message)
             bounds = [scope.names[name] for name in names_in(raw) if name in scope.names]
             if any(id(b) in self.misuses.found for b in bounds):
                 return
             self.blamed.update(id(b) for b in bounds if isinstance(b.value, (str, bool, type(None))))
-            hint = next(filter(None, map(self._bound_without_dollar, bounds)), hint)
-        self.reporter.tell(e.code, e.message, place, scope, hint=hint, subject=subject)
+            if meant := next(filter(None, map(self._bound_without_dollar, bounds)), None):
+                hint, related = meant[0], [(meant[1], "meant here")]
+        self.reporter.tell(e.code, e.message, place, scope, hint=hint, subject=subject, related=related)
 
     def without_dollar(self, raw: Any, scope: Scope | None) -> str | None:
         """The hint for a text that was meant as an expression; None for any other value."""
@@ -76,28 +77,27 @@ class Evaluator:
         names = {name for name, bound in scope.names.items() if bound.raw != raw}  # `vars: {a: a}` means no `$a`
         return without_dollar(raw, {*names, "in", "input"}, self.reporter.errors)
 
-    def _bound_without_dollar(self, bound: Bound) -> str | None:
+    def _bound_without_dollar(self, bound: Bound) -> tuple[str, At] | None:
+        """The hint for the value of a name that lacks its `$`, and the value's place."""
         source = written(bound.raw, bound.at, bound.scope)
         hint = self.without_dollar(source.raw, source.scope)
-        if not isinstance(hint, Hint) or source.at is None:
-            return hint
-        return fixes.moved(Hint(f"{hint} at {source.at}", hint.own), source.at)
+        return None if hint is None or source.at is None else (fixes.moved(hint, source.at), source.at)
 
     def misuse(
         self, code: str, message: str, source: Written, at: At | None, scope: Scope, *, notes: Iterable[str] = (),
-        own: Iterable[str] = (), hint: str | None = None, through: Iterable[Bound] = (),
+        related: Iterable[Place] = (), hint: str | None = None, through: Iterable[Bound] = (),
     ) -> bool:
         """Tell that the value of `source`, written or named at `at`, is wrong there; whether it was not told before.
 
-        notes: where it is used. own: what else to note where the use itself is shown.
+        related: where it is used, and where it was passed on.
         """
         if any(id(bound) in self.blamed for bound in source.through) and not self.reporter.holding:
             return False
-        if self.misuses.add(code, message, source, at, scope, notes=notes, own=own, hint=hint):
+        if self.misuses.add(code, message, source, at, scope, notes=notes, related=related, hint=hint):
             return True
         if not self.blame([*through, *source.through]):
             return False
-        self.reporter.tell(code, message, source.at, source.scope or scope, notes=notes, hint=hint)
+        self.reporter.tell(code, message, source.at, source.scope or scope, notes=notes, related=related, hint=hint)
         return True
 
     def blame(self, names: Iterable[Bound]) -> bool:

@@ -101,9 +101,9 @@ class Layers:
         """Tell of the value of `repeat` or `when`, where it is written."""
         at = layer.beside(key)
         source = written(getattr(layer, key), at, scope)
-        notes = [f"used as `{key}` at {at}"] if source.through else []
+        related = [(at, f"used as `{key}`")] if source.through else []
         hint = self.context.ev.without_dollar(source.raw, source.scope) or hint
-        self.context.ev.misuse("SPEC042", f"`{key}` {rule}", source, at, scope, notes=notes, own=notes, hint=hint)
+        self.context.ev.misuse("SPEC042", f"`{key}` {rule}", source, at, scope, related=related, hint=hint)
 
     def _source(self, builder: Builder, layer: Layer, flow: Val, scope: Scope) -> Val:
         name = layer.source or ""
@@ -254,13 +254,13 @@ class Layers:
         try:
             return builder.run(name, op, (flow,), op.outputs((tensor,)))
         except ShapeError as e:
-            at, notes = window_place(layer, e, scope)
+            at, related = window_place(layer, e, scope)
             if not self.reporter.is_told(e.code, at, scope):
                 message = f"{builder.path}.{name}: {e.message}"
                 program = self.context.program
                 hint = turned_input(self.context.input, program.input[1]) if e.code == "SHAPE101" else None
                 hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
-                self.reporter.tell(e.code, message, at, scope, notes=[flow.way(), *notes], hint=hint)
+                self.reporter.tell(e.code, message, at, scope, notes=[flow.way()], related=related, hint=hint)
             return builder.broken(name, flow, e.partial)
 
     def _merge(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, label: str) -> Val:

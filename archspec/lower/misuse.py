@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.language.errors import Place
 from archspec.language.libraries import standard_library
 from archspec.language.message_text import said
 from archspec.language.names import names_in
@@ -20,7 +21,7 @@ from archspec.lower.values import Bound, Scope, Written
 
 @dataclass(frozen=True, slots=True)
 class _Misuse:
-    """One use. at: where the name is written. notes: on a mistake of the value; own: on one of the use."""
+    """One use. at: where the name is written. related: where the value comes from, and is used."""
 
     code: str
     message: str
@@ -28,7 +29,7 @@ class _Misuse:
     at: At
     scope: Scope | None
     notes: tuple[str, ...]
-    own: tuple[str, ...]
+    related: tuple[Place, ...]
     hint: str | None
 
 
@@ -41,7 +42,7 @@ class Misuses:
 
     def add(
         self, code: str, message: str, source: Written, at: At | None, scope: Scope, *, notes: Iterable[str],
-        own: Iterable[str], hint: str | None,
+        related: Iterable[Place], hint: str | None,
     ) -> bool:
         """Note a misuse to be told later; False where `source` is not the value of a var."""
         var = source.through[-1] if source.through else None
@@ -51,8 +52,7 @@ class Misuses:
         where, seen = (through.at, through.scope) if through is not None else (at, scope)
         if where is None:
             return False
-        own = own if through is not None else ()
-        misuse = _Misuse(code, message, source, where, seen, tuple(notes), tuple(own), hint)
+        misuse = _Misuse(code, message, source, where, seen, tuple(notes), tuple(related), hint)
         self.found.setdefault(id(var), []).append(misuse)
         return True
 
@@ -66,11 +66,11 @@ class Misuses:
             places = {(m.at.document.name, m.at.path) for m in misuses}
             if _mentions(name, var.scope.library, program) > len(places):
                 for m in misuses:
-                    note = f"`{name}` is {said(m.source.raw)}, from {m.source.at}, and used elsewhere too"
-                    self.reporter.tell(m.code, m.message, m.at, m.scope, notes=[*m.own, note])
+                    value = (m.source.at, f"`{name}` is {said(m.source.raw)}, and used elsewhere too")
+                    self.reporter.tell(m.code, m.message, m.at, m.scope, notes=m.notes, related=[*m.related, value])
             else:
                 self.reporter.tell(first.code, first.message, first.source.at, first.source.scope, notes=first.notes,
-                                   hint=first.hint)
+                                   related=first.related, hint=first.hint)
 
 
 def _mentions(name: str, library: Library, program: Program) -> int:

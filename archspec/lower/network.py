@@ -100,10 +100,11 @@ def _input(context: Context, scope: Scope) -> Tensor | None:
     tensor = _shape(shape)
     if tensor is None and shape is not UNKNOWN_VALUE and shape is not BROKEN and not _has_unknown(shape):
         items = [(item, at / k) for k, item in enumerate(shape)] if isinstance(shape, list) else [(shape, at)]
-        hints = (fixes.moved(context.ev.without_dollar(item, scope), place) for item, place in items)
+        found = ((context.ev.without_dollar(item, scope), place) for item, place in items)
+        hints = (fixes.moved(hint, place) for hint, place in found if hint is not None)
         context.errors.add(
             "SPEC012", f"`input` must be [channels, height, width], got {said(shape)}", at,
-            hint=next(filter(None, hints), "write one to three positive integers, without the batch: "
+            hint=next(hints, "write one to three positive integers, without the batch: "
                       "`input: [1, 28, 28]`"),
         )
     return tensor

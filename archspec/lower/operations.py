@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from archspec.expressions import holds_unknown
 from archspec.language import fixes
+from archspec.language.errors import Place
 from archspec.language.message_text import said, short
 from archspec.language.problems import integer_hint, is_about_integer, is_sentence, told
 from archspec.language.syntax import At, Layer
@@ -155,13 +156,13 @@ def _tell(
     for step in problem["loc"][1:]:  # one of several numbers
         if isinstance(source.raw, list) and isinstance(step, int) and step < len(source.raw) and source.at:
             source = written(source.raw[step], source.at / step, source.scope, source.through)
-    notes = [f"used as `{name}` of `{cls.op}` at {at}"] if source.through else []
+    related = [(at, f"used as `{name}` of `{cls.op}`")] if source.through else []
     value = problem.get("input")
     if hint is None and isinstance(value, float) and is_about_integer(problem):
         hint = integer_hint(source.raw, value)
     hint = ev.without_dollar(source.raw, source.scope) or hint
     subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"
-    ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, notes=notes, own=notes, hint=hint)
+    ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, related=related, hint=hint)
 
 
 def guess(cls: type[Operation], fields: Fields, x: Tensor | None) -> Tensor | None:
@@ -191,8 +192,8 @@ def guess(cls: type[Operation], fields: Fields, x: Tensor | None) -> Tensor | No
     return y
 
 
-def window_place(layer: Layer, error: ShapeError, scope: Scope) -> tuple[At, list[str]]:
-    """Where a shape error is best shown, with a note if that is not where the layer stands.
+def window_place(layer: Layer, error: ShapeError, scope: Scope) -> tuple[At, list[Place]]:
+    """Where a shape error is best shown, and where its value is used if that is elsewhere.
 
     That is at the window's size, as far as `$name` leads to it, else at the op's name.
     """
@@ -205,4 +206,4 @@ def window_place(layer: Layer, error: ShapeError, scope: Scope) -> tuple[At, lis
     else:
         return layer.head, []
     source = written(raw, at, scope)
-    return source.at or at, [f"used as the window's size at {at}"] if source.through else []
+    return source.at or at, [(at, "used as the window's size")] if source.through else []

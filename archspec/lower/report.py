@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from archspec.language.errors import Place
 from archspec.language.syntax import At, Block, Errors
 from archspec.lower.values import Scope
 
@@ -23,12 +24,12 @@ class Reporter:
 
     def tell(
         self, code: str, message: str, at: At | None, scope: Scope | None = None, *, notes: Iterable[str] = (),
-        hint: str | None = None, subject: object = None,
+        related: Iterable[Place] = (), hint: str | None = None, subject: object = None,
     ) -> None:
         """Note a mistake at a place in a body that sees `scope`."""
         context, call = self.context(at, scope)
-        add = partial(self.errors.add, code, message, at, notes=[*notes, *context], hint=hint, call=call,
-                      subject=subject)
+        add = partial(self.errors.add, code, message, at, notes=notes, hint=hint, call=call, subject=subject,
+                      related=[*related, *context])
         if self._held is None:
             add()
         else:
@@ -64,18 +65,18 @@ class Reporter:
                 else:
                     outer.append((code, add))
 
-    def context(self, at: At | None, scope: Scope | None) -> tuple[list[str], At | None]:
-        """Notes on the block that `at` lies in, and the call that a mistake of a library is shown at."""
+    def context(self, at: At | None, scope: Scope | None) -> tuple[list[Place], At | None]:
+        """Where the block that `at` lies in is called, and the call that a mistake of a library is shown at."""
         if at is None or scope is None or not scope.calls:
             return [], None
         block, call = scope.calls[-1]
         if at.document.name not in self.foreign:
-            return ([f"in block `{block.name}`, called at {call}"] if _lies_in(at, block) else []), None
+            return ([(call, f"block `{block.name}` is called here")] if _lies_in(at, block) else []), None
         own = [(block, call) for block, call in scope.calls if call.document.name not in self.foreign]
         if not own:
             return [], None
         block, call = own[-1]
-        return [f"in block `{block.name}`, at {at}"], call
+        return [(at, f"in block `{block.name}`")], call
 
 
 def _lies_in(at: At, block: Block) -> bool:

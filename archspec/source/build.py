@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from yaml import events as ev
 
-from archspec.diagnostics import Diagnostic, Edit, Fix, SourceSpan
+from archspec.diagnostics import Diagnostic, Edit, Fix, Label, SourceSpan
 from archspec.source.document import Limits, Node
 from archspec.source.repair import Cut, cut_at, quoted, unbalanced
 from archspec.source.scalars import BROKEN, NumberTooLong, forbidden, resolve
@@ -110,11 +110,11 @@ class Builder:
                 return
 
     def report(
-        self, code: str, message: str, event: Any, *, hint: str | None, notes: Iterable[str] = (), length: int = 0,
-        put: str | None = None,
+        self, code: str, message: str, event: Any, *, hint: str | None, related: tuple[Label, ...] = (),
+        length: int = 0, put: str | None = None,
     ) -> None:
         """Note a mistake that does not stop the parsing. put: what to write in its place."""
-        diagnostic = self._diagnostic(code, message, event, notes=notes, hint=hint, length=length)
+        diagnostic = self._diagnostic(code, message, event, related=related, hint=hint, length=length)
         if put is not None and diagnostic.span is not None:
             diagnostic = replace(diagnostic, fix=Fix((Edit(diagnostic.span, put),)))
         self._note(diagnostic)
@@ -127,7 +127,7 @@ class Builder:
             raise Stop(too_many(diagnostic))
 
     def _diagnostic(
-        self, code: str, message: str, event: Any, *, hint: str | None, notes: Iterable[str] = (), length: int = 0
+        self, code: str, message: str, event: Any, *, hint: str | None, related: tuple[Label, ...] = (), length: int = 0
     ) -> Diagnostic:
         start, end = event.start_mark, event.end_mark
         line, column = self.place(start.line, start.column)
@@ -138,7 +138,7 @@ class Builder:
         if not length:
             length = (end_column if end_line == line else len(text)) - column
         span = SourceSpan(self.name, line + 1, column + 1, max(1, length), text)
-        return Diagnostic(code, message, span, tuple(notes), hint)
+        return Diagnostic(code, message, span, (), hint, related=related)
 
     def _document(self, event: Any) -> bool:
         self.documents += 1
@@ -255,10 +255,12 @@ class Builder:
         elif not self._plain_key(text, event):
             return _DROPPED
         if text in frame.data:
-            first = frame.places[text][0]
+            key = frame.places[text][0]
+            line, length = self.lines[key.line], key.end_column - key.column
+            first = SourceSpan(self.name, key.line + 1, key.column + 1, length, line)
             self.report(
                 "SPEC004", f"duplicate key `{text[:60]}`", event, hint="rename one of the two, or delete it",
-                notes=(f"first written on line {first.line + 1}, column {first.column + 1}",),
+                related=(Label(first, "first written here"),),
             )
             return _DROPPED
         return text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from archspec.diagnostics import Diagnostic, Edit, Fix, SourceSpan, SpecError
+from archspec.diagnostics import Diagnostic, Edit, Fix, Label, SourceSpan, SpecError
 from archspec.source.build import MAX_ERRORS, Builder, Stop, cut_diagnostic, too_many
 from archspec.source.document import Document, Limits
 from archspec.source.repair import culprit, overwritten
@@ -183,15 +183,20 @@ class Reading:
         span = diagnostic.span
         assert span is not None
         if shown is None:
-            line, column = self.place(span.line - 1, span.column - 1)
-            shown = SourceSpan(self.name, line + 1, column + 1, span.length, self.lines[line])
+            shown = self._as_written(span)
+        related = tuple(Label(self._as_written(label.span), label.text) for label in diagnostic.related)
         fix = None
         if mend is not None and mend.is_edit and not any(c.line in self.changes for c in mend.changes):
             fix = Fix(tuple(
                 Edit(SourceSpan(self.name, c.line + 1, c.start + 1, c.end - c.start, self.lines[c.line]), c.text)
                 for c in mend.changes
             ), mend.sure)
-        return Diagnostic(diagnostic.code, diagnostic.message, shown, diagnostic.notes, diagnostic.hint, fix)
+        return replace(diagnostic, span=shown, fix=fix, related=related)
+
+    def _as_written(self, span: SourceSpan) -> SourceSpan:
+        """A place in the mended text, in the lines as they were written."""
+        line, column = self.place(span.line - 1, span.column - 1)
+        return SourceSpan(self.name, line + 1, column + 1, span.length, self.lines[line])
 
     def _with_fixes_that_work(self) -> list[Diagnostic]:
         """What was found, without the fixes that do not help: faults that interlock may need each other's."""

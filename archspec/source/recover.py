@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
-from archspec.diagnostics import Diagnostic, listing
+from archspec.diagnostics import Diagnostic, Label, SourceSpan, plural
 from archspec.source.brackets import bare
 from archspec.source.characters import odd, told
 from archspec.source.mend import Change, Mend, holes, mends
@@ -16,6 +16,7 @@ from archspec.source.syntax import fault_of, translate
 
 _TEXT: Final = re.compile(r"\s*(description|name): ")  # lines in which any character may stand
 _TRIED: Final = 16  # edits, and as many ways to leave something out
+_SHOWN: Final = 8  # further lines with the same fault
 _LATE: Final = ("quote", "long_quote", "flow", "open_above")  # what was opened is missed far below
 _END: Final = (2**31, 0)
 
@@ -59,8 +60,11 @@ def recover(
 
     mend = best(mends(rule, fault, line, column)) or best(holes(fault, line))
     if mend is not None and rule == "tab" and len(mend.changes) > 1:
-        others = [str(c.line + 1) for c in mend.changes if c.line != line]
-        diagnostic = replace(diagnostic, notes=(f"the same on line{'s' * (len(others) > 1)} {listing(others)}",))
+        others = [c for c in mend.changes if c.line != line]
+        spans = [SourceSpan(name, c.line + 1, c.start + 1, c.end - c.start, rows[c.line]) for c in others]
+        notes = (f"the same on {plural(len(spans) - _SHOWN, 'further line')}",) if len(spans) > _SHOWN else ()
+        labels = tuple(Label(span, "here too") for span in spans[:_SHOWN])
+        diagnostic = replace(diagnostic, related=labels, notes=notes)
     return Found(diagnostic, line, mend, rule)
 
 

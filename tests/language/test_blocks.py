@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import archspec
-from tests.helpers import assert_marked, layers, shapes, spec
+from tests.helpers import assert_marked, labels, layers, shapes, spec
 
 CONV = "conv: {params: {channels: int, kernel: 3}, body: [conv2d: {out_channels: $channels, kernel_size: $kernel}]}"
 LINEAR = "archspec: 1\ninput: [4]\n"
@@ -168,13 +168,13 @@ stages:
   a: {outer: $kernel}
 """
     (found,) = assert_marked(text, ("SPEC012", "`kernel_size` of `conv2d` must be a positive integer"))
-    assert found.notes == ("used as `kernel_size` of `conv2d` at <text>:5:75",)
+    assert labels(found) == [(5, 75, "used as `kernel_size` of `conv2d`")]
 
 
 def test_a_computed_value_is_told_where_it_is_computed():
     text = with_blocks("b: {params: {c: int}, body: [conv2d: {out_channels: «$(c // 9)», kernel_size: 1}]}", "{a: {b: 3}}")
     (found,) = assert_marked(text, ("SPEC012", "`out_channels` of `conv2d` must be at least 1, got 0"))
-    assert found.notes == ("in block `b`, called at <text>:5:14",)
+    assert labels(found) == [(5, 14, "block `b` is called here")]
 
 
 # -- definitions that are wrong ------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_a_misspelt_var_is_told_once_and_the_unused_one_not_at_all():
     (found,) = assert_marked(LINEAR + "vars: {width: 3}\nstages: {a: {linear: $«widht»}, b: {linear: $widht}}",
                              ("SPEC031", "unknown name `widht`"))
     assert found.hint == "write `width`"
-    assert found.notes == ("the same at 4:44",)
+    assert labels(found) == [(4, 44, "here too")]
 
 
 def test_an_unused_var_that_resembles_a_used_one():

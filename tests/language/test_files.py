@@ -256,7 +256,7 @@ def test_a_shape_error_in_a_library_is_shown_at_each_call(tmp_path):
     assert [(d.code, d.span.line, d.span.column) for d in found if d.span] == [
         ("SHAPE101", 5, 17), ("SHAPE101", 5, 30),
     ]
-    assert all(any("in block `shrink`, at " in note for note in d.notes) for d in found)
+    assert all([label.text for label in d.related] == ["in block `shrink`"] for d in found)
 
 
 def test_a_library_that_cannot_be_read_excuses_its_callers(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import archspec
 from archspec.language.names import MODULE_ATTRIBUTES
 from archspec.ops import OPS
-from tests.helpers import assert_marked, layers, shapes, spec
+from tests.helpers import assert_marked, labels, layers, shapes, spec
 
 CONV = "conv2d: {out_channels: 4, kernel_size: 3}"
 
@@ -204,7 +204,7 @@ def test_the_hint_for_a_name_gives_one_that_can_be_used(name):
 ])
 def test_two_layers_of_one_name(body):
     (found,) = assert_marked(spec(f"stages: {{a: {body}}}"), ("SPEC023", "two layers of this body are named"))
-    assert "the other is at <text>:3:" in found.notes[0]
+    assert [(line, text) for line, _, text in labels(found)] == [(3, "the other one")]
 
 
 def test_names_are_free_again_in_another_body():
@@ -230,7 +230,7 @@ def test_reserved_names_are_those_of_torch():
 def test_an_unknown_op_is_told_once_with_all_its_places():
     (found,) = assert_marked(spec("stages: {a: [«rellu», tanh, rellu], b: rellu}"), ("SPEC020", "no op or block `rellu`"))
     assert found.hint == "a name that is close exists: `relu`"
-    assert found.notes == ("the same at 3:27, 3:38",)
+    assert labels(found) == [(3, 27, "here too"), (3, 38, "here too")]
 
 
 def test_an_unknown_op_that_nothing_is_like():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import archspec
-from tests.helpers import assert_marked, layers, shapes, spec
+from tests.helpers import assert_marked, labels, layers, shapes, spec
 
 CONV = "{conv2d: {out_channels: 4, kernel_size: 3}"
 
@@ -193,7 +193,7 @@ def test_from_never_looks_into_a_stage_block_or_branch(stages):
 def test_a_block_does_not_see_stages():
     head = "blocks: {b: {add: {x: [], y: {from: «a»}}}}\n"
     (found,) = assert_marked(spec("stages: {a: relu, c: b}", head), ("SPEC040", "`a`; visible: input"))
-    assert found.notes == ("in block `b`, called at <text>:4:22",)
+    assert labels(found) == [(4, 22, "block `b` is called here")]
 
 
 def test_the_nearest_visible_name_is_told():

@@ -17,7 +17,7 @@ from tests.helpers import assert_marked, spec
 ])
 def test_the_use_is_shown_where_the_var_is_used_elsewhere(head, stages, told):
     (found,) = assert_marked(spec(f"stages: {stages}", head + "\n"), told)
-    assert "and used elsewhere too" in found.notes[-1]
+    assert found.related[-1].text.endswith(", and used elsewhere too")
 
 
 @pytest.mark.parametrize(("head", "stages", "told"), [
@@ -29,7 +29,7 @@ def test_the_use_is_shown_where_the_var_is_used_elsewhere(head, stages, told):
 ])
 def test_the_var_is_shown_where_every_use_of_it_fails(head, stages, told):
     (found,) = assert_marked(spec(f"stages: {stages}", head + "\n"), told)
-    assert found.code == "SPEC020" or found.notes
+    assert found.code == "SPEC020" or found.related
 
 
 def test_every_wrong_use_is_told():

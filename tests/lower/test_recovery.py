@@ -253,8 +253,10 @@ error[SHAPE101]: stages.b2.nin_block_1.conv2d_1: 11×11 window does not fit a 5�
  --> <text>:5:25
 5 |   b2: [nin_block: [256, 11]]
   |                         ^^
+ ::: archspec/stdlib/nin_block.yaml:9:56
+9 |       - conv2d: {out_channels: $channels, kernel_size: $kernel_size, stride: $stride, padding: $padding}
+  |                                                        ------------ used as the window's size
   = note: input (1, 28, 28) → b1 (96, 5, 5)
-  = note: used as the window's size at archspec/stdlib/nin_block.yaml:9:56
   = hint: raise padding to at least 3
 """)
 
@@ -263,12 +265,14 @@ def test_the_text_of_a_mistake_that_only_the_library_writes_out():
     text = "archspec: 1\ninput: [1, 1, 1]\nstages:\n  b1: {vgg_block: [1, 64]}\n"
     assert_rendered(text, """
 error[SHAPE101]: stages.b1.max_pool2d_1: 2×2 window does not fit a 1×1 input
- --> <text>:4:8
-4 |   b1: {vgg_block: [1, 64]}
-  |        ^^^^^^^^^
-  = note: input (1, 1, 1) → b1.sequential_1 (64, 1, 1)
-  = note: in block `vgg_block`, at archspec/stdlib/vgg_block.yaml:11:21
-  = hint: raise padding to at least 1
+  --> <text>:4:8
+ 4 |   b1: {vgg_block: [1, 64]}
+   |        ^^^^^^^^^
+  ::: archspec/stdlib/vgg_block.yaml:11:21
+11 |       - max_pool2d: 2
+   |                     - in block `vgg_block`
+   = note: input (1, 1, 1) → b1.sequential_1 (64, 1, 1)
+   = hint: raise padding to at least 1
 """)
 
 

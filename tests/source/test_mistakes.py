@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archspec.source import BROKEN, parse
+from tests.helpers import labels
 from tests.source.helpers import told
 
 
@@ -16,7 +17,7 @@ def test_a_duplicate_key_is_told_where_it_stands_and_the_first_one_counts(parser
         ("SPEC004", 4, 14, "duplicate key `d`"),
         ("SPEC004", 5, 1, "duplicate key `a`"),
     ]
-    assert document.errors[0].notes == ("first written on line 3, column 3",)
+    assert labels(document.errors[0]) == [(3, 3, "first written here")]
 
 
 @pytest.mark.parametrize(
