@@ -12,9 +12,16 @@ from archspec.cli.console import result_console, tell
 from archspec.cli.options import COUNT, json_option
 from archspec.diagnostics import plural, wrapped
 
-_COLUMNS: Final = ("path", "network", "test_accuracy", "last_train_loss", "epochs_done", "seconds", "tags", "diagnosis")
-_TITLES: Final = {"epochs_done": "epochs run", "last_train_loss": "train loss", "test_accuracy": "test acc"}
-_NUMBERS: Final = {"test_accuracy": 4, "last_train_loss": 4, "epochs_done": 0, "seconds": 0}  # name → digits
+_MEMORY: Final = "peak_memory_bytes"
+_COLUMNS: Final = (
+    "path", "network", "test_accuracy", "last_train_loss", "epochs_done", "seconds", _MEMORY, "tags", "diagnosis",
+)
+_TITLES: Final = {
+    "epochs_done": "epochs run", "last_train_loss": "train loss", "test_accuracy": "test acc", _MEMORY: "memory",
+}
+_NUMBERS: Final = {  # name → digits
+    "test_accuracy": 4, "last_train_loss": 4, "epochs_done": 0, "seconds": 0, _MEMORY: 0,
+}
 _GAP: Final = 3  # columns of a terminal between two of the table's
 _FOLDED: Final = 18
 _DROPPED: Final = frozenset({"train.data"})
@@ -126,12 +133,14 @@ def _fitting(titles: dict[str, str], cells: dict[str, list[str]], settings: list
 
 
 def _cell(name: str, value: Any) -> str:
-    from archspec.results.formats import value_text
+    from archspec.results.formats import number_text, value_text
 
     if name == "tags":
         return ", ".join(value or [])
     if name not in _NUMBERS or value is None:
         return value_text(value)
+    if name == _MEMORY:
+        return number_text(value, name)
     return f"{value:.{_NUMBERS[name]}f}" if value < 1e5 else f"{value:.3g}"
 
 

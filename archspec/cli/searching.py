@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archspec.cli.console import result_console, tell
-from archspec.sweep.plan import duration_text
+from archspec.text import duration_text
 from archspec.train.summary import epochs_text
 
 if TYPE_CHECKING:

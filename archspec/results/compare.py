@@ -58,8 +58,10 @@ MEASURES: Final = {measure.name: measure for measure in (
     Measure("mean_train_accuracy", "train acc, mean over training", _mean("train_accuracy")),
     Measure("seconds", "s", lambda record: record.seconds or None, higher=False),
     Measure("images_per_s", "images/s", lambda record: record.images_per_s),
+    Measure("peak_memory_bytes", "memory", lambda record: record.peak_memory_bytes, higher=False),
 )}
-SHOWN: Final = ("last_train_loss", "last_train_accuracy", "test_accuracy", "best_accuracy", "seconds", "images_per_s")
+SHOWN: Final = ("last_train_loss", "last_train_accuracy", "test_accuracy", "best_accuracy", "seconds", "images_per_s",
+         "peak_memory_bytes")
 
 
 @dataclass(frozen=True, slots=True)

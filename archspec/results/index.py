@@ -16,7 +16,7 @@ from archspec.results.find import run_folders
 from archspec.results.record import RunRecord, read_record
 
 NAME: Final = "archspec.db"
-VERSION: Final = 1  # of the table; another one is thrown away
+VERSION: Final = 2  # of the table; another one is thrown away
 TAGS: Final = "tags.json"
 _WATCHED: Final = (
     "environment.json", "metrics.jsonl", "findings.json", "summary.json", "weights.safetensors", "spec.yaml", TAGS,

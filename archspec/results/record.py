@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from pydantic import TypeAdapter
+
 from archspec.files import MiB, is_regular, read_regular
-from archspec.train.summary import EpochResult, best_epoch, neutral_names
+from archspec.train.summary import EpochResult, StoredEpoch, best_epoch, mean_images_per_s, peak_memory_bytes
 
 MAX_METRICS_BYTES: Final = 64 * MiB
 MAX_JSON_BYTES: Final = 4 * MiB
+_EPOCH: Final[TypeAdapter[EpochResult]] = TypeAdapter(StoredEpoch)
 Status = Literal["finished", "unfinished", "failed"]
 
 
@@ -41,7 +44,6 @@ class RunRecord:
     macs: int | None
     device: str
     environment: Mapping[str, Any]
-    peak_memory_bytes: int | None = None
     reason: str = ""
 
     @property
@@ -61,9 +63,13 @@ class RunRecord:
 
     @property
     def images_per_s(self) -> float | None:
-        """Training images a second, the mean over the epochs."""
-        speeds = [row.images_per_s for row in self.epochs]
-        return sum(speeds) / len(speeds) if speeds else None
+        """Training images a second, over the training passes of all epochs."""
+        return mean_images_per_s(self.epochs)
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The most memory that it needed, all its processes together."""
+        return peak_memory_bytes(self.epochs)
 
     @property
     def diagnosis(self) -> str:
@@ -100,7 +106,7 @@ def read_record(path: Path) -> RunRecord | None:
         epochs=rows, criterion=_criterion(recipe), test=_test(_json(path / "summary.json"), rows),
         findings=tuple(f for f in listed if isinstance(f, dict)) if isinstance(listed, list) else (),
         params=params, macs=macs, device=str(device.get("name", "")) if isinstance(device, dict) else "",
-        environment=environment, peak_memory_bytes=_whole(environment.get("peak_memory_bytes")),
+        environment=environment,
     )
 
 
@@ -129,7 +135,7 @@ def _epochs(path: Path) -> tuple[EpochResult, ...]:
     try:
         lines = read_regular(path, MAX_METRICS_BYTES).decode("utf-8").splitlines()
         for line in lines:
-            rows.append(EpochResult(**neutral_names(json.loads(line))))
+            rows.append(_EPOCH.validate_python(json.loads(line)))
     except (OSError, ValueError, TypeError, RecursionError):
         pass
     return tuple(rows)

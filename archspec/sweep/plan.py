@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import SpecError
 from archspec.sweep.expand import Expansion, Trial
+from archspec.text import duration_text
 
 if TYPE_CHECKING:
     from archspec.results.trials import Store
@@ -147,13 +148,6 @@ def images(trial: Trial) -> tuple[int | None, int | None]:
     limits: Mapping[str, int] = trial.limits
     train = min(info.train_size, limits.get("limit_train", info.train_size))
     return train, min(info.test_size, limits.get("limit_test", info.test_size))
-
-
-def duration_text(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.4 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def macs_text(macs: int) -> str:

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from archspec.results.trials import Result
 from archspec.sweep.expand import Trial
-from archspec.sweep.plan import duration_text
+from archspec.text import duration_text
 
 
 class Progress:

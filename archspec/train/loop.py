@@ -164,6 +164,7 @@ def _one_epoch(
         run.epoch + 1, trained.loss, trained.accuracy, figures.loss, figures.accuracy,
         images_per_s, seconds=time.perf_counter() - started, split=split,
         step=run.step, learning_rate=run.rate_at(run.step - 1), gradient_norm=run.meter.gradient_norm(),
+        peak_memory_bytes=run.memory.so_far(),
     )
 
 

@@ -17,6 +17,7 @@ from archspec.train.distributed.process_group import ALONE, World
 from archspec.train.early_stopping import criterion, why_stop
 from archspec.train.metrics import Meter, Metrics
 from archspec.train.objective import Objective
+from archspec.train.peak_memory import PeakMemory
 from archspec.train.schedule import RateAt
 from archspec.train.signals import Stop
 from archspec.train.step.precision import Settings, autocast, make_scaler
@@ -117,10 +118,12 @@ class Run:
     test: tuple[Metrics, Tally] | None = None  # at the end, of a run whose epochs are evaluated on other images
     averaged: nn.Module | None = None  # the network with the average of the weights, where the recipe has `ema`
     objective: Objective = field(init=False)
+    memory: PeakMemory = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.forward = self.model
         self.objective = Objective.of(self.recipe)
+        self.memory = PeakMemory(self.device, self.world)
         self.scaler = make_scaler(self.settings.precision, self.device)
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -154,7 +157,10 @@ class Run:
         stopped = why_stop(self.results, rule)
         if self.paused:
             stopped = f"paused after epoch {self.epoch} of {self.recipe.epochs}: the end of the run is still to come"
-        return Summary(tuple(self.results), stopped, criterion=criterion(self.recipe), test=test)
+        return Summary(
+            tuple(self.results), stopped, criterion=criterion(self.recipe), test=test,
+            memory_measured_as=self.memory.measured_as,
+        )
 
     @property
     def total_steps(self) -> int:

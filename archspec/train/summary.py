@@ -37,7 +37,7 @@ class EpochResult:
     evaluated_loss, evaluated_accuracy: of the weights at the epoch's end, dropout off, on the images of `split`.
     images_per_s: training images over the time of the training pass alone. seconds: training and evaluation.
     step: updates done at the epoch's end. learning_rate: of the last of them. gradient_norm: mean over the epoch's
-    steps, before clipping. None: not known.
+    steps, before clipping. peak_memory_bytes: since this start of the run, see `peak_memory`. None: not known.
     """
 
     epoch: int
@@ -51,6 +51,7 @@ class EpochResult:
     step: int | None = None
     learning_rate: float | None = None
     gradient_norm: float | None = None
+    peak_memory_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain data; `test_loss` or `validation_loss` says on which images it was evaluated."""
@@ -81,13 +82,26 @@ def best_epoch(rows: Sequence[EpochResult], criterion: Criterion = "accuracy") -
     return max(rows, key=rank)
 
 
+def mean_images_per_s(rows: Sequence[EpochResult]) -> float | None:
+    """All training images over the time of all training passes: the epochs' harmonic mean. None where it is not known."""
+    speeds = [row.images_per_s for row in rows]
+    seconds = math.fsum(1 / speed for speed in speeds if speed > 0)  # of an image in each epoch
+    return len(speeds) / seconds if seconds and all(speed > 0 for speed in speeds) else None
+
+
+def peak_memory_bytes(rows: Sequence[EpochResult]) -> int | None:
+    """The highest of the epochs' peaks; None where none is known."""
+    return max((row.peak_memory_bytes for row in rows if row.peak_memory_bytes is not None), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """The finished run.
 
     stopped: why it ended before its last epoch, in words; None if it did not. findings: what the doctor found.
     criterion: the figure that makes an epoch the best. test: the test set after the last epoch, of a run that was
-    evaluated on other images after each; else it is what the last epoch says.
+    evaluated on other images after each; else it is what the last epoch says. memory_measured_as: what the epochs'
+    peak_memory_bytes are.
     """
 
     epochs: tuple[EpochResult, ...]
@@ -95,6 +109,7 @@ class Summary:
     findings: tuple[Finding, ...] = ()
     criterion: Criterion = "accuracy"
     test: Metrics | None = None
+    memory_measured_as: str | None = None
 
     @property
     def last(self) -> EpochResult:
@@ -136,6 +151,9 @@ class Summary:
             "stopped_early": self.stopped,
             "findings": [finding.to_json() for finding in self.findings],
             "seconds": self.seconds,
+            "images_per_s": mean_images_per_s(self.epochs),
+            "peak_memory_bytes": peak_memory_bytes(self.epochs),
+            "memory_measured_as": self.memory_measured_as,
         }
 
     def test_figures(self) -> dict[str, float] | None:

@@ -71,7 +71,7 @@ def test_what_failed_is_a_row_with_its_reason(tmp_path):
     row = dict(zip(titles(found), cells(found, found.groups[1]), strict=True))
     assert row == {
         "lr": "9", "epochs": "1", "n": "0 of 1", "train loss, last epoch": "–", "train acc, last epoch": "–",
-        "test acc": "–", "acc, best epoch": "–", "s": "–", "images/s": "–", "Δ test acc": "–", "difference": "–",
+        "test acc": "–", "acc, best epoch": "–", "s": "–", "images/s": "–", "memory": "–", "Δ test acc": "–", "difference": "–",
         "diagnosis": "RUN346 the loss blew up",
     }
 

@@ -72,7 +72,6 @@ def _measures(comparison: Comparison) -> list[dict[str, Any]]:
 _COSTS: Final = (
     Measure("params", "parameters", lambda record: record.params, higher=False),
     Measure("macs", "MACs", lambda record: record.macs, higher=False),
-    Measure("memory", "peak memory", lambda record: record.peak_memory_bytes, higher=False),
 )
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from archspec.text import bytes_text, duration_text
 from archspec.train.doctor.finding import findings_text
-from archspec.train.summary import SHORT, EpochResult, Summary, loss_text
+from archspec.train.summary import (
+    SHORT,
+    EpochResult,
+    Summary,
+    epochs_text,
+    loss_text,
+    mean_images_per_s,
+    peak_memory_bytes,
+)
 
 
 def epoch_line(result: EpochResult, epochs: int) -> str:
@@ -26,12 +35,23 @@ def summary_text(summary: Summary) -> str:
     """The last and the best epoch, the test set, the doctor's verdicts. Each epoch's line was printed when it ended."""
     last, best = summary.last, summary.best
     lines = [] if summary.stopped is None else [summary.stopped]
-    lines.append(f"last epoch ({last.epoch}): {_evaluated(last)}, {last.images_per_s:,.0f} images/s")
+    lines.append(f"last epoch ({last.epoch}): {_evaluated(last)}")
     lines.append(f"best epoch by {best.split} {summary.criterion} ({best.epoch}): {_evaluated(best)}")
     if summary.test is not None:
         test = summary.test
         lines.append(f"test set, after the last epoch: loss {loss_text(test.loss)}, accuracy {test.accuracy:.4f}")
+    lines.append(_effort(summary))
     return "\n".join([*lines, *([findings_text(summary.findings)] if summary.findings else [])])
+
+
+def _effort(summary: Summary) -> str:
+    """`10 epochs in 40.1 s, 15,831 images/s, peak memory 512.00 MiB (resident memory of …)`."""
+    speed, peak = mean_images_per_s(summary.epochs), peak_memory_bytes(summary.epochs)
+    seconds = f"{summary.seconds:.1f} s" if summary.seconds < 60 else duration_text(summary.seconds)
+    parts = [f"{epochs_text(len(summary.epochs))} in {seconds}"]
+    parts += [] if speed is None else [f"{speed:,.0f} images/s"]
+    parts += [] if peak is None else [f"peak memory {bytes_text(peak)}"]
+    return ", ".join(parts) + ("" if peak is None else f" ({summary.memory_measured_as})")
 
 
 def _evaluated(row: EpochResult) -> str:

@@ -49,6 +49,7 @@ class Scalars(Watcher):
             "loss/train": row.train_loss, f"loss/{row.split}": row.evaluated_loss,
             "accuracy/train": row.train_accuracy, f"accuracy/{row.split}": row.evaluated_accuracy,
             "learning_rate": row.learning_rate, "gradient_norm": row.gradient_norm, "images_per_s": row.images_per_s,
+            "peak_memory_bytes": row.peak_memory_bytes,
         }
         self._write(figures, row.epoch)
 

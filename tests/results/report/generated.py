@@ -36,7 +36,7 @@ def record(path, source, lr, optimizer, width, batch, seed, epochs):
         accuracy = 0.1 + (best - 0.1) * (1 - math.exp(-epoch / 4)) + source.gauss(0, 0.003)
         loss = float("nan") if diverges and epoch > 5 else 2.4 * (1 - accuracy) + 0.02 + abs(source.gauss(0, 0.01))
         accuracy = 0.1 if diverges and epoch > 5 else min(1.0, accuracy)
-        rows.append(EpochResult(epoch, loss * 0.95, min(1.0, accuracy + 0.01), loss, accuracy, 9000 / width * 8, 2.5 * width / 8, "test", epoch * 100, lr))
+        rows.append(EpochResult(epoch, loss * 0.95, min(1.0, accuracy + 0.01), loss, accuracy, 9000 / width * 8, 2.5 * width / 8, "test", epoch * 100, lr, None, (200 + width) << 20))
     findings = ({
         "code": "TRAIN501", "step": 540, "until": None, "title": "the loss is not a number", "advice": f"lower the rate: {lr / 10:g}",
         "evidence": [{"text": f"the rate is {lr:g}", "values": {}}],
@@ -53,7 +53,7 @@ def record(path, source, lr, optimizer, width, batch, seed, epochs):
     return RunRecord(
         path=path, network="lenet", status="finished", started="2026-01-01T00:00:00+00:00", seed=seed, digest=digest, settings=settings,
         epochs=tuple(rows), criterion="accuracy", test={"loss": rows[-1].evaluated_loss, "accuracy": rows[-1].evaluated_accuracy},
-        findings=findings, params=7000 * width, macs=60_000 * width, device="CPU", environment=environment, peak_memory_bytes=(200 + width) << 20,
+        findings=findings, params=7000 * width, macs=60_000 * width, device="CPU", environment=environment,
     )
 
 

@@ -82,9 +82,10 @@ def test_the_validation_set_is_named():
     assert epoch_line(row, 1) == "epoch 1/1  train loss 2.0000 acc 0.2500  val loss 1.5000 acc 0.5000  1.2 s"
     text = summary_text(Summary((row,), criterion="loss", test=Metrics(1.25, 0.5, 8)))
     assert text.splitlines() == [
-        "last epoch (1): validation loss 1.5000, validation accuracy 0.5000, 12,346 images/s",
+        "last epoch (1): validation loss 1.5000, validation accuracy 0.5000",
         "best epoch by validation loss (1): validation loss 1.5000, validation accuracy 0.5000",
         "test set, after the last epoch: loss 1.2500, accuracy 0.5000",
+        "1 epoch in 1.2 s, 12,346 images/s",
     ]
 
 
@@ -160,8 +161,9 @@ def test_clock(seconds, text):
 
 def test_the_summary_names_what_each_figure_is():
     assert summary_text(SUMMARY) == """\
-last epoch (3): test loss 0.5000, test accuracy 0.8750, 3,000 images/s
-best epoch by test accuracy (3): test loss 0.5000, test accuracy 0.8750"""
+last epoch (3): test loss 0.5000, test accuracy 0.8750
+best epoch by test accuracy (3): test loss 0.5000, test accuracy 0.8750
+3 epochs in 4.5 s, 3,281 images/s"""
 
 
 def test_the_summary_as_json():

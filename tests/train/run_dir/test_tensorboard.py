@@ -35,6 +35,7 @@ def test_every_epoch_is_there(tmp_path):
     found = read(tmp_path)
     assert set(found) == {
         "loss/train", "loss/test", "accuracy/train", "accuracy/test", "learning_rate", "gradient_norm", "images_per_s",
+        "peak_memory_bytes",
     }
     fields = {"loss/test": "evaluated_loss", "accuracy/train": "train_accuracy", "loss/train": "train_loss"}
     for tag, field in fields.items():

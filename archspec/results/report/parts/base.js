@@ -60,7 +60,7 @@ function shortText(value) {
 function figureText(value, name) {
   if (!isNumber(value)) return DASH;
   if (name === "params" || name === "macs") return shortText(value);
-  if (name === "memory") return `${(value / 2 ** 20).toFixed(0)} MiB`;
+  if (name === "peak_memory_bytes") return `${(value / 2 ** 20).toFixed(0)} MiB`;
   if (name === "seconds") return value.toFixed(value < 100 ? 1 : 0);
   if (name === "images_per_s") return value.toFixed(0);
   return Math.abs(value) < 1e4 ? value.toFixed(4).replace("-", MINUS) : value.toExponential(2).replace("e+", "e");

@@ -1,5 +1,5 @@
 // Accuracy against cost, and the rows that nothing beats in both.
-const COSTS = ["macs", "params", "seconds", "memory"];
+const COSTS = ["macs", "params", "seconds", "peak_memory_bytes"];
 
 function costSection() {
   const costs = COSTS.filter((name) => MEASURE.has(name) && new Set(GROUPS.map((group) => meanOf(group, name)).filter(isNumber)).size > 1);
@@ -13,7 +13,7 @@ function costSection() {
   return section("cost", "The figure against its cost", controls, host, front);
 }
 
-const costTitle = (name) => ({ macs: "MACs of one image", params: "parameters", seconds: "seconds of training", memory: "peak memory" })[name];
+const costTitle = (name) => ({ macs: "MACs of one image", params: "parameters", seconds: "seconds of training", peak_memory_bytes: "peak memory" })[name];
 
 function drawCost(host, note, groups) {
   const measure = MEASURE.get(state.figure) && !COSTS.includes(state.figure) ? MEASURE.get(state.figure) : MEASURE.get(PRIMARY);
@@ -24,7 +24,7 @@ function drawCost(host, note, groups) {
   const [xLow, xHigh] = spanOf(have.map(cost), log), means = have.map(figure);
   const logY = measure.name.endsWith("loss") && Math.min(...means) > 0 && Math.max(...means) / Math.min(...means) > 20;
   const [yLow, yHigh] = figureSpan(measure.name, means, logY);
-  const inUnits = (v) => (state.cost === "seconds" ? tickText(v) : state.cost === "memory" ? figureText(v, "memory") : shortText(v));
+  const inUnits = (v) => (state.cost === "seconds" ? tickText(v) : state.cost === "peak_memory_bytes" ? figureText(v, "peak_memory_bytes") : shortText(v));
   const places = (log ? logTicks(xLow, xHigh) : ticks(xLow, xHigh, host.clientWidth < 500 ? 4 : 8)).map((v) => [v, inUnits(v)]);
   const { svg, px, py } = chart(host, `${measure.title} against ${costTitle(state.cost)}`, {
     height: 320, x: { low: xLow, high: xHigh, log, title: costTitle(state.cost), ticks: places }, y: { low: yLow, high: yHigh, log: logY, title: measure.title },

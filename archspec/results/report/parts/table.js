@@ -1,7 +1,7 @@
 // The table: a row for each experiment, its runs below it.
 const FIRST_ROWS = 25;
 const ON_PAPER = ["best_accuracy", "seconds", "params"];
-const COLUMNS = ["test_accuracy", "best_accuracy", "last_train_accuracy", "test_loss", "last_train_loss", "seconds", "images_per_s", "params", "macs", "memory"];
+const COLUMNS = ["test_accuracy", "best_accuracy", "last_train_accuracy", "test_loss", "last_train_loss", "seconds", "images_per_s", "params", "macs", "peak_memory_bytes"];
 
 function tableSection() {
   const host = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of results" });
@@ -21,7 +21,7 @@ function tableSection() {
 function columnsOf() {
   const varying = (name) => new Set(GROUPS.map((group) => meanOf(group, name))).size > 1;
   const names = [PRIMARY, ...COLUMNS.filter((name) => name !== PRIMARY)].filter((name) => MEASURE.has(name))
-    .filter((name) => !["params", "macs", "memory"].includes(name) || varying(name));
+    .filter((name) => !["params", "macs", "peak_memory_bytes"].includes(name) || varying(name));
   const best = (name) => {
     const values = GROUPS.map((group) => meanOf(group, name)).filter(isNumber);
     return MEASURE.get(name).higher ? Math.max(...values) : Math.min(...values);

@@ -1,0 +1,70 @@
+"""The most memory that a training needs: of a GPU what torch's allocator hands out, on a CPU what the process holds."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from archspec.train.distributed.process_group import ALONE, World
+
+_STATUS: Final = Path("/proc/self/status")
+_RESET: Final = Path("/proc/self/clear_refs")
+_PEAK: Final = re.compile(rb"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
+_OF_ALL: Final = ", all processes of the run together"
+
+
+class PeakMemory:
+    """Measures from the moment it is made. measured_as: what the figure is, for people; None where there is none.
+
+    On Linux the peak of a process is VmHWM. Not ru_maxrss: a process that another one starts begins with the peak of
+    its starter there, and nothing sets it back for a second run in one process.
+    """
+
+    def __init__(self, device: torch.device, world: World = ALONE) -> None:
+        self._device, self._world = device, world
+        self.measured_as = self._begin()
+        if self.measured_as and not world.alone:
+            self.measured_as += _OF_ALL
+
+    def _begin(self) -> str | None:
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            return "torch.cuda.max_memory_allocated during training: weights, images, activations, gradients"
+        if self._device.type != "cpu" or resident_peak() is None:
+            return None
+        what = "resident memory of the process, Python and torch included"
+        return f"{what}, its peak during training" if _reset() else f"{what}, its peak since the process started"
+
+    def so_far(self) -> int | None:
+        """*The peak in bytes, the sum over all processes. Collective, see `World`."""
+        mine = torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else resident_peak()
+        if self.measured_as is None or mine is None:
+            return None
+        return int(self._world.sum(torch.tensor([mine])))
+
+
+def resident_peak() -> int | None:
+    """The most memory that this process has held, in bytes; None where the system does not tell."""
+    with suppress(OSError):
+        if found := _PEAK.search(_STATUS.read_bytes()):
+            return int(found[1]) * 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, others KiB
+
+
+def _reset() -> bool:
+    """Let the peak begin with what the process holds now (proc(5)); False where that is not possible."""
+    try:
+        _RESET.write_text("5")
+    except OSError:
+        return False
+    return True
