@@ -83,7 +83,7 @@ def best_epoch(rows: Sequence[EpochResult], criterion: Criterion = "accuracy") -
 
 
 def mean_images_per_s(rows: Sequence[EpochResult]) -> float | None:
-    """All training images over the time of all training passes: the epochs' harmonic mean. None where it is not known."""
+    """All training images over the time of all training passes: the epochs' harmonic mean. None: not known."""
     speeds = [row.images_per_s for row in rows]
     seconds = math.fsum(1 / speed for speed in speeds if speed > 0)  # of an image in each epoch
     return len(speeds) / seconds if seconds and all(speed > 0 for speed in speeds) else None

@@ -41,7 +41,7 @@ def test_the_four_files(tmp_path):
     assert lines == [row.to_json() for row in summary.epochs]
     assert list(lines[0]) == [
         "epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "images_per_s", "seconds",
-        "step", "learning_rate", "gradient_norm",
+        "step", "learning_rate", "gradient_norm", "peak_memory_bytes",
     ]
     weights = load_file(folder.path / "weights.safetensors")
     assert weights.keys() == model.state_dict().keys()
