@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from archspec.ops import Operation
-from archspec.tensors import Tensor
+from archspec.ops import Operation, infer_outputs
+from archspec.types import TensorType
 
 NodePath = str  # node names from the network's stages inwards, joined by dots: also the module's name
 
@@ -22,7 +22,7 @@ class Node:
     name: str
     target: Operation | Graph
     inputs: tuple[int, ...]
-    output: Tensor
+    output: TensorType
 
     @property
     def op(self) -> Operation | None:
@@ -40,26 +40,26 @@ class Graph:
     kind: network, sequence (a list of layers), block, merge (branches and the op that joins them), or
     repeat (the copies of a layer).
     label: what the spec calls it: the block's name, the merge's op, `sequential`.
-    inputs: a (name, Tensor) for each value that flows in. The first that the body uses comes first.
+    inputs: a (name, TensorType) for each value that flows in. The first that the body uses comes first.
     """
 
     kind: str
     label: str
-    inputs: tuple[tuple[str, Tensor], ...]
+    inputs: tuple[tuple[str, TensorType], ...]
     nodes: tuple[Node, ...]
     output: int = field(kw_only=True)
 
     @property
-    def result(self) -> Tensor:
+    def result(self) -> TensorType:
         """Shape and dtype of the output."""
         return self.value(self.output)
 
-    def value(self, index: int) -> Tensor:
+    def value(self, index: int) -> TensorType:
         """Shape and dtype of a value, by its index."""
         k = len(self.inputs)
         return self.inputs[index][1] if index < k else self.nodes[index - k].output
 
-    def arguments(self, node: Node) -> tuple[Tensor, ...]:
+    def arguments(self, node: Node) -> tuple[TensorType, ...]:
         """What flows into a node."""
         return tuple(self.value(i) for i in node.inputs)
 
@@ -125,6 +125,7 @@ def _verify(graph: Graph, seen: set[int]) -> None:
             assert node.output == node.target.result, node.name
             _verify(node.target, seen)
         else:
-            assert node.output == node.target.outputs(arguments), f"{node.name}: its shape rule says otherwise"
+            inferred = infer_outputs(node.target, arguments)
+            assert (node.output,) == inferred, f"{node.name}: its shape rule says otherwise"
         assert node.output.known, node.name
     assert used == set(range(k + len(graph.nodes))), f"unused: {set(range(k + len(graph.nodes))) - used}"

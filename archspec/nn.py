@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 
 class Permute(nn.Module):
@@ -13,8 +14,8 @@ class Permute(nn.Module):
         super().__init__()
         self.dims = dims
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return x.permute(self.dims)
 
     def extra_repr(self) -> str:
@@ -29,8 +30,8 @@ class Reshape(nn.Module):
         super().__init__()
         self.shape = list(shape)  # TorchScript joins lists, not tuples
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return x.reshape([x.shape[0]] + self.shape)  # noqa: RUF005 (TorchScript has no [*a])
 
     def extra_repr(self) -> str:
@@ -47,8 +48,8 @@ class Chunk(nn.Module):
         self.index = index
         self.dim = dim
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return x.chunk(self.chunks, self.dim)[self.index]
 
     def extra_repr(self) -> str:
@@ -64,8 +65,8 @@ class Select(nn.Module):
         self.dim = dim
         self.index = index
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return x.select(self.dim, self.index)
 
     def extra_repr(self) -> str:
@@ -76,8 +77,8 @@ class Select(nn.Module):
 class Zero(nn.Module):
     """0 times the input: gradients are zeros, not None, so that processes that train together have equal ones."""
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return x * 0.0
 
 
@@ -96,8 +97,8 @@ class LayerScale(nn.Module):
         """Set every factor to `init_value` again."""
         nn.init.constant_(self.weight, self.init_value)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return self.weight * x
 
     def extra_repr(self) -> str:
@@ -117,8 +118,8 @@ class StochasticDepth(nn.Module):
         self.p = p
         self.mode = mode
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         if not self.training or self.p == 0.0:
             return x
         survival = 1.0 - self.p
@@ -137,8 +138,8 @@ class StochasticDepth(nn.Module):
 class Add(nn.Module):
     """The sum of all inputs, broadcast. It takes a list: TorchScript has no `*inputs`."""
 
+    @override
     def forward(self, inputs: list[Tensor]) -> Tensor:
-        """See the class."""
         total = inputs[0]
         for other in inputs[1:]:
             total = total + other
@@ -148,8 +149,8 @@ class Add(nn.Module):
 class Mul(nn.Module):
     """The product of all inputs, broadcast. It takes a list, see `Add`."""
 
+    @override
     def forward(self, inputs: list[Tensor]) -> Tensor:
-        """See the class."""
         product = inputs[0]
         for other in inputs[1:]:
             product = product * other
@@ -163,8 +164,8 @@ class Concat(nn.Module):
         super().__init__()
         self.dim = dim
 
+    @override
     def forward(self, inputs: list[Tensor]) -> Tensor:
-        """See the class."""
         return torch.cat(inputs, self.dim)
 
     def extra_repr(self) -> str:

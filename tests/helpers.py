@@ -20,7 +20,7 @@ from archspec.diagnostics import Diagnostic
 from archspec.graph import Graph
 from archspec.language.schema import json_schema
 from archspec.source import parse
-from archspec.tensors import UnknownDim
+from archspec.types import UnknownDim
 
 Expected = tuple[str, int | None, int | None, str]  # code, line, column, part of the message
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.graph import Graph, Node
-from archspec.tensors import DTYPE_BYTES, Cost, Tensor
+from archspec.types import DTYPE_BYTES, Cost, TensorType
 
 JSON_FORMAT = 1
 
@@ -164,11 +164,11 @@ def cost_report(graph: Graph, *, batch_size: int = 1, dtype: str = "float32") ->
 
 
 def _row(
-    node: Node, inputs: tuple[Tensor, ...], path: str, batch: int, width: int, count: int = 1
+    node: Node, inputs: tuple[TensorType, ...], path: str, batch: int, width: int, count: int = 1
 ) -> ReportNode:
     shape = node.output.shape[1:]
     if not isinstance(node.target, Graph):
-        one = node.target.price(inputs, node.output)
+        one = node.target.cost(*inputs, node.output)
         cost = Cost(one.macs * batch, one.params, one.buffers, one.elementwise_flops * batch)
         return ReportNode(
             node.name, path, "op", node.target.op, shape, cost, node.output.numel * batch * width, count

@@ -13,7 +13,7 @@ from archspec.graph import Graph
 from archspec.language.message_text import did_you_mean, said, short
 from archspec.language.names import EXPECTATIONS
 from archspec.language.syntax import At, Errors
-from archspec.tensors import Tensor, shape_text
+from archspec.types import TensorType, shape_text
 
 COUNTS = ("params", "macs", "buffers")
 
@@ -27,7 +27,7 @@ class Expected(NamedTuple):
 
 
 def check_expectations(
-    expect: Mapping[str, Expected], stages: Mapping[str, Tensor | None], known: Sequence[str],
+    expect: Mapping[str, Expected], stages: Mapping[str, TensorType | None], known: Sequence[str],
     counted: tuple[Report, Graph] | None, errors: Errors,
 ) -> None:
     """Note each expectation that does not hold.
@@ -67,7 +67,8 @@ def _way(stage: str, counted: tuple[Report, Graph] | None, wanted: tuple[int, ..
 
 
 def _shape(
-    key: str, expected: Expected, tensor: Tensor | None, way: Callable[[tuple[int, ...]], Iterable[str]], errors: Errors
+    key: str, expected: Expected, tensor: TensorType | None, way: Callable[[tuple[int, ...]], Iterable[str]],
+    errors: Errors,
 ) -> None:
     value, at, meant = expected
     if not isinstance(value, list) or not all(isinstance(d, int) and not isinstance(d, bool) for d in value):

@@ -9,7 +9,7 @@ from archspec.graph import Graph
 def check_learns(graph: Graph) -> None:
     """Raise SpecError BUILD204 where a network has no parameters."""
     for _, node, owner in graph.walk():
-        if node.op is not None and node.op.price(owner.arguments(node), node.output).params:
+        if node.op is not None and node.op.cost(*owner.arguments(node), node.output).params:
             return
     raise error("BUILD204", "the network has no parameters to train",
                 hint="add a layer that has some, such as `linear` or `conv2d`")

@@ -32,8 +32,8 @@ def of_count(figure: str, surplus: int, report: Report, graph: Graph) -> Iterato
 
 def _convolution_biases(graph: Graph) -> int:
     return sum(
-        node.op.price(home.arguments(node), node.output).params
-        - node.op.model_copy(update={"bias": False}).price(home.arguments(node), node.output).params
+        node.op.cost(*home.arguments(node), node.output).params
+        - node.op.model_copy(update={"bias": False}).cost(*home.arguments(node), node.output).params
         for _, node, home in graph.walk() if isinstance(node.op, _CONVOLUTIONS)
     )
 

@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 
 from archspec.graph import Graph
-from archspec.tensors import Cost
+from archspec.types import Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,6 @@ def totals(graph: Graph, known: MutableMapping[Graph, Totals]) -> Totals:
             if isinstance(node.target, Graph):
                 found += totals(node.target, known)
             else:
-                found += Totals(node.target.price(graph.arguments(node), node.output), node.output.numel)
+                found += Totals(node.target.cost(*graph.arguments(node), node.output), node.output.numel)
         known[graph] = found
     return found

@@ -16,7 +16,7 @@ from archspec.backends.fits import check_fits
 from archspec.backends.torch import build
 from archspec.diagnostics import error
 from archspec.graph import Graph
-from archspec.tensors import DTYPE_BYTES
+from archspec.types import DTYPE_BYTES
 
 COUNTABLE: Final = 2**61  # bytes; torch refuses a tensor of 2**63, even one that allocates nothing
 

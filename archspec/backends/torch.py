@@ -63,7 +63,7 @@ def _module(graph: Graph) -> nn.Module:
 def _target(graph: Graph, node: Node) -> nn.Module:
     if isinstance(node.target, Graph):
         return _module(node.target)
-    return node.target.module(graph.arguments(node))
+    return node.target.build(*graph.arguments(node))
 
 
 def _graph_module(graph: Graph, children: dict[str, nn.Module]) -> fx.GraphModule:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from archspec.cli.console import clean
-from archspec.tensors import DTYPE_BYTES
 from archspec.text import bytes_text, count_text, percent_text
+from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
     from rich.console import Console

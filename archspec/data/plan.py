@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archspec.diagnostics import Diagnostic, SpecError, error
-from archspec.tensors import channels_first
+from archspec.types import channels_first
 
 ImageShape = tuple[int, int | None, int | None]  # channels, height, width; None where images differ
 

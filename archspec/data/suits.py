@@ -13,7 +13,7 @@ from archspec.graph import Graph
 from archspec.language import fixes
 from archspec.language.recipe import Recipe
 from archspec.language.syntax import At, Errors, Program
-from archspec.tensors import shape_text
+from archspec.types import shape_text
 
 
 def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph, errors: Errors) -> None:

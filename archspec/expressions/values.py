@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeAlias, runtime_checkable
 from archspec.diagnostics import listing, nearest
 from archspec.diagnostics.hints import write
 from archspec.source import BROKEN
-from archspec.tensors import is_unknown as is_unknown_dim
+from archspec.types import is_unknown as is_unknown_dim
 
 MAX_INT: Final = 10**30
 MAX_ITEMS: Final = 1_000  # of a list, those of the lists in it counted

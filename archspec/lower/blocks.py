@@ -15,7 +15,7 @@ from archspec.lower.context import Context
 from archspec.lower.kept import Call
 from archspec.lower.values import Scope, ShapeView, Written, written
 from archspec.source import BROKEN
-from archspec.tensors import Tensor
+from archspec.types import TensorType
 
 
 class Bodies(Protocol):
@@ -39,7 +39,7 @@ class Blocks:
     def __init__(self, bodies: Bodies) -> None:
         self.bodies = bodies
         self.context = bodies.context
-        self.memo: dict[Call, tuple[Graph, Tensor]] = bodies.context.calls
+        self.memo: dict[Call, tuple[Graph, TensorType]] = bodies.context.calls
 
     def call(self, builder: Builder, block: Block, layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
         """A call of a block, as the module `name`."""

@@ -12,10 +12,10 @@ from archspec.language.syntax import Body, Layer
 from archspec.lower.builder import Val, blank
 from archspec.lower.values import Scope
 from archspec.ops import OPS
-from archspec.tensors import Tensor
+from archspec.types import TensorType
 
 
-def tensors_of(values: Sequence[Val]) -> tuple[Tensor, ...]:
+def tensors_of(values: Sequence[Val]) -> tuple[TensorType, ...]:
     """The values' shapes; of one that is unknown, the rank of the others."""
     ndim = next(v.tensor.ndim for v in values if v.tensor is not None)
     return tuple(blank(ndim) if v.tensor is None else v.tensor for v in values)

@@ -7,7 +7,7 @@ from typing import Final
 
 from archspec.graph import Graph, Node
 from archspec.ops import Operation
-from archspec.tensors import UNKNOWN, Tensor, shape_text
+from archspec.types import UNKNOWN, TensorType, shape_text
 
 WAY_LENGTH: Final = 8  # how many shapes of the way to an error are told
 ROOT: Final = "stages"
@@ -22,7 +22,7 @@ class Val:
 
     owner: Builder
     name: str
-    tensor: Tensor | None
+    tensor: TensorType | None
     source: Val | None = None
 
     def way(self) -> str:
@@ -76,11 +76,11 @@ class Builder:
             self.captured[id(value)] = found
         return found[1]
 
-    def run(self, name: str, op: Operation | None, inputs: tuple[Val, ...], output: Tensor | None) -> Val:
+    def run(self, name: str, op: Operation | None, inputs: tuple[Val, ...], output: TensorType | None) -> Val:
         """Append a node that runs an op (None: it is broken)."""
         return self._append(name, op, inputs, output, inputs[0])
 
-    def broken(self, name: str, flow: Val, output: Tensor | None = None) -> Val:
+    def broken(self, name: str, flow: Val, output: TensorType | None = None) -> Val:
         """Append a node that an error, told already, keeps from being one; what it gives may be known in part."""
         return self.run(name, None, (flow,), output)
 
@@ -91,12 +91,13 @@ class Builder:
         graph = sub.finish(output, kind, label)
         return self._append(name, graph, tuple(outer for outer, _ in sub.captured.values()), output.tensor, flow)
 
-    def call_graph(self, name: str, graph: Graph | None, flow: Val, output: Tensor | None) -> Val:
+    def call_graph(self, name: str, graph: Graph | None, flow: Val, output: TensorType | None) -> Val:
         """Append a node that calls a finished graph of one input (None: it is broken)."""
         return self._append(name, graph, (flow,), output, flow)
 
     def _append(
-        self, name: str, target: Operation | Graph | None, inputs: tuple[Val, ...], output: Tensor | None, source: Val
+        self, name: str, target: Operation | Graph | None, inputs: tuple[Val, ...], output: TensorType | None,
+        source: Val,
     ) -> Val:
         result = Val(self, name, output, source)
         self.drafts.append(_Draft(name, target, tuple(self.use(v) for v in inputs), result))
@@ -126,6 +127,6 @@ class Builder:
         return [d.name for d in self.drafts if id(d.output) not in used]
 
 
-def blank(ndim: int) -> Tensor:
+def blank(ndim: int) -> TensorType:
     """A tensor of which only the rank is known."""
-    return Tensor((1, *[UNKNOWN] * (ndim - 1)))
+    return TensorType((1, *[UNKNOWN] * (ndim - 1)))

@@ -11,7 +11,7 @@ from archspec.lower.evaluate import Evaluator
 from archspec.lower.kept import Call, Kept
 from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Limits, Scope, ShapeView
-from archspec.tensors import Tensor
+from archspec.types import TensorType
 
 MAX_DEPTH: Final = 64  # modules inside modules; Python's own recursion limit lies above it
 _STEPS: Final = 10  # evaluated values that count as much as one layer
@@ -36,9 +36,9 @@ class Context:
         self.scopes: dict[int, Scope] = {}  # of each file's vars
         self.bodies: dict[tuple[object, ...], Body] = {}  # of layers that params hold
         self.seen: set[int] = set()  # ids of the layers that were lowered
-        self.input: Tensor | None = None  # of the network
+        self.input: TensorType | None = None  # of the network
         self.kept = kept
-        self.calls: dict[Call, tuple[Graph, Tensor]] = {}  # of blocks, with what they gave
+        self.calls: dict[Call, tuple[Graph, TensorType]] = {}  # of blocks, with what they gave
 
     def vars_scope(self, library: Library) -> Scope:
         """The scope of a file's vars; each var is evaluated once, when it is first used."""

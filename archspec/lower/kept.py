@@ -8,9 +8,9 @@ from typing import Any, Final
 from archspec.graph import Graph
 from archspec.language.resolve import words_of
 from archspec.language.syntax import Program
-from archspec.tensors import Tensor
+from archspec.types import TensorType
 
-Call = tuple[int, tuple[Hashable, ...], Tensor]  # a block's id, its arguments and what flows in
+Call = tuple[int, tuple[Hashable, ...], TensorType]  # a block's id, its arguments and what flows in
 MOST: Final = 10_000  # graphs that are kept: those that come first, which most variants share
 
 
@@ -24,7 +24,7 @@ class Kept:
     """
 
     def __init__(self, program: Program) -> None:
-        self._graphs: dict[Hashable, tuple[Graph, Tensor]] = {}
+        self._graphs: dict[Hashable, tuple[Graph, TensorType]] = {}
         self._meanings: dict[str, list[Any]] = {}  # all that a name may stand for, in whichever file
         self._blocks: dict[int, Any] = {}
         for library in program.library.all():
@@ -43,11 +43,11 @@ class Kept:
             self._reached = {}
         self._given, self._values = given, {name: repr(raw) for name, raw in given.items()}
 
-    def get(self, call: Call) -> tuple[Graph, Tensor] | None:
+    def get(self, call: Call) -> tuple[Graph, TensorType] | None:
         """What an equal call gave before."""
         return self._graphs.get((call, self._depends(call)))
 
-    def keep(self, found: Mapping[Call, tuple[Graph, Tensor]]) -> None:
+    def keep(self, found: Mapping[Call, tuple[Graph, TensorType]]) -> None:
         """Keep the calls of a lowering that found no mistake, but for those that only an equal variant repeats."""
         for call, result in found.items():
             values = self._depends(call)

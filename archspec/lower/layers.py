@@ -25,8 +25,8 @@ from archspec.lower.layout import is_image, turned_input
 from archspec.lower.operations import guess, make, read_fields, window_place
 from archspec.lower.references import remedy
 from archspec.lower.values import Scope, written
-from archspec.ops import OPS, Op, Operation
-from archspec.tensors import ShapeError, shape_text
+from archspec.ops import OPS, Op, Operation, infer_outputs
+from archspec.types import ShapeError, shape_text
 
 # Told of arguments that do not suit the op or block that a misspelt name was taken for: it was another one.
 _WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC026", "SPEC043", "SHAPE102"})
@@ -252,7 +252,7 @@ class Layers:
             self.reporter.tell("SHAPE112", message, layer.head, scope,
                                hint=fixes.before("put `flatten` before it", layer.place, "flatten"))
         try:
-            return builder.run(name, op, (flow,), op.outputs((tensor,)))
+            return builder.run(name, op, (flow,), infer_outputs(op, (tensor,))[0])
         except ShapeError as e:
             at, related = window_place(layer, e, scope)
             if not self.reporter.is_told(e.code, at, scope):
@@ -290,7 +290,7 @@ class Layers:
         while name in outputs:
             name += "_"
         try:
-            return sub.run(name, op, inputs, op.outputs(tensors_of(inputs)))
+            return sub.run(name, op, inputs, infer_outputs(op, tensors_of(inputs))[0])
         except ShapeError as e:
             if not self.reporter.is_told(e.code, layer.head, scope):
                 shapes = ", ".join(f"`{n}` gives {shape_text(v.tensor.shape)}" for n, v in outputs.items() if v.tensor)

@@ -10,7 +10,7 @@ from archspec.language.fixes import moved
 from archspec.language.syntax import At
 from archspec.lower.builder import Val
 from archspec.ops import Op, Operation, activation, dropout, merge, norm, softmax
-from archspec.tensors import Tensor, channels_first
+from archspec.types import TensorType, channels_first
 
 _KEEPING: Final = tuple(module.__name__ for module in (activation, dropout, merge, norm, softmax))  # the dims' order
 
@@ -30,7 +30,7 @@ def is_image(value: Val | None) -> bool:
     return False
 
 
-def turned_input(image: Tensor | None, at: At) -> str | None:
+def turned_input(image: TensorType | None, at: At) -> str | None:
     """The remedy where a window does not fit, for a network whose input, at `at`, is written with its channels last."""
     turned = image and channels_first(image.shape[1:])
     if not turned:

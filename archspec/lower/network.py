@@ -21,7 +21,7 @@ from archspec.lower.values import Limits, Scope
 from archspec.ops import OPS
 from archspec.ops.base import MAX_INT
 from archspec.source import BROKEN
-from archspec.tensors import Tensor
+from archspec.types import TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Lowered:
     """
 
     graph: Graph | None
-    stages: Mapping[str, Tensor | None]
+    stages: Mapping[str, TensorType | None]
     scope: Scope
     evaluator: Evaluator
 
@@ -92,7 +92,7 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
     return root.finish(flow, "network", program.name) if program.stages else None
 
 
-def _input(context: Context, scope: Scope) -> Tensor | None:
+def _input(context: Context, scope: Scope) -> TensorType | None:
     raw, at = context.program.input
     if raw is None and at.path == ():
         return None  # it is missing, which was told
@@ -114,16 +114,16 @@ def _has_unknown(shape: Any) -> bool:
     return isinstance(shape, list) and UNKNOWN_VALUE in shape
 
 
-def _expected(context: Context, stage: str, scope: Scope) -> Tensor | None:
+def _expected(context: Context, stage: str, scope: Scope) -> TensorType | None:
     at = context.program.places["expect"].get(stage)
     if at is None:
         return None
     return _shape(context.ev.value(context.program.data["expect"][stage], at, scope, None))
 
 
-def _shape(value: Any) -> Tensor | None:
+def _shape(value: Any) -> TensorType | None:
     if not isinstance(value, list) or not 1 <= len(value) <= 3:
         return None
     if any(isinstance(d, bool) or not isinstance(d, int) or not 1 <= d <= MAX_INT for d in value):
         return None
-    return Tensor((1, *value))
+    return TensorType((1, *value))

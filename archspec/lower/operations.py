@@ -17,9 +17,9 @@ from archspec.language.unknown import INFERRED, meant_field
 from archspec.lower.builder import blank
 from archspec.lower.evaluate import Evaluator
 from archspec.lower.values import Scope, ShapeView, written
-from archspec.ops import Op, Operation
+from archspec.ops import Op, Operation, infer_outputs
 from archspec.source import BROKEN
-from archspec.tensors import UNKNOWN, ShapeError, Tensor
+from archspec.types import UNKNOWN, ShapeError, TensorType
 
 # What a field that cannot be read leaves open. A test holds every op's fields against this.
 WIDTHS: Final = ("out_channels", "out_features")  # the channels, and nothing else
@@ -44,7 +44,7 @@ class Fields:
     broken: set[str]
 
 
-def read_fields(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope, flow: Tensor | None) -> Fields:
+def read_fields(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope, flow: TensorType | None) -> Fields:
     """Evaluate what is written into field values; unknown names are noted."""
     out, view = Fields({}, {}, set()), ShapeView(flow)
     if layer.args is None:
@@ -165,7 +165,7 @@ def _tell(
     ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, related=related, hint=hint)
 
 
-def guess(cls: type[Operation], fields: Fields, x: Tensor | None) -> Tensor | None:
+def guess(cls: type[Operation], fields: Fields, x: TensorType | None) -> TensorType | None:
     """The output as far as broken fields leave it known: with its widths open, or its height and width."""
     if not issubclass(cls, Op):
         return None
@@ -179,16 +179,16 @@ def guess(cls: type[Operation], fields: Fields, x: Tensor | None) -> Tensor | No
     values = {name: value for name, value in fields.values.items() if name not in broken}
     values.update({n: 1 for n, f in cls.model_fields.items() if n in broken and f.is_required()})
     if broken.intersection(PLACES) or _LOST in fields.broken:
-        x = Tensor((*x.shape[:2], *[UNKNOWN] * (x.ndim - 2)))
+        x = TensorType((*x.shape[:2], *[UNKNOWN] * (x.ndim - 2)))
     try:
-        y = cls(**values).outputs((x,))
+        y = infer_outputs(cls(**values), (x,))[0]
     except (ShapeError, ValidationError):
         return None
     if broken.intersection(WIDTHS):
         channels = 1 if cls.ndim == 4 else y.ndim - 1
-        y = Tensor((*y.shape[:channels], UNKNOWN, *y.shape[channels + 1 :]), y.dtype)
+        y = TensorType((*y.shape[:channels], UNKNOWN, *y.shape[channels + 1 :]), y.dtype)
     if broken.intersection(PLACES):
-        y = Tensor((*y.shape[:2], *[UNKNOWN] * (y.ndim - 2)), y.dtype)
+        y = TensorType((*y.shape[:2], *[UNKNOWN] * (y.ndim - 2)), y.dtype)
     return y
 
 

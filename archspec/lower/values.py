@@ -11,7 +11,7 @@ from archspec.expressions import UNKNOWN_VALUE
 from archspec.language.names import REFERENCE
 from archspec.language.syntax import At, Block, Library
 from archspec.lower.builder import Val
-from archspec.tensors import Tensor
+from archspec.types import TensorType
 
 _FOLLOWED: Final = 100  # names that stand for names, one after another
 _FIELDS: Final = {2: ("features",), 3: ("length", "features"), 4: ("channels", "height", "width")}
@@ -30,7 +30,7 @@ class Limits:
 class ShapeView:
     """What `in` and `input` are in an expression: a shape's fields."""
 
-    def __init__(self, tensor: Tensor | None, name: str = "in") -> None:
+    def __init__(self, tensor: TensorType | None, name: str = "in") -> None:
         self.tensor = tensor
         self.name = name
 

@@ -18,9 +18,9 @@ from archspec.ops import (
     shuffle,
     softmax,
 )
-from archspec.ops.base import OPS, Merge, Op, Operation, register_op
+from archspec.ops.base import OPS, Merge, Op, Operation, infer_outputs, register_op
 
-__all__ = ["OPS", "Merge", "Op", "Operation", "make_op", "register_op"]
+__all__ = ["OPS", "Merge", "Op", "Operation", "infer_outputs", "make_op", "register_op"]
 
 # Importing them registers their ops.
 _MODULES = (activation, batch_norm, conv, dropout, linear, merge, norm, pool, resize, shape, shuffle, softmax)

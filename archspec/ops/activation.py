@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.ops.fields import FiniteFloat
-from archspec.tensors import Cost, ShapeError, Tensor
+from archspec.types import Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 class _Pointwise(Op):
     """An activation of each element on its own."""
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return x
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (x,)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel)
 
 
@@ -38,8 +39,8 @@ class ReLU(_Pointwise):
 
     op = "relu"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.ReLU()
@@ -56,8 +57,8 @@ class ReLU6(_Pointwise):
 
     op = "relu6"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.ReLU6()
@@ -77,8 +78,8 @@ class LeakyReLU(_Pointwise):
 
     negative_slope: FiniteFloat = Field(0.01, description="slope where x is negative")
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.LeakyReLU(self.negative_slope)
@@ -99,8 +100,8 @@ class PReLU(_Pointwise):
     num_parameters: PositiveInt = Field(1, description="number of slopes: 1 for all channels, or one for each")
     init: FiniteFloat = Field(0.25, description="value of every slope at the start")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         channels = x.shape[1] if x.ndim > 1 else 1
         if self.num_parameters > 1 and channels != self.num_parameters:
             raise ShapeError(
@@ -108,14 +109,14 @@ class PReLU(_Pointwise):
                 field="num_parameters", hint=set_to("num_parameters", channels),
                 partial=x,
             )
-        return x
+        return (x,)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(params=self.num_parameters, elementwise_flops=x.numel)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.PReLU(self.num_parameters, self.init)
@@ -135,8 +136,8 @@ class ELU(_Pointwise):
 
     alpha: FiniteFloat = Field(1.0, description="scale of the part where x is negative")
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.ELU(self.alpha)
@@ -156,8 +157,8 @@ class GELU(_Pointwise):
 
     approximate: Literal["none", "tanh"] = Field("none", description="`tanh` for the faster approximation")
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.GELU(self.approximate)
@@ -174,8 +175,8 @@ class SiLU(_Pointwise):
 
     op = "silu"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.SiLU()
@@ -192,8 +193,8 @@ class Mish(_Pointwise):
 
     op = "mish"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Mish()
@@ -210,8 +211,8 @@ class Sigmoid(_Pointwise):
 
     op = "sigmoid"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Sigmoid()
@@ -228,8 +229,8 @@ class Tanh(_Pointwise):
 
     op = "tanh"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Tanh()
@@ -246,8 +247,8 @@ class Hardswish(_Pointwise):
 
     op = "hardswish"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Hardswish()
@@ -264,8 +265,8 @@ class Hardsigmoid(_Pointwise):
 
     op = "hardsigmoid"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Hardsigmoid()

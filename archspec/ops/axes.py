@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from archspec.diagnostics.hints import SetFields
-from archspec.tensors import ShapeError, Tensor
+from archspec.types import ShapeError, TensorType
 
 _NAMES = {2: ("batch", "features"), 4: ("batch", "channels", "height", "width")}
 
 
-def axis(dim: int, x: Tensor, field: str = "dim") -> int:
+def axis(dim: int, x: TensorType, field: str = "dim") -> int:
     """`dim` counted from the front. ShapeError if `x` has no such dimension, or if it is the batch."""
     n = x.ndim
     hint = None if n < 2 else SetFields("use `1`", **{field: 1}) if n == 2 else f"use a dim from 1 to {n - 1}"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from archspec.diagnostics.hints import PutBefore
-from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor
+from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,72 +19,69 @@ MAX_INT = 2**63 - 1  # torch's largest size; it also keeps every number in a mes
 
 
 class Operation(BaseModel):
-    """What the graph knows of an op: its name, and how to infer, price and build it."""
+    """What the graph knows of an op: its name, and how to infer, price and build it.
+
+    A subclass gives `infer`, `build` and, unless it is free, `cost`, with one argument for each input:
+    `infer(self, x)`, `infer(self, *inputs)`, `infer(self, query, key, value)`.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
     op: ClassVar[str]
     main: ClassVar[str | None] = None  # the field that a plain value sets: `linear: 10`
     likely: ClassVar[str | None] = None  # where there is no `main`: the field that a plain value probably was meant for
+    ndim: ClassVar[int | None] = None  # rank of every input (batch included) if it is fixed
 
     @abstractmethod
-    def outputs(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        """The output for these inputs, or ShapeError."""
+    def infer(self, *inputs: Any, **_: Any) -> tuple[TensorType, ...]:
+        """The types of the outputs for inputs of these types, or ShapeError. Callers use `infer_outputs`."""
 
-    @abstractmethod
-    def price(self, inputs: tuple[Tensor, ...], output: Tensor) -> Cost:
-        """What one forward pass of it costs."""
-
-    @abstractmethod
-    def module(self, inputs: tuple[Tensor, ...]) -> nn.Module:
-        """A new torch module that does it; the only method that imports torch."""
-
-
-class Op(Operation):
-    """An op of one input. A subclass gives `infer`, and where they are not trivial `cost` and `build`."""
-
-    ndim: ClassVar[int | None] = None  # rank of the input (batch included) if it is fixed
-
-    @abstractmethod
-    def infer(self, x: Tensor) -> Tensor:
-        """The output's shape, or ShapeError."""
-
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """What one forward pass costs; nothing unless a subclass says so."""
+    def cost(self, *types: Any, **_: Any) -> Cost:
+        """What one forward pass costs, given the types of the inputs and then of the outputs."""
         return Cost()
 
     @abstractmethod
-    def build(self, x: Tensor) -> nn.Module:
-        """The torch module for an input of this shape."""
+    def build(self, *inputs: Any, **_: Any) -> nn.Module:
+        """A new torch module for inputs of these types; the only method that imports torch.
 
-    def outputs(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        """See Operation."""
-        (x,) = inputs
-        if self.ndim is not None and x.ndim != self.ndim:
-            wanted = {2: "a vector (features)", 4: "an image (channels, height, width)"}[self.ndim]
-            hint = PutBefore("flatten") if self.ndim == 2 else None
-            raise ShapeError(f"needs {wanted}, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}", hint=hint)
-        return bounded(self.infer(x))
+        Of several inputs it takes one argument each, a `Merge` one list; of several outputs it gives a tuple.
+        """
 
-    def price(self, inputs: tuple[Tensor, ...], output: Tensor) -> Cost:
-        """See Operation."""
-        return self.cost(inputs[0], output)
 
-    def module(self, inputs: tuple[Tensor, ...]) -> nn.Module:
+class Op(Operation):
+    """An op of one input."""
+
+    @abstractmethod
+    def infer(self, x: TensorType) -> tuple[TensorType, ...]:
         """See Operation."""
-        return self.build(inputs[0])
+
+    @abstractmethod
+    def build(self, x: TensorType) -> nn.Module:
+        """See Operation."""
 
 
 class Merge(Operation):
     """An op that joins named branches into one output; its module takes a list of one tensor a branch."""
 
 
-def bounded(x: Tensor) -> Tensor:
-    """`x`, or ShapeError if a dimension is larger than any that torch can hold."""
+def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+    """The types that `op` gives for these inputs, or ShapeError: its own rule, and what holds for every op."""
+    for x in inputs:
+        if op.ndim is not None and x.ndim != op.ndim:
+            wanted = {2: "a vector (features)", 4: "an image (channels, height, width)"}[op.ndim]
+            hint = PutBefore("flatten") if op.ndim == 2 else None
+            raise ShapeError(f"needs {wanted}, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}", hint=hint)
+    outputs = op.infer(*inputs)
+    for y in outputs:
+        _check_size(y)
+    return outputs
+
+
+def _check_size(x: TensorType) -> None:
+    """ShapeError if a dimension is larger than any that torch can hold."""
     if any(d > MAX_INT for d in x.shape):
-        partial = Tensor(tuple(UNKNOWN if d > MAX_INT else d for d in x.shape), x.dtype)
+        partial = TensorType(tuple(UNKNOWN if d > MAX_INT else d for d in x.shape), x.dtype)
         raise ShapeError("a dimension of the output is larger than 2**63 - 1", partial=partial)
-    return x
 
 
 OPS: dict[str, type[Operation]] = {}

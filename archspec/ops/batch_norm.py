@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from typing_extensions import override
 
 from archspec.diagnostics.hints import WriteOp
 from archspec.ops.base import Op, Probability, register_op
 from archspec.ops.fields import PositiveFloat
-from archspec.tensors import Cost, ShapeError, Tensor
+from archspec.types import Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,8 +26,8 @@ class BatchNorm(Op):
     affine: bool = Field(True, description="learn a factor and an offset per channel")
     track_running_stats: bool = Field(True, description="keep running statistics for evaluation")
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         channels = x.shape[1]
         return Cost(
             params=2 * channels * self.affine,
@@ -48,12 +49,12 @@ class BatchNorm2d(BatchNorm):
     op = "batch_norm2d"
     ndim = 4
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return x
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (x,)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.BatchNorm2d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
@@ -71,17 +72,17 @@ class BatchNorm1d(BatchNorm):
 
     op = "batch_norm1d"
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         if x.ndim not in (2, 3):
             raise ShapeError(
                 f"needs (features) or (channels, length), got {x.ndim - 1} dimensions",
                 hint=WriteOp("batch_norm2d") if x.ndim == 4 else None, partial=x,
             )
-        return x
+        return (x,)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.BatchNorm1d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)

@@ -6,12 +6,13 @@ from math import gcd, prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from typing_extensions import override
 
 from archspec.diagnostics.hints import SetFields, lower_to, set_to
 from archspec.ops.base import NonNegativePair, Op, PositiveInt, PositivePair, register_op
 from archspec.ops.fields import clash, int_list
 from archspec.ops.windows import Window, Windows, pair_text, slide
-from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor
+from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,7 +49,7 @@ class _GroupedOp(Op):
     kernel_size: PositivePair = Field(description="size of the window, an integer or [height, width]")
     stride: PositivePair = Field((1, 1), description="step of the window, an integer or [height, width]")
 
-    def _check_channels(self, x: Tensor, groups: int, partial: Tensor) -> None:
+    def _check_channels(self, x: TensorType, groups: int, partial: TensorType) -> None:
         channels = x.shape[1]
         if channels % groups:
             raise ShapeError(
@@ -115,16 +116,16 @@ class Conv2d(_GroupedOp):
         pad = 0 if isinstance(self.padding, str) else self.padding[i]
         return Window(kernel, stride, dilation, before=pad, after=pad)
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         limits = self._padding_limits(x)
         y = slide(x, self.out_channels, self.windows, limits)
         self._check_channels(x, self.groups, y)
         if limits is not None:
             self._check_padding(x, limits, y)
-        return y
+        return (y,)
 
-    def _check_padding(self, x: Tensor, limits: tuple[int, int], partial: Tensor) -> None:
+    def _check_padding(self, x: TensorType, limits: tuple[int, int], partial: TensorType) -> None:
         for i, name in enumerate(("height", "width")):
             window = self.windows[i]
             most = max(window.before, window.after)
@@ -137,19 +138,19 @@ class Conv2d(_GroupedOp):
                     partial=partial,
                 )
 
-    def _padding_limits(self, x: Tensor) -> tuple[int, int] | None:
+    def _padding_limits(self, x: TensorType) -> tuple[int, int] | None:
         _, _, h, w = x.shape
         if self.padding_mode == "reflect":
             return h - 1, w - 1
         return (h, w) if self.padding_mode == "circular" else None
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         taps = x.shape[1] // self.groups * prod(self.kernel_size)  # weights per output channel
         return Cost(macs=y.numel * taps, params=self.out_channels * (taps + self.bias))
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Conv2d(
@@ -190,12 +191,12 @@ class ConvTranspose2d(_GroupedOp):
                     raise clash(f"output_padding ({pad}) must be {rule}")
         return pads
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         n, _, *sizes = x.shape
         full = [self._uncut(size, i) for i, size in enumerate(sizes)]
         out = [size - 2 * pad for size, pad in zip(full, self.padding, strict=True)]
-        y = Tensor((n, self.out_channels, *(UNKNOWN if size < 1 else size for size in out)), x.dtype)
+        y = TensorType((n, self.out_channels, *(UNKNOWN if size < 1 else size for size in out)), x.dtype)
         if any(size < 1 for size in out):
             lower = [(f - 1) // 2 if o < 1 else p for f, o, p in zip(full, out, self.padding, strict=True)]
             raise ShapeError(
@@ -205,20 +206,20 @@ class ConvTranspose2d(_GroupedOp):
                 partial=y,
             )
         self._check_channels(x, self.groups, y)
-        return y
+        return (y,)
 
     def _uncut(self, size: int, i: int) -> int:
         """The output's size on axis i before padding is cut off."""
         window = self.dilation[i] * (self.kernel_size[i] - 1) + 1
         return (size - 1) * self.stride[i] + window + self.output_padding[i]
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         taps = self.out_channels // self.groups * prod(self.kernel_size)  # weights per input channel
         return Cost(macs=x.numel * taps, params=x.shape[1] * taps + self.out_channels * self.bias)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.ConvTranspose2d(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from archspec.ops.base import Op, Probability, register_op
-from archspec.tensors import Tensor
+from archspec.types import TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,12 +28,12 @@ class Dropout(Op):
 
     p: Probability = Field(0.5, description="probability of an element to be zeroed")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return x
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (x,)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Dropout(self.p)
@@ -53,12 +54,12 @@ class Dropout2d(Op):
 
     p: Probability = Field(0.5, description="probability of a channel to be zeroed")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return x
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (x,)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Dropout2d(self.p)
@@ -79,12 +80,12 @@ class StochasticDepth(Op):
     p: Probability = Field(description="probability of the branch to be zeroed")
     mode: Literal["row", "batch"] = Field("row", description="draw for each sample, or once for the batch")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return x
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (x,)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from archspec.nn import StochasticDepth as Module
 
         return Module(self.p, self.mode)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from typing_extensions import override
 
 from archspec.ops.base import Op, PositiveInt, register_op
-from archspec.tensors import Cost, ShapeError, Tensor
+from archspec.types import Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,19 +29,19 @@ class Linear(Op):
     out_features: PositiveInt = Field(description="size of the last dimension of the output")
     bias: bool = Field(True, description="add a learned bias to every output feature")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         if x.ndim < 2:
             raise ShapeError("needs at least a vector (features), got a single number")
-        return Tensor((*x.shape[:-1], self.out_features), x.dtype)
+        return (TensorType((*x.shape[:-1], self.out_features), x.dtype),)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         in_features = x.shape[-1]
         return Cost(macs=y.numel * in_features, params=self.out_features * (in_features + self.bias))
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Linear(x.shape[-1], self.out_features, self.bias)

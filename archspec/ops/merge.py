@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from typing_extensions import override
 
 from archspec.diagnostics.hints import EndInput
 from archspec.ops.axes import axis, dim_name
-from archspec.ops.base import Merge, bounded, register_op
+from archspec.ops.base import Merge, register_op
 from archspec.ops.fields import Dim
-from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor, is_unknown, shape_text
+from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown, shape_text
 
 if TYPE_CHECKING:
     from torch import nn
 
-Inputs = tuple[Tensor, ...]
+Inputs = tuple[TensorType, ...]
 
 
 def _check(inputs: Inputs, code: str, *, broadcast: bool, free: int | None = None) -> None:
@@ -82,11 +83,11 @@ def _remedy(inputs: Inputs, i: int, k: int, wrong: list[int]) -> str | None:
     return EndInput(k, f"interpolate: {{size: [{h}, {w}]}}", *conv)
 
 
-def _joined(inputs: Inputs, *, broadcast: bool, free: int | None = None) -> Tensor:
+def _joined(inputs: Inputs, *, broadcast: bool, free: int | None = None) -> TensorType:
     """The output as far as it is known; dim `free` is the sum. Dims that disagree are UNKNOWN."""
     dims = zip(*(x.shape for x in inputs), strict=True)
     shape = (sum(d) if i == free else _common(d, ones_fit=broadcast and i > 0) for i, d in enumerate(dims))
-    return Tensor(tuple(shape), inputs[0].dtype)
+    return TensorType(tuple(shape), inputs[0].dtype)
 
 
 def _common(sizes: tuple[int, ...], *, ones_fit: bool) -> int:
@@ -102,13 +103,14 @@ def _common(sizes: tuple[int, ...], *, ones_fit: bool) -> int:
 class _Broadcast(Merge):
     """What add and mul share: all inputs are broadcast to one shape."""
 
-    def outputs(self, inputs: Inputs) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, *inputs: TensorType) -> tuple[TensorType]:
         _check(inputs, "SHAPE103", broadcast=True)
-        return _joined(inputs, broadcast=True)
+        return (_joined(inputs, broadcast=True),)
 
-    def price(self, inputs: Inputs, output: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, *types: TensorType) -> Cost:
+        *inputs, output = types
         return Cost(elementwise_flops=(len(inputs) - 1) * output.numel)
 
 
@@ -123,8 +125,8 @@ class Add(_Broadcast):
 
     op = "add"
 
-    def module(self, inputs: Inputs) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, *inputs: TensorType) -> nn.Module:
         from archspec.nn import Add as Module
 
         return Module()
@@ -141,8 +143,8 @@ class Mul(_Broadcast):
 
     op = "mul"
 
-    def module(self, inputs: Inputs) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, *inputs: TensorType) -> nn.Module:
         from archspec.nn import Mul as Module
 
         return Module()
@@ -161,18 +163,14 @@ class Concat(Merge):
 
     dim: Dim = Field(1, description="the dim to join along, the batch being 0")
 
-    def outputs(self, inputs: Inputs) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, *inputs: TensorType) -> tuple[TensorType]:
         dim = axis(self.dim, inputs[0])
         _check(inputs, "SHAPE104", broadcast=False, free=dim)
-        return bounded(_joined(inputs, broadcast=False, free=dim))
+        return (_joined(inputs, broadcast=False, free=dim),)
 
-    def price(self, inputs: Inputs, output: Tensor) -> Cost:
-        """See the class."""
-        return Cost()
-
-    def module(self, inputs: Inputs) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, *inputs: TensorType) -> nn.Module:
         from archspec.nn import Concat as Module
 
         return Module(self.dim)

@@ -6,12 +6,13 @@ from math import gcd, prod
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field
+from typing_extensions import override
 
 from archspec.diagnostics.hints import RemoveLayer, WriteLayer, set_to
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, PositiveInt, Probability, register_op
 from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, int_list, int_list_schema
-from archspec.tensors import Cost, ShapeError, Tensor, is_unknown, shape_text
+from archspec.types import Cost, ShapeError, TensorType, is_unknown, shape_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +25,7 @@ NormalizedShape = Annotated[
 ]
 
 
-def _wider(x: Tensor, remedy: str) -> str:
+def _wider(x: TensorType, remedy: str) -> str:
     """The remedy of a norm over one value, unless a sample has no other."""
     return RemoveLayer("remove it") if prod(x.shape[1:]) == 1 else remedy
 
@@ -50,8 +51,8 @@ class LayerNorm(Op):
     elementwise_affine: bool = Field(True, description="learn a factor per element of normalized_shape")
     bias: bool = Field(True, description="learn an offset too, if elementwise_affine")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         if x.ndim < 2:
             raise ShapeError("needs at least a vector (features), got a single number")
         wanted = self.normalized_shape or ()
@@ -67,18 +68,18 @@ class LayerNorm(Op):
         if prod(self._normalized(x)) == 1:
             hint = _wider(x, set_to("normalized_shape", list(x.shape[1:])))
             raise ShapeError("one value has no variance", hint=hint, partial=x)
-        return x
+        return (x,)
 
-    def _normalized(self, x: Tensor) -> tuple[int, ...]:
+    def _normalized(self, x: TensorType) -> tuple[int, ...]:
         return self.normalized_shape or x.shape[-1:]
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         learned = self.elementwise_affine * (1 + self.bias)
         return Cost(params=prod(self._normalized(x)) * learned, elementwise_flops=x.numel * (5 + learned))
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.LayerNorm(self._normalized(x), self.eps, self.elementwise_affine, self.bias)
@@ -101,8 +102,8 @@ class GroupNorm(Op):
     eps: NonNegativeFloat = Field(1e-5, description="added to the variance")
     affine: bool = Field(True, description="learn a factor and an offset per channel")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         if x.ndim < 2:
             raise ShapeError("needs at least channels, got a single number")
         channels = x.shape[1]
@@ -114,15 +115,15 @@ class GroupNorm(Op):
             )
         if prod((channels // self.num_groups, *x.shape[2:])) == 1:
             raise ShapeError("one value a group has no variance", partial=x, hint=_wider(x, set_to("num_groups", 1)))
-        return x
+        return (x,)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         learned = 2 * self.affine
         return Cost(params=x.shape[1] * learned, elementwise_flops=x.numel * (5 + learned))
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.GroupNorm(self.num_groups, x.shape[1], self.eps, self.affine)
@@ -146,21 +147,21 @@ class InstanceNorm2d(Op):
     affine: bool = Field(False, description="learn a factor and an offset per channel")
     track_running_stats: bool = Field(False, description="keep running statistics for evaluation")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         if x.shape[2] * x.shape[3] == 1:
             hint = _wider(x, WriteLayer("group_norm: 1", "which normalises over all channels"))
             raise ShapeError("one pixel a channel has no variance", hint=hint, partial=x)
-        return x
+        return (x,)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         learned = 2 * self.affine
         buffers = (2 * x.shape[1] + 1) * self.track_running_stats
         return Cost(params=x.shape[1] * learned, buffers=buffers, elementwise_flops=x.numel * (5 + learned))
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.InstanceNorm2d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
@@ -186,19 +187,19 @@ class LocalResponseNorm(Op):
     beta: FiniteFloat = Field(0.75, description="exponent")
     k: FiniteFloat = Field(1.0, description="added to the mean square")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         if x.ndim < 3:
             raise ShapeError(f"needs channels and positions, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}",
                              hint="put it before `flatten`", partial=x)
-        return x
+        return (x,)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel * (self.size + 5))
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
@@ -220,17 +221,17 @@ class LayerScale(Op):
     init_value: FiniteFloat = Field(1e-6, description="value of every factor at the start")
     dim: Dim = Field(1, description="dim of the channels, the batch being 0; -1 for channels last")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         axis(self.dim, x)
-        return x
+        return (x,)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(params=x.shape[self.dim], elementwise_flops=x.numel)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from archspec.nn import LayerScale as Module
 
         after = x.ndim - 1 - self.dim % x.ndim

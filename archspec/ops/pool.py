@@ -6,11 +6,12 @@ from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field, ValidationInfo, field_validator
+from typing_extensions import override
 
 from archspec.ops.base import NonNegativePair, Op, PositivePair, register_op
 from archspec.ops.fields import clash
 from archspec.ops.windows import Window, Windows, pair_text, slide
-from archspec.tensors import Cost, Tensor
+from archspec.types import Cost, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,13 +53,13 @@ class _SlidingPool(Op):
         pad = self.padding[i]
         return Window(self.kernel_size[i], self.stride[i], dilation, pad, pad, self.ceil_mode)
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         h, w = self.kernel_size
-        return slide(x, x.shape[1], self.windows, (h // 2, w // 2), half_kernel=True)
+        return (slide(x, x.shape[1], self.windows, (h // 2, w // 2), half_kernel=True),)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=y.numel * prod(self.kernel_size))
 
 
@@ -82,8 +83,8 @@ class MaxPool2d(_SlidingPool):
         """The window's geometry along height and width."""
         return self._window(0, self.dilation[0]), self._window(1, self.dilation[1])
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.MaxPool2d(
@@ -105,8 +106,8 @@ class AvgPool2d(_SlidingPool):
 
     count_include_pad: bool = Field(True, description="count the padding's zeros in the mean")
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.AvgPool2d(
@@ -122,12 +123,12 @@ class _AdaptivePool(Op):
 
     output_size: PositivePair = Field(description="size of the output, an integer or [height, width]")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return Tensor((*x.shape[:2], *self.output_size), x.dtype)
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (TensorType((*x.shape[:2], *self.output_size), x.dtype),)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel)
 
 
@@ -142,8 +143,8 @@ class AdaptiveAvgPool2d(_AdaptivePool):
 
     op = "adaptive_avg_pool2d"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.AdaptiveAvgPool2d(self.output_size)
@@ -160,8 +161,8 @@ class AdaptiveMaxPool2d(_AdaptivePool):
 
     op = "adaptive_max_pool2d"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.AdaptiveMaxPool2d(self.output_size)
@@ -179,16 +180,16 @@ class GlobalAvgPool2d(Op):
     op = "global_avg_pool2d"
     ndim = 4
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return Tensor((*x.shape[:2], 1, 1), x.dtype)
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (TensorType((*x.shape[:2], 1, 1), x.dtype),)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.AdaptiveAvgPool2d(1)

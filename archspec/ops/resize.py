@@ -6,11 +6,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from typing_extensions import override
 
 from archspec.diagnostics.hints import raise_to
 from archspec.ops.base import Op, PositivePair, register_op
 from archspec.ops.fields import ScalePair, clash, int_list, int_list_schema
-from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor, is_unknown
+from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,31 +55,31 @@ class Interpolate(Op):
             raise clash("needs either size or scale_factor" + ("" if self.size is None else ", not both"))
         return self
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         n, c, *sizes = x.shape
         if self.scale_factor is None:
-            return Tensor((n, c, *(self.size or ())), x.dtype)
+            return (TensorType((n, c, *(self.size or ())), x.dtype),)
         out = [_scaled(size, factor) for size, factor in zip(sizes, self.scale_factor, strict=True)]
         if any(size < 1 for size in out):
             least = max(_least_factor(size) for size, new in zip(sizes, out, strict=True) if new < 1)
             raise ShapeError(
                 f"scale_factor {self._factor_text()} leaves nothing of a {sizes[0]}×{sizes[1]} input",
                 field="scale_factor", hint=raise_to("scale_factor", least),
-                partial=Tensor((n, c, *(UNKNOWN if size < 1 else size for size in out)), x.dtype),
+                partial=TensorType((n, c, *(UNKNOWN if size < 1 else size for size in out)), x.dtype),
             )
-        return Tensor((n, c, *out), x.dtype)
+        return (TensorType((n, c, *out), x.dtype),)
 
     def _factor_text(self) -> str:
         h, w = self.scale_factor or (1, 1)
         return f"{h:g}" if h == w else f"[{h:g}, {w:g}]"
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=_FLOPS[self.mode] * y.numel)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Upsample(self.size, self.scale_factor, self.mode, self.align_corners)
@@ -130,14 +131,14 @@ class ZeroPad2d(Op):
 
     padding: Sides = Field(description="zeros to add: an integer, or [left, right, top, bottom]")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         n, c, h, w = x.shape
         left, right, top, bottom = self.padding
-        return Tensor((n, c, h + top + bottom, w + left + right), x.dtype)
+        return (TensorType((n, c, h + top + bottom, w + left + right), x.dtype),)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.ZeroPad2d(self.padding)

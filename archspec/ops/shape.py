@@ -6,12 +6,13 @@ from math import prod
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from typing_extensions import override
 
 from archspec.diagnostics.hints import RemoveLayer, SetFields, lower_to, set_to
 from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import NonNegativeInt, Op, PositiveInt, register_op
 from archspec.ops.fields import Dim, Index, clash, int_list, int_list_schema, refuse
-from archspec.tensors import UNKNOWN, Cost, ShapeError, Tensor, shape_text
+from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, shape_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,12 +29,12 @@ class Identity(Op):
 
     op = "identity"
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return x
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (x,)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Identity()
@@ -50,16 +51,16 @@ class Zero(Op):
 
     op = "zero"
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return x
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (x,)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from archspec.nn import Zero as ZeroModule
 
         return ZeroModule()
@@ -79,8 +80,8 @@ class Flatten(Op):
     start_dim: Dim = Field(1, description="first dim to join, the batch being 0")
     end_dim: Dim = Field(-1, description="last dim to join")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         if x.ndim == 1:
             raise ShapeError("a single number has nothing to flatten", hint=RemoveLayer("remove `flatten`"), partial=x)
         first, last = axis(self.start_dim, x, "start_dim"), axis(self.end_dim, x, "end_dim")
@@ -89,10 +90,10 @@ class Flatten(Op):
                 f"start_dim {self.start_dim} comes after end_dim {self.end_dim}", field="end_dim",
                 hint=set_to("end_dim", -1),
             )
-        return Tensor((*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :]), x.dtype)
+        return (TensorType((*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :]), x.dtype),)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Flatten(self.start_dim, self.end_dim)
@@ -126,8 +127,8 @@ class Reshape(Op):
 
     shape: ReshapeTarget = Field(description="shape of a sample, without the batch; one -1 is inferred")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         total = prod(x.shape[1:])
         given = prod(d for d in self.shape if d != -1)
         rest = total // given
@@ -136,9 +137,9 @@ class Reshape(Op):
             raise ShapeError(
                 f"a sample {shape_text(x.shape)} has {total} elements, which do not fill {list(self.shape)}",
                 field="shape", hint=self._remedy(total),
-                partial=Tensor((x.shape[0], *(UNKNOWN if d == -1 else d for d in self.shape)), x.dtype),
+                partial=TensorType((x.shape[0], *(UNKNOWN if d == -1 else d for d in self.shape)), x.dtype),
             )
-        return Tensor((x.shape[0], *(rest if d == -1 else d for d in self.shape)), x.dtype)
+        return (TensorType((x.shape[0], *(rest if d == -1 else d for d in self.shape)), x.dtype),)
 
     def _remedy(self, total: int) -> str:
         """Change one dimension where that is enough, the last first."""
@@ -149,8 +150,8 @@ class Reshape(Op):
                 return SetFields(f"write {wanted}", shape=wanted)
         return SetFields(f"write [{total}], or another shape with {total} elements", shape=[total])
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from archspec.nn import Reshape as Module
 
         return Module(self.shape)
@@ -177,8 +178,8 @@ class Permute(Op):
 
     dims: DimList = Field(description="the input's dims in their new order, the batch being 0 and first")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         n = x.ndim
         hint = f"write the numbers 0 to {n - 1} in some order, 0 first" if n > 1 else RemoveLayer("remove `permute`")
         if len(self.dims) != n:
@@ -188,10 +189,10 @@ class Permute(Op):
             raise ShapeError(f"dims {list(self.dims)} do not name each of 0 to {n - 1} once", field="dims", hint=hint)
         if order[0] != 0:
             raise ShapeError(f"dims {list(self.dims)} move dim 0, the batch", field="dims", hint=hint)
-        return Tensor(tuple(x.shape[d] for d in order), x.dtype)
+        return (TensorType(tuple(x.shape[d] for d in order), x.dtype),)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from archspec.nn import Permute as Module
 
         return Module(self.dims)
@@ -220,8 +221,8 @@ class Chunk(Op):
             raise clash(f"index {index} of {chunks} chunk{'s' * (chunks != 1)}, the first of which is 0")
         return index
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         dim = axis(self.dim, x)
         total = x.shape[dim]
         size = -(-total // self.chunks)
@@ -234,14 +235,14 @@ class Chunk(Op):
                 partial=self._cut(x, dim, UNKNOWN),
             )
         left = total - self.index * size
-        return self._cut(x, dim, left if left < size else size)
+        return (self._cut(x, dim, left if left < size else size),)
 
     @staticmethod
-    def _cut(x: Tensor, dim: int, size: int) -> Tensor:
-        return Tensor((*x.shape[:dim], size, *x.shape[dim + 1 :]), x.dtype)
+    def _cut(x: TensorType, dim: int, size: int) -> TensorType:
+        return TensorType((*x.shape[:dim], size, *x.shape[dim + 1 :]), x.dtype)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from archspec.nn import Chunk as Module
 
         return Module(self.chunks, self.index, self.dim)
@@ -261,11 +262,11 @@ class Select(Op):
     dim: Dim = Field(description="the dim to drop, the batch being 0")
     index: Index = Field(description="which slice, from 0; negative from the end")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         dim = axis(self.dim, x)
         size = x.shape[dim]
-        y = Tensor((*x.shape[:dim], *x.shape[dim + 1 :]), x.dtype)
+        y = TensorType((*x.shape[:dim], *x.shape[dim + 1 :]), x.dtype)
         if self.index >= size or self.index < -size:
             name = dim_name(dim, x.ndim)
             raise ShapeError(
@@ -273,10 +274,10 @@ class Select(Op):
                 field="index", hint=f"use an index from 0 to {size - 1}",
                 partial=y,
             )
-        return y
+        return (y,)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from archspec.nn import Select as Module
 
         return Module(self.dim, self.index)

@@ -6,10 +6,11 @@ from math import gcd
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from typing_extensions import override
 
 from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, register_op
-from archspec.tensors import UNKNOWN, ShapeError, Tensor, is_unknown
+from archspec.types import UNKNOWN, ShapeError, TensorType, is_unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,8 +31,8 @@ class ChannelShuffle(Op):
 
     groups: PositiveInt = Field(description="number of groups of channels to interleave")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         channels = x.shape[1]
         if channels % self.groups:
             raise ShapeError(
@@ -39,10 +40,10 @@ class ChannelShuffle(Op):
                 field="groups", hint=set_to("groups", gcd(channels, self.groups)),
                 partial=x,
             )
-        return x
+        return (x,)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.ChannelShuffle(self.groups)
@@ -63,20 +64,20 @@ class PixelShuffle(Op):
 
     upscale_factor: PositiveInt = Field(description="by how much height and width grow")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         n, c, h, w = x.shape
         r = self.upscale_factor
         if c % r**2:
             raise ShapeError(
                 f"channels ({c}) are not divisible by upscale_factor² ({r**2})",
                 field="upscale_factor", hint=f"give it a multiple of {r**2} channels",
-                partial=Tensor((n, UNKNOWN, h * r, w * r), x.dtype),
+                partial=TensorType((n, UNKNOWN, h * r, w * r), x.dtype),
             )
-        return Tensor((n, c // r**2, h * r, w * r), x.dtype)
+        return (TensorType((n, c // r**2, h * r, w * r), x.dtype),)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.PixelShuffle(self.upscale_factor)
@@ -97,8 +98,8 @@ class PixelUnshuffle(Op):
 
     downscale_factor: PositiveInt = Field(description="by how much height and width shrink")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         n, c, h, w = x.shape
         r = self.downscale_factor
         for name, size in (("height", h), ("width", w)):
@@ -107,12 +108,12 @@ class PixelUnshuffle(Op):
                 raise ShapeError(
                     f"{name} ({size}) is not divisible by downscale_factor ({r})",
                     field="downscale_factor", hint=set_to("downscale_factor", gcd(*known, r)),
-                    partial=Tensor((n, c * r**2, UNKNOWN, UNKNOWN), x.dtype),
+                    partial=TensorType((n, c * r**2, UNKNOWN, UNKNOWN), x.dtype),
                 )
-        return Tensor((n, c * r**2, h // r, w // r), x.dtype)
+        return (TensorType((n, c * r**2, h // r, w // r), x.dtype),)
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.PixelUnshuffle(self.downscale_factor)

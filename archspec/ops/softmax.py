@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from typing_extensions import override
 
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, register_op
 from archspec.ops.fields import Dim
-from archspec.tensors import Cost, Tensor
+from archspec.types import Cost, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,13 +23,13 @@ class _Normalised(Op):
 
     dim: Dim = Field(description="the dim that sums to one, the batch being 0; 1 for classes")
 
-    def infer(self, x: Tensor) -> Tensor:
-        """See the class."""
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
         axis(self.dim, x)
-        return x
+        return (x,)
 
-    def cost(self, x: Tensor, y: Tensor) -> Cost:
-        """See the class."""
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=3 * x.numel)
 
 
@@ -43,8 +44,8 @@ class Softmax(_Normalised):
 
     op = "softmax"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.Softmax(self.dim)
@@ -61,8 +62,8 @@ class LogSoftmax(_Normalised):
 
     op = "log_softmax"
 
-    def build(self, x: Tensor) -> nn.Module:
-        """See the class."""
+    @override
+    def build(self, x: TensorType) -> nn.Module:
         from torch import nn
 
         return nn.LogSoftmax(self.dim)

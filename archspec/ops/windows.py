@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from archspec.diagnostics.hints import SetFields, lower_to, raise_to
-from archspec.tensors import UNKNOWN, ShapeError, Tensor
+from archspec.types import UNKNOWN, ShapeError, TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ Windows = tuple[Window, Window]  # height, width
 
 
 def slide(
-    x: Tensor,
+    x: TensorType,
     channels: int,
     windows: Windows,
     limits: tuple[int, int] | None = None,
     *,
     half_kernel: bool = False,
-) -> Tensor:
+) -> TensorType:
     """The output (N, channels, H', W') of windows sliding over x (N, C, H, W).
 
     limits: the most padding that the op allows on each axis, None for any.
@@ -69,10 +69,10 @@ def slide(
     sizes = x.shape[2:]
     out = [window.positions(size) for window, size in zip(windows, sizes, strict=True)]
     if any(count < 1 for count in out):
-        partial = Tensor((x.shape[0], channels, *(UNKNOWN if count < 1 else count for count in out)), x.dtype)
+        partial = TensorType((x.shape[0], channels, *(UNKNOWN if count < 1 else count for count in out)), x.dtype)
         hint = _remedy(sizes, windows, limits, half_kernel)
         raise ShapeError(_misfit(sizes, windows), hint=hint, field="kernel_size", code="SHAPE101", partial=partial)
-    return Tensor((x.shape[0], channels, *out), x.dtype)
+    return TensorType((x.shape[0], channels, *out), x.dtype)
 
 
 def _misfit(sizes: tuple[int, ...], windows: Windows) -> str:

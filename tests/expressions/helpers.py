@@ -8,7 +8,7 @@ import pytest
 
 from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, parse_expression, template
 from archspec.source import BROKEN
-from archspec.tensors import UNKNOWN
+from archspec.types import UNKNOWN
 
 
 class Shape:

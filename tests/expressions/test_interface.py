@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from archspec.expressions import UNKNOWN_VALUE, ExpressionError, evaluate, free_names, template
-from archspec.tensors import UNKNOWN
+from archspec.types import UNKNOWN
 from tests.expressions.helpers import NAMES
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from archspec.expressions import UNKNOWN_VALUE, holds_unknown, is_unknown
 from archspec.source import BROKEN
-from archspec.tensors import UNKNOWN
+from archspec.types import UNKNOWN
 from tests.expressions.helpers import mistake, value
 
 

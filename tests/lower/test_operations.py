@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 
 from archspec.lower.operations import NEUTRAL, PLACES, WIDTHS
-from archspec.ops import OPS, Op, make_op
-from archspec.tensors import ShapeError, Tensor
+from archspec.ops import OPS, Op, infer_outputs, make_op
+from archspec.types import ShapeError, TensorType
 from tests.ops.strategies import STRATEGIES, Case
 
 # Fields without which nothing is known of the output.
@@ -34,7 +34,7 @@ def test_a_neutral_field_changes_no_shape_and_the_others_only_theirs(name: str) 
         for field in set(fields) & set(other[0]):
             changed = {**fields, field: other[0][field]}
             try:
-                before, after = (make_op(name, f).outputs(tuple(map(Tensor, shapes))).shape for f in (fields, changed))
+                before, after = (infer_outputs(make_op(name, f), tuple(map(TensorType, shapes)))[0].shape for f in (fields, changed))
             except (ValidationError, ShapeError):
                 continue
             if field in NEUTRAL:

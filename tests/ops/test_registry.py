@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from torch.utils.flop_counter import FlopCounterMode
 
 from archspec.nn import Add, Concat, Mul
-from archspec.ops import OPS, Op, Operation, make_op, register_op
-from archspec.tensors import UNKNOWN, ShapeError, Tensor, is_unknown
+from archspec.ops import OPS, Op, Operation, infer_outputs, make_op, register_op
+from archspec.types import UNKNOWN, ShapeError, TensorType, is_unknown
 from tests.helpers import comparisons_are_written_out
 from tests.ops.strategies import STRATEGIES, Case
 
@@ -39,13 +39,13 @@ def check(name: str, body: Any, *more: st.SearchStrategy[Any]) -> None:
     examples(name)(given(STRATEGIES[name], *more)(body))()
 
 
-def ours(name: str, case: Case) -> tuple[Operation, tuple[Tensor, ...], Tensor] | None:
+def ours(name: str, case: Case) -> tuple[Operation, tuple[TensorType, ...], TensorType] | None:
     """The op, its inputs and its output; None where archspec refuses."""
     fields, shapes = case
-    inputs = tuple(map(Tensor, shapes))
+    inputs = tuple(map(TensorType, shapes))
     try:
         op = make_op(name, fields)
-        return op, inputs, op.outputs(inputs)
+        return op, inputs, infer_outputs(op, inputs)[0]
     except (ValidationError, ShapeError):
         return None
 
@@ -81,16 +81,16 @@ def test_strategy_draws_enough_cases_that_are_accepted(name: str) -> None:
 def test_shape_cost_and_refusal_equal_torch(name: str) -> None:
     def body(case: Case) -> None:
         fields, shapes = case
-        inputs = tuple(map(Tensor, shapes))
+        inputs = tuple(map(TensorType, shapes))
         try:
             op = make_op(name, fields)
-            expected = op.outputs(inputs)
+            expected = infer_outputs(op, inputs)[0]
         except (ValidationError, ShapeError) as refusal:
             if isinstance(refusal, ShapeError) and STRICTER.search(refusal.message):
                 return
             assert torch_refuses(name, fields, inputs), refusal
             return
-        module, cost = op.module(inputs), op.price(inputs, expected)
+        module, cost = op.build(*inputs), op.cost(*inputs, expected)
         with FlopCounterMode(display=False) as counter:
             output = run(module, shapes)
         assert tuple(output.shape) == expected.shape
@@ -102,12 +102,12 @@ def test_shape_cost_and_refusal_equal_torch(name: str) -> None:
     check(name, body)
 
 
-def torch_refuses(name: str, fields: dict[str, Any], inputs: tuple[Tensor, ...]) -> bool:
+def torch_refuses(name: str, fields: dict[str, Any], inputs: tuple[TensorType, ...]) -> bool:
     """Whether torch alone, without the op's own rules, raises or gives an empty tensor."""
     tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     unchecked = OPS[name].model_construct(**tuples)
     try:
-        return run(unchecked.module(inputs), tuple(x.shape for x in inputs)).numel() == 0
+        return run(unchecked.build(*inputs), tuple(x.shape for x in inputs)).numel() == 0
     except (RuntimeError, ValueError, IndexError):
         return True
 
@@ -118,7 +118,7 @@ def test_module_can_be_pickled(name: str) -> None:
         found = ours(name, case)
         if found is None:
             return
-        module = found[0].module(found[1]).eval()
+        module = found[0].build(*found[1]).eval()
         copy = pickle.loads(pickle.dumps(module))
         assert repr(copy) == repr(module)
         torch.testing.assert_close(run(copy, case[1]), run(module, case[1]), rtol=0, atol=0, equal_nan=True)
@@ -132,7 +132,7 @@ def test_module_can_be_scripted(name: str) -> None:
         found = ours(name, case)
         if found is None:
             return
-        module = found[0].module(found[1]).eval()
+        module = found[0].build(*found[1]).eval()
         inputs = arguments(module, [torch.randn(shape) for shape in case[1]])
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # torch would rather have torch.export
@@ -154,16 +154,16 @@ def test_unknown_dims_raise_nothing_and_known_dims_stay_true(name: str) -> None:
             return
         hide = st.sampled_from([False, False, True])
         masked = tuple(
-            Tensor(tuple(UNKNOWN if data.draw(hide) else size for size in shape)) for shape in shapes
+            TensorType(tuple(UNKNOWN if data.draw(hide) else size for size in shape)) for shape in shapes
         )
         found = ours(name, case)
         try:
-            output = op.outputs(masked)
+            output = infer_outputs(op, masked)[0]
         except ShapeError as error:
             assert found is None, error.message
             check_error(error)
         else:
-            op.price(masked, output)
+            op.cost(*masked, output)
             if found is not None:
                 true = found[2].shape
                 assert len(output.shape) == len(true)
@@ -212,13 +212,13 @@ def test_no_value_and_no_shape_raises_anything_but_the_two_errors(name: str) -> 
             assert all(len(e["loc"]) <= 1 and "\n" not in e["msg"] and len(e["msg"]) < 200 for e in found)
             return
         shape = st.lists(DIM, min_size=1, max_size=6).map(tuple)
-        inputs = tuple(Tensor(data.draw(shape)) for _ in case[1])
+        inputs = tuple(TensorType(data.draw(shape)) for _ in case[1])
         try:
-            output = op.outputs(inputs)
+            output = infer_outputs(op, inputs)[0]
         except ShapeError as error:
             check_error(error)
             return
-        op.price(inputs, output)
+        op.cost(*inputs, output)
         assert all(is_unknown(d) or 1 <= d < 2**63 for d in output.shape)
 
     with comparisons_are_written_out():
@@ -279,11 +279,11 @@ def test_unknown_op_and_unknown_field() -> None:
 def test_everything_but_building_does_without_torch() -> None:
     code = (
         "import sys\n"
-        "from archspec.ops import OPS, make_op\n"
-        "from archspec.tensors import Tensor\n"
+        "from archspec.ops import OPS, make_op, infer_outputs\n"
+        "from archspec.types import TensorType\n"
         "op = make_op('conv2d', {'out_channels': 3, 'kernel_size': 3})\n"
-        "x = (Tensor((1, 3, 8, 8)),)\n"
-        "op.price(x, op.outputs(x)), [cls.model_json_schema() for cls in OPS.values()]\n"
+        "x = (TensorType((1, 3, 8, 8)),)\n"
+        "op.cost(*x, infer_outputs(op, x)[0]), [cls.model_json_schema() for cls in OPS.values()]\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

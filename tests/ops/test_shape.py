@@ -8,12 +8,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from archspec.ops import make_op
-from archspec.tensors import UNKNOWN, ShapeError, Tensor
+from archspec.ops import infer_outputs, make_op
+from archspec.types import UNKNOWN, ShapeError, TensorType
 
 
 def out(name: str, fields: dict[str, Any], shape: tuple[int, ...]) -> tuple[int, ...]:
-    return make_op(name, fields).outputs((Tensor(shape),)).shape
+    return infer_outputs(make_op(name, fields), (TensorType(shape),))[0].shape
 
 
 @pytest.mark.parametrize(("name", "fields", "shape", "message", "hint"), [
@@ -238,7 +238,7 @@ def test_module_computes_what_torch_does_in_training_and_evaluation(
     name: str, fields: dict[str, Any], plain: torch.nn.Module
 ) -> None:
     x = torch.linspace(-4, 4, 2 * 4 * 5 * 7).reshape(2, 4, 5, 7)
-    module = make_op(name, fields).module((Tensor((2, 4, 5, 7)),))
+    module = make_op(name, fields).build(TensorType((2, 4, 5, 7)))
     assert list(module.state_dict()) == list(plain.state_dict())
     for training in (True, False):
         torch.testing.assert_close(module.train(training)(x), plain.train(training)(x), rtol=0, atol=0)
@@ -250,7 +250,7 @@ def test_module_computes_what_torch_does_in_training_and_evaluation(
 ])
 def test_dropout_draws_as_torch_does(name: str, fields: dict[str, Any], expected: torch.nn.Module) -> None:
     x = torch.ones(4, 8, 3, 3)
-    module = make_op(name, fields).module((Tensor((4, 8, 3, 3)),))
+    module = make_op(name, fields).build(TensorType((4, 8, 3, 3)))
     torch.manual_seed(0)
     first = module(x)
     torch.manual_seed(0)

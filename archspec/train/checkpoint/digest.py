@@ -10,8 +10,8 @@ from typing import Any, Final
 from archspec.graph import Graph, Node
 from archspec.language.recipe import Recipe
 from archspec.ops import Operation
-from archspec.tensors import Tensor
 from archspec.train.checkpoint.digest_0_1 import old_fields, old_recipe
+from archspec.types import TensorType
 
 # Raise it when a default changes, or what is hashed: the method before then moves to a module of its own, as
 # `digest_0_1` has that of archspec 0.1, so that runs of every release can be resumed.
@@ -97,7 +97,7 @@ def node_digest(node: Node) -> str:
     return _hash(_node(node, {}, first=False))
 
 
-def _tensor(tensor: Tensor) -> list[object]:
+def _tensor(tensor: TensorType) -> list[object]:
     return [tensor.shape, tensor.dtype]
 
 

@@ -180,7 +180,7 @@ def test_on_a_cpu_every_op_has_a_deterministic_kernel(name):
         op, inputs, _ = found
         with warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")  # torch warns of slow paths
-            module = op.module(inputs)
+            module = op.build(*inputs)
             x = [torch.rand(shape.shape, requires_grad=True) for shape in inputs]
             module(*arguments(module, x)).sum().backward()
 

@@ -63,7 +63,7 @@ def is_unknown(dim: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class TensorType:
     """Shape and dtype of an activation. `shape` counts the batch: (N, C, H, W) or (N, features)."""
 
     shape: tuple[int, ...]
@@ -125,7 +125,7 @@ class ShapeError(Exception):
     """
 
     def __init__(
-        self, message: str, *, hint: str | None = None, code: str = "SHAPE102", partial: Tensor | None = None,
+        self, message: str, *, hint: str | None = None, code: str = "SHAPE102", partial: TensorType | None = None,
         field: str | None = None, inputs: tuple[int, ...] = (),
     ) -> None:
         super().__init__(message)

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from archspec.tensors import UNKNOWN, Tensor, is_unknown, shape_text
+from archspec.types import UNKNOWN, TensorType, is_unknown, shape_text
 from tests.helpers import comparisons_are_written_out
 
 BINARY = [operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod, operator.pow]
@@ -27,7 +27,7 @@ def test_what_else_has_an_answer():
     assert is_unknown(UNKNOWN) and not is_unknown(0) and not UNKNOWN
     assert f"{UNKNOWN}" == str(UNKNOWN) == repr(UNKNOWN) == "?"
     assert shape_text((1, UNKNOWN, 3)) == "(?, 3)"
-    assert Tensor((1, UNKNOWN, 3)).numel is UNKNOWN and Tensor((1, UNKNOWN)).nbytes is UNKNOWN
+    assert TensorType((1, UNKNOWN, 3)).numel is UNKNOWN and TensorType((1, UNKNOWN)).nbytes is UNKNOWN
     assert copy.deepcopy(UNKNOWN) is pickle.loads(pickle.dumps(UNKNOWN)) is UNKNOWN
 
 
