@@ -73,6 +73,13 @@ def _constant(value: bool | int | float | None) -> str:
 def _text(text: str) -> str:
     import json  # its strings are YAML's, and few commands write any
 
-    expression = re.fullmatch(_EXPRESSION, text) and not text.endswith(" ") and not unbalanced(text)
-    bare = expression or (re.fullmatch(_BARE, text) and resolve(text) == text)
-    return text if bare else json.dumps(text, ensure_ascii=False)
+    return text if may_be_bare(text) else json.dumps(text, ensure_ascii=False)
+
+
+def may_be_bare(text: str) -> bool:
+    """Whether the text needs no quotes, as a key or a value, in brackets too: a plain name, path or expression."""
+    if not text.isascii():  # within quotes a character that looks like another one is meant
+        return False
+    if re.fullmatch(_EXPRESSION, text):
+        return not text.endswith(" ") and not unbalanced(text)
+    return bool(re.fullmatch(_BARE, text)) and resolve(text) == text

@@ -74,10 +74,11 @@ def parse(text: str | bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Docu
     """
     text = _decoded(text, name, limits)
     lines = _lines(text)
-    return Reading(name, lines, limits, _events, _control_characters(text, name, lines)).document()
+    return Reading(name, lines, limits, events_of, _control_characters(text, name, lines)).document()
 
 
-def _events(text: str) -> Iterator[Any]:
+def events_of(text: str) -> Iterator[Any]:
+    """YAML's events of a text. Raises what the parser raises."""
     parser: Any = EVENT_PARSER(text)
     try:
         while parser.check_event():
