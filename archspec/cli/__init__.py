@@ -26,6 +26,7 @@ COMPLETE_VARIABLE: Final = "_ARCHSPEC_COMPLETE"
 COMMANDS: Final = {
     "init": ("archspec.cli.init", "Write a small commented spec to start from."),
     "validate": ("archspec.cli.validate", "Check specs and report every mistake in them."),
+    "fmt": ("archspec.cli.fmt", "Format spec and sweep files: layout only, never the meaning."),
     "profile": ("archspec.cli.profile", "Show shapes, parameters, MACs and memory; time the network."),
     "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
     "evaluate": ("archspec.cli.evaluate", "Test a trained network: accuracy per class, confusion matrix."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -141,8 +141,6 @@ class Reading:
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `load`, `check` and `analyze`."""
-        from dataclasses import fields
-
         from archspec.lower import Limits
         from archspec.source import Limits as TextLimits
 
@@ -188,6 +186,24 @@ def spec_options(function: F) -> F:
     result: Any = wrapped
     for decorate in reversed(decorators):
         result = decorate(result)
+    return cast("F", result)
+
+
+def text_limit_options(function: F) -> F:
+    """A hidden `--max-…` for each limit of a text; they arrive as one argument `limits: archspec.source.Limits`."""
+    from archspec.source import Limits
+
+    names = [field.name for field in fields(Limits)]
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        given = {name: kwargs.pop(name) for name in names}
+        return function(*args, limits=Limits(**{k: v for k, v in given.items() if v is not None}), **kwargs)
+
+    result: Any = wrapped
+    for name in names:
+        option = click.option(_flag(name), name, type=click.IntRange(min=1), metavar="N", hidden=True)
+        result = option(result)
     return cast("F", result)
 
 

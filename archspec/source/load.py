@@ -38,15 +38,24 @@ def read(
     Raises SpecError: SPEC001 if it cannot be read, else as `parse`.
     """
     name = name or _shown(path)
+    return parse(content_of(path, name, limits), name, limits)
+
+
+def content_of(
+    path: str | os.PathLike[str], name: str, limits: Limits = DEFAULT_LIMITS, *, follow: bool = True
+) -> bytes:
+    """The bytes of a file, called `name` in messages, one more than the limit at most. Raises SpecError SPEC001.
+
+    follow: whether it may be a link.
+    """
     try:
-        content = read_content(FilePath(path), limits.max_bytes)
+        return read_content(FilePath(path), limits.max_bytes, follow=follow)
     except FileNotFoundError:
         raise error("SPEC001", f"{name}: no such file", hint=_meant(FilePath(path))) from None
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         reason = reason[:1].lower() + reason[1:]
         raise error("SPEC001", f"{name} {reason}" if reason.startswith("is ") else f"{name}: {reason}") from None
-    return parse(content, name, limits)
 
 
 def _meant(path: FilePath) -> str | None:
@@ -61,9 +70,9 @@ def _shown(path: str | os.PathLike[str]) -> str:
     return "".join(c if c.isprintable() else "?" for c in os.fspath(path))
 
 
-def read_content(path: FilePath, limit: int) -> bytes:
+def read_content(path: FilePath, limit: int, *, follow: bool = True) -> bytes:
     """At most limit + 1 bytes of a regular file: a device or a pipe could go on for ever."""
-    with open_regular(path, follow=True) as stream:
+    with open_regular(path, follow=follow) as stream:
         return stream.read(limit + 1)
 
 

@@ -21,7 +21,7 @@ _BOM: Final = "\ufeff"
 def formatted(text: str | bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> str:
     """The text as `archspec fmt` writes it: with its byte order mark and its kind of line ends, if it has them.
 
-    Raises SpecError where the text has mistakes in its syntax, or where the layout could not keep its meaning.
+    Raises SpecError where the text has mistakes in its syntax.
     """
     document = _without_mistakes(text, name, limits)
     written = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -66,7 +66,7 @@ def _directive(text: str) -> tuple[str, str]:
 
 
 def _check(laid_out: str, document: Document, tree: Text, limits: Limits) -> None:
-    """Raise SpecError SPEC090 unless the new text has the data and the comments of the old one."""
+    """Raise RuntimeError unless the new text has the data and the comments of the old one."""
     try:
         again = _without_mistakes(laid_out, document.name, limits)
         tree_again = _tree("\n".join(again.lines))
@@ -75,10 +75,7 @@ def _check(laid_out: str, document: Document, tree: Text, limits: Limits) -> Non
     else:
         same = _equal(again.data, document.data) and _comments(tree_again) == _comments(tree)
     if not same:
-        raise error(
-            "SPEC090", f"{document.name}: the layout could not keep what the text says, so it is left as it is",
-            hint="please report this text as a bug",
-        )
+        raise RuntimeError(f"{document.name}: another layout would change its meaning, so it is left as it is")
 
 
 def _comments(tree: Text) -> Counter[str]:

@@ -37,15 +37,13 @@ class Reader:
     def read(self, events: Iterable[Any]) -> Text:
         """The tree of all events."""
         for event in events:
-            if isinstance(event, ev.ScalarEvent):
-                self._gap(event.start_mark.index)
-                self._scalar(event)
-            elif isinstance(event, ev.CollectionStartEvent):
-                self._gap(event.start_mark.index)
-                self._start(event)
-            elif isinstance(event, ev.CollectionEndEvent):
-                self._gap(event.start_mark.index)
-                self._end(event)
+            for kind, take in (
+                (ev.ScalarEvent, self._scalar), (ev.CollectionStartEvent, self._start), (ev.CollectionEndEvent, self._end)
+            ):
+                if isinstance(event, kind):
+                    mark: Any = event.start_mark
+                    self._gap(mark.index)
+                    take(event)
         self._gap(len(self.text))
         root = self.stack[0].entries
         self.result.root = root[0] if root else Entry(None, _NOTHING)
@@ -130,12 +128,11 @@ class Reader:
     def _entry(self, key: Scalar | None) -> Entry:
         """Begin an entry of the innermost collection."""
         parent = self.stack[-1]
-        blank, before, head = self.breaks > 1, self.pending, []
         if self.dashed is not None:
             blank, before, head = self.dashed
             self.dashed = None
         else:
-            self.pending = []
+            blank, before, head = self.breaks > 1, self._taken(), []
         entry = Entry(key, _NOTHING, before, head, [], blank)
         parent.entries.append(entry)
         self.open = entry if key is not None else None

@@ -1,0 +1,136 @@
+"""`archspec fmt`: spec and sweep files in the canonical layout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+from typing import Final
+
+import click
+
+from archspec.cli.collect import collect
+from archspec.cli.console import GREEN, RED, clean, coloured, print_diagnostics, styled
+from archspec.cli.failures import WRONG
+from archspec.cli.options import SpecPath, text_limit_options
+from archspec.diagnostics import Diagnostic, SpecError, plural
+from archspec.files import replace_content
+from archspec.source import Limits
+from archspec.source.layout import formatted
+from archspec.source.load import content_of
+
+STDIN: Final = "-"
+_NO_END: Final = "\\ No newline at end of file"
+
+
+@dataclass(slots=True)
+class _Text:
+    """A file's text, before and after. before: decoded, with its byte order mark and line ends."""
+
+    path: str
+    before: str
+    after: str
+
+
+@click.command("fmt")
+@click.argument("paths", nargs=-1, required=True, type=SpecPath(folders=True), metavar="PATH...")
+@click.option("--check", is_flag=True, help="Write nothing; the exit code is 1 if a file would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; show what would change. The exit code is as with --check.")
+@text_limit_options
+@click.pass_context
+def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool, limits: Limits) -> None:
+    """Format spec, library and sweep files: files, folders (searched for them), or - for standard input.
+
+    Sets indentation, spaces, quotes and line breaks; keeps comments, empty lines between parts, and what stands in
+    braces or brackets as long as it fits on a line. What a file means never changes: it is read again and compared
+    before it is written. A file with a mistake in its syntax is reported and left alone.
+    """
+    if STDIN in paths and len(paths) > 1:
+        raise click.UsageError("- stands alone: standard input is one text", ctx)
+    files = [STDIN] if STDIN in paths else _files(ctx, paths, limits)
+    texts: list[_Text] = []
+    problems: list[Diagnostic] = []
+    for path in files:
+        try:
+            texts.append(_formatted(path, limits))
+        except SpecError as problem:
+            problems += problem.diagnostics
+    changed = [text for text in texts if text.after != text.before]
+    same = len(texts) - len(changed)
+    if diff:
+        for text in changed:
+            _show(text)
+    if STDIN in paths and not (check or diff):
+        print_diagnostics(problems)
+        for text in texts:
+            sys.stdout.buffer.write(text.after.encode())
+    else:
+        if not (check or diff):
+            failed = _written(changed)
+            changed = [text for text in changed if text.path not in failed]
+            problems += failed.values()
+        print_diagnostics(problems)
+        _summary(changed, same, len(files) - same - len(changed), dry=check or diff, listed=not diff)
+    if problems or (changed and (check or diff)):
+        ctx.exit(WRONG)
+
+
+def _files(ctx: click.Context, paths: tuple[str, ...], limits: Limits) -> list[str]:
+    found = collect(paths, limits)
+    files = [*found.specs, *found.libraries, *found.sweeps]
+    if not files:
+        raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
+    return sorted(file for file in files if file in paths or not Path(file).is_symlink())
+
+
+def _formatted(path: str, limits: Limits) -> _Text:
+    name = "<stdin>" if path == STDIN else path
+    if path == STDIN:
+        content = sys.stdin.buffer.read(limits.max_bytes + 1)
+    else:
+        content = content_of(path, clean(path), limits, follow=False)
+    after = formatted(content, name, limits)
+    return _Text(path, content.decode(), after)
+
+
+def _written(texts: list[_Text]) -> dict[str, Diagnostic]:
+    """Write the files; path → what went wrong, of those that could not be written."""
+    failed = {}
+    for text in texts:
+        try:
+            replace_content(Path(text.path), text.after.encode())
+        except OSError as problem:
+            failed[text.path] = Diagnostic("SPEC001", f"{clean(text.path)} cannot be written: {problem.strerror}")
+    return failed
+
+
+def _summary(changed: list[_Text], same: int, left: int, *, dry: bool, listed: bool) -> None:
+    """What was done, or would be. With a diff it goes to stderr, since stdout holds the diff."""
+    verb = "would change" if dry else "formatted"
+    for text in changed if dry and listed else ():
+        click.echo(f"{verb}: {clean(text.path)}")
+    parts = [f"{plural(len(changed), 'file')} {verb}"] if changed else []
+    if same:
+        parts.append(f"{plural(same, 'file')} already formatted")
+    if left:
+        parts.append(f"{plural(left, 'file')} left alone")
+    click.echo(", ".join(parts), err=not listed)
+
+
+def _show(text: _Text) -> None:
+    """The change as a unified diff."""
+    colour = coloured(sys.stdout)
+    name = clean(text.path)
+    for line in unified_diff(list(_lines(text.before)), list(_lines(text.after)), name, name, lineterm=""):
+        style = {"-": (RED,), "+": (GREEN,)}.get(line[:1], ())
+        click.echo("\n".join(styled(clean(row), *style, on=colour) for row in line.split("\n")), color=colour)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines for a diff: other line ends and a missing one count as a change."""
+    *lines, last = text.split("\n")
+    yield from lines
+    if last:
+        yield f"{last}\n{_NO_END}"
