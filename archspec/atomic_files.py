@@ -47,6 +47,15 @@ def write_text(path: Path, text: str) -> None:
         write_file(draft, [text.encode()])
 
 
+def replace_content(path: Path, content: bytes) -> None:
+    """Replace what a regular file holds, see `whole_file`, and keep its mode. Raises OSError, see `open_regular`."""
+    with open_regular(path) as old:
+        mode = stat.S_IMODE(os.fstat(old.fileno()).st_mode)
+    with whole_file(path) as draft:
+        write_file(draft, [content])
+        draft.chmod(mode)
+
+
 @contextmanager
 def whole_folder(path: Path, names: Collection[str]) -> Iterator[Path]:
     """An empty folder to write files of these names into with `write_file`; at the end of the block it becomes `path`.

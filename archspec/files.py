@@ -46,28 +46,6 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
     return content
 
 
-def replace_content(path: Path, content: bytes) -> None:
-    """Replace the content of a regular file, and keep its mode. Raises OSError, see `open_regular`.
-
-    A crash at any moment leaves the old file or the new one, never a part.
-    """
-    found = path.lstat()
-    _check_regular(path, found)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    draft.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        with os.fdopen(os.open(draft, flags, 0o600), "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.chmod(stat.S_IMODE(found.st_mode))
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
 def is_regular(path: Path) -> bool:
     """Whether there is a regular file at `path` itself, and not a link to one."""
     try:

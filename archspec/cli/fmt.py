@@ -11,12 +11,12 @@ from typing import Final
 
 import click
 
+from archspec.atomic_files import replace_content
 from archspec.cli.collect import collect
 from archspec.cli.console import GREEN, RED, clean, coloured, print_diagnostics, styled
 from archspec.cli.failures import WRONG
 from archspec.cli.options import SpecPath, text_limit_options
 from archspec.diagnostics import Diagnostic, SpecError, plural
-from archspec.files import replace_content
 from archspec.source import Limits
 from archspec.source.layout import formatted
 from archspec.source.load import content_of

@@ -36,14 +36,16 @@ class Reader:
 
     def read(self, events: Iterable[Any]) -> Text:
         """The tree of all events."""
+        takers = {
+            ev.ScalarEvent: self._scalar, ev.MappingStartEvent: self._start, ev.SequenceStartEvent: self._start,
+            ev.MappingEndEvent: self._end, ev.SequenceEndEvent: self._end,
+        }
         for event in events:
-            for kind, take in (
-                (ev.ScalarEvent, self._scalar), (ev.CollectionStartEvent, self._start), (ev.CollectionEndEvent, self._end)
-            ):
-                if isinstance(event, kind):
-                    mark: Any = event.start_mark
-                    self._gap(mark.index)
-                    take(event)
+            take = takers.get(type(event))
+            if take is not None:
+                mark: Any = event.start_mark
+                self._gap(mark.index)
+                take(event)
         self._gap(len(self.text))
         root = self.stack[0].entries
         self.result.root = root[0] if root else Entry(None, _NOTHING)
