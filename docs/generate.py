@@ -6,6 +6,7 @@ python docs/generate.py --check   say what is out of date; exit code 1 if anythi
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import io
 import json
@@ -29,6 +30,7 @@ from archspec.ops import OPS, Merge, Operation
 from archspec.sweep.schema import sweep_schema
 
 FOLDER = Path(__file__).parent
+BENCHMARKS = FOLDER.parent / "benchmarks"
 NOTE = "<!-- written by docs/generate.py from the code: edit that -->"
 
 
@@ -161,12 +163,22 @@ def profile_picture() -> str:
     return console.export_svg(title="archspec profile resnet18 --static", unique_id="profile")
 
 
+def reproduction_page() -> str:
+    """The sources' runs beside ours, from the results that are kept in the repository."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        return str(importlib.import_module("page").page())
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
 def pages() -> dict[str, str]:
     """File name → content."""
     return {
         "ops.md": ops_page(),
         "diagnostics.md": diagnostics_page(),
         "recipe.md": recipe_page(),
+        "reproduction.md": reproduction_page(),
         "profile.svg": profile_picture(),
         "archspec.schema.json": json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
         "archspec-sweep.schema.json": json.dumps(sweep_schema(), indent=1, ensure_ascii=False) + "\n",

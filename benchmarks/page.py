@@ -1,0 +1,112 @@
+"""docs/reproduction.md, made of `benchmarks/results/`: the goals, the sources' tables beside ours, claims judged."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from archive import RESULTS, Archive
+from claims import CLAIMS, SWEEPS, trials_of
+from reproduction import printed_rows, rows_of, table
+
+from archspec.results.formats import spread_text
+from archspec.results.record import RunRecord
+from archspec.sweep.read import read_sweep
+from archspec.train.statistics import Statistic
+
+NOTE: Final = "<!-- written by benchmarks/reproduction.py from benchmarks/results/: edit that -->"
+# network → its goal on the test set, the sources' best figure, and the sweeps: of the search, and of the recipe found
+GOALS: Final = {
+    "lenet_relu": (0.915, "0.883", "tuned/lenet_relu.yaml", "tuned/lenet_relu_final.yaml"),
+    "alexnet28": (0.93, "0.843", "tuned/alexnet28.yaml", "tuned/alexnet28_final.yaml"),
+    "cnn28": (0.935, "–", "tuned/cnn28.yaml", "tuned/cnn28_final.yaml"),
+    "googlenet": (0.945, "0.921", "", ""),
+    "resnet18_96": (0.945, "–", "", ""),
+}
+INTRO: Final = """\
+# The sources' runs, and ours
+
+Every run that the source notes report, by its number, beside ours; then their claims, judged. [sources.md](sources.md)
+has the command for each step, figure, table and exercise of theirs.
+
+How to read it. Some printed figures are means over all epochs, the first steps included, others those of the last
+epoch; ours beside them are taken in the same way. Ours are mean ± standard deviation over seeds. Where some seeds stay
+at chance and others learn, the figures are those of the seeds that learn, and the others are counted. *judged* compares
+the printed training accuracy (the test accuracy where only that is printed) with ours: the difference, and the
+probability p that one more run of ours is as far from our mean, adjusted for the number of rows in the table (Holm).
+With three seeds only large differences show. Differences between our own rows are tested in pairs of equal seeds (t),
+adjusted in the same way.
+"""
+
+
+def page() -> str:
+    """The page."""
+    archive = Archive.read()
+    lines = [NOTE, INTRO, *_place(archive), "", "## Better than the sources", "", *_goals(archive), ""]
+    lines += ["## Every run of the sources", ""]
+    hours = _hours()
+    for path in sorted(SWEEPS.glob("*.yaml")):
+        lines += [*_network(path.name, archive, hours), ""]
+    lines += ["## Their claims", ""]
+    for claim in CLAIMS:
+        lines += [f"### {claim.question}", "", f"*The sources:* {claim.said}", "", *claim.body(archive), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _place(archive: Archive) -> list[str]:
+    """Where and with what the runs were trained."""
+    keys = ("cpu", "device", "threads", "precision", "versions")
+    places = Counter(tuple(str(row[key]) for key in keys) for row in archive.rows.values())
+    versions = {str(row["versions"]): row["versions"] for row in archive.rows.values()}
+    lines = ["The runs:", ""]
+    for (cpu, device, threads, precision, used), count in places.most_common():
+        where = f"{cpu}, threads: {threads}" if device == "CPU" else device
+        names = ", ".join(f"{name} {number}" for name, number in versions[used].items())
+        lines.append(f"- {count} on {where}, {precision}, {names}")
+    return [*lines, "", "The machine did other work at the same time: durations say nothing, and are not shown."]
+
+
+def _network(file: str, archive: Archive, hours: Mapping[str, float]) -> list[str]:
+    """The table of one network."""
+    path = str(SWEEPS / file)
+    sweep = read_sweep(path)
+    rows = list(rows_of(path, archive.records, printed_rows()))
+    lines = [f"### {sweep.name}", "", f"{sweep.description}. `archspec sweep benchmarks/sweeps/{file}`"]
+    lines += ["", table(rows)]
+    left = [row.printed["id"] for row in rows if not row.records]
+    if left:
+        lines += ["", f"Not run here: {', '.join(left)}{_needs(left, hours)}."]
+    return lines
+
+
+def _needs(left: Sequence[str], hours: Mapping[str, float]) -> str:
+    if not all(name in hours for name in left):
+        return ""
+    total = sum(hours[name] for name in left)
+    return f"; one seed of each is predicted to take {total:,.0f} hours on this machine"
+
+
+def _hours() -> dict[str, float]:
+    path = RESULTS / "predicted.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))["hours"]) if path.exists() else {}
+
+
+def _goals(archive: Archive) -> list[str]:
+    """What was aimed at on the test set, and what was reached."""
+    lines = ["| network | sources | goal | reached, test acc | n | by |", "| --- | ---: | ---: | ---: | ---: | --- |"]
+    for network, (goal, printed, search, final) in GOALS.items():
+        files = [file for file in (search, final) if file and (SWEEPS / file).exists()]
+        records = archive.records(trials_of(final)) if final in files else []
+        by = ", ".join(f"[{file}](../benchmarks/sweeps/{file})" for file in files) or "no recipe was tuned here"
+        lines.append(f"| {network} | {printed} | {goal} | {_reached(records, goal)} | {len(records)} | {by} |")
+    return lines
+
+
+def _reached(records: Sequence[RunRecord], goal: float) -> str:
+    values = [record.test["accuracy"] for record in records if record.test]
+    if not values:
+        return "not run here"
+    found = Statistic.of(values)
+    return f"{spread_text(found, 'test_accuracy')}, {'reached' if found.mean >= goal else 'missed'}"
