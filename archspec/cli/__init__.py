@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "evaluate": ("archspec.cli.evaluate", "Test a trained network: accuracy per class, confusion matrix."),
     "diagnose": ("archspec.cli.diagnose", "Say why a run went badly, and try what could help."),
     "sweep": ("archspec.cli.sweep", "Run the trainings that a sweep file names, and compare them."),
+    "population": ("archspec.cli.population", "Analyse the networks of a sweep: quantiles of their costs."),
     "compare": ("archspec.cli.compare", "Compare runs: repetitions together, differences tested."),
     "report": ("archspec.cli.report", "Write a page of runs: table, curves, settings, costs."),
     "runs": ("archspec.cli.runs", "List, filter, tag and remove the runs of a project."),

@@ -210,3 +210,9 @@ def merge_recipe(base: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> 
         merged = {key: value for key, value in merged.items() if key not in left}
     merged |= changes
     return {key: value for key, value in merged.items() if value is not None}
+
+
+def kept_states(recipe: Recipe) -> int:
+    """How many copies of the parameters the optimizer and the average of the weights keep."""
+    states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
+    return states + (recipe.ema is not None)

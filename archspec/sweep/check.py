@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from archspec.api import Examined
 from archspec.diagnostics import Diagnostic, SpecError, plural
 from archspec.language.errors import in_order
-from archspec.sweep.expand import Invalid, expand
+from archspec.sweep.expand import Invalid, expand, expand_points
+from archspec.sweep.model import Sweep
+from archspec.sweep.points import Point, points
 from archspec.sweep.read import read_sweep
+
+_LOOKED_AT: Final = 20  # points of a sweep with a `sample`
 
 
 def examine_sweep(path: str) -> Examined:
     """Every mistake of a sweep file: in its own text, or in what it makes of the specs that it names."""
     try:
-        found = expand(read_sweep(path), path)
+        sweep = read_sweep(path)
+        found = expand(sweep, path) if sweep.sample is None else expand_points(sweep, path, _spread(sweep))
     except SpecError as problem:
         return Examined(None, tuple(problem.diagnostics))
     return Examined(None, mistakes(found.invalid))
+
+
+def _spread(sweep: Sweep) -> list[Point]:
+    """Some points of all, far from each other: which of them the sample has takes long to find out."""
+    every = list(points(sweep))
+    return every[:: max(1, len(every) // _LOOKED_AT)]
 
 
 def mistakes(found: Iterable[Invalid]) -> tuple[Diagnostic, ...]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from archspec.sweep.search.model import Search
 
 SECTIONS: Final = ("vars", "train", "stages", "blocks")  # of a spec, whose entries a sweep may change
+FIGURES: Final = ("params", "macs", "memory_bound_bytes")  # of a network, known without training it
 WHOLE: Final = ("recipe", "input")  # what a sweep may change besides
 
 
@@ -67,13 +68,23 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """Some of the combinations: one from each of `trials` equal shares of all, ranked by a figure of the network."""
+
+    by: str
+    trials: int
+    seed: int
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """A sweep file.
 
     base: changes of every trial. axes: each a list of points; the trials are their product. An axis is a key of `grid`,
     or all of `zip`, whose lists advance together. runs: single departures from the base, beside the product.
     where: conditions on a trial, each with its place. limits: `limit_train` and `limit_test`.
-    search: instead of axes and runs, points that are chosen one after another.
+    search: instead of axes and runs, points that are chosen one after another. sample: which of the points to train.
     """
 
     name: str
@@ -87,6 +98,7 @@ class Sweep:
     seeds: tuple[int, ...]
     limits: Mapping[str, int] = field(default_factory=dict)
     search: Search | None = None
+    sample: Sample | None = None
 
     def with_seeds(self, seeds: tuple[int, ...]) -> Sweep:
         """The same sweep with these seeds for each trial, those of its `runs` too."""

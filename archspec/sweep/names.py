@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.analysis import Report
 from archspec.diagnostics import listing
 from archspec.language.recipe import Recipe
 
@@ -31,13 +30,14 @@ class Names:
 
     data: Mapping[str, Any]
     recipe: Recipe
-    report: Report
+    params: int
+    macs: int
 
     def visible(self) -> dict[str, Any]:
         """Name → value. `macs` and `params` are those of one image and of the network."""
         return {
             "train": Group("train", self.recipe.to_data()),
             "vars": Group("vars", self.data.get("vars") or {}),
-            "params": self.report.params,
-            "macs": self.report.macs,
+            "params": self.params,
+            "macs": self.macs,
         }

@@ -15,6 +15,7 @@ from archspec.source import BROKEN, DEFAULT_LIMITS, Document, Limits, parse, rea
 from archspec.sweep.draws import read_random
 from archspec.sweep.model import SECTIONS, WHOLE, Changes, Random, Run, Sweep, Value, Variant
 from archspec.sweep.repeats import is_count, read_seeds
+from archspec.sweep.sampling import read_sample
 from archspec.text import shell
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 KEYS: Final = (
     VERSION_KEY, "name", "description", "spec", "variants", "set", "grid", "zip", "random", "search", "runs", "where",
-    "seeds", "limit_train", "limit_test",
+    "sample", "seeds", "limit_train", "limit_test",
 )
 
 
@@ -94,6 +95,7 @@ class _Reader:
             self._text("name", stem), self._text("description", ""), variants, self._changes("set"), axes,
             self._random(), self._runs(), self._where(),
             read_seeds(self.data.get("seeds"), self.top / "seeds", self.errors), self._limits(), self._search(),
+            read_sample(self.data.get("sample"), self.top / "sample", self.errors),
         )
         keys = [{key for point in axis for key in point} for axis in axes]
         if sweep.random is not None:

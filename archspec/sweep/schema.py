@@ -12,6 +12,7 @@ from archspec.language.recipe import Recipe
 from archspec.language.schema import recipe_form
 from archspec.language.schema_variants import NULL, Schema, by_type, described, or_value
 from archspec.sweep.draws import KINDS, MAX_TRIALS
+from archspec.sweep.model import FIGURES
 from archspec.sweep.read import KEYS
 from archspec.sweep.repeats import MAX_SEEDS
 from archspec.sweep.search.schema import search_form
@@ -33,6 +34,7 @@ _DESCRIPTIONS: Final = {
     "search": "points that are chosen one after another: `{trials: 30, space: {train.lr: {log_uniform: [0.001, 1]}}}`",
     "runs": "single departures from the base, beside the combinations: `[{recipe: long, seeds: 1}, {train.lr: 2}]`",
     "where": "conditions that a trial must meet, on `train`, `vars`, `params` and `macs`: `$(params < 100000)`",
+    "sample": "which combinations to train: one from each of `trials` equal shares of all, ranked `by` a figure",
     "seeds": "how many seeds (0, 1, …), or a list of them; default: the recipe's own seed",
     "limit_train": "train on the first N training images only",
     "limit_test": "test on the first N test images only",
@@ -76,7 +78,7 @@ def _forms() -> dict[str, Schema]:
         "search": _or_null({"$ref": "#/definitions/search"}),
         "runs": {"type": ["array", "null"], "items": _or_null({"$ref": "#/definitions/run"})},
         "where": by_type("array", {"items": condition}, condition),
-        "seeds": {"$ref": "#/definitions/seeds"},
+        "sample": _or_null(_sample()), "seeds": {"$ref": "#/definitions/seeds"},
         "limit_train": _COUNT, "limit_test": _COUNT,
     }
 
@@ -136,6 +138,20 @@ def _seeds() -> Schema:
     seed: Schema = {"type": "integer", "minimum": 0}
     several: Schema = {"items": seed, "minItems": 1, "maxItems": MAX_SEEDS, "uniqueItems": True}
     return by_type("array", several, _COUNT | {"maximum": MAX_SEEDS})
+
+
+def _sample() -> Schema:
+    trials: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_TRIALS}
+    return {
+        "type": "object",
+        "properties": {
+            "by": described({"enum": [*FIGURES], "default": "macs"}, "the figure that the sample spreads over"),
+            "trials": described(trials, "how many combinations are trained"),
+            "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "of the drawing"},
+        },
+        "additionalProperties": False,
+        "required": ["trials"],
+    }
 
 
 def _variant() -> Schema:

@@ -27,7 +27,7 @@ from archspec.data.suits import check_known_data, idle_outputs, input_plan, outp
 from archspec.data.validation import resolve_validation
 from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.graph import Graph
-from archspec.language.recipe import Recipe
+from archspec.language.recipe import Recipe, kept_states
 from archspec.train.distributed.fsdp import check_sharding, shard
 from archspec.train.distributed.process_group import ALONE, World
 from archspec.train.step.batch_sizes import check_steps, check_trainable, least_per_step
@@ -182,12 +182,6 @@ def check_memory(graph: Graph, recipe: Recipe, device: torch.device, world: Worl
         graph, recipe.batch_size // world.size, device, states=kept_states(recipe),
         copies=world.local_size if device.type == "cpu" else 1,
     )
-
-
-def kept_states(recipe: Recipe) -> int:
-    """How many copies of the parameters the optimizer and the average of the weights keep."""
-    states = 2 if recipe.optimizer != "sgd" else int(recipe.momentum > 0)
-    return states + (recipe.ema is not None)
 
 
 def stored_shape(split: ImageData | ImageFolder) -> ImageShape:

@@ -29,6 +29,7 @@ GOOD = [
     "constraints: {params: 1.0e+6, memory_bytes: 1000000000}}",
     "search: {trials: 3, space: {train.lr: {uniform: [0.1, 1]}}, objective: validation_loss, prune: {asha: {min_epochs: 2}}}",
     "runs: [{recipe: lenet-01, seeds: 1}, {seeds: [3, 7]}, {train.lr: 1, seeds: null}]",
+    "grid: {train.lr: [1, 2]}\nsample: {by: memory_bound_bytes, trials: 1, seed: 3}", "sample: null",
     "where: [$(params < 1000), $(train.lr < 1)]\ngrid:\nname: n\ndescription: d",
 ]
 BAD = {
@@ -41,6 +42,7 @@ BAD = {
     "search: {trials: 2, space: {train.lr: {choice: [1]}}, objective: test_accuracy}": ("search", "objective"),
     "search: {trials: 2, space: {train.lr: {choice: [1]}}, sampler: tree}": ("search", "sampler"),
     "search: {trials: 2, space: {train.lr: {choice: [1]}}, prune: {asha: {reduction: 1}}}": ("search", "prune", "asha", "reduction"),
+    "sample: {by: macs}": ("sample",), "sample: {by: mac, trials: 3}": ("sample", "by"),
     "runs: [{seeds: 0}]": ("runs", 0, "seeds"), "set: {seeds: 3}": ("set",),
     "runs: [{train.epochs: 1.5}]": ("runs", 0, "train.epochs"), "variants: [{spec: lenet}]": (),
     "set: {train.lr: [0.1]}": ("set", "train.lr"),

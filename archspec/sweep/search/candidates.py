@@ -11,8 +11,9 @@ from typing import Any, Final
 from archspec.data.validation import DEFAULT_SHARE, resolve_validation
 from archspec.diagnostics import error
 from archspec.sweep.draws import points_of
-from archspec.sweep.expand import Checker, Expansion, Invalid, Point, Trial
+from archspec.sweep.expand import Checker, Expansion, Invalid, Trial
 from archspec.sweep.model import Changes, Sweep
+from archspec.sweep.points import Point
 from archspec.sweep.search.asha import Ladder
 from archspec.sweep.search.costs import excess
 from archspec.sweep.search.model import Search

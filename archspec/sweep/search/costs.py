@@ -21,8 +21,8 @@ def cost(trial: Trial, name: str) -> int:
 
 def memory_bytes(trial: Trial) -> int:
     """The peak of a training step with the trial's batch and optimizer. Allocates nothing."""
+    from archspec.language.recipe import kept_states
     from archspec.train.checkpoint.digest import graph_digest
-    from archspec.train.setup import kept_states
 
     graph, recipe = trial.loaded.graph, trial.recipe
     return _step_bytes(_Known(graph, graph_digest(graph)), recipe.batch_size, kept_states(recipe))

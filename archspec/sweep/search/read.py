@@ -21,6 +21,7 @@ _ALONE: Final[Mapping[str, str]] = {
     "zip": "move its keys to `space`: `{choice: [0.1, 1]}`",
     "random": "move its keys to `space`",
     "runs": "put them into a sweep file of their own",
+    "sample": "leave it out: `sampler` chooses the points",
     "seeds": "train the winner with several seeds in a sweep file of its own",
 }
 

@@ -1,0 +1,78 @@
+"""`archspec population`: the networks of a sweep, analysed and not trained."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from archspec.cli.console import print_diagnostics, result_console
+from archspec.cli.failures import WRONG
+from archspec.cli.json_output import print_json
+from archspec.cli.options import json_option
+from archspec.diagnostics import plural
+
+if TYPE_CHECKING:
+    from archspec.sweep.population import Population
+
+TITLES: Final = {"params": "parameters", "macs": "MACs", "memory_bound_bytes": "a training step needs at most"}
+
+
+@click.command("population")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True,
+              help="The quantiles as a table, or every network.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, file: Path, form: str, as_json: bool) -> None:
+    """Analyse the networks of all combinations of the sweep FILE: quantiles of parameters, MACs and memory.
+
+    Nothing is trained, and torch is not needed. `sample` in the sweep file trains some of them.
+    """
+    from archspec.sweep.check import mistakes
+    from archspec.sweep.population import population
+    from archspec.sweep.read import read_sweep
+
+    found = population(read_sweep(file), str(file))
+    print_diagnostics(mistakes(found.invalid))
+    if as_json or form == "json":
+        print_json(found.to_json())
+    elif form == "csv":
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(found.rows())
+        click.echo(text.getvalue(), nl=False)
+    else:
+        _print_table(found)
+    ctx.exit(WRONG if found.invalid else 0)
+
+
+def _print_table(found: Population) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from archspec.cli.console import clean
+    from archspec.sweep.model import FIGURES
+    from archspec.sweep.population import QUANTILES
+    from archspec.text import bytes_text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("", justify="right")
+    for key in found.varied:
+        table.add_column(Text(clean(key.rpartition(".")[2])), overflow="fold")
+    for figure in FIGURES if found.members else ():
+        table.add_row(Text(TITLES[figure], style="bold"))
+        for quantile in QUANTILES:
+            member = found.at(figure, quantile)
+            value = getattr(member, figure)
+            head = {0.0: "min", 1.0: "max"}.get(quantile, f"{100 * quantile:.0f} %")
+            cells = [clean(str(member.point.varied.get(key, ""))) for key in found.varied]
+            shown = bytes_text(value) if figure.endswith("bytes") else f"{value:,}"
+            table.add_row(f"  {head}", shown, *map(Text, cells))
+    result_console().print(table)
+    left_out = f"; `where` leaves out {found.left_out:,}" if found.left_out else ""
+    invalid = f"; {plural(len(found.invalid), 'combination')} cannot be trained" if found.invalid else ""
+    click.echo(f"{plural(len(found.members), 'network')}{left_out}{invalid}")
