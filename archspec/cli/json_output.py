@@ -16,13 +16,24 @@ PRINTED: Final = "archspec.json.printed"
 
 def note_wanted(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     """Callback of `--json`."""
-    ctx.meta[WANTED] = value
+    ctx.meta[WANTED] = ctx.meta.get(WANTED) or value
+    return value
+
+
+def note_format(ctx: click.Context, _: click.Parameter, value: str) -> str:
+    """Callback of `--output-format`."""
+    ctx.meta[WANTED] = ctx.meta.get(WANTED) or value == "json"
     return value
 
 
 def print_json(data: Mapping[str, Any]) -> None:
     """Print the result of a command."""
     click.echo(json_text(data))
+    note_printed()
+
+
+def note_printed() -> None:
+    """Say that stdout has its document, so that a failure adds none."""
     context = click.get_current_context(silent=True)
     if context is not None:
         context.meta[PRINTED] = True

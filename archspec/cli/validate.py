@@ -5,63 +5,108 @@ from __future__ import annotations
 import gc
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from archspec.cli.collect import Found, collect
-from archspec.cli.console import GREEN, RED, coloured, print_diagnostics, styled
 from archspec.cli.failures import WRONG
-from archspec.cli.json_output import print_json
+from archspec.cli.json_output import note_format
+from archspec.cli.mistakes import Done, Results, show, told
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
-from archspec.diagnostics import plural
+from archspec.source.overlay import instead_of
 
 if TYPE_CHECKING:
     from archspec.api import Examined
 
-Results = dict[str, "Examined"]
+
+STDIN: Final = "-"
+FORMATS: Final = ("text", "json", "sarif", "github")
+_READS: Final = ("includes", "limits", "text_limits")  # the arguments that a library takes
 
 
 @click.command("validate")
 @click.argument("paths", nargs=-1, required=True, type=SpecPath(folders=True), metavar="PATH...")
+@click.option("--fix", is_flag=True, help="Make the safe fixes that hints name, in the files named here.")
+@click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: fixes too that may change the meaning.")
+@click.option("--diff", is_flag=True, help="Write nothing; show what --fix would change. Exit code 1 if it would.")
 @click.option("--data", "look_at_data", is_flag=True,
               help="Also look whether the data sets of the recipes are there, and suit the network.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="With --data: where data sets are looked for first; also $ARCHSPEC_DATA.")
 @spec_options
+@click.option("--output-format", "form", type=click.Choice(FORMATS), default="text", show_default=True, is_eager=True,
+              callback=note_format, help="How mistakes are printed: for people, programs, code scanning, or GitHub.")
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, paths: tuple[str, ...], look_at_data: bool, data_root: Path | None, reading: Reading,
-    as_json: bool,
+    ctx: click.Context, paths: tuple[str, ...], fix: bool, unsafe_fixes: bool, diff: bool, look_at_data: bool,
+    data_root: Path | None, reading: Reading, form: str, as_json: bool,
 ) -> None:
-    """Check specs, block libraries and sweeps: files, folders (searched for them), or names of shipped specs.
+    """Check specs, block libraries and sweeps: files, folders (searched for them), shipped names, - for stdin.
 
     Reports all independent errors of all files. Checks what each spec expects of its shapes and counts, and
     whether its network suits the data set of its recipe. Warnings: valid, but probably not what you meant.
-    Exit code 0: all are valid; 1: some are not; 2: the command line is wrong.
+    Exit code 0: all are valid (with --fix: after the fixes); 1: some are not; 2: the command line is wrong.
     """
+    _check_options(ctx, paths, reading, fix=fix or diff, unsafe_fixes=unsafe_fixes)
+    arguments = reading.arguments()
+    limit = arguments["text_limits"].max_bytes
+    stdin = sys.stdin.buffer.read(limit + 1) if STDIN in paths else None
+    with instead_of({} if stdin is None else {Path(STDIN): stdin}):
+        found = collect(paths, arguments["text_limits"])
+        if not found.specs and not found.libraries and not found.sweeps:
+            raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
+        if len(found.specs) > 1:
+            gc.enable()  # `main` turned it off for the start
+        check = partial(_examined, found, arguments, data_root, look_at_data=look_at_data or data_root is not None)
+        if not (fix or diff):
+            done = Done(check(), found)
+        else:
+            from archspec.cli.fixing import fixed_bytes, fixer_of, print_diff
+
+            fixer = fixer_of((*found.specs, *found.libraries, *found.sweeps), stdin, limit, unsafe=unsafe_fixes)
+            fixer.passes(lambda: told(check()))
+            with fixer.read_fixed():
+                done = Done(check(), found, fixer, written=not diff)
+            if diff:
+                for text in fixer.changed:
+                    print_diff(text)
+            elif stdin is None:
+                done.failed += fixer.write()
+            else:
+                sys.stdout.buffer.write(next((fixed_bytes(text) for text in fixer.texts.values()), stdin))
+    show(done, "json" if as_json else form, aside=diff or (fix and stdin is not None))
+    if done.errors or (diff and done.fixed):
+        ctx.exit(WRONG)
+
+
+def _check_options(
+    ctx: click.Context, paths: tuple[str, ...], reading: Reading, *, fix: bool, unsafe_fixes: bool
+) -> None:
+    if STDIN in paths and len(paths) > 1:
+        raise click.UsageError("- stands alone: standard input is one text", ctx)
+    if unsafe_fixes and not fix:
+        raise click.UsageError("--unsafe-fixes needs --fix or --diff", ctx)
+    if fix and reading.sets:
+        raise click.UsageError("--set does not go with --fix and --diff, which mend the file as it is written", ctx)
+
+
+def _examined(
+    found: Found, arguments: dict[str, Any], data_root: Path | None, *, look_at_data: bool
+) -> dict[str, Results]:
+    """noun → path → what is wrong with it."""
     from archspec.api import examine, examine_library
 
-    arguments = reading.arguments()
-    found = collect(paths, arguments["text_limits"])
-    if not found.specs and not found.libraries and not found.sweeps:
-        raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
-    if len(found.specs) > 1:
-        gc.enable()  # `main` turned it off for the start
     specs = {path: examine(_path(path), training=True, **arguments) for path in found.specs}
-    if look_at_data or data_root is not None:
+    if look_at_data:
         specs = {path: _with_data(one, data_root) for path, one in specs.items()}
-    reads = {key: arguments[key] for key in ("includes", "limits", "text_limits")}
+    reads = {key: arguments[key] for key in _READS}
     libraries = {path: examine_library(_path(path), **reads) for path in found.libraries}
     sweeps = {path: _examined_sweep(path) for path in found.sweeps}
-    if as_json:
-        print_json(_plain(specs, libraries, sweeps, found))
-    else:
-        _report({"spec": specs, "block library": libraries, "sweep": sweeps}, found)
-    if any(one.errors for one in (*specs.values(), *libraries.values(), *sweeps.values())):
-        ctx.exit(WRONG)
+    return {"spec": specs, "block library": libraries, "sweep": sweeps}
 
 
 def _with_data(examined: Examined, root: Path | None) -> Examined:
@@ -85,55 +130,3 @@ def _examined_sweep(path: str) -> Examined:
     from archspec.sweep.check import examine_sweep
 
     return examine_sweep(path)
-
-
-def _report(groups: dict[str, Results], found: Found) -> None:
-    """groups: noun → results."""
-    results = [one for group in groups.values() for one in group.values()]
-    reported = dict.fromkeys(d for one in results for d in (*one.errors, *one.warnings))  # a library's error once
-    print_diagnostics(reported)
-    errors = sum(d.severity == "error" for d in reported)
-    warnings = f", {plural(len(reported) - errors, 'warning')}" if len(reported) > errors else ""
-    colour = coloured(sys.stdout)
-    if errors:
-        parts = [_share(group, noun) for noun, group in groups.items()]
-        summary = styled(plural(errors, "error"), RED, on=colour) + f" in {' and '.join(filter(None, parts))}"
-    else:
-        valid = " and ".join(plural(len(group), noun) for noun, group in groups.items() if group)
-        summary = styled(f"{valid} valid", GREEN, on=colour)
-    click.echo(summary + warnings + _skipped(found), color=colour)
-
-
-def _share(results: Results, noun: str) -> str:
-    """`1 of 2 specs`, of those with errors; empty where there are none."""
-    wrong = sum(bool(one.errors) for one in results.values())
-    return f"{wrong} of {plural(len(results), noun)}" if wrong else ""
-
-
-def _skipped(found: Found) -> str:
-    parts = []
-    if found.records:
-        parts.append(plural(len(found.records), "record of a run", "records of runs"))
-    if found.others:
-        parts.append(f"{plural(len(found.others), 'YAML file')} without `archspec:`")
-    return f" (skipped: {', '.join(parts)})" if parts else ""
-
-
-def _plain(specs: Results, libraries: Results, sweeps: Results, found: Found) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "specs": _entries(specs),
-        "libraries": _entries(libraries),
-        "sweeps": _entries(sweeps),
-        "skipped": [*found.records, *found.others],
-    }
-
-
-def _entries(results: Results) -> list[dict[str, Any]]:
-    return [
-        {
-            "path": path, "valid": not one.errors, "diagnostics": [d.to_json() for d in one.errors],
-            "warnings": [d.to_json() for d in one.warnings],
-        }
-        for path, one in results.items()
-    ]

@@ -18,9 +18,9 @@ def called(name: str) -> Hint:
     return Hint(f"it is called `{name}` here", name, safe=True)
 
 
-def write(text: str) -> Hint:
+def write(text: str, *, safe: bool = False) -> Hint:
     """The hint at what to write instead of what is written."""
-    return Hint(f"write `{text}`", text)
+    return Hint(f"write `{text}`", text, safe=safe)
 
 
 class Remedy(str):

@@ -35,11 +35,20 @@ def lines(diagnostic: Diagnostic) -> Iterator[Line]:
     for path, group in _by_file(marks).items():
         yield _place(path, group, gutter)
         yield from _snippet(group, gutter)
-    where = [f"at `{path_text(diagnostic.path)}`"] if diagnostic.path else []
-    for note in (*where, *diagnostic.notes):
+    for note in _notes(diagnostic):
         yield [("gutter", f"{gutter} ="), ("note", " note"), ("text", f": {one_line(note)}")]
     if diagnostic.hint is not None:
         yield [("gutter", f"{gutter} ="), ("hint", " hint"), ("text", f": {one_line(diagnostic.hint)}")]
+
+
+def facts(diagnostic: Diagnostic) -> list[str]:
+    """The message, the notes and the hint, a line each: for formats that show places in their own way."""
+    hint = [] if diagnostic.hint is None else [f"hint: {diagnostic.hint}"]
+    return [one_line(line) for line in (diagnostic.message, *_notes(diagnostic), *hint)]
+
+
+def _notes(diagnostic: Diagnostic) -> list[str]:
+    return [*([f"at `{path_text(diagnostic.path)}`"] if diagnostic.path else []), *diagnostic.notes]
 
 
 def path_text(path: tuple[str | int, ...]) -> str:

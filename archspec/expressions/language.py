@@ -118,7 +118,7 @@ def _unknown(node: nodes.Name, names: Mapping[str, Value]) -> None:
     if node.name in FUNCTIONS:
         node.place.fail(f"`{node.name}` is a function", f"write {FUNCTIONS[node.name].signature}", "SPEC031")
     if node.name == "None":
-        node.place.fail("unknown name `None`", write("null"), "SPEC031")
+        node.place.fail("unknown name `None`", write("null", safe=True), "SPEC031")
     node.place.unlisted(f"unknown name `{node.name[:60]}`", node.name, names)
 
 

@@ -218,7 +218,7 @@ class Parser:
         function = FUNCTIONS.get(name.text)
         if function is None:
             near = nearest(name.text, FUNCTIONS)
-            hint = write(near) if near else f"functions: {', '.join(FUNCTIONS)}"
+            hint = write(near, safe=True) if near else f"functions: {', '.join(FUNCTIONS)}"
             name.fail(f"unknown function `{name.text[:60]}`", hint, "SPEC031")
         opener = self._next()
         given: dict[int, nodes.Node] = {}

@@ -113,7 +113,7 @@ class Place:
         """Raise that `name` is not among those known, and which are; what could not be written is left out."""
         names = [known_name for known_name in islice(known, _SHOWN_NAMES) if known_name.isprintable()]
         near = nearest(name, names)
-        self.fail(f"{message}; visible: {listing(names)}", write(near) if near else None, "SPEC031")
+        self.fail(f"{message}; visible: {listing(names)}", write(near, safe=True) if near else None, "SPEC031")
 
     def bounded(self, value: Any) -> Any:
         """The number, if it is within the limits."""

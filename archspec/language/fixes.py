@@ -17,12 +17,12 @@ def moved(hint: str, at: At) -> str:
     span = at.span()
     if not isinstance(hint, Hint) or hint.own is None or span is None:
         return hint
-    return Hint(str(hint), None, (Edit(span, hint.own),))
+    return Hint(str(hint), None, (Edit(span, hint.own),), safe=hint.safe)
 
 
-def removed(words: str, at: At) -> Hint:
+def removed(words: str, at: At, *, safe: bool = False) -> Hint:
     """The hint to remove a value with its key or dash, and the comma beside it in flow style."""
-    return Hint(words, None, _removal(at))
+    return Hint(words, None, _removal(at), safe=safe)
 
 
 def identity(at: At) -> Hint:
@@ -43,7 +43,7 @@ def wrapped(at: At, key: str) -> Hint:
     """The hint to write a key before the list at `at`."""
     node, span = at.document.node(at.path), at.span()
     edits = (_insertion(span, span.column, key),) if node and span and node.end_line >= 0 else ()
-    return Hint(f"write `{key}[…]`", None, edits)
+    return Hint(f"write `{key}[…]`", None, edits, safe=True)
 
 
 def whole(words: str, at: At, text: str) -> Hint:

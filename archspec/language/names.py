@@ -127,7 +127,7 @@ def without_dollar(raw: Any, known: Container[str], errors: Errors) -> str | Non
         return None
     errors.meant |= expression.names
     meant = f"${raw}" if REFERENCE.fullmatch(f"${raw}") else f"$({short(raw)})"
-    return Hint(f"write `{meant}`", f'"{meant}"' if set(meant) & set(",[]{}#") else meant)
+    return Hint(f"write `{meant}`", f'"{meant}"' if set(meant) & set(",[]{}#") else meant, safe=True)
 
 
 def names_in(raw: Any) -> frozenset[str]:

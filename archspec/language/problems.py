@@ -63,21 +63,21 @@ def is_about_integer(problem: dict[str, Any]) -> bool:
 def _choice_meant(value: Any, choices: Iterable[str]) -> str | None:
     """The hint at the word that was probably meant, of those that a field takes."""
     near = choice_meant(value, choices) if isinstance(value, str) else None
-    return hints.write(near) if near else None
+    return hints.write(near, safe=True) if near else None
 
 
 def meant_value(kind: str, value: Any) -> str | None:
     """The hint at the `int`, `float` or `bool` that was meant: a number in quotes, `2.0`, `yes`."""
     if kind == "int" and isinstance(value, float) and value.is_integer():
-        return Hint(f"write {value:.0f}", f"{value:.0f}")
+        return Hint(f"write {value:.0f}", f"{value:.0f}", safe=True)
     if not isinstance(value, str):
         return None
     text = value.strip()
     number = r"[-+]?[0-9]+" if kind == "int" else r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?"
     if kind in ("int", "float") and re.fullmatch(number, text):
-        return Hint(f"write {short(text)} without quotes", text)
+        return Hint(f"write {short(text)} without quotes", text, safe=True)
     if kind == "bool" and text.lower() in _TRUTH:
-        return hints.write(_TRUTH[text.lower()])
+        return hints.write(_TRUTH[text.lower()], safe=True)
     return None
 
 
@@ -86,7 +86,7 @@ def integer_hint(raw: Any, value: Any) -> str | None:
     if not isinstance(value, float):
         return meant_value("int", value)
     if not isinstance(raw, str):
-        return Hint(f"write {value:.0f}", f"{value:.0f}") if value.is_integer() else None
+        return Hint(f"write {value:.0f}", f"{value:.0f}", safe=True) if value.is_integer() else None
     if raw.count("/") == 1 and raw.startswith("$("):
         return Hint("use `//`, which gives an integer", raw.replace("/", "//"))
     if raw.startswith("$(") and raw.endswith(")"):

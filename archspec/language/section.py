@@ -43,7 +43,7 @@ def not_one_of(value: object, known: Iterable[str]) -> PydanticCustomError:
     near = choice_meant(str(value)[:80], names)
     return PydanticCustomError(
         "recipe_choice", "must be one of {known}, got {value}",
-        {"known": ", ".join(names), "value": str(value)[:80], **({"hint": write(near)} if near else {})},
+        {"known": ", ".join(names), "value": str(value)[:80], **({"hint": write(near, safe=True)} if near else {})},
     )
 
 

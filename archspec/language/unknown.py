@@ -29,7 +29,7 @@ def unknown_kind(
         return None
     if kind in names:
         errors.meant.add(kind)
-        hint: str = hints.write(f"${kind}")
+        hint: str = hints.write(f"${kind}", safe=True)
         errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
         return f"${kind}"
     called = kind_called(kind)
@@ -61,7 +61,7 @@ def meant_field(cls: type[Operation], key: str, written: Container[Any], at: At)
     """For a field, at `at`, that the op does not have: the field that was meant, if that is plain, and a hint."""
     known = list(cls.model_fields)
     if key in INFERRED:
-        return None, fixes.removed("remove it: it follows from what flows in", at)
+        return None, fixes.removed("remove it: it follows from what flows in", at, safe=True)
     called = field_called(key, known)
     near = called or close(key, known)
     if near in written:

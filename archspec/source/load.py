@@ -10,6 +10,7 @@ from typing import Any, Final
 from archspec.diagnostics import Diagnostic, Edit, Fix, SourceSpan, SpecError, error
 from archspec.files import open_regular
 from archspec.source.document import DEFAULT_LIMITS, Document, Limits
+from archspec.source.overlay import overlaid
 from archspec.source.reading import Reading
 from archspec.source.scalars import forbidden
 
@@ -72,6 +73,8 @@ def _shown(path: str | os.PathLike[str]) -> str:
 
 def read_content(path: FilePath, limit: int, *, follow: bool = True) -> bytes:
     """At most limit + 1 bytes of a regular file: a device or a pipe could go on for ever."""
+    if (text := overlaid(path)) is not None:
+        return text[: limit + 1]
     with open_regular(path, follow=follow) as stream:
         return stream.read(limit + 1)
 

@@ -65,8 +65,8 @@ def test_a_library_is_checked_by_name_and_by_folder(cli: Cli, folder: Path) -> N
     write(folder, lib__good=LIBRARY, lib__bad="archspec: 1\nblocks:\n  a: {params: {n: int}, body: [rleu, linear: ten]}\n")
     assert cli("validate", "lib/good.yaml").out == "1 block library valid\n"
     by_name, by_folder = cli("validate", "lib/bad.yaml"), cli("validate", "lib")
-    assert (by_name.code, by_name.out) == (1, "2 errors in 1 of 1 block library\n")
-    assert (by_folder.code, by_folder.out) == (1, "2 errors in 1 of 2 block libraries\n")
+    assert (by_name.code, by_name.out) == (1, "2 errors in 1 of 1 block library\navailable: 1 fix with `--fix`\n")
+    assert (by_folder.code, by_folder.out) == (1, "2 errors in 1 of 2 block libraries\navailable: 1 fix with `--fix`\n")
     assert by_name.err == by_folder.err
     assert [line.strip() for line in by_name.err.splitlines() if "-->" in line] == [
         "--> lib/bad.yaml:3:32", "--> lib/bad.yaml:3:46",
@@ -76,7 +76,7 @@ def test_a_library_is_checked_by_name_and_by_folder(cli: Cli, folder: Path) -> N
 def test_a_misspelt_version_is_reported(cli: Cli, folder: Path) -> None:
     write(folder, typo=GOOD.replace("archspec:", "archpsec:"))
     done = cli("validate", ".")
-    assert (done.code, done.out) == (1, "2 errors in 2 of 3 specs\n")
+    assert (done.code, done.out) == (1, "2 errors in 2 of 3 specs\navailable: 1 fix with `--fix`\n")
     assert "unknown key `archpsec`" in done.err
     assert "a name that is close exists: `archspec`" in done.err
 
@@ -247,7 +247,7 @@ def test_warnings_leave_a_spec_valid(cli: Cli, folder: Path) -> None:
     assert cli("validate", spec).out == "1 spec valid\n"
     spec.write_text(spec.read_text().replace("linear: 10", "linear: 10, softmax: 1"), encoding="utf-8")
     done = cli("validate", spec)
-    assert (done.code, done.out) == (0, "1 spec valid, 1 warning\n")
+    assert (done.code, done.out) == (0, "1 spec valid, 1 warning\navailable: 1 fix with `--fix --unsafe-fixes`\n")
     assert done.err.startswith("warning[SPEC061]: ")
     data = json.loads(cli("validate", spec, "--json").out)["specs"][0]
     assert data["valid"] is True

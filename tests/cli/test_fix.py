@@ -1,0 +1,179 @@
+"""`validate --fix`, `--diff`, `--output-format`, and standard input."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from archspec.cli import fixing, run
+
+from .conftest import BAD, GOOD, Cli
+
+TYPO = GOOD.replace("conv2d:", "conv2:").replace("out_channels", "out_chanels")
+UNSAFE = GOOD.replace("[flatten, linear: 10]", "[flatten, relu: 3, linear: 10]")
+
+
+def put(path: Path, text: str) -> Path:
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_safe_fixes_are_made_until_none_is_left(cli: Cli, folder: Path) -> None:
+    spec = put(folder / "typo.yaml", TYPO)  # that the field is wrong shows when the op is known
+    done = cli("validate", "typo.yaml", "--fix")
+    assert (done.code, done.out, done.err) == (0, "1 spec valid\n2 fixes in 1 file made\n", "")
+    assert spec.read_text() == GOOD
+    assert cli("validate", "typo.yaml", "--fix").out == "1 spec valid\n"
+
+
+def test_unsafe_fixes_are_made_on_demand(cli: Cli, folder: Path) -> None:
+    spec = put(folder / "unsafe.yaml", UNSAFE)
+    done = cli("validate", "unsafe.yaml", "--fix")
+    assert (done.code, done.out) == (1, "1 error in 1 of 1 spec\navailable: 1 fix with `--unsafe-fixes`\n")
+    assert spec.read_text() == UNSAFE
+    assert cli("validate", "unsafe.yaml", "--fix", "--unsafe-fixes").code == 0
+    assert spec.read_text() == UNSAFE.replace("relu: 3", "relu")
+
+
+def test_what_cannot_be_fixed_remains_and_is_told(cli: Cli, folder: Path) -> None:
+    put(folder / "both.yaml", BAD.replace("conv2d", "conv2"))
+    done = cli("validate", "both.yaml", "--fix")
+    assert (done.code, done.out) == (1, "1 error in 1 of 1 spec\n1 fix in 1 file made\n")
+    assert "error[SPEC012]" in done.err
+    assert "error[SPEC020]" not in done.err
+    assert (folder / "both.yaml").read_text() == BAD
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_file_keeps_its_line_ends_its_mark_its_comments_and_its_mode(
+    cli: Cli, folder: Path, newline: str, mark: str
+) -> None:
+    text = mark + ("# über allem\n" + TYPO.replace("conv2:", "  conv2:") + "# the end").replace("\n", newline)
+    spec = put(folder / "typo.yaml", text)
+    spec.chmod(0o640)
+    assert cli("validate", "typo.yaml", "--fix").code == 0
+    assert spec.read_bytes() == text.replace("conv2", "conv2d").replace("chanels", "channels").encode()
+    assert stat.S_IMODE(spec.stat().st_mode) == 0o640
+    assert sorted(os.listdir(folder)) == ["bad.yaml", "good.yaml", "typo.yaml"]
+
+
+def test_a_diff_shows_and_writes_nothing(cli: Cli, folder: Path) -> None:
+    spec = put(folder / "typo.yaml", TYPO)
+    done = cli("validate", ".", "--diff")
+    assert spec.read_text() == TYPO
+    assert done.code == 1
+    assert done.out.splitlines()[:2] == ["--- typo.yaml", "+++ typo.yaml"]
+    assert [row for row in done.out.splitlines() if row[:1] in "+-"][2:] == [
+        "-  conv: {conv2: {out_chanels: 4, kernel_size: 3}}", "+  conv: {conv2d: {out_channels: 4, kernel_size: 3}}",
+    ]
+    assert done.err.endswith("2 fixes in 1 file not written\n")
+    assert cli("validate", "good.yaml", "--diff").code == 0
+    assert cli("validate", "typo.yaml", "--fix", "--diff").code == 1
+    assert spec.read_text() == TYPO
+
+
+def test_only_files_that_are_named_are_written(cli: Cli, folder: Path) -> None:
+    library = put(folder / "lib.yaml", "archspec: 1\nblocks:\n  wide: {params: {n: int}, body: [liner: $n]}\n")
+    put(folder / "user.yaml", GOOD.replace("archspec: 1", "archspec: 1\nuse: lib.yaml").replace("linear: 10", "wide: 10"))
+    before = library.read_text()
+    assert cli("validate", "user.yaml", "--fix").code == 1
+    assert library.read_text() == before
+    assert cli("validate", "user.yaml", "./lib.yaml", "--fix").code == 0  # one fix, though both files show the mistake
+    assert library.read_text() == before.replace("liner", "linear")
+
+
+def test_a_link_is_not_written_to(cli: Cli, folder: Path) -> None:
+    target = put(folder / "target.txt", TYPO)
+    (folder / "link.yaml").symlink_to(target)
+    done = cli("validate", "link.yaml", "--fix")
+    assert done.code == 1
+    assert "link.yaml is a link: no fix is written to it" in done.err
+    assert target.read_text() == TYPO
+    assert (folder / "link.yaml").is_symlink()
+
+
+def test_a_file_that_changed_meanwhile_is_left_alone(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = put(folder / "typo.yaml", TYPO)
+    passes = fixing.Fixer.passes
+
+    def and_edited(*arguments: object) -> None:
+        passes(*arguments)  # type: ignore[arg-type]
+        put(spec, TYPO + "# edited\n")
+
+    monkeypatch.setattr(fixing.Fixer, "passes", and_edited)
+    done = cli("validate", "typo.yaml", "--fix")
+    assert done.code == 1
+    assert "typo.yaml cannot be written: " in done.err
+    assert spec.read_text() == TYPO + "# edited\n"
+
+
+def test_a_sweep_file_is_fixed(cli: Cli, folder: Path) -> None:
+    sweep = put(folder / "s.yaml", "archspec-sweep: 1\nspec: lenet_relu\ngird: {train.lr: [0.1, 0.2]}\n")
+    assert cli("validate", "s.yaml", "--fix").code == 0
+    assert "\ngrid:" in sweep.read_text()
+
+
+def test_several_files_are_fixed_in_one_run(cli: Cli, folder: Path) -> None:
+    for name in ("a", "b", "c"):
+        put(folder / f"{name}.yaml", TYPO)
+    (folder / "bad.yaml").unlink()
+    assert cli("validate", ".", "--fix").out == "4 specs valid\n6 fixes in 3 files made\n"
+
+
+class Pipe:
+    """Standard input that holds these bytes."""
+
+    def __init__(self, text: str) -> None:
+        self.buffer = io.BytesIO(text.encode())
+
+
+@pytest.mark.parametrize("text", [TYPO, TYPO.replace("\n", "\r\n")], ids=["lf", "crlf"])
+def test_standard_input_is_checked_and_its_fixed_text_is_printed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], text: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", Pipe(text))
+    assert run(["validate", "-", "--fix"]) == 0
+    printed = capsysbinary.readouterr()
+    assert printed.out.decode() == text.replace("conv2", "conv2d").replace("chanels", "channels")
+    assert printed.err.decode() == "1 spec valid\n2 fixes in 1 file made\n"
+
+
+def test_standard_input_without_fixes(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Pipe(BAD))
+    done = cli("validate", "-")
+    assert (done.code, done.out) == (1, "1 error in 1 of 1 spec\n")
+    assert "--> -:5:27" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["-", "good.yaml"], "- stands alone"), (["good.yaml", "--unsafe-fixes"], "--unsafe-fixes needs"),
+        (["good.yaml", "--fix", "--set", "vars.n=1"], "--set does not go with --fix"),
+        (["good.yaml", "--output-format", "xml"], "xml"),
+    ],
+    ids=["two-inputs", "unsafe-alone", "set", "format"],
+)
+def test_options_that_do_not_go_together(cli: Cli, folder: Path, arguments: list[str], part: str) -> None:
+    done = cli("validate", *arguments)
+    assert done.code == 2
+    assert part in done.err
+
+
+@pytest.mark.parametrize("fixes", [[], ["--fix"]], ids=["plain", "fix"])
+def test_every_format_has_the_same_mistakes(cli: Cli, folder: Path, fixes: list[str]) -> None:
+    data = json.loads(cli("validate", "bad.yaml", "--output-format", "json", *fixes).out)
+    assert [d["code"] for d in data["specs"][0]["diagnostics"]] == ["SPEC012"]
+    assert cli("validate", "bad.yaml", "--json", *fixes).out == json.dumps(data, indent=2) + "\n"
+    log = json.loads(cli("validate", "bad.yaml", "--output-format", "sarif", *fixes).out)
+    assert [r["ruleId"] for r in log["runs"][0]["results"]] == ["SPEC012"]
+    done = cli("validate", "bad.yaml", "--output-format", "github", *fixes)
+    assert done.out.startswith("::error title=archspec (SPEC012),file=bad.yaml,line=5,col=27,endLine=5,endColumn=30::")
+    assert (done.code, done.err) == (1, "")
+    assert ("fixed" in data) == bool(fixes)

@@ -1,0 +1,1 @@
+"""Diagnostics: their text and other formats, and the application of fixes."""
