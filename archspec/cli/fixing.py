@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from difflib import unified_diff
 from pathlib import Path
 from typing import Final
 
-import click
-
 from archspec.atomic_files import replace_content
-from archspec.cli.console import BOLD, GREEN, RED, clean, coloured, styled
+from archspec.cli.console import clean
 from archspec.diagnostics import Diagnostic, Edit, Fix
 from archspec.diagnostics.edits import compatible, edited
 from archspec.files import read_regular
@@ -23,7 +19,6 @@ from archspec.source.overlay import instead_of
 STDIN: Final = "-"
 _BOM: Final = "\ufeff"
 _PASSES: Final = 50  # a fix may only show the next mistake
-_NO_END: Final = "\\ No newline at end of file"
 
 
 @dataclass(slots=True)
@@ -137,18 +132,3 @@ def fixed_bytes(text: Text) -> bytes:
 def _shown(path: str) -> str:
     """What diagnostics call a file."""
     return "".join(c if c.isprintable() else "?" for c in path)
-
-
-def print_diff(text: Text) -> None:
-    """The change as a unified diff, on stdout."""
-    colour, name = coloured(sys.stdout), clean(text.path)
-    styles = {"-": (RED,), "+": (GREEN,), "@": (BOLD,)}
-    for line in unified_diff(_lines(text.before), _lines(text.after), name, name, lineterm=""):
-        for row in line.split("\n"):
-            click.echo(styled(clean(row), *styles.get(line[:1], ()), on=colour), color=colour)
-
-
-def _lines(text: str) -> list[str]:
-    """The lines for a diff, without line ends; a missing one at the end counts as a change."""
-    *lines, last = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return [*lines, f"{last}\n{_NO_END}"] if last else lines

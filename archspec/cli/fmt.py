@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import unified_diff
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +11,8 @@ import click
 
 from archspec.atomic_files import replace_content
 from archspec.cli.collect import collect
-from archspec.cli.console import GREEN, RED, clean, coloured, print_diagnostics, styled
+from archspec.cli.console import clean, print_diagnostics
+from archspec.cli.diffs import print_diff
 from archspec.cli.failures import WRONG
 from archspec.cli.options import SpecPath, text_limit_options
 from archspec.diagnostics import Diagnostic, SpecError, plural
@@ -22,7 +21,6 @@ from archspec.source.layout import formatted
 from archspec.source.load import content_of
 
 STDIN: Final = "-"
-_NO_END: Final = "\\ No newline at end of file"
 
 
 @dataclass(slots=True)
@@ -61,7 +59,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool,
     same = len(texts) - len(changed)
     if diff:
         for text in changed:
-            _show(text)
+            print_diff(text.path, text.before, text.after)
     if STDIN in paths and not (check or diff):
         print_diagnostics(problems)
         for text in texts:
@@ -117,20 +115,3 @@ def _summary(changed: list[_Text], same: int, left: int, *, dry: bool, listed: b
     if left:
         parts.append(f"{plural(left, 'file')} left alone")
     click.echo(", ".join(parts), err=not listed)
-
-
-def _show(text: _Text) -> None:
-    """The change as a unified diff."""
-    colour = coloured(sys.stdout)
-    name = clean(text.path)
-    for line in unified_diff(list(_lines(text.before)), list(_lines(text.after)), name, name, lineterm=""):
-        style = {"-": (RED,), "+": (GREEN,)}.get(line[:1], ())
-        click.echo("\n".join(styled(clean(row), *style, on=colour) for row in line.split("\n")), color=colour)
-
-
-def _lines(text: str) -> Iterator[str]:
-    """The lines for a diff: other line ends and a missing one count as a change."""
-    *lines, last = text.split("\n")
-    yield from lines
-    if last:
-        yield f"{last}\n{_NO_END}"

@@ -65,7 +65,8 @@ def command(
         if not (fix or diff):
             done = Done(check(), found)
         else:
-            from archspec.cli.fixing import fixed_bytes, fixer_of, print_diff
+            from archspec.cli.diffs import print_diff
+            from archspec.cli.fixing import fixed_bytes, fixer_of
 
             fixer = fixer_of((*found.specs, *found.libraries, *found.sweeps), stdin, limit, unsafe=unsafe_fixes)
             fixer.passes(lambda: told(check()))
@@ -73,7 +74,7 @@ def command(
                 done = Done(check(), found, fixer, written=not diff)
             if diff:
                 for text in fixer.changed:
-                    print_diff(text)
+                    print_diff(text.path, text.before, text.after)
             elif stdin is None:
                 done.failed += fixer.write()
             else:

@@ -1,0 +1,32 @@
+"""A change of a file as a unified diff, for people and for `patch`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from difflib import unified_diff
+from typing import Final
+
+import click
+
+from archspec.cli.console import BOLD, GREEN, RED, clean, coloured, styled
+
+_STYLES: Final = {"-": (RED,), "+": (GREEN,), "@": (BOLD,)}
+_NO_END: Final = "\\ No newline at end of file"
+_ENDS: Final = r"\r\n|\r|\n"
+
+
+def print_diff(path: str, before: str, after: str) -> None:
+    """Print it on stdout, control characters written out."""
+    if set(re.findall(_ENDS, before)) == set(re.findall(_ENDS, after)):  # else the ends are what changes
+        before, after = (re.sub(_ENDS, "\n", text) for text in (before, after))
+    colour, name = coloured(sys.stdout), clean(path)
+    for line in unified_diff(_lines(before), _lines(after), name, name, lineterm=""):
+        for row in line.split("\n"):
+            click.echo(styled(clean(row), *_STYLES.get(line[:1], ()), on=colour), color=colour)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines for a diff; a missing end of the last one counts as a change."""
+    *lines, last = text.split("\n")
+    return [*lines, f"{last}\n{_NO_END}"] if last else lines
