@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archspec.diagnostics import Diagnostic, SpecError, error
+from archspec.diagnostics.hints import SetInput, SetOutputs
 from archspec.types import channels_first
 
 ImageShape = tuple[int, int | None, int | None]  # channels, height, width; None where images differ
@@ -72,7 +73,7 @@ def check_classes(name: str, num_classes: int, outputs: int, *, trained: bool = 
         raise error(
             "RUN303", f"{name} has {num_classes} classes, the network has {outputs} outputs",
             hint=f"use data of at most {outputs} classes, or train a network with {num_classes} outputs" if trained
-            else f"make the last layer `linear: {num_classes}`",
+            else SetOutputs(num_classes),
         )
 
 
@@ -82,7 +83,7 @@ def _unsuited(name: str, found: int, input_shape: tuple[int, ...]) -> SpecError:
     wanted = turned if turned is not None and turned[0] == found else (found, *input_shape[1:])
     return error(
         "RUN303", f"{name} has {channels}, the network's input {_text(input_shape)} has {input_shape[0]}",
-        hint=f"write `input: {list(wanted)}`",
+        hint=SetInput(wanted),
     )
 
 

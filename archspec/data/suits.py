@@ -8,11 +8,12 @@ from typing import Any
 from archspec.analysis import check_learns, lone_value, squashing_end
 from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_classes, plan
 from archspec.data.registry import DatasetInfo, check_name
-from archspec.diagnostics import SpecError, error
+from archspec.diagnostics import Hint, SpecError, error
+from archspec.diagnostics.hints import SetInput, SetOutputs
 from archspec.graph import Graph
 from archspec.language import fixes
 from archspec.language.recipe import Recipe
-from archspec.language.syntax import At, Errors, Program
+from archspec.language.syntax import At, Errors, Layer, Program
 from archspec.types import shape_text
 
 
@@ -38,10 +39,10 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
         places = _places(program, name)
         if lone is not None and recipe.batch_size == 1 and "batch_size" in places:
             errors.add("BUILD203", f"`{lone}` has one value a channel in a batch of 1, which has no variance",
-                       places["batch_size"], hint="set batch_size to 2 or more")
+                       places["batch_size"], hint=Hint("set batch_size to 2 or more", "2"))
         own = [places[key] for key in ("data", "normalize") if key in places]
         if own:
-            _check_data(recipe, graph.inputs[0][1].shape[1:], outputs, own[0], own[-1], errors)
+            _check_data(program, recipe, graph, outputs, own[0], own[-1], errors)
 
 
 def check_data_names(program: Program, value: Callable[[Any, At], Any], errors: Errors) -> None:
@@ -67,21 +68,44 @@ def _places(program: Program, name: str) -> Mapping[str, At]:
 
 
 def _check_data(
-    recipe: Recipe, input_shape: tuple[int, ...], outputs: int, at: At, normalize: At, errors: Errors
+    program: Program, recipe: Recipe, graph: Graph, outputs: int, at: At, normalize: At, errors: Errors
 ) -> None:
     try:
-        info = check_known_data(recipe, input_shape, outputs)
+        info = check_known_data(recipe, graph.inputs[0][1].shape[1:], outputs)
     except SpecError as e:
-        _note(e, normalize if isinstance(e, WrongNormalisation) else at, errors)
+        _note(e, normalize if isinstance(e, WrongNormalisation) else at, errors, program)
         return
     if info is not None:
         for notice in idle_outputs(info.name, info.num_classes, outputs):
-            errors.add("SPEC062", notice, at, hint=f"make the last layer `linear: {info.num_classes}`")
+            errors.add("SPEC062", notice, at, hint=_as_edit(SetOutputs(info.num_classes), program))
 
 
-def _note(e: SpecError, at: At, errors: Errors) -> None:
+def _note(e: SpecError, at: At, errors: Errors, program: Program | None = None) -> None:
     for d in e.diagnostics:
-        errors.add(d.code, d.message, at, notes=d.notes, hint=d.hint)
+        hint = d.hint if program is None else _as_edit(d.hint, program)
+        errors.add(d.code, d.message, at, notes=d.notes, hint=hint)
+
+
+def _as_edit(hint: str | None, program: Program) -> str | None:
+    """A remedy of a data set as an edit of the network's input, or of its last layer."""
+    match hint:
+        case SetInput():
+            return fixes.moved(Hint(str(hint), str(list(hint.shape))), program.input[1])
+        case SetOutputs():
+            last = _last_layer(program)
+            if last is not None and last.kind == "linear":
+                edit = fixes.field(str(hint), last.at, "out_features", str(hint.outputs), "out_features")
+                return fixes.moved(edit, last.at)
+    return hint
+
+
+def _last_layer(program: Program) -> Layer | None:
+    """The layer that the network ends with, as far as no block holds it."""
+    body = list(program.stages.values())[-1]
+    last = body.layers[-1] if body.layers else None
+    while last is not None and last.body is not None and last.body.layers:
+        last = last.body.layers[-1]
+    return last
 
 
 def probabilities(graph: Graph) -> list[str]:
@@ -92,7 +116,7 @@ def probabilities(graph: Graph) -> list[str]:
 
 def _check_end(program: Program, graph: Graph, errors: Errors) -> None:
     body, op = list(program.stages.values())[-1], squashing_end(graph)
-    last = body.layers[-1] if body.layers else None
+    last = _last_layer(program)
     at = last.head if last is not None and last.kind == op else body.at.key
     for notice in probabilities(graph):
         errors.add("SPEC061", notice, at, hint=fixes.removed(f"remove `{op}`", last.place if last else at))

@@ -24,7 +24,7 @@ def write(text: str, *, safe: bool = False) -> Hint:
 
 
 class Remedy(str):
-    """What a rule of an op proposes for the layer that breaks it."""
+    """What a rule of an op, or of a data set, proposes for what breaks it."""
 
     __slots__ = ()
 
@@ -104,6 +104,32 @@ class EndInput(Remedy):
     def listed(layers: tuple[str, ...]) -> str:
         """The layers in words."""
         return " and ".join(f"`{layer}`" for layer in layers)
+
+
+class SetOutputs(Remedy):
+    """Give the network as many outputs: ``make the last layer `linear: 10` ``."""
+
+    __slots__ = ("outputs",)
+    outputs: int
+
+    def __new__(cls, outputs: int) -> SetOutputs:
+        """The words for this number."""
+        remedy = super().__new__(cls, f"make the last layer `linear: {outputs}`")
+        remedy.outputs = outputs
+        return remedy
+
+
+class SetInput(Remedy):
+    """Give the network another input: ``write `input: [3, 32, 32]` ``."""
+
+    __slots__ = ("shape",)
+    shape: tuple[int, ...]
+
+    def __new__(cls, shape: tuple[int, ...]) -> SetInput:
+        """The words for this shape."""
+        remedy = super().__new__(cls, f"write `input: {list(shape)}`")
+        remedy.shape = shape
+        return remedy
 
 
 def set_to(field: str, value: object) -> SetFields:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from archspec.diagnostics import Hint
 from archspec.diagnostics.hints import write
 from archspec.expressions import nodes
 from archspec.expressions.functions import FUNCTIONS
@@ -86,7 +87,8 @@ def _template(text: str) -> Expression:
         if match:
             rest = Place(match.end(), len(text) - match.end())
             rest.fail("text cannot follow `$name`", "write `$(…)` to compute, `$$` for the text `$`", "SPEC030")
-        whole.fail("`$` must be followed by a name or `(`", "write `$$` for the text `$`", "SPEC030")
+        hint = Hint("write `$$` for the text `$`", f"${text}")
+        whole.fail("`$` must be followed by a name or `(`", hint, "SPEC030")
     if (again := text.find("$(", 2, MAX_LENGTH)) > 0:
         Place(again, 2).fail("a second `$(` in one value", "write `$(` once, around all of it", "SPEC030")
     if not text.endswith(")"):

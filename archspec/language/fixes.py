@@ -46,6 +46,15 @@ def wrapped(at: At, key: str) -> Hint:
     return Hint(f"write `{key}[…]`", None, edits, safe=True)
 
 
+def around(words: str, at: At, start: str, end: str) -> Hint:
+    """The hint to write something before and after the value at `at`."""
+    span, node = at.span(), _node(at, at.path)
+    if span is None or node is None or node.end_line != node.line:
+        return Hint(words)
+    after = _insertion(span, span.column + span.length, end)
+    return Hint(words, None, (_insertion(span, span.column, start), after))
+
+
 def whole(words: str, at: At, text: str) -> Hint:
     """The hint to write `text` for a key together with its value, or for the item of a list."""
     start, end = at.span(key=True), at.span()

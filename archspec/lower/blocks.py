@@ -6,6 +6,7 @@ from typing import Protocol
 
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.graph import Graph
+from archspec.language import fixes
 from archspec.language.message_text import said, short
 from archspec.language.parse import parse_body
 from archspec.language.syntax import At, Block, Body, Layer, Library
@@ -93,7 +94,8 @@ class Blocks:
                 return self.bodies.named(builder, held.raw, held.scope.library, layer, flow, scope, name, held.at)
             context.reporter.tell(
                 "SPEC021", f"`{short(kind)}` is {said(held.raw)}, not the name of an op or block", layer.head, scope,
-                related=[(held.at, "it is written here")], hint=f"write `{short(kind)}` without arguments",
+                related=[(held.at, "it is written here")],
+                hint=fixes.whole(f"write `{short(kind)}` without arguments", layer.at, kind),
             )
             return builder.broken(name, flow)
         place = (id(held.at.document), held.at.path, held.raw if isinstance(held.raw, str) else "")

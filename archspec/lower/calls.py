@@ -83,7 +83,8 @@ def _arguments(block: Block, layer: Layer, scope: Scope, context: Context) -> di
         takes = f"takes {n} argument{'s' * (n != 1)} ({names})" if n else "takes no arguments"
         hint = fixes.whole(f"write `{block.name}`", at, block.name) if not n else f"remove {len(values) - n}"
         if n == 1 and isinstance(args, list):
-            hint = f"to pass a list, write `{{{short(params[0].name)}: […]}}`"
+            name = short(params[0].name)
+            hint = fixes.around(f"to pass a list, write `{{{name}: […]}}`", at, f"{{{name}: ", "}")
         context.reporter.tell("SPEC024", f"`{block.name}` {takes}, got {len(values)}", at, scope, hint=hint)
         return None
     given = {p.name: value for p, value in zip(params, values, strict=False)}

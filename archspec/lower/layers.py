@@ -260,6 +260,8 @@ class Layers:
                 program = self.context.program
                 hint = turned_input(self.context.input, program.input[1]) if e.code == "SHAPE101" else None
                 hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
+                if hint is not None and at == layer.head:
+                    hint = fixes.moved(hint, layer.at)  # it is about the value, not about the name
                 self.reporter.tell(e.code, message, at, scope, notes=[flow.way()], related=related, hint=hint)
             return builder.broken(name, flow, e.partial)
 

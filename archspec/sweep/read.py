@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import error, listing
+from archspec.language import fixes
 from archspec.language.detect import SWEEP_KEY as VERSION_KEY
 from archspec.language.message_text import did_you_mean, said, short
 from archspec.language.syntax import At, Errors
@@ -242,7 +243,8 @@ class _Reader:
     def _check_repeats(self, key: str, items: list[Any], at: At) -> None:
         for k, item in enumerate(items):
             if any(item == other and type(item) is type(other) for other in items[:k]) and item is not BROKEN:
-                self.fail(f"`{short(key)}` has {said(item)} twice", at / k, hint="delete one; `seeds` repeats a trial")
+                self.fail(f"`{short(key)}` has {said(item)} twice", at / k,
+                          hint=fixes.removed("delete one; `seeds` repeats a trial", at / k))
 
     def _check_distinct(self, axes: list[set[str]]) -> None:
         seen: set[str] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import archspec
-from tests.helpers import assert_marked
+from tests.helpers import assert_marked, labels
 
 SPEC = """\
 archspec: 1
@@ -64,7 +64,7 @@ def test_through_a_param_it_is_told_where_it_was_written() -> None:
 def test_in_an_expression_the_hint_says_where() -> None:
     text = SPEC.replace("conv: $width", "conv: [$width, width]").replace("$(k // 2)", "$(k «//» 2)")
     (found,) = assert_marked(text, ("SPEC032", "`//` needs numbers, got \"width\""))
-    assert found.hint == "write `$width` at <text>:9:25"
+    assert (found.hint, labels(found)) == ("write `$width`", [(9, 25, "meant here"), (9, 10, "block `conv` is called here")])
 
 
 @pytest.mark.parametrize("value", ["ten", "10 classes", "width.height.", "'='", "''", "true and", "2 * nope"])
