@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from archive import RESULTS, Archive
 from claims import CLAIMS, SWEEPS, trials_of
 from reproduction import printed_rows, rows_of, table
 
+from archspec.api import load
 from archspec.results.formats import spread_text
 from archspec.results.record import RunRecord
 from archspec.sweep.read import read_sweep
@@ -25,6 +26,8 @@ GOALS: Final = {
     "googlenet": (0.945, "0.921", "", ""),
     "resnet18_96": (0.945, "–", "", ""),
 }
+IMAGES: Final = 60_000  # of Fashion-MNIST's training set
+SMALL: Final = ("lenet", "lenet_relu")  # too small for its MACs to say how long it takes
 INTRO: Final = """\
 # The sources' runs, and ours
 
@@ -38,6 +41,9 @@ the printed training accuracy (the test accuracy where only that is printed) wit
 probability p that one more run of ours is as far from our mean, adjusted for the number of rows in the table (Holm).
 With three seeds only large differences show. Differences between our own rows are tested in pairs of equal seeds (t),
 adjusted in the same way.
+
+What is not run has the time that it is predicted to take here with nothing else running and with `--tune`, which trains
+in bf16 (from the images a second that `python benchmarks/train_throughput.py` measured).
 """
 
 
@@ -46,9 +52,8 @@ def page() -> str:
     archive = Archive.read()
     lines = [NOTE, INTRO, *_place(archive), "", "## Better than the sources", "", *_goals(archive), ""]
     lines += ["## Every run of the sources", ""]
-    hours = _hours()
     for path in sorted(SWEEPS.glob("*.yaml")):
-        lines += [*_network(path.name, archive, hours), ""]
+        lines += [*_network(path.name, archive), ""]
     lines += ["## Their claims", ""]
     for claim in CLAIMS:
         lines += [f"### {claim.question}", "", f"*The sources:* {claim.said}", "", *claim.body(archive), ""]
@@ -68,29 +73,31 @@ def _place(archive: Archive) -> list[str]:
     return [*lines, "", "The machine did other work at the same time: durations say nothing, and are not shown."]
 
 
-def _network(file: str, archive: Archive, hours: Mapping[str, float]) -> list[str]:
+def _network(file: str, archive: Archive) -> list[str]:
     """The table of one network."""
     path = str(SWEEPS / file)
     sweep = read_sweep(path)
     rows = list(rows_of(path, archive.records, printed_rows()))
     lines = [f"### {sweep.name}", "", f"{sweep.description}. `archspec sweep benchmarks/sweeps/{file}`"]
     lines += ["", table(rows)]
-    left = [row.printed["id"] for row in rows if not row.records]
+    left = [row for row in rows if not row.records]
     if left:
-        lines += ["", f"Not run here: {', '.join(left)}{_needs(left, hours)}."]
+        names = ", ".join(row.printed["id"] for row in left)
+        trainings = {row.recipe: row.recipe.epochs for row in left}  # some ids are one training
+        lines += ["", f"Not run here: {names}. One seed of each: {_duration(sweep.name, sum(trainings.values()))}."]
     return lines
 
 
-def _needs(left: Sequence[str], hours: Mapping[str, float]) -> str:
-    if not all(name in hours for name in left):
-        return ""
-    total = sum(hours[name] for name in left)
-    return f"; one seed of each is predicted to take {total:,.0f} hours on this machine"
+def _duration(network: str, epochs: float) -> str:
+    """How long so many epochs are predicted to take on this machine when it does nothing else.
 
-
-def _hours() -> dict[str, float]:
-    path = RESULTS / "predicted.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))["hours"]) if path.exists() else {}
+    By the speed that was measured of the network, else by its MACs and the slowest MACs a second of those measured.
+    """
+    speeds: dict[str, float] = json.loads((RESULTS / "speeds.json").read_text(encoding="utf-8"))["images_per_s"]
+    slowest = min(speed * load(name).report.macs for name, speed in speeds.items() if name not in SMALL)
+    images_per_s = speeds.get(network, slowest / load(network).report.macs)
+    hours = epochs * IMAGES / images_per_s / 3600
+    return f"{hours:,.1f} predicted hours" if hours >= 1 else f"{60 * hours:,.0f} predicted minutes"
 
 
 def _goals(archive: Archive) -> list[str]:
@@ -100,13 +107,14 @@ def _goals(archive: Archive) -> list[str]:
         files = [file for file in (search, final) if file and (SWEEPS / file).exists()]
         records = archive.records(trials_of(final)) if final in files else []
         by = ", ".join(f"[{file}](../benchmarks/sweeps/{file})" for file in files) or "no recipe was tuned here"
-        lines.append(f"| {network} | {printed} | {goal} | {_reached(records, goal)} | {len(records)} | {by} |")
+        reached = _reached(records, goal) or f"not run here; five runs of ten epochs: {_duration(network, 50)}"
+        lines.append(f"| {network} | {printed} | {goal} | {reached} | {len(records)} | {by} |")
     return lines
 
 
 def _reached(records: Sequence[RunRecord], goal: float) -> str:
     values = [record.test["accuracy"] for record in records if record.test]
     if not values:
-        return "not run here"
+        return ""
     found = Statistic.of(values)
     return f"{spread_text(found, 'test_accuracy')}, {'reached' if found.mean >= goal else 'missed'}"

@@ -88,9 +88,10 @@ def run_search(
 
 def progress_line(queue: SearchQueue, result: Result) -> str:
     """`[3/60] lenet train.lr 0.1: 3 epochs, validation accuracy 0.8123, 12 s`."""
+    from archspec.results.formats import value_text
     from archspec.sweep.search.scores import figure
 
-    values = ", ".join(f"{key} {value}" for key, value in result.varied.items())
+    values = ", ".join(f"{key} {value_text(value)}" for key, value in result.varied.items())
     name = queue.search.objective[0]
     value, rows = figure(result, name), (result.summary or {}).get("epochs", ())
     if result.summary is None:
@@ -123,6 +124,8 @@ def show_search(queue: SearchQueue, store: Store, *, as_json: bool) -> None:
 def _table(found: Ranking) -> Table:
     from rich.table import Table
 
+    from archspec.results.formats import value_text
+
     table = Table(box=None, pad_edge=False)
     keys = list(dict.fromkeys(key for row in found.rows for key in row.varied))
     for name in (*keys, "epochs", *found.objective, "test accuracy", "status"):
@@ -131,7 +134,7 @@ def _table(found: Ranking) -> Table:
         figures = [_number(value) for value in row.figures.values()]
         test = "" if row.test is None else f"{row.test['accuracy']:.4f}"
         status = found.winner_name if row.winner else "" if row.status == "paused" else row.reason or row.status
-        values = [str(row.varied.get(key, "")) for key in keys]
+        values = [value_text(row.varied[key]) if key in row.varied else "" for key in keys]
         table.add_row(*values, f"{row.epochs} of {row.of}", *figures, test, status)
     return table
 

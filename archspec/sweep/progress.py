@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from archspec.results.formats import value_text
 from archspec.results.trials import Result
 from archspec.sweep.expand import Trial
 from archspec.text import duration_text
@@ -26,7 +27,7 @@ class Progress:
         """A trial has ended."""
         if result.status != "stopped":
             self._done += 1
-        values = ", ".join(f"{key} {value}" for key, value in result.varied.items() if key != "spec")
+        values = ", ".join(f"{key} {value_text(value)}" for key, value in result.varied.items() if key != "spec")
         what = " ".join(filter(None, [result.variant, values, f"seed {result.seed}"]))
         ended = f"{outcome(result)}, {duration_text(result.seconds)}{self._left()}"
         self._write(f"[{self._done}/{self._trials}] {what}: {ended}")

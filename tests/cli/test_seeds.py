@@ -6,9 +6,11 @@ import json
 import statistics
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
+from archspec.cli.seeds import SeedsType
 from archspec.diagnostics import error
 from archspec.train.signals import Stopped
 
@@ -181,3 +183,10 @@ def test_the_settings_are_tuned_once(cli: Cli, spec: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Computing, "tuned", tuned)
     assert cli("train", spec, *FEW, "--seeds", "2", "--tune", "--run-dir", "runs").code == 0
     assert len(asked) == 1
+
+
+def test_the_hint_for_one_seed_works_in_each_command() -> None:
+    """A sweep has no --seed."""
+    with pytest.raises(click.BadParameter, match=r"for seed K alone write K and a comma: 0,$"):
+        SeedsType().convert("0", None, None)
+    assert SeedsType().convert("0,", None, None).listed == (0,)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from archspec.diagnostics import plural
+from archspec.results.formats import value_text
 from archspec.sweep.search.costs import cost
 from archspec.sweep.search.model import FIGURES
 from archspec.sweep.search.queue import SearchQueue
@@ -69,7 +70,7 @@ class Ranking:
             lines[0] += f"; constraints ruled out {plural(self.unfit, 'point')}"
         for row in self.rows:
             if row.winner:
-                values = ", ".join(f"{key}: {value}" for key, value in row.varied.items())
+                values = ", ".join(f"{key}: {value_text(value)}" for key, value in row.varied.items())
                 test = "" if row.test is None else f"; test accuracy {row.test['accuracy']:.4f}"
                 lines.append(f"{self.winner_name}: {values}: {self._figures(row)}{test}")
         return "\n".join(lines)
