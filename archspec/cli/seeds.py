@@ -71,7 +71,8 @@ class SeedsType(ParamType):
         numbers = [int(text) for text in str(value).split(",") if text.strip()]
         if "," not in str(value):
             if not 1 <= numbers[0] <= MOST:
-                self.fail(f"{value!r}: a number of seeds is 1 to {MOST}; for seed K alone write K and a comma: 0,", param, ctx)
+                remedy = "for seed K alone write K and a comma: 0,"  # a sweep has no --seed
+                self.fail(f"{value!r}: a number of seeds is 1 to {MOST}; {remedy}", param, ctx)
             return Seeds(numbers[0])
         if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
             self.fail(f"{value!r} has the seed {twice[0]} twice", param, ctx)
