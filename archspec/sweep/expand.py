@@ -177,7 +177,13 @@ def _seeded(trial: Trial, seeds: Sequence[int]) -> Iterator[Trial]:
 
 
 def _to_blame(point: Point, diagnostic: Diagnostic) -> At:
-    """The change that a diagnostic of the resolved spec is most likely about: the one that it names, else the last."""
+    """The change that a diagnostic of the resolved spec is about: where it stands, else the one that it names, else the
+    last.
+    """
+    for key, value in point.changes.items():
+        parts = tuple(key.split("."))
+        if diagnostic.path[: len(parts)] == parts:
+            return value.at
     text = " ".join([diagnostic.message, *diagnostic.notes])
     for key, value in point.changes.items():
         name = key.rpartition(".")[2]
