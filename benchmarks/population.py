@@ -19,7 +19,7 @@ import archspec
 from archspec.sweep.population import population
 from archspec.sweep.read import read_sweep
 
-SWEEP = ROOT / "benchmarks" / "sweeps" / "nasbench201.yaml"
+SWEEP = ROOT / "benchmarks" / "spaces" / "nasbench201.yaml"
 MIB = 2**20
 
 

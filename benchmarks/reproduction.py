@@ -67,9 +67,10 @@ class Row:
 
     @property
     def counts(self) -> str:
-        """`3`, or `10, 4 of them at chance` where the others learn."""
-        dead = len(self.records) - len(self.shown)
-        return f"{len(self.records)}, {dead} of them at chance" if dead else str(len(self.records))
+        """`3`, or `10, 4 of them at chance` where the others learn; or `3, 1 of them unfinished`, in no figure."""
+        dead, begun = len(self.records) - len(self.shown), sum(record.status == "unfinished" for record in self.records)
+        parts = [f"{n} of them {what}" for n, what in ((dead, "at chance"), (begun, "unfinished")) if n]
+        return ", ".join([str(len(self.records)), *parts])
 
     def values(self, column: str) -> list[float]:
         """Our figures for a column of the printed table."""
@@ -79,7 +80,7 @@ class Row:
 
 def is_dead(record: RunRecord) -> bool:
     """Whether a run ends at chance, or diverged."""
-    return record.last is None or not record.last.train_loss < LOST
+    return record.status != "unfinished" and (record.last is None or not record.last.train_loss < LOST)
 
 
 def printed_rows(path: Path = PRINTED) -> dict[str, dict[str, str]]:

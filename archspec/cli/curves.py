@@ -61,7 +61,10 @@ def _names(records: Sequence[RunRecord]) -> list[str]:
         return [f"{only.network}: {optimizer}, lr {rate}, seed {only.seed}"]
     comparison = compare(records)
     groups = {record.digest: label(comparison, group) for group in comparison.groups for record in group.records}
-    return [f"{groups[record.digest]}, seed {record.seed}" for record in records]
+    return [
+        f"{groups[record.digest]}, seed {record.seed}" + ("" if record.status == "finished" else f", {record.progress}")
+        for record in records
+    ]
 
 
 def curve_of(record: RunRecord, name: str, *, alone: bool) -> Curve:

@@ -20,12 +20,21 @@ Verdict = Literal["baseline", "better", "worse", "within noise", "not known", "n
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure of a run. higher: whether more of it is better."""
+    """A figure of a run.
+
+    latest: its value as far as the run has come. higher: whether more of it is better. trained: whether it is known
+    only at the end of a training.
+    """
 
     name: str
     title: str
-    of: Callable[[RunRecord], float | None]
+    latest: Callable[[RunRecord], float | None]
     higher: bool = True
+    trained: bool = True
+
+    def of(self, record: RunRecord) -> float | None:
+        """The figure to compare: None of a run that has not come to its end, whose last epoch is like no other's."""
+        return None if self.trained and record.status != "finished" else self.latest(record)
 
 
 def _last(field: str) -> Callable[[RunRecord], float | None]:
@@ -68,7 +77,7 @@ SHOWN: Final = ("last_train_loss", "last_train_accuracy", "test_accuracy", "best
 class Group:
     """Repetitions of one experiment: runs that differ by their seeds at most.
 
-    values: what tells it from the other groups. figures: measure → mean and spread over its runs; those runs that
+    values: what tells it from the other groups. figures: measure → mean and spread over its finished runs; those that
     have the figure. against: the difference to the baseline, None for the baseline itself.
     """
 

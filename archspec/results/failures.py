@@ -22,7 +22,7 @@ def with_failures(records: Sequence[RunRecord], folder: Path) -> list[RunRecord]
     joined = list(records)
     for path in sorted((folder / "results").glob("*.json")):
         result = store.result(path.stem)
-        if result is None or result.status in ("done", "stopped"):
+        if result is None or result.status in ("done", "stopped", "paused"):
             continue
         run = store.run_folder(result.id)
         number = found.get(run.resolve())

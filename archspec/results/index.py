@@ -114,7 +114,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 def row_of(record: RunRecord, name: str) -> dict[str, Any]:
     """What the index says of a run: plain data."""
-    figures: dict[str, Any] = {key: measure.of(record) for key, measure in MEASURES.items()}
+    figures: dict[str, Any] = {key: measure.latest(record) for key, measure in MEASURES.items()}
     return {
         "path": name, "network": record.network, "status": record.status, "started": record.started,
         "seed": record.seed, "digest": record.digest, **figures, "epochs_done": len(record.epochs),

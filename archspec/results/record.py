@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
+from archspec.diagnostics import plural
 from archspec.files import MiB, is_regular, read_regular
 from archspec.train.summary import EpochResult, StoredEpoch, best_epoch, mean_images_per_s, peak_memory_bytes
 
@@ -73,13 +74,19 @@ class RunRecord:
 
     @property
     def diagnosis(self) -> str:
-        """What the doctor found and did not take back, or why the run failed; empty where nothing was wrong."""
+        """Why the run failed, or how far it is and what the doctor found and did not take back; else empty."""
         if self.reason:
             return self.reason
-        for finding in self.findings:
-            if finding.get("until") is None:
-                return f"{finding.get('code')} {finding.get('title')}"
-        return "" if self.status == "finished" else self.status
+        parts = [] if self.status == "finished" else [f"{self.status}: {self.progress}"]
+        parts += [f"{f.get('code')} {f.get('title')}" for f in self.findings if f.get("until") is None][:1]
+        return "; ".join(parts)
+
+    @property
+    def progress(self) -> str:
+        """`3 of 10 epochs`: how far the training has come."""
+        wanted = self.settings.get("train.epochs")
+        done = len(self.epochs)
+        return f"{done} of {plural(wanted, 'epoch')}" if type(wanted) is int else plural(done, "epoch")
 
 
 def is_run_folder(path: Path) -> bool:

@@ -34,9 +34,10 @@ def _record(trial: Trial, result: Result, store: Store) -> RunRecord:
             environment={},
         )
     report = trial.loaded.report
-    failed = result.status != "done"
+    failed = result.status not in ("done", "paused")
     reason = short_reason(result.reason) if failed else ""
     return replace(
         found, network=trial.variant, seed=trial.seed, digest=digest, settings=settings, params=report.params,
-        macs=report.macs, status="failed" if failed else found.status, reason=reason,
+        macs=report.macs, status="failed" if failed else "unfinished" if result.status == "paused" else found.status,
+        reason=reason,
     )

@@ -4,13 +4,15 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from scipy import stats as scipy
 
-from archspec.results.compare import compare
+from archspec.results.compare import MEASURES, compare
 from archspec.results.find import find_runs
 from archspec.results.formats import cells, titles, to_csv, to_json, to_latex, to_markdown
+from archspec.results.report.data import page_data
 from tests.results.helpers import make_run
 
 
@@ -72,7 +74,7 @@ def test_what_failed_is_a_row_with_its_reason(tmp_path):
     assert row == {
         "lr": "9", "epochs": "1", "n": "0 of 1", "train loss, last epoch": "–", "train acc, last epoch": "–",
         "test acc": "–", "acc, best epoch": "–", "s": "–", "images/s": "–", "memory": "–", "Δ test acc": "–", "difference": "–",
-        "diagnosis": "RUN346 the loss blew up",
+        "diagnosis": "unfinished: 0 of 2 epochs; RUN346 the loss blew up",
     }
 
 
@@ -128,3 +130,26 @@ def test_another_optimizer_varies_alone_not_with_its_own_fields(tmp_path):
     make_run(tmp_path / "c", **{**sgd, "momentum": 0.9})
     make_run(tmp_path / "d", clip_grad_norm=1.0, **sgd)
     assert compare(find_runs([tmp_path])).varied == ("train.optimizer", "train.momentum", "train.clip_grad_norm")
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_an_unfinished_run_is_in_no_mean_and_says_how_far_it_is(tmp_path, measure):
+    for seed in (0, 1):
+        make_run(tmp_path / f"a-{seed}", lr=0.1, seed=seed)
+        make_run(tmp_path / f"b-{seed}", lr=0.2, seed=seed, accuracies=(0.7, 0.8))
+    make_run(tmp_path / "a-2", lr=0.1, seed=2, accuracies=(0.9,), finished=False, epochs=10)
+    make_run(tmp_path / "c-0", lr=0.3, accuracies=(0.95, 0.96, 0.97), finished=False, epochs=10)
+    runs = find_runs([tmp_path])
+    runs = [replace(run, digest=runs[0].digest) if run.path.name == "a-2" else run for run in runs]
+    comparison = compare(runs, measure)
+    first, _, third = comparison.groups
+    assert (first.n, first.finished, first.figures[measure].n) == (3, 2, 2)
+    assert first.diagnosis == "unfinished: 1 of 10 epochs (1 of 3)"
+    assert (third.figures, third.verdict, third.diagnosis) == ({}, "no figure", "unfinished: 3 of 10 epochs")
+    assert comparison.baseline in (0, 1)
+    data = to_json(comparison)["groups"]
+    assert (data[0]["n"], data[0]["finished"], data[2]["figures"]) == (3, 2, {})
+    assert "unfinished: 3 of 10 epochs" in to_markdown(comparison)
+    page = page_data(runs, title="t", measure=measure)["runs"]
+    assert [value is None for value in page["figures"][measure]] == [status != "finished" for status in page["status"]]
+    assert sum(page["seconds"]) == 2.0 * (2 * 2 + 2 * 2 + 1 + 3)

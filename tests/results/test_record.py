@@ -39,7 +39,7 @@ def test_of_a_broken_folder_what_can_be_read(tmp_path):
     (run / "spec.yaml").write_text("archspec: 1\n")
     record = read_record(run)
     assert (record.status, len(record.epochs), record.findings, record.params) == ("unfinished", 2, (), None)
-    assert record.diagnosis == "unfinished"
+    assert record.diagnosis == "unfinished: 2 of 2 epochs"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"recipe": 3}', '{"recipe": {"seed": "x"}}'])

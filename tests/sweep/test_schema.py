@@ -14,7 +14,7 @@ from archspec.sweep.read import KEYS, sweep_text
 from archspec.sweep.schema import sweep_schema
 
 ROOT = Path(__file__).parents[2]
-SWEEPS = sorted((ROOT / "benchmarks" / "sweeps").glob("*.yaml"))
+SWEEPS = sorted((ROOT / "benchmarks").glob("s*/*.yaml"))
 SCHEMA = sweep_schema()
 VALIDATOR = Draft7Validator(SCHEMA)
 HEAD = "archspec-sweep: 1\nspec: lenet\n"

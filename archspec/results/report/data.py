@@ -70,8 +70,8 @@ def _measures(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 _COSTS: Final = (
-    Measure("params", "parameters", lambda record: record.params, higher=False),
-    Measure("macs", "MACs", lambda record: record.macs, higher=False),
+    Measure("params", "parameters", lambda record: record.params, higher=False, trained=False),
+    Measure("macs", "MACs", lambda record: record.macs, higher=False, trained=False),
 )
 
 
@@ -106,6 +106,7 @@ def _runs(runs: Sequence[RunRecord], comparison: Comparison, folder: str) -> dic
     return {
         "group": groups, "seed": [run.seed for run in runs], "status": [run.status for run in runs],
         "path": [_below(run, folder) for run in runs], "epochs": [len(run.epochs) for run in runs],
+        "seconds": [short(run.seconds) for run in runs],
         "diagnosis": _numbered([_text(run.diagnosis) for run in runs]),
         "options": _numbered([options_of(run) for run in runs]),
         "processes": [processes_of(run) for run in runs] if any(processes_of(run) > 1 for run in runs) else [],

@@ -5,7 +5,7 @@ function section(id, title, ...content) {
 }
 
 function header() {
-  const groups = GROUPS.length, seconds = RUNS.map((run) => run.figures("seconds")).filter(isNumber).reduce((a, b) => a + b, 0);
+  const groups = GROUPS.length, seconds = D.runs.seconds.reduce((a, b) => a + b, 0);
   const time = seconds >= 5400 ? `${(seconds / 3600).toFixed(1)} h` : seconds >= 90 ? `${(seconds / 60).toFixed(0)} min` : `${seconds.toFixed(0)} s`;
   const varied = D.params.map((param) => param.title).join(", ");
   const facts = [`${plural(RUNS.length, "run")} in ${plural(groups, "row")}`, varied && `varied: ${varied}`, seconds && `${time} of training`].filter(Boolean).join(" \u00b7 ");
