@@ -74,7 +74,7 @@ def test_what_failed_is_a_row_with_its_reason(tmp_path):
     assert row == {
         "lr": "9", "epochs": "1", "n": "0 of 1", "train loss, last epoch": "–", "train acc, last epoch": "–",
         "test acc": "–", "acc, best epoch": "–", "s": "–", "images/s": "–", "memory": "–", "Δ test acc": "–", "difference": "–",
-        "diagnosis": "unfinished: 0 of 2 epochs; RUN346 the loss blew up",
+        "diagnosis": "unfinished: 0 of 1 epoch; RUN346 the loss blew up",
     }
 
 
