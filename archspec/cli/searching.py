@@ -79,7 +79,7 @@ def run_search(
         queue = SearchQueue(Candidates(sweep, file), sampler, store.folder, known)
 
         def ended(result: Result) -> None:
-            store.write_order(queue.trials)
+            store.write_order({trial.id: trial.variant for trial in queue.trials.values()})
             print(progress_line(queue, result), file=sys.stderr, flush=True)
 
         Local(store, slots, options, on_result=ended, stopped=interrupted.asked).run_queue(queue)

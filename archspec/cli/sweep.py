@@ -131,7 +131,7 @@ def _run(
     from archspec.sweep.slots import slots_for
 
     with store.claimed(), Interrupted() as interrupted:
-        store.write_order(trial.id for trial in trials)
+        store.write_order({trial.id: trial.variant for trial in trials})
         missing = [trial for trial in trials if store.is_due(trial.id, retry=retry)]
         if not missing:
             return False

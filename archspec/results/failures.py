@@ -8,6 +8,7 @@ from pathlib import Path
 
 from archspec.files import is_folder
 from archspec.results.digest import run_digest
+from archspec.results.find import in_sweep_order
 from archspec.results.record import RunRecord
 from archspec.results.trials import Result, Store
 from archspec.results.words import short_reason
@@ -16,7 +17,7 @@ from archspec.results.words import short_reason
 def with_failures(records: Sequence[RunRecord], folder: Path) -> list[RunRecord]:
     """The records, with why trials of the sweep in `folder` failed, and those trials added that left no run."""
     if not all(is_folder(folder / name) for name in ("results", "specs", "trials")):
-        return list(records)
+        return in_sweep_order(records)
     store = Store(folder)
     found = {record.path.resolve(): k for k, record in enumerate(records)}
     joined = list(records)
@@ -31,7 +32,7 @@ def with_failures(records: Sequence[RunRecord], folder: Path) -> list[RunRecord]
             joined[number] = replace(joined[number], status="failed", reason=reason)
         elif (record := _without_run(result, store, run, reason, records)) is not None:
             joined.append(record)
-    return joined
+    return in_sweep_order(joined)
 
 
 def _without_run(
@@ -51,7 +52,7 @@ def _without_run(
     settings = {f"train.{key}": value for key, value in recipe.items() if key != "seed"}
     settings |= {f"vars.{key}": value for key, value in (loaded.data.get("vars") or {}).items()}
     return RunRecord(
-        path=run, network=loaded.name, status="failed", started="", seed=result.seed,
+        path=run, network=result.variant, status="failed", started="", seed=result.seed,
         digest=run_digest(loaded.graph, recipe, alike), settings=settings, epochs=(), criterion="accuracy", test=None,
         findings=(), params=loaded.report.params, macs=loaded.report.macs, device="", environment={}, reason=reason,
     )

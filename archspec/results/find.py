@@ -27,27 +27,33 @@ def find_runs(paths: Iterable[Path]) -> list[RunRecord]:
             record = read_record(folder)
             if record is not None:
                 found.setdefault(folder.resolve(), record)
+    return in_sweep_order(found.values())
+
+
+def in_sweep_order(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """The records, trials of a sweep in its order, with its names for their networks and their places in it."""
     parents: dict[Path, list[RunRecord]] = {}
-    for place, record in found.items():
-        parents.setdefault(place.parent, []).append(record)
-    return [record for parent, records in parents.items() for record in _of_sweep(parent, records)]
+    for record in records:
+        parents.setdefault(record.path.resolve().parent, []).append(record)
+    return [record for parent, found in parents.items() for record in _of_sweep(parent, found)]
 
 
 def _of_sweep(parent: Path, records: list[RunRecord]) -> list[RunRecord]:
-    """The runs in one folder, those of a sweep in its order, their networks called as it calls them."""
+    """The runs in one folder."""
     from archspec.results.trials import Store
 
     store = Store(parent.parent)
-    order = store.order() if parent.name == TRIALS else []
+    order = store.order() if parent.name == TRIALS else {}
     if not order:
         return records
     places = {trial: k for k, trial in enumerate(order)}
-    results = [store.result(trial_of(record.path.name)) for record in records]
-    named = [
-        record if result is None else replace(record, network=result.variant)
-        for record, result in zip(records, results, strict=True)
-    ]
-    return sorted(named, key=lambda record: places.get(trial_of(record.path.name), len(order)))
+    placed = []
+    for record in records:
+        trial = trial_of(record.path.name)
+        result = store.result(trial)
+        name = order.get(trial) or (record.network if result is None else result.variant)
+        placed.append(replace(record, network=name, place=places.get(trial, len(order))))
+    return sorted(placed, key=lambda record: record.place or 0)
 
 
 def trial_of(folder: str) -> str:

@@ -27,7 +27,7 @@ class RunRecord:
     network: the spec's name. digest: of what was trained and how, the seed left out: equal for runs that differ by
     their seeds. settings: what may vary, `train.lr` → its value. params, macs: of the network, macs of one image; None
     where its spec cannot be read. epochs: a row an epoch. test: loss and accuracy on the test set at the end, None
-    without. reason: why it failed.
+    without. reason: why it failed. place: its number in the order of its sweep; None for a run of no sweep.
     """
 
     path: Path
@@ -46,6 +46,7 @@ class RunRecord:
     device: str
     environment: Mapping[str, Any]
     reason: str = ""
+    place: int | None = None
 
     @property
     def best(self) -> EpochResult | None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -110,17 +111,28 @@ class Store:
             if handle is not None:
                 os.close(handle)
 
-    def write_order(self, trials: Iterable[str]) -> None:
-        """Note which trials the sweep has, in its order, for those who find the folder without the sweep's file."""
-        write_text(self.folder / ORDER, json.dumps({"format": 1, "trials": list(trials)}, indent=1) + "\n")
+    def write_order(self, trials: Mapping[str, str]) -> None:
+        """Note which trials the sweep has, in its order, for those who find the folder without the sweep's file.
 
-    def order(self) -> list[str]:
-        """The trials of the sweep as it last ran, in its order; empty where that is not known."""
+        trials: each with what tables call its network.
+        """
+        data = {"format": 1, "trials": list(trials), "variants": list(trials.values())}
+        write_text(self.folder / ORDER, json.dumps(data, indent=1) + "\n")
+
+    def order(self) -> dict[str, str]:
+        """The trials of the sweep as it last ran, in its order, each with what tables call its network.
+
+        Empty where that is not known; the names where an earlier archspec wrote the file.
+        """
         try:
-            found = json.loads(read_regular(self.folder / ORDER, MAX_RESULT_BYTES))["trials"]
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            return []
-        return [trial for trial in found if isinstance(trial, str)] if isinstance(found, list) else []
+            found = json.loads(read_regular(self.folder / ORDER, MAX_RESULT_BYTES))
+            trials, names = found["trials"], found.get("variants", [])
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return {}
+        if not isinstance(trials, list) or not isinstance(names, list):
+            return {}
+        pairs = zip_longest(trials, names[: len(trials)], fillvalue="")
+        return {trial: name for trial, name in pairs if isinstance(trial, str) and isinstance(name, str)}
 
     def write_spec(self, trial: Trial) -> None:
         """Write the trial's whole spec."""

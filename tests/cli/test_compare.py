@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from archspec.atomic_files import write_text
 from archspec.results.compare import compare
 from archspec.results.find import find_runs
+from archspec.results.report.data import page_data
+from archspec.results.report.reader import Reader
 from archspec.results.table import comparison_table
 from archspec.results.trials import Result, Store
-from tests.results.helpers import make_run
+from tests.results.helpers import SPEC, make_run
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +78,7 @@ def test_mistakes_of_the_command_line(cli, runs, arguments, said):
 def test_a_sweep_is_compared_by_its_file_in_its_order(cli, runs):
     store, names = Store(Path("runs/sweep-s")), ("f" * 16, "0" * 16, "a" * 16)
     with store.claimed():
-        store.write_order(names)
+        store.write_order(dict.fromkeys(names, ""))
         for k, name in enumerate(names[:2]):
             make_run(store.run_folder(name), lr=0.1 + k)
         make_run(store.run_folder(names[2]), lr=9, finished=False, accuracies=())
@@ -109,7 +112,7 @@ def test_no_two_rows_look_alike(cli, runs):
 def test_a_variant_of_a_sweep_keeps_its_name(cli, runs):
     store, names = Store(Path("runs/sweep-v")), ("a" * 16, "b" * 16)
     with store.claimed():
-        store.write_order(names)
+        store.write_order(dict.fromkeys(names, ""))
         for name, variant, lr in zip(names, ("wide", "narrow"), (0.1, 0.2), strict=True):
             make_run(store.run_folder(name), lr=lr)
             store.save(Result(name, variant, {"spec": variant}, 0, "done", summary={}))
@@ -137,3 +140,21 @@ def test_figures_are_whole_at_every_width(width):
     assert ("train loss, last epoch" in left_out) == (width < 120)
     assert (left_out == []) == (width == 200)
     assert ("RUN346" in text) == (width >= 80)
+
+
+def test_a_sweep_s_page_and_table_have_its_order_and_its_names_whatever_became_of_the_trials(cli, runs):
+    """One has failed before it became a run, one is done, one still trains."""
+    order = {"f" * 16: "middle", "0" * 16: "last", "a" * 16: "first"}
+    store = Store(Path("runs/sweep-o"))
+    failed, done, running = order
+    with store.claimed():
+        store.write_order(order)
+        write_text(store.spec(failed), SPEC.format(name="net", width=4, lr=9, epochs=2, seed=0))
+        store.save(Result(failed, order[failed], {}, 0, "failed", "error[RUN310]: the loss is not finite (nan)"))
+        make_run(store.run_folder(done), lr=5)
+        store.save(Result(done, order[done], {}, 0, "done", summary={}))
+        make_run(store.run_folder(running), lr=7, accuracies=(0.5,), finished=False)
+    groups = json.loads(cli("compare", store.folder, "--json").out)["groups"]
+    assert [group["values"]["network"] for group in groups] == ["middle", "last", "first"]
+    records = Reader([store.folder]).records()
+    assert [group["values"][0] for group in page_data(records, title="t")["groups"]] == ["middle", "last", "first"]

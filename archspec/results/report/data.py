@@ -53,7 +53,10 @@ def page_data(
 
 
 def _in_order(comparison: Comparison) -> list[RunRecord]:
-    """The runs by what varies, numbers by size, as legends and tables list them."""
+    """The runs of a sweep in its order, others by what varies, numbers by size: as legends and tables list them."""
+    if all(record.place is not None for group in comparison.groups for record in group.records):
+        return [record for group in comparison.groups for record in group.records]
+
     def rank(group: Group) -> list[tuple[bool, float, str]]:
         values = [group.values[key] for key in comparison.varied]
         numbers = [v if is_number(v) else None for v in values]
