@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "report": ("archspec.cli.report", "Write a page of runs: table, curves, settings, costs."),
     "runs": ("archspec.cli.runs", "List, filter, tag and remove the runs of a project."),
     "curves": ("archspec.cli.curves", "Draw the learning curves of runs."),
+    "export": ("archspec.cli.export", "Write runs for TensorBoard, MLflow, trackio, wandb, or as CSV."),
     "predict": ("archspec.cli.predict", "Show the likeliest classes of image files."),
     "data": ("archspec.cli.data", "Check a data set: name every file that cannot be used."),
     "list": ("archspec.cli.listing", "List the shipped specs, the standard blocks and the ops."),

@@ -70,7 +70,7 @@ def _names(records: Sequence[RunRecord]) -> list[str]:
 def curve_of(record: RunRecord, name: str, *, alone: bool) -> Curve:
     """What is drawn of a run. alone: with the figures within its epochs."""
     from archspec.train.report.curves import Curve, events_of
-    from archspec.train.run_dir.steps import NAME, read_steps
+    from archspec.train.run_dir.step_points import NAME, read_steps
 
     steps = read_steps(record.path / NAME) if alone else []
     last = record.last

@@ -59,6 +59,16 @@ class EpochResult:
         split = data.pop("split")
         return {key.replace("evaluated", split): value for key, value in data.items()}
 
+    def scalars(self) -> dict[str, float]:
+        """The figures that are known, under the names that TensorBoard and others show."""
+        figures = {
+            "loss/train": self.train_loss, f"loss/{self.split}": self.evaluated_loss,
+            "accuracy/train": self.train_accuracy, f"accuracy/{self.split}": self.evaluated_accuracy,
+            "learning_rate": self.learning_rate, "gradient_norm": self.gradient_norm,
+            "images_per_s": self.images_per_s, "peak_memory_bytes": self.peak_memory_bytes,
+        }
+        return {name: float(value) for name, value in figures.items() if value is not None}
+
 
 def neutral_names(row: Any) -> Any:
     """A stored row with the names of `EpochResult`'s fields; archspec 0.1 wrote `test_loss`, `test_accuracy`."""

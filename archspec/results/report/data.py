@@ -19,8 +19,8 @@ from archspec.results.report.source import (
     options_of,
     processes_of,
 )
-from archspec.train.run_dir.steps import NAME as STEPS
-from archspec.train.run_dir.steps import read_steps
+from archspec.train.run_dir.step_points import NAME as STEPS
+from archspec.train.run_dir.step_points import read_steps
 
 FORMAT: Final = 1
 MOST_STEPPED: Final = 12  # runs whose points within an epoch are shown

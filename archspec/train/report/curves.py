@@ -21,7 +21,7 @@ from archspec.train.report.svg import (
     text_width,
     ticks,
 )
-from archspec.train.run_dir.steps import StepPoint
+from archspec.train.run_dir.step_points import StepPoint
 from archspec.train.summary import EpochResult
 
 NAME: Final = "curves.svg"  # its name in a run's folder

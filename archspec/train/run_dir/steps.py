@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from archspec.files import MiB, read_regular
 from archspec.train.run_dir.full_disk import save_text, warn_write_failures
+from archspec.train.run_dir.step_points import NAME, StepPoint, read_steps
 from archspec.train.state import Run, Watcher
 
-NAME: Final = "steps.jsonl"
 MOST_POINTS: Final = 8_000  # of a run, which keeps the file below 1 MB
 MOST_AN_EPOCH: Final = 100
 LEAST_AN_EPOCH: Final = 2
-MAX_BYTES: Final = 8 * MiB
-
-
-@dataclass(frozen=True, slots=True)
-class StepPoint:
-    """Means over a few consecutive steps, of which `step` is the last, counted from 1. epoch: with its fraction."""
-
-    step: int
-    epoch: float
-    loss: float
-    accuracy: float
-    learning_rate: float
 
 
 class StepLog(Watcher):
@@ -43,13 +30,13 @@ class StepLog(Watcher):
 
     def on_epoch(self, run: Run) -> None:
         """Add the epoch's points. Where the disk is full they are written with the next."""
-        self.points += _points(run)
+        self.points += points_of(run)
         text = "".join(json.dumps(asdict(point)) + "\n" for point in self.points)
         with warn_write_failures(run):
             save_text("the figures of the steps", self._path, text)
 
 
-def _points(run: Run) -> list[StepPoint]:
+def points_of(run: Run) -> list[StepPoint]:
     """Means over equal stretches of the epoch that has ended; every image counts once."""
     tensors, sizes = run.meter.tensors(), run.meter.sizes
     losses, hits = tensors["losses"].tolist(), tensors["hits"].tolist()
@@ -70,15 +57,3 @@ def _points(run: Run) -> list[StepPoint]:
 
 def _short(value: float) -> float:
     return float(f"{value:.5g}")
-
-
-def read_steps(path: Path) -> list[StepPoint]:
-    """The points of a file, up to the first line that cannot be read; none where there is no such file."""
-    found: list[StepPoint] = []
-    try:
-        for line in read_regular(path, MAX_BYTES).decode("utf-8").splitlines():
-            values = json.loads(line)
-            found.append(StepPoint(**{key: values[key] for key in StepPoint.__dataclass_fields__}))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        pass
-    return found

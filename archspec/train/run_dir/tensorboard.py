@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from archspec.atomic_files import check_own_folder
 from archspec.diagnostics import error
+from archspec.train.run_dir.steps import points_of
 from archspec.train.state import Run, Watcher
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 FOLDER: Final = "tensorboard"  # in a run's folder
+STEPS: Final = "steps"  # in that
 
 
 def check_tensorboard() -> None:
@@ -27,46 +29,54 @@ def check_tensorboard() -> None:
 class Scalars(Watcher):
     """Writes each epoch's figures into `folder`; `tensorboard --logdir RUNS` then shows them, run beside run.
 
-    The horizontal axis counts epochs. A resumed run takes back what was written after the state it goes on from.
+    The horizontal axis counts epochs; that of the points within epochs, in a folder of their own, counts updates. A
+    resumed run takes back what was written after the state it goes on from: for all tags of a folder from one place
+    on, hence two folders.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._writer: SummaryWriter | None = None
+        self._epochs: SummaryWriter | None = None
+        self._steps: SummaryWriter | None = None
 
     def on_start(self, run: Run) -> None:
-        """Open a file of events."""
+        """Open two files of events."""
         from torch.utils.tensorboard import SummaryWriter
 
-        check_own_folder(self._folder)
-        resumed = run.epoch + 1 if run.step else None
-        self._writer = SummaryWriter(str(self._folder), purge_step=resumed)
+        for folder in (self._folder, self._folder / STEPS):
+            check_own_folder(folder)
+        done, resumed = run.step - run.position, bool(run.step)
+        self._epochs = SummaryWriter(str(self._folder), purge_step=run.epoch + 1 if resumed else None)
+        self._steps = SummaryWriter(str(self._folder / STEPS), purge_step=done + 1 if resumed else None)
 
     def on_epoch(self, run: Run) -> None:
         """Add the epoch's figures, so that they are seen at once."""
         row = run.results[-1]
-        figures = {
-            "loss/train": row.train_loss, f"loss/{row.split}": row.evaluated_loss,
-            "accuracy/train": row.train_accuracy, f"accuracy/{row.split}": row.evaluated_accuracy,
-            "learning_rate": row.learning_rate, "gradient_norm": row.gradient_norm, "images_per_s": row.images_per_s,
-            "peak_memory_bytes": row.peak_memory_bytes,
-        }
-        self._write(figures, row.epoch)
+        _write(self._epochs, row.scalars(), row.epoch)
+        for point in points_of(run):
+            _write(self._steps, point.scalars(), point.step)
+        self._flush()
 
     def on_finish(self, run: Run) -> None:
         """Add the test set's figures, where they are not each epoch's."""
         if run.test is not None:
             metrics, _ = run.test
-            self._write({"loss/test": metrics.loss, "accuracy/test": metrics.accuracy}, run.epoch)
+            _write(self._epochs, {"loss/test": metrics.loss, "accuracy/test": metrics.accuracy}, run.epoch)
+            self._flush()
 
-    def _write(self, figures: Mapping[str, float | None], epoch: int) -> None:
-        assert self._writer is not None
-        for name, value in figures.items():
-            if value is not None:
-                self._writer.add_scalar(name, value, epoch)
-        self._writer.flush()
+    def _flush(self) -> None:
+        for writer in (self._epochs, self._steps):
+            if writer is not None:
+                writer.flush()
 
     def on_end(self, run: Run) -> None:
-        """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
+        """Close the files."""
+        for writer in (self._epochs, self._steps):
+            if writer is not None:
+                writer.close()
+
+
+def _write(writer: SummaryWriter | None, figures: Mapping[str, float], place: int) -> None:
+    assert writer is not None
+    for name, value in figures.items():
+        writer.add_scalar(name, value, place)

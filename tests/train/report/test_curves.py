@@ -9,7 +9,7 @@ import pytest
 
 from archspec.train.report.chart import curves_text
 from archspec.train.report.curves import Curve, curves_svg, events_of
-from archspec.train.run_dir.steps import StepPoint
+from archspec.train.run_dir.step_points import StepPoint
 from archspec.train.summary import EpochResult
 
 SVG = "{http://www.w3.org/2000/svg}"

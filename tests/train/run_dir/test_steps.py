@@ -6,7 +6,8 @@ import pytest
 
 from archspec.train.checkpoint.state import capture
 from archspec.train.loop import fit
-from archspec.train.run_dir.steps import MOST_AN_EPOCH, NAME, StepLog, read_steps
+from archspec.train.run_dir.step_points import NAME, read_steps
+from archspec.train.run_dir.steps import MOST_AN_EPOCH, StepLog
 from archspec.train.state import Watcher
 from tests.train.helpers import CPU, batches, data, network, recipe
 

@@ -73,6 +73,17 @@ def test_a_resumed_run_shows_each_epoch_once(tmp_path):
         run(recipe(epochs=4), [Scalars(tmp_path), fail])
     summary = run(recipe(epochs=4), [Scalars(tmp_path)], fail.state)
     assert read(tmp_path)["loss/test"] == [(row.epoch, pytest.approx(row.evaluated_loss)) for row in summary.epochs]
+    assert [step for step, _ in read(tmp_path / "steps")["steps/loss"]] == list(range(1, 21))  # 5 an epoch
+
+
+def test_points_within_epochs_are_means_over_steps(tmp_path):
+    summary = run(recipe(epochs=2), [Scalars(tmp_path)])
+    points = read(tmp_path / "steps")
+    assert set(points) == {"steps/loss", "steps/accuracy", "steps/learning_rate"}
+    images = [10, 10, 10, 10, 8]  # of each step
+    for k, row in enumerate(summary.epochs):
+        losses = [value for _, value in points["steps/loss"][5 * k : 5 * k + 5]]
+        assert sum(loss * n for loss, n in zip(losses, images, strict=True)) / 48 == pytest.approx(row.train_loss, rel=1e-4)
 
 
 def test_the_option(cli, tmp_path, monkeypatch):  # noqa: F811

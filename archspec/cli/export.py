@@ -1,0 +1,57 @@
+"""`archspec export`: runs, written for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from archspec.cli.console import clean, tell
+
+if TYPE_CHECKING:
+    from archspec.results.export.target import Adapter
+
+TOOLS: Final = ("csv", "tensorboard", "mlflow", "trackio", "wandb")
+
+
+@click.command("export")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN|SWEEP|FOLDER...")
+@click.option("--to", "tool", type=click.Choice(TOOLS), help="Who reads it.")
+@click.option("--into", "place", metavar="DIR|URI",
+              help="Where it goes; default export/TOOL. For mlflow also a tracking URI.")
+@click.option("--project", metavar="NAME", help="What the runs are filed under; default: the name of SWEEP or RUN.")
+def command(paths: tuple[Path, ...], tool: str | None, place: str | None, project: str | None) -> None:
+    """Write runs for another tool: tables, TensorBoard, MLflow, trackio, or Weights & Biases (offline).
+
+    A run that is there already is replaced if it has gone on since, else left alone.
+    """
+    from archspec.cli.run_folders import folder_of_runs
+    from archspec.results.export.run import exported, safe_name
+    from archspec.results.failures import with_failures
+    from archspec.results.find import find_runs
+
+    if tool is None:
+        raise click.UsageError(f"name who reads it: --to {'|'.join(TOOLS)}")
+    folders = [folder_of_runs(path) for path in paths]
+    records = find_runs(folders)
+    for folder in folders:
+        records = with_failures(records, folder)
+    if not records:
+        raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
+    runs = {run.id: run for run in map(exported, records)}  # of a folder and its copy, one
+    default = paths[0].stem if paths[0].is_file() else paths[0].resolve().name
+    done = _adapter(tool)([*runs.values()], place or f"export/{tool}", safe_name(project or default))
+    counts = {"written": done.written, "replaced": done.replaced, "unchanged": done.unchanged}
+    tell(", ".join(f"{number} {what}" for what, number in counts.items() if number) + "; to look at them:")
+    click.echo(clean(done.look))
+
+
+def _adapter(tool: str) -> Adapter:
+    from archspec.results.export import csv_tables, mlflow, tensorboard, wandb
+
+    adapters: dict[str, Adapter] = {
+        "csv": csv_tables.export, "tensorboard": tensorboard.export, "mlflow": mlflow.export,
+        "trackio": wandb.export_trackio, "wandb": wandb.export_wandb,
+    }
+    return adapters[tool]
