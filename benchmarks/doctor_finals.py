@@ -21,8 +21,7 @@ from common import show_place, show_table
 from archspec.api import load
 from archspec.language.recipe import Recipe, merge_recipe
 from archspec.train.doctor import Doctor, Finding, Patient
-from archspec.train.doctor.history import Activation, FirstBatch, History, Sample, Weight
-from archspec.train.doctor.patient import facts_of
+from archspec.train.doctor.history import Activation, Facts, FirstBatch, History, Sample, Weight
 from archspec.train.doctor.verdicts import Verdicts
 from archspec.train.loop import fit
 from archspec.train.setup import Machine, prepare
@@ -98,7 +97,7 @@ def replay(path: Path) -> tuple[History, Verdicts, list[tuple[int, str, Finding 
     """The rules applied to a recording as in the run: the history, what holds at its end, and what was said."""
     data = json.loads(gzip.decompress(path.read_bytes()))
     history = History(**{name: data[name] for name in ("lr", "optimizer", "init", "steps_per_epoch", "total_steps")})
-    history.facts = facts_of(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Dropout(0.5)), _recipe(), None)
+    history.facts = Facts(dropout=0.5, norms=("batch_norm2d",))
     verdicts, said = Verdicts(), []
     for look in data["looks"]:
         start, end = len(history), look["steps"]

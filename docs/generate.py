@@ -57,7 +57,7 @@ def _op(op: type[Operation]) -> Iterator[str]:
     merge = " (joins named branches)" if issubclass(op, Merge) else ""
     yield f"### `{op.op}`{merge}"
     yield ""
-    doc = inspect.cleandoc(op.__doc__ or "")
+    doc = op.documentation()
     summary, _, rest = doc.partition("\n")
     yield summary
     yield ""

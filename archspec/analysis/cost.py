@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.graph import Graph, Node
+from archspec.ops import cost_of
 from archspec.types import DTYPE_BYTES, Cost, TensorType
 
 JSON_FORMAT = 1
@@ -168,7 +169,7 @@ def _row(
 ) -> ReportNode:
     shape = node.output.shape[1:]
     if not isinstance(node.target, Graph):
-        one = node.target.cost(*inputs, node.output)
+        one = cost_of(node.target, inputs, (node.output,))
         cost = Cost(one.macs * batch, one.params, one.buffers, one.elementwise_flops * batch)
         return ReportNode(
             node.name, path, "op", node.target.op, shape, cost, node.output.numel * batch * width, count

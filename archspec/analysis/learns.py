@@ -9,7 +9,8 @@ from archspec.graph import Graph
 def check_learns(graph: Graph) -> None:
     """Raise SpecError BUILD204 where a network has no parameters."""
     for _, node, owner in graph.walk():
-        if node.op is not None and node.op.cost(*owner.arguments(node), node.output).params:
+        specs = {} if node.op is None else node.op.parameters(*owner.arguments(node))
+        if any(spec.learned for spec in specs.values()):
             return
     raise error("BUILD204", "the network has no parameters to train",
                 hint="add a layer that has some, such as `linear` or `conv2d`")

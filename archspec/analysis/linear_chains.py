@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from archspec.graph import Graph, NodePath
-
-_STRAIGHT: Final = ("flatten", "dropout", "identity", "batch_norm1d")  # what leaves a linear map linear
+from archspec.ops import Operation
+from archspec.ops.traits import Affine, Projects
 
 
 def linear_chains(graph: Graph) -> list[tuple[NodePath, ...]]:
@@ -34,14 +32,20 @@ def _search(
         path = _join(prefix, node.name)
         if isinstance(node.target, Graph):
             run = _search(node.target, path, run, found)
-        elif node.target.op == "linear":
+        elif _maps_features(node.target):
             run = [*run, (path, graph.arguments(node)[0].shape[-1], node.output.shape[-1])]
-        elif node.target.op not in _STRAIGHT:
+        elif node.target.trait(Affine) is None:
             _close(run, found)
             run = []
     if not prefix:
         _close(run, found)
     return run
+
+
+def _maps_features(op: Operation) -> bool:
+    """Whether it is a learned linear map of the last dimension."""
+    projects = op.trait(Projects)
+    return projects is not None and projects.dim == -1
 
 
 def _close(run: list[tuple[NodePath, int, int]], found: list[tuple[NodePath, ...]]) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from archspec.graph import Graph
-
-_SQUASHING: Final = ("softmax", "sigmoid")  # log_softmax is harmless: its own log_softmax is itself
+from archspec.ops.traits import SquashesLogits
 
 
 def squashing_end(graph: Graph) -> str | None:
@@ -14,6 +11,6 @@ def squashing_end(graph: Graph) -> str | None:
     while graph.output >= len(graph.inputs):
         target = graph.nodes[graph.output - len(graph.inputs)].target
         if not isinstance(target, Graph):
-            return target.op if target.op in _SQUASHING else None
+            return None if target.trait(SquashesLogits) is None else target.op
         graph = target
     return None

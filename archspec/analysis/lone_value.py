@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from archspec.graph import Graph, NodePath
-from archspec.ops.batch_norm import BatchNorm
+from archspec.ops.traits import Normalises
 
 
 def lone_value(graph: Graph, images: int, *, training: bool) -> NodePath | None:
@@ -16,11 +16,11 @@ def lone_value(graph: Graph, images: int, *, training: bool) -> NodePath | None:
     """
     if images > 1:
         return None
-    for path, node, _ in graph.walk():
-        if (
-            isinstance(node.target, BatchNorm) and (training or not node.target.track_running_stats)
-            and images * prod(node.output.shape[2:]) == 1
-        ):
+    for path, node, owner in graph.walk():
+        norm = None if node.op is None else node.op.trait(Normalises)
+        if node.op is None or norm is None or not norm.batch or images * prod(node.output.shape[2:]) != 1:
+            continue
+        if training or all(spec.learned for spec in node.op.parameters(*owner.arguments(node)).values()):
             return path
     return None
 

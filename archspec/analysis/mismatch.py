@@ -8,10 +8,9 @@ from typing import Final
 
 from archspec.analysis.cost import Report, ReportNode
 from archspec.graph import Graph
-from archspec.ops import OPS
+from archspec.ops.traits import Convolves
 
 _SHOWN: Final = 3  # of the layers with the largest figure
-_CONVOLUTIONS: Final = (OPS["conv2d"], OPS["conv_transpose2d"])
 
 
 def of_count(figure: str, surplus: int, report: Report, graph: Graph) -> Iterator[str]:
@@ -31,11 +30,11 @@ def of_count(figure: str, surplus: int, report: Report, graph: Graph) -> Iterato
 
 
 def _convolution_biases(graph: Graph) -> int:
-    return sum(
-        node.op.cost(*home.arguments(node), node.output).params
-        - node.op.model_copy(update={"bias": False}).cost(*home.arguments(node), node.output).params
-        for _, node, home in graph.walk() if isinstance(node.op, _CONVOLUTIONS)
+    convolutions = (
+        node.op.parameters(*home.arguments(node)) for _, node, home in graph.walk()
+        if node.op is not None and node.op.trait(Convolves) is not None
     )
+    return sum(specs["bias"].numel for specs in convolutions if "bias" in specs)
 
 
 def of_shape(stage: str, wanted: tuple[int, ...], report: Report) -> Iterator[str]:

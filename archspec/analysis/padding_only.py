@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import product
 
 from archspec.graph import Graph
-from archspec.ops.conv import Conv2d
+from archspec.ops import Operation
+from archspec.ops.traits import Convolves, Windowed
 
 
 def columns_of_padding(graph: Graph) -> list[str]:
@@ -17,14 +18,17 @@ def columns_of_padding(graph: Graph) -> list[str]:
     """
     return [
         path for path, node, owner in graph.walk()
-        if isinstance(node.target, Conv2d) and _sees_no_column(node.target, owner.arguments(node)[0].shape[3])
+        if node.op is not None and node.op.trait(Convolves) and _sees_no_column(node.op, owner.arguments(node)[0].shape)
     ]
 
 
-def _sees_no_column(conv: Conv2d, width: int) -> bool:
-    window = conv.windows[1]
+def _sees_no_column(conv: Operation, shape: tuple[int, ...]) -> bool:
+    windowed = conv.trait(Windowed)
+    if windowed is None:
+        return False
+    window, width = windowed.windows(conv)[-1], shape[-1]
     places = window.positions(width)
-    if conv.padding_mode != "zeros" or window.dilation == 1 or places < 2:
+    if getattr(conv, "padding_mode", "zeros") != "zeros" or window.dilation == 1 or places < 2:
         return False
     taps = product(range(places), range(window.kernel))
     return all(

@@ -7,11 +7,13 @@ weight gradient takes two to five times as long as the same numbers in one matri
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, Final, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+FEW: Final = 16  # positions of an output map for which a convolution is faster as a matrix product
 
 
 class GemmConv2d(nn.Conv2d):
@@ -30,6 +32,12 @@ class GemmConv2d(nn.Conv2d):
             x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
         result: Tensor = _Product.apply(x, weight, bias, self.stride, self.padding)
         return result
+
+    @staticmethod
+    def suits(layer: nn.Module, inputs: tuple[int, ...], outputs: tuple[int, ...], *, channels_last: bool) -> bool:
+        """Whether it is the faster way to compute this layer for such shapes (N, C, H, W)."""
+        small = channels_last and type(layer) is nn.Conv2d and prod(outputs[2:]) <= FEW
+        return small and can_be_gemm(cast("nn.Conv2d", layer))
 
 
 def can_be_gemm(layer: nn.Conv2d) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -10,13 +11,12 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor, nn
 
+from archspec.backends.built import layers
+from archspec.ops.parameters import Bias, Init, Kernel, Normal
+
 if TYPE_CHECKING:
     from archspec.language.recipe import Initialisation, WeightsInit
 
-# Layers with a weight that the initialisation rules are made for; norms and embeddings are not.
-WEIGHTED: Final = (
-    nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
-)
 NORMAL_STD: Final = 0.01
 
 _RULES: Final[dict[str, Callable[[Tensor], Tensor]]] = {
@@ -30,12 +30,11 @@ _RULES: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 
 
 def initialise(model: nn.Module, init: Initialisation | WeightsInit, seed: int) -> None:
-    """Set every parameter and buffer of `model` anew: PyTorch's start, then the rules of `init`,
+    """Set every parameter and buffer of `model` anew: as its op's `parameters` say, then by the rules of `init`,
     or its rule for weights where it is a name.
 
-    The result is a function of the modules' order, `init` and `seed`, the same on every device that the model
-    is moved to afterwards. The global random state is left as it was. A module that has parameters but no
-    `reset_parameters` keeps what it was built with.
+    The result is a function of the layers' order, `init` and `seed`, the same on every device that the model
+    is moved to afterwards. The global random state is left as it was. What is not archspec's keeps its values.
 
     Raises ValueError where a parameter is not on the CPU: each device draws other numbers.
     Sources: Glorot & Bengio 2010, section 4.2.1 (xavier); He et al. 2015, "Delving deep into rectifiers",
@@ -45,16 +44,28 @@ def initialise(model: nn.Module, init: Initialisation | WeightsInit, seed: int) 
         if parameter.device.type != "cpu":
             raise ValueError(f"initialise on the CPU, then move: {name} is on {parameter.device}")
     weights, biases = (init, "default") if isinstance(init, str) else (init.weights, init.biases)
+    tensors = [(tensor, spec.init) for layer in layers(model) for _, tensor, spec in layer.parameters()]
     with seeded(stream_seed(seed, "initialisation")), torch.no_grad():
-        for module in model.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
-        for module in model.modules():
-            if isinstance(module, WEIGHTED):
-                _RULES[weights](module.weight)
-                if biases == "zeros" and module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        for tensor, start in tensors:
+            _start(tensor, start)
+        for tensor, start in tensors:
+            if isinstance(start, Kernel):
+                _RULES[weights](tensor)
+            elif isinstance(start, Bias) and biases == "zeros":
+                nn.init.zeros_(tensor)
+
+
+def _start(tensor: Tensor, init: Init) -> None:
+    """Fill a tensor as PyTorch does: the same numbers from the same random state."""
+    if isinstance(init, Kernel):
+        nn.init.kaiming_uniform_(tensor, a=math.sqrt(5))  # within ±1/√fan_in
+    elif isinstance(init, Bias):
+        bound = 1 / math.sqrt(init.fan_in)
+        nn.init.uniform_(tensor, -bound, bound)
+    elif isinstance(init, Normal):
+        nn.init.normal_(tensor, std=init.std)
+    else:
+        tensor.fill_(init)
 
 
 def stream_seed(seed: int, stream: str) -> int:

@@ -21,6 +21,11 @@ class SlicedAvgPool2d(nn.AvgPool2d):
         result: Tensor = _Mean.apply(x, window_of(self))
         return result
 
+    @staticmethod
+    def suits(layer: nn.Module, inputs: tuple[int, ...], outputs: tuple[int, ...], *, channels_last: bool) -> bool:
+        """Whether it is the faster way to compute this layer for such shapes (N, C, H, W)."""
+        return type(layer) is nn.AvgPool2d and can_be_sliced(layer, *inputs[2:])
+
 
 def window_of(layer: nn.AvgPool2d) -> int:
     """The side of a square window that is also the stride; 0 for any other pooling."""

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archspec.analysis import cost_report, lone_value
+from archspec.backends.built import layers_with
 from archspec.backends.fits import check_fits
 from archspec.backends.torch import build
 from archspec.diagnostics import error
 from archspec.graph import Graph
+from archspec.ops.traits import Normalises
 from archspec.types import DTYPE_BYTES
 
 COUNTABLE: Final = 2**61  # bytes; torch refuses a tensor of 2**63, even one that allocates nothing
@@ -90,9 +92,9 @@ def _largest(graph: Graph) -> int:
 def _on_meta(graph: Graph, dtype: str) -> nn.Module:
     with torch.device("meta"):
         model = build(graph).to(getattr(torch, dtype))
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._NormBase) and module.momentum is None:
-            module.momentum = 0.0  # None reads the number of batches, which a tensor without data does not have
+    for layer, norm in layers_with(model, Normalises):
+        if norm.batch and getattr(layer.module, "momentum", 0.0) is None:
+            layer.module.momentum = 0.0  # type: ignore[assignment]  # None reads a number of batches: there is no data
     return model
 
 

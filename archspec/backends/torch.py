@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 from torch import fx, nn
 
+from archspec.backends.built import build_layer
 from archspec.graph import Graph, Node
 from archspec.ops.base import Merge
 
@@ -63,7 +64,7 @@ def _module(graph: Graph) -> nn.Module:
 def _target(graph: Graph, node: Node) -> nn.Module:
     if isinstance(node.target, Graph):
         return _module(node.target)
-    return node.target.build(*graph.arguments(node))
+    return build_layer(node.target, graph.arguments(node))
 
 
 def _graph_module(graph: Graph, children: dict[str, nn.Module]) -> fx.GraphModule:

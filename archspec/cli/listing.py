@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 import textwrap
@@ -116,7 +115,7 @@ def _find(ctx: click.Context, kind: str, entries: list[Entry], name: str) -> Ent
 def _op(name: str, model: type[Any]) -> Entry:
     from archspec.ops import Merge
 
-    text = inspect.cleandoc(model.__doc__ or "")
+    text = model.documentation()
     return {
         "name": name, "description": text.partition("\n")[0], "text": text, "main": model.main,
         "branches": issubclass(model, Merge),

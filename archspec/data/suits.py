@@ -14,6 +14,8 @@ from archspec.graph import Graph
 from archspec.language import fixes
 from archspec.language.recipe import Recipe
 from archspec.language.syntax import At, Errors, Layer, Program
+from archspec.ops import OPS
+from archspec.ops.traits import Projects
 from archspec.types import shape_text
 
 
@@ -93,9 +95,10 @@ def _as_edit(hint: str | None, program: Program) -> str | None:
             return fixes.moved(Hint(str(hint), str(list(hint.shape))), program.input[1])
         case SetOutputs():
             last = _last_layer(program)
-            if last is not None and last.kind == "linear":
-                edit = fixes.field(str(hint), last.at, "out_features", str(hint.outputs), "out_features")
-                return fixes.moved(edit, last.at)
+            op = None if last is None or last.kind is None else OPS.get(last.kind)
+            width = None if op is None or op.trait(Projects) is None else op.width()
+            if last is not None and op is not None and width is not None:
+                return fixes.moved(fixes.field(str(hint), last.at, width, str(hint.outputs), op.main), last.at)
     return hint
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-_ACTIVATIONS: Final = "its activations: elu, gelu, hardsigmoid, hardswish, leaky_relu, mish, prelu, relu, relu6, " \
-    "sigmoid, silu, tanh"
+from archspec.ops import OPS
+
 _FLAT: Final = "on an input of height 1: `input: [channels, 1, length]`"
 
 
@@ -17,6 +17,7 @@ class Lack(NamedTuple):
     instead: str
 
 
+_ACTIVATION: Final = Lack("such activation", "")  # those that there are, the registry says
 _NONE: Final = "a spec cannot express it; archspec describes networks for images and vectors"
 _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower case without `_`
     ("(lazy)?convtranspose1d", Lack("1-d convolutions", f"use `conv_transpose2d` with `kernel_size: [1, k]` {_FLAT}")),
@@ -49,7 +50,7 @@ _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower ca
     ("rmsnorm", Lack("RMS normalization", "use `layer_norm`")),
     ("(spectral|weight)norm", Lack("reparametrizations of weights", "leave it out")),
     ("s(elu)|celu|softplus|logsigmoid|softsign|hardtanh|threshold|[a-z]*glu|rrelu|softmin|tanhshrink|softshrink|"
-     "hardshrink|relu[12]|crelu|snake|step|sign", Lack("such activation", _ACTIVATIONS)),
+     "hardshrink|relu[12]|crelu|snake|step|sign", _ACTIVATION),
     ("matmul|bmm|einsum|bilinear|dot|cosinesimilarity", Lack(
         "products of two inputs besides `mul`", "use `mul` for element-wise products")),
     ("sub|subtract|div|divide|maximum|minimum|stack", Lack(
@@ -66,8 +67,20 @@ def lack_of(name: str, near: str | None = None) -> Lack | None:
     """What archspec lacks that is called so elsewhere. near: the op whose name may be misspelt."""
     if not _COMPILED:
         _COMPILED.extend((re.compile(pattern), lack) for pattern, lack in _LACKS)
-    plain = name[:60].lower().replace("_", "").replace("-", "")
+    plain = _plain(name)
+    if any(_plain(op) == plain for op in OPS):  # it has it, spelt another way
+        return None
     found = next((lack for pattern, lack in _COMPILED if pattern.fullmatch(plain)), None)
     if found is None and plain.endswith(("1d", "3d")) and (near or "")[-2:] != plain[-2:]:
         return _OF_IMAGES
+    if found is _ACTIVATION:
+        found = found._replace(instead="its activations: " + ", ".join(_activations()))
     return found
+
+
+def _plain(name: str) -> str:
+    return name[:60].lower().replace("_", "").replace("-", "")
+
+
+def _activations() -> list[str]:
+    return sorted(name for name, op in OPS.items() if op.is_activation())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Final
 
 from archspec.language.models import Layer as LayerModel
@@ -95,11 +94,7 @@ def _needs_fields(model: type[Operation]) -> bool:
 
 
 def _alone(model: type[Operation]) -> str:
-    return _documentation(model).partition("\n")[0]
-
-
-def _documentation(model: type[Operation]) -> str:
-    return inspect.cleandoc(model.__doc__ or "")
+    return model.documentation().partition("\n")[0]
 
 
 def op_form(model: type[Operation]) -> Schema:
@@ -107,7 +102,7 @@ def op_form(model: type[Operation]) -> Schema:
     fields = _fields(model)
     if issubclass(model, Merge):
         return _merge(model, fields)
-    described_fields = {"description": _documentation(model)}
+    described_fields = {"description": model.documentation()}
     if model.main is not None:
         other = fields["properties"][model.main]
         other = other if _needs_fields(model) else {"if": NULL, "else": other}
@@ -128,7 +123,7 @@ def _fields(model: type[Operation]) -> Schema:
 def _merge(model: type[Operation], fields: Schema) -> Schema:
     misplaced = {key: False for key in BESIDE if key != "name"}
     return {
-        "description": _documentation(model),
+        "description": model.documentation(),
         "type": "object",
         "properties": {**fields["properties"], **misplaced},
         "propertyNames": {"pattern": f"^{IDENTIFIER}$"},

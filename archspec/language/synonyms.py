@@ -1,4 +1,4 @@
-"""What other libraries and papers call the ops, fields and recipe entries of archspec."""
+"""What other libraries and papers call the ops, fields and recipe entries of archspec. An op knows its own aliases."""
 
 from __future__ import annotations
 
@@ -6,17 +6,8 @@ from collections.abc import Container, Iterable
 from typing import Final
 
 from archspec.language.message_text import close
+from archspec.ops import OPS
 
-_KINDS: Final = {
-    "avgpool": "avg_pool2d", "batchnorm": "batch_norm2d", "batch_norm": "batch_norm2d", "bn": "batch_norm2d",
-    "cat": "concat", "concatenate": "concat", "conv": "conv2d", "deconv": "conv_transpose2d", "dense": "linear",
-    "depth_to_space": "pixel_shuffle", "drop_path": "stochastic_depth", "droppath": "stochastic_depth", "fc": "linear",
-    "fully_connected": "linear", "gap": "global_avg_pool2d", "gn": "group_norm", "hsigmoid": "hardsigmoid",
-    "hswish": "hardswish", "id": "identity", "in": "instance_norm2d", "instancenorm": "instance_norm2d",
-    "ln": "layer_norm", "lrn": "local_response_norm", "maxpool": "max_pool2d", "multiply": "mul", "noop": "identity",
-    "pad": "zero_pad2d", "resize": "interpolate", "space_to_depth": "pixel_unshuffle", "split": "chunk", "sum": "add",
-    "swish": "silu", "transpose": "permute", "unflatten": "reshape", "view": "reshape",
-}
 _FIELDS: Final = {  # the first that the op has
     "axis": ("dim",), "channels": ("out_channels",), "dilation_rate": ("dilation",), "epsilon": ("eps",),
     "factor": ("scale_factor",), "features": ("out_features",), "filters": ("out_channels",), "k": ("kernel_size",),
@@ -49,7 +40,8 @@ _CHOICES: Final = {  # of a recipe: names of rules, and of the steps of `augment
 
 def kind_called(name: str) -> str | None:
     """The op that is called so elsewhere."""
-    return _KINDS.get(name.lower())
+    wanted = name.lower()
+    return next((op for op, cls in OPS.items() if wanted in vars(cls).get("aliases", ())), None)
 
 
 def field_called(name: str, fields: Container[str]) -> str | None:

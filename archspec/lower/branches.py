@@ -53,10 +53,10 @@ def _conditional(name: str, body: Body, other: Body) -> str | None:
 
 def _width(layer: Layer) -> Any:
     """The raw channels that a convolution, or a block called with its channels first, gives."""
-    if layer.kind == "conv2d" and isinstance(layer.args, dict):
-        return layer.args.get("out_channels")
-    if layer.kind in OPS or layer.kind is None:
+    if layer.kind is None:
         return None
+    if layer.kind in OPS:
+        return layer.args.get(OPS[layer.kind].width()) if isinstance(layer.args, dict) else None
     first = layer.args[0] if isinstance(layer.args, list) and layer.args else layer.args
     if isinstance(first, dict):
         first = first.get("channels")

@@ -21,7 +21,7 @@ from archspec.lower.blocks import Blocks
 from archspec.lower.branches import remedy_of, tensors_of
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
-from archspec.lower.layout import is_image, turned_input
+from archspec.lower.layout import before_images, is_image, turned_input
 from archspec.lower.operations import guess, make, read_fields, window_place
 from archspec.lower.references import remedy
 from archspec.lower.values import Scope, written
@@ -247,10 +247,12 @@ class Layers:
             tensor = blank(op.ndim)
         if tensor is None:
             return builder.broken(name, flow)
-        if cls.op == "linear" and tensor.ndim == 4 and is_image(flow):
-            message = f"{builder.path}.{name}: `linear` works along the width of an image {shape_text(tensor.shape)}"
+        before = before_images(cls)
+        if before is not None and is_image(flow):
+            image = ("an image " if tensor.ndim == 4 else "a volume ") + shape_text(tensor.shape)
+            message = f"{builder.path}.{name}: `{cls.op}` works along the width of {image}"
             self.reporter.tell("SHAPE112", message, layer.head, scope,
-                               hint=fixes.before("put `flatten` before it", layer.place, "flatten"))
+                               hint=fixes.before(f"put `{before}` before it", layer.place, before))
         try:
             return builder.run(name, op, (flow,), infer_outputs(op, (tensor,))[0])
         except ShapeError as e:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from archspec.diagnostics import Hint
 from archspec.graph import Graph
 from archspec.language.fixes import moved
 from archspec.language.syntax import At
 from archspec.lower.builder import Val
-from archspec.ops import Op, Operation, activation, dropout, merge, norm, softmax
+from archspec.ops import Op, Operation
+from archspec.ops.traits import KeepsLayout, Projects
 from archspec.types import TensorType, channels_first
-
-_KEEPING: Final = tuple(module.__name__ for module in (activation, dropout, merge, norm, softmax))  # the dims' order
 
 
 def is_image(value: Val | None) -> bool:
-    """Whether (N, C, H, W) flows here: from the network's input or an op of images, and no op reordered it since."""
-    while value is not None and value.tensor is not None and value.tensor.ndim == 4:
+    """Whether (N, C, H, W) or a volume flows here: from the input or an op of such, and no op reordered it since."""
+    while value is not None and value.tensor is not None and value.tensor.ndim > 3:
         draft = next((d for d in value.owner.drafts if d.output is value), None)
         if draft is None:
             return value.source is None  # the network's input
@@ -28,6 +25,12 @@ def is_image(value: Val | None) -> bool:
             return verdict
         value = value.source
     return False
+
+
+def before_images(cls: type[Operation]) -> str | None:
+    """The op to put before this one where images flow in, since it works along the last dimension: their width."""
+    projects = cls.trait(Projects)
+    return None if projects is None else projects.images
 
 
 def turned_input(image: TensorType | None, at: At) -> str | None:
@@ -53,6 +56,6 @@ def _of_graph(graph: Graph) -> bool | None:
 
 def _of_op(op: Operation) -> bool | None:
     """Whether it gives an image, channels first; None where it does if it got one."""
-    if isinstance(op, Op) and op.ndim == 4:
+    if isinstance(op, Op) and op.ndim is not None and op.ndim > 3:
         return True
-    return None if type(op).__module__ in _KEEPING or op.op == "identity" else False
+    return None if op.trait(KeepsLayout) is not None else False

@@ -18,7 +18,7 @@ from archspec.lower.kept import Kept
 from archspec.lower.layers import Layers
 from archspec.lower.static import check_unreached
 from archspec.lower.values import Limits, Scope
-from archspec.ops import OPS
+from archspec.ops import identity
 from archspec.ops.base import MAX_INT
 from archspec.source import BROKEN
 from archspec.types import TensorType
@@ -84,7 +84,7 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
         made = len(root.drafts)
         flow = layers.into(root, name, body, flow, scope)
         if len(root.drafts) == made or root.drafts[-1].name != name:
-            flow = root.run(name, OPS["identity"](), (flow,), flow.tensor)  # an empty stage still is a module
+            flow = root.run(name, identity(), (flow,), flow.tensor)  # an empty stage still is a module
         if flow.tensor is None or not flow.tensor.known:
             flow.tensor = _expected(context, name, top) or flow.tensor
         outputs[name] = flow
@@ -104,7 +104,7 @@ def _input(context: Context, scope: Scope) -> TensorType | None:
         hints = (fixes.moved(hint, place) for hint, place in found if hint is not None)
         context.errors.add(
             "SPEC012", f"`input` must be [channels, height, width], got {said(shape)}", at,
-            hint=next(hints, "write one to three positive integers, without the batch: "
+            hint=next(hints, "write one to four positive integers, without the batch: "
                       "`input: [1, 28, 28]`"),
         )
     return tensor
@@ -122,7 +122,7 @@ def _expected(context: Context, stage: str, scope: Scope) -> TensorType | None:
 
 
 def _shape(value: Any) -> TensorType | None:
-    if not isinstance(value, list) or not 1 <= len(value) <= 3:
+    if not isinstance(value, list) or not 1 <= len(value) <= 4:
         return None
     if any(isinstance(d, bool) or not isinstance(d, int) or not 1 <= d <= MAX_INT for d in value):
         return None

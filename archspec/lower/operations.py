@@ -18,20 +18,10 @@ from archspec.lower.builder import blank
 from archspec.lower.evaluate import Evaluator
 from archspec.lower.values import Scope, ShapeView, written
 from archspec.ops import Op, Operation, infer_outputs
+from archspec.ops.traits import Affects, Projects
 from archspec.source import BROKEN
 from archspec.types import UNKNOWN, ShapeError, TensorType
 
-# What a field that cannot be read leaves open. A test holds every op's fields against this.
-WIDTHS: Final = ("out_channels", "out_features")  # the channels, and nothing else
-PLACES: Final = (  # height and width, and nothing else
-    "kernel_size", "stride", "padding", "dilation", "output_padding", "ceil_mode", "output_size", "size",
-    "scale_factor",
-)
-NEUTRAL: Final = (  # nothing
-    "affine", "align_corners", "alpha", "approximate", "beta", "bias", "count_include_pad", "elementwise_affine", "eps",
-    "groups", "init", "init_value", "k", "mode", "momentum", "negative_slope", "num_groups", "num_parameters", "p",
-    "padding_mode", "track_running_stats",
-)
 _LOST: Final = ""  # stands in `broken` for a field that nobody understands
 
 
@@ -170,24 +160,28 @@ def guess(cls: type[Operation], fields: Fields, x: TensorType | None) -> TensorT
     if not issubclass(cls, Op):
         return None
     broken = set(fields.broken) | {n for n, f in cls.model_fields.items() if f.is_required() and n not in fields.values}
-    if cls.ndim == 4 and _LOST in broken:
-        broken = (broken - {_LOST}) | {"size"}
-    if not broken <= {*WIDTHS, *PLACES, *NEUTRAL} or (x is None and cls.ndim is None):
+    open_ = {cls.affects(name) for name in broken if name != _LOST}
+    if _LOST in broken and cls.ndim is not None and cls.ndim > 2:
+        open_.add(Affects.SPACE)
+    elif _LOST in broken:
+        return None
+    if None in open_ or (x is None and cls.ndim is None):
         return None
     if x is None or (cls.ndim is not None and x.ndim != cls.ndim):
         x = blank(cls.ndim or 0)
     values = {name: value for name, value in fields.values.items() if name not in broken}
     values.update({n: 1 for n, f in cls.model_fields.items() if n in broken and f.is_required()})
-    if broken.intersection(PLACES) or _LOST in fields.broken:
+    if Affects.SPACE in open_:
         x = TensorType((*x.shape[:2], *[UNKNOWN] * (x.ndim - 2)))
     try:
         y = infer_outputs(cls(**values), (x,))[0]
     except (ShapeError, ValidationError):
         return None
-    if broken.intersection(WIDTHS):
-        channels = 1 if cls.ndim == 4 else y.ndim - 1
+    if Affects.CHANNELS in open_:
+        projects = cls.trait(Projects)
+        channels = (1 if projects is None else projects.dim) % y.ndim
         y = TensorType((*y.shape[:channels], UNKNOWN, *y.shape[channels + 1 :]), y.dtype)
-    if broken.intersection(PLACES):
+    if Affects.SPACE in open_:
         y = TensorType((*y.shape[:2], *[UNKNOWN] * (y.ndim - 2)), y.dtype)
     return y
 

@@ -14,8 +14,9 @@ from archspec.lower.builder import Val
 from archspec.types import TensorType
 
 _FOLLOWED: Final = 100  # names that stand for names, one after another
-_FIELDS: Final = {2: ("features",), 3: ("length", "features"), 4: ("channels", "height", "width")}
-_KINDS: Final = {2: "a vector", 3: "a sequence", 4: "an image"}
+_FIELDS: Final = {2: ("features",), 3: ("length", "features"), 4: ("channels", "height", "width"),
+                  5: ("channels", "depth", "height", "width")}
+_KINDS: Final = {2: "a vector", 3: "a sequence", 4: "an image", 5: "a volume"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ShapeView:
         self.name = name
 
     def field(self, name: str) -> Any:
-        """channels, height, width of an image; features of a vector; length and features of a sequence."""
+        """channels, height, width of an image; depth of a volume; features of a vector; length of a sequence."""
         known = {field for fields in _FIELDS.values() for field in fields}
         if name not in known:
             raise LookupError(f"`{self.name}` has no field `{name[:60]}`; it has {', '.join(sorted(known))}")

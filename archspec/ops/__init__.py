@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
-from archspec.ops import (
-    activation,
-    batch_norm,
-    conv,
-    dropout,
-    linear,
-    merge,
-    norm,
-    pool,
-    resize,
-    shape,
-    shuffle,
-    softmax,
-)
-from archspec.ops.base import OPS, Merge, Op, Operation, infer_outputs, register_op
+from archspec.ops.base import OPS, Merge, Op, Operation, cost_of, infer_outputs, register_op
 
-__all__ = ["OPS", "Merge", "Op", "Operation", "infer_outputs", "make_op", "register_op"]
+__all__ = ["OPS", "Merge", "Op", "Operation", "cost_of", "identity", "infer_outputs", "make_op", "register_op"]
 
-# Importing them registers their ops.
-_MODULES = (activation, batch_norm, conv, dropout, linear, merge, norm, pool, resize, shape, shuffle, softmax)
+for _module in iter_modules(__path__):  # each file beside this one registers its ops
+    import_module(f"{__name__}.{_module.name}")
+
+
+def identity() -> Operation:
+    """The op that does nothing, for a stage without layers."""
+    return make_op("identity", {})
 
 
 def make_op(name: str, fields: dict[str, Any]) -> Operation:

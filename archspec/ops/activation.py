@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -10,14 +10,24 @@ from typing_extensions import override
 from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.ops.fields import FiniteFloat
+from archspec.ops.parameters import ParamSpec, learned
+from archspec.ops.traits import RECTIFIED, SIGMOID, TANH, AffectsNothing, Elementwise, Saturates, SquashesLogits, Trait
 from archspec.types import Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class _Pointwise(Op):
-    """An activation of each element on its own."""
+class Activation(Op):
+    """A function of each element on its own.
+
+    Shapes: any -> the same.
+    Cost: one elementwise FLOP per element.
+    Errors: none.
+    """
+
+    traits: ClassVar[tuple[Trait, ...]] = (Elementwise(),)
+    torch_name: ClassVar[str]  # of the class in torch.nn, whose first arguments are the fields
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -27,66 +37,45 @@ class _Pointwise(Op):
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel)
 
+    @override
+    def build(self, x: TensorType) -> nn.Module:
+        from torch import nn
+
+        module: nn.Module = getattr(nn, self.torch_name)(*(getattr(self, name) for name in type(self).model_fields))
+        return module
+
 
 @register_op
-class ReLU(_Pointwise):
-    """max(x, 0) (Nair & Hinton 2010).
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class ReLU(Activation):
+    """max(x, 0) (Nair & Hinton 2010)."""
 
     op = "relu"
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.ReLU()
+    torch_name = "ReLU"
+    traits = (Elementwise(), Saturates(RECTIFIED))
 
 
 @register_op
-class ReLU6(_Pointwise):
-    """min(max(x, 0), 6) (Howard et al. 2017, MobileNets).
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class ReLU6(Activation):
+    """min(max(x, 0), 6) (Howard et al. 2017, MobileNets)."""
 
     op = "relu6"
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.ReLU6()
+    torch_name = "ReLU6"
+    traits = (Elementwise(), Saturates(RECTIFIED))
 
 
 @register_op
-class LeakyReLU(_Pointwise):
-    """x where positive, else negative_slope * x (Maas et al. 2013).
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class LeakyReLU(Activation):
+    """x where positive, else negative_slope * x (Maas et al. 2013)."""
 
     op = "leaky_relu"
     main = "negative_slope"
+    torch_name = "LeakyReLU"
 
-    negative_slope: FiniteFloat = Field(0.01, description="slope where x is negative")
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.LeakyReLU(self.negative_slope)
+    negative_slope: AffectsNothing[FiniteFloat] = Field(0.01, description="slope where x is negative")
 
 
 @register_op
-class PReLU(_Pointwise):
+class PReLU(Activation):
     """x where positive, else a learned slope times x (He et al. 2015, "Delving deep into rectifiers").
 
     Shapes: (N, C, …) -> the same.
@@ -96,9 +85,12 @@ class PReLU(_Pointwise):
 
     op = "prelu"
     main = "num_parameters"
+    torch_name = "PReLU"
 
-    num_parameters: PositiveInt = Field(1, description="number of slopes: 1 for all channels, or one for each")
-    init: FiniteFloat = Field(0.25, description="value of every slope at the start")
+    num_parameters: AffectsNothing[PositiveInt] = Field(
+        1, description="number of slopes: 1 for all channels, or one for each"
+    )
+    init: AffectsNothing[FiniteFloat] = Field(0.25, description="value of every slope at the start")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -112,161 +104,83 @@ class PReLU(_Pointwise):
         return (x,)
 
     @override
-    def cost(self, x: TensorType, y: TensorType) -> Cost:
-        return Cost(params=self.num_parameters, elementwise_flops=x.numel)
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.PReLU(self.num_parameters, self.init)
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        return {"weight": learned(self.num_parameters, init=self.init)}
 
 
 @register_op
-class ELU(_Pointwise):
-    """x where positive, else alpha * (exp(x) - 1) (Clevert et al. 2015).
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class ELU(Activation):
+    """x where positive, else alpha * (exp(x) - 1) (Clevert et al. 2015)."""
 
     op = "elu"
     main = "alpha"
+    torch_name = "ELU"
 
-    alpha: FiniteFloat = Field(1.0, description="scale of the part where x is negative")
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.ELU(self.alpha)
+    alpha: AffectsNothing[FiniteFloat] = Field(1.0, description="scale of the part where x is negative")
 
 
 @register_op
-class GELU(_Pointwise):
-    """x times the normal distribution function of x (Hendrycks & Gimpel 2016).
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class GELU(Activation):
+    """x times the normal distribution function of x (Hendrycks & Gimpel 2016)."""
 
     op = "gelu"
     main = "approximate"
+    torch_name = "GELU"
 
-    approximate: Literal["none", "tanh"] = Field("none", description="`tanh` for the faster approximation")
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.GELU(self.approximate)
+    approximate: AffectsNothing[Literal["none", "tanh"]] = Field(
+        "none", description="`tanh` for the faster approximation"
+    )
 
 
 @register_op
-class SiLU(_Pointwise):
-    """x * sigmoid(x) (Elfwing et al. 2017; swish of Ramachandran et al. 2017).
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class SiLU(Activation):
+    """x * sigmoid(x) (Elfwing et al. 2017; swish of Ramachandran et al. 2017)."""
 
     op = "silu"
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.SiLU()
+    aliases = ("swish",)
+    torch_name = "SiLU"
 
 
 @register_op
-class Mish(_Pointwise):
-    """x * tanh(log(1 + exp(x))) (Misra 2019).
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class Mish(Activation):
+    """x * tanh(log(1 + exp(x))) (Misra 2019)."""
 
     op = "mish"
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.Mish()
+    torch_name = "Mish"
 
 
 @register_op
-class Sigmoid(_Pointwise):
-    """1 / (1 + exp(-x)).
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class Sigmoid(Activation):
+    """1 / (1 + exp(-x))."""
 
     op = "sigmoid"
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.Sigmoid()
+    torch_name = "Sigmoid"
+    traits = (Elementwise(), Saturates(SIGMOID), SquashesLogits())
 
 
 @register_op
-class Tanh(_Pointwise):
-    """The hyperbolic tangent.
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class Tanh(Activation):
+    """The hyperbolic tangent."""
 
     op = "tanh"
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.Tanh()
+    torch_name = "Tanh"
+    traits = (Elementwise(), Saturates(TANH))
 
 
 @register_op
-class Hardswish(_Pointwise):
-    """x * min(max(x + 3, 0), 6) / 6 (Howard et al. 2019, section 5.2).
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class Hardswish(Activation):
+    """x * min(max(x + 3, 0), 6) / 6 (Howard et al. 2019, section 5.2)."""
 
     op = "hardswish"
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.Hardswish()
+    aliases = ("hswish",)
+    torch_name = "Hardswish"
 
 
 @register_op
-class Hardsigmoid(_Pointwise):
-    """min(max(x + 3, 0), 6) / 6 (Howard et al. 2019, section 5.2).
-
-    Shapes: any -> the same.
-    Cost: one elementwise FLOP per element.
-    Errors: none.
-    """
+class Hardsigmoid(Activation):
+    """min(max(x + 3, 0), 6) / 6 (Howard et al. 2019, section 5.2)."""
 
     op = "hardsigmoid"
-
-    @override
-    def build(self, x: TensorType) -> nn.Module:
-        from torch import nn
-
-        return nn.Hardsigmoid()
+    aliases = ("hsigmoid",)
+    torch_name = "Hardsigmoid"
+    traits = (Elementwise(), Saturates(SIGMOID), SquashesLogits())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from archspec.diagnostics.hints import SetFields
 from archspec.types import ShapeError, TensorType
 
-_NAMES = {2: ("batch", "features"), 4: ("batch", "channels", "height", "width")}
+_NAMES = {2: ("batch", "features"), 4: ("batch", "channels", "height", "width"),
+          5: ("batch", "channels", "depth", "height", "width")}
 
 
 def axis(dim: int, x: TensorType, field: str = "dim") -> int:

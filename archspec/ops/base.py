@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
@@ -10,11 +11,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from archspec.diagnostics.hints import PutBefore
+from archspec.ops.parameters import ParamSpec
+from archspec.ops.traits import Affects, Affine, Elementwise, Trait
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
 
+TraitT = TypeVar("TraitT", bound=Trait)
+_WANTED = {
+    2: "a vector (features)", 3: "a sequence (length, features)", 4: "an image (channels, height, width)",
+    5: "a volume (channels, depth, height, width)",
+}
 MAX_INT = 2**63 - 1  # torch's largest size; it also keeps every number in a message short
 
 
@@ -31,6 +39,8 @@ class Operation(BaseModel):
     main: ClassVar[str | None] = None  # the field that a plain value sets: `linear: 10`
     likely: ClassVar[str | None] = None  # where there is no `main`: the field that a plain value probably was meant for
     ndim: ClassVar[int | None] = None  # rank of every input (batch included) if it is fixed
+    aliases: ClassVar[tuple[str, ...]] = ()  # in lower case: what people write for it by mistake
+    traits: ClassVar[tuple[Trait, ...]] = ()  # what passes ask, see `archspec.ops.traits`
 
     @abstractmethod
     def infer(self, *inputs: Any, **_: Any) -> tuple[TensorType, ...]:
@@ -40,12 +50,45 @@ class Operation(BaseModel):
         """What one forward pass costs, given the types of the inputs and then of the outputs."""
         return Cost()
 
+    def parameters(self, *inputs: Any, **_: Any) -> dict[str, ParamSpec]:
+        """The tensors of its module for inputs of these types, by their names there."""
+        return {}
+
     @abstractmethod
     def build(self, *inputs: Any, **_: Any) -> nn.Module:
         """A new torch module for inputs of these types; the only method that imports torch.
 
         Of several inputs it takes one argument each, a `Merge` one list; of several outputs it gives a tuple.
         """
+
+    @classmethod
+    def trait(cls, kind: type[TraitT]) -> TraitT | None:
+        """The op's trait of this kind, or None."""
+        return next((trait for trait in cls.traits if isinstance(trait, kind)), None)
+
+    @classmethod
+    def is_activation(cls) -> bool:
+        """Whether it bends: a function of each element that is not affine."""
+        return cls.trait(Elementwise) is not None and cls.trait(Affine) is None
+
+    @classmethod
+    def affects(cls, field: str) -> Affects | None:
+        """What of the output's shape a field decides; None for all of it."""
+        return next((mark for mark in cls.model_fields[field].metadata if isinstance(mark, Affects)), None)
+
+    @classmethod
+    def width(cls) -> str | None:
+        """The field that decides how many channels come out, and nothing else; None if there is none."""
+        return next((name for name in cls.model_fields if cls.affects(name) is Affects.CHANNELS), None)
+
+    @classmethod
+    def documentation(cls) -> str:
+        """Its docstring; where that says nothing of shapes, cost and errors, with what the class above it says."""
+        text = inspect.cleandoc(cls.__doc__ or "")
+        if "\nShapes: " not in text:
+            above = (inspect.cleandoc(base.__doc__ or "").partition("\n\nShapes: ") for base in cls.__mro__[1:])
+            text += next((f"\n\nShapes: {rules}" for _, found, rules in above if found), "")
+        return text
 
 
 class Op(Operation):
@@ -68,7 +111,7 @@ def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[Tensor
     """The types that `op` gives for these inputs, or ShapeError: its own rule, and what holds for every op."""
     for x in inputs:
         if op.ndim is not None and x.ndim != op.ndim:
-            wanted = {2: "a vector (features)", 4: "an image (channels, height, width)"}[op.ndim]
+            wanted = _WANTED.get(op.ndim, f"{op.ndim - 1} dimensions")
             hint = PutBefore("flatten") if op.ndim == 2 else None
             raise ShapeError(f"needs {wanted}, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}", hint=hint)
     outputs = op.infer(*inputs)
@@ -82,6 +125,17 @@ def _check_size(x: TensorType) -> None:
     if any(d > MAX_INT for d in x.shape):
         partial = TensorType(tuple(UNKNOWN if d > MAX_INT else d for d in x.shape), x.dtype)
         raise ShapeError("a dimension of the output is larger than 2**63 - 1", partial=partial)
+
+
+def cost_of(op: Operation, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Cost:
+    """What one forward pass of `op` costs, with the tensors that it keeps."""
+    own, params, buffers = op.cost(*inputs, *outputs), 0, 0
+    for spec in op.parameters(*inputs).values():
+        if spec.learned:
+            params += spec.numel
+        else:
+            buffers += spec.numel
+    return Cost(own.macs, params, buffers, own.elementwise_flops) if params or buffers else own
 
 
 OPS: dict[str, type[Operation]] = {}

@@ -10,30 +10,43 @@ from typing_extensions import override
 from archspec.diagnostics.hints import WriteOp
 from archspec.ops.base import Op, Probability, register_op
 from archspec.ops.fields import PositiveFloat
+from archspec.ops.parameters import ParamSpec, buffer, learned
+from archspec.ops.traits import AffectsNothing, Affine, KeepsLayout, Normalises
 from archspec.types import Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
 
 
+def norm_parameters(channels: int, *, affine: bool, running: bool) -> dict[str, ParamSpec]:
+    """A learned factor and offset for each channel, and its running statistics."""
+    factor = {"weight": learned(channels, init=1.0), "bias": learned(channels, init=0.0)}
+    statistics = {
+        "running_mean": buffer(channels), "running_var": buffer(channels, init=1.0),
+        "num_batches_tracked": buffer(dtype="int64"),
+    }
+    return (factor if affine else {}) | (statistics if running else {})
+
+
 class BatchNorm(Op):
     """What both have: running statistics, and a learned factor and offset for each channel, which is dim 1."""
 
-    eps: PositiveFloat = Field(1e-5, description="added to the variance")
-    momentum: Probability | None = Field(
+    traits = (Normalises(batch=True), Affine(), KeepsLayout())
+
+    eps: AffectsNothing[PositiveFloat] = Field(1e-5, description="added to the variance")
+    momentum: AffectsNothing[Probability | None] = Field(
         0.1, description="weight of a new batch in the running statistics; null for a plain average"
     )
-    affine: bool = Field(True, description="learn a factor and an offset per channel")
-    track_running_stats: bool = Field(True, description="keep running statistics for evaluation")
+    affine: AffectsNothing[bool] = Field(True, description="learn a factor and an offset per channel")
+    track_running_stats: AffectsNothing[bool] = Field(True, description="keep running statistics for evaluation")
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
-        channels = x.shape[1]
-        return Cost(
-            params=2 * channels * self.affine,
-            buffers=(2 * channels + 1) * self.track_running_stats,
-            elementwise_flops=2 * x.numel,
-        )
+        return Cost(elementwise_flops=2 * x.numel)
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        return norm_parameters(x.shape[1], affine=self.affine, running=self.track_running_stats)
 
 
 @register_op
@@ -47,6 +60,7 @@ class BatchNorm2d(BatchNorm):
     """
 
     op = "batch_norm2d"
+    aliases = ("batchnorm", "batch_norm", "bn")
     ndim = 4
 
     @override

@@ -11,6 +11,8 @@ from typing_extensions import override
 from archspec.diagnostics.hints import SetFields, lower_to, set_to
 from archspec.ops.base import NonNegativePair, Op, PositiveInt, PositivePair, register_op
 from archspec.ops.fields import clash, int_list
+from archspec.ops.parameters import ParamSpec, projection
+from archspec.ops.traits import AffectsChannels, AffectsNothing, AffectsSpace, Convolves, Windowed
 from archspec.ops.windows import Window, Windows, pair_text, slide
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
 
@@ -45,9 +47,9 @@ class _GroupedOp(Op):
 
     ndim = 4
 
-    out_channels: PositiveInt = Field(description="number of output channels")
-    kernel_size: PositivePair = Field(description="size of the window, an integer or [height, width]")
-    stride: PositivePair = Field((1, 1), description="step of the window, an integer or [height, width]")
+    out_channels: AffectsChannels[PositiveInt] = Field(description="number of output channels")
+    kernel_size: AffectsSpace[PositivePair] = Field(description="size of the window, an integer or [height, width]")
+    stride: AffectsSpace[PositivePair] = Field((1, 1), description="step of the window, an integer or [height, width]")
 
     def _check_channels(self, x: TensorType, groups: int, partial: TensorType) -> None:
         channels = x.shape[1]
@@ -81,14 +83,18 @@ class Conv2d(_GroupedOp):
     """
 
     op = "conv2d"
+    aliases = ("conv",)
+    traits = (Convolves(), Windowed())
 
-    padding: ConvPadding = Field(
+    padding: AffectsSpace[ConvPadding] = Field(
         (0, 0), description="padding at each side: an integer, [height, width], `same` or `valid` (none)"
     )
-    dilation: PositivePair = Field((1, 1), description="distance between the window's taps")
-    groups: PositiveInt = Field(1, description="number of independent groups of channels; C for depthwise")
-    bias: bool = Field(True, description="add a learned bias to every output channel")
-    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = Field(
+    dilation: AffectsSpace[PositivePair] = Field((1, 1), description="distance between the window's taps")
+    groups: AffectsNothing[PositiveInt] = Field(
+        1, description="number of independent groups of channels; C for depthwise"
+    )
+    bias: AffectsNothing[bool] = Field(True, description="add a learned bias to every output channel")
+    padding_mode: AffectsNothing[Literal["zeros", "reflect", "replicate", "circular"]] = Field(
         "zeros", description="what the padding holds"
     )
 
@@ -146,8 +152,12 @@ class Conv2d(_GroupedOp):
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
-        taps = x.shape[1] // self.groups * prod(self.kernel_size)  # weights per output channel
-        return Cost(macs=y.numel * taps, params=self.out_channels * (taps + self.bias))
+        return Cost(macs=y.numel * (x.shape[1] // self.groups) * prod(self.kernel_size))
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        shape = (self.out_channels, x.shape[1] // self.groups, *self.kernel_size)
+        return projection(shape, self.out_channels, bias=self.bias)
 
     @override
     def build(self, x: TensorType) -> nn.Module:
@@ -170,14 +180,16 @@ class ConvTranspose2d(_GroupedOp):
     """
 
     op = "conv_transpose2d"
+    aliases = ("deconv",)
+    traits = (Convolves(),)
 
-    padding: NonNegativePair = Field((0, 0), description="how much each side of the output is cut off")
-    dilation: PositivePair = Field((1, 1), description="distance between the window's taps")
-    output_padding: NonNegativePair = Field(
+    padding: AffectsSpace[NonNegativePair] = Field((0, 0), description="how much each side of the output is cut off")
+    dilation: AffectsSpace[PositivePair] = Field((1, 1), description="distance between the window's taps")
+    output_padding: AffectsSpace[NonNegativePair] = Field(
         (0, 0), description="added to one side of the output; smaller than stride or dilation"
     )
-    groups: PositiveInt = Field(1, description="number of independent groups of channels")
-    bias: bool = Field(True, description="add a learned bias to every output channel")
+    groups: AffectsNothing[PositiveInt] = Field(1, description="number of independent groups of channels")
+    bias: AffectsNothing[bool] = Field(True, description="add a learned bias to every output channel")
 
     _groups_divide = field_validator("groups")(_divides_out_channels)
 
@@ -215,8 +227,12 @@ class ConvTranspose2d(_GroupedOp):
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
-        taps = self.out_channels // self.groups * prod(self.kernel_size)  # weights per input channel
-        return Cost(macs=x.numel * taps, params=x.shape[1] * taps + self.out_channels * self.bias)
+        return Cost(macs=x.numel * (self.out_channels // self.groups) * prod(self.kernel_size))
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        shape = (x.shape[1], self.out_channels // self.groups, *self.kernel_size)
+        return projection(shape, self.out_channels, bias=self.bias)
 
     @override
     def build(self, x: TensorType) -> nn.Module:

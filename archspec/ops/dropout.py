@@ -8,6 +8,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from archspec.ops.base import Op, Probability, register_op
+from archspec.ops.traits import AffectsNothing, Affine, Drops, Elementwise, Stochastic
 from archspec.types import TensorType
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ class Dropout(Op):
     """
 
     op = "dropout"
+    traits = (Elementwise(), Affine(), Drops())
     main = "p"
 
-    p: Probability = Field(0.5, description="probability of an element to be zeroed")
+    p: AffectsNothing[Probability] = Field(0.5, description="probability of an element to be zeroed")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -49,10 +51,11 @@ class Dropout2d(Op):
     """
 
     op = "dropout2d"
+    traits = (Elementwise(), Affine(), Drops())
     main = "p"
     ndim = 4
 
-    p: Probability = Field(0.5, description="probability of a channel to be zeroed")
+    p: AffectsNothing[Probability] = Field(0.5, description="probability of a channel to be zeroed")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -75,10 +78,14 @@ class StochasticDepth(Op):
     """
 
     op = "stochastic_depth"
+    aliases = ("drop_path", "droppath")
+    traits = (Elementwise(), Affine(), Stochastic())
     main = "p"
 
-    p: Probability = Field(description="probability of the branch to be zeroed")
-    mode: Literal["row", "batch"] = Field("row", description="draw for each sample, or once for the batch")
+    p: AffectsNothing[Probability] = Field(description="probability of the branch to be zeroed")
+    mode: AffectsNothing[Literal["row", "batch"]] = Field(
+        "row", description="draw for each sample, or once for the batch"
+    )
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:

@@ -8,6 +8,8 @@ from pydantic import Field
 from typing_extensions import override
 
 from archspec.ops.base import Op, PositiveInt, register_op
+from archspec.ops.parameters import ParamSpec, projection
+from archspec.ops.traits import AffectsChannels, AffectsNothing, Projects
 from archspec.types import Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
@@ -24,10 +26,12 @@ class Linear(Op):
     """
 
     op = "linear"
+    aliases = ("dense", "fc", "fully_connected")
+    traits = (Projects(dim=-1, images="flatten"),)
     main = "out_features"
 
-    out_features: PositiveInt = Field(description="size of the last dimension of the output")
-    bias: bool = Field(True, description="add a learned bias to every output feature")
+    out_features: AffectsChannels[PositiveInt] = Field(description="size of the last dimension of the output")
+    bias: AffectsNothing[bool] = Field(True, description="add a learned bias to every output feature")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -37,8 +41,11 @@ class Linear(Op):
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
-        in_features = x.shape[-1]
-        return Cost(macs=y.numel * in_features, params=self.out_features * (in_features + self.bias))
+        return Cost(macs=y.numel * x.shape[-1])
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        return projection((self.out_features, x.shape[-1]), self.out_features, bias=self.bias)
 
     @override
     def build(self, x: TensorType) -> nn.Module:

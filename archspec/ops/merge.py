@@ -11,6 +11,7 @@ from archspec.diagnostics.hints import EndInput
 from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import Merge, register_op
 from archspec.ops.fields import Dim
+from archspec.ops.traits import KeepsLayout
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown, shape_text
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def _common(sizes: tuple[int, ...], *, ones_fit: bool) -> int:
 class _Broadcast(Merge):
     """What add and mul share: all inputs are broadcast to one shape."""
 
+    traits = (KeepsLayout(),)
+
     @override
     def infer(self, *inputs: TensorType) -> tuple[TensorType]:
         _check(inputs, "SHAPE103", broadcast=True)
@@ -124,6 +127,7 @@ class Add(_Broadcast):
     """
 
     op = "add"
+    aliases = ("sum",)
 
     @override
     def build(self, *inputs: TensorType) -> nn.Module:
@@ -142,6 +146,7 @@ class Mul(_Broadcast):
     """
 
     op = "mul"
+    aliases = ("multiply",)
 
     @override
     def build(self, *inputs: TensorType) -> nn.Module:
@@ -160,6 +165,8 @@ class Concat(Merge):
     """
 
     op = "concat"
+    aliases = ("cat", "concatenate")
+    traits = (KeepsLayout(),)
 
     dim: Dim = Field(1, description="the dim to join along, the batch being 0")
 

@@ -11,7 +11,10 @@ from typing_extensions import override
 from archspec.diagnostics.hints import RemoveLayer, WriteLayer, set_to
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, PositiveInt, Probability, register_op
+from archspec.ops.batch_norm import norm_parameters
 from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, int_list, int_list_schema
+from archspec.ops.parameters import ParamSpec, learned
+from archspec.ops.traits import AffectsNothing, Affine, Elementwise, KeepsLayout, Normalises
 from archspec.types import Cost, ShapeError, TensorType, is_unknown, shape_text
 
 if TYPE_CHECKING:
@@ -42,14 +45,16 @@ class LayerNorm(Op):
     """
 
     op = "layer_norm"
+    aliases = ("ln",)
+    traits = (Normalises(), KeepsLayout())
     main = "normalized_shape"
 
-    normalized_shape: NormalizedShape | None = Field(
+    normalized_shape: AffectsNothing[NormalizedShape | None] = Field(
         None, description="the last dimensions, over which the mean is taken; the last one where not given"
     )
-    eps: NonNegativeFloat = Field(1e-5, description="added to the variance")
-    elementwise_affine: bool = Field(True, description="learn a factor per element of normalized_shape")
-    bias: bool = Field(True, description="learn an offset too, if elementwise_affine")
+    eps: AffectsNothing[NonNegativeFloat] = Field(1e-5, description="added to the variance")
+    elementwise_affine: AffectsNothing[bool] = Field(True, description="learn a factor per element of normalized_shape")
+    bias: AffectsNothing[bool] = Field(True, description="learn an offset too, if elementwise_affine")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -75,8 +80,13 @@ class LayerNorm(Op):
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
-        learned = self.elementwise_affine * (1 + self.bias)
-        return Cost(params=prod(self._normalized(x)) * learned, elementwise_flops=x.numel * (5 + learned))
+        return Cost(elementwise_flops=x.numel * (5 + len(self.parameters(x))))
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        shape = self._normalized(x)
+        factor = {"weight": learned(*shape, init=1.0)} if self.elementwise_affine else {}
+        return factor | ({"bias": learned(*shape, init=0.0)} if factor and self.bias else {})
 
     @override
     def build(self, x: TensorType) -> nn.Module:
@@ -96,11 +106,13 @@ class GroupNorm(Op):
     """
 
     op = "group_norm"
+    aliases = ("gn",)
+    traits = (Normalises(), KeepsLayout())
     main = "num_groups"
 
-    num_groups: PositiveInt = Field(description="number of groups that the channels are split into")
-    eps: NonNegativeFloat = Field(1e-5, description="added to the variance")
-    affine: bool = Field(True, description="learn a factor and an offset per channel")
+    num_groups: AffectsNothing[PositiveInt] = Field(description="number of groups that the channels are split into")
+    eps: AffectsNothing[NonNegativeFloat] = Field(1e-5, description="added to the variance")
+    affine: AffectsNothing[bool] = Field(True, description="learn a factor and an offset per channel")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -119,8 +131,11 @@ class GroupNorm(Op):
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
-        learned = 2 * self.affine
-        return Cost(params=x.shape[1] * learned, elementwise_flops=x.numel * (5 + learned))
+        return Cost(elementwise_flops=x.numel * (5 + 2 * self.affine))
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        return norm_parameters(x.shape[1], affine=self.affine, running=False)
 
     @override
     def build(self, x: TensorType) -> nn.Module:
@@ -140,12 +155,14 @@ class InstanceNorm2d(Op):
     """
 
     op = "instance_norm2d"
+    aliases = ("in", "instancenorm")
+    traits = (Normalises(), KeepsLayout())
     ndim = 4
 
-    eps: NonNegativeFloat = Field(1e-5, description="added to the variance")
-    momentum: Probability = Field(0.1, description="weight of a new batch in the running statistics")
-    affine: bool = Field(False, description="learn a factor and an offset per channel")
-    track_running_stats: bool = Field(False, description="keep running statistics for evaluation")
+    eps: AffectsNothing[NonNegativeFloat] = Field(1e-5, description="added to the variance")
+    momentum: AffectsNothing[Probability] = Field(0.1, description="weight of a new batch in the running statistics")
+    affine: AffectsNothing[bool] = Field(False, description="learn a factor and an offset per channel")
+    track_running_stats: AffectsNothing[bool] = Field(False, description="keep running statistics for evaluation")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -156,9 +173,11 @@ class InstanceNorm2d(Op):
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
-        learned = 2 * self.affine
-        buffers = (2 * x.shape[1] + 1) * self.track_running_stats
-        return Cost(params=x.shape[1] * learned, buffers=buffers, elementwise_flops=x.numel * (5 + learned))
+        return Cost(elementwise_flops=x.numel * (5 + 2 * self.affine))
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        return norm_parameters(x.shape[1], affine=self.affine, running=self.track_running_stats)
 
     @override
     def build(self, x: TensorType) -> nn.Module:
@@ -180,12 +199,14 @@ class LocalResponseNorm(Op):
     """
 
     op = "local_response_norm"
+    aliases = ("lrn",)
+    traits = (KeepsLayout(),)
     main = "size"
 
-    size: PositiveInt = Field(description="number of neighbouring channels, the element's own included")
-    alpha: FiniteFloat = Field(1e-4, description="factor of the mean square")
-    beta: FiniteFloat = Field(0.75, description="exponent")
-    k: FiniteFloat = Field(1.0, description="added to the mean square")
+    size: AffectsNothing[PositiveInt] = Field(description="number of neighbouring channels, the element's own included")
+    alpha: AffectsNothing[FiniteFloat] = Field(1e-4, description="factor of the mean square")
+    beta: AffectsNothing[FiniteFloat] = Field(0.75, description="exponent")
+    k: AffectsNothing[FiniteFloat] = Field(1.0, description="added to the mean square")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -216,10 +237,11 @@ class LayerScale(Op):
     """
 
     op = "layer_scale"
+    traits = (Elementwise(), Affine())
     main = "init_value"
 
-    init_value: FiniteFloat = Field(1e-6, description="value of every factor at the start")
-    dim: Dim = Field(1, description="dim of the channels, the batch being 0; -1 for channels last")
+    init_value: AffectsNothing[FiniteFloat] = Field(1e-6, description="value of every factor at the start")
+    dim: AffectsNothing[Dim] = Field(1, description="dim of the channels, the batch being 0; -1 for channels last")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -228,11 +250,17 @@ class LayerScale(Op):
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
-        return Cost(params=x.shape[self.dim], elementwise_flops=x.numel)
+        return Cost(elementwise_flops=x.numel)
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        return {"weight": learned(*self._shape(x), init=self.init_value)}
+
+    def _shape(self, x: TensorType) -> tuple[int, ...]:
+        return (x.shape[self.dim], *[1] * (x.ndim - 1 - self.dim % x.ndim))
 
     @override
     def build(self, x: TensorType) -> nn.Module:
         from archspec.nn import LayerScale as Module
 
-        after = x.ndim - 1 - self.dim % x.ndim
-        return Module((x.shape[self.dim], *[1] * after), self.init_value)
+        return Module(self._shape(x), self.init_value)

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from archspec.ops.base import NonNegativePair, Op, PositivePair, register_op
 from archspec.ops.fields import clash
+from archspec.ops.traits import AffectsNothing, AffectsSpace, Windowed
 from archspec.ops.windows import Window, Windows, pair_text, slide
 from archspec.types import Cost, TensorType
 
@@ -22,13 +23,18 @@ class _SlidingPool(Op):
 
     ndim = 4
     main = "kernel_size"
+    traits = (Windowed(),)
 
-    kernel_size: PositivePair = Field(description="size of the window, an integer or [height, width]")
-    stride: PositivePair = Field(
+    kernel_size: AffectsSpace[PositivePair] = Field(description="size of the window, an integer or [height, width]")
+    stride: AffectsSpace[PositivePair] = Field(
         cast(Any, None), validate_default=True, description="step of the window; kernel_size where not given"
     )
-    padding: NonNegativePair = Field((0, 0), description="padding at each side, at most half of kernel_size")
-    ceil_mode: bool = Field(False, description="let a last window hang over the end, instead of dropping it")
+    padding: AffectsSpace[NonNegativePair] = Field(
+        (0, 0), description="padding at each side, at most half of kernel_size"
+    )
+    ceil_mode: AffectsSpace[bool] = Field(
+        False, description="let a last window hang over the end, instead of dropping it"
+    )
 
     @field_validator("stride", mode="before")
     @classmethod
@@ -75,8 +81,9 @@ class MaxPool2d(_SlidingPool):
     """
 
     op = "max_pool2d"
+    aliases = ("maxpool",)
 
-    dilation: PositivePair = Field((1, 1), description="distance between the window's taps")
+    dilation: AffectsSpace[PositivePair] = Field((1, 1), description="distance between the window's taps")
 
     @property
     def windows(self) -> Windows:
@@ -103,8 +110,9 @@ class AvgPool2d(_SlidingPool):
     """
 
     op = "avg_pool2d"
+    aliases = ("avgpool",)
 
-    count_include_pad: bool = Field(True, description="count the padding's zeros in the mean")
+    count_include_pad: AffectsNothing[bool] = Field(True, description="count the padding's zeros in the mean")
 
     @override
     def build(self, x: TensorType) -> nn.Module:
@@ -121,7 +129,7 @@ class _AdaptivePool(Op):
     ndim = 4
     main = "output_size"
 
-    output_size: PositivePair = Field(description="size of the output, an integer or [height, width]")
+    output_size: AffectsSpace[PositivePair] = Field(description="size of the output, an integer or [height, width]")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -178,6 +186,7 @@ class GlobalAvgPool2d(Op):
     """
 
     op = "global_avg_pool2d"
+    aliases = ("gap",)
     ndim = 4
 
     @override

@@ -11,6 +11,7 @@ from typing_extensions import override
 from archspec.diagnostics.hints import raise_to
 from archspec.ops.base import Op, PositivePair, register_op
 from archspec.ops.fields import ScalePair, clash, int_list, int_list_schema
+from archspec.ops.traits import AffectsNothing, AffectsSpace
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown
 
 if TYPE_CHECKING:
@@ -30,15 +31,20 @@ class Interpolate(Op):
     """
 
     op = "interpolate"
+    aliases = ("resize",)
     likely = "scale_factor"
     ndim = 4
 
-    size: PositivePair | None = Field(None, description="size of the output, an integer or [height, width]")
-    scale_factor: ScalePair | None = Field(
+    size: AffectsSpace[PositivePair | None] = Field(
+        None, description="size of the output, an integer or [height, width]"
+    )
+    scale_factor: AffectsSpace[ScalePair | None] = Field(
         None, description="factor of height and width, a number or [height, width]; instead of size"
     )
-    mode: Literal["nearest", "bilinear", "bicubic"] = Field("nearest", description="how to compute pixels")
-    align_corners: bool | None = Field(
+    mode: AffectsNothing[Literal["nearest", "bilinear", "bicubic"]] = Field(
+        "nearest", description="how to compute pixels"
+    )
+    align_corners: AffectsNothing[bool | None] = Field(
         None, description="map corner pixels' centres onto each other; only for bilinear and bicubic"
     )
 
@@ -126,10 +132,11 @@ class ZeroPad2d(Op):
     """
 
     op = "zero_pad2d"
+    aliases = ("pad",)
     main = "padding"
     ndim = 4
 
-    padding: Sides = Field(description="zeros to add: an integer, or [left, right, top, bottom]")
+    padding: AffectsSpace[Sides] = Field(description="zeros to add: an integer, or [left, right, top, bottom]")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:

@@ -12,6 +12,7 @@ from archspec.diagnostics.hints import RemoveLayer, SetFields, lower_to, set_to
 from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import NonNegativeInt, Op, PositiveInt, register_op
 from archspec.ops.fields import Dim, Index, clash, int_list, int_list_schema, refuse
+from archspec.ops.traits import Affine, Elementwise
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, shape_text
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Identity(Op):
     """
 
     op = "identity"
+    aliases = ("id", "noop")
+    traits = (Elementwise(), Affine())
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -50,6 +53,7 @@ class Zero(Op):
     """
 
     op = "zero"
+    traits = (Elementwise(), Affine())
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -76,6 +80,7 @@ class Flatten(Op):
     """
 
     op = "flatten"
+    traits = (Affine(),)
 
     start_dim: Dim = Field(1, description="first dim to join, the batch being 0")
     end_dim: Dim = Field(-1, description="last dim to join")
@@ -123,6 +128,7 @@ class Reshape(Op):
     """
 
     op = "reshape"
+    aliases = ("unflatten", "view")
     main = "shape"
 
     shape: ReshapeTarget = Field(description="shape of a sample, without the batch; one -1 is inferred")
@@ -174,6 +180,7 @@ class Permute(Op):
     """
 
     op = "permute"
+    aliases = ("transpose",)
     main = "dims"
 
     dims: DimList = Field(description="the input's dims in their new order, the batch being 0 and first")
@@ -208,6 +215,7 @@ class Chunk(Op):
     """
 
     op = "chunk"
+    aliases = ("split",)
 
     chunks: PositiveInt = Field(description="number of parts")
     dim: Dim = Field(1, description="the dim to cut, the batch being 0")

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, register_op
+from archspec.ops.traits import AffectsNothing
 from archspec.types import UNKNOWN, ShapeError, TensorType, is_unknown
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class ChannelShuffle(Op):
     main = "groups"
     ndim = 4
 
-    groups: PositiveInt = Field(description="number of groups of channels to interleave")
+    groups: AffectsNothing[PositiveInt] = Field(description="number of groups of channels to interleave")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -59,6 +60,7 @@ class PixelShuffle(Op):
     """
 
     op = "pixel_shuffle"
+    aliases = ("depth_to_space",)
     main = "upscale_factor"
     ndim = 4
 
@@ -93,6 +95,7 @@ class PixelUnshuffle(Op):
     """
 
     op = "pixel_unshuffle"
+    aliases = ("space_to_depth",)
     main = "downscale_factor"
     ndim = 4
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
@@ -10,6 +10,7 @@ from typing_extensions import override
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, register_op
 from archspec.ops.fields import Dim
+from archspec.ops.traits import AffectsNothing, KeepsLayout, SquashesLogits, Trait
 from archspec.types import Cost, TensorType
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ class _Normalised(Op):
     """A softmax along one dimension."""
 
     main = "dim"
+    traits: ClassVar[tuple[Trait, ...]] = (KeepsLayout(),)
 
-    dim: Dim = Field(description="the dim that sums to one, the batch being 0; 1 for classes")
+    dim: AffectsNothing[Dim] = Field(description="the dim that sums to one, the batch being 0; 1 for classes")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -43,6 +45,7 @@ class Softmax(_Normalised):
     """
 
     op = "softmax"
+    traits = (KeepsLayout(), SquashesLogits())
 
     @override
     def build(self, x: TensorType) -> nn.Module:

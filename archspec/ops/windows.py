@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -49,18 +50,18 @@ class Window:
 
 
 _LITTLE: Final = 16  # pixels of padding that nobody minds
-Windows = tuple[Window, Window]  # height, width
+Windows = tuple[Window, ...]  # height and width; of a volume depth, height and width
 
 
 def slide(
     x: TensorType,
     channels: int,
     windows: Windows,
-    limits: tuple[int, int] | None = None,
+    limits: tuple[int, ...] | None = None,
     *,
     half_kernel: bool = False,
 ) -> TensorType:
-    """The output (N, channels, H', W') of windows sliding over x (N, C, H, W).
+    """The output (N, channels, H', W') of windows sliding over x (N, C, H, W), or over a volume (N, C, D, H, W).
 
     limits: the most padding that the op allows on each axis, None for any.
     half_kernel: the limit is half of the kernel, so that a smaller kernel allows less padding.
@@ -76,15 +77,19 @@ def slide(
 
 
 def _misfit(sizes: tuple[int, ...], windows: Windows) -> str:
-    message = f"{windows[0].span}×{windows[1].span} window does not fit a {sizes[0]}×{sizes[1]} input"
+    message = f"{_times(w.span for w in windows)} window does not fit a {_times(sizes)} input"
     if any(w.before or w.after for w in windows):
-        h, w = (size + window.before + window.after for size, window in zip(sizes, windows, strict=True))
-        message += f" padded to {h}×{w}"
+        padded = (size + window.before + window.after for size, window in zip(sizes, windows, strict=True))
+        message += f" padded to {_times(padded)}"
     return message
 
 
+def _times(sizes: Iterable[int]) -> str:
+    return "×".join(map(str, sizes))
+
+
 def _remedy(
-    sizes: tuple[int, ...], windows: Windows, limits: tuple[int, int] | None, half_kernel: bool
+    sizes: tuple[int, ...], windows: Windows, limits: tuple[int, ...] | None, half_kernel: bool
 ) -> str:
     """A little more padding where the op allows it, else a smaller kernel where it may be, else no dilation."""
     both = list(zip(sizes, windows, strict=True))
@@ -102,5 +107,5 @@ def _remedy(
 
 
 def pair_text(pair: list[int] | tuple[int, ...]) -> str:
-    """A (height, width) pair as a spec writes it: one number where both are equal."""
-    return str(pair[0]) if pair[0] == pair[1] else f"[{pair[0]}, {pair[1]}]"
+    """A (height, width) pair as a spec writes it: one number where all are equal."""
+    return str(pair[0]) if all(size == pair[0] for size in pair) else f"[{', '.join(map(str, pair))}]"

@@ -7,12 +7,9 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from archspec.backends.built import layers
 from archspec.language.recipe import Recipe
-from archspec.nn import LayerScale
 
-SPARED: Final = (
-    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.InstanceNorm2d, nn.LayerNorm, LayerScale,
-)
 FUSED_DEVICES: Final = frozenset({"cpu", "cuda"})  # one kernel for the whole update, as fast or faster
 
 
@@ -42,17 +39,17 @@ def make_optimizer(
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[nn.Parameter] | list[dict[str, Any]]:
-    """The trainable parameters; in two groups where `weight_decay` spares biases, norms and layer scales.
+    """The trainable parameters; in two groups where `weight_decay` spares those that do not decay.
 
-    Spared are all parameters of a norm or layer scale, and those of one dimension.
+    Which these are, their ops say; of modules that are not archspec's, those of one dimension.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if recipe.decay_norm_and_bias:
         return trained
-    spared = {p for module in model.modules() if isinstance(module, SPARED) for p in module.parameters(recurse=False)}
+    decays = {tensor: spec.decays for layer in layers(model) for _, tensor, spec in layer.parameters()}
     groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
     for parameter in trained:
-        groups[parameter in spared or parameter.ndim <= 1]["params"].append(parameter)
+        groups[not decays.get(parameter, parameter.ndim > 1)]["params"].append(parameter)
     return [group for group in groups if group["params"]]
 
 

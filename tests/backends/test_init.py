@@ -6,14 +6,17 @@ import pytest
 import torch
 from torch import nn
 
+import archspec
 from archspec.backends.init import initialise, seeded, stream_seed
 from archspec.language.recipe import Initialisation
+from archspec.language.shipped import shipped_specs
+from tests.layers import conv, sequence
 
 
 def network():
-    return nn.Sequential(
-        nn.Conv2d(3, 64, 5), nn.BatchNorm2d(64), nn.ReLU(), nn.ConvTranspose2d(64, 32, 3), nn.Flatten(),
-        nn.Linear(512, 256), nn.LayerNorm(256), nn.Linear(256, 10, bias=False),
+    return sequence(
+        (3, 6, 6), conv(64, 5), "batch_norm2d", "relu", {"conv_transpose2d": {"out_channels": 32, "kernel_size": 3}}, "flatten",
+        {"linear": 256}, "layer_norm", {"linear": {"out_features": 10, "bias": False}},
     )
 
 
@@ -85,6 +88,35 @@ def test_the_rule_reaches_linear_conv_and_transposed_conv(name):
 @pytest.mark.parametrize("name", ["1.weight", "1.bias", "1.running_var", "6.weight", "6.bias"])
 def test_norms_start_as_in_pytorch(name):
     assert torch.equal(state("normal")[name], network().state_dict()[name])
+
+
+def as_pytorch_does(model, weights, biases, seed):
+    """Each module's own `reset_parameters`, then the rules, in the order of the modules."""
+    weighted = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+    rules = {
+        "default": lambda weight: weight, "xavier_uniform": nn.init.xavier_uniform_,
+        "kaiming_normal": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
+    }
+    with seeded(stream_seed(seed, "initialisation")), torch.no_grad():
+        for module in model.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+        for module in [m for m in model.modules() if isinstance(m, weighted)]:
+            rules[weights](module.weight)
+            if biases == "zeros" and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+SMALL = [name for name in shipped_specs() if archspec.load(name).report.params < 3_000_000]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_network_starts_with_the_bits_that_pytorch_gives_it(name):
+    ours, theirs = (archspec.build(archspec.load(name)) for _ in range(2))
+    for weights, biases in (("default", "default"), ("xavier_uniform", "zeros"), ("kaiming_normal", "default")):
+        initialise(ours, Initialisation(weights=weights, biases=biases), 5)
+        as_pytorch_does(theirs, weights, biases, 5)
+        assert equal(ours.state_dict(), theirs.state_dict())
 
 
 def test_biases_are_pytorchs_unless_zeros():

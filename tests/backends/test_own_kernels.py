@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import archspec
-from archspec.backends.gemm_conv import GemmConv2d, can_be_gemm, windows
-from archspec.backends.own_kernels import FEW, use_own_kernels
+from archspec.backends.gemm_conv import FEW, GemmConv2d, can_be_gemm, windows
+from archspec.backends.own_kernels import use_own_kernels
 from archspec.backends.sliced_pool import SlicedAvgPool2d, can_be_sliced
 
 QUICK = settings(deadline=None, max_examples=60)

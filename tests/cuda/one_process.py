@@ -18,6 +18,7 @@ from archspec.train.distributed.launch import joined, world_of
 from archspec.train.loop import fit
 from archspec.train.state import Watcher
 from tests.cuda.helpers import DEVICE
+from tests.layers import conv, sequence
 from tests.train.helpers import batches, data, recipe
 
 
@@ -25,8 +26,8 @@ def network(norm=False):
     """On the CPU."""
     with torch.random.fork_rng([]):
         torch.manual_seed(1)
-        norms = [nn.BatchNorm2d(4)] if norm else []
-        return nn.Sequential(nn.Conv2d(1, 4, 3), *norms, nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))
+        norms = ["batch_norm2d"] if norm else []
+        return sequence((1, 8, 8), conv(4, 3), *norms, "relu", "flatten", {"linear": 4})
 
 
 class Losses(Watcher):

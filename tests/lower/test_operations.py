@@ -6,27 +6,22 @@ import pytest
 from hypothesis import given, settings
 from pydantic import ValidationError
 
-from archspec.lower.operations import NEUTRAL, PLACES, WIDTHS
 from archspec.ops import OPS, Op, infer_outputs, make_op
+from archspec.ops.traits import Affects, Projects
 from archspec.types import ShapeError, TensorType
 from tests.ops.strategies import STRATEGIES, Case
 
-# Fields without which nothing is known of the output.
-DECIDING = {
-    "chunks", "dim", "dims", "downscale_factor", "end_dim", "index", "normalized_shape", "shape", "start_dim",
-    "upscale_factor",
-}
+# Ops that rearrange: without one of their fields nothing is known of the output.
+DECIDING = {"chunk", "flatten", "permute", "pixel_shuffle", "pixel_unshuffle", "reshape", "select"}
+FIELDS = [(op.op, field) for op in OPS.values() if issubclass(op, Op) for field in op.model_fields]
 
 
-def test_every_field_of_every_op_is_sorted() -> None:
-    fields = {name for op in OPS.values() if issubclass(op, Op) for name in op.model_fields}
-    sorted_out = [*WIDTHS, *PLACES, *NEUTRAL, *DECIDING]
-    assert fields == set(sorted_out)
-    assert len(sorted_out) == len(set(sorted_out))
+def test_every_field_of_every_op_says_what_it_affects() -> None:
+    assert {op for op, field in FIELDS if OPS[op].affects(field) is None} == DECIDING
 
 
-@pytest.mark.parametrize("name", sorted(name for name, op in OPS.items() if set(op.model_fields) & {*WIDTHS, *PLACES, *NEUTRAL}))
-def test_a_neutral_field_changes_no_shape_and_the_others_only_theirs(name: str) -> None:
+@pytest.mark.parametrize("name", sorted({op for op, field in FIELDS} - DECIDING))
+def test_a_field_changes_of_the_shape_what_it_says(name: str) -> None:
     @settings(deadline=None, max_examples=20, database=None)
     @given(STRATEGIES[name], STRATEGIES[name])
     def body(case: Case, other: Case) -> None:
@@ -37,12 +32,13 @@ def test_a_neutral_field_changes_no_shape_and_the_others_only_theirs(name: str) 
                 before, after = (infer_outputs(make_op(name, f), tuple(map(TensorType, shapes)))[0].shape for f in (fields, changed))
             except (ValidationError, ShapeError):
                 continue
-            if field in NEUTRAL:
+            if OPS[name].affects(field) is Affects.NOTHING:
                 assert before == after, field
-            elif field in PLACES:
+            elif OPS[name].affects(field) is Affects.SPACE:
                 assert before[:2] == after[:2], field
-            elif field in WIDTHS:
-                kept = slice(2, None) if name.startswith("conv") else slice(0, -1)
-                assert before[kept] == after[kept], field
+            else:
+                projects = OPS[name].trait(Projects)
+                channels = (projects.dim if projects else 1) % len(before)
+                assert [d for k, d in enumerate(before) if k != channels] == [d for k, d in enumerate(after) if k != channels]
 
     body()

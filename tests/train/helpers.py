@@ -2,13 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.images import ImageData
 from archspec.data.order import epoch_order
 from archspec.data.plan import InputPlan
 from archspec.language.recipe import Recipe
+from tests.layers import conv, sequence
 
 CPU = torch.device("cpu")
 PLAN = InputPlan(1, (8, 8))
@@ -31,8 +31,8 @@ def recipe(**fields):
 def network(dropout=0.0, classes=4, seed=1):
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        return nn.Sequential(
-            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(dropout), nn.Linear(144, classes)
+        return sequence(
+            (1, 8, 8), conv(4, 3), "batch_norm2d", "relu", "flatten", {"dropout": float(dropout)}, {"linear": classes}
         )
 
 

@@ -11,7 +11,6 @@ from archspec.data.augment import Augmentation
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.order import epoch_order
 from archspec.language.extras import EarlyStopping
-from archspec.nn import LayerScale
 from archspec.train.checkpoint.state import capture
 from archspec.train.early_stopping import why_stop
 from archspec.train.loop import fit
@@ -21,6 +20,7 @@ from archspec.train.report.final import FinalConfusion
 from archspec.train.setup import Machine, batch_options, check_memory
 from archspec.train.state import Watcher
 from archspec.train.summary import EpochResult
+from tests.layers import conv, sequence
 from tests.train.helpers import CPU, PLAN, batches, data, network, recipe
 
 TRAIN, TEST = data(), data(23, split="test", seed=1)
@@ -175,10 +175,8 @@ def test_the_final_matrix_is_of_the_average(tmp_path):
 
 
 def test_decay_spares_norms_biases_and_scales():
-    model = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.LayerNorm([4, 6, 6]), LayerScale((4, 1, 1)),
-        torch.nn.Flatten(), torch.nn.Linear(144, 2),
-    )
+    layers = [conv(4, 3), "batch_norm2d", {"layer_norm": [4, 6, 6]}, "layer_scale", "flatten", {"linear": 2}]
+    model = sequence((1, 8, 8), *layers)
     names = {id(p): name for name, p in model.named_parameters()}
     chosen = recipe(weight_decay=0.1, decay_norm_and_bias=False)
     decayed, spared = make_optimizer(model, chosen, CPU).param_groups

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from archspec.ops.traits import RECTIFIED, SIGMOID, TANH
+from archspec.train.doctor.edit import RECTIFIER
 from archspec.train.doctor.finding import Evidence, rounded, short
 from archspec.train.doctor.history import History, Jump, layers
 
@@ -66,9 +68,9 @@ def raise_rate(history: History, ratio: float) -> Remedy:
 
 def stronger_start(history: History) -> Remedy:
     """What keeps signals and gradients at their size through many layers."""
-    norm = " or ".join(norms(history))
+    norm = " or ".join(history.facts.norms)
     insert: Remedy = Remedy(f"add {norm} after the layers with weights", {"layers.norm": "batch_norm"})
-    if history.facts.batch_norm:
+    if history.facts.batch_norm or not norm:
         insert = Remedy("use fewer layers, or connections that skip some")
     if history.init.startswith("kaiming") or not (_has_relu(history) or _bends(history)):
         return insert
@@ -77,22 +79,16 @@ def stronger_start(history: History) -> Remedy:
             f"set `init: kaiming_normal`, which is made for ReLUs (He et al. 2015), or {insert.text}",
             {"train.init": "kaiming_normal"},
         )
-    text = f"use relu with `init: kaiming_normal`, or {insert.text}"
-    return Remedy(text, {"layers.activation": "relu", "train.init": "kaiming_normal"})
-
-
-def norms(history: History) -> list[str]:
-    """The batch norms that fit the network's layers."""
-    facts = history.facts
-    return [*["batch_norm2d"] * facts.convolutions, *["batch_norm1d"] * (facts.linears and not facts.convolutions)]
+    text = f"use {RECTIFIER} with `init: kaiming_normal`, or {insert.text}"
+    return Remedy(text, {"layers.activation": RECTIFIER, "train.init": "kaiming_normal"})
 
 
 def _has_relu(history: History) -> bool:
-    return bool(layers(history.samples, ("relu",)))
+    return bool(layers(history.samples, (RECTIFIED.name,)))
 
 
 def _bends(history: History) -> bool:
-    return bool(layers(history.samples, ("sigmoid", "tanh")))
+    return bool(layers(history.samples, (SIGMOID.name, TANH.name)))
 
 
 def jumped(jump: Jump) -> Evidence:

@@ -12,13 +12,26 @@ from copy import deepcopy
 from typing import Any, Final
 
 from archspec.language.recipe import merge_recipe
-from archspec.ops import OPS, activation
+from archspec.ops import OPS, Operation
+from archspec.ops.traits import RECTIFIED, Drops, Normalises, Projects, Saturates
 
-NORMS: Final = {"conv2d": "batch_norm2d", "linear": "batch_norm1d"}
-ACTIVATIONS: Final = frozenset(name for name, op in OPS.items() if op.__module__ == activation.__name__)
-SATURATING: Final = frozenset({"sigmoid", "tanh", "hardsigmoid"})
-DROPOUTS: Final = frozenset({"dropout", "dropout2d"})
 RECIPE: Final = "train."
+
+
+def _rectifier() -> str:
+    traits = ((name, op.trait(Saturates)) for name, op in OPS.items())
+    return next(name for name, trait in traits if trait is not None and trait.family is RECTIFIED)
+
+
+RECTIFIER: Final = _rectifier()  # what takes the place of a sigmoid or tanh
+
+
+def norm_after(cls: type[Operation]) -> str | None:
+    """The op that normalises over the batch what this op with weights gives."""
+    if cls.trait(Projects) is None:
+        return None
+    norms = ((name, op, op.trait(Normalises)) for name, op in OPS.items())
+    return next((name for name, op, norm in norms if norm is not None and norm.batch and op.ndim == cls.ndim), None)
 
 
 def apply_change(data: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,34 +96,39 @@ def _single(value: Any, rewrite: Callable[[list[Any]], list[Any]]) -> Any:
     return changed[0] if len(changed) == 1 else changed
 
 
-def _name(layer: Any) -> str | None:
-    """The op or block that a layer names."""
+def _op(layer: Any) -> type[Operation] | None:
+    """The op that a layer names, if it names one."""
     if isinstance(layer, str):
-        return layer
-    return next((key for key in layer if key in OPS), None) if isinstance(layer, dict) else None
+        return OPS.get(layer)
+    return next((OPS[key] for key in layer if key in OPS), None) if isinstance(layer, dict) else None
 
 
 def _normed(layers: list[Any]) -> list[Any]:
     edited = []
     for layer, after in zip(layers, [*layers[1:], None], strict=True):
         edited.append(layer)
-        norm = NORMS.get(_name(layer) or "")
-        if norm is not None and _name(after) in ACTIVATIONS:
+        op = _op(layer)
+        norm = None if op is None else norm_after(op)
+        following = _op(after)
+        if norm is not None and following is not None and following.is_activation():
             edited.append(norm)
     return edited
 
 
 def _bent(layer: Any, name: str) -> Any:
-    if _name(layer) not in SATURATING:
+    op = _op(layer)
+    trait = None if op is None else op.trait(Saturates)
+    if op is None or trait is None or trait.family.high is None:
         return layer
     if isinstance(layer, str):
         return name
-    return {name if key in SATURATING else key: {} if key in SATURATING else value for key, value in layer.items()}
+    return {name if key == op.op else key: {} if key == op.op else value for key, value in layer.items()}
 
 
 def _with_dropout(layer: Any, share: float) -> Any:
-    if _name(layer) not in DROPOUTS:
+    op = _op(layer)
+    if op is None or op.trait(Drops) is None:
         return layer
     if isinstance(layer, str):
         return {layer: share}
-    return {key: share if key in DROPOUTS else value for key, value in layer.items()}
+    return {key: share if key == op.op else value for key, value in layer.items()}

@@ -92,15 +92,15 @@ class Jump:
 class Facts:
     """What spec and recipe say before the first step.
 
-    dropout: the largest probability of a dropout layer. convolutions, linears, batch_norm: whether there are any.
+    dropout: the largest probability of a dropout layer. norms: the ops that would normalise over the batch what the
+    layers with weights give; of convolutions where there are any. batch_norm: whether there is one already.
     bends: whether there are sigmoids or tanh. chain: names of linear layers between which nothing bends.
     """
 
     dropout: float = 0.0
     weight_decay: float = 0.0
     momentum: float = 0.0
-    convolutions: bool = True
-    linears: bool = True
+    norms: tuple[str, ...] = ()
     batch_norm: bool = False
     bends: bool = False
     chain: tuple[str, ...] = ()

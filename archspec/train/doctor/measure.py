@@ -8,12 +8,10 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from archspec.backends.built import layers_with
+from archspec.ops.traits import Family, Saturates
 from archspec.train.doctor.history import Activation, FirstBatch, Sample, Weight
 
-KINDS: Final[dict[type[nn.Module], str]] = {
-    nn.ReLU: "relu", nn.ReLU6: "relu", nn.Sigmoid: "sigmoid", nn.Hardsigmoid: "sigmoid", nn.Tanh: "tanh",
-}
-RANGES: Final = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 SATURATED: Final = 0.01  # of the range, from either end: there the slope is less than 4 % of the greatest
 COMPILED: Final = "_orig_mod."  # what torch.compile puts before the names of a module that it wraps
 FEWEST: Final = 16  # images of a batch in which a unit that is zero for all of them means something
@@ -21,14 +19,9 @@ REPLAYED: Final = 64  # images of a pass that is made for the hooks alone
 MOST_ELEMENTS: Final = 1 << 20  # of a weight whose update is measured; of a larger one, evenly spaced rows
 
 
-def kind_of(module: nn.Module) -> str | None:
-    """The kind of an activation layer that is watched; None for any other module."""
-    return KINDS.get(type(module))
-
-
 class _Seen(NamedTuple):
     name: str
-    kind: str
+    family: Family
     units: int
     stuck: Tensor
 
@@ -43,9 +36,8 @@ class Probe:
     def __init__(self, model: nn.Module) -> None:
         self._seen: dict[str, _Seen] = {}
         self._handles = [
-            module.register_forward_hook(self._hook(name.removeprefix(COMPILED), KINDS[type(module)]))
-            for name, module in model.named_modules()
-            if type(module) in KINDS
+            layer.module.register_forward_hook(self._hook(layer.path.removeprefix(COMPILED), saturates.family))
+            for layer, saturates in layers_with(model, Saturates)
         ]
         self._before = {
             name: _rows(parameter).clone()
@@ -54,14 +46,14 @@ class Probe:
         }
         self._names: list[str] = []
 
-    def _hook(self, name: str, kind: str) -> Callable[[nn.Module, Any, Any], None]:
+    def _hook(self, name: str, family: Family) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             if module.training and isinstance(output, Tensor) and output.ndim > 1 and len(output) >= FEWEST:
                 with torch.no_grad():
-                    stuck = stuck_share(output, kind)
+                    stuck = stuck_share(output, family)
                     if name in self._seen:  # the batch comes in pieces: what is stuck in all of it is so in each
                         stuck = torch.minimum(stuck, self._seen[name].stuck)
-                    self._seen[name] = _Seen(name, kind, output.shape[1], stuck)
+                    self._seen[name] = _Seen(name, family, output.shape[1], stuck)
 
         return hook
 
@@ -91,7 +83,7 @@ class Probe:
     def sample(self, step: int, rate: float, figures: Sequence[float]) -> Sample:
         """The numbers of `figures`, read from the device, under their names."""
         rest = iter(figures)
-        activations = tuple(Activation(seen.name, seen.kind, seen.units, next(rest)) for seen in self._seen.values())
+        activations = tuple(Activation(s.name, s.family.name, s.units, next(rest)) for s in self._seen.values())
         weights = tuple(Weight(name, next(rest), next(rest), next(rest)) for name in self._names)
         return Sample(step, rate, activations, weights)
 
@@ -106,15 +98,14 @@ def _replay(model: nn.Module, images: Tensor) -> None:
         buffer.copy_(before)
 
 
-def stuck_share(output: Tensor, kind: str) -> Tensor:
-    """Share of the units (N, units, …) that are zero (relu), or saturated at one end, everywhere: shape ()."""
+def stuck_share(output: Tensor, family: Family) -> Tensor:
+    """Share of the units (N, units, …) that are zero (ReLUs), or saturated at one end, everywhere: shape ()."""
     others = [d for d in range(output.ndim) if d != 1]
     high = output.amax(others)
-    if kind == "relu":
-        return (high <= 0).float().mean()
-    bottom, top = RANGES[kind]
-    margin = SATURATED * (top - bottom)
-    return ((high < bottom + margin) | (output.amin(others) > top - margin)).float().mean()
+    if family.high is None:
+        return (high <= family.low).float().mean()
+    margin = SATURATED * (family.high - family.low)
+    return ((high < family.low + margin) | (output.amin(others) > family.high - margin)).float().mean()
 
 
 def input_figures(images: Tensor) -> list[Tensor]:

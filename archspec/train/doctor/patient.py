@@ -10,17 +10,17 @@ from torch import nn
 
 from archspec.analysis.linear_chains import linear_chains
 from archspec.api import examine
+from archspec.backends.built import layers_with, normalises_batch
 from archspec.data.batches import Batches
 from archspec.diagnostics import SpecError
 from archspec.graph import Graph
 from archspec.language.recipe import Recipe
 from archspec.language.resolve import without_unused_vars
+from archspec.ops.traits import Convolves, Drops, Projects, Saturates
 from archspec.train.distributed.process_group import ALONE
-from archspec.train.doctor.edit import RECIPE, apply_change
+from archspec.train.doctor.edit import RECIPE, apply_change, norm_after
 from archspec.train.doctor.history import Facts
-from archspec.train.doctor.measure import kind_of
 from archspec.train.setup import Machine
-from archspec.train.step.microbatch import has_batch_norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,16 @@ class Patient:
 
 def facts_of(model: nn.Module, recipe: Recipe, graph: Graph | None) -> Facts:
     """What network and recipe say before the first step. graph: the network's, if it is known."""
-    modules = list(model.modules())
+    weighted = [(layer.op, isinstance(trait, Convolves)) for layer, trait in layers_with(model, Projects)]
+    convolutions = [op for op, convolves in weighted if convolves] or [op for op, _ in weighted]
+    norms = dict.fromkeys(norm_after(type(op)) for op in convolutions)
     chains = [] if graph is None else linear_chains(graph)
     return Facts(
-        dropout=max((float(m.p) for m in modules if isinstance(m, nn.modules.dropout._DropoutNd)), default=0.0),
+        dropout=max((drops.share(layer.op) for layer, drops in layers_with(model, Drops)), default=0.0),
         weight_decay=recipe.weight_decay,
         momentum=recipe.momentum if recipe.optimizer == "sgd" else 0.0,
-        convolutions=any(isinstance(m, nn.modules.conv._ConvNd) for m in modules),
-        linears=any(isinstance(m, nn.Linear) for m in modules),
-        batch_norm=has_batch_norm(model),
-        bends=any(kind_of(m) in ("sigmoid", "tanh") for m in modules),
+        norms=tuple(norm for norm in norms if norm),
+        batch_norm=normalises_batch(model),
+        bends=any(s.family.high is not None for _, s in layers_with(model, Saturates)),
         chain=chains[0] if chains else (),
     )

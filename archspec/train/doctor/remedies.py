@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.train.doctor.advice import ADAM_RATE, ADAMS, usual_rate
+from archspec.train.doctor.edit import RECTIFIER
 from archspec.train.doctor.finding import Finding, rounded
 from archspec.train.doctor.history import History
 
@@ -19,7 +20,7 @@ HIGHEST: Final = 10.0
 HELP: Final[tuple[Change, ...]] = (
     {"layers.norm": "batch_norm"}, {"train.init": "kaiming_normal"}, {"train.init": "xavier_uniform"},
 )
-BENT: Final[Change] = {"layers.activation": "relu", "train.init": "kaiming_normal"}
+BENT: Final[Change] = {"layers.activation": RECTIFIER, "train.init": "kaiming_normal"}
 
 
 def remedies(finding: Finding, history: History, recipe: Recipe) -> list[list[Change]]:

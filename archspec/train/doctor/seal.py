@@ -8,12 +8,12 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from archspec.backends.built import layers_with, normalises_batch
 from archspec.data.batches import Batches
+from archspec.ops.traits import Family, Saturates
 from archspec.train.doctor.history import History
-from archspec.train.doctor.measure import RANGES, kind_of
 from archspec.train.doctor.second_look import draws
 from archspec.train.state import Run
-from archspec.train.step.microbatch import has_batch_norm
 
 LIMIT_S: Final = 30.0
 LOOKS: Final = 2  # in a row with a gradient of 0
@@ -30,7 +30,7 @@ def may_be_sealed(history: History, run: Run) -> bool:
         return False
     if recipe.weight_decay or recipe.augment or recipe.mixup or recipe.cutmix:
         return False
-    if draws(run.model) or has_batch_norm(run.model):
+    if draws(run.model) or normalises_batch(run.model):
         return False
     return all(sample.weights and sample.weights[0].gradient == 0 == sample.weights[0].update for sample in recent)
 
@@ -44,16 +44,16 @@ def sealed(run: Run, train: Batches) -> bool:
     """
     constant: dict[str, bool] = {}
 
-    def hook(name: str, kind: str) -> Any:
+    def hook(name: str, family: Family) -> Any:
         def look(module: nn.Module, inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and constant.get(name, True):
-                constant[name] = _flat(output, kind)
+                constant[name] = _flat(output, family)
 
         return look
 
     handles = [
-        module.register_forward_hook(hook(name, kind))
-        for name, module in run.model.named_modules() if (kind := kind_of(module)) is not None
+        layer.module.register_forward_hook(hook(layer.path, saturates.family))
+        for layer, saturates in layers_with(run.model, Saturates)
     ]
     end = time.monotonic() + LIMIT_S
     try:
@@ -69,9 +69,8 @@ def sealed(run: Run, train: Batches) -> bool:
     return any(constant.values())
 
 
-def _flat(output: Tensor, kind: str) -> bool:
+def _flat(output: Tensor, family: Family) -> bool:
     """Whether every value is one at which the slope is exactly 0."""
-    if kind == "relu":
-        return bool((output <= 0).all())
-    bottom, top = RANGES[kind]
-    return bool(((output == bottom) | (output == top)).all())
+    if family.high is None:
+        return bool((output <= family.low).all())
+    return bool(((output == family.low) | (output == family.high)).all())

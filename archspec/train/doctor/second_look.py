@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archspec.backends.built import layers_with, normalises_batch
 from archspec.data.batches import Batch, Batches
-from archspec.nn import StochasticDepth
+from archspec.ops.traits import Stochastic
 from archspec.train.doctor.history import Contrast, Modes, Score
 from archspec.train.state import Run
-from archspec.train.step.microbatch import BATCH_NORMS
 
 IMAGES: Final = 128  # of a batch that goes through the network in several modes
 CONTRASTED: Final = 2000  # images of each split that are compared
@@ -22,7 +22,6 @@ FEWEST: Final = 100
 MOST_VALUES: Final = 1 << 26  # of the images of a split: 256 MiB
 SIDE: Final = 16  # pixels to which an image is reduced for class means
 RIDGE: Final = 0.1  # of the mean variance of a pixel
-RANDOM: Final = (nn.modules.dropout._DropoutNd, StochasticDepth)
 
 
 def modes(run: Run, train: Batch, evaluated: Batch | None) -> Modes:
@@ -31,7 +30,7 @@ def modes(run: Run, train: Batch, evaluated: Batch | None) -> Modes:
     Random numbers, running statistics and the modules' modes are left as they were.
     """
     random = draws(run.model)
-    normed = any(isinstance(module, BATCH_NORMS) for module in run.model.modules())
+    normed = normalises_batch(run.model)
     images, labels = train.x[:IMAGES], train.y[:IMAGES]
     with _undisturbed(run):
         training = _score(run, run.model.train(), images, labels)
@@ -50,7 +49,7 @@ def modes(run: Run, train: Batch, evaluated: Batch | None) -> Modes:
 
 def draws(model: nn.Module) -> bool:
     """Whether the network draws random numbers in training."""
-    return any(isinstance(module, RANDOM) and module.p > 0 for module in model.modules())
+    return any(stochastic.share(layer.op) > 0 for layer, stochastic in layers_with(model, Stochastic))
 
 
 def _score(run: Run, model: nn.Module, images: Tensor, labels: Tensor) -> Score:
@@ -62,9 +61,8 @@ def _score(run: Run, model: nn.Module, images: Tensor, labels: Tensor) -> Score:
 
 
 def _without_dropout(model: nn.Module) -> nn.Module:
-    for module in model.train().modules():
-        if isinstance(module, RANDOM):
-            module.eval()
+    for layer, _ in layers_with(model.train(), Stochastic):
+        layer.module.eval()
     return model
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
+from archspec.ops.traits import FAMILIES, RECTIFIED, SIGMOID, TANH
 from archspec.train.doctor import advice
 from archspec.train.doctor.advice import Remedy
 from archspec.train.doctor.chance import CLOSE, Chance, at_chance, chance_in, lately, steps_at_chance
@@ -47,7 +48,7 @@ HIGH_DROPOUT: Final = 0.8
 HIGH_ABOVE: Final = 0.3  # nats above chance
 HIGH_JUMP: Final = 2.0  # times, and nats
 
-NAMES: Final = {"relu": "ReLUs", "sigmoid": "sigmoids", "tanh": "tanh units"}
+BENDING: Final = (SIGMOID.name, TANH.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def mostly_dead(history: History) -> Finding | None:
     first, last = history.samples[0], recent[-1]
     found = [
         a for a in last.activations
-        if a.kind == "relu" and min(_same(sample, a).stuck for sample in recent) >= MOSTLY
+        if a.kind == RECTIFIED.name and min(_same(sample, a).stuck for sample in recent) >= MOSTLY
         and a.stuck - _same(first, a).stuck >= GROWN
     ]
     now, before = history.last(SIGN), history.block(len(history) - SIGN, SIGN)
@@ -132,12 +133,12 @@ def _long(history: History) -> int:
 
 def _dead_from_the_start(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
     first, last = history.samples[0], recent[-1]
-    layer = _worst(first, ("relu", "sigmoid", "tanh"))
+    layer = _worst(first, tuple(FAMILIES))
     if layer is None or layer.stuck < ALL or _same(last, layer).stuck < ALL:
         return None
     text, change = advice.stronger_start(history)
     return Cause(
-        "RUN341" if layer.kind == "relu" else "RUN342", f"{_state(layer)} from the start",
+        "RUN341" if layer.kind == RECTIFIED.name else "RUN342", f"{_state(layer)} from the start",
         (stuck_units(layer, first.step),),
         Remedy(f"check the inputs' mean and deviation, and how the weights start: {text}", change),
         CUT_OFF if _cut_off(recent) else SIGN,
@@ -185,11 +186,11 @@ def _dropped(history: History, recent: list[Sample], chance: Chance) -> Cause | 
 
 
 def _saturated(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
-    return _gone(history, recent, "RUN342", ("sigmoid", "tanh"), STUCK_SIGMOIDS)
+    return _gone(history, recent, "RUN342", BENDING, STUCK_SIGMOIDS)
 
 
 def _dead(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
-    return _gone(history, recent, "RUN341", ("relu",), STUCK_RELUS)
+    return _gone(history, recent, "RUN341", (RECTIFIED.name,), STUCK_RELUS)
 
 
 def _gone(
@@ -305,12 +306,12 @@ def _cut_off(recent: list[Sample]) -> bool:
 
 
 def _state(layer: Activation) -> str:
-    return "dead ReLUs" if layer.kind == "relu" else f"saturated {NAMES[layer.kind]}"
+    return f"{'dead' if layer.kind == RECTIFIED.name else 'saturated'} {FAMILIES[layer.kind].units}"
 
 
 def stuck_units(layer: Activation, step: int, before: Activation | None = None, first: int = 0) -> Evidence:
     """The share of a layer's units that are stuck at a step, and what it was at the first one."""
-    what = "are zero" if layer.kind == "relu" else "are saturated"
+    what = "are zero" if layer.kind == RECTIFIED.name else "are saturated"
     text = f"at step {step} {percent(layer.stuck)} of the {layer.units} units of {layer.name} {what} for every image"
     values: dict[str, Figure] = {"layer": layer.name, "step": step, "share": layer.stuck, "units": layer.units}
     if before is not None:

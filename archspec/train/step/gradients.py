@@ -7,6 +7,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from archspec.backends.built import normalises_batch
 from archspec.backends.fits import is_shortage, shortage
 from archspec.data.batches import Batch, Batches
 from archspec.train.objective import Targets
@@ -15,7 +16,6 @@ from archspec.train.step.microbatch import (
     SMALLEST_NORMED,
     free_memory,
     halved,
-    has_batch_norm,
     largest_piece,
     padded,
     pieces_of,
@@ -122,7 +122,7 @@ def _smaller(run: Run, images: int, problem: RuntimeError) -> int:
 
 
 def _smallest_piece(run: Run) -> int:
-    return SMALLEST_NORMED if has_batch_norm(run.model) else 1
+    return SMALLEST_NORMED if normalises_batch(run.model) else 1
 
 
 def _notice(run: Run, images: int, most: int) -> str:
@@ -131,4 +131,4 @@ def _notice(run: Run, images: int, most: int) -> str:
         f"warning[BUILD201]: {place} ran out of memory: it is done again, and from now on at most {most} images go "
         f"through the network at once; an update still sees all {images}"
     )
-    return f"{text}; batch norm then takes its statistics of each {most}" if has_batch_norm(run.model) else text
+    return f"{text}; batch norm then takes its statistics of each {most}" if normalises_batch(run.model) else text

@@ -8,21 +8,17 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from archspec.backends.built import layers_with
 from archspec.backends.fits import is_shortage
+from archspec.ops.traits import Normalises
 
-BATCH_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 SMALLEST_NORMED: Final = 2  # images of a batch for which batch norm has a variance
 
 
-def has_batch_norm(model: nn.Module) -> bool:
-    """Whether what the network computes of an image depends, in training, on the others that go with it."""
-    return any(isinstance(module, BATCH_NORMS) for module in model.modules())
-
-
 def smallest_evaluated(model: nn.Module) -> int:
-    """How many images evaluation needs in a batch: 2 where batch norm keeps no running statistics."""
-    return max((SMALLEST_NORMED for module in model.modules()
-                if isinstance(module, BATCH_NORMS) and module.running_mean is None), default=1)
+    """How many images evaluation needs in a batch: 2 where a norm over the batch keeps no running statistics."""
+    return max((SMALLEST_NORMED for layer, norm in layers_with(model, Normalises)
+                if norm.batch and not any(True for _ in layer.module.buffers())), default=1)
 
 
 def padded(images: Tensor, smallest: int = 1) -> Tensor:

@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan, nan
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
 
+from archspec.backends.built import layers_with
 from archspec.backends.fits import is_shortage
 from archspec.backends.init import seeded, stream_seed
 from archspec.backends.own_kernels import use_own_kernels
@@ -19,7 +20,7 @@ from archspec.data.batches import Batch
 from archspec.diagnostics import SpecError
 from archspec.graph import Graph
 from archspec.language.recipe import Recipe
-from archspec.nn import StochasticDepth
+from archspec.ops.traits import Stochastic
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
 from archspec.train.setup import Machine, fresh_model
@@ -37,7 +38,6 @@ GIVE_UP: Final = 1.5  # times the best time so far: after one step of that lengt
 BLOCK_S: Final = 0.25  # steps are timed together: on a GPU each alone would wait for the device
 BLOCKS: Final = 4
 MOST_STEPS: Final = 100_000
-RANDOM: Final = (nn.modules.dropout._DropoutNd, StochasticDepth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +141,31 @@ def _measured(problem: Problem, candidate: Candidate, best_s: float | None) -> M
 def _run(problem: Problem, candidate: Candidate) -> Run:
     recipe, settings = problem.recipe, candidate.settings
     model = fresh_model(problem.graph, recipe, Machine(problem.device, settings=settings))
-    for module in model.modules():
-        if isinstance(module, RANDOM):
-            module.p = 0.0
+    for layer, _ in list(layers_with(model, Stochastic)):
+        model.set_submodule(layer.path, _Quiet(layer.module))
     optimizer = make_optimizer(model, recipe, problem.device)
     run = Run(model, optimizer, lambda step: SLOWED * recipe.lr, problem.device, recipe, MOST_STEPS, settings)
     if settings.compile:
         run.forward = compiled(model, problem.images, settings)
     return run
+
+
+class _Quiet(nn.Module):
+    """A layer that stays in evaluation mode, in which it draws no random numbers."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def train(self, mode: bool = True) -> _Quiet:
+        """Set the mode of this module alone."""
+        super().train(mode)
+        self.layer.eval()
+        return self
+
+    def forward(self, *inputs: Any) -> Any:
+        """What the layer gives in evaluation."""
+        return self.layer(*inputs)
 
 
 def _gradient_norm(run: Run) -> float | None:

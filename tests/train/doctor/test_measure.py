@@ -7,15 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from archspec.ops.traits import FAMILIES, RECTIFIED
 from archspec.train.doctor import measure
 from archspec.train.doctor.measure import Probe, first_batch, input_figures, stuck_share
+from tests.layers import conv, sequence
 
 
 def net():
     torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5),
-        nn.Linear(216, 8), nn.Sigmoid(), nn.Linear(8, 7), nn.Tanh(), nn.Linear(7, 4),
+    return sequence(
+        (1, 8, 8), conv(6, 3), "batch_norm2d", "relu", "flatten", "dropout",
+        {"linear": 8}, "sigmoid", {"linear": 7}, "tanh", {"linear": 4},
     )
 
 
@@ -73,12 +75,12 @@ def test_dead_and_saturated_units_are_counted():
     ([[-0.985], [-0.97]], "tanh", 0.0),
 ])
 def test_a_unit_is_stuck_if_it_is_for_every_image(output, kind, share):
-    assert float(stuck_share(torch.tensor(output), kind)) == pytest.approx(share)
+    assert float(stuck_share(torch.tensor(output), FAMILIES[kind])) == pytest.approx(share)
 
 
 def test_a_batch_in_pieces_is_one_measurement():
     """A unit that is dead in one piece and alive in the other is alive."""
-    model = nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU())
+    model = sequence((3,), {"linear": {"out_features": 4, "bias": False}}, "relu")
     with torch.no_grad():
         model[0].weight.copy_(torch.tensor([[1.0, 0, 0], [0, 1, 0], [-1, -1, 0], [-1, -1, 0]]))
     x = torch.zeros(32, 3)
@@ -93,7 +95,7 @@ def test_a_batch_in_pieces_is_one_measurement():
 def test_one_live_pixel_makes_a_live_channel():
     output = torch.zeros(4, 2, 5, 5)
     output[3, 1, 4, 4] = 1e-6
-    assert float(stuck_share(output, "relu")) == 0.5
+    assert float(stuck_share(output, RECTIFIED)) == 0.5
 
 
 def test_what_the_network_computes_stays_the_same():
@@ -142,7 +144,7 @@ def test_frozen_and_unused_weights_are_left_out():
 
 def test_of_a_large_weight_some_rows_are_measured(monkeypatch):
     monkeypatch.setattr(measure, "MOST_ELEMENTS", 600)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 40), nn.ReLU(), nn.Linear(40, 4))  # 2560: every fifth row
+    model = sequence((1, 8, 8), "flatten", {"linear": 40}, "relu", {"linear": 4})  # 2560: every fifth row
     before = model[1].weight.detach()[::5].clone()
     sample = measured(model)
     assert sample.weights[0].norm == pytest.approx(float(before.norm()))

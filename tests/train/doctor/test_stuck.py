@@ -256,8 +256,8 @@ def test_the_advice_for_a_high_rate(fields, kind, text):
 
 
 @pytest.mark.parametrize(("facts", "text"), [
-    (Facts(), "use relu with `init: kaiming_normal`, or add batch_norm2d after the layers with weights"),
-    (Facts(convolutions=False), "use relu with `init: kaiming_normal`, or add batch_norm1d after the layers with weights"),
+    (Facts(norms=("batch_norm2d",)), "use relu with `init: kaiming_normal`, or add batch_norm2d after the layers with weights"),
+    (Facts(norms=("batch_norm1d",)), "use relu with `init: kaiming_normal`, or add batch_norm1d after the layers with weights"),
     (Facts(batch_norm=True), "use relu with `init: kaiming_normal`, or use fewer layers, or connections that skip some"),
 ], ids=["convolutions", "linear-layers", "batch-norm"])
 def test_the_advice_for_a_gradient_that_vanishes_between_sigmoids(facts, text):

@@ -19,6 +19,7 @@ from archspec.train.metrics import Meter
 from archspec.train.optimizer import make_optimizer
 from archspec.train.setup import Machine
 from archspec.train.state import Run, Watcher
+from tests.layers import sequence
 from tests.train.doctor.helpers import LN10, Script, history, sample
 from tests.train.helpers import CPU, batches, data, network, recipe
 
@@ -51,7 +52,7 @@ def dead_network():
 
 def sealed_network(*, dropout=0.0):
     """The same without batch norm: no update reaches its first layer."""
-    model = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 4))
+    model = sequence((1, 8, 8), "flatten", {"dropout": float(dropout)}, {"linear": 8}, "relu", {"linear": 4})
     with torch.no_grad():
         model[2].weight.zero_()
         model[2].bias.fill_(-1.0)
@@ -258,7 +259,7 @@ def test_a_loss_that_is_no_number_is_explained_although_the_run_ends():
     doctor = Doctor()
     listener = Script(10**9)
     chosen = recipe(batch_size=20, epochs=3, lr=1e30)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 4))
+    model = sequence((1, 8, 8), "flatten", {"linear": 32}, "relu", {"linear": 4})
     with pytest.raises(SpecError, match="RUN310") as caught:
         fit(model, batches(TRAIN, chosen), batches(TEST, chosen), chosen, device=CPU, watchers=(doctor, listener))
     (finding,) = doctor.findings
@@ -282,7 +283,7 @@ def test_a_run_that_ends_before_it_began():
 def test_an_empty_batch_says_nothing():
     """A rank may get no image in a last step."""
     chosen, doctor = recipe(batch_size=20, epochs=1), Doctor()
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 4))
+    model = sequence((1, 8, 8), "flatten", {"linear": 8}, "relu", {"linear": 4})
     run = Run(model, make_optimizer(model, chosen, CPU), lambda step: 0.1, CPU, chosen, 2)
     run.meter = Meter(2, CPU)
     full = next(iter(batches(TRAIN, chosen).batches(0)))

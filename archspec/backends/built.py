@@ -1,0 +1,84 @@
+"""What a layer of a built network was built from. Training asks a layer's op, not its torch class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple, TypeVar
+
+from torch import Tensor, nn
+
+from archspec.ops import Operation
+from archspec.ops.parameters import ParamSpec
+from archspec.ops.traits import Normalises, Trait
+from archspec.types import TensorType
+
+_ATTRIBUTE: Final = "archspec_layer"  # of a module; deepcopy and pickle keep it, print does not show it
+T = TypeVar("T", bound=Trait)
+
+
+class Built(NamedTuple):
+    """The op of a layer, and the types of its inputs."""
+
+    op: Operation
+    inputs: tuple[TensorType, ...]
+
+    def __deepcopy__(self, memo: object) -> Built:
+        return self  # nothing in it changes
+
+
+class Layer(NamedTuple):
+    """A layer of a network: its path, its module and what that was built from."""
+
+    path: str
+    module: nn.Module
+    op: Operation
+    inputs: tuple[TensorType, ...]
+
+    def parameters(self) -> Iterator[tuple[str, Tensor, ParamSpec]]:
+        """Its tensors: their names in its module, themselves, and what the op says of them."""
+        for name, spec in self.op.parameters(*self.inputs).items():
+            owner, _, last = name.rpartition(".")
+            yield name, getattr(self.module.get_submodule(owner), last), spec
+
+
+def build_layer(op: Operation, inputs: tuple[TensorType, ...]) -> nn.Module:
+    """A new module of an op, which remembers it. TypeError if its tensors are not what the op's `parameters` say."""
+    module = op.build(*inputs)
+    _check(module, op, op.parameters(*inputs))
+    setattr(module, _ATTRIBUTE, Built(op, inputs))
+    return module
+
+
+def layers(model: nn.Module) -> Iterator[Layer]:
+    """The layers of a network in its order. What archspec has not built is passed over."""
+    for path, module in model.named_modules():
+        built: Built | None = getattr(module, _ATTRIBUTE, None)
+        if built is not None:
+            yield Layer(path, module, *built)
+
+
+def layers_with(model: nn.Module, kind: type[T]) -> Iterator[tuple[Layer, T]]:
+    """The layers whose op has a trait, with that trait."""
+    for layer in layers(model):
+        trait = layer.op.trait(kind)
+        if trait is not None:
+            yield layer, trait
+
+
+def normalises_batch(model: nn.Module) -> bool:
+    """Whether what the network computes of an image depends, in training, on the others that go with it."""
+    return any(norm.batch for _, norm in layers_with(model, Normalises))
+
+
+def _check(module: nn.Module, op: Operation, specs: dict[str, ParamSpec]) -> None:
+    """Hold a module's parameters and buffers against the op's own account of them."""
+    found = {name: (tuple(p.shape), True) for name, p in module.named_parameters()}
+    found |= {name: (tuple(b.shape), False) for name, b in module.named_buffers()}
+    listed = {name: (spec.shape, spec.learned) for name, spec in specs.items()}
+    if found != listed:
+        raise TypeError(f"`{op.op}`: its module has the tensors {_text(found)}, its `parameters` {_text(listed)}")
+
+
+def _text(tensors: dict[str, tuple[tuple[int, ...], bool]]) -> str:
+    each = (f"{name} {list(shape)}" + ("" if learned else " (buffer)") for name, (shape, learned) in tensors.items())
+    return ", ".join(each) or "none"

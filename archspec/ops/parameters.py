@@ -1,0 +1,74 @@
+"""The tensors that an op keeps: the one place that knows its weights.
+
+Counts, weight decay, initialisation, memory, and the names in a `state_dict` follow from `Operation.parameters`, which
+makes them with `projection`, `learned` and `buffer`. When a network is built they are held against its modules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Drawn evenly within ±1/√fan_in, or by the rule of the recipe's `init: {weights: …}`."""
+
+
+class Bias(NamedTuple):
+    """Drawn evenly within ±1/√fan_in, the kernel's; 0 by the recipe's `init: {biases: zeros}`."""
+
+    fan_in: int
+
+
+class Normal(NamedTuple):
+    """Drawn from the normal distribution with mean 0."""
+
+    std: float
+
+
+Init = float | Kernel | Bias | Normal  # a number: every element has that value
+
+
+class ParamSpec(NamedTuple):
+    """One tensor of an op. Its name is the attribute's in the op's module.
+
+    learned: a parameter, else a buffer such as a running mean. decays: whether weight decay reaches it where a recipe
+    has `decay_norm_and_bias: false`.
+    """
+
+    shape: tuple[int, ...]
+    init: Init
+    learned: bool = True
+    decays: bool = False
+    dtype: str = "float32"
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+
+_KERNEL = Kernel()
+
+
+def projection(shape: tuple[int, ...], outputs: int, *, bias: bool) -> dict[str, ParamSpec]:
+    """`weight` and, if wanted, `bias` of a linear map or convolution.
+
+    shape: the weight's. As in torch, fan_in is the product of all its dimensions but the first.
+    """
+    specs = {"weight": ParamSpec(shape, _KERNEL, decays=True)}
+    if bias:
+        specs["bias"] = ParamSpec((outputs,), Bias(prod(shape[1:])))
+    return specs
+
+
+def learned(*shape: int, init: Init, decays: bool = False) -> ParamSpec:
+    """Any other parameter, such as the factor of a norm."""
+    return ParamSpec(shape, init, decays=decays)
+
+
+def buffer(*shape: int, init: float = 0.0, dtype: str = "float32") -> ParamSpec:
+    """State that no gradient changes."""
+    return ParamSpec(shape, init, learned=False, dtype=dtype)

@@ -1,0 +1,133 @@
+"""What passes ask of an op. A trait is a fact about it; a pass asks for the trait and never for an op's name.
+
+An op lists its traits: `traits = (Elementwise(), Saturates(RECTIFIED))`. A pass asks `op.trait(Saturates)`, which gives
+the trait with its data, or None. `tests/ops/test_traits.py` holds what each trait says against what torch computes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Final, NamedTuple, TypeVar
+
+from archspec.ops.windows import Window
+
+
+class Affects(Enum):
+    """What of its output's shape a field decides. A field that is not marked is taken to decide everything."""
+
+    CHANNELS = "channels"  # along `Operation.channels`
+    SPACE = "space"  # height and width, or all dimensions after the channels
+    NOTHING = "nothing"
+
+
+_T = TypeVar("_T")
+# How a field is marked: `bias: AffectsNothing[bool] = Field(True, description=…)`.
+AffectsChannels = Annotated[_T, Affects.CHANNELS]
+AffectsSpace = Annotated[_T, Affects.SPACE]
+AffectsNothing = Annotated[_T, Affects.NOTHING]
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A fact about an op."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepsLayout(Trait):
+    """The output's dimensions are the input's, in their order: an image stays one, whichever side its channels are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise(KeepsLayout):
+    """An element of the output depends on the input's element at its place, and on no other; the shape stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affine(Trait):
+    """In evaluation an affine function with which linear maps of the last dimension before and after it are one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projects(Trait):
+    """A learned linear map of dimension `dim`.
+
+    images: the op to put before it where images flow in, since `dim` would be their width.
+    """
+
+    dim: int = 1
+    images: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Convolves(Projects):
+    """A learned linear map of the channels in windows that slide over the image: a convolution, or its transpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windowed(Trait):
+    """Windows slide over the input."""
+
+    def windows(self, op: object) -> tuple[Window, ...]:
+        """Those of a given op, one for each dimension after the channels: its property `windows`."""
+        windows: tuple[Window, ...] = getattr(op, "windows")  # noqa: B009 (not every op has it)
+        return windows
+
+
+@dataclass(frozen=True, slots=True)
+class Normalises(Trait):
+    """Mean and deviation of the input's elements become fixed ones.
+
+    batch: they are taken over the samples of a batch in training, and in evaluation where there are no buffers.
+    """
+
+    batch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stochastic(Trait):
+    """Draws random numbers in training, and none in evaluation.
+
+    probability: the field that is 0 where it draws none; None if there is no such field.
+    """
+
+    probability: str | None = "p"
+
+    def share(self, op: object) -> float:
+        """How much of its input a given op changes by chance, 0 to 1; 1 where no field says it."""
+        return 1.0 if self.probability is None else float(getattr(op, self.probability))
+
+
+@dataclass(frozen=True, slots=True)
+class Drops(Stochastic):
+    """Sets a share of the values to zero in training, and does nothing in evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
+class SquashesLogits(Trait):
+    """Gives probabilities, of which a cross entropy takes the softmax again."""
+
+
+class Family(NamedTuple):
+    """Activations that are flat in the same way. low, high: the values where they are; None for no upper one.
+
+    name: in checkpoints, so that it stays. units: what a message calls the units of such a layer.
+    """
+
+    name: str
+    low: float
+    high: float | None
+    units: str
+
+
+RECTIFIED: Final = Family("relu", 0.0, None, "ReLUs")
+SIGMOID: Final = Family("sigmoid", 0.0, 1.0, "sigmoids")
+TANH: Final = Family("tanh", -1.0, 1.0, "tanh units")
+FAMILIES: Final = {family.name: family for family in (RECTIFIED, SIGMOID, TANH)}
+
+
+@dataclass(frozen=True, slots=True)
+class Saturates(Trait):
+    """Flat for large inputs of one sign or of both: a unit that stays there learns nothing."""
+
+    family: Family

@@ -1,0 +1,145 @@
+"""Ops of one's own, each written as CONTRIBUTING says, in one place; registered for the length of a test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+from torch import Tensor, nn
+from typing_extensions import override
+
+from archspec.ops import OPS, Op, Operation, register_op
+from archspec.ops.activation import Activation
+from archspec.ops.base import PositivePair
+from archspec.ops.fields import PositiveFloat, int_list, int_list_schema
+from archspec.ops.parameters import ParamSpec, learned
+from archspec.ops.traits import AffectsNothing, AffectsSpace, Elementwise, Windowed
+from archspec.ops.windows import Window, slide
+from archspec.types import Cost, TensorType
+
+
+class PowerMean(nn.Module):
+    """The mean of x**p in windows, to the power 1/p."""
+
+    def __init__(self, kernel_size: tuple[int, int], p: float) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.p = nn.Parameter(Tensor([p]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = nn.functional.avg_pool2d(x.clamp(min=1e-6) ** self.p, self.kernel_size)
+        return mean ** (1 / self.p)
+
+
+class PowerPool2d(Op):
+    """The power mean of each window, with a learned exponent (Radenović et al. 2018, section 3.2).
+
+    Shapes: (N, C, H, W) -> (N, C, H // kernel_size, W // kernel_size).
+    Cost: kernel_h*kernel_w + 1 elementwise FLOPs per output; 1 parameter.
+    Errors: ShapeError if the window does not fit.
+    """
+
+    op = "power_pool2d"
+    main = "kernel_size"
+    ndim = 4
+    aliases = ("gem", "powerpool")
+    traits = (Windowed(),)
+
+    kernel_size: AffectsSpace[PositivePair] = Field(description="size of the window and its step")
+    p: AffectsNothing[PositiveFloat] = Field(3.0, description="the exponent at the start")
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return tuple(Window(k, k) for k in self.kernel_size)
+
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (slide(x, x.shape[1], self.windows),)
+
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
+        return Cost(elementwise_flops=y.numel * (prod(self.kernel_size) + 1))
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        return {"p": learned(1, init=self.p)}
+
+    @override
+    def build(self, x: TensorType) -> nn.Module:
+        return PowerMean(self.kernel_size, self.p)
+
+
+def from_contributing() -> type[Operation]:
+    """The example that CONTRIBUTING gives: its text, run as it stands, but for the registration."""
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    module = ModuleType(f"{__name__}.rms_norm")
+    sys.modules[module.__name__] = module
+    exec(compile(code.replace("@register_op\n", ""), "CONTRIBUTING.md", "exec"), vars(module))
+    op: type[Operation] = module.RMSNorm
+    return op
+
+
+RMSNorm = from_contributing()
+
+
+class Softplus(Activation):
+    """log(1 + exp(x)) (Glorot et al. 2011)."""
+
+    op = "softplus"
+    torch_name = "Softplus"
+    traits = (Elementwise(),)
+
+
+_triple = int_list(1, "a positive integer or three of them", size=3, bare=True)
+Triple = Annotated[tuple[int, ...], BeforeValidator(_triple), int_list_schema(1, size=3, bare=True)]
+
+
+class MaxPool3d(Op):
+    """The largest value of each window of a volume.
+
+    Shapes: (N, C, D, H, W) -> (N, C, D', H', W') with D' = (D - kernel_size) // kernel_size + 1; H', W' alike.
+    Cost: kernel_d*kernel_h*kernel_w elementwise FLOPs per output.
+    Errors: ShapeError if a window does not fit.
+    """
+
+    op = "max_pool3d"
+    main = "kernel_size"
+    ndim = 5
+    traits = (Windowed(),)
+
+    kernel_size: AffectsSpace[Triple] = Field(description="size of the window, an integer or [depth, height, width]")
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return tuple(Window(k, k) for k in self.kernel_size)
+
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (slide(x, x.shape[1], self.windows),)
+
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
+        return Cost(elementwise_flops=y.numel * prod(self.kernel_size))
+
+    @override
+    def build(self, x: TensorType) -> nn.Module:
+        return nn.MaxPool3d(self.kernel_size)
+
+
+@contextmanager
+def registered(*classes: type[Operation]) -> Iterator[None]:
+    """Make ops known to the language within the block."""
+    for cls in classes:
+        register_op(cls)
+    try:
+        yield
+    finally:
+        for cls in classes:
+            del OPS[cls.op]

@@ -1,0 +1,158 @@
+"""An op added in one place gets everything: counts, decay, start, layout, diagnostics, schema, docs, pytest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+import archspec
+from archspec.analysis.linear_chains import linear_chains
+from archspec.backends.built import build_layer
+from archspec.backends.init import initialise
+from archspec.cli import cli
+from archspec.language.recipe import Recipe
+from archspec.language.schema import json_schema
+from archspec.train.doctor.patient import facts_of
+from archspec.train.optimizer import parameter_groups
+from archspec.types import TensorType
+from docs import generate
+from tests.helpers import assert_marked, spec
+from tests.ops.own import MaxPool3d, PowerMean, PowerPool2d, RMSNorm, Softplus, registered
+
+TEXT = """
+archspec: 1
+name: own
+input: [3, 8, 8]
+stages:
+  body: [conv2d: {out_channels: 4, kernel_size: 3, padding: 1}, softplus, power_pool2d: 4]
+  head: [flatten, rms_norm, linear: 10]
+expect: {body: [4, 2, 2], head: [10], params: 299, macs: 7072}
+train: {data: cifar10, lr: 0.1, weight_decay: 0.01, decay_norm_and_bias: false}
+"""
+
+
+@pytest.fixture(autouse=True)
+def own() -> Iterator[None]:
+    with registered(PowerPool2d, RMSNorm, Softplus, MaxPool3d):
+        yield
+
+
+def model() -> nn.Module:
+    return archspec.build(archspec.load(TEXT))
+
+
+def test_shapes_and_counts_are_right() -> None:
+    report = archspec.load(TEXT).report
+    found = {layer.path: (layer.params, layer.output_shape) for layer in report.layers()}
+    assert found["body.power_pool2d_1"] == (1, (4, 2, 2))
+    assert found["head.rms_norm_1"] == (16, (16,))
+    assert report.params == sum(p.numel() for p in model().parameters())
+
+
+def test_weight_decay_spares_what_the_op_says() -> None:
+    built = model()
+    names = {id(p): name for name, p in built.named_parameters()}
+    decayed, spared = parameter_groups(built, Recipe(data="cifar10", lr=0.1, weight_decay=0.1, decay_norm_and_bias=False))
+    assert {names[id(p)] for p in decayed["params"]} == {"body.conv2d_1.weight", "head.linear_1.weight"}
+    assert {"body.power_pool2d_1.p", "head.rms_norm_1.weight"} < {names[id(p)] for p in spared["params"]}
+
+
+def test_a_network_is_made_fresh() -> None:
+    first, second = model(), model()
+    with torch.no_grad():
+        for parameter in second.parameters():
+            parameter.fill_(9.0)
+    for each in (first, second):
+        initialise(each, "kaiming_normal", 3)
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    assert first.state_dict()["body.power_pool2d_1.p"] == 3.0
+    assert first(torch.randn(2, 3, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("stage", "code", "message", "hint"), [
+    ("«gem»: 2", "SPEC020", "no op or block `gem`", "it is called `power_pool2d` here"),
+    ("«PowerPool2d»: 2", "SPEC020", "no op or block", "a name that is close exists: `power_pool2d`"),
+    ("«RMSNorm»", "SPEC020", "no op or block `RMSNorm`", "a name that is close exists: `rms_norm`"),
+    ("power_pool2d: {kernel_size: 2, «q»: 1}", "SPEC010", "`power_pool2d` has no field `q`", None),
+    ("power_pool2d: «9»", "SHAPE101", "9×9 window does not fit a 8×8 input", None),
+    ("power_pool2d: {kernel_size: 2, p: «-1»}", "SPEC012", "`p` of `power_pool2d` must be more than 0", None),
+])  # fmt: skip
+def test_mistakes_are_explained(stage: str, code: str, message: str, hint: str | None) -> None:
+    text = f"archspec: 1\ninput: [3, 8, 8]\nstages: {{a: [{stage}]}}\n"
+    (found,) = assert_marked(text, (code, message))
+    assert hint is None or found.hint == hint
+
+
+def test_a_broken_field_leaves_open_what_it_affects() -> None:
+    """The exponent changes no shape, so that `linear` after it is checked; the window leaves the channels known."""
+    ending = "flatten, linear: 3]}\nexpect: {a: [4]}"
+    assert_marked(spec(f"stages: {{a: [power_pool2d: {{kernel_size: 2, p: «none»}}, {ending.replace('[4]', '«[4]»')}"),
+                  ("SPEC012", "`p`"), ("SHAPE110", "expected (4)"))
+    assert_marked(spec("stages: {a: [power_pool2d: «none», batch_norm2d, conv2d: {out_channels: 4, kernel_size: 1, groups: «5»}]}"),
+                  ("SPEC012", "`kernel_size`"), ("SPEC012", "not divisible"))
+
+
+def test_what_the_language_lacks_is_no_longer_said_to_be_lacking() -> None:
+    (found,) = archspec.check(spec("stages: {a: [selu]}"))
+    assert "softplus" in (found.hint or "")
+
+
+def test_training_asks_its_traits() -> None:
+    loaded = archspec.load({"archspec": 1, "input": [4], "stages": {"a": [{"linear": 4}, "softplus", {"linear": 4}], "b": ["rms_norm", {"linear": 2}]}})
+    assert linear_chains(loaded.graph) == []
+    facts = facts_of(archspec.build(loaded), Recipe(data="cifar10", lr=0.1), loaded.graph)
+    assert (facts.norms, facts.batch_norm) == (("batch_norm1d",), False)
+
+
+def test_an_image_stays_one_through_it() -> None:
+    text = spec("stages: {a: [conv2d: {out_channels: 4, kernel_size: 1}, softplus, rms_norm, linear: 3]}")
+    (warning,) = archspec.api.examine(text).warnings
+    assert (warning.code, warning.hint) == ("SHAPE112", "put `flatten` before it")
+
+
+def test_schema_docs_and_listing_have_it() -> None:
+    schema = json.dumps(json_schema())
+    page = generate.ops_page()
+    for op in (PowerPool2d, RMSNorm, Softplus, MaxPool3d):
+        assert f'"{op.op}"' in schema and f"### `{op.op}`" in page
+    assert "Shapes: any -> the same." in page.partition("### `softplus`")[2].partition("###")[0]
+    shown = CliRunner().invoke(cli, ["list", "ops", "power_pool2d"])
+    assert shown.exit_code == 0 and "learned exponent" in shown.output
+
+
+def test_a_volume_has_its_own_words() -> None:
+    body = "stages: {{a: [max_pool3d: {0}, flatten, linear: $in.features]}}\n"
+    text = "archspec: 1\ninput: [2, 4, 8, 8]\n" + body.format(2)
+    assert archspec.load(text).report.output_shape == (64,)
+    assert archspec.build(archspec.load(text))(torch.zeros(2, 2, 4, 8, 8)).shape == (2, 64)
+    assert_marked("archspec: 1\ninput: [2, 4, 8, 8]\n" + body.format("«[5, 2, 2]»"),
+                  ("SHAPE101", "5×2×2 window does not fit a 4×8×8 input"))
+    assert_marked("archspec: 1\ninput: [2, 8, 8]\nstages: {a: [«max_pool3d»: 2]}\n",
+                  ("SHAPE102", "needs a volume (channels, depth, height, width), got 3 dimensions"))
+
+
+def test_specs_with_it_are_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    pytester.makeconftest("from tests.ops.own import *\nfor op in (PowerPool2d, RMSNorm, Softplus): register_op(op)")
+    pytester.makefile(".yaml", net=TEXT)
+    pytester.runpytest_subprocess().assert_outcomes(passed=5)
+
+
+class Forgetful(PowerPool2d):
+    op = "forgetful"
+
+    def parameters(self, x: TensorType) -> dict[str, Any]:
+        return {}
+
+
+def test_a_weight_that_an_op_does_not_list_is_an_error_when_it_is_built() -> None:
+    with pytest.raises(TypeError, match=r"`forgetful`: its module has the tensors p \[1\], its `parameters` none"):
+        build_layer(Forgetful(kernel_size=2), (TensorType((1, 3, 8, 8)),))
+    assert isinstance(build_layer(PowerPool2d(kernel_size=2), (TensorType((1, 3, 8, 8)),)), PowerMean)
