@@ -73,7 +73,9 @@ def command(
         options = _options(device, data_root, precision)
         ctx.exit(_search(sweep, file, found, store, device, jobs, threads, options, retry, as_json=as_json))
     if dry_run:
-        planned = _show_plan(found, store, device, jobs, threads, as_json=as_json)
+        planned = _show_plan(
+            found, store, device, jobs, threads, _options(device, data_root, precision), as_json=as_json
+        )
         if sweep.search is not None:
             from archspec.cli.searching import plan_text
 
@@ -144,12 +146,15 @@ def _run(
 
 
 def _show_plan(
-    found: Expansion, store: Store, device: str, jobs: int | None, threads: int | None, *, as_json: bool
+    found: Expansion, store: Store, device: str, jobs: int | None, threads: int | None, options: Sequence[str], *,
+    as_json: bool,
 ) -> Plan:
     from archspec.sweep.plan import plan
     from archspec.sweep.slots import slots_for
+    from archspec.sweep.starts import measure_starts
 
-    planned = plan(found, store, slots_for(device, found.trials, jobs, threads), device)
+    slots = slots_for(device, found.trials, jobs, threads)
+    planned = plan(found, store, slots, device, lambda trial: measure_starts(trial, options, slots.threads))
     click.echo(json.dumps(planned.to_json(), indent=2, ensure_ascii=False) if as_json else planned.text())
     return planned
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,7 @@ from archspec.text import duration_text
 if TYPE_CHECKING:
     from archspec.results.trials import Store
     from archspec.sweep.slots import Slots
+    from archspec.sweep.starts import Starts
 
 PLAN_FORMAT: Final = 1
 STEPS: Final = 4  # timed of each distinct network and batch; the first ones are not counted
@@ -24,8 +25,8 @@ class Estimate:
     """What one trial costs.
 
     steps: updates in all. macs: multiply-adds of the forward passes over the training images; a training step costs
-    about three times that. seconds: predicted, None where it was not timed. problem: why it cannot run here, None if
-    it can.
+    about three times that. seconds: predicted, with its evaluations and without the start of its process; None where
+    it was not timed. problem: why it cannot run here, None if it can.
     """
 
     trial: Trial
@@ -37,20 +38,26 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a sweep comes to. done: trials with a result. slots: how many run at once."""
+    """What a sweep comes to. done: trials with a result. slots: how many run at once. starts: None if not measured."""
 
     estimates: tuple[Estimate, ...]
     done: frozenset[str]
     left_out: int
     invalid: int
     slots: int
+    starts: Starts | None = None
 
     @property
     def seconds(self) -> float | None:
-        """Predicted wall time of the trials without a result; None where one of them could not be timed."""
+        """Predicted wall time of the trials without a result, starts included; None where one could not be timed."""
         left = [e.seconds for e in self.estimates if e.trial.id not in self.done and e.problem is None]
         known = [seconds for seconds in left if seconds is not None]
-        return sum(known) / max(1, self.slots) if len(known) == len(left) else None
+        if len(known) < len(left):
+            return None
+        if not known:
+            return 0.0
+        first, each = (0.0, 0.0) if self.starts is None else (self.starts.first_s, self.starts.each_s)
+        return first + sum(seconds + each for seconds in known) / max(1, self.slots)
 
     def to_json(self) -> dict[str, Any]:
         """The versioned JSON form."""
@@ -65,6 +72,7 @@ class Plan:
                 for e in self.estimates
             ],
             "invalid": self.invalid, "left_out": self.left_out, "at_once": self.slots, "seconds": self.seconds,
+            "start_seconds": None if self.starts is None else self.starts.each_s,
         }
 
     def text(self) -> str:
@@ -83,21 +91,33 @@ class Plan:
         if macs:
             lines.append(f"left: {macs_text(sum(macs))} forward, about three times that to train")
         if self.seconds is not None:
-            lines.append(f"predicted: {duration_text(self.seconds)}, {self.slots} at once")
+            start = "without the starts of the trials" if self.starts is None else \
+                f"{duration_text(self.starts.each_s)} of each trial to start"
+            lines.append(f"predicted: {duration_text(self.seconds)}, {self.slots} at once, {start}")
         return "\n".join(lines)
 
 
-def plan(found: Expansion, store: Store, slots: Slots, device: str = "auto") -> Plan:
-    """Count, check against memory, and time a few steps of each distinct network and batch."""
+def plan(
+    found: Expansion, store: Store, slots: Slots, device: str = "auto",
+    starts: Callable[[Trial], Starts | None] = lambda trial: None,
+) -> Plan:
+    """Count, check against memory, and time a few steps of each distinct network and batch.
+
+    starts: measures how long a trial takes to start; asked once, for one of those that are left.
+    """
+    from archspec.train.checkpoint.digest import graph_digest
+
     done = frozenset(store.results(trial.id for trial in found.trials))
     timed: dict[Any, Timing] = {}
     estimates = []
     for trial in found.trials:
-        key = (id(trial.loaded.graph), trial.recipe.batch_size)
+        key = (graph_digest(trial.loaded.graph), trial.recipe.batch_size)
         if key not in timed:
             timed[key] = timing(trial, device, slots.threads)
         estimates.append(_estimate(trial, timed[key]))
-    return Plan(tuple(estimates), done, found.left_out, len(found.invalid), len(slots.environments))
+    left = next((e.trial for e in estimates if e.seconds is not None and e.trial.id not in done), None)
+    start = None if left is None else starts(left)
+    return Plan(tuple(estimates), done, found.left_out, len(found.invalid), len(slots.environments), start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,28 +146,43 @@ def timing(trial: Trial, device: str, threads: int) -> Timing:
 
 
 def _estimate(trial: Trial, timed: Timing) -> Estimate:
-    train, test = images(trial)
-    if train is None or test is None:
+    seen = images(trial)
+    if seen is None:
         return Estimate(trial, None, None, None, timed.problem)
     recipe = trial.recipe
-    steps = recipe.epochs * ceil(train / recipe.batch_size)
-    macs = recipe.epochs * train * trial.loaded.report.macs
+    steps = recipe.epochs * ceil(seen.train / recipe.batch_size)
+    macs = recipe.epochs * seen.train * trial.loaded.report.macs
     if timed.step_s is None or timed.forward_s is None:
         return Estimate(trial, steps, macs, None, timed.problem)
-    seconds = steps * timed.step_s + recipe.epochs * ceil(test / recipe.batch_size) * timed.forward_s
-    return Estimate(trial, steps, macs, seconds, None)
+    batches = recipe.epochs * ceil(seen.each_epoch / recipe.batch_size) + ceil(seen.at_end / recipe.batch_size)
+    return Estimate(trial, steps, macs, steps * timed.step_s + batches * timed.forward_s, None)
 
 
-def images(trial: Trial) -> tuple[int | None, int | None]:
-    """Training and test images of a trial; None where only reading the data would tell."""
+@dataclass(frozen=True, slots=True)
+class Images:
+    """How many images a trial trains on, evaluates after each epoch, and evaluates at its end besides."""
+
+    train: int
+    each_epoch: int
+    at_end: int
+
+
+def images(trial: Trial) -> Images | None:
+    """Those of a trial; None where only reading the data would tell."""
     from archspec.data.registry import DATASETS
+    from archspec.data.validation import resolve_validation
 
     info = DATASETS.get(trial.recipe.data)
     if info is None:
-        return None, None
+        return None
     limits: Mapping[str, int] = trial.limits
     train = min(info.train_size, limits.get("limit_train", info.train_size))
-    return train, min(info.test_size, limits.get("limit_test", info.test_size))
+    test = min(info.test_size, limits.get("limit_test", info.test_size))
+    wanted = resolve_validation(trial.recipe).validation
+    if not isinstance(wanted, (int, float)):
+        return Images(train, test, 0)
+    held = min(wanted if isinstance(wanted, int) else round(wanted * train), train)
+    return Images(train - held, held, test)
 
 
 def macs_text(macs: int) -> str:

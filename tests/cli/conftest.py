@@ -67,3 +67,9 @@ def python(code: str, *arguments: str, cwd: Path | None = None, **environment: s
 def archspec(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """`archspec ARGUMENTS` in a process of its own."""
     return python("from archspec.cli import main; main()", *arguments, cwd=cwd, **environment)
+
+
+@pytest.fixture
+def no_start(monkeypatch):
+    """`archspec sweep --dry-run` starts no process to time it."""
+    monkeypatch.setattr("archspec.sweep.starts.measure_starts", lambda *_: None)

@@ -79,7 +79,7 @@ def test_a_winner_whose_run_was_removed_trains_again(searched, cli, monkeypatch)
     assert [pause_of(command) for command in launcher.began] == [1, 2, None]
 
 
-def test_a_dry_run_says_what_a_search_will_do(searched, cli, monkeypatch):  # noqa: F811
+def test_a_dry_run_says_what_a_search_will_do(searched, cli, monkeypatch, no_start):  # noqa: F811
     monkeypatch.chdir(searched)
     done = cli("sweep", "s.yaml", "--dry-run", "--dir", "nowhere", *OPTIONS)
     assert done.code == 0

@@ -126,19 +126,21 @@ def test_a_dry_run_counts_and_predicts_and_leaves_nothing(cli, work):
     assert [(trial["seed"], trial["done"], trial["steps"]) for trial in found["trials"]] == [
         (seed, False, 7) for seed in (0, 1, 0, 1)  # 200 images in batches of 32
     ]
-    assert found["seconds"] == pytest.approx(sum(trial["seconds"] for trial in found["trials"]))
+    trained = sum(trial["seconds"] for trial in found["trials"])
+    assert found["start_seconds"] > 0
+    assert found["seconds"] >= pytest.approx(trained + 4 * found["start_seconds"])
     assert found["trials"][0]["forward_macs"] == 200 * (64 * 8 + 8 * 10)
     assert sorted(path.name for path in work.iterdir()) == ["s.yaml", "tiny.yaml"]
 
 
-def test_recipes_and_seeds_are_a_sweep_without_a_file(cli, work):
+def test_recipes_and_seeds_are_a_sweep_without_a_file(cli, work, no_start):
     found = json.loads(cli("sweep", "tiny.yaml", "--recipes", "--seeds", "3,5", "--dry-run", "--json", *OPTIONS).out)
     assert [(trial["varied"], trial["seed"]) for trial in found["trials"]] == [
         ({}, 3), ({}, 5), ({"recipe": "fast"}, 3), ({"recipe": "fast"}, 5),
     ]
 
 
-def test_a_combination_that_is_invalid_is_told_and_the_rest_is_planned(cli, work):
+def test_a_combination_that_is_invalid_is_told_and_the_rest_is_planned(cli, work, no_start):
     (work / "s.yaml").write_text(SWEEP.replace("1.0e+30", "-1"))
     done = cli("sweep", "s.yaml", "--dry-run", *OPTIONS)
     assert done.code == 1
