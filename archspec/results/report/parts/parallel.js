@@ -11,10 +11,10 @@ function drawParallel(host, groups) {
   const measure = MEASURE.get(state.figure) || MEASURE.get(PRIMARY);
   if (!measure) return void host.replaceChildren(make("p", { class: "empty" }, "No figure yet."));
   const full = Math.max(260, host.clientWidth), axes = [...D.params.map((param, k) => settingAxis(param, k)), figureAxis(measure)];
-  const width = Math.max(full, axes.length * 92), height = 300, top = 34, bottom = 16;
+  const width = Math.max(full, axes.length * 80), height = 300, top = 34, bottom = 16;
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", class: "chart wide", "aria-label": `Parallel coordinates of ${axes.map((one) => one.title).join(", ")}` });
   const first = 46, gap = (width - first - 60) / Math.max(1, axes.length - 1);
-  axes.forEach((one, k) => { one.x = first + k * gap; one.scale = axis(one.low, one.high, height - bottom, top, one.log); });
+  axes.forEach((one, k) => { one.x = first + k * gap; one.most = Math.max(8, Math.floor(gap / 6.5)); one.scale = axis(one.low, one.high, height - bottom, top, one.log); });
   const chosen = chosenRows(), shown = new Set(groups);
   groups = [...groups].sort((a, b) => (meanOf(a, measure.name) ?? 0) - (meanOf(b, measure.name) ?? 0)); // the highest on top
   const ordered = [...GROUPS.filter((group) => !shown.has(group)), ...groups.filter((group) => !chosen.has(group.number)), ...groups.filter((group) => chosen.has(group.number))];
@@ -61,7 +61,7 @@ function axisParts(one, height, top, bottom, width) {
   const anchor = one.x > width - 70 ? "end" : one.x < 60 ? "start" : "middle";
   const parts = [
     draw("path", { class: "axis", d: `M${one.x.toFixed(1)} ${top}V${height - bottom}` }),
-    draw("text", { class: "title", x: anchor === "end" ? width - 4 : anchor === "start" ? 4 : one.x, y: 14, "text-anchor": anchor }, clipped(one.title, 22)),
+    draw("text", { class: "title", x: anchor === "end" ? width - 4 : anchor === "start" ? 4 : one.x, y: 14, "text-anchor": anchor }, clipped(one.title, Math.min(22, one.most))),
   ];
   for (const [value, text] of one.ticks) {
     const y = one.scale(value) + 4;
