@@ -86,7 +86,8 @@ def sgd_or_adam(archive: Archive) -> list[str]:
             continue
         trials = trials_of(file)
         records = archive.records(trials)
-        lines += ["", f"The two rates with fresh seeds, on the test set ({command(file)}):", ""] if records else []
+        if records:
+            lines += ["", f"The two rates with fresh seeds, trained on {_images(records[0])}, on the test set:", ""]
         lines += [*_compared(records), *missing(trials, records, file)]
     return lines
 
@@ -117,9 +118,14 @@ def _searched(archive: Archive, file: str) -> str:
     best = max(records, key=lambda record: (len(record.epochs), record.last.evaluated_accuracy if record.last else 0.0))
     assert best.last is not None
     return (
-        f"{command(file)}: {len(records)} rates tried; best {best.settings['train.lr']:.3g}, validation accuracy"
-        f" {best.last.evaluated_accuracy:.4f} after {len(best.epochs)} epochs"
+        f"{command(file)}: {len(records)} of {len(trials)} rates tried on {_images(best)}; best"
+        f" {best.settings['train.lr']:.3g}, validation accuracy {best.last.evaluated_accuracy:.4f}"
+        f" after {len(best.epochs)} epochs"
     )
+
+
+def _images(record: RunRecord) -> str:
+    return f"{record.environment['data']['train_images']:,} images"
 
 
 def large_batch(archive: Archive) -> list[str]:
@@ -185,8 +191,7 @@ def collapse(archive: Archive) -> list[str]:
         return missing(trials, records, file)[1:]
     fates = {record.seed: fate([row.train_loss for row in record.epochs]) for record in records}
     counts = Counter(text.split(" at ")[0] for text in fates.values())
-    size = records[0].environment["data"]["train_images"]
-    lines = [f"A small NiN ([nin_mini.yaml](../benchmarks/nin_mini.yaml)) on {size:,} images: "
+    lines = [f"A small NiN ([nin_mini.yaml](../benchmarks/nin_mini.yaml)) on {_images(records[0])}: "
              + ", ".join(f"{count} of {len(records)} {text}" for text, count in counts.most_common()) + ".", ""]
     lines += ["| seed | what became of it | lowest train loss | last train loss | diagnosis |"]
     lines += ["| ---: | --- | ---: | ---: | --- |"]
