@@ -218,6 +218,7 @@ class Writer:
 
 @RELAXED
 @given(texts())
+@example("a:\n - #c1\n  a: #c2\n   'a' #c3\n")
 @example("a:\n  - {a: 1, # x\n     b: 2}\n")
 def test_any_style_keeps_data_and_comments(text: str) -> None:
     try:

@@ -97,14 +97,15 @@ class Printer:
             head += entry.value.opening
         kept = head[:1] if head and not head[0].own and (opens or not after) else []
         moved = head[len(kept) :]
-        above = moved if opens and entry.key is not None else []
+        above = moved if opens and (entry.key is not None or kept) else []
         if not above:
             before = [*before, *moved]
+        behind_dash = self.first is not None  # where the first of these comments goes
         for k, comment in enumerate(before):
-            if comment.blank and not (is_first and k == 0):
+            if comment.blank and not (behind_dash or (is_first and k == 0)):
                 self._blank()
             self._add(comment.text, indent)
-        if entry.blank and not (is_first and not before):
+        if entry.blank and not (behind_dash or (is_first and not before)):
             self._blank()
         self._value(entry, indent, [*kept, *after], above, opens=opens)
 
