@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,16 +89,29 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file as an editor holds it: its text counts, and not what is on the disk.
+
+    others: further texts that do, by their paths without links.
+    """
+
+    path: Path
+    text: str
+    others: Mapping[Path, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
     """A spec and what is wrong with it.
 
     loaded: also there where nothing but `expect` fails. warnings: what is valid, and probably not what was meant;
-    empty beside an error that leaves the network unknown.
+    empty beside an error that leaves the network unknown. program: the syntax tree; None where there is none.
     """
 
     loaded: Loaded | None
     errors: tuple[Diagnostic, ...]
     warnings: tuple[Diagnostic, ...] = ()
+    program: Program | None = None
 
 
 def load(source: Any, **options: Any) -> Loaded:
@@ -127,14 +140,14 @@ def examine(
     """A spec with every mistake that was found in it; never raises for a user's mistake.
 
     source: a path, the bare name of a shipped spec, YAML text (a string with a line break), a mapping, an ArchSpec,
-    or a Loaded. sets: overrides such as `vars.num_classes=100`, `train.lr=0.1`. includes: further folders that it
-    may read. input: another input shape (C, H, W). training: also check whether the network suits the data sets
-    that its recipes name, as far as that is known without reading them.
+    a Loaded, or an OpenFile. sets: overrides such as `vars.num_classes=100`, `train.lr=0.1`. includes: further folders
+    that it may read. input: another input shape (C, H, W). training: also check whether the network suits the data
+    sets that its recipes name, as far as that is known without reading them.
     """
     options = Options(tuple(sets), tuple(map(Path, includes)), text_limits, None if input is None else tuple(input))
     whole = source.data if isinstance(source, Loaded) else source
-    loaded, errors = _load(whole, options, partial(_checked, limits=limits, training=training))
-    return Examined(loaded, errors.sorted(), in_order(errors.warnings) if loaded is not None else ())
+    loaded, program, errors = _load(whole, options, partial(_checked, limits=limits, training=training))
+    return Examined(loaded, errors.sorted(), in_order(errors.warnings) if loaded is not None else (), program)
 
 
 def examine_library(
@@ -146,8 +159,8 @@ def examine_library(
     source: as for `examine`. `loaded` stays None: a library has no network.
     """
     options = Options((), tuple(map(Path, includes)), text_limits)
-    _, errors = _load(source, options, partial(_blocks_checked, limits=limits), library=True)
-    return Examined(None, errors.sorted(), in_order(errors.warnings))
+    _, program, errors = _load(source, options, partial(_blocks_checked, limits=limits), library=True)
+    return Examined(None, errors.sorted(), in_order(errors.warnings), program)
 
 
 def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **options: Any) -> Report:
@@ -176,24 +189,27 @@ def build(source: Any, *, seed: int | None = None, **options: Any) -> nn.Module:
 
 def _load(
     source: Any, options: Options, checked: Callable[[Program, Errors], T | None], *, library: bool = False
-) -> tuple[T | None, Errors]:
+) -> tuple[T | None, Program | None, Errors]:
     errors = Errors()
+    program = None
+    if isinstance(source, OpenFile):
+        options = replace(options, texts=source.others)
     try:
         document, folder, root, stem = _document(source, options)
         loader = Loader(root, options, errors)
         program = loader.library(document, folder) if library else loader.program(document, folder, stem)
-        return (None if program is None else checked(program, errors)), errors
+        return (None if program is None else checked(program, errors)), program, errors
     except TooManyErrors:
-        return None, errors
+        return None, program, errors
     except SpecError as e:
         with suppress(TooManyErrors):
             errors.extend(e.diagnostics)
-        return None, errors
+        return None, program, errors
 
 
 def program_of(data: Mapping[str, Any]) -> Program:
     """The syntax tree of a spec's whole data, such as `Loaded.data`. Raises SpecError."""
-    program, errors = _load(data, Options(), lambda program, _: program)
+    _, program, errors = _load(data, Options(), lambda program, _: program)
     errors.raise_any()
     assert program is not None
     return program
@@ -233,6 +249,9 @@ def _document(source: Any, options: Options) -> tuple[Document, Path, Path, str]
     here = Path.cwd()
     if hasattr(source, "to_data"):
         source = source.to_data()
+    if isinstance(source, OpenFile):
+        folder = source.path.parent
+        return parse(source.text, str(source.path), options.limits), folder, folder, source.path.stem
     if isinstance(source, Mapping):
         return document_of(dict(source)), here, here, "network"
     if not isinstance(source, (str, os.PathLike)):

@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "list": ("archspec.cli.listing", "List the shipped specs, the standard blocks and the ops."),
     "explain": ("archspec.cli.explain", "Explain a diagnostic, with a wrong and a right example."),
     "schema": ("archspec.cli.schema", "Print the JSON Schema of the language, for editors."),
+    "lsp": ("archspec.cli.lsp", "Serve an editor: mistakes, completion, shapes, renaming."),
     "completion": ("archspec.cli.completion", "Print the completion script of a shell."),
 }
 

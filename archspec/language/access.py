@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from archspec.diagnostics import SpecError, hints
 from archspec.language.message_text import said, short
 from archspec.language.shipped import find_shipped
 from archspec.language.syntax import At, Errors
-from archspec.source import BROKEN, Document, Limits, read
+from archspec.source import BROKEN, Document, Limits, parse, read
 
 MAX_FILES: Final = 32  # read for one spec
 
@@ -19,10 +20,14 @@ MAX_FILES: Final = 32  # read for one spec
 class Access:
     """Finds and reads the files that `extends` and `use` name."""
 
-    def __init__(self, root: Path, includes: Iterable[Path], limits: Limits, errors: Errors) -> None:
+    def __init__(
+        self, root: Path, includes: Iterable[Path], limits: Limits, errors: Errors,
+        texts: Mapping[Path, str] = MappingProxyType({}),
+    ) -> None:
         self.roots = [root.resolve(), *(p.resolve() for p in includes)]
         self.limits = limits
         self.errors = errors
+        self.texts = texts  # of files that an editor has open
         self.count = 0
 
     def locate(self, raw: Any, at: At, folder: Path, key: str) -> Path | None:
@@ -53,7 +58,8 @@ class Access:
         shown = os.path.normpath(os.path.join(os.path.dirname(at.document.name), raw))  # noqa: PTH118, PTH120
         shown = "".join(c if c.isprintable() else "?" for c in shown)
         try:
-            document = read(path, self.limits, name=shown)
+            text = self.texts.get(path)
+            document = read(path, self.limits, name=shown) if text is None else parse(text, shown, self.limits)
         except SpecError as e:
             if any(d.span is not None for d in e.diagnostics):
                 self.errors.extend(e.diagnostics)  # the file itself is broken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,12 +27,16 @@ _NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]{1,100}")  # it also names files 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to load: overrides `SECTION.KEY=VALUE`, further folders that may be read, limits of a text."""
+    """How to load: overrides `SECTION.KEY=VALUE`, further folders that may be read, limits of a text.
+
+    texts: of files that an editor has open, in place of what is on the disk.
+    """
 
     sets: tuple[str, ...] = ()
     includes: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)
     input: tuple[int, ...] | None = None
+    texts: Mapping[Path, str] = field(default_factory=dict)
 
 
 class Loader:
@@ -40,8 +45,9 @@ class Loader:
     def __init__(self, root: Path, options: Options, errors: Errors) -> None:
         self.options = options
         self.errors = errors
-        self.access = Access(root, options.includes, options.limits, errors)
+        self.access = Access(root, options.includes, options.limits, errors, options.texts)
         self.files: list[str] = []  # of the spec and what it extends: its user's own
+        self.documents: list[Document] = []  # the same, as far as they could be read
 
     def program(self, document: Document, folder: Path, stem: str) -> Program | None:
         """The whole spec, or None if nothing can be said of it."""
@@ -67,6 +73,7 @@ class Loader:
             tops=merged.tops,
             files=tuple(self.files),
             overridden=overridden,
+            documents=tuple(self.documents),
         )
 
     def library(self, document: Document, folder: Path) -> Program | None:
@@ -82,12 +89,13 @@ class Loader:
         parse_blocks(sections.sections["blocks"], library, self.errors)
         return Program(
             name=document.name, description="", library=library, input=(None, top), stages={}, data={},
-            places={s: {} for s in SECTIONS}, tops=sections.tops, files=tuple(self.files),
+            places={s: {} for s in SECTIONS}, tops=sections.tops, files=tuple(self.files), documents=(document,),
         )
 
     def _merged(self, document: Document, folder: Path, chain: tuple[Path, ...]) -> Sections | None:
         """One file's keys over those of the file that it extends."""
         self.files.append(document.name)
+        self.documents.append(document)
         own = read_sections(At(document), document.data, folder, self.errors)
         if own is None or "extends" not in own.scalars:
             return own

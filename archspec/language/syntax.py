@@ -192,6 +192,7 @@ class Library:
 class Program:
     """A whole spec after `extends` and `--set`: what the lowering works on.
 
+    documents: the texts of `files`.
     overridden: the raw values that `--set` and `--input` replaced: a var that only they use is no mistake of the file.
     """
 
@@ -205,6 +206,7 @@ class Program:
     tops: dict[str, At]  # section -> place
     files: tuple[str, ...]  # the spec and what it extends
     overridden: list[Any] = field(default_factory=list)
+    documents: tuple[Document, ...] = ()
     cyclic: set[Block] = field(default_factory=set)  # blocks that contain themselves, which was told
 
     @property

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from archspec.api import Examined
 from archspec.diagnostics import Diagnostic, SpecError, plural
 from archspec.language.errors import in_order
+from archspec.source import parse
 from archspec.sweep.expand import Invalid, expand, expand_points
 from archspec.sweep.model import Sweep
 from archspec.sweep.points import Point, points
-from archspec.sweep.read import read_sweep
+from archspec.sweep.read import read_sweep, sweep_of
 
 _LOOKED_AT: Final = 20  # points of a sweep with a `sample`
 
@@ -22,6 +25,19 @@ def examine_sweep(path: str) -> Examined:
     try:
         sweep = read_sweep(path)
         found = expand(sweep, path) if sweep.sample is None else expand_points(sweep, path, _spread(sweep))
+    except SpecError as problem:
+        return Examined(None, tuple(problem.diagnostics))
+    return Examined(None, mistakes(found.invalid))
+
+
+def examine_sweep_text(text: str, path: str, *, at_most: int) -> Examined:
+    """As `examine_sweep`, of a text that stands for the file at `path`. at_most: how many combinations are checked."""
+    try:
+        sweep = sweep_of(parse(text, path), Path(path).stem)
+        if sweep.search is not None:
+            return Examined(None, mistakes(expand(sweep, path).invalid))
+        chosen = islice(points(sweep), at_most) if sweep.sample is None else _spread(sweep)
+        found = expand_points(sweep, path, chosen)
     except SpecError as problem:
         return Examined(None, tuple(problem.diagnostics))
     return Examined(None, mistakes(found.invalid))

@@ -1,0 +1,25 @@
+"""`archspec lsp`: the language server, for editors."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("lsp")
+@click.option("--stdio", is_flag=True, help="Speak over standard input and output: the default, and all there is.")
+@click.option("--delay", type=click.FloatRange(min=0), default=0.1, show_default=True, metavar="SECONDS",
+              help="How long to wait after a keystroke before a text is checked.")
+def command(stdio: bool, delay: float) -> None:
+    """Answer an editor over standard input and output, by the Language Server Protocol.
+
+    Mistakes while one types, quick fixes, completion, docs, shapes and costs at the cursor, definitions, renaming,
+    formatting. docs/editors.md says how editors start it. Needs `pip install "archspec-nn[lsp]"`.
+    """
+    try:
+        from archspec.lsp.server import run
+    except ImportError as problem:
+        if (problem.name or "").split(".")[0] not in ("pygls", "lsprotocol"):
+            raise
+        message = 'the language server needs pygls, which is not installed: `pip install "archspec-nn[lsp]"`'
+        raise click.ClickException(message) from None
+    run(delay)

@@ -1,0 +1,4 @@
+"""The language server: what an editor asks of a spec, answered from its text.
+
+Everything but `server.py` is plain functions of a text and a place, which need no pygls.
+"""

@@ -1,0 +1,105 @@
+"""Quick fixes: the edits of diagnostics, for an editor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from archspec.diagnostics import Diagnostic, Edit
+from archspec.diagnostics.edits import Replacement, compatible, replacements
+from archspec.lsp.project import path_of
+from archspec.lsp.snapshot import Snapshot
+from archspec.lsp.text import lines_of
+from archspec.source.layout import formatted
+
+Changes = Mapping[Path, Sequence[Replacement]]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A change that an editor offers. diagnostic: what it mends; None where it mends several. sure: it is the one."""
+
+    title: str
+    changes: Changes
+    diagnostic: Diagnostic | None
+    sure: bool
+
+
+def quick_fixes(snapshot: Snapshot, first: int, last: int) -> list[Action]:
+    """The fixes of the diagnostics on some lines, from 0."""
+    actions = []
+    for diagnostic in snapshot.diagnostics:
+        line = place_in(snapshot, diagnostic)
+        if diagnostic.fix is None or not first <= line <= last:
+            continue
+        changes = changes_of(snapshot, diagnostic.fix.edits)
+        if changes is not None:
+            title = str(diagnostic.hint or "Apply the fix")
+            actions.append(Action(title[:1].upper() + title[1:], changes, diagnostic, diagnostic.fix.safe))
+    return actions
+
+
+def fix_all(snapshot: Snapshot) -> Action | None:
+    """All safe fixes of this file that go together."""
+    fixes = [d.fix for d in snapshot.diagnostics if d.fix is not None and d.fix.safe]
+    own = [fix for fix in fixes if all(path_of(e.span.path) == snapshot.path for e in fix.edits)]
+    changes = changes_of(snapshot, [edit for fix in compatible(own) for edit in fix.edits])
+    return Action("Apply all safe fixes", changes, None, sure=True) if changes else None
+
+
+def place_in(snapshot: Snapshot, diagnostic: Diagnostic) -> int:
+    """The line of this file at which a diagnostic is shown; of a mistake in a file that it reads, where it names it."""
+    span = diagnostic.span
+    if span is None:
+        return 0
+    if path_of(span.path) == snapshot.path:
+        return span.line - 1
+    document = snapshot.document
+    for key in ("extends", "use"):
+        at = document.span((key,)) if document is not None and isinstance(document.data, dict) and \
+            key in document.data else None
+        if at is not None:
+            return at.line - 1
+    return 0
+
+
+def changes_of(snapshot: Snapshot, edits: Iterable[Edit]) -> Changes | None:
+    """The edits of each file as replacements; None where a text is no longer the one they were made for."""
+    by_path: dict[Path, list[Edit]] = {}
+    for edit in edits:
+        by_path.setdefault(path_of(edit.span.path), []).append(edit)
+    try:
+        return {path: replacements(_lines(snapshot, path, own), own) for path, own in by_path.items()}
+    except ValueError:
+        return None
+
+
+def _lines(snapshot: Snapshot, path: Path, edits: list[Edit]) -> Sequence[str]:
+    """The lines of a file, as this snapshot sees it."""
+    if path == snapshot.path:
+        return snapshot.lines
+    if path in snapshot.others:
+        return lines_of(snapshot.others[path])
+    lines = [""] * max(edit.span.line for edit in edits)  # of a file on the disk, those that the edits know
+    for edit in edits:
+        lines[edit.span.line - 1] = edit.span.text
+    return lines
+
+
+def format_edits(snapshot: Snapshot) -> list[Replacement]:
+    """The edit that brings a text into its layout, from the first line that changes to the last. Raises SpecError."""
+    old, new = snapshot.lines, lines_of(formatted(snapshot.text, str(snapshot.path)))
+    if old == new:
+        return []
+    head = 0
+    while head < min(len(old), len(new)) and old[head] == new[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    if tail == 0:  # to the end of the text
+        return [Replacement((head, 0), (len(old) - 1, len(old[-1])), "\n".join(new[head:]))] if head < len(old) else \
+            [Replacement((len(old) - 1, len(old[-1])), (len(old) - 1, len(old[-1])), "\n" + "\n".join(new[head:]))]
+    text = "".join(f"{line}\n" for line in new[head : len(new) - tail])
+    return [Replacement((head, 0), (len(old) - tail, 0), text)]

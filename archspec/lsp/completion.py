@@ -1,0 +1,314 @@
+"""What may be written at a place: sections, ops, fields, words, blocks, names, stages, data sets, recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.expressions.functions import FUNCTIONS
+from archspec.language.detect import SWEEP_KEY, VERSION_KEY, Kind, has_suffix
+from archspec.language.names import EXPECTATIONS
+from archspec.language.parse import BESIDE, SEQUENTIAL, TYPES, is_merge
+from archspec.lsp.docs import block_docs, field_docs, op_docs, summary
+from archspec.lsp.probe import Probe, probe
+from archspec.lsp.schema_walk import Place, place_at
+from archspec.lsp.snapshot import Snapshot
+from archspec.lsp.text import Spot
+from archspec.ops import OPS
+
+_SHAPE: Final = ("channels", "height", "width", "features", "length")
+_CHANGED: Final = ("set", "grid", "zip", "runs", "random", "space")  # parts of a sweep with keys such as `train.lr`
+_FILES: Final = 200  # that are offered for `extends` and `use`
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An offer. kind: as the protocol calls it. insert: what replaces the line's columns from start to end."""
+
+    label: str
+    kind: str
+    detail: str = ""
+    docs: str = ""
+    insert: str = ""
+    start: int = 0
+    end: int = 0
+
+
+def complete(snapshot: Snapshot, spot: Spot) -> list[Completion]:
+    """All offers at a place, the likeliest kinds first; each once."""
+    place = probe(snapshot.lines, spot)
+    if place is None:
+        return []
+    if not place.path and snapshot.kind is Kind.OTHER and not place.document.data.keys() - {VERSION_KEY, SWEEP_KEY}:
+        offers: Iterable[Completion] = _first(place)
+    elif place.expression is not None:
+        offers = _expressions(snapshot, place)
+    elif snapshot.kind is Kind.SWEEP:
+        offers = _of_sweep(snapshot, place)
+    else:
+        offers = _of_spec(snapshot, place)
+    colon = snapshot.lines[spot.line][place.end :].lstrip().startswith(":")
+    found: dict[str, Completion] = {}
+    for offer in offers:
+        if offer.label not in place.beside and offer.label.startswith(place.word[:1]):
+            insert = offer.label if colon or not offer.insert else offer.insert
+            found.setdefault(offer.label, replace(offer, insert=insert, start=place.start, end=place.end))
+    return list(found.values())
+
+
+def _first(place: Probe) -> Iterator[Completion]:
+    if place.is_key is not False:
+        yield Completion(VERSION_KEY, "keyword", "a spec", insert=f"{VERSION_KEY}: 1")
+        yield Completion(SWEEP_KEY, "keyword", "a sweep", insert=f"{SWEEP_KEY}: 1")
+
+
+# -- expressions -----------------------------------------------------------------------------------------------------
+
+
+def _expressions(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
+    expression = place.expression or ""
+    name, dot, _ = expression.rpartition(".")
+    if dot and name.rpartition("$")[2].split("(")[-1].split(" ")[-1] in ("in", "input"):
+        yield from (Completion(field, "field", "of a shape") for field in _SHAPE)
+        return
+    if snapshot.kind is Kind.SWEEP:
+        yield from (Completion(word, "variable") for word in ("train", "vars", "params", "macs"))
+        return
+    data = place.document.data if isinstance(place.document.data, dict) else {}
+    path = place.path
+    if len(path) > 1 and path[0] == "blocks":
+        block = data["blocks"][path[1]]
+        params = block.get("params") if isinstance(block, dict) else None
+        for param, default in (params if isinstance(params, dict) else {}).items():
+            yield Completion(param, "variable", f"param: {default}")
+    yield from (Completion(var, "variable", f"var: {value}") for var, value in _vars(snapshot, data).items())
+    if path and path[0] in ("stages", "blocks"):
+        yield Completion("in", "variable", "the shape that flows into this layer")
+        yield Completion("input", "variable", "the shape that entered the block, or the network")
+        yield Completion("i", "variable", "the number of this copy of a `repeat`, from 0")
+    if expression.startswith("$("):
+        yield from (Completion(name, "function", one.signature) for name, one in FUNCTIONS.items())
+
+
+def _vars(snapshot: Snapshot, data: dict[str, Any]) -> dict[str, Any]:
+    own = data.get("vars")
+    known = {} if snapshot.program is None else {n: raw for n, (raw, _) in snapshot.program.library.vars.items()}
+    return {**known, **(own if isinstance(own, dict) else {})}
+
+
+# -- specs -------------------------------------------------------------------------------------------------------------
+
+
+def _of_spec(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
+    path, section = place.path, place.path[0] if place.path else None
+    if section == "expect" and len(path) == 1:
+        yield from (Completion(stage, "module", "stage") for stage in _stages(snapshot, place))
+        yield from (Completion(name, "keyword") for name in EXPECTATIONS)
+        return
+    if section in ("extends", "use") and place.is_key is not True:
+        yield from _files(snapshot)
+        return
+    if path and path[-1] == "from" and section in ("stages", "blocks"):
+        yield from _sources(snapshot, place)
+        return
+    if path and path[-1] == "data" and section in ("train", "recipes"):
+        yield from _datasets()
+        return
+    if section == "blocks" and "params" in path[2:3] and len(path) == 4:
+        yield from (Completion(name, "keyword", "type of a param") for name in TYPES)
+    if section in ("stages", "blocks") and len(path) > 1:
+        yield from _layers(snapshot, place)
+    elif section not in ("stages", "blocks", "vars"):
+        yield from _of_schema(place_at(snapshot.kind, path), place)
+
+
+def _of_schema(known: Place, place: Probe) -> Iterator[Completion]:
+    if place.is_key is not False:
+        for key, (description, _) in known.keys.items():
+            yield Completion(key, "property", docs=description, insert=f"{key}: ")
+    if place.is_key is not True:
+        yield from (Completion(value, "enum", docs=docs) for value, docs in known.values.items())
+        if known.flags:
+            yield from (Completion(word, "keyword") for word in ("true", "false"))
+
+
+def _layers(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
+    path = place.path
+    kind = _call(path)
+    if kind is not None:
+        yield from _arguments(snapshot, place, kind)
+        return
+    inside_layer = any(key not in BESIDE for key in place.beside)
+    if place.is_key is not False and place.beside:
+        yield from (Completion(key, "keyword", "beside a layer", insert=f"{key}: ") for key in BESIDE)
+    if inside_layer or (path and path[-1] in ("repeat", "when", "name")):
+        return
+    if len(path) == 2 and path[0] == "blocks" and place.is_key is not False:
+        yield from (Completion(key, "keyword", insert=f"{key}: ") for key in ("params", "body"))
+    yield from _kinds(snapshot, place)
+
+
+def _kinds(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
+    """Ops and blocks, as a name where that is enough, else with its colon."""
+    blocks = _blocks(snapshot)
+    for name, block in blocks.items():
+        needs = any(param.required for param in block.params)
+        yield Completion(name, "class", block.signature(), block_docs(block), f"{name}: " if needs else name)
+    data = place.document.data if isinstance(place.document.data, dict) else {}
+    own = data.get("blocks")
+    written = own if isinstance(own, dict) else {}
+    yield from (Completion(name, "class", "block") for name in written if name not in blocks)
+    for name, model in OPS.items():
+        needs = is_merge(name) or any(field.is_required() for field in model.model_fields.values())
+        insert = f"{name}: " if needs or place.is_key else name
+        yield Completion(name, "function", summary(name), op_docs(name), insert)
+    yield Completion(SEQUENTIAL, "keyword", "layers as one", insert=f"{SEQUENTIAL}: ")
+
+
+def _call(path: tuple[str | int, ...]) -> str | None:
+    """The op or block whose arguments stand at a path, if any do."""
+    for length in range(len(path), 1, -1):
+        step = path[length - 1]
+        above = path[length - 2] if length > 1 else None
+        if isinstance(step, int) or step in ("body", "sequential", "params"):
+            if isinstance(step, int) and isinstance(above, str) and above in OPS and not is_merge(above):
+                return above
+            return None
+        if step in OPS and is_merge(step):
+            return step if length == len(path) else None
+        if step in OPS:
+            return step
+        if step in BESIDE:
+            return None
+        if length > 2 and not (isinstance(above, str) and (is_merge(above) or above in ("stages", "blocks"))):
+            return step
+    return None
+
+
+def _arguments(snapshot: Snapshot, place: Probe, kind: str) -> Iterator[Completion]:
+    """The fields of an op, the params of a block, and what a field may be."""
+    path = place.path
+    blocks = _blocks(snapshot)
+    if path[-1] == kind and place.is_key is not False:
+        if kind in OPS:
+            for name in OPS[kind].model_fields:
+                yield Completion(name, "field", docs=field_docs(kind, name), insert=f"{name}: ")
+        elif kind in blocks:
+            for param in blocks[kind].params:
+                detail = str(param.type) if param.required else f"default {param.default}"
+                yield Completion(param.name, "field", detail, insert=f"{param.name}: ")
+    if place.is_key is True:
+        return
+    if kind in OPS:
+        place_of = (*("stages", "x", 0, kind), *path[path.index(kind) + 1 :])
+        yield from (o for o in _of_schema(place_at(Kind.NETWORK, place_of), place) if o.kind != "property")
+    elif kind in blocks:
+        param = next((p for p in blocks[kind].params if p.name == path[-1]), None)
+        if param is None or param.type in ("layer", "any", None) or path[-1] == kind:
+            yield from _kinds(snapshot, place)
+        elif param.type == "bool":
+            yield from (Completion(word, "keyword") for word in ("true", "false"))
+
+
+def _blocks(snapshot: Snapshot) -> dict[str, Any]:
+    """The blocks that a name may mean here."""
+    from archspec.language.libraries import standard_library
+
+    known = dict(standard_library().blocks)
+    if snapshot.program is not None:
+        library = snapshot.program.library
+        known |= {name: block for name in sorted(library.block_names()) if (block := library.find(name)) is not None}
+    return known
+
+
+def _stages(snapshot: Snapshot, place: Probe) -> list[str]:
+    own = place.document.data.get("stages")
+    known = snapshot.program.stages if snapshot.program is not None else {}
+    return list(dict.fromkeys([*known, *(own if isinstance(own, dict) else ())]))
+
+
+def _sources(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
+    """What `from` may name: the input, earlier stages, named layers of the lists around."""
+    yield Completion("input", "keyword", "what entered the block, or the network")
+    path, data = place.path, place.document.data
+    if path[0] == "stages":
+        stages = _stages(snapshot, place)
+        here = stages.index(path[1]) if path[1] in stages else len(stages)
+        yield from (Completion(name, "module", "stage") for name in stages[:here])
+    for length, step in enumerate(path):
+        if isinstance(step, int):
+            around: Any = data
+            for one in path[:length]:
+                around = around[one]
+            named = (item.get("name") for item in around[:step] if isinstance(item, dict))
+            yield from (Completion(name, "reference", "layer") for name in named if isinstance(name, str))
+
+
+def _files(snapshot: Snapshot) -> Iterator[Completion]:
+    """The YAML files beside this one."""
+    try:
+        names = sorted(p.name for p in snapshot.path.parent.iterdir() if has_suffix(p.name) and p != snapshot.path)
+    except OSError:
+        return
+    yield from (Completion(name, "file") for name in names[:_FILES])
+
+
+def _datasets() -> Iterator[Completion]:
+    from archspec.data.registry import DATASETS
+
+    yield from (Completion(name, "value", docs=getattr(info, "title", "")) for name, info in DATASETS.items())
+    yield Completion("folder:", "value", "a folder with a folder of images for each class")
+
+
+# -- sweeps ------------------------------------------------------------------------------------------------------------
+
+
+def _of_sweep(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
+    path = place.path
+    data = place.document.data if isinstance(place.document.data, dict) else {}
+    if "spec" in (*path[:1], *path[-1:]):
+        from archspec.language.shipped import shipped_specs
+
+        yield from (Completion(name, "module", "shipped spec") for name in shipped_specs())
+        yield from _files(snapshot)
+        return
+    if path and any(step in _CHANGED for step in path) and place.is_key is not False:
+        yield from _changeable(snapshot, data)
+    if path and path[-1] == "recipe" and place.is_key is not True:
+        loaded = _spec_of(snapshot, data)
+        yield from (Completion(n, "value", "recipe") for n in (loaded.recipes if loaded else ()) if n != "train")
+        return
+    if path and str(path[-1]).endswith("train.data"):
+        yield from _datasets()
+    yield from _of_schema(place_at(Kind.SWEEP, path), place)
+
+
+def _changeable(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[Completion]:
+    """The keys that a sweep of these specs may change."""
+    from archspec.language.recipe import Recipe
+
+    for name, field in Recipe.model_fields.items():
+        yield Completion(f"train.{name}", "property", docs=field.description or "", insert=f"train.{name}: ")
+    loaded = _spec_of(snapshot, data)
+    for section in ("vars", "stages", "blocks"):
+        for name in (loaded.data.get(section, {}) if loaded else ()):
+            yield Completion(f"{section}.{name}", "property", insert=f"{section}.{name}: ")
+    yield Completion("recipe", "property", insert="recipe: ")
+    yield Completion("input", "property", insert="input: ")
+
+
+def _spec_of(snapshot: Snapshot, data: dict[str, Any]) -> Any:
+    """The first spec that a sweep names; None where there is none, or it is broken."""
+    from archspec.api import examine
+    from archspec.sweep.read import spec_path
+
+    name = data.get("spec")
+    variants = data.get("variants")
+    if isinstance(variants, list) and variants and isinstance(variants[0], dict):
+        name = variants[0].get("spec")
+    name = name[0] if isinstance(name, list) and name else name
+    if not isinstance(name, str) or not name:
+        return None
+    return examine(Path(spec_path(name, str(snapshot.path)))).loaded if name else None

@@ -1,0 +1,105 @@
+"""What is known of one text: its kind, its data with places, its syntax tree, its network, its mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from archspec.api import Examined, Loaded, OpenFile, examine, examine_library
+from archspec.diagnostics import Diagnostic, SpecError
+from archspec.language.detect import Kind, kind_of_content
+from archspec.language.libraries import standard_library
+from archspec.language.syntax import Program
+from archspec.lsp.costs import Costs
+from archspec.lsp.text import lines_of
+from archspec.source import Document, parse
+
+NO_TEXTS: Final[Mapping[Path, str]] = MappingProxyType({})
+SWEEP_POINTS: Final = 200  # combinations of a sweep that are checked while one types; `validate` checks all
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One text and what it means.
+
+    document: None where nothing of the text can be read. loaded: None after a mistake.
+    last: of an earlier text, the latest that had a network; None where this one has.
+    """
+
+    path: Path
+    text: str
+    lines: list[str]
+    kind: Kind
+    document: Document | None
+    program: Program | None
+    loaded: Loaded | None
+    diagnostics: tuple[Diagnostic, ...]
+    last: Snapshot | None
+    others: Mapping[Path, str] = field(default_factory=dict, repr=False)
+    includes: tuple[Path, ...] = ()
+
+    @property
+    def data(self) -> Any:
+        """The plain data of the text."""
+        return None if self.document is None else self.document.data
+
+    @cached_property
+    def costs(self) -> Costs | None:
+        """The layers with their shapes and costs, of an earlier text where this one has no network."""
+        if self.loaded is not None and self.program is not None:
+            return Costs(self.loaded, self.program)
+        return self.last.costs if self.last is not None else None
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """The user's files that it was made from."""
+        names: set[str] = set()
+        if self.program is not None:
+            names = {document.name for document in self.program.documents}
+            names = names.union(*(library.documents for library in self.program.library.all()))
+        return frozenset({self.path, *map(Path, names - standard_library().documents)})
+
+
+def snapshot(
+    path: Path, text: str, *, others: Mapping[Path, str] = NO_TEXTS, includes: tuple[Path, ...] = (),
+    before: Snapshot | None = None,
+) -> Snapshot:
+    """Examine a text as the file at `path`.
+
+    others: the texts of other files that are open. includes: further folders that a spec may read. before: what was
+    known of an earlier text of the file.
+    """
+    kind = kind_of_content(text.encode("utf-8", "surrogatepass"))
+    found = Examined(None, ())
+    if kind is Kind.SWEEP:
+        found = _sweep(path, text)
+    elif kind is Kind.LIBRARY:
+        found = examine_library(OpenFile(path, text, others), includes=includes)
+    elif kind is not Kind.OTHER:
+        found = examine(OpenFile(path, text, others), includes=includes, training=True)
+    last = None
+    if found.loaded is None and before is not None:
+        last = before if before.loaded is not None else before.last
+    return Snapshot(
+        path, text, lines_of(text), kind, _document(path, text, found.program), found.program, found.loaded,
+        (*found.errors, *found.warnings), last, others, includes,
+    )
+
+
+def _sweep(path: Path, text: str) -> Examined:
+    from archspec.sweep.check import examine_sweep_text
+
+    return examine_sweep_text(text, str(path), at_most=SWEEP_POINTS)
+
+
+def _document(path: Path, text: str, program: Program | None) -> Document | None:
+    if program is not None and program.documents:
+        return program.documents[0]
+    try:
+        return parse(text, str(path))
+    except SpecError:
+        return None
