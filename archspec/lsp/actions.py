@@ -88,18 +88,21 @@ def _lines(snapshot: Snapshot, path: Path, edits: list[Edit]) -> Sequence[str]:
 
 
 def format_edits(snapshot: Snapshot) -> list[Replacement]:
-    """The edit that brings a text into its layout, from the first line that changes to the last. Raises SpecError."""
-    old, new = snapshot.lines, lines_of(formatted(snapshot.text, str(snapshot.path)))
+    """The edit that brings a text into its layout, between what stays at both ends. Raises SpecError."""
+    old, new = "\n".join(snapshot.lines), "\n".join(lines_of(formatted(snapshot.text, str(snapshot.path))))
     if old == new:
         return []
-    head = 0
-    while head < min(len(old), len(new)) and old[head] == new[head]:
-        head += 1
-    tail = 0
-    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
-    if tail == 0:  # to the end of the text
-        return [Replacement((head, 0), (len(old) - 1, len(old[-1])), "\n".join(new[head:]))] if head < len(old) else \
-            [Replacement((len(old) - 1, len(old[-1])), (len(old) - 1, len(old[-1])), "\n" + "\n".join(new[head:]))]
-    text = "".join(f"{line}\n" for line in new[head : len(new) - tail])
-    return [Replacement((head, 0), (len(old) - tail, 0), text)]
+    head = _alike(old, new)
+    tail = _alike(old[head:][::-1], new[head:][::-1])
+    start, end = (_place(old, index) for index in (head, len(old) - tail))
+    return [Replacement(start, end, new[head : len(new) - tail])]
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters are the same at the start of both."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((k for k, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _place(text: str, index: int) -> tuple[int, int]:
+    return text.count("\n", 0, index), index - text.rfind("\n", 0, index) - 1

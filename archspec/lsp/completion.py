@@ -41,7 +41,7 @@ def complete(snapshot: Snapshot, spot: Spot) -> list[Completion]:
     place = probe(snapshot.lines, spot)
     if place is None:
         return []
-    if not place.path and snapshot.kind is Kind.OTHER and not place.document.data.keys() - {VERSION_KEY, SWEEP_KEY}:
+    if not (place.path or place.beside) and snapshot.kind is Kind.OTHER:
         offers: Iterable[Completion] = _first(place)
     elif place.expression is not None:
         offers = _expressions(snapshot, place)
@@ -135,19 +135,18 @@ def _of_schema(known: Place, place: Probe) -> Iterator[Completion]:
 
 
 def _layers(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
-    path = place.path
-    kind = _call(path)
-    if kind is not None:
-        yield from _arguments(snapshot, place, kind)
-        return
-    inside_layer = any(key not in BESIDE for key in place.beside)
-    if place.is_key is not False and place.beside:
+    where, kind = role(place.path)
+    if where == "arguments" and place.is_key is not False:
+        yield from _fields(snapshot, kind)
+    elif where == "layer" and place.beside and place.is_key is not False:
         yield from (Completion(key, "keyword", "beside a layer", insert=f"{key}: ") for key in BESIDE)
-    if inside_layer or (path and path[-1] in ("repeat", "when", "name")):
-        return
-    if len(path) == 2 and path[0] == "blocks" and place.is_key is not False:
-        yield from (Completion(key, "keyword", insert=f"{key}: ") for key in ("params", "body"))
-    yield from _kinds(snapshot, place)
+    if where in ("arguments", "argument"):
+        if place.is_key is not True:
+            yield from _argument(snapshot, place, kind)
+    elif where == "layer" and not any(key not in BESIDE for key in place.beside):
+        if len(place.path) == 2 and place.path[0] == "blocks" and place.is_key is not False:
+            yield from (Completion(key, "keyword", insert=f"{key}: ") for key in ("params", "body"))
+        yield from _kinds(snapshot, place)
 
 
 def _kinds(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
@@ -167,49 +166,65 @@ def _kinds(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     yield Completion(SEQUENTIAL, "keyword", "layers as one", insert=f"{SEQUENTIAL}: ")
 
 
-def _call(path: tuple[str | int, ...]) -> str | None:
-    """The op or block whose arguments stand at a path, if any do."""
-    for length in range(len(path), 1, -1):
-        step = path[length - 1]
-        above = path[length - 2] if length > 1 else None
-        if isinstance(step, int) or step in ("body", "sequential", "params"):
-            if isinstance(step, int) and isinstance(above, str) and above in OPS and not is_merge(above):
-                return above
-            return None
-        if step in OPS and is_merge(step):
-            return step if length == len(path) else None
-        if step in OPS:
-            return step
+def role(path: tuple[str | int, ...]) -> tuple[str, str]:
+    """What stands at a path below `stages` or `blocks`: (role, op or block).
+
+    layer: a layer, or its keys. arguments: those of the op or block. argument: one of them. beside: a value of `repeat`
+    and the like. params: of a block.
+    """
+    steps = list(path[2:])
+    if path[0] == "blocks" and steps[:1] == ["params"]:
+        return "params", ""
+    if path[0] == "blocks" and steps[:1] == ["body"]:
+        steps.pop(0)
+    while steps:
+        step = steps.pop(0)
+        if isinstance(step, int):  # an item of a body
+            continue
         if step in BESIDE:
-            return None
-        if length > 2 and not (isinstance(above, str) and (is_merge(above) or above in ("stages", "blocks"))):
-            return step
-    return None
+            return "beside", step
+        if step == SEQUENTIAL:
+            continue
+        if not steps:
+            return "arguments", step
+        if is_merge(step):
+            if steps[0] in OPS[step].model_fields:
+                return "argument", step
+            steps.pop(0)  # a branch: its body follows
+        elif step in OPS or len(steps) == 1:
+            return "argument", step
+        else:
+            steps.pop(0)  # an argument of a block, which may hold layers
+    return "layer", ""
 
 
-def _arguments(snapshot: Snapshot, place: Probe, kind: str) -> Iterator[Completion]:
-    """The fields of an op, the params of a block, and what a field may be."""
-    path = place.path
-    blocks = _blocks(snapshot)
-    if path[-1] == kind and place.is_key is not False:
-        if kind in OPS:
-            for name in OPS[kind].model_fields:
-                yield Completion(name, "field", docs=field_docs(kind, name), insert=f"{name}: ")
-        elif kind in blocks:
-            for param in blocks[kind].params:
-                detail = str(param.type) if param.required else f"default {param.default}"
-                yield Completion(param.name, "field", detail, insert=f"{param.name}: ")
-    if place.is_key is True:
-        return
+def _fields(snapshot: Snapshot, kind: str) -> Iterator[Completion]:
+    """The fields of an op, the params of a block."""
     if kind in OPS:
-        place_of = (*("stages", "x", 0, kind), *path[path.index(kind) + 1 :])
-        yield from (o for o in _of_schema(place_at(Kind.NETWORK, place_of), place) if o.kind != "property")
-    elif kind in blocks:
-        param = next((p for p in blocks[kind].params if p.name == path[-1]), None)
-        if param is None or param.type in ("layer", "any", None) or path[-1] == kind:
-            yield from _kinds(snapshot, place)
-        elif param.type == "bool":
-            yield from (Completion(word, "keyword") for word in ("true", "false"))
+        for name in OPS[kind].model_fields:
+            yield Completion(name, "field", docs=field_docs(kind, name), insert=f"{name}: ")
+    elif kind in (blocks := _blocks(snapshot)):
+        for param in blocks[kind].params:
+            detail = str(param.type) if param.required else f"default {param.default}"
+            yield Completion(param.name, "field", detail, insert=f"{param.name}: ")
+
+
+def _argument(snapshot: Snapshot, place: Probe, kind: str) -> Iterator[Completion]:
+    """What an argument of an op or block may be."""
+    path = place.path
+    if kind in OPS:
+        known = place_at(Kind.NETWORK, ("stages", "x", 0, kind, *path[path.index(kind) + 1 :]))
+        yield from (offer for offer in _of_schema(known, place) if offer.kind != "property")
+        return
+    block = _blocks(snapshot).get(kind)
+    params = block.params if block is not None else ()
+    last = path[-1]
+    named = params[last] if isinstance(last, int) and last < len(params) else \
+        next((p for p in params if last in (p.name, kind)), None)
+    if named is not None and named.type == "bool":
+        yield from (Completion(word, "keyword") for word in ("true", "false"))
+    elif named is not None and named.type in ("layer", "any", None):
+        yield from _kinds(snapshot, place)
 
 
 def _blocks(snapshot: Snapshot) -> dict[str, Any]:

@@ -128,8 +128,8 @@ def _find(value: Any, path: Path) -> tuple[Path, bool | None, tuple[str, ...]] |
     if isinstance(value, dict):
         for key, inner in value.items():
             if _STAND_IN in key:
-                sure = inner != 0 and inner is not None
-                return path, True if sure or len(value) > 1 else None, tuple(k for k in value if _STAND_IN not in k)
+                sure = inner != 0 or len(value) > 1
+                return path, True if sure else None, tuple(k for k in value if _STAND_IN not in k)
             found = _find(inner, (*path, key))
             if found is not None:
                 return found

@@ -366,4 +366,5 @@ def _bound(answer: Callable[[Server, Any], T], server: Server) -> Callable[[Any]
 
 def run(delay_s: float = DELAY_S) -> None:
     """Serve over standard input and output until the editor ends it."""
-    server_of(delay_s).start_io()
+    with os.fdopen(os.dup(0), "rb") as stdin, os.fdopen(os.dup(1), "wb") as stdout:  # pygls closes what it is given
+        server_of(delay_s).start_io(stdin, stdout)

@@ -1,0 +1,169 @@
+"""Definitions, uses and new names, over all files that share them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import archspec
+from archspec.diagnostics.edits import edited
+from archspec.lsp.definition import CannotRename, definition, references, rename
+from archspec.lsp.project import path_of
+from archspec.lsp.snapshot import snapshot
+from archspec.lsp.text import Spot
+
+from .helpers import SPEC, at
+
+DEFINED = {
+    # where the cursor is: (text, offset, n-th) → line, column of the definition
+    "a var as a value": (("$width", 2, 0), (4, 8)),
+    "a var in an expression": (("(2 * width", 7, 0), (4, 8)),
+    "a var in a recipe": (("* width)}", 3, 0), (4, 8)),
+    "a param": (("$channels", 3, 0), (7, 14)),
+    "a param that is a layer": (("$act", 2, 0), (7, 29)),
+    "a block": (("[conv:", 2, 0), (6, 3)),
+    "a block in a merge": (("main: [conv", 8, 0), (6, 3)),
+    "a stage in expect": (("{stem:", 2, 0), (12, 3)),
+    "a layer": (("from: first", 7, 0), (14, 40)),
+    "itself": (("width: 8", 0, 0), (4, 8)),
+    "its end": (("width: 8", 5, 0), (4, 8)),
+}
+
+
+@pytest.mark.parametrize("name", DEFINED)
+def test_definition(name: str) -> None:
+    (needle, offset, nth), place = DEFINED[name]
+    assert [(s.line, s.column) for s in definition(*at(needle, offset, nth=nth))] == [place]
+
+
+@pytest.mark.parametrize("needle", ["relu", "flatten", "[1, 28", "output: [10]", "archspec"])
+def test_what_has_no_definition(needle: str) -> None:
+    assert definition(*at(needle, 1)) == []
+
+
+def test_a_block_of_the_standard_library() -> None:
+    text = "archspec: 1\ninput: [1, 8, 8]\nstages: {a: [residual: 4]}\n"
+    (span,) = definition(*at("residual", 1, text))
+    assert Path(span.path).is_file() and Path(span.path).name == "residual.yaml"
+    with pytest.raises(CannotRename, match="belongs to the standard library"):
+        rename(*at("residual", 1, text), "other")
+
+
+BASE = """\
+archspec: 1
+input: [1, 8, 8]
+vars: {width: 4, kind: wide}
+use: lib.yaml
+blocks:
+  wide: {linear: $width}
+stages:
+  a: [shared: 2, flatten, $kind]
+  b: {linear: $(width + 1)}
+"""
+VARIANT = """\
+archspec: 1
+extends: base.yaml
+vars: {width: 8}
+stages:
+  b: {linear: $width}
+expect: {a: [8], b: [8]}
+"""
+LIBRARY = """\
+archspec: 1
+vars: {width: 3}
+blocks:
+  shared:
+    params: {channels: int}
+    body: [conv2d: {out_channels: $channels, kernel_size: $width, padding: 1}]
+"""
+OTHER = """\
+archspec: 1
+input: [1, 8, 8]
+vars: {width: 9}
+use: lib.yaml
+stages: {a: [shared: $width]}
+"""
+SWEEP = "archspec-sweep: 1\nspec: base.yaml\ngrid: {vars.width: [1, 2]}\n"
+FILES = {"base.yaml": BASE, "variant.yaml": VARIANT, "lib.yaml": LIBRARY, "other.yaml": OTHER}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def renamed(folder: Path, name: str, needle: str, new: str) -> set[str]:
+    """Rename in all files; which of them changed. All stay valid, with the same figures."""
+    known = {n: snapshot(folder / n, (folder / n).read_text()) for n in FILES}
+    before = {n: archspec.load(folder / n).report.to_json() for n in FILES if n != "lib.yaml"}
+    text = FILES[name]
+    spot = Spot(text[: text.index(needle)].count("\n"), len(text[: text.index(needle)].rpartition("\n")[2]))
+    others = [one for n, one in known.items() if n != name and one.files & known[name].files]
+    changed = set()
+    for path in {path_of(edit.span.path) for edit in rename(known[name], spot, new, others)}:
+        edits = [e for e in rename(known[name], spot, new, others) if path_of(e.span.path) == path]
+        path.write_text(edited(path.read_text(), edits))
+        changed.add(path.name)
+    assert all(archspec.check(folder / n) == () for n in before)
+    after = {n: archspec.load(folder / n).report.to_json() for n in before}
+    for n in before:
+        assert after[n]["totals"] == before[n]["totals"]
+    return changed
+
+
+@pytest.mark.parametrize(("name", "needle", "changed"), [
+    ("base.yaml", "width: 4", {"base.yaml", "variant.yaml"}),
+    ("variant.yaml", "width: 8", {"base.yaml", "variant.yaml"}),
+    ("lib.yaml", "width: 3", {"lib.yaml"}),
+    ("other.yaml", "width: 9", {"other.yaml"}),
+    ("base.yaml", "wide: {", {"base.yaml"}),
+    ("lib.yaml", "shared:", {"lib.yaml", "base.yaml", "other.yaml"}),
+    ("other.yaml", "shared:", {"lib.yaml", "base.yaml", "other.yaml"}),
+    ("lib.yaml", "channels:", {"lib.yaml"}),
+    ("variant.yaml", "b: [8]", {"base.yaml", "variant.yaml"}),
+    ("base.yaml", "kind: wide", {"base.yaml"}),
+])
+def test_a_rename_reaches_every_file_that_shares_the_name(
+    folder: Path, name: str, needle: str, changed: set[str]
+) -> None:
+    assert renamed(folder, name, needle, "fresh") == changed
+    assert sum(path.read_text().count("fresh") for path in folder.iterdir()) >= 2
+
+
+def test_references(folder: Path) -> None:
+    known = {n: snapshot(folder / n, text) for n, text in FILES.items()}
+    spans = references(known["variant.yaml"], Spot(2, 8), [known["base.yaml"], known["other.yaml"]])
+    assert [(Path(s.path).name, s.line, s.column) for s in spans] == [
+        ("base.yaml", 3, 8), ("base.yaml", 6, 19), ("base.yaml", 9, 17), ("variant.yaml", 3, 8), ("variant.yaml", 5, 16),
+    ]
+
+
+def test_an_open_file_counts_and_not_the_disk(folder: Path) -> None:
+    text = BASE.replace("width: 4", "\n  width: 4")
+    one = snapshot(folder / "variant.yaml", VARIANT, others={(folder / "base.yaml").resolve(): text})
+    assert [s.line for s in definition(one, Spot(2, 8))] == [3, 4]
+
+
+@pytest.mark.parametrize(("needle", "new", "message"), [
+    ("width: 8", "2x", "is not a name"), ("width: 8", "in", "meaning of its own"), ("width: 8", "double", "already"),
+    ("conv:", "relu", "meaning of its own"), ("conv:", "residual", "already"), ("stem:", "body", "already"),
+    ("stem:", "output", "meaning of its own"), ("stem:", "half", "meaning of its own"), ("act:", "channels", "already"),
+    ("act:", "width", "already"), ("first}", "input", "meaning of its own"), ("relu", "x", "no name here"),
+])
+def test_a_name_that_cannot_be_taken(needle: str, new: str, message: str) -> None:
+    with pytest.raises(CannotRename, match=message):
+        rename(*at(needle, 0), new)
+
+
+def test_a_broken_text_still_has_names() -> None:
+    text = SPEC.replace("head: [flatten, linear: 10]", "head: [flatten, linear: 10")
+    assert [(s.line, s.column) for s in definition(*at("$width", 2, text))] == [(4, 8)]
+
+
+def test_a_quoted_name() -> None:
+    text = SPEC.replace("width: 8", '"width": 8')
+    edits = rename(*at("$width", 2, text), "w")
+    assert archspec.check(edited(text, edits)) == () and '"w": 8' in edited(text, edits)
