@@ -82,7 +82,7 @@ def test_what_is_written() -> None:
     found = offers(HEAD + "stages:\n  a:\n    - re¦")
     assert (found["relu"].insert, found["reshape"].insert) == ("relu", "reshape: ")
     assert (found["relu"].start, found["relu"].end) == (6, 8)
-    assert "Shapes:" in found["relu"].docs
+    assert "Nair" in found["relu"].docs and "Shapes:" in found["reshape"].docs
     found = offers(HEAD + "stages:\n  a: [con¦v2d: {out_channels: 1}]")
     assert (found["conv2d"].insert, found["conv2d"].start, found["conv2d"].end) == ("conv2d", 6, 12)
 
