@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from archspec.analysis import Expected, Report, check_expectations, cost_report
 from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.expressions import holds_unknown
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language import fixes
 from archspec.language.check import check_names
 from archspec.language.errors import TooManyErrors, in_order

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from archspec.analysis.totals import Totals, totals
 from archspec.api import LIMITS, Loaded, load, program_of
 from archspec.diagnostics import error, listing
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.message_text import did_you_mean, short
 from archspec.language.resolve import without_unused_vars
 from archspec.lower import Kept, Limits, lower_variant

@@ -12,21 +12,26 @@ DTYPE_BYTES: Final = {
 }
 
 
-class UnknownDim:
+class Dim:
+    """A dimension that is no known integer. Whatever it does not support raises TypeError: `/`, `gcd`, `range`."""
+
+    __slots__ = ()
+
+
+class UnknownDim(Dim):
     """A dimension that an earlier error left unknown.
 
     It absorbs whole-number arithmetic, and every comparison with it is false, so a rule written as
     `if broken: raise ShapeError` never speaks of what is not known: one mistake is told once.
     Write a rule so that its *true* branch is the error, never as `if not (a == b)`.
 
-    It is not an int, so that whatever has no answer raises TypeError: `/`, floats, `gcd`, `range`, an index.
     `max`, `min` and `sorted` only compare, and would pass over it: ask `is_unknown` first.
     """
 
     __slots__ = ()
 
     def _absorb(self, other: object) -> UnknownDim:
-        return self if isinstance(other, (int, UnknownDim)) else NotImplemented
+        return self if isinstance(other, (int, Dim)) else NotImplemented
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = _absorb
     __mod__ = __rmod__ = __pow__ = __rpow__ = _absorb
@@ -54,7 +59,46 @@ class UnknownDim:
         return "UNKNOWN"  # there is one
 
 
+@dataclass(frozen=True, slots=True)
+class BatchDim(Dim):
+    """A multiple of the batch size N, which a network does not fix.
+
+    It can be multiplied by an integer, divided by one that divides the multiple, and added to its like. It has no
+    order, and equals no integer: a rule that would depend on the batch size raises instead.
+    """
+
+    times: int = 1
+
+    def __mul__(self, factor: object) -> BatchDim:
+        return BatchDim(self.times * factor) if isinstance(factor, int) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: object) -> BatchDim:
+        if isinstance(other, BatchDim):
+            return BatchDim(self.times + other.times)
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # 0: where `sum` starts
+
+    __radd__ = __add__
+
+    def __floordiv__(self, divisor: object) -> BatchDim:
+        if not isinstance(divisor, int) or not divisor or self.times % divisor:
+            return NotImplemented
+        return BatchDim(self.times // divisor)
+
+    def __mod__(self, divisor: object) -> int:
+        return 0 if isinstance(divisor, int) and divisor and not self.times % divisor else NotImplemented
+
+    def at(self, batch_size: int) -> int:
+        """Its value in a batch of so many samples."""
+        return self.times * batch_size
+
+    def __repr__(self) -> str:
+        return "N" if self.times == 1 else f"{self.times}N"
+
+
 UNKNOWN: Final = cast("int", UnknownDim())  # to a type checker a dimension is an int
+BATCH: Final = cast("int", BatchDim())  # N, the first dimension of what flows through a network
 
 
 def is_unknown(dim: object) -> bool:
@@ -64,7 +108,7 @@ def is_unknown(dim: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """Shape and dtype of an activation. `shape` counts the batch: (N, C, H, W) or (N, features)."""
+    """Shape and dtype of an activation. `shape` counts the batch: (N, C, H, W) or (N, features), where N is BATCH."""
 
     shape: tuple[int, ...]
     dtype: str = "float32"
@@ -77,17 +121,25 @@ class TensorType:
     @property
     def known(self) -> bool:
         """Whether every dimension is known."""
-        return not any(is_unknown(d) for d in self.shape)
+        return UnknownDim not in map(type, self.shape)
 
     @property
     def numel(self) -> int:
         """Number of elements, the batch included."""
-        return prod(self.shape)
+        shape = self.shape
+        return shape[0] * prod(shape[1:]) if shape else 1
 
     @property
     def nbytes(self) -> int:
         """Size in bytes of a dense tensor."""
         return self.numel * DTYPE_BYTES[self.dtype]
+
+    def at(self, batch_size: int) -> TensorType:
+        """The type in a batch of so many samples: every figure of a batch comes from here. Only dim 0 can be BATCH."""
+        shape: tuple[object, ...] = self.shape
+        if not shape or not isinstance(first := shape[0], BatchDim):
+            return self
+        return TensorType((first.times * batch_size, *self.shape[1:]), self.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +155,11 @@ class Cost:
     params: int = 0
     buffers: int = 0
     elementwise_flops: int = 0
+
+    @property
+    def without_weights(self) -> Cost:
+        """What one more run with weights that are counted already costs."""
+        return Cost(macs=self.macs, elementwise_flops=self.elementwise_flops)
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(

@@ -17,7 +17,7 @@ from jsonschema.exceptions import best_match
 
 import archspec
 from archspec.diagnostics import Diagnostic
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.schema import json_schema
 from archspec.source import parse
 from archspec.types import UnknownDim
@@ -130,9 +130,9 @@ def layers(source: Any, **options: Any) -> list[str]:
 def outline(graph: Graph) -> Any:
     """A graph as plain data, equal for equal networks."""
     return (
-        graph.kind, graph.label, graph.inputs, graph.output,
+        graph.kind, graph.label, graph.inputs, graph.outputs, graph.results,
         [
-            (n.name, n.inputs, n.output, outline(n.target) if isinstance(n.target, Graph) else n.target)
+            (n.name, n.inputs, n.outputs, n.state, outline(n.target) if isinstance(n.target, Graph) else n.target)
             for n in graph.nodes
         ],
     )

@@ -7,7 +7,7 @@ import pytest
 
 import archspec
 from archspec.diagnostics import SpecError
-from archspec.train.checkpoint.digest import graph_digest
+from archspec.ir.digest import graph_digest
 
 NET = """\
 archspec: 1

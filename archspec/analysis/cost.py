@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from archspec.graph import Graph, Node
+from archspec.ir import Graph, Site, interpret
+from archspec.ir.interpret import Run
 from archspec.ops import cost_of
 from archspec.types import DTYPE_BYTES, Cost, TensorType
 
@@ -19,12 +20,17 @@ class LayerCost:
 
     path: str
     op: str
-    output_shape: tuple[int, ...]
+    output_shapes: tuple[tuple[int, ...], ...]
     params: int
     buffers: int
     macs: int
     elementwise_flops: int
     activation_bytes: int
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of its output, of several the first."""
+        return self.output_shapes[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,16 @@ class ReportNode:
     path: str
     kind: str
     label: str
-    output_shape: tuple[int, ...]
+    output_shapes: tuple[tuple[int, ...], ...]
     cost: Cost
     activation_bytes: int
     count: int
     children: tuple[ReportNode, ...] = ()
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of its output, of several the first."""
+        return self.output_shapes[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +67,15 @@ class Report:
     """
 
     name: str
-    input_shape: tuple[int, ...]
+    input_shapes: tuple[tuple[int, ...], ...]
     batch_size: int
     dtype: str
     root: ReportNode
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the network's input, of several the first, without the batch."""
+        return self.input_shapes[0]
 
     @property
     def params(self) -> int:
@@ -88,7 +104,7 @@ class Report:
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Shape of the network's output, without the batch."""
+        """Shape of the network's output, of several the first, without the batch."""
         return self.root.output_shape
 
     @property
@@ -144,7 +160,7 @@ def _layers(row: ReportNode, prefix: str) -> Iterator[LayerCost]:
         if row.kind == "op":
             cost = row.cost
             yield LayerCost(
-                path, row.label, row.output_shape, cost.params, cost.buffers, cost.macs, cost.elementwise_flops,
+                path, row.label, row.output_shapes, cost.params, cost.buffers, cost.macs, cost.elementwise_flops,
                 row.activation_bytes,
             )
         for child in row.children:
@@ -152,54 +168,96 @@ def _layers(row: ReportNode, prefix: str) -> Iterator[LayerCost]:
 
 
 def cost_report(graph: Graph, *, batch_size: int = 1, dtype: str = "float32") -> Report:
-    """Price every op of a network. Needs only shapes; equal copies of a repeat are priced once.
+    """Price every op of a network for a batch. Needs only shapes; equal copies of a repeat are priced once.
 
-    Every figure that depends on the batch is linear in it: no op mixes samples. Raises ValueError for a batch
-    below 1, or a dtype that is not in `DTYPE_BYTES`.
+    Weights that several nodes run with count where they are owned. Raises ValueError for a batch below 1, or a dtype
+    that is not in `DTYPE_BYTES`.
     """
     if batch_size < 1 or dtype not in DTYPE_BYTES:
         raise ValueError(f"no figures for a batch of {batch_size} in {dtype}; dtypes: {', '.join(DTYPE_BYTES)}")
-    root = Node(graph.label, graph, tuple(range(len(graph.inputs))), graph.result)
-    row = _row(root, tuple(t for _, t in graph.inputs), "", batch_size, DTYPE_BYTES[dtype])
-    return Report(graph.label, graph.inputs[0][1].shape[1:], batch_size, dtype, row)
+    pricing = _Pricing(batch_size, DTYPE_BYTES[dtype])
+    outputs = interpret(graph, [port.type.at(batch_size) for port in graph.inputs], pricing.on_op, pricing.on_call)
+    row = pricing.close(graph.label, "", graph, outputs)
+    return Report(graph.label, tuple(port.type.shape[1:] for port in graph.inputs), batch_size, dtype, row)
 
 
-def _row(
-    node: Node, inputs: tuple[TensorType, ...], path: str, batch: int, width: int, count: int = 1
-) -> ReportNode:
-    shape = node.output.shape[1:]
-    if not isinstance(node.target, Graph):
-        one = cost_of(node.target, inputs, (node.output,))
-        cost = Cost(one.macs * batch, one.params, one.buffers, one.elementwise_flops * batch)
-        return ReportNode(
-            node.name, path, "op", node.target.op, shape, cost, node.output.numel * batch * width, count
+class _Run:
+    """Equal consecutive copies of a repeat; of anything else, one row."""
+
+    __slots__ = ("count", "inputs", "outputs", "row", "site")
+
+    def __init__(
+        self, site: Site, inputs: tuple[TensorType, ...], outputs: Sequence[TensorType], row: ReportNode
+    ) -> None:
+        self.site, self.inputs, self.outputs, self.row, self.count = site, inputs, outputs, row, 1
+
+    def takes(self, site: Site, inputs: tuple[TensorType, ...]) -> bool:
+        """Whether this node is one more copy."""
+        mine = self.site
+        return (
+            site.node.target is mine.node.target and inputs == self.inputs and site.owns_weights == mine.owns_weights
         )
-    graph = node.target
-    children = []
-    cost, memory = Cost(), 0
-    for child, copies in _collapsed(graph):
-        below = f"{path}.{child.name}" if path else child.name
-        row = _row(child, graph.arguments(child), below, batch, width, copies)
-        children.append(row)
-        cost += _times(row.cost, copies)
-        memory += row.activation_bytes * copies
-    return ReportNode(node.name, path, graph.kind, graph.label, shape, cost, memory, count, tuple(children))
 
 
-def _times(cost: Cost, n: int) -> Cost:
-    return Cost(cost.macs * n, cost.params * n, cost.buffers * n, cost.elementwise_flops * n)
+class _Pricing:
+    """The rows of a report, by interpretation: the values that flow are types in a batch of the given size."""
+
+    def __init__(self, batch_size: int, width: int) -> None:
+        self.batch_size = batch_size
+        self.width = width
+        self.open: list[list[_Run]] = [[]]  # of the graphs that are being run, the innermost last
+
+    def on_op(self, site: Site, inputs: tuple[TensorType, ...]) -> Sequence[TensorType]:
+        again = self._again(site, inputs)
+        if again is not None:
+            return again
+        node, op = site.node, site.node.op
+        assert op is not None
+        outputs = tuple([x.at(self.batch_size) for x in node.outputs])
+        cost = cost_of(op, inputs, outputs)
+        row = ReportNode(
+            node.name, site.path, "op", op.op, _shapes(outputs), cost if site.owns_weights else cost.without_weights,
+            sum(x.numel for x in outputs) * self.width, 1,
+        )
+        self.open[-1].append(_Run(site, inputs, outputs, row))
+        return outputs
+
+    def on_call(self, site: Site, inputs: tuple[TensorType, ...], run: Run[TensorType]) -> Sequence[TensorType]:
+        again = self._again(site, inputs)
+        if again is not None:
+            return again
+        graph = site.node.target
+        assert isinstance(graph, Graph)
+        self.open.append([])
+        outputs = run(inputs)
+        row = self.close(site.node.name, site.path, graph, outputs)
+        self.open[-1].append(_Run(site, inputs, outputs, row))
+        return outputs
+
+    def _again(self, site: Site, inputs: tuple[TensorType, ...]) -> Sequence[TensorType] | None:
+        """What a node gives that is one more copy of the one before it in a repeat; None if it is not."""
+        runs = self.open[-1]
+        if site.graph.kind != "repeat" or not runs or not runs[-1].takes(site, inputs):
+            return None
+        runs[-1].count += 1
+        return runs[-1].outputs
+
+    def close(self, name: str, path: str, graph: Graph, outputs: Sequence[TensorType]) -> ReportNode:
+        """The row of the graph that was opened last."""
+        macs = params = buffers = flops = memory = 0
+        children = []
+        for run in self.open.pop():
+            n, cost = run.count, run.row.cost
+            macs += n * cost.macs
+            params += n * cost.params
+            buffers += n * cost.buffers
+            flops += n * cost.elementwise_flops
+            memory += n * run.row.activation_bytes
+            children.append(run.row if n == 1 else replace(run.row, count=n))
+        total = Cost(macs, params, buffers, flops)
+        return ReportNode(name, path, graph.kind, graph.label, _shapes(outputs), total, memory, 1, tuple(children))
 
 
-def _collapsed(graph: Graph) -> Iterator[tuple[Node, int]]:
-    """The nodes of a graph; equal consecutive copies of a repeat as one, with their number."""
-    if graph.kind != "repeat":
-        yield from ((node, 1) for node in graph.nodes)
-        return
-    run: list[Node] = []
-    for node in graph.nodes:
-        if run and not (node.target is run[-1].target and graph.arguments(node) == graph.arguments(run[-1])):
-            yield run[0], len(run)
-            run = []
-        run.append(node)
-    if run:
-        yield run[0], len(run)
+def _shapes(types: Sequence[TensorType]) -> tuple[tuple[int, ...], ...]:
+    return tuple([x.shape[1:] for x in types])
+

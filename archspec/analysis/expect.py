@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from archspec.analysis.cost import Report
 from archspec.analysis.mismatch import of_count, of_shape
 from archspec.diagnostics import Hint, listing
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.message_text import did_you_mean, said, short
 from archspec.language.names import EXPECTATIONS
 from archspec.language.syntax import At, Errors

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from archspec.diagnostics import error
-from archspec.graph import Graph
+from archspec.ir import Graph, sites
 
 
 def check_learns(graph: Graph) -> None:
     """Raise SpecError BUILD204 where a network has no parameters."""
-    for _, node, owner in graph.walk():
-        specs = {} if node.op is None else node.op.parameters(*owner.arguments(node))
+    for site in sites(graph):
+        specs = {} if site.node.op is None else site.node.op.parameters(*site.inputs)
         if any(spec.learned for spec in specs.values()):
             return
     raise error("BUILD204", "the network has no parameters to train",

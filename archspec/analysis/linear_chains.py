@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.graph import Graph, NodePath
+from archspec.ir import Graph, NodePath
 from archspec.ops import Operation
 from archspec.ops.traits import Affine, Projects
 
@@ -33,7 +33,7 @@ def _search(
         if isinstance(node.target, Graph):
             run = _search(node.target, path, run, found)
         elif _maps_features(node.target):
-            run = [*run, (path, graph.arguments(node)[0].shape[-1], node.output.shape[-1])]
+            run = [*run, (path, graph.arguments(node)[0].shape[-1], node.outputs[0].shape[-1])]
         elif node.target.trait(Affine) is None:
             _close(run, found)
             run = []

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from archspec.graph import Graph
+from archspec.ir import Graph, Site, interpret
 from archspec.ops.traits import SquashesLogits
 
 
 def squashing_end(graph: Graph) -> str | None:
-    """The name of the op that gives a network's output, if it makes probabilities of logits."""
-    while graph.output >= len(graph.inputs):
-        target = graph.nodes[graph.output - len(graph.inputs)].target
-        if not isinstance(target, Graph):
-            return None if target.trait(SquashesLogits) is None else target.op
-        graph = target
-    return None
+    """The name of the op that gives an output of a network, if it makes probabilities of logits."""
+    return next((op for op in interpret(graph, [None] * len(graph.inputs), _after) if op), None)
+
+
+def _after(site: Site, _: object) -> list[str | None]:
+    op = site.node.op
+    return [None if op is None or op.trait(SquashesLogits) is None else op.op] * len(site.node.outputs)

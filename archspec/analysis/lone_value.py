@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from archspec.graph import Graph, NodePath
+from archspec.ir import Graph, NodePath
 from archspec.ops.traits import Normalises
 
 
@@ -18,7 +18,7 @@ def lone_value(graph: Graph, images: int, *, training: bool) -> NodePath | None:
         return None
     for path, node, owner in graph.walk():
         norm = None if node.op is None else node.op.trait(Normalises)
-        if node.op is None or norm is None or not norm.batch or images * prod(node.output.shape[2:]) != 1:
+        if node.op is None or norm is None or not norm.batch or images * prod(node.outputs[0].shape[2:]) != 1:
             continue
         if training or all(spec.learned for spec in node.op.parameters(*owner.arguments(node)).values()):
             return path

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from archspec.analysis.cost import Report, ReportNode
-from archspec.graph import Graph
+from archspec.ir import Graph, sites
 from archspec.ops.traits import Convolves
 
 _SHOWN: Final = 3  # of the layers with the largest figure
@@ -31,8 +31,8 @@ def of_count(figure: str, surplus: int, report: Report, graph: Graph) -> Iterato
 
 def _convolution_biases(graph: Graph) -> int:
     convolutions = (
-        node.op.parameters(*home.arguments(node)) for _, node, home in graph.walk()
-        if node.op is not None and node.op.trait(Convolves) is not None
+        site.node.op.parameters(*site.inputs) for site in sites(graph)
+        if site.node.op is not None and site.node.op.trait(Convolves) is not None and site.owns_weights
     )
     return sum(specs["bias"].numel for specs in convolutions if "bias" in specs)
 

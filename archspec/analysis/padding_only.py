@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.ops import Operation
 from archspec.ops.traits import Convolves, Windowed
 

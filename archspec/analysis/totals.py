@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
-from archspec.graph import Graph
-from archspec.types import Cost
+from archspec.ir import Graph, Site, interpret
+from archspec.ir.interpret import Run
+from archspec.ops import Operation, cost_of
+from archspec.types import Cost, TensorType
+
+_Part = tuple[Cost, int, int]  # what an op or a sub-graph costs, its activations, and the largest of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +48,45 @@ class Totals:
 def totals(graph: Graph, known: MutableMapping[Graph, Totals]) -> Totals:
     """The sums over all ops of a graph. known: those of sub-graphs that were asked for before; it is added to."""
     found = known.get(graph)
-    if found is None:
-        cost, activations, largest = Cost(), 0, 0
-        for node in graph.nodes:
-            if isinstance(node.target, Graph):
-                below = totals(node.target, known)
-                priced, size, most = below.cost, below.activations, below.largest
-            else:
-                priced = node.target.cost(*graph.arguments(node), node.output)
-                size = most = node.output.numel
-            cost, activations, largest = cost + priced, activations + size, max(largest, most)
-        found = known[graph] = Totals(cost, activations, largest, sum(tensor.numel for _, tensor in graph.inputs))
+    if found is not None:
+        return found
+    sums: list[list[_Part]] = [[]]  # of the graphs that are open, the innermost last
+
+    def on_op(site: Site, inputs: tuple[TensorType, ...]) -> Sequence[TensorType]:
+        op = site.node.target
+        assert isinstance(op, Operation)
+        outputs = tuple([x.at(1) for x in site.node.outputs])
+        cost, sizes = cost_of(op, inputs, outputs), [x.numel for x in outputs]
+        sums[-1].append((cost if site.owns_weights else cost.without_weights, sum(sizes), max(sizes)))
+        return outputs
+
+    def on_call(site: Site, inputs: tuple[TensorType, ...], run: Run[TensorType]) -> Sequence[TensorType]:
+        target = site.node.target
+        assert isinstance(target, Graph)
+        alone = site.owns_weights and not target.shares_weights  # its sums are the same wherever it is called
+        found = known.get(target) if alone else None
+        if found is not None:
+            sums[-1].append((found.cost, found.activations, found.largest))
+            return [x.at(1) for x in site.node.outputs]
+        sums.append([])
+        outputs = run(inputs)
+        found = _sum(sums.pop(), inputs)
+        if alone:
+            known[target] = found
+        sums[-1].append((found.cost, found.activations, found.largest))
+        return outputs
+
+    entering = tuple([port.type.at(1) for port in graph.inputs])
+    interpret(graph, entering, on_op, on_call)
+    known[graph] = found = _sum(sums[0], entering)
     return found
+
+
+def _sum(parts: list[_Part], inputs: tuple[TensorType, ...]) -> Totals:
+    costs = [cost for cost, _, _ in parts]
+    cost = Cost(
+        sum([c.macs for c in costs]), sum([c.params for c in costs]), sum([c.buffers for c in costs]),
+        sum([c.elementwise_flops for c in costs]),
+    )
+    activations, largest = sum([part[1] for part in parts]), max([part[2] for part in parts], default=0)
+    return Totals(cost, activations, largest, sum([x.numel for x in inputs]))

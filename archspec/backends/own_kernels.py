@@ -8,7 +8,7 @@ from torch import nn
 
 from archspec.backends.gemm_conv import GemmConv2d
 from archspec.backends.sliced_pool import SlicedAvgPool2d
-from archspec.graph import Graph
+from archspec.ir import Graph
 
 KERNELS: Final = (GemmConv2d, SlicedAvgPool2d)
 
@@ -23,7 +23,7 @@ def use_own_kernels(model: nn.Module, graph: Graph, *, channels_last: bool) -> l
     for path, node, owner in graph.walk():
         if node.op is None:
             continue
-        layer, shapes = model.get_submodule(path), (owner.arguments(node)[0].shape, node.output.shape)
+        layer, shapes = model.get_submodule(path), (owner.arguments(node)[0].shape, node.outputs[0].shape)
         own = next((kernel for kernel in KERNELS if kernel.suits(layer, *shapes, channels_last=channels_last)), None)
         if own is not None:
             layer.__class__ = own

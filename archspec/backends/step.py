@@ -16,7 +16,7 @@ from archspec.backends.built import layers_with
 from archspec.backends.fits import check_fits
 from archspec.backends.torch import build
 from archspec.diagnostics import error
-from archspec.graph import Graph
+from archspec.ir import Graph, sites
 from archspec.ops.traits import Normalises
 from archspec.types import DTYPE_BYTES
 
@@ -86,7 +86,8 @@ def check_forward_fits(
 
 def _largest(graph: Graph) -> int:
     """Elements of the largest activation of one image, the image itself included."""
-    return max(graph.inputs[0][1].numel, *(node.output.numel for _, node, _ in graph.walk()), 0)
+    types = [port.type for port in graph.inputs] + [x for site in sites(graph) for x in site.node.outputs]
+    return max(x.at(1).numel for x in types)
 
 
 def _on_meta(graph: Graph, dtype: str) -> nn.Module:

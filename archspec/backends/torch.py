@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import operator
 import re
 from collections import OrderedDict
 from typing import Any, Final
@@ -9,11 +11,14 @@ from typing import Any, Final
 import torch
 from torch import fx, nn
 
+from archspec.backends.again import Again
 from archspec.backends.built import build_layer
-from archspec.graph import Graph, Node
+from archspec.ir import Graph, Node, Site, StateId, interpret
+from archspec.ir.interpret import Run
 from archspec.ops.base import Merge
 
 VARIABLE: Final = "v_"  # begins each variable of generated code
+_Flow = fx.Node | None
 
 
 class Body(fx.GraphModule):
@@ -31,8 +36,10 @@ class Body(fx.GraphModule):
                 names[node] = str(node.target)
                 if node.all_input_nodes != [last] or isinstance(node.args[0], list):
                     calls.append(f"{node.target}({', '.join(names[value] for value in _values(node))})")
+            elif node.op == "call_function":  # one of several outputs
+                names[node] = f"{names[node.args[0]]}[{node.args[1]}]"
             elif node.op == "placeholder":
-                names[node] = node.name
+                names[node] = str(node.target)
             last = node
         return ", ".join(calls)
 
@@ -46,44 +53,98 @@ def _values(node: fx.Node) -> list[fx.Node]:
 def build(graph: Graph) -> nn.Module:
     """A new module of the whole network, (N, C, H, W) → the last stage's output.
 
-    Every name of the spec is an attribute (`model.b3`), and the roots of state_dict keys are the stages.
+    Every name of the spec is an attribute (`model.b3`), and the roots of state_dict keys are the stages. Several inputs
+    are arguments with their names, in order; several outputs come as a dict by name.
     Parameters are initialised as torch does, from the global random state; see `backends.init` for a seed.
     """
     if not graph.nodes:
         return nn.Sequential()
-    return _module(graph)
+    building = _Building()
+    frame = building.open(graph, named=len(graph.inputs) > 1)
+    outputs = interpret(graph, frame.inputs, building.on_op, building.on_call)
+    named = {port.name: value for port, value in zip(graph.outputs, outputs, strict=True)}
+    return building.close(named if len(named) > 1 else outputs[0])
 
 
-def _module(graph: Graph) -> nn.Module:
-    children = {node.name: _target(graph, node) for node in graph.nodes}
-    if graph.is_chain and not any(isinstance(node.target, Merge) for node in graph.nodes):
-        return nn.Sequential(OrderedDict(children))
-    return _graph_module(graph, children)
+class _Building:
+    """Modules by interpretation. What flows are nodes of the fx graph of the module that is open, None in a chain."""
+
+    def __init__(self) -> None:
+        self.frames: list[_Frame] = []  # the modules that are open, the innermost last
+        self.built: dict[StateId, nn.Module] = {}
+
+    def open(self, graph: Graph, *, named: bool = False) -> _Frame:
+        self.frames.append(_Frame(graph, named=named))
+        return self.frames[-1]
+
+    def close(self, outputs: Any) -> nn.Module:
+        """outputs: what its forward returns."""
+        return self.frames.pop().module(outputs)
+
+    def on_op(self, site: Site, values: tuple[_Flow, ...]) -> list[_Flow]:
+        op = site.node.op
+        assert op is not None
+        module = build_layer(op, site.inputs) if site.owns_weights else Again(self.built[site.state])
+        return self._add(site, module, values)
+
+    def on_call(self, site: Site, values: tuple[_Flow, ...], run: Run[_Flow]) -> list[_Flow]:
+        target = site.node.target
+        assert isinstance(target, Graph)
+        if not site.owns_weights:
+            return self._add(site, Again(self.built[site.state]), values)
+        frame = self.open(target)
+        outputs = tuple(run(frame.inputs))
+        return self._add(site, self.close(outputs if len(outputs) > 1 else outputs[0]), values)
+
+    def _add(self, site: Site, module: nn.Module, values: tuple[_Flow, ...]) -> list[_Flow]:
+        self.built[site.path] = module
+        return self.frames[-1].add(site.node, module, values)
 
 
-def _target(graph: Graph, node: Node) -> nn.Module:
-    if isinstance(node.target, Graph):
-        return _module(node.target)
-    return build_layer(node.target, graph.arguments(node))
+class _Frame:
+    """One module that is being built: an nn.Sequential for a chain, else a module of generated code.
 
-
-def _graph_module(graph: Graph, children: dict[str, nn.Module]) -> fx.GraphModule:
-    """Names of the spec are attributes (`self.self`, `getattr(self, "0")`), and only part of a variable's name.
-
+    Names of the spec are attributes (`self.self`, `getattr(self, "0")`), and only part of a variable's name.
     So no name can hide another, break the syntax, or take the place of `self` or of a builtin.
     """
-    traced = fx.Graph()
-    values: list[fx.Node] = [traced.placeholder(_argument(k, name)) for k, (name, _) in enumerate(graph.inputs)]
-    for node in graph.nodes:
-        inputs = tuple(values[i] for i in node.inputs)
-        arguments = (list(inputs),) if isinstance(node.target, Merge) else inputs
-        variable = f"{VARIABLE}{node.name}"
-        values.append(traced.create_node("call_module", node.name, arguments, name=variable))
-    traced.output(values[graph.output])
-    root: dict[str, Any] = dict(children)
-    module = Body(root, traced, class_name=_class_name(graph))
-    module.train()
-    return module
+
+    def __init__(self, graph: Graph, *, named: bool) -> None:
+        self.graph = graph
+        self.children: dict[str, nn.Module] = {}
+        plain = all(not isinstance(node.target, Merge) and "." not in node.name for node in graph.nodes)
+        self.traced = None if graph.is_chain and plain else fx.Graph()
+        self.inputs: list[_Flow] = [
+            None if self.traced is None else self._placeholder(self.traced, k, port.name, named=named)
+            for k, port in enumerate(graph.inputs)
+        ]
+
+    @staticmethod
+    def _placeholder(traced: fx.Graph, k: int, name: str, *, named: bool) -> fx.Node:
+        if not named:
+            return traced.placeholder(_argument(k, name))
+        target = name if name.isidentifier() and not keyword.iskeyword(name) and name != "self" else f"{name}_"
+        return traced.create_node("placeholder", target, name=f"{VARIABLE}{name}")
+
+    def add(self, node: Node, module: nn.Module, values: tuple[_Flow, ...]) -> list[_Flow]:
+        """A child, and its call."""
+        self.children[node.name] = module
+        if self.traced is None:
+            return [None]
+        arguments: Any = (list(values),) if isinstance(node.target, Merge) else values
+        call = self.traced.create_node("call_module", node.name, arguments, name=f"{VARIABLE}{node.name}")
+        if len(node.outputs) == 1:
+            return [call]
+        return [self.traced.call_function(operator.getitem, (call, port)) for port in range(len(node.outputs))]
+
+    def module(self, outputs: Any) -> nn.Module:
+        """The module whose forward returns `outputs`."""
+        if self.traced is None:
+            return nn.Sequential(OrderedDict(self.children))
+        self.traced.output(outputs)
+        root: dict[str, Any] = dict(self.children)
+        module = Body(root, self.traced, class_name=_class_name(self.graph))
+        module.train()
+        return module
 
 
 def _argument(k: int, name: str) -> str:
@@ -98,5 +159,12 @@ def _class_name(graph: Graph) -> str:
 
 
 def example_input(graph: Graph, batch_size: int = 1, device: str | torch.device = "cpu") -> torch.Tensor:
-    """Zeros of the network's input shape, (batch_size, C, H, W)."""
-    return torch.zeros(batch_size, *graph.inputs[0][1].shape[1:], device=device)
+    """Zeros of the input's type, (batch_size, C, H, W); for networks of one input."""
+    (example,) = example_inputs(graph, batch_size, device)
+    return example
+
+
+def example_inputs(graph: Graph, batch_size: int = 1, device: str | torch.device = "cpu") -> tuple[torch.Tensor, ...]:
+    """Zeros of the type of each input."""
+    types = [port.type.at(batch_size) for port in graph.inputs]
+    return tuple(torch.zeros(x.shape, dtype=getattr(torch, x.dtype), device=device) for x in types)

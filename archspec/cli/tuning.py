@@ -16,7 +16,7 @@ from archspec.cli.console import tell
 if TYPE_CHECKING:
     import torch
 
-    from archspec.graph import Graph
+    from archspec.ir import Graph
     from archspec.language.recipe import Recipe
     from archspec.train.setup import Machine
     from archspec.train.step.precision import Settings

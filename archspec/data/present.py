@@ -17,7 +17,7 @@ from archspec.data.registry import DatasetInfo, RunSplit, Split, folder_path
 from archspec.data.suits import check_known_data, input_plan, outputs_of
 from archspec.data.survey import check_headers
 from archspec.diagnostics import Diagnostic, SpecError
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 
 
@@ -28,7 +28,7 @@ def check_present(recipe: Recipe, graph: Graph, root: Path | None = None) -> tup
     checksums are compared when it is used (or by `archspec data check`).
     """
     found: list[Diagnostic] = []
-    input_shape = graph.inputs[0][1].shape[1:]
+    input_shape = graph.input.shape[1:]
     try:
         outputs = outputs_of(graph)
         info = check_known_data(recipe, input_shape, outputs)

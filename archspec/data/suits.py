@@ -10,7 +10,7 @@ from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_
 from archspec.data.registry import DatasetInfo, check_name
 from archspec.diagnostics import Hint, SpecError, error
 from archspec.diagnostics.hints import SetInput, SetOutputs
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language import fixes
 from archspec.language.recipe import Recipe
 from archspec.language.syntax import At, Errors, Layer, Program
@@ -73,7 +73,7 @@ def _check_data(
     program: Program, recipe: Recipe, graph: Graph, outputs: int, at: At, normalize: At, errors: Errors
 ) -> None:
     try:
-        info = check_known_data(recipe, graph.inputs[0][1].shape[1:], outputs)
+        info = check_known_data(recipe, graph.input.shape[1:], outputs)
     except SpecError as e:
         _note(e, normalize if isinstance(e, WrongNormalisation) else at, errors, program)
         return
@@ -148,7 +148,7 @@ def check_known_data(
 
 def outputs_of(graph: Graph) -> int:
     """How many classes the network can tell apart. Raises SpecError RUN311 where it is not a classifier."""
-    shape = graph.result.shape
+    shape = graph.output.shape
     if len(shape) != 2:
         raise error(
             "RUN311", f"a classifier gives one number for each class, this network gives {shape_text(shape)}",

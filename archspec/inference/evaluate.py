@@ -54,7 +54,7 @@ def evaluate_run(
     BUILD203 where a batch is too small for a norm, and the errors of `FinishedRun.model` and of `archspec.data`.
     """
     recipe, graph = run.recipe, run.graph
-    input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
+    input_shape, outputs = graph.input.shape[1:], outputs_of(graph)
     check_known_data(recipe, input_shape, outputs, trained=True)
     model = run.model(machine.device, recipe.batch_size, machine.settings)
     images = _images(run_source(default_to_test(recipe), machine, input_shape[0], progress), split)

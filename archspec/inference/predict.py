@@ -49,7 +49,7 @@ def predict(
     Raises SpecError RUN303 where the network's input is not an image, BUILD203 where a batch is too small for a
     norm, and the errors of `FinishedRun.model`.
     """
-    input_shape = run.graph.inputs[0][1].shape[1:]
+    input_shape = run.graph.input.shape[1:]
     channels = input_shape[0]
     if channels not in (1, 3):
         raise error("RUN303", f"image files have 1 or 3 channels, the network's input has {channels}",

@@ -17,7 +17,7 @@ from archspec.data.registry import DATASETS
 from archspec.data.suits import outputs_of
 from archspec.diagnostics import error
 from archspec.files import is_regular
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.text import shell
 from archspec.train.checkpoint.policy import FOLDER as CHECKPOINTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from archspec.expressions import UNKNOWN_VALUE
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language import fixes
 from archspec.language.message_text import said, short
 from archspec.language.parse import parse_body

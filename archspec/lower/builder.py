@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from archspec.graph import Graph, Node
+from archspec.ir import INPUT, Graph, Node, Place, Port, Value
 from archspec.ops import Operation
-from archspec.types import UNKNOWN, TensorType, shape_text
+from archspec.types import BATCH, UNKNOWN, TensorType, shape_text
 
 WAY_LENGTH: Final = 8  # how many shapes of the way to an error are told
 ROOT: Final = "stages"
@@ -48,17 +48,22 @@ class _Draft:
     name: str
     target: Operation | Graph | None  # None: broken, an error was told
     inputs: tuple[Val, ...]
-    output: Val
+    output: Val  # the only one: the language has no op of several yet
+    at: Place | None
 
 
 @dataclass(slots=True, eq=False)
 class Builder:
-    """One graph under construction. `path` is where it stands: stages.b4.main."""
+    """One graph under construction. `path` is where it stands: stages.b4.main.
+
+    at: where the layer is written whose nodes come next.
+    """
 
     parent: Builder | None
     path: str
     captured: dict[int, tuple[Val, Val]] = field(default_factory=dict)  # id(outer) -> (outer, own)
     drafts: list[_Draft] = field(default_factory=list)
+    at: Place | None = None
 
     def child(self, name: str) -> Builder:
         """A builder for a sub-graph called `name`."""
@@ -100,26 +105,28 @@ class Builder:
         source: Val,
     ) -> Val:
         result = Val(self, name, output, source)
-        self.drafts.append(_Draft(name, target, tuple(self.use(v) for v in inputs), result))
+        self.drafts.append(_Draft(name, target, tuple(self.use(v) for v in inputs), result, self.at))
         return result
 
     def finish(self, output: Val, kind: str, label: str) -> Graph | None:
         """The finished graph, or None if an error left something in it unknown."""
         own = self.use(output)
         inputs = [mine for _, mine in self.captured.values()]
-        index = {id(v): k for k, v in enumerate((*inputs, *(d.output for d in self.drafts)))}
-        nodes = []
+        values = {id(v): Value(INPUT, port) for port, v in enumerate(inputs)}
+        nodes: list[Node] = []
         known = None  # the tensor that was asked last: a repeat has one for all its copies
         for draft in self.drafts:
             tensor = draft.output.tensor
             if draft.target is None or tensor is None or (tensor is not known and not tensor.known):
                 return None
             known = tensor
-            nodes.append(Node(draft.name, draft.target, tuple(index[id(v)] for v in draft.inputs), tensor))
-        ports = tuple((v.name, v.tensor) for v in inputs if v.tensor is not None and v.tensor.known)
-        if len(ports) != len(inputs):
+            taken = tuple([values[id(v)] for v in draft.inputs])
+            values[id(draft.output)] = Value(len(nodes), 0)
+            nodes.append(Node(draft.name, draft.target, taken, (tensor,), None, draft.at))
+        ports = tuple(Port(v.name, v.tensor) for v in inputs if v.tensor is not None and v.tensor.known)
+        if len(ports) != len(inputs) or own.tensor is None or not own.tensor.known:
             return None
-        return Graph(kind, label, ports, tuple(nodes), output=index[id(own)])
+        return Graph(kind, label, ports, tuple(nodes), (Port(own.name, own.tensor),), (values[id(own)],))
 
     def unused(self, output: Val) -> list[str]:
         """Names of nodes whose output nothing takes."""
@@ -129,4 +136,4 @@ class Builder:
 
 def blank(ndim: int) -> TensorType:
     """A tensor of which only the rank is known."""
-    return TensorType((1, *[UNKNOWN] * (ndim - 1)))
+    return TensorType((BATCH, *[UNKNOWN] * (ndim - 1)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.syntax import At, Body, Errors, Library, Program
 from archspec.lower.builder import Val
 from archspec.lower.evaluate import Evaluator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Final
 
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.resolve import words_of
 from archspec.language.syntax import Program
 from archspec.types import TensorType

@@ -9,7 +9,7 @@ from typing import Final
 
 from archspec.diagnostics import listing
 from archspec.expressions import UNKNOWN_VALUE
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language import fixes
 from archspec.language.message_text import said, short
 from archspec.language.names import module_names, names_in
@@ -81,6 +81,7 @@ class Layers:
     def layer(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, block: str = "") -> Val:
         """One layer with its `from`, `when` and `repeat`. `block`: the block whose whole body it is."""
         self.context.work(layer.place)
+        builder.at = layer.place
         if layer.source is not None:
             flow = self._source(builder, layer, flow, scope)
         if layer.when is not None:
@@ -133,6 +134,7 @@ class Layers:
             context.count(count, at)
         context.enter(at)
         sub, entered = builder.child(name), flow
+        sub.at = layer.place
         steady = "i" not in names_in(_repeated(layer))
         for i in range(count):
             before, made = flow, len(sub.drafts)
@@ -272,7 +274,11 @@ class Layers:
         context.enter(layer.place)
         context.count(1, layer.place)
         sub = builder.child(name)
-        outputs = {n: self.into(sub, n, body, flow, scope) for n, body in layer.branches.items()}
+        outputs = {}
+        for branch, body in layer.branches.items():
+            sub.at = body.at
+            outputs[branch] = self.into(sub, branch, body, flow, scope)
+        sub.at = layer.place
         context.leave()
         fields = read_fields(layer, cls, context.ev, scope, flow.tensor)
         op = make(layer, cls, fields, context.ev, scope)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archspec.diagnostics import Hint
-from archspec.graph import Graph
+from archspec.ir import Graph, Site, interpret
 from archspec.language.fixes import moved
 from archspec.language.syntax import At
 from archspec.lower.builder import Val
@@ -44,14 +44,13 @@ def turned_input(image: TensorType | None, at: At) -> str | None:
 
 def _of_graph(graph: Graph) -> bool | None:
     """As `_of_op`, of its output."""
-    index = graph.output
-    while index >= len(graph.inputs):
-        node = graph.nodes[index - len(graph.inputs)]
-        verdict = _of_graph(node.target) if isinstance(node.target, Graph) else _of_op(node.target)
-        if verdict is not None:
-            return verdict
-        index = node.inputs[0]
-    return None
+
+    def after(site: Site, verdicts: tuple[bool | None, ...]) -> list[bool | None]:
+        assert site.node.op is not None
+        verdict = _of_op(site.node.op)
+        return [verdicts[0] if verdict is None and verdicts else verdict] * len(site.node.outputs)
+
+    return interpret(graph, [None] * len(graph.inputs), after)[0]
 
 
 def _of_op(op: Operation) -> bool | None:

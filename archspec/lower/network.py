@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from archspec.expressions import UNKNOWN_VALUE
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language import fixes
 from archspec.language.message_text import said
 from archspec.language.syntax import Errors, Program
@@ -21,7 +21,7 @@ from archspec.lower.values import Limits, Scope
 from archspec.ops import identity
 from archspec.ops.base import MAX_INT
 from archspec.source import BROKEN
-from archspec.types import TensorType
+from archspec.types import BATCH, TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
     scope = replace(top, entered=entered, outputs=outputs)
     for name, body in program.stages.items():
         made = len(root.drafts)
+        root.at = body.at
         flow = layers.into(root, name, body, flow, scope)
         if len(root.drafts) == made or root.drafts[-1].name != name:
             flow = root.run(name, identity(), (flow,), flow.tensor)  # an empty stage still is a module
@@ -126,4 +127,4 @@ def _shape(value: Any) -> TensorType | None:
         return None
     if any(isinstance(d, bool) or not isinstance(d, int) or not 1 <= d <= MAX_INT for d in value):
         return None
-    return TensorType((1, *value))
+    return TensorType((BATCH, *value))

@@ -116,15 +116,16 @@ def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[Tensor
             raise ShapeError(f"needs {wanted}, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}", hint=hint)
     outputs = op.infer(*inputs)
     for y in outputs:
-        _check_size(y)
+        for d in y.shape:
+            if (d if d.__class__ is int else getattr(d, "times", 0)) > MAX_INT:
+                raise _too_large(y)
     return outputs
 
 
-def _check_size(x: TensorType) -> None:
-    """ShapeError if a dimension is larger than any that torch can hold."""
-    if any(d > MAX_INT for d in x.shape):
-        partial = TensorType(tuple(UNKNOWN if d > MAX_INT else d for d in x.shape), x.dtype)
-        raise ShapeError("a dimension of the output is larger than 2**63 - 1", partial=partial)
+def _too_large(y: TensorType) -> ShapeError:
+    shape = (UNKNOWN if d > MAX_INT else d for d in y.at(1).shape)
+    partial = TensorType((*y.shape[:1], *list(shape)[1:]), y.dtype)
+    return ShapeError("a dimension of the output is larger than 2**63 - 1", partial=partial)
 
 
 def cost_of(op: Operation, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Cost:

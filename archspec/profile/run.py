@@ -86,7 +86,7 @@ def _measurement(
         threads=threads, torch_version=torch.__version__,
         macs=cost_report(chosen.graph, batch_size=chosen.batch_size).macs,
         forward=runs["forward"], step=runs.get("step"), no_step=chosen.no_step,
-        loss="cross-entropy" if len(chosen.graph.result.shape) == 2 else "mean of the outputs",
+        loss="cross-entropy" if len(chosen.graph.output.shape) == 2 else "mean of the outputs",
         optimizer=OPTIMIZER, memory=MEASURED_AS.get(device.type, "not measured"),
         trace=None if file is None else str(file),
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from archspec.backends.step import check_batch, check_forward_fits, check_step_fits, example_loss, why_no_step
 from archspec.backends.torch import build
-from archspec.graph import Graph
+from archspec.ir import Graph
 
 MOMENTUM: Final = 0.9
 STATES: Final = 1  # tensors of a parameter's size that momentum keeps
@@ -59,8 +59,8 @@ class Workload:
         graph, batch_size = chosen.graph, chosen.batch_size
         dtype: torch.dtype = getattr(torch, chosen.dtype)
         self.model = build(graph).to(device=chosen.device, dtype=dtype)
-        self.images = torch.randn(batch_size, *graph.inputs[0][1].shape[1:]).to(device=chosen.device, dtype=dtype)
-        self.labels = torch.randint(graph.result.shape[1], (batch_size,)).to(chosen.device)
+        self.images = torch.randn(batch_size, *graph.input.shape[1:]).to(device=chosen.device, dtype=dtype)
+        self.labels = torch.randint(graph.output.shape[1], (batch_size,)).to(chosen.device)
         self.passes: dict[str, Callable[[], object]] = {"forward": self.forward}
         if chosen.no_step is None:
             self.optimizer = torch.optim.SGD(self.model.parameters(), lr=RATE, momentum=MOMENTUM, fused=True)

@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from archspec.graph import Graph
+from archspec.ir import Graph
 
 _DATA = ("limit_train", "limit_test", "train_images", "test_images")
 
 
 def run_digest(graph: Graph | None, recipe: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
     """The digest of network, recipe without its seed, and the amount of data; 16 hexadecimal digits."""
-    from archspec.train.checkpoint.digest import graph_digest
+    from archspec.ir.digest import graph_digest
 
     data = environment.get("data")
     amounts = {key: data.get(key) for key in _DATA} if isinstance(data, dict) else {}

@@ -19,7 +19,7 @@ def trial_id(trial: Trial) -> str:
 
     Spelling does not count: two specs that come to the same network and recipe are the same trial.
     """
-    from archspec.train.checkpoint.digest import graph_digest
+    from archspec.ir.digest import graph_digest
 
     parts = [RESULTS, graph_digest(trial.loaded.graph), trial.recipe.to_data(defaults=False), dict(trial.limits)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:ID_LENGTH]

@@ -105,7 +105,7 @@ def plan(
 
     starts: measures how long a trial takes to start; asked once, for one of those that are left.
     """
-    from archspec.train.checkpoint.digest import graph_digest
+    from archspec.ir.digest import graph_digest
 
     done = frozenset(store.results(trial.id for trial in found.trials))
     timed: dict[Any, Timing] = {}

@@ -26,7 +26,7 @@ from archspec.data.splits import Source, open_splits
 from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of, probabilities
 from archspec.data.validation import resolve_validation
 from archspec.diagnostics import Diagnostic, SpecError, error
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.recipe import Recipe, kept_states
 from archspec.train.distributed.fsdp import check_sharding, shard
 from archspec.train.distributed.process_group import ALONE, World
@@ -93,7 +93,7 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     check_trainable(graph, recipe, world)
     if world.sharded:
         check_sharding(recipe, machine.settings)
-    input_shape, outputs = graph.inputs[0][1].shape[1:], outputs_of(graph)
+    input_shape, outputs = graph.input.shape[1:], outputs_of(graph)
     check_known_data(recipe, input_shape, outputs)
     if not world.sharded:
         check_memory(graph, recipe, machine.device, world)

@@ -108,7 +108,7 @@ def test_print_shows_where_values_come_from(model: nn.Module) -> None:
 
 @pytest.mark.parametrize("source", ["resnet18_96", "googlenet", SKIP, LISTS, DENSE], ids=lambda s: s if len(s) < 20 else None)
 def test_it_can_be_scripted(source: str) -> None:
-    model, shape = archspec.build(source, seed=0).eval(), archspec.load(source).graph.inputs[0][1].shape
+    model, shape = archspec.build(source, seed=0).eval(), archspec.load(source).graph.input.shape
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch would rather have torch.export
         scripted = torch.jit.script(model)

@@ -311,5 +311,5 @@ def test_the_static_profile_estimates_a_training_step(cli: Cli) -> None:
     graph = archspec.load("resnet18").graph
     with torch.device("meta"):
         model = build(graph).train()
-    counted = step_peak_bytes(model, (16, *graph.inputs[0][1].shape[1:]), states=1)
+    counted = step_peak_bytes(model, (16, *graph.input.shape[1:]), states=1)
     assert counted <= shown <= 2 * counted

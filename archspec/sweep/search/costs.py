@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archspec.graph import Graph
+    from archspec.ir import Graph
     from archspec.sweep.expand import Trial
 
 
@@ -21,8 +21,8 @@ def cost(trial: Trial, name: str) -> int:
 
 def memory_bytes(trial: Trial) -> int:
     """The peak of a training step with the trial's batch and optimizer. Allocates nothing."""
+    from archspec.ir.digest import graph_digest
     from archspec.language.recipe import kept_states
-    from archspec.train.checkpoint.digest import graph_digest
 
     graph, recipe = trial.loaded.graph, trial.recipe
     return _step_bytes(_Known(graph, graph_digest(graph)), recipe.batch_size, kept_states(recipe))

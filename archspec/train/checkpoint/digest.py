@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from archspec.graph import Graph, Node
+from archspec.ir import Graph
+from archspec.ir.digest import chosen_fields, graph_digest
 from archspec.language.recipe import Recipe
 from archspec.ops import Operation
 from archspec.train.checkpoint.digest_0_1 import old_fields, old_recipe
-from archspec.types import TensorType
 
 # Raise it when a default changes, or what is hashed: the method before then moves to a module of its own, as
 # `digest_0_1` has that of archspec 0.1, so that runs of every release can be resumed.
@@ -59,46 +59,17 @@ def first_digest(graph: Graph, recipe: Recipe) -> str:
     data = old_recipe(recipe.to_data(), _chosen(recipe))
     if not needs_length(data):
         del data["epochs"]
-    return _hash(_graph_digest(graph, {}, first=True), data)
+    return _hash(graph_digest(graph, _all_fields), data)
+
+
+def _all_fields(op: Operation) -> dict[str, Any]:
+    """The fields of an op as archspec 0.1 had them."""
+    return old_fields(op.op, op.model_dump(mode="json"), chosen_fields(op))
 
 
 def needs_length(recipe: Mapping[str, Any]) -> bool:
     """Whether the schedule of a recipe, its defaults included, depends on the number of epochs."""
     return recipe["schedule"] != "constant" and "step" not in recipe["schedule"]
-
-
-def graph_digest(graph: Graph) -> str:
-    """SHA-256 of a lowered network, fields with their default value left out."""
-    return _graph_digest(graph, {})
-
-
-def _graph_digest(graph: Graph, known: dict[int, str], *, first: bool = False) -> str:
-    """Of a graph, each sub-graph being looked at once. first: as archspec 0.1 took it."""
-    if id(graph) not in known:
-        nodes = [_node(node, known, first=first) for node in graph.nodes]
-        known[id(graph)] = _hash([_tensor(tensor) for _, tensor in graph.inputs], nodes, graph.output)
-    return known[id(graph)]
-
-
-def _node(node: Node, known: dict[int, str], *, first: bool) -> list[object]:
-    target = node.target
-    if isinstance(target, Graph):
-        return [node.name, node.inputs, _graph_digest(target, known, first=first)]
-    return [node.name, node.inputs, [target.op, _fields(target, first=first)]]
-
-
-def _fields(op: Operation, *, first: bool) -> dict[str, Any]:
-    chosen = op.model_dump(mode="json", exclude_defaults=True)
-    return old_fields(op.op, op.model_dump(mode="json"), chosen) if first else chosen
-
-
-def node_digest(node: Node) -> str:
-    """SHA-256 of a node: its name, its inputs, and what it does."""
-    return _hash(_node(node, {}, first=False))
-
-
-def _tensor(tensor: TensorType) -> list[object]:
-    return [tensor.shape, tensor.dtype]
 
 
 def _hash(*parts: object) -> str:

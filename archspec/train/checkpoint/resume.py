@@ -13,7 +13,7 @@ from archspec.api import load
 from archspec.data.validation import default_to_test
 from archspec.diagnostics import SpecError, error
 from archspec.files import is_regular
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.train.checkpoint.compatibility import (
     UNRECORDED,

@@ -13,7 +13,7 @@ from archspec.api import examine
 from archspec.backends.built import layers_with, normalises_batch
 from archspec.data.batches import Batches
 from archspec.diagnostics import SpecError
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.language.resolve import without_unused_vars
 from archspec.ops.traits import Convolves, Drops, Projects, Saturates

@@ -17,7 +17,7 @@ from archspec.backends.fits import is_shortage
 from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
 from archspec.diagnostics import SpecError
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.train.doctor.chance import Chance, chance_of
 from archspec.train.doctor.edit import change_text

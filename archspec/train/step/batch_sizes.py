@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from archspec.analysis import check_learns, lone_value, smallest_batch
 from archspec.diagnostics import error
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.train.distributed.process_group import ALONE, World
 

@@ -16,9 +16,9 @@ from archspec.backends.device import cpu_name, device_name
 from archspec.data.places import cache_folder
 from archspec.diagnostics import SpecError
 from archspec.files import read_regular
-from archspec.graph import Graph
+from archspec.ir import Graph
+from archspec.ir.digest import graph_digest
 from archspec.language.recipe import Recipe
-from archspec.train.checkpoint.digest import graph_digest
 from archspec.train.step.precision import Precision, Settings, check_settings, pick_precision
 from archspec.train.tune.candidates import Candidate, Space
 from archspec.train.tune.search import Tuning

@@ -18,7 +18,7 @@ from archspec.backends.own_kernels import use_own_kernels
 from archspec.backends.torch import build
 from archspec.data.batches import Batch
 from archspec.diagnostics import SpecError
-from archspec.graph import Graph
+from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.ops.traits import Stochastic
 from archspec.train.loop import train_epoch

@@ -1,0 +1,84 @@
+"""Digests of networks: equal for networks that compute the same in the same way, however they are spelt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from archspec.ir.graph import INPUT, Graph, Node, Value
+from archspec.ir.interpret import Run, Site, interpret
+from archspec.ops import Operation
+from archspec.types import TensorType
+
+Fields = Callable[[Operation], dict[str, Any]]
+
+
+def chosen_fields(op: Operation) -> dict[str, Any]:
+    """The fields of an op that do not have their default value, so that a release may add one."""
+    return op.model_dump(mode="json", exclude_defaults=True)
+
+
+def graph_digest(graph: Graph, fields: Fields = chosen_fields) -> str:
+    """SHA-256 of a network: names, ops, what flows where, and whose weights are used. Where it was written is left out.
+
+    fields: what counts of an op. Runs are resumed by digests: what this gives for a network must not change.
+    """
+    digests: dict[int, str] = {}  # of the sub-graphs that were seen
+    lists: list[list[object]] = [[]]  # of the nodes of the graphs that are open, the innermost last
+
+    def on_op(site: Site, _: object) -> list[None]:
+        assert site.node.op is not None
+        lists[-1].append(_node(site.graph, site.node, [site.node.op.op, fields(site.node.op)]))
+        return [None] * len(site.node.outputs)
+
+    def on_call(site: Site, values: tuple[None, ...], run: Run[None]) -> Sequence[None]:
+        target = site.node.target
+        assert isinstance(target, Graph)
+        if id(target) not in digests:
+            lists.append([])
+            run(values)
+            digests[id(target)] = _whole(target, lists.pop())
+        lists[-1].append(_node(site.graph, site.node, digests[id(target)]))
+        return [None] * len(site.node.outputs)
+
+    interpret(graph, [None] * len(graph.inputs), on_op, on_call)
+    return _whole(graph, lists[0])
+
+
+def node_digest(graph: Graph, node: Node) -> str:
+    """SHA-256 of a node of a graph: its name, its inputs, and what it does."""
+    target = node.target
+    does = graph_digest(target) if isinstance(target, Graph) else [target.op, chosen_fields(target)]
+    return _hash(_node(graph, node, does))
+
+
+def _whole(graph: Graph, nodes: list[object]) -> str:
+    results = [_value(graph, value) for value in graph.results]
+    names = [] if len(results) == 1 else [[port.name for port in ports] for ports in (graph.inputs, graph.outputs)]
+    inputs = [_type(port.type) for port in graph.inputs]
+    return _hash(inputs, nodes, results[0] if len(results) == 1 else results, *names)
+
+
+def _node(graph: Graph, node: Node, does: object) -> list[object]:
+    shared = [] if node.state is None else [node.state]
+    return [node.name, [_value(graph, value) for value in node.inputs], does, *shared]
+
+
+def _value(graph: Graph, value: Value) -> object:
+    """A value as digests always counted it: inputs first, then nodes; of several outputs of a node with its number."""
+    node, port = value
+    if node == INPUT:
+        return port
+    number = len(graph.inputs) + node
+    return number if port == 0 else [number, port]
+
+
+def _type(x: TensorType) -> list[object]:
+    """The batch counts as a 1, as when its size was written into shapes."""
+    return [x.at(1).shape, x.dtype]
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
