@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archspec.cli.console import result_console, tell
+from archspec.diagnostics import plural
 from archspec.text import duration_text
 from archspec.train.summary import epochs_text
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from archspec.sweep.expand import Trial
     from archspec.sweep.model import Sweep
     from archspec.sweep.plan import Plan
+    from archspec.sweep.search.costs import Costs
     from archspec.sweep.search.model import Search
     from archspec.sweep.search.queue import SearchQueue
     from archspec.sweep.search.ranking import Ranking
@@ -59,7 +61,7 @@ def plan_text(search: Search, trials: Sequence[Trial], planned: Plan) -> str:
 
 
 def run_search(
-    sweep: Sweep, file: str, store: Store, slots: Slots, options: Sequence[str], *, retry: bool
+    sweep: Sweep, file: str, store: Store, slots: Slots, options: Sequence[str], device: str, *, retry: bool
 ) -> tuple[SearchQueue, bool]:
     """Train what is left of a search; its queue, and whether the user stopped it."""
     from archspec.sweep.interrupt import Interrupted
@@ -76,7 +78,8 @@ def run_search(
     assert sweep.search is not None
     sampler = sampler_of(sweep.search)
     with store.claimed(), Interrupted() as interrupted:
-        queue = SearchQueue(Candidates(sweep, file), sampler, store.folder, known)
+        costs = _costs(sweep.search, store, device, slots.threads)
+        queue = SearchQueue(Candidates(sweep, file, costs), sampler, store.folder, known)
 
         def ended(result: Result) -> None:
             store.write_order({trial.id: trial.variant for trial in queue.trials.values()})
@@ -84,6 +87,19 @@ def run_search(
 
         Local(store, slots, options, on_result=ended, stopped=interrupted.asked).run_queue(queue)
         return queue, interrupted.asked()
+
+
+def _costs(search: Search, store: Store, device: str, threads: int) -> Costs:
+    """What the search asks of a network's costs; where it asks for its time, stderr says what is measured and where."""
+    from archspec.sweep.search.costs import Costs
+    from archspec.sweep.search.times import Times
+
+    if "milliseconds" not in (*search.constraints, *search.objective):
+        return Costs()
+    times = Times(store.folder, device, threads)
+    tell(f"milliseconds: a forward pass of one image on {times.device}, {plural(threads, 'thread')}; "
+         "measured once for each network, before its trial starts")
+    return Costs(times)
 
 
 def progress_line(queue: SearchQueue, result: Result) -> str:

@@ -114,7 +114,7 @@ def _search(
         return WRONG  # the diagnostics have said why
     tell(search_text(sweep.search, found.trials))
     slots = slots_for(device, found.trials, jobs, threads)
-    queue, stopped = run_search(sweep, file, store, slots, options, retry=retry)
+    queue, stopped = run_search(sweep, file, store, slots, options, device, retry=retry)
     show_search(queue, store, as_json=as_json)
     if stopped:
         tell("stopped: the same command goes on")

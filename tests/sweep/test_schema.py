@@ -26,7 +26,7 @@ GOOD = [
     "where: $(params < 1000)\nset: {train.epochs: 1, input: [1, 28, 28]}\nseeds: 2",
     "search: {trials: 3, space: {train.lr: {log_uniform: [0.001, 1]}, vars.width: {choice: [1, 2]}}}",
     "search: {sampler: tpe, trials: 3, seed: 1, space: {train.lr: {uniform: [0.1, 1]}}, objective: [validation_loss, macs], "
-    "constraints: {params: 1.0e+6, memory_bytes: 1000000000}}",
+    "constraints: {params: 1.0e+6, memory_bytes: 1000000000, milliseconds: 0.5}}",
     "search: {trials: 3, space: {train.lr: {uniform: [0.1, 1]}}, objective: validation_loss, prune: {asha: {min_epochs: 2}}}",
     "runs: [{recipe: lenet-01, seeds: 1}, {seeds: [3, 7]}, {train.lr: 1, seeds: null}]",
     "grid: {train.lr: [1, 2]}\nsample: {by: memory_bound_bytes, trials: 1, seed: 3}", "sample: null",

@@ -15,7 +15,7 @@ from archspec.sweep.expand import Checker, Expansion, Invalid, Trial
 from archspec.sweep.model import Changes, Sweep
 from archspec.sweep.points import Point
 from archspec.sweep.search.asha import Ladder
-from archspec.sweep.search.costs import excess
+from archspec.sweep.search.costs import Costs
 from archspec.sweep.search.model import Search
 
 DRAWS: Final = 20  # points that are drawn for each trial at most: a space where fewer may start is too wide
@@ -55,9 +55,10 @@ class Repeats:
 class Candidates:
     """Judges the points of a sweep's search."""
 
-    def __init__(self, sweep: Sweep, file: str) -> None:
+    def __init__(self, sweep: Sweep, file: str, costs: Costs | None = None) -> None:
         assert sweep.search is not None
         self.search: Search = sweep.search
+        self.costs = costs or Costs()
         self._variant, self._base = sweep.variants[0], sweep.base
         self._checker = Checker(sweep, file)
 
@@ -72,7 +73,7 @@ class Candidates:
             return Unfit({})
         if isinstance(found, Invalid):
             return found
-        above = excess(found, self.search.constraints)
+        above = self.costs.excess(found, self.search.constraints)
         return Unfit(above) if above else self._with_validation(found)
 
     def _with_validation(self, trial: Trial) -> Trial:

@@ -4,19 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from archspec.ir import Graph
     from archspec.sweep.expand import Trial
+    from archspec.sweep.search.times import Times
+
+_SLOW: Final = {"memory_bytes": 1, "milliseconds": 2}
 
 
-def cost(trial: Trial, name: str) -> int:
-    """`params`, `macs` of one image, or `memory_bytes` of a training step."""
-    report = trial.loaded.report
-    if name == "params":
-        return report.params
-    return report.macs if name == "macs" else memory_bytes(trial)
+class Costs:
+    """The costs of networks. times: measures them; without it `milliseconds` are not known, and constrain nothing."""
+
+    def __init__(self, times: Times | None = None) -> None:
+        self.times = times
+
+    def of(self, trial: Trial, name: str) -> float | None:
+        """`params`, `macs` and `milliseconds` of one image, or `memory_bytes` of a training step; None if unknown."""
+        report = trial.loaded.report
+        if name == "milliseconds":
+            return None if self.times is None else self.times.of(trial)
+        if name == "memory_bytes":
+            return memory_bytes(trial)
+        return report.params if name == "params" else report.macs
+
+    def excess(self, trial: Trial, constraints: Mapping[str, float]) -> dict[str, float]:
+        """How far a trial is above each constraint that it breaks, as a share of it.
+
+        What takes a while to find out is asked only of a trial that breaks no other.
+        """
+        found: dict[str, float] = {}
+        for name, most in sorted(constraints.items(), key=lambda item: _SLOW.get(item[0], 0)):
+            if name in _SLOW and found:
+                continue
+            value = self.of(trial, name)
+            if value is not None and value > most:
+                found[name] = value / most - 1
+        return found
 
 
 def memory_bytes(trial: Trial) -> int:
@@ -26,18 +51,6 @@ def memory_bytes(trial: Trial) -> int:
 
     graph, recipe = trial.loaded.graph, trial.recipe
     return _step_bytes(_Known(graph, graph_digest(graph)), recipe.batch_size, kept_states(recipe))
-
-
-def excess(trial: Trial, constraints: Mapping[str, int]) -> dict[str, float]:
-    """How far a trial is above each constraint that it breaks, as a share of it; memory only if it breaks no other."""
-    found: dict[str, float] = {}
-    for name, most in sorted(constraints.items(), key=lambda item: item[0] == "memory_bytes"):
-        if name == "memory_bytes" and found:  # which takes a while to find out
-            continue
-        share = cost(trial, name) / most - 1
-        if share > 0:
-            found[name] = share
-    return found
 
 
 class _Known:

@@ -11,7 +11,7 @@ from archspec.sweep.model import Draw
 
 Sampler = Literal["random", "tpe"]
 FIGURES: Final = ("validation_accuracy", "validation_loss")  # of a trained network; the first is the default
-COSTS: Final = ("params", "macs", "memory_bytes")  # of a network before training; less is better
+COSTS: Final = ("params", "macs", "memory_bytes", "milliseconds")  # of a network before training; less is better
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +42,5 @@ class Search:
     draws: Mapping[str, Draw]
     objective: tuple[str, ...]
     asha: Asha | None
-    constraints: Mapping[str, int]
+    constraints: Mapping[str, float]
     at: At

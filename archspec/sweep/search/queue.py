@@ -25,7 +25,7 @@ class SearchQueue:
     def __init__(
         self, candidates: Candidates, sampler: Sampler, folder: Path, results: Callable[[str], Result | None]
     ) -> None:
-        self.search = candidates.search
+        self.search, self.costs = candidates.search, candidates.costs
         self.trials: dict[str, Trial] = {}
         self.results: dict[str, Result] = {}
         self.unfit = 0
@@ -66,7 +66,7 @@ class SearchQueue:
         for name, result in self.results.items():
             trial = self.trials[name]
             if result.status in _DONE and len(self._reached(trial)) == len(self._rungs(trial)):
-                found = worth(trial, result, self.search.objective)
+                found = worth(trial, result, self.search.objective, self.costs)
                 if found is not None:
                     points[name] = found
         return front({name: points[name] for name in self.trials if name in points})
@@ -147,6 +147,6 @@ class SearchQueue:
             return Observation(values, {}, {}, None, running=True)
         if result.status not in _DONE:
             return Observation(values, {}, {}, None, running=False)
-        complete = worth(found, result, self.search.objective) if len(scores) == len(rungs) else None
+        complete = worth(found, result, self.search.objective, self.costs) if len(scores) == len(rungs) else None
         finite = {rung: value for rung, value in zip(rungs, scores, strict=False) if value > float("-inf")}
         return Observation(values, {}, finite, complete, running=False)

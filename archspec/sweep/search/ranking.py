@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from archspec.diagnostics import plural
 from archspec.results.formats import value_text
-from archspec.sweep.search.costs import cost
 from archspec.sweep.search.model import FIGURES
 from archspec.sweep.search.queue import SearchQueue
 from archspec.sweep.search.scores import figure, score
@@ -77,9 +76,13 @@ class Ranking:
 
     def _figures(self, row: Row) -> str:
         return ", ".join(
-            f"{name.replace('_', ' ')} {value:.4f}" if name in FIGURES else f"{value:,.0f} {name}"
+            f"{name.replace('_', ' ')} {value:.4f}" if name in FIGURES else f"{_count(value)} {name}"
             for name, value in row.figures.items() if value is not None
         )
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def ranking(queue: SearchQueue) -> Ranking:
@@ -91,7 +94,7 @@ def ranking(queue: SearchQueue) -> Ranking:
         if result is None:
             continue
         summary = result.summary or {}
-        figures = {key: figure(result, key) if key in FIGURES else float(cost(trial, key)) for key in objective}
+        figures = {key: figure(result, key) if key in FIGURES else queue.costs.of(trial, key) for key in objective}
         rows.append(Row(
             name, trial.varied, len(summary.get("epochs", ())), trial.recipe.epochs, figures, name in winners,
             result.status, result.reason, summary.get("test"), result.seconds,

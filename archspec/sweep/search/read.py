@@ -154,16 +154,18 @@ class _Reader:
                 self.fail(f"`{key}` must be a whole number from {least} on, got {said(value)}", "prune", "asha", key)
         return Asha(values["min_epochs"], values["reduction"], self.at / "prune")
 
-    def _constraints(self) -> dict[str, int]:
+    def _constraints(self) -> dict[str, float]:
         raw = self._section("constraints", "constraints: {params: 1000000}") or {}
         self._known("constraints", raw, COSTS, "constraints")
-        found = {}
+        found: dict[str, float] = {}
         for key, value in raw.items():
             if key not in COSTS or value is BROKEN:
                 continue
-            if type(value) in (int, float) and 1 <= value < 2**63:
-                found[key] = int(value)
+            timed, number = key == "milliseconds", type(value) in (int, float)
+            if number and (value > 0 if timed else value >= 1) and value < 2**63:
+                found[key] = float(value) if timed else int(value)
             else:
-                self.fail(f"`{key}` must be a number from 1 on, got {said(value)}", "constraints", key,
-                          hint=f"write the most that is allowed: `{key}: 1000000`")
+                rule = "a number above 0" if timed else "a number from 1 on"
+                self.fail(f"`{key}` must be {rule}, got {said(value)}", "constraints", key,
+                          hint=f"write the most that is allowed: `{key}: {5 if timed else 1000000}`")
         return found

@@ -13,7 +13,6 @@ def search_form(space: Schema) -> Schema:
     """The form of `search`. space: of the mapping from settings to distributions."""
     figure: Schema = {"enum": [*FIGURES]}
     several: Schema = {"items": {"enum": [*FIGURES, *COSTS]}, "minItems": 1, "uniqueItems": True, "contains": figure}
-    limit: Schema = {"type": "number", "minimum": 1}
     trials = {"type": "integer", "minimum": 1, "maximum": MAX_TRIALS}
     seed = {"type": "integer", "minimum": 0, "maximum": 2**31, "default": 0}
     return _closed({
@@ -25,8 +24,14 @@ def search_form(space: Schema) -> Schema:
             by_type("array", several, figure), "the figure to improve, or a list of it and costs for a Pareto front"
         ),
         "prune": described(_closed({"asha": _asha()}), "ends most trials early"),
-        "constraints": described(_closed(dict.fromkeys(COSTS, limit)), "the most that a network may cost"),
+        "constraints": described(_closed(_limits()), "the most that a network may cost"),
     }, ["trials", "space"])
+
+
+def _limits() -> dict[str, Schema]:
+    limit: Schema = {"type": "number", "minimum": 1}
+    time: Schema = {"type": "number", "exclusiveMinimum": 0, "description": "a forward pass of one image, measured"}
+    return dict.fromkeys(COSTS, limit) | {"milliseconds": time}
 
 
 def _asha() -> Schema:

@@ -11,6 +11,7 @@ from archspec.sweep.search.model import FIGURES
 if TYPE_CHECKING:
     from archspec.results.trials import Result
     from archspec.sweep.expand import Trial
+    from archspec.sweep.search.costs import Costs
 
 
 def figure(result: Result, name: str, epochs: int | None = None) -> float | None:
@@ -30,11 +31,13 @@ def score(result: Result, name: str, epochs: int | None = None) -> float:
     return -value if name.endswith("loss") else value
 
 
-def worth(trial: Trial, result: Result, objective: Sequence[str]) -> tuple[float, ...] | None:
+def worth(trial: Trial, result: Result, objective: Sequence[str], costs: Costs) -> tuple[float, ...] | None:
     """A score for each objective, higher is better; None where the trial has no figure."""
-    from archspec.sweep.search.costs import cost
+    def of(name: str) -> float:
+        value = score(result, name) if name in FIGURES else costs.of(trial, name)
+        return -math.inf if value is None else value if name in FIGURES else -value
 
-    found = tuple(score(result, name) if name in FIGURES else -float(cost(trial, name)) for name in objective)
+    found = tuple(map(of, objective))
     return found if all(map(math.isfinite, found)) else None
 
 
