@@ -135,7 +135,7 @@ def labelled(places: Iterable[Place], shown: SourceSpan | None) -> tuple[tuple[L
         if span is not None and span != shown:
             labels.setdefault(span, Label(span, text))
         elif span is None and at is not None:
-            notes.append(f"{text}: {at}")
+            notes.append(f"`{at.words()}`: {text}")
     return tuple(labels.values()), notes
 
 

@@ -52,7 +52,10 @@ def told(problem: dict[str, Any]) -> tuple[str, str | None]:
         message = message.removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     plain = kind in _COMPLETE or isinstance(value, dict)
-    return (message if plain else message + got), ctx.get("hint") or _choice_meant(value, ctx.get("choices", ()))
+    hint = ctx.get("hint") or _choice_meant(value, ctx.get("choices", ()))
+    if hint is None and (number := ctx.get("number")) is not None:
+        hint = meant_value(number, value)
+    return (message if plain else message + got), hint
 
 
 def is_about_integer(problem: dict[str, Any]) -> bool:

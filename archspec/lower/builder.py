@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from archspec.ir import INPUT, Graph, Node, Place, Port, Value
 from archspec.ops import Operation
 from archspec.types import BATCH, UNKNOWN, TensorType, shape_text
+
+if TYPE_CHECKING:
+    from archspec.language.syntax import At
 
 WAY_LENGTH: Final = 8  # how many shapes of the way to an error are told
 ROOT: Final = "stages"
@@ -18,12 +21,18 @@ class Val:
     """A value while its graph is being built.
 
     tensor: None where an error left even its rank unknown. source: the (first) value that it was made from.
+    made_at: the layer or stage that gives it, for labels; None for the input, and for copies of a repeat.
     """
 
     owner: Builder
     name: str
     tensor: TensorType | None
     source: Val | None = None
+    made_at: At | None = None
+
+    def gives(self) -> tuple[At | None, str]:
+        """What to say at the place that it comes from."""
+        return self.made_at, f"gives {shape_text(self.tensor.shape)}" if self.tensor else "gives this"
 
     def way(self) -> str:
         """The shapes that led here: input (1, 28, 28) → b1 (64, 14, 14)."""

@@ -9,6 +9,7 @@ from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, eva
 from archspec.language import fixes
 from archspec.language.errors import Place
 from archspec.language.names import names_in, without_dollar
+from archspec.language.problems import meant_value
 from archspec.language.syntax import At
 from archspec.lower.misuse import Misuses
 from archspec.lower.report import Reporter
@@ -66,7 +67,7 @@ class Evaluator:
             if any(id(b) in self.misuses.found for b in bounds):
                 return
             self.blamed.update(id(b) for b in bounds if isinstance(b.value, (str, bool, type(None))))
-            if meant := next(filter(None, map(self._bound_without_dollar, bounds)), None):
+            if meant := next(filter(None, map(self._bound_meant, bounds)), None):
                 hint, related = meant[0], [(meant[1], "meant here")]
         self.reporter.tell(e.code, e.message, place, scope, hint=hint, subject=subject, related=related)
 
@@ -77,10 +78,10 @@ class Evaluator:
         names = {name for name, bound in scope.names.items() if bound.raw != raw}  # `vars: {a: a}` means no `$a`
         return without_dollar(raw, {*names, "in", "input"}, self.reporter.errors)
 
-    def _bound_without_dollar(self, bound: Bound) -> tuple[str, At] | None:
-        """The hint for the value of a name that lacks its `$`, and the value's place."""
+    def _bound_meant(self, bound: Bound) -> tuple[str, At] | None:
+        """The hint for a name's value that lacks its `$`, or is a number in quotes; and the value's place."""
         source = written(bound.raw, bound.at, bound.scope)
-        hint = self.without_dollar(source.raw, source.scope)
+        hint = self.without_dollar(source.raw, source.scope) or meant_value("float", source.raw)
         return None if hint is None or source.at is None else (fixes.moved(hint, source.at), source.at)
 
     def misuse(

@@ -11,6 +11,7 @@ from archspec.diagnostics import listing
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.ir import Graph
 from archspec.language import fixes
+from archspec.language.errors import Place
 from archspec.language.message_text import said, short
 from archspec.language.names import module_names, names_in
 from archspec.language.parse import SEQUENTIAL, is_merge, parse_as
@@ -22,7 +23,7 @@ from archspec.lower.branches import remedy_of, tensors_of
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
 from archspec.lower.layout import before_images, is_image, turned_input
-from archspec.lower.operations import guess, make, read_fields, window_place
+from archspec.lower.operations import field_place, guess, make, read_fields, window_place
 from archspec.lower.references import remedy
 from archspec.lower.values import Scope, written
 from archspec.ops import OPS, Op, Operation, infer_outputs
@@ -61,10 +62,13 @@ class Layers:
         scope = replace(scope, outputs=ChainMap(own, scope.outputs))  # type: ignore[arg-type]
         places = {}
         for name, layer in zip(module_names(body.layers), body.layers, strict=True):
-            flow = self.layer(builder, layer, flow, scope, name)
+            entered, flow = flow, self.layer(builder, layer, flow, scope, name)
+            head = layer.head
+            if flow is not entered:
+                flow.made_at = head
             if layer.name is not None:
                 own[layer.name] = flow
-            places[name] = layer.head
+            places[name] = head
         self.check_unused(builder, flow, places, scope)
         return flow
 
@@ -266,8 +270,14 @@ class Layers:
                 hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
                 if hint is not None and at == layer.head:
                     hint = fixes.moved(hint, layer.at)  # it is about the value, not about the name
+                related += [*field_place(e, fields, at), *self._from(flow, at)]
                 self.reporter.tell(e.code, message, at, scope, notes=[flow.way()], related=related, hint=hint)
             return builder.broken(name, flow, e.partial)
+
+    def _from(self, flow: Val, at: At) -> list[Place]:
+        """Where what flows in was made, if that is in the same text."""
+        made_at, gives = flow.gives()
+        return [(made_at, gives)] if made_at is not None and made_at.document is at.document else []
 
     def _merge(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, label: str) -> Val:
         context, cls = self.context, OPS[layer.kind or ""]
@@ -303,10 +313,11 @@ class Layers:
             return sub.run(name, op, inputs, infer_outputs(op, tensors_of(inputs))[0])
         except ShapeError as e:
             if not self.reporter.is_told(e.code, layer.head, scope):
-                shapes = ", ".join(f"`{n}` gives {shape_text(v.tensor.shape)}" for n, v in outputs.items() if v.tensor)
+                differ = {n: v for k, (n, v) in enumerate(outputs.items()) if k in (e.inputs or (k,)) and v.tensor}
+                related = [(layer.branches[n].at.key, v.gives()[1]) for n, v in differ.items()]
                 hint = remedy_of(e.hint, layer, list(outputs), scope)
                 self.reporter.tell(e.code, f"{sub.path}: {e.named([f'`{n}`' for n in outputs])}", layer.head, scope,
-                                   notes=[shapes, flow.way()], hint=hint)
+                                   related=related, notes=[flow.way()], hint=hint)
             return sub.broken(name, inputs[0], e.partial)
 
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.diagnostics import Hint
 from archspec.language.errors import Place
+from archspec.language.fixes import moved
 from archspec.language.libraries import standard_library
 from archspec.language.message_text import said
 from archspec.language.names import names_in
@@ -67,10 +69,18 @@ class Misuses:
             if _mentions(name, var.scope.library, program) > len(places):
                 for m in misuses:
                     value = (m.source.at, f"`{name}` is {said(m.source.raw)}, and used elsewhere too")
-                    self.reporter.tell(m.code, m.message, m.at, m.scope, notes=m.notes, related=[*m.related, value])
+                    self.reporter.tell(m.code, m.message, m.at, m.scope, notes=m.notes,
+                                       related=[*m.related, value], hint=_retyped(m))
             else:
                 self.reporter.tell(first.code, first.message, first.source.at, first.source.scope, notes=first.notes,
                                    related=first.related, hint=first.hint)
+
+
+def _retyped(misuse: _Misuse) -> str | None:
+    """The hint to write the value as what it means, such as a number without quotes, which suits its other uses too."""
+    if misuse.source.at is None or not isinstance(misuse.hint, Hint) or not misuse.hint.safe:
+        return None
+    return moved(misuse.hint, misuse.source.at)
 
 
 def _mentions(name: str, library: Library, program: Program) -> int:

@@ -84,6 +84,8 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
         made = len(root.drafts)
         root.at = body.at
         flow = layers.into(root, name, body, flow, scope)
+        if len(root.drafts) > made:
+            flow.made_at = body.at.key
         if len(root.drafts) == made or root.drafts[-1].name != name:
             flow = root.run(name, identity(), (flow,), flow.tensor)  # an empty stage still is a module
         if flow.tensor is None or not flow.tensor.known:

@@ -186,6 +186,14 @@ def guess(cls: type[Operation], fields: Fields, x: TensorType | None) -> TensorT
     return y
 
 
+def field_place(error: ShapeError, fields: Fields, shown: At) -> list[Place]:
+    """The field that a shape error, shown at `shown`, is about, where it is written."""
+    name = error.field
+    if name is None or fields.places.get(name, shown) == shown:
+        return []
+    return [(fields.places[name], f"`{name}` is {said(fields.values[name])}")]
+
+
 def window_place(layer: Layer, error: ShapeError, scope: Scope) -> tuple[At, list[Place]]:
     """Where a shape error is best shown, and where its value is used if that is elsewhere.
 

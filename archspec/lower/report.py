@@ -29,7 +29,7 @@ class Reporter:
         """Note a mistake at a place in a body that sees `scope`."""
         context, call = self.context(at, scope)
         add = partial(self.errors.add, code, message, at, notes=notes, hint=hint, call=call, subject=subject,
-                      related=[*related, *context])
+                      related=[*context, *related])
         if self._held is None:
             add()
         else:

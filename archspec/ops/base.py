@@ -157,7 +157,8 @@ def _pair_of(low: int) -> Callable[[Any], Any]:
         ints = [v for v in pair if isinstance(v, int) and not isinstance(v, bool) and low <= v <= MAX_INT]
         if len(pair) != 2 or len(ints) != 2:
             kind = "positive integer" if low else "non-negative integer"
-            raise PydanticCustomError("pair", f"must be a {kind} or a pair [height, width] of them")
+            message = f"must be a {kind} or a pair [height, width] of them"
+            raise PydanticCustomError("pair", message, {"number": "int"})
         return pair
 
     return check

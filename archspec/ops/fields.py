@@ -20,9 +20,12 @@ NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-def refuse(message: str, *, choices: tuple[str, ...] = ()) -> PydanticCustomError:
-    """The error of a field's own rule, `must be …`, for a validator. choices: words that the field takes."""
-    return PydanticCustomError(RULE, message, {"choices": choices})
+def refuse(message: str, *, choices: tuple[str, ...] = (), number: str | None = None) -> PydanticCustomError:
+    """The error of a field's own rule, `must be …`, for a validator.
+
+    choices: words that the field takes. number: `int` or `float`, where it takes a single number.
+    """
+    return PydanticCustomError(RULE, message, {"choices": choices, "number": number})
 
 
 def clash(message: str, hint: str | None = None) -> PydanticCustomError:
@@ -48,9 +51,9 @@ def int_list(
         if bare and is_int(value, low):
             return (value,) * (size or 1)
         if not isinstance(value, (list, tuple)) or not all(is_int(v, low) for v in value):
-            raise refuse(f"must be {what}", choices=choices)
+            raise refuse(f"must be {what}", choices=choices, number="int" if bare else None)
         if len(value) not in (range(1, 65) if size is None else (size,)):
-            raise refuse(f"must be {what}", choices=choices)
+            raise refuse(f"must be {what}", choices=choices, number="int" if bare else None)
         return tuple(value)
 
     return check
@@ -66,7 +69,7 @@ def int_list_schema(low: int, *, size: int | None = None, bare: bool = False) ->
 def _scale(value: Any) -> Any:
     pair = value if isinstance(value, (list, tuple)) else (value, value)
     if len(pair) != 2 or not all(_is_factor(v) for v in pair):
-        raise refuse("must be a positive number or a pair [height, width] of them")
+        raise refuse("must be a positive number or a pair [height, width] of them", number="float")
     return tuple(float(v) for v in pair)
 
 

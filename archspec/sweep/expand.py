@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from archspec.api import Loaded, examine
-from archspec.diagnostics import Diagnostic, SpecError
+from archspec.diagnostics import Diagnostic, Label, SpecError
+from archspec.language.names import names_in
 from archspec.language.recipe import Recipe
 from archspec.language.syntax import At
 from archspec.sweep.conditions import condition_of, holds
@@ -158,7 +160,7 @@ def _checked(sweep: Sweep, point: Point, base: Loaded) -> Trial | Invalid:
         return Invalid(point.variant.label, point.varied, tuple(_shown_at(d, point.at) for d in problem.diagnostics))
     found = examine(data, training=True)
     if found.loaded is None or found.errors:
-        shown = tuple(_shown_at(d, _to_blame(point, d), _named(point)) for d in found.errors)
+        shown = tuple(_shown_at(d, _to_blame(point, d, data), _named(point)) for d in found.errors)
         return Invalid(point.variant.label, point.varied, shown)
     seed = found.loaded.recipe().seed
     return Trial(point.variant.label, point.varied, seed, data, found.loaded, sweep.limits)
@@ -176,20 +178,23 @@ def _seeded(trial: Trial, seeds: Sequence[int]) -> Iterator[Trial]:
         yield replace(trial, seed=seed, data=data, loaded=replace(trial.loaded, data=data, recipes=recipes))
 
 
-def _to_blame(point: Point, diagnostic: Diagnostic) -> At:
-    """The change that a diagnostic of the resolved spec is about: where it stands, else the one that it names, else the
-    last.
-    """
-    for key, value in point.changes.items():
-        parts = tuple(key.split("."))
-        if diagnostic.path[: len(parts)] == parts:
-            return value.at
-    text = " ".join([diagnostic.message, *diagnostic.notes])
-    for key, value in point.changes.items():
-        name = key.rpartition(".")[2]
-        if f"`{name}`" in text or f"`{name}." in text or f"{key}" in text or f"`{name}:" in text:
-            return value.at
-    return point.at
+def _to_blame(point: Point, diagnostic: Diagnostic, data: Mapping[str, Any]) -> At:
+    """The change that a diagnostic of the resolved spec is about: at its place, of a var used there, else the last."""
+    used = names_in(_raw_at(data, diagnostic.path)) if diagnostic.path else frozenset[str]()
+    keys = {tuple(key.split(".")): value.at for key, value in point.changes.items()}
+    there = (at for key, at in keys.items() if diagnostic.path[: len(key)] == key)
+    through = (at for key, at in keys.items() if key[0] == "vars" and used.intersection(key[1:]))
+    return next(chain(there, through), point.at)
+
+
+def _raw_at(data: Any, path: tuple[str | int, ...]) -> Any:
+    """What is written there; None where it is not in the data."""
+    for step in path:
+        try:
+            data = data[step]
+        except (LookupError, TypeError):
+            return None
+    return data
 
 
 def _named(point: Point) -> str:
@@ -203,8 +208,6 @@ def _shown_at(diagnostic: Diagnostic, at: At, trial: str = "") -> Diagnostic:
     """A trial's diagnostic at the sweep file's place, the trial named in a note."""
     if diagnostic.span is not None and trial == "":
         return diagnostic
-    where = diagnostic.span
-    notes = [f"in {trial}"] if trial else []
-    if where is not None:
-        notes.append(f"at {where.path}:{where.line}:{where.column}")
-    return replace(diagnostic, span=at.span(), notes=(*notes, *diagnostic.notes))
+    where = () if diagnostic.span is None else (Label(diagnostic.span, "here"),)
+    notes = (f"in {trial}", *diagnostic.notes) if trial else diagnostic.notes
+    return replace(diagnostic, span=at.span(), notes=notes, related=(*where, *diagnostic.related))

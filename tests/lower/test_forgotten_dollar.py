@@ -64,7 +64,7 @@ def test_through_a_param_it_is_told_where_it_was_written() -> None:
 def test_in_an_expression_the_hint_says_where() -> None:
     text = SPEC.replace("conv: $width", "conv: [$width, width]").replace("$(k // 2)", "$(k «//» 2)")
     (found,) = assert_marked(text, ("SPEC032", "`//` needs numbers, got \"width\""))
-    assert (found.hint, labels(found)) == ("write `$width`", [(9, 25, "meant here"), (9, 10, "block `conv` is called here")])
+    assert (found.hint, labels(found)) == ("write `$width`", [(9, 10, "block `conv` is called here"), (9, 25, "meant here")])
 
 
 @pytest.mark.parametrize("value", ["ten", "10 classes", "width.height.", "'='", "''", "true and", "2 * nope"])
@@ -89,3 +89,10 @@ def test_an_expectation() -> None:
     text = "archspec: 1\ninput: [3, 8, 8]\nvars: {n: 3, c: 0}\nstages: {a: relu}\nexpect: {output: «[n, 8, 8]», params: «c»}\n"
     shape, count = assert_marked(text, ("SPEC012", "must be a list of integers"), ("SPEC012", "must be an integer"))
     assert (shape.hint, count.hint) == ("write `$n`", "write `$c`")
+
+
+def test_a_number_in_quotes_is_named_where_it_is_written() -> None:
+    text = 'archspec: 1\ninput: [4]\nvars: {n: "2"}\nstages: {a: [linear: $(8 «//» n)]}\n'
+    (found,) = assert_marked(text, ("SPEC032", '`//` needs numbers, got "2"'))
+    assert (found.hint, labels(found)) == ("write 2 without quotes", [(3, 11, "meant here")])
+    assert found.fix is not None and found.fix.safe

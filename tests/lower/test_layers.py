@@ -243,16 +243,39 @@ def test_merges(stages, shape):
     assert archspec.build(text)(torch.zeros(2, 3, 8, 8)).shape == (2, *shape)
 
 
-@pytest.mark.parametrize(("merge", "code", "notes"), [
-    ("add: {x: [conv2d: {out_channels: 5, kernel_size: 1}], y: []}", "SHAPE103", "`x` gives (5, 8, 8), `y` gives (3, 8, 8)"),
-    ("concat: {x: [max_pool2d: 2], y: []}", "SHAPE104", "`x` gives (3, 4, 4), `y` gives (3, 8, 8)"),
-    ("mul: {x: [flatten], y: []}", "SHAPE103", "`x` gives (192), `y` gives (3, 8, 8)"),
+@pytest.mark.parametrize(("merge", "code", "gives"), [
+    ("add: {x: [conv2d: {out_channels: 5, kernel_size: 1}], y: []}", "SHAPE103", ["(5, 8, 8)", "(3, 8, 8)"]),
+    ("concat: {x: [max_pool2d: 2], y: []}", "SHAPE104", ["(3, 4, 4)", "(3, 8, 8)"]),
+    ("mul: {x: [flatten], y: []}", "SHAPE103", ["(192)", "(3, 8, 8)"]),
 ])
-def test_branches_that_disagree(merge, code, notes):
+def test_branches_that_disagree(merge, code, gives):
     op, rest = merge.split(":", 1)
     (found,) = assert_marked(spec(f"stages: {{s: relu, a: [«{op}»:{rest}]}}"), (code, f"stages.a.{op}_1: "))
-    assert found.notes[0] == notes
-    assert found.notes[1] == "input (3, 8, 8) → s (3, 8, 8)"
+    assert found.notes == ("input (3, 8, 8) → s (3, 8, 8)",)
+    marked = [(label.span.text[label.span.column - 1 :][: label.span.length], label.text) for label in found.related]
+    assert marked == [("x", f"gives {gives[0]}"), ("y", f"gives {gives[1]}")]
+
+
+def test_of_many_branches_those_that_disagree_are_labelled():
+    text = spec("stages: {a: [add: {x: [], y: relu, z: [flatten], w: tanh}]}")
+    (found,) = archspec.check(text)
+    assert "inputs `x` and `z` disagree in rank" in found.message
+    assert [label.text for label in found.related] == ["gives (3, 8, 8)", "gives (192)"]
+
+
+def test_a_shape_error_shows_the_field_and_what_made_the_input():
+    text = spec("stages: {a: [conv2d: {out_channels: 4, kernel_size: 3}, conv2d: {out_channels: 6, kernel_size: 3, groups: 3}]}")
+    (found,) = archspec.check(text)
+    marked = [(label.span.text[label.span.column - 1 :][: label.span.length], label.text) for label in found.related]
+    assert marked == [("3", "`groups` is 3"), ("conv2d", "gives (4, 6, 6)")]
+
+
+def test_of_a_spec_without_a_text_the_places_are_paths():
+    data = {"archspec": 1, "input": [3, 8, 8], "stages": {"a": {"relu": None}, "b": {"add": {"x": ["flatten"], "y": []}}}}
+    (found,) = archspec.check(data)
+    assert (found.path, found.related) == (("stages", "b", "add"), ())
+    assert found.notes[:2] == ("`stages.b.add.x`: gives (192)", "`stages.b.add.y`: gives (3, 8, 8)")
+    assert "note: at `stages.b.add`" in str(found)
 
 
 def test_the_remedy_of_a_merge_names_the_branch():

@@ -233,6 +233,8 @@ stages:
     assert_rendered(text, """
 error[SHAPE101]: stages.b4.conv2d_2: 7×7 window does not fit a 4×4 input
  --> <text>:9:46
+8 |     - conv2d: {out_channels: 8, kernel_size: 1}
+  |       ------ gives (8, 4, 4)
 9 |     - conv2d: {out_channels: 8, kernel_size: 7}
   |                                              ^
   = note: input (1, 28, 28) → b1 (64, 14, 14) → b2 (64, 7, 7) → b3 (64, 4, 4) → b4.conv2d_1 (8, 4, 4)
@@ -251,6 +253,8 @@ stages:
     assert_rendered(text, """
 error[SHAPE101]: stages.b2.nin_block_1.conv2d_1: 11×11 window does not fit a 5×5 input
  --> <text>:5:25
+4 |   b1: [nin_block: [96, 11, 4]]
+  |   -- gives (96, 5, 5)
 5 |   b2: [nin_block: [256, 11]]
   |                         ^^
  ::: archspec/stdlib/nin_block.yaml:9:56
@@ -269,6 +273,9 @@ error[SHAPE101]: stages.b1.max_pool2d_1: 2×2 window does not fit a 1×1 input
  4 |   b1: {vgg_block: [1, 64]}
    |        ^^^^^^^^^
   ::: archspec/stdlib/vgg_block.yaml:11:21
+ 9 |       - sequential: [conv2d: {out_channels: $channels, kernel_size: 3, padding: 1}, relu]
+   |         ---------- gives (64, 1, 1)
+...
 11 |       - max_pool2d: 2
    |                     - in block `vgg_block`
    = note: input (1, 1, 1) → b1.sequential_1 (64, 1, 1)

@@ -1,0 +1,95 @@
+"""Mistakes planted into shipped specs: `--fix` gives back the same network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archspec.api import examine
+from archspec.cli import run
+
+from .conftest import ROOT
+
+NAMES = ("lenet", "lenet_relu", "alexnet", "nin", "vgg11", "resnet18", "mobilenet_v2", "unet", "googlenet")
+SPECS = [path for name in NAMES for path in sorted((ROOT / "specs").rglob(f"{name}.yaml"))]
+Plant = Callable[[re.Match[str]], str]
+
+
+def swapped(word: str) -> str:
+    """The word with two neighbours changed over, as fingers do it."""
+    k = next(k for k in range(1, len(word) - 1) if word[k] != word[k + 1])
+    return word[:k] + word[k + 1] + word[k] + word[k + 2 :]
+
+
+MISTAKES: dict[str, tuple[str, Plant]] = {  # what to look for, and what to write instead
+    "op": (r"(?:(?<=[\[{])|(?<=, )|(?<=- ))(conv2d|max_pool2d|batch_norm2d|flatten|global_avg_pool2d|dropout)(?=[:,\]])", lambda m: swapped(m[0])),
+    "op-of-another-library": (r"(?:(?<=[\[{])|(?<=, )|(?<=- ))(batch_norm2d)(?=[:,\]])", lambda _: "batchnorm"),
+    "field": (r"(?<=[{ ])(out_channels|kernel_size|padding|stride)(?=:)", lambda m: swapped(m[0])),
+    "field-of-another-library": (r"(?<=[{ ])out_channels(?=:)", lambda _: "filters"),
+    "section": (r"(?m)^(stages|expect|blocks|train)(?=:)", lambda m: swapped(m[0])),
+    "quotes": (r"(?<=[a-z]: )[0-9]+(?=[,}])", lambda m: f'"{m[0]}"'),
+    "float": (r"(?<=kernel_size: )[0-9]+(?=[,}])", lambda m: f"{m[0]}.0"),
+    "truth": (r"(?<=bias: )false", lambda _: "no"),
+    "dollar": (r"(?<=: )\$(?=(channels|width|stride|kernel|expanded)\b)", lambda _: ""),
+    "inferred-field": (r"\{out_channels: (?=[0-9]+, kernel_size)", lambda _: "{in_channels: 3, out_channels: "),
+    "no-space": (r"(?<=kernel_size): (?=[0-9])", lambda _: ":"),
+    "optimizer": (r"(?<=optimizer: )(sgd|adamw)", lambda m: m[0] + "d"),
+    "recipe-field": (r"(?<=[{ ])(batch_size|weight_decay|momentum|epochs)(?=:)", lambda m: swapped(m[0])),
+}
+
+
+@cache
+def network(path: Path) -> dict[str, Any]:
+    """The whole spec as it is shipped."""
+    loaded = examine(path).loaded
+    assert loaded is not None
+    return dict(loaded.data)
+
+
+@st.composite
+def planted(draw: st.DrawFn) -> tuple[Path, str, list[str]]:
+    """A spec, its text with up to three mistakes on different lines, and which they are."""
+    path = draw(st.sampled_from(SPECS))
+    text = path.read_text(encoding="utf-8")
+    told, lines = [], set()
+    for kind in draw(st.lists(st.sampled_from(sorted(MISTAKES)), min_size=1, max_size=3, unique=True)):
+        pattern, plant = MISTAKES[kind]
+        found = [m for m in re.finditer(pattern, text) if text.count("\n", 0, m.start()) not in lines and not _in_comment(text, m)]
+        if found:
+            match = draw(st.sampled_from(found))
+            lines.add(text.count("\n", 0, match.start()))
+            text = text[: match.start()] + plant(match) + text[match.end() :]
+            told.append(f"{kind} for {match[0]!r}")
+    return path, text, told
+
+
+def _in_comment(text: str, match: re.Match[str]) -> bool:
+    line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+    return "#" in line or line.startswith(("description:", "name:"))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(planted())
+def test_fixing_gives_back_the_shipped_network(tmp_path: Path, capsys: pytest.CaptureFixture[str], case: tuple[Path, str, list[str]]) -> None:
+    path, text, mistakes = case
+    spec = tmp_path / path.name
+    spec.write_text(text, encoding="utf-8")
+    code = run(["validate", str(spec), "--include", str(path.parent), "--fix"])
+    told = capsys.readouterr().err
+    assert code == 0, f"{mistakes}\n{told}"
+    loaded = examine(spec, includes=[path.parent]).loaded
+    assert loaded is not None
+    assert dict(loaded.data) == network(path), mistakes
+    if not mistakes:
+        assert spec.read_text(encoding="utf-8") == text
+
+
+def test_the_specs_are_there() -> None:
+    assert len(SPECS) >= 6
