@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from archspec.results.trials import Result, Store
+    from archspec.sweep.engine import Engine
     from archspec.sweep.expand import Trial
     from archspec.sweep.model import Sweep
     from archspec.sweep.plan import Plan
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from archspec.sweep.search.model import Search
     from archspec.sweep.search.queue import SearchQueue
     from archspec.sweep.search.ranking import Ranking
-    from archspec.sweep.slots import Slots
 
 _SHOWN = 30  # rows of the table; all are in the JSON
 
@@ -61,11 +61,11 @@ def plan_text(search: Search, trials: Sequence[Trial], planned: Plan) -> str:
 
 
 def run_search(
-    sweep: Sweep, file: str, store: Store, slots: Slots, options: Sequence[str], device: str, *, retry: bool
+    sweep: Sweep, file: str, store: Store, engine: Engine, options: Sequence[str], device: str, *, retry: bool
 ) -> tuple[SearchQueue, bool]:
     """Train what is left of a search; its queue, and whether the user stopped it."""
     from archspec.sweep.interrupt import Interrupted
-    from archspec.sweep.local import Local
+    from archspec.sweep.runner import Runner
     from archspec.sweep.search.candidates import Candidates
     from archspec.sweep.search.queue import SearchQueue
     from archspec.sweep.search.samplers import sampler_of
@@ -78,14 +78,14 @@ def run_search(
     assert sweep.search is not None
     sampler = sampler_of(sweep.search)
     with store.claimed(), Interrupted() as interrupted:
-        costs = _costs(sweep.search, store, device, slots.threads)
+        costs = _costs(sweep.search, store, device, engine.threads)
         queue = SearchQueue(Candidates(sweep, file, costs), sampler, store.folder, known)
 
         def ended(result: Result) -> None:
             store.write_order({trial.id: trial.variant for trial in queue.trials.values()})
             print(progress_line(queue, result), file=sys.stderr, flush=True)
 
-        Local(store, slots, options, on_result=ended, stopped=interrupted.asked).run_queue(queue)
+        Runner(store, engine, options, on_result=ended, stopped=interrupted.asked).run_queue(queue)
         return queue, interrupted.asked()
 
 

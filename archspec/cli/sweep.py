@@ -6,15 +6,16 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from archspec.cli.console import print_diagnostics, tell
+from archspec.cli.engines import Engines, engine_options
 from archspec.cli.failures import WRONG
-from archspec.cli.options import COUNT, DEVICE, json_option
+from archspec.cli.options import COUNT, json_option
 from archspec.cli.seeds import Seeds, SeedsType
 from archspec.diagnostics import plural
 
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Check and count the trials; train nothing.")
 @click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="The sweep's folder; default runs/sweep-NAME.")
-@click.option("--jobs", type=COUNT, metavar="N", help="Trials at once; default: as the machine's cores or GPUs allow.")
-@click.option("--threads", type=COUNT, metavar="N", help="CPU threads of each trial.")
-@click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name, help="Where to train.")
+@engine_options
+@click.option("--devices-per-trial", "devices", type=COUNT, metavar="N",
+              help="Train each trial on N devices of one machine; default: the sweep's `devices`, or 1.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where data sets are looked for first.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
@@ -45,8 +46,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     ctx: click.Context, file: str, recipes: bool, seeds: Seeds | None, dry_run: bool, folder: Path | None,
-    jobs: int | None, threads: int | None, device: str, data_root: Path | None, precision: str | None, retry: bool,
-    as_json: bool,
+    engines: Engines, devices: int | None, data_root: Path | None, precision: str | None, retry: bool, as_json: bool,
 ) -> None:
     """Run the trials of the sweep FILE that have no result yet, and show the table of all.
 
@@ -66,23 +66,22 @@ def command(
         raise click.UsageError("a search trains each point once: leave --seeds out")
     if seeds is not None:
         sweep = sweep.with_seeds(seeds.listed or tuple(range(seeds.count or 1)))
+    if devices is not None:
+        sweep = replace(sweep, devices=devices)
     found = expand(sweep, "" if recipes else file)
     store = Store(folder or folder_of(sweep))
     print_diagnostics(mistakes(found.invalid))
     if sweep.search is not None and not dry_run:
-        options = _options(device, data_root, precision)
-        ctx.exit(_search(sweep, file, found, store, device, jobs, threads, options, retry, as_json=as_json))
+        options = _options(engines, data_root, precision)
+        ctx.exit(_search(sweep, file, found, store, engines, options, retry, as_json=as_json))
     if dry_run:
-        planned = _show_plan(
-            found, store, device, jobs, threads, _options(device, data_root, precision), as_json=as_json
-        )
+        planned = _show_plan(found, store, engines, _options(engines, data_root, precision), as_json=as_json)
         if sweep.search is not None:
             from archspec.cli.searching import plan_text
 
             tell(plan_text(sweep.search, found.trials, planned))
         ctx.exit(WRONG if found.invalid else 0)
-    options = _options(device, data_root, precision)
-    stopped = _run(found.trials, store, options, device, jobs, threads, retry)
+    stopped = _run(found.trials, store, _options(engines, data_root, precision), engines, retry)
     results = store.results(trial.id for trial in found.trials)
     _show_results(found, results, store, as_json=as_json)
     left = len(found.trials) - len(results)
@@ -94,27 +93,26 @@ def command(
         ctx.exit(WRONG)
 
 
-def _options(device: str, data_root: Path | None, precision: str | None) -> list[str]:
+def _options(engines: Engines, data_root: Path | None, precision: str | None) -> list[str]:
     """Of `archspec train`, for every trial."""
-    options = [f"--device={device}"]
-    options += [f"--data-root={data_root}"] if data_root else []
+    options = engines.train_options()
+    options += [f"--data-root={data_root.absolute()}"] if data_root else []
     return options + ([f"--precision={precision}"] if precision else [])
 
 
 def _search(
-    sweep: Sweep, file: str, found: Expansion, store: Store, device: str, jobs: int | None, threads: int | None,
-    options: Sequence[str], retry: bool, *, as_json: bool,
+    sweep: Sweep, file: str, found: Expansion, store: Store, engines: Engines, options: Sequence[str], retry: bool, *,
+    as_json: bool,
 ) -> int:
     """Run a search and show what it found; the exit code."""
     from archspec.cli.searching import run_search, search_text, show_search
-    from archspec.sweep.slots import slots_for
 
     assert sweep.search is not None
     if not found.trials:
         return WRONG  # the diagnostics have said why
     tell(search_text(sweep.search, found.trials))
-    slots = slots_for(device, found.trials, jobs, threads)
-    queue, stopped = run_search(sweep, file, store, slots, options, device, retry=retry)
+    with engines.opened(found.trials) as engine:
+        queue, stopped = run_search(sweep, file, store, engine, options, engines.device, retry=retry)
     show_search(queue, store, as_json=as_json)
     if stopped:
         tell("stopped: the same command goes on")
@@ -122,39 +120,31 @@ def _search(
     return 0 if queue.winners() and not found.invalid else WRONG
 
 
-def _run(
-    trials: Sequence[Trial], store: Store, options: list[str], device: str, jobs: int | None, threads: int | None,
-    retry: bool,
-) -> bool:
+def _run(trials: Sequence[Trial], store: Store, options: list[str], engines: Engines, retry: bool) -> bool:
     """Run what is missing; whether the user stopped it."""
     from archspec.sweep.interrupt import Interrupted
-    from archspec.sweep.local import Local
     from archspec.sweep.progress import Progress
-    from archspec.sweep.slots import slots_for
+    from archspec.sweep.runner import Runner
 
-    with store.claimed(), Interrupted() as interrupted:
+    with store.claimed():
         store.write_order({trial.id: trial.variant for trial in trials})
         missing = [trial for trial in trials if store.is_due(trial.id, retry=retry)]
         if not missing:
             return False
         progress = Progress(len(trials), len(trials) - len(missing), sys.stderr)
-        slots = slots_for(device, missing, jobs, threads)
-        Local(
-            store, slots, options, on_start=progress.started, on_result=progress.ended, stopped=interrupted.asked
-        ).run(missing)
-        return interrupted.asked()
+        with engines.opened(missing) as engine, Interrupted() as interrupted:  # in this order: Ray takes signals too
+            Runner(
+                store, engine, options, on_start=progress.started, on_result=progress.ended, stopped=interrupted.asked
+            ).run(missing)
+            return interrupted.asked()
 
 
-def _show_plan(
-    found: Expansion, store: Store, device: str, jobs: int | None, threads: int | None, options: Sequence[str], *,
-    as_json: bool,
-) -> Plan:
+def _show_plan(found: Expansion, store: Store, engines: Engines, options: Sequence[str], *, as_json: bool) -> Plan:
     from archspec.sweep.plan import plan
-    from archspec.sweep.slots import slots_for
     from archspec.sweep.starts import measure_starts
 
-    slots = slots_for(device, found.trials, jobs, threads)
-    planned = plan(found, store, slots, device, lambda trial: measure_starts(trial, options, slots.threads))
+    slots = engines.slots(found.trials)
+    planned = plan(found, store, slots, engines.device, lambda trial: measure_starts(trial, options, slots.threads))
     click.echo(json.dumps(planned.to_json(), indent=2, ensure_ascii=False) if as_json else planned.text())
     return planned
 

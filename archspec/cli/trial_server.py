@@ -95,16 +95,31 @@ def _run(command: dict[str, Any]) -> NoReturn:
         _redirect(1, command["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         _redirect(2, command["errors"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.environ.update(command["environment"])
-        sys.argv = ["archspec", *command["arguments"]]
-        from archspec.cli import main as archspec
+        if command["devices"] > 1:
+            _torchrun(command["devices"], command["arguments"])
+            code = 0  # it returns, or raises
+        else:
+            sys.argv = ["archspec", *command["arguments"]]
+            from archspec.cli import main as archspec
 
-        archspec()
+            archspec()
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _torchrun(processes: int, arguments: list[str]) -> None:
+    """Train in several processes of this machine; raises what torch raises where one of them fails."""
+    from torch.distributed.run import main as torchrun
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does, with a warning; `--threads` overrides it
+    if sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the machine's own name may lead nowhere
+    options = ["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={processes}"]
+    torchrun([*options, "-m", "archspec", *arguments])
 
 
 def _end_with_server() -> None:

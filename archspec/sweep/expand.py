@@ -19,6 +19,7 @@ from archspec.sweep.names import Names
 from archspec.sweep.overlay import resolved_data
 from archspec.sweep.points import Point, points
 from archspec.sweep.read import spec_path
+from archspec.train.distributed.batch_shares import uneven_batch
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Trial:
     """A training that a sweep asks for.
 
     varied: the values that tell it from the others, `spec` included where there are several. data: the whole spec, its
-    `train` the recipe with the seed in it. loaded: that spec, checked.
+    `train` the recipe with the seed in it. loaded: that spec, checked. devices: how many it trains on.
     """
 
     variant: str
@@ -35,6 +36,7 @@ class Trial:
     data: Mapping[str, Any]
     loaded: Loaded
     limits: Mapping[str, int]
+    devices: int = 1
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -162,8 +164,11 @@ def _checked(sweep: Sweep, point: Point, base: Loaded) -> Trial | Invalid:
     if found.loaded is None or found.errors:
         shown = tuple(_shown_at(d, _to_blame(point, d, data), _named(point)) for d in found.errors)
         return Invalid(point.variant.label, point.varied, shown)
-    seed = found.loaded.recipe().seed
-    return Trial(point.variant.label, point.varied, seed, data, found.loaded, sweep.limits)
+    recipe = found.loaded.recipe()
+    uneven = uneven_batch(recipe.batch_size, sweep.devices, "`train.batch_size`", "`devices`")
+    if uneven is not None:
+        return Invalid(point.variant.label, point.varied, (_shown_at(uneven, _to_blame(point, uneven), _named(point)),))
+    return Trial(point.variant.label, point.varied, recipe.seed, data, found.loaded, sweep.limits, sweep.devices)
 
 
 def _seeded(trial: Trial, seeds: Sequence[int]) -> Iterator[Trial]:

@@ -2,193 +2,54 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import signal
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, Protocol
-
-from archspec.files import open_regular, read_regular
-from archspec.results.trials import MAX_RESULT_BYTES, Result, Status, Store
-from archspec.sweep.expand import Trial
+from archspec.sweep.engine import Task
 from archspec.sweep.slots import Slots
 from archspec.sweep.trial import Command, Forked, Launcher, Process
 
-_POLL_S: Final = 0.02
-_HEADLINE: Final = re.compile(r"^(?:internal )?error(?:\[[A-Z]+\d+\])?: .*", re.MULTILINE)
-_LOG_BYTES: Final = 1 << 20
-_STOPPED: Final = (130, 143)  # exit codes of a training that SIGINT or SIGTERM stopped
-_KILL_AFTER_S: Final = 60.0
 
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A trial to train. stop_after: the epochs after which it is paused, None for its end."""
-
-    trial: Trial
-    stop_after: int | None = None
-
-
-class Queue(Protocol):
-    """What gives the engine its jobs."""
-
-    def next(self) -> Job | None:
-        """The next one; None where there is none: if something runs, its result may bring one."""
-
-    def ended(self, job: Job, result: Result) -> None:
-        """A job has ended."""
-
-
-class InOrder:
-    """Trials that are known from the beginning."""
-
-    def __init__(self, trials: Sequence[Trial]) -> None:
-        self._waiting = iter(trials)
-
-    def next(self) -> Job | None:
-        """The next trial."""
-        trial = next(self._waiting, None)
-        return None if trial is None else Job(trial)
-
-    def ended(self, job: Job, result: Result) -> None:
-        """Its result changes nothing for the others."""
-
-
-@dataclass(slots=True)
-class _Running:
-    job: Job
-    slot: int
-    process: Process
-    started: float
-    stopping: float | None = None
-
-
-@dataclass
 class Local:
-    """Runs trials and saves the result of each as it ends.
+    """One trial at a time in each slot."""
 
-    options: of `archspec train`, for every trial. on_result: is given each result. stopped: asked between polls;
-    once it is true, running trials are stopped (they save their state) and no other is begun.
-    """
+    def __init__(self, slots: Slots, launcher: Launcher | None = None) -> None:
+        self.threads = slots.threads
+        self._environments, self._launcher = slots.environments, launcher or Forked()
+        self._free = list(reversed(range(len(slots.environments))))
 
-    store: Store
-    slots: Slots
-    options: Sequence[str] = ()
-    on_start: Callable[[Trial], None] = lambda trial: None
-    on_result: Callable[[Result], None] = lambda result: None
-    stopped: Callable[[], bool] = lambda: False
-    launcher: Launcher = field(default_factory=Forked)
-    _running: list[_Running] = field(default_factory=list)
+    def capacity(self) -> int:
+        """The number of slots."""
+        return len(self._environments)
 
-    def run(self, trials: Sequence[Trial]) -> None:
-        """Run these trials, in order, as slots become free."""
-        self.run_queue(InOrder(trials))
+    def has_room(self) -> bool:
+        """Whether a slot is free."""
+        return bool(self._free)
 
-    def run_queue(self, queue: Queue) -> None:
-        """Run what a queue gives, as slots become free, until nothing runs and it gives no more."""
-        free = list(reversed(range(len(self.slots.environments))))
-        try:
-            while True:
-                while free and not self.stopped() and (job := queue.next()) is not None:
-                    self._start(job, free.pop())
-                if not self._running:
-                    return
-                if self.stopped():
-                    self._stop()
-                free += self._collect(queue)
-                time.sleep(_POLL_S)
-        finally:
-            for running in self._running:
-                running.process.kill()
-            self.launcher.close()
+    def start(self, task: Task) -> Process:
+        """Start a trial in a free slot."""
+        slot = self._free.pop()
+        command = Command(task.arguments(), self._environments[slot], task.output, task.errors, task.devices)
+        return _InSlot(self._launcher.start(command), slot, self._free)
 
-    def _start(self, job: Job, slot: int) -> None:
-        trial = job.trial
-        self.store.write_spec(trial)
-        folder, begun = self.store.free_run_folder(trial.id)
-        what = ["--resume", str(folder)] if begun else [str(self.store.spec(trial.id)), "--run-dir", str(folder)]
-        limits = [f"--{key.replace('_', '-')}={value}" for key, value in trial.limits.items()]
-        pause = [] if job.stop_after is None else [f"--stop-after-epochs={job.stop_after}"]
-        arguments = ["train", *what, "--json", f"--threads={self.slots.threads}", *limits, *pause, *self.options]
-        log = self.store.log(trial.id)
-        command = Command(arguments, self.slots.environments[slot], log.with_suffix(".json"), log)
-        self._running.append(_Running(job, slot, self.launcher.start(command), time.monotonic()))
-        self.on_start(trial)
-
-    def _stop(self) -> None:
-        for running in self._running:
-            if running.stopping is None:
-                running.stopping = time.monotonic()
-                running.process.terminate()
-            elif time.monotonic() - running.stopping > _KILL_AFTER_S:
-                running.process.kill()
-
-    def _collect(self, queue: Queue) -> list[int]:
-        """Save the results of the trials that have ended; their slots."""
-        codes = [(running, running.process.poll()) for running in self._running]
-        ended = [(running, code) for running, code in codes if code is not None]
-        for running, code in ended:
-            self._running.remove(running)
-            result = self._result(running, code)
-            if result.status != "stopped":  # which goes on with the next sweep
-                self.store.save(result)
-            queue.ended(running.job, result)
-            self.on_result(result)
-        return [running.slot for running, _ in ended]
-
-    def _result(self, running: _Running, code: int) -> Result:
-        job, trial = running.job, running.job.trial
-        report, seconds = trial.loaded.report, time.monotonic() - running.started
-        status, reason, summary = outcome_of(code, self.store.log(trial.id))
-        if status == "killed" and running.stopping is not None:  # by us, before it could save
-            status = "stopped"
-        if status == "done" and job.stop_after is not None:
-            status = "paused"
-        before = self.store.result(trial.id)
-        if before is not None and before.status == "paused":
-            seconds += before.seconds
-        return Result(
-            trial.id, trial.variant, dict(trial.varied), trial.seed, status, reason, summary,
-            params=report.params, macs=report.macs, seconds=round(seconds, 3), rung=job.stop_after,
-        )
+    def close(self) -> None:
+        """End what still runs."""
+        self._launcher.close()
 
 
-def outcome_of(code: int, log: Path) -> tuple[Status, str, dict[str, Any] | None]:
-    """Status, reason and summary of a trial that ended with this exit code; `log` is what it printed on stderr."""
-    if code in _STOPPED:
-        return "stopped", f"stopped by {signal.Signals(code - 128).name}", None
-    if code < 0:
-        return "killed", _killed(-code), None
-    summary = _summary(log.with_suffix(".json")) if code == 0 else None
-    return ("failed", _reason(log), None) if summary is None else ("done", "", summary)
+class _InSlot:
+    """A trial that gives its slot back when it has ended."""
 
+    def __init__(self, process: Process, slot: int, free: list[int]) -> None:
+        self._process, self._slot, self._free = process, slot, free
+        self._ended = False
 
-def _summary(path: Path) -> dict[str, Any] | None:
-    """What `train --json` printed, apart from the confusion matrix."""
-    try:
-        data = json.loads(read_regular(path, MAX_RESULT_BYTES))
-    except (OSError, ValueError):
-        return None
-    return {key: value for key, value in data.items() if key not in ("confusion", "classes")}
+    def poll(self) -> int | None:
+        code = self._process.poll()
+        if code is not None and not self._ended:
+            self._ended = True
+            self._free.append(self._slot)
+        return code
 
+    def terminate(self) -> None:
+        self._process.terminate()
 
-def _reason(log: Path) -> str:
-    """The first line with which a training says why it failed."""
-    try:
-        with open_regular(log) as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _LOG_BYTES))
-            text = stream.read(_LOG_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return "no log"
-    found = _HEADLINE.search(text)
-    lines = text.strip().splitlines()
-    return found[0] if found else (lines[-1] if lines else "it ended without a word")
-
-
-def _killed(number: int) -> str:
-    name = signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
-    return f"killed by {name}" + (", most likely because memory ran out" if name == "SIGKILL" else "")
+    def kill(self) -> None:
+        self._process.kill()

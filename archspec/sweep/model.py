@@ -85,6 +85,7 @@ class Sweep:
     or all of `zip`, whose lists advance together. runs: single departures from the base, beside the product.
     where: conditions on a trial, each with its place. limits: `limit_train` and `limit_test`.
     search: instead of axes and runs, points that are chosen one after another. sample: which of the points to train.
+    devices: how many each trial trains on, in as many processes.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Sweep:
     limits: Mapping[str, int] = field(default_factory=dict)
     search: Search | None = None
     sample: Sample | None = None
+    devices: int = 1
 
     def with_seeds(self, seeds: tuple[int, ...]) -> Sweep:
         """The same sweep with these seeds for each trial, those of its `runs` too."""

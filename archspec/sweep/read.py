@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 KEYS: Final = (
     VERSION_KEY, "name", "description", "spec", "variants", "set", "grid", "zip", "random", "search", "runs", "where",
-    "sample", "seeds", "limit_train", "limit_test",
+    "sample", "seeds", "devices", "limit_train", "limit_test",
 )
+MAX_DEVICES: Final = 1024
 
 
 def read_sweep(source: str | Path, limits: Limits = DEFAULT_LIMITS) -> Sweep:
@@ -97,6 +98,7 @@ class _Reader:
             self._random(), self._runs(), self._where(),
             read_seeds(self.data.get("seeds"), self.top / "seeds", self.errors), self._limits(), self._search(),
             read_sample(self.data.get("sample"), self.top / "sample", self.errors),
+            self._devices(),
         )
         keys = [{key for point in axis for key in point} for axis in axes]
         if sweep.random is not None:
@@ -312,6 +314,16 @@ class _Reader:
             else:
                 self.fail(f"`{key}` must be a number of images, got {said(value)}", self.top / key)
         return found
+
+    def _devices(self) -> int:
+        value = self.data.get("devices")
+        if value is None or value is BROKEN:
+            return 1
+        if is_count(value, MAX_DEVICES):
+            return int(value)
+        self.fail(f"`devices` must be a whole number from 1 to {MAX_DEVICES}, got {said(value)}", self.top / "devices",
+                  hint="write `devices: 2` to train each trial on two devices of one machine")
+        return 1
 
 
 def _meant_key(key: str) -> str:

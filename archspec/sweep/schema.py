@@ -13,7 +13,7 @@ from archspec.language.schema import recipe_form
 from archspec.language.schema_variants import NULL, Schema, by_type, described, or_value
 from archspec.sweep.draws import KINDS, MAX_TRIALS
 from archspec.sweep.model import FIGURES
-from archspec.sweep.read import KEYS
+from archspec.sweep.read import KEYS, MAX_DEVICES
 from archspec.sweep.repeats import MAX_SEEDS
 from archspec.sweep.search.schema import search_form
 
@@ -36,6 +36,7 @@ _DESCRIPTIONS: Final = {
     "where": "conditions that a trial must meet, on `train`, `vars`, `params` and `macs`: `$(params < 100000)`",
     "sample": "which combinations to train: one from each of `trials` equal shares of all, ranked `by` a figure",
     "seeds": "how many seeds (0, 1, …), or a list of them; default: the recipe's own seed",
+    "devices": "on how many devices of one machine each trial trains, as many processes under torchrun; default 1",
     "limit_train": "train on the first N training images only",
     "limit_test": "test on the first N test images only",
 }
@@ -79,6 +80,7 @@ def _forms() -> dict[str, Schema]:
         "runs": {"type": ["array", "null"], "items": _or_null({"$ref": "#/definitions/run"})},
         "where": by_type("array", {"items": condition}, condition),
         "sample": _or_null(_sample()), "seeds": {"$ref": "#/definitions/seeds"},
+        "devices": _COUNT | {"maximum": MAX_DEVICES},
         "limit_train": _COUNT, "limit_test": _COUNT,
     }
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from archspec.diagnostics import error
+
 if TYPE_CHECKING:
     from archspec.sweep.expand import Trial
 
@@ -19,7 +21,7 @@ GPU_SHARE: Final = 0.8  # of the free memory, that trials plan with
 class Slots:
     """Where trials run: one at a time in each slot.
 
-    environments: the variables of each slot, such as the GPU that it sees. threads: CPU threads of each trial.
+    environments: the variables of each slot, such as the GPUs that it sees. threads: CPU threads of each process.
     """
 
     environments: tuple[Mapping[str, str], ...]
@@ -29,21 +31,29 @@ class Slots:
 def slots_for(device: str, trials: Sequence[Trial], jobs: int | None, threads: int | None) -> Slots:
     """Slots that use the machine once: its GPUs if there are any and `device` allows it, else its cores.
 
-    Raises SpecError BUILD202 where that device is not there.
+    Raises SpecError BUILD202 where that device is not there, SWEEP412 where there are fewer than a trial trains on.
     """
     if device != "cpu":
         from archspec.backends.device import pick_device
 
         if pick_device(device).type == "cuda":
             return _gpu_slots(device, trials, jobs, threads)
-    return cpu_slots(len(trials), jobs, threads)
+    return cpu_slots(len(trials), jobs, threads, devices_of(trials))
 
 
-def cpu_slots(trials: int, jobs: int | None, threads: int | None) -> Slots:
-    """As many slots as there are cores, or trials where those are fewer; together they use each core once."""
+def devices_of(trials: Sequence[Trial]) -> int:
+    """On how many devices each trial trains: all on as many."""
+    return max((trial.devices for trial in trials), default=1)
+
+
+def cpu_slots(trials: int, jobs: int | None, threads: int | None, processes: int = 1) -> Slots:
+    """As many slots as there are cores, or trials where those are fewer; together they use each core once.
+
+    processes: of each trial, each with threads of its own.
+    """
     cores = core_count()
-    count = jobs or max(1, min(trials, cores // (threads or 1)))
-    return Slots(({},) * count, threads or max(1, cores // count))
+    count = jobs or max(1, min(trials, cores // (processes * (threads or 1))))
+    return Slots(({},) * count, threads or max(1, cores // (count * processes)))
 
 
 def _gpu_slots(device: str, trials: Sequence[Trial], jobs: int | None, threads: int | None) -> Slots:
@@ -51,13 +61,30 @@ def _gpu_slots(device: str, trials: Sequence[Trial], jobs: int | None, threads: 
 
     _, _, index = device.partition(":")
     gpus = [int(index)] if index else [*range(torch.cuda.device_count())]
+    devices = devices_of(trials)
+    if devices > 1:
+        return _gpu_groups(gpus, devices, len(trials), jobs, threads)
     free = min(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus)
     each = max((_step_bytes(trial) for trial in trials), default=0) + CONTEXT_BYTES
     per_gpu = max(1, min(PER_GPU, int(GPU_SHARE * free // each)))
-    count = jobs or min(len(trials), per_gpu * len(gpus))
+    count = jobs or max(1, min(len(trials), per_gpu * len(gpus)))
     visible = _visible_names()
     environments = tuple({"CUDA_VISIBLE_DEVICES": visible[gpus[k % len(gpus)]]} for k in range(count))
     return Slots(environments, threads or max(1, core_count() // count))
+
+
+def _gpu_groups(gpus: Sequence[int], devices: int, trials: int, jobs: int | None, threads: int | None) -> Slots:
+    """Slots of several GPUs, which no other slot uses: processes that share a GPU cannot use nccl."""
+    groups = [gpus[k : k + devices] for k in range(0, len(gpus) - devices + 1, devices)]
+    if not groups:
+        raise error(
+            "SWEEP412", f"a trial trains on {devices} GPUs, and {len(gpus)} can be used here",
+            hint=f"write `devices: {len(gpus)}`, or add --device cpu",
+        )
+    count = min(jobs or max(1, trials), len(groups))
+    visible = _visible_names()
+    environments = tuple({"CUDA_VISIBLE_DEVICES": ",".join(visible[gpu] for gpu in group)} for group in groups[:count])
+    return Slots(environments, threads or max(1, core_count() // (count * devices)))
 
 
 def _visible_names() -> list[str]:

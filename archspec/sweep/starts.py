@@ -54,7 +54,7 @@ def _run(
         f"--limit-test={size}", "--stop-after-epochs=1", *options,
     ]
     begin = clock()
-    process = launcher.start(Command(arguments, {}, folder / "out", folder / "err"))
+    process = launcher.start(Command(arguments, {}, folder / "out", folder / "err", trial.devices))
     while (code := process.poll()) is None:
         if clock() - begin > _PATIENCE_S:
             process.kill()

@@ -19,12 +19,16 @@ DIED: Final = -signal.SIGKILL  # the exit code of trials whose server is gone
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a trial's process runs: arguments of `archspec`, variables, and the files for what it prints."""
+    """What a trial's process runs: arguments of `archspec`, variables, and the files for what it prints.
+
+    devices: with more than 1 it is torchrun that runs, and so many processes train together.
+    """
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
     output: Path
     errors: Path
+    devices: int = 1
 
 
 class Process(Protocol):

@@ -25,9 +25,10 @@ from archspec.data.registry import FOLDER_PREFIX, RunSplit
 from archspec.data.splits import Source, open_splits
 from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of, probabilities
 from archspec.data.validation import resolve_validation
-from archspec.diagnostics import Diagnostic, SpecError, error
+from archspec.diagnostics import Diagnostic, SpecError
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe, kept_states
+from archspec.train.distributed.batch_shares import uneven_batch
 from archspec.train.distributed.fsdp import check_sharding, shard
 from archspec.train.distributed.process_group import ALONE, World
 from archspec.train.step.batch_sizes import check_steps, check_trainable, least_per_step
@@ -167,13 +168,9 @@ def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
 
 def check_shares(recipe: Recipe, world: World) -> None:
     """Raise SpecError RUN332 unless each process gets as many images of a batch: a recipe's batch is that of all."""
-    size, over = recipe.batch_size, recipe.batch_size % world.size
-    if over:
-        nearest = [str(number) for number in (size - over, size - over + world.size) if number]
-        raise error(
-            "RUN332", f"a batch of {size} images cannot be shared out evenly to {world.size} processes",
-            hint=f"use --batch-size {' or '.join(nearest)}, or another number of processes",
-        )
+    uneven = uneven_batch(recipe.batch_size, world.size)
+    if uneven is not None:
+        raise SpecError([uneven])
 
 
 def check_memory(graph: Graph, recipe: Recipe, device: torch.device, world: World = ALONE) -> None:

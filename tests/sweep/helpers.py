@@ -5,6 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import contextmanager
 
 from archspec.sweep.expand import expand
 from archspec.sweep.read import sweep_text
@@ -42,6 +45,33 @@ class Pretended:
 
     def close(self):
         pass
+
+
+def until(condition, seconds=120):
+    """Wait for it."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+@contextmanager
+def meanwhile(action):
+    """Run it beside the block. Where it fails, what runs in the block is stopped as by Ctrl-C."""
+    problems = []
+
+    def run():
+        try:
+            action()
+        except (AssertionError, OSError, ValueError, LookupError) as problem:
+            problems.append(problem)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    thread.join()
+    assert not problems, problems
 
 
 def succeed(**changes):

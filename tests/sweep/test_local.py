@@ -12,6 +12,7 @@ import pytest
 from archspec.diagnostics import SpecError
 from archspec.results.trials import Store
 from archspec.sweep.local import Local
+from archspec.sweep.runner import Runner
 from archspec.sweep.slots import Slots, core_count, cpu_slots
 from tests.sweep.helpers import SUMMARY, Pretended, die, expanded, fail, succeed, wait
 
@@ -29,7 +30,7 @@ def run(tmp_path, behaviour=None, trials=None, **options):
     store, launcher, results = Store(tmp_path / "sweep"), Pretended(behaviour), []
     trials = expanded(SWEEP).trials if trials is None else trials
     with store.claimed():
-        Local(store, TWO, launcher=launcher, on_result=results.append, **options).run(trials)
+        Runner(store, Local(TWO, launcher), on_result=results.append, **options).run(trials)
     return store, launcher, results
 
 
@@ -120,7 +121,7 @@ def drive(folder, trials):
             with store.claimed():
                 known = store.results(trial.id for trial in trials)
                 launcher = Pretended(lambda command: f"import time; time.sleep(0.05); {succeed()}")
-                Local(store, TWO, launcher=launcher).run([trial for trial in trials if trial.id not in known])
+                Runner(store, Local(TWO, launcher)).run([trial for trial in trials if trial.id not in known])
         finally:
             os._exit(0)
     return process

@@ -11,6 +11,7 @@ from archspec.diagnostics import SpecError
 from archspec.results.trials import Store
 from archspec.sweep.local import Local
 from archspec.sweep.read import sweep_text
+from archspec.sweep.runner import Runner
 from archspec.sweep.search.candidates import Candidates
 from archspec.sweep.search.queue import SearchQueue
 from archspec.sweep.search.ranking import ranking
@@ -64,7 +65,7 @@ def search(folder, text, behaviour, slots=1):
     store, launcher = Store(folder / "sweep"), Pretended(behaviour)
     with store.claimed():
         queue = SearchQueue(Candidates(sweep, "sweep.yaml"), sampler_of(sweep.search), store.folder, store.result)
-        Local(store, Slots(({},) * slots, 1), launcher=launcher).run_queue(queue)
+        Runner(store, Local(Slots(({},) * slots, 1), launcher)).run_queue(queue)
     return queue, launcher.began
 
 

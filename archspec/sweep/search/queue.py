@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from archspec.results.trials import Result
 from archspec.sweep.expand import Invalid, Trial
-from archspec.sweep.local import Job
+from archspec.sweep.runner import Job
 from archspec.sweep.search.candidates import DRAWS, Candidates, Repeats, Unfit
 from archspec.sweep.search.history import Observation, Points, Sampler
 from archspec.sweep.search.scores import front, score, worth

@@ -1,0 +1,136 @@
+"""The connection to a Ray cluster, and what its nodes have."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.diagnostics import SpecError, error
+
+Node = Mapping[str, float]  # what a node has: `CPU`, `GPU`, … → how many
+_ANSWER_S: Final = 5.0
+_START: Final = "start one with `ray start --head`, or name its address: --ray-address HOST:6379"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a trial takes of one node. gpus: a number, or a share of one."""
+
+    cpus: int
+    gpus: float = 0.0
+
+    def on(self, node: Node) -> int:
+        """How many such trials a node carries."""
+        counts = [node.get("CPU", 0.0) / self.cpus]
+        if self.gpus:
+            counts.append(node.get("GPU", 0.0) / self.gpus)
+        return int(min(counts) + 1e-6)
+
+    def text(self) -> str:
+        """`2 CPUs and 1 GPU`."""
+        cpus = f"{self.cpus} CPU{'s' * (self.cpus != 1)}"
+        return cpus if not self.gpus else f"{cpus} and {self.gpus:g} GPU{'s' * (self.gpus > 1)}"
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """Within the block Ray talks to the cluster at an address: host:port, ray://host:port, `local` or `auto`.
+
+    Raises SpecError SWEEP410 where Ray is not installed, SWEEP411 where no cluster answers. Where the program is
+    connected already, that cluster is used.
+    """
+    ray = _import_ray()
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):  # Ray prints there
+        if ray.is_initialized():
+            yield
+            return
+        address = address or "auto"
+        _check_answers(address)
+        options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+        on_sigterm = signal.getsignal(signal.SIGTERM)  # which Ray takes for itself
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
+        except (OSError, RuntimeError, ValueError) as problem:
+            raise _no_cluster(address, str(problem)) from problem
+        try:
+            yield
+        finally:
+            ray.shutdown()
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, on_sigterm)
+
+
+def _import_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when a cluster starts, as with `local`
+    try:
+        import ray
+    except ImportError:
+        raise error(
+            "SWEEP410", "--engine ray needs Ray, which is not installed", hint="run `pip install 'archspec-nn[ray]'`"
+        ) from None
+    return ray
+
+
+def _check_answers(address: str) -> None:
+    """Raise SpecError SWEEP411 where nothing listens: Ray itself would try for a minute."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        if address in ("auto", "local"):
+            return
+        raise _no_cluster(address, "an address is HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
+    except (OSError, OverflowError) as problem:
+        raise _no_cluster(address, str(problem)) from problem
+
+
+def _no_cluster(address: str, why: str) -> SpecError:
+    where = "there is no Ray cluster on this machine" if address == "auto" else f"no Ray cluster answers at {address}"
+    return error("SWEEP411", where, notes=[line for line in why.splitlines()[:1] if address != "auto"], hint=_START)
+
+
+def alive() -> list[Node]:
+    """What each node has that is there now."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def gpus_of_trial(device: str, nodes: Sequence[Node], devices: int, share: float | None) -> float:
+    """How many GPUs a trial takes: with `auto` none where no node has one."""
+    if device == "cpu" or (device == "auto" and not any(node.get("GPU") for node in nodes)):
+        return 0.0
+    return float(devices) if devices > 1 else share or 1.0
+
+
+def threads_of_trial(nodes: Sequence[Node], gpus: float, devices: int, trials: int) -> int:
+    """Threads of each process of a trial, so that the trials that run at once use each core once."""
+    fit = [node for node in nodes if Need(devices, gpus).on(node)]
+    if not fit:
+        return 1
+    most = min(trials, sum(Need(devices, gpus).on(node) for node in fit))
+    each = sum(node["CPU"] for node in fit) / max(1, most)
+    return max(1, int(min(each, *(node["CPU"] for node in fit)) / devices))
+
+
+def lacking(need: Need, nodes: Sequence[Node]) -> SpecError:
+    """SWEEP412: no node has what a trial takes."""
+    cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
+    gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
+    largest = f"the largest has {cpus:g} CPUs and {gpus:g} GPUs" if nodes else "no node is left"
+    if need.gpus > gpus:
+        hint = "add --device cpu, or a node with GPUs"
+    elif need.cpus > cpus >= 1:
+        hint = f"use --threads {int(cpus)} or fewer, or fewer `devices`"
+    else:
+        hint = "add a node: `ray start --address=HOST:6379`"
+    return error("SWEEP412", f"a trial takes {need.text()} of one node, and no node has that", notes=[largest],
+                 hint=hint)

@@ -1,0 +1,261 @@
+"""The engine `ray`: trials on the nodes of a cluster, placed by Ray, begun again where a node dies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import archspec
+from archspec.diagnostics import Diagnostic, SpecError, error, plural, render
+from archspec.sweep.cluster.archive import BadArchive, pack, replace_folder
+from archspec.sweep.cluster.connect import Need, alive, gpus_of_trial, lacking, threads_of_trial
+from archspec.sweep.cluster.host import Host, Order, Outcome
+from archspec.sweep.engine import Task
+from archspec.sweep.slots import devices_of
+from archspec.sweep.trial import DIED, Process
+
+if TYPE_CHECKING:
+    from archspec.sweep.expand import Trial
+
+ATTEMPTS: Final = 4  # a trial that its host never survives is most likely what kills it
+PATIENCE_S: Final = 60.0  # without a node that could carry a trial: one may be starting
+SAVE_S: Final = 60.0  # between two looks for a new checkpoint, which a trial goes on from when its node dies
+_SAVE_SHARE: Final = 0.05  # of the time, that such copies may take: a large network's are gigabytes
+_LOOK_S: Final = 1.0
+_BUSY_S: Final = 20.0
+
+
+def ray_engine(
+    trials: Sequence[Trial], device: str, gpu_share: float | None, jobs: int | None, threads: int | None,
+    tell: Callable[[str], None],
+) -> OnRay:
+    """The engine for such trials on the cluster that this process is connected to.
+
+    Raises SpecError SWEEP412 where no node of it carries one.
+    """
+    nodes, devices = alive(), devices_of(trials)
+    gpus = gpus_of_trial(device, nodes, devices, gpu_share)
+    threads = threads or threads_of_trial(nodes, gpus, devices, min(len(trials), jobs or len(trials)))
+    return OnRay(Need(threads * devices, gpus), threads, jobs, tell)
+
+
+class OnRay:
+    """Trains on actors that Ray places; each trains one trial after another.
+
+    need: what a trial takes of a node. jobs: the most trials at once; None: as many as the cluster carries.
+    tell: is given notes for the user.
+    """
+
+    def __init__(
+        self, need: Need, threads: int, jobs: int | None = None, tell: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self.need, self.threads, self.tell = need, threads, tell
+        self._jobs = jobs
+        self._capacity, self._looked = 0, 0.0
+        self._idle: list[Hosted] = []
+        self._running: set[_Trial] = set()
+        if not self.capacity():
+            raise lacking(need, alive())
+
+    def capacity(self) -> int:
+        """How many trials the nodes carry that are there now."""
+        if time.monotonic() - self._looked > _LOOK_S:
+            self._capacity, self._looked = sum(self.need.on(node) for node in alive()), time.monotonic()
+        return self._capacity if self._jobs is None else min(self._capacity, self._jobs)
+
+    def has_room(self) -> bool:
+        """Whether the cluster carries one more."""
+        return len(self._running) < max(1, self.capacity())
+
+    def start(self, task: Task) -> Process:
+        """Start a trial: on an actor that has nothing to do, or a new one."""
+        trial = _Trial(self, task)
+        self._running.add(trial)
+        return trial
+
+    def host(self) -> Hosted:
+        """An actor that trains nothing: on a node, or one that waits for a node."""
+        return self.idle_host() or Hosted(self.need)
+
+    def idle_host(self) -> Hosted | None:
+        """An actor on a node that trains nothing, if there is one."""
+        return self._idle.pop() if self._idle else None
+
+    def ended(self, trial: _Trial, host: Hosted | None) -> None:
+        """A trial has ended. host: its actor, None where that is no more."""
+        self._running.discard(trial)
+        if host is not None:
+            self._idle.append(host)
+
+    def close(self) -> None:
+        """End what still runs, and all actors."""
+        for trial in [*self._running]:
+            trial.kill()
+        for host in self._idle:
+            host.kill()
+        self._idle = []
+
+
+class Hosted:
+    """An actor on a node. `check` raises SpecError SWEEP413 where that node cannot train."""
+
+    def __init__(self, need: Need) -> None:
+        import ray
+
+        # a call trains, meanwhile others stop it and look for checkpoints
+        options = {"num_cpus": need.cpus, "num_gpus": need.gpus, "max_concurrency": 4, "max_restarts": 0}
+        self.actor: Any = ray.remote(Host).options(**options).remote(str(Path.cwd()))
+        self._version: Any = self.actor.version.remote()
+        self._since = time.monotonic()
+        self.placed = False
+
+    def wait_s(self) -> float:
+        """For how long it has not been placed."""
+        return 0.0 if self.placed else time.monotonic() - self._since
+
+    def check(self) -> bool:
+        """Whether it is on a node. Raises Ray's errors where that node died."""
+        import ray
+
+        if not self.placed and ray.wait([self._version], timeout=0)[0]:
+            try:
+                version = ray.get(self._version)
+            except ray.exceptions.RayError as problem:
+                if "archspec" in str(problem) and ("No module named" in str(problem) or "import" in str(problem)):
+                    raise _unlike("has no archspec") from problem
+                raise
+            if version != archspec.__version__:
+                raise _unlike(f"has archspec {version}, this machine {archspec.__version__}")
+            self.placed = True
+        return self.placed
+
+    def kill(self) -> None:
+        """End it, and what it trains."""
+        import ray
+
+        with suppress(ray.exceptions.RayError, ValueError, ConnectionError):
+            ray.kill(self.actor)
+
+
+def _unlike(what: str) -> SpecError:
+    return error(
+        "SWEEP413", f"a node of the cluster {what}",
+        hint=f"install the same on every node: `pip install archspec-nn=={archspec.__version__}`",
+    )
+
+
+class _Trial:
+    """A trial on the cluster, over all its attempts."""
+
+    def __init__(self, engine: OnRay, task: Task) -> None:
+        self._engine, self._task = engine, task
+        self._code: int | None = None
+        self._attempts, self._stopping, self._noted = 0, False, False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._attempts += 1
+        task = self._task
+        run = pack(task.folder) if (task.folder / "spec.yaml").is_file() else b""
+        self._order = Order(task.spec.read_bytes(), run, list(task.options), task.devices)
+        self._train_on(self._engine.host())
+
+    def _train_on(self, host: Hosted) -> None:
+        self._host = host
+        self._answer: Any = host.actor.run.remote(tuple(self._order))
+        self._copy: Any = None
+        self._asked = time.monotonic() + SAVE_S  # when a copy was asked for, or will be
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs or waits for a node."""
+        import ray
+
+        if self._code is None:
+            try:
+                self._look()
+            except ray.exceptions.RayTaskError as problem:  # a fault of the host's own: no space left, say
+                self._fail(f"internal error: on its node: {str(problem.cause).splitlines()[0]}", self._host)
+            except ray.exceptions.RayError as problem:
+                self._lost(str(problem))
+        return self._code
+
+    def _look(self) -> None:
+        import ray
+
+        if not self._host.check():
+            self._wait()
+        elif ray.wait([self._answer], timeout=0)[0]:
+            self._take(Outcome(*ray.get(self._answer)))
+        elif self._copy is not None and ray.wait([self._copy], timeout=0)[0]:
+            copy, self._copy = ray.get(self._copy), None
+            if copy:
+                replace_folder(copy, self._task.folder)
+            took = time.monotonic() - self._asked
+            self._asked += took + max(SAVE_S, took / _SAVE_SHARE)
+        elif self._copy is None and time.monotonic() > self._asked:
+            self._copy, self._asked = self._host.actor.saved.remote(), time.monotonic()
+
+    def _wait(self) -> None:
+        idle = self._engine.idle_host()
+        if idle is not None:  # which holds what this one waits for
+            self._host.kill()
+            self._train_on(idle)
+            return
+        waited = self._host.wait_s()
+        if waited > PATIENCE_S and not self._engine.capacity():
+            raise lacking(self._engine.need, alive())
+        if waited > _BUSY_S and not self._noted:
+            self._noted = True
+            self._engine.tell("note: a trial waits for a node: what the cluster has is in use, or a node is starting")
+
+    def _take(self, outcome: Outcome) -> None:
+        self._task.output.write_bytes(outcome.output)
+        self._task.errors.write_bytes(outcome.errors)
+        try:
+            if outcome.run:
+                replace_folder(outcome.run, self._task.folder)
+        except BadArchive as problem:
+            self._fail(f"internal error: the run folder that came from its node is damaged: {problem}", self._host)
+            return
+        self._end(outcome.code, self._host)
+
+    def _lost(self, why: str) -> None:
+        """The node, or the actor's process on it, is no more."""
+        self._host.kill()
+        if self._stopping:
+            self._end(DIED, None)
+        elif self._attempts < ATTEMPTS:
+            self._begin()
+            self._engine.tell(f"note: a node was lost; its trial starts again, attempt {self._attempts} of {ATTEMPTS}")
+        else:
+            reason = (why.splitlines() or [""])[0]
+            died = f"its node or worker died {plural(self._attempts, 'time')}: {reason}"
+            self._fail(render(Diagnostic("SWEEP414", died)).strip(), None)
+
+    def _fail(self, line: str, host: Hosted | None) -> None:
+        self._task.errors.write_text(line + "\n", encoding="utf-8")
+        self._end(1, host)
+
+    def _end(self, code: int, host: Hosted | None) -> None:
+        self._code = code
+        if host is not None and self._stopping:
+            host.kill()  # it trains no more
+            host = None
+        self._engine.ended(self, host)
+
+    def terminate(self) -> None:
+        """Ask it to save and stop; where it is on no node yet, it ends at once."""
+        self._stopping = True
+        if self._host.placed:
+            self._host.actor.terminate.remote()
+        else:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._code is None:
+            self._host.kill()
+            self._end(DIED, None)

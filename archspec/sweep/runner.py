@@ -1,0 +1,190 @@
+"""Runs the trials of a sweep on an engine, and saves the result of each as it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from archspec.files import open_regular, read_regular
+from archspec.results.trials import MAX_RESULT_BYTES, Result, Status, Store
+from archspec.sweep.engine import Engine, Task
+from archspec.sweep.expand import Trial
+from archspec.sweep.trial import Process
+
+_POLL_S: Final = 0.02
+_HEADLINE: Final = re.compile(r"^(?:internal )?error(?:\[[A-Z]+\d+\])?: .*", re.MULTILINE)
+_LOG_BYTES: Final = 1 << 20
+_STOPPED: Final = (130, 143)  # exit codes of a training that SIGINT or SIGTERM stopped
+_KILL_AFTER_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A trial to train. stop_after: the epochs after which it is paused, None for its end."""
+
+    trial: Trial
+    stop_after: int | None = None
+
+
+class Queue(Protocol):
+    """What gives the runner its jobs."""
+
+    def next(self) -> Job | None:
+        """The next one; None where there is none: if something runs, its result may bring one."""
+
+    def ended(self, job: Job, result: Result) -> None:
+        """A job has ended."""
+
+
+class InOrder:
+    """Trials that are known from the beginning."""
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._waiting = iter(trials)
+
+    def next(self) -> Job | None:
+        """The next trial."""
+        trial = next(self._waiting, None)
+        return None if trial is None else Job(trial)
+
+    def ended(self, job: Job, result: Result) -> None:
+        """Its result changes nothing for the others."""
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    process: Process
+    started: float
+    stopping: float | None = None
+
+
+@dataclass
+class Runner:
+    """Runs trials and saves the result of each as it ends.
+
+    options: of `archspec train`, for every trial. on_result: is given each result. stopped: asked between polls;
+    once it is true, running trials are stopped (they save their state) and no other is begun.
+    """
+
+    store: Store
+    engine: Engine
+    options: Sequence[str] = ()
+    on_start: Callable[[Trial], None] = lambda trial: None
+    on_result: Callable[[Result], None] = lambda result: None
+    stopped: Callable[[], bool] = lambda: False
+    _running: list[_Running] = field(default_factory=list)
+
+    def run(self, trials: Sequence[Trial]) -> None:
+        """Run these trials, in order, as there is room for them."""
+        self.run_queue(InOrder(trials))
+
+    def run_queue(self, queue: Queue) -> None:
+        """Run what a queue gives, as there is room, until nothing runs and it gives no more."""
+        try:
+            while True:
+                while not self.stopped() and self.engine.has_room() and (job := queue.next()) is not None:
+                    self._start(job)
+                if not self._running:
+                    return
+                if self.stopped():
+                    self._stop()
+                self._collect(queue)
+                time.sleep(_POLL_S)
+        finally:
+            for running in self._running:
+                running.process.kill()
+            self.engine.close()
+
+    def _start(self, job: Job) -> None:
+        trial = job.trial
+        self.store.write_spec(trial)
+        folder, begun = self.store.free_run_folder(trial.id)
+        limits = [f"--{key.replace('_', '-')}={value}" for key, value in trial.limits.items()]
+        pause = [] if job.stop_after is None else [f"--stop-after-epochs={job.stop_after}"]
+        options = ["--json", f"--threads={self.engine.threads}", *limits, *pause, *self.options]
+        log = self.store.log(trial.id)
+        task = Task(self.store.spec(trial.id), folder, begun, options, trial.devices, log.with_suffix(".json"), log)
+        self._running.append(_Running(job, self.engine.start(task), time.monotonic()))
+        self.on_start(trial)
+
+    def _stop(self) -> None:
+        for running in self._running:
+            if running.stopping is None:
+                running.stopping = time.monotonic()
+                running.process.terminate()
+            elif time.monotonic() - running.stopping > _KILL_AFTER_S:
+                running.process.kill()
+
+    def _collect(self, queue: Queue) -> None:
+        """Save the results of the trials that have ended."""
+        codes = [(running, running.process.poll()) for running in self._running]
+        for running, code in codes:
+            if code is None:
+                continue
+            self._running.remove(running)
+            result = self._result(running, code)
+            if result.status != "stopped":  # which goes on with the next sweep
+                self.store.save(result)
+            queue.ended(running.job, result)
+            self.on_result(result)
+
+    def _result(self, running: _Running, code: int) -> Result:
+        job, trial = running.job, running.job.trial
+        report, seconds = trial.loaded.report, time.monotonic() - running.started
+        status, reason, summary = outcome_of(code, self.store.log(trial.id))
+        if status != "done" and running.stopping is not None:  # by us; torchrun's own exit code does not tell
+            status = "stopped"
+        if status == "done" and job.stop_after is not None:
+            status = "paused"
+        before = self.store.result(trial.id)
+        if before is not None and before.status == "paused":
+            seconds += before.seconds
+        return Result(
+            trial.id, trial.variant, dict(trial.varied), trial.seed, status, reason, summary,
+            params=report.params, macs=report.macs, seconds=round(seconds, 3), rung=job.stop_after,
+        )
+
+
+def outcome_of(code: int, log: Path) -> tuple[Status, str, dict[str, Any] | None]:
+    """Status, reason and summary of a trial that ended with this exit code; `log` is what it printed on stderr."""
+    if code in _STOPPED:
+        return "stopped", f"stopped by {signal.Signals(code - 128).name}", None
+    if code < 0:
+        return "killed", _killed(-code), None
+    summary = _summary(log.with_suffix(".json")) if code == 0 else None
+    return ("failed", _reason(log), None) if summary is None else ("done", "", summary)
+
+
+def _summary(path: Path) -> dict[str, Any] | None:
+    """What `train --json` printed, apart from the confusion matrix."""
+    try:
+        data = json.loads(read_regular(path, MAX_RESULT_BYTES))
+    except (OSError, ValueError):
+        return None
+    return {key: value for key, value in data.items() if key not in ("confusion", "classes")}
+
+
+def _reason(log: Path) -> str:
+    """The first line with which a training says why it failed."""
+    try:
+        with open_regular(log) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _LOG_BYTES))
+            text = stream.read(_LOG_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return "no log"
+    found = _HEADLINE.search(text)
+    lines = text.strip().splitlines()
+    return found[0] if found else (lines[-1] if lines else "it ended without a word")
+
+
+def _killed(number: int) -> str:
+    name = signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
+    return f"killed by {name}" + (", most likely because memory ran out" if name == "SIGKILL" else "")

@@ -1,0 +1,81 @@
+"""What a trial takes of a cluster, and what is said where none is there; without a cluster."""
+
+import socket
+import sys
+
+import pytest
+
+from archspec.diagnostics import SpecError
+from archspec.sweep.cluster.connect import Need, connected, gpus_of_trial, lacking, threads_of_trial
+from tests.cli.conftest import cli  # noqa: F401
+from tests.sweep.cluster.test_ray import SWEEP, lay_out
+
+SMALL, LARGE, GPUS = {"CPU": 1.0}, {"CPU": 8.0}, {"CPU": 16.0, "GPU": 4.0}
+HEAD = {"memory": 1e9}  # a node that runs nothing: `ray start --head --num-cpus 0`
+
+
+@pytest.mark.parametrize(("need", "node", "count"), [
+    (Need(1), SMALL, 1), (Need(2), SMALL, 0), (Need(3), LARGE, 2), (Need(1), HEAD, 0), (Need(1, 1.0), LARGE, 0),
+    (Need(1, 1.0), GPUS, 4), (Need(1, 0.25), GPUS, 16), (Need(8, 0.25), GPUS, 2), (Need(1, 0.1), {"CPU": 99, "GPU": 1}, 10),
+    (Need(4, 2.0), GPUS, 2),
+])
+def test_how_many_trials_a_node_carries(need, node, count):
+    assert need.on(node) == count
+
+
+def test_threads_use_each_core_once():
+    assert threads_of_trial([SMALL, SMALL], 0, 1, 10) == 1
+    assert threads_of_trial([LARGE], 0, 1, 2) == 4
+    assert threads_of_trial([LARGE], 0, 2, 2) == 2
+    assert threads_of_trial([LARGE, SMALL], 0, 1, 1) == 1  # any node must carry it
+    assert threads_of_trial([GPUS, LARGE], 1.0, 1, 100) == 4
+    assert threads_of_trial([HEAD], 0, 1, 1) == 1
+
+
+@pytest.mark.parametrize(("device", "nodes", "devices", "share", "gpus"), [
+    ("auto", [LARGE], 1, None, 0), ("auto", [LARGE, GPUS], 1, None, 1), ("auto", [GPUS], 1, 0.25, 0.25),
+    ("cuda", [LARGE], 1, None, 1), ("cuda", [GPUS], 2, 0.25, 2), ("cpu", [GPUS], 2, None, 0),
+])
+def test_gpus_of_a_trial(device, nodes, devices, share, gpus):
+    assert gpus_of_trial(device, nodes, devices, share) == gpus
+
+
+@pytest.mark.parametrize(("need", "nodes", "hint"), [
+    (Need(9), [LARGE, SMALL], "--threads 8 or fewer"), (Need(1, 1.0), [LARGE], "--device cpu"), (Need(1), [], "add a node"),
+    (Need(1), [HEAD], "add a node"), (Need(1, 8.0), [GPUS], "--device cpu"),
+])
+def test_what_is_lacking_is_told_with_a_remedy(need, nodes, hint):
+    (found,) = lacking(need, nodes).diagnostics
+    assert (found.code, need.text() in found.message) == ("SWEEP412", True)
+    assert hint in found.hint
+
+
+def test_without_ray_the_hint_says_how_to_install_it(cli, tmp_path, monkeypatch):  # noqa: F811
+    lay_out(tmp_path, SWEEP)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = cli("sweep", "s.yaml", "--engine=ray")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error[SWEEP410]: --engine ray needs Ray, which is not installed\n")
+    assert "pip install 'archspec-nn[ray]'" in done.err
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("address", ["PORT", "ray://PORT", "nowhere", "host.invalid:6379", "127.0.0.1:99999999"])
+def test_an_address_without_a_cluster(address):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and it does not listen
+        address = address.replace("PORT", f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(SpecError) as caught, connected(address):
+            pass
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == ("SWEEP411", f"no Ray cluster answers at {address}")
+    assert "ray start --head" in found.hint
+
+
+def test_a_share_of_a_gpu_is_for_ray(cli, tmp_path, monkeypatch):  # noqa: F811
+    lay_out(tmp_path, SWEEP)
+    monkeypatch.chdir(tmp_path)
+    done = cli("sweep", "s.yaml", "--gpu-share=0.5")
+    assert (done.code, "--gpu-share is for --engine ray" in done.err) == (2, True)

@@ -1,0 +1,180 @@
+"""The engine `ray` on a real cluster of two nodes: the same table as `local`, whatever becomes of a node."""
+
+import json
+import os
+import signal
+
+from archspec.results.trials import Store
+from archspec.sweep.cluster import engine
+from tests.cli.conftest import cli  # noqa: F401
+from tests.sweep.helpers import meanwhile, until
+
+SPEC = """\
+archspec: 1
+name: tiny
+input: [1, 8, 8]
+stages: {head: [flatten, linear: 8, relu, dropout: 0.2, linear: 10]}
+train: {data: digits, lr: 0.1, epochs: 2, batch_size: 32}
+"""
+SWEEP = "archspec-sweep: 1\nspec: tiny.yaml\nlimit_train: 200\nlimit_test: 100\n"
+TABLE = SWEEP + "runs: [{train.lr: 0.1, seeds: 2}, {train.lr: 1.0e+30}, {train.data: 'folder:/no/such/folder'}]\n"
+LONG = SWEEP + "set: {train.epochs: 150}\nseeds: 3\n"
+OPTIONS = ("--device=cpu", "--threads=1")
+TIMES = ("seconds", "images_per_s", "run_dir", "peak_memory_bytes", "data")
+
+
+def steady(value):
+    """A result without what differs between two runs of the same training."""
+    if isinstance(value, dict):
+        return {k: steady(v) for k, v in value.items() if not any(k.startswith(t) or k.endswith(t) for t in TIMES)}
+    return [steady(item) for item in value] if isinstance(value, list) else value
+
+
+def lay_out(folder, sweep):
+    (folder / "tiny.yaml").write_text(SPEC)
+    (folder / "s.yaml").write_text(sweep)
+
+
+def results_of(folder):
+    """Every result of a sweep's folder by its trial."""
+    return {path.stem: json.loads(path.read_text()) for path in (folder / "results").iterdir()}
+
+
+def weights_of(folder):
+    return {path.parent.name: path.read_bytes() for path in folder.glob("trials/*/weights.safetensors")}
+
+
+def ray(nodes):
+    return ("--engine=ray", f"--ray-address={nodes.address}", *OPTIONS)
+
+
+def test_both_engines_give_the_same_table_and_the_same_files(nodes, cli, work):  # noqa: F811
+    lay_out(work, TABLE)
+    one = cli("sweep", "s.yaml", "--json", "--dir=local", *OPTIONS)
+    other = cli("sweep", "s.yaml", "--json", "--dir=ray", *ray(nodes))
+    assert (one.code, other.code) == (1, 1)
+    assert other.err.count("\n") == 4, other.err
+    tables = [json.loads(done.out)["groups"] for done in (one, other)]
+    keys = ("values", "seeds", "n", "finished", "verdict", "diagnosis")
+    assert [[g[k] for k in keys] for g in tables[0]] == [[g[k] for k in keys] for g in tables[1]]
+    results = [steady(results_of(work / name)) for name in ("local", "ray")]
+    assert results[0] == results[1]
+    assert sorted(result["status"] for result in results[1].values()) == ["done", "done", "failed", "failed"]
+    reasons = sorted(result["reason"] for result in results[1].values())
+    assert reasons[2].startswith("error[DATA") or "no/such/folder" in reasons[2]
+    assert weights_of(work / "local") == weights_of(work / "ray") != {}
+    again = cli("sweep", "s.yaml", "--json", "--dir=ray", "--engine=ray", "--ray-address=127.0.0.1:1", *OPTIONS)
+    assert (again.code, again.err, again.out) == (1, "", other.out)  # nothing is left to run: no cluster is asked for
+    run = next((work / "ray" / "trials").iterdir())
+    assert {path.name for path in run.iterdir()} == {path.name for path in (work / "local" / "trials" / run.name).iterdir()}
+
+
+def test_a_trial_whose_node_dies_goes_on_elsewhere(nodes, cli, work, monkeypatch):  # noqa: F811
+    lay_out(work, LONG)
+    monkeypatch.setattr(engine, "SAVE_S", 0.1)
+    monkeypatch.setattr("archspec.cli.sweep._options", lambda *given: ["--device=cpu", "--checkpoint-every=35"])
+    doomed = work / "doomed"
+    doomed.mkdir()
+    third = nodes.add(doomed)
+    copies = work / "runs" / "sweep-s" / "trials"
+
+    def saved():
+        """Whether a checkpoint of the trial on the third node has come here."""
+        own = [(run / "spec.yaml").read_text() for run in nodes.training(doomed)]
+        return any((run.parents[1] / "spec.yaml").read_text() in own for run in copies.glob("*/checkpoints/*"))
+
+    def kill():
+        until(saved)
+        nodes.kill(third)
+
+    with meanwhile(kill):
+        done = cli("sweep", "s.yaml", *ray(nodes))
+    assert done.code == 0, done.err
+    assert done.err.count("note: a node was lost; its trial starts again, attempt 2 of 4") == 1
+    results = results_of(work / "runs" / "sweep-s")
+    assert [result["status"] for result in results.values()] == ["done"] * 3
+    assert [len(result["summary"]["epochs"]) for result in results.values()] == [150] * 3
+    logs = [path.read_text() for path in (work / "runs" / "sweep-s" / "logs").glob("*.log")]
+    assert sum("note: resuming from " in log for log in logs) == 1
+    assert sorted(path.name for path in copies.iterdir()) == sorted(results)
+
+
+def test_ctrl_c_saves_and_the_other_engine_goes_on(nodes, cli, work):  # noqa: F811
+    lay_out(work, LONG.replace("seeds: 3", "seeds: 2"))
+
+    def interrupt():
+        until(nodes.training)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with meanwhile(interrupt):
+        done = cli("sweep", "s.yaml", *ray(nodes))
+    assert (done.code, results_of(work / "runs" / "sweep-s")) == (130, {})
+    assert "stopped: 2 trials left; the same command goes on" in done.err
+    assert nodes.training() == []
+    until(lambda: not nodes.processes())
+    done = cli("sweep", "s.yaml", *OPTIONS)
+    assert done.code == 0
+    logs = [path.read_text() for path in (work / "runs" / "sweep-s" / "logs").glob("*.log")]
+    assert any("note: resuming from " in log for log in logs)
+
+
+SEARCH = SWEEP + """\
+set: {train.epochs: 4}
+search: {trials: 4, space: {train.lr: {log_uniform: [0.01, 1]}}, prune: {asha: {min_epochs: 1, reduction: 2}}}
+"""
+
+
+def test_a_search_pauses_and_resumes_its_trials_on_either_engine(nodes, cli, work):  # noqa: F811
+    lay_out(work, SEARCH)
+    one = cli("sweep", "s.yaml", "--json", "--dir=local", "--jobs=1", *OPTIONS)
+    other = cli("sweep", "s.yaml", "--json", "--dir=ray", "--jobs=1", *ray(nodes))
+    assert (one.code, other.code) == (0, 0), other.err
+    found = [steady(json.loads(done.out)) | {"folder": ""} for done in (one, other)]
+    assert found[0] == found[1]
+    statuses = sorted(result["status"] for result in results_of(work / "ray").values())
+    assert (statuses.count("done"), statuses.count("paused")) == (1, 3)
+    assert Store(work / "ray").order() == Store(work / "local").order()
+
+
+def test_what_no_node_has_is_told_at_once(nodes, cli, work):  # noqa: F811
+    lay_out(work, SWEEP)
+    address = f"--ray-address={nodes.address}"
+    done = cli("sweep", "s.yaml", "--engine=ray", address, "--device=cpu", "--threads=5")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error[SWEEP412]: a trial takes 5 CPUs of one node, and no node has that\n")
+    assert "use --threads 1 or fewer" in done.err
+    done = cli("sweep", "s.yaml", "--engine=ray", address, "--device=cuda", "--threads=1")
+    assert done.err.startswith("error[SWEEP412]: a trial takes 1 CPU and 1 GPU of one node")
+    assert "add --device cpu" in done.err
+    planned = json.loads(cli("sweep", "s.yaml", "--engine=ray", address, "--dry-run", "--json", "--device=cpu").out)
+    assert planned["at_once"] == 1
+
+
+def test_a_trial_that_its_worker_never_survives_is_a_row(nodes, cli, work, monkeypatch):  # noqa: F811
+    lay_out(work, SWEEP + "runs: [{train.epochs: 100000}, {train.lr: 0.2}]\n")
+    monkeypatch.setattr(engine, "ATTEMPTS", 1)
+
+    def kill():
+        until(nodes.training)
+        (server,) = nodes.servers()
+        os.kill(server.parent, signal.SIGKILL)
+
+    with meanwhile(kill):
+        done = cli("sweep", "s.yaml", "--json", "--jobs=1", *ray(nodes))
+    dead, good = json.loads(done.out)["trials"]
+    assert (done.code, dead["status"], good["status"]) == (1, "failed", "done")
+    assert dead["reason"].startswith("error[SWEEP414]: its node or worker died 1 time: ")
+
+
+def test_a_node_with_another_archspec_ends_the_sweep(nodes, cli, work, monkeypatch):  # noqa: F811
+    lay_out(work, SWEEP)
+    monkeypatch.setattr("archspec.__version__", "0.0.1")
+    done = cli("sweep", "s.yaml", *ray(nodes))
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error[SWEEP413]: a node of the cluster has archspec ")
+    assert "pip install archspec-nn==0.0.1" in done.err
+
+
+def test_nothing_is_left_of_all_that(nodes):
+    until(lambda: not nodes.processes())
+    assert list(nodes.folder.glob("archspec-trial-*")) == []
