@@ -1,6 +1,6 @@
 """What every op is: one frozen model with its fields, shape rule, cost rule and torch builder."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate those of Operation anew for every op.
 
 import inspect
 from abc import abstractmethod
@@ -55,7 +55,7 @@ class Operation(BaseModel):
         return {}
 
     @abstractmethod
-    def build(self, *inputs: Any, **_: Any) -> nn.Module:
+    def build(self, *inputs: Any, **_: Any) -> "nn.Module":
         """A new torch module for inputs of these types; the only method that imports torch.
 
         Of several inputs it takes one argument each, a `Merge` one list; of several outputs it gives a tuple.
@@ -99,7 +99,7 @@ class Op(Operation):
         """See Operation."""
 
     @abstractmethod
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         """See Operation."""
 
 

@@ -6,14 +6,14 @@ makes them with `projection`, `learned` and `buffer`. When a network is built th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(NamedTuple):
     """Drawn evenly within ±1/√fan_in, or by the rule of the recipe's `init: {weights: …}`."""
+
+    fan_in: int
 
 
 class Bias(NamedTuple):
@@ -50,17 +50,15 @@ class ParamSpec(NamedTuple):
         return prod(self.shape)
 
 
-_KERNEL = Kernel()
-
-
 def projection(shape: tuple[int, ...], outputs: int, *, bias: bool) -> dict[str, ParamSpec]:
     """`weight` and, if wanted, `bias` of a linear map or convolution.
 
     shape: the weight's. As in torch, fan_in is the product of all its dimensions but the first.
     """
-    specs = {"weight": ParamSpec(shape, _KERNEL, decays=True)}
+    fan_in = prod(shape[1:])
+    specs = {"weight": ParamSpec(shape, Kernel(fan_in), decays=True)}
     if bias:
-        specs["bias"] = ParamSpec((outputs,), Bias(prod(shape[1:])))
+        specs["bias"] = ParamSpec((outputs,), Bias(fan_in))
     return specs
 
 

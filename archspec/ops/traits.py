@@ -6,7 +6,6 @@ the trait with its data, or None. `tests/ops/test_traits.py` holds what each tra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Final, NamedTuple, TypeVar
 
@@ -28,43 +27,40 @@ AffectsSpace = Annotated[_T, Affects.SPACE]
 AffectsNothing = Annotated[_T, Affects.NOTHING]
 
 
-@dataclass(frozen=True, slots=True)
 class Trait:
-    """A fact about an op."""
+    """A fact about an op. No dataclass, whose making would slow down every start of the program."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
 
-@dataclass(frozen=True, slots=True)
 class KeepsLayout(Trait):
     """The output's dimensions are the input's, in their order: an image stays one, whichever side its channels are."""
 
 
-@dataclass(frozen=True, slots=True)
 class Elementwise(KeepsLayout):
     """An element of the output depends on the input's element at its place, and on no other; the shape stays."""
 
 
-@dataclass(frozen=True, slots=True)
 class Affine(Trait):
     """In evaluation an affine function with which linear maps of the last dimension before and after it are one."""
 
 
-@dataclass(frozen=True, slots=True)
 class Projects(Trait):
     """A learned linear map of dimension `dim`.
 
     images: the op to put before it where images flow in, since `dim` would be their width.
     """
 
-    dim: int = 1
-    images: str | None = None
+    def __init__(self, dim: int = 1, images: str | None = None) -> None:
+        self.dim = dim
+        self.images = images
 
 
-@dataclass(frozen=True, slots=True)
 class Convolves(Projects):
     """A learned linear map of the channels in windows that slide over the image: a convolution, or its transpose."""
 
 
-@dataclass(frozen=True, slots=True)
 class Windowed(Trait):
     """Windows slide over the input."""
 
@@ -74,36 +70,34 @@ class Windowed(Trait):
         return windows
 
 
-@dataclass(frozen=True, slots=True)
 class Normalises(Trait):
     """Mean and deviation of the input's elements become fixed ones.
 
     batch: they are taken over the samples of a batch in training, and in evaluation where there are no buffers.
     """
 
-    batch: bool = False
+    def __init__(self, *, batch: bool = False) -> None:
+        self.batch = batch
 
 
-@dataclass(frozen=True, slots=True)
 class Stochastic(Trait):
     """Draws random numbers in training, and none in evaluation.
 
     probability: the field that is 0 where it draws none; None if there is no such field.
     """
 
-    probability: str | None = "p"
+    def __init__(self, probability: str | None = "p") -> None:
+        self.probability = probability
 
     def share(self, op: object) -> float:
         """How much of its input a given op changes by chance, 0 to 1; 1 where no field says it."""
         return 1.0 if self.probability is None else float(getattr(op, self.probability))
 
 
-@dataclass(frozen=True, slots=True)
 class Drops(Stochastic):
     """Sets a share of the values to zero in training, and does nothing in evaluation."""
 
 
-@dataclass(frozen=True, slots=True)
 class SquashesLogits(Trait):
     """Gives probabilities, of which a cross entropy takes the softmax again."""
 
@@ -126,8 +120,8 @@ TANH: Final = Family("tanh", -1.0, 1.0, "tanh units")
 FAMILIES: Final = {family.name: family for family in (RECTIFIED, SIGMOID, TANH)}
 
 
-@dataclass(frozen=True, slots=True)
 class Saturates(Trait):
     """Flat for large inputs of one sign or of both: a unit that stays there learns nothing."""
 
-    family: Family
+    def __init__(self, family: Family) -> None:
+        self.family = family

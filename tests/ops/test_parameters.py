@@ -35,8 +35,8 @@ def test_names_shapes_types_and_starts_are_the_module_s(name: str) -> None:
 
 def assert_starts_as(spec: ParamSpec, tensor: torch.Tensor) -> None:
     if isinstance(spec.init, (Kernel, Bias)):
-        fan_in = spec.init.fan_in if isinstance(spec.init, Bias) else math.prod(spec.shape[1:])
-        assert float(tensor.abs().max()) <= 1.00001 / math.sqrt(fan_in)
+        assert float(tensor.abs().max()) <= 1.00001 / math.sqrt(spec.init.fan_in)
+        assert isinstance(spec.init, Bias) or spec.init.fan_in == math.prod(spec.shape[1:])
     else:
         assert not isinstance(spec.init, Normal)
         assert torch.equal(tensor, torch.full_like(tensor, spec.init))
@@ -44,7 +44,7 @@ def assert_starts_as(spec: ParamSpec, tensor: torch.Tensor) -> None:
 
 def test_the_ways_to_make_one() -> None:
     assert projection((4, 3, 5, 5), 4, bias=True) == {
-        "weight": ParamSpec((4, 3, 5, 5), Kernel(), learned=True, decays=True),
+        "weight": ParamSpec((4, 3, 5, 5), Kernel(75), learned=True, decays=True),
         "bias": ParamSpec((4,), Bias(75), learned=True, decays=False),
     }
     assert list(projection((4, 3), 4, bias=False)) == ["weight"]
