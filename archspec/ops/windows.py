@@ -57,13 +57,13 @@ def slide(
     x: TensorType,
     channels: int,
     windows: Windows,
-    limits: tuple[int, ...] | None = None,
+    limits: tuple[int, ...] | None = (),
     *,
     half_kernel: bool = False,
 ) -> TensorType:
     """The output (N, channels, H', W') of windows sliding over x (N, C, H, W), or over a volume (N, C, D, H, W).
 
-    limits: the most padding that the op allows on each axis, None for any.
+    limits: the most padding that the op allows on each axis; None for any, () where it has no padding.
     half_kernel: the limit is half of the kernel, so that a smaller kernel allows less padding.
     Errors: SHAPE101 if a window does not fit, with a hint that makes it fit.
     """
@@ -95,7 +95,7 @@ def _remedy(
     both = list(zip(sizes, windows, strict=True))
     padding = [window.least_padding(size) for size, window in both]
     much = any(p > _LITTLE and p > size and p > w.before for p, (size, w) in zip(padding, both, strict=True))
-    allowed = limits is None or not any(p > limit for p, limit in zip(padding, limits, strict=True))
+    allowed = limits is None or (bool(limits) and not any(p > limit for p, limit in zip(padding, limits, strict=True)))
     if (not much or half_kernel) and allowed:
         return raise_to("padding", pair_text(padding))
     kernel = [window.largest_kernel(size) for size, window in both]

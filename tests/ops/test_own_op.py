@@ -81,7 +81,7 @@ def test_a_network_is_made_fresh() -> None:
     ("«PowerPool2d»: 2", "SPEC020", "no op or block", "a name that is close exists: `power_pool2d`"),
     ("«RMSNorm»", "SPEC020", "no op or block `RMSNorm`", "a name that is close exists: `rms_norm`"),
     ("power_pool2d: {kernel_size: 2, «q»: 1}", "SPEC010", "`power_pool2d` has no field `q`", None),
-    ("power_pool2d: «9»", "SHAPE101", "9×9 window does not fit a 8×8 input", None),
+    ("power_pool2d: «9»", "SHAPE101", "9×9 window does not fit a 8×8 input", "lower kernel_size to at most 8"),
     ("power_pool2d: {kernel_size: 2, p: «-1»}", "SPEC012", "`p` of `power_pool2d` must be more than 0", None),
 ])  # fmt: skip
 def test_mistakes_are_explained(stage: str, code: str, message: str, hint: str | None) -> None:
