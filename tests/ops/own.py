@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
+import torch
 from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 from typing_extensions import override
@@ -19,7 +20,7 @@ from archspec.ops.activation import Activation
 from archspec.ops.base import PositivePair
 from archspec.ops.fields import PositiveFloat, int_list, int_list_schema
 from archspec.ops.parameters import ParamSpec, learned
-from archspec.ops.traits import AffectsNothing, AffectsSpace, Elementwise, Windowed
+from archspec.ops.traits import TANH, AffectsNothing, AffectsSpace, Affine, Elementwise, Saturates, Stochastic, Windowed
 from archspec.ops.windows import Window, slide
 from archspec.types import Cost, TensorType
 
@@ -95,6 +96,41 @@ class Softplus(Activation):
     op = "softplus"
     torch_name = "Softplus"
     traits = (Elementwise(),)
+
+
+class Hardtanh(Activation):
+    """min(max(x, -1), 1) (Collobert 2004)."""
+
+    op = "hardtanh"
+    torch_name = "Hardtanh"
+    traits = (Elementwise(), Saturates(TANH))
+
+
+class AddNoise(nn.Module):
+    """Gaussian noise while training."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn_like(x) if self.training else x
+
+
+class Noise(Op):
+    """Gaussian noise while training.
+
+    Shapes: any -> the same.
+    Cost: none (it is the identity in evaluation).
+    Errors: none.
+    """
+
+    op = "noise"
+    traits = (Elementwise(), Affine(), Stochastic(probability=None))
+
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (x,)
+
+    @override
+    def build(self, x: TensorType) -> nn.Module:
+        return AddNoise()
 
 
 _triple = int_list(1, "a positive integer or three of them", size=3, bare=True)

@@ -19,12 +19,21 @@ from archspec.backends.init import initialise
 from archspec.cli import cli
 from archspec.language.recipe import Recipe
 from archspec.language.schema import json_schema
+from archspec.train.doctor.edit import apply_change
+from archspec.train.doctor.measure import Probe
 from archspec.train.doctor.patient import facts_of
-from archspec.train.optimizer import parameter_groups
+from archspec.train.doctor.second_look import draws
+from archspec.train.loop import fit
+from archspec.train.optimizer import make_optimizer, parameter_groups
+from archspec.train.setup import Machine, fresh_model
+from archspec.train.step.precision import Settings
+from archspec.train.tune.candidates import Candidate
+from archspec.train.tune.measure import COMPARED, Problem, measure
 from archspec.types import TensorType
 from docs import generate
 from tests.helpers import assert_marked, spec
-from tests.ops.own import MaxPool3d, PowerMean, PowerPool2d, RMSNorm, Softplus, registered
+from tests.ops.own import Hardtanh, MaxPool3d, Noise, PowerMean, PowerPool2d, RMSNorm, Softplus, registered
+from tests.train.helpers import CPU, batches, data, recipe
 
 TEXT = """
 archspec: 1
@@ -40,7 +49,7 @@ train: {data: cifar10, lr: 0.1, weight_decay: 0.01, decay_norm_and_bias: false}
 
 @pytest.fixture(autouse=True)
 def own() -> Iterator[None]:
-    with registered(PowerPool2d, RMSNorm, Softplus, MaxPool3d):
+    with registered(PowerPool2d, RMSNorm, Softplus, Hardtanh, Noise, MaxPool3d):
         yield
 
 
@@ -104,11 +113,37 @@ def test_what_the_language_lacks_is_no_longer_said_to_be_lacking() -> None:
     assert "softplus" in (found.hint or "")
 
 
-def test_training_asks_its_traits() -> None:
-    loaded = archspec.load({"archspec": 1, "input": [4], "stages": {"a": [{"linear": 4}, "softplus", {"linear": 4}], "b": ["rms_norm", {"linear": 2}]}})
+def test_the_doctor_asks_its_traits() -> None:
+    layers = [{"linear": 4}, "softplus", {"linear": 4}, "noise", "hardtanh", "rms_norm", {"linear": 2}]
+    loaded = archspec.load({"archspec": 1, "input": [4], "stages": {"a": layers}})
+    model = archspec.build(loaded)
     assert linear_chains(loaded.graph) == []
-    facts = facts_of(archspec.build(loaded), Recipe(data="cifar10", lr=0.1), loaded.graph)
-    assert (facts.norms, facts.batch_norm) == (("batch_norm1d",), False)
+    facts = facts_of(model, Recipe(data="cifar10", lr=0.1), loaded.graph)
+    assert (facts.norms, facts.batch_norm, facts.bends, facts.dropout) == (("batch_norm1d",), False, True, 0.0)
+    probe = Probe(model)
+    model(torch.full((32, 4), 99.0)).sum().backward()
+    (activation,) = probe.sample(1, 0.1, [float(f) for f in probe.figures(model, torch.zeros(32, 4))]).activations
+    assert (activation.name, activation.kind) == ("a.hardtanh_1", "tanh")
+    assert draws(model)
+    changed = apply_change({"stages": {"a": layers}}, {"layers.activation": "relu", "layers.norm": "batch_norm"})
+    assert changed["stages"]["a"] == [{"linear": 4}, "batch_norm1d", "softplus", {"linear": 4}, "noise", "relu", "rms_norm", {"linear": 2}]
+
+
+def test_training_and_its_measurements() -> None:
+    """Its noise is silent where candidates are compared, and a run with weight decay moves its weights by gradients alone."""
+    loaded = archspec.load({"archspec": 1, "input": [1, 8, 8], "stages": {"a": ["noise", {"power_pool2d": 4}, "flatten", {"linear": 4}]}})
+    chosen = recipe(epochs=1, weight_decay=0.5, decay_norm_and_bias=False)
+    images = tuple(batch for batch, _ in zip(batches(data(), chosen).batches(0), range(COMPARED), strict=False))
+    problem = Problem(loaded.graph, chosen, CPU, images)
+    candidate = Candidate(Settings(), 1)
+    first, second = (measure(problem, candidate, 0.0) for _ in range(2))
+    assert first.losses == second.losses and first.refused is None
+    model = fresh_model(loaded.graph, chosen, Machine(CPU))
+    exponent = model.get_parameter("a.power_pool2d_1.p")
+    (_, spared) = make_optimizer(model, chosen, CPU).param_groups
+    assert exponent.item() == 3.0 and any(p is exponent for p in spared["params"])
+    fit(model, batches(data(), chosen), batches(data(split="test"), chosen), chosen, device=CPU)
+    assert 2.0 < exponent.item() < 4.0 and exponent.item() != 3.0
 
 
 def test_an_image_stays_one_through_it() -> None:
