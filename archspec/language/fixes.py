@@ -55,6 +55,32 @@ def around(words: str, at: At, start: str, end: str) -> Hint:
     return Hint(words, None, (_insertion(span, span.column, start), after))
 
 
+def listed_stages(words: str, at: At) -> str:
+    """The hint for a list where stages belong: its layers become a stage, or its items, if they are stages already."""
+    raw, node, span = at.value(), _node(at, at.path), at.span()
+    if not isinstance(raw, list) or not raw or node is None or span is None:
+        return words
+    if all(isinstance(item, dict) and len(item) == 1 and _is_body(*item.values()) for item in raw):
+        spans = [(at / k).span() for k in range(len(raw))]
+        dashed = [one for one in spans if one is not None and one.text[one.column - 3 : one.column - 1] == "- "]
+        if node.end_line >= 0 or len(dashed) < len(raw) or len({one.column for one in dashed}) > 1:
+            return words
+        return Hint("write the stages without dashes", None, tuple(
+            Edit(SourceSpan(one.path, one.line, one.column - 2, 2, one.text), "  ") for one in dashed
+        ))
+    if node.end_line == node.line:
+        return around("give the stage a name: `stages: {main: […]}`", at, "{main: ", "}")
+    if node.end_line >= 0 or not node.column:
+        return words
+    line = _insertion(span, span.column, f"main:\n{' ' * node.column}")
+    return Hint("give the stage a name: `main:` before the list", None, (line,))
+
+
+def _is_body(value: object) -> bool:
+    """Whether a value is a list of layers, and not one of an op's fields."""
+    return isinstance(value, list) and any(isinstance(item, (str, dict)) for item in value)
+
+
 def whole(words: str, at: At, text: str) -> Hint:
     """The hint to write `text` for a key together with its value, or for the item of a list."""
     start, end = at.span(key=True), at.span()

@@ -23,6 +23,9 @@ COMPLETE = "recipe_complete"  # type of a problem whose message has the value al
 _COMPLETE = (COMPLETE, "recipe_choice", CLASH)
 _TRUTH = {"yes": "true", "on": "true", "y": "true", "true": "true", "no": "false", "off": "false", "n": "false",
           "false": "false"}
+_NUMBERS = {word: k for k, word in enumerate(
+    "zero one two three four five six seven eight nine ten eleven twelve".split()
+)} | {word: 10 * k for k, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety hundred".split(), 2)}
 _BOUNDS = {
     "greater_than_equal": ("ge", "at least"), "greater_than": ("gt", "more than"),
     "less_than_equal": ("le", "at most"), "less_than": ("lt", "less than"),
@@ -79,9 +82,25 @@ def meant_value(kind: str, value: Any) -> str | None:
     number = r"[-+]?[0-9]+" if kind == "int" else r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?"
     if kind in ("int", "float") and re.fullmatch(number, text):
         return Hint(f"write {short(text)} without quotes", text, safe=True)
+    if kind in ("int", "float") and (meant := _number_meant(kind, text)):
+        return hints.write(meant)
     if kind == "bool" and text.lower() in _TRUTH:
         return hints.write(_TRUTH[text.lower()], safe=True)
     return None
+
+
+def _number_meant(kind: str, text: str) -> str | None:
+    """The number that a text writes in another way: `ten`, `1_000`, `10 epochs`, `0,1`, `5 %`."""
+    if text.lower() in _NUMBERS:
+        return str(_NUMBERS[text.lower()])
+    if re.fullmatch(r"[-+]?[1-9][0-9]{0,2}([_ '’,][0-9]{3})+", text):
+        return re.sub(r"[^-+0-9]", "", text)
+    if kind == "float" and re.fullmatch(r"[-+]?[0-9]+,[0-9]+", text):
+        return text.replace(",", ".")
+    if kind == "float" and (share := re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%", text)):
+        return f"{float(share[1]) / 100:g}"
+    counted = re.fullmatch(r"([0-9]{1,9}) ?(epochs?|steps?|images?|px|pixels?)", text)
+    return counted[1] if counted else None
 
 
 def integer_hint(raw: Any, value: Any) -> str | None:

@@ -71,7 +71,8 @@ def read_sections(
         elif raw is None:
             out.removed |= {known}
         elif raw is not BROKEN:
-            errors.add("SPEC012", f"`{known}` must be a mapping, got {said(raw)}", at, hint=EXAMPLES[known])
+            hint = fixes.listed_stages(EXAMPLES[known], at) if known == "stages" else EXAMPLES[known]
+            errors.add("SPEC012", f"`{known}` must be a mapping, got {said(raw)}", at, hint=hint)
     if not inline:
         _version(out, top, errors)
     for name, (_, at) in out.sections["vars"].items():

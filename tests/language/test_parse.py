@@ -252,3 +252,16 @@ def test_a_missing_field_is_told_at_the_mapping():
     assert_marked(spec("stages: {a: [conv2d: «{out_channels: 4}»]}"), ("SPEC011", "`conv2d` needs `kernel_size`"))
     assert_marked(spec("stages: {a: [«conv2d»]}"), ("SPEC011", "`conv2d` needs `out_channels` and `kernel_size`"))
     assert_marked(spec("stages: {a: [«linear»]}"), ("SPEC011", "`linear` needs `out_features`"))
+
+
+@pytest.mark.parametrize(("stages", "hint"), [
+    ("stages:\n  - conv2d: {out_channels: 4, kernel_size: 3}\n  - flatten\n", "give the stage a name: `main:` before the list"),
+    ("stages: [flatten, linear: 10]\n", "give the stage a name: `stages: {main: […]}`"),
+    ("stages:\n  - stem: [conv2d: {out_channels: 4, kernel_size: 3}]\n  - head:\n      - flatten\n      - linear: 10\n", "write the stages without dashes"),
+    ("stages: [{stem: [relu]}, {head: [flatten]}]\n", "write `stages: {name: [layer, …], …}`"),  # no edit that is simple
+    ("stages:\n- flatten\n- linear: 10\n", "write `stages: {name: [layer, …], …}`"),
+    ("stages: [\n  flatten,\n  linear: 10]\n", "write `stages: {name: [layer, …], …}`"),
+])
+def test_a_list_for_stages_becomes_a_mapping(stages, hint):
+    (found,) = archspec.check(f"archspec: 1\ninput: [1, 8, 8]\n{stages}")
+    assert (found.code, found.hint) == ("SPEC012", hint)

@@ -268,3 +268,22 @@ def test_old_names_of_what_early_stopping_watches():
     for old, new in (("test_accuracy", "accuracy"), ("test_loss", "loss")):
         rule = Recipe.model_validate({**BASE, "early_stopping": {"patience": 1, "metric": old}}).early_stopping
         assert rule.metric == new
+
+
+@pytest.mark.parametrize(("field", "hint"), [
+    ("epochs: ten", "10"), ("epochs: Fifty", "50"), ("epochs: 1_000", "1000"), ("batch_size: '1,024'", "1024"), ("epochs: 10 epochs", "10"),
+    ("lr: '0,1'", "0.1"), ("lr: '5 %'", "0.05"), ("seed: zero", "0"),
+])
+def test_a_number_that_is_written_in_another_way_gets_a_hint(field, hint):
+    text = f"archspec: 1\ninput: [1, 8, 8]\nstages: {{s: [flatten, linear: 10]}}\ntrain:\n  data: digits\n  {field}\n"
+    text += "" if field.startswith("lr") else "  lr: 0.1\n"
+    (found,) = archspec.check(text)
+    assert (found.code, found.hint) == ("SPEC060", f"write `{hint}`")
+
+
+@pytest.mark.parametrize("field", ["epochs: ten thousand", "epochs: none", "epochs: '0,1'", "lr: 1,2,3", "epochs: 5 %", "epochs: 1_00"])
+def test_a_text_that_is_no_number_gets_none(field):
+    text = f"archspec: 1\ninput: [1, 8, 8]\nstages: {{s: [flatten, linear: 10]}}\ntrain:\n  data: digits\n  {field}\n"
+    text += "" if field.startswith("lr") else "  lr: 0.1\n"
+    (found,) = archspec.check(text)
+    assert (found.code, found.hint) == ("SPEC060", None)
