@@ -167,7 +167,8 @@ def _checked(sweep: Sweep, point: Point, base: Loaded) -> Trial | Invalid:
     recipe = found.loaded.recipe()
     uneven = uneven_batch(recipe.batch_size, sweep.devices, "`train.batch_size`", "`devices`")
     if uneven is not None:
-        return Invalid(point.variant.label, point.varied, (_shown_at(uneven, _to_blame(point, uneven), _named(point)),))
+        at = _to_blame(point, replace(uneven, path=("train", "batch_size")), data)
+        return Invalid(point.variant.label, point.varied, (_shown_at(uneven, at, _named(point)),))
     return Trial(point.variant.label, point.varied, recipe.seed, data, found.loaded, sweep.limits, sweep.devices)
 
 

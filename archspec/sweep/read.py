@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import error, listing
-from archspec.language import fixes
 from archspec.language.detect import SWEEP_KEY as VERSION_KEY
 from archspec.language.message_text import did_you_mean, said, short
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN, DEFAULT_LIMITS, Document, Limits, parse, read
+from archspec.sweep.axes import check_distinct, read_grid, read_zip
+from archspec.sweep.changes import can_change, read_changes
 from archspec.sweep.draws import read_random
-from archspec.sweep.model import SECTIONS, WHOLE, Changes, Random, Run, Sweep, Value, Variant
-from archspec.sweep.repeats import is_count, read_seeds
+from archspec.sweep.model import Changes, Random, Run, Sweep, Value
+from archspec.sweep.repeats import check_seeds, is_count, read_seeds
 from archspec.sweep.sampling import read_sample
+from archspec.sweep.variants import VariantReader
 from archspec.text import shell
 
 if TYPE_CHECKING:
@@ -91,19 +92,20 @@ class _Reader:
     def sweep(self, stem: str) -> Sweep | None:
         """The sweep; what could not be read is left out."""
         self._keys()
-        variants = self._variants()
-        axes = (*self._grid(), *self._zip())
+        variants = VariantReader(self.data, self.top, self.errors).variants()
+        axes = (*read_grid(*self._at("grid"), self.errors), *read_zip(*self._at("zip"), self.errors))
         sweep = Sweep(
             self._text("name", stem), self._text("description", ""), variants, self._changes("set"), axes,
             self._random(), self._runs(), self._where(),
-            read_seeds(self.data.get("seeds"), self.top / "seeds", self.errors), self._limits(), self._search(),
-            read_sample(self.data.get("sample"), self.top / "sample", self.errors),
+            read_seeds(*self._at("seeds"), self.errors), self._limits(), self._search(),
+            read_sample(*self._at("sample"), self.errors),
             self._devices(),
         )
         keys = [{key for point in axis for key in point} for axis in axes]
         if sweep.random is not None:
             keys.append(set(sweep.random.draws))
-        self._check_distinct(keys)
+        check_distinct(keys, self.top, self.errors)
+        check_seeds(sweep, self.errors)
         return sweep
 
     def _keys(self) -> None:
@@ -126,153 +128,33 @@ class _Reader:
             self.fail(f"`{key}` must be text, got {said(value)}", self.top / key)
         return default
 
-    def _present(self, key: str) -> bool:
-        return self.data.get(key) not in (None, BROKEN)
-
-    # networks
-
-    def _variants(self) -> tuple[Variant, ...]:
-        if self._present("spec") and self._present("variants"):
-            self.fail("give `spec` or `variants`, not both", self.top / "variants", key=True,
-                      hint="a variant names its own spec: `variants: [{spec: lenet}]`")
-        if self._present("variants"):
-            return self._written_variants(self.data["variants"], self.top / "variants")
-        if not self._present("spec"):
-            if self.data and "spec" not in self.data:
-                self.fail("the sweep names no network", self.top, hint="add `spec: lenet`")
-            elif self.data and self.data["spec"] is None:
-                self.fail("`spec` is empty", self.top / "spec", hint="write `spec: lenet`")
-            return ()
-        raw, at = self.data["spec"], self.top / "spec"
-        items = [(v, at / k) for k, v in enumerate(raw)] if isinstance(raw, list) else [(raw, at)]
-        found = [Variant(Path(str(v)).stem, Value(v, place), {}) for v, place in items if self._spec_name(v, place)]
-        return _labelled(found)
-
-    def _written_variants(self, raw: Any, at: At) -> tuple[Variant, ...]:
-        if not isinstance(raw, list):
-            self.fail(f"`variants` must be a list, got {said(raw)}", at, hint="write `variants: [{spec: lenet}]`")
-            return ()
-        found = []
-        for k, item in enumerate(raw):
-            place = at / k
-            if not isinstance(item, dict):
-                self.fail(f"a variant must be a mapping, got {said(item)}", place,
-                          hint="write `{spec: lenet, set: {vars.width: 2}}`")
-                continue
-            self._only(item, ("spec", "set", "name"), place, "a variant")
-            if "spec" not in item:
-                self.fail("the variant names no spec", place, hint="add `spec: lenet`")
-            elif self._spec_name(item["spec"], place / "spec"):
-                changes = self._mapping(item.get("set"), place / "set", "set")
-                label = item.get("name") or _variant_label(item["spec"], changes)
-                found.append(Variant(str(label), Value(item["spec"], place / "spec"), changes))
-        return _labelled(found)
-
-    def _spec_name(self, value: Any, at: At) -> bool:
-        if isinstance(value, str) and value.strip():
-            return True
-        if value is not BROKEN:
-            self.fail(f"a spec must be a name or a path, got {said(value)}", at, hint="write `spec: lenet`")
-        return False
-
-    def _only(self, item: dict[str, Any], known: Iterable[str], at: At, what: str) -> None:
-        for key in item:
-            if key not in known:
-                self.fail(f"{what} has no key `{short(key)}`", at / key, key=True,
-                          hint=did_you_mean(key, known) or f"its keys: {listing(known)}")
-
-    # what varies
+    def _at(self, key: str) -> tuple[Any, At]:
+        """What is written under a key, and where."""
+        return self.data.get(key), self.top / key
 
     def _changes(self, key: str) -> Changes:
-        return self._mapping(self.data.get(key), self.top / key, key)
+        return read_changes(*self._at(key), key, self.errors)
 
-    def _mapping(self, raw: Any, at: At, what: str) -> dict[str, Value]:
-        """Changes written as a mapping of keys to values."""
-        if raw is None or raw is BROKEN:
-            return {}
-        if not isinstance(raw, dict):
-            self.fail(f"`{what}` must be a mapping, got {said(raw)}", at, hint="write `{train.lr: 0.1}`")
-            return {}
-        return {key: Value(value, at / key) for key, value in raw.items() if self._key(key, at / key)}
-
-    def _key(self, key: str, at: At) -> bool:
-        """Whether a sweep can change this; `lr` is answered with `train.lr`."""
-        section, dot, name = key.partition(".")
-        if key in WHOLE or (dot and name and section in SECTIONS and "." not in name):
-            return True
-        self.fail(f"a sweep cannot change `{short(key)}`", at, key=True, hint=_meant_key(key))
-        return False
-
-    def _grid(self) -> list[tuple[Changes, ...]]:
-        return [
-            tuple({key: Value(item, at)} for item, at in items) for key, items in self._lists("grid").items() if items
-        ]
-
-    def _zip(self) -> list[tuple[Changes, ...]]:
-        lists = self._lists("zip")
-        if not lists:
-            return []
-        lengths = {key: len(items) for key, items in lists.items()}
-        if len(set(lengths.values())) > 1:
-            said_lengths = ", ".join(f"`{key}` has {length}" for key, length in lengths.items())
-            self.fail(f"lists of `zip` must be equally long: {said_lengths}", self.top / "zip", key=True,
-                      hint="use `grid` for every combination")
-            return []
-        rows = zip(*lists.values(), strict=True)
-        return [tuple({k: Value(*cell) for k, cell in zip(lists, row, strict=True)} for row in rows)]
-
-    def _lists(self, section: str) -> dict[str, list[tuple[Any, At]]]:
-        raw, at = self.data.get(section), self.top / section
-        if raw is None or raw is BROKEN:
-            return {}
-        if not isinstance(raw, dict):
-            self.fail(f"`{section}` must be a mapping, got {said(raw)}", at,
-                      hint=f"write `{section}: {{train.lr: [0.01, 0.1]}}`")
-            return {}
-        found = {}
-        for key, items in raw.items():
-            if not self._key(key, at / key):
-                continue
-            if not isinstance(items, list) or not items:
-                if items is not BROKEN:
-                    self.fail(f"`{short(key)}` must be a list of values, got {said(items)}", at / key,
-                              hint=f"write `{short(key)}: [{said(items) if items is not None else '…'}]`")
-                continue
-            found[key] = [(item, at / key / k) for k, item in enumerate(items) if item is not BROKEN]
-            self._check_repeats(key, items, at / key)
-        return found
-
-    def _check_repeats(self, key: str, items: list[Any], at: At) -> None:
-        for k, item in enumerate(items):
-            if any(item == other and type(item) is type(other) for other in items[:k]) and item is not BROKEN:
-                self.fail(f"`{short(key)}` has {said(item)} twice", at / k,
-                          hint=fixes.removed("delete one; `seeds` repeats a trial", at / k))
-
-    def _check_distinct(self, axes: list[set[str]]) -> None:
-        seen: set[str] = set()
-        for axis in axes:
-            for key in sorted(axis & seen):
-                self.fail(f"`{short(key)}` varies in two places", self.top,
-                          hint="keep it in one of `grid`, `zip` and `random`")
-            seen |= axis
+    def _can_change(self, key: str, at: At) -> bool:
+        return can_change(key, at, self.errors)
 
     def _random(self) -> Random | None:
-        raw, at = self.data.get("random"), self.top / "random"
+        raw, at = self._at("random")
         if raw is None or raw is BROKEN:
             return None
-        return read_random(raw, at, self.errors, self._key)
+        return read_random(raw, at, self.errors, self._can_change)
 
     def _search(self) -> Search | None:
-        raw, at = self.data.get("search"), self.top / "search"
+        raw, at = self._at("search")
         if raw is None or raw is BROKEN:
             return None
         from archspec.sweep.search.read import check_alone, read_search
 
         check_alone(self.data, self.top, self.errors)
-        return read_search(raw, at, self.errors, self._key)
+        return read_search(raw, at, self.errors, self._can_change)
 
     def _runs(self) -> tuple[Run, ...]:
-        raw, at = self.data.get("runs"), self.top / "runs"
+        raw, at = self._at("runs")
         if raw is None or raw is BROKEN:
             return ()
         if not isinstance(raw, list):
@@ -283,12 +165,13 @@ class _Reader:
     def _run(self, raw: Any, at: At) -> Run:
         """One departure: changes, and `seeds` of its own."""
         if not isinstance(raw, dict):
-            return Run(self._mapping(raw, at, "runs"))
+            return Run(read_changes(raw, at, "runs", self.errors))
         changes = {key: value for key, value in raw.items() if key != "seeds"}
-        return Run(self._mapping(changes, at, "runs"), read_seeds(raw.get("seeds"), at / "seeds", self.errors))
+        seeds = read_seeds(raw.get("seeds"), at / "seeds", self.errors)
+        return Run(read_changes(changes, at, "runs", self.errors), seeds)
 
     def _where(self) -> tuple[Value, ...]:
-        raw, at = self.data.get("where"), self.top / "where"
+        raw, at = self._at("where")
         items = [(v, at / k) for k, v in enumerate(raw)] if isinstance(raw, list) else [(raw, at)]
         found = []
         for value, place in items:
@@ -300,8 +183,6 @@ class _Reader:
                 self.fail(f"`where` must be a condition, got {said(value)}", place,
                           hint="write `where: $(train.lr * vars.width < 10)`")
         return tuple(found)
-
-    # limits
 
     def _limits(self) -> dict[str, int]:
         found = {}
@@ -324,36 +205,6 @@ class _Reader:
         self.fail(f"`devices` must be a whole number from 1 to {MAX_DEVICES}, got {said(value)}", self.top / "devices",
                   hint="write `devices: 2` to train each trial on two devices of one machine")
         return 1
-
-
-def _meant_key(key: str) -> str:
-    from archspec.language.message_text import close
-    from archspec.language.recipe import Recipe
-
-    if key == "seeds":
-        return "`seeds` stands at the top of the file or in an entry of `runs`"
-    name = key.rpartition(".")[2]
-    field = name if name in Recipe.model_fields else close(name, Recipe.model_fields)
-    if field is not None and not key.startswith(("vars.", "stages.", "blocks.")):
-        return f"write `train.{field}`"
-    sections = ", ".join(f"`{section}.NAME`" for section in SECTIONS)
-    return f"it can change {sections}, `recipe` and `input`"
-
-
-def _variant_label(spec: Any, changes: Changes) -> str:
-    parts = [Path(str(spec)).stem, *(f"{key.rpartition('.')[2]}={said(v.value)}" for key, v in changes.items())]
-    return " ".join(parts)
-
-
-def _labelled(variants: list[Variant]) -> tuple[Variant, ...]:
-    """The variants, labels made different where two are equal: two files of one name in two folders."""
-    taken: dict[str, int] = {}
-    found = []
-    for variant in variants:
-        count = taken[variant.label] = taken.get(variant.label, 0) + 1
-        label = variant.label if count == 1 else f"{variant.label} ({count})"
-        found.append(Variant(label, variant.spec, variant.changes))
-    return tuple(found)
 
 
 def spec_path(name: str, sweep_file: str | os.PathLike[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from archspec.language.message_text import said
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
+from archspec.sweep.model import Sweep
 
 MAX_SEEDS: Final = 1000
 MAX_SEED: Final = 2**63
@@ -23,6 +24,18 @@ def read_seeds(raw: Any, at: At, errors: Errors) -> tuple[int, ...]:
     errors.add("SWEEP401", f"`seeds` must be a number of seeds or a list of different ones, got {said(raw)}", at,
                hint="write `seeds: 3` for the seeds 0, 1 and 2, or `seeds: [1, 5]`")
     return ()
+
+
+def check_seeds(sweep: Sweep, errors: Errors) -> None:
+    """Note where `train.seed` stands beside `seeds`, which would replace it."""
+    of_all = [sweep.base, *(variant.changes for variant in sweep.variants), *(p for axis in sweep.axes for p in axis)]
+    replaced = [changes for changes in of_all if sweep.seeds]
+    replaced += [run.changes for run in sweep.runs if run.seeds or sweep.seeds]
+    for changes in replaced:
+        if "train.seed" in changes:
+            errors.add("SWEEP401", "`train.seed` has no effect beside `seeds`", changes["train.seed"].at,
+                       hint="leave `train.seed` out, and write its value in `seeds`: `seeds: [1, 5]`")
+            return
 
 
 def is_count(value: Any, most: int) -> bool:

@@ -62,6 +62,8 @@ def test_variants_have_different_labels():
          "write `seeds: 3` for the seeds 0, 1 and 2, or `seeds: [1, 5]`"),
         ("runs: [{recipe: lenet-07, seed: 1}]", "a sweep cannot change `seed`", "write `train.seed`"),
         ("grid: {seeds: [1, 2]}", "a sweep cannot change `seeds`", "`seeds` stands at the top of the file or in an entry of `runs`"),
+        ("runs: [{train.seed: 7, seeds: 2}]", "`train.seed` has no effect beside `seeds`", None),
+        ("grid: {train.seed: [1, 2]}\nseeds: 2", "`train.seed` has no effect beside `seeds`", None),
         ("sample: 20", "`sample` must be a mapping, got 20", "write `sample: {by: macs, trials: 20}`"),
         ("sample: {by: macs}", "`sample` needs `trials`, how many combinations are trained",
          "write `sample: {by: macs, trials: 20}`"),

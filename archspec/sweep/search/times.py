@@ -38,7 +38,7 @@ class Times:
 
     def of(self, trial: Trial) -> float | None:
         """Those of a trial's network; None where it cannot run here, which its training will say."""
-        from archspec.train.checkpoint.digest import graph_digest
+        from archspec.ir.digest import graph_digest
 
         key = graph_digest(trial.loaded.graph)
         if key not in self._known:

@@ -1,0 +1,43 @@
+"""Changes of a spec as a sweep file writes them: `{train.lr: 0.1, vars.width: 2}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archspec.language.message_text import said, short
+from archspec.language.syntax import At, Errors
+from archspec.source import BROKEN
+from archspec.sweep.model import SECTIONS, WHOLE, Value
+
+
+def read_changes(raw: Any, at: At, what: str, errors: Errors) -> dict[str, Value]:
+    """Changes written as a mapping of keys to values."""
+    if raw is None or raw is BROKEN:
+        return {}
+    if not isinstance(raw, dict):
+        errors.add("SWEEP401", f"`{what}` must be a mapping, got {said(raw)}", at, hint="write `{train.lr: 0.1}`")
+        return {}
+    return {key: Value(value, at / key) for key, value in raw.items() if can_change(key, at / key, errors)}
+
+
+def can_change(key: str, at: At, errors: Errors) -> bool:
+    """Whether a sweep can change this; `lr` is answered with `train.lr`."""
+    section, dot, name = key.partition(".")
+    if key in WHOLE or (dot and name and section in SECTIONS and "." not in name):
+        return True
+    errors.add("SWEEP401", f"a sweep cannot change `{short(key)}`", at, key=True, hint=_meant_key(key))
+    return False
+
+
+def _meant_key(key: str) -> str:
+    from archspec.language.message_text import close
+    from archspec.language.recipe import Recipe
+
+    if key == "seeds":
+        return "`seeds` stands at the top of the file or in an entry of `runs`"
+    name = key.rpartition(".")[2]
+    field = name if name in Recipe.model_fields else close(name, Recipe.model_fields)
+    if field is not None and not key.startswith(("vars.", "stages.", "blocks.")):
+        return f"write `train.{field}`"
+    sections = ", ".join(f"`{section}.NAME`" for section in SECTIONS)
+    return f"it can change {sections}, `recipe` and `input`"
