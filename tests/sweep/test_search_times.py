@@ -8,6 +8,7 @@ from archspec.diagnostics import SpecError, error
 from archspec.results.trials import Store
 from archspec.sweep.local import Local
 from archspec.sweep.read import sweep_text
+from archspec.sweep.runner import Runner
 from archspec.sweep.search.candidates import Candidates
 from archspec.sweep.search.costs import Costs
 from archspec.sweep.search.queue import SearchQueue
@@ -38,7 +39,7 @@ def searched(folder, text, stopwatch, threads=1):
     with store.claimed():
         costs = Costs(Times(store.folder, "cpu", threads, stopwatch))
         queue = SearchQueue(Candidates(sweep, "s.yaml", costs), sampler_of(sweep.search), store.folder, store.result)
-        Local(store, Slots(({},), 1), launcher=launcher).run_queue(queue)
+        Runner(store, Local(Slots(({},), 1), launcher)).run_queue(queue)
     return queue, launcher.began
 
 
