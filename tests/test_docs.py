@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import archspec
+from archspec.cli import run
 from archspec.results.compare import MEASURES
 from archspec.sweep.expand import expand
 from archspec.sweep.read import KEYS, sweep_text
@@ -71,3 +72,33 @@ def test_readme_names_the_two_commands() -> None:
     for name in ("train", "test"):
         (command,) = re.findall(rf"<!-- command: {name} -->\n```bash\n(.+)\n```", readme)
         assert command.startswith("python3 -m venv .venv && "), "one line, from nothing to the result"
+
+
+def test_what_validate_prints_is_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    spec = re.findall(r"```yaml\n(archspec: 1\nname: mynet\n.+?)```", readme, re.DOTALL)[0]
+    wrong = spec.replace("max_pool2d: 2]", "max_pool2d: 31]").replace("dropout:", "droput:")
+    wrong = re.sub(r"skip: \[\]\} +#.*", "skip: [conv: $width]}", wrong)
+    assert shown(wrong, "wrong.yaml", tmp_path, monkeypatch, capsys) in readme
+
+
+def test_the_example_of_the_page_on_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "validate.md").read_text(encoding="utf-8")
+    spec = """\
+archspec: 1
+input: [3, 28, 28]
+stages:
+  body:
+    - conv2d: {out_channels: 8, kernel_size: 1}
+    - conv2d: {out_channels: 9, kernel_size: 1, groups: 3}
+"""
+    assert shown(spec, "net.yaml", tmp_path, monkeypatch, capsys).partition("\n\n")[0] in page
+
+
+def shown(spec: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `archspec validate` prints of a spec, both streams together."""
+    monkeypatch.chdir(folder)
+    (folder / name).write_text(spec, encoding="utf-8")
+    run(["validate", name])
+    printed = capsys.readouterr()
+    return printed.err + printed.out
