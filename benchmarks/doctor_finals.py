@@ -24,8 +24,8 @@ from archspec.train.doctor import Doctor, Finding, Patient
 from archspec.train.doctor.history import Activation, Facts, FirstBatch, History, Sample, Weight
 from archspec.train.doctor.verdicts import Verdicts
 from archspec.train.loop import fit
+from archspec.train.run import Run
 from archspec.train.setup import Machine, prepare
-from archspec.train.state import Run
 from archspec.train.summary import EpochResult
 
 SPEC = """\
@@ -89,7 +89,7 @@ def record(seed: int, path: Path, images: int) -> None:
     device = torch.device("cpu")
     task = prepare(loaded.graph, recipe, Machine(device, limit_train=images, limit_test=1000))
     doctor = Recorder(Patient(loaded.data, loaded.graph, recipe, task.machine, task.train, task.test))
-    fit(task.model, task.train, task.test, recipe, device=device, watchers=(doctor,))
+    fit(task.model, task.train, task.test, recipe, device=device, callbacks=(doctor,))
     path.write_bytes(gzip.compress(json.dumps(doctor.recording(seed)).encode(), mtime=0))
 
 

@@ -21,9 +21,9 @@ from archspec.train.doctor import Doctor
 from archspec.train.doctor.watch import EVERY
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
 from archspec.train.schedule import rate_schedule
 from archspec.train.setup import Machine, prepare
-from archspec.train.state import Run
 from archspec.train.step.precision import Settings, pick_precision
 from archspec.train.summary import EpochResult
 
@@ -45,8 +45,9 @@ def contestant(loaded: Loaded, device: torch.device, doctors: list[Doctor], **ch
         doctor.on_start(run)
 
     def turn() -> Run:
-        seen = train_epoch(run, task.train.batches(run.epoch), doctors)  # reads its figures: waits for the device
-        run.results.append(EpochResult(run.epoch + 1, seen.loss, seen.accuracy, seen.loss, seen.accuracy, 0.0, 0.0))
+        seen = train_epoch(run, task.train.batches(run.state.epoch), doctors)  # reads its figures: waits for the device
+        figures = (seen.loss, seen.accuracy, seen.loss, seen.accuracy, 0.0, 0.0)
+        run.state.results.append(EpochResult(run.state.epoch + 1, *figures))
         for doctor in doctors:
             doctor.on_epoch(run)
         return run

@@ -26,10 +26,10 @@ from archspec.language.recipe import Recipe
 from archspec.train.ema import Average
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
 from archspec.train.setup import Machine, prepare
-from archspec.train.state import Run
 from archspec.train.step.gradients import attempt
-from archspec.train.step.non_finite import Guard
+from archspec.train.step.non_finite import NonFinitePolicy
 from archspec.train.step.precision import Settings
 from archspec.train.summary import EpochResult
 
@@ -63,11 +63,12 @@ class Runner:
         machine = Machine(pick_device("cpu"), limit_train=IMAGES, limit_test=1, settings=settings)
         task = prepare(loaded.graph, recipe, machine)
         optimizer = make_optimizer(task.model, recipe, machine.device)
-        self.run = Run(task.model, optimizer, lambda step: recipe.lr, machine.device, recipe, len(task.train), settings)
-        self.watchers = [Guard(task.train, attempt)]
-        if recipe.ema is not None:
-            self.watchers.append(Average(task.model, recipe.ema))
-        for watcher in self.watchers:
+        steps = len(task.train)
+        self.run = Run.create(task.model, optimizer, lambda step: recipe.lr, machine.device, recipe, steps, settings)
+        self.run.policy = NonFinitePolicy(task.train, attempt)
+        self.run.policy.on_start(self.run)
+        self.callbacks = [] if recipe.ema is None else [Average(task.model, recipe.ema)]
+        for watcher in self.callbacks:
             watcher.on_start(self.run)
         self.batches = self._batches(task)
 
@@ -77,18 +78,18 @@ class Runner:
 
     def turn(self, steps: int) -> None:
         """Some steps more, which the loop takes for an epoch."""
-        self.run.steps_per_epoch = steps
+        self.run.state.steps_per_epoch = steps
         wall, cpu = time.perf_counter(), time.process_time()
-        train_epoch(self.run, islice(self.batches, steps), self.watchers)
+        train_epoch(self.run, islice(self.batches, steps), self.callbacks)
         self.seconds.append(time.perf_counter() - wall)
         self.cpu_s.append(time.process_time() - cpu)
-        self.run.results.append(EpochResult(self.run.epoch + 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+        self.run.state.results.append(EpochResult(self.run.state.epoch + 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
 
     def subnormal(self) -> float:
         """The share of subnormal numbers in what lasts besides the weights."""
-        tensors = [t for state in self.run.optimizer.state.values() for t in state.values() if t.ndim]
-        if self.run.averaged is not None:
-            tensors += self.run.averaged.parameters()
+        tensors = [t for state in self.run.state.optimizer.state.values() for t in state.values() if t.ndim]
+        if self.run.state.averaged is not None:
+            tensors += self.run.state.averaged.parameters()
         if not tensors:
             return 0.0
         counts = [int(((t.abs() < torch.finfo(t.dtype).tiny) & (t.view(torch.int32) << 1 != 0)).sum()) for t in tensors]

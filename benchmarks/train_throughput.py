@@ -42,11 +42,11 @@ from archspec.data.registry import DATASETS
 from archspec.train.doctor import Doctor
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
 from archspec.train.setup import Machine, Task, prepare
-from archspec.train.state import Run
 from archspec.train.step.compile import compiled
 from archspec.train.step.gradients import attempt
-from archspec.train.step.non_finite import Guard
+from archspec.train.step.non_finite import NonFinitePolicy
 from archspec.train.step.precision import LOW, Settings, float32_products
 from archspec.train.tune import Candidate, Problem, Space, tune
 
@@ -216,21 +216,23 @@ class Ours:
         recipe = recipe.model_copy(update={"lr": slow(recipe.lr)})
         self.task: Task = prepare(loaded.graph, recipe, machine)
         self.device, settings, model = machine.device, machine.settings, self.task.model
-        self.run = Run(model, make_optimizer(model, recipe, self.device), lambda step: recipe.lr, self.device, recipe,
-                       LONG_MET, settings)
+        optimizer = make_optimizer(model, recipe, self.device)
+        self.run = Run.create(model, optimizer, lambda step: recipe.lr, self.device, recipe, LONG_MET, settings)
+        self.run.policy = NonFinitePolicy(self.task.train, attempt)
+        self.run.policy.on_start(self.run)
         if settings.compile:
-            self.run.forward = compiled(model, recipe.batch_size, settings)
-        self.watchers = (Guard(self.task.train, attempt), Doctor())
-        for watcher in self.watchers:
+            self.run.runtime.forward = compiled(model, recipe.batch_size, settings)
+        self.callbacks = (Doctor(),)
+        for watcher in self.callbacks:
             watcher.on_start(self.run)
         self.batches = self._batches()
 
     def turn(self, steps: int) -> float:
         """Seconds a step. The metrics, which are read at the end, wait for the device."""
-        with seeded(0, self.device), float32_products(self.run.settings.precision, self.device):
-            train_epoch(self.run, islice(self.batches, 1), self.watchers)
+        with seeded(0, self.device), float32_products(self.run.runtime.settings.precision, self.device):
+            train_epoch(self.run, islice(self.batches, 1), self.callbacks)
             start = time.perf_counter()
-            train_epoch(self.run, islice(self.batches, steps), self.watchers)
+            train_epoch(self.run, islice(self.batches, steps), self.callbacks)
             return (time.perf_counter() - start) / steps
 
     def _batches(self) -> Iterator[Batch]:

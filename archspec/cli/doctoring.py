@@ -17,7 +17,7 @@ from archspec.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
-    from archspec.train.distributed.process_group import World
+    from archspec.train.distributed.process_group import ProcessGroup
     from archspec.train.doctor import Doctor
     from archspec.train.setup import Task
     from archspec.train.summary import Summary
@@ -34,7 +34,7 @@ class Doctoring:
     find_lr: bool
     trials: bool = True
 
-    def check(self, *, resumed: bool, world: World | None) -> None:
+    def check(self, *, resumed: bool, world: ProcessGroup | None) -> None:
         """UsageError for options that contradict each other. world: of several processes, if there are."""
         if self.stop and not self.on:
             raise click.UsageError("--stop-when-dead needs the doctor: leave --no-doctor out")
@@ -45,7 +45,7 @@ class Doctoring:
         if self.find_lr and world is not None and not world.alone:
             raise click.UsageError("--find-lr runs in one process: leave torchrun out")
 
-    def watchers(self, folder: Path, loaded: Loaded, task: Task) -> list[Doctor]:
+    def callbacks(self, folder: Path, loaded: Loaded, task: Task) -> list[Doctor]:
         """The doctor of a run in `folder`, who looks into the network of process 0, or nobody."""
         world = task.machine.world
         if not self.on or not world.leads or world.sharded:

@@ -15,14 +15,14 @@ import click
 from archspec.cli.console import tell
 
 if TYPE_CHECKING:
-    from archspec.train.distributed.process_group import World
+    from archspec.train.distributed.process_group import ProcessGroup
 
 F = TypeVar("F", bound=Callable[..., Any])
 _LAUNCHED: Final = {"RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"}  # variables of torchrun, and of its like
 
 
 def in_processes(function: F) -> F:
-    """The command joins the processes that torchrun started, and is given `world: World`, and its own `device`.
+    """The command joins the processes that torchrun started, and is given `world: ProcessGroup`, and its own `device`.
 
     Only process 0 prints. Without torchrun the command runs as it is. It also has the option --fsdp.
     """
@@ -54,7 +54,7 @@ def _tell_of_one(fsdp: bool) -> None:
         tell("note: --fsdp has no effect in one process; start several with torchrun")
 
 
-def _own_device(device: str, world: World) -> str:
+def _own_device(device: str, world: ProcessGroup) -> str:
     """Each process of a machine has a GPU of its own."""
     import torch
 

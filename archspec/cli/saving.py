@@ -18,7 +18,7 @@ from archspec.text import shell
 if TYPE_CHECKING:
     from archspec.train.checkpoint.policy import Checkpointer, Every
     from archspec.train.checkpoint.resume import Resumption
-    from archspec.train.distributed.process_group import World
+    from archspec.train.distributed.process_group import ProcessGroup
     from archspec.train.run_dir.directory import RunFolder
 
     ParamType = click.ParamType[Any]
@@ -81,7 +81,7 @@ class Saving:
         minutes = self.when.get("minutes")
         return Every(self.when.get("steps"), self.when.get("epochs"), minutes and 60.0 * minutes)
 
-    def earlier(self, spec: str | None, run_dir: Path | None, world: World | None) -> Resumption | None:
+    def earlier(self, spec: str | None, run_dir: Path | None, world: ProcessGroup | None) -> Resumption | None:
         """The run to resume; None for a new one, which needs a spec.
 
         It is the one in `run_dir` too where a launcher has started anew the command that began it.
@@ -126,7 +126,7 @@ class Saving:
         return saves
 
 
-def _is_restart(world: World, run_dir: Path) -> bool:
+def _is_restart(world: ProcessGroup, run_dir: Path) -> bool:
     """Whether the run in this folder was begun by the same job, which has been started anew since."""
     from archspec.files import is_regular
     from archspec.train.run_dir.saved_options import read_json

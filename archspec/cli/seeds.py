@@ -17,7 +17,7 @@ from archspec.text import shell
 if TYPE_CHECKING:
     from archspec.cli.training import Training
     from archspec.language.recipe import Recipe
-    from archspec.train.distributed.process_group import World
+    from archspec.train.distributed.process_group import ProcessGroup
     from archspec.train.seeds import SeedRun, SeedRuns
 
     ParamType = click.ParamType[Any]
@@ -42,7 +42,8 @@ class Seeds:
         return tuple(range(recipe.seed, recipe.seed + self.count))
 
     def check(
-        self, *, given: Mapping[str, Any], resumed: bool, find_lr: bool, world: World | None, paused: bool = False
+        self, *, given: Mapping[str, Any], resumed: bool, find_lr: bool, world: ProcessGroup | None,
+        paused: bool = False,
     ) -> None:
         """UsageError for options that do not go with several seeds. given: the recipe's fields that have options."""
         if given.get("seed") is not None:

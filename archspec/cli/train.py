@@ -27,7 +27,7 @@ from archspec.cli.seeds import Seeds, SeedsType, train_seeds
 from archspec.cli.tuning import Computing, computing_options
 
 if TYPE_CHECKING:
-    from archspec.train.distributed.process_group import World
+    from archspec.train.distributed.process_group import ProcessGroup
     from archspec.train.signals import Stop
 
 
@@ -67,7 +67,7 @@ def command(
     spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, computing: Computing,
     data_root: Path | None, limit_train: int | None, limit_test: int | None,
     input_shape: tuple[int, ...] | None, workers: int | None,
-    run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, world: World | None,
+    run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, world: ProcessGroup | None,
     tensorboard: bool, seeds: Seeds | None, **changes: Any,
 ) -> None:
     """Train SPEC with its recipe; options override the recipe.
@@ -104,7 +104,7 @@ def command(
         check_tensorboard()
     world = world or ALONE
     if earlier is None:
-        path = Path(world.said(str(run_dir or new_run_path(loaded.name))))
+        path = Path(world.broadcast_text(str(run_dir or new_run_path(loaded.name))))
         if world.leads:
             check_free(path)
     else:

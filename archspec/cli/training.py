@@ -19,12 +19,12 @@ from archspec.cli.saving import Saving, resume_command, stops_placed
 if TYPE_CHECKING:
     from archspec.api import Loaded
     from archspec.language.recipe import Recipe
+    from archspec.train.callbacks import Callback
     from archspec.train.checkpoint.resume import Resumption
     from archspec.train.doctor import Doctor
     from archspec.train.report.confusion import Confusion
     from archspec.train.setup import Machine, Task
     from archspec.train.signals import Stop
-    from archspec.train.state import Watcher
     from archspec.train.summary import Summary
 
 
@@ -75,7 +75,7 @@ class Training:
         world = self.machine.world
         task = prepare(self.loaded.graph, recipe, self.machine, progress=tell)
         try:
-            doctors = self.doctoring.watchers(path, self.loaded, task)
+            doctors = self.doctoring.callbacks(path, self.loaded, task)
             boards = [Scalars(path / FOLDER)] if self.tensorboard and world.leads else []
             final = FinalConfusion(task.test, task.classes, name=self.loaded.name, folder=path)
             with one_number(doctors):
@@ -96,7 +96,7 @@ class Training:
             task.close()
 
     def _fit(
-        self, task: Task, path: Path, earlier: Resumption | None, doctors: Sequence[Doctor], *others: Watcher
+        self, task: Task, path: Path, earlier: Resumption | None, doctors: Sequence[Doctor], *others: Callback
     ) -> Summary:
         from archspec.backends.fits import memory_shortage_told
         from archspec.train.checkpoint.digest import spec_digest
@@ -125,7 +125,7 @@ class Training:
         with stops_placed(path, saves), memory_shortage_told("training"):
             return fit(
                 task.model, task.train, task.test, task.recipe, validation=task.validation,
-                device=task.machine.device, settings=task.machine.settings, watchers=others,
+                device=task.machine.device, settings=task.machine.settings, callbacks=others,
                 resume=None if found is None else found.saved, stop=self.stop, world=world,
                 stop_after=self.saving.stop_after,
             )

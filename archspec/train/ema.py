@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from archspec.train.state import Run, Watcher
+from archspec.train.callbacks import Callback, Phase
+from archspec.train.run import Run
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
 
-class Average(Watcher):
+class Average(Callback):
     """Exponential moving average of all floating-point parameters and buffers; counters are the last ones.
 
     After step t (from 1) the average moves towards the weights by 1 - min(decay, (1 + t) / (10 + t)): so it soon
@@ -23,6 +24,8 @@ class Average(Watcher):
     Polyak & Juditsky 1992.
     model: the network with the averaged weights, in evaluation mode, on the device of the other.
     """
+
+    phase = Phase.UPDATE
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -33,17 +36,17 @@ class Average(Watcher):
 
     def on_start(self, run: Run) -> None:
         """Begin with the weights as they are, or go on from what a checkpoint held."""
-        self.model.load_state_dict(run.model.state_dict())
-        pairs = list(zip(self.model.state_dict().values(), run.model.state_dict().values(), strict=True))
+        self.model.load_state_dict(run.state.model.state_dict())
+        pairs = list(zip(self.model.state_dict().values(), run.state.model.state_dict().values(), strict=True))
         self._averages = [mine for mine, _ in pairs if mine.is_floating_point()]
         self._sources = [theirs for mine, theirs in pairs if mine.is_floating_point()]
         self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
-        run.keep("ema", self)
+        run.state.keep("ema", self)
 
     @torch.no_grad()
     def on_step(self, run: Run) -> None:
         """Move towards the weights, without waiting for the device."""
-        weight = 1 - min(self.decay, (1 + run.step) / (10 + run.step))
+        weight = 1 - min(self.decay, (1 + run.state.step) / (10 + run.state.step))
         torch._foreach_lerp_(self._averages, self._sources, weight)
         for mine, theirs in self._counters:
             mine.copy_(theirs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from archspec.train.distributed.process_group import ALONE, World
+from archspec.train.distributed.process_group import ALONE, ProcessGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Meter:
     hold the figures of all of their images.
     """
 
-    def __init__(self, steps: int, device: torch.device, first: int = 0, world: World = ALONE) -> None:
+    def __init__(self, steps: int, device: torch.device, first: int = 0, world: ProcessGroup = ALONE) -> None:
         self.first, self._world = first, world
         self._losses = torch.zeros(steps, device=device)
         self._hits = torch.zeros(steps, dtype=torch.int64, device=device)

@@ -10,7 +10,7 @@ from typing import Final
 
 import torch
 
-from archspec.train.distributed.process_group import ALONE, World
+from archspec.train.distributed.process_group import ALONE, ProcessGroup
 
 _STATUS: Final = Path("/proc/self/status")
 _RESET: Final = Path("/proc/self/clear_refs")
@@ -25,7 +25,7 @@ class PeakMemory:
     its starter there, and nothing sets it back for a second run in one process.
     """
 
-    def __init__(self, device: torch.device, world: World = ALONE) -> None:
+    def __init__(self, device: torch.device, world: ProcessGroup = ALONE) -> None:
         self._device, self._world = device, world
         self.measured_as = self._begin()
         if self.measured_as and not world.alone:
@@ -41,7 +41,7 @@ class PeakMemory:
         return f"{what}, its peak during training" if _reset() else f"{what}, its peak since the process started"
 
     def so_far(self) -> int | None:
-        """*The peak in bytes, the sum over all processes. Collective, see `World`."""
+        """*The peak in bytes, the sum over all processes. Collective, see `ProcessGroup`."""
         mine = torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else resident_peak()
         if self.measured_as is None or mine is None:
             return None

@@ -30,7 +30,7 @@ from archspec.ir import Graph
 from archspec.language.recipe import Recipe, kept_states
 from archspec.train.distributed.batch_shares import uneven_batch
 from archspec.train.distributed.fsdp import check_sharding, shard
-from archspec.train.distributed.process_group import ALONE, World
+from archspec.train.distributed.process_group import ALONE, ProcessGroup
 from archspec.train.step.batch_sizes import check_steps, check_trainable, least_per_step
 from archspec.train.step.precision import Settings
 
@@ -48,7 +48,7 @@ class Machine:
     limit_train: int | None = None
     limit_test: int | None = None
     settings: Settings = field(default_factory=Settings)
-    world: World = ALONE
+    world: ProcessGroup = ALONE
     workers: int | None = None
 
 
@@ -98,7 +98,7 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     check_known_data(recipe, input_shape, outputs)
     if not world.sharded:
         check_memory(graph, recipe, machine.device, world)
-    with world.first_here():  # which may download
+    with world.one_first_per_machine():  # which may download
         splits = open_splits(run_source(recipe, machine, input_shape[0], progress))
     recipe, test = resolve_validation(recipe), splits.test
     check_classes(recipe.data, len(test.classes), outputs)
@@ -166,14 +166,14 @@ def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
     return model.to(machine.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
 
-def check_shares(recipe: Recipe, world: World) -> None:
+def check_shares(recipe: Recipe, world: ProcessGroup) -> None:
     """Raise SpecError RUN332 unless each process gets as many images of a batch: a recipe's batch is that of all."""
     uneven = uneven_batch(recipe.batch_size, world.size)
     if uneven is not None:
         raise SpecError([uneven])
 
 
-def check_memory(graph: Graph, recipe: Recipe, device: torch.device, world: World = ALONE) -> None:
+def check_memory(graph: Graph, recipe: Recipe, device: torch.device, world: ProcessGroup = ALONE) -> None:
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
     check_step_fits(
         graph, recipe.batch_size // world.size, device, states=kept_states(recipe),

@@ -49,14 +49,14 @@ def there_is_a_device() -> bool:
     return REHEARSAL or torch.cuda.is_available()
 
 
-def trained(spec, device=None, settings=None, watchers=(), resume=None, images=500, **fields):
+def trained(spec, device=None, settings=None, callbacks=(), resume=None, images=500, **fields):
     """A network after its run, and (train loss, test loss) of each epoch. fields: of the recipe; None leaves one out."""
     wanted = {**spec["train"], **fields}
     chosen = recipe(**{name: value for name, value in wanted.items() if value is not None})
     machine = Machine(device or DEVICE, limit_train=images, limit_test=200, settings=settings or Settings())
     task = prepare(load(spec).graph, chosen, machine)
     summary = fit(task.model, task.train, task.test, chosen, device=machine.device, settings=machine.settings,
-                  watchers=watchers, resume=resume)
+                  callbacks=callbacks, resume=resume)
     return task.model, [(row.train_loss, row.evaluated_loss) for row in summary.epochs]
 
 

@@ -11,12 +11,12 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.distributed.fsdp import shard, whole
 from archspec.train.distributed.launch import joined, world_of
 from archspec.train.loop import fit
-from archspec.train.state import Watcher
 from tests.cuda.helpers import DEVICE
 from tests.layers import conv, sequence
 from tests.train.helpers import batches, data, recipe
@@ -30,18 +30,18 @@ def network(norm=False):
         return sequence((1, 8, 8), conv(4, 3), *norms, "relu", "flatten", {"linear": 4})
 
 
-class Losses(Watcher):
+class Losses(Callback):
     def __init__(self):
         self.losses = []
 
     def on_epoch(self, run):
-        self.losses += run.meter.losses().tolist()
+        self.losses += run.state.meter.losses().tolist()
 
 
-def trained(model, chosen, world, *watchers, resume=None):
+def trained(model, chosen, world, *callbacks, resume=None):
     train, test = (batches(images, chosen, device=DEVICE) for images in (data(41), data(23, split="test", seed=1)))
     losses = Losses()
-    summary = fit(model, train, test, chosen, device=DEVICE, world=world, watchers=[losses, *watchers], resume=resume)
+    summary = fit(model, train, test, chosen, device=DEVICE, world=world, callbacks=[losses, *callbacks], resume=resume)
     return {
         "losses": losses.losses[-5:], "epochs": [[r.train_loss, r.evaluated_loss] for r in summary.epochs],
         "weights": {name: tensor.tolist() for name, tensor in whole(model.state_dict(), world).items()},
@@ -75,7 +75,7 @@ def exchanged(world):
     gradients = []
     for join in (False, True):
         model = network().to(DEVICE)
-        nn.functional.cross_entropy((world.joined(model) if join else model)(x), y).backward()
+        nn.functional.cross_entropy((world.data_parallel(model) if join else model)(x), y).backward()
         gradients.append([p.grad for p in model.parameters()])
     total = torch.full((3,), 2.0, device=DEVICE)
     dist.all_reduce(total)

@@ -18,7 +18,7 @@ def run(spoiler, settings, **fields):
     chosen = recipe(momentum=0.9, **fields)
     train, test = (batches(images, chosen, device=DEVICE) for images in (data(), data(23, split="test", seed=1)))
     model, clock = spoilt_network(spoiler).to(DEVICE), Clock(spoiler)
-    return model, clock, lambda: fit(model, train, test, chosen, device=DEVICE, settings=settings, watchers=[clock])
+    return model, clock, lambda: fit(model, train, test, chosen, device=DEVICE, settings=settings, callbacks=[clock])
 
 
 @pytest.mark.parametrize("step", [0, 7, 14])
@@ -30,7 +30,7 @@ def test_the_step_and_the_layer_are_named_and_the_weights_are_those_before_it(st
 
     def noted(run):  # what the host has seen when the guard looks may be steps later
         before(run)
-        weights.append({name: tensor.clone() for name, tensor in run.model.named_parameters()})
+        weights.append({name: tensor.clone() for name, tensor in run.state.model.named_parameters()})
 
     clock.on_step = noted
     with pytest.raises(SpecError, match=f"RUN310.* at step {step % 5 + 1} of 5 in epoch {step // 5 + 1} of 3") as caught:

@@ -13,9 +13,9 @@ from archspec.backends.torch import build
 from archspec.diagnostics import SpecError
 from archspec.profile import measure
 from archspec.profile.workload import MOMENTUM, RATE
+from archspec.train.callbacks import Callback
 from archspec.train.loop import fit
 from archspec.train.setup import Machine, prepare
-from archspec.train.state import Watcher
 from archspec.train.step.microbatch import free_memory
 from tests.train.helpers import recipe
 
@@ -56,7 +56,7 @@ def held_card():
         process.communicate()
 
 
-class Notes(Watcher):
+class Notes(Callback):
     """Calls `first` before the first step; what the user is told, and the pieces in the end."""
 
     def __init__(self, first):
@@ -76,7 +76,7 @@ def task_of(limit=2048):
 
 def trained(task, first=lambda: None):
     notes = Notes(first)
-    summary = fit(task.model, task.train, task.test, task.recipe, device=DEVICE, watchers=[notes])
+    summary = fit(task.model, task.train, task.test, task.recipe, device=DEVICE, callbacks=[notes])
     return [(row.train_loss, row.evaluated_loss) for row in summary.epochs], notes
 
 
@@ -84,7 +84,7 @@ def trained(task, first=lambda: None):
 def test_a_second_process_that_holds_the_card(record_property):
     """A new run is refused before anything is allocated; one that was ready goes on in pieces, to the same figures."""
     expected, whole = trained(task_of())
-    assert (whole.notices, whole.run.micro_batch) == ([], None)
+    assert (whole.notices, whole.run.state.micro_batch) == ([], None)
     task = task_of()
     with held_card() as left:
         record_property("left_gib", round(left / 2**30, 2))
@@ -93,9 +93,9 @@ def test_a_second_process_that_holds_the_card(record_property):
             task_of()
         assert torch.cuda.memory_allocated(DEVICE) == before
         found, cut = trained(task)
-    record_property("micro_batch", cut.run.micro_batch)
+    record_property("micro_batch", cut.run.state.micro_batch)
     assert "ran out of memory: it is done again" in cut.notices[0]
-    assert 64 <= cut.run.micro_batch <= 1024
+    assert 64 <= cut.run.state.micro_batch <= 1024
     for a, b in zip(found, expected, strict=True):
         assert a == pytest.approx(b, rel=1e-3)
 

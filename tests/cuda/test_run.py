@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from archspec.backends.device import device_name
+from archspec.train.callbacks import Callback
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
 from archspec.train.schedule import rate_schedule
-from archspec.train.state import Run, Watcher
 from archspec.train.step import non_finite as guards
 from archspec.train.step.gradients import attempt
-from archspec.train.step.non_finite import Guard
+from archspec.train.step.non_finite import NonFinitePolicy
 from archspec.train.step.precision import Settings
 from tests.train.helpers import batches, data, network, recipe
 
@@ -50,26 +51,27 @@ def test_from_the_command_line(cli, specs, device, options):
         assert json.loads(again.out)["loss"] == pytest.approx(last["test_loss"], rel=0.05)
 
 
-class Reads(Watcher):
+class Reads(Callback):
     """What no watcher may do: it waits for the device in each step."""
 
     def on_step(self, run):
-        float(run.meter.tensors()["losses"][-1])
+        float(run.state.meter.tensors()["losses"][-1])
 
 
-def waits_of(images, fields, micro_batch, *watchers):
+def waits_of(images, fields, micro_batch, *callbacks):
     """How often an epoch of so many images makes the host wait, as torch itself counts."""
     chosen = recipe(batch_size=4, **fields)
     model, train = network().to(DEVICE), batches(data(images), chosen, device=DEVICE)
-    run = Run(model, make_optimizer(model, chosen, DEVICE), rate_schedule(chosen, len(train)), DEVICE, chosen, len(train))
-    run.micro_batch = micro_batch
-    guard = Guard(train, attempt)
+    run = Run.create(model, make_optimizer(model, chosen, DEVICE), rate_schedule(chosen, len(train)), DEVICE, chosen, len(train))
+    run.state.micro_batch = micro_batch
+    guard = NonFinitePolicy(train, attempt)
+    run.policy = guard
     guard.on_start(run)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
         try:
-            train_epoch(run, train.batches(0), [guard, *watchers])
+            train_epoch(run, train.batches(0), callbacks)
         finally:
             torch.cuda.set_sync_debug_mode("default")
     return sum("called a synchronizing CUDA operation" in str(warning.message) for warning in seen)

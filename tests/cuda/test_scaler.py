@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from archspec.api import load
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.state import capture
 from archspec.train.setup import Machine, prepare
-from archspec.train.state import Watcher
 from archspec.train.step.precision import Settings
 from tests.train.helpers import recipe
 
@@ -19,22 +19,22 @@ from .helpers import DEVICE, MLP, trained
 LOUD = {"normalize": {"mean": 0.0, "std": 0.002}, "lr": 1e-4, "epochs": 3, "batch_size": 20}
 
 
-class Scales(Watcher):
+class Scales(Callback):
     """The scale, the weights and the momenta after each step; the whole state after one of them."""
 
     def __init__(self, save_at=None):
         self.save_at, self.saved, self.scales, self.states = save_at, None, [], []
 
     def on_step(self, run):
-        self.scales.append(run.scaler.get_scale())
-        momenta = [state["momentum_buffer"] for state in run.optimizer.state.values()]
-        self.states.append([tensor.detach().clone() for tensor in (*run.model.parameters(), *momenta)])
-        if run.step == self.save_at:
+        self.scales.append(run.state.scaler.get_scale())
+        momenta = [state["momentum_buffer"] for state in run.state.optimizer.state.values()]
+        self.states.append([tensor.detach().clone() for tensor in (*run.state.model.parameters(), *momenta)])
+        if run.state.step == self.save_at:
             self.saved = copy.deepcopy(capture(run))
 
 
 def loud(watcher, **options):
-    return trained(MLP, settings=Settings("fp16"), watchers=[watcher], images=100, **LOUD, **options)
+    return trained(MLP, settings=Settings("fp16"), callbacks=[watcher], images=100, **LOUD, **options)
 
 
 @pytest.mark.parametrize("clip", [None, 1.0])

@@ -11,6 +11,7 @@ from archspec.data.augment import Augmentation
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.order import epoch_order
 from archspec.language.extras import EarlyStopping
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.state import capture
 from archspec.train.early_stopping import why_stop
 from archspec.train.loop import fit
@@ -18,7 +19,6 @@ from archspec.train.objective import Objective, Targets
 from archspec.train.optimizer import make_optimizer
 from archspec.train.report.final import FinalConfusion
 from archspec.train.setup import Machine, batch_options, check_memory
-from archspec.train.state import Watcher
 from archspec.train.summary import EpochResult
 from tests.layers import conv, sequence
 from tests.train.helpers import CPU, PLAN, batches, data, network, recipe
@@ -26,10 +26,10 @@ from tests.train.helpers import CPU, PLAN, batches, data, network, recipe
 TRAIN, TEST = data(), data(23, split="test", seed=1)
 
 
-def run(chosen, watchers=(), model=None):
+def run(chosen, callbacks=(), model=None):
     model = model or network()
     summary = fit(
-        model, batches(TRAIN, chosen), batches(TEST, chosen, shuffle=False), chosen, device=CPU, watchers=watchers
+        model, batches(TRAIN, chosen), batches(TEST, chosen, shuffle=False), chosen, device=CPU, callbacks=callbacks
     )
     return summary, model
 
@@ -106,7 +106,7 @@ class Ema:
             self.values[key] = mean if value.is_floating_point() else value.double()
 
 
-class Keep(Watcher):
+class Keep(Callback):
     def on_finish(self, run):
         self.run = run
 
@@ -118,7 +118,7 @@ def test_ema_is_what_is_tested_and_kept(decay):
     chosen = recipe(ema=decay)
     summary, model = run(chosen, [keep], copy.deepcopy(start))
     assert same(model, by_hand(chosen, F.cross_entropy, after_step=ema, model=start))  # training itself is the same
-    average = keep.run.tested
+    average = keep.run.state.eval_model
     for key, value in average.state_dict().items():
         torch.testing.assert_close(value.double(), ema.values[key], rtol=1e-5, atol=1e-6)
     logits = average.eval()(TEST.images.float() / 255)
@@ -129,21 +129,21 @@ def test_ema_is_what_is_tested_and_kept(decay):
 def test_the_average_comes_back_from_its_own_tensors():
     keep = Keep()
     run(recipe(ema=0.9), [keep])
-    first = keep.run.parts["ema"]
+    first = keep.run.state.parts["ema"]
     other = copy.deepcopy(first)
     other.model.load_state_dict(network(seed=9).state_dict())
     assert not same(first.model, other.model)
     other.restore({name: tensor.clone() for name, tensor in first.tensors().items()}, first.data())
     assert same(first.model, other.model)
-    assert keep.run.averaged is first.model
+    assert keep.run.state.averaged is first.model
 
 
-class Capture(Watcher):
+class Capture(Callback):
     def __init__(self, step):
         self.at, self.snapshot = step, None
 
     def on_step(self, run):
-        if run.step == self.at:
+        if run.state.step == self.at:
             self.snapshot = copy.deepcopy(capture(run))
 
 
@@ -153,11 +153,11 @@ def test_a_resumed_run_ends_with_the_same_average():
     summary, model = run(chosen, [keep, taken])
     again, other = Keep(), network(seed=5)
     resumed = fit(
-        other, batches(TRAIN, chosen), batches(TEST, chosen, shuffle=False), chosen, device=CPU, watchers=[again],
+        other, batches(TRAIN, chosen), batches(TEST, chosen, shuffle=False), chosen, device=CPU, callbacks=[again],
         resume=taken.snapshot,
     )
     assert same(other, model)
-    assert same(again.run.tested, keep.run.tested)
+    assert same(again.run.state.eval_model, keep.run.state.eval_model)
     assert resumed.last.evaluated_loss == summary.last.evaluated_loss
 
 
@@ -166,7 +166,7 @@ def test_the_final_matrix_is_of_the_average(tmp_path):
     final = FinalConfusion(batches(TEST, chosen, shuffle=False), "abcd", name="n", folder=tmp_path)
     summary, _ = run(chosen, [keep, final])
     assert final.confusion.accuracy == summary.last.evaluated_accuracy
-    predictions = keep.run.tested(TEST.images.float() / 255).argmax(1)
+    predictions = keep.run.state.eval_model(TEST.images.float() / 255).argmax(1)
     assert final.confusion.accuracy == pytest.approx((predictions == TEST.labels).double().mean().item())
     assert (tmp_path / "confusion.svg").exists()
 

@@ -7,10 +7,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from archspec.api import load
 from archspec.train.loop import fit, train_epoch
 from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
 from archspec.train.run_dir.environment import environment
 from archspec.train.schedule import rate_schedule
 from archspec.train.setup import Machine, prepare
-from archspec.train.state import Run
 from tests.fake_cuda import CUDA, fake_cuda
 from tests.train.helpers import CPU, batches, data, network, recipe
 
@@ -58,8 +58,8 @@ def test_no_step_waits_for_the_device(fields, micro_batch):
     for images in (12, 120):
         chosen = recipe(batch_size=4, **fields)
         model, train = network(), batches(data(images), chosen)
-        run = Run(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, len(train)), CPU, chosen, len(train))
-        run.micro_batch = micro_batch
+        run = Run.create(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, len(train)), CPU, chosen, len(train))
+        run.state.micro_batch = micro_batch
         with Waits() as waits:
             train_epoch(run, train.batches(0))
         counts.append(waits.count)

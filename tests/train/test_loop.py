@@ -8,18 +8,18 @@ import torch
 
 from archspec.backends.denormals import denormals_flushed
 from archspec.backends.init import stream_seed
+from archspec.train.callbacks import Callback
 from archspec.train.loop import evaluate, fit
 from archspec.train.optimizer import make_optimizer
-from archspec.train.state import Watcher
 from tests.train.helpers import CPU, batches, data, network, recipe, textbook
 
 TRAIN, TEST = data(), data(23, split="test", seed=1)
 
 
-def run(chosen, model=None, watchers=()):
+def run(chosen, model=None, callbacks=()):
     model = network() if model is None else model
     train, test = batches(TRAIN, chosen), batches(TEST, chosen, shuffle=False)
-    return fit(model, train, test, chosen, device=CPU, watchers=watchers), model
+    return fit(model, train, test, chosen, device=CPU, callbacks=callbacks), model
 
 
 def figures(summary):
@@ -121,7 +121,7 @@ def test_evaluate_equals_one_big_batch_and_changes_nothing():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-class Log(Watcher):
+class Log(Callback):
     def __init__(self, fail_at=None):
         self.events, self.fail_at = [], fail_at
 
@@ -129,13 +129,13 @@ class Log(Watcher):
         self.events.append("start")
 
     def on_step(self, run):
-        rate = run.optimizer.param_groups[0]["lr"]
-        self.events.append((run.epoch, run.step, len(run.meter), rate, run.model.training))
-        if run.step == self.fail_at:
+        rate = run.state.optimizer.param_groups[0]["lr"]
+        self.events.append((run.state.epoch, run.state.step, len(run.state.meter), rate, run.state.model.training))
+        if run.state.step == self.fail_at:
             raise RuntimeError("stop here")
 
     def on_epoch(self, run):
-        self.events.append(("epoch", run.epoch, run.results[-1].epoch))
+        self.events.append(("epoch", run.state.epoch, run.state.results[-1].epoch))
 
     def on_finish(self, run):
         self.events.append("finish")
@@ -146,7 +146,7 @@ class Log(Watcher):
 
 def test_watchers_see_every_step_and_epoch():
     log = Log()
-    run(recipe(epochs=2, schedule={"step": 1}), watchers=[log])
+    run(recipe(epochs=2, schedule={"step": 1}), callbacks=[log])
     first = [(0, step, step, 0.1, True) for step in range(1, 6)]
     second = [(1, step, step - 5, pytest.approx(0.01), True) for step in range(6, 11)]
     assert log.events == ["start", *first, ("epoch", 1, 1), *second, ("epoch", 2, 2), "finish", "end"]
@@ -155,7 +155,7 @@ def test_watchers_see_every_step_and_epoch():
 def test_an_exception_of_a_watcher_ends_the_run_and_tells_the_others():
     stopper, other = Log(fail_at=3), Log()
     with pytest.raises(RuntimeError, match="stop here"):
-        run(recipe(), watchers=[stopper, other])
+        run(recipe(), callbacks=[stopper, other])
     assert stopper.events[-1] == other.events[-1] == "end"
     assert "finish" not in other.events
     assert sum(event[1] == 3 for event in stopper.events if isinstance(event, tuple)) == 1
@@ -164,11 +164,11 @@ def test_an_exception_of_a_watcher_ends_the_run_and_tells_the_others():
 def test_every_batch_is_seen_once_the_small_last_one_included():
     sizes = []
 
-    class Sizes(Watcher):
+    class Sizes(Callback):
         def on_step(self, run):
-            sizes.append(run.meter.images)
+            sizes.append(run.state.meter.images)
 
-    summary, _ = run(recipe(epochs=1), watchers=[Sizes()])
+    summary, _ = run(recipe(epochs=1), callbacks=[Sizes()])
     assert sizes == [10, 20, 30, 40, 48]
     assert summary.last.images_per_s > 0
     assert summary.last.seconds > 0

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 
 from archspec.data.splits import hold_out
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback, Phase
 from archspec.train.checkpoint.policy import Checkpointer
 from archspec.train.checkpoint.state import capture
 from archspec.train.loop import fit
 from archspec.train.report.final import FinalConfusion
-from archspec.train.state import Watcher
 from tests.train.helpers import CPU, batches, data, network, recipe
 
 TRAIN, HELD = hold_out(data(60), 0.2, 0)
@@ -38,11 +38,11 @@ class Counted:
         return self.inner.batches(*arguments)
 
 
-def run(chosen, *watchers, model=None, resume=None, validation=True):
+def run(chosen, *callbacks, model=None, resume=None, validation=True):
     model, test = model or network(), Counted(batches(TEST, chosen, shuffle=False))
     held = batches(HELD, chosen, shuffle=False) if validation else None
     summary = fit(
-        model, batches(TRAIN, chosen), test, chosen, validation=held, device=CPU, watchers=watchers, resume=resume
+        model, batches(TRAIN, chosen), test, chosen, validation=held, device=CPU, callbacks=callbacks, resume=resume
     )
     return summary, model, test.passes
 
@@ -86,15 +86,17 @@ def test_the_weights_are_those_of_a_run_that_never_looks_at_either():
         assert torch.equal(a, b)
 
 
-class Evaluated(Watcher):
+class Evaluated(Callback):
     """Gives the epochs these evaluated losses and accuracies."""
+
+    phase = Phase.UPDATE
 
     def __init__(self, losses, accuracies):
         self.rows = list(zip(losses, accuracies, strict=True))
 
     def on_epoch(self, run):
-        loss, accuracy = self.rows[run.epoch - 1]
-        run.results[-1] = replace(run.results[-1], evaluated_loss=loss, evaluated_accuracy=accuracy)
+        loss, accuracy = self.rows[run.state.epoch - 1]
+        run.state.results[-1] = replace(run.state.results[-1], evaluated_loss=loss, evaluated_accuracy=accuracy)
 
 
 @pytest.mark.parametrize(("rule", "stops_after", "best"), [
@@ -110,12 +112,12 @@ def test_the_best_checkpoint_goes_by_what_early_stopping_watches(tmp_path, rule,
     assert summary.stopped is None or "validation" in summary.stopped
 
 
-class SaveAt(Watcher):
+class SaveAt(Callback):
     def __init__(self, step):
         self.step = step
 
     def on_step(self, run):
-        if run.step == self.step:
+        if run.state.step == self.step:
             self.saved = copy.deepcopy(capture(run))
 
 
@@ -153,15 +155,15 @@ def test_a_test_loss_that_is_not_finite_ends_the_run():
 # -- what an epoch's row says beside ---------------------------------------------------------------------------------
 
 
-class Norms(Watcher):
+class Norms(Callback):
     """The gradient's norm by hand. The guard comes before it, and leaves gradients alone."""
 
     def __init__(self):
         self.norms, self.rates = [], []
 
     def on_step(self, run):
-        self.norms.append(torch.cat([p.grad.flatten() for p in run.model.parameters()]).norm().item())
-        self.rates.append(run.rate_at(run.step - 1))
+        self.norms.append(torch.cat([p.grad.flatten() for p in run.state.model.parameters()]).norm().item())
+        self.rates.append(run.rate_at(run.state.step - 1))
 
 
 def test_rate_step_and_gradient_norm_of_an_epoch():

@@ -13,11 +13,12 @@ from pydantic import JsonValue
 
 from archspec.atomic_files import check_own_folder, clear_drafts, make_folder, remove_folder
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback, Phase
 from archspec.train.checkpoint.state import capture
 from archspec.train.checkpoint.storage import NAMES, Found, checkpoint_bytes, checkpoints, next_serial, write_checkpoint
 from archspec.train.early_stopping import criterion
+from archspec.train.run import Run
 from archspec.train.run_dir.full_disk import explain_write_failures
-from archspec.train.state import Run, Watcher
 from archspec.train.summary import best_epoch
 
 KEEP: Final = 3
@@ -38,7 +39,7 @@ class Every:
         return self == Every(None, None, None)
 
 
-class Checkpointer(Watcher):
+class Checkpointer(Callback):
     """Keeps the last `keep` checkpoints and that of the best epoch in `folder`.
 
     digest, conditions: what a resumed run is compared with, see `same_run`. before_save: is called before anything is
@@ -46,6 +47,8 @@ class Checkpointer(Watcher):
     due: a full disk must not cost what is in memory.
     Only rank 0 creates one; with FSDP every rank does, and rank 0 writes.
     """
+
+    phase = Phase.SAVE
 
     def __init__(
         self, folder: Path, *, digest: str = "", conditions: Mapping[str, JsonValue] | None = None,
@@ -79,14 +82,14 @@ class Checkpointer(Watcher):
     def on_step(self, run: Run) -> None:
         """Save if the time has come, or the steps are done."""
         every = self.every
-        due = bool(every.steps and run.step % every.steps == 0)
+        due = bool(every.steps and run.state.step % every.steps == 0)
         if _decided(run, due or bool(every.seconds and time.monotonic() >= self._next)):
             self._try(run)
 
     def on_epoch(self, run: Run) -> None:
         """Save if the epochs are done, and where the epoch is the best so far."""
-        is_best = best_epoch(run.results, criterion(run.recipe)) is run.results[-1]
-        if (self.every.epochs and run.epoch % self.every.epochs == 0) or (is_best and not self.every.never):
+        is_best = best_epoch(run.state.results, criterion(run.recipe)) is run.state.results[-1]
+        if (self.every.epochs and run.state.epoch % self.every.epochs == 0) or (is_best and not self.every.never):
             self._try(run, is_best=is_best)
 
     def on_stop(self, run: Run) -> None:
@@ -99,9 +102,9 @@ class Checkpointer(Watcher):
             self._try(run)
 
     def _try(self, run: Run, *, is_best: bool = False) -> None:
-        if _decided(run, self._saved == (run.step, run.epoch)):
+        if _decided(run, self._saved == (run.state.step, run.state.epoch)):
             return
-        run.guard.before_save(run)
+        run.policy.before_save(run)
         try:
             self.save(run, is_best=is_best)
         except SpecError as problem:
@@ -109,23 +112,23 @@ class Checkpointer(Watcher):
             if failure.code == "RUN336":  # the folder is not this run's any more
                 raise
             last = f"the last checkpoint is {self.last}" if self.last else "there is no checkpoint yet"
-            run.tell(f"warning[{failure.code}]: {failure.message}; {last}")
+            run.notify(f"warning[{failure.code}]: {failure.message}; {last}")
         self._next = time.monotonic() + (self.every.seconds or 0)
 
     def save(self, run: Run, *, is_best: bool = False) -> None:
         """Write a checkpoint, then remove those that are not kept. Raises SpecError RUN313; those before are intact."""
-        if run.world.leads:
+        if run.runtime.processes.leads:
             self._before_save(run)
-        path = self.folder / f"{next_serial(self.folder):05d}-step-{run.step}"
+        path = self.folder / f"{next_serial(self.folder):05d}-step-{run.state.step}"
         best = path.name if is_best else self._best
         saved = capture(run).about(digest=self._digest, conditions=self._conditions, best=best)
-        if not run.world.leads:
+        if not run.runtime.processes.leads:
             return
         with explain_write_failures("a checkpoint", path, checkpoint_bytes(saved)):
             check_own_folder(self.folder)
             make_folder(self.folder)
             write_checkpoint(path, saved)
-        self.last, self._best, self._saved = path, best, (run.step, run.epoch)
+        self.last, self._best, self._saved = path, best, (run.state.step, run.state.epoch)
         self.last_loss = saved.last_loss()
         self._prune()
 
@@ -140,4 +143,4 @@ class Checkpointer(Watcher):
 
 def _decided(run: Run, mine: bool) -> bool:
     """Of a network that is spread, all processes save or none: process 0's clock counts, and whether it could write."""
-    return run.world.decided(mine) if run.world.sharded else mine
+    return run.runtime.processes.broadcast_flag(mine) if run.runtime.processes.sharded else mine

@@ -27,7 +27,7 @@ from archspec.train.checkpoint.compatibility import (
 from archspec.train.checkpoint.digest import is_digest_of, release_of
 from archspec.train.checkpoint.policy import FOLDER
 from archspec.train.checkpoint.storage import Found, newest
-from archspec.train.distributed.process_group import World
+from archspec.train.distributed.process_group import ProcessGroup
 from archspec.train.run_dir.saved_options import last_environment, no_run
 from archspec.train.step.precision import Settings
 from archspec.train.summary import epochs_text
@@ -123,7 +123,7 @@ def _left_out(fields: Iterable[str]) -> str:
     return f"leave {' and '.join(options)} out"
 
 
-def find_run(folder: Path, world: World | None = None) -> Resumption:
+def find_run(folder: Path, world: ProcessGroup | None = None) -> Resumption:
     """Look into a run's folder. Raises SpecError RUN316 where it is none, RUN314 where no checkpoint can be used.
 
     RUN333 where the processes of `world` do not find the same.
@@ -136,7 +136,7 @@ def find_run(folder: Path, world: World | None = None) -> Resumption:
     found = newest(folder / FOLDER)
     if world is not None:
         mine = "no checkpoint" if found is None else found.path.name
-        first = world.said(mine)
+        first = world.broadcast_text(mine)
         if mine != first:
             raise error(
                 "RUN333", f"process {world.rank} of {world.size} finds {mine} in {folder}, process 0 {first}",

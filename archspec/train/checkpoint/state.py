@@ -17,7 +17,7 @@ from archspec.diagnostics import SpecError, error, listing
 from archspec.train.checkpoint.rng import random_state, set_random_state
 from archspec.train.distributed.fsdp import fill, whole
 from archspec.train.metrics import Meter
-from archspec.train.state import Run
+from archspec.train.run import Run
 from archspec.train.summary import StoredEpoch
 
 FORMAT: Final = 1
@@ -99,29 +99,30 @@ class Snapshot:
 
 def capture(run: Run) -> Snapshot:
     """The state of a run between two steps. Its tensors are the run's own: the next step changes them."""
-    parameters = dict(run.model.named_parameters())
+    parameters = dict(run.state.model.named_parameters())
     training: dict[str, Tensor] = {}
     numbers: dict[str, dict[str, Number]] = {}
     for name, parameter in parameters.items():
-        for key, value in run.optimizer.state.get(parameter, {}).items():
+        for key, value in run.state.optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
                 training[f"optimizer/{key}/{name}"] = value
             elif value is not None:
                 numbers.setdefault(name, {})[key] = value
     meter = None
-    if run.position:
-        meter = MeterData(images=run.meter.sizes, seconds=time.perf_counter() - run.meter.started)
-        training |= {f"meter/{key}": tensor for key, tensor in run.meter.tensors().items()}
-    for name, part in run.parts.items():
+    if run.state.position:
+        meter = MeterData(images=run.state.meter.sizes, seconds=time.perf_counter() - run.state.meter.started)
+        training |= {f"meter/{key}": tensor for key, tensor in run.state.meter.tensors().items()}
+    for name, part in run.state.parts.items():
         training |= {f"part/{name}/{key}": tensor for key, tensor in part.tensors().items()}
     state = SavedState(
-        format=FORMAT, step=run.step, steps_per_epoch=run.steps_per_epoch, results=list(run.results),
-        rng=_rng(run.device), scaler=run.scaler.state_dict(),
-        optimizer=OptimizerData(kind=type(run.optimizer).__name__, numbers=numbers), meter=meter,
-        micro_batch=run.micro_batch, world=run.world.size,
-        parts={name: part.data() for name, part in run.parts.items()},
+        format=FORMAT, step=run.state.step, steps_per_epoch=run.state.steps_per_epoch, results=list(run.state.results),
+        rng=_rng(run.runtime.device), scaler=run.state.scaler.state_dict(),
+        optimizer=OptimizerData(kind=type(run.state.optimizer).__name__, numbers=numbers), meter=meter,
+        micro_batch=run.state.micro_batch, world=run.runtime.processes.size,
+        parts={name: part.data() for name, part in run.state.parts.items()},
     )
-    return Snapshot(state, whole(run.model.state_dict(), run.world), whole(training, run.world))
+    processes = run.runtime.processes
+    return Snapshot(state, whole(run.state.model.state_dict(), processes), whole(training, processes))
 
 
 def restore(run: Run, saved: Snapshot) -> None:
@@ -131,18 +132,18 @@ def restore(run: Run, saved: Snapshot) -> None:
     steps an epoch the epochs that were finished. Raises SpecError RUN315 where the tensors are not this network's.
     """
     state = saved.state
-    _copy(dict(run.model.state_dict()), saved.weights, "the network")
-    if state.optimizer.kind == type(run.optimizer).__name__:
+    _copy(dict(run.state.model.state_dict()), saved.weights, "the network")
+    if state.optimizer.kind == type(run.state.optimizer).__name__:
         _restore_optimizer(run, saved)
-    if run.scaler.is_enabled() and state.scaler:
-        run.scaler.load_state_dict(state.scaler)
-    run.results[:] = state.results
-    run.micro_batch = None if run.world.sharded else state.micro_batch
-    run.saved_parts = {
+    if run.state.scaler.is_enabled() and state.scaler:
+        run.state.scaler.load_state_dict(state.scaler)
+    run.state.results[:] = state.results
+    run.state.micro_batch = None if run.runtime.processes.sharded else state.micro_batch
+    run.state.saved_parts = {
         name: (_under(saved.training, f"part/{name}/"), data) for name, data in state.parts.items()
     }
-    whole = state.steps_per_epoch == run.steps_per_epoch
-    run.step = state.step if whole else run.epoch * run.steps_per_epoch
+    whole = state.steps_per_epoch == run.state.steps_per_epoch
+    run.state.step = state.step if whole else run.state.epoch * run.state.steps_per_epoch
     if whole and state.meter is not None:
         _restore_meter(run, state.meter, _under(saved.training, "meter/"))
 
@@ -152,7 +153,7 @@ def restore_rng(run: Run, saved: Snapshot) -> None:
     for name, text in saved.state.rng.items():
         try:
             numbers = torch.frombuffer(bytearray(base64.b64decode(text, validate=True)), dtype=torch.uint8)
-            set_random_state(run.device, {name: numbers})
+            set_random_state(run.runtime.device, {name: numbers})
         except (binascii.Error, RuntimeError, ValueError, TypeError) as problem:
             raise _misfit(f"the state of the random numbers ({name}) is not valid") from problem
 
@@ -164,11 +165,11 @@ def _rng(device: torch.device) -> dict[str, str]:
 
 def _restore_optimizer(run: Run, saved: Snapshot) -> None:
     """The state of each parameter, laid out in memory as the parameter is: fused kernels count on that."""
-    fresh = run.optimizer.state_dict()
-    parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
+    fresh = run.state.optimizer.state_dict()
+    parameters = [p for group in run.state.optimizer.param_groups for p in group["params"]]
     numbers = {parameter: number for number, parameter in enumerate(parameters)}
     states: dict[int, dict[str, object]] = {}
-    for name, parameter in run.model.named_parameters():
+    for name, parameter in run.state.model.named_parameters():
         if parameter not in numbers:
             continue
         state: dict[str, object] = dict(saved.state.optimizer.numbers.get(name, {}))
@@ -180,7 +181,7 @@ def _restore_optimizer(run: Run, saved: Snapshot) -> None:
             fill(found, tensor)
         if state:
             states[numbers[parameter]] = state
-    run.optimizer.load_state_dict({"state": states, "param_groups": fresh["param_groups"]})
+    run.state.optimizer.load_state_dict({"state": states, "param_groups": fresh["param_groups"]})
 
 
 def _optimizer_tensors(saved: Snapshot, parameter: str) -> dict[str, Tensor]:
@@ -194,15 +195,16 @@ def _optimizer_tensors(saved: Snapshot, parameter: str) -> dict[str, Tensor]:
 
 
 def _restore_meter(run: Run, data: MeterData, tensors: dict[str, Tensor]) -> None:
-    if not 0 < run.position == len(data.images) <= run.steps_per_epoch:
-        raise _misfit(f"step {run.position} of an epoch of {run.steps_per_epoch}, with {len(data.images)} measured")
-    run.meter = Meter(run.steps_per_epoch, run.device, run.step - run.position, run.world)
-    run.meter.sizes[:] = data.images
-    targets = run.meter.tensors()
+    state, runtime = run.state, run.runtime
+    if not 0 < state.position == len(data.images) <= state.steps_per_epoch:
+        raise _misfit(f"step {state.position} of an epoch of {state.steps_per_epoch}, with {len(data.images)} measured")
+    state.meter = Meter(state.steps_per_epoch, runtime.device, state.step - state.position, runtime.processes)
+    run.state.meter.sizes[:] = data.images
+    targets = run.state.meter.tensors()
     if "norms" not in tensors:  # of archspec 0.1
         del targets["norms"]
     _copy(targets, tensors, "the measured steps")
-    run.meter.started -= data.seconds
+    run.state.meter.started -= data.seconds
 
 
 @torch.no_grad()

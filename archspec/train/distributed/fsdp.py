@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from archspec.diagnostics import error
 from archspec.language.recipe import Recipe
-from archspec.train.distributed.process_group import World
-from archspec.train.state import Run, Watcher
+from archspec.train.callbacks import Callback, Phase
+from archspec.train.distributed.process_group import ProcessGroup
+from archspec.train.run import Run
 from archspec.train.step.precision import Settings
 
 
@@ -58,7 +59,7 @@ def check_free_names(module: nn.Module) -> None:
                         hint="choose another name for it, or train without --fsdp")
 
 
-def whole(tensors: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:
+def whole(tensors: Mapping[str, Tensor], world: ProcessGroup) -> dict[str, Tensor]:
     """*The tensors put together, on the CPU, in process 0; the others keep nothing. If not spread, the tensors."""
     if not world.sharded:
         return dict(tensors)
@@ -90,9 +91,11 @@ def own_part(tensor: Tensor) -> Tensor:
     return part
 
 
-class Partner(Watcher):
-    """In the other processes: does its part of what process 0's watchers do with a network that is spread."""
+class Partner(Callback):
+    """In the other processes: does its part of what process 0's callbacks do with a network that is spread."""
+
+    phase = Phase.FOLDER
 
     def on_finish(self, run: Run) -> None:
         """The weights are put together, to be written."""
-        whole(run.tested.state_dict(), run.world)
+        whole(run.state.eval_model.state_dict(), run.runtime.processes)

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from archspec.diagnostics import SpecError, error
-from archspec.train.distributed.process_group import World
+from archspec.train.distributed.process_group import ProcessGroup
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
@@ -34,7 +34,7 @@ _LOST: Final = "archspec/lost"
 _SAID: Final = "archspec/said"
 
 
-def world_of(environment: Mapping[str, str]) -> World:
+def world_of(environment: Mapping[str, str]) -> ProcessGroup:
     """What torchrun, or whoever keeps to its environment variables, says of this process.
 
     Raises SpecError RUN330 where that cannot be.
@@ -46,7 +46,7 @@ def world_of(environment: Mapping[str, str]) -> World:
     if not (0 <= rank < size and 0 <= local_rank < local_size <= size):
         raise _unfit(f"process {rank} of {size}, {local_rank} of {local_size} here")
     restarts, most = (_number(environment, f"TORCHELASTIC_{name}", 0) for name in ("RESTART_COUNT", "MAX_RESTARTS"))
-    return World(rank, size, local_rank, local_size, restarts, most, _job(environment))
+    return ProcessGroup(rank, size, local_rank, local_size, restarts, most, _job(environment))
 
 
 def _job(environment: Mapping[str, str]) -> str:
@@ -70,7 +70,7 @@ def _unfit(why: str) -> SpecError:
 
 
 @contextmanager
-def joined(world: World, device: torch.device) -> Iterator[World]:
+def joined(world: ProcessGroup, device: torch.device) -> Iterator[ProcessGroup]:
     """Within the block this process can talk to the others: by nccl on GPUs, else by gloo.
 
     Restarts are then those of any of them, the job is that of process 0. A mistake that all processes find is told by
@@ -87,7 +87,7 @@ def joined(world: World, device: torch.device) -> Iterator[World]:
     pulse = Pulse(world, store.clone())
     pulse.start()
     try:
-        yield replace(world, restarts=world.largest(world.restarts), job=world.said(world.job))
+        yield replace(world, restarts=world.maximum(world.restarts), job=world.broadcast_text(world.job))
         pulse.leave()  # the store may live in process 0, which therefore goes last
     except SystemExit:  # a signal, which all have heard
         pulse.stop(gone=True)
@@ -104,7 +104,7 @@ def joined(world: World, device: torch.device) -> Iterator[World]:
         pulse.stop()  # no earlier: it would end a wait that nothing else ends
 
 
-def own_store(world: World, store: Store) -> Store:
+def own_store(world: ProcessGroup, store: Store) -> Store:
     """A part of the processes' common store that holds nothing yet.
 
     What processes have written that were there before a restart is still in it: their addresses, too. So each process
@@ -137,7 +137,7 @@ def is_lost(problem: RuntimeError) -> bool:
     return isinstance(problem, dist.DistError) or "gloo" in str(problem)
 
 
-def _lost(world: World) -> SpecError:
+def _lost(world: ProcessGroup) -> SpecError:
     return error(
         "RUN331", f"one of the {world.size} processes of this run has ended",
         hint="see what it said, or torchrun says of it; `archspec train --resume RUN_DIR` resumes from the last "
@@ -145,7 +145,7 @@ def _lost(world: World) -> SpecError:
     )
 
 
-def _in_one_voice(problem: SpecError, world: World, store: Store) -> BaseException:
+def _in_one_voice(problem: SpecError, world: ProcessGroup, store: Store) -> BaseException:
     """What to raise for it: process 0 tells its user, the others only what it has not told."""
     if world.leads:
         with suppress(RuntimeError):
@@ -170,7 +170,7 @@ class Pulse(threading.Thread):
     Process 0 looks at all, the others at process 0 and at what it has found.
     """
 
-    def __init__(self, world: World, store: Store, *, beat_s: float = BEAT_S, dead_s: float = DEAD_S) -> None:
+    def __init__(self, world: ProcessGroup, store: Store, *, beat_s: float = BEAT_S, dead_s: float = DEAD_S) -> None:
         super().__init__(name="archspec-pulse", daemon=True)
         self._world, self._store, self._beat_s, self._dead_s = world, store, beat_s, dead_s
         self._wake, self._left, self._stopped = threading.Event(), False, False

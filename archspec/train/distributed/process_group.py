@@ -16,7 +16,7 @@ from archspec.data.counter import key_of
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ProcessGroup:
     """Process `rank` of `size`, and of those on this machine `local_rank` of `local_size`; all count from 0.
 
     job: a name of what the launcher does, which its restarts share. restarts: how often it has started the processes
@@ -54,7 +54,7 @@ class World:
             dist.all_reduce(tensor)
         return tensor
 
-    def largest(self, number: int) -> int:
+    def maximum(self, number: int) -> int:
         """*The largest of the processes' numbers."""
         if self.alone:
             return number
@@ -62,7 +62,7 @@ class World:
         dist.all_reduce(found, dist.ReduceOp.MAX)
         return int(found)
 
-    def decided(self, mine: bool) -> bool:
+    def broadcast_flag(self, mine: bool) -> bool:
         """*What process 0 decides, where processes with different clocks have to do the same."""
         if self.alone:
             return mine
@@ -70,7 +70,7 @@ class World:
         dist.broadcast(found, 0)
         return bool(found)
 
-    def said(self, text: str) -> str:
+    def broadcast_text(self, text: str) -> str:
         """*What process 0 says."""
         if self.alone:
             return text
@@ -83,13 +83,13 @@ class World:
         return data.numpy().tobytes().decode()
 
     @contextmanager
-    def first_here(self) -> Iterator[None]:
+    def one_first_per_machine(self) -> Iterator[None]:
         """*The first process of each machine does the block, then all others: what it downloads they find."""
         if self.local_rank:
-            self.largest(0)  # which waits for all
+            self.maximum(0)  # which waits for all
         yield
         if not self.local_rank:
-            self.largest(0)
+            self.maximum(0)
 
     @torch.no_grad()
     def share_buffers(self, model: nn.Module) -> None:
@@ -102,7 +102,7 @@ class World:
         """How the processes stop together; None for one."""
         return None if self.alone else Agreement()
 
-    def joined(self, model: nn.Module) -> nn.Module:
+    def data_parallel(self, model: nn.Module) -> nn.Module:
         """*`model`, whose backward pass then leaves in each process the average of all processes' gradients.
 
         All begin with the parameters and buffers of process 0. Source: Li et al. 2020, "PyTorch Distributed".
@@ -112,7 +112,7 @@ class World:
         unsynced = {"forward_sync_buffers" if new else "broadcast_buffers": False}
         return nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True, **unsynced)  # type: ignore[arg-type]
 
-    def gradients_stay(self, joined: nn.Module | None, on: bool) -> AbstractContextManager[None]:
+    def no_sync(self, joined: nn.Module | None, on: bool) -> AbstractContextManager[None]:
         """Within it, if `on`, a pass of what `joined` gave adds to the gradients of this process alone."""
         if on and isinstance(joined, nn.parallel.DistributedDataParallel):
             return joined.no_sync()
@@ -131,7 +131,7 @@ class World:
             torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(key)
 
 
-ALONE: Final = World()
+ALONE: Final = ProcessGroup()
 
 
 class Agreement:

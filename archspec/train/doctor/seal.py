@@ -13,7 +13,7 @@ from archspec.data.batches import Batches
 from archspec.ops.traits import Family, Saturates
 from archspec.train.doctor.history import History
 from archspec.train.doctor.second_look import draws
-from archspec.train.state import Run
+from archspec.train.run import Run
 
 LIMIT_S: Final = 30.0
 LOOKS: Final = 2  # in a row with a gradient of 0
@@ -26,11 +26,11 @@ def may_be_sealed(history: History, run: Run) -> bool:
     that have no gradient.
     """
     recent, recipe = history.samples[-LOOKS:], run.recipe
-    if len(recent) < LOOKS or history.sealed is not None or not run.world.alone:
+    if len(recent) < LOOKS or history.sealed is not None or not run.runtime.processes.alone:
         return False
     if recipe.weight_decay or recipe.augment or recipe.mixup or recipe.cutmix:
         return False
-    if draws(run.model) or normalises_batch(run.model):
+    if draws(run.state.model) or normalises_batch(run.state.model):
         return False
     return all(sample.weights and sample.weights[0].gradient == 0 == sample.weights[0].update for sample in recent)
 
@@ -53,14 +53,14 @@ def sealed(run: Run, train: Batches) -> bool:
 
     handles = [
         layer.module.register_forward_hook(hook(layer.path, saturates.family))
-        for layer, saturates in layers_with(run.model, Saturates)
+        for layer, saturates in layers_with(run.state.model, Saturates)
     ]
     end = time.monotonic() + LIMIT_S
     try:
-        with torch.compiler.set_stance("force_eager"), run.autocast():
-            for batch in train.batches(run.epoch):
-                for images in torch.split(batch.x, run.micro_batch or len(batch.x)):
-                    run.model(images)
+        with torch.compiler.set_stance("force_eager"), run.runtime.autocast():
+            for batch in train.batches(run.state.epoch):
+                for images in torch.split(batch.x, run.state.micro_batch or len(batch.x)):
+                    run.state.model(images)
                 if not any(constant.values()) or time.monotonic() > end:
                     return False
     finally:

@@ -14,7 +14,7 @@ from archspec.backends.built import layers_with, normalises_batch
 from archspec.data.batches import Batch, Batches
 from archspec.ops.traits import Stochastic
 from archspec.train.doctor.history import Contrast, Modes, Score
-from archspec.train.state import Run
+from archspec.train.run import Run
 
 IMAGES: Final = 128  # of a batch that goes through the network in several modes
 CONTRASTED: Final = 2000  # images of each split that are compared
@@ -29,22 +29,22 @@ def modes(run: Run, train: Batch, evaluated: Batch | None) -> Modes:
 
     Random numbers, running statistics and the modules' modes are left as they were.
     """
-    random = draws(run.model)
-    normed = normalises_batch(run.model)
+    random = draws(run.state.model)
+    normed = normalises_batch(run.state.model)
     images, labels = train.x[:IMAGES], train.y[:IMAGES]
     with _undisturbed(run):
-        training = _score(run, run.model.train(), images, labels)
-        quiet = _without_dropout(run.model)
+        training = _score(run, run.state.model.train(), images, labels)
+        quiet = _without_dropout(run.state.model)
         without = _score(run, quiet, images, labels) if random else None
         own = running = average = None
         if evaluated is not None:
             x, y = evaluated.x[: 2 * IMAGES], evaluated.y[: 2 * IMAGES]
             own = _score(run, quiet, x, y) if normed and len(y) > 1 else None
-            running = _score(run, run.tested.eval(), x, y)
-        alone = _score(run, run.model.eval(), images, labels)
-        if run.averaged is not None:
-            average = _score(run, run.averaged.eval(), images, labels)
-    return Modes(run.step, training, without, alone, average, running, own)
+            running = _score(run, run.state.eval_model.eval(), x, y)
+        alone = _score(run, run.state.model.eval(), images, labels)
+        if run.state.averaged is not None:
+            average = _score(run, run.state.averaged.eval(), images, labels)
+    return Modes(run.state.step, training, without, alone, average, running, own)
 
 
 def draws(model: nn.Module) -> bool:
@@ -53,7 +53,7 @@ def draws(model: nn.Module) -> bool:
 
 
 def _score(run: Run, model: nn.Module, images: Tensor, labels: Tensor) -> Score:
-    with run.autocast():
+    with run.runtime.autocast():
         logits = model(images)
     logits = logits.float()
     hits = (logits.argmax(1) == labels).float().mean()
@@ -68,10 +68,10 @@ def _without_dropout(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def _undisturbed(run: Run) -> Iterator[None]:
-    networks = [run.model, *([run.averaged] if run.averaged is not None else [])]
+    networks = [run.state.model, *([run.state.averaged] if run.state.averaged is not None else [])]
     modules = [(module, module.training) for network in networks for module in network.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in run.model.buffers()]
-    devices = [run.device] if run.device.type == "cuda" else []
+    buffers = [(buffer, buffer.clone()) for buffer in run.state.model.buffers()]
+    devices = [run.runtime.device] if run.runtime.device.type == "cuda" else []
     try:
         with torch.no_grad(), torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
             yield

@@ -19,14 +19,15 @@ from archspec.data.batches import Batch, Batches
 from archspec.diagnostics import SpecError
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
+from archspec.train.callbacks import Callback
 from archspec.train.doctor.chance import Chance, chance_of
 from archspec.train.doctor.edit import change_text
 from archspec.train.doctor.finding import Trial
 from archspec.train.doctor.patient import Patient
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
 from archspec.train.setup import fresh_model
-from archspec.train.state import Run, Watcher
 from archspec.train.step.microbatch import free_memory
 from archspec.train.step.precision import float32_products
 
@@ -44,7 +45,7 @@ class _Enough(Exception):
     """The rest would tell nothing more, or there is no time for it."""
 
 
-class _Observer(Watcher):
+class _Observer(Callback):
     def __init__(self, deadline: float, most: float) -> None:
         self.labels: list[Tensor] = []
         self._deadline, self._most = deadline, most
@@ -53,7 +54,7 @@ class _Observer(Watcher):
         self.labels.append(run.batch.y)
         if time.monotonic() > self._deadline:
             raise _Enough
-        if run.step % LOOK_EVERY == 0 and not float(run.meter.losses()[-1]) < self._most:
+        if run.state.step % LOOK_EVERY == 0 and not float(run.state.meter.losses()[-1]) < self._most:
             raise _Enough
 
 
@@ -173,14 +174,14 @@ def _train(
         def rate_at(step: int) -> float:
             return recipe.lr * min(1.0, (step + 1) / (warm + 1))
 
-        run = Run(
+        run = Run.create(
             model, make_optimizer(model, recipe, machine.device), rate_at, machine.device, recipe, steps,
             machine.settings,
         )
         train_epoch(run, islice(batches, steps), (observer,))
-    rows = run.meter.tensors()
+    rows = run.state.meter.tensors()
     losses, hits = rows["losses"].tolist(), rows["hits"].tolist()
-    accuracies = [hit / size for hit, size in zip(hits, run.meter.sizes, strict=True)]
+    accuracies = [hit / size for hit, size in zip(hits, run.state.meter.sizes, strict=True)]
     labels = Counter(torch.cat(observer.labels).tolist()) if observer.labels else Counter()
     return losses, accuracies, labels
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback
 from archspec.train.doctor.clock import Clock
 from archspec.train.doctor.finding import FINDINGS_FORMAT, Finding
 from archspec.train.doctor.gaps import suspicious
@@ -22,8 +23,8 @@ from archspec.train.doctor.patient import Patient, facts_of
 from archspec.train.doctor.seal import may_be_sealed, sealed
 from archspec.train.doctor.second_look import IMAGES, contrast, modes, shared
 from archspec.train.doctor.verdicts import Said, Verdicts
+from archspec.train.run import Run
 from archspec.train.run_dir.full_disk import save_text, warn_write_failures
-from archspec.train.state import Run, Watcher
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -33,7 +34,7 @@ EARLY: Final = frozenset({1, 2, 4, 8, 16, 32})
 MOST_LABELS: Final = 50_000  # that are counted: enough to know how common each class is
 
 
-class Doctor(Watcher):
+class Doctor(Callback):
     """Looks into the network at steps 1, 2, 4, … 32, and every 50th, and says what is wrong, each thing once.
 
     A look costs one wait for the device, a copy of the weights and a pass over the activations; between two
@@ -65,16 +66,16 @@ class Doctor(Watcher):
     def on_start(self, run: Run) -> None:
         """Begin a history, or go on with that of the checkpoint, and attach to the first step."""
         recipe = run.recipe
-        begin = run.step - run.position  # a pass that was broken off brings its meter along
+        begin = run.state.step - run.state.position  # a pass that was broken off brings its meter along
         self._run = run
         graph = None if self._patient is None else self._patient.graph
         self._history = History(
-            recipe.lr, recipe.optimizer, recipe.init.weights, run.steps_per_epoch, run.total_steps, begin,
-            facts_of(run.model, recipe, graph),
+            recipe.lr, recipe.optimizer, recipe.init.weights, run.state.steps_per_epoch, run.total_steps, begin,
+            facts_of(run.state.model, recipe, graph),
         )
-        run.keep("doctor", self)
-        self._probe = Probe(run.model)
-        self._clock.start(run.step)
+        run.state.keep("doctor", self)
+        self._probe = Probe(run.state.model)
+        self._clock.start(run.state.step)
 
     def on_step(self, run: Run) -> None:
         """Read what was measured in this step; attach to the next if that is due."""
@@ -84,16 +85,17 @@ class Doctor(Watcher):
             probe, self._probe = self._probe, None
             self._look(run, probe)
             if self._patient is not None and may_be_sealed(self._history, run) and sealed(run, self._patient.train):
-                self._history.sealed = run.step
+                self._history.sealed = run.state.step
             self._say(run, self._verdicts.examine(self._history))
-        if due(run.step + 1):
-            self._probe = Probe(run.model)
+        if due(run.state.step + 1):
+            self._probe = Probe(run.state.model)
 
     def on_epoch(self, run: Run) -> None:
         """Read the pass's last steps and its result; look again where that gives cause."""
         self._catch_up(run)
-        self._history.end_epoch(run.results[-1])
-        if suspicious(self._history) and (run.epoch & (run.epoch - 1) == 0 or run.epoch == run.recipe.epochs):
+        self._history.end_epoch(run.state.results[-1])
+        epoch = run.state.epoch
+        if suspicious(self._history) and (epoch & (epoch - 1) == 0 or epoch == run.recipe.epochs):
             self._look_again(run)
         self._say(run, self._verdicts.examine(self._history))
 
@@ -141,20 +143,20 @@ class Doctor(Watcher):
     def _look(self, run: Run, probe: Probe) -> None:
         """One wait for the device, for everything."""
         images = run.batch.x
-        inside = probe.figures(run.model, images[: run.micro_batch])  # more at once have no room
+        inside = probe.figures(run.state.model, images[: run.state.micro_batch])  # more at once have no room
         first = self._history.inputs is None and len(images) > 0
         inputs = input_figures(images) if first else []
         rows, sizes = self._unread(run)
         numbers = torch.cat([*(f.float().reshape(1) for f in (*inside, *inputs)), rows]).tolist()
         begin, end = len(inside), len(inside) + len(inputs)
         if first:
-            self._history.inputs = first_batch(run.step, len(images), numbers[begin:end])
+            self._history.inputs = first_batch(run.state.step, len(images), numbers[begin:end])
         self._append(numbers[end:], sizes)
-        self._history.add_sample(probe.sample(run.step, run.rate_at(run.step - 1), numbers[:begin]))
+        self._history.add_sample(probe.sample(run.state.step, run.rate_at(run.state.step - 1), numbers[:begin]))
 
     def _unread(self, run: Run) -> tuple[Tensor, list[int]]:
         """Of the steps that the history lacks: losses, hits, and then labels, on the device; and images."""
-        meter = run.meter
+        meter = run.state.meter
         known = max(0, self._history.step - meter.first)
         rows = meter.tensors()
         labels, self._labels = self._labels, []
@@ -162,7 +164,7 @@ class Doctor(Watcher):
         return torch.cat([part.float() for part in parts]), meter.sizes[known:]
 
     def _catch_up(self, run: Run) -> None:
-        if hasattr(run, "meter"):
+        if hasattr(run.state, "meter"):
             rows, sizes = self._unread(run)
             self._append(rows.tolist(), sizes)
 
@@ -173,10 +175,10 @@ class Doctor(Watcher):
 
     def _look_again(self, run: Run) -> None:
         """Measure the network's modes, and compare the splits, at the end of an epoch."""
-        if self._history.modes is not None and self._history.modes.step == run.step:
+        if self._history.modes is not None and self._history.modes.step == run.state.step:
             return
         patient = self._patient
-        if patient is None or run.world.sharded or not hasattr(run, "batch") or len(run.batch.y) < 2:
+        if patient is None or run.runtime.processes.sharded or not hasattr(run, "batch") or len(run.batch.y) < 2:
             return  # a run that is resumed after an epoch's last step has no batch
         with suppress(RuntimeError, SpecError):  # memory is short, or the data cannot be read again
             self._history.modes = modes(run, run.batch, patient.evaluated.some(2 * IMAGES))
@@ -186,7 +188,7 @@ class Doctor(Watcher):
         """Try changes where the run ended badly, and say the one verdict that comes of it."""
         from archspec.train.doctor.consult import consult  # which trains, as the loop does that this is a part of
 
-        seconds = self._clock.allowance(run.step, run.total_steps)
+        seconds = self._clock.allowance(run.state.step, run.total_steps)
         finding = consult(patient, self._history, self._verdicts, seconds=seconds)
         if finding is not None:
             self._say(run, [Said(finding.line(), None), *(Said(f"  {line}", None) for line in finding.tried())])
@@ -195,7 +197,7 @@ class Doctor(Watcher):
         for text, finding in said:
             if self._stop and finding is not None and finding.final:
                 raise SpecError([finding.diagnostic()])
-            run.tell(text)
+            run.notify(text)
 
 
 def due(step: int) -> bool:

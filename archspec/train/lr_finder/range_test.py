@@ -18,11 +18,12 @@ from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
 from archspec.diagnostics import error
 from archspec.language.recipe import Recipe
+from archspec.train.callbacks import Callback
 from archspec.train.doctor.chance import chance_of
 from archspec.train.doctor.finding import Evidence, Finding, round_rate, short
 from archspec.train.loop import FP32, train_epoch
 from archspec.train.optimizer import make_optimizer
-from archspec.train.state import Run, Watcher
+from archspec.train.run import Run
 from archspec.train.step.precision import Settings, float32_products
 
 RANGE_FORMAT: Final = 1
@@ -65,7 +66,7 @@ class _Enough(Exception):
     """The rest would tell nothing more."""
 
 
-class _Observer(Watcher):
+class _Observer(Callback):
     """Keeps the labels, and ends the test when the loss has gone through the roof."""
 
     def __init__(self) -> None:
@@ -73,8 +74,8 @@ class _Observer(Watcher):
 
     def on_step(self, run: Run) -> None:
         self.labels.append(run.batch.y)
-        if run.step % LOOK_EVERY == 0:
-            losses = run.meter.losses().tolist()
+        if run.state.step % LOOK_EVERY == 0:
+            losses = run.state.meter.losses().tolist()
             curve = smooth(losses)
             if not isfinite(losses[-1]) or curve[-1] > BLOWN * min(curve):
                 raise _Enough
@@ -103,14 +104,14 @@ def rate_range(
     def rate_at(step: int) -> float:
         return float(low * (high / low) ** (step / max(1, steps - 1)))
 
-    run = Run(twin, make_optimizer(twin, recipe, device), rate_at, device, recipe, steps, settings)
+    run = Run.create(twin, make_optimizer(twin, recipe, device), rate_at, device, recipe, steps, settings)
     observer = _Observer()
     with (
         seeded(stream_seed(recipe.seed, "rate range"), device), float32_products(settings.precision, device),
         closing(_endless(train)) as batches, suppress(_Enough),
     ):
         train_epoch(run, islice(batches, steps), (observer,))
-    losses = run.meter.losses().tolist()
+    losses = run.state.meter.losses().tolist()
     finite = next((k for k, loss in enumerate(losses) if not isfinite(loss)), len(losses))
     if not finite:
         raise error(

@@ -9,7 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from archspec.train.distributed.process_group import ALONE, World
+from archspec.train.distributed.process_group import ALONE, ProcessGroup
 
 CONFUSION_FORMAT: Final = 1
 
@@ -100,7 +100,7 @@ class Tally:
         self._outputs = logits.shape[1]
         self._pairs.append(torch.stack([labels, logits.detach().argmax(1)]))
 
-    def confusion(self, classes: Sequence[str], world: World = ALONE) -> Confusion:
+    def confusion(self, classes: Sequence[str], world: ProcessGroup = ALONE) -> Confusion:
         """What was collected, of at least one step. classes: the names of the labels. world: all of it is counted."""
         seen = torch.cat(self._pairs, dim=1)
         table = torch.bincount(seen[0] * self._outputs + seen[1], minlength=len(classes) * self._outputs)

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archspec.data.batches import Batches
-from archspec.train.loop import evaluate
+from archspec.train.callbacks import Callback
+from archspec.train.loop import evaluate_run
 from archspec.train.report.confusion import Confusion, Tally
 from archspec.train.report.confusion_data import save_confusion
 from archspec.train.report.confusion_picture import PICTURE, draw_confusion
+from archspec.train.run import Run
 from archspec.train.run_dir.full_disk import warn_write_failures
-from archspec.train.state import Run, Watcher
 
 
-class FinalConfusion(Watcher):
+class FinalConfusion(Callback):
     """The test split's confusion matrix, when a run is finished: draws it into the run's folder and keeps its numbers.
 
     test: the test split. classes: the names of its labels. confusion: the result, None before the end.
@@ -31,9 +32,9 @@ class FinalConfusion(Watcher):
             _, tally = run.test
         else:
             tally = Tally()
-            evaluate(run.tested, self._test, run.device, run.settings, tally, world=run.world)
-        self.confusion = tally.confusion(self._classes, run.world)
-        if run.world.leads:
+            evaluate_run(run, self._test, tally)
+        self.confusion = tally.confusion(self._classes, run.runtime.processes)
+        if run.runtime.processes.leads:
             with warn_write_failures(run):
                 draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)
             with warn_write_failures(run):

@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING, Final, TextIO
 
 from archspec.diagnostics import wrapped
+from archspec.train.callbacks import Callback, Phase
 from archspec.train.report.table import epoch_line
-from archspec.train.state import Run, Watcher
+from archspec.train.run import Run
 from archspec.train.summary import loss_text
 
 if TYPE_CHECKING:
@@ -17,21 +18,23 @@ if TYPE_CHECKING:
 REFRESH_S: Final = 0.25  # to read loss and accuracy means to wait for the device
 
 
-def display(stream: TextIO) -> Watcher:
+def display(stream: TextIO) -> Callback:
     """The display that suits `stream`."""
     dumb = os.environ.get("TERM") in {"dumb", "unknown"}
     return LiveDisplay(stream) if stream.isatty() and not dumb else PlainDisplay(stream)
 
 
-class PlainDisplay(Watcher):
+class PlainDisplay(Callback):
     """A line of text at the end of every epoch."""
+
+    phase = Phase.SHOW
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def on_epoch(self, run: Run) -> None:
         """Write the epoch's line at once."""
-        self.on_notice(epoch_line(run.results[-1], run.recipe.epochs))
+        self.on_notice(epoch_line(run.state.results[-1], run.recipe.epochs))
 
     def on_notice(self, text: str) -> None:
         """Write it at once."""
@@ -39,8 +42,10 @@ class PlainDisplay(Watcher):
         self._stream.flush()
 
 
-class LiveDisplay(Watcher):
+class LiveDisplay(Callback):
     """One line that changes (epoch, step, loss, accuracy, images/s, time left), above it the finished epochs."""
+
+    phase = Phase.SHOW
 
     def __init__(self, stream: TextIO) -> None:
         self._progress = _progress(stream)
@@ -50,31 +55,31 @@ class LiveDisplay(Watcher):
 
     def on_start(self, run: Run) -> None:
         """Show the line."""
-        self._begin, self._first_step = time.perf_counter(), run.step
-        epoch = f"epoch {run.epoch + 1}/{run.recipe.epochs}"
-        self._progress.update(self._task, total=run.steps_per_epoch, epoch=epoch)
+        self._begin, self._first_step = time.perf_counter(), run.state.step
+        epoch = f"epoch {run.state.epoch + 1}/{run.recipe.epochs}"
+        self._progress.update(self._task, total=run.state.steps_per_epoch, epoch=epoch)
         self._progress.start()
 
     def on_step(self, run: Run) -> None:
         """Read the figures, four times a second and at an epoch's last step."""
         now = time.perf_counter()
-        if now < self._next and len(run.meter) < run.steps_per_epoch:
+        if now < self._next and len(run.state.meter) < run.state.steps_per_epoch:
             return
         self._next = now + REFRESH_S
-        metrics = run.meter.metrics()
-        speed = metrics.images / (now - run.meter.started)
-        left = (now - self._begin) * (run.total_steps - run.step) / (run.step - self._first_step)
+        metrics = run.state.meter.metrics()
+        speed = metrics.images / (now - run.state.meter.started)
+        left = (now - self._begin) * (run.total_steps - run.state.step) / (run.state.step - self._first_step)
         self._progress.update(
             self._task,
-            completed=len(run.meter), total=run.steps_per_epoch,
-            epoch=f"epoch {run.epoch + 1}/{run.recipe.epochs}",
+            completed=len(run.state.meter), total=run.state.steps_per_epoch,
+            epoch=f"epoch {run.state.epoch + 1}/{run.recipe.epochs}",
             figures=f"loss {loss_text(metrics.loss)}  acc {metrics.accuracy:.4f}  {speed:,.0f} images/s  "
             f"{clock(left)} left",
         )
 
     def on_epoch(self, run: Run) -> None:
         """Leave the epoch's line above the live one."""
-        self._progress.console.print(epoch_line(run.results[-1], run.recipe.epochs), highlight=False)
+        self._progress.console.print(epoch_line(run.state.results[-1], run.recipe.epochs), highlight=False)
 
     def on_notice(self, text: str) -> None:
         """Leave it above the live line."""

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archspec.atomic_files import write_text
+from archspec.train.callbacks import Callback, Phase
 from archspec.train.report.curves import NAME, Curve, curves_svg, events_of
+from archspec.train.run import Run
 from archspec.train.run_dir.steps import StepLog
-from archspec.train.state import Run, Watcher
 
 if TYPE_CHECKING:
     from archspec.train.doctor import Doctor
 
 
-class Redraw(Watcher):
+class Redraw(Callback):
     """Keeps `curves.svg` in a run's folder. doctors: what they have found is marked."""
+
+    phase = Phase.DRAW
 
     def __init__(self, folder: Path, name: str, steps: StepLog, doctors: Sequence[Doctor] = ()) -> None:
         self._path, self._name, self._steps, self._doctors = folder / NAME, name, steps, doctors
@@ -25,9 +28,9 @@ class Redraw(Watcher):
     def on_epoch(self, run: Run) -> None:
         """Draw what there is. A picture that cannot be written ends no run."""
         findings = [finding.to_json() for doctor in self._doctors for finding in doctor.findings]
-        events = events_of(findings, run.steps_per_epoch)
+        events = events_of(findings, run.state.steps_per_epoch)
         recipe = run.recipe
         about = f"{self._name}: {recipe.optimizer}, lr {recipe.lr:g}, batch {recipe.batch_size}, seed {recipe.seed}"
-        text = curves_svg([Curve(self._name, run.results, self._steps.points, events)], about)
+        text = curves_svg([Curve(self._name, run.state.results, self._steps.points, events)], about)
         with suppress(OSError):
             write_text(self._path, text)

@@ -15,19 +15,20 @@ from torch import nn
 from archspec.atomic_files import claim, clear_drafts, make_folder, write_text
 from archspec.diagnostics import error
 from archspec.files import is_regular, read_regular
+from archspec.train.callbacks import Callback, Phase
 from archspec.train.checkpoint.tensor_file import tensor_bytes
 from archspec.train.distributed.fsdp import whole
-from archspec.train.distributed.process_group import ALONE, World
+from archspec.train.distributed.process_group import ALONE, ProcessGroup
+from archspec.train.run import Run
 from archspec.train.run_dir.full_disk import explain_write_failures, save_text, warn_write_failures
 from archspec.train.run_dir.metrics_files import LINES, RESULT, TABLE, metrics_csv, metrics_jsonl, summary_json
 from archspec.train.run_dir.saved_options import read_json
 from archspec.train.run_dir.weights import write_weights
-from archspec.train.state import Run, Watcher
 
 MAX_SPEC_BYTES: Final = 1 << 24
 
 
-class RunFolder(Watcher):
+class RunFolder(Callback):
     """Writes `spec.yaml` and `environment.json` at the start, the metrics after each epoch, at the end the weights.
 
     path: a folder that `check_free` accepts, or that of the run that is `resumed`; it is made when the run starts.
@@ -35,6 +36,8 @@ class RunFolder(Watcher):
     its end.
     Of a resumed run environment.json keeps what it was at every start, spec.yaml holds the last spec.
     """
+
+    phase = Phase.FOLDER
 
     def __init__(
         self, path: Path, *, spec: str, environment: Mapping[str, object], resumed: bool = False
@@ -63,7 +66,7 @@ class RunFolder(Watcher):
         if self._resumed and is_regular(path):
             old = read_regular(path, MAX_SPEC_BYTES).decode(errors="replace")
             if old != self._spec:
-                write_text(self.path / f"spec-until-step-{run.step}.yaml", old)
+                write_text(self.path / f"spec-until-step-{run.state.step}.yaml", old)
         write_text(path, self._spec)
 
     def check(self, run: Run) -> None:
@@ -80,8 +83,8 @@ class RunFolder(Watcher):
                 )
             if is_regular(self.path / "spec.yaml"):
                 return
-        run.tell(f"warning[RUN336]: the run folder {self.path}, or its spec.yaml, was removed or moved: it is written "
-                 "again, without its earlier checkpoints")
+        run.notify(f"warning[RUN336]: the run folder {self.path}, or its spec.yaml, was removed or moved: it is "
+                   "written again, without its earlier checkpoints")
         with explain_write_failures("the run folder", self.path, len(self._spec)):
             self.on_end(run)
             self._begin(run)
@@ -108,7 +111,7 @@ class RunFolder(Watcher):
             return self._environment
         first = read_json(self.path / "environment.json") or self._environment
         resumes = first.get("resumes", [])
-        again = {"step": run.step, **self._environment}
+        again = {"step": run.state.step, **self._environment}
         return {**first, "resumes": [*(resumes if isinstance(resumes, list) else []), again]}
 
     def on_epoch(self, run: Run) -> None:
@@ -121,12 +124,12 @@ class RunFolder(Watcher):
         """Write the weights."""
         self.check(run)
         self._write_metrics(run)
-        save_weights(run.tested, self.path / "weights.safetensors", run.world)
+        save_weights(run.state.eval_model, self.path / "weights.safetensors", run.runtime.processes)
         save_text("the summary", self.path / RESULT, summary_json(run.summary()))
 
     def _write_metrics(self, run: Run) -> None:
-        save_text("the metrics", self.path / LINES, metrics_jsonl(run.results))
-        save_text("the metrics", self.path / TABLE, metrics_csv(run.results))
+        save_text("the metrics", self.path / LINES, metrics_jsonl(run.state.results))
+        save_text("the metrics", self.path / TABLE, metrics_csv(run.state.results))
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -146,7 +149,7 @@ def check_free(path: Path) -> None:
         )
 
 
-def save_weights(model: nn.Module, path: Path, world: World = ALONE) -> None:
+def save_weights(model: nn.Module, path: Path, world: ProcessGroup = ALONE) -> None:
     """Every parameter and buffer of `model` as safetensors, its state_dict's keys as names, and a digest beside it.
 
     Raises SpecError RUN313.

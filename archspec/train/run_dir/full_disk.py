@@ -15,7 +15,7 @@ from archspec.diagnostics import SpecError, error
 from archspec.text import bytes_text
 
 if TYPE_CHECKING:
-    from archspec.train.state import Run
+    from archspec.train.run import Run
 
 FULL: Final = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 TAKEN: Final = frozenset({errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST})  # a folder is where a file should be
@@ -47,7 +47,7 @@ def warn_write_failures(run: Run) -> Iterator[None]:
         (failure,) = problem.diagnostics
         if failure.code != "RUN313":
             raise
-        run.tell(f"warning[{failure.code}]: {failure.message}")
+        run.notify(f"warning[{failure.code}]: {failure.message}")
 
 
 def write_failure(what: str, path: Path, needed_bytes: int, problem: OSError) -> SpecError:

@@ -7,16 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from archspec.train.callbacks import Callback
+from archspec.train.run import Run
 from archspec.train.run_dir.full_disk import save_text, warn_write_failures
 from archspec.train.run_dir.step_points import NAME, StepPoint, read_steps
-from archspec.train.state import Run, Watcher
 
 MOST_POINTS: Final = 8_000  # of a run, which keeps the file below 1 MB
 MOST_AN_EPOCH: Final = 100
 LEAST_AN_EPOCH: Final = 2
 
 
-class StepLog(Watcher):
+class StepLog(Callback):
     """Writes the points of each epoch when it ends: it reads what the meter holds anyway, and no step waits for it."""
 
     def __init__(self, folder: Path) -> None:
@@ -25,8 +26,8 @@ class StepLog(Watcher):
 
     def on_start(self, run: Run) -> None:
         """Keep the points of the epochs that are finished where the run is resumed."""
-        done = run.step - run.position
-        self.points = [point for point in read_steps(self._path) if point.step <= done] if run.step else []
+        done = run.state.step - run.state.position
+        self.points = [point for point in read_steps(self._path) if point.step <= done] if run.state.step else []
 
     def on_epoch(self, run: Run) -> None:
         """Add the epoch's points. Where the disk is full they are written with the next."""
@@ -38,7 +39,7 @@ class StepLog(Watcher):
 
 def points_of(run: Run) -> list[StepPoint]:
     """Means over equal stretches of the epoch that has ended; every image counts once."""
-    tensors, sizes = run.meter.tensors(), run.meter.sizes
+    tensors, sizes = run.state.meter.tensors(), run.state.meter.sizes
     losses, hits = tensors["losses"].tolist(), tensors["hits"].tolist()
     steps = len(sizes)
     count = min(steps, MOST_AN_EPOCH, max(LEAST_AN_EPOCH, MOST_POINTS // max(1, run.recipe.epochs)))
@@ -46,9 +47,9 @@ def points_of(run: Run) -> list[StepPoint]:
     for k in range(count):
         part = range(k * steps // count, (k + 1) * steps // count)
         images = sum(sizes[i] for i in part)
-        last = run.meter.first + part[-1]
+        last = run.state.meter.first + part[-1]
         found.append(StepPoint(
-            last + 1, round((last + 1) / run.steps_per_epoch, 4),
+            last + 1, round((last + 1) / run.state.steps_per_epoch, 4),
             _short(sum(losses[i] * sizes[i] for i in part) / images), _short(sum(hits[i] for i in part) / images),
             _short(run.rate_at(last)),
         ))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from archspec.atomic_files import check_own_folder
 from archspec.diagnostics import error
+from archspec.train.callbacks import Callback
+from archspec.train.run import Run
 from archspec.train.run_dir.steps import points_of
-from archspec.train.state import Run, Watcher
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -26,7 +27,7 @@ def check_tensorboard() -> None:
                     hint="pip install 'archspec-nn[tensorboard]', or leave it out: metrics.jsonl is always written")
 
 
-class Scalars(Watcher):
+class Scalars(Callback):
     """Writes each epoch's figures into `folder`; `tensorboard --logdir RUNS` then shows them, run beside run.
 
     The horizontal axis counts epochs; that of the points within epochs, in a folder of their own, counts updates. A
@@ -45,13 +46,13 @@ class Scalars(Watcher):
 
         for folder in (self._folder, self._folder / STEPS):
             check_own_folder(folder)
-        done, resumed = run.step - run.position, bool(run.step)
-        self._epochs = SummaryWriter(str(self._folder), purge_step=run.epoch + 1 if resumed else None)
+        done, resumed = run.state.step - run.state.position, bool(run.state.step)
+        self._epochs = SummaryWriter(str(self._folder), purge_step=run.state.epoch + 1 if resumed else None)
         self._steps = SummaryWriter(str(self._folder / STEPS), purge_step=done + 1 if resumed else None)
 
     def on_epoch(self, run: Run) -> None:
         """Add the epoch's figures, so that they are seen at once."""
-        row = run.results[-1]
+        row = run.state.results[-1]
         _write(self._epochs, row.scalars(), row.epoch)
         for point in points_of(run):
             _write(self._steps, point.scalars(), point.step)
@@ -61,7 +62,7 @@ class Scalars(Watcher):
         """Add the test set's figures, where they are not each epoch's."""
         if run.test is not None:
             metrics, _ = run.test
-            _write(self._epochs, {"loss/test": metrics.loss, "accuracy/test": metrics.accuracy}, run.epoch)
+            _write(self._epochs, {"loss/test": metrics.loss, "accuracy/test": metrics.accuracy}, run.state.epoch)
             self._flush()
 
     def _flush(self) -> None:

@@ -8,10 +8,10 @@ from archspec.analysis import check_learns, lone_value, smallest_batch
 from archspec.diagnostics import error
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
-from archspec.train.distributed.process_group import ALONE, World
+from archspec.train.distributed.process_group import ALONE, ProcessGroup
 
 
-def check_trainable(graph: Graph, recipe: Recipe, world: World = ALONE) -> None:
+def check_trainable(graph: Graph, recipe: Recipe, world: ProcessGroup = ALONE) -> None:
     """Raise SpecError BUILD204 where there is nothing to train, BUILD203 where a batch is too small for a norm.
 
     A batch is that of each process. Needs no data.
@@ -26,7 +26,7 @@ def check_trainable(graph: Graph, recipe: Recipe, world: World = ALONE) -> None:
 
 
 def check_steps(
-    graph: Graph, steps: Mapping[str, Sequence[int]], images: int, world: World = ALONE
+    graph: Graph, steps: Mapping[str, Sequence[int]], images: int, world: ProcessGroup = ALONE
 ) -> list[str]:
     """A notice of training images that no step of an epoch takes.
 
@@ -39,7 +39,7 @@ def check_steps(
     return left_out(graph, images, steps["train"], world)
 
 
-def check_epoch(graph: Graph, steps: Sequence[int], images: int, world: World = ALONE) -> None:
+def check_epoch(graph: Graph, steps: Sequence[int], images: int, world: ProcessGroup = ALONE) -> None:
     """Raise SpecError RUN318 where a training set of so many images gives an epoch no step."""
     if steps:
         return
@@ -50,7 +50,7 @@ def check_epoch(graph: Graph, steps: Sequence[int], images: int, world: World = 
     )
 
 
-def check_evaluated(graph: Graph, steps: Sequence[int], world: World = ALONE) -> None:
+def check_evaluated(graph: Graph, steps: Sequence[int], world: ProcessGroup = ALONE) -> None:
     """Raise SpecError BUILD203 where a step of an evaluation is too small for a norm without running statistics.
 
     steps: images of each, all processes together.
@@ -69,7 +69,7 @@ def check_evaluated(graph: Graph, steps: Sequence[int], world: World = ALONE) ->
     )
 
 
-def left_out(graph: Graph, images: int, steps: Sequence[int], world: World = ALONE) -> list[str]:
+def left_out(graph: Graph, images: int, steps: Sequence[int], world: ProcessGroup = ALONE) -> list[str]:
     """A notice of images that no training step of an epoch takes."""
     left = images - sum(steps)
     if not left:
@@ -85,7 +85,7 @@ def least_per_step(graph: Graph) -> int:
     return smallest if smallest > 1 else 0
 
 
-def _fitting(images: int, size: int, world: World) -> int | None:
+def _fitting(images: int, size: int, world: ProcessGroup) -> int | None:
     """The batch size nearest below `size`, else above it, of which no step is too small."""
     sizes: list[int] = [*range(size - size % world.size, 0, -world.size), *range(size, images + world.size)]
     for candidate in sizes:
@@ -95,5 +95,5 @@ def _fitting(images: int, size: int, world: World) -> int | None:
     return None
 
 
-def _each(world: World) -> str:
+def _each(world: ProcessGroup) -> str:
     return "" if world.alone else " in each process"

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from archspec.data.batches import Batches
 from archspec.diagnostics import SpecError, error
-from archspec.train.state import Run
+from archspec.train.run import Run
 from archspec.train.step.gradients import gradients
 from archspec.train.step.precision import Settings
 
@@ -76,20 +76,20 @@ def check_layers(run: Run, train: Batches) -> None:
 
     Raises SpecError RUN337 for a layer without a deterministic kernel.
     """
-    if not run.settings.deterministic:
+    if not run.runtime.settings.deterministic:
         return
-    batch = next(islice(train.batches(run.epoch % run.recipe.epochs, 0), 1))
-    run.guard.before_step(run)
-    watch = _Watch(run.model)
+    batch = next(islice(train.batches(run.state.epoch % run.recipe.epochs, 0), 1))
+    run.policy.before_step(run)
+    watch = _Watch(run.state.model)
     try:
         gradients(run, batch)
     except RuntimeError as problem:
-        if (explained := _explained(problem, watch.last, run.device)) is None:
+        if (explained := _explained(problem, watch.last, run.runtime.device)) is None:
             raise
         raise explained from problem
     finally:
         watch.remove()
-        run.guard.put_back(run)
+        run.policy.put_back(run)
 
 
 def _explained(problem: RuntimeError, layer: str | None, device: torch.device) -> SpecError | None:

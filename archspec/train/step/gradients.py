@@ -11,7 +11,7 @@ from archspec.backends.built import normalises_batch
 from archspec.backends.fits import is_shortage, shortage
 from archspec.data.batches import Batch, Batches
 from archspec.train.objective import Targets
-from archspec.train.state import Run
+from archspec.train.run import Run
 from archspec.train.step.microbatch import (
     SMALLEST_NORMED,
     free_memory,
@@ -33,25 +33,25 @@ def gradients(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
         try:
             return attempt(run, batch)
         except RuntimeError as problem:
-            if not is_shortage(problem) or run.world.sharded:  # whose passes all processes do in step
+            if not is_shortage(problem) or run.runtime.processes.sharded:  # whose passes all processes do in step
                 raise
             smaller = _smaller(run, len(batch.y), problem)
         # Not above: there the exception still holds all that the pass has computed.
-        free_memory(run.device)
-        run.guard.put_back(run)
-        run.micro_batch = smaller
-        run.tell(_notice(run, len(batch.y), smaller))
+        free_memory(run.runtime.device)
+        run.policy.put_back(run)
+        run.state.micro_batch = smaller
+        run.notify(_notice(run, len(batch.y), smaller))
 
 
 def attempt(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     """The same, without a second try. Gradients of the batch are the sum of those of its pieces."""
     if not len(batch.y):
         return _idle(run, batch)
-    images, targets = run.objective.mix(batch.x, batch.y, run.step)
-    weight = run.world.share(len(images), batch.total)
-    if run.micro_batch is None:
+    images, targets = run.objective.mix(batch.x, batch.y, run.state.step)
+    weight = run.runtime.processes.share(len(images), batch.total)
+    if run.state.micro_batch is None:
         return _backward(run, images, targets, weight)
-    parts = images.tensor_split(pieces_of(len(images), run.micro_batch, _smallest_piece(run)))
+    parts = images.tensor_split(pieces_of(len(images), run.state.micro_batch, _smallest_piece(run)))
     logits, losses, start = [], [], 0
     for part in parts:
         end, share = start + len(part), len(part) / len(images)
@@ -66,14 +66,14 @@ def _backward(
     run: Run, images: Tensor, targets: Targets, weight: float, *, last: bool = True
 ) -> tuple[Tensor, Tensor]:
     """weight: by which the images' mean loss counts. last: whether the gradients of the batch are then complete."""
-    with run.autocast(), run.world.gradients_stay(run.joined, not last):
-        logits = run.forward(images)
+    with run.runtime.autocast(), run.runtime.processes.no_sync(run.runtime.parallel, not last):
+        logits = run.runtime.forward(images)
         loss = run.objective.loss(logits.float(), targets)
-    minimised = run.guard.on_loss(run, loss if weight == 1 else loss * weight)
+    minimised = run.policy.on_loss(run, loss if weight == 1 else loss * weight)
     try:
-        run.scaler.scale(minimised).backward()  # type: ignore[no-untyped-call]
+        run.state.scaler.scale(minimised).backward()  # type: ignore[no-untyped-call]
     except RuntimeError as problem:
-        if not last or run.world.alone or not is_shortage(problem):
+        if not last or run.runtime.processes.alone or not is_shortage(problem):
             raise
         # The other processes have perhaps had a part of these gradients: they would not understand a second try.
         what = "the backward pass that all processes do together"
@@ -83,10 +83,10 @@ def _backward(
 
 def _idle(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     """For a process that has no image in the step, but its part in what all do: a black one that counts for nothing."""
-    with run.autocast():
-        logits = run.forward(padded(batch.x))
+    with run.runtime.autocast():
+        logits = run.runtime.forward(padded(batch.x))
     loss = 0 * logits.float().sum()
-    run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    run.state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     return logits[:0], loss
 
 
@@ -96,24 +96,25 @@ def join(run: Run, train: Batches) -> None:
     After its first pass DDP puts the gradients together anew, in the order in which they came; and where a gradient
     lies decides, for three processes or more, the last bit of its sum. Every start of a run is to be past that.
     """
-    if run.world.alone or run.world.sharded:  # a network that is spread exchanges its gradients itself
+    processes = run.runtime.processes
+    if processes.alone or processes.sharded:  # a sharded network exchanges its gradients itself
         return
-    run.forward = run.joined = run.world.joined(run.model)
-    images = next(islice(train.batches(run.epoch % run.recipe.epochs), 1)).x
-    run.model.eval()  # no random numbers, no statistics
+    run.runtime.forward = run.runtime.parallel = run.runtime.processes.data_parallel(run.state.model)
+    images = next(islice(train.batches(run.state.epoch % run.recipe.epochs), 1)).x
+    run.state.model.eval()  # no random numbers, no statistics
     for _ in range(2):  # the second begins with the change
-        with run.autocast():
-            logits = run.forward(padded(images[:0], smallest_evaluated(run.model)))
+        with run.runtime.autocast():
+            logits = run.runtime.forward(padded(images[:0], smallest_evaluated(run.state.model)))
         (0 * logits.float().sum()).backward()
-    run.optimizer.zero_grad(set_to_none=True)
+    run.state.optimizer.zero_grad(set_to_none=True)
 
 
 def _smaller(run: Run, images: int, problem: RuntimeError) -> int:
-    """What `run.micro_batch` should become."""
+    """What `run.state.micro_batch` should become."""
     smallest = _smallest_piece(run)
-    smaller = halved(images, run.micro_batch, smallest)
+    smaller = halved(images, run.state.micro_batch, smallest)
     if smaller is None:
-        piece = largest_piece(images, run.micro_batch, smallest)
+        piece = largest_piece(images, run.state.micro_batch, smallest)
         raise shortage(
             f"training, with only {piece} image{'s' * (piece != 1)} at once,", problem,
             hint="make the network narrower, or its input smaller",
@@ -122,13 +123,14 @@ def _smaller(run: Run, images: int, problem: RuntimeError) -> int:
 
 
 def _smallest_piece(run: Run) -> int:
-    return SMALLEST_NORMED if normalises_batch(run.model) else 1
+    return SMALLEST_NORMED if normalises_batch(run.state.model) else 1
 
 
 def _notice(run: Run, images: int, most: int) -> str:
-    place = f"step {run.position + 1} of {run.steps_per_epoch} in epoch {run.epoch + 1} of {run.recipe.epochs}"
+    state = run.state
+    place = f"step {state.position + 1} of {state.steps_per_epoch} in epoch {state.epoch + 1} of {run.recipe.epochs}"
     text = (
         f"warning[BUILD201]: {place} ran out of memory: it is done again, and from now on at most {most} images go "
         f"through the network at once; an update still sees all {images}"
     )
-    return f"{text}; batch norm then takes its statistics of each {most}" if normalises_batch(run.model) else text
+    return f"{text}; batch norm then takes its statistics of each {most}" if normalises_batch(run.state.model) else text

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archspec.data.batches import Batch
-from archspec.train.state import Run
+from archspec.train.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,16 @@ def first_bad(run: Run, batch: Batch, step: Callable[[], object]) -> FirstBad:
     The network must be in the state, and the random numbers where they were, before the step. Gradients of the
     step remain in the parameters.
     """
-    outside = _values_from_outside(run.model, batch)
+    outside = _values_from_outside(run.state.model, batch)
     if outside is not None:
         return outside
-    watch = _Watch(run.model)
+    watch = _Watch(run.state.model)
     try:
         with suppress(_Found):
             step()
     finally:
         watch.remove()
-    return FirstBad(watch.place or _bad_gradient(run.model), [])
+    return FirstBad(watch.place or _bad_gradient(run.state.model), [])
 
 
 def _values_from_outside(model: nn.Module, batch: Batch) -> FirstBad | None:

@@ -23,8 +23,8 @@ from archspec.language.recipe import Recipe
 from archspec.ops.traits import Stochastic
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
 from archspec.train.setup import Machine, fresh_model
-from archspec.train.state import Run
 from archspec.train.step.compile import compiled
 from archspec.train.step.microbatch import free_memory
 from archspec.train.step.precision import float32_products
@@ -126,7 +126,7 @@ def _measured(problem: Problem, candidate: Candidate, best_s: float | None) -> M
         norm = _gradient_norm(run)
         train_epoch(run, batches[1:-1])
         seconds = _timed(run, batches[-1:])
-        losses = tuple(run.meter.losses().tolist())
+        losses = tuple(run.state.meter.losses().tolist())
         if not all(map(isfinite, losses)):
             return Measured(candidate, None, losses, norm, "its loss is not a finite number")
         if best_s is not None and seconds > GIVE_UP * best_s:
@@ -144,9 +144,9 @@ def _run(problem: Problem, candidate: Candidate) -> Run:
     for layer, _ in list(layers_with(model, Stochastic)):
         model.set_submodule(layer.path, _Quiet(layer.module))
     optimizer = make_optimizer(model, recipe, problem.device)
-    run = Run(model, optimizer, lambda step: SLOWED * recipe.lr, problem.device, recipe, MOST_STEPS, settings)
+    run = Run.create(model, optimizer, lambda step: SLOWED * recipe.lr, problem.device, recipe, MOST_STEPS, settings)
     if settings.compile:
-        run.forward = compiled(model, problem.images, settings)
+        run.runtime.forward = compiled(model, problem.images, settings)
     return run
 
 
@@ -169,8 +169,8 @@ class _Quiet(nn.Module):
 
 
 def _gradient_norm(run: Run) -> float | None:
-    gradients = [parameter.grad for parameter in run.model.parameters() if parameter.grad is not None]
-    return None if run.scaler.is_enabled() else float(nn.utils.get_total_norm(gradients))
+    gradients = [parameter.grad for parameter in run.state.model.parameters() if parameter.grad is not None]
+    return None if run.state.scaler.is_enabled() else float(nn.utils.get_total_norm(gradients))
 
 
 def _timed(run: Run, batches: Sequence[Batch]) -> float:

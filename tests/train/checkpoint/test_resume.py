@@ -9,11 +9,11 @@ import torch
 from archspec.data.augment import Augmentation
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.loop import fit
 from archspec.train.run_dir.directory import save_weights
-from archspec.train.state import Watcher
 from archspec.train.step.precision import Settings
 from tests.train.helpers import CPU, PLAN, data, network, recipe
 
@@ -25,14 +25,14 @@ class Stopped(Exception):
     pass
 
 
-class StopAt(Watcher):
+class StopAt(Callback):
     """Ends the run after a step, or, where `evaluating`, in the test pass that follows it; the state is saved first."""
 
     def __init__(self, step, saves):
         self.step, self.saves = step, saves
 
     def on_step(self, run):
-        if run.step == self.step:
+        if run.state.step == self.step:
             self.saves.save(run)
             raise Stopped
 
@@ -71,7 +71,7 @@ def train(folder, chosen, settings, *, stop=None, resume=None, every=NEVER):
     model = model_of(settings)
     stops = [] if stop is None else [StopAt(stop, saves)]
     summary = fit(
-        model, batches, test, chosen, device=CPU, settings=settings, watchers=[saves, *stops],
+        model, batches, test, chosen, device=CPU, settings=settings, callbacks=[saves, *stops],
         resume=None if resume is None else resume.saved,
     )
     save_weights(model, folder / "weights.safetensors")
@@ -194,13 +194,13 @@ def test_another_number_of_steps_begins_the_epoch_anew(tmp_path):
     found = newest(tmp_path / "checkpoints")
     steps = []
 
-    class Steps(Watcher):
+    class Steps(Callback):
         def on_step(self, run):
-            steps.append((run.epoch, run.step, len(run.meter)))
+            steps.append((run.state.epoch, run.state.step, len(run.state.meter)))
 
     chosen = recipe(batch_size=24)
     batches, test = (ResidentBatches(d, PLAN, BatchOptions(24, False, CPU)) for d in (TRAIN, TEST))
-    fit(model_of(Settings()), batches, test, chosen, device=CPU, watchers=[Steps()], resume=found.saved)
+    fit(model_of(Settings()), batches, test, chosen, device=CPU, callbacks=[Steps()], resume=found.saved)
     assert steps == [(1, 3, 1), (1, 4, 2), (2, 5, 1), (2, 6, 2)]
 
 
@@ -211,13 +211,13 @@ def test_another_optimizer_starts_without_state(tmp_path):
     assert found.saved.state.optimizer.kind == "SGD"
     seen = []
 
-    class State(Watcher):
+    class State(Callback):
         def on_start(self, run):
-            seen.append(len(run.optimizer.state))
+            seen.append(len(run.state.optimizer.state))
 
     chosen = recipe(optimizer="adam", lr=0.01)
     batches, test = (ResidentBatches(d, PLAN, BatchOptions(10, False, CPU)) for d in (TRAIN, TEST))
-    fit(model_of(Settings()), batches, test, chosen, device=CPU, watchers=[State()], resume=found.saved)
+    fit(model_of(Settings()), batches, test, chosen, device=CPU, callbacks=[State()], resume=found.saved)
     assert seen == [0]
 
 
@@ -243,22 +243,22 @@ class Average:
 
 
 def test_parts_are_kept(tmp_path):
-    class Averaging(Watcher):
+    class Averaging(Callback):
         def __init__(self):
             self.average = Average()
 
         def on_start(self, run):
-            run.keep("average", self.average)
+            run.state.keep("average", self.average)
 
         def on_step(self, run):
-            self.average.add(run.model)
+            self.average.add(run.state.model)
 
     def averaged(folder, stop=None, resume=None):
         averaging, saves = Averaging(), Checkpointer(folder / "checkpoints", every=NEVER)
         chosen = recipe()
         batches, test = (ResidentBatches(d, PLAN, BatchOptions(10, False, CPU)) for d in (TRAIN, TEST))
         stops = [StopAt(stop, saves)] if stop else []
-        fit(network(), batches, test, chosen, device=CPU, watchers=[averaging, *stops], resume=resume)
+        fit(network(), batches, test, chosen, device=CPU, callbacks=[averaging, *stops], resume=resume)
         return averaging.average
 
     expected = averaged(tmp_path)

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback, Phase
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.state import SavedState, Snapshot
 from archspec.train.checkpoint.storage import (
@@ -27,7 +28,6 @@ from archspec.train.checkpoint.storage import (
     write_checkpoint,
 )
 from archspec.train.loop import fit
-from archspec.train.state import Watcher
 from archspec.train.summary import EpochResult
 from tests.train.faults import Killed, system
 from tests.train.helpers import CPU, batches, data, network, recipe
@@ -249,17 +249,19 @@ def test_an_error_leaves_no_rubbish(tmp_path):
 
 # What is kept.
 
-class Accuracies(Watcher):
+class Accuracies(Callback):
     """Gives the epochs these test accuracies."""
+
+    phase = Phase.UPDATE
 
     def __init__(self, values):
         self.values = values
 
     def on_epoch(self, run):
-        run.results[-1] = replace(run.results[-1], evaluated_loss=1.0, evaluated_accuracy=self.values[run.epoch - 1])
+        run.state.results[-1] = replace(run.state.results[-1], evaluated_loss=1.0, evaluated_accuracy=self.values[run.state.epoch - 1])
 
 
-def kept(folder, accuracies, *, keep=2, every=None, resume=None, watchers=()):
+def kept(folder, accuracies, *, keep=2, every=None, resume=None, callbacks=()):
     chosen = recipe(epochs=len(accuracies))
     test = batches(data(20, split="test", seed=1), chosen, shuffle=False)
     saves = Checkpointer(folder, keep=keep, every=every or Every())
@@ -267,7 +269,7 @@ def kept(folder, accuracies, *, keep=2, every=None, resume=None, watchers=()):
         saves.goes_on_from(resume)
     fit(
         network(), batches(data(), chosen), test, chosen, device=CPU,
-        watchers=[Accuracies(accuracies), saves, *watchers], resume=resume and resume.saved,
+        callbacks=[Accuracies(accuracies), saves, *callbacks], resume=resume and resume.saved,
     )
     return [int(path.name.partition("-step-")[2]) for path in checkpoints(folder)], saves
 
@@ -318,11 +320,11 @@ def test_seconds(tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("archspec.train.checkpoint.policy.time.monotonic", lambda: clock[0])
 
-    class Slow(Watcher):
+    class Slow(Callback):
         def on_step(self, run):
             clock[0] += 1
 
-    steps, _ = kept(tmp_path, [0.3, 0.2, 0.1], keep=100, every=Every(None, None, 3), watchers=[Slow()])
+    steps, _ = kept(tmp_path, [0.3, 0.2, 0.1], keep=100, every=Every(None, None, 3), callbacks=[Slow()])
     assert steps == [4, 5, 9, 12, 15, 15]  # after step 4 three seconds are over; epoch 1 is the best so far
 
 
@@ -330,25 +332,27 @@ def test_a_full_disk_ends_nothing(tmp_path, monkeypatch):
     """The failure is told, the run goes on, the next save is tried, and the checkpoint before stays."""
     notices = []
 
-    class Notices(Watcher):
+    class Notices(Callback):
         def on_notice(self, text):
             notices.append(text)
 
-    class Full(Watcher):
+    class Full(Callback):
+        phase = Phase.UPDATE
+
         def on_epoch(self, run):
-            if run.epoch == 2:
+            if run.state.epoch == 2:
                 self.system.at = self.system.count + 12
 
     full = Full()
     with system(how="full") as full.system:
-        steps, _ = kept(tmp_path, [0.1, 0.2, 0.3], watchers=[Notices()], every=Every())
+        steps, _ = kept(tmp_path, [0.1, 0.2, 0.3], callbacks=[Notices()], every=Every())
         assert (steps, notices) == ([10, 15], [])
         shutil.rmtree(tmp_path / "00003-step-15")
     with system(how="full") as full.system:
         chosen = recipe(epochs=3)
         test = batches(data(20, split="test", seed=1), chosen, shuffle=False)
         fit(network(), batches(data(), chosen), test, chosen, device=CPU,
-            watchers=[full, Checkpointer(tmp_path / "c", keep=5), Notices()])
+            callbacks=[full, Checkpointer(tmp_path / "c", keep=5), Notices()])
     assert [path.name for path in checkpoints(tmp_path / "c")] == ["00001-step-5", "00002-step-15"]
     (text,) = notices
     assert text.startswith("warning[RUN313]: a checkpoint could not be written: the disk is full (")

@@ -14,6 +14,7 @@ from archspec.data.augment import Augmentation
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.splits import hold_out
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.distributed.fsdp import shard, whole
@@ -21,7 +22,6 @@ from archspec.train.distributed.launch import joined, world_of
 from archspec.train.loop import evaluate, fit
 from archspec.train.report.confusion import Tally
 from archspec.train.signals import Stop, Stopped
-from archspec.train.state import Watcher
 from tests.train.helpers import CPU, PLAN, data, network, recipe
 
 FOLDER = Path(sys.argv[1]) if __name__ == "__main__" else Path()
@@ -36,12 +36,12 @@ def plain_network():
         return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))
 
 
-class Losses(Watcher):
+class Losses(Callback):
     def __init__(self):
         self.losses = []
 
     def on_epoch(self, run):
-        self.losses += run.meter.losses().tolist()
+        self.losses += run.state.meter.losses().tolist()
 
 
 def batches(chosen, world, images=TRAIN, **options):
@@ -52,18 +52,18 @@ def batches(chosen, world, images=TRAIN, **options):
     return ResidentBatches(images, PLAN, made)
 
 
-def trained(model, chosen, world, *watchers, stop=None, resume=None, micro_batch=None, parts=(TRAIN, None), **options):
+def trained(model, chosen, world, *callbacks, stop=None, resume=None, micro_batch=None, parts=(TRAIN, None), **options):
     """What can be compared of a run: the steps' losses, the epochs' figures, the weights, the confusion matrix."""
     losses, test, (images, held) = Losses(), batches(chosen, world, TEST), parts
     tally = Tally()
 
-    class Pieces(Watcher):
+    class Pieces(Callback):
         def on_start(self, run):
-            run.micro_batch = micro_batch
+            run.state.micro_batch = micro_batch
 
     summary = fit(
         model, batches(chosen, world, images, **options), test, chosen, device=CPU, world=world, stop=stop,
-        resume=resume, watchers=[losses, Pieces(), *watchers],
+        resume=resume, callbacks=[losses, Pieces(), *callbacks],
         validation=None if held is None else batches(chosen, world, held),
     )
     evaluate(model, test, CPU, tally=tally, world=world)
@@ -102,7 +102,7 @@ def sharded(world):
         trained(spread(plain_network()), chosen, split, saves, *[StopAt(stop, 5)] * world.rank, stop=stop)
     except Stopped as stopped:
         place = stopped.code
-    world.largest(0)
+    world.maximum(0)
     found = newest(FOLDER / "sharded")
     steps = [newest_of.name for newest_of in sorted((FOLDER / "sharded").iterdir())]
     again = trained(spread(plain_network()), chosen, split, resume=found.saved)
@@ -118,15 +118,15 @@ def sharded(world):
     }
 
 
-class Settled(Watcher):
+class Settled(Callback):
     """Whether DDP has put the gradients together anew, after each of the first two steps."""
 
     def __init__(self):
         self.seen = []
 
     def on_step(self, run):
-        if run.step <= 2:
-            self.seen.append(run.forward._get_ddp_logging_data()["has_rebuilt_buckets"])
+        if run.state.step <= 2:
+            self.seen.append(run.runtime.forward._get_ddp_logging_data()["has_rebuilt_buckets"])
 
 
 def settled(world):
@@ -135,14 +135,14 @@ def settled(world):
     return watcher.seen
 
 
-class StopAt(Watcher):
+class StopAt(Callback):
     """One process alone hears a signal after a step."""
 
     def __init__(self, stop, step):
         self.stop, self.step = stop, step
 
     def on_step(self, run):
-        if run.step == self.step:
+        if run.state.step == self.step:
             self.stop.number = signal.SIGTERM
 
 
@@ -151,13 +151,13 @@ def stopped_and_resumed(world):
     chosen = recipe(**KEEP)
     expected = trained(network(dropout=0.3), chosen, world, at_least=2)
     stop, saves = Stop(), Checkpointer(FOLDER / "checkpoints", every=Every(None, None, None))
-    watchers = ([saves] if world.leads else []) + ([StopAt(stop, 5)] if world.rank == 1 else [])
+    callbacks = ([saves] if world.leads else []) + ([StopAt(stop, 5)] if world.rank == 1 else [])
     try:
-        trained(network(dropout=0.3), chosen, world, *watchers, stop=stop, at_least=2)
+        trained(network(dropout=0.3), chosen, world, *callbacks, stop=stop, at_least=2)
         code = 0
     except Stopped as stopped:
         code = stopped.code
-    world.largest(0)  # until process 0 has written it
+    world.maximum(0)  # until process 0 has written it
     found = newest(FOLDER / "checkpoints")
     torch.manual_seed(7 + world.rank)
     again = trained(network(dropout=0.3), chosen, world, at_least=2, resume=found.saved)
@@ -174,7 +174,7 @@ def dropped(world):
     return first
 
 
-class Spoil(Watcher):
+class Spoil(Callback):
     """One process alone sees an image that is no number; the weights before it are kept."""
 
     def __init__(self, train, rank, world):
@@ -203,9 +203,9 @@ def not_finite(world, model):
     return None
 
 
-class Die(Watcher):
+class Die(Callback):
     def on_step(self, run):
-        if run.step == 7 and run.world.rank == 1:
+        if run.state.step == 7 and run.runtime.processes.rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -215,7 +215,7 @@ def main():
         with joined(world_of(os.environ), CPU) as world:
             seen = {
                 "world": [world.rank, world.size, world.local_rank, world.restarts],
-                "said": world.said(f"ß{world.rank}"), "equal": equal_to_one(world),
+                "said": world.broadcast_text(f"ß{world.rank}"), "equal": equal_to_one(world),
                 "stopped": stopped_and_resumed(world), "dropped": dropped(world), "not_finite": not_finite(world, plain_network()),
                 "sharded": sharded(world), "settled": settled(world),
             }

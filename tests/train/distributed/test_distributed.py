@@ -22,7 +22,7 @@ from archspec.train.checkpoint.storage import newest
 from archspec.train.distributed import launch as processes
 from archspec.train.distributed.fsdp import check_sharding
 from archspec.train.distributed.launch import Pulse, world_of
-from archspec.train.distributed.process_group import ALONE, World
+from archspec.train.distributed.process_group import ALONE, ProcessGroup
 from archspec.train.setup import Machine, check_shares, prepare
 from archspec.train.step.precision import Settings
 from tests.train.distributed.ddp_worker import equal_to_one
@@ -196,7 +196,7 @@ class Watched(Pulse):
 
 def pulses(*ranks):
     store = dist.HashStore()
-    found = [Watched(World(rank, 2), store, beat_s=0.01, dead_s=0.3) for rank in ranks]
+    found = [Watched(ProcessGroup(rank, 2), store, beat_s=0.01, dead_s=0.3) for rank in ranks]
     for pulse in found:
         pulse.start()
     return store, found
@@ -207,7 +207,7 @@ def test_a_process_that_is_silent_is_taken_for_dead():
     store.set("archspec/beat/1", "17")
     pulse.join(60)
     assert pulse.why == "process 1 of 2 has not been heard of for 0.3 s"
-    other = Watched(World(2, 3), store, beat_s=0.01, dead_s=60)
+    other = Watched(ProcessGroup(2, 3), store, beat_s=0.01, dead_s=60)
     other.run()
     assert other.why == "process 1 of 3 has been lost"
 
@@ -244,13 +244,13 @@ def test_who_leaves_says_so_whenever_that_is():
             super()._show(beat)
             self._left = True
 
-    pulse = Leaves(World(1, 2), store, beat_s=0.01, dead_s=60)
+    pulse = Leaves(ProcessGroup(1, 2), store, beat_s=0.01, dead_s=60)
     pulse.run()
     assert store.get("archspec/beat/1") == b"gone"
 
 
 def test_without_a_store_there_is_no_run():
-    pulse = Watched(World(1, 2), Broken(), beat_s=0.01)
+    pulse = Watched(ProcessGroup(1, 2), Broken(), beat_s=0.01)
     pulse.run()
     assert pulse.why == "the processes' common store does not answer: connection reset"
 
@@ -261,10 +261,10 @@ class Broken:
 
 
 @pytest.mark.parametrize(("environment", "expected"), [
-    ({}, World()),
+    ({}, ProcessGroup()),
     ({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RESTART_COUNT": "2",
-      "TORCHELASTIC_MAX_RESTARTS": "5"}, World(3, 4, 1, 2, 2, 5)),
-    ({"RANK": "1", "WORLD_SIZE": "2"}, World(1, 2, 1, 2)),
+      "TORCHELASTIC_MAX_RESTARTS": "5"}, ProcessGroup(3, 4, 1, 2, 2, 5)),
+    ({"RANK": "1", "WORLD_SIZE": "2"}, ProcessGroup(1, 2, 1, 2)),
 ])
 def test_what_torchrun_says(environment, expected):
     found = world_of(environment)
@@ -283,15 +283,15 @@ def test_what_cannot_be(environment):
 
 
 def test_a_batch_is_shared_out_evenly(tmp_path):
-    check_shares(recipe(batch_size=12), World(0, 4))
+    check_shares(recipe(batch_size=12), ProcessGroup(0, 4))
     with pytest.raises(SpecError, match="RUN332") as caught:
-        check_shares(recipe(batch_size=10), World(0, 4))
+        check_shares(recipe(batch_size=10), ProcessGroup(0, 4))
     assert caught.value.diagnostics[0].hint == "use --batch-size 8 or 12, or another number of processes"
     with pytest.raises(SpecError, match="use --batch-size 4, or"):
-        check_shares(recipe(batch_size=3), World(0, 4))
+        check_shares(recipe(batch_size=3), ProcessGroup(0, 4))
     (tmp_path / "tiny.yaml").write_text(SPEC)
     with pytest.raises(SpecError, match="RUN332"):
-        prepare(load(tmp_path / "tiny.yaml").graph, recipe(batch_size=33), Machine(CPU, world=World(0, 2)))
+        prepare(load(tmp_path / "tiny.yaml").graph, recipe(batch_size=33), Machine(CPU, world=ProcessGroup(0, 2)))
 
 
 @pytest.mark.parametrize(("fields", "settings", "words"), [
@@ -300,7 +300,7 @@ def test_a_batch_is_shared_out_evenly(tmp_path):
 ])
 def test_what_a_network_that_is_spread_cannot_have(tmp_path, fields, settings, words):
     (tmp_path / "tiny.yaml").write_text(SPEC)
-    machine = Machine(CPU, settings=settings, world=World(0, 2, sharded=True))
+    machine = Machine(CPU, settings=settings, world=ProcessGroup(0, 2, sharded=True))
     with pytest.raises(SpecError, match="RUN334") as caught:
         prepare(load(tmp_path / "tiny.yaml").graph, recipe(**fields), machine)
     assert words in caught.value.diagnostics[0].message
@@ -323,13 +323,13 @@ class Store(dict):
 
 def test_a_mistake_that_all_find_is_told_once():
     store, mistake, other = Store(), unfit("a"), unfit("b")
-    assert processes._in_one_voice(mistake, World(0, 2), store) is mistake
-    assert isinstance(processes._in_one_voice(unfit("a"), World(1, 2), store), SystemExit)
-    lost = processes._lost(World(1, 2))
-    assert isinstance(processes._in_one_voice(lost, World(1, 2), store), SystemExit)
-    told = processes._in_one_voice(other, World(1, 2), store)
+    assert processes._in_one_voice(mistake, ProcessGroup(0, 2), store) is mistake
+    assert isinstance(processes._in_one_voice(unfit("a"), ProcessGroup(1, 2), store), SystemExit)
+    lost = processes._lost(ProcessGroup(1, 2))
+    assert isinstance(processes._in_one_voice(lost, ProcessGroup(1, 2), store), SystemExit)
+    told = processes._in_one_voice(other, ProcessGroup(1, 2), store)
     assert told.diagnostics[0].notes == ("found by process 1 of 2",)
-    alone = processes._in_one_voice(lost, World(1, 2), Store())
+    alone = processes._in_one_voice(lost, ProcessGroup(1, 2), Store())
     assert alone.diagnostics[0].code == "RUN331"
 
 
@@ -374,6 +374,6 @@ def test_restarts_need_a_folder(tmp_path, monkeypatch, capsys):
 ])
 def test_each_process_has_its_own_gpu(device, gpus, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
-    assert own_device(device, World(3, 4, 1, 2)) == expected
+    assert own_device(device, ProcessGroup(3, 4, 1, 2)) == expected
     with pytest.raises(click.UsageError, match="needs its own: write cuda"):
-        own_device("cuda:0", World(3, 4, 1, 2))
+        own_device("cuda:0", ProcessGroup(3, 4, 1, 2))

@@ -15,11 +15,12 @@ from archspec.data.batches import ResidentBatches
 from archspec.diagnostics import SpecError
 from archspec.language.recipe import Recipe, merge_recipe
 from archspec.language.resolve import without_unused_vars
+from archspec.train.callbacks import Callback
 from archspec.train.doctor import Doctor, Finding, Patient
 from archspec.train.doctor.edit import apply_change
 from archspec.train.loop import fit
+from archspec.train.run import Run
 from archspec.train.setup import Machine, Task, prepare
-from archspec.train.state import Run, Watcher
 
 CPU = torch.device("cpu")
 Spoil = Callable[[Task], None]
@@ -71,7 +72,7 @@ class Case:
     seconds: float = 1e6
 
 
-class _Told(Watcher):
+class _Told(Callback):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -97,7 +98,7 @@ class _Done(Exception):
     pass
 
 
-class _Accuracies(Watcher):
+class _Accuracies(Callback):
     """Keeps the accuracy of each step, and ends the run after some."""
 
     def __init__(self, steps: int) -> None:
@@ -105,9 +106,9 @@ class _Accuracies(Watcher):
         self._steps = steps
 
     def on_step(self, run: Run) -> None:
-        hits = run.meter.tensors()["hits"]
+        hits = run.state.meter.tensors()["hits"]
         self.accuracies.append(float(hits[-1]) / len(run.batch.y))
-        if run.step >= self._steps:
+        if run.state.step >= self._steps:
             raise _Done
 
 
@@ -128,7 +129,7 @@ def run_case(name: str) -> Outcome:
     doctor._clock.allowance = lambda step, total: case.seconds  # that what is tried does not depend on the machine
     epochs = []
     with contextlib.suppress(SpecError):
-        epochs = list(fit(task.model, task.train, task.test, recipe, device=CPU, watchers=(doctor, told)).epochs)
+        epochs = list(fit(task.model, task.train, task.test, recipe, device=CPU, callbacks=(doctor, told)).epochs)
     return Outcome(doctor.findings, told.lines, patient, epochs)
 
 
@@ -141,7 +142,7 @@ def follow(outcome: Outcome, change: dict[str, Any], steps: int) -> float:
     task = prepare(loaded.graph, loaded.recipe(), patient.machine)
     recorder = _Accuracies(steps)
     with contextlib.suppress(_Done):
-        fit(task.model, patient.train, patient.evaluated, loaded.recipe(), device=CPU, watchers=(recorder,))
+        fit(task.model, patient.train, patient.evaluated, loaded.recipe(), device=CPU, callbacks=(recorder,))
     accuracies = recorder.accuracies
     return sum(accuracies[-20:]) / 20
 

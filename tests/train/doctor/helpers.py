@@ -12,11 +12,11 @@ import torch
 from archspec.api import Loaded, load
 from archspec.diagnostics import SpecError
 from archspec.language.recipe import Recipe, merge_recipe
+from archspec.train.callbacks import Callback
 from archspec.train.doctor import Doctor, Patient
 from archspec.train.doctor.history import Activation, History, Sample, Weight
 from archspec.train.loop import fit
 from archspec.train.setup import Machine, prepare
-from archspec.train.state import Watcher
 
 CPU = torch.device("cpu")
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -45,7 +45,7 @@ class Stop(Exception):
     pass
 
 
-class Script(Watcher):
+class Script(Callback):
     """Hears what is told, changes the rate at a step, and ends the run after another, or when it is told something."""
 
     def __init__(self, steps, change=None, *, until_told=False):
@@ -55,10 +55,10 @@ class Script(Watcher):
         self.told.append(text)
 
     def on_step(self, run):
-        if self.change is not None and run.step == self.change[0]:
+        if self.change is not None and run.state.step == self.change[0]:
             base, factor = run.rate_at, self.change[1]
             run.rate_at = lambda step: base(step) * factor
-        if run.step >= self.steps or (self.until_told and self.told):
+        if run.state.step >= self.steps or (self.until_told and self.told):
             raise Stop
 
 
@@ -76,5 +76,5 @@ def diagnose(spec, steps, *, name=None, images=2000, test=200, change=None, unti
     patient = Patient(loaded.data, loaded.graph, chosen, task.machine, task.train, task.test)
     doctor, script = Doctor(patient=patient), Script(steps, change, until_told=until_told)
     with contextlib.suppress(Stop, SpecError):
-        fit(task.model, task.train, task.test, chosen, device=CPU, watchers=(doctor, script))
+        fit(task.model, task.train, task.test, chosen, device=CPU, callbacks=(doctor, script))
     return [finding.code for finding in doctor.findings], doctor.findings, script.told, doctor

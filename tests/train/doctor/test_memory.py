@@ -6,12 +6,12 @@ import json
 import pytest
 import torch
 
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.state import capture
 from archspec.train.doctor import Doctor
 from archspec.train.doctor.history import History
 from archspec.train.doctor.memory import data_of, recall, series_of
 from archspec.train.loop import fit
-from archspec.train.state import Watcher
 from tests.train.doctor.helpers import Script, history, sample
 from tests.train.doctor.test_finding import FINDING
 from tests.train.helpers import CPU, batches, data, network, recipe
@@ -56,12 +56,12 @@ def test_what_is_no_memory_is_refused_and_the_watch_begins_anew(spoil):
     assert doctor.findings == []
 
 
-class SaveAt(Watcher):
+class SaveAt(Callback):
     def __init__(self, step):
         self.step, self.saved = step, None
 
     def on_step(self, run):
-        if run.step == self.step:
+        if run.state.step == self.step:
             self.saved = copy.deepcopy(capture(run))
 
 
@@ -69,9 +69,9 @@ class SaveAt(Watcher):
 def test_a_resumed_run_is_seen_as_if_it_had_never_stopped(step):
     chosen = recipe(batch_size=20, epochs=11)
 
-    def run(doctor, model, *watchers, resume=None):
+    def run(doctor, model, *callbacks, resume=None):
         train, test = batches(TRAIN, chosen), batches(TEST, chosen, shuffle=False)
-        return fit(model, train, test, chosen, device=CPU, watchers=(doctor, *watchers), resume=resume)
+        return fit(model, train, test, chosen, device=CPU, callbacks=(doctor, *callbacks), resume=resume)
 
     whole, saver = Doctor(), SaveAt(step)
     run(whole, network(), saver)
@@ -96,9 +96,9 @@ def test_what_was_said_is_not_said_again():
 
     saver, first, second = SaveAt(155), Script(10**9), Script(10**9)
     train, test = batches(TRAIN, chosen), batches(TEST, chosen, shuffle=False)
-    fit(dead(), train, test, chosen, device=CPU, watchers=(Doctor(), first, saver))
+    fit(dead(), train, test, chosen, device=CPU, callbacks=(Doctor(), first, saver))
     again = Doctor()
-    fit(dead(), train, test, chosen, device=CPU, watchers=(again, second), resume=saver.saved)
+    fit(dead(), train, test, chosen, device=CPU, callbacks=(again, second), resume=saver.saved)
     assert len(first.told) == 1
     assert second.told == []
     assert [finding.code for finding in again.findings] == ["RUN341"]

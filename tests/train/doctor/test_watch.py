@@ -11,14 +11,15 @@ from torch import nn
 from archspec.api import load
 from archspec.data.batches import Batch
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback
 from archspec.train.doctor import Doctor, Patient
 from archspec.train.doctor.verdicts import FATAL
 from archspec.train.doctor.watch import due
 from archspec.train.loop import fit
 from archspec.train.metrics import Meter
 from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
 from archspec.train.setup import Machine
-from archspec.train.state import Run, Watcher
 from tests.layers import sequence
 from tests.train.doctor.helpers import LN10, Script, history, sample
 from tests.train.helpers import CPU, batches, data, network, recipe
@@ -29,7 +30,7 @@ TRAIN, TEST = data(200, seed=3), data(40, split="test", seed=1)
 SPEC = load({"archspec": 1, "input": [1, 8, 8], "stages": {"head": ["flatten", {"linear": 8}, "relu", {"linear": 4}]}})
 
 
-def train_with(doctor, model=None, *, watchers=(), train=TRAIN, patient=False, **fields):
+def train_with(doctor, model=None, *, callbacks=(), train=TRAIN, patient=False, **fields):
     chosen = recipe(**{"batch_size": 20, "epochs": 6, **fields})
     model = network(dropout=0.3) if model is None else model
     listener = Script(10**9)
@@ -37,7 +38,7 @@ def train_with(doctor, model=None, *, watchers=(), train=TRAIN, patient=False, *
     doctors = [] if doctor is None else [doctor]
     if patient:
         doctor._patient = Patient(SPEC.data, SPEC.graph, chosen, Machine(CPU), feed, test)
-    summary = fit(model, feed, test, chosen, device=CPU, watchers=(*doctors, listener, *watchers))
+    summary = fit(model, feed, test, chosen, device=CPU, callbacks=(*doctors, listener, *callbacks))
     return summary, model, listener.told
 
 
@@ -100,11 +101,11 @@ def test_every_step_is_remembered_once_and_samples_lie_where_they_are_due():
 
     seen = []
 
-    class Losses(Watcher):
+    class Losses(Callback):
         def on_step(self, run):
-            seen.append(float(run.meter.losses()[-1]))
+            seen.append(float(run.state.meter.losses()[-1]))
 
-    _, model, _ = train_with(doctor, watchers=[Losses()], epochs=11)
+    _, model, _ = train_with(doctor, callbacks=[Losses()], epochs=11)
     history = doctor._history
     assert list(history.losses) == pytest.approx(seen)
     assert sum(history.sizes) == 11 * len(TRAIN)
@@ -261,7 +262,7 @@ def test_a_loss_that_is_no_number_is_explained_although_the_run_ends():
     chosen = recipe(batch_size=20, epochs=3, lr=1e30)
     model = sequence((1, 8, 8), "flatten", {"linear": 32}, "relu", {"linear": 4})
     with pytest.raises(SpecError, match="RUN310") as caught:
-        fit(model, batches(TRAIN, chosen), batches(TEST, chosen), chosen, device=CPU, watchers=(doctor, listener))
+        fit(model, batches(TRAIN, chosen), batches(TEST, chosen), chosen, device=CPU, callbacks=(doctor, listener))
     (finding,) = doctor.findings
     assert finding.code == "RUN346"
     assert f"at step {finding.step} of 10 in epoch 1" in caught.value.diagnostics[0].message
@@ -270,13 +271,13 @@ def test_a_loss_that_is_no_number_is_explained_although_the_run_ends():
 
 
 def test_a_run_that_ends_before_it_began():
-    class Refuses(Watcher):
+    class Refuses(Callback):
         def on_start(self, run):
             raise RuntimeError("no")
 
     doctor = Doctor()
     with pytest.raises(RuntimeError, match="no"):
-        train_with(doctor, watchers=[Refuses()])
+        train_with(doctor, callbacks=[Refuses()])
     assert doctor.findings == []
 
 
@@ -284,17 +285,17 @@ def test_an_empty_batch_says_nothing():
     """A rank may get no image in a last step."""
     chosen, doctor = recipe(batch_size=20, epochs=1), Doctor()
     model = sequence((1, 8, 8), "flatten", {"linear": 8}, "relu", {"linear": 4})
-    run = Run(model, make_optimizer(model, chosen, CPU), lambda step: 0.1, CPU, chosen, 2)
-    run.meter = Meter(2, CPU)
+    run = Run.create(model, make_optimizer(model, chosen, CPU), lambda step: 0.1, CPU, chosen, 2)
+    run.state.meter = Meter(2, CPU)
     full = next(iter(batches(TRAIN, chosen).batches(0)))
     doctor.on_start(run)
     for run.batch in (Batch(*(part[:0] for part in full[:3])), full):
         logits = model(run.batch.x)
         loss = nn.functional.cross_entropy(logits, run.batch.y, reduction="sum")
         loss.backward()
-        run.optimizer.step()
-        run.step += 1
-        run.meter.add(loss, logits, run.batch.y)
+        run.state.optimizer.step()
+        run.state.step += 1
+        run.state.meter.add(loss, logits, run.batch.y)
         doctor.on_step(run)
     assert doctor._history.inputs.step == 2
     assert doctor._history.labels.total() == 20

@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
 def run(watcher):
     chosen = recipe(epochs=2)
     test = batches(data(20, split="test", seed=1), chosen, shuffle=False)
-    return fit(network(), batches(data(), chosen), test, chosen, device=CPU, watchers=[watcher])
+    return fit(network(), batches(data(), chosen), test, chosen, device=CPU, callbacks=[watcher])
 
 
 ROWS = (
@@ -148,7 +148,7 @@ def test_the_live_line_ends_with_the_run(monkeypatch):
     chosen = recipe()
     with pytest.raises(RuntimeError, match="stop"):
         fit(network(), batches(data(), chosen), batches(data(), chosen), chosen, device=CPU,
-            watchers=[live, Fail(io.StringIO())])
+            callbacks=[live, Fail(io.StringIO())])
     assert live._progress.finished or not live._progress.live.is_started
 
 

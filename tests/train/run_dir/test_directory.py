@@ -10,22 +10,22 @@ from safetensors.torch import load_file
 
 from archspec.atomic_files import whole_file
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback, Phase
 from archspec.train.checkpoint.policy import Checkpointer
 from archspec.train.checkpoint.storage import newest
 from archspec.train.doctor import Doctor
 from archspec.train.loop import fit
 from archspec.train.run_dir.directory import RunFolder, check_free, new_run_path, save_weights
 from archspec.train.run_dir.weights import check_digest
-from archspec.train.state import Watcher
 from tests.train.faults import Killed, system
 from tests.train.helpers import CPU, batches, data, network, recipe
 
 
-def run(folder, watchers=(), model=None):
+def run(folder, callbacks=(), model=None):
     chosen = recipe(epochs=2)
     test = batches(data(20, split="test", seed=1), chosen, shuffle=False)
     model = model or network()
-    return fit(model, batches(data(), chosen), test, chosen, device=CPU, watchers=[folder, *watchers]), model
+    return fit(model, batches(data(), chosen), test, chosen, device=CPU, callbacks=[folder, *callbacks]), model
 
 
 def test_the_four_files(tmp_path):
@@ -54,7 +54,7 @@ def test_channels_last_weights_are_saved_in_the_plain_layout(tmp_path):
     assert torch.equal(load_file(tmp_path / "w.safetensors")["weight"], model.weight)
 
 
-class Spoil(Watcher):
+class Spoil(Callback):
     """From a certain call of the system on everything fails, as if the process were killed there."""
 
     def __init__(self, folder, at):
@@ -99,12 +99,12 @@ def test_killed_at_any_moment_of_the_start_it_is_a_run_or_none(tmp_path, resumed
     assert found == ({("old",), ("new", "old")} if resumed else {(), ("new",)})
 
 
-class FailAfterEpoch(Watcher):
+class FailAfterEpoch(Callback):
     def __init__(self, epoch):
         self.epoch = epoch
 
     def on_epoch(self, run):
-        if run.epoch == self.epoch:
+        if run.state.epoch == self.epoch:
             raise RuntimeError("no")
 
 
@@ -197,18 +197,20 @@ def test_a_failed_save_keeps_the_old_weights(tmp_path, monkeypatch):
     assert sorted(tmp_path.iterdir()) == [path, digest]
 
 
-class At(Watcher):
+class At(Callback):
     """Does something to the run's folder after an epoch, before the folder is written to."""
+
+    phase = Phase.UPDATE
 
     def __init__(self, act, epoch=1):
         self.act, self.epoch = act, epoch
 
     def on_epoch(self, run):
-        if run.epoch == self.epoch:
+        if run.state.epoch == self.epoch:
             self.act()
 
 
-class Notices(Watcher):
+class Notices(Callback):
     def __init__(self):
         self.texts = []
 
@@ -245,19 +247,19 @@ def test_a_run_folder_that_disappears_is_written_anew_and_that_is_said(tmp_path,
     assert check_digest(path / "weights.safetensors") == ()
 
 
-def fit_in(watchers):
+def fit_in(callbacks):
     chosen = recipe(epochs=2)
     test = batches(data(20, split="test", seed=1), chosen, shuffle=False)
-    return fit(network(), batches(data(), chosen), test, chosen, device=CPU, watchers=watchers)
+    return fit(network(), batches(data(), chosen), test, chosen, device=CPU, callbacks=callbacks)
 
 
 def test_another_folder_in_its_place_ends_the_run_and_is_not_touched(tmp_path):
     path = tmp_path / "r"
     folder, notices = RunFolder(path, spec="a spec", environment={}), Notices()
     saves = Checkpointer(path / "checkpoints", before_save=folder.check)
-    for watchers in ([folder, saves], [saves, folder]):
+    for callbacks in ([folder, saves], [saves, folder]):
         with pytest.raises(SpecError, match="another one stands there now") as caught:
-            fit_in([At(lambda: renew(path)), *watchers, notices, Doctor(folder=path)])
+            fit_in([At(lambda: renew(path)), *callbacks, notices, Doctor(folder=path)])
         assert caught.value.diagnostics[0].code == "RUN336"
         assert list(path.iterdir()) == [] == notices.texts
 

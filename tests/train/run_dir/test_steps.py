@@ -4,18 +4,18 @@ import copy
 
 import pytest
 
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.state import capture
 from archspec.train.loop import fit
 from archspec.train.run_dir.step_points import NAME, read_steps
 from archspec.train.run_dir.steps import MOST_AN_EPOCH, StepLog
-from archspec.train.state import Watcher
 from tests.train.helpers import CPU, batches, data, network, recipe
 
 
-def run(chosen, watchers, resume=None, images=48):
+def run(chosen, callbacks, resume=None, images=48):
     return fit(
         network(), batches(data(images), chosen), batches(data(20, split="test", seed=1), chosen, shuffle=False), chosen,
-        device=CPU, watchers=watchers, resume=resume,
+        device=CPU, callbacks=callbacks, resume=resume,
     )
 
 
@@ -50,9 +50,9 @@ def test_many_steps_are_thinned_and_none_is_left_out(tmp_path):
 def test_a_long_run_has_few_points_an_epoch(tmp_path):
     chosen = recipe(epochs=5000)
 
-    class Enough(Watcher):
+    class Enough(Callback):
         def on_epoch(self, run):
-            if run.epoch == 3:
+            if run.state.epoch == 3:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -64,9 +64,9 @@ def test_a_resumed_run_has_the_points_of_one_that_never_stopped(tmp_path):
     chosen = recipe(epochs=3)
     saved = []
 
-    class Save(Watcher):
+    class Save(Callback):
         def on_step(self, run):
-            if run.step == 8:  # in the middle of the second epoch
+            if run.state.step == 8:  # in the middle of the second epoch
                 saved.append(copy.deepcopy(capture(run)))
 
     for name in ("whole", "part"):

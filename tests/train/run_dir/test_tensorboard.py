@@ -4,10 +4,10 @@ import copy
 
 import pytest
 
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.state import capture
 from archspec.train.loop import fit
 from archspec.train.run_dir.tensorboard import Scalars, check_tensorboard
-from archspec.train.state import Watcher
 from tests.cli.conftest import cli  # noqa: F401 - a fixture
 from tests.train.helpers import CPU, batches, data, network, recipe
 
@@ -23,10 +23,10 @@ def read(folder):
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def run(chosen, watchers, resume=None):
+def run(chosen, callbacks, resume=None):
     return fit(
         network(), batches(data(), chosen), batches(data(20, split="test", seed=1), chosen, shuffle=False), chosen,
-        device=CPU, watchers=watchers, resume=resume,
+        device=CPU, callbacks=callbacks, resume=resume,
     )
 
 
@@ -47,7 +47,7 @@ def test_the_validation_set_after_each_epoch_and_the_test_set_at_the_end(tmp_pat
     chosen = recipe(epochs=2)
     held, test = (batches(data(20, split="test", seed=seed), chosen, shuffle=False) for seed in (2, 1))
     summary = fit(
-        network(), batches(data(), chosen), test, chosen, validation=held, device=CPU, watchers=[Scalars(tmp_path)]
+        network(), batches(data(), chosen), test, chosen, validation=held, device=CPU, callbacks=[Scalars(tmp_path)]
     )
     found = read(tmp_path)
     assert found["loss/validation"] == [(row.epoch, pytest.approx(row.evaluated_loss)) for row in summary.epochs]
@@ -55,15 +55,15 @@ def test_the_validation_set_after_each_epoch_and_the_test_set_at_the_end(tmp_pat
     assert found["accuracy/test"] == [(2, pytest.approx(summary.test.accuracy))]
 
 
-class Fail(Watcher):
+class Fail(Callback):
     """Keeps the state in the second epoch, and ends the run after the third."""
 
     def on_step(self, run):
-        if run.step == 7:
+        if run.state.step == 7:
             self.state = copy.deepcopy(capture(run))
 
     def on_epoch(self, run):
-        if run.epoch == 3:
+        if run.state.epoch == 3:
             raise RuntimeError("power cut")
 
 

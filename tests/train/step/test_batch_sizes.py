@@ -6,7 +6,7 @@ import torch
 from archspec.api import load
 from archspec.backends.torch import build
 from archspec.diagnostics import SpecError
-from archspec.train.distributed.process_group import ALONE, World
+from archspec.train.distributed.process_group import ALONE, ProcessGroup
 from archspec.train.step.batch_sizes import (
     check_epoch,
     check_evaluated,
@@ -17,7 +17,7 @@ from archspec.train.step.batch_sizes import (
 from archspec.train.step.microbatch import InPieces, padded, smallest_evaluated
 from tests.train.helpers import recipe
 
-TWO = World(rank=0, size=2)
+TWO = ProcessGroup(rank=0, size=2)
 
 
 def network(*layers):

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from torch import nn
 
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.loop import fit
-from archspec.train.state import Watcher
 from archspec.train.step.deterministic import WORKSPACE, deterministic_kernels, fix_workspace
 from archspec.train.step.precision import Settings, check_settings
 from tests.fake_cuda import CUDA
@@ -23,10 +23,10 @@ from tests.train.helpers import CPU, batches, data, network, recipe
 DETERMINISTIC = Settings(deterministic=True)
 
 
-def trained(model, chosen_settings=DETERMINISTIC, watchers=(), resume=None):
+def trained(model, chosen_settings=DETERMINISTIC, callbacks=(), resume=None):
     chosen = recipe(momentum=0.9)
     test = batches(data(20, split="test", seed=1), chosen, shuffle=False)
-    fit(model, batches(data(), chosen), test, chosen, device=CPU, settings=chosen_settings, watchers=watchers, resume=resume)
+    fit(model, batches(data(), chosen), test, chosen, device=CPU, settings=chosen_settings, callbacks=callbacks, resume=resume)
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
@@ -45,10 +45,10 @@ class Killed(Exception):
     pass
 
 
-class Kill(Watcher):
+class Kill(Callback):
     def on_step(self, run):
         assert torch.are_deterministic_algorithms_enabled()
-        if run.step == 7:
+        if run.state.step == 7:
             raise Killed
 
 
@@ -60,7 +60,7 @@ def test_the_same_bytes_twice_and_across_a_kill_and_as_without_it_on_a_cpu(tmp_p
     assert same(whole, trained(network(0.4), Settings()))
     saves = Checkpointer(tmp_path, every=Every(1, None, None))
     with pytest.raises(Killed):
-        trained(network(0.4), watchers=[saves, Kill()])
+        trained(network(0.4), callbacks=[saves, Kill()])
     assert flags() == before
     found = newest(tmp_path)
     assert found.saved.state.step == 7
@@ -113,19 +113,19 @@ def test_a_layer_without_a_kernel_is_named_before_anything_is_written(tmp_path, 
     model = network()
     model = nn.Sequential(*model[:place], nn.Identity(), Without(where), nn.Identity(), *model[place:])
     saves = Checkpointer(tmp_path / "c", every=Every(1, None, None))
-    message = refused(trained, model, watchers=[saves])
+    message = refused(trained, model, callbacks=[saves])
     assert message == f"`{place + 1}`: adaptive_avg_pool2d_backward_cuda has no deterministic kernel on CPU"
     assert list(tmp_path.iterdir()) == []
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
 def test_where_it_is_not_in_a_layer_the_operation_is_named(monkeypatch):
-    class Late(Watcher):
+    class Late(Callback):
         def on_step(self, run):
             alert()
 
     expected = "adaptive_avg_pool2d_backward_cuda has no deterministic kernel on CPU"
-    assert refused(trained, network(), watchers=[Late()]) == expected
+    assert refused(trained, network(), callbacks=[Late()]) == expected
     monkeypatch.setattr("archspec.train.objective.Objective.loss", lambda self, logits, targets: Backward.apply(logits).sum())
     assert refused(trained, network()) == expected
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.loop import evaluate, fit
-from archspec.train.state import Watcher
 from archspec.train.step.microbatch import halved, largest_piece, pieces_of
 from archspec.train.step.precision import Settings
 from tests.fake_cuda import CUDA, fake_cuda
@@ -48,7 +48,7 @@ class Short(nn.Module):
         return x
 
 
-class Notes(Watcher):
+class Notes(Callback):
     def __init__(self):
         self.notices, self.micro, self.run = [], [], None
 
@@ -56,7 +56,7 @@ class Notes(Watcher):
         self.run = run
 
     def on_step(self, run):
-        self.micro.append(run.micro_batch)
+        self.micro.append(run.state.micro_batch)
 
     def on_notice(self, text):
         self.notices.append(text)
@@ -68,10 +68,10 @@ def plain(dropout=0.0):
     return model
 
 
-def trained(model, chosen, *watchers, **options):
+def trained(model, chosen, *callbacks, **options):
     notes = Notes()
     test = batches(TESTED, chosen, shuffle=False)
-    summary = fit(model, batches(IMAGES, chosen), test, chosen, device=CPU, watchers=[notes, *watchers], **options)
+    summary = fit(model, batches(IMAGES, chosen), test, chosen, device=CPU, callbacks=[notes, *callbacks], **options)
     return summary, notes
 
 
@@ -125,7 +125,7 @@ def test_the_words():
     assert notes.notices[0].endswith("; an update still sees all 10")
 
 
-class CutAt(Watcher):
+class CutAt(Callback):
     """Sets the micro-batch without any shortage."""
 
     def __init__(self, step, most):
@@ -135,8 +135,8 @@ class CutAt(Watcher):
         self.on_step(run)
 
     def on_step(self, run):
-        if run.step == self.step:
-            run.micro_batch = self.most
+        if run.state.step == self.step:
+            run.state.micro_batch = self.most
 
 
 @pytest.mark.parametrize("place", [1, 3, 6])
@@ -152,12 +152,12 @@ def test_a_step_done_again_begins_where_it_began(step, place):
     assert same(found, expected)
 
 
-class StopAt(Watcher):
+class StopAt(Callback):
     def __init__(self, step, saves):
         self.step, self.saves = step, saves
 
     def on_step(self, run):
-        if run.step == self.step:
+        if run.state.step == self.step:
             self.saves.save(run)
             raise KeyboardInterrupt
 
@@ -187,7 +187,7 @@ def test_in_the_end_it_is_told(model, tried, words):
     model = nn.Sequential(short, model())
     before, chosen = weights(model), recipe()
     with pytest.raises(SpecError) as caught:
-        fit(model, batches(IMAGES, chosen), batches(TESTED, chosen), chosen, device=CPU, watchers=[notes])
+        fit(model, batches(IMAGES, chosen), batches(TESTED, chosen), chosen, device=CPU, callbacks=[notes])
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.code, diagnostic.message) == ("BUILD201", words)
     assert diagnostic.notes == ("CUDA out of memory. Tried to allocate 2.00 GiB",)
@@ -207,7 +207,7 @@ def test_other_errors_are_no_shortage():
     chosen = recipe()
     with pytest.raises(RuntimeError, match="mat1"):
         fit(nn.Sequential(short, network()), batches(IMAGES, chosen), batches(TESTED, chosen), chosen, device=CPU,
-            watchers=[notes])
+            callbacks=[notes])
     assert (short.calls, notes.notices) == (1, [])
 
 
@@ -281,14 +281,14 @@ def test_the_default_is_one_pass_without_copies():
     """The images are not taken apart as long as memory suffices."""
     seen = []
 
-    class Keep(Watcher):
+    class Keep(Callback):
         def on_start(self, run):
-            run.forward = self.forward
+            run.runtime.forward = self.forward
             self.run = run
 
         def forward(self, images):
             seen.append(images is self.run.batch.x)
-            return self.run.model(images)
+            return self.run.state.model(images)
 
     trained(plain(), recipe(epochs=1), Keep())
     assert seen == [True] * 5
@@ -325,16 +325,16 @@ import resource
 import torch
 from torch import nn
 from archspec.train.loop import fit
-from archspec.train.state import Watcher
+from archspec.train.callbacks import Callback
 from tests.train.helpers import CPU, batches, data, recipe
 
 class Wide(nn.Module):
     def forward(self, x):
         return x.unsqueeze(-1).expand(*x.shape, self.width).mul(2).mean(-1)
 
-class Told(Watcher):
+class Told(Callback):
     def on_step(self, run):
-        print(run.micro_batch)
+        print(run.state.micro_batch)
     def on_notice(self, text):
         print(text)
 
@@ -342,7 +342,7 @@ wide, chosen = Wide(), recipe(epochs=1, batch_size=48)
 model = nn.Sequential(nn.Flatten(), wide, nn.Linear(64, 4))
 train, test = (batches(data(n), chosen, shuffle=False) for n in (48, 1))
 for wide.width in 1, 1 << 14:  # what torch imports in its first step is not to be counted; then 4 MiB an image
-    fit(model, train, test, chosen, device=CPU, watchers=[Told()])
+    fit(model, train, test, chosen, device=CPU, callbacks=[Told()])
     with open("/proc/self/statm") as pages:
         now = int(pages.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + (150 << 20), resource.RLIM_INFINITY))

@@ -8,14 +8,15 @@ import torch
 from torch import nn
 
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback, Phase
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.loop import fit, train_epoch
 from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
 from archspec.train.schedule import rate_schedule
-from archspec.train.state import Run, Watcher
 from archspec.train.step.gradients import attempt
-from archspec.train.step.non_finite import Guard
+from archspec.train.step.non_finite import NonFinitePolicy
 from archspec.train.step.precision import Settings
 from tests.fake_cuda import CUDA, fake_cuda
 from tests.train.helpers import CPU, batches, data, network, recipe
@@ -23,9 +24,9 @@ from tests.train.helpers import CPU, batches, data, network, recipe
 IMAGES = data()
 
 
-def run(model, chosen, watchers=(), **options):
+def run(model, chosen, callbacks=(), **options):
     test = batches(data(23, split="test", seed=1), chosen, shuffle=False)
-    return fit(model, batches(IMAGES, chosen), test, chosen, device=CPU, watchers=watchers, **options)
+    return fit(model, batches(IMAGES, chosen), test, chosen, device=CPU, callbacks=callbacks, **options)
 
 
 class At(nn.Module):
@@ -37,7 +38,7 @@ class At(nn.Module):
         self.run = None  # tells the step; a watcher sets it
 
     def forward(self, x):
-        if self.run.step != self.step or not self.training:
+        if self.run.state.step != self.step or not self.training:
             return x
         if self.backward:
             return Spoilt.apply(x, self.value)
@@ -59,8 +60,10 @@ class Spoilt(torch.autograd.Function):
         return gradient, None
 
 
-class Clock(Watcher):
+class Clock(Callback):
     """Gives the module its clock, and notes the weights before each step."""
+
+    phase = Phase.UPDATE
 
     def __init__(self, spoiler):
         self.spoiler, self.before = spoiler, None
@@ -70,7 +73,7 @@ class Clock(Watcher):
         self.on_step(run)
 
     def on_step(self, run):
-        self.before = {key: value.clone() for key, value in run.model.state_dict().items()}
+        self.before = {key: value.clone() for key, value in run.state.model.state_dict().items()}
 
 
 def spoilt_network(spoiler):
@@ -144,24 +147,25 @@ def test_both_ways_to_look(monkeypatch, fields, micro_batch, backward, device_si
     monkeypatch.setattr("archspec.train.step.non_finite.CHECK_S", 1e9)
     chosen, spoiler = recipe(**fields), At(2, backward=backward)
     model, train = spoilt_network(spoiler), batches(IMAGES, chosen)
-    state = Run(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5)
-    state.micro_batch = micro_batch
-    guard, spoiler.run = Guard(train, attempt, deferred=device_side), state
+    trial = Run.create(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5)
+    trial.state.micro_batch = micro_batch
+    guard, spoiler.run = NonFinitePolicy(train, attempt, deferred=device_side), trial
     guard._next = math.inf
-    guard.on_start(state)
+    trial.policy = guard
+    guard.on_start(trial)
     kept = []
 
-    class Keep(Watcher):
+    class Keep(Callback):
         def on_step(self, run):
-            if run.step == 2:
+            if run.state.step == 2:
                 kept.append({n: p.detach().clone() for n, p in model.named_parameters()})
-                kept.append([{k: v.clone() for k, v in s.items()} for s in run.optimizer.state.values()])
+                kept.append([{k: v.clone() for k, v in s.items()} for s in run.state.optimizer.state.values()])
 
     with pytest.raises(SpecError, match="at step 3 of 5 in epoch 1 of 3") as caught:
-        train_epoch(state, train.batches(0), [guard, Keep()])
-    assert state.step == (5 if device_side else 2)
+        train_epoch(trial, train.batches(0), [Keep()])
+    assert trial.state.step == (5 if device_side else 2)
     assert all(torch.equal(p, kept[0][n]) for n, p in model.named_parameters())
-    for now, before in zip(state.optimizer.state.values(), kept[1], strict=True):
+    for now, before in zip(trial.state.optimizer.state.values(), kept[1], strict=True):
         assert all(torch.equal(now[key], before[key]) for key in before)
     assert all(bool(torch.isfinite(b).all()) for b in model.buffers())
     place = "the gradient of `1`'s output" if backward else "the output of `2`"
@@ -174,13 +178,14 @@ def test_to_look_changes_nothing(device_side):
     for guarded in (False, True):
         chosen = recipe(momentum=0.9)
         model, train = network(dropout=0.5), batches(IMAGES, chosen)
-        state = Run(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5)
-        guard = Guard(train, attempt, deferred=device_side)
+        trial = Run.create(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5)
+        guard = NonFinitePolicy(train, attempt, deferred=device_side)
         if guarded:
-            guard.on_start(state)
+            trial.policy = guard
+            guard.on_start(trial)
         with torch.random.fork_rng([]):
             torch.manual_seed(3)
-            train_epoch(state, train.batches(0), [guard] if guarded else [])
+            train_epoch(trial, train.batches(0))
         results.append(model.state_dict())
     assert all(torch.equal(results[0][key], value) for key, value in results[1].items())
 
@@ -298,9 +303,9 @@ def test_a_batch_in_pieces(backward):
     spoiler.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
     sizes, clock, model = [], Clock(spoiler), spoilt_network(spoiler)
 
-    class Cut(Watcher):
+    class Cut(Callback):
         def on_start(self, run):
-            run.micro_batch = 4
+            run.state.micro_batch = 4
 
     with pytest.raises(SpecError, match="at step 3 of 5 in epoch 2 of 3") as caught:
         run(model, recipe(momentum=0.9), [clock, Cut()])
@@ -326,11 +331,11 @@ def test_the_smaller_rate_is_a_usual_one_or_a_tenth(fields, lower):
 def test_an_update_that_overflows_shows_in_the_test_loss():
     """The gradient is a number, the rate makes the weights infinite."""
 
-    class Last(Watcher):
+    class Last(Callback):
         def on_step(self, run):
-            if run.step == 5:
+            if run.state.step == 5:
                 with torch.no_grad():
-                    next(run.model.parameters()).fill_(math.nan)
+                    next(run.state.model.parameters()).fill_(math.nan)
 
     with pytest.raises(SpecError, match="the test loss is nan after epoch 1 of 3"):
         run(network(), recipe(), [Last()])
@@ -341,13 +346,15 @@ def test_a_rate_far_too_high_is_found():
         run(network(), recipe(lr=1e30))
 
 
-class Overflows(Watcher):
+class Overflows(Callback):
     """One update makes a weight infinite, although its gradients are numbers."""
 
+    phase = Phase.UPDATE
+
     def on_step(self, run):
-        if run.step == 8:
+        if run.state.step == 8:
             with torch.no_grad():
-                run.model[0].weight[1].fill_(math.inf)
+                run.state.model[0].weight[1].fill_(math.inf)
 
 
 @pytest.mark.parametrize("device_side", [False, True])
@@ -359,8 +366,8 @@ class Overflows(Watcher):
 def test_no_checkpoint_is_of_anything_but_numbers(tmp_path, monkeypatch, device_side, spoiler, words):
     """Off the CPU the device is asked before a save, however short ago it was."""
     monkeypatch.setattr("archspec.train.step.non_finite.CHECK_S", 1e9)
-    monkeypatch.setattr("archspec.train.loop.Guard", partial(Guard, deferred=device_side))
-    first = spoiler if isinstance(spoiler, Watcher) else Clock(spoiler)
+    monkeypatch.setattr("archspec.train.loop.NonFinitePolicy", partial(NonFinitePolicy, deferred=device_side))
+    first = spoiler if isinstance(spoiler, Callback) else Clock(spoiler)
     model = network() if first is spoiler else spoilt_network(spoiler)
     with pytest.raises(SpecError, match=words):
         run(model, recipe(), [first, Checkpointer(tmp_path, every=Every(1, None, None), keep=99)])
@@ -372,9 +379,9 @@ def test_no_checkpoint_is_of_anything_but_numbers(tmp_path, monkeypatch, device_
 def test_in_fp16_an_overflow_only_lowers_the_scale():
     chosen, scales = recipe(epochs=1), []
 
-    class Scales(Watcher):
+    class Scales(Callback):
         def on_step(self, run):
-            scales.append(run.scaler.get_scale())
+            scales.append(run.state.scaler.get_scale())
 
     spoiler = At(1, math.inf, backward=True)
     run(spoilt_network(spoiler), chosen, [Clock(spoiler), Scales()], settings=Settings("fp16"))
@@ -386,21 +393,22 @@ def test_in_fp16_a_loss_that_is_none_ends_the_run(monkeypatch, device_side):
     monkeypatch.setattr("archspec.train.step.non_finite.FUSED_DEVICES", {"cpu"})
     chosen, spoiler = recipe(momentum=0.9, weight_decay=0.1), At(2)  # with which no gradient is an update too
     model, train = spoilt_network(spoiler), batches(IMAGES, chosen)
-    state = Run(
+    trial = Run.create(
         model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5, Settings("fp16"),
     )
-    guard, spoiler.run = Guard(train, attempt, deferred=device_side), state
+    guard, spoiler.run = NonFinitePolicy(train, attempt, deferred=device_side), trial
     guard._next = math.inf
-    guard.on_start(state)
+    trial.policy = guard
+    guard.on_start(trial)
     kept = []
 
-    class Keep(Watcher):
+    class Keep(Callback):
         def on_step(self, run):
-            if run.step == 2:
+            if run.state.step == 2:
                 kept.append({n: p.detach().clone() for n, p in model.named_parameters()})
 
     with pytest.raises(SpecError, match="the loss is nan at step 3 of 5") as caught:
-        train_epoch(state, train.batches(0), [guard, Keep()])
+        train_epoch(trial, train.batches(0), [Keep()])
     assert caught.value.diagnostics[0].hint == "the rate was 0.1 there: try lr 0.01, or a warm-up, or --precision bf16"
     assert all(torch.equal(p, kept[0][n]) for n, p in model.named_parameters())
 
@@ -420,16 +428,17 @@ def test_between_its_looks_the_guard_does_not_wait_for_the_device(monkeypatch):
     looks = []
     chosen, train = recipe(), batches(IMAGES, recipe())
     model = network()
-    state = Run(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 1000), CPU, chosen, 1000)
-    guard = Guard(train, attempt, deferred=True)
-    guard.on_start(state)
-    monkeypatch.setattr(guard, "_looked", lambda run: looks.append(run.step))
+    trial = Run.create(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 1000), CPU, chosen, 1000)
+    guard = NonFinitePolicy(train, attempt, deferred=True)
+    trial.policy = guard
+    guard.on_start(trial)
+    monkeypatch.setattr(guard, "_looked", lambda run: looks.append(run.state.step))
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     for step in range(1, 1001):
-        state.step = step
+        trial.state.step = step
         now += 0.01
-        guard.on_step(state)
+        guard.after_update(trial)
     assert 20 <= len(looks) <= 22
 
 
@@ -443,8 +452,8 @@ def test_on_a_gpu(monkeypatch, settings, backward):
     with fake_cuda():
         train, test = (batches(images, chosen, device=CUDA) for images in (IMAGES, data(23, split="test", seed=1)))
         if backward and settings.precision == "fp16":
-            assert len(fit(model, train, test, chosen, device=CUDA, settings=settings, watchers=[Clock(spoiler)]).epochs) == 3
+            assert len(fit(model, train, test, chosen, device=CUDA, settings=settings, callbacks=[Clock(spoiler)]).epochs) == 3
             return
         with pytest.raises(SpecError, match="at step 3 of 5 in epoch 2 of 3"):
-            fit(model, train, test, chosen, device=CUDA, settings=settings, watchers=[Clock(spoiler)])
+            fit(model, train, test, chosen, device=CUDA, settings=settings, callbacks=[Clock(spoiler)])
     assert all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values())

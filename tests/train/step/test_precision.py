@@ -8,11 +8,12 @@ import torch.nn.functional as F
 
 from archspec.api import load
 from archspec.diagnostics import SpecError
+from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.state import capture
 from archspec.train.loop import fit
 from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
 from archspec.train.setup import Machine, prepare
-from archspec.train.state import Run, Watcher
 from archspec.train.step.precision import PRECISIONS, Settings, autocast, float32_products, make_scaler, pick_precision
 from tests.fake_cuda import CUDA, fake_cuda
 from tests.train.helpers import CPU, network, recipe
@@ -74,14 +75,14 @@ def test_any_other_name_is_a_mistake_of_the_caller():
 def test_products_are_of_that_type_and_all_that_lasts_is_float32(precision, device):
     with fake_cuda() as asked:
         model, chosen = network(), recipe()
-        run = Run(model, make_optimizer(model, chosen, CPU), lambda step: 0.1, device, chosen, 5, Settings(precision))
-        with run.autocast():
-            logits = run.model(torch.rand(4, 1, 8, 8))
+        run = Run.create(model, make_optimizer(model, chosen, CPU), lambda step: 0.1, device, chosen, 5, Settings(precision))
+        with run.runtime.autocast():
+            logits = run.state.model(torch.rand(4, 1, 8, 8))
             loss = F.cross_entropy(logits.float(), torch.arange(4))
         loss.backward()
     assert logits.dtype == COMPUTED_IN[precision]
     assert loss.dtype == torch.float32
-    assert {p.dtype for p in run.model.parameters()} == {p.grad.dtype for p in run.model.parameters()} == {torch.float32}
+    assert {p.dtype for p in run.state.model.parameters()} == {p.grad.dtype for p in run.state.model.parameters()} == {torch.float32}
     assert ("autocast" in asked) == (device is CUDA and COMPUTED_IN[precision] != torch.float32)
 
 
@@ -132,7 +133,7 @@ def test_the_switches_stand_for_the_run_and_are_put_back(precision, before):
 def test_they_stand_while_a_network_trains_and_is_tested(precision, before):
     seen = set()
 
-    class Look(Watcher):
+    class Look(Callback):
         def on_step(self, run):
             seen.add(switches())
 
@@ -150,25 +151,25 @@ LOUD = {"normalize": {"mean": 0.0, "std": 0.002}, "lr": 1e-4, "momentum": 0.9, "
 # Pixels up to 500: with the first scale of 65,536 the gradients are beyond fp16's 65,504, and the scale must fall.
 
 
-class Scales(Watcher):
+class Scales(Callback):
     """The scale, the weights and the momenta after each step; the whole state after one of them."""
 
     def __init__(self, save_at=None):
         self.save_at, self.saved, self.scales, self.states = save_at, None, [], []
 
     def on_step(self, run):
-        self.scales.append(run.scaler.get_scale())
-        momenta = [state["momentum_buffer"] for state in run.optimizer.state.values() if "momentum_buffer" in state]
-        self.states.append([t.detach().clone() for t in (*run.model.parameters(), *momenta)])
-        if run.step == self.save_at:
+        self.scales.append(run.state.scaler.get_scale())
+        momenta = [state["momentum_buffer"] for state in run.state.optimizer.state.values() if "momentum_buffer" in state]
+        self.states.append([t.detach().clone() for t in (*run.state.model.parameters(), *momenta)])
+        if run.state.step == self.save_at:
             self.saved = copy.deepcopy(capture(run))
 
 
-def trained(device, settings, watchers=(), resume=None, **fields):
+def trained(device, settings, callbacks=(), resume=None, **fields):
     """The network after it was trained on 100 digits, and the epochs' losses."""
     chosen = recipe(**{"batch_size": 32, "momentum": 0.9, **fields})
     task = prepare(load(SPEC).graph, chosen, Machine(device, limit_train=100, limit_test=50, settings=settings))
-    summary = fit(task.model, task.train, task.test, chosen, device=device, settings=settings, watchers=watchers,
+    summary = fit(task.model, task.train, task.test, chosen, device=device, settings=settings, callbacks=callbacks,
                   resume=resume)
     return task.model, [(row.train_loss, row.evaluated_loss) for row in summary.epochs]
 
@@ -234,7 +235,7 @@ def test_the_run_is_that_of_the_textbook_s_loop_with_a_scaler():
     spec["stages"]["head"].remove({"dropout": 0.2})
     again = prepare(load(spec).graph, chosen, Machine(CPU, limit_train=100, limit_test=50, settings=Settings("fp16")))
     seen = Scales()
-    fit(again.model, again.train, again.test, chosen, device=CPU, settings=Settings("fp16"), watchers=[seen])
+    fit(again.model, again.train, again.test, chosen, device=CPU, settings=Settings("fp16"), callbacks=[seen])
     assert seen.scales == scales
     for ours, theirs in zip(again.model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)

@@ -1,0 +1,80 @@
+"""A run: its state, where it computes, and what its steps do when something goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torch import nn, optim
+
+from archspec.data.batches import Batch
+from archspec.language.recipe import Recipe
+from archspec.train.distributed.process_group import ALONE, ProcessGroup
+from archspec.train.early_stopping import criterion, why_stop
+from archspec.train.metrics import Metrics
+from archspec.train.objective import Objective
+from archspec.train.runtime import Runtime
+from archspec.train.schedule import RateAt
+from archspec.train.state import TrainingState
+from archspec.train.step.policy import StepPolicy
+from archspec.train.step.precision import Settings, make_scaler
+from archspec.train.summary import Summary
+
+if TYPE_CHECKING:
+    import torch
+
+    from archspec.train.report.confusion import Tally
+
+
+@dataclass
+class Run:
+    """What the loop works on, and what callbacks see.
+
+    state: what training changes. runtime: where it computes. policy: checks and repeats steps. rate_at: the learning
+    rate of a step. batch: of the last step, or of the one in progress. test: at the end, of a run whose epochs are
+    evaluated on other images. owns_folder: False once another process has taken the run's folder: then nothing is
+    written there. paused: stopped after as many epochs as asked for. notify: shows a line to the user.
+    """
+
+    recipe: Recipe
+    state: TrainingState
+    runtime: Runtime
+    rate_at: RateAt
+    policy: StepPolicy = field(default_factory=StepPolicy, repr=False)
+    objective: Objective = field(init=False)
+    batch: Batch = field(init=False, repr=False)
+    test: tuple[Metrics, Tally] | None = None
+    owns_folder: bool = True
+    paused: bool = False
+    notify: Callable[[str], None] = field(default=lambda text: None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.objective = Objective.of(self.recipe)
+
+    @classmethod
+    def create(
+        cls, model: nn.Module, optimizer: optim.Optimizer, rate_at: RateAt, device: torch.device, recipe: Recipe,
+        steps_per_epoch: int, settings: Settings | None = None, processes: ProcessGroup = ALONE,
+    ) -> Run:
+        """A run before its first step; `model` is on `device`, `optimizer` has its parameters."""
+        settings = settings or Settings()
+        state = TrainingState(model, optimizer, make_scaler(settings.precision, device), steps_per_epoch)
+        return cls(recipe, state, Runtime(device, model, settings, processes), rate_at)
+
+    def summary(self) -> Summary:
+        """What it has come to so far."""
+        results, test = self.state.results, None if self.test is None else self.test[0]
+        stopped = why_stop(results, self.recipe.early_stopping)
+        if self.paused:
+            done = f"epoch {self.state.epoch} of {self.recipe.epochs}"
+            stopped = f"paused after {done}: the end of the run is still to come"
+        measured_as = self.runtime.memory.measured_as
+        return Summary(
+            tuple(results), stopped, criterion=criterion(self.recipe), test=test, memory_measured_as=measured_as
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """Updates of the whole run."""
+        return self.recipe.epochs * self.state.steps_per_epoch
