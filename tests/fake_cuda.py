@@ -57,6 +57,8 @@ def fake_cuda(capability=(9, 0)):
         mock.patch.object(torch.cuda, "mem_get_info", lambda device=None: (2**34, 2**35)),
         mock.patch.object(torch.cuda, "get_device_name", lambda device=None: "Fake GPU"),
         mock.patch.object(torch.cuda, "synchronize", lambda device=None: None),
+        mock.patch.object(torch.cuda, "reset_peak_memory_stats", lambda device=None: None),
+        mock.patch.object(torch.cuda, "max_memory_allocated", lambda device=None: 2**20),
         mock.patch.object(torch.cuda, "get_device_capability", lambda device=None: capability),
         mock.patch.object(torch, "autocast", _on_cpu(torch.autocast, disguise.asked)),
         mock.patch.object(torch.amp, "GradScaler", _on_cpu(torch.amp.GradScaler, disguise.asked)),

@@ -79,7 +79,7 @@ def train(folder, chosen, settings, *, stop=None, resume=None, every=NEVER):
 
 
 def figures(epochs):
-    return [dataclasses.replace(row, seconds=0.0, images_per_s=0.0) for row in epochs]
+    return [dataclasses.replace(row, seconds=0.0, images_per_s=0.0, peak_memory_bytes=None) for row in epochs]
 
 
 def stopped_and_resumed(folder, chosen, settings, stops):
