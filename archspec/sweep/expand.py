@@ -167,7 +167,7 @@ def _checked(sweep: Sweep, point: Point, base: Loaded) -> Trial | Invalid:
     recipe = found.loaded.recipe()
     uneven = uneven_batch(recipe.batch_size, sweep.devices, "`train.batch_size`", "`devices`")
     if uneven is not None:
-        at = _to_blame(point, replace(uneven, path=("train", "batch_size")), data)
+        at = _to_blame(point, uneven, data)
         return Invalid(point.variant.label, point.varied, (_shown_at(uneven, at, _named(point)),))
     return Trial(point.variant.label, point.varied, recipe.seed, data, found.loaded, sweep.limits, sweep.devices)
 
