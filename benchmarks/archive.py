@@ -160,6 +160,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folders", nargs="+", type=Path, help="sweep folders or run folders")
     for folder in parser.parse_args(arguments).folders:
         rows = list(runs_in(folder))
+        if not rows:
+            remedy = "name a sweep's folder, such as runs/sweep-lenet, or a run's"
+            parser.error(f"{folder} holds no run that has ended: {remedy}")
         print(f"{folder}: {len(rows)} runs, {add(rows)} new or changed")
 
 

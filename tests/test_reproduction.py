@@ -140,6 +140,26 @@ def test_an_archived_run_is_found_by_its_network_recipe_seed_and_limits(archived
     assert (row["network"], row["train_accuracy"], row["test"]["accuracy"]) == ("lenet", [0.4, 0.8], 0.8)
 
 
+def test_a_run_that_failed_is_kept_with_its_reason(load, tmp_path):  # noqa: F811
+    archive, reproduction = load("archive"), load("reproduction")
+    file, store = str(SWEEPS / "lenet.yaml"), Store(tmp_path)
+    trial = expand(read_sweep(file), file).trials[0]
+    with store.claimed():
+        make_run(store.run_folder(trial.id), name="lenet", accuracies=(), finished=False)
+        store.save(Result(trial.id, "lenet", dict(trial.varied), 0, "failed", "error[RUN310]: the loss is not finite (nan)"))
+    (row,) = archive.runs_in(tmp_path)
+    assert (row["status"], row["reason"], row["train_loss"]) == ("failed", "RUN310 the loss is not finite", [])
+    record = archive.record_of(row)
+    assert record.diagnosis == "RUN310 the loss is not finite"
+    assert reproduction.is_dead(record)
+
+
+def test_a_folder_without_runs_is_refused(load, tmp_path, capsys):  # noqa: F811
+    with pytest.raises(SystemExit):
+        load("archive").main([str(tmp_path)])
+    assert "holds no run that has ended" in capsys.readouterr().err
+
+
 def test_the_committed_page_is_what_the_results_give_and_has_every_id_and_claim(load):  # noqa: F811
     text = load("page").page()
     assert (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8") == text
