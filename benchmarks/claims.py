@@ -107,6 +107,10 @@ def _compared(records: Sequence[RunRecord]) -> list[str]:
             "within noise": "The difference is within noise.",
         }
         lines += ["", says.get(other.verdict, "Whether they differ is not known.")]
+        for group in found.groups:
+            if any(map(is_dead, group.records)):
+                optimizer = str(group.records[0].settings.get("train.optimizer"))
+                lines.append(f"With {names.get(optimizer, optimizer)} {_at_chance(group.records)}")
     return lines
 
 
