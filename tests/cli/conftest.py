@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,3 +74,29 @@ def archspec(*arguments: str, cwd: Path | None = None, **environment: str) -> su
 def no_start(monkeypatch):
     """`archspec sweep --dry-run` starts no process to time it."""
     monkeypatch.setattr("archspec.sweep.starts.measure_starts", lambda *_: None)
+
+
+@pytest.fixture
+def spec(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`tiny.yaml` with the SPEC of the test's module, in a folder of its own, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(request.module.SPEC, encoding="utf-8")
+    return path
+
+
+def swept_folder(factory: pytest.TempPathFactory, spec: str, sweep: str, options: Iterable[str]) -> Path:
+    """A folder in which a sweep has run for real; what the command printed is in `printed.json`."""
+    folder = factory.mktemp("swept")
+    (folder / "tiny.yaml").write_text(spec, encoding="utf-8")
+    (folder / "s.yaml").write_text(sweep, encoding="utf-8")
+    done = archspec("sweep", "s.yaml", "--json", *options, cwd=folder)
+    printed = {"code": done.returncode, "out": done.stdout, "err": done.stderr}
+    (folder / "printed.json").write_text(json.dumps(printed), encoding="utf-8")
+    return folder
+
+
+def figures(run: str) -> list[dict]:
+    """The epochs of a run without what differs from one to the next: times and speeds."""
+    lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s")} for row in lines]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from archspec.sweep.trial import Forked
-from tests.cli.conftest import archspec, cli  # noqa: F401 - a fixture
+from tests.cli.conftest import cli, swept_folder  # noqa: F401 - a fixture
 from tests.sweep.helpers import Pretended
 from tests.sweep.test_search import pause_of, trained
 
@@ -28,16 +28,11 @@ OPTIONS = ("--device=cpu", "--jobs=1", "--threads=1")
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("searched")
-    (folder / "tiny.yaml").write_text(SPEC)
-    (folder / "s.yaml").write_text(SWEEP)
-    done = archspec("sweep", "s.yaml", "--json", *OPTIONS, cwd=folder)
-    (folder / "printed.json").write_text(json.dumps([done.returncode, done.stdout, done.stderr]))
-    return folder
+    return swept_folder(tmp_path_factory, SPEC, SWEEP, OPTIONS)
 
 
 def test_one_trial_trains_to_the_end_and_is_tested(searched):
-    code, out, err = json.loads((searched / "printed.json").read_text())
+    code, out, err = json.loads((searched / "printed.json").read_text()).values()
     assert code == 0, err
     found = json.loads(out)
     trials = found["trials"]
@@ -66,7 +61,7 @@ def test_a_search_that_is_done_shows_its_table(searched, cli, monkeypatch):  # n
 
 def test_a_winner_whose_run_was_removed_trains_again(searched, cli, monkeypatch):  # noqa: F811
     monkeypatch.chdir(searched)
-    winner = json.loads(json.loads((searched / "printed.json").read_text())[1])["winners"][0]
+    winner = json.loads(json.loads((searched / "printed.json").read_text())["out"])["winners"][0]
     folder, launcher = searched / "runs" / "sweep-s", Pretended(lambda command: trained(command, lambda epoch: 0.99))
     monkeypatch.setattr(Forked, "start", lambda self, command: launcher.start(command))
     kept = (folder / "results" / f"{winner}.json").read_bytes()

@@ -14,7 +14,7 @@ from archspec.cli.seeds import SeedsType
 from archspec.diagnostics import error
 from archspec.train.signals import Stopped
 
-from .conftest import Cli
+from .conftest import Cli, figures
 
 SPEC = """\
 archspec: 1
@@ -24,19 +24,6 @@ stages: {head: [flatten, linear: 8, relu, dropout: 0.3, linear: 10]}
 train: {data: digits, lr: 0.1, batch_size: 50, epochs: 2, momentum: 0.9}
 """
 FEW = ("--limit-train", "100", "--limit-test", "50")
-
-
-@pytest.fixture
-def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "tiny.yaml"
-    path.write_text(SPEC, encoding="utf-8")
-    return path
-
-
-def figures(run: str) -> list[dict]:
-    lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s")} for row in lines]
 
 
 def ends_with(monkeypatch: pytest.MonkeyPatch, seed: int, ending: BaseException) -> None:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from archspec.sweep.trial import Forked
-from tests.cli.conftest import archspec
+from tests.cli.conftest import swept_folder
 from tests.sweep.helpers import Pretended, succeed, wait
 
 SPEC = """\
@@ -33,13 +33,8 @@ OPTIONS = ("--device=cpu", "--jobs=1", "--threads=1")
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """A folder in which the sweep has run for real; what the command printed is in `printed.json`."""
-    folder = tmp_path_factory.mktemp("swept")
-    (folder / "tiny.yaml").write_text(SPEC)
-    (folder / "s.yaml").write_text(SWEEP)
-    done = archspec("sweep", "s.yaml", "--json", *OPTIONS, cwd=folder)
-    (folder / "printed.json").write_text(json.dumps({"code": done.returncode, "out": done.stdout, "err": done.stderr}))
-    return folder
+    """A folder in which the sweep has run for real."""
+    return swept_folder(tmp_path_factory, SPEC, SWEEP, OPTIONS)
 
 
 @pytest.fixture

@@ -25,14 +25,6 @@ recipes:
 FEW = ("--limit-train", "200", "--limit-test", "100")
 
 
-@pytest.fixture
-def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "tiny.yaml"
-    path.write_text(SPEC, encoding="utf-8")
-    return path
-
-
 def trained(cli: Cli, *arguments: object) -> tuple[dict, Path]:
     done = cli("train", *arguments, *FEW, "--run-dir", "run", "--json")
     assert done.code == 0, done.err

@@ -26,14 +26,6 @@ train: {data: digits, lr: 0.1, batch_size: 32, epochs: 2, momentum: 0.9}
 FEW = ("--limit-train", "100", "--limit-test", "50")  # 4 steps an epoch
 
 
-@pytest.fixture
-def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "tiny.yaml"
-    path.write_text(SPEC, encoding="utf-8")
-    return path
-
-
 def metrics(run: str) -> list[dict]:
     lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s")} for row in lines]

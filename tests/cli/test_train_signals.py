@@ -26,14 +26,6 @@ train: {data: digits, lr: 0.1, batch_size: 32, epochs: 3, momentum: 0.9}
 FEW = ("--limit-train", "100", "--limit-test", "70")  # 4 steps an epoch, 3 of the test pass
 
 
-@pytest.fixture
-def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "tiny.yaml"
-    path.write_text(SPEC, encoding="utf-8")
-    return path
-
-
 def send_at(patch: pytest.MonkeyPatch, place: str, number: signal.Signals, count: int) -> None:
     """At the `count`-th call of the function at `place` the signal comes, before the function does its work."""
     owner, _, name = place.rpartition(".")

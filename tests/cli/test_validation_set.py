@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from .conftest import Cli
+from .conftest import Cli, figures
 
 SPEC = """\
 archspec: 1
@@ -21,21 +21,8 @@ train: {data: digits, lr: 0.1, batch_size: 32, epochs: 2, momentum: 0.9}
 FEW = ("--limit-train", "200", "--limit-test", "50")
 
 
-@pytest.fixture
-def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "tiny.yaml"
-    path.write_text(SPEC, encoding="utf-8")
-    return path
-
-
 def recipe_of(run: str) -> dict:
     return yaml.safe_load(Path(run, "spec.yaml").read_text(encoding="utf-8"))["train"]
-
-
-def figures(run: str) -> list[dict]:
-    lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s")} for row in lines]
 
 
 def test_what_is_printed_and_noted(cli: Cli, spec: Path) -> None:
