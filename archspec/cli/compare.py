@@ -94,6 +94,6 @@ def print_comparison(comparison: Comparison) -> None:
         lines += [f"{label(comparison, group)}: {group.diagnosis}" for group in comparison.groups if group.diagnosis]
     rest = [title for title in left_out if title != DIAGNOSIS]
     if rest:
-        lines.append(f"no room for {'; '.join(rest)} (`archspec compare --format csv` has all)")
+        lines.append(f"no room for {'; '.join(rest)} (`archspec compare … --format csv` has all)")
     for line in lines:
         click.echo(wrapped(line, console.width, 2))

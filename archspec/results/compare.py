@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from archspec.language.recipe import ANY_OPTIMIZER
-from archspec.results.record import RunRecord
+from archspec.results.record import RECIPE, RunRecord
 from archspec.results.stats import Difference, difference, holm
 from archspec.train.statistics import Statistic
 
@@ -146,7 +146,8 @@ def _varied(firsts: Sequence[RunRecord]) -> list[str]:
     for key in dict.fromkeys(key for one in settings for key in one):
         values = [_key(record.settings.get(key)) for record in firsts]
         everywhere = all(key in record.settings for record in firsts)
-        if len(set(values)) > 1 and (everywhere or (key.startswith("train.") and not follows_optimizer(key, settings))):
+        own = key.startswith("train.") and not follows_optimizer(key, settings)
+        if len(set(values)) > 1 and (everywhere or own or key == RECIPE):
             names.append(key)
     if len({_images(record) for record in firsts} - {None}) > 1:
         names.append(IMAGES)

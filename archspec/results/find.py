@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from archspec.results.record import RunRecord, is_run_folder, read_record
+from archspec.results.record import RECIPE, RunRecord, is_run_folder, read_record
 
 TRIALS: Final = "trials"  # of a sweep's folder: where its runs lie
 MAX_DEPTH: Final = 6
@@ -31,7 +31,7 @@ def find_runs(paths: Iterable[Path]) -> list[RunRecord]:
 
 
 def in_sweep_order(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """The records, trials of a sweep in its order, with its names for their networks and their places in it."""
+    """The records, trials of a sweep in its order, with its names for their networks and recipes."""
     parents: dict[Path, list[RunRecord]] = {}
     for record in records:
         parents.setdefault(record.path.resolve().parent, []).append(record)
@@ -52,7 +52,9 @@ def _of_sweep(parent: Path, records: list[RunRecord]) -> list[RunRecord]:
         trial = trial_of(record.path.name)
         result = store.result(trial)
         name = order.get(trial) or (record.network if result is None else result.variant)
-        placed.append(replace(record, network=name, place=places.get(trial, len(order))))
+        recipe = None if result is None else result.varied.get(RECIPE)
+        settings = record.settings if recipe is None else {RECIPE: recipe, **record.settings}
+        placed.append(replace(record, network=name, settings=settings, place=places.get(trial, len(order))))
     return sorted(placed, key=lambda record: record.place or 0)
 
 

@@ -17,6 +17,7 @@ from archspec.train.summary import EpochResult, StoredEpoch, best_epoch, mean_im
 MAX_METRICS_BYTES: Final = 64 * MiB
 MAX_JSON_BYTES: Final = 4 * MiB
 _EPOCH: Final[TypeAdapter[EpochResult]] = TypeAdapter(StoredEpoch)
+RECIPE: Final = "recipe"  # the setting that names one of the spec's recipes, where a sweep varies it
 Status = Literal["finished", "unfinished", "failed"]
 
 
@@ -97,11 +98,13 @@ def is_run_folder(path: Path) -> bool:
 
 def read_record(path: Path) -> RunRecord | None:
     """The run in a folder; None where there is none that can be read."""
-    environment = _json(path / "environment.json")
-    if not isinstance(environment, dict) or not is_regular(path / "spec.yaml"):
+    environment = _environment(path / "environment.json")
+    if environment is None or not is_regular(path / "spec.yaml"):
         return None
     recipe = environment.get("recipe")
     recipe = recipe if isinstance(recipe, dict) else {}
+    if recipe.get("validation") == "test":  # as a resumed run writes what else is left out
+        recipe = recipe | {"validation": None}
     name, digest, params, macs, variables = _network(path / "spec.yaml", recipe, environment)
     rows = _epochs(path / "metrics.jsonl")
     findings = _json(path / "findings.json")
@@ -116,6 +119,17 @@ def read_record(path: Path) -> RunRecord | None:
         params=params, macs=macs, device=str(device.get("name", "")) if isinstance(device, dict) else "",
         environment=environment,
     )
+
+
+def _environment(path: Path) -> dict[str, Any] | None:
+    """What a run depends on, as of its last start, which may have changed its recipe, with the first one's time."""
+    first = _json(path)
+    if not isinstance(first, dict):
+        return None
+    resumes = first.get("resumes")
+    last = resumes[-1] if isinstance(resumes, list) and resumes else None
+    begin = {key: first[key] for key in ("started", "command") if key in first}
+    return first | last | begin if isinstance(last, dict) else first
 
 
 def _network(

@@ -13,6 +13,7 @@ from archspec.results.compare import MEASURES, compare
 from archspec.results.find import find_runs
 from archspec.results.formats import cells, titles, to_csv, to_json, to_latex, to_markdown
 from archspec.results.report.data import page_data
+from archspec.results.trials import Result, Store
 from tests.results.helpers import make_run
 
 
@@ -153,3 +154,17 @@ def test_an_unfinished_run_is_in_no_mean_and_says_how_far_it_is(tmp_path, measur
     page = page_data(runs, title="t", measure=measure)["runs"]
     assert [value is None for value in page["figures"][measure]] == [status != "finished" for status in page["status"]]
     assert sum(page["seconds"]) == 2.0 * (2 * 2 + 2 * 2 + 1 + 3)
+
+
+def test_recipes_that_a_sweep_varies_name_its_rows(tmp_path):
+    store = Store(tmp_path)
+    trials = {"a" * 16: "lenet-01", "b" * 16: "lenet-02", "c" * 16: None}
+    for k, (trial, recipe) in enumerate(trials.items()):
+        make_run(tmp_path / "trials" / trial, lr=0.1 * (k + 1))
+        if recipe is not None:  # the third is still being trained
+            (tmp_path / "results").mkdir(exist_ok=True)
+            store.save(Result(trial, "net", {"recipe": recipe}, 0, "done"))
+    store.write_order(dict.fromkeys(trials, "net"))
+    found = compare(find_runs([tmp_path]))
+    assert found.varied == ("recipe", "train.lr")
+    assert [group.values["recipe"] for group in found.groups] == ["lenet-01", "lenet-02", None]

@@ -83,3 +83,15 @@ def test_a_validated_runs_own_test_figures(tmp_path):
     record = read_record(run)
     assert record.test is None
     assert record.last.split == "validation"
+
+
+def test_a_run_that_was_resumed_with_changes_is_what_it_became(tmp_path):
+    plain, run = make_run(tmp_path / "a", lr=0.2), make_run(tmp_path / "b", lr=0.1)
+    about = json.loads((run / "environment.json").read_text())
+    again = about | {"step": 5, "started": "2026-02-01T00:00:00+00:00", "recipe": about["recipe"] | {"lr": 0.2, "validation": "test"}}
+    (run / "environment.json").write_text(json.dumps(about | {"resumes": [again]}))
+    changed = read_record(run)
+    assert (changed.settings["train.lr"], changed.started) == (0.2, about["started"])
+    assert changed.digest == read_record(plain).digest
+    (run / "environment.json").write_text(json.dumps(about | {"resumes": [3]}))
+    assert read_record(run).settings["train.lr"] == 0.1
