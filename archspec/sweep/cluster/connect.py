@@ -94,7 +94,10 @@ def _check_answers(address: str) -> None:
 
 def _no_cluster(address: str, why: str) -> SpecError:
     where = "there is no Ray cluster on this machine" if address == "auto" else f"no Ray cluster answers at {address}"
-    return error("SWEEP411", where, notes=[line for line in why.splitlines()[:1] if address != "auto"], hint=_START)
+    notes = [line for line in why.splitlines()[:1] if address != "auto"]
+    if "connect" in why.lower() and "RAY_AUTH_MODE" not in os.environ and address not in ("auto", "local"):
+        notes.append("a cluster that asks for a token needs RAY_AUTH_MODE=token here too")
+    return error("SWEEP411", where, notes=notes, hint=_START)
 
 
 def alive() -> list[Node]:
