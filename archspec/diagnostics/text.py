@@ -91,13 +91,12 @@ def _snippet(group: list[_Mark], gutter: str) -> Iterator[Line]:
             yield [("gutter", f"{span.line:>{len(gutter)}} |"), ("source", f" {_shown(span.text, start)}")]
         last = span.line
         for mark in marks:
-            column = mark.span.column - 1 - start
-            width = len(_shown(mark.span.text, start))
-            sign = "^" if mark.primary else "-"
-            underline = sign * max(1, min(mark.span.length, width - column))
+            shown, column = _shown(mark.span.text, start), mark.span.column - 1 - start
+            sign, indent = "^" if mark.primary else "-", " " * _columns(shown[:column])
+            underline = sign * max(1, _columns(shown[column : column + mark.span.length]))
             text = f" {mark.text}" if mark.text else ""
             role = "primary" if mark.primary else "label"
-            yield [("gutter", f"{gutter} |"), (role, f" {' ' * column}{underline}{text}")]
+            yield [("gutter", f"{gutter} |"), (role, f" {indent}{underline}{text}")]
 
 
 def _windows(group: list[_Mark]) -> Iterator[tuple[int, list[_Mark]]]:
@@ -110,6 +109,15 @@ def _windows(group: list[_Mark]) -> Iterator[tuple[int, list[_Mark]]]:
         found.setdefault((line, near), []).append(mark)
     for (_, start), marks in sorted(found.items(), key=lambda item: item[0]):
         yield start, sorted(marks, key=lambda mark: (mark.span.column, not mark.primary))
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal the text takes: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _shown(text: str, start: int) -> str:

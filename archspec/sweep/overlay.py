@@ -41,13 +41,15 @@ def _replace(data: dict[str, Any], section: str, name: str, value: Value) -> Non
     """Replace one var, stage or block; a new name is a mistake, but for `null`, which removes one."""
     known = data.get(section) or {}
     if name not in known:
-        from archspec.diagnostics import listing
-        from archspec.language.message_text import did_you_mean, short
+        from archspec.diagnostics import Hint, listing
+        from archspec.diagnostics.hints import near
+        from archspec.language.message_text import close, short
 
+        meant = close(name, known)
         what = {"vars": "var", "stages": "stage", "blocks": "block"}[section]
         raise error(
             "SWEEP403", f"the spec has no {what} `{short(name)}`", span=_key_of(value.at).span(),
-            hint=did_you_mean(name, known) or f"its {section}: {listing(known)}",
+            hint=Hint(near(meant), f"{section}.{meant}", safe=True) if meant else f"its {section}: {listing(known)}",
         )
     changed = {key: value.value if key == name else old for key, old in known.items()}
     data[section] = {key: new for key, new in changed.items() if key != name or new is not None}

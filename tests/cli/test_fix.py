@@ -11,11 +11,20 @@ from pathlib import Path
 import pytest
 
 from archspec.cli import fixing, run
+from archspec.diagnostics.codes import CODES
 
-from .conftest import BAD, GOOD, Cli
+from .conftest import GOOD, Cli
 
 TYPO = GOOD.replace("conv2d:", "conv2:").replace("out_channels", "out_chanels")
+BAD = GOOD.replace("linear: 10", "linear: any")  # which nobody can fix
 UNSAFE = GOOD.replace("[flatten, linear: 10]", "[flatten, relu: 3, linear: 10]")
+
+
+@pytest.fixture(autouse=True)
+def broken(request: pytest.FixtureRequest) -> None:
+    """The broken spec of `folder` has a mistake without a fix."""
+    if "folder" in request.fixturenames:
+        put(request.getfixturevalue("folder") / "bad.yaml", BAD)
 
 
 def put(path: Path, text: str) -> Path:
@@ -177,3 +186,25 @@ def test_every_format_has_the_same_mistakes(cli: Cli, folder: Path, fixes: list[
     assert done.out.startswith("::error title=archspec (SPEC012),file=bad.yaml,line=5,col=27,endLine=5,endColumn=30::")
     assert (done.code, done.err) == (1, "")
     assert ("fixed" in data) == bool(fixes)
+
+
+@pytest.mark.parametrize("code", [
+    code for code, page in CODES.items()
+    if page.wrong.kind == "yaml" and code.startswith(("SPEC", "SHAPE", "SWEEP40")) and code not in ("SWEEP405", "SWEEP409")
+])
+def test_the_fixes_of_every_page_are_made(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """What a wrong example's fix is about is gone, and nothing else is wrong."""
+    monkeypatch.chdir(tmp_path)
+    page = CODES[code].wrong
+    for name, text in {**page.files, "example.yaml": page.text}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    def found(*options: str) -> list[dict[str, object]]:
+        data = json.loads(cli("validate", "example.yaml", "--json", *options).out)
+        return [d for group in ("specs", "libraries", "sweeps") for one in data[group] for d in (*one["diagnostics"], *one["warnings"])]
+
+    before = found()
+    own = [d for d in before if d["fix"] and all(e["span"]["path"] == "example.yaml" for e in d["fix"]["edits"])]  # type: ignore[index]
+    after = found("--fix", "--unsafe-fixes")
+    assert len(after) == len(before) - len(own)
+    assert ((tmp_path / "example.yaml").read_text(encoding="utf-8") == page.text) == (own == [])

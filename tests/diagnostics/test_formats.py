@@ -62,6 +62,12 @@ def test_labels_have_no_control_characters_and_no_line_breaks() -> None:
     assert "\n" not in render(diagnostic(Label(span(1), "a\nb"))).split("\n")[3].replace("\\n", "")
 
 
+@pytest.mark.parametrize(("before", "indent"), [("ab", 2), ("é", 1), ("e\u0301", 1), ("層", 2), ("𝜎", 1), ("Ａ", 2)])
+def test_a_caret_stands_below_its_character(before: str, indent: int) -> None:
+    found = Diagnostic("SPEC010", "x", SourceSpan("a.yaml", 1, len(before) + 1, 1, f"{before}x: 1"))
+    assert render(found).split("\n")[-1] == f"  | {' ' * indent}^"
+
+
 def test_json_has_labels_and_edits() -> None:
     fix = Fix((Edit(span(9, 9, 6), ""),), safe=True)
     plain = diagnostic(Label(span(9, 5), "first written here"), fix=fix).to_json()
