@@ -119,6 +119,7 @@ class Diagnostic:
             "severity": self.severity,
             "message": self.message,
             "span": None if self.span is None else self.span.to_json(),
+            "path": list(self.path),
             "related": [label.to_json() for label in self.related],
             "notes": list(self.notes),
             "hint": self.hint,

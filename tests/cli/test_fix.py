@@ -128,6 +128,19 @@ def test_a_sweep_file_is_fixed(cli: Cli, folder: Path) -> None:
     assert "\ngrid:" in sweep.read_text()
 
 
+@pytest.mark.parametrize(("wrong", "right"), [
+    ("spec: lenet_relu\nserach: {trails: 3, spaces: {train.lr: {log_uniform: [0.01, 0.1]}}, sampler: randm}",
+     "spec: lenet_relu\nsearch: {trials: 3, space: {train.lr: {log_uniform: [0.01, 0.1]}}, sampler: random}"),
+    ("variants: [{spce: lenet_relu}]\ngrid: {train.lr: [0.1, 0.1, 0.2]}", "variants: [{spec: lenet_relu}]\ngrid: {train.lr: [0.1, 0.2]}"),
+    ("spec: lenet\ngrid: {vars.num_clases: [10, 11]}", "spec: lenet\ngrid: {vars.num_classes: [10, 11]}"),
+    ("spec: lenet_relu\ngrid: {train.learning_rate: [0.1]}", None),
+], ids=["search", "variants", "var", "another-name"])  # fmt: skip
+def test_mistakes_of_sweeps(cli: Cli, folder: Path, wrong: str, right: str | None) -> None:
+    sweep = put(folder / "s.yaml", f"archspec-sweep: 1\n{wrong}\n")
+    cli("validate", "s.yaml", "--fix", "--unsafe-fixes")
+    assert sweep.read_text() == f"archspec-sweep: 1\n{right or wrong}\n"
+
+
 def test_several_files_are_fixed_in_one_run(cli: Cli, folder: Path) -> None:
     for name in ("a", "b", "c"):
         put(folder / f"{name}.yaml", TYPO)

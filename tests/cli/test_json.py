@@ -32,7 +32,7 @@ def test_a_command_that_fails(cli: Cli, folder: Path, arguments: list[str], code
     data = json.loads(done.out)
     assert data["format"] == 1
     assert [d["code"] for d in data["diagnostics"]] == [code]
-    assert set(data["diagnostics"][0]) == {"code", "severity", "message", "span", "related", "notes", "hint", "fix"}
+    assert set(data["diagnostics"][0]) == {"code", "severity", "message", "span", "path", "related", "notes", "hint", "fix"}
     assert done.err == cli(*arguments).err
     assert f"error[{code}]" in done.err
 

@@ -170,7 +170,7 @@ def test_json(cli: Cli, folder: Path) -> None:
     (diagnostic,) = bad["diagnostics"]
     assert diagnostic["code"] == "SPEC012"
     assert diagnostic["span"] == {"path": "bad.yaml", "line": 5, "column": 27, "length": 3}
-    assert set(diagnostic) == {"code", "severity", "message", "span", "related", "notes", "hint", "fix"}
+    assert set(diagnostic) == {"code", "severity", "message", "span", "path", "related", "notes", "hint", "fix"}
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(cli: Cli, tmp_path: Path) -> None:

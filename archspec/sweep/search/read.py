@@ -50,12 +50,14 @@ class _Reader:
     def __init__(self, raw: dict[str, Any], at: At, errors: Errors) -> None:
         self.raw, self.at, self.errors = raw, at, errors
 
-    def fail(self, message: str, *path: str, hint: str | None = None, code: str = "SWEEP401") -> None:
+    def fail(
+        self, message: str, *path: str, hint: str | None = None, code: str = "SWEEP401", at_key: bool = False
+    ) -> None:
         """Note one mistake at `path` within the section."""
         at = self.at
         for key in path:
             at = at / key
-        self.errors.add(code, message, at, hint=hint)
+        self.errors.add(code, message, at, key=at_key, hint=hint)
 
     def search(self, allowed: Callable[[str, At], bool]) -> Search:
         """The section; what is wrong has its default."""
@@ -83,7 +85,7 @@ class _Reader:
     def _known(self, what: str, found: Mapping[str, Any], keys: Sequence[str], *path: str) -> None:
         for key in found:
             if key not in keys:
-                self.fail(f"`{what}` has no key `{short(key)}`", *path, key,
+                self.fail(f"`{what}` has no key `{short(key)}`", *path, key, at_key=True,
                           hint=did_you_mean(key, keys) or f"its keys: {listing(keys)}")
 
     def _number(self, key: str, default: int, least: int, most: int) -> int:
