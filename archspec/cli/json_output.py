@@ -55,6 +55,6 @@ def print_failure(meta: Mapping[str, Any], diagnostics: Sequence[dict[str, Any]]
 def failure(message: str, hint: str | None) -> dict[str, Any]:
     """A failure that has no code, in the form of a diagnostic."""
     return {
-        "code": None, "severity": "error", "message": message, "span": None, "path": [], "related": [], "notes": [], "hint": hint,
-        "fix": None,
+        "code": None, "severity": "error", "message": message, "span": None, "path": [], "related": [], "notes": [],
+        "hint": hint, "fix": None,
     }

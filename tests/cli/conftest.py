@@ -22,7 +22,7 @@ stages:
   conv: {conv2d: {out_channels: 4, kernel_size: 3}}
   head: [flatten, linear: 10]
 """
-BAD = GOOD.replace("linear: 10", "linear: ten")
+BAD = GOOD.replace("linear: 10", "linear: any")
 
 
 @dataclass(frozen=True)

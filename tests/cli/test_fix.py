@@ -13,18 +13,10 @@ import pytest
 from archspec.cli import fixing, run
 from archspec.diagnostics.codes import CODES
 
-from .conftest import GOOD, Cli
+from .conftest import BAD, GOOD, Cli
 
 TYPO = GOOD.replace("conv2d:", "conv2:").replace("out_channels", "out_chanels")
-BAD = GOOD.replace("linear: 10", "linear: any")  # which nobody can fix
 UNSAFE = GOOD.replace("[flatten, linear: 10]", "[flatten, relu: 3, linear: 10]")
-
-
-@pytest.fixture(autouse=True)
-def broken(request: pytest.FixtureRequest) -> None:
-    """The broken spec of `folder` has a mistake without a fix."""
-    if "folder" in request.fixturenames:
-        put(request.getfixturevalue("folder") / "bad.yaml", BAD)
 
 
 def put(path: Path, text: str) -> Path:

@@ -62,7 +62,7 @@ def test_a_folder_is_searched_for_specs(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_library_is_checked_by_name_and_by_folder(cli: Cli, folder: Path) -> None:
-    write(folder, lib__good=LIBRARY, lib__bad="archspec: 1\nblocks:\n  a: {params: {n: int}, body: [rleu, linear: ten]}\n")
+    write(folder, lib__good=LIBRARY, lib__bad="archspec: 1\nblocks:\n  a: {params: {n: int}, body: [rleu, linear: any]}\n")
     assert cli("validate", "lib/good.yaml").out == "1 block library valid\n"
     by_name, by_folder = cli("validate", "lib/bad.yaml"), cli("validate", "lib")
     assert (by_name.code, by_name.out) == (1, "2 errors in 1 of 1 block library\navailable: 1 fix with `--fix`\n")
@@ -258,7 +258,7 @@ def test_a_recipe_whose_data_does_not_suit(cli: Cli, folder: Path) -> None:
     spec = folder / "net.yaml"
     spec.write_text((folder / "good.yaml").read_text() + "train: {data: cifar10, lr: 0.1}\n", encoding="utf-8")
     done = cli("validate", spec)
-    assert (done.code, done.out) == (1, "1 error in 1 of 1 spec\n")
+    assert (done.code, done.out) == (1, "1 error in 1 of 1 spec\navailable: 1 fix with `--fix --unsafe-fixes`\n")
     assert done.err.startswith("error[RUN303]: cifar10 has 3 channels")
     assert cli("profile", spec, "--static").code == 0
 
