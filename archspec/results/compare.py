@@ -118,6 +118,12 @@ class Comparison:
     baseline: int
 
 
+def named_by_recipe(comparison: Comparison) -> bool:
+    """Whether each group has a recipe, and no two the same."""
+    recipes = [group.values.get(RECIPE) for group in comparison.groups]
+    return bool(recipes) and None not in recipes and len({str(recipe) for recipe in recipes}) == len(recipes)
+
+
 def compare(
     records: Sequence[RunRecord], measure: str = "test_accuracy", baseline: int | None = None
 ) -> Comparison:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from archspec.diagnostics import plural
-from archspec.results.compare import Comparison, Group
+from archspec.results.compare import Comparison, Group, named_by_recipe
 from archspec.results.formats import spread_text, title_of, value_text
+from archspec.results.record import RECIPE
 
 
 def short_reason(reason: str) -> str:
@@ -37,7 +38,9 @@ def summary_lines(comparison: Comparison) -> list[str]:
 
 
 def label(comparison: Comparison, group: Group) -> str:
-    """`lr 0.3, batch_size 64`: what tells a group from the others."""
+    """`lr 0.3, batch_size 64`: what tells a group from the others; a recipe that no other has does so alone."""
+    if named_by_recipe(comparison):
+        return str(group.values[RECIPE])
     values = [f"{title_of(key)} {value_text(group.values[key])}" for key in comparison.varied]
     return ", ".join(values) or group.records[0].network
 

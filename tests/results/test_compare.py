@@ -14,6 +14,7 @@ from archspec.results.find import find_runs
 from archspec.results.formats import cells, titles, to_csv, to_json, to_latex, to_markdown
 from archspec.results.report.data import page_data
 from archspec.results.trials import Result, Store
+from archspec.results.words import label
 from tests.results.helpers import make_run
 
 
@@ -168,3 +169,9 @@ def test_recipes_that_a_sweep_varies_name_its_rows(tmp_path):
     found = compare(find_runs([tmp_path]))
     assert found.varied == ("recipe", "train.lr")
     assert [group.values["recipe"] for group in found.groups] == ["lenet-01", "lenet-02", None]
+    assert label(found, found.groups[0]) == "recipe lenet-01, lr 0.1"
+    store.save(Result("c" * 16, "net", {"recipe": "lenet-03"}, 0, "done"))
+    found = compare(find_runs([tmp_path]))
+    assert [label(found, group) for group in found.groups] == ["lenet-01", "lenet-02", "lenet-03"]
+    page = page_data(find_runs([tmp_path]), title="t")
+    assert page["named"] == 0 and [one["param"] for one in page["importance"]["shares"]] == [1]  # a name explains nothing

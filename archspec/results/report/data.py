@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from archspec import __version__
-from archspec.results.compare import ALPHA, MEASURES, Comparison, Group, Measure, compare
+from archspec.results.compare import ALPHA, MEASURES, Comparison, Group, Measure, compare, named_by_recipe
 from archspec.results.formats import title_of, value_text, verdict_text
-from archspec.results.record import RunRecord
+from archspec.results.record import RECIPE, RunRecord
 from archspec.results.report.curves import MOST_POINTS, SERIES, Encoder, encode, short, thinned
 from archspec.results.report.importance import epsilon_squared, importance, is_number
 from archspec.results.report.source import (
@@ -41,6 +41,7 @@ def page_data(
     return {
         "format": FORMAT, "title": title, "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "archspec": __version__, "reload": reload_s, "alpha": ALPHA, "repeated": len(records) - len(runs),
+        "named": comparison.varied.index(RECIPE) if named_by_recipe(comparison) else None,
         "measure": comparison.measure.name, "measures": _measures(comparison), "baseline": comparison.baseline,
         "params": [_param(key, comparison.groups) for key in comparison.varied],
         "groups": [_group(group, comparison) for group in comparison.groups],
@@ -152,7 +153,8 @@ def _importance(runs: Sequence[RunRecord], comparison: Comparison) -> dict[str, 
     known = [k for k, value in enumerate(figures) if is_number(value)]
     values = [figures[k] or 0.0 for k in known]
     between = epsilon_squared([runs[k].digest for k in known], values) if known else None
-    shares = importance([rows[k] for k in known], values, comparison.varied) if known else []
+    settings = [key for key in comparison.varied if key != RECIPE or not named_by_recipe(comparison)]
+    shares = importance([rows[k] for k in known], values, settings) if known else []
     return {
         "n": len(known), "without": len(runs) - len(known), "seeds": None if between is None else short(1 - between),
         "shares": [

@@ -23,6 +23,7 @@ for (const run of RUNS) GROUPS[run.group].runs.push(run);
 for (const group of GROUPS) group.label = labelOf(group);
 
 function labelOf(group) {
+  if (D.named !== null) return valueText(group.values[D.named]); // each row has a recipe of its own
   const parts = D.params.map((param, k) => {
     const text = valueText(group.values[k]);
     return ["network", "path"].includes(param.key) ? text : `${param.title} ${text}`;
