@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, TextIO
 
 from archspec.diagnostics import Diagnostic, wrapped
-from archspec.diagnostics.text import Line, lines
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from archspec.diagnostics.text import Line
 
 RED, GREEN, YELLOW, BLUE, CYAN, BOLD, DIM = "31", "32", "33", "34", "36", "1", "2"
 WIDE: Final = 200  # where no terminal cuts the lines, nothing need be left out
@@ -92,6 +93,8 @@ def diagnostic_text(diagnostic: Diagnostic, *, colour: bool, width: int | None =
 
     The line of a source is never broken: the caret below it would point elsewhere.
     """
+    from archspec.diagnostics.text import lines
+
     return "\n".join(_line(line, diagnostic, colour, width) for line in lines(diagnostic))
 
 

@@ -3,8 +3,19 @@
 `model` is the data, `text`, `sarif` and `github` show it, `edits` applies fixes to a text, `codes` explains each code.
 """
 
-from archspec.diagnostics.model import WARNINGS, Diagnostic, Edit, Fix, Hint, Label, SourceSpan, SpecError, error
-from archspec.diagnostics.text import SHOWN_WIDTH, render
+from archspec.diagnostics.model import (
+    SHOWN_WIDTH,
+    WARNINGS,
+    Diagnostic,
+    Edit,
+    Fix,
+    Hint,
+    Label,
+    SourceSpan,
+    SpecError,
+    error,
+    render,
+)
 from archspec.diagnostics.wording import listing, nearest, one_line, plural, wrapped
 
 __all__ = [

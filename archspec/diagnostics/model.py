@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from archspec.diagnostics.text import render
-
+SHOWN_WIDTH = 160  # longer source lines are cut around the caret
 WARNINGS = frozenset({"SHAPE112", "SPEC061", "SPEC062"})  # codes of what is valid, but probably not what was meant
 
 
@@ -139,6 +138,13 @@ class SpecError(ValueError):
 
     def __reduce__(self) -> tuple[type[SpecError], tuple[tuple[Diagnostic, ...]]]:
         return type(self), (self.diagnostics,)
+
+
+def render(diagnostic: Diagnostic) -> str:
+    """The whole text of a diagnostic, for people."""
+    from archspec.diagnostics import text  # only mistakes need it
+
+    return text.render(diagnostic)
 
 
 def error(

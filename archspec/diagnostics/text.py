@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
 
-from archspec.diagnostics.wording import one_line, shortened
+from archspec.diagnostics.model import SHOWN_WIDTH, Diagnostic, SourceSpan
+from archspec.diagnostics.wording import one_line, path_text
 
-if TYPE_CHECKING:
-    from archspec.diagnostics.model import Diagnostic, SourceSpan
-
-SHOWN_WIDTH: Final = 160  # longer source lines are cut around the caret
 Piece = tuple[str, str]  # role, text
 Line = list[Piece]
 
@@ -49,12 +45,6 @@ def facts(diagnostic: Diagnostic) -> list[str]:
 
 def _notes(diagnostic: Diagnostic) -> list[str]:
     return [*([f"at `{path_text(diagnostic.path)}`"] if diagnostic.path else []), *diagnostic.notes]
-
-
-def path_text(path: tuple[str | int, ...]) -> str:
-    """A place in data: `stages.b1[0].conv2d`."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{shortened(step)}" for step in path)
-    return "".join(steps).lstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

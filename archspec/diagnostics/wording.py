@@ -51,6 +51,12 @@ def shortened(text: str, limit: int = 60) -> str:
     return "".join(c if c.isprintable() else "·" for c in text)
 
 
+def path_text(path: tuple[str | int, ...]) -> str:
+    """A place in data: `stages.b1[0].conv2d`."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{shortened(step)}" for step in path)
+    return "".join(steps).lstrip(".")
+
+
 def listing(names: Iterable[str], limit: int = 12) -> str:
     """`a, b, c, …` for a message."""
     ordered = list(names)

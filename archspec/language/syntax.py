@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.diagnostics import SourceSpan
-from archspec.diagnostics.text import path_text
+from archspec.diagnostics.wording import path_text
 from archspec.language.errors import Errors
 from archspec.source import Document
 
