@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from typing import Any
 
@@ -17,7 +16,7 @@ def op_docs(name: str) -> str:
     if issubclass(model, Merge):
         fields = ["BRANCH: […]", "BRANCH: […]", *fields]
     parts = [f"```yaml\n{name}: {{{', '.join(fields)}}}\n```" if fields else f"**{name}**"]
-    parts.append(inspect.cleandoc(model.__doc__ or ""))
+    parts.append(model.documentation())
     if model.main is not None:
         parts.append(f"A plain value sets `{model.main}`: `{name}: VALUE`.")
     rows = [f"- {field_docs(name, key)}" for key in model.model_fields]
@@ -26,7 +25,7 @@ def op_docs(name: str) -> str:
 
 def summary(name: str) -> str:
     """An op in one line."""
-    return inspect.cleandoc(OPS[name].__doc__ or "").partition("\n")[0]
+    return OPS[name].documentation().partition("\n")[0]
 
 
 def field_docs(op: str, name: str) -> str:

@@ -19,6 +19,7 @@ from archspec.ops import OPS, Op, Operation, register_op
 from archspec.ops.activation import Activation
 from archspec.ops.base import PositivePair
 from archspec.ops.fields import PositiveFloat, int_list, int_list_schema
+from archspec.ops.merge import Add
 from archspec.ops.parameters import ParamSpec, learned
 from archspec.ops.traits import TANH, AffectsNothing, AffectsSpace, Affine, Elementwise, Saturates, Stochastic, Windowed
 from archspec.ops.windows import Window, slide
@@ -131,6 +132,36 @@ class Noise(Op):
     @override
     def build(self, x: TensorType) -> nn.Module:
         return AddNoise()
+
+
+class Weigh(nn.Module):
+    """A sum with learned factors. It takes a list, as every merge does."""
+
+    def __init__(self, branches: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(branches))
+
+    def forward(self, inputs: list[Tensor]) -> Tensor:
+        return torch.stack([w * x for w, x in zip(self.weight, inputs, strict=True)]).sum(0)
+
+
+class WeightedAdd(Add):
+    """The sum of all branches, each times a learned factor (Tan et al. 2020, section 3.3).
+
+    Shapes: as add.
+    Cost: as add; a parameter for each branch.
+    Errors: as add.
+    """
+
+    op = "weighted_add"
+
+    @override
+    def parameters(self, *inputs: TensorType) -> dict[str, ParamSpec]:
+        return {"weight": learned(len(inputs), init=1.0)}
+
+    @override
+    def build(self, *inputs: TensorType) -> nn.Module:
+        return Weigh(len(inputs))
 
 
 _triple = int_list(1, "a positive integer or three of them", size=3, bare=True)

@@ -19,6 +19,7 @@ from archspec.backends.init import initialise
 from archspec.cli import cli
 from archspec.language.recipe import Recipe
 from archspec.language.schema import json_schema
+from archspec.lsp.docs import op_docs
 from archspec.train.doctor.edit import apply_change
 from archspec.train.doctor.measure import Probe
 from archspec.train.doctor.patient import facts_of
@@ -32,7 +33,7 @@ from archspec.train.tune.measure import COMPARED, Problem, measure
 from archspec.types import TensorType
 from docs import generate
 from tests.helpers import assert_marked, spec
-from tests.ops.own import Hardtanh, MaxPool3d, Noise, PowerMean, PowerPool2d, RMSNorm, Softplus, registered
+from tests.ops.own import Hardtanh, MaxPool3d, Noise, PowerMean, PowerPool2d, RMSNorm, Softplus, WeightedAdd, registered
 from tests.train.helpers import CPU, batches, data, recipe
 
 TEXT = """
@@ -49,7 +50,7 @@ train: {data: cifar10, lr: 0.1, weight_decay: 0.01, decay_norm_and_bias: false}
 
 @pytest.fixture(autouse=True)
 def own() -> Iterator[None]:
-    with registered(PowerPool2d, RMSNorm, Softplus, Hardtanh, Noise, MaxPool3d):
+    with registered(PowerPool2d, RMSNorm, Softplus, Hardtanh, Noise, MaxPool3d, WeightedAdd):
         yield
 
 
@@ -157,9 +158,21 @@ def test_schema_docs_and_listing_have_it() -> None:
     page = generate.ops_page()
     for op in (PowerPool2d, RMSNorm, Softplus, MaxPool3d):
         assert f'"{op.op}"' in schema and f"### `{op.op}`" in page
-    assert "Shapes: any -> the same." in page.partition("### `softplus`")[2].partition("###")[0]
+    for text in (page.partition("### `softplus`")[2].partition("###")[0], op_docs("softplus")):
+        assert "Shapes: any -> the same." in text
     shown = CliRunner().invoke(cli, ["list", "ops", "power_pool2d"])
     assert shown.exit_code == 0 and "learned exponent" in shown.output
+
+
+def test_a_merge_may_have_weights_and_inherits_no_alias() -> None:
+    loaded = archspec.load(spec("stages: {a: {weighted_add: {x: [], y: [relu], z: [tanh]}}}"))
+    model = archspec.build(loaded)
+    assert loaded.report.params == 3
+    assert {key: p.tolist() for key, p in model.named_parameters()} == {"a.weighted_add.weight": [1.0, 1.0, 1.0]}
+    x = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(model(x), x + x.relu() + x.tanh())
+    (found,) = archspec.check(spec("stages: {a: {sum: {x: [], y: []}}}"))
+    assert found.hint == "it is called `add` here"
 
 
 def test_a_volume_has_its_own_words() -> None:
