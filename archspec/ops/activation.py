@@ -1,7 +1,5 @@
 """Activation functions."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -38,7 +36,7 @@ class Activation(Op):
         return Cost(elementwise_flops=x.numel)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         module: nn.Module = getattr(nn, self.torch_name)(*(getattr(self, name) for name in type(self).model_fields))

@@ -1,6 +1,7 @@
-"""What every op is: one frozen model with its fields, shape rule, cost rule and torch builder."""
+"""What every op is: one frozen model with its fields, shape rule, cost rule and torch builder.
 
-# No `from __future__ import annotations`: pydantic would evaluate those of Operation anew for every op.
+Files of ops have no `from __future__ import annotations`: pydantic would compile each annotation anew at every start.
+"""
 
 import inspect
 from abc import abstractmethod

@@ -1,7 +1,5 @@
 """Normalisation over the batch."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -68,7 +66,7 @@ class BatchNorm2d(BatchNorm):
         return (x,)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.BatchNorm2d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
@@ -96,7 +94,7 @@ class BatchNorm1d(BatchNorm):
         return (x,)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.BatchNorm1d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)

@@ -1,7 +1,5 @@
 """Convolution and transposed convolution over NCHW activations."""
 
-from __future__ import annotations
-
 from math import gcd, prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -160,7 +158,7 @@ class Conv2d(_GroupedOp):
         return projection(shape, self.out_channels, bias=self.bias)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.Conv2d(
@@ -235,7 +233,7 @@ class ConvTranspose2d(_GroupedOp):
         return projection(shape, self.out_channels, bias=self.bias)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.ConvTranspose2d(

@@ -1,7 +1,5 @@
 """Ops that drop values at random while training, and do nothing in evaluation."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -35,7 +33,7 @@ class Dropout(Op):
         return (x,)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.Dropout(self.p)
@@ -62,7 +60,7 @@ class Dropout2d(Op):
         return (x,)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.Dropout2d(self.p)
@@ -92,7 +90,7 @@ class StochasticDepth(Op):
         return (x,)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import StochasticDepth as Module
 
         return Module(self.p, self.mode)

@@ -1,7 +1,5 @@
 """The fully connected layer."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -48,7 +46,7 @@ class Linear(Op):
         return projection((self.out_features, x.shape[-1]), self.out_features, bias=self.bias)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.Linear(x.shape[-1], self.out_features, self.bias)

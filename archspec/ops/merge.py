@@ -1,7 +1,5 @@
 """Ops that join branches into one output."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -130,7 +128,7 @@ class Add(_Broadcast):
     aliases = ("sum",)
 
     @override
-    def build(self, *inputs: TensorType) -> nn.Module:
+    def build(self, *inputs: TensorType) -> "nn.Module":
         from archspec.nn import Add as Module
 
         return Module()
@@ -149,7 +147,7 @@ class Mul(_Broadcast):
     aliases = ("multiply",)
 
     @override
-    def build(self, *inputs: TensorType) -> nn.Module:
+    def build(self, *inputs: TensorType) -> "nn.Module":
         from archspec.nn import Mul as Module
 
         return Module()
@@ -177,7 +175,7 @@ class Concat(Merge):
         return (_joined(inputs, broadcast=False, free=dim),)
 
     @override
-    def build(self, *inputs: TensorType) -> nn.Module:
+    def build(self, *inputs: TensorType) -> "nn.Module":
         from archspec.nn import Concat as Module
 
         return Module(self.dim)

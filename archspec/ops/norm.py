@@ -1,7 +1,5 @@
 """Normalisation of each sample on its own, and the learned per-channel factor."""
 
-from __future__ import annotations
-
 from math import gcd, prod
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,7 +87,7 @@ class LayerNorm(Op):
         return factor | ({"bias": learned(*shape, init=0.0)} if factor and self.bias else {})
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.LayerNorm(self._normalized(x), self.eps, self.elementwise_affine, self.bias)
@@ -138,7 +136,7 @@ class GroupNorm(Op):
         return norm_parameters(x.shape[1], affine=self.affine, running=False)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.GroupNorm(self.num_groups, x.shape[1], self.eps, self.affine)
@@ -180,7 +178,7 @@ class InstanceNorm2d(Op):
         return norm_parameters(x.shape[1], affine=self.affine, running=self.track_running_stats)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.InstanceNorm2d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
@@ -220,7 +218,7 @@ class LocalResponseNorm(Op):
         return Cost(elementwise_flops=x.numel * (self.size + 5))
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
@@ -260,7 +258,7 @@ class LayerScale(Op):
         return (x.shape[self.dim], *[1] * (x.ndim - 1 - self.dim % x.ndim))
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import LayerScale as Module
 
         return Module(self._shape(x), self.init_value)

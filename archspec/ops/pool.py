@@ -1,7 +1,5 @@
 """Pooling over NCHW activations."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
@@ -91,7 +89,7 @@ class MaxPool2d(_SlidingPool):
         return self._window(0, self.dilation[0]), self._window(1, self.dilation[1])
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.MaxPool2d(
@@ -115,7 +113,7 @@ class AvgPool2d(_SlidingPool):
     count_include_pad: AffectsNothing[bool] = Field(True, description="count the padding's zeros in the mean")
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.AvgPool2d(
@@ -152,7 +150,7 @@ class AdaptiveAvgPool2d(_AdaptivePool):
     op = "adaptive_avg_pool2d"
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.AdaptiveAvgPool2d(self.output_size)
@@ -170,7 +168,7 @@ class AdaptiveMaxPool2d(_AdaptivePool):
     op = "adaptive_max_pool2d"
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.AdaptiveMaxPool2d(self.output_size)
@@ -198,7 +196,7 @@ class GlobalAvgPool2d(Op):
         return Cost(elementwise_flops=x.numel)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.AdaptiveAvgPool2d(1)

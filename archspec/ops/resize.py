@@ -1,7 +1,5 @@
 """Ops that change height and width without weights: interpolation and zero padding."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -85,7 +83,7 @@ class Interpolate(Op):
         return Cost(elementwise_flops=_FLOPS[self.mode] * y.numel)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.Upsample(self.size, self.scale_factor, self.mode, self.align_corners)
@@ -145,7 +143,7 @@ class ZeroPad2d(Op):
         return (TensorType((n, c, h + top + bottom, w + left + right), x.dtype),)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.ZeroPad2d(self.padding)

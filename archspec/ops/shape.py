@@ -1,7 +1,5 @@
 """Ops that only rearrange: flatten, reshape, permute, chunk, select, the identity, and zero."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +35,7 @@ class Identity(Op):
         return (x,)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.Identity()
@@ -64,7 +62,7 @@ class Zero(Op):
         return Cost(elementwise_flops=x.numel)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Zero as ZeroModule
 
         return ZeroModule()
@@ -98,7 +96,7 @@ class Flatten(Op):
         return (TensorType((*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :]), x.dtype),)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.Flatten(self.start_dim, self.end_dim)
@@ -157,7 +155,7 @@ class Reshape(Op):
         return SetFields(f"write [{total}], or another shape with {total} elements", shape=[total])
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Reshape as Module
 
         return Module(self.shape)
@@ -199,7 +197,7 @@ class Permute(Op):
         return (TensorType(tuple(x.shape[d] for d in order), x.dtype),)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Permute as Module
 
         return Module(self.dims)
@@ -250,7 +248,7 @@ class Chunk(Op):
         return TensorType((*x.shape[:dim], size, *x.shape[dim + 1 :]), x.dtype)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Chunk as Module
 
         return Module(self.chunks, self.index, self.dim)
@@ -285,7 +283,7 @@ class Select(Op):
         return (y,)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Select as Module
 
         return Module(self.dim, self.index)

@@ -1,7 +1,5 @@
 """Ops that move values between channels, or from channels to pixels."""
 
-from __future__ import annotations
-
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -44,7 +42,7 @@ class ChannelShuffle(Op):
         return (x,)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.ChannelShuffle(self.groups)
@@ -79,7 +77,7 @@ class PixelShuffle(Op):
         return (TensorType((n, c // r**2, h * r, w * r), x.dtype),)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.PixelShuffle(self.upscale_factor)
@@ -116,7 +114,7 @@ class PixelUnshuffle(Op):
         return (TensorType((n, c * r**2, h // r, w // r), x.dtype),)
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.PixelUnshuffle(self.downscale_factor)

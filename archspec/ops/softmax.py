@@ -1,7 +1,5 @@
 """Softmax and its logarithm."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -48,7 +46,7 @@ class Softmax(_Normalised):
     traits = (KeepsLayout(), SquashesLogits())
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.Softmax(self.dim)
@@ -66,7 +64,7 @@ class LogSoftmax(_Normalised):
     op = "log_softmax"
 
     @override
-    def build(self, x: TensorType) -> nn.Module:
+    def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
         return nn.LogSoftmax(self.dim)
