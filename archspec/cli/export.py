@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from archspec.cli.console import clean, tell
+from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
     from archspec.results.export.target import Adapter
@@ -40,6 +41,8 @@ def command(paths: tuple[Path, ...], tool: str | None, place: str | None, projec
     if not records:
         raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
     runs = {run.id: run for run in map(exported, records)}  # of a folder and its copy, one
+    if len(runs) < len(records):
+        tell(f"note: {plural(len(records) - len(runs), 'run')} left out: copies of others")
     default = paths[0].stem if paths[0].is_file() else paths[0].resolve().name
     done = _adapter(tool)([*runs.values()], place or f"export/{tool}", safe_name(project or default))
     counts = {"written": done.written, "replaced": done.replaced, "unchanged": done.unchanged}

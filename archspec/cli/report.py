@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from archspec.cli.console import clean, tell
+from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
     from archspec.results.record import RunRecord
@@ -46,7 +47,7 @@ def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | No
     records = reader.records()
     if not records:
         raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
-    tell(f"{_write(records, output, name, measure)} of {len(records)} runs")
+    tell(f"{_write(records, output, name, measure)} of {plural(len(records), 'run')}")
     click.echo(clean(str(output)))
 
 

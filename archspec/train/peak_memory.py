@@ -15,11 +15,10 @@ from archspec.train.distributed.process_group import ALONE, ProcessGroup
 _STATUS: Final = Path("/proc/self/status")
 _RESET: Final = Path("/proc/self/clear_refs")
 _PEAK: Final = re.compile(rb"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
-_OF_ALL: Final = ", all processes of the run together"
 
 
 class PeakMemory:
-    """Measures from the moment it is made. measured_as: what the figure is, for people; None where there is none.
+    """Measures from the moment it is made. measured_as: `WHAT: details`, for people; None where there is no figure.
 
     On Linux the peak of a process is VmHWM. Not ru_maxrss: a process that another one starts begins with the peak of
     its starter there, and nothing sets it back for a second run in one process.
@@ -27,18 +26,16 @@ class PeakMemory:
 
     def __init__(self, device: torch.device, world: ProcessGroup = ALONE) -> None:
         self._device, self._world = device, world
-        self.measured_as = self._begin()
-        if self.measured_as and not world.alone:
-            self.measured_as += _OF_ALL
+        self.measured_as = self._begin("the process" if world.alone else f"all {world.size} processes")
 
-    def _begin(self) -> str | None:
+    def _begin(self, of: str) -> str | None:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
-            return "torch.cuda.max_memory_allocated during training: weights, images, activations, gradients"
+            return f"torch.cuda.max_memory_allocated of {of}: its highest during training"
         if self._device.type != "cpu" or resident_peak() is None:
             return None
-        what = "resident memory of the process, Python and torch included"
-        return f"{what}, its peak during training" if _reset() else f"{what}, its peak since the process started"
+        since = "during training" if _reset() else "since the process started"
+        return f"resident memory of {of}: its highest {since}, Python and torch included"
 
     def so_far(self) -> int | None:
         """*The peak in bytes, the sum over all processes. Collective, see `ProcessGroup`."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
@@ -18,6 +19,13 @@ def test_tables_of_a_folder(cli, tmp_path, monkeypatch):  # noqa: F811
     assert "2 written; to look at them:" in done.err
     with (tmp_path / "export" / "csv" / "runs.csv").open() as file:
         assert [row["lr"] for row in csv.DictReader(file)] == ["0.1", "0.2"]
+
+
+def test_a_copy_is_left_out_and_said(cli, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(make_run(tmp_path / "runs" / "a"), tmp_path / "runs" / "b")
+    done = cli("export", "runs", "--to", "csv")
+    assert "note: 1 run left out: copies of others" in done.err and "1 written" in done.err
 
 
 def test_trials_of_a_sweep_that_failed_are_rows(cli, tmp_path, monkeypatch):  # noqa: F811

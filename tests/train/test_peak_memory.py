@@ -38,7 +38,7 @@ def test_an_earlier_peak_of_the_process_does_not_count():
     block = held(60)
     del block  # the peak stays
     assert 55 * MiB < memory.so_far() - start < 90 * MiB
-    assert memory.measured_as == "resident memory of the process, Python and torch included, its peak during training"
+    assert memory.measured_as == "resident memory of the process: its highest during training, Python and torch included"
 
 
 @linux
@@ -70,7 +70,7 @@ print(resident_peak())
 
 def test_where_the_peak_cannot_be_set_back_the_text_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(peak_memory, "_RESET", tmp_path / "none" / "clear_refs")
-    assert PeakMemory(CPU).measured_as.endswith("its peak since the process started")
+    assert PeakMemory(CPU).measured_as.startswith("resident memory of the process: its highest since the process started")
 
 
 @pytest.mark.parametrize(("platform", "unit"), [("darwin", 1), ("freebsd14", 1024)])
@@ -91,7 +91,7 @@ def test_a_system_that_tells_nothing(tmp_path, monkeypatch):
 
 def test_the_sum_of_all_processes():
     class Three:
-        alone = False
+        alone, size = False, 3
 
         def sum(self, tensor):
             return tensor * 3
@@ -99,7 +99,7 @@ def test_the_sum_of_all_processes():
     memory = PeakMemory(CPU, Three())
     if memory.measured_as is not None:
         assert memory.so_far() % 3 == 0
-        assert memory.measured_as.endswith(", all processes of the run together")
+        assert memory.measured_as.startswith("resident memory of all 3 processes: ")
 
 
 def test_each_epoch_has_the_peak_so_far_and_the_summary_the_highest():
@@ -113,7 +113,7 @@ def test_each_epoch_has_the_peak_so_far_and_the_summary_the_highest():
     assert written["memory_measured_as"].startswith("resident memory of the process")
     assert written["seconds"] == pytest.approx(sum(row.seconds for row in summary.epochs))
     last = summary_text(summary).splitlines()[-1]
-    assert last.startswith("2 epochs in ") and f"peak memory {peaks[1] / MiB:.2f} MiB (resident memory" in last
+    assert last.startswith("2 epochs in ") and f"peak memory {peaks[1] / MiB:.2f} MiB (resident memory of the process)" in last
 
 
 def test_a_resumed_run_keeps_the_higher_peak_of_its_starts():

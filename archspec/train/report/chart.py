@@ -14,10 +14,10 @@ HEIGHT: Final = 10
 
 
 def curves_text(curves: Sequence[Curve], *, ascii_only: bool = False) -> str:
-    """A chart of the evaluated loss and one of the accuracy, each run named with its last figures."""
+    """A chart of the evaluated loss and one of the accuracy, where there is one to draw; each run's last figures."""
     charts = [_chart(curves, what, ascii_only) for what in ("loss", "accuracy")]
     names = [f"{curve.name}: {_last(curve)}" for curve in curves]
-    return "\n\n".join([*charts, "\n".join(names)])
+    return "\n\n".join([*filter(None, charts), "\n".join(names)])
 
 
 def _last(curve: Curve) -> str:
@@ -32,7 +32,9 @@ def _chart(curves: Sequence[Curve], what: str, ascii_only: bool) -> str:
         [(row.epoch, value) for row in curve.epochs if math.isfinite(value := getattr(row, f"evaluated_{what}"))]
         for curve in curves
     ]
-    values = [value for line in lines for _, value in line] or [0.0]
+    values = [value for line in lines for _, value in line]
+    if not values:
+        return ""
     low, high, epochs = min(values), max(values), max([1, *(epoch for line in lines for epoch, _ in line)])
     canvas = Canvas(WIDTH, HEIGHT)
     for line in lines:

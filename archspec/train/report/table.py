@@ -45,13 +45,14 @@ def summary_text(summary: Summary) -> str:
 
 
 def _effort(summary: Summary) -> str:
-    """`10 epochs in 40.1 s, 15,831 images/s, peak memory 512.00 MiB (resident memory of …)`."""
+    """`10 epochs in 40.1 s, 15,831 images/s, peak memory 512.00 MiB (resident memory of the process)`."""
     speed, peak = mean_images_per_s(summary.epochs), peak_memory_bytes(summary.epochs)
     seconds = f"{summary.seconds:.1f} s" if summary.seconds < 60 else duration_text(summary.seconds)
     parts = [f"{epochs_text(len(summary.epochs))} in {seconds}"]
     parts += [] if speed is None else [f"{speed:,.0f} images/s"]
     parts += [] if peak is None else [f"peak memory {bytes_text(peak)}"]
-    return ", ".join(parts) + ("" if peak is None else f" ({summary.memory_measured_as})")
+    what = (summary.memory_measured_as or "").partition(":")[0]
+    return ", ".join(parts) + (f" ({what})" if what and peak is not None else "")
 
 
 def _evaluated(row: EpochResult) -> str:

@@ -109,3 +109,9 @@ def test_curves_in_a_terminal():
     assert accuracy.splitlines()[1].endswith("*")
     assert names == "net: test loss 0.6, accuracy 0.7000 after epoch 3"
     assert "no epoch is finished" in curves_text([Curve("net", [])])
+
+
+def test_where_there_is_nothing_to_draw_there_is_no_chart():
+    row = EpochResult(1, 1.0, 0.5, float("nan"), 0.5, 100.0, 1.0)
+    assert curves_text([Curve("a", (), [], ())]) == "a: no epoch is finished"
+    assert "loss over" not in curves_text([Curve("a", (row,), [], ())]) and "accuracy over" in curves_text([Curve("a", (row,), [], ())])
