@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from archspec.train.checkpoint.policy import Checkpointer, Every
     from archspec.train.checkpoint.resume import Resumption
     from archspec.train.distributed.process_group import ProcessGroup
-    from archspec.train.run_dir.directory import RunFolder
 
     ParamType = click.ParamType[Any]
 else:
@@ -102,28 +101,6 @@ class Saving:
         from archspec.train.checkpoint.resume import find_run
 
         return find_run(folder, world)
-
-    def checkpointer(
-        self, folder: RunFolder, digest: str, environment: Mapping[str, Any], earlier: Resumption | None, epochs: int
-    ) -> Checkpointer:
-        """What will save the run of so many epochs in `folder`.
-
-        Reports which checkpoint the run resumes from, and whether it will be equal.
-        """
-        from archspec.train.checkpoint.compatibility import conditions
-        from archspec.train.checkpoint.policy import FOLDER, Checkpointer
-
-        saves = Checkpointer(
-            folder.path / FOLDER, digest=digest, conditions=conditions(environment), every=self.every, keep=self.keep,
-            before_save=folder.check,
-        )
-        if earlier is not None:
-            changes = earlier.check_environment(environment, strict=not self.allow_changes)
-            for notice in [*earlier.notices(epochs), *changes]:
-                tell(notice)
-            if earlier.found is not None:
-                saves.goes_on_from(earlier.found)
-        return saves
 
 
 def _is_restart(world: ProcessGroup, run_dir: Path) -> bool:

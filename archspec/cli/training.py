@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +18,9 @@ from archspec.cli.saving import Saving, resume_command, stops_placed
 if TYPE_CHECKING:
     from archspec.api import Loaded
     from archspec.language.recipe import Recipe
-    from archspec.train.callbacks import Callback
     from archspec.train.checkpoint.resume import Resumption
-    from archspec.train.doctor import Doctor
     from archspec.train.report.confusion import Confusion
+    from archspec.train.session import SessionOptions
     from archspec.train.setup import Machine, Task
     from archspec.train.signals import Stop
     from archspec.train.summary import Summary
@@ -68,22 +66,31 @@ class Training:
 
     def run(self, recipe: Recipe, path: Path, earlier: Resumption | None = None) -> Outcome:
         """Train a fresh network in the folder `path`, or go on with the `earlier` run that is there."""
-        from archspec.train.report.final import FinalConfusion
-        from archspec.train.run_dir.tensorboard import FOLDER, Scalars
+        from archspec.train.session import Session
         from archspec.train.setup import prepare
 
-        world = self.machine.world
         task = prepare(self.loaded.graph, recipe, self.machine, progress=tell)
         try:
             doctors = self.doctoring.callbacks(path, self.loaded, task)
-            boards = [Scalars(path / FOLDER)] if self.tensorboard and world.leads else []
-            final = FinalConfusion(task.test, task.classes, name=self.loaded.name, folder=path)
-            with one_number(doctors):
-                summary = self._fit(task, path, earlier, doctors, final, *boards)
+            session = Session(
+                task, path, name=self.loaded.name, graph=self.loaded.graph, options=self._options(),
+                text=resolved_text(self.loaded, self.name, self.changes, task.recipe), doctors=doctors,
+                resumption=earlier,
+            )
+            with one_number(doctors), stops_placed(path, session.checkpointer):
+                summary = session.run(self.stop)
         finally:
             task.close()
         paused = self.saving.stop_after is not None
-        return Outcome(with_findings(summary, doctors), final.confusion, self._about(task, path), paused)
+        return Outcome(with_findings(summary, doctors), session.final.confusion, self._about(task, path), paused)
+
+    def _options(self) -> SessionOptions:
+        from archspec.train.session import SessionOptions
+
+        saving = self.saving
+        return SessionOptions(
+            sys.stderr, tell, saving.every, saving.keep, saving.allow_changes, saving.stop_after, self.tensorboard
+        )
 
     def find_rate(self, recipe: Recipe, path: Path, *, as_json: bool) -> None:
         """Test rates instead of training."""
@@ -94,41 +101,6 @@ class Training:
             find_rate(task, path, self.loaded.name, as_json=as_json)
         finally:
             task.close()
-
-    def _fit(
-        self, task: Task, path: Path, earlier: Resumption | None, doctors: Sequence[Doctor], *others: Callback
-    ) -> Summary:
-        from archspec.backends.fits import memory_shortage_told
-        from archspec.train.checkpoint.digest import spec_digest
-        from archspec.train.distributed.fsdp import Partner
-        from archspec.train.loop import fit
-        from archspec.train.report.progress import display
-        from archspec.train.report.redraw import Redraw
-        from archspec.train.run_dir.directory import RunFolder
-        from archspec.train.run_dir.environment import environment
-        from archspec.train.run_dir.steps import StepLog
-
-        for notice in task.notices:
-            tell(f"note: {notice}")
-        about, text = environment(task), resolved_text(self.loaded, self.name, self.changes, task.recipe)
-        folder = RunFolder(path, spec=text, environment=about, resumed=earlier is not None)
-        digest = spec_digest(self.loaded.graph, task.recipe)
-        saves = self.saving.checkpointer(folder, digest, about, earlier, task.recipe.epochs)
-        world, others = task.machine.world, (*doctors, *others)
-        if world.leads:
-            steps = StepLog(path)
-            drawn = Redraw(path, self.loaded.name, steps, doctors)
-            others = (folder, saves, display(sys.stderr), *others, steps, drawn)
-        elif world.sharded:
-            others = (Partner(), saves, *others)
-        found = None if earlier is None else earlier.found
-        with stops_placed(path, saves), memory_shortage_told("training"):
-            return fit(
-                task.model, task.train, task.test, task.recipe, validation=task.validation,
-                device=task.machine.device, settings=task.machine.settings, callbacks=others,
-                resume=None if found is None else found.saved, stop=self.stop, world=world,
-                stop_after=self.saving.stop_after,
-            )
 
     def _about(self, task: Task, path: Path) -> dict[str, Any]:
         return {

@@ -1,0 +1,109 @@
+"""A training in its run folder: the loop, and everything that `archspec train` lets follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from archspec.backends.fits import memory_shortage_told
+from archspec.ir.graph import Graph
+from archspec.train.callbacks import Callback
+from archspec.train.checkpoint.compatibility import conditions
+from archspec.train.checkpoint.digest import spec_digest
+from archspec.train.checkpoint.policy import FOLDER as CHECKPOINTS
+from archspec.train.checkpoint.policy import KEEP, Checkpointer, Every
+from archspec.train.checkpoint.resume import Resumption
+from archspec.train.distributed.fsdp import Partner
+from archspec.train.doctor import Doctor
+from archspec.train.loop import fit
+from archspec.train.report.final import FinalConfusion
+from archspec.train.report.progress import display
+from archspec.train.report.redraw import Redraw
+from archspec.train.run_dir.directory import RunFolder
+from archspec.train.run_dir.environment import environment
+from archspec.train.run_dir.steps import StepLog
+from archspec.train.run_dir.tensorboard import FOLDER as TENSORBOARD
+from archspec.train.run_dir.tensorboard import Scalars
+from archspec.train.setup import Task
+from archspec.train.signals import Stop
+from archspec.train.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How a session saves and reports.
+
+    every, keep: checkpoints. allow_changes: resume although spec, recipe or data have changed. stop_after: the epochs
+    after which the run is paused. stream: where progress is shown. notify: shows a line to the user.
+    """
+
+    stream: TextIO
+    notify: Callable[[str], None]
+    every: Every = field(default_factory=Every)
+    keep: int = KEEP
+    allow_changes: bool = False
+    stop_after: int | None = None
+    tensorboard: bool = False
+
+
+class Session:
+    """One run: trained from the start, or resumed.
+
+    name, graph, text: of the network, and its resolved spec, which the folder keeps. doctors: look into the run.
+    final: what the finished network takes for what. checkpointer: knows the last checkpoint, however the run ends.
+    Raises SpecError where `resumption` is of another spec, recipe or environment.
+    """
+
+    def __init__(
+        self, task: Task, path: Path, *, name: str, graph: Graph, text: str, options: SessionOptions,
+        doctors: Sequence[Doctor] = (), resumption: Resumption | None = None,
+    ) -> None:
+        self.task, self.path, self.name, self.doctors = task, path, name, doctors
+        self._options, self._resumption = options, resumption
+        for notice in task.notices:
+            options.notify(f"note: {notice}")
+        self._about = environment(task)
+        self.folder = RunFolder(path, spec=text, environment=self._about, resumed=resumption is not None)
+        self.final = FinalConfusion(task.test, task.classes, name=name, folder=path)
+        self.checkpointer = Checkpointer(
+            path / CHECKPOINTS, digest=spec_digest(graph, task.recipe), conditions=conditions(self._about),
+            every=options.every, keep=options.keep, before_save=self.folder.check,
+        )
+        self._continue_from()
+
+    def run(self, stop: Stop) -> Summary:
+        """Train to the end, or to where it is paused. Errors: those of `fit`, and BUILD201 where memory is short."""
+        task, found = self.task, None if self._resumption is None else self._resumption.found
+        with memory_shortage_told("training"):
+            return fit(
+                task.model, task.train, task.test, task.recipe, validation=task.validation,
+                device=task.machine.device, settings=task.machine.settings, callbacks=self._callbacks(),
+                resume=None if found is None else found.saved, stop=stop, world=task.machine.world,
+                stop_after=self._options.stop_after,
+            )
+
+    def _continue_from(self) -> None:
+        """Check and report which checkpoint the run resumes from, and whether it will be equal."""
+        resumption, options = self._resumption, self._options
+        if resumption is None:
+            return
+        changes = resumption.check_environment(self._about, strict=not options.allow_changes)
+        for notice in [*resumption.notices(self.task.recipe.epochs), *changes]:
+            options.notify(notice)
+        if resumption.found is not None:
+            self.checkpointer.goes_on_from(resumption.found)
+
+    def _callbacks(self) -> tuple[Callback, ...]:
+        """Rank 0 writes and shows; with FSDP the others take part in what it saves."""
+        world = self.task.machine.world
+        if not world.leads:
+            partners: tuple[Callback, ...] = (Partner(), self.checkpointer) if world.sharded else ()
+            return (*partners, *self.doctors, self.final)
+        steps = StepLog(self.path)
+        boards = [Scalars(self.path / TENSORBOARD)] if self._options.tensorboard else []
+        return (
+            self.folder, self.checkpointer, display(self._options.stream), *self.doctors, self.final, *boards, steps,
+            Redraw(self.path, self.name, steps, self.doctors),
+        )
