@@ -99,4 +99,4 @@ def swept_folder(factory: pytest.TempPathFactory, spec: str, sweep: str, options
 def figures(run: str) -> list[dict]:
     """The epochs of a run without what differs from one to the next: times and speeds."""
     lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s")} for row in lines]
+    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s", "peak_memory_bytes")} for row in lines]

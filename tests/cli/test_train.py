@@ -44,7 +44,8 @@ def test_a_run_and_what_it_leaves(cli: Cli, spec: Path) -> None:
     lines = done.out.splitlines()
     assert not [line for line in lines if line.startswith("epoch")]  # they were printed when they ended
     assert lines[-1] == f"run folder: {run}"
-    assert lines[-2].startswith("best epoch by test accuracy (")
+    assert lines[-2].startswith("2 epochs in ") and "peak memory" in lines[-2]
+    assert lines[-3].startswith("best epoch by test accuracy (")
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert f"last epoch (2): test loss {metrics[1]['test_loss']:.4f}" in done.out
     about = json.loads((run / "environment.json").read_text())

@@ -28,7 +28,7 @@ FEW = ("--limit-train", "100", "--limit-test", "50")  # 4 steps an epoch
 
 def metrics(run: str) -> list[dict]:
     lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s")} for row in lines]
+    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s", "peak_memory_bytes")} for row in lines]
 
 
 def weights(run: str) -> bytes:
@@ -41,9 +41,9 @@ def stop_early(cli: Cli, monkeypatch: pytest.MonkeyPatch, step: int, *arguments:
 
     save = Checkpointer.on_step
 
-    def dying(self: Checkpointer, state: object) -> None:
-        save(self, state)
-        if state.step == step:
+    def dying(self: Checkpointer, trained) -> None:
+        save(self, trained)
+        if trained.state.step == step:
             raise RuntimeError("power cut")
 
     where = () if "--resume" in arguments else ("--run-dir", run)
@@ -353,7 +353,7 @@ def test_a_run_of_archspec_0_1_is_resumed(cli: Cli, spec: Path, monkeypatch: pyt
     """Its digest has no version and counts every field; its environment lacks what has come since."""
     assert cli("train", spec, *FEW, "--run-dir", "whole").code == 0
     with monkeypatch.context() as patch:
-        patch.setattr("archspec.train.checkpoint.digest.spec_digest", first_digest)
+        patch.setattr("archspec.train.session.spec_digest", first_digest)
         stop_early(cli, monkeypatch, 3, spec, *FEW)
     path = Path("run/environment.json")
     environment = json.loads(path.read_text())
@@ -369,7 +369,7 @@ def test_a_run_of_archspec_0_1_is_resumed(cli: Cli, spec: Path, monkeypatch: pyt
 
 def test_a_newer_checkpoint_is_refused_as_such(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("archspec.train.checkpoint.digest.spec_digest", lambda graph, recipe: "99:abc")
+        patch.setattr("archspec.train.session.spec_digest", lambda graph, recipe: "99:abc")
         stop_early(cli, monkeypatch, 3, spec, *FEW)
     refused = cli("train", "--resume", "run")
     assert refused.code == 1 and "RUN315" in refused.err and "a newer archspec wrote it" in refused.err

@@ -31,10 +31,11 @@ def test_what_is_printed_and_noted(cli: Cli, spec: Path) -> None:
     notice, first, _ = done.err.splitlines()
     assert notice.startswith("note: the validation set is 20 of the 200 training images: choices are made on it")
     assert "  val loss " in first
-    tail = done.out.splitlines()[-4:]
+    tail = done.out.splitlines()[-5:]
     assert tail[0].startswith("last epoch (2): validation loss ")
     assert tail[1].startswith("best epoch by validation accuracy (")
     assert tail[2].startswith("test set, after the last epoch: loss ")
+    assert tail[3].startswith("2 epochs in ")
     assert recipe_of("run")["validation"] == 0.1
     data = json.loads(Path("run/environment.json").read_text(encoding="utf-8"))["data"]
     assert (data["train_images"], data["validation_images"], data["test_images"]) == (180, 20, 50)
@@ -87,9 +88,9 @@ def stopped(cli: Cli, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> No
 
     save = Checkpointer.on_step
 
-    def dying(self: Checkpointer, state: object) -> None:
-        save(self, state)
-        if state.step == 7:
+    def dying(self: Checkpointer, trained) -> None:
+        save(self, trained)
+        if trained.state.step == 7:
             raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
