@@ -114,7 +114,7 @@ class Builder:
         source: Val,
     ) -> Val:
         result = Val(self, name, output, source)
-        self.drafts.append(_Draft(name, target, tuple(self.use(v) for v in inputs), result, self.at))
+        self.drafts.append(_Draft(name, target, tuple([v if v.owner is self else self.use(v) for v in inputs]), result, self.at))
         return result
 
     def finish(self, output: Val, kind: str, label: str) -> Graph | None:

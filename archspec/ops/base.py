@@ -131,13 +131,16 @@ def _too_large(y: TensorType) -> ShapeError:
 
 def cost_of(op: Operation, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Cost:
     """What one forward pass of `op` costs, with the tensors that it keeps."""
-    own, params, buffers = op.cost(*inputs, *outputs), 0, 0
-    for spec in op.parameters(*inputs).values():
+    own, specs = op.cost(*inputs, *outputs), op.parameters(*inputs)
+    if not specs:
+        return own
+    params = buffers = 0
+    for spec in specs.values():
         if spec.learned:
             params += spec.numel
         else:
             buffers += spec.numel
-    return Cost(own.macs, params, buffers, own.elementwise_flops) if params or buffers else own
+    return Cost(own.macs, params, buffers, own.elementwise_flops)
 
 
 OPS: dict[str, type[Operation]] = {}
