@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from archspec.analysis import Expected, Report, check_expectations, cost_report
 from archspec.diagnostics import Diagnostic, SpecError, error
@@ -168,15 +168,31 @@ def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **optio
     return cost_report(load(source, **options).graph, batch_size=batch_size, dtype=dtype)
 
 
-def build(source: Any, *, seed: int | None = None, **options: Any) -> nn.Module:
+def build(
+    source: Any, *, seed: int | None = None, optimize: Literal["inference"] | None = None, **options: Any
+) -> nn.Module:
     """A new torch module of a spec, (N, C, H, W) → the last stage's output. Takes what `load` takes.
 
     seed: None draws from torch's global random state. The recipe's `init` is applied by the trainer, or by
     `archspec.backends.init.initialise`.
+    optimize: "inference" folds batch norms into convolutions and fuses 1×1 convolutions of one value. The module gives
+    what the other one gives in evaluation, up to rounding, and cannot train. Its `load_state_dict` takes the weights of
+    a trained network as they are, and folds and fuses them.
     """
+    graph = load(source, **options).graph
+    if optimize not in (None, "inference"):
+        raise ValueError(f'optimize must be "inference" or None, not {optimize!r}')
+    model = _build(graph, seed)
+    if optimize is None:
+        return model
+    from archspec.backends.optimized import optimized
+
+    return optimized(graph, model)
+
+
+def _build(graph: Graph, seed: int | None) -> nn.Module:
     from archspec.backends.torch import build as build_graph
 
-    graph = load(source, **options).graph
     if seed is None:
         return build_graph(graph)
     from archspec.backends.init import initialise, seeded

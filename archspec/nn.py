@@ -171,3 +171,19 @@ class Concat(nn.Module):
     def extra_repr(self) -> str:
         """The module's arguments, for `print(model)`."""
         return f"dim={self.dim}"
+
+
+class Split(nn.Module):
+    """The channels in parts of these sizes: (N, C, …) -> (N, size, …) for each."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.sizes = list(sizes)
+
+    @override
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(x, self.sizes, 1)
+
+    @override
+    def extra_repr(self) -> str:
+        return f"{self.sizes}"

@@ -6,10 +6,11 @@ import keyword
 import operator
 import re
 from collections import OrderedDict
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import torch
 from torch import fx, nn
+from typing_extensions import override
 
 from archspec.backends.again import Again
 from archspec.backends.built import build_layer
@@ -24,8 +25,16 @@ _Flow = fx.Node | None
 class Body(fx.GraphModule):
     """A sub-graph that is not a chain. Prints as its modules, as nn.Sequential does; `.code` is its forward."""
 
+    FROZEN: Final = "archspec.frozen"  # in `meta`, which copies keep: it can only evaluate
+
     def __str__(self) -> str:
         return nn.Module.__repr__(self)
+
+    @override
+    def train(self, mode: bool = True) -> Self:
+        if mode and self.meta.get(self.FROZEN):
+            raise RuntimeError('a network built with optimize="inference" cannot train: build it without `optimize`')
+        return super().train(mode)
 
     def extra_repr(self) -> str:
         """The calls that take more than the value before them: `add(main, x)`. An identity branch shows only here."""
@@ -50,17 +59,18 @@ def _values(node: fx.Node) -> list[fx.Node]:
     return list(first) if isinstance(first, list) else list(node.args)  # type: ignore[arg-type]
 
 
-def build(graph: Graph) -> nn.Module:
+def build(graph: Graph, *, generated: bool = False) -> nn.Module:
     """A new module of the whole network, (N, C, H, W) → the last stage's output.
 
     Every name of the spec is an attribute (`model.b3`), and the roots of state_dict keys are the stages. Several inputs
     are arguments with their names, in order; several outputs come as a dict by name.
     Parameters are initialised as torch does, from the global random state; see `backends.init` for a seed.
+    generated: a `Body` also where it is a chain.
     """
-    if not graph.nodes:
+    if not graph.nodes and not generated:
         return nn.Sequential()
     building = _Building()
-    frame = building.open(graph, named=len(graph.inputs) > 1)
+    frame = building.open(graph, named=len(graph.inputs) > 1, generated=generated)
     outputs = interpret(graph, frame.inputs, building.on_op, building.on_call)
     named = {port.name: value for port, value in zip(graph.outputs, outputs, strict=True)}
     return building.close(named if len(named) > 1 else outputs[0])
@@ -73,8 +83,8 @@ class _Building:
         self.frames: list[_Frame] = []  # the modules that are open, the innermost last
         self.built: dict[StateId, nn.Module] = {}
 
-    def open(self, graph: Graph, *, named: bool = False) -> _Frame:
-        self.frames.append(_Frame(graph, named=named))
+    def open(self, graph: Graph, *, named: bool = False, generated: bool = False) -> _Frame:
+        self.frames.append(_Frame(graph, named=named, generated=generated))
         return self.frames[-1]
 
     def close(self, outputs: Any) -> nn.Module:
@@ -108,11 +118,11 @@ class _Frame:
     So no name can hide another, break the syntax, or take the place of `self` or of a builtin.
     """
 
-    def __init__(self, graph: Graph, *, named: bool) -> None:
+    def __init__(self, graph: Graph, *, named: bool, generated: bool) -> None:
         self.graph = graph
         self.children: dict[str, nn.Module] = {}
-        plain = all(not isinstance(node.target, Merge) and "." not in node.name for node in graph.nodes)
-        self.traced = None if graph.is_chain and plain else fx.Graph()
+        generated |= not graph.is_chain or any(isinstance(node.target, Merge) for node in graph.nodes)
+        self.traced = fx.Graph() if generated else None
         self.inputs: list[_Flow] = [
             None if self.traced is None else self._placeholder(self.traced, k, port.name, named=named)
             for k, port in enumerate(graph.inputs)

@@ -114,7 +114,8 @@ class Builder:
         source: Val,
     ) -> Val:
         result = Val(self, name, output, source)
-        self.drafts.append(_Draft(name, target, tuple([v if v.owner is self else self.use(v) for v in inputs]), result, self.at))
+        own = tuple([v if v.owner is self else self.use(v) for v in inputs])
+        self.drafts.append(_Draft(name, target, own, result, self.at))
         return result
 
     def finish(self, output: Val, kind: str, label: str) -> Graph | None:

@@ -1,0 +1,55 @@
+"""A network rewritten for inference, which takes the state_dict of the network as its spec has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from archspec.backends.torch import Body, build
+from archspec.ir import Graph, sites
+from archspec.ir.rewrites import for_inference
+from archspec.ir.rewrites.result import Derivation
+
+
+def optimized(graph: Graph, model: nn.Module) -> nn.Module:
+    """The network in evaluation mode after `for_inference`, with the weights that follow from those of `model`.
+
+    graph: what `model` was built from. Its `load_state_dict` takes weights of either form.
+    """
+    new = for_inference(graph)
+    with torch.random.fork_rng([]):  # the weights that it starts with are not used
+        network = build(new.graph, generated=True)
+    assert isinstance(network, Body)
+    network.meta[Body.FROZEN] = True
+    derive = _Derive(_keys(graph), new.weights)
+    network.register_load_state_dict_pre_hook(derive)  # type: ignore[no-untyped-call]
+    network.load_state_dict(model.state_dict())
+    return network.eval()
+
+
+def _keys(graph: Graph) -> frozenset[str]:
+    """The keys of a network's state_dict, as its ops list them."""
+    return frozenset(
+        f"{site.path}.{name}" for site in sites(graph) if site.owns_weights and site.node.op is not None
+        for name in site.node.op.parameters(*site.inputs)
+    )
+
+
+class _Derive:
+    """Before weights are loaded: those of the spec's own form become those of the rewritten network."""
+
+    def __init__(self, keys: frozenset[str], derivations: tuple[Derivation, ...]) -> None:
+        self.keys = keys
+        self.derivations = derivations
+
+    def __call__(self, module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+        own = {key: state[prefix + key] for key in self.keys if prefix + key in state}
+        if not self.derivations or own.keys() != self.keys:
+            return  # weights of its own form, or incomplete ones: torch names what is missing
+        for key in own:
+            del state[prefix + key]
+        for derivation in self.derivations:
+            derivation.apply(own)
+        state.update({prefix + key: tensor for key, tensor in own.items()})

@@ -1,0 +1,159 @@
+"""What changed between two networks, op by op."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, Final, Literal
+
+from archspec.ir.graph import Graph, NodePath
+from archspec.ir.interpret import Site, interpret
+from archspec.ops import Operation
+from archspec.types import TensorType, shape_text
+
+Kind = Literal["input", "output", "added", "removed", "renamed", "op", "fields", "values"]
+_SHOWN: Final = 3  # fields of a change that its text names
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference.
+
+    kind: `input` or `output`, another type or another value; `added` or `removed`, an op; `renamed`, the same op at
+    another path; `op`, another op at the path; `fields`, other fields of the op; `values`, the op takes other values.
+    path: where it is now, of what was removed where it was; of an input or output its name.
+    then, now: what it was and is: a shape, a path, an op's name, fields by name, or the paths of values.
+    """
+
+    kind: Kind
+    path: NodePath
+    then: Any = None
+    now: Any = None
+
+    def __str__(self) -> str:
+        if self.kind in ("added", "removed"):
+            return f"`{self.path}` was {self.kind}: {self.now or self.then}"
+        if self.kind == "renamed":
+            return f"`{self.then}` is called `{self.path}`"
+        if self.kind == "fields":
+            changed = [f"`{name}` was {_text(self.then[name])}, is {_text(self.now[name])}" for name in self.now]
+            more = [f"{len(changed) - _SHOWN} more fields"] if len(changed) > _SHOWN else []
+            return f"`{self.path}`: " + "; ".join([*changed[:_SHOWN], *more])
+        if self.kind == "values":
+            return f"`{self.path}` took {_text(self.then)}, takes {_text(self.now)}"
+        what = f"{self.kind} " if self.kind in ("input", "output") else ""
+        return f"{what}`{self.path}` was {_text(self.then)}, is {_text(self.now)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An op of a network: its path, what it takes (paths of ops, with a port after the first), whose weights it has."""
+
+    path: NodePath
+    op: Operation
+    takes: tuple[str, ...]
+    state: str
+
+
+def diff(then: Graph, now: Graph) -> list[Change]:
+    """Every difference that counts, in the order of `now`; empty for networks of equal digests.
+
+    Ops are aligned by path where the op is the same, then by their order: one that moved to another path was renamed.
+    """
+    (old, old_results), (new, new_results) = _steps(then), _steps(now)
+    pairs = _aligned(old, new)
+    names = {old[i].path: new[j].path for j, i in pairs.items()}
+    changes = [*_ports("input", then, now)]
+    for j, step in enumerate(new):
+        if j not in pairs:
+            changes.append(Change("added", step.path, None, step.op.op))
+        else:
+            changes += _of_step(old[pairs[j]], step, names)
+    kept = set(pairs.values())
+    changes += [Change("removed", step.path, step.op.op) for i, step in enumerate(old) if i not in kept]
+    return [*changes, *_ports("output", then, now), *_results(now, old_results, new_results, names)]
+
+
+def _steps(graph: Graph) -> tuple[list[_Step], tuple[str, ...]]:
+    steps: list[_Step] = []
+
+    def on_op(site: Site, values: tuple[str, ...]) -> list[str]:
+        assert site.node.op is not None
+        steps.append(_Step(site.path, site.node.op, values, site.state))
+        return [site.path if port == 0 else f"{site.path}:{port}" for port in range(len(site.node.outputs))]
+
+    results = interpret(graph, [f"input {port.name}" for port in graph.inputs], on_op)
+    return steps, results
+
+
+def _aligned(old: list[_Step], new: list[_Step]) -> dict[int, int]:
+    """Number of a step now → then."""
+    places = {step.path: i for i, step in enumerate(old)}
+    pairs = {j: places[step.path] for j, step in enumerate(new) if step.path in places}
+    left = [i for i in range(len(old)) if i not in set(pairs.values())]
+    more = [j for j in range(len(new)) if j not in pairs]
+    same = SequenceMatcher(None, [_key(old[i]) for i in left], [_key(new[j]) for j in more], autojunk=False)
+    for a, b, size in same.get_matching_blocks():
+        pairs.update({more[b + k]: left[a + k] for k in range(size)})
+    return pairs
+
+
+def _key(step: _Step) -> str:
+    return repr(step.op)
+
+
+def _of_step(old: _Step, new: _Step, names: dict[str, str]) -> Iterator[Change]:
+    if old.path != new.path:
+        yield Change("renamed", new.path, old.path, new.path)
+    if old.op.op != new.op.op:
+        yield Change("op", new.path, old.op.op, new.op.op)
+    elif old.op != new.op:
+        before, after = old.op.model_dump(mode="json"), new.op.model_dump(mode="json")
+        changed = [name for name in after if before.get(name) != after[name]]
+        yield Change("fields", new.path, {n: before.get(n) for n in changed}, {n: after[n] for n in changed})
+    took = tuple(_renamed(value, names) for value in old.takes)
+    if took != new.takes:
+        yield Change("values", new.path, took, new.takes)
+    if names.get(old.state, old.state) != new.state:
+        yield Change("values", new.path, f"the weights of `{old.state}`", f"those of `{new.state}`")
+
+
+def _renamed(value: str, names: dict[str, str]) -> str:
+    path, colon, port = value.partition(":")
+    return names.get(path, path) + colon + port
+
+
+def _ports(kind: Literal["input", "output"], then: Graph, now: Graph) -> Iterator[Change]:
+    """Inputs by name where there are several; the only one whatever its name. Outputs by name, their types follow."""
+    if kind == "output":
+        before, after = ({port.name for port in graph.outputs} for graph in (then, now))
+        if len(then.outputs) > 1 or len(now.outputs) > 1:
+            yield from (Change("output", port.name, None, "new") for port in now.outputs if port.name not in before)
+            yield from (Change("output", port.name, "there", None) for port in then.outputs if port.name not in after)
+        return
+    if len(then.inputs) == len(now.inputs) == 1:
+        if then.input != now.input:
+            yield Change("input", now.inputs[0].name, _type(then.input), _type(now.input))
+        return
+    old, new = ({port.name: port.type for port in graph.inputs} for graph in (then, now))
+    for name in [*new, *(name for name in old if name not in new)]:
+        if old.get(name) != new.get(name):
+            yield Change("input", name, *(None if t is None else _type(t) for t in (old.get(name), new.get(name))))
+
+
+def _results(now: Graph, old: tuple[str, ...], new: tuple[str, ...], names: dict[str, str]) -> Iterator[Change]:
+    if len(old) == len(new):
+        for port, before, after in zip(now.outputs, (_renamed(value, names) for value in old), new, strict=True):
+            if before != after:
+                yield Change("output", port.name, before, after)
+
+
+def _type(x: TensorType) -> str:
+    return shape_text(x.shape) + ("" if x.dtype == "float32" else f" {x.dtype}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"`{part}`" for part in value)
+    return "nothing" if value is None else str(value)
