@@ -77,13 +77,15 @@ class PowerPool2d(Op):
         return PowerMean(self.kernel_size, self.p)
 
 
+CONTRIBUTING = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+EXAMPLE = CONTRIBUTING.partition("```python\n")[2].partition("```")[0]
+
+
 def from_contributing() -> type[Operation]:
-    """The example that CONTRIBUTING gives: its text, run as it stands, but for the registration."""
-    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    code = text.partition("```python\n")[2].partition("```")[0]
+    """The op that CONTRIBUTING gives as an example: its file, run as it stands, but for the registration."""
     module = ModuleType(f"{__name__}.rms_norm")
     sys.modules[module.__name__] = module
-    exec(compile(code.replace("@register_op\n", ""), "CONTRIBUTING.md", "exec"), vars(module))
+    exec(compile(EXAMPLE.replace("@register_op\n", ""), "CONTRIBUTING.md", "exec"), vars(module))
     op: type[Operation] = module.RMSNorm
     return op
 
