@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
+from archspec.api import Loaded
 from archspec.expressions.functions import FUNCTIONS
 from archspec.language.detect import SWEEP_KEY, VERSION_KEY, Kind, has_suffix
 from archspec.language.names import EXPECTATIONS
@@ -282,7 +282,6 @@ def _datasets() -> Iterator[Completion]:
 
 def _of_sweep(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     path = place.path
-    data = place.document.data if isinstance(place.document.data, dict) else {}
     if "spec" in (*path[:1], *path[-1:]):
         from archspec.language.shipped import shipped_specs
 
@@ -290,9 +289,9 @@ def _of_sweep(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
         yield from _files(snapshot)
         return
     if path and any(step in _CHANGED for step in path) and place.is_key is not False:
-        yield from _changeable(snapshot, data)
+        yield from _changeable(snapshot)
     if path and path[-1] == "recipe" and place.is_key is not True:
-        loaded = _spec_of(snapshot, data)
+        loaded = _spec_of(snapshot)
         yield from (Completion(n, "value", "recipe") for n in (loaded.recipes if loaded else ()) if n != "train")
         return
     if path and str(path[-1]).endswith("train.data"):
@@ -300,13 +299,13 @@ def _of_sweep(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     yield from _of_schema(place_at(Kind.SWEEP, path), place)
 
 
-def _changeable(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[Completion]:
+def _changeable(snapshot: Snapshot) -> Iterator[Completion]:
     """The keys that a sweep of these specs may change."""
     from archspec.language.recipe import Recipe
 
     for name, field in Recipe.model_fields.items():
         yield Completion(f"train.{name}", "property", docs=field.description or "", insert=f"train.{name}: ")
-    loaded = _spec_of(snapshot, data)
+    loaded = _spec_of(snapshot)
     for section in ("vars", "stages", "blocks"):
         for name in (loaded.data.get(section, {}) if loaded else ()):
             yield Completion(f"{section}.{name}", "property", insert=f"{section}.{name}: ")
@@ -314,16 +313,6 @@ def _changeable(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[Completion
     yield Completion("input", "property", insert="input: ")
 
 
-def _spec_of(snapshot: Snapshot, data: dict[str, Any]) -> Any:
+def _spec_of(snapshot: Snapshot) -> Loaded | None:
     """The first spec that a sweep names; None where there is none, or it is broken."""
-    from archspec.api import examine
-    from archspec.sweep.read import spec_path
-
-    name = data.get("spec")
-    variants = data.get("variants")
-    if isinstance(variants, list) and variants and isinstance(variants[0], dict):
-        name = variants[0].get("spec")
-    name = name[0] if isinstance(name, list) and name else name
-    if not isinstance(name, str) or not name:
-        return None
-    return examine(Path(spec_path(name, str(snapshot.path)))).loaded if name else None
+    return next((spec.loaded for spec in snapshot.specs), None)

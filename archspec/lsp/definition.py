@@ -89,6 +89,8 @@ def rename(snapshot: Snapshot, spot: Spot, name: str, others: Iterable[Snapshot]
         raise CannotRename(f"nothing defines `{one.name}`")
     if any(not is_own(each.at.document) for _, each in every if each.defines):
         raise CannotRename(f"`{one.name}` belongs to the standard library")
+    if any(unit.is_shipped for unit, _ in every):
+        raise CannotRename(f"`{one.name}` belongs to a spec that comes with archspec")
     _check_free(one, name, [unit for unit, _ in every])
     edits = []
     for _, each in every:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from archspec.expressions import Expression, ExpressionError, template
+from archspec.language.detect import SWEEP_KEY
 from archspec.language.names import EXPECTATIONS, RESERVED
 from archspec.language.parse import BESIDE, SEQUENTIAL, is_merge
 from archspec.language.syntax import At
@@ -16,6 +17,8 @@ from archspec.source import Document
 
 VAR, PARAM, BLOCK, STAGE, LAYER = "var", "param", "block", "stage", "layer"
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+_CONDITION: Final = re.compile(r"(?<![\w.])vars\.([A-Za-z_]\w*)")
+_CHANGED: Final = {"vars": VAR, "blocks": BLOCK, "stages": STAGE}
 _VALUES: Final = ("input", "train", "recipes", "expect")  # sections with expressions of vars
 
 
@@ -55,6 +58,9 @@ class _Walk:
 
     def document(self, data: dict[str, Any], top: At) -> Iterator[Occurrence]:
         """Every section."""
+        if SWEEP_KEY in data:
+            yield from self._sweep(data, top)
+            return
         for key, raw in data.items():
             at = top / key
             if key in ("vars", "blocks", "stages") and isinstance(raw, dict):
@@ -67,6 +73,21 @@ class _Walk:
                     stages = [name for name in raw if name not in EXPECTATIONS]
                     yield from (Occurrence(STAGE, name, (at / name).key) for name in stages)
                 yield from self._values(raw, at, _Scope())
+
+    def _sweep(self, raw: Any, at: At) -> Iterator[Occurrence]:
+        """What a sweep changes, `vars.width`, and what its conditions ask for."""
+        if isinstance(raw, dict):
+            for key, value in raw.items():
+                section, dot, name = key.partition(".")
+                if dot and section in _CHANGED:
+                    yield Occurrence(_CHANGED[section], name, (at / key).key.inside(len(section) + 1, len(name)))
+                yield from self._sweep(value, at / key)
+        elif isinstance(raw, list):
+            for k, item in enumerate(raw):
+                yield from self._sweep(item, at / k)
+        elif isinstance(raw, str) and raw.startswith("$"):
+            for match in _CONDITION.finditer(raw):
+                yield Occurrence(VAR, match[1], at.inside(match.start(1), len(match[1])))
 
     def _named(self, section: str, name: str, raw: Any, at: At) -> Iterator[Occurrence]:
         if section == "vars":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from archspec.language.detect import Kind
 from archspec.language.libraries import STDLIB, standard_library
 from archspec.language.syntax import Library, Program
 from archspec.lsp.names import BLOCK, PARAM, Occurrence, occurrences
@@ -19,11 +20,16 @@ _STANDARD: Final = "archspec/stdlib/"  # begins the names of the standard librar
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """Texts whose names are one namespace: a spec and what it extends, or a library. uses: the libraries, in order."""
+    """Texts whose names are one namespace: a spec and what it extends, a library, or a sweep.
+
+    uses: the libraries, in order; of a sweep, its specs. is_shipped: a spec that comes with archspec.
+    """
 
     documents: tuple[Document, ...]
     block_names: frozenset[str]
     uses: tuple[Unit, ...]
+    is_sweep: bool = False
+    is_shipped: bool = False
 
     @cached_property
     def occurrences(self) -> list[Occurrence]:
@@ -37,7 +43,10 @@ class Unit:
         )
 
     def owner_of(self, one: Occurrence) -> Unit:
-        """The unit that defines what is named here: itself, or a library that it uses."""
+        """The unit that defines what is named here: itself, or one that it uses."""
+        if self.is_sweep:
+            found = (unit for unit in self.uses if unit.defines(one.kind, one.name))
+            return next((unit.owner_of(one) for unit in found), self)
         if one.kind not in (BLOCK, PARAM) or (one.kind == PARAM and one.defines):
             return self
         block = one.name if one.kind == BLOCK else one.owner
@@ -57,8 +66,12 @@ class Unit:
 
 def unit_of(snapshot: Snapshot) -> Unit | None:
     """The names of a file and of all that it reads."""
+    if snapshot.kind is Kind.SWEEP and snapshot.document is not None:
+        specs = filter(None, map(unit_of, snapshot.specs))
+        return Unit((snapshot.document,), frozenset(), tuple(specs), is_sweep=True)
     if snapshot.program is not None:
-        return _unit(snapshot.program.library, snapshot.program, {})
+        unit = _unit(snapshot.program.library, snapshot.program, {})
+        return replace(unit, is_shipped=True) if snapshot.is_shipped else unit
     if snapshot.document is not None:
         return Unit((snapshot.document,), frozenset(), ())
     return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -11,14 +11,17 @@ from typing import Any, Final
 
 from archspec.api import Examined, Loaded, OpenFile, examine, examine_library
 from archspec.diagnostics import Diagnostic, SpecError
+from archspec.files import read_regular
 from archspec.language.detect import Kind, kind_of_content
 from archspec.language.libraries import standard_library
+from archspec.language.shipped import find_shipped
 from archspec.language.syntax import Program
 from archspec.lsp.costs import Costs
 from archspec.lsp.text import lines_of
 from archspec.source import Document, parse
 
 NO_TEXTS: Final[Mapping[Path, str]] = MappingProxyType({})
+MAX_BYTES: Final = 2**20  # of a file that is read
 SWEEP_POINTS: Final = 200  # combinations of a sweep that are checked while one types; `validate` checks all
 
 
@@ -28,6 +31,7 @@ class Snapshot:
 
     document: None where nothing of the text can be read. loaded: None after a mistake.
     last: of an earlier text, the latest that had a network; None where this one has.
+    is_shipped: it comes with archspec, and a sweep names it.
     """
 
     path: Path
@@ -41,6 +45,7 @@ class Snapshot:
     last: Snapshot | None
     others: Mapping[Path, str] = field(default_factory=dict, repr=False)
     includes: tuple[Path, ...] = ()
+    is_shipped: bool = False
 
     @property
     def data(self) -> Any:
@@ -54,9 +59,27 @@ class Snapshot:
             return Costs(self.loaded, self.program)
         return self.last.costs if self.last is not None else None
 
+    @cached_property
+    def specs(self) -> tuple[Snapshot, ...]:
+        """The specs that a sweep names, as far as they can be read."""
+        found = []
+        for name in dict.fromkeys(_spec_names(self.data)):
+            beside, shipped = self.path.parent / name, find_shipped(name)
+            path = beside if beside.is_file() or shipped is None else shipped[1]
+            try:
+                text = self.others.get(path.resolve()) or read_regular(path, MAX_BYTES, follow=True).decode()
+            except (OSError, ValueError):
+                continue
+            spec = snapshot(path, text, others=self.others, includes=self.includes)
+            if spec.kind is not Kind.SWEEP:
+                found.append(replace(spec, is_shipped=path is not beside))
+        return tuple(found)
+
     @property
     def files(self) -> frozenset[Path]:
         """The user's files that it was made from."""
+        if self.kind is Kind.SWEEP:
+            return frozenset({self.path}).union(*(spec.files for spec in self.specs))
         names: set[str] = set()
         if self.program is not None:
             names = {document.name for document in self.program.documents}
@@ -88,6 +111,18 @@ def snapshot(
         path, text, lines_of(text), kind, _document(path, text, found.program), found.program, found.loaded,
         (*found.errors, *found.warnings), last, others, includes,
     )
+
+
+def _spec_names(data: Any) -> Iterator[str]:
+    """What a sweep calls its specs."""
+    if not isinstance(data, dict):
+        return
+    listed = data.get("spec")
+    variants = data.get("variants")
+    names = [*listed] if isinstance(listed, list) else [listed]
+    if isinstance(variants, list):
+        names += [one.get("spec") for one in variants if isinstance(one, dict)]
+    yield from (name for name in names if isinstance(name, str) and name)
 
 
 def _sweep(path: Path, text: str) -> Examined:

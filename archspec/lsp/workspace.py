@@ -10,10 +10,9 @@ from typing import Final
 
 from archspec.files import read_regular
 from archspec.language.detect import Kind, has_suffix
-from archspec.lsp.snapshot import Snapshot, snapshot
+from archspec.lsp.snapshot import MAX_BYTES, Snapshot, snapshot
 
 MAX_FILES: Final = 1_000  # that are searched
-_MAX_BYTES: Final = 2**20
 
 
 def text_of(path: Path, texts: Mapping[Path, str]) -> str:
@@ -22,7 +21,7 @@ def text_of(path: Path, texts: Mapping[Path, str]) -> str:
     if text is not None:
         return text
     try:
-        return read_regular(path, _MAX_BYTES, follow=True).decode("utf-8-sig", "replace")
+        return read_regular(path, MAX_BYTES, follow=True).decode("utf-8-sig", "replace")
     except OSError:
         return ""
 

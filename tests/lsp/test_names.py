@@ -9,7 +9,7 @@ import pytest
 import archspec
 from archspec.diagnostics.edits import edited
 from archspec.lsp.definition import CannotRename, definition, references, rename
-from archspec.lsp.project import path_of
+from archspec.lsp.project import path_of, unit_of
 from archspec.lsp.snapshot import snapshot
 from archspec.lsp.text import Spot
 
@@ -84,7 +84,6 @@ vars: {width: 9}
 use: lib.yaml
 stages: {a: [shared: $width]}
 """
-SWEEP = "archspec-sweep: 1\nspec: base.yaml\ngrid: {vars.width: [1, 2]}\n"
 FILES = {"base.yaml": BASE, "variant.yaml": VARIANT, "lib.yaml": LIBRARY, "other.yaml": OTHER}
 
 
@@ -131,6 +130,70 @@ def test_a_rename_reaches_every_file_that_shares_the_name(
 ) -> None:
     assert renamed(folder, name, needle, "fresh") == changed
     assert sum(path.read_text().count("fresh") for path in folder.iterdir()) >= 2
+
+
+SPACE = """\
+archspec-sweep: 1
+variants: [{spec: base.yaml, set: {vars.width: 5}}, {spec: variant.yaml}]
+grid: {vars.width: [1, 2], stages.b: [{linear: 2}]}
+where: $(vars.width < 9 and params > 0)
+"""
+
+
+@pytest.mark.parametrize(("needle", "offset", "count"), [
+    ("vars.width: 5", 6, 3), ("stages.b", 7, 1), ("vars.width <", 5, 3),
+])
+def test_a_sweep_names_what_its_specs_define(folder: Path, needle: str, offset: int, count: int) -> None:
+    sweep = snapshot(folder / "sweep.yaml", SPACE)
+    assert [d.code for d in sweep.diagnostics] == ["SPEC011"]  # the specs have no `train`, and all else is right
+    before = SPACE[: SPACE.index(needle) + offset]
+    spot = Spot(before.count("\n"), len(before.rpartition("\n")[2]))
+    assert {Path(s.path).name for s in definition(sweep, spot)} == {"base.yaml", "variant.yaml"}
+    edits = rename(sweep, spot, "fresh")
+    own = edited(SPACE, [e for e in edits if path_of(e.span.path) == sweep.path])
+    assert own.count("fresh") == count
+    texts = {folder / n: edited(FILES[n], [e for e in edits if path_of(e.span.path) == folder / n]) for n in FILES}
+    assert snapshot(sweep.path, own, others=texts).specs[0].diagnostics == ()
+    for path, text in texts.items():
+        path.write_text(text)
+    assert [d.code for d in snapshot(sweep.path, own).diagnostics] == ["SPEC011"]
+
+
+def test_a_rename_in_a_spec_reaches_the_sweeps(folder: Path) -> None:
+    sweep, base = snapshot(folder / "sweep.yaml", SPACE), snapshot(folder / "base.yaml", BASE)
+    edits = rename(base, Spot(2, 7), "fresh", [sweep])
+    assert sum(path_of(e.span.path) == sweep.path for e in edits) == 3
+    assert sum(path_of(e.span.path) == folder / "variant.yaml" for e in edits) == 2  # which only the sweep names here
+
+
+def test_a_shipped_spec_is_not_changed(tmp_path: Path) -> None:
+    sweep = snapshot(tmp_path / "sweep.yaml", "archspec-sweep: 1\nspec: lenet\nset: {vars.num_classes: 10}\n")
+    (span,) = definition(sweep, Spot(2, 12))
+    assert Path(span.path).name == "lenet.yaml"
+    with pytest.raises(CannotRename, match="comes with archspec"):
+        rename(sweep, Spot(2, 12), "fresh")
+
+
+ROOT = Path(__file__).parents[2]
+FAMILY = {path: path.read_text(encoding="utf-8") for path in [
+    *(ROOT / "specs").glob("resnet*.yaml"), ROOT / "specs" / "zoo" / "unet.yaml",
+]}
+
+
+def test_every_name_of_shipped_specs_can_be_changed() -> None:
+    """The networks stay the same, also those of files that share the name."""
+    known = {path: snapshot(path, text) for path, text in FAMILY.items()}
+    totals = {path: one.loaded.report.to_json()["totals"] for path, one in known.items()}
+    for path in (ROOT / "specs" / "resnet18.yaml", ROOT / "specs" / "zoo" / "unet.yaml"):
+        others = [one for other, one in known.items() if other != path]
+        unit = unit_of(known[path])
+        for one in [o for o in unit.occurrences if o.defines]:
+            span = one.at.span()
+            edits = rename(known[path], Spot(span.line - 1, span.column - 1), "fresh", others)
+            texts = {p: edited(t, [e for e in edits if path_of(e.span.path) == p]) for p, t in FAMILY.items()}
+            for changed in [p for p in FAMILY if texts[p] != FAMILY[p]]:
+                again = snapshot(changed, texts[changed], others=texts)
+                assert again.diagnostics == () and again.loaded.report.to_json()["totals"] == totals[changed]
 
 
 def test_references(folder: Path) -> None:
