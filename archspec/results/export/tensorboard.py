@@ -63,7 +63,6 @@ def events_bytes(run: ExportedRun) -> bytes:
 def _events(run: ExportedRun) -> Iterator[Event]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.plugins.hparams import summary_v2
 
     def scalars(step: int, time: float, values: dict[str, float]) -> Any:
         return Event(step=step, wall_time=time, summary=Summary(
@@ -71,9 +70,7 @@ def _events(run: ExportedRun) -> Iterator[Event]:
         ))
 
     yield Event(wall_time=run.started, file_version=_VERSION)
-    settings = {key: value for key, value in run.settings.items() if key != "seed"}  # sessions of a group differ by it
-    started = summary_v2.hparams_pb(settings, trial_id=run.group, start_time_secs=run.started)
-    yield Event(wall_time=run.started, summary=started)
+    yield Event(wall_time=run.started, summary=_session_start(run))
     for epoch, _, now, values in run.epochs():
         yield scalars(epoch, now, values)
     for point in run.steps:
@@ -83,6 +80,17 @@ def _events(run: ExportedRun) -> Iterator[Event]:
         yield scalars(last, run.ended, {f"{name}/test": value for name, value in run.record.test.items()})
     if run.record.status != "unfinished":
         yield Event(wall_time=run.ended, summary=_session_end(run))
+
+
+def _session_start(run: ExportedRun) -> Summary:
+    from tensorboard.plugins.hparams import plugin_data_pb2, summary_v2
+
+    settings = {key: value for key, value in run.settings.items() if key != "seed"}  # sessions of a group differ by it
+    found = summary_v2.hparams_pb(settings, trial_id=run.group, start_time_secs=run.started)
+    about = found.value[0].metadata.plugin_data
+    data = plugin_data_pb2.HParamsPluginData.FromString(about.content)
+    about.content = data.SerializeToString(deterministic=True)  # else its map is in another order in each process
+    return found
 
 
 def _session_end(run: ExportedRun) -> Summary:

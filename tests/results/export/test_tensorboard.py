@@ -1,6 +1,9 @@
 """What TensorBoard will read, read by its own library."""
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +80,17 @@ def test_twice_is_once_and_a_run_that_went_on_is_replaced(tmp_path):
     assert (later.written, later.replaced, later.unchanged) == (0, 1, 4)
     assert len(list((tmp_path / "out").rglob("*tfevents*"))) == 5
     assert [step for step, _ in scalars(tmp_path / "out" / read(folder)[0].name)["learning_rate"]] == [1, 2, 3]
+
+
+def test_another_process_writes_the_same_bytes(tmp_path):
+    code = (
+        "import sys, hashlib; from pathlib import Path; from tests.results.export.helpers import read; "
+        "from archspec.results.export.tensorboard import events_bytes; "
+        "print(hashlib.sha256(b''.join(map(events_bytes, read(Path(sys.argv[1]))))).hexdigest())"
+    )
+    folder = some_runs(tmp_path)
+    found = {
+        subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]).stdout
+        for _ in range(3)
+    }
+    assert len(found) == 1
