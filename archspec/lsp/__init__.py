@@ -1,4 +1,4 @@
 """The language server: what an editor asks of a spec, answered from its text.
 
-Everything but `server.py` is plain functions of a text and a place, which need no pygls.
+Everything but `session.py` and `server.py` is plain functions of a text and a place, which need no pygls.
 """

@@ -13,6 +13,7 @@ from archspec.language.names import EXPECTATIONS
 from archspec.language.parse import BESIDE, SEQUENTIAL, TYPES, is_merge
 from archspec.lsp.docs import block_docs, field_docs, op_docs, summary
 from archspec.lsp.probe import Probe, probe
+from archspec.lsp.roles import role
 from archspec.lsp.schema_walk import Place, place_at
 from archspec.lsp.snapshot import Snapshot
 from archspec.lsp.text import Spot
@@ -164,38 +165,6 @@ def _kinds(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
         insert = f"{name}: " if needs or place.is_key else name
         yield Completion(name, "function", summary(name), op_docs(name), insert)
     yield Completion(SEQUENTIAL, "keyword", "layers as one", insert=f"{SEQUENTIAL}: ")
-
-
-def role(path: tuple[str | int, ...]) -> tuple[str, str]:
-    """What stands at a path below `stages` or `blocks`: (role, op or block).
-
-    layer: a layer, or its keys. arguments: those of the op or block. argument: one of them. beside: a value of `repeat`
-    and the like. params: of a block.
-    """
-    steps = list(path[2:])
-    if path[0] == "blocks" and steps[:1] == ["params"]:
-        return "params", ""
-    if path[0] == "blocks" and steps[:1] == ["body"]:
-        steps.pop(0)
-    while steps:
-        step = steps.pop(0)
-        if isinstance(step, int):  # an item of a body
-            continue
-        if step in BESIDE:
-            return "beside", step
-        if step == SEQUENTIAL:
-            continue
-        if not steps:
-            return "arguments", step
-        if is_merge(step):
-            if steps[0] in OPS[step].model_fields:
-                return "argument", step
-            steps.pop(0)  # a branch: its body follows
-        elif step in OPS or len(steps) == 1:
-            return "argument", step
-        else:
-            steps.pop(0)  # an argument of a block, which may hold layers
-    return "layer", ""
 
 
 def _fields(snapshot: Snapshot, kind: str) -> Iterator[Completion]:

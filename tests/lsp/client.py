@@ -28,7 +28,11 @@ class Client:
         self.reader.start()
         self.count = 0
         self.notices: list[dict[str, Any]] = []
-        capabilities = {"textDocument": {"rename": {"prepareSupport": True}}}
+        self.registered: list[str] = []
+        capabilities = {
+            "textDocument": {"rename": {"prepareSupport": True}},
+            "workspace": {"didChangeWatchedFiles": {"dynamicRegistration": True}},
+        }
         capabilities |= {"general": {"positionEncodings": list(encodings)}} if encodings else {}
         self.server = self.ask("initialize", {
             "processId": None, "rootUri": folder.as_uri(), "capabilities": capabilities, "initializationOptions": options,
@@ -71,6 +75,7 @@ class Client:
 
     def _other(self, message: dict[str, Any]) -> None:
         if "id" in message and "method" in message:  # a request of the server
+            self.registered += [one["method"] for one in message["params"].get("registrations", ())]
             self._send({"id": message["id"], "result": None})
         else:
             self.notices.append(message)

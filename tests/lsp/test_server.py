@@ -181,3 +181,43 @@ def test_another_encoding_and_a_folder_that_may_be_read(tmp_path: Path) -> None:
     (found,) = client.open("a.yaml", "archspec: 1\nextends: ../shared/base.yaml\nvars: {'ä': 1}\n")
     assert found["range"]["start"] == {"line": 2, "character": 7} and found["range"]["end"]["character"] == 11
     assert client.end() == 0
+
+
+def named(client: Client, uri: str, text: str) -> list[dict[str, object]]:
+    """Open a text under a URI of any kind; its diagnostics."""
+    client.tell("textDocument/didOpen", {"textDocument": {"uri": uri, "languageId": "yaml", "version": 1, "text": text}})
+    while True:
+        message = next((m for m in client.notices if m["params"].get("uri") == uri), None)
+        if message is not None:
+            client.notices.remove(message)
+            return message["params"]["diagnostics"]
+        client._other(client.messages.get(timeout=60))
+
+
+@pytest.mark.parametrize("uri", ["untitled:Untitled-1", "file:///c%3A/some%20where/a.yaml", "file:///tmp/%C3%A4%23.yaml"])
+def test_edits_are_of_the_document_that_the_editor_named(client: Client, uri: str) -> None:
+    (found,) = named(client, uri, SPEC.replace("flatten", "flaten"))
+    context = {"diagnostics": [], "only": ["quickfix"]}
+    (action,) = client.ask("textDocument/codeAction", {"textDocument": {"uri": uri}, "range": found["range"], "context": context})
+    assert list(action["edit"]["changes"]) == [uri]
+    position = dict(zip(("line", "character"), place(SPEC, "$width", 1), strict=True))
+    edit = client.ask("textDocument/rename", {"textDocument": {"uri": uri}, "position": position, "newName": "fresh"})
+    assert list(edit["changes"]) == [uri]
+
+
+def test_edits_have_the_document_s_line_ends(client: Client) -> None:
+    text = "archspec:  1\r\ninput: [4]\r\n\r\n\r\n\r\nstages: {a: {linear: 2}}\r\n"
+    client.open("crlf.yaml", text)
+    options = {"tabSize": 2, "insertSpaces": True}
+    (edit,) = client.ask("textDocument/formatting", {"textDocument": {"uri": client.uri("crlf.yaml")}, "options": options})
+    assert "\n" in edit["newText"] and "\n" not in edit["newText"].replace("\r\n", "")
+
+
+def test_a_change_of_the_disk(client: Client) -> None:
+    base = client.folder / "disk.yaml"
+    base.write_text(SPEC)
+    assert client.open("on_disk.yaml", "archspec: 1\nextends: disk.yaml\n") == []
+    base.write_text(SPEC.replace("flatten", "flaten"))
+    client.tell("workspace/didChangeWatchedFiles", {"changes": [{"uri": client.uri("disk.yaml"), "type": 2}]})
+    assert [d["code"] for d in client.diagnostics("on_disk.yaml")] == ["SPEC020"]
+    assert "workspace/didChangeWatchedFiles" in client.registered
