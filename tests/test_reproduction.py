@@ -154,6 +154,16 @@ def test_a_run_that_failed_is_kept_with_its_reason(load, tmp_path):  # noqa: F81
     assert reproduction.is_dead(record)
 
 
+def test_runs_of_another_network_are_not_taken_for_today_s(load, archived):  # noqa: F811
+    """A spec that changes makes its committed results void."""
+    file = str(SWEEPS / "lenet.yaml")
+    trials = [trial for trial in expand(read_sweep(file), file).trials if trial.varied["recipe"] == "lenet-01"]
+    rows = {key: row | {"network": "lenet", "recipe": trials[0].recipe.to_data(defaults=False)} for key, row in archived.rows.items()}
+    keyed = {load("archive").key_of("lenet", row["recipe"], row["seed"], {}): row for row in rows.values()}
+    with pytest.raises(ValueError, match="the runs of lenet in results/ are of another network: train it again"):
+        load("archive").Archive(keyed).records(trials)
+
+
 def test_a_folder_without_runs_is_refused(load, tmp_path, capsys):  # noqa: F811
     with pytest.raises(SystemExit):
         load("archive").main([str(tmp_path)])
