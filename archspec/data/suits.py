@@ -96,7 +96,7 @@ def _as_edit(hint: str | None, program: Program) -> str | None:
         case SetOutputs():
             last = _last_layer(program)
             op = None if last is None or last.kind is None else OPS.get(last.kind)
-            width = None if op is None or op.trait(Projects) is None else op.width()
+            width = None if op is None or op.trait(Projects) is None else op.channels_field()
             if last is not None and op is not None and width is not None:
                 return fixes.moved(fixes.field(str(hint), last.at, width, str(hint.outputs), op.main), last.at)
     return hint

@@ -56,7 +56,7 @@ def _width(layer: Layer) -> Any:
     if layer.kind is None:
         return None
     if layer.kind in OPS:
-        return layer.args.get(OPS[layer.kind].width()) if isinstance(layer.args, dict) else None
+        return layer.args.get(OPS[layer.kind].channels_field()) if isinstance(layer.args, dict) else None
     first = layer.args[0] if isinstance(layer.args, list) and layer.args else layer.args
     if isinstance(first, dict):
         first = first.get("channels")

@@ -78,7 +78,7 @@ class Operation(BaseModel):
         return next((mark for mark in cls.model_fields[field].metadata if isinstance(mark, Affects)), None)
 
     @classmethod
-    def width(cls) -> str | None:
+    def channels_field(cls) -> str | None:
         """The field that decides how many channels come out, and nothing else; None if there is none."""
         return next((name for name in cls.model_fields if cls.affects(name) is Affects.CHANNELS), None)
 

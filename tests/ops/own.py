@@ -20,8 +20,18 @@ from archspec.ops.activation import Activation
 from archspec.ops.base import PositivePair
 from archspec.ops.fields import PositiveFloat, int_list, int_list_schema
 from archspec.ops.merge import Add
-from archspec.ops.parameters import ParamSpec, learned
-from archspec.ops.traits import TANH, AffectsNothing, AffectsSpace, Affine, Elementwise, Saturates, Stochastic, Windowed
+from archspec.ops.parameters import Normal, ParamSpec, buffer, learned
+from archspec.ops.traits import (
+    TANH,
+    AffectsNothing,
+    AffectsSpace,
+    Affine,
+    Elementwise,
+    KeepsLayout,
+    Saturates,
+    Stochastic,
+    Windowed,
+)
 from archspec.ops.windows import Window, slide
 from archspec.types import Cost, TensorType
 
@@ -134,6 +144,50 @@ class Noise(Op):
     @override
     def build(self, x: TensorType) -> nn.Module:
         return AddNoise()
+
+
+class Table(nn.Module):
+    """A learned table that is added to each sample, and a counter of the passes."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(shape))
+        self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        return x + self.table
+
+
+class Positions(Op):
+    """A learned table added to each sample (Dosovitskiy et al. 2020, section 3.1).
+
+    Shapes: any -> the same.
+    Cost: one elementwise FLOP per element; as many parameters as a sample has elements; a counter.
+    Errors: none.
+    """
+
+    op = "positions"
+    traits = (KeepsLayout(),)
+
+    width: AffectsNothing[float] = Field(0.02, description="standard deviation at the start")
+
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (x,)
+
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
+        return Cost(elementwise_flops=x.numel)
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        table = learned(*x.shape[1:], init=Normal(self.width), decays=True)
+        return {"table": table, "passes": buffer(dtype="int64")}
+
+    @override
+    def build(self, x: TensorType) -> nn.Module:
+        return Table(x.shape[1:])
 
 
 class Weigh(nn.Module):

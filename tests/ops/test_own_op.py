@@ -37,6 +37,7 @@ from tests.ops.own import (
     Hardtanh,
     MaxPool3d,
     Noise,
+    Positions,
     PowerMean,
     PowerPool2d,
     RMSNorm,
@@ -60,7 +61,7 @@ train: {data: cifar10, lr: 0.1, weight_decay: 0.01, decay_norm_and_bias: false}
 
 @pytest.fixture(autouse=True)
 def own() -> Iterator[None]:
-    with registered(PowerPool2d, RMSNorm, Softplus, Hardtanh, Noise, MaxPool3d, WeightedAdd):
+    with registered(PowerPool2d, RMSNorm, Softplus, Hardtanh, Noise, MaxPool3d, Positions, WeightedAdd):
         yield
 
 
@@ -94,6 +95,21 @@ def test_a_network_is_made_fresh() -> None:
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
     assert first.state_dict()["body.power_pool2d_1.p"] == 3.0
     assert first(torch.randn(2, 3, 8, 8)).shape == (2, 10)
+
+
+def test_a_table_starts_normal_decays_and_counts() -> None:
+    loaded = archspec.load("archspec: 1\ninput: [3, 32, 32]\nstages: {a: [positions: {width: 0.5}], b: [flatten, linear: 2]}\n")
+    first, second = archspec.build(loaded), archspec.build(loaded)
+    for each in (first, second):
+        each(torch.zeros(1, 3, 32, 32))
+        initialise(each, "xavier_uniform", 1)
+    table = first.get_parameter("a.positions_1.table")
+    assert torch.equal(table, second.get_parameter("a.positions_1.table"))
+    assert table.std().item() == pytest.approx(0.5, rel=0.05)
+    assert first.get_buffer("a.positions_1.passes") == 0
+    assert (loaded.report.params, loaded.report.buffers) == (3072 + 6146, 1)
+    decayed, _ = parameter_groups(first, Recipe(data="cifar10", lr=0.1, weight_decay=0.1, decay_norm_and_bias=False))
+    assert any(p is table for p in decayed["params"])
 
 
 @pytest.mark.parametrize(("stage", "code", "message", "hint"), [
