@@ -35,7 +35,8 @@ def row_of(record: RunRecord, rung: int | None = None) -> Row:
     """A run as its line has it. rung: the epochs after which a search let it rest."""
     environment = record.environment
     data, settings = environment.get("data", {}), environment.get("settings", {})
-    recipe = Recipe.model_validate(environment["recipe"]).to_data(defaults=False)
+    chosen = {key.removeprefix("train."): value for key, value in record.settings.items() if key.startswith("train.")}
+    recipe = Recipe.model_validate(chosen).to_data(defaults=False)  # as the record has it: a resumed run says more
     row: Row = {
         "network": record.network, "recipe": {key: recipe[key] for key in recipe if key != "seed"}, "seed": record.seed,
         "limits": {key: data[key] for key in LIMITS if data.get(key)}, "status": record.status,

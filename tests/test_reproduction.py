@@ -154,6 +154,15 @@ def test_a_run_that_failed_is_kept_with_its_reason(load, tmp_path):  # noqa: F81
     assert reproduction.is_dead(record)
 
 
+def test_a_run_that_was_resumed_has_the_recipe_that_it_began_with(load, tmp_path):  # noqa: F811
+    """A resumed run writes that the test set is its validation set, which goes without saying."""
+    archive = load("archive")
+    make_run(tmp_path / "a", validation="test", name="x")
+    make_run(tmp_path / "b", name="x")
+    (resumed,), (whole,) = archive.runs_in(tmp_path / "a"), archive.runs_in(tmp_path / "b")
+    assert resumed["recipe"] == whole["recipe"]
+
+
 def test_runs_of_another_network_are_not_taken_for_today_s(load, archived):  # noqa: F811
     """A spec that changes makes its committed results void."""
     file = str(SWEEPS / "lenet.yaml")
