@@ -102,6 +102,11 @@ def test_a_long_list_of_numbers_is_filled() -> None:
     assert all(len(line) <= WIDTH for line in lines) and len(lines) < 8
 
 
+@pytest.mark.parametrize("text", ["? {k}\n: 1\n", "a:\n  - ? {k}\n    : b: 1 # c\n", "a: {{? {k} : 1, b: 2}}\n", "a: [? {k} : [1]]\n"])
+def test_a_key_that_is_longer_than_yaml_allows_without_a_mark(text: str) -> None:
+    assert "? kkk" in once(text.format(k="k" * 1_500))
+
+
 def test_line_ends_and_byte_order_mark_are_kept() -> None:
     assert formatted(b"\xef\xbb\xbfa:  1\r\nb: |\r\n   x\r\n   y\r\n", "t") == "\ufeffa: 1\r\nb: |\r\n  x\r\n  y\r\n"
 

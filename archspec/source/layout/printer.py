@@ -15,6 +15,7 @@ from archspec.source.layout.tree import Collection, Comment, Entry, Node, Scalar
 
 WIDTH: Final = 120
 _STEP: Final = 2
+_LONG_KEY: Final = 1_000  # characters, from which on YAML wants a `?` before a key
 
 
 @dataclass(slots=True)
@@ -114,6 +115,9 @@ class Printer:
     ) -> None:
         comment, rest = (comments[0], comments[1:]) if comments else (None, [])
         label = _label(entry)
+        if len(label) > _LONG_KEY:
+            self._add(f"? {label[:-1]}", indent)
+            label = ":"
         value = entry.value
         if opens and isinstance(value, Collection):
             if value.flow and (rows := self._filled(value, label, indent)):
@@ -194,7 +198,8 @@ def flow(node: Node) -> str | None:
         if text is None:
             return None
         key = key_text(entry.key) if entry.key is not None else ""
-        parts.append(text if entry.key is None else f"{key}: {text}" if entry.colon else key)
+        key, colon = (f"? {key}", " :") if len(key) > _LONG_KEY else (key, ":")
+        parts.append(text if entry.key is None else f"{key}{colon} {text}" if entry.colon else key)
     whole = ", ".join(parts)
     if not node.braces:
         return whole
