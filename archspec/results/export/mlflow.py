@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from archspec.files import MiB, read_regular
 from archspec.results.export.run import ExportedRun
-from archspec.results.export.target import Done, folder, need, refused
+from archspec.results.export.target import Done, folder, need, refused, variables
 from archspec.text import shell
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ CONTENT: Final = "archspec.content"  # the last tag that is set: a run without i
 _METRICS: Final = 1000  # MLflow's limits of one request
 _PARAMS: Final = 100
 _PAGE: Final = 1000
+_RETRIES: Final = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _MOST_FILE: Final = 16 * MiB
 
 
@@ -64,7 +66,8 @@ def _experiment(uri: str, project: str, artifacts: str | None) -> tuple[MlflowCl
     logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # each step of making a database
     logging.getLogger("alembic").setLevel(logging.WARNING)
     client = MlflowClient(uri)
-    found = client.get_experiment_by_name(project)
+    with variables(**{_RETRIES: os.environ.get(_RETRIES, "1")}):  # by default it tries a dead server for 4 minutes
+        found = client.get_experiment_by_name(project)
     if found is not None:
         return client, found.experiment_id
     return client, client.create_experiment(project, artifact_location=artifacts and f"{artifacts}/{project}")

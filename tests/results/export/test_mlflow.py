@@ -51,7 +51,7 @@ def test_runs_their_curves_and_files(tmp_path):
 
 def test_a_store_that_cannot_be_is_one_error(tmp_path):
     (tmp_path / "file").write_text("")
-    for place in (str(tmp_path / "file"), "nonsense://x"):
+    for place in (str(tmp_path / "file"), "nonsense://x", "http://127.0.0.1:9"):
         with pytest.raises(SpecError) as caught, warnings.catch_warnings():
             export([], place, "p")
         assert caught.value.diagnostics[0].code == "RUN382"
