@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from archspec.types import UNKNOWN, TensorType, is_unknown, shape_text
+from archspec.types import BATCH, UNKNOWN, BatchDim, TensorType, is_unknown, shape_text
 from tests.helpers import comparisons_are_written_out
 
 BINARY = [operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod, operator.pow]
@@ -76,3 +76,50 @@ def test_builtins_that_compare_are_caught_in_tests(builtin):
             with pytest.raises(TypeError, match="a builtin compares an unknown dimension"):
                 builtin(*arguments)
         assert not UNKNOWN < 3 and not UNKNOWN > 3 and UNKNOWN not in (1, 3)
+
+
+B = BatchDim(3)
+SUPPORTED = {
+    "N * 2": (lambda: BATCH * 2, BatchDim(2)), "2 * N": (lambda: 2 * BATCH, BatchDim(2)),
+    "N + N": (lambda: BATCH + BATCH, BatchDim(2)), "sum": (lambda: sum([BATCH, BATCH * 3]), BatchDim(4)),
+    "prod": (lambda: math.prod([BATCH, 3, 4]), BatchDim(12)), "6N // 2": (lambda: BatchDim(6) // 2, B),
+    "6N % 3": (lambda: BatchDim(6) % 3, 0), "unknown * N": (lambda: UNKNOWN * BATCH, UNKNOWN),
+    "N * unknown": (lambda: BATCH * UNKNOWN, UNKNOWN), "N + unknown": (lambda: BATCH + UNKNOWN, UNKNOWN),
+    "N // unknown": (lambda: BATCH // UNKNOWN, UNKNOWN), "unknown // N": (lambda: UNKNOWN // BATCH, UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_multiples_of_the_batch(name):
+    compute, wanted = SUPPORTED[name]
+    found = compute()
+    assert found is UNKNOWN if wanted is UNKNOWN else found == wanted
+
+
+@pytest.mark.parametrize("compute", [
+    lambda n: n + 1, lambda n: 1 - n, lambda n: n - n, lambda n: n * n, lambda n: n // 2, lambda n: 6 // n, lambda n: n % 2,
+    lambda n: 7 % n, lambda n: n / 2, lambda n: n < 3, lambda n: n <= 3, lambda n: max(n, 3), lambda n: sorted([n, 1]),
+    lambda n: math.gcd(n, 4), lambda n: n * 0.5, lambda n: n**2, range, int, operator.index, lambda n: -n, lambda n: n // 0,
+    lambda n: n & 1, lambda n: [0] * n, lambda n: f"{n:d}", abs, round, lambda n: divmod(n, 2),
+])
+def test_what_would_depend_on_the_batch_size_raises(compute):
+    with pytest.raises(TypeError):
+        compute(BATCH)
+
+
+def test_the_batch_equals_no_number_and_itself():
+    assert BatchDim() == BATCH and BATCH != 1 and BATCH != 2 * BATCH and hash(BATCH) == hash(BatchDim())
+    assert BATCH not in (1, 3) and not is_unknown(BATCH)
+    assert (BATCH == UNKNOWN) is (BATCH != UNKNOWN) is (UNKNOWN == BATCH) is False
+    assert f"{BATCH} {3 * BATCH}" == "N 3N"
+    assert pickle.loads(pickle.dumps(BATCH)) == copy.deepcopy(BATCH) == BATCH
+
+
+def test_types_in_a_batch():
+    x = TensorType((BATCH, 3, 4))
+    assert x.at(2) == TensorType((2, 3, 4)) and TensorType((4 * BATCH, 3)).at(2).shape == (8, 3)
+    assert x.numel == BatchDim(12) and x.at(5).numel == 60 and x.at(5).nbytes == 240
+    assert TensorType((5, 3)).at(2).shape == (5, 3) and TensorType(()).at(2).numel == 1
+    assert x.known and not TensorType((BATCH, UNKNOWN)).known
+    assert TensorType((BATCH, UNKNOWN)).at(2).numel is UNKNOWN
+    assert shape_text(x.shape) == "(3, 4)"

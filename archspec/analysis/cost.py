@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archspec.ir import Graph, Site, interpret
+from archspec.diagnostics import SourceSpan
+from archspec.ir import Graph, Place, Site, interpret
 from archspec.ir.interpret import Run
 from archspec.ops import cost_of
 from archspec.types import DTYPE_BYTES, Cost, TensorType
@@ -26,11 +27,17 @@ class LayerCost:
     macs: int
     elementwise_flops: int
     activation_bytes: int
+    at: Place | None = field(default=None, compare=False, repr=False)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of its output, of several the first."""
         return self.output_shapes[0]
+
+    @property
+    def origin(self) -> SourceSpan | None:
+        """Where it is written in the spec, or in a library of blocks; None where there is no text."""
+        return None if self.at is None else self.at.span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class ReportNode:
     activation_bytes: int
     count: int
     children: tuple[ReportNode, ...] = ()
+    at: Place | None = field(default=None, compare=False, repr=False)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -161,7 +169,7 @@ def _layers(row: ReportNode, prefix: str) -> Iterator[LayerCost]:
             cost = row.cost
             yield LayerCost(
                 path, row.label, row.output_shapes, cost.params, cost.buffers, cost.macs, cost.elementwise_flops,
-                row.activation_bytes,
+                row.activation_bytes, row.at,
             )
         for child in row.children:
             yield from _layers(child, f"{path}.")
@@ -217,7 +225,7 @@ class _Pricing:
         cost = cost_of(op, inputs, outputs)
         row = ReportNode(
             node.name, site.path, "op", op.op, _shapes(outputs), cost if site.owns_weights else cost.without_weights,
-            sum(x.numel for x in outputs) * self.width, 1,
+            sum([x.numel for x in outputs]) * self.width, 1, (), node.at,
         )
         self.open[-1].append(_Run(site, inputs, outputs, row))
         return outputs

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from archspec.ir import Graph, NodePath
+from archspec.ir import Graph, NodePath, Value
+from archspec.ir.edit import inline, uses
 from archspec.ops import Operation
 from archspec.ops.traits import Affine, Projects
+
+_Run = tuple[tuple[NodePath, int, int], ...]  # paths of linear layers, with the features in and out
 
 
 def linear_chains(graph: Graph) -> list[tuple[NodePath, ...]]:
@@ -12,34 +15,26 @@ def linear_chains(graph: Graph) -> list[tuple[NodePath, ...]]:
 
     A layer that is narrower than both its neighbours is meant: it makes the map cheaper, and of lower rank.
     """
+    flat = inline(graph)
+    takers = uses(flat)
     found: list[tuple[NodePath, ...]] = []
-    _search(graph, "", [], found)
-    return found
-
-
-def _search(
-    graph: Graph, prefix: str, before: list[tuple[NodePath, int, int]], found: list[tuple[NodePath, ...]]
-) -> list[tuple[NodePath, int, int]]:
-    """Follow a chain of nodes; what is open at its end goes on in the enclosing chain."""
-    if not graph.is_chain:
-        for node in graph.nodes:
-            if isinstance(node.target, Graph):
-                _close(_search(node.target, _join(prefix, node.name), [], found), found)
-        _close(before, found)
-        return []
-    run = before
-    for node in graph.nodes:
-        path = _join(prefix, node.name)
-        if isinstance(node.target, Graph):
-            run = _search(node.target, path, run, found)
-        elif _maps_features(node.target):
-            run = [*run, (path, graph.arguments(node)[0].shape[-1], node.outputs[0].shape[-1])]
-        elif node.target.trait(Affine) is None:
+    ending: dict[Value, _Run] = {}  # the layers whose map is not bent yet where a value comes, and that only it needs
+    for k, node in enumerate(flat.nodes):
+        before = [ending.pop(value, ()) for value in dict.fromkeys(node.inputs)]
+        run = before[0] if len(before) == 1 else ()
+        op = node.op
+        if op is not None and _maps_features(op):
+            run = (*run, (node.name, flat.arguments(node)[0].shape[-1], node.outputs[0].shape[-1]))
+        elif op is None or op.trait(Affine) is None:
+            for ended in before:
+                _close(ended, found)
+            run = ()
+        (use, *others) = takers[Value(k)]
+        if use.node is None or others:
             _close(run, found)
-            run = []
-    if not prefix:
-        _close(run, found)
-    return run
+        else:
+            ending[Value(k)] = run
+    return found
 
 
 def _maps_features(op: Operation) -> bool:
@@ -48,11 +43,7 @@ def _maps_features(op: Operation) -> bool:
     return projects is not None and projects.dim == -1
 
 
-def _close(run: list[tuple[NodePath, int, int]], found: list[tuple[NodePath, ...]]) -> None:
+def _close(run: _Run, found: list[tuple[NodePath, ...]]) -> None:
     wide = [k for k in range(len(run) - 1) if run[k][2] >= min(run[k][1], run[k + 1][2])]
     if wide:
         found.append(tuple(path for path, _, _ in run[wide[0] : wide[-1] + 2]))
-
-
-def _join(prefix: str, name: str) -> str:
-    return f"{prefix}.{name}" if prefix else name

@@ -41,6 +41,7 @@ def check_batch(graph: Graph, batch_size: int, remedy: str = "make the batch 2 o
     if path := lone_value(graph, batch_size, training=False):
         raise error(
             "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time, here is one",
+            span=graph.origin(path),
             hint=f"{remedy}, or let it keep its running statistics (`track_running_stats: true`)",
         )
 

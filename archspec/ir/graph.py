@@ -148,6 +148,14 @@ class Graph:
 
         return ((site.path, site.node, site.graph) for site in sites(self))
 
+    def origin(self, path: NodePath) -> SourceSpan | None:
+        """Where the node at a path was written; None where there is no text or no such node."""
+        name, _, rest = path.partition(".")
+        node = next((node for node in self.nodes if node.name == name), None)
+        if node is None or not rest:
+            return None if node is None else node.origin
+        return node.target.origin(rest) if isinstance(node.target, Graph) else None
+
     def verify(self) -> None:
         """Raise AssertionError unless what every pass relies on holds: see `archspec.ir.verify`."""
         from archspec.ir.verify import verify

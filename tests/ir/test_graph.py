@@ -14,9 +14,11 @@ from archspec.analysis import cost_report
 from archspec.analysis.totals import totals
 from archspec.backends.init import initialise
 from archspec.backends.torch import build, example_inputs
+from archspec.diagnostics import SpecError
 from archspec.ir import Graph, Node, Value, interpret, sites
 from archspec.ir.digest import graph_digest
 from archspec.ir.graph import state_of
+from archspec.train.step.batch_sizes import check_trainable
 from archspec.types import BATCH, TensorType
 from tests.ir.graphs import Hand, batch, siamese, tower
 
@@ -338,6 +340,25 @@ def test_a_node_knows_where_it_was_written() -> None:
     }
     assert {node.name: node.origin.line for node in graph.nodes[0].target.nodes}["unit_1"] == 12
     assert all(span.path == "<text>" for span in found.values())
+    assert {layer.path: layer.origin for layer in archspec.load(SPEC).report.layers()} == found
+    assert graph.origin("a.unit_1.relu_1").line == 9 and graph.origin("a.unit_1.nothing") is graph.origin("z.a") is None
+
+
+def test_an_error_at_run_time_shows_where_the_layer_was_written() -> None:
+    text = """\
+archspec: 1
+name: lone
+input: [4]
+stages:
+  a: [linear: 3, batch_norm1d]
+train: {data: digits, lr: 0.1, epochs: 1, batch_size: 1, optimizer: sgd}
+"""
+    loaded = archspec.load(text)
+    with pytest.raises(SpecError) as caught:
+        check_trainable(loaded.graph, loaded.recipe())
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.span.line, diagnostic.span.text[diagnostic.span.column - 1 :]) == (
+        "BUILD203", 5, "batch_norm1d]")
 
 
 def test_where_it_was_written_is_in_no_digest() -> None:

@@ -10,7 +10,8 @@ from pydantic import JsonValue
 
 from archspec.diagnostics import SpecError, error
 from archspec.ir import Graph
-from archspec.ir.digest import graph_digest, node_digest
+from archspec.ir.diff import diff
+from archspec.ir.digest import graph_digest
 from archspec.train.checkpoint.digest import needs_length
 
 # Of environment.json: what decides the last bits, and how it is called. `settings` counts whole.
@@ -88,12 +89,8 @@ def network_change(then: Graph | None, now: Graph) -> str | None:
     """Where two networks differ first, in words; None where they do not, or one is not known."""
     if then is None or graph_digest(then) == graph_digest(now):
         return None
-    if [port.type for port in then.inputs] != [port.type for port in now.inputs]:
-        shapes = ["×".join(map(str, graph.input.shape[1:])) for graph in (then, now)]
-        return f"the network's input was {shapes[0]}, is {shapes[1]}"
-    for old, new in zip(then.nodes, now.nodes, strict=False):
-        if old.name != new.name:
-            return f"the network is another one: `{new.name}` stands where `{old.name}` was"
-        if node_digest(then, old) != node_digest(now, new):
-            return f"the network is another one: `{new.name}` is the first stage that differs"
-    return f"the network is another one: it had {len(then.nodes)} stages, has {len(now.nodes)}"
+    changes = diff(then, now)
+    if not changes:
+        return "the network is another one: its layers are nested otherwise"
+    more = f"; differences: {len(changes)}" if len(changes) > 1 else ""
+    return f"the network is another one: {changes[0]}{more}"

@@ -21,7 +21,7 @@ def check_trainable(graph: Graph, recipe: Recipe, world: ProcessGroup = ALONE) -
     if path is not None:
         raise error(
             "BUILD203", f"`{path}` needs 2 images or more to train{_each(world)}: with one, a channel has a single "
-            "value, and no variance", hint=f"set batch_size to {2 * world.size} or more",
+            "value, and no variance", span=graph.origin(path), hint=f"set batch_size to {2 * world.size} or more",
         )
 
 
@@ -46,7 +46,8 @@ def check_epoch(graph: Graph, steps: Sequence[int], images: int, world: ProcessG
     path = lone_value(graph, 1, training=True)
     raise error(
         "RUN318", f"an epoch of {images} training image{'s' * (images != 1)} has no step: `{path}` needs "
-        f"2 images or more at a time{_each(world)}", hint=f"train on {2 * world.size} images or more",
+        f"2 images or more at a time{_each(world)}", span=graph.origin(path or ""),
+        hint=f"train on {2 * world.size} images or more",
     )
 
 
@@ -65,7 +66,7 @@ def check_evaluated(graph: Graph, steps: Sequence[int], world: ProcessGroup = AL
     raise error(
         "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time{_each(world)}: "
         f"of {images}, {small[-1]} would be left for the last batch",
-        hint=f"{other}, or let it keep its running statistics (`track_running_stats: true`)",
+        span=graph.origin(path), hint=f"{other}, or let it keep its running statistics (`track_running_stats: true`)",
     )
 
 
