@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archspec.train.doctor.edit import RECTIFIER
 from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import History
 
@@ -18,5 +19,5 @@ def no_activation(history: History) -> Finding | None:
     )
     return Finding(
         "RUN353", history.first + 1, "linear layers without an activation between them", (fact,),
-        f"put an activation (`relu`) after {', '.join(chain[:-1])}", sure=True,
+        f"put an activation (`{RECTIFIER}`) after {', '.join(chain[:-1])}", sure=True,
     )
