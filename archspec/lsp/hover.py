@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from archspec.language.detect import Kind
 from archspec.language.message_text import said
+from archspec.lower.values import ShapeView
 from archspec.lsp.costs import described
 from archspec.lsp.cursor import Cursor, cursor_at
 from archspec.lsp.definition import named_at
@@ -17,6 +18,7 @@ from archspec.lsp.snapshot import Snapshot
 from archspec.lsp.text import Spot
 from archspec.lsp.values import value_of
 from archspec.ops import OPS
+from archspec.types import TensorType
 
 _LAYERS: Final = ("stages", "blocks")
 
@@ -60,7 +62,7 @@ def _word(snapshot: Snapshot, spot: Spot, cursor: Cursor) -> str:
         if block is not None:
             return block_docs(block)
     if isinstance(word, str) and word.startswith("$"):
-        return _expression(snapshot, word)
+        return _expression(snapshot, cursor, word)
     if not cursor.on_key:
         return ""
     keys = place_at(snapshot.kind, inner).keys
@@ -93,16 +95,23 @@ def _name(snapshot: Snapshot, one: Occurrence) -> str:
     return text if at.document.name == str(snapshot.path) else f"{text}, from {at.document.name.rpartition('/')[2]}"
 
 
-def _expression(snapshot: Snapshot, text: str) -> str:
-    shown = _shown(snapshot, text)
+def _expression(snapshot: Snapshot, cursor: Cursor, text: str) -> str:
+    """The value of an expression, where it is the same in every use of the layer."""
+    uses = snapshot.costs.at(str(snapshot.path), cursor.path) if snapshot.costs is not None else []
+    entering = {use.entering for use in uses}
+    shape = next(iter(entering.pop()), None) if len(entering) == 1 else None
+    shown = _shown(snapshot, text, shape)
     return f"`{text}` = {shown}" if shown else ""
 
 
-def _shown(snapshot: Snapshot, raw: Any) -> str:
-    """The value of what is written; empty where it needs more than vars."""
+def _shown(snapshot: Snapshot, raw: Any, entering: tuple[int, ...] | None = None) -> str:
+    """The value of what is written; empty where it needs more than vars and the shape that enters the layer."""
     variables = snapshot.program.library.vars if snapshot.program is not None else {}
+    names: dict[str, Any] = {name: value for name, (value, _) in variables.items()}
+    if entering is not None:
+        names["in"] = ShapeView(TensorType((1, *entering)))
     try:
-        return f"`{said(value_of(raw, {name: value for name, (value, _) in variables.items()}))}`"
+        return f"`{said(value_of(raw, names))}`"
     except LookupError:
         return ""
 

@@ -42,6 +42,15 @@ def test_where_nothing_is_shown(needle: str) -> None:
     assert hover(*at(needle, 1, "# a comment\n" + SPEC)) is None
 
 
+def test_the_value_of_an_expression_of_the_entering_shape() -> None:
+    text = SPEC.replace("flatten, linear: 10", "conv2d: {out_channels: $(2 * in.channels), kernel_size: 1}, flatten, linear: 10")
+    found = hover(*at("$(2 * in", 2, text))
+    assert found is not None and "= `32`" in found.text
+    inside = SPEC.replace("kernel_size: 3", "kernel_size: $(in.channels)")  # which differs from call to call
+    shown = hover(*at("$(in.ch", 2, inside))
+    assert shown is None or "= `" not in shown.text
+
+
 def test_uses_of_a_block_are_told_once_for_each_shape() -> None:
     path = ROOT / "archspec" / "stdlib" / "residual.yaml"
     text = path.read_text(encoding="utf-8").replace("archspec: 1\n", "archspec: 1\ninput: [1, 28, 28]\n") + (
