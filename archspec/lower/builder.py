@@ -133,7 +133,7 @@ class Builder:
             taken = tuple([values[id(v)] for v in draft.inputs])
             values[id(draft.output)] = Value(len(nodes), 0)
             nodes.append(Node(draft.name, draft.target, taken, (tensor,), None, draft.at))
-        ports = tuple(Port(v.name, v.tensor) for v in inputs if v.tensor is not None and v.tensor.known)
+        ports = tuple([Port(v.name, v.tensor) for v in inputs if v.tensor is not None and v.tensor.known])
         if len(ports) != len(inputs) or own.tensor is None or not own.tensor.known:
             return None
         return Graph(kind, label, ports, tuple(nodes), (Port(own.name, own.tensor),), (values[id(own)],))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -25,7 +24,7 @@ from archspec.lower.context import Context
 from archspec.lower.layout import before_images, is_image, turned_input
 from archspec.lower.operations import field_place, guess, make, read_fields, window_place
 from archspec.lower.references import remedy
-from archspec.lower.values import Scope, written
+from archspec.lower.values import Nested, Scope, written
 from archspec.ops import OPS, Op, Operation, infer_outputs
 from archspec.types import ShapeError, shape_text
 
@@ -59,7 +58,7 @@ class Layers:
 
     def _list(self, builder: Builder, body: Body, flow: Val, scope: Scope) -> Val:
         own: dict[str, Val] = {}
-        scope = replace(scope, outputs=ChainMap(own, scope.outputs))  # type: ignore[arg-type]
+        scope = replace(scope, outputs=Nested(own, scope.outputs))  # type: ignore[arg-type]
         places = {}
         for name, layer in zip(module_names(body.layers), body.layers, strict=True):
             entered, flow = flow, self.layer(builder, layer, flow, scope, name)

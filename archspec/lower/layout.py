@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from archspec.diagnostics import Hint
 from archspec.ir import Graph, Site, interpret
 from archspec.language.fixes import moved
@@ -27,6 +29,7 @@ def is_image(value: Val | None) -> bool:
     return False
 
 
+@cache
 def before_images(cls: type[Operation]) -> str | None:
     """The op to put before this one where images flow in, since it works along the last dimension: their width."""
     projects = cls.trait(Projects)
