@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -94,8 +95,6 @@ def _step(form: Schema, step: str | int) -> Iterator[Schema]:
     elif isinstance(form.get("additionalProperties"), dict):
         yield form["additionalProperties"]
     for pattern, inner in form.get("patternProperties", {}).items():
-        import re
-
         if re.search(pattern, step):
             yield inner
 

@@ -77,7 +77,7 @@ def _close(server: Server, params: lsp.DidCloseTextDocumentParams) -> None:
 
 
 def _files_changed(server: Server, params: lsp.DidChangeWatchedFilesParams) -> None:
-    server.known.clear()
+    server.stale.update(server.texts)
     for uri in list(server.texts):
         server.publish(uri)
 

@@ -18,6 +18,7 @@ from pygls.lsp.server import LanguageServer
 from archspec import __version__
 from archspec.diagnostics import Diagnostic, SourceSpan
 from archspec.diagnostics.edits import Replacement
+from archspec.language.detect import Kind
 from archspec.lsp.actions import place_in
 from archspec.lsp.project import path_of
 from archspec.lsp.snapshot import Snapshot, snapshot
@@ -37,6 +38,7 @@ class Server(LanguageServer):
         self.texts: dict[str, str] = {}
         self.versions: dict[str, int | None] = {}
         self.known: dict[str, Snapshot] = {}
+        self.stale: set[str] = set()  # texts of which another file changed that they read
         self.waiting: dict[str, asyncio.TimerHandle] = {}
 
     @property
@@ -54,7 +56,8 @@ class Server(LanguageServer):
         if text is None:
             return None
         known = self.known.get(uri)
-        if known is None or known.text != text:
+        if known is None or known.text != text or uri in self.stale:
+            self.stale.discard(uri)
             path = path_at(uri)
             others = {p: t for p, t in self.open_texts().items() if p != path.resolve()}
             self.known[uri] = known = snapshot(path, text, others=others, includes=self.includes, before=known)
@@ -76,8 +79,8 @@ class Server(LanguageServer):
         self.publish(uri)
         path = path_at(uri).resolve()
         for other, known in list(self.known.items()):
-            if other != uri and other in self.texts and path in {p.resolve() for p in known.files}:
-                del self.known[other]
+            if other != uri and _may_read(known, path):
+                self.stale.add(other)
                 self.publish(other)
 
     def publish(self, uri: str) -> None:
@@ -155,6 +158,12 @@ class Server(LanguageServer):
         """The specs of the workspace that may share a name with a file."""
         folders = [path_at(folder.uri) for folder in self.workspace.folders.values()] or [known.path.parent]
         return related(known, name, folders, self.open_texts())
+
+
+def _may_read(known: Snapshot, path: Path) -> bool:
+    """Whether a text reads a file, or tried to, and nothing of it could be read."""
+    unread = known.program is None and known.kind not in (Kind.OTHER, Kind.SWEEP)
+    return unread or path in {own.resolve() for own in known.files}
 
 
 def path_at(uri: str) -> Path:

@@ -95,6 +95,18 @@ def test_a_variant_follows_its_base_while_that_is_edited(client: Client) -> None
     assert client.diagnostics("variant.yaml") == []
 
 
+def test_a_variant_is_checked_again_once_its_base_can_be_read(client: Client) -> None:
+    client.open("torn.yaml", "just a text\n")
+    (client.folder / "torn.yaml").write_text("just a text\n")
+    assert client.open("of_torn.yaml", "archspec: 1\nextends: torn.yaml\n") != []
+    client.change("torn.yaml", 2, {"text": SPEC})
+    assert client.diagnostics("of_torn.yaml") == []
+    client.change("torn.yaml", 3, {"text": SPEC.replace("flatten", "flaten")})
+    assert client.diagnostics("of_torn.yaml") != []
+    shown = client.at("hover", "of_torn.yaml", 0, 2)  # no network, and still an answer
+    assert shown is None or shown["contents"]
+
+
 def test_a_mistake_of_the_base_is_shown_where_it_is_named(client: Client) -> None:
     (client.folder / "broken.yaml").write_text(SPEC.replace("flatten", "flaten"))
     (found,) = client.open("own.yaml", "archspec: 1\n\nextends: broken.yaml\n")
