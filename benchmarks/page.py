@@ -12,7 +12,8 @@ from claims import CLAIMS, SWEEPS, trials_of
 from reproduction import printed_rows, rows_of, table
 
 from archspec.api import load
-from archspec.results.formats import spread_text
+from archspec.results.compare import compare
+from archspec.results.formats import spread_text, verdict_text
 from archspec.results.record import RunRecord
 from archspec.sweep.read import read_sweep
 from archspec.train.statistics import Statistic
@@ -115,7 +116,25 @@ def _goals(archive: Archive) -> list[str]:
         by = ", ".join(f"[{file}](../benchmarks/sweeps/{file})" for file in files) or "no recipe was tuned here"
         reached = _reached(records, goal) or f"not run here; five runs of ten epochs: {_duration(network, 50)}"
         lines.append(f"| {network} | {printed} | {goal} | {reached} | {len(records)} | {by} |")
-    return lines
+    return lines + [line for network in GOALS for line in _beside_default(network, archive)]
+
+
+def _beside_default(network: str, archive: Archive) -> list[str]:
+    """The recipe that was found, against the one that the spec has without a search."""
+    files = [f"tuned/{network}_{name}.yaml" for name in ("default", "final")]
+    if not all((SWEEPS / file).exists() for file in files):
+        return []
+    own, found = (archive.records(trials_of(file)) for file in files)
+    if not own or not found:
+        return []
+    first, second = compare([*own, *found], baseline=0).groups
+    by = "test_accuracy"
+    figures = [f"{spread_text(group.figures.get(by), by)} (n = {group.n})" for group in (first, second)]
+    link = f"[{files[0]}](../benchmarks/sweeps/{files[0]})"
+    return [
+        "", f"`{network}` by its spec's own recipe, without a search ({link}): {figures[0]}. By the recipe that was found:"
+        f" {figures[1]}, {verdict_text(second)}.",
+    ]
 
 
 def _reached(records: Sequence[RunRecord], goal: float) -> str:
