@@ -141,8 +141,10 @@ def large_batch(archive: Archive) -> list[str]:
         return missing(trials, records, file)[1:]
     found = compare(records, baseline=0)
     lines = [*brief(found, "mean_train_accuracy", "last_train_loss"), ""]
-    said = {"worse": "worse than", "better": "better than", "within noise": "not told apart from",
-            "not known": "not known against"}
+    said = {
+        "worse": "is worse than", "better": "is better than", "within noise": "is not told apart from",
+        "not known": "has too few seeds to be compared with", "no figure": "has no figure beside",
+    }
     settings = {
         (512, 10, 0.9): "at equal epochs", (512, 20, 0.9): "at equal steps",
         (512, 10, 1.8): "at a rate that grows with it",
@@ -151,7 +153,7 @@ def large_batch(archive: Archive) -> list[str]:
         recipe = group.records[0].settings
         how = settings.get((recipe["train.batch_size"], recipe["train.epochs"], recipe["train.lr"]))
         if how:
-            lines.append(f"- {how}, a batch of 512 is {said.get(group.verdict, 'without a figure beside')} one of 256")
+            lines.append(f"- {how}, a batch of 512 {said[group.verdict]} one of 256")
     return lines + missing(trials, records, file)
 
 
