@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from torch import nn
 
 from archspec.backends.gemm_conv import GemmConv2d
 from archspec.backends.sliced_pool import SlicedAvgPool2d
-from archspec.ir import Graph
+from archspec.ir import Graph, sites
 
 KERNELS: Final = (GemmConv2d, SlicedAvgPool2d)
 
@@ -19,11 +20,13 @@ def use_own_kernels(model: nn.Module, graph: Graph, *, channels_last: bool) -> l
     graph: what `model` was built from. Average pooling becomes sums of slices; in NHWC convolutions to small maps
     become matrix products.
     """
+    everywhere = sites(graph)
+    runs = Counter(site.state for site in everywhere)
     changed = []
-    for path, node, owner in graph.walk():
-        if node.op is None:
+    for path, state, node, home in everywhere:
+        if node.op is None or runs[state] > 1:  # it may run on other shapes too
             continue
-        layer, shapes = model.get_submodule(path), (owner.arguments(node)[0].shape, node.outputs[0].shape)
+        layer, shapes = model.get_submodule(path), (home.arguments(node)[0].shape, node.outputs[0].shape)
         own = next((kernel for kernel in KERNELS if kernel.suits(layer, *shapes, channels_last=channels_last)), None)
         if own is not None:
             layer.__class__ = own

@@ -63,7 +63,7 @@ def build(graph: Graph, *, generated: bool = False) -> nn.Module:
     """A new module of the whole network, (N, C, H, W) → the last stage's output.
 
     Every name of the spec is an attribute (`model.b3`), and the roots of state_dict keys are the stages. Several inputs
-    are arguments with their names, in order; several outputs come as a dict by name.
+    are arguments in order, with their names (`class_` where Python cannot have it); several outputs come as a dict.
     Parameters are initialised as torch does, from the global random state; see `backends.init` for a seed.
     generated: a `Body` also where it is a chain.
     """
@@ -128,12 +128,14 @@ class _Frame:
             for k, port in enumerate(graph.inputs)
         ]
 
-    @staticmethod
-    def _placeholder(traced: fx.Graph, k: int, name: str, *, named: bool) -> fx.Node:
+    def _placeholder(self, traced: fx.Graph, k: int, name: str, *, named: bool) -> fx.Node:
         if not named:
             return traced.placeholder(_argument(k, name))
-        target = name if name.isidentifier() and not keyword.iskeyword(name) and name != "self" else f"{name}_"
-        return traced.create_node("placeholder", target, name=f"{VARIABLE}{name}")
+        names = {port.name for port in self.graph.inputs}
+        target = name if name.isidentifier() else f"x{k}"
+        while keyword.iskeyword(target) or target == "self" or (target != name and target in names):
+            target += "_"
+        return traced.create_node("placeholder", target, name=f"{VARIABLE}{k}_{name}")
 
     def add(self, node: Node, module: nn.Module, values: tuple[_Flow, ...]) -> list[_Flow]:
         """A child, and its call."""

@@ -67,6 +67,7 @@ class Editor:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes: dict[int, Node] = dict(enumerate(graph.nodes))
+        self._next = len(graph.nodes)
         self._before: dict[int, list[int]] = {}  # new nodes, by the old node that they come before
         self._results = list(graph.results)
         self._uses = {value: set(found) for value, found in uses(graph).items()}
@@ -83,7 +84,8 @@ class Editor:
 
     def insert(self, node: Node, *, before: int) -> int:
         """A new node before old node number `before`, after those that were inserted there; gives its number."""
-        k = len(self.graph.nodes) + sum(map(len, self._before.values()))
+        k = self._next
+        self._next += 1
         self._before.setdefault(before, []).append(k)
         self.nodes[k] = node
         self._connect(k)

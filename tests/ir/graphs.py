@@ -17,7 +17,7 @@ def batch(*shape: int, dtype: str = "float32") -> TensorType:
 class Hand:
     """A graph, node after node; types are inferred."""
 
-    def __init__(self, kind: str = "network", **inputs: TensorType) -> None:
+    def __init__(self, kind: str = "network", /, **inputs: TensorType) -> None:
         self.kind = kind
         self.ports = [Port(name, x) for name, x in inputs.items()]
         self.nodes: list[Node] = []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,11 +15,13 @@ import archspec
 from archspec.analysis import cost_report
 from archspec.analysis.totals import totals
 from archspec.backends.init import initialise
+from archspec.backends.own_kernels import use_own_kernels
 from archspec.backends.torch import build, example_inputs
 from archspec.diagnostics import SpecError
 from archspec.ir import Graph, Node, Value, interpret, sites
 from archspec.ir.digest import graph_digest
 from archspec.ir.graph import state_of
+from archspec.train.optimizer import parameter_groups
 from archspec.train.step.batch_sizes import check_trainable
 from archspec.types import BATCH, TensorType
 from tests.ir.graphs import Hand, batch, siamese, tower
@@ -110,6 +114,28 @@ def test_initialised_and_trained_once() -> None:
 def test_exported() -> None:
     model, x = build(siamese()).eval(), tuple(torch.randn(2, 1, 8, 8) for _ in range(2))
     torch.testing.assert_close(torch.export.export(model, x).module()(*x), model(*x))
+
+
+@pytest.mark.parametrize(("names", "arguments"), [
+    (("class", "x"), ["class_", "x"]), (("1x", "import"), ["x0", "import_"]), (("a b", "x0"), ["x0_", "x0"]),
+    (("input", "print"), ["input", "print"]), (("forward", "torch"), ["forward", "torch"]),
+])
+def test_any_name_of_an_input_and_output(names: tuple[str, str], arguments: list[str]) -> None:
+    hand = Hand(**{name: batch(3) for name in names})
+    outputs = (hand.add("a", "add", *hand.inputs), hand.add("b", "mul", *hand.inputs))
+    model = build(hand.graph(**dict(zip(names, outputs, strict=True))))
+    x, y = torch.ones(2, 3), 2 * torch.ones(2, 3)
+    assert list(inspect.signature(model.forward).parameters) == arguments
+    found = model(**dict(zip(arguments, (x, y), strict=True)))
+    assert list(found) == [*names] and torch.equal(found[names[0]], x + y) and torch.equal(found[names[1]], x * y)
+
+
+def test_what_looks_at_single_layers_leaves_shared_ones_alone() -> None:
+    model = build(siamese())
+    assert use_own_kernels(model, siamese(), channels_last=True) == []
+    decayed = SimpleNamespace(decay_norm_and_bias=False)
+    groups = parameter_groups(model, decayed)
+    assert sorted(len(group["params"]) for group in groups) == [2, 3]
 
 
 def test_printed() -> None:
