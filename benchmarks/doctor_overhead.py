@@ -40,7 +40,7 @@ def contestant(loaded: Loaded, device: torch.device, doctors: list[Doctor], **ch
     task = prepare(loaded.graph, recipe, machine)
     steps = len(task.train)
     optimizer = make_optimizer(task.model, recipe, device)
-    run = Run(task.model, optimizer, rate_schedule(recipe, steps), device, recipe, steps, settings)
+    run = Run.create(task.model, optimizer, rate_schedule(recipe, steps), device, recipe, steps, settings)
     for doctor in doctors:
         doctor.on_start(run)
 

@@ -74,7 +74,7 @@ def test_the_doctor_s_benchmark_trains_the_same_network_with_it_and_without(load
         turn = overhead.contestant(loaded, torch.device("cpu"), doctors, data="digits", batch_size=16)
         turn()
         runs[len(doctors)] = turn()
-    assert runs[0].step == runs[1].step == 2 * overhead.EVERY
+    assert runs[0].state.step == runs[1].state.step == 2 * overhead.EVERY
     assert [sample.step for sample in doctor._history.samples] == [1, 2, 4, 8, 16, 32, 50, 100]
     weights = (run.state.model.state_dict().values() for run in runs.values())
     assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from archspec.atomic_files import write_text
 from archspec.source import dump
 from archspec.sweep.expand import Trial
 from archspec.sweep.trial import Command, Forked, Launcher
@@ -47,7 +48,7 @@ def _run(
     """Seconds from the start to the end of a training of one step; None where it fails."""
     folder.mkdir()
     spec = folder / "spec.yaml"
-    spec.write_text(dump(dict(trial.data)), encoding="utf-8")
+    write_text(spec, dump(dict(trial.data)))
     size = trial.recipe.batch_size
     arguments = [
         "train", str(spec), "--run-dir", str(folder / "run"), "--json", f"--threads={threads}", f"--limit-train={size}",

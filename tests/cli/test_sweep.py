@@ -123,7 +123,7 @@ def test_a_dry_run_counts_and_predicts_and_leaves_nothing(cli, work):
     ]
     trained = sum(trial["seconds"] for trial in found["trials"])
     assert found["start_seconds"] > 0
-    assert found["seconds"] >= pytest.approx(trained + 4 * found["start_seconds"])
+    assert found["seconds"] >= (trained + 4 * found["start_seconds"]) * (1 - 1e-9)
     assert found["trials"][0]["forward_macs"] == 200 * (64 * 8 + 8 * 10)
     assert sorted(path.name for path in work.iterdir()) == ["s.yaml", "tiny.yaml"]
 

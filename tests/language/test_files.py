@@ -52,7 +52,7 @@ def variant(tmp_path, text, base=BASE):
     (HEAD + "stages: {a: relu}\nexpect: {params: «[1]»}", "SPEC012", "`params` must be an integer, got [1]"),
     (HEAD + "stages: {a: relu}\nexpect: {a: [$«in».channels]}", "SPEC031", "unknown name `in`"),
     ("archspec: 1\ninput: «3»\nstages: {a: relu}", "SPEC012", "`input` must be [channels, height, width], got 3"),
-    ("archspec: 1\ninput: «[1, 2, 3, 4]»\nstages: {a: relu}", "SPEC012", "`input` must be"),
+    ("archspec: 1\ninput: «[1, 2, 3, 4, 5]»\nstages: {a: relu}", "SPEC012", "`input` must be"),
     ("archspec: 1\ninput: «[3, 0, 8]»\nstages: {a: relu}", "SPEC012", "`input` must be"),
     ("archspec: 1\ninput: [3, $«nope», 8]\nstages: {a: relu}", "SPEC031", "unknown name `nope`"),
 ])

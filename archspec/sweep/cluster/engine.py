@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import archspec
+from archspec.atomic_files import whole_file, write_file
 from archspec.diagnostics import Diagnostic, SpecError, error, plural, render
+from archspec.files import MiB, read_regular
 from archspec.sweep.cluster.archive import BadArchive, pack, replace_folder
 from archspec.sweep.cluster.connect import Need, alive, gpus_of_trial, lacking, threads_of_trial
 from archspec.sweep.cluster.host import Host, Order, Outcome
@@ -160,7 +162,7 @@ class _Trial:
         self._attempts += 1
         task = self._task
         run = pack(task.folder) if (task.folder / "spec.yaml").is_file() else b""
-        self._order = Order(task.spec.read_bytes(), run, list(task.options), task.devices)
+        self._order = Order(read_regular(task.spec, 16 * MiB), run, list(task.options), task.devices)
         self._train_on(self._engine.host())
 
     def _train_on(self, host: Hosted) -> None:
@@ -212,8 +214,8 @@ class _Trial:
             self._engine.tell("note: a trial waits for a node: what the cluster has is in use, or a node is starting")
 
     def _take(self, outcome: Outcome) -> None:
-        self._task.output.write_bytes(outcome.output)
-        self._task.errors.write_bytes(outcome.errors)
+        _write(self._task.output, outcome.output)
+        _write(self._task.errors, outcome.errors)
         try:
             if outcome.run:
                 replace_folder(outcome.run, self._task.folder)
@@ -236,7 +238,7 @@ class _Trial:
             self._fail(render(Diagnostic("SWEEP414", died)).strip(), None)
 
     def _fail(self, line: str, host: Hosted | None) -> None:
-        self._task.errors.write_text(line + "\n", encoding="utf-8")
+        _write(self._task.errors, f"{line}\n".encode())
         self._end(1, host)
 
     def _end(self, code: int, host: Hosted | None) -> None:
@@ -259,3 +261,8 @@ class _Trial:
         if self._code is None:
             self._host.kill()
             self._end(DIED, None)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with whole_file(path) as draft:
+        write_file(draft, [content])
