@@ -13,7 +13,7 @@ DTYPE_BYTES: Final = {
 
 
 class Dim:
-    """A dimension that is no known integer. Whatever it does not support raises TypeError: `/`, `gcd`, `range`."""
+    """A dimension that is not a known integer. Whatever it does not support raises TypeError: `/`, `gcd`, `range`."""
 
     __slots__ = ()
 

@@ -48,38 +48,44 @@ class Totals:
 def totals(graph: Graph, known: MutableMapping[Graph, Totals]) -> Totals:
     """The sums over all ops of a graph. known: those of sub-graphs that were asked for before; it is added to."""
     found = known.get(graph)
-    if found is not None:
-        return found
-    sums: list[list[_Part]] = [[]]  # of the graphs that are open, the innermost last
+    if found is None:
+        inputs = tuple([port.type.at(1) for port in graph.inputs])
+        summing = _Summing(known)
+        interpret(graph, inputs, summing.on_op, summing.on_call)
+        known[graph] = found = _sum(summing.open[0], inputs)
+    return found
 
-    def on_op(site: Site, inputs: tuple[TensorType, ...]) -> Sequence[TensorType]:
+
+class _Summing:
+    """Sums by interpretation: the values that flow are types in a batch of one."""
+
+    def __init__(self, known: MutableMapping[Graph, Totals]) -> None:
+        self.known = known
+        self.open: list[list[_Part]] = [[]]  # of the graphs that are being run, the innermost last
+
+    def on_op(self, site: Site, inputs: tuple[TensorType, ...]) -> Sequence[TensorType]:
         op = site.node.target
         assert isinstance(op, Operation)
         outputs = tuple([x.at(1) for x in site.node.outputs])
         cost, sizes = cost_of(op, inputs, outputs), [x.numel for x in outputs]
-        sums[-1].append((cost if site.owns_weights else cost.without_weights, sum(sizes), max(sizes)))
+        self.open[-1].append((cost if site.owns_weights else cost.without_weights, sum(sizes), max(sizes)))
         return outputs
 
-    def on_call(site: Site, inputs: tuple[TensorType, ...], run: Run[TensorType]) -> Sequence[TensorType]:
+    def on_call(self, site: Site, inputs: tuple[TensorType, ...], run: Run[TensorType]) -> Sequence[TensorType]:
         target = site.node.target
         assert isinstance(target, Graph)
         alone = site.owns_weights and not target.shares_weights  # its sums are the same wherever it is called
-        found = known.get(target) if alone else None
+        found = self.known.get(target) if alone else None
         if found is not None:
-            sums[-1].append((found.cost, found.activations, found.largest))
+            self.open[-1].append((found.cost, found.activations, found.largest))
             return [x.at(1) for x in site.node.outputs]
-        sums.append([])
+        self.open.append([])
         outputs = run(inputs)
-        found = _sum(sums.pop(), inputs)
+        found = _sum(self.open.pop(), inputs)
         if alone:
-            known[target] = found
-        sums[-1].append((found.cost, found.activations, found.largest))
+            self.known[target] = found
+        self.open[-1].append((found.cost, found.activations, found.largest))
         return outputs
-
-    entering = tuple([port.type.at(1) for port in graph.inputs])
-    interpret(graph, entering, on_op, on_call)
-    known[graph] = found = _sum(sums[0], entering)
-    return found
 
 
 def _sum(parts: list[_Part], inputs: tuple[TensorType, ...]) -> Totals:

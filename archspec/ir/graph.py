@@ -42,10 +42,10 @@ class Node(NamedTuple):
     """One step of a graph: `target` applied to values. Compared by identity.
 
     outputs: the types of what it gives, one a port.
-    state: whose weights it runs with; None: its own. A name is that of a node of the same graph, each CLIMB before it
-    leads one graph further out, dots lead inwards: `tower`, `^stem.conv`. The owner comes first. What a node owns is
-    counted, built and saved once, however many run with it.
-    at: where it was written. It does not count when graphs are compared.
+    state: the node whose weights it uses; None: its own. A name refers to a node of the same graph, each CLIMB before
+    it goes one graph further out, and dots go inwards: `tower`, `^stem.conv`. The owner comes first. Its weights are
+    counted, built and saved once, however many nodes use them.
+    at: where it was written. Comparisons and digests ignore it.
     """
 
     name: str
@@ -95,12 +95,12 @@ class Graph:
 
     @property
     def input(self) -> TensorType:
-        """The type of the input, for who can deal with one only. ValueError if there are several."""
+        """The type of the only input. ValueError if there are several."""
         return _only(self.inputs, "inputs")
 
     @property
     def output(self) -> TensorType:
-        """The type of the output, for who can deal with one only. ValueError if there are several."""
+        """The type of the only output. ValueError if there are several."""
         return _only(self.outputs, "outputs")
 
     def type_of(self, value: Value) -> TensorType:

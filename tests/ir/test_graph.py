@@ -11,19 +11,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import archspec
 from archspec.analysis import cost_report
 from archspec.analysis.totals import totals
 from archspec.backends.init import initialise
 from archspec.backends.own_kernels import use_own_kernels
 from archspec.backends.torch import build, example_inputs
-from archspec.diagnostics import SpecError
-from archspec.ir import Graph, Node, Value, interpret, sites
-from archspec.ir.digest import graph_digest
-from archspec.ir.graph import state_of
+from archspec.ir import Graph, sites
 from archspec.train.optimizer import parameter_groups
-from archspec.train.step.batch_sizes import check_trainable
-from archspec.types import BATCH, TensorType
 from tests.ir.graphs import Hand, batch, siamese, tower
 
 CONV, NORM = 4 * 9, 2 * 4
@@ -223,102 +217,6 @@ def test_a_tower_over_two_sizes() -> None:
     assert (found["a"].shape, found["b"].shape) == ((2, 4, 10, 10), (2, 4, 6, 6))
 
 
-def shared(state: str, *, first: str = "a", out_features: int = 6) -> Graph:
-    hand = Hand(x=batch(6))
-    a = hand.add("a", "linear", hand.inputs[0], out_features=6, state="b" if first == "b" else None)
-    b = hand.add("b", "linear", a, out_features=out_features, state=None if first == "b" else state)
-    return hand.graph(verify=False, y=b)
-
-
-def two_sizes() -> Graph:
-    hand = Hand(large=batch(1, 12, 12), small=batch(1, 8, 8))
-    a = hand.add("tower", tower(12, flat=True), hand.inputs[0])
-    b = hand.add("again", tower(8, flat=True), hand.inputs[1], state="tower")
-    return hand.graph(verify=False, a=a, b=b)
-
-
-def batch_in_the_middle() -> Graph:
-    hand = Hand(x=TensorType((4, BATCH)))
-    return hand.graph(verify=False, y=hand.add("a", "relu", hand.inputs[0]))
-
-
-def retyped(graph: Graph, x: TensorType) -> Graph:
-    return dataclasses.replace(graph, inputs=(graph.inputs[0]._replace(type=x), graph.inputs[1]))
-
-
-def renamed(graph: Graph, name: str) -> Graph:
-    return dataclasses.replace(graph, nodes=tuple(node._replace(name=name) for node in graph.nodes))
-
-
-def taking(graph: Graph, value: Value) -> Graph:
-    nodes = list(graph.nodes)
-    nodes[3] = nodes[3]._replace(inputs=(value,))
-    return dataclasses.replace(graph, nodes=tuple(nodes))
-
-
-def moved(graph: Graph) -> Graph:
-    return dataclasses.replace(graph, nodes=(graph.nodes[2], *graph.nodes[:2], *graph.nodes[3:]))
-
-
-BROKEN = {
-    "no owner": lambda: shared("nothing"),
-    "a later owner": lambda: shared("b", first="b"),
-    "another op": lambda: shared("a", out_features=7),
-    "other weights": two_sizes,
-    "another type": lambda: retyped(siamese(), batch(1, 9, 9)),
-    "an output of another type": lambda: dataclasses.replace(
-        siamese(), outputs=tuple(port._replace(type=batch(9)) for port in siamese().outputs)),
-    "one name twice": lambda: renamed(siamese(), "tower"),
-    "unused": lambda: dataclasses.replace(siamese(), outputs=siamese().outputs[1:], results=siamese().results[1:]),
-    "before it": lambda: moved(siamese()),
-    "no such port": lambda: taking(siamese(), Value(0, 1)),
-    "batch in the middle": batch_in_the_middle,
-}
-
-
-@pytest.mark.parametrize("broken", BROKEN)
-def test_verify_refuses(broken: str) -> None:
-    graph = BROKEN[broken]()
-    with pytest.raises(AssertionError):
-        graph.verify()
-
-
-def test_interpret_runs_a_network_on_any_values() -> None:
-    """With the modules of a built model as rules, on tensors: what the model itself gives."""
-    graph = siamese()
-    model = build(graph).eval()
-    x = [torch.randn(2, 1, 8, 8) for _ in range(2)]
-
-    def on_op(site, values):
-        module = model.get_submodule(site.state)
-        return [module(list(values)) if site.node.op.op == "add" else module(*values)]
-
-    found = interpret(graph, x, on_op)
-    torch.testing.assert_close(dict(zip(("distance", "features"), found, strict=True)), model(*x))
-
-
-def test_interpret_lets_a_call_be_left_out() -> None:
-    seen: list[str] = []
-
-    def on_op(site, values):
-        seen.append(site.path)
-        return [None] * len(site.node.outputs)
-
-    interpret(siamese(), [None, None], on_op, lambda site, values, run: run(values) if site.owns_weights else [None])
-    assert seen == ["tower.conv", "tower.norm", "tower.act", "join", "flat", "head"]
-
-
-def test_walk_gives_ops_in_order() -> None:
-    assert [path for path, _, _ in siamese().walk()][:4] == ["tower.conv", "tower.norm", "tower.act", "again.conv"]
-
-
-def test_state_of() -> None:
-    node = Node("b", tower(8), (), ())
-    assert state_of("", node) == "b" and state_of("x.y", node) == "x.y.b"
-    assert state_of("x.y", node._replace(state="^a.c")) == "x.a.c"
-    assert state_of("x.y", node._replace(state="^^a")) == "a"
-
-
 def test_nodes_are_compared_by_identity_and_graphs_by_meaning() -> None:
     one, two = siamese(), siamese()
     assert one.nodes[0] != two.nodes[0] and one.equals(two) and not one.equals(shared_deep())
@@ -332,69 +230,3 @@ def test_who_can_deal_with_one_input_says_so() -> None:
         _ = siamese().input
     with pytest.raises(ValueError, match="one output; its outputs are: distance, features"):
         _ = siamese().output
-
-
-SPEC = """\
-archspec: 1
-name: places
-input: [1, 8, 8]
-blocks:
-  unit:
-    params: {n: int}
-    body:
-    - conv2d: {out_channels: $n, kernel_size: 3}
-    - relu
-stages:
-  a:
-    - unit: 4
-    - relu
-    - {repeat: 3, conv2d: {out_channels: 4, kernel_size: 1}}
-  b:
-    add:
-      left: relu
-      right: [conv2d: {out_channels: 4, kernel_size: 1}]
-  c: [flatten, linear: 3]
-"""
-
-
-def test_a_node_knows_where_it_was_written() -> None:
-    graph = archspec.load(SPEC).graph
-    found = {path: node.origin for path, node, _ in graph.walk()}
-    assert {path: span.line for path, span in found.items()} == {
-        "a.unit_1.conv2d_1": 8, "a.unit_1.relu_1": 9, "a.relu_1": 13, "a.conv2d_1.0": 14, "a.conv2d_1.1": 14,
-        "a.conv2d_1.2": 14, "b.left": 17, "b.right.conv2d_1": 18, "b.add": 16, "c.flatten_1": 19, "c.linear_1": 19,
-    }
-    assert {node.name: node.origin.line for node in graph.nodes[0].target.nodes}["unit_1"] == 12
-    assert all(span.path == "<text>" for span in found.values())
-    assert {layer.path: layer.origin for layer in archspec.load(SPEC).report.layers()} == found
-    assert graph.origin("a.unit_1.relu_1").line == 9 and graph.origin("a.unit_1.nothing") is graph.origin("z.a") is None
-
-
-def test_an_error_at_run_time_shows_where_the_layer_was_written() -> None:
-    text = """\
-archspec: 1
-name: lone
-input: [4]
-stages:
-  a: [linear: 3, batch_norm1d]
-train: {data: digits, lr: 0.1, epochs: 1, batch_size: 1, optimizer: sgd}
-"""
-    loaded = archspec.load(text)
-    with pytest.raises(SpecError) as caught:
-        check_trainable(loaded.graph, loaded.recipe())
-    (diagnostic,) = caught.value.diagnostics
-    assert (diagnostic.code, diagnostic.span.line, diagnostic.span.text[diagnostic.span.column - 1 :]) == (
-        "BUILD203", 5, "batch_norm1d]")
-
-
-def test_where_it_was_written_is_in_no_digest() -> None:
-    other = "\n\n" + SPEC
-    assert graph_digest(archspec.load(SPEC).graph) == graph_digest(archspec.load(other).graph)
-    assert archspec.load(SPEC).graph.equals(archspec.load(other).graph)
-
-
-def test_every_shipped_graph_is_verified() -> None:
-    for name in ("lenet", "googlenet", "resnet152", "zoo/densenet121", "zoo/shufflenet_v2_x1_0"):
-        graph = archspec.load(name).graph
-        graph.verify()
-        assert graph.input.shape[0] is BATCH and graph.output.shape[0] is BATCH
