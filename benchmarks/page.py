@@ -74,9 +74,9 @@ def _place(archive: Archive) -> list[str]:
         lines.append(f"- {count} on {where}, {precision}, {names}")
     return [
         *lines, "",
-        "The machine did other work at the same time: durations say nothing, and are not shown. `lenet-06` goes on from"
-        " the tenth epoch of `lenet-01`, `lenet-07` from the end of `lenet-06` and `lenet-08` from that of `lenet-07`:"
-        " with a constant rate they are one training, bit for bit, and the shorter one is trained once.",
+        "The machine did other work at the same time: durations say nothing, and are not shown. `lenet-01`, `-06`, `-07`"
+        " and `-08` differ in their epochs alone, and with a constant rate a longer run begins with the shorter one, bit"
+        " for bit: the first epochs are trained once for all of them.",
     ]
 
 
