@@ -74,9 +74,9 @@ def _place(archive: Archive) -> list[str]:
         lines.append(f"- {count} on {where}, {precision}, {names}")
     return [
         *lines, "",
-        "The machine did other work at the same time: durations say nothing, and are not shown. `lenet-01`, `-06`, `-07`"
-        " and `-08` differ in their epochs alone, and with a constant rate a longer run begins with the shorter one, bit"
-        " for bit: the first epochs are trained once for all of them.",
+        "The machine did other work at the same time: durations say nothing, and are not shown. `lenet-01`, `-06`,"
+        " `-07` and `-08` differ in their epochs alone, and with a constant rate a longer run begins with the shorter"
+        " one, bit for bit: the first epochs are trained once for all of them.",
     ]
 
 
