@@ -109,6 +109,9 @@ def field(words: str, at: At, name: str, text: str, main: str | None = None) -> 
     node, span = _node(at, at.path), at.span()
     if node is None or span is None or at.on_key:
         return Hint(words)
+    raw = at.value()
+    if "$" in str(raw.get(name, "") if isinstance(raw, dict) else raw):  # decided elsewhere, perhaps for others too
+        return Hint(words)
     if not isinstance(node.items, dict):
         if main is None or main == name or node.end_line != node.line or at.value() is None:
             return Hint(words, text if main == name else None)

@@ -91,7 +91,9 @@ def a_field(data: Any, rng: random.Random) -> str | None:
 
 
 def a_block(data: Any, rng: random.Random) -> str | None:
-    names = [name for name in data.get("blocks", {}) if texts_in([data["stages"], data["blocks"]]).count(name) > 1]
+    branches = {"skip", "main"}  # names that a block may share with a branch that does not call it
+    texts = texts_in([data["stages"], data.get("blocks", {})])
+    names = [name for name in data.get("blocks", {}) if texts.count(name) > 1 and name not in branches]
     if not names:
         return None
     name = rng.choice(names)
@@ -217,7 +219,8 @@ def test_a_bracket_that_is_lost(path: Path, seed: int) -> None:
     places = [k for k, char in enumerate(plain) if char in "[]{}"]
     k = random.Random(seed).choice(places)
     found = archspec.check(text[:k] + text[k + 1 :])
-    assert 1 <= len(found) <= 3, "\n".join(map(str, found))
+    # an expression that is torn apart too, and what `expect` says of two stages
+    assert 1 <= len(found) <= 4, "\n".join(map(str, found))
     for diagnostic in found:
         assert_form(diagnostic)
 
