@@ -12,6 +12,7 @@ from archspec.expressions.values import (
     UNKNOWN_VALUE,
     ExpressionError,
     Place,
+    has_fields,
     holds_unknown,
     is_number,
     is_unknown,
@@ -128,7 +129,7 @@ def field_of(place: Place, base: Any, name: str) -> Any:
     """`base.name`; `.0` of a list is its first item."""
     if is_unknown(base):
         return UNKNOWN_VALUE
-    if hasattr(base, "field"):  # `isinstance` with a protocol takes fifty times as long
+    if has_fields(base):
         try:
             return known(base.field(name))
         except ExpressionError as exc:

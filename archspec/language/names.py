@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Container
+from functools import lru_cache
 from typing import Any, Final
 
 from archspec.diagnostics import Hint
@@ -15,6 +16,7 @@ from archspec.language.syntax import At, Errors, Layer
 WORD: Final = re.compile(r"[A-Za-z_]\w*")
 REFERENCE: Final = re.compile(r"\$([^\W\d]\w*)((?:\.(?:[0-9]+|[^\W\d]\w*))*)")  # `$name`, `$name.0`, `$name.field`
 RESERVED: Final = ("in", "input", "i")  # names that expressions give a meaning
+_NONE: Final[frozenset[str]] = frozenset()
 EXPECTATIONS: Final = ("output", "params", "macs", "buffers")  # keys of `expect` that no stage may take
 
 # dir(torch.nn.Module) and what an instance of Sequential, ModuleList or fx.GraphModule has besides
@@ -94,9 +96,12 @@ def module_names(layers: tuple[Layer, ...]) -> list[str]:
     counts: dict[str, int] = {}
     names = []
     for layer in layers:
-        if layer.name is None:
-            counts[layer.stem] = counts.get(layer.stem, 0) + 1
-        names.append(layer.name or f"{layer.stem}_{counts[layer.stem]}")
+        name = layer.name
+        if name is None:
+            stem = layer.stem
+            counts[stem] = number = counts.get(stem, 0) + 1
+            name = f"{stem}_{number}"
+        names.append(name)
     return names
 
 
@@ -132,8 +137,12 @@ def without_dollar(raw: Any, known: Container[str], errors: Errors) -> str | Non
 
 def names_in(raw: Any) -> frozenset[str]:
     """All names used in `$name` and `$(…)` anywhere in a raw value, keys included."""
+    if isinstance(raw, str):
+        return _names_of(raw) if raw.startswith("$") else _NONE
+    if not isinstance(raw, (list, dict)):
+        return _NONE
     found: set[str] = set()
-    stack = [raw]
+    stack: list[Any] = [raw]
     while stack:
         value = stack.pop()
         if isinstance(value, dict):
@@ -142,14 +151,16 @@ def names_in(raw: Any) -> frozenset[str]:
         elif isinstance(value, list):
             stack.extend(value)
         elif isinstance(value, str) and value.startswith("$"):
-            if plain := REFERENCE.fullmatch(value):
-                found.add(plain[1])
-                continue
-            try:
-                expression = template(value)
-            except ExpressionError:  # told where it is evaluated; what it names counts as used all the same
-                found.update(WORD.findall(value))
-                continue
-            if isinstance(expression, Expression):
-                found |= expression.names
+            found |= _names_of(value)
     return frozenset(found)
+
+
+@lru_cache(maxsize=2048)
+def _names_of(text: str) -> frozenset[str]:
+    if plain := REFERENCE.fullmatch(text):
+        return frozenset((plain[1],))
+    try:
+        expression = template(text)
+    except ExpressionError:  # told where it is evaluated; what it names counts as used all the same
+        return frozenset(WORD.findall(text))
+    return expression.names if isinstance(expression, Expression) else _NONE

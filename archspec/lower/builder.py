@@ -59,6 +59,7 @@ class _Draft:
     inputs: tuple[Val, ...]
     output: Val  # the only one: the language has no op of several yet
     at: Place | None
+    count: int = 1  # so many in a row, each of which takes what the one before it gives
 
 
 @dataclass(slots=True, eq=False)
@@ -109,6 +110,13 @@ class Builder:
         """Append a node that calls a finished graph of one input (None: it is broken)."""
         return self._append(name, graph, (flow,), output, flow)
 
+    def again(self, name: str, flow: Val, count: int) -> Val:
+        """Append the last node so many times more, named by the numbers from `name` on; `flow` is what it gave."""
+        last = self.drafts[-1]
+        result = Val(self, name, flow.tensor, flow)
+        self.drafts.append(_Draft(name, last.target, (flow,), result, self.at, count))
+        return result
+
     def _append(
         self, name: str, target: Operation | Graph | None, inputs: tuple[Val, ...], output: TensorType | None,
         source: Val,
@@ -130,9 +138,15 @@ class Builder:
             if draft.target is None or tensor is None or (tensor is not known and not tensor.known):
                 return None
             known = tensor
-            taken = tuple([values[id(v)] for v in draft.inputs])
-            values[id(draft.output)] = Value(len(nodes), 0)
-            nodes.append(Node(draft.name, draft.target, taken, (tensor,), None, draft.at))
+            taken, outputs = tuple([values[id(v)] for v in draft.inputs]), (tensor,)
+            nodes.append(Node(draft.name, draft.target, taken, outputs, None, draft.at))
+            if draft.count > 1:
+                first, row = int(draft.name), len(nodes)
+                nodes += [
+                    Node(str(first + k), draft.target, (Value(row + k - 2),), outputs, None, draft.at)
+                    for k in range(1, draft.count)
+                ]
+            values[id(draft.output)] = Value(len(nodes) - 1)
         ports = tuple([Port(v.name, v.tensor) for v in inputs if v.tensor is not None and v.tensor.known])
         if len(ports) != len(inputs) or own.tensor is None or not own.tensor.known:
             return None

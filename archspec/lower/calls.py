@@ -15,7 +15,7 @@ from archspec.language.problems import integer_hint, meant_value
 from archspec.language.syntax import At, Block, Layer, Param
 from archspec.lower.builder import Val
 from archspec.lower.context import Context
-from archspec.lower.values import Bound, Nested, Scope, ShapeView, Written, written
+from archspec.lower.values import Bound, Scope, ShapeView, Written, inside, written
 from archspec.source import BROKEN
 
 _CHECKS: Final[dict[str, Any]] = {"int": int, "float": (int, float), "bool": bool, "str": str, "list": list}
@@ -41,10 +41,9 @@ def bind(block: Block, layer: Layer, flow: Val, scope: Scope, context: Context) 
     given = _arguments(block, layer, scope, context)
     if given is None:
         return None, None
-    names: dict[str, Bound] = {}
-    variables = context.vars_scope(block.home).names
+    names = inside(context.vars_scope(block.home).names)
     calls = (*scope.calls, (block, layer.head))
-    inner = Scope(block.home, Nested(names, variables), flow, {}, calls)  # type: ignore[arg-type]
+    inner = Scope(block.home, names, flow, {}, calls)
     view = ShapeView(flow.tensor)
     key: list[Hashable] | None = []
     healthy = True

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from archspec.ir import Graph
-from archspec.language.syntax import At, Body, Errors, Library, Program
+from archspec.language.syntax import At, Body, Errors, Layer, Library, Program
 from archspec.lower.builder import Val
 from archspec.lower.evaluate import Evaluator
 from archspec.lower.kept import Call, Kept
 from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Limits, Scope, ShapeView
+from archspec.ops import Operation
 from archspec.types import TensorType
 
 MAX_DEPTH: Final = 64  # modules inside modules; Python's own recursion limit lies above it
@@ -35,6 +36,8 @@ class Context:
         self.depth = 0
         self.scopes: dict[int, Scope] = {}  # of each file's vars
         self.bodies: dict[tuple[object, ...], Body] = {}  # of layers that params hold
+        # The ops of layers without expressions.
+        self.fixed: dict[tuple[Layer, type[Operation]], Operation] = kept.fixed if kept else {}
         self.seen: set[int] = set()  # ids of the layers that were lowered
         self.input: TensorType | None = None  # of the network
         self.kept = kept
@@ -52,6 +55,15 @@ class Context:
     def value(self, raw: object, at: At, scope: Scope, flow: Val) -> object:
         """The value of what is written at a layer that `flow` enters."""
         return self.ev.value(raw, at, scope, ShapeView(flow.tensor))
+
+    @property
+    def counted(self) -> tuple[int, int, int]:
+        """What was counted against the limits: ops, layers, and evaluated values."""
+        return self.ops, self.lowered, self.ev.steps
+
+    @counted.setter
+    def counted(self, counted: tuple[int, int, int]) -> None:
+        self.ops, self.lowered, self.ev.steps = counted
 
     def work(self, at: At, amount: int = 1) -> None:
         """Count a layer that is looked at."""

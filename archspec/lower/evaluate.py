@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, evaluate, template
+from archspec.expressions import UNKNOWN_VALUE, Expression, ExpressionError, template
 from archspec.language import fixes
 from archspec.language.errors import Place
 from archspec.language.names import names_in, without_dollar
@@ -47,7 +47,7 @@ class Evaluator:
         try:
             expression = template(raw)
             if isinstance(expression, Expression):
-                return evaluate(expression, Visible(self, scope, flow))
+                return expression.evaluate(Visible(self, scope, flow))
         except ExpressionError as e:
             self._tell(e, raw, at, scope)
             return UNKNOWN_VALUE

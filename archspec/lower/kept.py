@@ -1,21 +1,50 @@
-"""Graphs of block calls that are kept from one lowering of a program to the next, while its vars change."""
+"""What is kept from one lowering of a program to the next, while its vars change."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from archspec.ir import Graph
 from archspec.language.resolve import words_of
-from archspec.language.syntax import Program
+from archspec.language.syntax import Layer, Program
+from archspec.lower.builder import Builder, Val
+from archspec.ops import Operation
 from archspec.types import TensorType
 
 Call = tuple[int, tuple[Hashable, ...], TensorType]  # a block's id, its arguments and what flows in
-MOST: Final = 10_000  # graphs that are kept: those that come first, which most variants share
+MOST: Final = 10_000  # graphs that are kept, and ops: those that come first, which most variants share
+
+
+@dataclass(slots=True)
+class Stages:
+    """A network as far as its stages are lowered.
+
+    root: the network's builder. entered: its input. flow: what flows on. outputs: of each stage, for `from`.
+    counted: what the context has counted against its limits.
+    """
+
+    root: Builder
+    entered: Val
+    flow: Val
+    outputs: dict[str, Val]
+    counted: tuple[int, int, int] = (0, 0, 0)
+
+    def mark(self) -> Callable[[], Stages]:
+        """A function that gives them as they are now. The builder stays the same, since its values belong to it."""
+        root, now = self.root, replace(self, outputs={**self.outputs})
+        drafts, captured = [*root.drafts], {**root.captured}
+
+        def again() -> Stages:
+            root.drafts, root.captured = [*drafts], {**captured}
+            return replace(now, outputs={**now.outputs})
+
+        return again
 
 
 class Kept:
-    """Results of block calls, by the call and by the vars that it may use.
+    """The first stages, ops, and results of block calls, by the call and by the vars that it may use.
 
     What a call gives depends on its block, its arguments, what flows in, and the vars that the block names: itself,
     in blocks that it may call, or in vars that hold the name of one. A word in a text counts as a name, so that a
@@ -36,12 +65,26 @@ class Kept:
         self._values: dict[str, str] = {}
         self._given: Mapping[str, Any] = {}
         self._reached: dict[Hashable, frozenset[str]] = {}
+        self._data = program.data
+        self._first: Callable[[], Stages] | None = None
+        self._next: Callable[[], Stages] | None = None  # becomes `_first`, unless the lowering finds a mistake
+        self.fixed: dict[tuple[Layer, type[Operation]], Operation] = {}  # see Context
 
     def choose(self, given: Mapping[str, Any]) -> None:
         """The next lowering has these values for vars."""
         if given.keys() != self._given.keys():
-            self._reached = {}
+            self._reached, self._first = {}, None
+        self._next = self._first
         self._given, self._values = given, {name: repr(raw) for name, raw in given.items()}
+
+    def first_stages(self) -> Stages | None:
+        """The stages before the first that a given var may change, as an earlier lowering left them."""
+        return None if self._first is None else self._first()
+
+    def before(self, name: str, stages: Stages) -> None:
+        """Keep the stages so far, if stage `name` is the first that a given var may change."""
+        if self._next is None and self._varies("stages", name) and not self._varies("input"):
+            self._next = stages.mark()
 
     def get(self, call: Call) -> tuple[Graph, TensorType] | None:
         """What an equal call gave before."""
@@ -49,10 +92,18 @@ class Kept:
 
     def keep(self, found: Mapping[Call, tuple[Graph, TensorType]]) -> None:
         """Keep the calls of a lowering that found no mistake, but for those that only an equal variant repeats."""
+        self._first = self._next
         for call, result in found.items():
             values = self._depends(call)
             if len(self._graphs) < MOST and len(values) < max(1, len(self._given)):
                 self._graphs[call, values] = result
+
+    def _varies(self, *path: str) -> bool:
+        """Whether a given var may change what is written there."""
+        raw = self._data
+        for step in path:
+            raw = raw[step]
+        return bool(self._reach(path, raw))
 
     def _depends(self, call: Call) -> tuple[tuple[str, str], ...]:
         """The given vars that a call may use, with their values."""

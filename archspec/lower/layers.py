@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -21,8 +21,9 @@ from archspec.lower.blocks import Blocks
 from archspec.lower.branches import remedy_of, tensors_of
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
+from archspec.lower.kept import MOST
 from archspec.lower.layout import before_images, is_image, turned_input
-from archspec.lower.operations import field_place, guess, make, read_fields, window_place
+from archspec.lower.operations import field_place, guess, is_fixed, make, read_fields, window_place
 from archspec.lower.references import remedy
 from archspec.lower.values import Nested, Scope, written
 from archspec.ops import OPS, Op, Operation, infer_outputs
@@ -58,25 +59,27 @@ class Layers:
 
     def _list(self, builder: Builder, body: Body, flow: Val, scope: Scope) -> Val:
         own: dict[str, Val] = {}
-        scope = replace(scope, outputs=Nested(own, scope.outputs))  # type: ignore[arg-type]
-        places = {}
-        for name, layer in zip(module_names(body.layers), body.layers, strict=True):
+        if any(layer.name is not None for layer in body.layers):
+            scope = replace(scope, outputs=Nested(own, scope.outputs))  # type: ignore[arg-type]
+        names = module_names(body.layers)
+        for name, layer in zip(names, body.layers, strict=True):
             entered, flow = flow, self.layer(builder, layer, flow, scope, name)
-            head = layer.head
             if flow is not entered:
-                flow.made_at = head
+                flow.made_at = layer.head
             if layer.name is not None:
                 own[layer.name] = flow
-            places[name] = head
-        self.check_unused(builder, flow, places, scope)
+        self.check_unused(builder, flow, lambda name: body.layers[names.index(name)].head, scope)
         return flow
 
-    def check_unused(self, builder: Builder, output: Val, places: Mapping[str, At], scope: Scope) -> None:
-        """Note nodes whose output goes nowhere, unless a mistake may have taken away what used it."""
+    def check_unused(self, builder: Builder, output: Val, place: Callable[[str], At], scope: Scope) -> None:
+        """Note nodes whose output goes nowhere, unless a mistake may have taken away what used it.
+
+        place: where the node of a name is written.
+        """
         if any(d.code.startswith(_MISSING) for d in self.context.errors.found):
             return
         for name in builder.unused(output):
-            self.reporter.tell("SPEC041", f"nothing uses the output of `{name}`", places.get(name), scope,
+            self.reporter.tell("SPEC041", f"nothing uses the output of `{name}`", place(name), scope,
                                hint="remove it, or let a later layer take it with `from`")
 
     # -- layers --------------------------------------------------------------------------------------
@@ -141,11 +144,11 @@ class Layers:
         steady = "i" not in names_in(_repeated(layer))
         for i in range(count):
             before, made = flow, len(sub.drafts)
-            again = self._again(sub, flow, at) if steady else None
-            if again is None:
-                context.work(at)
-                again = self._one(sub, layer, flow, scope.with_index(i), str(i), "")
-            flow = again
+            if steady and _repeats(sub, flow):
+                flow = self._copies(sub, flow, count - i, at)
+                break
+            context.work(at)
+            flow = self._one(sub, layer, flow, scope.with_index(i), str(i), "")
             if len(sub.drafts) == made:
                 if steady:
                     break  # a copy is nothing, and so are the others
@@ -156,31 +159,15 @@ class Layers:
                     flow = sub.broken("…", flow, blank(flow.tensor.ndim))
                     break
         context.leave()
-        self.check_unused(sub, flow, dict.fromkeys(map(str, range(count)), layer.head), scope)
+        self.check_unused(sub, flow, lambda _: layer.head, scope)
         label = block or layer.stem
         return builder.call(sub, name, flow, kind="repeat", label=label, flow=entered)
 
-    def _again(self, sub: Builder, flow: Val, at: At) -> Val | None:
-        """The last copy once more, if it took what the copy before it gave, and nothing else, and changed no shape.
-
-        That cannot be seen of the first copy, which a `from` may have given what entered the repeat all the same.
-        """
-        if len(sub.drafts) < 2:
-            return None
-        before, last = sub.drafts[-2:]
-        if last.target is None or last.output is not flow or last.inputs != (before.output,):
-            return None
-        shape = before.output.tensor
-        if shape is not flow.tensor and (shape is None or not shape.known or shape != flow.tensor):
-            return None
-        if isinstance(last.target, Graph) and isinstance(before.target, Graph) and last.target.equals(before.target):
-            last.target = before.target
-        name = str(int(last.name) + 1)
-        if isinstance(last.target, Graph):
-            self.context.count(last.target.op_count, at)
-            return sub.call_graph(name, last.target, flow, flow.tensor)
-        self.context.count(1, at)
-        return sub.run(name, last.target, (flow,), flow.tensor)
+    def _copies(self, sub: Builder, flow: Val, count: int, at: At) -> Val:
+        """The last copy so many times more."""
+        last = sub.drafts[-1]
+        self.context.count(count * (last.target.op_count if isinstance(last.target, Graph) else 1), at)
+        return sub.again(str(int(last.name) + 1), flow, count)
 
     def _one(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, block: str) -> Val:
         self.context.seen.add(id(layer))
@@ -203,8 +190,9 @@ class Layers:
         """A layer whose kind is a name, written at `at`, that means what it means in `home`."""
         if kind == SEQUENTIAL or is_merge(kind):  # named by a param: its argument was not taken apart yet
             return self._one(builder, self._taken_as(kind, layer), flow, scope, name, "")
-        if kind in OPS:
-            return self._op(builder, OPS[kind], layer, flow, scope, name)
+        cls = OPS.get(kind)
+        if cls is not None:
+            return self._op(builder, cls, layer, flow, scope, name)
         block = home.find(kind)
         if block is not None:
             return self.blocks.call(builder, block, layer, flow, scope, name)
@@ -243,10 +231,14 @@ class Layers:
 
     def _op(self, builder: Builder, cls: type[Operation], layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
         self.context.count(1, layer.place)
-        fields = read_fields(layer, cls, self.context.ev, scope, flow.tensor)
-        op = make(layer, cls, fields, self.context.ev, scope)
+        op, fields = self.context.fixed.get((layer, cls)), None
         if op is None:
-            return builder.broken(name, flow, guess(cls, fields, flow.tensor))
+            fields = read_fields(layer, cls, self.context.ev, scope, flow.tensor)
+            op = make(layer, cls, fields, self.context.ev, scope)
+            if op is None:
+                return builder.broken(name, flow, guess(cls, fields, flow.tensor))
+            if is_fixed(layer.args) and len(self.context.fixed) < MOST:  # those that params hold are parsed each time
+                self.context.fixed[layer, cls] = op
         tensor = flow.tensor
         if tensor is None and isinstance(op, Op) and op.ndim is not None:
             tensor = blank(op.ndim)
@@ -269,6 +261,7 @@ class Layers:
                 hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
                 if hint is not None and at == layer.head:
                     hint = fixes.moved(hint, layer.at)  # it is about the value, not about the name
+                fields = fields or read_fields(layer, cls, self.context.ev, scope, tensor)
                 related += [*field_place(e, fields, at), *self._from(flow, at)]
                 self.reporter.tell(e.code, message, at, scope, notes=[flow.way()], related=related, hint=hint)
             return builder.broken(name, flow, e.partial)
@@ -318,6 +311,24 @@ class Layers:
                 self.reporter.tell(e.code, f"{sub.path}: {e.named([f'`{n}`' for n in outputs])}", layer.head, scope,
                                    related=related, notes=[flow.way()], hint=hint)
             return sub.broken(name, inputs[0], e.partial)
+
+
+def _repeats(sub: Builder, flow: Val) -> bool:
+    """Whether the last copy took what the copy before it gave, and nothing else, and changed no shape.
+
+    So will all that follow. It cannot be seen of the first copy, which a `from` may have given what entered the repeat.
+    """
+    if len(sub.drafts) < 2:
+        return False
+    before, last = sub.drafts[-2:]
+    if last.target is None or last.output is not flow or last.inputs != (before.output,):
+        return False
+    shape = before.output.tensor
+    if shape is not flow.tensor and (shape is None or not shape.known or shape != flow.tensor):
+        return False
+    if isinstance(last.target, Graph) and isinstance(before.target, Graph) and last.target.equals(before.target):
+        last.target = before.target
+    return True
 
 
 def _held_names(scope: Scope) -> list[str]:

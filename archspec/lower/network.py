@@ -14,7 +14,7 @@ from archspec.language.syntax import Errors, Program
 from archspec.lower.builder import ROOT, Builder, Val
 from archspec.lower.context import Context, TooLarge
 from archspec.lower.evaluate import Evaluator
-from archspec.lower.kept import Kept
+from archspec.lower.kept import Kept, Stages
 from archspec.lower.layers import Layers
 from archspec.lower.static import check_unreached
 from archspec.lower.values import Limits, Scope
@@ -75,12 +75,21 @@ def lower_variant(program: Program, limits: Limits, kept: Kept) -> Graph | None:
 
 def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | None:
     """Lower all stages; `outputs` is filled as they end, and is what later ones see with `from`."""
-    program, layers = context.program, Layers(context)
-    root = Builder(Builder(None, ROOT), ROOT)
+    program, layers, kept = context.program, Layers(context), context.kept
     context.input = _input(context, top)
-    flow = entered = Val(root.parent or root, "input", context.input)
+    first = kept.first_stages() if kept else None
+    if first is None:
+        outside = Builder(None, ROOT)
+        entered = Val(outside, "input", context.input)
+        first = Stages(Builder(outside, ROOT), entered, entered, outputs)
+    else:
+        outputs.update(first.outputs)
+        context.counted = first.counted
+    root, entered, flow = first.root, first.entered, first.flow
     scope = replace(top, entered=entered, outputs=outputs)
-    for name, body in program.stages.items():
+    for name, body in [*program.stages.items()][len(outputs) :]:
+        if kept:
+            kept.before(name, Stages(root, entered, flow, outputs, context.counted))
         made = len(root.drafts)
         root.at = body.at
         flow = layers.into(root, name, body, flow, scope)
@@ -91,7 +100,7 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
         if flow.tensor is None or not flow.tensor.known:
             flow.tensor = _expected(context, name, top) or flow.tensor
         outputs[name] = flow
-    layers.check_unused(root, flow, {name: body.at.key for name, body in program.stages.items()}, scope)
+    layers.check_unused(root, flow, lambda name: program.stages[name].at.key, scope)
     return root.finish(flow, "network", program.name) if program.stages else None
 
 

@@ -57,6 +57,15 @@ def read_fields(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope,
     return out
 
 
+def is_fixed(args: Any) -> bool:
+    """Whether a layer's fields are the same wherever and whenever it is lowered: no expression is in them."""
+    if isinstance(args, dict):
+        return all(map(is_fixed, args.values()))
+    if isinstance(args, list):
+        return all(map(is_fixed, args))
+    return not (isinstance(args, str) and args.startswith("$"))
+
+
 def _put(out: Fields, name: str, raw: Any, at: At, ev: Evaluator, scope: Scope, flow: ShapeView) -> None:
     value = ev.value(raw, at, scope, flow)
     out.places[name] = at

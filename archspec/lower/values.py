@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, cast
 
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.language.names import REFERENCE
@@ -14,6 +14,7 @@ from archspec.lower.builder import Val
 from archspec.types import TensorType
 
 _FOLLOWED: Final = 100  # names that stand for names, one after another
+_COPIED: Final = 64
 _FIELDS: Final = {2: ("features",), 3: ("length", "features"), 4: ("channels", "height", "width"),
                   5: ("channels", "depth", "height", "width")}
 _KINDS: Final = {2: "a vector", 3: "a sequence", 4: "an image", 5: "a volume"}
@@ -90,8 +91,16 @@ class Scope:
 
     def with_index(self, i: int) -> Scope:
         """This scope inside the i-th copy of a repeat."""
-        index = {"i": Bound(i, None, value=i, state=2)}
-        return replace(self, names=Nested(index, self.names))  # type: ignore[arg-type]
+        names = inside(self.names)
+        names["i"] = Bound(i, None, value=i, state=2)
+        return Scope(self.library, names, self.entered, self.outputs, self.calls)
+
+
+def inside(names: Mapping[str, Bound]) -> MutableMapping[str, Bound]:
+    """What an inner scope sees that adds names of its own to these. A few are copied, since a dict is the fastest."""
+    if isinstance(names, dict) and len(names) <= _COPIED:
+        return {**names}
+    return Nested({}, cast("dict[str, Any]", names))
 
 
 class Written(NamedTuple):
