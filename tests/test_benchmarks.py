@@ -167,3 +167,15 @@ def test_late_steps_runs_one_network_with_subnormal_numbers_and_one_without(load
     rows = late.compare("adamw-ema", options)
     assert [row[:2] for row in rows] == [["adamw-ema", "zero"], ["adamw-ema", "kept"]]
     assert all(len(row) == 9 for row in rows)
+
+
+def test_scale_validates_specs_that_differ_and_loads_networks_of_100_000_ops(load, tmp_path: Path) -> None:
+    scale = load("scale")
+    scale.write_specs(tmp_path, 3)
+    assert {archspec.load(path).report.output_shape for path in tmp_path.iterdir()} == {(2,), (3,), (4,)}
+    assert scale.validate(tmp_path) > 0
+    assert scale.load(scale.LARGE["a repeat in a repeat"]) > 0
+
+
+def test_population_varies_lenet_relu(load) -> None:
+    assert load("population").variants(3) == 3

@@ -103,3 +103,44 @@ def test_a_value_that_is_not_valid_is_refused_and_the_next_one_is_not(variables,
 def test_a_spec_with_a_mistake_is_refused():
     with pytest.raises(SpecError):
         archspec.Template(NET.replace("kernel_size: 1", "kernel_sise: 1"))
+
+
+FROM = """\
+archspec: 1
+name: net
+input: [3, 16, 16]
+vars: {width: 4, out: 10, kernel: 3}
+stages:
+  stem: {conv2d: {out_channels: 4, kernel_size: $kernel, padding: $(kernel // 2)}}
+  side: [conv2d: {out_channels: 4, kernel_size: 1}, relu]
+  join: {add: {a: [], b: {from: stem}}}
+  body: {conv2d: {out_channels: $width, kernel_size: 1}}
+  head: [add: {a: [global_avg_pool2d], b: {from: join, global_avg_pool2d: }}, flatten, linear: $out]
+"""
+
+
+def test_stages_before_the_first_that_a_var_changes_are_lowered_once():
+    template = archspec.Template(FROM)
+
+    def expected(point):
+        return archspec.load(FROM, sets=[f"vars.{key}={value}" for key, value in point.items()]).graph
+
+    for point in ({"out": 3}, {"out": 5}, {"kernel": 5}, {"kernel": 1}, {"out": 3}, {"out": 0}, {"out": 4}, {"width": 4}):
+        if point == {"out": 0}:  # a mistake, after which the rest is as before
+            with pytest.raises(SpecError):
+                template.graph(point)
+            continue
+        graph = template.graph(point)
+        graph.verify()
+        assert same(graph, expected(point)), point
+    first, second = (template.graph({"out": out}) for out in (7, 8))
+    assert first.nodes[1].target is second.nodes[1].target
+    assert first.nodes[0].target is second.nodes[0].target
+    assert template.graph({"kernel": 5}).nodes[0].target != template.graph({"kernel": 3}).nodes[0].target
+
+
+def test_an_input_that_a_var_changes():
+    text = FROM.replace("[3, 16, 16]", "[$(kernel), 16, 16]")
+    template = archspec.Template(text)
+    for kernel in (1, 3, 5):
+        assert same(template.graph({"kernel": kernel}), archspec.load(text, sets=[f"vars.kernel={kernel}"]).graph)
