@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from archspec.diagnostics import error
 
@@ -26,6 +27,20 @@ def pick_device(name: str) -> torch.device:
         has = f"{found} GPU{'s' * (found != 1)}" if found else "no GPU that torch can use"
         raise error("BUILD202", f"there is no device {name}: this machine has {has}", hint="use --device auto")
     return torch.device("cuda", number)
+
+
+def place(model: nn.Module, device: torch.device, *, channels_last: bool) -> nn.Module:
+    """The model on the device; with `channels_last` its tensors of four dimensions are NHWC, others as before.
+
+    `nn.Module.to` refuses a model that also has a tensor of five dimensions.
+    """
+    model = model.to(device)
+    if channels_last:
+        with torch.no_grad():
+            for tensor in (*model.parameters(), *model.buffers()):
+                if tensor.dim() == 4:
+                    tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return model
 
 
 def device_name(device: torch.device) -> str:

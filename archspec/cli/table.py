@@ -151,7 +151,7 @@ def _totals(report: Report) -> Text:
         f"{bytes_text(report.root.activation_bytes)} of activations: every op's output, none freed or reused",
     ]
     if cost.params:
-        lines.append(f"a training step with momentum needs at most about {bytes_text(_step_bytes(report))}: "
+        lines.append(f"a training step with momentum needs about {bytes_text(_step_bytes(report))}: "
                      "weights, gradients, momentum, activations")
     return Text("\n".join(lines))
 

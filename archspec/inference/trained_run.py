@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from archspec.api import load
+from archspec.backends.device import place
 from archspec.backends.step import check_forward_fits
 from archspec.backends.torch import build
 from archspec.data.registry import DATASETS
@@ -67,8 +68,7 @@ class FinishedRun:
         with torch.random.fork_rng([]):
             model = build(self.graph)
         load_weights(model, self.weights, self.prefix)
-        layout = torch.channels_last if settings and settings.channels_last else torch.preserve_format
-        return model.to(device, memory_format=layout).eval()  # type: ignore[call-overload, no-any-return]
+        return place(model, device, channels_last=settings is not None and settings.channels_last).eval()
 
 
 def open_run(path: Path) -> FinishedRun:

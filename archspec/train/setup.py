@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from archspec.analysis.padding_only import columns_of_padding
+from archspec.backends.device import place
 from archspec.backends.init import initialise
 from archspec.backends.own_kernels import use_own_kernels
 from archspec.backends.step import check_step_fits
@@ -162,8 +163,7 @@ def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
         use_own_kernels(model, graph, channels_last=settings.channels_last)
     if machine.world.sharded:
         return shard(model, machine.device)
-    layout = torch.channels_last if settings.channels_last else torch.preserve_format
-    return model.to(machine.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+    return place(model, machine.device, channels_last=settings.channels_last)
 
 
 def check_shares(recipe: Recipe, world: ProcessGroup) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from archspec.backends.device import device_name, pick_device
+from archspec.backends.device import device_name, pick_device, place
 from archspec.diagnostics import SpecError
 
 
@@ -43,3 +44,16 @@ def test_the_name_for_people(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"Wonder {device.index}")
     assert device_name(torch.device("cpu")) == "CPU"
     assert device_name(torch.device("cuda", 1)) == "Wonder 1"
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_only_tensors_of_four_dimensions_change_their_layout(channels_last):
+    """torch's own `to` refuses a module that has a tensor of five dimensions too."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv3d(2, 4, 3), nn.Linear(4, 2), nn.BatchNorm2d(3))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    parameters = dict(model.named_parameters())
+    placed = place(model, torch.device("cpu"), channels_last=channels_last)
+    assert {name: id(p) for name, p in placed.named_parameters()} == {name: id(p) for name, p in parameters.items()}
+    assert all(torch.equal(tensor, before[name]) for name, tensor in placed.state_dict().items())
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last) is channels_last
+    assert model[1].weight.is_contiguous()

@@ -305,7 +305,7 @@ def test_the_static_profile_estimates_a_training_step(cli: Cli) -> None:
     from archspec.backends.torch import build
 
     out = cli("profile", "resnet18", "--static", "--batch-size", 16).out
-    found = re.search(r"^a training step with momentum needs at most about ([\d.]+) (\w+): weights", out, re.MULTILINE)
+    found = re.search(r"^a training step with momentum needs about ([\d.]+) (\w+): weights", out, re.MULTILINE)
     assert found is not None
     shown = float(found[1]) * SCALE[found[2]]
     graph = archspec.load("resnet18").graph
