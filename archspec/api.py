@@ -74,7 +74,7 @@ class Loaded:
                         hint="add `train: {data: fashion-mnist, batch_size: 128, epochs: 10, optimizer: sgd, lr: 0.1}`")
         close = nearest(name, known)
         if close:
-            hint = f"a name that is close exists: `{close}`"
+            hint = f"a similar name exists: `{close}`"
         elif holder := _shipped_with(name):  # `resnet-02` is a run of resnet18_96
             hint = f"the shipped spec `{holder}` has it"
         else:
@@ -299,11 +299,11 @@ def _with_shipped_name(problem: SpecError, name: str, path: Path) -> SpecError:
 
     known = {shipped.rpartition("/")[2]: shipped for shipped in shipped_specs()}
     close = nearest(path.stem, known)
-    hint = "`archspec list specs` shows the specs that come with archspec"
+    hint = "`archspec list specs` lists the specs shipped with archspec"
     if close and path.name == name:  # who names a folder wants a file of their own
-        hint = f"write `{known[close]}` for the spec that comes with archspec; {hint}"
+        hint = f"write `{known[close]}` for the spec shipped with archspec; {hint}"
     elif name.startswith("folder:"):  # given where an option takes no data set, as to `validate --data`
-        hint = f"a spec belongs here; `{shell('archspec', 'data', 'check', name)}` looks at a data set"
+        hint = f"expected a spec; `{shell('archspec', 'data', 'check', name)}` looks at a data set"
     return SpecError([replace(first, hint=hint)])
 
 

@@ -100,8 +100,8 @@ def check_own_folder(path: Path) -> None:
         return
     if stat.S_ISLNK(mode):
         raise error(
-            "RUN335", f"{path} is a link, and archspec follows no link in a run folder",
-            hint="put the folder that it points to in its place, or let the whole run folder be a link",
+            "RUN335", f"{path} is a link; archspec does not follow links in a run folder",
+            hint="replace it by the folder that it points to, or make the whole run folder a link",
         )
     raise error("RUN335", f"{path} is {kind_of(path) or 'a file'}, not a folder", hint=f"rename or remove {path}")
 

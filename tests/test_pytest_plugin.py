@@ -62,7 +62,7 @@ def test_a_misspelt_version_fails(pytester: pytest.Pytester) -> None:
     pytester.makefile(".yaml", net=SOUND.replace("archspec:", "archpsec:"))
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1, skipped=3)
-    result.stdout.fnmatch_lines(["*unknown key `archpsec`", "*hint: a name that is close exists: `archspec`"])
+    result.stdout.fnmatch_lines(["*unknown key `archpsec`", "*hint: a similar name exists: `archspec`"])
 
 
 def test_other_yaml_is_left_alone(pytester: pytest.Pytester) -> None:

@@ -43,8 +43,8 @@ def check_expectations(
             _shape(key, expected, stages.get(stage), partial(_way, stage, counted), errors)
         else:
             names = [*known, *EXPECTATIONS]
-            errors.add("SPEC010", f"`expect` names no stage `{short(key)}`", expected.at, key=True,
-                       hint=did_you_mean(key, names) or f"it may name: {listing(names)}")
+            errors.add("SPEC010", f"`expect` refers to an unknown stage `{short(key)}`", expected.at, key=True,
+                       hint=did_you_mean(key, names) or f"it can refer to: {listing(names)}")
 
 
 def _count(key: str, expected: Expected, counted: tuple[Report, Graph] | None, errors: Errors) -> None:

@@ -11,4 +11,4 @@ def check_learns(graph: Graph) -> None:
     """Raise SpecError BUILD204 where a network has no parameters."""
     if not any(spec.learned for _, spec in weights(graph)):
         raise error("BUILD204", "the network has no parameters to train",
-                    hint="add a layer that has some, such as `linear` or `conv2d`")
+                    hint="add a layer with parameters, such as `linear` or `conv2d`")

@@ -9,7 +9,7 @@ from archspec.ops.traits import Normalises
 
 
 def lone_value(graph: Graph, images: int, *, training: bool) -> NodePath | None:
-    """The first norm that would have one value a channel in a batch of so many images.
+    """The first norm that would have one value per channel in a batch of so many images.
 
     In evaluation that only matters to norms without running statistics. Groups, layers and instances of one value are
     refused by the shape rules: no batch helps them.

@@ -33,14 +33,14 @@ def why_no_step(graph: Graph, batch_size: int) -> str | None:
     if not cost_report(graph).params:
         return "the network has no parameters to train"
     path = lone_value(graph, batch_size, training=True)
-    return f"{path} needs a batch of 2 or more to train: one value a channel has no variance" if path else None
+    return f"{path} needs a batch of 2 or more to train: one value per channel has no variance" if path else None
 
 
 def check_batch(graph: Graph, batch_size: int, remedy: str = "make the batch 2 or more") -> None:
     """Raise SpecError BUILD203 where a norm cannot even run with so many images: torch refuses it."""
     if path := lone_value(graph, batch_size, training=False):
         raise error(
-            "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time, here is one",
+            "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time, got one",
             span=graph.origin(path),
             hint=f"{remedy}, or let it keep its running statistics (`track_running_stats: true`)",
         )

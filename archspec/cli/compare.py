@@ -22,16 +22,16 @@ FORMATS: Final = ("table", "markdown", "csv", "latex", "json")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path),
                 metavar="RUN|SWEEP|FOLDER...")
 @click.option("--by", "measure", default="test_accuracy", show_default=True, metavar="FIGURE",
-              help="What runs are compared by: test_accuracy, test_loss, last_train_loss, best_accuracy, seconds, …")
+              help="The figure to compare: test_accuracy, test_loss, last_train_loss, best_accuracy, seconds, …")
 @click.option("--baseline", type=click.IntRange(min=1), metavar="ROW",
-              help="The row that others are compared with; default: the best.")
+              help="The row to compare with; default: the best.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 @json_option
 def command(paths: tuple[Path, ...], measure: str, baseline: int | None, form: str, as_json: bool) -> None:
     """Compare runs: folders of runs, sweeps (their file or folder), or folders that hold several.
 
-    Runs that differ by their seeds alone are one row: mean ± standard deviation. A difference is tested in pairs of
-    equal seeds (t-test), with Holm's correction for the number of rows; with one seed it is not known.
+    Runs that only differ by their seeds form one row: mean ± standard deviation. Differences are tested in pairs of
+    equal seeds (t-test), with Holm's correction for the number of rows; with one seed there is no test.
     """
     from archspec.cli.run_folders import folder_of_runs
     from archspec.results.compare import compare

@@ -22,8 +22,10 @@ MOST: Final = 32
               help="Where the picture goes; default: curves.svg, in the run's folder for a single run.")
 @click.option("--text", is_flag=True, help="Draw the losses in the terminal instead.")
 def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
-    """Draw loss, accuracy and rate over the epochs: of one run with the points within its epochs and the doctor's
-    findings, of several the evaluated figures, a colour each.
+    """Draw loss, accuracy and learning rate over the epochs.
+
+    For one run the picture includes points within the epochs and the doctor's findings; for several it shows the
+    evaluated figures, with one colour per run.
     """
     from archspec.cli.run_folders import folder_of_runs
     from archspec.results.find import find_runs

@@ -22,7 +22,7 @@ CLASSES: Final = 12  # that are listed; `--json` has all of them
 @click.group("data", invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Look at data sets."""
+    """Inspect data sets."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(USAGE)
@@ -33,17 +33,18 @@ def command(ctx: click.Context) -> None:
 @click.option("--channels", type=click.Choice(["1", "3"]), metavar="1|3",
               help="Channels of the network's input: with 1 a colour image is an error.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where known data sets are looked for first; also $ARCHSPEC_DATA.")
-@click.option("--workers", type=COUNT, metavar="N", help="Processes that decode image files; default one a processor.")
+              help="Folder to search first for known data sets; also $ARCHSPEC_DATA.")
+@click.option("--workers", type=COUNT, metavar="N", help="Processes that decode image files; default: one per "
+                                                         "processor.")
 @json_option
 @click.pass_context
 def check(
     ctx: click.Context, data: str, channels: str | None, data_root: Path | None, workers: int | None, as_json: bool
 ) -> None:
-    """Read all of DATA, folder:PATH or a known name, and name every file that cannot be used.
+    """Read all of DATA, folder:PATH or a known name, and list every file that cannot be used.
 
-    Each image of a folder is decoded; of a known data set the checksums are compared. Nothing is downloaded.
-    Exit code 0: all of it can be used; 1: some of it cannot.
+    Decodes each image of a folder; compares the checksums of a known data set. Downloads nothing.
+    Exit code 0: all files can be used; 1: some cannot.
     """
     from archspec.data.check import check_data
 

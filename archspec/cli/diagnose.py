@@ -38,19 +38,19 @@ class Duration(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.command("diagnose")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--budget", type=Duration(), default="60s", show_default=True, metavar="TIME",
-              help="How long changes may be tried, in all.")
+              help="Total time for trying changes.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where data sets are looked for first; also $ARCHSPEC_DATA.")
+              help="Folder to search first for data sets; also $ARCHSPEC_DATA.")
 @click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name,
               help="Where to compute.")
 @json_option
 @alone
 def command(run: Path, budget: float, data_root: Path | None, device: str, as_json: bool) -> None:
-    """Say why the run in the folder RUN went badly, and try what could help.
+    """Diagnose the run in the folder RUN, and try remedies.
 
-    Trains fresh networks from the run's own initial state for some dozen steps, each with one change: rate, warm-up,
-    initialisation, batch norm, weight decay, dropout. Also compares the training images with those that are
-    evaluated. Prints what was seen. The run's folder stays as it is.
+    Trains fresh networks from the run's own initial state for a few dozen steps, each with one change: rate, warm-up,
+    initialisation, batch norm, weight decay, dropout. Also compares the training images with the
+    evaluated ones. Prints the results. Does not change the run's folder.
     """
     from archspec.api import load
     from archspec.backends.denormals import denormals_flushed

@@ -41,7 +41,7 @@ class Doctoring:
         if self.find_lr and resumed:
             raise click.UsageError("--find-lr tests a fresh network: leave --resume out")
         if self.stop and world is not None and world.sharded:
-            raise click.UsageError("--stop-when-dead needs the doctor, who does not look into what --fsdp spreads")
+            raise click.UsageError("--stop-when-dead needs the doctor, which is not supported with --fsdp")
         if self.find_lr and world is not None and not world.alone:
             raise click.UsageError("--find-lr runs in one process: leave torchrun out")
 
@@ -125,11 +125,11 @@ def doctor_options(function: F) -> F:
 
     decorators = [
         click.option("--doctor/--no-doctor", default=True, show_default=True,
-                     help="Watch the run, and say why the network does not learn."),
+                     help="Watch the run, and report why the network does not learn."),
         click.option("--stop-when-dead", is_flag=True,
-                     help="End a run that cannot recover, at a final verdict, with exit code 1."),
+                     help="End the run with exit code 1 at a final verdict."),
         click.option("--trials/--no-trials", default=True, show_default=True,
-                     help="When a run has ended badly, try what the doctor advises, for at most half a minute."),
+                     help="When a run ends badly, try the doctor's advice, for at most half a minute."),
         click.option("--find-lr", is_flag=True,
                      help="Do not train: raise the rate over 100 steps of a copy, draw the loss, suggest a rate."),
     ]

@@ -68,7 +68,8 @@ def engine_options(function: F) -> F:
         gpu_share: float | None, **kwargs: Any,
     ) -> Any:
         if engine == "local" and gpu_share is not None:
-            raise click.UsageError("--gpu-share is for --engine ray; here trials share a GPU as its memory allows")
+            raise click.UsageError("--gpu-share is for --engine ray; without it trials share a GPU as its memory "
+                                   "allows")
         return function(*args, engines=Engines(engine, device, jobs, threads, ray_address, gpu_share), **kwargs)
 
     decorators = [

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True,
-              help="Which of the run's images.")
+              help="The split to evaluate.")
 @click.option("--data", metavar="NAME", help="Another data set: a known name, or folder:PATH.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where data sets are looked for first; also $ARCHSPEC_DATA.")
+              help="Folder to search first for data sets; also $ARCHSPEC_DATA.")
 @click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name,
               help="Where to compute.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]), default="auto",
               show_default=True, help="As for `archspec train`.")
-@click.option("--batch-size", type=COUNT, metavar="N", help="Images at a time; default as trained.")
+@click.option("--batch-size", type=COUNT, metavar="N", help="Images per batch; default: as in training.")
 @click.option("--limit-test", type=COUNT, metavar="N", help="Use only the first N test images.")
 @json_option
 @alone
@@ -40,10 +40,10 @@ def command(
 ) -> None:
     """Evaluate the run in the folder RUN, finished or stopped, on the test split of its data, or on another.
 
-    Training and validation images are the run's own, split by its recipe and seed, and limited as they were.
+    The training and validation images are those of the run, with the split and limits of its recipe and seed.
 
-    Prints loss, accuracy, each class's accuracy and the confusion matrix, and draws that: into RUN/confusion.svg, or,
-    of other images than those the run was tested on, into RUN/confusion-evaluate.svg.
+    Prints loss, accuracy, the accuracy of each class and the confusion matrix. Draws the matrix to RUN/confusion.svg,
+    or to RUN/confusion-evaluate.svg for images other than the run's test images.
     """
     if limit_test is not None and split == "train":
         raise click.UsageError("--limit-test limits the test images: leave it out, or evaluate --split test")

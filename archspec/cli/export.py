@@ -18,14 +18,14 @@ TOOLS: Final = ("csv", "tensorboard", "mlflow", "trackio", "wandb")
 
 @click.command("export")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN|SWEEP|FOLDER...")
-@click.option("--to", "tool", type=click.Choice(TOOLS), help="Who reads it.")
+@click.option("--to", "tool", type=click.Choice(TOOLS), help="The target tool.")
 @click.option("--into", "place", metavar="DIR|URI",
-              help="Where it goes; default export/TOOL. For mlflow also a tracking URI.")
-@click.option("--project", metavar="NAME", help="What the runs are filed under; default: the name of SWEEP or RUN.")
+              help="Output folder; default export/TOOL. For mlflow also a tracking URI.")
+@click.option("--project", metavar="NAME", help="The project or experiment; default: the name of SWEEP or RUN.")
 def command(paths: tuple[Path, ...], tool: str | None, place: str | None, project: str | None) -> None:
     """Write runs for another tool: tables, TensorBoard, MLflow, trackio, or Weights & Biases (offline).
 
-    A run that is there already is replaced if it has gone on since, else left alone.
+    A run that was exported before is replaced if it has continued since then.
     """
     from archspec.cli.run_folders import folder_of_runs
     from archspec.results.export.run import exported, safe_name
@@ -33,7 +33,7 @@ def command(paths: tuple[Path, ...], tool: str | None, place: str | None, projec
     from archspec.results.find import find_runs
 
     if tool is None:
-        raise click.UsageError(f"name who reads it: --to {'|'.join(TOOLS)}")
+        raise click.UsageError(f"name the target tool: --to {'|'.join(TOOLS)}")
     folders = [folder_of_runs(path) for path in paths]
     records = find_runs(folders)
     for folder in folders:
@@ -46,7 +46,7 @@ def command(paths: tuple[Path, ...], tool: str | None, place: str | None, projec
     default = paths[0].stem if paths[0].is_file() else paths[0].resolve().name
     done = _adapter(tool)([*runs.values()], place or f"export/{tool}", safe_name(project or default))
     counts = {"written": done.written, "replaced": done.replaced, "unchanged": done.unchanged}
-    tell(", ".join(f"{number} {what}" for what, number in counts.items() if number) + "; to look at them:")
+    tell(", ".join(f"{number} {what}" for what, number in counts.items() if number) + "; to view them:")
     click.echo(clean(done.look))
 
 

@@ -94,7 +94,7 @@ def _unexpected(exception: BaseException) -> tuple[str, str | None]:
         return shortage
     message = f"internal error: {type(exception).__name__}: {exception}"[:500]
     where = "" if os.environ.get(DEBUG_VARIABLE) else f"; {DEBUG_VARIABLE}=1 shows where it happened"
-    advice = f"this is a fault of archspec, not of your spec; please report it with the spec{where}"
+    advice = f"this is a bug in archspec, not in your spec; please report it with the spec{where}"
     tell(message)
     tell(advice)
     return message, advice

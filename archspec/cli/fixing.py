@@ -97,7 +97,7 @@ class Fixer:
             path, before = Path(text.path), (text.mark + text.before).encode()
             try:
                 if read_regular(path, len(before)) != before:
-                    raise OSError(0, "it has changed meanwhile")
+                    raise OSError(0, "it changed in the meantime")
                 replace_content(path, fixed_bytes(text))
             except OSError as problem:
                 message = f"{clean(text.path)} cannot be written: {(problem.strerror or str(problem)).lower()}"

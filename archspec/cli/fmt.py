@@ -41,12 +41,12 @@ class _Text:
 def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool, limits: Limits) -> None:
     """Format spec, library and sweep files: files, folders (searched for them), or - for standard input.
 
-    Sets indentation, spaces, quotes and line breaks; keeps comments, empty lines between parts, and what stands in
-    braces or brackets as long as it fits on a line. What a file means never changes: it is read again and compared
-    before it is written. A file with a mistake in its syntax is reported and left alone.
+    Normalises indentation, spaces, quotes and line breaks. Keeps comments, empty lines between parts, and values in
+    braces or brackets that fit on a line. The meaning never changes: the result is parsed and compared with the
+    original before it is written. Files with syntax errors are reported and not changed.
     """
     if STDIN in paths and len(paths) > 1:
-        raise click.UsageError("- stands alone: standard input is one text", ctx)
+        raise click.UsageError("- cannot be combined with other files", ctx)
     files = [STDIN] if STDIN in paths else _files(ctx, paths, limits)
     texts: list[_Text] = []
     problems: list[Diagnostic] = []

@@ -62,7 +62,7 @@ def command(ctx: click.Context, file: Path, data: str) -> None:
     except FileExistsError:
         from archspec.cli.console import tell
 
-        tell(f"error: {file} exists already", hint="give another name; it is not overwritten")
+        tell(f"error: {file} already exists", hint="choose another name; existing files are not overwritten")
         ctx.exit(WRONG)
     click.echo(f"wrote {file}; next:")
     for words in (("validate", file), ("profile", file, "--static"), ("train", file)):

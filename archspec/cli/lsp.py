@@ -6,13 +6,13 @@ import click
 
 
 @click.command("lsp")
-@click.option("--stdio", is_flag=True, help="Speak over standard input and output: the default, and all there is.")
+@click.option("--stdio", is_flag=True, help="Use standard input and output: the default, and the only transport.")
 @click.option("--delay", type=click.FloatRange(min=0), default=0.1, show_default=True, metavar="SECONDS",
-              help="How long to wait after a keystroke before a text is checked.")
+              help="How long to wait after a keystroke before checking.")
 def command(stdio: bool, delay: float) -> None:
-    """Answer an editor over standard input and output, by the Language Server Protocol.
+    """Run a server of the Language Server Protocol over standard input and output.
 
-    Mistakes while one types, quick fixes, completion, docs, shapes and costs at the cursor, definitions, renaming,
+    Diagnostics as you type, quick fixes, completion, docs, shapes and costs at the cursor, definitions, renaming,
     formatting. docs/editors.md says how editors start it. Needs `pip install "archspec-nn[lsp]"`.
     """
     try:

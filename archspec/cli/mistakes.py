@@ -77,7 +77,7 @@ def show(done: Done, form: str, *, aside: bool) -> None:
             print_diagnostics(done.diagnostics)
             _print_summary(done, aside)
     for path in done.fixer.links_with_fixes(done.diagnostics) if done.fixer is not None else ():
-        tell(f"warning: {clean(path)} is a link: no fix is written to it")
+        tell(f"warning: {clean(path)} is a link: fixes are not written to it")
 
 
 def _print(text: str, aside: bool) -> None:

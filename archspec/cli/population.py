@@ -30,7 +30,7 @@ TITLES: Final = {"params": "parameters", "macs": "MACs", "memory_bound_bytes": "
 def command(ctx: click.Context, file: Path, form: str, as_json: bool) -> None:
     """Analyse the networks of all combinations of the sweep FILE: quantiles of parameters, MACs and memory.
 
-    Nothing is trained, and torch is not needed. `sample` in the sweep file trains some of them.
+    Trains nothing, and needs no torch. To train some of them, use `sample` in the sweep file.
     """
     from archspec.sweep.check import mistakes
     from archspec.sweep.population import population

@@ -34,10 +34,10 @@ PREDICTION_FORMAT = 1
 def command(
     ctx: click.Context, run: Path, images: tuple[Path, ...], top: int, device: str, batch_size: int, as_json: bool
 ) -> None:
-    """Show the likeliest classes of each IMAGE for the network of the run in the folder RUN, with probabilities.
+    """Show the most likely classes of each IMAGE, with probabilities, for the network of the run in the folder RUN.
 
-    The run may be finished or stopped. Images are decoded, resized and scaled as in training. A broken one is named,
-    the others are still shown; exit code 1.
+    The run may be finished or stopped. Images are decoded, resized and scaled as in training. A broken image is
+    reported, the others are still shown, and the exit code is 1.
     """
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device

@@ -45,7 +45,8 @@ def in_processes(function: F) -> F:
         with joined(replace(world, sharded=fsdp), pick_device(device)) as world, _muted(not world.leads):
             return function(*args, device=device, world=world, **kwargs)
 
-    option = click.option("--fsdp", is_flag=True, help="Under torchrun: spread a network too large for one device.")
+    option = click.option("--fsdp", is_flag=True, help="Under torchrun: shard a network that is too large for one "
+                                                       "device.")
     return option(cast("F", wrapped))
 
 
@@ -59,7 +60,8 @@ def _own_device(device: str, world: ProcessGroup) -> str:
     import torch
 
     if device.startswith("cuda:") and world.local_size > 1:
-        raise click.UsageError(f"--device {device}: each of {world.local_size} processes needs its own: write cuda")
+        raise click.UsageError(f"--device {device}: each of {world.local_size} processes needs a separate device: "
+                               "write cuda")
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         return f"cuda:{world.local_rank}"
     return device

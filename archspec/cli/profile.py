@@ -19,17 +19,19 @@ if TYPE_CHECKING:
 
 @click.command("profile")
 @click.argument("spec", type=SpecPath())
-@click.option("--static", is_flag=True, help="Count only: build and run nothing, import no torch.")
-@click.option("--input", "input_shape", type=InputShape(), metavar="CxHxW", help="Another input, such as 3x224x224.")
+@click.option("--static", is_flag=True, help="Only count: do not build or run the network, do not import torch.")
+@click.option("--input", "input_shape", type=InputShape(), metavar="CxHxW", help="Another input shape, such as "
+                                                                                 "3x224x224.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Images.")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32", show_default=True,
-              help="Of weights and activations.")
+              help="Dtype of weights and activations.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Levels of the tree; 1 shows the stages.")
 @click.option("--device", type=DEVICE, metavar=DEVICE.name, default="auto", show_default=True,
               help="Where to run the network.")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the CPU.")
-@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Measured runs; else as many as are needed.")
-@click.option("--warmup", type=click.IntRange(min=1), metavar="N", help="Runs before them.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Number of measured runs; default: as many "
+                                                                       "as needed.")
+@click.option("--warmup", type=click.IntRange(min=1), metavar="N", help="Number of warm-up runs.")
 @click.option("--trace", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write a trace for TensorBoard and Perfetto.")
 @spec_options
@@ -74,7 +76,7 @@ def _refuse_running(ctx: click.Context) -> None:
 
     for name in ("device", "threads", "steps", "warmup", "trace"):
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} has no effect with --static, which runs nothing", ctx)
+            raise click.UsageError(f"--{name} has no effect with --static, which does not run the network", ctx)
 
 
 def _show(report: Report, description: str, depth: int | None) -> None:

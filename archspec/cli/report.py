@@ -24,15 +24,15 @@ MOST: Final = 2000
 @click.command("report")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SWEEP|RUN...")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"),
-              show_default=True, metavar="FILE.html", help="Where the page goes.")
+              show_default=True, metavar="FILE.html", help="Output file.")
 @click.option("--by", "measure", default="test_accuracy", show_default=True, metavar="FIGURE",
-              help="What runs are compared by, as `archspec compare --by`.")
+              help="The figure to compare, as for `archspec compare --by`.")
 @click.option("--title", metavar="TEXT", help="The page's title; default: the names of SWEEP or RUN.")
-@click.option("--watch", is_flag=True, help="Write the page anew as runs go on, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Update the page as runs change, until Ctrl-C.")
 def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | None, watch: bool) -> None:
-    """Write one HTML file that shows runs: table, learning curves, what the settings do, accuracy against cost.
+    """Write an HTML report of runs: table, learning curves, effects of settings, accuracy against cost.
 
-    SWEEP is a sweep's file or folder. The page needs no network and nothing beside it.
+    SWEEP is a sweep's file or folder. The page works offline and needs no other file.
     """
     from archspec.cli.compare import check_measure
     from archspec.cli.run_folders import folder_of_runs
@@ -67,7 +67,7 @@ def _watch(reader: Reader, output: Path, title: str, measure: str) -> None:
     """Write the page whenever a run has changed; the last one no longer reloads."""
     shown: Sequence[RunRecord] | None = None
     click.echo(clean(str(output)))
-    tell("open it in a browser; Ctrl-C ends")
+    tell("open it in a browser; Ctrl-C stops")
     try:
         while True:
             records = reader.records()

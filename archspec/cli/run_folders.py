@@ -21,5 +21,5 @@ def folder_of_runs(path: Path) -> Path:
         if found.is_dir():
             return found
         raise click.UsageError(f"the sweep {path} has no folder {found} yet: run `{shell('archspec', 'sweep', path)}`, "
-                               "or name the folder that its --dir named")
+                               "or give the folder that was passed as --dir")
     raise click.UsageError(f"{path} is neither a folder of runs nor a sweep's file")

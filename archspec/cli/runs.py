@@ -29,11 +29,11 @@ _DROPPED: Final = frozenset({"train.data"})
 
 @click.group("runs", invoke_without_command=True)
 @click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
-              metavar="DIR", help="Where runs lie.")
-@click.option("--where", metavar="CONDITION", help="Only these: `lr > 0.1 and network = lenet`.")
-@click.option("--sort", metavar="FIELD", help="By a figure or a setting; -FIELD for the largest first.")
-@click.option("--limit", type=COUNT, metavar="N", help="Only the first N.")
-@click.option("--rebuild", is_flag=True, help="Make the index anew from the run folders.")
+              metavar="DIR", help="Folder of the runs.")
+@click.option("--where", metavar="CONDITION", help="Only runs that match: `lr > 0.1 and network = lenet`.")
+@click.option("--sort", metavar="FIELD", help="Sort by a figure or a setting; -FIELD: largest first.")
+@click.option("--limit", type=COUNT, metavar="N", help="Show only the first N.")
+@click.option("--rebuild", is_flag=True, help="Rebuild the index from the run folders.")
 @json_option
 @click.pass_context
 def command(
@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """List the runs below a folder: what was trained, with what settings, and how it went.
 
-    The index, `runs/archspec.db`, holds nothing that is not in the run folders.
+    The index, `runs/archspec.db`, only contains data from the run folders.
     """
     ctx.obj = root
     if ctx.invoked_subcommand is not None:
@@ -160,7 +160,7 @@ def _varied(rows: list[dict[str, Any]]) -> list[str]:
 @command.command("tag")
 @click.argument("name", metavar="TAG")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--remove", "off", is_flag=True, help="Take the tag away.")
+@click.option("--remove", "off", is_flag=True, help="Remove the tag.")
 def tag(name: str, runs: tuple[Path, ...], off: bool) -> None:
     """Give RUNS a TAG, to find them again: `archspec runs --where 'tag = baseline'`."""
     from archspec.diagnostics import error
@@ -176,11 +176,11 @@ def tag(name: str, runs: tuple[Path, ...], off: bool) -> None:
 
 @command.command("rm")
 @click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--where", metavar="CONDITION", help="All runs below --root that fit.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--where", metavar="CONDITION", help="All runs below --root that match.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_context
 def remove(ctx: click.Context, runs: tuple[Path, ...], where: str | None, yes: bool) -> None:
-    """Remove RUNS with all their files, after a question."""
+    """Remove RUNS with all their files, after confirmation."""
     from archspec.results.remove import check_removable, remove_run
 
     root: Path = ctx.obj

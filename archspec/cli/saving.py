@@ -137,7 +137,8 @@ def saving_options(function: F) -> F:
         click.option("--resume", type=click.Path(file_okay=False, path_type=Path), metavar="RUN_DIR", is_eager=True,
                      callback=_earlier, help="Resume the run in this folder from its newest intact checkpoint."),
         click.option("--allow-changes", is_flag=True,
-                     help="With --resume: continue although spec, recipe or data have changed, with what still fits."),
+                     help="With --resume: continue although spec, recipe or data have changed, and keep what still "
+                          "fits."),
         click.option("--checkpoint-every", "when", type=EveryType(), default="epoch,5min", show_default=True,
                      help="When to save the run's state: `500steps`, `2epochs`, `10min`, several, or `never`."),
         click.option("--keep-checkpoints", "keep", type=click.IntRange(min=1), default=3, metavar="K",

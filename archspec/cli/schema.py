@@ -8,7 +8,7 @@ from archspec.cli.json_output import print_json
 
 
 @click.command("schema")
-@click.option("--sweep", is_flag=True, help="That of sweep files.")
+@click.option("--sweep", is_flag=True, help="Print the schema of sweep files.")
 def command(sweep: bool) -> None:
     """Print the JSON Schema of the language, for editors.
 

@@ -57,7 +57,10 @@ def plan_text(search: Search, trials: Sequence[Trial], planned: Plan) -> str:
     if search.asha is not None:
         epochs = trials[0].recipe.epochs
         share = Ladder.of(search.asha, epochs).expected_epochs(search.trials) / (len(trials) * epochs)
-    return f"{text}\nthe search: about {duration_text(planned.seconds * share)}, judged by these {len(trials)} points"
+    return (
+        f"{text}\nthe search: about {duration_text(planned.seconds * share)}, estimated from these "
+        f"{len(trials)} points"
+    )
 
 
 def run_search(
@@ -132,7 +135,8 @@ def show_search(queue: SearchQueue, store: Store, *, as_json: bool) -> None:
     result_console().print(_table(found))
     click.echo(f"{found.text()}\nsweep folder: {store.folder}")
     if len(queue.trials) < queue.search.trials and queue.finished():
-        tell(f"note: the space has no more points that may start: {len(queue.trials)} of {queue.search.trials} trials")
+        tell(f"note: no other point of the space meets the constraints: {len(queue.trials)} of "
+             f"{queue.search.trials} trials")
     if len(found.rows) > _SHOWN:
         tell(f"note: {len(found.rows) - _SHOWN} more trials are not shown: add --json for all")
 

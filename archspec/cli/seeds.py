@@ -49,7 +49,7 @@ class Seeds:
         if given.get("seed") is not None:
             raise click.UsageError("--seeds sets the seed of each run: leave --seed out; --seeds 3,4,5 lists them")
         if resumed:
-            raise click.UsageError("--seeds starts new runs: leave it out to go on with one: --resume RUN_DIR/seed-K")
+            raise click.UsageError("--seeds starts new runs: leave it out to continue one: --resume RUN_DIR/seed-K")
         if paused:
             raise click.UsageError("--seeds trains each run to its end: leave --stop-after-epochs out")
         if find_lr:

@@ -30,18 +30,19 @@ if TYPE_CHECKING:
 @click.command("sweep")
 @click.argument("file", metavar="FILE|SPEC")
 @click.option("--recipes", is_flag=True, help="The argument is a spec: train it with each of its recipes.")
-@click.option("--seeds", type=SeedsType(), metavar=SeedsType.name, help="Instead of the sweep's own: 3, or 0,1,5.")
-@click.option("--dry-run", is_flag=True, help="Check and count the trials; train nothing.")
+@click.option("--seeds", type=SeedsType(), metavar=SeedsType.name, help="Seeds, instead of the sweep's own: 3, or "
+                                                                        "0,1,5.")
+@click.option("--dry-run", is_flag=True, help="Check and count the trials without training.")
 @click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="The sweep's folder; default runs/sweep-NAME.")
 @engine_options
 @click.option("--devices-per-trial", "devices", type=COUNT, metavar="N",
               help="Train each trial on N devices of one machine; default: the sweep's `devices`, or 1.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where data sets are looked for first.")
+              help="Folder to search first for data sets.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
-              help="Of every trial, as `archspec train --precision`.")
-@click.option("--retry", is_flag=True, help="Also run trials again that failed or were killed.")
+              help="Precision of every trial, as for `archspec train`.")
+@click.option("--retry", is_flag=True, help="Also rerun trials that failed or were killed.")
 @json_option
 @click.pass_context
 def command(
@@ -50,8 +51,8 @@ def command(
 ) -> None:
     """Run the trials of the sweep FILE that have no result yet, and show the table of all.
 
-    A trial that fails is a row with its reason. Ctrl-C saves; the same command goes on. Exit code 1: a trial cannot be
-    trained or has failed.
+    A trial that fails is a row with its reason. Ctrl-C saves; the same command continues. Exit code 1: a trial has
+    failed or cannot be trained.
     """
     from archspec.language.shipped import find_shipped
     from archspec.results.trials import Store
@@ -86,7 +87,7 @@ def command(
     _show_results(found, results, store, as_json=as_json)
     left = len(found.trials) - len(results)
     if left:
-        tell(f"stopped: {plural(left, 'trial')} left; the same command goes on")
+        tell(f"stopped: {plural(left, 'trial')} left; the same command continues")
     if stopped:
         ctx.exit(130)
     if found.invalid or left or any(result.status != "done" for result in results.values()):
@@ -115,7 +116,7 @@ def _search(
         queue, stopped = run_search(sweep, file, store, engine, options, engines.device, retry=retry)
     show_search(queue, store, as_json=as_json)
     if stopped:
-        tell("stopped: the same command goes on")
+        tell("stopped: the same command continues")
         return 130
     return 0 if queue.winners() and not found.invalid else WRONG
 
@@ -163,7 +164,7 @@ def _show_results(found: Expansion, results: dict[str, Result], store: Store, *,
         return
     print_comparison(comparison)
     if any(result.status != "done" for result in results.values()):
-        click.echo("--retry runs again what failed or was killed")
+        click.echo("--retry reruns trials that failed or were killed")
     click.echo(f"sweep folder: {store.folder}")
 
 

@@ -63,7 +63,7 @@ def _fit(table: Table, column: int, console: Console) -> None:
 
 def _reading_notes(root: ReportNode, shown: int, deepest: int) -> Iterator[str]:
     if any(copies > 1 for _, copies in _visible(root, shown)):
-        yield "×N: N equal layers in one row, its figures are for all of them"
+        yield "×N: N equal layers in one row; its figures are totals"
     if shown < deepest:
         yield f"{shown} of {deepest} levels; --depth {deepest} shows every op"
 

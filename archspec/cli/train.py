@@ -35,22 +35,23 @@ if TYPE_CHECKING:
 @click.argument("spec", type=SpecPath(), required=False)
 @click.option("--recipe", "name", metavar="NAME", help="One of the spec's `recipes` instead of `train`.")
 @click.option("--epochs", type=COUNT, metavar="N", help="Passes over the training set.")
-@click.option("--batch-size", type=COUNT, metavar="N", help="Images a step.")
+@click.option("--batch-size", type=COUNT, metavar="N", help="Images per step.")
 @click.option("--lr", type=Rate(), metavar="RATE", help="Learning rate.")
 @click.option("--optimizer", type=click.Choice(["sgd", "adam", "adamw"]), help="Update rule.")
 @click.option("--data", metavar="NAME", help="Data set: a known name, or folder:PATH.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N",
               help="Seed of weights, order, augmentation and dropout.")
 @click.option("--seeds", type=SeedsType(), metavar=SeedsType.name,
-              help="A run for each of N seeds, or of these; mean, standard deviation and a 95 % interval.")
+              help="Train once for each of N seeds, or of these; mean, standard deviation and a 95 % interval.")
 @click.option("--validation", type=ValidationSet(), metavar=ValidationSet.name,
-              help="What choices are made on: a share or number of training images, a folder's val/, or the test set.")
+              help="Validation images: a share or number of training images, a folder's val/, or the test set.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where data sets are looked for first; also $ARCHSPEC_DATA.")
+              help="Folder to search first for data sets; also $ARCHSPEC_DATA.")
 @click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name, help="Where to train.")
-@click.option("--input", "input_shape", type=InputShape(), metavar="CxHxW", help="Another input, such as 3x224x224.")
+@click.option("--input", "input_shape", type=InputShape(), metavar="CxHxW", help="Another input shape, such as "
+                                                                                 "3x224x224.")
 @click.option("--workers", "--num-workers", type=COUNT, metavar="N",
-              help="Processes that decode a folder's images; default one a processor. Other data needs none.")
+              help="Processes that decode a folder's images; default: one per processor.")
 @click.option("--limit-train", type=COUNT, metavar="N", help="Use only the first N training images.")
 @click.option("--limit-test", type=COUNT, metavar="N", help="Use only the first N test images.")
 @computing_options
@@ -72,7 +73,7 @@ def command(
 ) -> None:
     """Train SPEC with its recipe; options override the recipe.
 
-    The run's folder gets the resolved spec, the metrics of every epoch, checkpoints, the weights and the environment.
+    The run folder receives the resolved spec, metrics of every epoch, checkpoints, weights and the environment.
 
     Under `torchrun --nproc-per-node=N -m archspec train …` N processes train together.
     """

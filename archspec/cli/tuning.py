@@ -97,7 +97,7 @@ class Computing:
                 return machine.settings
             trouble = keep(path, tuning)
             tell(f"chosen: {best.options()}, {_faster(tuning.speedup)}"
-                 + (f"; not kept for the next time: {trouble}" if trouble else ""))
+                 + (f"; not cached: {trouble}" if trouble else ""))
         torch.set_num_threads(best.threads)
         return best.settings
 
@@ -154,7 +154,7 @@ def row_text(row: Measured, reference: Measured, images: int) -> str:
     rate, ratio = images / row.step_s, reference.step_s / row.step_s
     figures = f"{name} {1000 * row.step_s:9.2f} ms {rate:10,.0f} images/s {ratio:6.2f}×"
     if row.refused is not None:
-        return f"{figures}  not taken: {row.refused}"
+        return f"{figures}  rejected: {row.refused}"
     if row.candidate == reference.candidate:
         return figures
     return f"{figures}  loss off by {max(0.01, 100 * row.off_by(reference)):.2f} % at most"
@@ -173,17 +173,18 @@ def computing_options(function: F) -> F:
     decorators = [
         click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]), default="auto",
                      show_default=True,
-                     help="Of matrix products and convolutions; auto: tf32 on a GPU that has it, else fp32."),
+                     help="Precision of matrix products and convolutions; auto: tf32 on a GPU that has it, else fp32."),
         click.option("--channels-last/--no-channels-last", help="Store activations as NHWC."),
         click.option("--own-kernels/--no-own-kernels",
-                     help="On a CPU: average pools and convolutions of small maps in archspec's own way."),
+                     help="On a CPU: archspec's own kernels for average pools and convolutions of small maps."),
         click.option("--compile/--no-compile", help="Compile the training step with torch.compile."),
         click.option("--cuda-graphs/--no-cuda-graphs", help="Compile, and replay the kernels as a CUDA graph."),
         click.option("--deterministic/--no-deterministic",
-                     help="The same bytes in each run on one device; slower on a GPU, and not for every layer there."),
-        click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the CPU."),
+                     help="Identical bytes in each run on one device; on a GPU slower, and not possible for every "
+                          "layer."),
+        click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads."),
         click.option("--tune", is_flag=True,
-                     help="Measure which of these settings are fastest here, and use them; remembered."),
+                     help="Measure which of these settings are fastest here, use them, and cache the result."),
         click.option("--retune", is_flag=True, help="As --tune, but measure again."),
     ]
     result: Any = wrapped

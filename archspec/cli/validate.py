@@ -30,13 +30,13 @@ _READS: Final = ("includes", "limits", "text_limits")  # the arguments that a li
 
 @click.command("validate")
 @click.argument("paths", nargs=-1, required=True, type=SpecPath(folders=True), metavar="PATH...")
-@click.option("--fix", is_flag=True, help="Make the safe fixes that hints name, in the files named here.")
-@click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: fixes too that may change the meaning.")
+@click.option("--fix", is_flag=True, help="Apply the safe fixes of hints to the given files.")
+@click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: also the fixes that may change the meaning.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what --fix would change. Exit code 1 if it would.")
 @click.option("--data", "look_at_data", is_flag=True,
-              help="Also look whether the data sets of the recipes are there, and suit the network.")
+              help="Also check that the recipes' data sets are present and match the network.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="With --data: where data sets are looked for first; also $ARCHSPEC_DATA.")
+              help="With --data: folder to search first for data sets; also $ARCHSPEC_DATA.")
 @spec_options
 @click.option("--output-format", "form", type=click.Choice(FORMATS), default="text", show_default=True, is_eager=True,
               callback=note_format, help="How mistakes are printed: for people, programs, code scanning, or GitHub.")
@@ -48,8 +48,8 @@ def command(
 ) -> None:
     """Check specs, block libraries and sweeps: files, folders (searched for them), shipped names, - for stdin.
 
-    Reports all independent errors of all files. Checks what each spec expects of its shapes and counts, and
-    whether its network suits the data set of its recipe. Warnings: valid, but probably not what you meant.
+    Reports all independent errors of all files. Also checks each spec's `expect`, and whether its network
+    matches the data set of its recipe. Warnings: valid, but probably not what you meant.
     Exit code 0: all are valid (with --fix: after the fixes); 1: some are not; 2: the command line is wrong.
     """
     _check_options(ctx, paths, reading, fix=fix or diff, unsafe_fixes=unsafe_fixes)
@@ -90,11 +90,12 @@ def _check_options(
     ctx: click.Context, paths: tuple[str, ...], reading: Reading, *, fix: bool, unsafe_fixes: bool
 ) -> None:
     if STDIN in paths and len(paths) > 1:
-        raise click.UsageError("- stands alone: standard input is one text", ctx)
+        raise click.UsageError("- cannot be combined with other files", ctx)
     if unsafe_fixes and not fix:
         raise click.UsageError("--unsafe-fixes needs --fix or --diff", ctx)
     if fix and reading.sets:
-        raise click.UsageError("--set does not go with --fix and --diff, which mend the file as it is written", ctx)
+        raise click.UsageError("--set cannot be combined with --fix and --diff, which edit the file as it is "
+                               "written", ctx)
 
 
 def _examined(

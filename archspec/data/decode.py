@@ -140,9 +140,9 @@ def _check_file(path: Path) -> None:
         kind = stat.S_IFMT(path.stat().st_mode)
     except FileNotFoundError:
         if path.is_symlink():
-            target, hint = path.readlink(), "remove the link, or put back what it points to"
+            target, hint = path.readlink(), "remove the link, or restore its target"
             raise BadImage("RUN305", f"is a link to {target}, which does not exist", hint) from None
-        raise BadImage("RUN307", "is gone", "put it back") from None  # it was there when the folder was listed
+        raise BadImage("RUN307", "is gone", "restore it") from None  # it was there when the folder was listed
     if kind != stat.S_IFREG:
         raise BadImage("RUN305", f"is {_KINDS.get(kind, 'something else')}, not a file", "remove it")
 
@@ -159,8 +159,8 @@ def _check_mode(image: Any) -> None:
     mode = image.mode
     if mode not in (*_GREY, *_COLOUR, *_DEEP) or (mode == "I" and image.format == "TIFF"):
         what = {"F": "floating-point pixels", "I": "32-bit pixels"}.get(mode)
-        why = f"has {what}, and nothing says which is white" if what else f"has pixels of an unknown kind ({mode})"
-        raise BadImage("RUN307", why, "save it with 8 or 16 bits a channel")
+        why = f"has {what}, for which white is undefined" if what else f"has pixels of an unknown kind ({mode})"
+        raise BadImage("RUN307", why, "save it with 8 or 16 bits per channel")
 
 
 def _convert(image: Any, channels: int) -> Any:

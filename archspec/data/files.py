@@ -86,7 +86,7 @@ def reason_text(problem: Exception) -> str:
 
 def unreadable(path: Path, problem: OSError) -> SpecError:
     """The error for a file that the system does not let us read."""
-    way = "put it back" if isinstance(problem, FileNotFoundError) else f"make it readable (chmod a+r {path})"
+    way = "restore it" if isinstance(problem, FileNotFoundError) else f"make it readable (chmod a+r {path})"
     return error(
         "RUN305", f"cannot read {path}: {(problem.strerror or str(problem)).lower()}",
         hint=f"{way}, or give another folder with --data-root",

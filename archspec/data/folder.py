@@ -157,7 +157,7 @@ def _labels(folder: Path, classes: tuple[str, ...], train: Path) -> dict[str, in
     if unknown:
         raise error(
             "RUN306", f"{folder} has classes that {train} does not have: {listing(unknown)}",
-            hint=_same_word(unknown[0], classes, folder) or "give both the same folders",
+            hint=_same_word(unknown[0], classes, folder) or "create the same folders in both",
         )
     return {name: classes.index(name) for name in names}
 
@@ -201,7 +201,7 @@ def _no_folder(path: Path) -> SpecError:
 
 def _no_split(path: Path, split: RunSplit) -> SpecError:
     names = _SPLIT_FOLDERS[split]
-    hint = f"lay the images out as {path / names[0]}/CLASS/IMAGE.png"
+    hint = f"arrange the images as {path / names[0]}/CLASS/IMAGE.png"
     if (other := misnamed_split(path, split)) is not None:
         hint = f"rename {path / other} to {path / names[0]}"
     return error("RUN306", f"{path} has no folder {' or '.join(names)}", hint=hint)

@@ -38,7 +38,7 @@ def class_names(folder: Path) -> tuple[str, ...]:
     names = tuple(sorted(entry.name for entry in _entries(folder) if _is_folder(entry)))
     if not names:
         raise error(
-            "RUN306", f"{folder} has no folder for a class", hint=f"lay the images out as {folder}/CLASS/IMAGE.png"
+            "RUN306", f"{folder} has no folder for a class", hint=f"arrange the images as {folder}/CLASS/IMAGE.png"
         )
     return names
 
@@ -57,7 +57,7 @@ def class_files(folder: Path) -> ClassFiles:
         within = (*above, _identity(current))
         if within[-1] in above:
             raise error(
-                "RUN306", f"{current} is a link to a folder that it is in: it never ends", hint="remove the link"
+                "RUN306", f"{current} is a link to a folder that it is in: an endless loop", hint="remove the link"
             )
         folders = []
         for entry in sorted(_entries(current), key=lambda entry: entry.name):

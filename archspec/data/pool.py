@@ -211,7 +211,7 @@ class _Decoder:
         what = self._end(problem, self._patience_s)
         return error(
             "RUN308", f"the process that decoded {image_text(path, index, what)}",
-            hint="remove the file if it is damaged; if not, check the disk, and that memory was not short",
+            hint="remove the file if it is damaged; if not, check the disk, and whether memory ran out",
         )
 
     def _end(self, problem: Exception, patience_s: float) -> str:

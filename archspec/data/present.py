@@ -62,7 +62,7 @@ def _check_files(info: DatasetInfo, split: Split, root: Path | None) -> None:
         return
     found = places.find(info, split, root)
     if found is None:
-        raise places.not_found(info, split, root, "nothing is downloaded to check a spec")
+        raise places.not_found(info, split, root, "checking a spec downloads nothing")
     if info.archive is not None and found.name == info.archive.name:
         _check_size(found, info.archive.name, info.archive.size)
         return

@@ -40,7 +40,7 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
     for name, recipe in recipes.items():
         places = _places(program, name)
         if lone is not None and recipe.batch_size == 1 and "batch_size" in places:
-            errors.add("BUILD203", f"`{lone}` has one value a channel in a batch of 1, which has no variance",
+            errors.add("BUILD203", f"`{lone}` has one value per channel in a batch of 1, which has no variance",
                        places["batch_size"], hint=Hint("set batch_size to 2 or more", "2"))
         own = [places[key] for key in ("data", "normalize") if key in places]
         if own:
@@ -114,7 +114,7 @@ def _last_layer(program: Program) -> Layer | None:
 def probabilities(graph: Graph) -> list[str]:
     """A notice, where the network ends in probabilities."""
     op = squashing_end(graph)
-    return [f"`{op}` ends the network, and the cross entropy of its training takes logits"] if op else []
+    return [f"`{op}` ends the network, but its loss, cross entropy, takes logits"] if op else []
 
 
 def _check_end(program: Program, graph: Graph, errors: Errors) -> None:
@@ -151,7 +151,7 @@ def outputs_of(graph: Graph) -> int:
     shape = graph.output.shape
     if len(shape) != 2:
         raise error(
-            "RUN311", f"a classifier gives one number for each class, this network gives {shape_text(shape)}",
+            "RUN311", f"a classifier outputs one number for each class, this network outputs {shape_text(shape)}",
             hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
         )
     return shape[1]
@@ -169,4 +169,4 @@ def idle_outputs(name: str, num_classes: int, outputs: int) -> list[str]:
     """A notice, where the network has more `outputs` than the data set has classes."""
     if num_classes >= outputs:
         return []
-    return [f"{name} has {num_classes} classes, the network {outputs} outputs: the rest stay idle"]
+    return [f"{name} has {num_classes} classes, but the network has {outputs} outputs: the rest are unused"]

@@ -149,12 +149,12 @@ def check_headers(
 def all_problems(problems: Iterable[Diagnostic], data: ImageFolder) -> SpecError:
     """The error for all images that cannot be used: the first SHOWN by name, RUN309 for the others.
 
-    Where several do not suit the network, that is one mistake, of the network or of the data set.
+    Where several do not match the network, that is one mistake, of the network or of the data set.
     """
     ordered = list(problems)
     unsuited = [problem for problem in ordered if problem.code == "RUN303"]
     if len(unsuited) > 1:
-        of = f"{len(unsuited):,} of {plural(len(data), 'image')} of {data.source} do not suit the network"
+        of = f"{len(unsuited):,} of {plural(len(data), 'image')} of {data.source} do not match the network"
         first = replace(unsuited[0], message=f"{of}; the first: {unsuited[0].message}")
         ordered = [first, *(problem for problem in ordered if problem.code != "RUN303")]
     shown, rest = ordered[:SHOWN], ordered[SHOWN:]

@@ -45,9 +45,9 @@ def check_val_folder(data: str) -> None:
         return
     path = folder_path(data)
     if (path / VAL).is_dir():
-        what, remedy = "has no test, so that its val is the test set", f"add {path / 'test'}"
+        what, remedy = "has no test, so its val is the test set", f"add {path / 'test'}"
     else:
-        what, remedy = "has no val", f"lay images out as {path / VAL}/CLASS/IMAGE.png"
+        what, remedy = "has no val", f"arrange images as {path / VAL}/CLASS/IMAGE.png"
     raise error("RUN371", f"`validation: val` needs the folders val and test: {path} {what}",
                 hint=f"{remedy}, or write a share of the training images: `validation: 0.1`")
 

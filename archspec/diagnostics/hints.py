@@ -10,7 +10,7 @@ from archspec.diagnostics.model import Hint
 
 def near(name: str) -> Hint:
     """The hint at a name that was probably meant, where another is written."""
-    return Hint(f"a name that is close exists: `{name}`", name, safe=True)
+    return Hint(f"a similar name exists: `{name}`", name, safe=True)
 
 
 def called(name: str) -> Hint:

@@ -119,7 +119,7 @@ def item(place: Place, items: Any, index: Any) -> Any:
     if type(items) is not list:
         place.fail(f"only a list has items, got {show(items)}")
     if type(index) is not int:
-        place.fail(f"an index is an integer, got {show(index)}")
+        place.fail(f"an index must be an integer, got {show(index)}")
     if not -len(items) <= index < len(items):
         place.fail(f"index {index} of {len(items)} item{'s' * (len(items) != 1)}")
     return known(items[index])

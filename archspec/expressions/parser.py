@@ -134,7 +134,7 @@ class Parser:
             return nodes.Sign(token, token.text, self.expression(_SIGN))
         if token.text == "not":
             if power > _NOT:
-                token.fail("`not` binds weaker than what stands before it", "write `(not …)`", "SPEC030")
+                token.fail("`not` binds more weakly than the operator before it", "write `(not …)`", "SPEC030")
             return nodes.Not(token, self.expression(_NOT))
         if token.text == "(":
             return self._postfix(self._group(token))

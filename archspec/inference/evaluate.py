@@ -96,5 +96,5 @@ def _other_classes(run: FinishedRun, classes: tuple[str, ...]) -> list[str]:
         return []
     return [
         f"warning: the run learnt other classes ({listing(learnt, 4)}) than these ({listing(classes, 4)}): "
-        "only the classes' numbers are compared, so that the figures mean little"
+        "classes are compared by their numbers only, so the figures mean little"
     ]

@@ -73,7 +73,8 @@ def _predicted(
         except BadImage as bad:
             problems[k] = _problem(path, bad)
     if found:
-        check_batch(run.graph, len(found), "name 2 sound images or more, and another --batch-size if one would be left")
+        check_batch(run.graph, len(found), "name 2 or more intact images, and another --batch-size if one would be "
+                                           "left")
     best = dict(zip(found, _best(model, run.names, plan, list(found.values()), device, top), strict=True))
     return [
         Prediction(path, best[k], facts=facts[k]) if k in best else Prediction(path, problem=problems[k])
@@ -89,7 +90,7 @@ def _problem(path: Path, bad: BadImage) -> Diagnostic:
     elif bad.code == "RUN307" and not os.path.lexists(path):
         message, hint = f"{path}: no such file", "name a file that exists"
     elif hint == REPLACE:
-        hint = f"name whole images: {', '.join(SUFFIXES)}"
+        hint = f"name intact images: {', '.join(SUFFIXES)}"
     return Diagnostic(bad.code, message, hint=hint)
 
 

@@ -42,8 +42,8 @@ class Access:
         except (OSError, RuntimeError, ValueError):  # a circle of links, a name too long
             path = Path("/")
         if not any(path.is_relative_to(root) for root in self.roots):
-            self.errors.add("SPEC050", f"`{short(raw)}` lies outside the spec's folder", at,
-                            notes=[f"a spec may read below {self.roots[0]}"],
+            self.errors.add("SPEC050", f"`{short(raw)}` is outside the spec's folder", at,
+                            notes=[f"a spec may only read files below {self.roots[0]}"],
                             hint="move the file there, or allow its folder with `--include DIR`")
             return None
         return path

@@ -105,7 +105,7 @@ class Loader:
             return None
         if path in chain:
             names = [p.name for p in (*chain[chain.index(path) :], path)]
-            self.errors.add("SPEC026", f"`extends` runs in a circle: {short(' → '.join(names))}", at,
+            self.errors.add("SPEC026", f"circular `extends`: {short(' → '.join(names))}", at,
                             hint="one of these files must stand on its own")
             return None
         base_document = self.access.read(path, raw, at)

@@ -44,22 +44,22 @@ _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower ca
         "embeddings", "for patches, use `conv2d` with `kernel_size` and `stride` of the patch's size; "
         "tokens cannot be an input")),
     ("(reflection|replication|circular|constant)pad[123]d", Lack(
-        "such padding as a layer", "use `zero_pad2d`, or `padding_mode` of `conv2d`")),
+        "padding layer of this kind", "use `zero_pad2d`, or `padding_mode` of `conv2d`")),
     ("zeropad[13]d|(alpha|feature)?dropout[13]d|upsample[13]d|pixelshuffle[13]d", Lack(
-        "1-d and 3-d layers of that kind", "use the one for images, or `dropout` for any shape")),
+        "1-d or 3-d layers of this kind", "use the one for images, or `dropout` for any shape")),
     ("rmsnorm", Lack("RMS normalization", "use `layer_norm`")),
     ("(spectral|weight)norm", Lack("reparametrizations of weights", "leave it out")),
     ("s(elu)|celu|softplus|logsigmoid|softsign|hardtanh|threshold|[a-z]*glu|rrelu|softmin|tanhshrink|softshrink|"
      "hardshrink|relu[12]|crelu|snake|step|sign", _ACTIVATION),
     ("matmul|bmm|einsum|bilinear|dot|cosinesimilarity", Lack(
-        "products of two inputs besides `mul`", "use `mul` for element-wise products")),
+        "product of two inputs besides `mul`", "use `mul` for element-wise products")),
     ("sub|subtract|div|divide|maximum|minimum|stack", Lack(
-        "such way to join branches", "`add`, `mul` and `concat` join branches")),
+        "merge of this kind", "`add`, `mul` and `concat` join branches")),
     ("(un)?fold|im2col|col2im|gather|scatter|gridsample|roipool|roialign|lambda|module", Lack("such operation", _NONE)),
     ("[a-z]*(crossentropy|loss)([a-z0-9]*)", Lack(
-        "losses as layers", "end with one output for each class; training always uses cross entropy")),
+        "loss layers", "end with one output for each class; training always uses cross entropy")),
 )
-_OF_IMAGES: Final = Lack("1-d and 3-d layers of that kind", "use an op for images, if its name with `2d` exists")
+_OF_IMAGES: Final = Lack("1-d or 3-d layers of this kind", "use an op for images, if its name with `2d` exists")
 _COMPILED: Final[list[tuple[re.Pattern[str], Lack]]] = []
 
 

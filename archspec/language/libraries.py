@@ -59,7 +59,7 @@ class Libraries:
         if path in self.read:
             library = self.read[path]
             if library is None:
-                self.errors.add("SPEC026", f"`use` runs in a circle through {said(path.name)}", at,
+                self.errors.add("SPEC026", f"circular `use` through {said(path.name)}", at,
                                 hint="one of these files must not use the other")
             return library
         document = self.access.read(path, raw, at)

@@ -22,7 +22,7 @@ class Layer(Model):
     args: Any = Field(None, description="a plain value, a list, a mapping of fields or branches")
     name: str | None = Field(None, description="the module's name; else `op_k`, k counting the unnamed ones")
     repeat: int | str | None = Field(None, description="number of copies, with the index `i` from 0")
-    when: bool | str | None = Field(None, description="false: the layer is absent and its input flows on")
+    when: bool | str | None = Field(None, description="false: the layer is left out, and its input passes through")
     from_: str | None = Field(None, alias="from", description="a named earlier output that replaces the input")
 
     def to_data(self) -> Any:
@@ -72,13 +72,13 @@ class ArchSpec(Model):
     """
 
     archspec: Literal[1] = Field(1, description="format version")
-    name: str | None = Field(None, description="defaults to the file's stem")
+    name: str | None = Field(None, description="defaults to the file name without its extension")
     description: str = Field("", description="what the network is and where it comes from")
-    extends: str | None = Field(None, description="this file is a variant of that one")
+    extends: str | None = Field(None, description="the base spec of this variant")
     use: str | dict[str, Any] | list[str | dict[str, Any]] | None = Field(
-        None, description="block libraries: files, or their vars and blocks written out"
+        None, description="block libraries: files, or inline vars and blocks"
     )
-    input: SerializeAsAny[Any] = Field(None, description="[channels, height, width]; the batch is never written")
+    input: SerializeAsAny[Any] = Field(None, description="[channels, height, width], without the batch")
     vars: dict[str, Any] = Field(default_factory=dict, description="named values, used as $name")
     blocks: dict[str, Annotated[Any, BeforeValidator(_plain)]] = Field(
         default_factory=dict, description="this file's blocks"
@@ -89,7 +89,7 @@ class ArchSpec(Model):
     )
     train: dict[str, Any] | None = Field(None, description="the default training recipe")
     recipes: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="further recipes, each by what differs from `train`"
+        default_factory=dict, description="named recipes, which list what differs from `train`"
     )
 
     def to_data(self) -> dict[str, Any]:

@@ -55,15 +55,15 @@ def _broken_rule(name: str, what: str) -> str | None:
     if keyword.iskeyword(name):
         return "is a Python keyword"
     if what in ("var", "param"):
-        return "has a meaning of its own in expressions" if name in RESERVED else None
+        return "has a special meaning in expressions" if name in RESERVED else None
     if name in MODULE_ATTRIBUTES and what != "block":  # a block's modules are called `double_1`, or as a stage is
         return "is an attribute of every nn.Module"
     if name.startswith("_"):
         return "starts with _"
     if what == "stage" and name in ("input", *EXPECTATIONS):
-        return "has a meaning of its own in `expect` or `from`"
+        return "has a special meaning in `expect` or `from`"
     if what == "layer" and name == "input":
-        return "means what entered the block"
+        return "means the input of the block"
     return None
 
 

@@ -125,7 +125,7 @@ def _bare_name(raw: str, at: At, errors: Errors) -> Layer | None:
     if raw.startswith("$"):
         return _of_kind(raw, None, at, at, {}, {}, errors)
     if not raw or raw != raw.strip() or " " in raw:
-        hint = "write one op or block an item, such as `relu` or `linear: 10`"
+        hint = "write one op or block per item, such as `relu` or `linear: 10`"
         errors.add("SPEC021", f"`{short(raw)}` is not a layer", at, hint=hint)
         return None
     return Layer(raw, None, at, at)
@@ -138,7 +138,7 @@ def _misspelt_beside(
     for key in kinds[1:]:
         meant = None if key in OPS else close(key, BESIDE)
         if meant is not None and meant not in raw:
-            errors.add("SPEC010", f"a layer has no `{short(key)}` beside it", at / key, key=True,
+            errors.add("SPEC010", f"a layer takes no key `{short(key)}` beside it", at / key, key=True,
                        hint=hints.near(meant))
             raw = {meant if k == key else k: v for k, v in raw.items()}
             places[meant] = at / key
@@ -149,8 +149,8 @@ def _complain_kinds(raw: dict[str, Any], kinds: list[str], at: At, errors: Error
     if kinds:
         names = listing(f"`{short(k)}`" for k in kinds)
         errors.add(
-            "SPEC021", f"a layer is one op or block, here are {len(kinds)}: {names}", at / kinds[1], key=True,
-            hint=f"begin a list item of its own: `- {short(kinds[1])}`",
+            "SPEC021", f"a layer is one op or block, got {len(kinds)}: {names}", at / kinds[1], key=True,
+            hint=f"start a new list item: `- {short(kinds[1])}`",
         )
         return
     first = next((key for key in raw if key != "from"), None)
@@ -260,7 +260,7 @@ def _merge(
     if len(branches) < 2:
         errors.add(
             "SPEC043", f"`{kind}` has {len(branches)} branch{'es' * (not branches)}, it needs two or more", place,
-            key=True, hint="add a branch; `skip: []` is what flows in, unchanged",
+            key=True, hint="add a branch; `skip: []` is the unchanged input",
         )
         if not branches:
             return None

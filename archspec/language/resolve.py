@@ -56,7 +56,7 @@ class _Writer:
         """One library; empty if none of its blocks is named."""
         self.count += 1
         if self.count > MAX_LIBRARIES:
-            raise error("SPEC051", f"more than {MAX_LIBRARIES} libraries, written out where they are used")
+            raise error("SPEC051", f"more than {MAX_LIBRARIES} inline libraries")
         raws = {name: block.at.value() for name, block in library.blocks.items()}
         kept = _closed({name for name in raws if name in words}, raws, words_of)
         if not kept:

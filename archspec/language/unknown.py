@@ -61,7 +61,7 @@ def meant_field(cls: type[Operation], key: str, written: Container[Any], at: At)
     """For a field, at `at`, that the op does not have: the field that was meant, if that is plain, and a hint."""
     known = list(cls.model_fields)
     if key in INFERRED:
-        return None, fixes.removed("remove it: it follows from what flows in", at, safe=True)
+        return None, fixes.removed("remove it: it is inferred from the input", at, safe=True)
     called = field_called(key, known)
     near = called or close(key, known)
     if near in written:

@@ -56,7 +56,7 @@ class Evaluator:
     def _tell(self, e: ExpressionError, raw: str, at: At | None, scope: Scope) -> None:
         hint = e.hint
         if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] == "i" and hint is None:
-            hint = "`i` is not seen inside a block: pass it as an argument"
+            hint = "`i` is not visible inside a block: pass it as an argument"
         if e.code == "SPEC031" and raw[e.offset : e.offset + e.length] in self.reporter.errors.lost:
             return
         place = at and at.inside(e.offset, max(1, e.length))
@@ -143,8 +143,8 @@ class Evaluator:
         for name in sorted(names_in(bound.raw)):
             other = bound.scope.names.get(name)
             if other is not None and other.state == 1:
-                self.reporter.tell("SPEC026", f"`{name}` is defined by itself", other.at, bound.scope,
-                                   hint="break the circle: write a value")
+                self.reporter.tell("SPEC026", f"`{name}` depends on itself", other.at, bound.scope,
+                                   hint="break the cycle: write a value")
                 other.value, other.state = UNKNOWN_VALUE, 2
             elif other is not None and other.state == 0:
                 needed.append(other)

@@ -80,7 +80,7 @@ class Layers:
             return
         for name in builder.unused(output):
             self.reporter.tell("SPEC041", f"nothing uses the output of `{name}`", place(name), scope,
-                               hint="remove it, or let a later layer take it with `from`")
+                               hint="remove it, or use it in a later layer with `from`")
 
     # -- layers --------------------------------------------------------------------------------------
 
@@ -247,7 +247,7 @@ class Layers:
         before = before_images(cls)
         if before is not None and is_image(flow):
             image = ("an image " if tensor.ndim == 4 else "a volume ") + shape_text(tensor.shape)
-            message = f"{builder.path}.{name}: `{cls.op}` works along the width of {image}"
+            message = f"{builder.path}.{name}: `{cls.op}` applies to the width of {image}"
             self.reporter.tell("SHAPE112", message, layer.head, scope,
                                hint=fixes.before(f"put `{before}` before it", layer.place, before))
         try:

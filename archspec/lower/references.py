@@ -22,13 +22,16 @@ def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope) ->
         return hints.near(near)
     home = next((stage for stage, body in program.stages.items() if _holds(body, name)), None)
     if scope.calls and (name in program.stages or home is not None):
-        return f"a block sees no layer of its caller: give it a param `skip: layer`, called with `{{from: {shown}}}`"
+        return (
+            f"a block cannot see the layers of its caller: give it a param `skip: layer`, called with "
+            f"`{{from: {shown}}}`"
+        )
     if name in program.stages:
-        return f"`from` only reaches back: put stage `{shown}` before this one"
+        return f"`from` can only refer to earlier stages: put stage `{shown}` before this one"
     if home is not None:
-        return f"`{shown}` lies inside stage `{home}`, or comes later: make it a stage of its own, before this layer"
+        return f"`{shown}` is inside stage `{home}`, or comes later: make it a separate stage before this layer"
     if _COUNTED.fullmatch(name):
-        return f"a layer without a `name` cannot be reached: write `name: {shown}` beside it"
+        return f"a layer without a `name` cannot be referred to: write `name: {shown}` beside it"
     return f"write `name: {shown}` beside the layer that you mean"
 
 

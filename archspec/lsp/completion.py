@@ -87,7 +87,7 @@ def _expressions(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     yield from (Completion(var, "variable", f"var: {value}") for var, value in _vars(snapshot, data).items())
     if path and path[0] in ("stages", "blocks"):
         yield Completion("in", "variable", "the shape that flows into this layer")
-        yield Completion("input", "variable", "the shape that entered the block, or the network")
+        yield Completion("input", "variable", "the input shape of the block, or of the network")
         yield Completion("i", "variable", "the number of this copy of a `repeat`, from 0")
     if expression.startswith("$("):
         yield from (Completion(name, "function", one.signature) for name, one in FUNCTIONS.items())
@@ -215,7 +215,7 @@ def _stages(snapshot: Snapshot, place: Probe) -> list[str]:
 
 def _sources(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     """What `from` may name: the input, earlier stages, named layers of the lists around."""
-    yield Completion("input", "keyword", "what entered the block, or the network")
+    yield Completion("input", "keyword", "the input of the block, or of the network")
     path, data = place.path, place.document.data
     if path[0] == "stages":
         stages = _stages(snapshot, place)

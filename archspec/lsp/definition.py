@@ -110,7 +110,7 @@ def _check_free(one: Occurrence, name: str, units: list[Unit]) -> None:
     taken = {VAR: RESERVED, PARAM: RESERVED, BLOCK: (*OPS, "sequential"), LAYER: (*MODULE_ATTRIBUTES, "input"),
              STAGE: (*MODULE_ATTRIBUTES, "input", *EXPECTATIONS)}[one.kind]
     if name in taken:
-        raise CannotRename(f"`{name}` has a meaning of its own")
+        raise CannotRename(f"`{name}` has a special meaning")
     kinds = {VAR: (VAR, PARAM), PARAM: (VAR, PARAM), STAGE: (STAGE, LAYER), LAYER: (STAGE, LAYER)}
     for unit in units:
         for other in unit.occurrences:

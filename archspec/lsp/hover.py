@@ -125,7 +125,7 @@ def _flow(snapshot: Snapshot, cursor: Cursor) -> str:
     else:
         uses = snapshot.costs.at(str(snapshot.path), cursor.path) if cursor.path[0] in _LAYERS else []
     text = described(uses)
-    return f"{text}  \n(of the last text without mistakes)" if text and snapshot.loaded is None else text
+    return f"{text}  \n(from the last text without mistakes)" if text and snapshot.loaded is None else text
 
 
 def _at(data: Any, path: tuple[str | int, ...]) -> Any:

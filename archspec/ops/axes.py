@@ -16,7 +16,7 @@ def axis(dim: int, x: TensorType, field: str = "dim") -> int:
     if dim < -n or dim >= n:
         raise ShapeError(f"{field} {dim} is not among the input's dims, 0 (batch) to {n - 1}", field=field, hint=hint)
     if dim % n == 0:
-        raise ShapeError(f"{field} {dim} is the batch, which an op must leave alone", field=field, hint=hint)
+        raise ShapeError(f"{field} {dim} is the batch, which an op cannot change", field=field, hint=hint)
     return dim % n
 
 

@@ -124,7 +124,7 @@ class GroupNorm(Op):
                 partial=x,
             )
         if prod((channels // self.num_groups, *x.shape[2:])) == 1:
-            raise ShapeError("one value a group has no variance", partial=x, hint=_wider(x, set_to("num_groups", 1)))
+            raise ShapeError("one value per group has no variance", partial=x, hint=_wider(x, set_to("num_groups", 1)))
         return (x,)
 
     @override
@@ -166,7 +166,7 @@ class InstanceNorm2d(Op):
     def infer(self, x: TensorType) -> tuple[TensorType]:
         if x.shape[2] * x.shape[3] == 1:
             hint = _wider(x, WriteLayer("group_norm: 1", "which normalises over all channels"))
-            raise ShapeError("one pixel a channel has no variance", hint=hint, partial=x)
+            raise ShapeError("one pixel per channel has no variance", hint=hint, partial=x)
         return (x,)
 
     @override

@@ -20,7 +20,7 @@ def check_removable(run: Path) -> None:
     try:
         handle = claim(run)
     except BlockingIOError:
-        raise error("RUN317", f"another process is training in {run}", hint="let it end first") from None
+        raise error("RUN317", f"another process is training in {run}", hint="wait until it has ended") from None
     if handle is not None:
         os.close(handle)
 

@@ -20,7 +20,7 @@ def summary_lines(comparison: Comparison) -> list[str]:
     """What a comparison comes to: the best row, how many others it can be told from, and what went wrong."""
     groups, name = comparison.groups, comparison.measure.name
     if not groups or not any(name in group.figures for group in groups):
-        return ["no run has the figure that they are compared by"] if groups else []
+        return ["no run has the figure to compare"] if groups else []
     base = groups[comparison.baseline]
     sign = 1 if comparison.measure.higher else -1
     best = max((g for g in groups if name in g.figures), key=lambda g: sign * g.figures[name].mean)
@@ -53,4 +53,4 @@ def _differences(others: list[Group], against: str) -> str:
              "no figure": "without the figure"}
     parts = [f"{counts[verdict]} {text}" for verdict, text in words.items() if verdict in counts]
     line = f"{plural(len(others), 'difference')} to {against}: {', '.join(parts)}"
-    return line + ("; one seed says nothing of noise: give several, `--seeds 3`" if "not known" in counts else "")
+    return line + ("; one seed cannot show noise: use several, `--seeds 3`" if "not known" in counts else "")

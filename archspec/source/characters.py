@@ -56,7 +56,7 @@ def name_of(char: str) -> str:
 def told(char: str, meant: str) -> tuple[str, str]:
     """Message and hint for such a character."""
     if not meant:
-        return f"the character {name_of(char)} cannot be seen and does not belong here", "delete it"
+        return f"the character {name_of(char)} is invisible and not allowed here", "delete it"
     if meant == " ":
-        return f"the character {name_of(char)} is not a space to YAML", "write a plain space"
-    return f"the character {name_of(char)} looks like `{meant}`, and is not", f"write `{meant}`"
+        return f"the character {name_of(char)} is not a space in YAML", "write a plain space"
+    return f"the character {name_of(char)} looks like `{meant}`, but is not", f"write `{meant}`"

@@ -76,7 +76,7 @@ def _tab(fault: Fault) -> Diagnostic | None:
             at = replace(fault, line=line, column=indent.index("\t"))
             return at.tell("a tab cannot indent a line", "indent with spaces")
     if fault.char() == "\t":
-        return fault.tell("a tab cannot stand here", "write spaces")
+        return fault.tell("a tab is not allowed here", "write spaces")
     return None
 
 
@@ -212,7 +212,7 @@ def _no_opener(fault: Fault) -> Diagnostic | None:
     if char != "]" or match is None or "flow" not in fault.context:
         return None
     value = match[1].split(",")[0].strip()[:40]
-    return fault.tell("`]` closes what was not opened", f"write `[` before `{value}`")
+    return fault.tell("`]` was not opened", f"write `[` before `{value}`")
 
 
 def _flow(fault: Fault) -> Diagnostic | None:
@@ -264,7 +264,7 @@ def _nothing(fault: Fault) -> Diagnostic | None:
         return None
     char = fault.char()
     if char in {"]", "}"}:
-        return fault.tell(f"`{char}` closes what was not opened", "delete it, or open it before")
+        return fault.tell(f"`{char}` was not opened", "delete it, or add the opening bracket")
     if char == ":":
         return fault.tell("no key before this `:`", "write `key: value`")
     if char == ",":
@@ -279,10 +279,10 @@ def _indent(fault: Fault) -> Diagnostic | None:
     if fault.char() == ":":
         return fault.tell("no key before this `:`", "write `key: value`")
     if fault.char() in {"]", "}"}:
-        return fault.tell(f"`{fault.char()}` closes what was not opened", "delete it, or open it before")
+        return fault.tell(f"`{fault.char()}` was not opened", "delete it, or add the opening bracket")
     if not text[: fault.column].strip():
         return fault.tell(
-            "this line's indentation fits nothing above it", "align it with the keys or `-` that it belongs to"
+            "this line's indentation matches no line above it", "align it with the keys or `-` that it belongs to"
         )
     _, _, end_line, end_column = fault.quote
     if end_column and end_line == fault.line and not text[end_column : fault.column].strip():
@@ -307,7 +307,7 @@ def _block_scalar(fault: Fault) -> Diagnostic | None:
     if "block scalar" not in fault.context:
         return None
     hint = "put the text on the lines below, indented with spaces"
-    return fault.tell("not the head of a block text (`|` or `>`)", hint)
+    return fault.tell("not a valid header of a block text (`|` or `>`)", hint)
 
 
 _RULES: Final[tuple[Callable[[Fault], Diagnostic | None], ...]] = (

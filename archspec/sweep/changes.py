@@ -34,7 +34,7 @@ def _meant_key(key: str) -> str:
     from archspec.language.recipe import Recipe
 
     if key == "seeds":
-        return "`seeds` stands at the top of the file or in an entry of `runs`"
+        return "`seeds` belongs at the top of the file or in an entry of `runs`"
     name = key.rpartition(".")[2]
     field = name if name in Recipe.model_fields else close(name, Recipe.model_fields)
     if field is not None and not key.startswith(("vars.", "stages.", "blocks.")):

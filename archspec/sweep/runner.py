@@ -182,7 +182,7 @@ def _reason(log: Path) -> str:
         return "no log"
     found = _HEADLINE.search(text)
     lines = text.strip().splitlines()
-    return found[0] if found else (lines[-1] if lines else "it ended without a word")
+    return found[0] if found else (lines[-1] if lines else "it ended without a message")
 
 
 def _killed(number: int) -> str:

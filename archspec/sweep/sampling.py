@@ -32,7 +32,7 @@ def read_sample(raw: Any, at: At, errors: Errors) -> Sample | None:
         errors.add("SWEEP401", f"`by` must be {' or '.join(FIGURES)}, got {said(by)}", at / "by",
                    hint=did_you_mean(str(by), FIGURES))
     if "trials" not in raw:
-        errors.add("SWEEP401", "`sample` needs `trials`, how many combinations are trained", at,
+        errors.add("SWEEP401", "`sample` needs `trials`, the number of combinations to train", at,
                    hint=f"write `{_EXAMPLE}`")
     elif not is_count(trials, MAX_TRIALS) and trials is not BROKEN:
         errors.add("SWEEP401", f"`trials` must be a number from 1 to {MAX_TRIALS:,}, got {said(trials)}",

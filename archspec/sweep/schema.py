@@ -27,16 +27,16 @@ _DESCRIPTIONS: Final = {
     "description": "what the sweep is for",
     "spec": "the network: a spec's path from this file's folder, or the name of a shipped one; or a list of them",
     "variants": "networks that differ from their specs: `[{spec: alexnet, set: {vars.width: 0.5}, name: half}]`",
-    "set": "what holds for every trial: `{train.epochs: 5}`",
+    "set": "settings for every trial: `{train.epochs: 5}`",
     "grid": "lists of values; trials are all their combinations",
     "zip": "lists of equal length that advance together: the first values, then the second ones",
     "random": "values drawn at random: `{trials: 20, seed: 0, train.lr: {log_uniform: [0.001, 1]}}`",
     "search": "points that are chosen one after another: `{trials: 30, space: {train.lr: {log_uniform: [0.001, 1]}}}`",
-    "runs": "single departures from the base, beside the combinations: `[{recipe: long, seeds: 1}, {train.lr: 2}]`",
+    "runs": "individual trials in addition to the combinations: `[{recipe: long, seeds: 1}, {train.lr: 2}]`",
     "where": "conditions that a trial must meet, on `train`, `vars`, `params` and `macs`: `$(params < 100000)`",
     "sample": "which combinations to train: one from each of `trials` equal shares of all, ranked `by` a figure",
     "seeds": "how many seeds (0, 1, …), or a list of them; default: the recipe's own seed",
-    "devices": "on how many devices of one machine each trial trains, as many processes under torchrun; default 1",
+    "devices": "number of devices per trial, all of one machine, with a process each under torchrun; default 1",
     "limit_train": "train on the first N training images only",
     "limit_test": "test on the first N test images only",
 }
@@ -124,7 +124,8 @@ def _random() -> Schema:
     drawn = _mapping(lambda form: _draw())
     own = {
         "trials": {"type": "integer", "minimum": 1, "maximum": MAX_TRIALS, "description": "how many points are drawn"},
-        "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "of the drawing, not of the trainings"},
+        "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "seed of the drawing, not of the "
+                                                                               "trainings"},
     }
     return {**drawn, "properties": {**own, **drawn["properties"]}, "required": ["trials"]}
 
@@ -162,7 +163,7 @@ def _variant() -> Schema:
         "properties": {
             "spec": described(_TEXT, "a spec's path, or the name of a shipped one"),
             "set": _or_null(_CHANGES),
-            "name": described(_TEXT, "how tables call it"),
+            "name": described(_TEXT, "its name in tables"),
         },
         "additionalProperties": False,
         "required": ["spec"],

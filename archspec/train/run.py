@@ -68,7 +68,7 @@ class Run:
         stopped = why_stop(results, self.recipe.early_stopping)
         if self.paused:
             done = f"epoch {self.state.epoch} of {self.recipe.epochs}"
-            stopped = f"paused after {done}: the end of the run is still to come"
+            stopped = f"paused after {done}: the run is not finished"
         measured_as = self.runtime.memory.measured_as
         return Summary(
             tuple(results), stopped, criterion=criterion(self.recipe), test=test, memory_measured_as=measured_as

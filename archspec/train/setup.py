@@ -149,8 +149,8 @@ def run_source(recipe: Recipe, machine: Machine, channels: int, progress: Progre
 def _worker_notices(recipe: Recipe, machine: Machine) -> list[str]:
     if machine.workers is None or recipe.data.startswith(FOLDER_PREFIX):
         return []
-    return [f"--workers has no effect on {recipe.data}, which lies in memory: its batches are cut and augmented there, "
-            "without loader workers. For a folder of images it is the number of processes that decode them"]
+    return [f"--workers has no effect on {recipe.data}, which is kept in memory: batches are cut and augmented there, "
+            "without loader workers. For a folder of images it sets the number of processes that decode them"]
 
 
 def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:

@@ -279,8 +279,8 @@ def test_a_broken_image_is_named_and_the_others_are_predicted(cli: Cli, run: Pat
     ]:
         assert f"error[{code}]: {name}" in done.err
     assert "hint: name the images in it: `run/*.png`, say" in done.err
-    assert done.err.count("hint: name whole images: .png, ") == 2
-    assert not any(word in done.err for word in ("put it back", "remove it", "is gone"))
+    assert done.err.count("hint: name intact images: .png, ") == 2
+    assert not any(word in done.err for word in ("restore it", "remove it", "is gone"))
     told = cli("predict", run, *names, "--json")
     assert told.code == 1
     rows = json.loads(told.out)["images"]

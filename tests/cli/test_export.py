@@ -16,7 +16,7 @@ def test_tables_of_a_folder(cli, tmp_path, monkeypatch):  # noqa: F811
     make_run(tmp_path / "runs" / "b", lr=0.2)
     done = cli("export", "runs", "--to", "csv")
     assert (done.code, done.out) == (0, "column -s, -t export/csv/runs.csv\n")
-    assert "2 written; to look at them:" in done.err
+    assert "2 written; to view them:" in done.err
     with (tmp_path / "export" / "csv" / "runs.csv").open() as file:
         assert [row["lr"] for row in csv.DictReader(file)] == ["0.1", "0.2"]
 
@@ -50,7 +50,7 @@ def test_trials_of_a_sweep_that_failed_are_rows(cli, tmp_path, monkeypatch):  # 
 @pytest.mark.parametrize(("arguments", "code", "text"), [
     (("empty", "--to", "csv"), 2, "there is no run in empty"),
     (("runs", "--to", "excel"), 2, "'excel' is not one of"),
-    (("runs",), 2, "name who reads it: --to csv|tensorboard|mlflow|trackio|wandb"),
+    (("runs",), 2, "name the target tool: --to csv|tensorboard|mlflow|trackio|wandb"),
     (("runs", "--to", "csv", "--into", "http://x"), 1, "error[RUN382]: http://x is not a folder: this export writes files"),
     (("runs", "--to", "csv", "--into", "runs/a/spec.yaml"), 1, "error[RUN382]: the folder runs/a/spec.yaml cannot be written to: File exists"),
 ])

@@ -94,7 +94,7 @@ def test_a_link_is_not_written_to(cli: Cli, folder: Path) -> None:
     (folder / "link.yaml").symlink_to(target)
     done = cli("validate", "link.yaml", "--fix")
     assert done.code == 1
-    assert "link.yaml is a link: no fix is written to it" in done.err
+    assert "link.yaml is a link: fixes are not written to it" in done.err
     assert target.read_text() == TYPO
     assert (folder / "link.yaml").is_symlink()
 
@@ -168,8 +168,8 @@ def test_standard_input_without_fixes(cli: Cli, folder: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["-", "good.yaml"], "- stands alone"), (["good.yaml", "--unsafe-fixes"], "--unsafe-fixes needs"),
-        (["good.yaml", "--fix", "--set", "vars.n=1"], "--set does not go with --fix"),
+        (["-", "good.yaml"], "- cannot be combined"), (["good.yaml", "--unsafe-fixes"], "--unsafe-fixes needs"),
+        (["good.yaml", "--fix", "--set", "vars.n=1"], "--set cannot be combined with --fix"),
         (["good.yaml", "--output-format", "xml"], "xml"),
     ],
     ids=["two-inputs", "unsafe-alone", "set", "format"],

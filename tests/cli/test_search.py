@@ -79,7 +79,7 @@ def test_a_dry_run_says_what_a_search_will_do(searched, cli, monkeypatch, no_sta
     done = cli("sweep", "s.yaml", "--dry-run", "--dir", "nowhere", *OPTIONS)
     assert done.code == 0
     assert "search: 3 trials, sampler random; rungs after 1, 2 epochs" in done.err
-    assert "judged by these 3 points" in done.err
+    assert "estimated from these 3 points" in done.err
     assert not (searched / "nowhere").exists()
 
 

@@ -1,4 +1,4 @@
-"""What the machine lacks is not called a fault of archspec."""
+"""What the machine lacks is not called a bug in archspec."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_what_the_machine_lacks(cli: Cli, monkeypatch: pytest.MonkeyPatch, excep
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"error: {message}")
     assert "\n  = hint: " in done.err
-    assert "fault of archspec" not in done.err
+    assert "bug in archspec" not in done.err
 
 
 @pytest.mark.parametrize(

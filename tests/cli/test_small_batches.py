@@ -107,7 +107,7 @@ def test_groups_of_one_value_are_refused_whatever_the_batch(cli: Cli) -> None:
     text = "archspec: 1\ninput: [3, 8, 8]\nstages: {a: [global_avg_pool2d, group_norm: 3, flatten, linear: 10]}\n"
     Path("groups.yaml").write_text(text)
     told = refused(cli, "validate", "groups.yaml", code="SHAPE102")
-    assert "one value a group has no variance" in told
+    assert "one value per group has no variance" in told
     Path("groups.yaml").write_text(text.replace("group_norm: 3", "group_norm: 1"))
     assert cli("validate", "groups.yaml").code == 0
 

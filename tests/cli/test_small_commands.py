@@ -88,7 +88,7 @@ def test_init_does_not_overwrite(cli: Cli, folder: Path) -> None:
     before = (folder / "bad.yaml").read_bytes()
     done = cli("init", "bad.yaml")
     assert (done.code, done.out) == (1, "")
-    assert "exists already" in done.err
+    assert "already exists" in done.err
     assert (folder / "bad.yaml").read_bytes() == before
 
 

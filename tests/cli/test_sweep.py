@@ -188,7 +188,7 @@ def test_ctrl_c_stops_the_trials_and_the_same_command_goes_on(cli, work, monkeyp
     done = cli("sweep", "s.yaml", *OPTIONS)
     thread.join()
     assert done.code == 130
-    assert "stopped: 4 trials left; the same command goes on" in done.err
+    assert "stopped: 4 trials left; the same command continues" in done.err
     assert len(launcher.began) == 1
     launcher.behaviour = lambda command: succeed()
     assert cli("sweep", "s.yaml", *OPTIONS).code == 0

@@ -176,7 +176,7 @@ def test_workers_are_explained_where_there_are_none(cli: Cli, spec: Path) -> Non
     for option in ("--workers", "--num-workers"):
         done = cli("train", spec, "--epochs", 1, *FEW, option, 4)
         assert done.code == 0
-        assert "note: --workers has no effect on digits, which lies in memory" in done.err
+        assert "note: --workers has no effect on digits, which is kept in memory" in done.err
         shutil.rmtree("runs")
 
 

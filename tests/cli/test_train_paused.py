@@ -38,7 +38,7 @@ def test_a_paused_run_goes_on_as_if_it_had_not_stopped(cli: Cli, spec):
     assert [part.code for part in parts] == [0, 0, 0]
     assert [len(data["epochs"]) for data in paused] == [1, 3, 4]
     assert [data["test"] for data in paused] == [None, None, None]
-    assert paused[0]["stopped_early"] == "paused after epoch 1 of 4: the end of the run is still to come"
+    assert paused[0]["stopped_early"] == "paused after epoch 1 of 4: the run is not finished"
     assert not (spec / "run" / "weights.safetensors").exists()
     end = cli("train", "--resume", "run", "--json")
     assert epochs(end.out) == epochs(whole.out)  # the cosine is that of four epochs

@@ -126,10 +126,10 @@ def test_all_damaged(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (["--lr", "0.2"], "lr was 0.1, is 0.2"),
     (["--lr", "0.2"], "hint: leave --lr out, or add --allow-changes"),
     (["--set", "train.nesterov=true", "--set", "train.momentum=0.5"], "nesterov was false, is true"),
-    (["--set", "train.lr=0.2"], "hint: put it back, or add --allow-changes"),
+    (["--set", "train.lr=0.2"], "hint: restore it, or add --allow-changes"),
     (["--batch-size", "16"], "batch_size was 32, is 16"),
     (["--optimizer", "adam"], "optimizer was sgd, is adam"),
-    (["--set", "vars.hidden=9"], "the network is another one: `head.layer_1.linear_1`: `out_features` was 8, is 9"),
+    (["--set", "vars.hidden=9"], "the network is different: `head.layer_1.linear_1`: `out_features` was 8, is 9"),
     (["--limit-train", "90"], "the run had 100 training images, now there are 90"),
 ], ids=str)
 def test_another_run_is_refused(
@@ -208,7 +208,7 @@ def test_where_memory_is_short(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyP
     room[0] = 0
     done = cli("train", "--resume", "run", "--epochs", "2")
     assert done.code == 1
-    assert "note: memory was short: at most 8 images go through the network at once\n" in done.err
+    assert "note: memory was short: micro-batches have at most 8 images\n" in done.err
     assert "error[BUILD201]: training, with only 1 image at once, ran out of memory" in done.err
     room[0] = 32
     assert cli("train", "--resume", "run", "--epochs", "2").code == 0

@@ -78,7 +78,7 @@ def test_a_misspelt_version_is_reported(cli: Cli, folder: Path) -> None:
     done = cli("validate", ".")
     assert (done.code, done.out) == (1, "2 errors in 2 of 3 specs\navailable: 1 fix with `--fix`\n")
     assert "unknown key `archpsec`" in done.err
-    assert "a name that is close exists: `archspec`" in done.err
+    assert "a similar name exists: `archspec`" in done.err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -336,4 +336,4 @@ def test_a_spec_in_utf_16_is_not_skipped(cli: Cli, folder: Path) -> None:
 def test_a_data_set_in_the_place_of_a_spec_is_named_as_one(cli: Cli, folder: Path) -> None:
     done = cli("validate", "good.yaml", "--data", "folder:my pets")
     assert done.code == 1
-    assert "hint: a spec belongs here; `archspec data check 'folder:my pets'` looks at a data set" in done.err
+    assert "hint: expected a spec; `archspec data check 'folder:my pets'` looks at a data set" in done.err

@@ -94,7 +94,7 @@ def test_a_second_process_that_holds_the_card(record_property):
         assert torch.cuda.memory_allocated(DEVICE) == before
         found, cut = trained(task)
     record_property("micro_batch", cut.run.state.micro_batch)
-    assert "ran out of memory: it is done again" in cut.notices[0]
+    assert "ran out of memory: it is repeated" in cut.notices[0]
     assert 64 <= cut.run.state.micro_batch <= 1024
     for a, b in zip(found, expected, strict=True):
         assert a == pytest.approx(b, rel=1e-3)

@@ -55,8 +55,8 @@ def test_known_names_and_folders_pass():
 
 
 @pytest.mark.parametrize(("name", "hint"), [
-    pytest.param("fashion_mnist", "a name that is close exists: `fashion-mnist`", id="typo"),
-    pytest.param("CIFAR-10", "a name that is close exists: `cifar10`", id="spelling"),
+    pytest.param("fashion_mnist", "a similar name exists: `fashion-mnist`", id="typo"),
+    pytest.param("CIFAR-10", "a similar name exists: `cifar10`", id="spelling"),
     pytest.param("./pets", "a folder of images is written `folder:./pets`", id="path"),
     pytest.param("xyz", "known are fashion-mnist, mnist, cifar10, cifar100, digits and `folder:PATH`", id="none"),
     pytest.param("folder:", "write `folder:PATH`", id="no-path"),
@@ -73,7 +73,7 @@ def test_a_long_name_is_cut(diagnostic):
 @pytest.mark.parametrize(("name", "hint"), [
     ("pets", "did you mean `folder:pets`?"), ("pets/train", "did you mean `folder:pets`?"),
     ("pets/trian", "did you mean `folder:pets`?"), ("my pets", "did you mean `'folder:my pets'`?"),
-    (".", "did you mean `folder:.`?"), ("mnst", "a name that is close exists: `mnist`"),
+    (".", "did you mean `folder:.`?"), ("mnst", "a similar name exists: `mnist`"),
     ("pictures/of/dogs", "a folder of images is written `folder:pictures/of/dogs`"),
     ("a\0b", "known are"), ("~nobody-of-that-name", "known are"),
 ])

@@ -107,7 +107,7 @@ def test_pixels_without_a_white_are_refused(tmp_path, values):
     Image.fromarray(values).save(tmp_path / "a.tif")
     found = refusal(tmp_path / "a.tif")
     assert found.code == "RUN307"
-    assert found.message.endswith("-bit pixels, and nothing says which is white") == (values.dtype != np.float32)
+    assert found.message.endswith("-bit pixels, for which white is undefined") == (values.dtype != np.float32)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
@@ -322,5 +322,5 @@ def test_serving_answers_each_request_in_turn(tmp_path):
     replies = io.BytesIO()
     serve(io.BytesIO("\n".join(lines).encode() + b"\n"), replies)
     image = struct.pack(">I", 0) + decode(good, 3, (2, 3)).tobytes()
-    problem = json.dumps(["RUN307", "is gone", "put it back"]).encode()
+    problem = json.dumps(["RUN307", "is gone", "restore it"]).encode()
     assert replies.getvalue() == READY + image + struct.pack(">I", len(problem)) + problem + image

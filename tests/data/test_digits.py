@@ -60,7 +60,7 @@ def test_a_file_that_is_gone_is_named(monkeypatch, tmp_path, diagnostic):
     monkeypatch.setattr(digits, "find", lambda: tmp_path / "digits.csv.gz")
     found = diagnostic(load, "digits", "train")
     assert (found.code, found.message) == ("RUN305", f"cannot read {tmp_path}/digits.csv.gz: no such file or directory")
-    assert found.hint == "put it back, or give another folder with --data-root"
+    assert found.hint == "restore it, or give another folder with --data-root"
 
 
 def test_a_changed_file_is_refused(monkeypatch, tmp_path, diagnostic):

@@ -31,7 +31,7 @@ def warnings(text: str) -> list[tuple[str, str, str | None]]:
     [
         pytest.param(
             "data: fashion-mnist", "data: «fashion»", "RUN304", "no data set is named `fashion`",
-            "a name that is close exists: `fashion-mnist`", id="name",
+            "a similar name exists: `fashion-mnist`", id="name",
         ),
         pytest.param(
             "data: fashion-mnist", "data: «cifar10»", "RUN303", "cifar10 has 3 channels, the network's input (1, 28, 28) has 1",
@@ -44,7 +44,7 @@ def warnings(text: str) -> list[tuple[str, str, str | None]]:
         ),
         pytest.param(
             "flatten, linear: 10]}\ntrain", "relu]}\n«train»", "RUN311",
-            "a classifier gives one number for each class, this network gives (1, 28, 28)",
+            "a classifier outputs one number for each class, this network outputs (1, 28, 28)",
             "end it with `global_avg_pool2d`, `flatten` and `linear`", id="no-classifier",
         ),
         pytest.param(
@@ -76,7 +76,7 @@ def test_named_recipes_are_told_where_they_are_written() -> None:
         ("RUN303", "3 channels"), ("RUN303", "`normalize` has 2 numbers"),
     )
     assert_marked("archspec: 1\ninput: [1, 28, 28]\nstages: {a: relu}\n«recipes»: {a: {data: mnist, lr: 0.1}}\n",
-                  ("RUN311", "this network gives"))
+                  ("RUN311", "this network outputs"))
 
 
 def test_an_override_is_told_at_the_override() -> None:
@@ -88,7 +88,7 @@ def test_an_override_is_told_at_the_override() -> None:
 
 def test_more_outputs_than_classes() -> None:
     assert warnings(SPEC.replace("linear: 10", "linear: 12")) == [(
-        "SPEC062", "fashion-mnist has 10 classes, the network 12 outputs: the rest stay idle", "make the last layer `linear: 10`",
+        "SPEC062", "fashion-mnist has 10 classes, but the network has 12 outputs: the rest are unused", "make the last layer `linear: 10`",
     )]
 
 

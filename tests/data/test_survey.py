@@ -117,7 +117,7 @@ def test_images_that_do_not_suit_the_network_are_one_mistake(root):
     found = messages(open_data, f"folder:{root}", "train", 1)
     assert [code for code, _ in found] == ["RUN303", "RUN307"]
     assert found[0][1] == (
-        f"7 of 8 images of {root}/train do not suit the network; the first: {root}/train/ant/000.png (image 0) "
+        f"7 of 8 images of {root}/train do not match the network; the first: {root}/train/ant/000.png (image 0) "
         "is a colour image, the network's input has one channel"
     )
 

@@ -141,7 +141,7 @@ def test_val_without_test_is_the_test_set(tmp_path):
     with pytest.raises(SpecError) as problem:
         splits(tmp_path, validation="val")
     assert "RUN371" in str(problem.value)
-    assert "has no test, so that its val is the test set" in str(problem.value)
+    assert "has no test, so its val is the test set" in str(problem.value)
 
 
 def test_a_folder_without_val(tmp_path):

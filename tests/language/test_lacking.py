@@ -39,7 +39,7 @@ def test_no_op_is_said_to_be_lacking():
 @pytest.mark.parametrize(("name", "near"), [("bach_norm1d", "batch_norm1d"), ("conv2dd", "conv2d"), ("max_pol2d", "max_pool2d")])
 def test_a_misspelt_op_still_is_taken_for_the_nearest(name, near):
     (found,) = assert_marked(spec(f"stages: {{a: [«{name}»]}}"), ("SPEC020", f"no op or block `{name}`"))
-    assert found.hint == f"a name that is close exists: `{near}`"
+    assert found.hint == f"a similar name exists: `{near}`"
     assert kind_called(name) is None
 
 
@@ -52,7 +52,7 @@ def test_a_block_of_ones_own_may_be_called_so():
 def test_an_unknown_data_set_is_told_whatever_else_is_wrong(stages, rest):
     found = archspec.check(spec(f"stages: {stages}\ntrain: {{data: mnst, lr: 0.1{rest}}}\nrecipes: {{b: {{data: cifr10}}}}"))
     assert [(d.code, d.hint) for d in found if d.code == "RUN304"] == [
-        ("RUN304", "a name that is close exists: `mnist`"), ("RUN304", "a name that is close exists: `cifar10`"),
+        ("RUN304", "a similar name exists: `mnist`"), ("RUN304", "a similar name exists: `cifar10`"),
     ]
 
 
@@ -62,4 +62,4 @@ def test_an_unknown_data_set_is_told_whatever_else_is_wrong(stages, rest):
 ])
 def test_a_name_in_quotes_with_a_character_that_cannot_be_seen(text, code):
     (found,) = assert_marked(spec(text), (code, "holds U+"))
-    assert found.hint in ("a name that is close exists: `relu`",) or "choose another name" in found.hint
+    assert found.hint in ("a similar name exists: `relu`",) or "choose another name" in found.hint

@@ -84,9 +84,9 @@ def test_one_output_per_node(chunk, expected):
     ("{a: [«3»]}", "SPEC021", "`3` is not a layer", "such as `relu`"),
     ("{a: [«true»]}", "SPEC021", "`true` is not a layer", "such as `relu`"),
     ("{a: [«{}»]}", "SPEC021", "an empty mapping", "`identity`"),
-    ("{a: [«relu relu»]}", "SPEC021", "`relu relu` is not a layer", "one op or block an item"),
-    ("{a: [«''»]}", "SPEC021", "`` is not a layer", "one op or block an item"),
-    ("{a: [{relu: , «tanh»: }]}", "SPEC021", "here are 2: `relu`, `tanh`", "`- tanh`"),
+    ("{a: [«relu relu»]}", "SPEC021", "`relu relu` is not a layer", "one op or block per item"),
+    ("{a: [«''»]}", "SPEC021", "`` is not a layer", "one op or block per item"),
+    ("{a: [{relu: , «tanh»: }]}", "SPEC021", "got 2: `relu`, `tanh`", "`- tanh`"),
     ("{a: [relu, {«repeat»: 2}]}", "SPEC021", "`repeat` needs the layer's braces", "write `{relu: …, repeat: …}`"),
     ("{a: [relu, «repeat»: 2]}", "SPEC021", "`repeat` needs the layer's braces", "write `{relu: …, repeat: …}`"),
     ("{a: [{«repeat»: 2}, relu]}", "SPEC021", "`repeat` needs the layer's braces", "write `{conv2d"),
@@ -114,9 +114,9 @@ def test_one_output_per_node(chunk, expected):
     ("{a: [conv2d: {out_channels: 4, kernel_size: 3, «repeat»: 2}]}", "SPEC021",
      "`repeat` is not a field of `conv2d`", "move it beside `conv2d`"),
     ("{a: {add: {x: [], y: [], «when»: true}}}", "SPEC021", "`when` is not a field of `add`", "move it beside `add`"),
-    ("{a: [{relu: , «repaet»: 2}]}", "SPEC010", "a layer has no `repaet` beside it", "`repeat`"),
-    ("{a: [{relu: , «wen»: true}]}", "SPEC010", "a layer has no `wen` beside it", "`when`"),
-    ("{a: [{relu: , «form»: input}]}", "SPEC010", "a layer has no `form` beside it", "`from`"),
+    ("{a: [{relu: , «repaet»: 2}]}", "SPEC010", "a layer takes no key `repaet` beside it", "`repeat`"),
+    ("{a: [{relu: , «wen»: true}]}", "SPEC010", "a layer takes no key `wen` beside it", "`when`"),
+    ("{a: [{relu: , «form»: input}]}", "SPEC010", "a layer takes no key `form` beside it", "`from`"),
 ])
 def test_wrong_form(stages, code, part, hint):
     (found,) = assert_marked(spec(f"stages: {stages}"), (code, part))
@@ -187,7 +187,7 @@ def test_a_stage_cannot_have_a_name_that_expect_gives_a_meaning(name):
 
 def test_names_of_expect_are_free_inside_stages():
     assert layers(spec("stages: {a: [{relu: , name: output}]}")) == ["a.output relu"]
-    assert_marked(spec("stages: {a: [{relu: , name: «input»}]}"), ("SPEC022", "means what entered the block"))
+    assert_marked(spec("stages: {a: [{relu: , name: «input»}]}"), ("SPEC022", "means the input of the block"))
 
 
 @pytest.mark.parametrize("name", ["half", "3a", "a-b", "class", "_x"])
@@ -229,7 +229,7 @@ def test_reserved_names_are_those_of_torch():
 
 def test_an_unknown_op_is_told_once_with_all_its_places():
     (found,) = assert_marked(spec("stages: {a: [«rellu», tanh, rellu], b: rellu}"), ("SPEC020", "no op or block `rellu`"))
-    assert found.hint == "a name that is close exists: `relu`"
+    assert found.hint == "a similar name exists: `relu`"
     assert labels(found) == [(3, 27, "here too"), (3, 38, "here too")]
 
 
@@ -239,9 +239,9 @@ def test_an_unknown_op_that_nothing_is_like():
 
 
 @pytest.mark.parametrize(("fields", "part", "hint"), [
-    ("{out_channels: 4, «kernl_size»: 3}", "no field `kernl_size`", "a name that is close exists: `kernel_size`"),
+    ("{out_channels: 4, «kernl_size»: 3}", "no field `kernl_size`", "a similar name exists: `kernel_size`"),
     ("{out_channels: 4, kernel_size: 3, «colour»: 3}", "no field `colour`", "its fields: out_channels, kernel_size"),
-    ("{«in_channels»: 3, out_channels: 4, kernel_size: 3}", "no field `in_channels`", "remove it: it follows from"),
+    ("{«in_channels»: 3, out_channels: 4, kernel_size: 3}", "no field `in_channels`", "remove it: it is inferred from"),
 ])
 def test_unknown_field(fields, part, hint):
     (found,) = assert_marked(spec(f"stages: {{a: [conv2d: {fields}]}}"), ("SPEC010", part))

@@ -36,7 +36,7 @@ def test_an_op_by_another_name_is_told_once_and_taken_as_it(wrong: str, right: s
 
 def test_a_block_of_the_file_whose_name_is_close_comes_first() -> None:
     (found,) = archspec.check(spec("stages: {a: [denses: 3], b: [dense: 3]}", "blocks: {denses: {params: {n: int}, body: {linear: $n}}}\n"))
-    assert found.hint == "a name that is close exists: `denses`"
+    assert found.hint == "a similar name exists: `denses`"
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_a_mistake_in_a_layer_param_is_told_where_it_is_written(argument, code, 
 def test_a_name_that_nothing_has_is_told_where_it_is_written():
     head = "vars: {block: «residul»}\n"
     (found,) = assert_marked(spec("stages: {a: {$block: 3}}", head), ("SPEC020", "no op or block `residul`"))
-    assert found.hint == "a name that is close exists: `residual`"
+    assert found.hint == "a similar name exists: `residual`"
 
 
 @pytest.mark.parametrize(("value", "part"), [
@@ -217,4 +217,4 @@ def test_an_expression_may_only_name_a_layer():
 
 
 def test_vars_that_go_in_circles_as_layers():
-    assert_marked(spec("stages: {a: [$x]}", "vars: {x: «$y», y: $x}\n"), ("SPEC026", "`x` is defined by itself"))
+    assert_marked(spec("stages: {a: [$x]}", "vars: {x: «$y», y: $x}\n"), ("SPEC026", "`x` depends on itself"))

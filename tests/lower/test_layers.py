@@ -199,7 +199,7 @@ def test_a_block_does_not_see_stages():
 def test_the_nearest_visible_name_is_told():
     (found,) = assert_marked(spec("stages: {enc1: relu, b: {add: {x: [], y: {from: «enc»}}}}"),
                              ("SPEC040", "no earlier layer or stage `enc`; visible: enc1, input"))
-    assert found.hint == "a name that is close exists: `enc1`"
+    assert found.hint == "a similar name exists: `enc1`"
 
 
 # -- outputs that nothing uses -----------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_the_nearest_visible_name_is_told():
 ])
 def test_an_output_that_nothing_uses(stages, name):
     (found,) = assert_marked(spec(f"stages: {stages}"), ("SPEC041", f"nothing uses the output of `{name}`"))
-    assert found.hint == "remove it, or let a later layer take it with `from`"
+    assert found.hint == "remove it, or use it in a later layer with `from`"
 
 
 def test_an_unused_output_beside_an_independent_mistake():

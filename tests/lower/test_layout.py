@@ -7,7 +7,7 @@ import pytest
 from archspec.api import examine
 
 CONV = "conv2d: {out_channels: 6, kernel_size: 3}"
-TOLD = "`linear` works along the width of an image"
+TOLD = "`linear` applies to the width of an image"
 
 
 def told(stages: str, blocks: str = "{}") -> list[tuple[str, str | None]]:

@@ -33,7 +33,7 @@ def test_a_quick_fix_makes_the_spec_valid() -> None:
     known, _ = marked(SPEC.replace("flatten", "flaten"))
     line = next(k for k, text in enumerate(known.lines) if "flaten" in text)
     (action,) = quick_fixes(known, line, line)
-    assert action.title.startswith("A name that is close exists") or "flatten" in action.title
+    assert action.title.startswith("A similar name exists") or "flatten" in action.title
     assert archspec.check(applied(known.text, list(action.changes[known.path]))) == ()
     assert quick_fixes(known, line + 1, line + 1) == []
 

@@ -114,8 +114,8 @@ def test_a_table_starts_normal_decays_and_counts() -> None:
 
 @pytest.mark.parametrize(("stage", "code", "message", "hint"), [
     ("«gem»: 2", "SPEC020", "no op or block `gem`", "it is called `power_pool2d` here"),
-    ("«PowerPool2d»: 2", "SPEC020", "no op or block", "a name that is close exists: `power_pool2d`"),
-    ("«RMSNorm»", "SPEC020", "no op or block `RMSNorm`", "a name that is close exists: `rms_norm`"),
+    ("«PowerPool2d»: 2", "SPEC020", "no op or block", "a similar name exists: `power_pool2d`"),
+    ("«RMSNorm»", "SPEC020", "no op or block `RMSNorm`", "a similar name exists: `rms_norm`"),
     ("power_pool2d: {kernel_size: 2, «q»: 1}", "SPEC010", "`power_pool2d` has no field `q`", None),
     ("power_pool2d: «9»", "SHAPE101", "9×9 window does not fit a 8×8 input", "lower kernel_size to at most 8"),
     ("power_pool2d: {kernel_size: 2, p: «-1»}", "SPEC012", "`p` of `power_pool2d` must be more than 0", None),

@@ -181,7 +181,7 @@ def test_on_a_gpu(monkeypatch):
 @pytest.mark.parametrize(("stages", "batch_size", "reason"), [
     pytest.param({"pool": {"max_pool2d": 2}}, 4, "the network has no parameters to train", id="no-parameters"),
     pytest.param({"head": ["global_avg_pool2d", "batch_norm2d", "flatten", {"linear": 2}]}, 1,
-                 "head.batch_norm2d_1 needs a batch of 2 or more to train: one value a channel has no variance",
+                 "head.batch_norm2d_1 needs a batch of 2 or more to train: one value per channel has no variance",
                  id="batch-norm-of-one-value"),
 ])
 def test_a_network_that_cannot_be_trained_is_still_timed(stages, batch_size, reason):

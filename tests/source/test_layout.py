@@ -240,7 +240,7 @@ def test_any_style_keeps_data_and_comments(text: str) -> None:
 
 def test_a_layout_that_changes_the_meaning_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Printer, "print", lambda *_: "a: 2\n")
-    with pytest.raises(RuntimeError, match=r"t\.yaml: another layout would change its meaning"):
+    with pytest.raises(RuntimeError, match=r"t\.yaml: formatting would change its meaning"):
         formatted("a: 1\n", "t.yaml")
     monkeypatch.setattr(Printer, "print", lambda *_: "a: 1\n")
     with pytest.raises(RuntimeError, match="another layout"):
@@ -248,5 +248,5 @@ def test_a_layout_that_changes_the_meaning_is_refused(monkeypatch: pytest.Monkey
 
 
 def test_a_layout_that_is_too_large_is_refused() -> None:
-    with pytest.raises(SpecError, match="in its layout the text is larger than 40 bytes"):
+    with pytest.raises(SpecError, match="formatted, the text is larger than 40 bytes"):
         formatted("a:\n- b\n- b\n- b\n- b\n- b\n- b\n- b\n", "t.yaml", Limits(max_bytes=40))

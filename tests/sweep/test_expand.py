@@ -82,9 +82,9 @@ def test_what_cannot_be_trained_is_told_at_the_sweeps_own_place():
     ("line", "code", "hint"),
     [
         ("runs: [{recipe: lenet-99}]", "SPEC010", None),
-        ("runs: [{vars.num_clases: 3}]", "SWEEP403", "a name that is close exists: `num_classes`"),
-        ("runs: [{train.momentm: 0.3}]", "SPEC060", "a name that is close exists: `momentum`"),
-        ("runs: [{stages.hed: flatten}]", "SWEEP403", "a name that is close exists: `head`"),
+        ("runs: [{vars.num_clases: 3}]", "SWEEP403", "a similar name exists: `num_classes`"),
+        ("runs: [{train.momentm: 0.3}]", "SPEC060", "a similar name exists: `momentum`"),
+        ("runs: [{stages.hed: flatten}]", "SWEEP403", "a similar name exists: `head`"),
     ],
 )
 def test_a_single_departure_that_is_none(line, code, hint):

@@ -61,7 +61,7 @@ def test_what_goes_wrong_in_one_trial_is_its_row(tmp_path):
         0.1: ("killed", "killed by SIGKILL, most likely because memory ran out"),
         0.2: ("failed", "error[RUN310]: the gradient is not finite"),
         0.3: ("failed", "ValueError: oh"),
-        0.4: ("failed", "it ended without a word"),
+        0.4: ("failed", "it ended without a message"),
     }
 
 

@@ -73,7 +73,7 @@ def search(folder, text, behaviour, slots=1):
     ("line", "code", "message"),
     [
         ("search: 3", "SWEEP401", "`search` must be a mapping, got 3"),
-        (f"search: {{space: {RATES}}}", "SWEEP401", "`search` needs `trials`, how many points are trained"),
+        (f"search: {{space: {RATES}}}", "SWEEP401", "`search` needs `trials`, the number of points to train"),
         ("search: {trials: 2}", "SWEEP401", "`search` needs a `space` to search"),
         ("search: {trials: 2, space: {}}", "SWEEP401", "`search` needs a `space` to search"),
         ("search: {trials: 2, space: {lr: {choice: [1]}}}", "SWEEP401", "a sweep cannot change `lr`"),
@@ -104,7 +104,7 @@ def test_mistakes_are_told_at_their_place(line, code, message):
 def test_the_test_set_is_no_objective():
     with pytest.raises(SpecError) as problem:
         sweep_text(HEAD + f"search: {{trials: 2, space: {RATES}, objective: test_accuracy}}\n")
-    assert problem.value.diagnostics[0].hint == "write `validation_accuracy`: the test set is for the winner alone"
+    assert problem.value.diagnostics[0].hint == "write `validation_accuracy`: only the winner is evaluated on the test set"
 
 
 @pytest.mark.parametrize("objective", ["[macs]", "macs", "[validation_accuracy, validation_loss]", "[]", "7", "[[1]]", "{a: 1}"])

@@ -85,19 +85,19 @@ def test_a_network_that_gives_an_image_is_refused():
     diagnostic = refused(graph(stages={"conv": {"conv2d": {"out_channels": "$classes", "kernel_size": 3}}}), recipe())
     assert diagnostic.code == "RUN311"
     assert diagnostic.message == (
-        "a classifier gives one number for each class, this network gives (10, 6, 6)"
+        "a classifier outputs one number for each class, this network outputs (10, 6, 6)"
     )
 
 
 def test_more_outputs_than_classes_are_noticed():
     task = prepare(graph(classes=12), recipe(), Machine(CPU, limit_train=10, limit_test=10))
-    assert task.notices == ("digits has 10 classes, the network 12 outputs: the rest stay idle",)
+    assert task.notices == ("digits has 10 classes, but the network has 12 outputs: the rest are unused",)
 
 
 def test_probabilities_before_the_cross_entropy_are_noticed():
     stages = {**STAGES, "end": {"softmax": 1}}
     task = prepare(graph(stages=stages), recipe(), Machine(CPU, limit_train=10, limit_test=10))
-    assert task.notices == ("`softmax` ends the network, and the cross entropy of its training takes logits",)
+    assert task.notices == ("`softmax` ends the network, but its loss, cross entropy, takes logits",)
 
 
 @pytest.mark.parametrize("chosen", [recipe(batch_size=10**12), recipe(batch_size=10**30)], ids=["big", "overflow"])

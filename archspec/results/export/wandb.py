@@ -85,7 +85,7 @@ def export_trackio(runs: Sequence[ExportedRun], place: str, project: str) -> Don
         module: Any = import_module("trackio")
         if Path(module.utils.TRACKIO_DIR) != path:  # it looks for its folder when it is imported, and never again
             raise error("RUN382", f"this process already uses trackio with the folder {module.utils.TRACKIO_DIR}",
-                        hint="export from a process of its own: `archspec export`")
+                        hint="export from a separate process: `archspec export`")
         with refused("the trackio folder", place, OSError, ValueError):
             return _export(module, _Trackio(module, project), runs, path, project, look)
 

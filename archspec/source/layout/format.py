@@ -28,7 +28,7 @@ def formatted(text: str | bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> 
     tree = _tree("\n".join(document.lines))
     laid_out = Printer().print(tree)
     if len(laid_out.encode()) > limits.max_bytes:
-        raise error("SPEC003", f"{name}: in its layout the text is larger than {limits.max_bytes:,} bytes",
+        raise error("SPEC003", f"{name}: formatted, the text is larger than {limits.max_bytes:,} bytes",
                     hint="split it into libraries")
     _check(laid_out, document, tree, limits)
     if "\r\n" in written:
@@ -75,7 +75,7 @@ def _check(laid_out: str, document: Document, tree: Text, limits: Limits) -> Non
     else:
         same = _equal(again.data, document.data) and _comments(tree_again) == _comments(tree)
     if not same:
-        raise RuntimeError(f"{document.name}: another layout would change its meaning, so it is left as it is")
+        raise RuntimeError(f"{document.name}: formatting would change its meaning, so it is not changed")
 
 
 def _comments(tree: Text) -> Counter[str]:

@@ -135,5 +135,5 @@ def lacking(need: Need, nodes: Sequence[Node]) -> SpecError:
         hint = f"use --threads {int(cpus)} or fewer, or fewer `devices`"
     else:
         hint = "add a node: `ray start --address=HOST:6379`"
-    return error("SWEEP412", f"a trial takes {need.text()} of one node, and no node has that", notes=[largest],
+    return error("SWEEP412", f"a trial takes {need.text()} of one node, and no node has that much", notes=[largest],
                  hint=hint)

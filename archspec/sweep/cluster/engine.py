@@ -211,7 +211,7 @@ class _Trial:
             raise lacking(self._engine.need, alive())
         if waited > _BUSY_S and not self._noted:
             self._noted = True
-            self._engine.tell("note: a trial waits for a node: what the cluster has is in use, or a node is starting")
+            self._engine.tell("note: a trial waits for a node: the cluster is fully used, or a node is starting")
 
     def _take(self, outcome: Outcome) -> None:
         _write(self._task.output, outcome.output)

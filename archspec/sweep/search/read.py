@@ -67,7 +67,7 @@ class _Reader:
             self.fail(f"`sampler` must be {' or '.join(_SAMPLERS)}, got {said(sampler)}", "sampler",
                       hint=did_you_mean(str(sampler), _SAMPLERS))
         if "trials" not in self.raw:
-            self.fail("`search` needs `trials`, how many points are trained", hint="add `trials: 30`")
+            self.fail("`search` needs `trials`, the number of points to train", hint="add `trials: 30`")
         objective = self._objective()
         asha, draws = self._asha(), self._space(allowed)
         if asha is not None and len(objective) > 1:
@@ -127,7 +127,7 @@ class _Reader:
         if raw is BROKEN or (known and len(figures) == 1 and len({*names}) == len(names)):
             return tuple(names) if raw is not BROKEN else FIGURES[:1]
         if "test_accuracy" in names or "test_loss" in names:
-            hint: str | None = "write `validation_accuracy`: the test set is for the winner alone"
+            hint: str | None = "write `validation_accuracy`: only the winner is evaluated on the test set"
         else:
             hint = "write `validation_accuracy`, or `[validation_accuracy, macs]` for a Pareto front"
         wanted = f"{' or '.join(FIGURES)}, alone or in a list with {listing(COSTS)}"
@@ -169,5 +169,5 @@ class _Reader:
             else:
                 rule = "a number above 0" if timed else "a number from 1 on"
                 self.fail(f"`{key}` must be {rule}, got {said(value)}", "constraints", key,
-                          hint=f"write the most that is allowed: `{key}: {5 if timed else 1000000}`")
+                          hint=f"write the upper limit: `{key}: {5 if timed else 1000000}`")
         return found

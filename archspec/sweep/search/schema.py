@@ -18,13 +18,13 @@ def search_form(space: Schema) -> Schema:
     return _closed({
         "sampler": {"enum": [*get_args(Sampler)], "description": "how points are chosen; tpe needs Optuna"},
         "trials": described(trials, "how many points are trained"),
-        "seed": described(seed, "of the sampler, not of the trainings"),
+        "seed": described(seed, "seed of the sampler, not of the trainings"),
         "space": described({**space, "minProperties": 1}, "what varies: a distribution for each setting"),
         "objective": described(
             by_type("array", several, figure), "the figure to improve, or a list of it and costs for a Pareto front"
         ),
         "prune": described(_closed({"asha": _asha()}), "ends most trials early"),
-        "constraints": described(_closed(_limits()), "the most that a network may cost"),
+        "constraints": described(_closed(_limits()), "upper limits for a network"),
     }, ["trials", "space"])
 
 
@@ -36,8 +36,9 @@ def _limits() -> dict[str, Schema]:
 
 def _asha() -> Schema:
     return _closed({
-        "min_epochs": {"type": "integer", "minimum": 1, "default": 1, "description": "of the first rung"},
-        "reduction": {"type": "integer", "minimum": 2, "default": 3, "description": "of so many trials one goes on"},
+        "min_epochs": {"type": "integer", "minimum": 1, "default": 1, "description": "epochs before the first rung"},
+        "reduction": {"type": "integer", "minimum": 2, "default": 3, "description": "at each rung one in this many "
+                                                                                    "trials continues"},
     })
 
 

@@ -64,7 +64,7 @@ def changed_spec(message: str, notes: Sequence[str], mend: str = "") -> SpecErro
     """SpecError RUN315 of a run that would go on as another one. mend: how to undo what was changed."""
     more = [f"and {len(notes) - SHOWN} more"] if len(notes) > SHOWN else []
     return error("RUN315", message, notes=[*notes[:SHOWN], *more],
-                 hint=f"{mend or 'put it back'}, or add --allow-changes to go on with what fits")
+                 hint=f"{mend or 'put it back'}, or add --allow-changes to continue with what fits")
 
 
 def recipe_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
@@ -81,7 +81,7 @@ def recipe_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
         if said:
             changes[key] = ", ".join(said)
     if "epochs" in changes:
-        changes["epochs"] += ": the schedule is stretched over all epochs, so that its rates change"
+        changes["epochs"] += ": the schedule is stretched over all epochs, so its rates change"
     return changes
 
 
@@ -91,6 +91,6 @@ def network_change(then: Graph | None, now: Graph) -> str | None:
         return None
     changes = diff(then, now)
     if not changes:
-        return "the network is another one: its layers are nested otherwise"
+        return "the network is different: its layers are nested otherwise"
     more = f"; differences: {len(changes)}" if len(changes) > 1 else ""
-    return f"the network is another one: {changes[0]}{more}"
+    return f"the network is different: {changes[0]}{more}"

@@ -53,7 +53,7 @@ class Resumption:
             return notices
         notices.append(f"note: resuming from {name} (step {state.step}, {epochs_text(done)} finished)")
         if state.micro_batch is not None:  # more at once would be another run, by rounding
-            notices.append(f"note: memory was short: at most {state.micro_batch} images go through the network at once")
+            notices.append(f"note: memory was short: micro-batches have at most {state.micro_batch} images")
         return notices
 
     def recipe(self, recipe: Recipe) -> Recipe:
@@ -140,6 +140,6 @@ def find_run(folder: Path, world: ProcessGroup | None = None) -> Resumption:
         if mine != first:
             raise error(
                 "RUN333", f"process {world.rank} of {world.size} finds {mine} in {folder}, process 0 {first}",
-                hint="let the folder of a run be one that all machines share",
+                hint="use a run folder that all machines share",
             )
     return Resumption(folder, found, last_environment(folder))

@@ -72,7 +72,7 @@ def read_checkpoint(path: Path) -> Snapshot:
 def verify(path: Path) -> None:
     """Raise DamagedError unless the manifest is, byte for byte, that of the files as they are."""
     if path.is_symlink():
-        raise DamagedError("it is a link, and no link in a run folder is followed")
+        raise DamagedError("it is a link, and links in a run folder are not followed")
     found = {}
     for name in (*FILES, MANIFEST):
         try:

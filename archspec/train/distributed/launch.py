@@ -64,7 +64,7 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
 
 def _unfit(why: str) -> SpecError:
     return error(
-        "RUN330", f"the environment variables for several processes make no sense: {why}",
+        "RUN330", f"the environment variables for several processes are not valid: {why}",
         hint="start it with `torchrun --nproc-per-node=N -m archspec train …`, or unset RANK and WORLD_SIZE",
     )
 
@@ -140,7 +140,7 @@ def is_lost(problem: RuntimeError) -> bool:
 def _lost(world: ProcessGroup) -> SpecError:
     return error(
         "RUN331", f"one of the {world.size} processes of this run has ended",
-        hint="see what it said, or torchrun says of it; `archspec train --resume RUN_DIR` resumes from the last "
+        hint="see its output, or that of torchrun; `archspec train --resume RUN_DIR` resumes from the last "
         "checkpoint, and `torchrun --max-restarts=N` does so by itself",
     )
 
@@ -222,7 +222,7 @@ class Pulse(threading.Thread):
                 self._seen[rank] = beat, now
             elif beat != _GONE and now - when > self._dead_s:
                 self._store.set(_LOST, str(rank))
-                self._end(f"process {rank} of {self._world.size} has not been heard of for {self._dead_s:g} s")
+                self._end(f"process {rank} of {self._world.size} has not responded for {self._dead_s:g} s")
                 return
         if self._store.check([_LOST]):
             self._end(f"process {self._store.get(_LOST).decode()} of {self._world.size} has been lost")

@@ -80,7 +80,7 @@ def at_chance(history: History, chance: Chance, steps: int) -> Evidence:
     mean = history.last(steps)
     return Evidence(
         f"over the last {steps} steps the loss is {short(mean.loss, 4)} and the accuracy {mean.accuracy:.3f}, "
-        f"no better than one answer for every image ({chance.text()})",
+        f"no better than a constant prediction ({chance.text()})",
         {
             "steps": steps, "loss": mean.loss, "accuracy": mean.accuracy, "chance_loss": chance.loss,
             "chance_accuracy": chance.accuracy, "classes": chance.classes,

@@ -67,8 +67,9 @@ def _with_labels(finding: Finding, patient: Patient) -> Finding:
     facts = (*finding.evidence, line_of(seen))
     if seen.held_out <= lucky(seen):
         return replace(
-            finding, code="RUN358", title="the labels do not depend on the images, as far as was tried", evidence=facts,
-            advice=f"{finding.advice}: see whether labels belong to their images",
+            finding, code="RUN358", title="the labels do not depend on the images, as far as the trials "
+                                          "show", evidence=facts,
+            advice=f"{finding.advice}: check whether labels belong to their images",
         )
     return replace(
         finding, evidence=facts, advice=f"{finding.advice}; the labels do depend on the images: try a simpler network",

@@ -14,7 +14,7 @@ LUCK: Final = 0.05  # of the evaluated images, above chance: a small split may g
 
 
 def ends_at_chance(history: History) -> Finding | None:
-    """At its end the network is no better than one answer for every image, in training and evaluation."""
+    """At its end the network is no better than a constant prediction, in training and evaluation."""
     chance = chance_in(history)
     if chance is None or not history.epochs:
         return None

@@ -99,7 +99,7 @@ def differs(history: History) -> Finding | None:
 
 
 def by_heart(history: History) -> Finding | None:
-    """The training images are learnt by heart, and nothing of it holds for others: the labels are no use."""
+    """The training images are memorised, and nothing of it holds for others: the labels are no use."""
     seen, chance = history.contrast, chance_in(history)
     if seen is None or chance is None or not history.epochs or not _fails(history, seen):
         return None
@@ -114,8 +114,8 @@ def by_heart(history: History) -> Finding | None:
         {"epoch": row.epoch, "train_accuracy": row.train_accuracy, "evaluated_accuracy": row.evaluated_accuracy},
     )
     return Finding(
-        "RUN358", history.step, "the training labels do not depend on the images: they are learnt by heart",
-        (fact, line_of(seen)), "see whether labels belong to their images", sure=True,
+        "RUN358", history.step, "the training labels do not depend on the images: they are memorised",
+        (fact, line_of(seen)), "check whether labels belong to their images", sure=True,
     )
 
 
@@ -129,7 +129,7 @@ def leaks(history: History) -> Finding | None:
         f"{100 * history.shared:.3g} % of the {split} images are in the training set too, pixel by pixel",
         {"shared": history.shared},
     )
-    text = f"take them out of one of the two: the {split} figures are too good"
+    text = f"remove them from one of the two: the {split} figures are too good"
     return Finding("RUN359", history.step, f"{split} images are training images", (fact,), text, sure=True)
 
 

@@ -15,8 +15,8 @@ FEW_LABELS: Final = 64  # so many of one class are no chance, unless the data ar
 SURE_LABELS: Final = 5000  # a class with a thousandth of the images is missing among these once in 150 times
 LOPSIDED: Final = 0.95  # of all labels
 
-MEND: Final = "mend the data's files"
-INPUTS_FIRST: Final = "mend the inputs first: `normalize: {mean: …, std: …}` takes pixels scaled to 0…1"
+MEND: Final = "repair the data files"
+INPUTS_FIRST: Final = "fix the inputs first: `normalize: {mean: …, std: …}` takes pixels scaled to 0…1"
 
 
 def broken_inputs(history: History) -> Finding | None:
@@ -57,7 +57,7 @@ def one_class(history: History) -> Finding | None:
     values: dict[str, Figure] = {"step": history.step, "labels": seen, "label": label, "count": count}
     if count == seen:
         fact = Evidence(f"all {seen:,} labels seen up to step {history.step} are {label}", values)
-        remedy = "see whether the labels were read rightly: a network that says this class always would be perfect"
+        remedy = "check that the labels are read correctly: a network that always gives this class would be perfect"
         return Finding("RUN350", history.step, "the labels are all of one class", (fact,), remedy, sure=True)
     fact = Evidence(f"{count:,} of the {seen:,} labels seen up to step {history.step} are {label}", values)
     remedy = (

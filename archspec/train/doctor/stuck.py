@@ -66,7 +66,7 @@ class Cause:
 
 
 def learns_nothing(history: History) -> Finding | None:
-    """Loss and accuracy no better than one answer for every image, for as long as the cause asks for."""
+    """Loss and accuracy no better than a constant prediction, for as long as the cause asks for."""
     chance = chance_in(history)
     if chance is None:
         return None
@@ -167,7 +167,7 @@ def _decayed(history: History, recent: list[Sample], chance: Chance) -> Cause | 
     if pull < 0 and history.optimizer != "adamw":
         return None
     fact = Evidence(
-        f"at step {last.step} a weight has {short(median(shares))} of the norm it began with (median over "
+        f"at step {last.step} a weight has {short(median(shares))} of its initial norm (median over "
         f"{len(shares)} weights)", {"step": last.step, "share": median(shares), "weight_decay": decay},
     )
     return Cause(
@@ -261,7 +261,7 @@ def _unknown(history: History, recent: list[Sample], chance: Chance) -> Cause:
     facts = [_gradients(recent[-1])] if recent[-1].weights else []
     return Cause(
         "RUN340", "the network learns nothing", tuple(facts),
-        Remedy("see whether labels belong to their images, and try `--find-lr`"), _long(history),
+        Remedy("check whether labels belong to their images, and try `--find-lr`"), _long(history),
     )
 
 

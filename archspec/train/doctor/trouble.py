@@ -51,7 +51,7 @@ def not_finite(history: History) -> Finding | None:
 def _never_finite(history: History) -> Finding:
     """No update was made before the first loss: no rate can be to blame."""
     inputs = out_of_range(history.inputs) if history.inputs is not None else None
-    remedy = inputs[2] if inputs is not None else "look at how the weights start (`init`), and at the network itself"
+    remedy = inputs[2] if inputs is not None else "check the initialisation (`init`), and at the network itself"
     fact = Evidence(f"the loss is {history.losses[0]} at step 1, before any update", {"step": 1})
     return Finding(
         "RUN346", 1, "the loss is not a number from the start", (fact,), remedy, final=True, sure=inputs is not None

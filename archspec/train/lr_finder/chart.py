@@ -73,7 +73,7 @@ def verdict(test: RateRange) -> str:
     """The suggestion and its rule in words."""
     if test.suggestion is None:
         steps = plural(len(test.rates), "step")
-        text = f"no suggestion: in {steps} the loss fell no lower than that of one answer for every image"
+        text = f"no suggestion: in {steps} the loss fell no lower than that of a constant prediction"
         return text + ("" if test.too_high is None else f"; at rate {short(test.too_high, 2)} it has risen")
     assert test.lowest is not None
     return (

@@ -78,7 +78,7 @@ class RunFolder(Callback):
             if _identity(self.path) != self._identity:
                 run.owns_folder = False
                 raise error(
-                    "RUN336", f"the run folder {self.path} was removed or moved, and another one stands there now",
+                    "RUN336", f"the run folder {self.path} was removed or moved, and another one is there now",
                     hint="start the run again with another --run-dir; nothing was written to the new folder",
                 )
             if is_regular(self.path / "spec.yaml"):
@@ -96,7 +96,7 @@ class RunFolder(Callback):
         except BlockingIOError:
             run.owns_folder = False
             raise error("RUN317", f"another process is training in {self.path}",
-                        hint="let it end first, or name another folder with --run-dir") from None
+                        hint="wait until it has ended, or name another folder with --run-dir") from None
         self._identity = _identity(self.path)
 
     def on_end(self, run: Run) -> None:
@@ -140,8 +140,8 @@ def _identity(path: Path) -> tuple[int, int]:
 def check_free(path: Path) -> None:
     """Raise SpecError RUN312 unless `path` is free for a run: nothing, or an empty folder."""
     if path.is_symlink() and not path.exists():
-        raise error("RUN312", f"the run folder {path} is a link that leads nowhere",
-                    hint="make the folder that it points to, or name another with --run-dir")
+        raise error("RUN312", f"the run folder {path} is a broken link",
+                    hint="create the folder that it points to, or name another with --run-dir")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise error(
             "RUN312", f"the run folder {path} is not empty",

@@ -57,7 +57,7 @@ def write_failure(what: str, path: Path, needed_bytes: int, problem: OSError) ->
         reason = (problem.strerror or str(problem)).lower()
         taken = problem.errno in TAKEN and path.is_dir()
         return error("RUN313", f"{what} could not be written to {path}: {reason}",
-                     hint=f"rename or remove the folder {path}" if taken else f"see that {place} can be written to")
+                     hint=f"rename or remove the folder {path}" if taken else f"make {place} writable")
     full = "the disk is full" if problem.errno == errno.ENOSPC else "your share of the disk is used up"
     needed, free = bytes_text(needed_bytes), bytes_text(shutil.disk_usage(place).free)
     return error(

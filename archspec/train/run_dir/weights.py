@@ -55,8 +55,7 @@ def check_digest(path: Path) -> tuple[str, ...]:
     try:
         wanted = read_regular(beside, MAX_DIGEST_BYTES)
     except FileNotFoundError:
-        return (f"note: there is no {beside.name} beside {path}: whether the weights are as they were written "
-                "cannot be checked",)
+        return (f"note: there is no {beside.name} beside {path}: the weights cannot be verified",)
     except OSError as problem:
         raise _damaged(path, f"{beside.name} {problem.strerror}") from problem
     try:
@@ -80,7 +79,7 @@ def _digest_text(digest: str, path: Path) -> str:
 def _damaged(path: Path, why: str) -> SpecError:
     return error(
         "RUN361", f"the weights {path} cannot be used: {why}",
-        hint="put back a copy of both, or rewrite them from the last checkpoint: "
+        hint="restore a copy of both, or write them again from the last checkpoint: "
         f"`{shell('archspec', 'train', '--resume', path.parent)}`",
     )
 

@@ -130,7 +130,8 @@ def _notice(run: Run, images: int, most: int) -> str:
     state = run.state
     place = f"step {state.position + 1} of {state.steps_per_epoch} in epoch {state.epoch + 1} of {run.recipe.epochs}"
     text = (
-        f"warning[BUILD201]: {place} ran out of memory: it is done again, and from now on at most {most} images go "
-        f"through the network at once; an update still sees all {images}"
+        f"warning[BUILD201]: {place} ran out of memory: it is repeated, from now on in micro-batches of at most "
+        f"{most} images; an update still uses all {images}"
     )
-    return f"{text}; batch norm then takes its statistics of each {most}" if normalises_batch(run.state.model) else text
+    normed = normalises_batch(run.state.model)
+    return f"{text}; batch norm then takes its statistics from each {most}" if normed else text

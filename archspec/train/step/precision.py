@@ -58,10 +58,10 @@ def pick_precision(name: str, device: torch.device) -> Precision:
         raise ValueError(f"a precision is auto or one of {PRECISIONS}, not {name!r}")
     if name == "tf32" and not modern:
         place = "this GPU" if device.type == "cuda" else f"a {device.type.upper()}"
-        raise error("RUN320", f"{place} has no tf32, which came with NVIDIA's Ampere",
+        raise error("RUN320", f"{place} does not support tf32, which needs NVIDIA's Ampere or newer",
                     hint=f"use --precision fp32, or {'fp16' if device.type == 'cuda' else 'bf16'}")
     if name == "bf16" and device.type == "cuda" and not modern:
-        raise error("RUN320", "this GPU has no bf16, which came with NVIDIA's Ampere",
+        raise error("RUN320", "this GPU does not support bf16, which needs NVIDIA's Ampere or newer",
                     hint="use --precision fp16")
     return name
 

@@ -12,7 +12,7 @@ from archspec.train.tune.measure import Measured, Problem, measure
 
 WORTH: Final = 1.03  # so much faster must be what is tried later than the simpler thing before it
 LONG_S: Final = {"cpu": 1200.0, "cuda": 300.0}  # a run that takes longer may repay minutes of compiling
-SKIPPED: Final = "not tried: compiling pays in longer runs only"
+SKIPPED: Final = "not tried: compiling only pays off in longer runs"
 
 Measure = Callable[[Problem, Candidate, float | None], Measured]
 

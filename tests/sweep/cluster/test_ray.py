@@ -110,7 +110,7 @@ def test_ctrl_c_saves_and_the_other_engine_goes_on(nodes, cli, work):  # noqa: F
     with meanwhile(interrupt):
         done = cli("sweep", "s.yaml", *ray(nodes))
     assert (done.code, results_of(work / "runs" / "sweep-s")) == (130, {})
-    assert "stopped: 2 trials left; the same command goes on" in done.err
+    assert "stopped: 2 trials left; the same command continues" in done.err
     assert nodes.training() == []
     until(lambda: not nodes.processes())
     done = cli("sweep", "s.yaml", *OPTIONS)
@@ -142,7 +142,7 @@ def test_what_no_node_has_is_told_at_once(nodes, cli, work, monkeypatch):  # noq
     address = f"--ray-address={nodes.address}"
     done = cli("sweep", "s.yaml", "--engine=ray", address, "--device=cpu", "--threads=5")
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("error[SWEEP412]: a trial takes 5 CPUs of one node, and no node has that\n")
+    assert done.err.startswith("error[SWEEP412]: a trial takes 5 CPUs of one node, and no node has that much\n")
     assert "use --threads 1 or fewer" in done.err
     done = cli("sweep", "s.yaml", "--engine=ray", address, "--device=cuda", "--threads=1")
     assert done.err.startswith("error[SWEEP412]: a trial takes 1 CPU and 1 GPU of one node")

@@ -206,7 +206,7 @@ def test_a_process_that_is_silent_is_taken_for_dead():
     store, (pulse,) = pulses(0)
     store.set("archspec/beat/1", "17")
     pulse.join(60)
-    assert pulse.why == "process 1 of 2 has not been heard of for 0.3 s"
+    assert pulse.why == "process 1 of 2 has not responded for 0.3 s"
     other = Watched(ProcessGroup(2, 3), store, beat_s=0.01, dead_s=60)
     other.run()
     assert other.why == "process 1 of 3 has been lost"
@@ -375,5 +375,5 @@ def test_restarts_need_a_folder(tmp_path, monkeypatch, capsys):
 def test_each_process_has_its_own_gpu(device, gpus, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     assert own_device(device, ProcessGroup(3, 4, 1, 2)) == expected
-    with pytest.raises(click.UsageError, match="needs its own: write cuda"):
+    with pytest.raises(click.UsageError, match="needs a separate device: write cuda"):
         own_device("cuda:0", ProcessGroup(3, 4, 1, 2))

@@ -224,7 +224,7 @@ def test_the_words_of_a_dead_network():
     finding = learns_nothing(seen)
     assert finding.line() == (
         "doctor[RUN341]: step 200: nothing learnt so far: dead ReLUs: the rate 0.6 is too high: over the last 100 steps the loss is 2.303 and "
-        "the accuracy 0.100, no better than one answer for every image (2.303 = ln 10); at step 200 94 % of the 50 "
+        "the accuracy 0.100, no better than a constant prediction (2.303 = ln 10); at step 200 94 % of the 50 "
         "units of layer1.act are zero for every image (6 % at step 1); the loss first jumped at step 4, from 2.2 to "
         "3.9; a guess, not tried: start again with a lower rate: try lr 0.1, or a warm-up"
     )
@@ -269,7 +269,7 @@ def test_the_advice_for_a_gradient_that_vanishes_between_sigmoids(facts, text):
 def test_broken_inputs_come_first():
     seen = stuck(200, sample(1), sample(150, stuck=0.9), sample(200, stuck=0.9))
     seen.inputs = FirstBatch(1, mean=73.0, std=90.0, spread=100.0)
-    assert learns_nothing(seen).advice.startswith("mend the inputs first")
+    assert learns_nothing(seen).advice.startswith("fix the inputs first")
 
 
 def test_lopsided_classes_have_a_chance_of_their_own():

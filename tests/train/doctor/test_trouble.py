@@ -47,7 +47,7 @@ def test_of_a_first_loss_that_is_no_number_no_rate_is_to_blame():
     assert "`init`" in finding.advice
     seen = history([math.nan])
     seen.inputs = FirstBatch(1, mean=math.nan, std=math.nan, spread=math.nan, finite=False)
-    assert not_finite(seen).advice == "mend the data's files"
+    assert not_finite(seen).advice == "repair the data files"
 
 
 def test_after_a_resume_the_first_loss_seen_is_not_the_run_s():

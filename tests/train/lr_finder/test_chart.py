@@ -141,8 +141,8 @@ def found(suggestion=None, lowest=None, too_high=None):
 
 @pytest.mark.parametrize(("test", "text"), [
     (found(0.012, 0.12, 1.0), "suggested rate: 0.012, which is 1/10 of 0.12, where the smoothed loss is lowest"),
-    (found(), "no suggestion: in 2 steps the loss fell no lower than that of one answer for every image"),
-    (found(too_high=0.5), "no suggestion: in 2 steps the loss fell no lower than that of one answer for every image; "
+    (found(), "no suggestion: in 2 steps the loss fell no lower than that of a constant prediction"),
+    (found(too_high=0.5), "no suggestion: in 2 steps the loss fell no lower than that of a constant prediction; "
      "at rate 0.5 it has risen"),
 ], ids=str)
 def test_the_verdict_in_words(test, text):

@@ -117,12 +117,12 @@ def test_the_update_is_that_of_the_whole_batch(fields, how, most):
 def test_the_words():
     _, notes = trained(nn.Sequential(Short(5, since=6), network()), recipe())
     assert notes.notices == [
-        "warning[BUILD201]: step 2 of 5 in epoch 2 of 3 ran out of memory: it is done again, and from now on at most 5 "
-        "images go through the network at once; an update still sees all 10; "
-        "batch norm then takes its statistics of each 5"
+        "warning[BUILD201]: step 2 of 5 in epoch 2 of 3 ran out of memory: it is repeated, from now on in micro-batches of "
+        "at most 5 images; an update still uses all 10; "
+        "batch norm then takes its statistics from each 5"
     ]
     _, notes = trained(nn.Sequential(Short(5), plain()), recipe())
-    assert notes.notices[0].endswith("; an update still sees all 10")
+    assert notes.notices[0].endswith("; an update still uses all 10")
 
 
 class CutAt(Callback):

@@ -48,9 +48,9 @@ def test_what_a_cpu_can():
 
 
 @pytest.mark.parametrize(("name", "device", "message", "instead"), [
-    ("tf32", CPU, "a CPU has no tf32, which came with NVIDIA's Ampere", ["fp32", "bf16"]),
-    ("tf32", CUDA, "this GPU has no tf32, which came with NVIDIA's Ampere", ["fp32", "fp16"]),
-    ("bf16", CUDA, "this GPU has no bf16, which came with NVIDIA's Ampere", ["fp16"]),
+    ("tf32", CPU, "a CPU does not support tf32, which needs NVIDIA's Ampere or newer", ["fp32", "bf16"]),
+    ("tf32", CUDA, "this GPU does not support tf32, which needs NVIDIA's Ampere or newer", ["fp32", "fp16"]),
+    ("bf16", CUDA, "this GPU does not support bf16, which needs NVIDIA's Ampere or newer", ["fp16"]),
 ])
 def test_what_a_device_lacks_is_told_with_what_it_has(name, device, message, instead):
     with fake_cuda(TURING):
