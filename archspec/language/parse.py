@@ -138,7 +138,7 @@ def _misspelt_beside(
     for key in kinds[1:]:
         meant = None if key in OPS else close(key, BESIDE)
         if meant is not None and meant not in raw:
-            errors.add("SPEC010", f"a layer takes no key `{short(key)}` beside it", at / key, key=True,
+            errors.add("SPEC010", f"unknown key `{short(key)}` beside a layer", at / key, key=True,
                        hint=hints.near(meant))
             raw = {meant if k == key else k: v for k, v in raw.items()}
             places[meant] = at / key

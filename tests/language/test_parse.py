@@ -114,9 +114,9 @@ def test_one_output_per_node(chunk, expected):
     ("{a: [conv2d: {out_channels: 4, kernel_size: 3, «repeat»: 2}]}", "SPEC021",
      "`repeat` is not a field of `conv2d`", "move it beside `conv2d`"),
     ("{a: {add: {x: [], y: [], «when»: true}}}", "SPEC021", "`when` is not a field of `add`", "move it beside `add`"),
-    ("{a: [{relu: , «repaet»: 2}]}", "SPEC010", "a layer takes no key `repaet` beside it", "`repeat`"),
-    ("{a: [{relu: , «wen»: true}]}", "SPEC010", "a layer takes no key `wen` beside it", "`when`"),
-    ("{a: [{relu: , «form»: input}]}", "SPEC010", "a layer takes no key `form` beside it", "`from`"),
+    ("{a: [{relu: , «repaet»: 2}]}", "SPEC010", "unknown key `repaet` beside a layer", "`repeat`"),
+    ("{a: [{relu: , «wen»: true}]}", "SPEC010", "unknown key `wen` beside a layer", "`when`"),
+    ("{a: [{relu: , «form»: input}]}", "SPEC010", "unknown key `form` beside a layer", "`from`"),
 ])
 def test_wrong_form(stages, code, part, hint):
     (found,) = assert_marked(spec(f"stages: {stages}"), (code, part))
@@ -145,7 +145,7 @@ expect: {a: [3, 8, 8]}
 @pytest.mark.parametrize(("wrong", "told"), [
     ("[conv2d: {out_channels: 4, kernel_size: 3}, «repeat»: 2]", ("SPEC021", "`repeat` needs the layer's braces")),
     ("[conv2d: {out_channels: 4, kernel_size: 3, «repeat»: 2}]", ("SPEC021", "`repeat` is not a field")),
-    ("[{conv2d: {out_channels: 4, kernel_size: 3}, «repaet»: 2}]", ("SPEC010", "no `repaet` beside it")),
+    ("[{conv2d: {out_channels: 4, kernel_size: 3}, «repaet»: 2}]", ("SPEC010", "unknown key `repaet` beside a layer")),
 ])
 def test_a_misplaced_key_counts_where_it_belongs(wrong, told):
     """Two 3×3 convolutions leave 4×4: so a 5×5 window after them does not fit, and a 4×4 one does."""
