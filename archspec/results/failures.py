@@ -11,7 +11,6 @@ from archspec.results.digest import run_digest
 from archspec.results.find import in_sweep_order
 from archspec.results.record import RunRecord
 from archspec.results.trials import Result, Store
-from archspec.results.words import short_reason
 
 
 def with_failures(records: Sequence[RunRecord], folder: Path) -> list[RunRecord]:
@@ -27,7 +26,7 @@ def with_failures(records: Sequence[RunRecord], folder: Path) -> list[RunRecord]
             continue
         run = store.run_folder(result.id)
         number = found.get(run.resolve())
-        reason = short_reason(result.reason) or result.status
+        reason = result.short_reason() or result.status
         if number is not None:
             joined[number] = replace(joined[number], status="failed", reason=reason)
         elif (record := _without_run(result, store, run, reason, records)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from archspec.sweep.expand import Trial
 
 RESULT_FORMAT: Final = 1
+_DIAGNOSIS: Final = re.compile(r"error\[(\w+)\]: (.*)", re.DOTALL)  # what earlier results hold of code and message
 MAX_RESULT_BYTES: Final = 1 << 24
 ORDER: Final = "trials.json"
 Status = Literal["done", "paused", "failed", "killed", "stopped"]
@@ -32,6 +34,7 @@ class Result:
 
     status: done; paused, after the `rung` epochs that a search let it train, before the test set; failed, with
     archspec's own diagnosis in `reason`; killed, by a signal that it did not survive; stopped, by the user.
+    code, message: of that diagnosis; empty where there was none, and in results of an earlier archspec.
     summary: `archspec train --json`'s, None where the training did not finish.
     seconds: wall time of the trial's processes, start included.
     """
@@ -48,6 +51,15 @@ class Result:
     seconds: float = 0.0
     format: int = field(default=RESULT_FORMAT)
     rung: int | None = None
+    code: str = ""
+    message: str = ""
+
+    def short_reason(self) -> str:
+        """`RUN310 the gradient is not finite`: without the figures that differ from run to run."""
+        code, message = self.code, self.message
+        if not code and (old := _DIAGNOSIS.fullmatch(self.reason)):
+            code, message = old[1], old[2]
+        return f"{code} {message.split(' (')[0].split(' at step ')[0]}" if code else self.reason
 
 
 class Store:

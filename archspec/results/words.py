@@ -1,4 +1,4 @@
-"""Comparisons and failures in words."""
+"""Comparisons in words."""
 
 from __future__ import annotations
 
@@ -6,14 +6,6 @@ from archspec.diagnostics import plural
 from archspec.results.compare import Comparison, Group, named_by_recipe
 from archspec.results.formats import spread_text, title_of, value_text
 from archspec.results.record import RECIPE
-
-
-def short_reason(reason: str) -> str:
-    """`RUN310 the gradient is not finite`: a message without the figures that differ from run to run."""
-    head, bracket, rest = reason.partition("]: ")
-    if not bracket or not head.startswith("error["):
-        return reason
-    return f"{head.removeprefix('error[')} {rest.split(' (')[0].split(' at step ')[0]}"
 
 
 def summary_lines(comparison: Comparison) -> list[str]:

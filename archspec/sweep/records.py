@@ -8,7 +8,6 @@ from dataclasses import replace
 from archspec.results.digest import run_digest
 from archspec.results.record import RunRecord, read_record
 from archspec.results.trials import Result, Store
-from archspec.results.words import short_reason
 from archspec.sweep.expand import Trial
 
 
@@ -35,7 +34,7 @@ def _record(trial: Trial, result: Result, store: Store) -> RunRecord:
         )
     report = trial.loaded.report
     failed = result.status not in ("done", "paused")
-    reason = short_reason(result.reason) if failed else ""
+    reason = result.short_reason() if failed else ""
     return replace(
         found, network=trial.variant, seed=trial.seed, digest=digest, settings=settings, params=report.params,
         macs=report.macs, status="failed" if failed else "unfinished" if result.status == "paused" else found.status,

@@ -140,6 +140,7 @@ class Runner:
         job, trial = running.job, running.job.trial
         report, seconds = trial.loaded.report, time.monotonic() - running.started
         status, reason, summary = outcome_of(code, self.store.log(trial.id))
+        failure = failure_of(self.store.log(trial.id)) if status == "failed" else ("", "")
         if status != "done" and running.stopping is not None:  # by us; torchrun's own exit code does not tell
             status = "stopped"
         if status == "done" and job.stop_after is not None:
@@ -150,6 +151,7 @@ class Runner:
         return Result(
             trial.id, trial.variant, dict(trial.varied), trial.seed, status, reason, summary,
             params=report.params, macs=report.macs, seconds=round(seconds, 3), rung=job.stop_after,
+            code=failure[0], message=failure[1],
         )
 
 
@@ -159,15 +161,25 @@ def outcome_of(code: int, log: Path) -> tuple[Status, str, dict[str, Any] | None
         return "stopped", f"stopped by {signal.Signals(code - 128).name}", None
     if code < 0:
         return "killed", _killed(-code), None
-    summary = _summary(log.with_suffix(".json")) if code == 0 else None
+    summary = _printed(log) if code == 0 else None
     return ("failed", _reason(log), None) if summary is None else ("done", "", summary)
 
 
-def _summary(path: Path) -> dict[str, Any] | None:
-    """What `train --json` printed, apart from the confusion matrix."""
+def failure_of(log: Path) -> tuple[str, str]:
+    """Code and message of the mistake that ended a trial; both empty where it printed none as JSON."""
+    found = (_printed(log) or {}).get("diagnostics")
+    first = found[0] if isinstance(found, list) and found else None
+    code, message = (first.get("code"), first.get("message")) if isinstance(first, dict) else (None, None)
+    return (code, message) if isinstance(code, str) and isinstance(message, str) else ("", "")
+
+
+def _printed(log: Path) -> dict[str, Any] | None:
+    """What `train --json` printed beside its log, apart from the confusion matrix."""
     try:
-        data = json.loads(read_regular(path, MAX_RESULT_BYTES))
-    except (OSError, ValueError):
+        data = json.loads(read_regular(log.with_suffix(".json"), MAX_RESULT_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict):
         return None
     return {key: value for key, value in data.items() if key not in ("confusion", "classes")}
 

@@ -52,6 +52,7 @@ def test_trials_train_in_two_processes_and_what_fails_is_a_row(cli, work):  # no
     good, bad = json.loads(done.out)["trials"]
     assert (done.code, good["status"], bad["status"]) == (1, "done", "failed")
     assert bad["reason"].startswith("error[RUN310]")
+    assert (bad["code"], bad["message"][:10]) == ("RUN310", bad["reason"].partition(": ")[2][:10])
     assert len(good["summary"]["epochs"]) == 2
     environment = json.loads((work / "runs/sweep-s/trials" / good["id"] / "environment.json").read_text())
     assert environment["world"] == 2
