@@ -55,8 +55,8 @@ def missing(trials: Sequence[Trial], records: Sequence[RunRecord], file: str) ->
     left = len(trials) - len(records)
     if not left:
         return []
-    what = "not run here" if not records else f"{left} of {len(trials)} runs are not there"
-    return ["", f"{what[0].upper()}{what[1:]}: {command(file)} runs what is left."]
+    what = "not run here" if not records else f"{left} of {len(trials)} runs are missing"
+    return ["", f"{what[0].upper()}{what[1:]}: {command(file)} runs the rest."]
 
 
 def brief(comparison: Comparison, *measures: str) -> list[str]:
@@ -87,7 +87,7 @@ def sgd_or_adam(archive: Archive) -> list[str]:
         trials = trials_of(file)
         records = archive.records(trials)
         if records:
-            lines += ["", f"The two rates with fresh seeds, trained on {_images(records[0])}, on the test set:", ""]
+            lines += ["", f"The two rates with new seeds, trained on {_images(records[0])}, on the test set:", ""]
         lines += [*_compared(records), *missing(trials, records, file)]
     return lines
 
@@ -167,7 +167,7 @@ def at_chance(archive: Archive) -> list[str]:
     leak: Mapping[str, float] = json.loads(LEAK.read_text(encoding="utf-8"))
     return [
         *lines, "",
-        "From one network that is trained again and again, its weights drawn anew and its biases kept, the loss of the"
+        "From one network that is trained repeatedly, with new weights but the old biases, the loss of the"
         " last epoch (`python benchmarks/leak.py`, on digits):",
         "", *(f"- {run}: {loss:.3f}" for run, loss in leak.items()), "",
         "In the sources `alexnet-05`, `-06` and `-08` are at chance at a rate with which `alexnet-01`, `-10` and `-12`"
@@ -199,7 +199,7 @@ def collapse(archive: Archive) -> list[str]:
     counts = Counter(text.split(" at ")[0] for text in fates.values())
     lines = [f"A small NiN ([nin_mini.yaml](../benchmarks/nin_mini.yaml)) on {_images(records[0])}: "
              + ", ".join(f"{count} of {len(records)} {text}" for text, count in counts.most_common()) + ".", ""]
-    lines += ["| seed | what became of it | lowest train loss | last train loss | diagnosis |"]
+    lines += ["| seed | outcome | lowest train loss | last train loss | diagnosis |"]
     lines += ["| ---: | --- | ---: | ---: | --- |"]
     for record in records:
         losses = [row.train_loss for row in record.epochs]
@@ -229,7 +229,7 @@ def simplified(_: Archive) -> list[str]:
         f" {theirs.macs / 1e6:,.0f} M, {ratio:.2f} times as many, {ours.params / 1e6:.1f} M parameters against"
         f" {theirs.params / 1e6:.1f} M, and {ours.activation_bytes / MiB:.1f} MiB of activations an image against"
         f" {theirs.activation_bytes / MiB:.1f} MiB. `archspec profile alexnet_simplified --static` and"
-        " `archspec profile alexnet --static` count this in a second.",
+        " `archspec profile alexnet --static` show this in a second.",
     ]
 
 
@@ -248,8 +248,8 @@ def workers(_: Archive) -> list[str]:
     return [
         *lines, "",
         "They do not: Fashion-MNIST is decoded once and held in memory, so there is no loader for workers to speed up."
-        " Of a folder of images `--workers` decodes in processes; the images, their order and so the result are the"
-        " same for any number.",
+        " For a folder of images `--workers` sets the number of decoding processes; the images, their order and so the"
+        " result do not depend on it.",
     ]
 
 
@@ -276,8 +276,8 @@ def overfitting(archive: Archive) -> list[str]:
         *lines, "",
         "The gaps of the sources' own rows are 0.001 (`alexnet-10`), 0.009 (`alexnet-11`, 15 epochs), −0.002"
         " (`alexnet28-01`) and 0.004 (`lenet_relu-01`). The training figure is a mean over the epoch with dropout on,"
-        " so a gap near 0 says only that nothing over-fits yet: ten epochs at these rates are too few to tell networks"
-        " apart by it.",
+        " so a gap near 0 only means that nothing over-fits yet: ten epochs at these rates are too few to distinguish"
+        " the networks.",
         *missing(trials, records, file),
     ]
 
@@ -287,8 +287,9 @@ def exercise(_: Archive) -> list[str]:
     return [
         *exercises.answers("alexnet"), "",
         "`python benchmarks/exercises.py` prints this, `archspec profile alexnet --static --batch-size 256` the costs"
-        " by layer. The source's 4 GB GPU was full at 256: libraries' workspaces come on top. Accuracy against batch:"
-        " `archspec sweep benchmarks/sweeps/alexnet.yaml` (`alexnet-07`, `-01`, `-08`), and at LeNet's size the section"
+        " by layer. The source's 4 GB GPU was full at 256, because libraries need additional workspaces. Accuracy"
+        " against batch: `archspec sweep benchmarks/sweeps/alexnet.yaml` (`alexnet-07`, `-01`, `-08`), and at "
+        "LeNet's size the section"
         " on batches above.",
     ]
 
@@ -299,7 +300,7 @@ CLAIMS: Final = (
     Claim("Is a large batch worse?",
           "Accuracy falls with the batch at equal epochs (`lenet-09`, `-01`, `-10`).", large_batch),
     Claim("Where does the row of 2.303 come from?",
-          "Eight runs end at ln 10 = 2.303; the authors guess at over-fitting and at the batch size.", at_chance),
+          "Eight runs end at ln 10 = 2.303; the authors suspect over-fitting and the batch size.", at_chance),
     Claim("How often does NiN collapse, and when?",
           "With batches of 256 some runs never converge, some collapse at epoch 5 (`nin-02` to `-04`).", collapse),
     Claim("Is the simplified AlexNet cheaper?", "17 minutes against 29; the 29 are an outlier.", simplified),

@@ -33,19 +33,19 @@ SMALL: Final = ("lenet", "lenet_relu")  # too small for its MACs to say how long
 INTRO: Final = """\
 # The sources' runs, and ours
 
-Every run that the source notes report, by its number, beside ours; then their claims, judged. [sources.md](sources.md)
-has the command for each step, figure, table and exercise of theirs.
+This page compares every run that the source notes report, by its number, with ours, and then judges their claims.
+[sources.md](sources.md) has the command for each of their steps, figures, tables and exercises.
 
-How to read it. Some printed figures are means over all epochs, the first steps included, others those of the last
-epoch; ours beside them are taken in the same way. Ours are mean ± standard deviation over seeds. Where some seeds stay
-at chance and others learn, the figures are those of the seeds that learn, and the others are counted. *judged* compares
-the printed training accuracy (the test accuracy where only that is printed) with ours: the difference, and the
-probability p that one more run of ours is as far from our mean, adjusted for the number of rows in the table (Holm).
-With three seeds only large differences show. Differences between our own rows are tested in pairs of equal seeds (t),
-adjusted in the same way.
+**How to read the tables.** Some printed figures are means over all epochs, including the first steps; others are those
+of the last epoch. Our figures use the same definition as the printed ones. They are mean ± standard deviation over
+seeds. If some seeds stay at chance and others learn, the figures are those of the seeds that learn, and the table says
+how many stay at chance. The column *judged* compares the printed training accuracy (or the test accuracy, if only that
+is printed) with ours: it gives the difference, and the probability p that another run of ours is as far from our mean,
+adjusted for the number of rows in the table (Holm). With three seeds only large differences show. Differences between
+our own rows are tested in pairs of equal seeds (t-test), with the same adjustment.
 
-What is not run has the time that it is predicted to take here with nothing else running and with `--tune`, which trains
-in bf16 (from the images a second that `python benchmarks/train_throughput.py` measured).
+For runs that we have not done, the page gives the predicted time on this machine, with nothing else running and with
+`--tune`, which trains in bf16 (based on the images per second that `python benchmarks/train_throughput.py` measured).
 """
 
 
@@ -74,9 +74,9 @@ def _place(archive: Archive) -> list[str]:
         lines.append(f"- {count} on {where}, {precision}, {names}")
     return [
         *lines, "",
-        "The machine did other work at the same time: durations say nothing, and are not shown. `lenet-01`, `-06`,"
-        " `-07` and `-08` differ in their epochs alone, and with a constant rate a longer run begins with the shorter"
-        " one, bit for bit: the first epochs are trained once for all of them.",
+        "The machine did other work at the same time, so durations mean nothing and are not shown. `lenet-01`,"
+        " `-06`, `-07` and `-08` only differ in their epochs. With a constant rate a longer run begins with the shorter"
+        " one, bit for bit, so the shared epochs are trained once for all of them.",
     ]
 
 

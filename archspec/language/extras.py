@@ -18,15 +18,16 @@ FLIP: Final = 0.5  # of a plain `horizontal_flip`
 
 
 class Augment(Section):
-    """What is done to training images, of the network's input size: `[random_crop: 4, horizontal_flip: 0.5]`.
+    """Augmentation of training images, after resizing to the network's input: `[random_crop: 4, horizontal_flip: 0.5]`.
 
-    It is done in the order of the fields below, however they are written. What happens to an image is a function
-    of seed, epoch and the image's number.
+    The order is that of the fields below, regardless of how they are written. The result only depends on seed, epoch
+    and the image's index.
     """
 
-    horizontal_flip: Chance | None = Field(None, description="probability of a mirror image, left and right")
+    horizontal_flip: Chance | None = Field(None, description="probability of mirroring an image horizontally")
     random_crop: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="pixels of black put around an image before a window of its own size is cut at random"
+        None, description="black pixels added on each side of an image before a random window of its original size "
+                          "is cut out"
     )
     random_erase: Chance | None = Field(
         None, description="probability of a black rectangle (Zhong et al. 2017), of 2 to 33 % of the image"
@@ -130,11 +131,12 @@ class EarlyStopping(Section):
     """The run ends when the validation set's figure has not improved for `patience` epochs: `early_stopping: 5`.
 
     Without `validation`, a tenth of the training images becomes the validation set. With `validation: test` the test
-    set decides; the number of epochs is then fitted to it, and its last accuracy flatters a little.
+    set decides; the number of epochs is then fitted to it, and its last accuracy is slightly too optimistic.
     """
 
-    patience: Annotated[int, Field(ge=1)] = Field(description="epochs without an improvement after which a run ends")
-    metric: Metric = Field("accuracy", description="the figure that is watched, and that makes an epoch the best")
+    patience: Annotated[int, Field(ge=1)] = Field(description="number of epochs without improvement after which the "
+                                                              "run ends")
+    metric: Metric = Field("accuracy", description="the figure to monitor, which also decides the best epoch")
     min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.0, description="a change of at most this much is not an improvement"
     )

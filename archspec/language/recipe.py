@@ -32,7 +32,7 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Initialisation(Section):
-    """How the parameters start: `init: xavier_uniform`, or `init: {weights: kaiming_normal, biases: zeros}`.
+    """Initialisation of the parameters: `init: xavier_uniform`, or `init: {weights: kaiming_normal, biases: zeros}`.
 
     It sets weights and biases of linear layers and convolutions; all other parameters start as in PyTorch.
     """
@@ -92,18 +92,18 @@ class Normalisation(Section):
 
 
 class Recipe(Section):
-    """How a network is trained: the spec's `train` section, or one of its `recipes` laid over it.
+    """How a network is trained: the spec's `train` section, or one of its `recipes` applied to it.
 
-    Loss is cross entropy. An epoch is one pass over the shuffled training set, the last batch included
-    however small, unless batch norm over vectors has one image left. Images are resized to the spec's `input`
-    and scaled to 0…1.
+    The loss is cross entropy. An epoch is one pass over the shuffled training set. It includes the last batch, however
+    small, unless that is a single image and the network has batch norm over vectors. Images are resized to the spec's
+    `input` and scaled to 0…1.
     """
 
     data: Annotated[str, Field(min_length=1)] = Field(
         description="data set: fashion-mnist, mnist, cifar10, cifar100, digits, or a folder of images",
     )
-    lr: Positive = Field(description="learning rate; the highest one where schedule or warm-up change it")
-    batch_size: Annotated[int, Field(ge=1)] = Field(64, description="images a step")
+    lr: Positive = Field(description="learning rate; the highest one, if a schedule or warm-up changes it")
+    batch_size: Annotated[int, Field(ge=1)] = Field(64, description="images per step")
     epochs: Annotated[int, Field(ge=1)] = Field(10, description="passes over the training set")
     optimizer: OptimizerName = Field("sgd", description="update rule")
     momentum: Decay = Field(0.0, description="sgd: share of the last update that is kept")
@@ -112,7 +112,7 @@ class Recipe(Section):
         0.0, description="L2 penalty on every parameter (sgd, adam), or decoupled decay (adamw)"
     )
     decay_norm_and_bias: bool = Field(
-        True, description="false: weight_decay spares biases and the parameters of norms and layer scales"
+        True, description="false: no weight decay for biases and the parameters of norms and layer scales"
     )
     betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = Field(
         (0.9, 0.999), description="adam, adamw: decay of the running mean and of the running square"
@@ -122,23 +122,26 @@ class Recipe(Section):
         Constant(), description="how the rate changes: constant, {step: EPOCHS}, cosine or one_cycle"
     )
     warmup: Warmup = Field(
-        WarmupLength(epochs=0), description="epochs over which the rate first rises, or {steps: N}"
+        WarmupLength(epochs=0), description="warm-up: epochs during which the rate rises, or {steps: N}"
     )
     init: Annotated[
         Initialisation, BeforeValidator(_initialisation), AlsoPlain({"enum": list(get_args(WeightsInit))})
-    ] = Field(Initialisation(), description="how parameters start: one rule, or {weights: …, biases: …}")
-    normalize: Normalisation | None = Field(None, description="{mean: …, std: …} of pixels scaled to 0…1")
+    ] = Field(Initialisation(), description="initialisation of the parameters: one rule, or {weights: …, biases: …}")
+    normalize: Normalisation | None = Field(None, description="normalisation: {mean: …, std: …} of pixels scaled to "
+                                                              "0…1")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="share of each training label that is spread over all outputs (Szegedy et al. 2015, section 7)"
+        0.0, description="share of each training label that is distributed over all outputs (Szegedy et al. 2015, "
+                         "section 7)"
     )
     clip_grad_norm: Positive | None = Field(
-        None, description="the gradient of all parameters together is scaled down to at most this norm"
+        None, description="upper limit for the norm of the gradient of all parameters together"
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="decay of a moving average of the weights, which then is what is tested and saved; 0.999, say"
+        None, description="decay of a moving average of the weights, which is tested and saved instead of the "
+                          "weights; 0.999, say"
     )
     augment: Augmenting | None = Field(
-        None, description="what is done to training images: [random_crop: 4, horizontal_flip: 0.5, random_erase: 0.25]"
+        None, description="augmentation of training images: [random_crop: 4, horizontal_flip: 0.5, random_erase: 0.25]"
     )
     mixup: Positive | None = Field(
         None, description="images are mixed in pairs by shares of Beta(mixup, mixup) (Zhang et al. 2017); 0.2, say"
@@ -148,9 +151,10 @@ class Recipe(Section):
         "with mixup too, each step draws one of the two"
     )
     validation: Validation | None = Field(
-        None, description="the images that choices are made on (the best epoch, when to stop early): a share of the "
-        "training images (0.1), a number of them (5000), `val` for the folder's `val/`, or `test` for none of its own; "
-        "without it a folder's `val/` beside `test/`, else a tenth if there is `early_stopping`, else `test`"
+        None, description="the images for choosing the best epoch and for early stopping: a share of the training "
+                          "images "
+        "(0.1), a number of them (5000), `val` for the folder's `val/`, or `test` for no separate set; default: a "
+        "folder's `val/` beside `test/`, otherwise a tenth if there is `early_stopping`, otherwise `test`"
     )
     early_stopping: Stopping | None = Field(
         None, description="epochs without improvement that end the run, or {patience: …, metric: …, min_delta: …}"

@@ -19,7 +19,7 @@ PositiveShare = Annotated[float, Field(gt=0, le=1)]
 
 
 class Constant(Section):
-    """The same rate throughout."""
+    """A constant rate."""
 
     kind: Literal["constant"] = "constant"
 
@@ -29,7 +29,7 @@ class Step(Section):
 
     main: ClassVar[str] = "every"
     kind: Literal["step"] = "step"
-    every: PositiveInt | None = Field(None, description="epochs between two drops")
+    every: PositiveInt | None = Field(None, description="number of epochs between two drops")
     at: Annotated[tuple[PositiveInt, ...], Field(min_length=1, strict=False)] | None = Field(
         None, description="epochs after which the rate drops, instead of `every`"
     )
@@ -60,7 +60,7 @@ class OneCycle(Section):
     main: ClassVar[str] = "peak"
     kind: Literal["one_cycle"] = "one_cycle"
     peak: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.3, description="where in the run `lr` is reached, as a share of the run"
+        0.3, description="point at which `lr` is reached, as a share of the run"
     )
     start: PositiveShare = Field(0.04, description="the first rate, as a share of `lr`")
     final: PositiveShare = Field(4e-6, description="the last rate, as a share of `lr`")

@@ -74,7 +74,7 @@ class Conv2d(_GroupedOp):
     """2-D cross-correlation over an NCHW activation (Dumoulin & Visin 2016, section 2).
 
     Shapes: (N, C, H, W) -> (N, out_channels, H', W'),
-        H' = (H + 2*padding - dilation*(kernel_size-1) - 1) // stride + 1; W' alike. `same` keeps H and W.
+        H' = (H + 2*padding - dilation*(kernel_size-1) - 1) // stride + 1; W' likewise. `same` keeps H and W.
     Cost: N*H'*W'*out_channels*(C/groups)*kernel_h*kernel_w MACs; bias not counted.
     Errors: ShapeError if groups does not divide C, if H' or W' < 1, or if reflect or circular padding
         exceeds the input.
@@ -172,7 +172,7 @@ class ConvTranspose2d(_GroupedOp):
     """Transposed convolution, the gradient of conv2d by its input (Dumoulin & Visin 2016, section 4).
 
     Shapes: (N, C, H, W) -> (N, out_channels, H', W'),
-        H' = (H-1)*stride - 2*padding + dilation*(kernel_size-1) + output_padding + 1; W' alike.
+        H' = (H-1)*stride - 2*padding + dilation*(kernel_size-1) + output_padding + 1; W' likewise.
     Cost: N*H*W*C*(out_channels/groups)*kernel_h*kernel_w MACs, cut-off positions included; bias not counted.
     Errors: ShapeError if groups does not divide C, or H' or W' < 1.
     """
@@ -181,7 +181,7 @@ class ConvTranspose2d(_GroupedOp):
     aliases = ("deconv",)
     traits = (Convolves(),)
 
-    padding: AffectsSpace[NonNegativePair] = Field((0, 0), description="how much each side of the output is cut off")
+    padding: AffectsSpace[NonNegativePair] = Field((0, 0), description="elements cut off at each side of the output")
     dilation: AffectsSpace[PositivePair] = Field((1, 1), description="distance between the window's taps")
     output_padding: AffectsSpace[NonNegativePair] = Field(
         (0, 0), description="added to one side of the output; smaller than stride or dilation"

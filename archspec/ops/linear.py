@@ -20,7 +20,7 @@ class Linear(Op):
 
     Shapes: (N, …, in_features) -> (N, …, out_features).
     Cost: N*…*in_features*out_features MACs; bias not counted.
-    Errors: ShapeError if the input has no dimension beside the batch.
+    Errors: ShapeError if the input only has the batch dimension.
     """
 
     op = "linear"

@@ -166,7 +166,7 @@ class Concat(Merge):
     aliases = ("cat", "concatenate")
     traits = (KeepsLayout(),)
 
-    dim: Dim = Field(1, description="the dim to join along, the batch being 0")
+    dim: Dim = Field(1, description="the dim to join along, with the batch as 0")
 
     @override
     def infer(self, *inputs: TensorType) -> tuple[TensorType]:

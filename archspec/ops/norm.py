@@ -48,7 +48,7 @@ class LayerNorm(Op):
     main = "normalized_shape"
 
     normalized_shape: AffectsNothing[NormalizedShape | None] = Field(
-        None, description="the last dimensions, over which the mean is taken; the last one where not given"
+        None, description="the last dimensions, over which the mean is taken; by default the last one"
     )
     eps: AffectsNothing[NonNegativeFloat] = Field(1e-5, description="added to the variance")
     elementwise_affine: AffectsNothing[bool] = Field(True, description="learn a factor per element of normalized_shape")
@@ -193,7 +193,7 @@ class LocalResponseNorm(Op):
     Shapes: (N, C, L, …) -> the same.
     Cost: per element `size` elementwise FLOPs for the mean, 1 for the square, 2 for factor and offset, 2 for
         power and division.
-    Errors: ShapeError if the input has no dimension beside the channels.
+    Errors: ShapeError if the input has no dimension besides the channels.
     """
 
     op = "local_response_norm"
@@ -239,7 +239,7 @@ class LayerScale(Op):
     main = "init_value"
 
     init_value: AffectsNothing[FiniteFloat] = Field(1e-6, description="value of every factor at the start")
-    dim: AffectsNothing[Dim] = Field(1, description="dim of the channels, the batch being 0; -1 for channels last")
+    dim: AffectsNothing[Dim] = Field(1, description="dim of the channels, with the batch as 0; -1 for channels last")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:

@@ -25,13 +25,13 @@ class _SlidingPool(Op):
 
     kernel_size: AffectsSpace[PositivePair] = Field(description="size of the window, an integer or [height, width]")
     stride: AffectsSpace[PositivePair] = Field(
-        cast(Any, None), validate_default=True, description="step of the window; kernel_size where not given"
+        cast(Any, None), validate_default=True, description="step of the window; kernel_size by default"
     )
     padding: AffectsSpace[NonNegativePair] = Field(
         (0, 0), description="padding at each side, at most half of kernel_size"
     )
     ceil_mode: AffectsSpace[bool] = Field(
-        False, description="let a last window hang over the end, instead of dropping it"
+        False, description="keep a last window that extends past the end, instead of dropping it"
     )
 
     @field_validator("stride", mode="before")
@@ -73,7 +73,7 @@ class MaxPool2d(_SlidingPool):
 
     Shapes: (N, C, H, W) -> (N, C, H', W'),
         H' = (H + 2*padding - dilation*(kernel_size-1) - 1) // stride + 1; with ceil_mode the quotient is
-        rounded up, but the last window must start inside the input or the padding before it. W' alike.
+        rounded up, but the last window must start inside the input or the padding before it. W' likewise.
     Cost: kernel_h*kernel_w elementwise FLOPs per output.
     Errors: ShapeError if H' or W' < 1.
     """
@@ -102,7 +102,7 @@ class AvgPool2d(_SlidingPool):
     """The mean of each window.
 
     Shapes: (N, C, H, W) -> (N, C, H', W'), H' = (H + 2*padding - kernel_size) // stride + 1;
-        with ceil_mode as in max_pool2d. W' alike.
+        with ceil_mode as in max_pool2d. W' likewise.
     Cost: kernel_h*kernel_w elementwise FLOPs per output.
     Errors: ShapeError if H' or W' < 1.
     """

@@ -80,7 +80,7 @@ class Flatten(Op):
     op = "flatten"
     traits = (Affine(),)
 
-    start_dim: Dim = Field(1, description="first dim to join, the batch being 0")
+    start_dim: Dim = Field(1, description="first dim to join, with the batch as 0")
     end_dim: Dim = Field(-1, description="last dim to join")
 
     @override
@@ -120,7 +120,7 @@ ReshapeTarget = Annotated[
 class Reshape(Op):
     """Give every sample a new shape with the same elements in the same order.
 
-    Shapes: (N, …) -> (N, *shape); a -1 stands for what is left over.
+    Shapes: (N, …) -> (N, *shape); a -1 is inferred.
     Cost: none.
     Errors: ShapeError if a sample's elements do not fill the shape.
     """
@@ -174,14 +174,14 @@ class Permute(Op):
 
     Shapes: (N, d1, …, dk) -> (N, d_dims[1], …, d_dims[k]).
     Cost: none.
-    Errors: ShapeError if dims is no permutation of the input's dims, or moves the batch.
+    Errors: ShapeError if dims is not a permutation of the input's dims, or moves the batch.
     """
 
     op = "permute"
     aliases = ("transpose",)
     main = "dims"
 
-    dims: DimList = Field(description="the input's dims in their new order, the batch being 0 and first")
+    dims: DimList = Field(description="the input's dims in their new order, with the batch (0) first")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -207,16 +207,16 @@ class Permute(Op):
 class Chunk(Op):
     """One of the parts into which torch.chunk cuts a dimension.
 
-    Shapes: (N, …, size, …) -> (N, …, ceil(size/chunks), …); the last part holds what is left.
+    Shapes: (N, …, size, …) -> (N, …, ceil(size/chunks), …); the last part may be smaller.
     Cost: none.
-    Errors: ShapeError if there is no such dim, if it is the batch, or if torch makes no part `index`.
+    Errors: ShapeError if there is no such dim, if it is the batch, or if torch makes fewer parts than `index` needs.
     """
 
     op = "chunk"
     aliases = ("split",)
 
     chunks: PositiveInt = Field(description="number of parts")
-    dim: Dim = Field(1, description="the dim to cut, the batch being 0")
+    dim: Dim = Field(1, description="the dim to cut, with the batch as 0")
     index: NonNegativeInt = Field(description="which part, from 0")
 
     @field_validator("index")
@@ -265,7 +265,7 @@ class Select(Op):
 
     op = "select"
 
-    dim: Dim = Field(description="the dim to drop, the batch being 0")
+    dim: Dim = Field(description="the dim to drop, with the batch as 0")
     index: Index = Field(description="which slice, from 0; negative from the end")
 
     @override

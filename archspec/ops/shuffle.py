@@ -62,7 +62,7 @@ class PixelShuffle(Op):
     main = "upscale_factor"
     ndim = 4
 
-    upscale_factor: PositiveInt = Field(description="by how much height and width grow")
+    upscale_factor: PositiveInt = Field(description="factor by which height and width grow")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -97,7 +97,7 @@ class PixelUnshuffle(Op):
     main = "downscale_factor"
     ndim = 4
 
-    downscale_factor: PositiveInt = Field(description="by how much height and width shrink")
+    downscale_factor: PositiveInt = Field(description="factor by which height and width shrink")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:

@@ -21,7 +21,7 @@ class _Normalised(Op):
     main = "dim"
     traits: ClassVar[tuple[Trait, ...]] = (KeepsLayout(),)
 
-    dim: AffectsNothing[Dim] = Field(description="the dim that sums to one, the batch being 0; 1 for classes")
+    dim: AffectsNothing[Dim] = Field(description="the dim that sums to one, with the batch as 0; 1 for classes")
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
