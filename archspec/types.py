@@ -22,7 +22,7 @@ class UnknownDim(Dim):
     """A dimension that an earlier error left unknown.
 
     It absorbs whole-number arithmetic, and every comparison with it is false, so a rule written as
-    `if broken: raise ShapeError` never speaks of what is not known: one mistake is told once.
+    `if broken: raise ShapeError` never speaks of what is not known: one mistake is reported once.
     Write a rule so that its *true* branch is the error, never as `if not (a == b)`.
 
     `max`, `min` and `sorted` only compare, and would pass over it: ask `is_unknown` first.

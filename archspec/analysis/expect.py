@@ -10,7 +10,7 @@ from archspec.analysis.cost import Report
 from archspec.analysis.mismatch import of_count, of_shape
 from archspec.diagnostics import Hint, listing
 from archspec.ir import Graph
-from archspec.language.message_text import did_you_mean, said, short
+from archspec.language.message_text import did_you_mean, short, value_text
 from archspec.language.names import EXPECTATIONS
 from archspec.language.syntax import At, Errors
 from archspec.types import TensorType, shape_text
@@ -50,7 +50,7 @@ def check_expectations(
 def _count(key: str, expected: Expected, counted: tuple[Report, Graph] | None, errors: Errors) -> None:
     value, at, meant = expected
     if isinstance(value, bool) or not isinstance(value, int):
-        errors.add("SPEC012", f"`{key}` must be an integer, got {said(value)}", at, hint=meant)
+        errors.add("SPEC012", f"`{key}` must be an integer, got {value_text(value)}", at, hint=meant)
         return
     if counted is None:
         return
@@ -72,7 +72,7 @@ def _shape(
 ) -> None:
     value, at, meant = expected
     if not isinstance(value, list) or not all(isinstance(d, int) and not isinstance(d, bool) for d in value):
-        errors.add("SPEC012", f"the expected shape of `{key}` must be a list of integers, got {said(value)}", at,
+        errors.add("SPEC012", f"the expected shape of `{key}` must be a list of integers, got {value_text(value)}", at,
                    hint=meant or "write it without the batch: `[64, 14, 14]`")
         return
     if tensor is None or not tensor.known or tensor.shape[1:] == tuple(value):

@@ -48,7 +48,7 @@ def is_shortage(problem: RuntimeError) -> bool:
 
 
 @contextmanager
-def memory_shortage_told(what: str) -> Iterator[None]:
+def report_memory_shortage(what: str) -> Iterator[None]:
     """Turn torch's out-of-memory errors within the block into SpecError BUILD201."""
     try:
         yield

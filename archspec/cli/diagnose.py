@@ -55,7 +55,7 @@ def command(run: Path, budget: float, data_root: Path | None, device: str, as_js
     from archspec.api import load
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
-    from archspec.backends.fits import memory_shortage_told
+    from archspec.backends.fits import report_memory_shortage
     from archspec.diagnostics import error
     from archspec.files import is_regular
     from archspec.train.doctor.diagnosis import diagnose
@@ -71,7 +71,7 @@ def command(run: Path, budget: float, data_root: Path | None, device: str, as_js
     machine = Machine(
         where, data_root, noted.get("limit_train"), noted.get("limit_test"), Settings(pick_precision("auto", where))
     )
-    with memory_shortage_told("the diagnosis"):
+    with report_memory_shortage("the diagnosis"):
         task = prepare(loaded.graph, loaded.recipe(), machine, progress=tell)
         try:
             result = diagnose(run, loaded, task, seconds=budget, tell=tell)

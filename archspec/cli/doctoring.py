@@ -78,7 +78,7 @@ def with_findings(summary: Summary, doctors: list[Doctor]) -> Summary:
 
 def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
     """Run the rate-range test, print it, and write `rate_range.svg` and `rate_range.json` into the folder `path`."""
-    from archspec.backends.fits import memory_shortage_told
+    from archspec.backends.fits import report_memory_shortage
     from archspec.train.lr_finder.chart import comparison, rate_chart, verdict
     from archspec.train.lr_finder.picture import PICTURE, draw_rate_range
     from archspec.train.lr_finder.range_test import far_rate, rate_range
@@ -87,7 +87,7 @@ def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
 
     machine, rate = task.machine, task.recipe.lr
     kernels = deterministic_kernels(machine.settings, machine.device)
-    with memory_shortage_told("the rate-range test"), kernels:
+    with report_memory_shortage("the rate-range test"), kernels:
         test = rate_range(task.model, task.train, task.recipe, device=machine.device, settings=machine.settings)
     finding = far_rate(test, rate)
     findings = [] if finding is None else [finding.to_json()]

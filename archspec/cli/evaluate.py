@@ -49,7 +49,7 @@ def command(
         raise click.UsageError("--limit-test limits the test images: leave it out, or evaluate --split test")
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
-    from archspec.backends.fits import memory_shortage_told
+    from archspec.backends.fits import report_memory_shortage
     from archspec.data.validation import val_folder
     from archspec.inference.evaluate import evaluate_run
     from archspec.inference.trained_run import open_run
@@ -72,7 +72,7 @@ def command(
     click.get_current_context().with_resource(denormals_flushed())
     settings = Settings(pick_precision(precision, where))
     machine = Machine(where, data_root, limit_train, limit_test, settings)
-    with memory_shortage_told("evaluation"):
+    with report_memory_shortage("evaluation"):
         result = evaluate_run(finished, machine, split=split, progress=tell)
     for notice in result.notices:
         tell(notice)

@@ -113,7 +113,7 @@ def fixer_of(paths: Iterable[str], stdin: bytes | None, limit: int, *, unsafe: b
         try:
             content = stdin if path == STDIN and stdin is not None else read_regular(Path(path), limit)
             text = content.decode()
-        except (OSError, UnicodeDecodeError):  # a shipped spec's name, a link, or a mistake, which is told
+        except (OSError, UnicodeDecodeError):  # a shipped spec's name, a link, or a mistake, which is reported
             if Path(path).is_symlink():
                 links.add(_shown(path))
             continue

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Results = dict[str, "Examined"]
 
 
-def told(groups: Mapping[str, Results]) -> list[Diagnostic]:
+def all_diagnostics(groups: Mapping[str, Results]) -> list[Diagnostic]:
     """All mistakes and warnings, what several files share once."""
     results = [one for group in groups.values() for one in group.values()]
     return list(dict.fromkeys(d for one in results for d in (*one.errors, *one.warnings)))
@@ -45,7 +45,7 @@ class Done:
     @property
     def diagnostics(self) -> list[Diagnostic]:
         """What is left to say, in the order of the files."""
-        return [*told(self.groups), *self.failed]
+        return [*all_diagnostics(self.groups), *self.failed]
 
     @property
     def errors(self) -> int:

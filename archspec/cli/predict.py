@@ -41,7 +41,7 @@ def command(
     """
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
-    from archspec.backends.fits import memory_shortage_told
+    from archspec.backends.fits import report_memory_shortage
     from archspec.data.survey import Survey
     from archspec.inference.predict import predict
     from archspec.inference.trained_run import open_run
@@ -50,7 +50,7 @@ def command(
     finished, where = open_run(run), pick_device(device)
     for notice in finished.notices:
         tell(notice)
-    with memory_shortage_told("prediction"):
+    with report_memory_shortage("prediction"):
         results = list(predict(finished, images, where, top=top, batch_size=batch_size))
     problems = [result.problem for result in results if result.problem is not None]
     for notice in _seen(results, Survey()).notices():

@@ -34,7 +34,7 @@ def in_processes(function: F) -> F:
             return function(*args, device=device, world=None, **kwargs)
         from archspec.backends.denormals import denormals_flushed
         from archspec.backends.device import pick_device
-        from archspec.train.distributed.launch import joined, world_of
+        from archspec.train.distributed.launch import join_group, world_of
 
         world = world_of(os.environ)
         if world.alone:
@@ -42,7 +42,7 @@ def in_processes(function: F) -> F:
             return function(*args, device=device, world=world, **kwargs)
         device = _own_device(device, world)
         click.get_current_context().with_resource(denormals_flushed())  # gloo's threads add gradients too
-        with joined(replace(world, sharded=fsdp), pick_device(device)) as world, _muted(not world.leads):
+        with join_group(replace(world, sharded=fsdp), pick_device(device)) as world, _muted(not world.leads):
             return function(*args, device=device, world=world, **kwargs)
 
     option = click.option("--fsdp", is_flag=True, help="Under torchrun: shard a network that is too large for one "

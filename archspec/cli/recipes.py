@@ -18,7 +18,7 @@ def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> 
     from pydantic import ValidationError
 
     from archspec.diagnostics import Diagnostic, SpecError
-    from archspec.language.problems import told
+    from archspec.language.problems import explain
     from archspec.language.recipe import Recipe, merge_recipe
 
     enough = name is None and "train" not in loaded.recipes and {"data", "lr"} <= changes.keys()
@@ -28,15 +28,15 @@ def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> 
     except ValidationError as problems:
         found = [dict(problem) for problem in problems.errors(include_url=False)]
         raise SpecError(
-            [Diagnostic("SPEC060", _message(problem, told), hint=told(problem)[1]) for problem in found]
+            [Diagnostic("SPEC060", _message(problem, explain), hint=explain(problem)[1]) for problem in found]
         ) from problems
 
 
-def _message(problem: dict[str, Any], told: Callable[[dict[str, Any]], tuple[str, str | None]]) -> str:
+def _message(problem: dict[str, Any], explain: Callable[[dict[str, Any]], tuple[str, str | None]]) -> str:
     """The mistake that the options made of a sound recipe."""
     if problem["type"] == "recipe_field":
         return str(problem["msg"])
-    return f"`{'.'.join(map(str, problem['loc']))}` {told(problem)[0]}"
+    return f"`{'.'.join(map(str, problem['loc']))}` {explain(problem)[0]}"
 
 
 def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any], recipe: Recipe) -> str:

@@ -115,7 +115,7 @@ def _faster(speedup: float) -> str:
 
 
 def _search(graph: Graph, spec: str, recipe: Recipe, machine: Machine, space: Space) -> Tuning:
-    from archspec.backends.fits import memory_shortage_told
+    from archspec.backends.fits import report_memory_shortage
     from archspec.train.step.microbatch import free_memory
     from archspec.train.tune import tune
     from archspec.train.tune.child import Child
@@ -123,7 +123,7 @@ def _search(graph: Graph, spec: str, recipe: Recipe, machine: Machine, space: Sp
     problem, steps = _problem(graph, recipe, machine)
     free_memory(machine.device)  # for the other process
     tell(f"tuning with batches of {problem.images} images, with dropout off")
-    with memory_shortage_told("tuning"), Child(spec) as child:
+    with report_memory_shortage("tuning"), Child(spec) as child:
         return tune(
             problem, space, steps, tell=lambda row, reference: tell(row_text(row, reference, problem.images)),
             measure=child.measure,

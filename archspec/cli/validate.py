@@ -14,7 +14,7 @@ import click
 from archspec.cli.collect import Found, collect
 from archspec.cli.failures import WRONG
 from archspec.cli.json_output import note_format
-from archspec.cli.mistakes import Done, Results, show, told
+from archspec.cli.mistakes import Done, Results, all_diagnostics, show
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
 from archspec.source.overlay import instead_of
 
@@ -71,7 +71,7 @@ def command(
             from archspec.cli.fixing import fixed_bytes, fixer_of
 
             fixer = fixer_of((*found.specs, *found.libraries, *found.sweeps), stdin, limit, unsafe=unsafe_fixes)
-            fixer.passes(lambda: told(check()))
+            fixer.passes(lambda: all_diagnostics(check()))
             with fixer.read_fixed():
                 done = Done(check(), found, fixer, written=not diff)
             if diff:

@@ -16,7 +16,7 @@ Names = Mapping[str, Any]
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Node:
-    """A piece of an expression, and the place that its errors are told at."""
+    """A piece of an expression, and the place that its errors are reported at."""
 
     place: Place
 

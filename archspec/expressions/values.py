@@ -31,7 +31,7 @@ class Unknown(enum.Enum):
     __str__ = __repr__
 
 
-UNKNOWN_VALUE: Final = Unknown.UNKNOWN_VALUE  # what an error already told has left open
+UNKNOWN_VALUE: Final = Unknown.UNKNOWN_VALUE  # what an error already reported has left open
 
 
 class Fields(Protocol):
@@ -64,7 +64,7 @@ class ExpressionError(Exception):
 
 
 def is_unknown(value: Any) -> bool:
-    """Whether an error told elsewhere has left this value open; a dimension of a shape may be so, too."""
+    """Whether an error reported elsewhere has left this value open; a dimension of a shape may be so, too."""
     return value is UNKNOWN_VALUE or value is BROKEN or is_unknown_dim(value)
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from archspec.diagnostics import SpecError, hints
-from archspec.language.message_text import said, short
+from archspec.language.message_text import short, value_text
 from archspec.language.shipped import find_shipped
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN, Document, Limits, parse, read
@@ -34,7 +34,7 @@ class Access:
         """The file meant by `raw` in a file of `folder`, links followed, if it lies where a spec may read."""
         if not isinstance(raw, str) or not raw or "\0" in raw:
             if raw is not BROKEN:
-                self.errors.add("SPEC050", f"`{key}` must be a file's path, got {said(raw)}", at,
+                self.errors.add("SPEC050", f"`{key}` must be a file's path, got {value_text(raw)}", at,
                                 hint=f"write `{key}: FILE.yaml`")
             return None
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archspec.diagnostics import hints
-from archspec.language.message_text import close, said, short
+from archspec.language.message_text import close, short, value_text
 from archspec.language.names import RESERVED, check_name
 from archspec.language.parse import SEQUENTIAL, TYPES, parse_body
 from archspec.language.syntax import At, Block, Errors, Library, Param
@@ -68,7 +68,7 @@ def _params(raw: Any, at: At, errors: Errors) -> tuple[Param, ...]:
     if raw is None:
         return ()
     if not isinstance(raw, dict):
-        errors.add("SPEC012", f"`params` must be a mapping, name to type or default, got {said(raw)}", at,
+        errors.add("SPEC012", f"`params` must be a mapping, name to type or default, got {value_text(raw)}", at,
                    hint="write `params: {channels: int, stride: 1}`")
         return ()
     params = []

@@ -25,7 +25,7 @@ _UNUSED: Final = 200  # names that nothing uses are looked at more closely up to
 def check_names(program: Program, errors: Errors) -> Callable[[], None]:
     """Note names that nothing defines, wherever they stand.
 
-    Returns what notes the vars and params that nothing uses: to be called when all else was told, since a name
+    Returns what notes the vars and params that nothing uses: to be called when all else was reported, since a name
     without its `$` was meant to be one.
     """
     checks = [_Check(lib, program, errors) for lib in program.library.all() if lib is not standard_library()]
@@ -78,7 +78,7 @@ class _Check:
         return frozenset(word for _, text in texts for word in WORD.findall(text))
 
     def unused_vars(self, mentioned: frozenset[str]) -> None:
-        """A var that no expression names is told, unless a misspelt name was probably meant to be it."""
+        """A var that no expression names is reported, unless a misspelt name was probably meant to be it."""
         names = self.library.vars
         users: Iterable[Any] = [block.at.value() for block in self.library.blocks.values()]
         if self.library is self.program.library:
@@ -90,7 +90,7 @@ class _Check:
             used.update(names_in(raw) - {name})
         for name in [name for name in names if name not in used][:_UNUSED]:
             at = names[name][1]
-            if close(name, self.unknown) is None and not self.errors.is_told("SPEC022", at.key):
+            if close(name, self.unknown) is None and not self.errors.is_reported("SPEC022", at.key):
                 near = close(name, [other for other in used if other not in names])
                 own = at.document.name in self.library.documents
                 gone = fixes.removed("remove it", at) if own else "remove it there"
@@ -104,7 +104,7 @@ class _Check:
         used = mentioned | names_in(block.body.at.value())
         used = used.union(*(names_in(param.default) - {param.name} for param in block.params))
         for param in [p for p in block.params if p.name not in used][:_UNUSED]:
-            if close(param.name, self.unknown) is None and not self.errors.is_told("SPEC022", param.at.key):
+            if close(param.name, self.unknown) is None and not self.errors.is_reported("SPEC022", param.at.key):
                 self.errors.add("SPEC025", f"nothing uses the param `{short(param.name)}` of `{short(block.name)}`",
                                 param.at, key=True, hint="remove it, or use it in the body")
 

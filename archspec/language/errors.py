@@ -1,4 +1,4 @@
-"""Collecting the mistakes of one run, so that each is told once."""
+"""Collecting the mistakes of one run, so that each is reported once."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _SHOWN_PLACES: Final = 8
 
 
 class TooManyErrors(Exception):
-    """So many mistakes were found that the rest is not looked at; the last one told says so."""
+    """So many mistakes were found that the rest is not looked at; the last one says so."""
 
 
 class Errors:
-    """Collects the mistakes of one run, and the warnings apart. The same code at the same place is told once."""
+    """Collects the mistakes of one run, and the warnings apart. The same code at the same place is reported once."""
 
     def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
         self.found: list[Diagnostic] = []
         self.warnings: list[Diagnostic] = []
-        self.meant: set[str] = set()  # names that were written without their `$`, which was told: they count as used
+        self.meant: set[str] = set()  # names written without their `$`, which was reported: they count as used
         self.lost: set[str] = set()  # words in what could not be read: nothing is said to miss what they name
-        self._guessed: dict[str, frozenset[int]] = {}  # document -> lines of which nothing more is told
+        self._guessed: dict[str, frozenset[int]] = {}  # document -> lines of which nothing more is reported
         self._told: set[Any] = set()
         self._subjects: dict[Any, int] = {}  # what a mistake is about -> its index in `found`
         self._also: dict[int, list[At]] = {}  # index in `found` -> further places of the same mistake
@@ -47,7 +47,7 @@ class Errors:
         call: where it is shown, if `at` lies in a library: told once for each call.
         """
         where = at.key if at is not None and key else at
-        if self.is_told(code, where, call):
+        if self.is_reported(code, where, call):
             return
         self._told.add((code, _spot(where), None if call is None else _spot(call)))
         shown = call or where
@@ -66,8 +66,8 @@ class Errors:
         labels, unplaced = labelled(related, span)
         self._append(Diagnostic(code, message, span, (*unplaced, *notes), hint, fix, labels, path))
 
-    def is_told(self, code: str, at: At | None, call: At | None = None) -> bool:
-        """Whether this code was told at this place, by itself or (where `call` is given) for this call."""
+    def is_reported(self, code: str, at: At | None, call: At | None = None) -> bool:
+        """Whether this code was reported at this place, by itself or (where `call` is given) for this call."""
         if at is None:
             return False
         spot = _spot(at)

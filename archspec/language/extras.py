@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from archspec.diagnostics import Hint
-from archspec.language.problems import COMPLETE, told
+from archspec.language.problems import COMPLETE, explain
 from archspec.language.section import AlsoPlain, Section, mapping_or, not_one_of
 
 Chance = Annotated[float, Field(gt=0, le=1)]
@@ -47,7 +47,7 @@ def _augment(value: Any) -> Any:
         return Augment.model_validate(fields)
     except ValidationError as problems:
         first: dict[str, Any] = dict(problems.errors(include_url=False)[0])
-        text = f"`{first['loc'][0]}` {told(first)[0]}"
+        text = f"`{first['loc'][0]}` {explain(first)[0]}"
         raise PydanticCustomError(COMPLETE, "{text}", {"text": text}) from problems
 
 

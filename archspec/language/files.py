@@ -12,7 +12,7 @@ from archspec.diagnostics import listing
 from archspec.language.access import Access
 from archspec.language.blocks import parse_blocks
 from archspec.language.libraries import STDLIB, Libraries, standard_library
-from archspec.language.message_text import close, did_you_mean, said, short
+from archspec.language.message_text import close, did_you_mean, short, value_text
 from archspec.language.names import check_name
 from archspec.language.parse import parse_body
 from archspec.language.sections import EXAMPLES, SCALARS, SECTIONS, Sections, overlay, read_sections
@@ -122,7 +122,7 @@ class Loader:
                             hint="; ".join(EXAMPLES[key] for key in missing))
 
     def _was_broken(self, key: str, top: At) -> bool:
-        """Whether the key is there, but has no value because of a mistake told already."""
+        """Whether the key is there, but has no value because of a mistake reported already."""
         raw = top.document.data.get(key)
         return raw is BROKEN or (raw is not None and not isinstance(raw, dict))
 
@@ -134,7 +134,7 @@ class Loader:
         if isinstance(value, (bool, int, float)) and key == "description":
             return str(value)
         if not isinstance(value, str):
-            self.errors.add("SPEC012", f"`{key}` must be text, got {said(value)}", at)
+            self.errors.add("SPEC012", f"`{key}` must be text, got {value_text(value)}", at)
             return default
         if key == "name" and at is not None and (not _NAME.fullmatch(value) or not value.strip(". ")):
             self.errors.add("SPEC022", f"name `{short(value)}` cannot name a file", at,

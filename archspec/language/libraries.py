@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from archspec.language.access import Access
 from archspec.language.blocks import parse_blocks
-from archspec.language.message_text import said, short
+from archspec.language.message_text import short, value_text
 from archspec.language.sections import Sections, read_sections
 from archspec.language.syntax import At, Errors, Library
 from archspec.source import Document, read
@@ -59,7 +59,7 @@ class Libraries:
         if path in self.read:
             library = self.read[path]
             if library is None:
-                self.errors.add("SPEC026", f"circular `use` through {said(path.name)}", at,
+                self.errors.add("SPEC026", f"circular `use` through {value_text(path.name)}", at,
                                 hint="one of these files must not use the other")
             return library
         document = self.access.read(path, raw, at)

@@ -21,7 +21,7 @@ def short(name: Any) -> str:
     return shortened(name if isinstance(name, str) else show(name))
 
 
-def said(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value as a spec writes it: `true`, `"text"`, `[1, 2]`, `null`."""
     return short(show(value))
 

@@ -1,6 +1,6 @@
 """Plain data → syntax tree, with an error for every way to write a layer wrongly.
 
-What was plainly meant is taken as if it had been written, after it is told, so that the rest is still checked.
+What was plainly meant is taken as if it had been written, after it is reported, so that the rest is still checked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import hints, listing
 from archspec.language import fixes
-from archspec.language.message_text import close, did_you_mean, said, short
+from archspec.language.message_text import close, did_you_mean, short, value_text
 from archspec.language.names import EXPECTATIONS, check_name, check_unique
 from archspec.language.syntax import At, Body, Errors, Layer
 from archspec.ops import OPS, Merge
@@ -98,7 +98,7 @@ def _parse_layer(raw: Any, at: At, errors: Errors) -> Layer | None:
         errors.add("SPEC021", "a list inside a list of layers", at, hint=fixes.wrapped(at, "sequential: "))
         return None
     if not isinstance(raw, dict):
-        what = "an empty item" if raw is None else f"`{said(raw)}`"
+        what = "an empty item" if raw is None else f"`{value_text(raw)}`"
         errors.add("SPEC021", f"{what} is not a layer", at, hint="write an op or block, such as `relu` or `linear: 10`")
         return None
     places = {key: at / key for key in BESIDE if key in raw}
@@ -189,7 +189,8 @@ def _beside(raw: dict[str, Any], places: dict[str, At], errors: Errors) -> tuple
                            hint=f"write a {'number' if key == 'repeat' else 'condition'}, or remove it")
             values[key] = value
         elif not isinstance(value, str) or not value or value.startswith("$"):
-            errors.add("SPEC021", f"`{key}` must be a plain name, got {said(value)}", at, hint="write the name itself")
+            errors.add("SPEC021", f"`{key}` must be a plain name, got {value_text(value)}", at,
+                       hint="write the name itself")
             values["source"] = BROKEN if key == "from" else values["source"]
         elif key == "from":
             values["source"] = value
@@ -201,7 +202,7 @@ def _beside(raw: dict[str, Any], places: dict[str, At], errors: Errors) -> tuple
 def _take_out(
     kind: str, args: dict[str, Any], place: At, values: dict[str, Any], moved: dict[str, At], errors: Errors
 ) -> dict[str, Any]:
-    """The op's arguments without `repeat`, `when`, … among them, which are told and taken as beside the op."""
+    """The op's arguments without `repeat`, `when`, … among them, which are reported and taken as beside the op."""
     strays = [key for key in BESIDE if key in args and key not in OPS[kind].model_fields]
     for key in strays:
         misplaced(key, kind, place / key, errors)

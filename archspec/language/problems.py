@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from archspec.diagnostics import Hint, hints
-from archspec.language.message_text import said, short
+from archspec.language.message_text import short, value_text
 from archspec.language.synonyms import choice_meant
 from archspec.ops.fields import CLASH
 
@@ -32,7 +32,7 @@ _BOUNDS = {
 }
 
 
-def told(problem: dict[str, Any]) -> tuple[str, str | None]:
+def explain(problem: dict[str, Any]) -> tuple[str, str | None]:
     """(message, hint) for one entry of `ValidationError.errors()`; the message follows the field's name."""
     kind, value, ctx = problem["type"], problem.get("input"), problem.get("ctx") or {}
     got = f", got {_text(value)}"
@@ -122,4 +122,4 @@ def is_sentence(problem: dict[str, Any]) -> bool:
 
 
 def _text(value: Any) -> str:
-    return "nothing" if value is None else said(value)
+    return "nothing" if value is None else value_text(value)

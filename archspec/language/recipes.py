@@ -13,9 +13,9 @@ from archspec.expressions import holds_unknown
 from archspec.expressions.values import show
 from archspec.language import fixes
 from archspec.language.extras import Augment, EarlyStopping
-from archspec.language.message_text import close, said, short
+from archspec.language.message_text import close, short, value_text
 from archspec.language.names import without_dollar
-from archspec.language.problems import told
+from archspec.language.problems import explain
 from archspec.language.recipe import Initialisation, Normalisation, Recipe, merge_recipe
 from archspec.language.schedule import SCHEDULES, WarmupLength
 from archspec.language.section import Section
@@ -56,13 +56,13 @@ def read_recipes(program: Program, value: Callable[[Any, At], Any], errors: Erro
         elif isinstance(raw, dict):
             own = _evaluated(names, name, raw, {k: at / k for k in raw}, at, value, errors)
             whole, required = own, tuple(Recipe.model_fields)
-            if base is not None:  # what the base lacks was told there
+            if base is not None:  # what the base lacks was reported there
                 merged = merge_recipe(base.values, own.values)
                 whole = _Written(names, name, merged, {**base.places, **own.places}, at)
                 required = tuple(base.values)
             _validate(whole, required, found, errors)
         elif raw is not BROKEN:
-            errors.add("SPEC060", f"recipe `{short(name)}` must be a mapping, got {said(raw)}", at,
+            errors.add("SPEC060", f"recipe `{short(name)}` must be a mapping, got {value_text(raw)}", at,
                        hint="write what differs from `train`: `{epochs: 20}`")
     return found
 
@@ -71,7 +71,7 @@ def _evaluated(
     names: Collection[str], name: str, raw: Mapping[str, Any], places: Mapping[str, At], at: At,
     value: Callable[[Any, At], Any], errors: Errors,
 ) -> _Written:
-    """The values under the fields that were written, or meant; fields that a recipe does not have are told."""
+    """The values under the fields that were written, or meant; fields that a recipe does not have are reported."""
     fields = Recipe.model_fields
     values: dict[str, Any] = {}
     meant: dict[str, At] = {}
@@ -132,7 +132,7 @@ def _tell(
             label, at, raw = f"{label}.{step}", at / step, raw[step]
         elif isinstance(step, int) and isinstance(raw, list) and step < len(raw):
             at, raw = at / step, raw[step]
-    message, hint = told(problem)
+    message, hint = explain(problem)
     hint = without_dollar(raw, written.names, errors) or hint
     if problem["type"] == "extra_forbidden":
         *path, last = label.split(".")

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from archspec.language.message_text import said
+from archspec.language.message_text import value_text
 from archspec.language.problems import COMPLETE
 from archspec.language.section import AlsoPlain, Section, crossed, mapping_or, not_one_of
 
@@ -105,7 +105,7 @@ def _nested(value: Any) -> dict[str, Any]:
     fields |= {key: field for key, field in value.items() if key != names[0]}
     if not fields.keys() <= SCHEDULES[names[0]].model_fields.keys() - {"kind"}:
         return {}
-    inner = ", ".join(f"{key}: {said(field)}" for key, field in fields.items())
+    inner = ", ".join(f"{key}: {value_text(field)}" for key, field in fields.items())
     return {"hint": f"write `{{{names[0]}: {{{inner}}}}}`"}
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from archspec.diagnostics import Hint, hints, listing
 from archspec.language import fixes
 from archspec.language.detect import SWEEP_KEY
-from archspec.language.message_text import close, did_you_mean, said, short
+from archspec.language.message_text import close, did_you_mean, short, value_text
 from archspec.language.names import check_name
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
@@ -72,7 +72,7 @@ def read_sections(
             out.removed |= {known}
         elif raw is not BROKEN:
             hint = fixes.listed_stages(EXAMPLES[known], at) if known == "stages" else EXAMPLES[known]
-            errors.add("SPEC012", f"`{known}` must be a mapping, got {said(raw)}", at, hint=hint)
+            errors.add("SPEC012", f"`{known}` must be a mapping, got {value_text(raw)}", at, hint=hint)
     if not inline:
         _version(out, top, errors)
     for name, (_, at) in out.sections["vars"].items():
@@ -83,7 +83,7 @@ def read_sections(
 def _is_spec(top: At, data: Any, errors: Errors) -> bool:
     """Whether a file has keys, and is not a sweep."""
     if not isinstance(data, dict):
-        what = "empty" if data is None else f"not a mapping: {said(data)}"
+        what = "empty" if data is None else f"not a mapping: {value_text(data)}"
         if data is not BROKEN:
             errors.add("SPEC012", f"the file is {what}; a spec is a mapping of keys", top,
                        hint="begin with `archspec: 1`; `archspec init FILE` writes an example")
@@ -118,7 +118,7 @@ def _version(out: Sections, top: At, errors: Errors) -> None:
         return
     version, at = out.scalars["archspec"]
     if version is not BROKEN and (version != 1 or not isinstance(version, int) or isinstance(version, bool)):
-        errors.add("SPEC013", f"format version {said(version)} is not supported", at,
+        errors.add("SPEC013", f"format version {value_text(version)} is not supported", at,
                    hint=Hint("this archspec reads `archspec: 1`", "1"))
 
 

@@ -72,7 +72,7 @@ class Layer:
     kind: an op, a block, a merge, `sequential`, `$param`, or None for a bare `{from: NAME}`.
     args: the raw argument (a plain value, a list, a mapping of fields), not yet evaluated.
     branches: of a merge. body: of a `sequential`. repeat, when: raw, None if not written.
-    moved: the places of keys that were written elsewhere than beside the kind, by a mistake told already.
+    moved: the places of keys that were written elsewhere than beside the kind, by a mistake reported already.
     """
 
     kind: str | None
@@ -169,7 +169,7 @@ class Library:
         return next((lib.blocks[name] for lib in self.uses if name in lib.blocks), None)
 
     def lost_block(self, name: str) -> bool:
-        """Whether the name may be a block that an error, told already, took away."""
+        """Whether the name may be a block that an error, reported already, took away."""
         return any(lib.incomplete or name in lib.lost for lib in (self, *self.uses))
 
     def block_names(self) -> set[str]:
@@ -207,7 +207,7 @@ class Program:
     files: tuple[str, ...]  # the spec and what it extends
     overridden: list[Any] = field(default_factory=list)
     documents: tuple[Document, ...] = ()
-    cyclic: set[Block] = field(default_factory=set)  # blocks that contain themselves, which was told
+    cyclic: set[Block] = field(default_factory=set)  # blocks that contain themselves, which was reported
 
     @property
     def foreign(self) -> frozenset[str]:

@@ -7,7 +7,7 @@ from typing import Protocol
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.ir import Graph
 from archspec.language import fixes
-from archspec.language.message_text import said, short
+from archspec.language.message_text import short, value_text
 from archspec.language.parse import parse_body
 from archspec.language.syntax import At, Block, Body, Layer, Library
 from archspec.lower.builder import Builder, Val
@@ -46,7 +46,7 @@ class Blocks:
         """A call of a block, as the module `name`."""
         context = self.context
         if block in context.program.cyclic:
-            return builder.broken(name, flow)  # that was told
+            return builder.broken(name, flow)  # that was reported
         if any(block is b for b, _ in scope.calls):
             self._recursion(block, layer, scope)
             return builder.broken(name, flow)
@@ -93,7 +93,8 @@ class Blocks:
             if isinstance(held.raw, str):
                 return self.bodies.named(builder, held.raw, held.scope.library, layer, flow, scope, name, held.at)
             context.reporter.tell(
-                "SPEC021", f"`{short(kind)}` is {said(held.raw)}, not the name of an op or block", layer.head, scope,
+                "SPEC021", f"`{short(kind)}` is {value_text(held.raw)}, not the name of an op or "
+                           "block", layer.head, scope,
                 related=[(held.at, "it is written here")],
                 hint=fixes.whole(f"write `{short(kind)}` without arguments", layer.at, kind),
             )
@@ -113,7 +114,7 @@ class Blocks:
             value = self.context.ev.value(held.raw, held.at, held.scope, ShapeView(flow.tensor))
             if isinstance(value, (dict, list)):  # its parts have no places, and lost what they mean
                 self.context.reporter.tell(
-                    "SPEC021", f"`{short(held.raw)}` gives {said(value)}; an expression may only name a layer",
+                    "SPEC021", f"`{short(held.raw)}` gives {value_text(value)}; an expression may only name a layer",
                     held.at, held.scope, hint="use `when` to choose between layers",
                 )
                 value = UNKNOWN_VALUE

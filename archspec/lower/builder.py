@@ -12,7 +12,7 @@ from archspec.types import BATCH, UNKNOWN, TensorType, shape_text
 if TYPE_CHECKING:
     from archspec.language.syntax import At
 
-WAY_LENGTH: Final = 8  # how many shapes of the way to an error are told
+WAY_LENGTH: Final = 8  # how many shapes of the way to an error are reported
 ROOT: Final = "stages"
 
 
@@ -55,7 +55,7 @@ class Val:
 @dataclass(slots=True)
 class _Draft:
     name: str
-    target: Operation | Graph | None  # None: broken, an error was told
+    target: Operation | Graph | None  # None: broken, an error was reported
     inputs: tuple[Val, ...]
     output: Val  # the only one: the language has no op of several yet
     at: Place | None
@@ -96,7 +96,7 @@ class Builder:
         return self._append(name, op, inputs, output, inputs[0])
 
     def broken(self, name: str, flow: Val, output: TensorType | None = None) -> Val:
-        """Append a node that an error, told already, keeps from being one; what it gives may be known in part."""
+        """Append a node that an error, reported already, keeps from being one; what it gives may be known in part."""
         return self.run(name, None, (flow,), output)
 
     def call(self, sub: Builder, name: str, output: Val, *, kind: str, label: str, flow: Val) -> Val:

@@ -9,7 +9,7 @@ from archspec.diagnostics import hints
 from archspec.expressions import UNKNOWN_VALUE, holds_unknown
 from archspec.language import fixes
 from archspec.language.errors import Place
-from archspec.language.message_text import close, said, short
+from archspec.language.message_text import close, short, value_text
 from archspec.language.parse import BESIDE, misplaced
 from archspec.language.problems import integer_hint, meant_value
 from archspec.language.syntax import At, Block, Layer, Param
@@ -130,7 +130,7 @@ def _by_name(block: Block, layer: Layer, scope: Scope, context: Context) -> dict
 
 
 def _fits(block: Block, param: Param, bound: Bound, context: Context) -> bool:
-    """Whether an argument has its param's type, or is broken, which was told."""
+    """Whether an argument has its param's type, or is broken, which was reported."""
     if param.type is None or param.type == "any" or bound.raw is BROKEN:
         return True
     if isinstance(param.type, tuple):
@@ -168,8 +168,8 @@ def _fits_layer(param: Param, bound: Bound, scope: Scope, context: Context) -> b
 
 def not_a_layer(name: str, held: Written, related: list[Place], at: At | None, scope: Scope, context: Context) -> None:
     """Note that a value stands, or is named at `at`, where a layer should."""
-    context.ev.misuse("SPEC021", f"`{short(name)}` is {said(held.raw)}, not a layer", held, at, scope, related=related,
-                      hint="write an op or block, such as `relu`, or `[]` for none")
+    context.ev.misuse("SPEC021", f"`{short(name)}` is {value_text(held.raw)}, not a layer", held, at, scope,
+                      related=related, hint="write an op or block, such as `relu`, or `[]` for none")
 
 
 def _complain(block: Block, param: Param, wanted: str, value: Any, bound: Bound, context: Context) -> bool:
@@ -180,7 +180,7 @@ def _complain(block: Block, param: Param, wanted: str, value: Any, bound: Bound,
         hint = meant_value(str(param.type), value)
     hint = context.ev.without_dollar(source.raw, source.scope) or hint
     context.ev.misuse(
-        "SPEC024", f"`{param.name}` of `{block.name}` must be {wanted}, got {said(value)}", source, bound.at,
+        "SPEC024", f"`{param.name}` of `{block.name}` must be {wanted}, got {value_text(value)}", source, bound.at,
         bound.scope or context.vars_scope(block.home), hint=hint, through=[bound],
         notes=[f"it is `{short(block.signature())}`"], related=related,
     )

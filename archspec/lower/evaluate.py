@@ -28,7 +28,7 @@ class Evaluator:
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter
         self.steps = 0
-        self.blamed: set[int] = set()  # ids of names whose value was told to be wrong
+        self.blamed: set[int] = set()  # ids of names whose value was reported as wrong
         self.misuses = Misuses(reporter)
 
     def value(self, raw: Any, at: At | None, scope: Scope, flow: ShapeView | None) -> Any:
@@ -88,7 +88,7 @@ class Evaluator:
         self, code: str, message: str, source: Written, at: At | None, scope: Scope, *, notes: Iterable[str] = (),
         related: Iterable[Place] = (), hint: str | None = None, through: Iterable[Bound] = (),
     ) -> bool:
-        """Tell that the value of `source`, written or named at `at`, is wrong there; whether it was not told before.
+        """Tell that the value of `source`, written or named at `at`, is wrong there; whether that is new.
 
         related: where it is used, and where it was passed on.
         """
@@ -102,9 +102,9 @@ class Evaluator:
         return True
 
     def blame(self, names: Iterable[Bound]) -> bool:
-        """Whether a value that these names led to may be told to be wrong; it is unknown from now on.
+        """Whether a value that these names led to may be reported as wrong; it is unknown from now on.
 
-        Not if one of them was told to be wrong before.
+        Not if one of them was reported as wrong before.
         """
         names = list(names)
         if self.reporter.holding:
@@ -136,7 +136,7 @@ class Evaluator:
         return bound.value
 
     def _needed(self, bound: Bound) -> list[Bound]:
-        """The names that a value is made of and that have none yet; a circle is told and broken."""
+        """The names that a value is made of and that have none yet; a circle is reported and broken."""
         if bound.scope is None:
             return []
         needed = []

@@ -11,7 +11,7 @@ from archspec.expressions import UNKNOWN_VALUE
 from archspec.ir import Graph
 from archspec.language import fixes
 from archspec.language.errors import Place
-from archspec.language.message_text import said, short
+from archspec.language.message_text import short, value_text
 from archspec.language.names import module_names, names_in
 from archspec.language.parse import SEQUENTIAL, is_merge, parse_as
 from archspec.language.problems import integer_hint
@@ -97,7 +97,7 @@ class Layers:
                 return flow
             if condition is not True:
                 if condition is not UNKNOWN_VALUE:
-                    self._wrong_beside("when", f"must be true or false, got {said(condition)}", layer, scope,
+                    self._wrong_beside("when", f"must be true or false, got {value_text(condition)}", layer, scope,
                                        "compare: `$(stride != 1)`")
                 return builder.broken(name, flow)
         if layer.repeat is not None:
@@ -134,7 +134,8 @@ class Layers:
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             if count is not UNKNOWN_VALUE:
                 hint = integer_hint(written(layer.repeat, at, scope).raw, count) or "write a whole number, 0 or more"
-                self._wrong_beside("repeat", f"must be a non-negative integer, got {said(count)}", layer, scope, hint)
+                self._wrong_beside("repeat", f"must be a non-negative integer, got "
+                                             f"{value_text(count)}", layer, scope, hint)
             return builder.broken(name, flow)
         if count > context.limits.max_ops:
             context.count(count, at)
@@ -254,7 +255,7 @@ class Layers:
             return builder.run(name, op, (flow,), infer_outputs(op, (tensor,))[0])
         except ShapeError as e:
             at, related = window_place(layer, e, scope)
-            if not self.reporter.is_told(e.code, at, scope):
+            if not self.reporter.is_reported(e.code, at, scope):
                 message = f"{builder.path}.{name}: {e.message}"
                 program = self.context.program
                 hint = turned_input(self.context.input, program.input[1]) if e.code == "SHAPE101" else None
@@ -304,7 +305,7 @@ class Layers:
         try:
             return sub.run(name, op, inputs, infer_outputs(op, tensors_of(inputs))[0])
         except ShapeError as e:
-            if not self.reporter.is_told(e.code, layer.head, scope):
+            if not self.reporter.is_reported(e.code, layer.head, scope):
                 differ = {n: v for k, (n, v) in enumerate(outputs.items()) if k in (e.inputs or (k,)) and v.tensor}
                 related = [(layer.branches[n].at.key, v.gives()[1]) for n, v in differ.items()]
                 hint = remedy_of(e.hint, layer, list(outputs), scope)

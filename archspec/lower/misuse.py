@@ -14,7 +14,7 @@ from archspec.diagnostics import Hint
 from archspec.language.errors import Place
 from archspec.language.fixes import moved
 from archspec.language.libraries import standard_library
-from archspec.language.message_text import said
+from archspec.language.message_text import value_text
 from archspec.language.names import names_in
 from archspec.language.syntax import At, Library, Program
 from archspec.lower.report import Reporter
@@ -46,7 +46,7 @@ class Misuses:
         self, code: str, message: str, source: Written, at: At | None, scope: Scope, *, notes: Iterable[str],
         related: Iterable[Place], hint: str | None,
     ) -> bool:
-        """Note a misuse to be told later; False where `source` is not the value of a var."""
+        """Note a misuse to be reported later; False where `source` is not the value of a var."""
         var = source.through[-1] if source.through else None
         if var is None or var.scope is None or var.scope.entered is not None or self.reporter.holding:
             return False
@@ -68,7 +68,7 @@ class Misuses:
             places = {(m.at.document.name, m.at.path) for m in misuses}
             if _mentions(name, var.scope.library, program) > len(places):
                 for m in misuses:
-                    value = (m.source.at, f"`{name}` is {said(m.source.raw)}, and used elsewhere too")
+                    value = (m.source.at, f"`{name}` is {value_text(m.source.raw)}, and used elsewhere too")
                     self.reporter.tell(m.code, m.message, m.at, m.scope, notes=m.notes,
                                        related=[*m.related, value], hint=_retyped(m))
             else:

@@ -9,7 +9,7 @@ from typing import Any
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.ir import Graph
 from archspec.language import fixes
-from archspec.language.message_text import said
+from archspec.language.message_text import value_text
 from archspec.language.syntax import Errors, Program
 from archspec.lower.builder import ROOT, Builder, Val
 from archspec.lower.context import Context, TooLarge
@@ -107,7 +107,7 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
 def _input(context: Context, scope: Scope) -> TensorType | None:
     raw, at = context.program.input
     if raw is None and at.path == ():
-        return None  # it is missing, which was told
+        return None  # it is missing, which was reported
     shape = context.ev.value(raw, at, scope, None)
     tensor = _shape(shape)
     if tensor is None and shape is not UNKNOWN_VALUE and shape is not BROKEN and not _has_unknown(shape):
@@ -115,7 +115,7 @@ def _input(context: Context, scope: Scope) -> TensorType | None:
         found = ((context.ev.without_dollar(item, scope), place) for item, place in items)
         hints = (fixes.moved(hint, place) for hint, place in found if hint is not None)
         context.errors.add(
-            "SPEC012", f"`input` must be [channels, height, width], got {said(shape)}", at,
+            "SPEC012", f"`input` must be [channels, height, width], got {value_text(shape)}", at,
             hint=next(hints, "write one to four positive integers, without the batch: "
                       "`input: [1, 28, 28]`"),
         )

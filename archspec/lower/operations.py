@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from archspec.expressions import holds_unknown
 from archspec.language import fixes
 from archspec.language.errors import Place
-from archspec.language.message_text import said, short
-from archspec.language.problems import integer_hint, is_about_integer, is_sentence, told
+from archspec.language.message_text import short, value_text
+from archspec.language.problems import explain, integer_hint, is_about_integer, is_sentence
 from archspec.language.syntax import At, Layer
 from archspec.language.unknown import INFERRED, meant_field
 from archspec.lower.builder import blank
@@ -89,7 +89,7 @@ def _complain_main(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Sco
     names = [cls.likely] if cls.likely else list(cls.model_fields)
     rule = "needs its fields by name" if names else "takes no arguments"
     values = layer.args if isinstance(layer.args, list) and not cls.likely else [layer.args]
-    given = [f"{name}: {said(value)}" for name, value in zip(names, values, strict=False)]
+    given = [f"{name}: {value_text(value)}" for name, value in zip(names, values, strict=False)]
     given += [f"{name}: …" for name in names[len(values) :] if cls.model_fields[name].is_required()]
     fields = ", ".join(given)
     hint: str = fixes.whole(f"write `{cls.op}: {{{fields}}}`", layer.at, f"{cls.op}: {{{fields}}}")
@@ -97,7 +97,7 @@ def _complain_main(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Sco
         hint = str(hint)
     if not any(field.is_required() for field in cls.model_fields.values()) and not _suits(cls, names, values):
         hint = fixes.whole(f"write `{cls.op}` alone", layer.at, cls.op)
-    ev.reporter.tell("SPEC021", f"`{cls.op}` {rule}, got {said(layer.args)}", layer.at, scope, hint=hint)
+    ev.reporter.tell("SPEC021", f"`{cls.op}` {rule}, got {value_text(layer.args)}", layer.at, scope, hint=hint)
 
 
 def _suits(cls: type[Operation], names: list[str], values: list[Any]) -> bool:
@@ -144,7 +144,7 @@ def _tell_missing(
 def _tell(
     layer: Layer, cls: type[Operation], name: str, problem: dict[str, Any], fields: Fields, ev: Evaluator, scope: Scope
 ) -> None:
-    message, hint = told(problem)
+    message, hint = explain(problem)
     hint = fixes.of_op(hint, layer.at, layer.head, layer.place, cls.main)
     if name == _LOST or name not in fields.places:
         ev.reporter.tell("SPEC012", f"`{cls.op}` {message}", layer.head, scope, hint=hint)
@@ -200,7 +200,7 @@ def field_place(error: ShapeError, fields: Fields, shown: At) -> list[Place]:
     name = error.field
     if name is None or fields.places.get(name, shown) == shown:
         return []
-    return [(fields.places[name], f"`{name}` is {said(fields.values[name])}")]
+    return [(fields.places[name], f"`{name}` is {value_text(fields.values[name])}")]
 
 
 def window_place(layer: Layer, error: ShapeError, scope: Scope) -> tuple[At, list[Place]]:

@@ -37,16 +37,16 @@ class Reporter:
 
     @property
     def holding(self) -> bool:
-        """Whether what is told now may never be shown: see `doubtful`."""
+        """Whether what is reported now may never be shown: see `doubtful`."""
         return self._held is not None
 
-    def is_told(self, code: str, at: At, scope: Scope) -> bool:
-        """Whether this was told already, so that its notes need not be made."""
-        return self.errors.is_told(code, at, self.context(at, scope)[1])
+    def is_reported(self, code: str, at: At, scope: Scope) -> bool:
+        """Whether this was reported already, so that its notes need not be made."""
+        return self.errors.is_reported(code, at, self.context(at, scope)[1])
 
     @contextmanager
     def doubtful(self, unlikely: frozenset[str]) -> Iterator[list[str]]:
-        """Hold back what is told inside; told afterwards, unless one of the codes in `unlikely` is among it.
+        """Hold back what is reported inside; told afterwards, unless one of the codes in `unlikely` is among it.
 
         Gives the codes held back, filled when it ends. For what follows from a guess: if the guess leads to such
         a mistake, it was a bad one.

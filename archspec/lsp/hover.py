@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from archspec.language.detect import Kind
-from archspec.language.message_text import said
+from archspec.language.message_text import value_text
 from archspec.lower.values import ShapeView
 from archspec.lsp.costs import described
 from archspec.lsp.cursor import Cursor, cursor_at
@@ -86,12 +86,12 @@ def _name(snapshot: Snapshot, one: Occurrence) -> str:
         param = next((p for p in block.params if p.name == one.name), None) if block is not None else None
         if param is None:
             return ""
-        what = f": {said(param.default)}" if param.required else f", default `{said(param.default)}`"
+        what = f": {value_text(param.default)}" if param.required else f", default `{value_text(param.default)}`"
         return f"param `{one.name}` of `{one.owner}`{what}"
     if one.name not in program.library.vars:
         return ""
     raw, at = program.library.vars[one.name]
-    text = f"var `{one.name}` = {_shown(snapshot, raw) or f'`{said(raw)}`'}"
+    text = f"var `{one.name}` = {_shown(snapshot, raw) or f'`{value_text(raw)}`'}"
     return text if at.document.name == str(snapshot.path) else f"{text}, from {at.document.name.rpartition('/')[2]}"
 
 
@@ -111,7 +111,7 @@ def _shown(snapshot: Snapshot, raw: Any, entering: tuple[int, ...] | None = None
     if entering is not None:
         names["in"] = ShapeView(TensorType((1, *entering)))
     try:
-        return f"`{said(value_of(raw, names))}`"
+        return f"`{value_text(value_of(raw, names))}`"
     except LookupError:
         return ""
 

@@ -39,7 +39,7 @@ def _initialize(server: Server, params: lsp.InitializeParams) -> None:
 
 
 def _initialized(server: Server, params: lsp.InitializedParams) -> None:
-    """Ask to be told of files that change on the disk: what an open one extends or uses may be among them."""
+    """Ask to be reported of files that change on the disk: what an open one extends or uses may be among them."""
     workspace = server.client_capabilities.workspace
     watching = workspace.did_change_watched_files if workspace is not None else None
     if watching is not None and watching.dynamic_registration:

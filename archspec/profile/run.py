@@ -16,7 +16,7 @@ from torch.profiler import record_function
 from archspec.analysis import cost_report
 from archspec.backends.denormals import denormals_flushed
 from archspec.backends.device import cpu_name, device_name, pick_device
-from archspec.backends.fits import memory_shortage_told
+from archspec.backends.fits import report_memory_shortage
 from archspec.backends.init import seeded, stream_seed
 from archspec.profile.measurement import Measurement
 from archspec.profile.memory import MEASURED_AS, peak_bytes
@@ -45,13 +45,14 @@ def measure(
     chosen = setting(loaded.graph, batch_size, dtype, pick_device(device))
     folder = None if trace is None else run_folder(trace, loaded.name)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)  # what is wrong with it is told before the work, not after
+        folder.mkdir(parents=True, exist_ok=True)  # what is wrong with it is reported before the work, not after
     repeat = partial(
         time_runs, batch_size=batch_size, clock=clock, synchronise=_synchroniser(chosen.device),
         warmup=WARMUP if warmup is None else Until(warmup), measured=MEASURED if steps is None else Until(steps),
     )
     with (
-        denormals_flushed(), _threads(threads) as used, seeded(SEED, chosen.device), memory_shortage_told("profiling"),
+        denormals_flushed(), _threads(threads) as used, seeded(SEED, chosen.device),
+        report_memory_shortage("profiling"),
     ):
         runs = _run(chosen, repeat)
         file = None if folder is None else _trace(Workload(chosen), folder, chosen.device)

@@ -75,7 +75,7 @@ class Builder:
         self.lost: set[str] = set()  # words in what could not be read
         self.odd: list[tuple[int, int, frozenset[str]]] = []  # parts of `text` with characters that are not meant
         self.documents = 0
-        self.muted: int | None = None  # depth of the value under a `<<`, of which nothing is told
+        self.muted: int | None = None  # depth of the value under a `<<`, of which nothing is reported
         top = Node(0, 0, 0, 0)
         self.stack = [_Frame([], top, [], False, False)]
 
@@ -346,13 +346,13 @@ class Builder:
 
 
 def too_many(last: Diagnostic) -> Diagnostic:
-    """What is told when the count of mistakes ends the reading."""
+    """What is reported when the count of mistakes ends the reading."""
     message = f"{MAX_ERRORS} mistakes up to here: the rest was not read"
     return Diagnostic("SPEC003", message, last.span, (), "correct these first")
 
 
 def cut_diagnostic(name: str, text: str, lines: tuple[str, ...], cut: Cut, line: int, column: int) -> Diagnostic:
-    """What is told of an expression that needs quotes."""
+    """What is reported of an expression that needs quotes."""
     source = text[cut.start : cut.end]
     span = SourceSpan(name, line + 1, column + 1, len(re.split(r"[\r\n]", source, maxsplit=1)[0]), lines[line])
     shown = " ".join(source.split())[:80]

@@ -53,7 +53,7 @@ def name_of(char: str) -> str:
     return f"U+{ord(char):04X} {unicodedata.name(char, 'without a name')}"
 
 
-def told(char: str, meant: str) -> tuple[str, str]:
+def explain(char: str, meant: str) -> tuple[str, str]:
     """Message and hint for such a character."""
     if not meant:
         return f"the character {name_of(char)} is invisible and not allowed here", "delete it"

@@ -57,7 +57,7 @@ class Document:
     name: how messages call it (the path as the user gave it).
     data: dict (keys are text), list, str, int, float, bool, None; BROKEN where an error left no value.
     errors: the mistakes that did not stop parsing; whoever uses `data` reports them too.
-    guessed: lines (from 1) whose broken syntax was mended by a guess: what follows from it is not told.
+    guessed: lines (from 1) whose broken syntax was mended by a guess: what follows from it is not reported.
     lost: words that could not be read: what they name is not missing, and what they use is used.
     """
 

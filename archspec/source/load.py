@@ -123,7 +123,8 @@ def _lines(text: str) -> tuple[str, ...]:
 
 
 def _control_characters(text: str, name: str, lines: tuple[str, ...]) -> list[Diagnostic]:
-    """What is told of characters that no text may hold; raises SpecError where they are so many that it is not one."""
+    """What is reported of characters that no text may hold; raises SpecError where they are so many that it is not "
+      "one."""
     if forbidden(text) is None:
         return []
     found = []

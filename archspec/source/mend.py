@@ -35,7 +35,7 @@ class Change:
 class Mend:
     """Changes that make a text readable.
 
-    sure: nothing else can be meant. whole: it leaves the lines' content as it is, so mistakes in them are told too.
+    sure: nothing else can be meant. whole: it leaves the lines' content as it is, so mistakes in them are reported too.
     """
 
     changes: tuple[Change, ...]
@@ -49,7 +49,7 @@ class Mend:
 
 
 def mends(rule: str, fault: Fault, line: int, column: int) -> Iterator[Mend]:
-    """Edits for a fault that was told, by this rule, at line and column (from 0); the likeliest first."""
+    """Edits for a fault that was reported, by this rule, at line and column (from 0); the likeliest first."""
     ways = _WAYS.get(rule)
     if ways is not None and line < len(fault.lines):
         yield from ways(fault, line, column)

@@ -43,7 +43,7 @@ class Reading:
         self.holes: set[tuple[int, int]] = set()  # where stand-ins start
         self.open_lines: set[int] = set()  # of expressions whose bracket is not closed
         self.changes: dict[int, list[Change]] = {}  # what was mended in each line, in this order
-        self.guessed: set[int] = set()  # lines of which nothing more is told
+        self.guessed: set[int] = set()  # lines of which nothing more is reported
         self.indented: set[int] = set()  # lines whose indentation was mended
         self.lost: set[str] = set()  # words that were left out
         self.read = 0  # characters parsed

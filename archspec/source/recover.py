@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import Diagnostic, Label, SourceSpan, plural
 from archspec.source.brackets import bare
-from archspec.source.characters import odd, told
+from archspec.source.characters import explain, odd
 from archspec.source.mend import Change, Mend, holes, mends
 from archspec.source.syntax import fault_of, translate
 
@@ -94,7 +94,7 @@ def odd_changes(
         for char in dict.fromkeys(rows[line][k] for k in sorted(found, reverse=True)):
             places = [k for k in sorted(found) if rows[line][k] == char]
             mend = Mend(tuple(Change(line, k, k + 1, found[k]) for k in places), sure=True)
-            made.append((*told(char, found[places[0]]), mend))
+            made.append((*explain(char, found[places[0]]), mend))
     return made
 
 

@@ -22,7 +22,7 @@ class Broken(enum.Enum):
     __str__ = __repr__
 
 
-BROKEN: Final = Broken.BROKEN  # stands where an error already told leaves no value
+BROKEN: Final = Broken.BROKEN  # stands where an error already reported leaves no value
 
 MAX_DIGITS: Final = 100
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Set
 from typing import Any
 
 from archspec.language import fixes
-from archspec.language.message_text import said, short
+from archspec.language.message_text import short, value_text
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
 from archspec.sweep.changes import can_change
@@ -38,7 +38,7 @@ def _lists(section: str, raw: Any, at: At, errors: Errors) -> dict[str, list[tup
     if raw is None or raw is BROKEN:
         return {}
     if not isinstance(raw, dict):
-        errors.add("SWEEP401", f"`{section}` must be a mapping, got {said(raw)}", at,
+        errors.add("SWEEP401", f"`{section}` must be a mapping, got {value_text(raw)}", at,
                    hint=f"write `{section}: {{train.lr: [0.01, 0.1]}}`")
         return {}
     found = {}
@@ -47,8 +47,8 @@ def _lists(section: str, raw: Any, at: At, errors: Errors) -> dict[str, list[tup
             continue
         if not isinstance(items, list) or not items:
             if items is not BROKEN:
-                errors.add("SWEEP401", f"`{short(key)}` must be a list of values, got {said(items)}", at / key,
-                           hint=f"write `{short(key)}: [{said(items) if items is not None else '…'}]`")
+                errors.add("SWEEP401", f"`{short(key)}` must be a list of values, got {value_text(items)}", at / key,
+                           hint=f"write `{short(key)}: [{value_text(items) if items is not None else '…'}]`")
             continue
         found[key] = [(item, at / key / k) for k, item in enumerate(items) if item is not BROKEN]
         _check_repeats(key, items, at / key, errors)
@@ -58,7 +58,7 @@ def _lists(section: str, raw: Any, at: At, errors: Errors) -> dict[str, list[tup
 def _check_repeats(key: str, items: list[Any], at: At, errors: Errors) -> None:
     for k, item in enumerate(items):
         if any(item == other and type(item) is type(other) for other in items[:k]) and item is not BROKEN:
-            errors.add("SWEEP401", f"`{short(key)}` has {said(item)} twice", at / k,
+            errors.add("SWEEP401", f"`{short(key)}` has {value_text(item)} twice", at / k,
                        hint=fixes.removed("delete one; `seeds` repeats a trial", at / k))
 
 

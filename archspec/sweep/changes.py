@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archspec.language.message_text import said, short
+from archspec.language.message_text import short, value_text
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
 from archspec.sweep.model import SECTIONS, WHOLE, Value
@@ -15,7 +15,7 @@ def read_changes(raw: Any, at: At, what: str, errors: Errors) -> dict[str, Value
     if raw is None or raw is BROKEN:
         return {}
     if not isinstance(raw, dict):
-        errors.add("SWEEP401", f"`{what}` must be a mapping, got {said(raw)}", at, hint="write `{train.lr: 0.1}`")
+        errors.add("SWEEP401", f"`{what}` must be a mapping, got {value_text(raw)}", at, hint="write `{train.lr: 0.1}`")
         return {}
     return {key: Value(value, at / key) for key, value in raw.items() if can_change(key, at / key, errors)}
 

@@ -26,9 +26,9 @@ def holds(condition: Expression, at: At, names: Names) -> bool:
     except ExpressionError as problem:
         raise _wrong_condition(problem, at) from None
     if not isinstance(result, bool):
-        from archspec.language.message_text import said
+        from archspec.language.message_text import value_text
 
-        raise error("SWEEP404", f"a `where` must be true or false, got {said(result)}", span=at.span(),
+        raise error("SWEEP404", f"a `where` must be true or false, got {value_text(result)}", span=at.span(),
                     hint="compare: `$(params < 1000000)`")
     return result
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from archspec.language.message_text import said, short
+from archspec.language.message_text import short, value_text
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
 from archspec.sweep.model import Changes, Draw, Random, Value
@@ -21,17 +21,17 @@ _HINT: Final = "write `{log_uniform: [0.001, 1]}`, `{uniform: [0, 0.5]}` or `{ch
 def read_random(raw: Any, at: At, errors: Errors, allowed: Callable[[str, At], bool]) -> Random | None:
     """The `random` section: `trials`, `seed`, and a distribution for each key that it draws."""
     if not isinstance(raw, dict):
-        errors.add("SWEEP401", f"`random` must be a mapping, got {said(raw)}", at,
+        errors.add("SWEEP401", f"`random` must be a mapping, got {value_text(raw)}", at,
                    hint="write `random: {trials: 20, train.lr: {log_uniform: [0.001, 1]}}`")
         return None
     trials, seed = raw.get("trials"), raw.get("seed", 0)
     if type(trials) is not int or not 1 <= trials <= MAX_TRIALS:
-        place, what = (at / "trials", f", got {said(trials)}") if "trials" in raw else (at, "")
+        place, what = (at / "trials", f", got {value_text(trials)}") if "trials" in raw else (at, "")
         errors.add("SWEEP401", f"`random` needs `trials`, a number from 1 to {MAX_TRIALS:,}{what}", place,
                    hint="write `trials: 20`")
         trials = 1
     if type(seed) is not int or seed < 0:
-        errors.add("SWEEP401", f"`seed` of `random` must be a number from 0 on, got {said(seed)}", at / "seed")
+        errors.add("SWEEP401", f"`seed` of `random` must be a number from 0 on, got {value_text(seed)}", at / "seed")
         seed = 0
     draws = {}
     for key, value in raw.items():
@@ -51,26 +51,26 @@ def read_draw(key: str, raw: Any, at: At, errors: Errors) -> Draw | None:
         return None
     kinds = [kind for kind in KINDS if isinstance(raw, dict) and kind in raw]
     if len(kinds) != 1 or not raw.keys() <= {kinds[0], "whole"}:
-        errors.add("SWEEP401", f"`{short(key)}` needs one distribution, got {said(raw)}", at, hint=_HINT)
+        errors.add("SWEEP401", f"`{short(key)}` needs one distribution, got {value_text(raw)}", at, hint=_HINT)
         return None
     (kind,), whole = kinds, raw.get("whole", False)
     values = raw[kind]
     if type(whole) is not bool:
-        errors.add("SWEEP401", f"`whole` must be true or false, got {said(whole)}", at / "whole")
+        errors.add("SWEEP401", f"`whole` must be true or false, got {value_text(whole)}", at / "whole")
         return None
     if kind == "choice":
         if isinstance(values, list) and values and not whole:
             return Draw(kind, None, tuple(values), False, at / kind)
-        errors.add("SWEEP401", f"`choice` needs a list of values, got {said(values)}", at / kind, hint=_HINT)
+        errors.add("SWEEP401", f"`choice` needs a list of values, got {value_text(values)}", at / kind, hint=_HINT)
         return None
     low = math.nextafter(0, 1) if kind == "log_uniform" else -math.inf
     sound = isinstance(values, list) and len(values) == 2 and all(type(v) in (int, float) for v in values)
     if not sound or not (math.isfinite(values[1]) and low <= values[0] < values[1]):
         rule = "two numbers above 0, the lower first" if kind == "log_uniform" else "two numbers, the lower first"
-        errors.add("SWEEP401", f"`{kind}` needs {rule}, got {said(values)}", at / kind, hint=_HINT)
+        errors.add("SWEEP401", f"`{kind}` needs {rule}, got {value_text(values)}", at / kind, hint=_HINT)
         return None
     if whole and math.ceil(values[0]) > math.floor(values[1]):
-        errors.add("SWEEP401", f"no whole number lies in {said(values)}", at / kind,
+        errors.add("SWEEP401", f"no whole number lies in {value_text(values)}", at / kind,
                    hint="widen the bounds, or leave `whole` out")
         return None
     return Draw(kind, (float(values[0]), float(values[1])), (), whole, at / kind)

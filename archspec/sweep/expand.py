@@ -204,9 +204,9 @@ def _raw_at(data: Any, path: tuple[str | int, ...]) -> Any:
 
 
 def _named(point: Point) -> str:
-    from archspec.language.message_text import said
+    from archspec.language.message_text import value_text
 
-    values = ", ".join(f"{key}: {said(value)}" for key, value in point.varied.items() if key != "spec")
+    values = ", ".join(f"{key}: {value_text(value)}" for key, value in point.varied.items() if key != "spec")
     return f"{point.variant.label}" + (f" with {values}" if values else "")
 
 

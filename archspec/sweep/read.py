@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import error, listing
 from archspec.language.detect import SWEEP_KEY as VERSION_KEY
-from archspec.language.message_text import did_you_mean, said, short
+from archspec.language.message_text import did_you_mean, short, value_text
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN, DEFAULT_LIMITS, Document, Limits, parse, read
 from archspec.sweep.axes import check_distinct, read_grid, read_zip
@@ -82,7 +82,7 @@ class _Reader:
         self.top = At(document)
         self.data: dict[str, Any] = document.data if isinstance(document.data, dict) else {}
         if not isinstance(document.data, dict) and document.data is not BROKEN:
-            self.fail(f"a sweep must be a mapping of keys, got {said(document.data)}", self.top,
+            self.fail(f"a sweep must be a mapping of keys, got {value_text(document.data)}", self.top,
                       hint="begin with `archspec-sweep: 1`")
 
     def fail(self, message: str, at: At, *, key: bool = False, hint: str | None = None) -> None:
@@ -117,7 +117,7 @@ class _Reader:
         if self.data and version is None:
             self.fail("the format version is missing", self.top, hint="begin the file with `archspec-sweep: 1`")
         elif self.data and (version != 1 or isinstance(version, bool)) and version is not BROKEN:
-            self.fail(f"sweep format {said(version)} is not supported", self.top / VERSION_KEY,
+            self.fail(f"sweep format {value_text(version)} is not supported", self.top / VERSION_KEY,
                       hint="this archspec reads `archspec-sweep: 1`")
 
     def _text(self, key: str, default: str) -> str:
@@ -125,7 +125,7 @@ class _Reader:
         if isinstance(value, str) and value.strip():
             return value
         if value is not BROKEN and value != default:
-            self.fail(f"`{key}` must be text, got {said(value)}", self.top / key)
+            self.fail(f"`{key}` must be text, got {value_text(value)}", self.top / key)
         return default
 
     def _at(self, key: str) -> tuple[Any, At]:
@@ -158,7 +158,7 @@ class _Reader:
         if raw is None or raw is BROKEN:
             return ()
         if not isinstance(raw, list):
-            self.fail(f"`runs` must be a list, got {said(raw)}", at, hint="write `runs: [{train.lr: 0.1}]`")
+            self.fail(f"`runs` must be a list, got {value_text(raw)}", at, hint="write `runs: [{train.lr: 0.1}]`")
             return ()
         return tuple(self._run(item, at / k) for k, item in enumerate(raw))
 
@@ -180,7 +180,7 @@ class _Reader:
             if isinstance(value, str) and value.startswith("$"):
                 found.append(Value(value, place))
             else:
-                self.fail(f"`where` must be a condition, got {said(value)}", place,
+                self.fail(f"`where` must be a condition, got {value_text(value)}", place,
                           hint="write `where: $(train.lr * vars.width < 10)`")
         return tuple(found)
 
@@ -193,7 +193,7 @@ class _Reader:
             if is_count(value, 2**40):
                 found[key] = int(value)
             else:
-                self.fail(f"`{key}` must be a number of images, got {said(value)}", self.top / key)
+                self.fail(f"`{key}` must be a number of images, got {value_text(value)}", self.top / key)
         return found
 
     def _devices(self) -> int:
@@ -202,7 +202,8 @@ class _Reader:
             return 1
         if is_count(value, MAX_DEVICES):
             return int(value)
-        self.fail(f"`devices` must be a whole number from 1 to {MAX_DEVICES}, got {said(value)}", self.top / "devices",
+        self.fail(f"`devices` must be a whole number from 1 to {MAX_DEVICES}, got "
+                  f"{value_text(value)}", self.top / "devices",
                   hint="write `devices: 2` to train each trial on two devices of one machine")
         return 1
 

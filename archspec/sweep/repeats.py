@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from archspec.language.message_text import said
+from archspec.language.message_text import value_text
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
 from archspec.sweep.model import Sweep
@@ -21,7 +21,7 @@ def read_seeds(raw: Any, at: At, errors: Errors) -> tuple[int, ...]:
         return tuple(range(raw))
     if isinstance(raw, list) and 1 <= len(raw) <= MAX_SEEDS and all(map(_is_seed, raw)) and len({*raw}) == len(raw):
         return tuple(raw)
-    errors.add("SWEEP401", f"`seeds` must be a number of seeds or a list of different ones, got {said(raw)}", at,
+    errors.add("SWEEP401", f"`seeds` must be a number of seeds or a list of different ones, got {value_text(raw)}", at,
                hint="write `seeds: 3` for the seeds 0, 1 and 2, or `seeds: [1, 5]`")
     return ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from archspec.diagnostics import listing
-from archspec.language.message_text import did_you_mean, said, short
+from archspec.language.message_text import did_you_mean, short, value_text
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
 from archspec.sweep.draws import MAX_TRIALS
@@ -21,7 +21,7 @@ def read_sample(raw: Any, at: At, errors: Errors) -> Sample | None:
     if raw is None or raw is BROKEN:
         return None
     if not isinstance(raw, dict):
-        errors.add("SWEEP401", f"`sample` must be a mapping, got {said(raw)}", at, hint=f"write `{_EXAMPLE}`")
+        errors.add("SWEEP401", f"`sample` must be a mapping, got {value_text(raw)}", at, hint=f"write `{_EXAMPLE}`")
         return None
     for key in raw:
         if key not in KEYS:
@@ -29,15 +29,15 @@ def read_sample(raw: Any, at: At, errors: Errors) -> Sample | None:
                        hint=did_you_mean(key, KEYS) or f"its keys: {listing(KEYS)}")
     by, trials, seed = raw.get("by", "macs"), raw.get("trials"), raw.get("seed", 0)
     if by not in FIGURES and by is not BROKEN:
-        errors.add("SWEEP401", f"`by` must be {' or '.join(FIGURES)}, got {said(by)}", at / "by",
+        errors.add("SWEEP401", f"`by` must be {' or '.join(FIGURES)}, got {value_text(by)}", at / "by",
                    hint=did_you_mean(str(by), FIGURES))
     if "trials" not in raw:
         errors.add("SWEEP401", "`sample` needs `trials`, the number of combinations to train", at,
                    hint=f"write `{_EXAMPLE}`")
     elif not is_count(trials, MAX_TRIALS) and trials is not BROKEN:
-        errors.add("SWEEP401", f"`trials` must be a number from 1 to {MAX_TRIALS:,}, got {said(trials)}",
+        errors.add("SWEEP401", f"`trials` must be a number from 1 to {MAX_TRIALS:,}, got {value_text(trials)}",
                    at / "trials", hint="write `trials: 20`")
     if (type(seed) is not int or seed < 0) and seed is not BROKEN:
-        errors.add("SWEEP401", f"`seed` of `sample` must be a number from 0 on, got {said(seed)}", at / "seed",
+        errors.add("SWEEP401", f"`seed` of `sample` must be a number from 0 on, got {value_text(seed)}", at / "seed",
                    hint="write `seed: 0`")
     return Sample(str(by), trials if isinstance(trials, int) else 1, seed if type(seed) is int else 0, at)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from archspec.diagnostics import listing
-from archspec.language.message_text import did_you_mean, said, short
+from archspec.language.message_text import did_you_mean, short, value_text
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
 from archspec.sweep.changes import read_changes
@@ -47,13 +47,13 @@ class VariantReader:
 
     def _written_variants(self, raw: Any, at: At) -> tuple[Variant, ...]:
         if not isinstance(raw, list):
-            self.fail(f"`variants` must be a list, got {said(raw)}", at, hint="write `variants: [{spec: lenet}]`")
+            self.fail(f"`variants` must be a list, got {value_text(raw)}", at, hint="write `variants: [{spec: lenet}]`")
             return ()
         found = []
         for k, item in enumerate(raw):
             place = at / k
             if not isinstance(item, dict):
-                self.fail(f"a variant must be a mapping, got {said(item)}", place,
+                self.fail(f"a variant must be a mapping, got {value_text(item)}", place,
                           hint="write `{spec: lenet, set: {vars.width: 2}}`")
                 continue
             self._only(item, ("spec", "set", "name"), place, "a variant")
@@ -69,7 +69,7 @@ class VariantReader:
         if isinstance(value, str) and value.strip():
             return True
         if value is not BROKEN:
-            self.fail(f"a spec must be a name or a path, got {said(value)}", at, hint="write `spec: lenet`")
+            self.fail(f"a spec must be a name or a path, got {value_text(value)}", at, hint="write `spec: lenet`")
         return False
 
     def _only(self, item: dict[str, Any], known: Iterable[str], at: At, what: str) -> None:
@@ -80,7 +80,7 @@ class VariantReader:
 
 
 def _variant_label(spec: Any, changes: Changes) -> str:
-    parts = [Path(str(spec)).stem, *(f"{key.rpartition('.')[2]}={said(v.value)}" for key, v in changes.items())]
+    parts = [Path(str(spec)).stem, *(f"{key.rpartition('.')[2]}={value_text(v.value)}" for key, v in changes.items())]
     return " ".join(parts)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from archspec.backends.fits import memory_shortage_told
+from archspec.backends.fits import report_memory_shortage
 from archspec.ir.graph import Graph
 from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.compatibility import conditions
@@ -76,7 +76,7 @@ class Session:
     def run(self, stop: Stop) -> Summary:
         """Train to the end, or to where it is paused. Errors: those of `fit`, and BUILD201 where memory is short."""
         task, found = self.task, None if self._resumption is None else self._resumption.found
-        with memory_shortage_told("training"):
+        with report_memory_shortage("training"):
             return fit(
                 task.model, task.train, task.test, task.recipe, validation=task.validation,
                 device=task.machine.device, settings=task.machine.settings, callbacks=self._callbacks(),

@@ -7,7 +7,7 @@ from archspec.backends import fits
 from archspec.backends.fits import (
     available_bytes,
     check_fits,
-    memory_shortage_told,
+    report_memory_shortage,
 )
 from archspec.diagnostics import SpecError
 
@@ -98,7 +98,7 @@ def test_linux_tells_what_is_available(tmp_path, monkeypatch):
     RuntimeError("GET was unable to find an engine to execute this computation"),  # cuDNN
 ], ids=["cuda", "cpu", "cublas", "cudnn", "c++", "no-engine"])
 def test_a_shortage_is_told(problem):
-    with pytest.raises(SpecError) as caught, memory_shortage_told("training"):
+    with pytest.raises(SpecError) as caught, report_memory_shortage("training"):
         raise problem
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.code, diagnostic.message) == ("BUILD201", "training ran out of memory")
@@ -106,12 +106,12 @@ def test_a_shortage_is_told(problem):
 
 
 def test_torchs_own_shortage_is_known():
-    with pytest.raises(SpecError, match="ran out of memory"), memory_shortage_told("this"):
+    with pytest.raises(SpecError, match="ran out of memory"), report_memory_shortage("this"):
         torch.empty(2**55, dtype=torch.uint8)
 
 
 def test_other_errors_are_left_alone():
-    with pytest.raises(RuntimeError, match="mat1") as caught, memory_shortage_told("training"):
+    with pytest.raises(RuntimeError, match="mat1") as caught, report_memory_shortage("training"):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
     assert not isinstance(caught.value, SpecError)
 

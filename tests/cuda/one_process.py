@@ -15,7 +15,7 @@ from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.distributed.fsdp import shard, whole
-from archspec.train.distributed.launch import joined, world_of
+from archspec.train.distributed.launch import join_group, world_of
 from archspec.train.loop import fit
 from tests.cuda.helpers import DEVICE
 from tests.layers import conv, sequence
@@ -85,7 +85,7 @@ def exchanged(world):
 
 def main():
     folder = Path(sys.argv[1])
-    with joined(world_of(os.environ), DEVICE) as world:
+    with join_group(world_of(os.environ), DEVICE) as world:
         seen = {
             "world": [world.rank, world.size], "exchanged": exchanged(world), "sharded": sharded(world, folder),
             "backend": str(dist.distributed_c10d._get_default_group()._get_backend(DEVICE).name()),

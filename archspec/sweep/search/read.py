@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, get_args
 
 from archspec.diagnostics import listing
-from archspec.language.message_text import did_you_mean, said, short
+from archspec.language.message_text import did_you_mean, short, value_text
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
 from archspec.sweep.draws import MAX_TRIALS, read_draw
@@ -30,7 +30,7 @@ def read_search(raw: Any, at: At, errors: Errors, allowed: Callable[[str, At], b
     """The section. allowed: whether a sweep can change a key; notes the mistake where it cannot."""
     if isinstance(raw, dict):
         return _Reader(raw, at, errors).search(allowed)
-    errors.add("SWEEP401", f"`search` must be a mapping, got {said(raw)}", at,
+    errors.add("SWEEP401", f"`search` must be a mapping, got {value_text(raw)}", at,
                hint="write `search: {trials: 30, space: {train.lr: {log_uniform: [0.001, 1]}}}`")
     return None
 
@@ -64,7 +64,7 @@ class _Reader:
         self._known("search", self.raw, _KEYS)
         sampler = self.raw.get("sampler", "random")
         if sampler not in _SAMPLERS and sampler is not BROKEN:
-            self.fail(f"`sampler` must be {' or '.join(_SAMPLERS)}, got {said(sampler)}", "sampler",
+            self.fail(f"`sampler` must be {' or '.join(_SAMPLERS)}, got {value_text(sampler)}", "sampler",
                       hint=did_you_mean(str(sampler), _SAMPLERS))
         if "trials" not in self.raw:
             self.fail("`search` needs `trials`, the number of points to train", hint="add `trials: 30`")
@@ -93,7 +93,7 @@ class _Reader:
         if type(value) is int and least <= value <= most:
             return value
         if value is not BROKEN:
-            self.fail(f"`{key}` must be a whole number from {least} to {most:,}, got {said(value)}", key)
+            self.fail(f"`{key}` must be a whole number from {least} to {most:,}, got {value_text(value)}", key)
         return default
 
     def _section(self, key: str, example: str) -> dict[str, Any] | None:
@@ -102,7 +102,7 @@ class _Reader:
             return None
         if isinstance(raw, dict):
             return raw
-        self.fail(f"`{key}` must be a mapping, got {said(raw)}", key, hint=f"write `{example}`")
+        self.fail(f"`{key}` must be a mapping, got {value_text(raw)}", key, hint=f"write `{example}`")
         return None
 
     def _space(self, allowed: Callable[[str, At], bool]) -> dict[str, Draw]:
@@ -131,7 +131,7 @@ class _Reader:
         else:
             hint = "write `validation_accuracy`, or `[validation_accuracy, macs]` for a Pareto front"
         wanted = f"{' or '.join(FIGURES)}, alone or in a list with {listing(COSTS)}"
-        self.fail(f"`objective` must be {wanted}, got {said(raw)}", "objective", hint=hint)
+        self.fail(f"`objective` must be {wanted}, got {value_text(raw)}", "objective", hint=hint)
         return FIGURES[:1]
 
     def _asha(self) -> Asha | None:
@@ -143,7 +143,7 @@ class _Reader:
         if fields is None or fields is BROKEN:
             return Asha(1, 3, self.at / "prune") if "asha" in raw and fields is not BROKEN else None
         if not isinstance(fields, dict):
-            self.fail(f"`asha` must be a mapping, got {said(fields)}", "prune", "asha",
+            self.fail(f"`asha` must be a mapping, got {value_text(fields)}", "prune", "asha",
                       hint="write `asha: {min_epochs: 1, reduction: 3}`")
             return None
         self._known("asha", fields, ("min_epochs", "reduction"), "prune", "asha")
@@ -153,7 +153,8 @@ class _Reader:
             if type(value) is int and least <= value <= MAX_TRIALS:
                 values[key] = value
             elif value is not BROKEN:
-                self.fail(f"`{key}` must be a whole number from {least} on, got {said(value)}", "prune", "asha", key)
+                self.fail(f"`{key}` must be a whole number from {least} on, got {value_text(value)}",
+                          "prune", "asha", key)
         return Asha(values["min_epochs"], values["reduction"], self.at / "prune")
 
     def _constraints(self) -> dict[str, float]:
@@ -168,6 +169,6 @@ class _Reader:
                 found[key] = float(value) if timed else int(value)
             else:
                 rule = "a number above 0" if timed else "a number from 1 on"
-                self.fail(f"`{key}` must be {rule}, got {said(value)}", "constraints", key,
+                self.fail(f"`{key}` must be {rule}, got {value_text(value)}", "constraints", key,
                           hint=f"write the upper limit: `{key}: {5 if timed else 1000000}`")
         return found

@@ -70,11 +70,11 @@ def _unfit(why: str) -> SpecError:
 
 
 @contextmanager
-def joined(world: ProcessGroup, device: torch.device) -> Iterator[ProcessGroup]:
+def join_group(world: ProcessGroup, device: torch.device) -> Iterator[ProcessGroup]:
     """Within the block this process can talk to the others: by nccl on GPUs, else by gloo.
 
-    Restarts are then those of any of them, the job is that of process 0. A mistake that all processes find is told by
-    process 0 alone: in the others it becomes SystemExit. Raises SpecError RUN331 where another process has ended
+    Restarts are then those of any of them, the job is that of process 0. A mistake that all processes find is reported
+    by process 0 alone: in the others it becomes SystemExit. Raises SpecError RUN331 where another process has ended
     without leaving the block; where this one cannot even raise, since it waits for the other, it ends within half a
     minute.
     """
@@ -146,7 +146,7 @@ def _lost(world: ProcessGroup) -> SpecError:
 
 
 def _in_one_voice(problem: SpecError, world: ProcessGroup, store: Store) -> BaseException:
-    """What to raise for it: process 0 tells its user, the others only what it has not told."""
+    """What to raise for it: process 0 tells its user, the others only what it has not reported."""
     if world.leads:
         with suppress(RuntimeError):
             store.set(_SAID, str(problem))

@@ -22,7 +22,7 @@ SIGMAS: Final = 4
 class Chance:
     """The best answer that is the same for every image: its cross entropy (the labels' entropy) and accuracy.
 
-    balanced: the classes are about equally common, so that the loss is told as ln(classes).
+    balanced: the classes are about equally common, so that the loss is reported as ln(classes).
     """
 
     loss: float

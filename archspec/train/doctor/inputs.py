@@ -1,4 +1,4 @@
-"""Inputs and labels that look broken, told after the first batches."""
+"""Inputs and labels that look broken, reported after the first batches."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Doctor(Callback):
         """Say what a run came to that was cut short, try what could help, and write the findings."""
         if self._probe is not None:
             self._probe.remove()
-        with suppress(RuntimeError, SpecError):  # a device that has failed; a stop that has been told
+        with suppress(RuntimeError, SpecError):  # a device that has failed; a stop that has been reported
             self._catch_up(run)
             self._say(run, self._verdicts.examine(self._history))
         if self._trials and self._patient is not None:

@@ -18,7 +18,7 @@ from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.distributed.fsdp import shard, whole
-from archspec.train.distributed.launch import joined, world_of
+from archspec.train.distributed.launch import join_group, world_of
 from archspec.train.loop import evaluate, fit
 from archspec.train.report.confusion import Tally
 from archspec.train.signals import Stop, Stopped
@@ -212,7 +212,7 @@ class Die(Callback):
 def main():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # at the end torchrun notices the death too, and would be first
     try:
-        with joined(world_of(os.environ), CPU) as world:
+        with join_group(world_of(os.environ), CPU) as world:
             seen = {
                 "world": [world.rank, world.size, world.local_rank, world.restarts],
                 "said": world.broadcast_text(f"ß{world.rank}"), "equal": equal_to_one(world),
