@@ -216,7 +216,7 @@ class _Pricing:
         self.open: list[list[_Run]] = [[]]  # of the graphs that are being run, the innermost last
 
     def on_op(self, site: Site, inputs: tuple[TensorType, ...]) -> Sequence[TensorType]:
-        again = self._again(site, inputs)
+        again = self._again(site, inputs) if site.graph.kind == "repeat" else None
         if again is not None:
             return again
         node, op = site.node, site.node.op
@@ -231,7 +231,7 @@ class _Pricing:
         return outputs
 
     def on_call(self, site: Site, inputs: tuple[TensorType, ...], run: Run[TensorType]) -> Sequence[TensorType]:
-        again = self._again(site, inputs)
+        again = self._again(site, inputs) if site.graph.kind == "repeat" else None
         if again is not None:
             return again
         graph = site.node.target
@@ -243,9 +243,9 @@ class _Pricing:
         return outputs
 
     def _again(self, site: Site, inputs: tuple[TensorType, ...]) -> Sequence[TensorType] | None:
-        """What a node gives that is one more copy of the one before it in a repeat; None if it is not."""
+        """What a node of a repeat gives that is one more copy of the one before it; None if it is not."""
         runs = self.open[-1]
-        if site.graph.kind != "repeat" or not runs or not runs[-1].takes(site, inputs):
+        if not runs or not runs[-1].takes(site, inputs):
             return None
         runs[-1].count += 1
         return runs[-1].outputs

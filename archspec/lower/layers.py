@@ -13,7 +13,7 @@ from archspec.language import fixes
 from archspec.language.errors import Place
 from archspec.language.message_text import short, value_text
 from archspec.language.names import module_names, names_in
-from archspec.language.parse import SEQUENTIAL, is_merge, parse_as
+from archspec.language.parse import SEQUENTIAL, parse_as
 from archspec.language.problems import integer_hint
 from archspec.language.syntax import At, Body, Layer, Library
 from archspec.language.unknown import may_be_layer, unknown_kind
@@ -26,7 +26,7 @@ from archspec.lower.layout import before_images, is_image, turned_input
 from archspec.lower.operations import field_place, guess, is_fixed, make, read_fields, window_place
 from archspec.lower.references import remedy
 from archspec.lower.values import Nested, Scope, written
-from archspec.ops import OPS, Op, Operation, infer_outputs
+from archspec.ops import OPS, Merge, Op, Operation, infer_outputs
 from archspec.types import ShapeError, shape_text
 
 # Told of arguments that do not suit the op or block that a misspelt name was taken for: it was another one.
@@ -189,9 +189,10 @@ class Layers:
         at: At | None = None,
     ) -> Val:
         """A layer whose kind is a name, written at `at`, that means what it means in `home`."""
-        if kind == SEQUENTIAL or is_merge(kind):  # named by a param: its argument was not taken apart yet
-            return self._one(builder, self._taken_as(kind, layer), flow, scope, name, "")
         cls = OPS.get(kind)
+        if kind == SEQUENTIAL or (cls is not None and issubclass(cls, Merge)):
+            # named by a param: its argument was not taken apart yet
+            return self._one(builder, self._taken_as(kind, layer), flow, scope, name, "")
         if cls is not None:
             return self._op(builder, cls, layer, flow, scope, name)
         block = home.find(kind)
