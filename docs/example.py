@@ -24,14 +24,14 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "examples" / "lenet.html"
 BEGIN, END = "<!-- example: begin -->\n", "<!-- example: end -->\n"
 WIDTH = 118
-COMMAND = "$ archspec compare benchmarks/sweeps/lenet.yaml"
+COMMAND = "$ archspec compare benchmarks/sweeps/lenet.yaml --baseline 1"
 
 
 def main(folder: Path) -> None:
     """Write both: of the runs that came to their end."""
     records = [record for record in with_failures(find_runs([folder]), folder) if record.status == "finished"]
     records.sort(key=lambda record: (str(record.settings.get("recipe")), record.seed or 0))
-    comparison = compare(records)
+    comparison = compare(records, baseline=0)
     out = io.StringIO()
     table, _ = comparison_table(comparison, WIDTH)
     Console(file=out, width=WIDTH).print(table)
