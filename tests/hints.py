@@ -67,7 +67,8 @@ def lost(found: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def _out_of_reach(diagnostic: Diagnostic) -> bool:
     spans = [s for s in (diagnostic.span, *(label.span for label in diagnostic.related)) if s is not None]
-    return diagnostic.span is None or len({s.path for s in spans}) > 1
+    several_lines = any(s.text.rstrip().endswith(("{", "[")) for s in spans)
+    return diagnostic.span is None or several_lines or len({s.path for s in spans}) > 1
 
 
 @contextmanager

@@ -38,5 +38,5 @@ def test_every_wrong_use_is_told():
 
 
 def test_a_var_that_is_called_like_its_value_gets_no_dollar():
-    (found,) = assert_marked(spec("stages: {a: [linear: $ten]}", "vars: {ten: «ten»}\n"), ("SPEC012", ""))
+    (found,) = assert_marked(spec("stages: {a: [linear: $wide]}", "vars: {wide: «wide»}\n"), ("SPEC012", ""))
     assert found.hint is None
