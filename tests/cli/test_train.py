@@ -169,7 +169,7 @@ def test_another_input(cli: Cli, spec: Path) -> None:
     assert "input: [1, 12, 10]" in (run / "spec.yaml").read_text()
     done = cli("train", "--resume", run, "--input", "1x8x8")
     assert done.code == 1
-    assert "the network's input was 1×12×10, is 1×8×8" in done.err
+    assert "the network is different: input `input` was (1, 12, 10), is (1, 8, 8)" in done.err
 
 
 def test_workers_are_explained_where_there_are_none(cli: Cli, spec: Path) -> None:

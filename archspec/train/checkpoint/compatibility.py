@@ -64,7 +64,7 @@ def changed_spec(message: str, notes: Sequence[str], mend: str = "") -> SpecErro
     """SpecError RUN315 of a run that would go on as another one. mend: how to undo what was changed."""
     more = [f"and {len(notes) - SHOWN} more"] if len(notes) > SHOWN else []
     return error("RUN315", message, notes=[*notes[:SHOWN], *more],
-                 hint=f"{mend or 'put it back'}, or add --allow-changes to continue with what fits")
+                 hint=f"{mend or 'restore it'}, or add --allow-changes to continue with what fits")
 
 
 def recipe_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
