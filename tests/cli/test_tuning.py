@@ -113,7 +113,7 @@ def test_nothing_agrees_then_fp32_is_kept(cli: Cli, monkeypatch: pytest.MonkeyPa
     measured_by(monkeypatch, odd)
     done = cli("train", "tiny.yaml", *FEW, "--tune", "--run-dir", "a", "--threads", 1)
     assert done.code == 0, done.err
-    assert "not taken: its loss is off by 100.0 %" in done.err
+    assert "rejected: its loss is off by 100.0 %" in done.err
     assert settings_of("a")["precision"] == "fp32"
     if settings_of("a") == {"precision": "fp32", "channels_last": False, "own_kernels": False, "compile": False,
                             "cuda_graphs": False, "deterministic": False, "threads": 1}:
