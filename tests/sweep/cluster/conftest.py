@@ -1,6 +1,8 @@
 """A Ray cluster of two nodes on this machine, started once for all tests that use it."""
 
 import os
+import shutil
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,9 +62,9 @@ class Nodes:
 
 
 @pytest.fixture(scope="session")
-def nodes(tmp_path_factory):
+def nodes():
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    folder = tmp_path_factory.mktemp("nodes")
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # pytest's own are too long for the names of Ray's sockets
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("PYTHONPATH", str(ROOT))
@@ -76,6 +78,7 @@ def nodes(tmp_path_factory):
     yield found
     cluster.shutdown()
     until(lambda: not found.processes())
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ def test_a_dead_network_is_told_once():
 class Told(list):
     """In place of a run: hears what is said."""
 
-    tell = list.append
+    notify = list.append
 
 
 def saturated(steps, losses=(), accuracy=0.1, **fields):
