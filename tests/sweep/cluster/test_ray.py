@@ -109,8 +109,9 @@ def test_ctrl_c_saves_and_the_other_engine_goes_on(nodes, cli, work):  # noqa: F
 
     with meanwhile(interrupt):
         done = cli("sweep", "s.yaml", *ray(nodes))
-    assert (done.code, results_of(work / "runs" / "sweep-s")) == (130, {})
-    assert "stopped: 2 trials left; the same command continues" in done.err
+    left = 2 - len(results_of(work / "runs" / "sweep-s"))  # one may have come to its end just before
+    assert (done.code, left > 0) == (130, True)
+    assert f"stopped: {left} trial{'s' * (left > 1)} left; the same command continues" in done.err
     assert nodes.training() == []
     until(lambda: not nodes.processes())
     done = cli("sweep", "s.yaml", *OPTIONS)
