@@ -81,7 +81,7 @@ def rename(snapshot: Snapshot, spot: Spot, name: str, others: Iterable[Snapshot]
     """The edits that give the thing at a place another name. Raises CannotRename."""
     found = named_at(snapshot, spot)
     if found is None:
-        raise CannotRename("there is no name here that can be changed")
+        raise CannotRename("this cannot be renamed: the cursor is not on a block, var or stage")
     one = found.occurrence
     units = [unit for other in others if (unit := unit_of(other)) is not None]
     every = same(one, found.unit, units)

@@ -214,7 +214,7 @@ def test_an_open_file_counts_and_not_the_disk(folder: Path) -> None:
     ("width: 8", "2x", "is not a name"), ("width: 8", "in", "special meaning"), ("width: 8", "double", "already"),
     ("conv:", "relu", "special meaning"), ("conv:", "residual", "already"), ("stem:", "body", "already"),
     ("stem:", "output", "special meaning"), ("stem:", "half", "special meaning"), ("act:", "channels", "already"),
-    ("act:", "width", "already"), ("first}", "input", "special meaning"), ("relu", "x", "no name here"),
+    ("act:", "width", "already"), ("first}", "input", "special meaning"), ("relu", "x", "not on a block, var or stage"),
 ])
 def test_a_name_that_cannot_be_taken(needle: str, new: str, message: str) -> None:
     with pytest.raises(CannotRename, match=message):
