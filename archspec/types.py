@@ -10,6 +10,10 @@ from typing import Any, Final, cast
 DTYPE_BYTES: Final = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int8": 1, "uint8": 1, "bool": 1,
 }
+FLOATS: Final = frozenset(("float64", "float32", "float16", "bfloat16"))
+INTEGERS: Final = frozenset(("int64", "int32", "int8", "uint8"))
+ANY: Final = FLOATS | INTEGERS
+UNKNOWN_DTYPE: Final = "?"  # an earlier error left it open: it suits every op
 
 
 class Dim:
@@ -108,10 +112,18 @@ def is_unknown(dim: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """Shape and dtype of an activation. `shape` counts the batch: (N, C, H, W) or (N, features), where N is BATCH."""
+    """Shape and dtype of an activation. `shape` counts the batch: (N, C, H, W) or (N, features), where N is BATCH.
+
+    below: of integers, which are 0 to below - 1; None where no limit is known.
+    """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
+    below: int | None = None
+
+    def reshaped(self, *shape: int) -> TensorType:
+        """The same elements, or some of them, in another shape."""
+        return TensorType(shape, self.dtype, self.below)
 
     @property
     def ndim(self) -> int:
@@ -139,7 +151,7 @@ class TensorType:
         shape: tuple[object, ...] = self.shape
         if not shape or not isinstance(first := shape[0], BatchDim):
             return self
-        return TensorType((first.times * batch_size, *self.shape[1:]), self.dtype)
+        return self.reshaped(first.times * batch_size, *self.shape[1:])
 
 
 @dataclass(frozen=True, slots=True)

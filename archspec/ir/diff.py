@@ -150,7 +150,8 @@ def _results(now: Graph, old: tuple[str, ...], new: tuple[str, ...], names: dict
 
 
 def _type(x: TensorType) -> str:
-    return shape_text(x.shape) + ("" if x.dtype == "float32" else f" {x.dtype}")
+    limit = "" if x.below is None else f" below {x.below:,}"
+    return shape_text(x.shape) + ("" if x.dtype == "float32" else f" {x.dtype}{limit}")
 
 
 def _text(value: Any) -> str:

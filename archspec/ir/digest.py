@@ -77,7 +77,7 @@ def _value(graph: Graph, value: Value) -> object:
 
 def _type(x: TensorType) -> list[object]:
     """The batch counts as a 1, as when its size was written into shapes."""
-    return [x.at(1).shape, x.dtype]
+    return [x.at(1).shape, x.dtype, *([] if x.below is None else [x.below])]
 
 
 def _hash(*parts: object) -> str:

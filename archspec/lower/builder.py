@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from archspec.ir import INPUT, Graph, Node, Place, Port, Value
 from archspec.ops import Operation
-from archspec.types import BATCH, UNKNOWN, TensorType, shape_text
+from archspec.types import BATCH, UNKNOWN, UNKNOWN_DTYPE, TensorType, shape_text
 
 if TYPE_CHECKING:
     from archspec.language.syntax import At
@@ -160,4 +160,4 @@ class Builder:
 
 def blank(ndim: int) -> TensorType:
     """A tensor of which only the rank is known."""
-    return TensorType((BATCH, *[UNKNOWN] * (ndim - 1)))
+    return TensorType((BATCH, *[UNKNOWN] * (ndim - 1)), UNKNOWN_DTYPE)

@@ -21,7 +21,7 @@ from archspec.lower.values import Limits, Scope
 from archspec.ops import identity
 from archspec.ops.base import MAX_INT
 from archspec.source import BROKEN
-from archspec.types import BATCH, TensorType
+from archspec.types import BATCH, UNKNOWN_DTYPE, TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,8 @@ def _expected(context: Context, stage: str, scope: Scope) -> TensorType | None:
     at = context.program.places["expect"].get(stage)
     if at is None:
         return None
-    return _shape(context.ev.value(context.program.data["expect"][stage], at, scope, None))
+    shape = _shape(context.ev.value(context.program.data["expect"][stage], at, scope, None))
+    return None if shape is None else TensorType(shape.shape, UNKNOWN_DTYPE)
 
 
 def _shape(value: Any) -> TensorType | None:

@@ -181,7 +181,7 @@ def guess(cls: type[Operation], fields: Fields, x: TensorType | None) -> TensorT
     values = {name: value for name, value in fields.values.items() if name not in broken}
     values.update({n: 1 for n, f in cls.model_fields.items() if n in broken and f.is_required()})
     if Affects.SPACE in open_:
-        x = TensorType((*x.shape[:2], *[UNKNOWN] * (x.ndim - 2)))
+        x = x.reshaped(*x.shape[:2], *[UNKNOWN] * (x.ndim - 2))
     try:
         y = infer_outputs(cls(**values), (x,))[0]
     except (ShapeError, ValidationError):
@@ -189,9 +189,9 @@ def guess(cls: type[Operation], fields: Fields, x: TensorType | None) -> TensorT
     if Affects.CHANNELS in open_:
         projects = cls.trait(Projects)
         channels = (1 if projects is None else projects.dim) % y.ndim
-        y = TensorType((*y.shape[:channels], UNKNOWN, *y.shape[channels + 1 :]), y.dtype)
+        y = y.reshaped(*y.shape[:channels], UNKNOWN, *y.shape[channels + 1 :])
     if Affects.SPACE in open_:
-        y = TensorType((*y.shape[:2], *[UNKNOWN] * (y.ndim - 2)), y.dtype)
+        y = y.reshaped(*y.shape[:2], *[UNKNOWN] * (y.ndim - 2))
     return y
 
 

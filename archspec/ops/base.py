@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from archspec.diagnostics.hints import PutBefore
 from archspec.ops.parameters import ParamSpec
 from archspec.ops.traits import Affects, Affine, Elementwise, Trait
-from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
+from archspec.types import FLOATS, INTEGERS, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,6 +40,7 @@ class Operation(BaseModel):
     main: ClassVar[str | None] = None  # the field that a plain value sets: `linear: 10`
     likely: ClassVar[str | None] = None  # where there is no `main`: the field that a plain value probably was meant for
     ndim: ClassVar[int | None] = None  # rank of every input (batch included) if it is fixed
+    dtypes: ClassVar[frozenset[str]] = FLOATS  # what its inputs may be: FLOATS, INTEGERS or ANY
     aliases: ClassVar[tuple[str, ...]] = ()  # in lower case: what people write for it by mistake
     traits: ClassVar[tuple[Trait, ...]] = ()  # what passes ask, see `archspec.ops.traits`
 
@@ -111,6 +112,8 @@ class Merge(Operation):
 def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
     """The types that `op` gives for these inputs, or ShapeError: its own rule, and what holds for every op."""
     for x in inputs:
+        if x.dtype not in op.dtypes and x.dtype != UNKNOWN_DTYPE:
+            raise _wrong_numbers(op, x)
         if op.ndim is not None and x.ndim != op.ndim:
             wanted = _WANTED.get(op.ndim, f"{op.ndim - 1} dimensions")
             hint = PutBefore("flatten") if op.ndim == 2 else None
@@ -123,9 +126,20 @@ def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[Tensor
     return outputs
 
 
+def _wrong_numbers(op: Operation, x: TensorType) -> ShapeError:
+    """The error of an input that has integers where the op takes floating-point numbers, or the other way round."""
+    if x.dtype in INTEGERS:
+        found = f"integers ({x.dtype})" if x.below is None else f"integers from 0 to {x.below - 1:,} ({x.dtype})"
+        return ShapeError(f"needs floating-point numbers, got {found}", hint="put an `embedding` before it, which "
+                          "gives a vector for each integer, or give the input no `dtype`")
+    wanted = "integers" if op.dtypes == INTEGERS else ", ".join(sorted(op.dtypes))
+    return ShapeError(f"needs {wanted}, got floating-point numbers ({x.dtype})",
+                      hint="give the input integers: `{shape: […], dtype: int64, below: N}`")
+
+
 def _too_large(y: TensorType) -> ShapeError:
     shape = (UNKNOWN if d > MAX_INT else d for d in y.at(1).shape)
-    partial = TensorType((*y.shape[:1], *list(shape)[1:]), y.dtype)
+    partial = y.reshaped(*y.shape[:1], *list(shape)[1:])
     return ShapeError("a dimension of the output is larger than 2**63 - 1", partial=partial)
 
 

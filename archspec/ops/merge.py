@@ -10,7 +10,7 @@ from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import Merge, register_op
 from archspec.ops.fields import Dim
 from archspec.ops.traits import KeepsLayout
-from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown, shape_text
+from archspec.types import ANY, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType, is_unknown, shape_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,6 +35,17 @@ def _check(inputs: Inputs, code: str, *, broadcast: bool, free: int | None = Non
                 seen[d] = k
             elif d != free and size != fixed and not (broadcast and d > 0 and size == 1):
                 raise _mismatch(inputs, seen[d], k, code, broadcast=broadcast, free=free)
+
+
+def _check_dtypes(inputs: Inputs) -> None:
+    """ShapeError for the first input of another dtype."""
+    first = inputs[0]
+    for k, x in enumerate(inputs):
+        if x.dtype != first.dtype and UNKNOWN_DTYPE not in (x.dtype, first.dtype):
+            raise ShapeError(
+                f"inputs {{0}} and {{{k}}} have different numbers: {first.dtype} and {x.dtype}", inputs=(0, k),
+                hint="put an `embedding` before the one that has integers", code="SHAPE104",
+            )
 
 
 def _mismatch(
@@ -86,7 +97,13 @@ def _joined(inputs: Inputs, *, broadcast: bool, free: int | None = None) -> Tens
     """The output as far as it is known; dim `free` is the sum. Dims that disagree are UNKNOWN."""
     dims = zip(*(x.shape for x in inputs), strict=True)
     shape = (sum(d) if i == free else _common(d, ones_fit=broadcast and i > 0) for i, d in enumerate(dims))
-    return TensorType(tuple(shape), inputs[0].dtype)
+    return TensorType(tuple(shape), inputs[0].dtype, _limit(inputs))
+
+
+def _limit(inputs: Inputs) -> int | None:
+    """What all integers of the inputs are below."""
+    limits = [x.below for x in inputs]
+    return None if None in limits else max(limit for limit in limits if limit is not None)
 
 
 def _common(sizes: tuple[int, ...], *, ones_fit: bool) -> int:
@@ -163,6 +180,7 @@ class Concat(Merge):
     """
 
     op = "concat"
+    dtypes = ANY
     aliases = ("cat", "concatenate")
     traits = (KeepsLayout(),)
 
@@ -171,6 +189,7 @@ class Concat(Merge):
     @override
     def infer(self, *inputs: TensorType) -> tuple[TensorType]:
         dim = axis(self.dim, inputs[0])
+        _check_dtypes(inputs)
         _check(inputs, "SHAPE104", broadcast=False, free=dim)
         return (_joined(inputs, broadcast=False, free=dim),)
 

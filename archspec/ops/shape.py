@@ -11,7 +11,7 @@ from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import NonNegativeInt, Op, PositiveInt, register_op
 from archspec.ops.fields import Dim, Index, clash, int_list, int_list_schema, refuse
 from archspec.ops.traits import Affine, Elementwise
-from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, shape_text
+from archspec.types import ANY, UNKNOWN, Cost, ShapeError, TensorType, shape_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,6 +27,7 @@ class Identity(Op):
     """
 
     op = "identity"
+    dtypes = ANY
     aliases = ("id", "noop")
     traits = (Elementwise(), Affine())
 
@@ -78,6 +79,7 @@ class Flatten(Op):
     """
 
     op = "flatten"
+    dtypes = ANY
     traits = (Affine(),)
 
     start_dim: Dim = Field(1, description="first dim to join, with the batch as 0")
@@ -93,7 +95,7 @@ class Flatten(Op):
                 f"start_dim {self.start_dim} comes after end_dim {self.end_dim}", field="end_dim",
                 hint=set_to("end_dim", -1),
             )
-        return (TensorType((*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :]), x.dtype),)
+        return (x.reshaped(*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :]),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -126,6 +128,7 @@ class Reshape(Op):
     """
 
     op = "reshape"
+    dtypes = ANY
     aliases = ("unflatten", "view")
     main = "shape"
 
@@ -141,9 +144,9 @@ class Reshape(Op):
             raise ShapeError(
                 f"a sample {shape_text(x.shape)} has {total} elements, which do not fill {list(self.shape)}",
                 field="shape", hint=self._remedy(total),
-                partial=TensorType((x.shape[0], *(UNKNOWN if d == -1 else d for d in self.shape)), x.dtype),
+                partial=x.reshaped(x.shape[0], *(UNKNOWN if d == -1 else d for d in self.shape)),
             )
-        return (TensorType((x.shape[0], *(rest if d == -1 else d for d in self.shape)), x.dtype),)
+        return (x.reshaped(x.shape[0], *(rest if d == -1 else d for d in self.shape)),)
 
     def _remedy(self, total: int) -> str:
         """Change one dimension where that is enough, the last first."""
@@ -178,6 +181,7 @@ class Permute(Op):
     """
 
     op = "permute"
+    dtypes = ANY
     aliases = ("transpose",)
     main = "dims"
 
@@ -194,7 +198,7 @@ class Permute(Op):
             raise ShapeError(f"dims {list(self.dims)} do not name each of 0 to {n - 1} once", field="dims", hint=hint)
         if order[0] != 0:
             raise ShapeError(f"dims {list(self.dims)} move dim 0, the batch", field="dims", hint=hint)
-        return (TensorType(tuple(x.shape[d] for d in order), x.dtype),)
+        return (x.reshaped(*(x.shape[d] for d in order)),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -213,6 +217,7 @@ class Chunk(Op):
     """
 
     op = "chunk"
+    dtypes = ANY
     aliases = ("split",)
 
     chunks: PositiveInt = Field(description="number of parts")
@@ -245,7 +250,7 @@ class Chunk(Op):
 
     @staticmethod
     def _cut(x: TensorType, dim: int, size: int) -> TensorType:
-        return TensorType((*x.shape[:dim], size, *x.shape[dim + 1 :]), x.dtype)
+        return x.reshaped(*x.shape[:dim], size, *x.shape[dim + 1 :])
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -264,6 +269,7 @@ class Select(Op):
     """
 
     op = "select"
+    dtypes = ANY
 
     dim: Dim = Field(description="the dim to drop, with the batch as 0")
     index: Index = Field(description="which slice, from 0; negative from the end")
@@ -272,7 +278,7 @@ class Select(Op):
     def infer(self, x: TensorType) -> tuple[TensorType]:
         dim = axis(self.dim, x)
         size = x.shape[dim]
-        y = TensorType((*x.shape[:dim], *x.shape[dim + 1 :]), x.dtype)
+        y = x.reshaped(*x.shape[:dim], *x.shape[dim + 1 :])
         if self.index >= size or self.index < -size:
             name = dim_name(dim, x.ndim)
             raise ShapeError(
