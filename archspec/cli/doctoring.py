@@ -34,21 +34,21 @@ class Doctoring:
     find_lr: bool
     trials: bool = True
 
-    def check(self, *, resumed: bool, world: ProcessGroup | None) -> None:
-        """UsageError for options that contradict each other. world: of several processes, if there are."""
+    def check(self, *, resumed: bool, group: ProcessGroup | None) -> None:
+        """UsageError for options that contradict each other. group: of several processes, if there are."""
         if self.stop and not self.on:
             raise click.UsageError("--stop-when-dead needs the doctor: leave --no-doctor out")
         if self.find_lr and resumed:
             raise click.UsageError("--find-lr tests a fresh network: leave --resume out")
-        if self.stop and world is not None and world.sharded:
+        if self.stop and group is not None and group.sharded:
             raise click.UsageError("--stop-when-dead needs the doctor, which is not supported with --fsdp")
-        if self.find_lr and world is not None and not world.alone:
+        if self.find_lr and group is not None and not group.alone:
             raise click.UsageError("--find-lr runs in one process: leave torchrun out")
 
     def callbacks(self, folder: Path, loaded: Loaded, task: Task) -> list[Doctor]:
         """The doctor of a run in `folder`, who looks into the network of process 0, or nobody."""
-        world = task.machine.world
-        if not self.on or not world.leads or world.sharded:
+        group = task.machine.group
+        if not self.on or not group.leads or group.sharded:
             return []
         from archspec.train.doctor import Doctor
         from archspec.train.doctor.diagnosis import patient_of

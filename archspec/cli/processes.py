@@ -22,7 +22,7 @@ _LAUNCHED: Final = {"RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"}  # varia
 
 
 def in_processes(function: F) -> F:
-    """The command joins the processes that torchrun started, and is given `world: ProcessGroup`, and its own `device`.
+    """The command joins the processes that torchrun started, and is given `group: ProcessGroup`, and its own `device`.
 
     Only process 0 prints. Without torchrun the command runs as it is. It also has the option --fsdp.
     """
@@ -31,19 +31,19 @@ def in_processes(function: F) -> F:
     def wrapped(*args: Any, device: str, fsdp: bool, **kwargs: Any) -> Any:
         if not _LAUNCHED & os.environ.keys():
             _tell_of_one(fsdp)
-            return function(*args, device=device, world=None, **kwargs)
+            return function(*args, device=device, group=None, **kwargs)
         from archspec.backends.denormals import denormals_flushed
         from archspec.backends.device import pick_device
-        from archspec.train.distributed.launch import join_group, world_of
+        from archspec.train.distributed.launch import group_of, join_group
 
-        world = world_of(os.environ)
-        if world.alone:
+        group = group_of(os.environ)
+        if group.alone:
             _tell_of_one(fsdp)
-            return function(*args, device=device, world=world, **kwargs)
-        device = _own_device(device, world)
+            return function(*args, device=device, group=group, **kwargs)
+        device = _own_device(device, group)
         click.get_current_context().with_resource(denormals_flushed())  # gloo's threads add gradients too
-        with join_group(replace(world, sharded=fsdp), pick_device(device)) as world, _muted(not world.leads):
-            return function(*args, device=device, world=world, **kwargs)
+        with join_group(replace(group, sharded=fsdp), pick_device(device)) as group, _muted(not group.leads):
+            return function(*args, device=device, group=group, **kwargs)
 
     option = click.option("--fsdp", is_flag=True, help="Under torchrun: shard a network that is too large for one "
                                                        "device.")
@@ -55,15 +55,15 @@ def _tell_of_one(fsdp: bool) -> None:
         tell("note: --fsdp has no effect in one process; start several with torchrun")
 
 
-def _own_device(device: str, world: ProcessGroup) -> str:
+def _own_device(device: str, group: ProcessGroup) -> str:
     """Each process of a machine has a GPU of its own."""
     import torch
 
-    if device.startswith("cuda:") and world.local_size > 1:
-        raise click.UsageError(f"--device {device}: each of {world.local_size} processes needs a separate device: "
+    if device.startswith("cuda:") and group.local_size > 1:
+        raise click.UsageError(f"--device {device}: each of {group.local_size} processes needs a separate device: "
                                "write cuda")
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
-        return f"cuda:{world.local_rank}"
+        return f"cuda:{group.local_rank}"
     return device
 
 

@@ -80,7 +80,7 @@ class Saving:
         minutes = self.when.get("minutes")
         return Every(self.when.get("steps"), self.when.get("epochs"), minutes and 60.0 * minutes)
 
-    def earlier(self, spec: str | None, run_dir: Path | None, world: ProcessGroup | None) -> Resumption | None:
+    def earlier(self, spec: str | None, run_dir: Path | None, group: ProcessGroup | None) -> Resumption | None:
         """The run to resume; None for a new one, which needs a spec.
 
         It is the one in `run_dir` too where a launcher has started anew the command that began it.
@@ -93,23 +93,23 @@ class Saving:
         if folder is None:
             if spec is None:
                 raise click.UsageError("name a SPEC to train, or a run to resume: --resume RUN_DIR")
-            if run_dir is None and world is not None and world.max_restarts:
+            if run_dir is None and group is not None and group.max_restarts:
                 raise click.UsageError("--max-restarts resumes a run in its folder: name it with --run-dir DIR")
-            if world is None or run_dir is None or not _is_restart(world, run_dir):
+            if group is None or run_dir is None or not _is_restart(group, run_dir):
                 return None
             folder = run_dir
         from archspec.train.checkpoint.resume import find_run
 
-        return find_run(folder, world)
+        return find_run(folder, group)
 
 
-def _is_restart(world: ProcessGroup, run_dir: Path) -> bool:
+def _is_restart(group: ProcessGroup, run_dir: Path) -> bool:
     """Whether the run in this folder was begun by the same job, which has been started anew since."""
     from archspec.files import is_regular
     from archspec.train.run_dir.saved_options import read_json
 
     began = is_regular(run_dir / "spec.yaml") and read_json(run_dir / "environment.json").get("job")
-    return world.restarts > 0 and began == world.job
+    return group.restarts > 0 and began == group.job
 
 
 def _earlier(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:

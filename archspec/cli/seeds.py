@@ -42,7 +42,7 @@ class Seeds:
         return tuple(range(recipe.seed, recipe.seed + self.count))
 
     def check(
-        self, *, given: Mapping[str, Any], resumed: bool, find_lr: bool, world: ProcessGroup | None,
+        self, *, given: Mapping[str, Any], resumed: bool, find_lr: bool, group: ProcessGroup | None,
         paused: bool = False,
     ) -> None:
         """UsageError for options that do not go with several seeds. given: the recipe's fields that have options."""
@@ -54,7 +54,7 @@ class Seeds:
             raise click.UsageError("--seeds trains each run to its end: leave --stop-after-epochs out")
         if find_lr:
             raise click.UsageError("--find-lr tests rates with one seed: leave --seeds out")
-        if world is not None and not world.alone:
+        if group is not None and not group.alone:
             raise click.UsageError("--seeds runs in one process: leave torchrun out, or train one seed at a time")
 
 

@@ -68,7 +68,7 @@ def command(
     spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, computing: Computing,
     data_root: Path | None, limit_train: int | None, limit_test: int | None,
     input_shape: tuple[int, ...] | None, workers: int | None,
-    run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, world: ProcessGroup | None,
+    run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, group: ProcessGroup | None,
     tensorboard: bool, seeds: Seeds | None, **changes: Any,
 ) -> None:
     """Train SPEC with its recipe; options override the recipe.
@@ -82,11 +82,11 @@ def command(
     if seeds is not None:
         seeds.check(
             given=changes, resumed=saving.resume is not None, paused=saving.stop_after is not None,
-            find_lr=doctoring.find_lr, world=world,
+            find_lr=doctoring.find_lr, group=group,
         )
-    doctoring.check(resumed=saving.resume is not None, world=world)
-    computing.check(resumed=saving.resume is not None, alone=world is None or world.alone)
-    earlier = saving.earlier(spec, run_dir, world)
+    doctoring.check(resumed=saving.resume is not None, group=group)
+    computing.check(resumed=saving.resume is not None, alone=group is None or group.alone)
+    earlier = saving.earlier(spec, run_dir, group)
     loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), input=input_shape, **reading.arguments())
     changes = {key: value for key, value in changes.items() if value is not None}
     chosen = chosen_recipe(loaded, name, changes)
@@ -103,10 +103,10 @@ def command(
 
     if tensorboard:
         check_tensorboard()
-    world = world or ALONE
+    group = group or ALONE
     if earlier is None:
-        path = Path(world.broadcast_text(str(run_dir or new_run_path(loaded.name))))
-        if world.leads:
+        path = Path(group.broadcast_text(str(run_dir or new_run_path(loaded.name))))
+        if group.leads:
             check_free(path)
     else:
         path = earlier.folder
@@ -116,7 +116,7 @@ def command(
     where = pick_device(device)
     if where.type == "cpu":
         keep_freed_memory()
-    machine = Machine(where, data_root, limit_train, limit_test, computing.settings(where), world, workers)
+    machine = Machine(where, data_root, limit_train, limit_test, computing.settings(where), group, workers)
     if computing.tune or computing.retune:
         text = resolved_text(loaded, name, changes, recipe)
         machine = replace(machine, settings=computing.tuned(loaded.graph, text, recipe, machine))

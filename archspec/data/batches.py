@@ -51,25 +51,25 @@ class BatchOptions:
     seed: int = 0
     augment: Augmentation | None = None
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     at_least: int = 0
     dtype: torch.dtype | None = None
     memory_format: torch.memory_format | None = None
 
     def step_sizes(self, n: int) -> list[int]:
         """Samples of each step of a pass over n, all ranks together."""
-        return step_sizes(n, self.world, self.batch_size, at_least=self.at_least)
+        return step_sizes(n, self.world_size, self.batch_size, at_least=self.at_least)
 
     def steps(self, n: int, epoch: int) -> list[torch.Tensor]:
         """The samples of each step of an epoch that fall to this rank."""
         import torch
 
         order = epoch_order(n, self.seed, epoch) if self.shuffle else torch.arange(n)
-        return shard(order, self.rank, self.world, self.batch_size, at_least=self.at_least)
+        return shard(order, self.rank, self.world_size, self.batch_size, at_least=self.at_least)
 
     def for_one(self) -> BatchOptions:
         """The same for one process that has the batches of all."""
-        return replace(self, batch_size=self.batch_size * self.world, rank=0, world=1)
+        return replace(self, batch_size=self.batch_size * self.world_size, rank=0, world_size=1)
 
     def finish(self, images: torch.Tensor, indices: torch.Tensor, plan: InputPlan, epoch: int) -> torch.Tensor:
         """uint8 (n, c, H, W) of the final size -> x, both on the device; `indices` may be on the CPU."""

@@ -22,34 +22,34 @@ def epoch_order(n: int, seed: int, epoch: int) -> torch.Tensor:
     return torch.randperm(n, generator=generator)
 
 
-def shard(order: torch.Tensor, rank: int, world: int, batch: int, *, at_least: int = 0) -> list[torch.Tensor]:
+def shard(order: torch.Tensor, rank: int, world_size: int, batch: int, *, at_least: int = 0) -> list[torch.Tensor]:
     """The samples of each step of one rank: int64 (≤ batch,) tensors, views of `order`.
 
-    Step k of all ranks together is `order[k * world * batch : (k + 1) * world * batch]`: two ranks of
+    Step k of all ranks together is `order[k * world_size * batch : (k + 1) * world_size * batch]`: two ranks of
     batch b see in a step what one rank of batch 2b sees. No sample is seen twice, and none left out: the
     last step shares out what remains, in sizes that differ by at most one; where fewer samples than ranks
     remain, some ranks get an empty tensor. `at_least`: a last step that would give some rank fewer samples
-    than this is left out, for all ranks: at most `world * at_least - 1` samples, others in each epoch.
+    than this is left out, for all ranks: at most `world_size * at_least - 1` samples, others in each epoch.
     """
-    if not 0 <= rank < world or batch < 1:
-        raise ValueError(f"rank {rank} of {world} with batch {batch}")
+    if not 0 <= rank < world_size or batch < 1:
+        raise ValueError(f"rank {rank} of {world_size} with batch {batch}")
     steps = []
-    for start in range(0, len(order), world * batch):
-        together = order[start : start + world * batch]
-        if len(together) // world < at_least:
+    for start in range(0, len(order), world_size * batch):
+        together = order[start : start + world_size * batch]
+        if len(together) // world_size < at_least:
             break
-        steps.append(_part(together, rank, world))
+        steps.append(_part(together, rank, world_size))
     return steps
 
 
-def _part(together: torch.Tensor, rank: int, world: int) -> torch.Tensor:
+def _part(together: torch.Tensor, rank: int, world_size: int) -> torch.Tensor:
     """The rank's part of a step; the first ranks get one sample more where it does not divide."""
-    size, more = divmod(len(together), world)
+    size, more = divmod(len(together), world_size)
     start = rank * size + min(rank, more)
     return together[start : start + size + (rank < more)]
 
 
-def step_sizes(n: int, world: int, batch: int, *, at_least: int = 0) -> list[int]:
+def step_sizes(n: int, world_size: int, batch: int, *, at_least: int = 0) -> list[int]:
     """How many samples all ranks together see in each step of `shard`."""
-    sizes = [min(world * batch, n - start) for start in range(0, n, world * batch)]
-    return [size for size in sizes if size // world >= at_least]
+    sizes = [min(world_size * batch, n - start) for start in range(0, n, world_size * batch)]
+    return [size for size in sizes if size // world_size >= at_least]

@@ -37,16 +37,16 @@ FP32: Final = Settings()
 
 
 def train_epoch(run: Run, batches: Iterable[Batch], callbacks: Sequence[Callback] = ()) -> Metrics:
-    """One pass over `batches`. Metrics stay on the device to its end: no synchronisation a step."""
+    """One pass over `batches`. Metrics stay on the device until its end, so a step never waits for the device."""
     state, runtime, policy = run.state, run.runtime, run.policy
     state.model.train()
     if not state.position:
-        state.meter = Meter(state.steps_per_epoch, runtime.device, state.step, runtime.processes)
+        state.meter = Meter(state.steps_per_epoch, runtime.device, state.step, runtime.group)
     for batch in runtime.stop.between(batches):
         run.batch = batch
         set_rate(state.optimizer, run.rate_at(state.step))
         state.optimizer.zero_grad(set_to_none=True)
-        runtime.processes.seed_step(run.recipe.seed, state.step, runtime.device)
+        runtime.group.seed_step(run.recipe.seed, state.step, runtime.device)
         policy.before_step(run)
         logits, loss = gradients(run, batch)
         state.meter.add(loss, logits, batch.y, batch.total)
@@ -64,17 +64,17 @@ def train_epoch(run: Run, batches: Iterable[Batch], callbacks: Sequence[Callback
 @torch.no_grad()
 def evaluate(
     model: nn.Module, batches: Batches, device: torch.device, settings: Settings = FP32,
-    tally: Tally | None = None, stop: Stop | None = None, world: ProcessGroup = ALONE,
+    tally: Tally | None = None, stop: Stop | None = None, group: ProcessGroup = ALONE,
 ) -> Metrics:
-    """Mean loss and accuracy of `model` over one pass, dropout off, running statistics used.
+    """Mean loss and accuracy of `model` in eval mode over one pass.
 
-    tally: is given what was predicted. stop: hears signals between two batches. world: each of its processes sees
-    its part of the images, the means are those of all.
+    tally: collects the predictions. stop: handles signals between two batches. group: the processes that share the
+    images; the means are over all of them.
     """
     model.eval()
-    forward, smallest = model if world.sharded else InPieces(model), smallest_evaluated(model)
-    world.share_buffers(model)
-    meter = Meter(len(batches), device, world=world)
+    forward, smallest = model if group.sharded else InPieces(model), smallest_evaluated(model)
+    group.share_buffers(model)
+    meter = Meter(len(batches), device, group=group)
     for images, labels, _, total in (stop or Stop()).between(batches.batches(0)):
         with autocast(settings.precision, device):
             logits = forward(padded(images, smallest)).float()[: len(images)]
@@ -85,10 +85,10 @@ def evaluate(
 
 
 def evaluate_run(run: Run, batches: Batches, tally: Tally | None = None) -> Metrics:
-    """`evaluate` for the weights of a run, where and how the run computes."""
+    """`evaluate` with the weights, device and settings of a run."""
     runtime = run.runtime
     model = run.state.eval_model
-    return evaluate(model, batches, runtime.device, runtime.settings, tally, runtime.stop, runtime.processes)
+    return evaluate(model, batches, runtime.device, runtime.settings, tally, runtime.stop, runtime.group)
 
 
 def fit(
@@ -104,27 +104,27 @@ def fit(
     resume: Snapshot | None = None,
     stop: Stop | None = None,
     stop_after: int | None = None,
-    world: ProcessGroup = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Summary:
-    """Train `model`, which is on `device`, as `recipe` says.
+    """Train `model`, which is on `device`, according to `recipe`.
 
-    validation: is evaluated after each epoch, so that choices are made on it, and `test` once, at the end; without it
-    `test` is evaluated after each epoch.
-    Its random numbers (dropout) come from the recipe's seed; the global random state is left as it was.
-    resume: a state of an earlier run of this recipe, from which this one goes on as if it had never stopped.
-    stop: ends the run between two steps, while it is evaluated too; the callbacks save it, and Stopped is raised.
-    stop_after: pauses the run after that many epochs, or its last: the callbacks save it, nothing is finished, and
-    `test` is not evaluated where there is a validation set.
+    Random numbers (dropout) come from the recipe's seed; the global random state does not change.
+    validation: evaluated after each epoch, so that choices depend on it and not on `test`, which is evaluated once at
+    the end. Without it `test` is evaluated after each epoch.
+    resume: the state of an earlier run of this recipe; training continues as if it had not been interrupted.
+    stop: on a signal the run ends between two steps or batches, the callbacks save it, and `Stopped` is raised.
+    stop_after: pause after this number of epochs: the callbacks save the run but do not finish it, and a `test` that
+    is only due at the end is not evaluated.
     callbacks: follow the run, in the order of their phases.
-    world: the processes that train together; each has the same arguments but for its part of the batches.
-    Raises SpecError RUN310 where the loss ceases to be a number, RUN315 where `resume` is of another network, RUN337
-    where a layer cannot be deterministic as the settings want it.
+    group: the processes that train together. All have the same arguments, except for their parts of the batches.
+    Raises SpecError RUN310 if the loss becomes infinite or NaN, RUN315 if `resume` belongs to another network, RUN337
+    if the settings require determinism and a layer does not support it.
     """
     steps = len(train)
     evaluated: tuple[Batches, EvaluatedSplit] = (test, "test") if validation is None else (validation, "validation")
     run = Run.create(
-        model, make_optimizer(model, recipe, device, sharded=world.sharded), rate_schedule(recipe, steps), device,
-        recipe, steps, settings, world,
+        model, make_optimizer(model, recipe, device, sharded=group.sharded), rate_schedule(recipe, steps), device,
+        recipe, steps, settings, group,
     )
     run.policy = NonFinitePolicy(train, attempt)
     if recipe.ema is not None:
@@ -133,7 +133,7 @@ def fit(
     callbacks = in_phases(callbacks)
     run.notify = partial(_notify, callbacks)
     run.runtime.stop = stop or run.runtime.stop
-    run.runtime.stop.agreement = world.agreement()
+    run.runtime.stop.agreement = group.agreement()
     arithmetic = float32_products(settings.precision, device)
     kernels = deterministic_kernels(settings, device)
     with seeded(stream_seed(recipe.seed, "training"), device), arithmetic, kernels, run.runtime.stop.deferred():
@@ -158,19 +158,19 @@ def fit(
 
 
 def _begin(run: Run, train: Batches, resume: Snapshot | None, callbacks: Sequence[Callback]) -> None:
-    """Everything before the first step, of a new run or of one that is resumed."""
+    """Prepare the first step of a new or resumed run."""
     if resume is not None:
         restore(run, resume)
     join(run, train)
     check_layers(run, train)
     settings = run.runtime.settings
     if settings.compile:
-        batch = run.recipe.batch_size // run.runtime.processes.size
+        batch = run.recipe.batch_size // run.runtime.group.size
         run.runtime.forward = compiled(run.runtime.forward, batch, settings)
     run.policy.on_start(run)
     for callback in callbacks:
         callback.on_start(run)
-    if resume is not None:  # after everything that may have drawn random numbers of its own
+    if resume is not None:  # last, because callbacks may have drawn random numbers
         restore_rng(run, resume)
 
 
@@ -190,7 +190,7 @@ def _one_epoch(
 
 
 def _end(run: Run, test: Batches | None, callbacks: Sequence[Callback]) -> None:
-    """Finish the run, or leave it to be resumed where it is paused. test: None where each epoch has evaluated it."""
+    """Finish the run, or save it if it is paused. test: None if each epoch has evaluated it."""
     if not run.paused and test is not None:
         run.test = _test(run, test)
         run.policy.after_test(run)
@@ -202,7 +202,7 @@ def _end(run: Run, test: Batches | None, callbacks: Sequence[Callback]) -> None:
 
 
 def _test(run: Run, test: Batches) -> tuple[Metrics, Tally]:
-    """The test set, once, with the weights of the last epoch."""
+    """Evaluate the test set with the weights of the last epoch."""
     tally = Tally()
     return evaluate_run(run, test, tally), tally
 

@@ -1,4 +1,4 @@
-"""What a pass over the data measured, kept on the device until somebody asks."""
+"""Loss and accuracy of a pass over the data, kept on the device until they are read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archspec.train.distributed.process_group import ALONE, ProcessGroup
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Means over the images of one pass: cross entropy, and the share that was classified rightly."""
+    """Means over the images of one pass: cross entropy, and the share that was classified correctly."""
 
     loss: float
     accuracy: float
@@ -21,15 +21,15 @@ class Metrics:
 
 
 class Meter:
-    """Loss, hits and gradient norm of each step of one pass. To read them waits for the device, `add` never does.
+    """Loss, hits and gradient norm of each step of one pass. Reading them waits for the device; `add` never does.
 
-    first: number of the pass's first step, counted from 0 over the run. sizes: images of each step so far.
-    started: time.perf_counter() of the pass's begin. world: `add` is a collective of it, and all of its processes
-    hold the figures of all of their images.
+    first: the number of the pass's first step, counted from 0 over the run. sizes: the images of each step so far.
+    started: time.perf_counter() at the start of the pass. group: the processes that call `add` together, as a
+    collective; each of them holds the figures of all images.
     """
 
-    def __init__(self, steps: int, device: torch.device, first: int = 0, world: ProcessGroup = ALONE) -> None:
-        self.first, self._world = first, world
+    def __init__(self, steps: int, device: torch.device, first: int = 0, group: ProcessGroup = ALONE) -> None:
+        self.first, self._group = first, group
         self._losses = torch.zeros(steps, device=device)
         self._hits = torch.zeros(steps, dtype=torch.int64, device=device)
         self._norms = torch.full((steps,), torch.nan, device=device)
@@ -41,17 +41,17 @@ class Meter:
 
     @property
     def images(self) -> int:
-        """Images so far, without waiting for the device."""
+        """The number of images so far, without waiting for the device."""
         return sum(self.sizes)
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor, total: int | None = None) -> None:
-        """Note one step. loss: mean over the batch, shape (). logits: (N, classes). labels: (N,).
+        """Record one step. loss: mean over the batch, shape (). logits: (N, classes). labels: (N,).
 
-        total: images of the step, those of other processes included; default N.
+        total: images of the step in all processes; default N.
         """
         step, images = len(self.sizes), len(labels)
         loss, hits = loss.detach(), (logits.detach().argmax(1) == labels).sum()
-        if total is not None and not self._world.alone:
+        if total is not None and not self._group.alone:
             loss, hits = self._of_all(loss, hits, images, total)
             images = total
         self.sizes.append(images)
@@ -59,17 +59,17 @@ class Meter:
         self._hits[step] = hits
 
     def note_gradient(self, norm: Tensor) -> None:
-        """The norm of the last step's gradient, shape (), on the device."""
+        """Record the norm of the last step's gradient. norm: shape (), on the device."""
         self._norms[len(self.sizes) - 1] = norm
 
     def _of_all(self, loss: Tensor, hits: Tensor, images: int, total: int) -> tuple[Tensor, Tensor]:
-        """Mean loss and hits of the images of all processes. The mean of no image at all is no number."""
+        """Mean loss and number of hits over the images of all processes. Without any image the mean loss is NaN."""
         mine = loss.double() * images if images else torch.zeros_like(loss, dtype=torch.float64)
-        sums = self._world.sum(torch.stack([mine, hits.double()]))
+        sums = self._group.sum(torch.stack([mine, hits.double()]))
         return sums[0] / total, sums[1]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Loss, hits and gradient norm of each step so far, on the device: views, so that writing to them sets them."""
+        """Loss, hits and gradient norm of each step so far: views on the device; writing changes the meter."""
         done = len(self)
         return {"losses": self._losses[:done], "hits": self._hits[:done], "norms": self._norms[:done]}
 
@@ -78,13 +78,13 @@ class Meter:
         return self._losses[: len(self)].cpu()
 
     def gradient_norm(self) -> float | None:
-        """Mean norm of the steps' gradients, as far as they are known and finite; None where none is."""
+        """Mean norm of the steps' gradients over those that are known and finite; None if there are none."""
         norms = self._norms[: len(self)].cpu().double()
         known = norms[norms.isfinite()]
         return float(known.mean()) if len(known) else None
 
     def metrics(self) -> Metrics:
-        """The means over all images so far; every image counts once, whatever the size of its batch."""
+        """The means over all images so far; every image has the same weight, whatever the size of its batch."""
         images = self.images
         loss = self.losses().double() @ torch.tensor(self.sizes, dtype=torch.float64)
         hits = int(self._hits[: len(self)].sum())

@@ -1,4 +1,4 @@
-"""What a training step minimises: cross entropy, of plain, smoothed or mixed labels."""
+"""What a training step minimises: cross entropy with plain, smoothed or mixed labels."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What a batch should be taken for.
+    """The labels of a batch whose images may be mixtures of two.
 
-    labels: (N,), of the image that each is mostly. others: (N,), of the image mixed into it, or None.
-    share: of the first, at least a half.
+    labels: (N,), the class of the larger part. others: (N,), the class of the smaller part; None without mixing.
+    share: the weight of `labels`, at least 0.5.
     """
 
     labels: Tensor
@@ -30,16 +30,16 @@ class Targets:
     share: float = 1.0
 
     def part(self, start: int, end: int) -> Targets:
-        """Of the images `start` … `end` - 1, for a batch that goes through the network in pieces."""
+        """The targets of the images `start` … `end` - 1, for a batch that is computed in micro-batches."""
         others = None if self.others is None else self.others[start:end]
         return Targets(self.labels[start:end], others, self.share)
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """The loss of a recipe. Nothing of it has state: what a step draws is a function of seed and step.
+    """The loss of a recipe. It has no state: the random numbers of a step are a function of seed and step.
 
-    smoothing: see the recipe's `label_smoothing`. mixup, cutmix: parameters of Beta distributions, or None.
+    smoothing: the recipe's `label_smoothing`. mixup, cutmix: the parameter of a Beta distribution, or None.
     """
 
     smoothing: float = 0.0
@@ -53,9 +53,9 @@ class Objective:
         return cls(recipe.label_smoothing, recipe.mixup, recipe.cutmix, recipe.seed)
 
     def mix(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Targets]:
-        """The images (N, C, H, W) and targets of a step, counted from 0 over the whole run.
+        """The images (N, C, H, W) and targets of a step, after mixing. step: counted from 0 over the whole run.
 
-        Each image is mixed with the one before it in the batch, whose order is random already.
+        Each image is mixed with the one before it in the batch; the order of the batch is already random.
         """
         if self.mixup is None and self.cutmix is None:
             return images, Targets(labels)
@@ -67,7 +67,7 @@ class Objective:
         return images, Targets(labels, labels.roll(1), share)
 
     def loss(self, logits: Tensor, targets: Targets) -> Tensor:
-        """Mean over the batch, shape (). logits: float32 (N, classes)."""
+        """The mean loss over the batch, shape (). logits: float32, (N, classes)."""
         if targets.others is None:
             return self._cross_entropy(logits, targets.labels)
         first, second = (self._cross_entropy(logits, labels) for labels in (targets.labels, targets.others))
@@ -78,18 +78,18 @@ class Objective:
 
 
 def mixed(images: Tensor, share: float, draw: Random) -> tuple[Tensor, float]:
-    """Each image faded into the one before it (Zhang et al. 2017, "mixup", section 2); and the share it keeps."""
+    """Blend each image with the one before it (Zhang et al. 2017, "mixup", section 2); the images, and their share."""
     return torch.lerp(images.roll(1, 0), images, share), share
 
 
 def cut(images: Tensor, share: float, draw: Random) -> tuple[Tensor, float]:
-    """A box of the image before it put into each (Yun et al. 2019, "CutMix", section 3.1); and the share it keeps.
+    """Copy a box of the image before it into each image (Yun et al. 2019, "CutMix", section 3.1).
 
-    The box is the same for the whole batch. Its centre is uniform, what lies outside the image is cut off, so that
-    the share may be larger than the one asked for.
+    Returns the images, and the share of its area that each keeps. The box is the same for the whole batch. Its centre
+    is uniform and the part outside the image is cut off, so the result may be larger than `share`.
     """
     height, width = images.shape[-2:]
-    tall, wide = (int(size * sqrt(1 - share)) // 2 for size in (height, width))  # of half the box
+    tall, wide = (int(size * sqrt(1 - share)) // 2 for size in (height, width))  # half the box
     row, column = draw.randrange(height), draw.randrange(width)
     top, bottom = max(0, row - tall), min(height, row + tall)
     left, right = max(0, column - wide), min(width, column + wide)

@@ -10,15 +10,15 @@ from torch import nn
 from archspec.backends.built import layers
 from archspec.language.recipe import Recipe
 
-FUSED_DEVICES: Final = frozenset({"cpu", "cuda"})  # one kernel for the whole update, as fast or faster
+FUSED_DEVICES: Final = frozenset({"cpu", "cuda"})  # where one kernel for the whole update is at least as fast
 
 
 def make_optimizer(
     model: nn.Module, recipe: Recipe, device: torch.device, *, sharded: bool = False
 ) -> torch.optim.Optimizer:
-    """The optimizer of `recipe` with every trainable parameter of `model`, fused where `device` has that.
+    """The optimizer of `recipe` for all trainable parameters of `model`, fused where `device` supports it.
 
-    sharded: `model` is spread over several processes, for which torch has not all fused kernels.
+    sharded: whether FSDP spreads `model` over several processes; torch lacks some fused kernels for that.
     """
     parameters = parameter_groups(model, recipe)
     fused = device.type in FUSED_DEVICES and not sharded
@@ -27,7 +27,7 @@ def make_optimizer(
             parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov,
             weight_decay=recipe.weight_decay, fused=fused,
         )
-        if recipe.momentum:  # torch's own buffers would stay uninitialised if a scaler skipped the first step
+        if recipe.momentum:  # torch leaves its own buffers uninitialised if a scaler skips the first step
             for parameter in (p for group in optimizer.param_groups for p in group["params"]):
                 optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         return optimizer
@@ -39,9 +39,10 @@ def make_optimizer(
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[nn.Parameter] | list[dict[str, Any]]:
-    """The trainable parameters; in two groups where `weight_decay` spares those that do not decay.
+    """The trainable parameters, in two groups unless all of them decay: with `weight_decay`, and without.
 
-    Which these are, their ops say; of modules that are not archspec's, those of one dimension.
+    An op declares which of its parameters decay. In modules that archspec did not build, a parameter decays if it
+    has two dimensions or more.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if recipe.decay_norm_and_bias:
@@ -54,7 +55,7 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[nn.Parameter] | l
 
 
 def clip_gradients(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, most: float | None) -> None:
-    """Scale all gradients down together to a norm of at most `most`; nothing for None. No wait for the device."""
+    """Scale all gradients down to a total norm of at most `most`, without waiting for the device. None: do nothing."""
     if most is None:
         return
     scaler.unscale_(optimizer)
@@ -62,6 +63,6 @@ def clip_gradients(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScale
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of every parameter group, without a copy from or to the device."""
+    """Set the learning rate of every parameter group, without a copy to or from the device."""
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -24,9 +24,9 @@ class PeakMemory:
     its starter there, and nothing sets it back for a second run in one process.
     """
 
-    def __init__(self, device: torch.device, world: ProcessGroup = ALONE) -> None:
-        self._device, self._world = device, world
-        self.measured_as = self._begin("the process" if world.alone else f"all {world.size} processes")
+    def __init__(self, device: torch.device, group: ProcessGroup = ALONE) -> None:
+        self._device, self._group = device, group
+        self.measured_as = self._begin("the process" if group.alone else f"all {group.size} processes")
 
     def _begin(self, of: str) -> str | None:
         if self._device.type == "cuda":
@@ -42,7 +42,7 @@ class PeakMemory:
         mine = torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else resident_peak()
         if self.measured_as is None or mine is None:
             return None
-        return int(self._world.sum(torch.tensor([mine])))
+        return int(self._group.sum(torch.tensor([mine])))
 
 
 def resident_peak() -> int | None:

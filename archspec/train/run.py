@@ -1,4 +1,4 @@
-"""A run: its state, where it computes, and what its steps do when something goes wrong."""
+"""A run: its state, where it computes, and how it handles a bad step."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 class Run:
     """What the loop works on, and what callbacks see.
 
-    state: what training changes. runtime: where it computes. policy: checks and repeats steps. rate_at: the learning
-    rate of a step. batch: of the last step, or of the one in progress. test: at the end, of a run whose epochs are
-    evaluated on other images. owns_folder: False once another process has taken the run's folder: then nothing is
-    written there. paused: stopped after as many epochs as asked for. notify: shows a line to the user.
+    state: what training changes. runtime: where it computes. policy: checks and repeats steps. rate_at: step → learning
+    rate. batch: the batch of the current or last step. test: the final test result, if the epochs are evaluated on a
+    validation set. owns_folder: False if another process has taken over the run folder; then this one writes nothing
+    there. paused: stopped early by `stop_after`. notify: shows a line to the user.
     """
 
     recipe: Recipe
@@ -55,15 +55,15 @@ class Run:
     @classmethod
     def create(
         cls, model: nn.Module, optimizer: optim.Optimizer, rate_at: RateAt, device: torch.device, recipe: Recipe,
-        steps_per_epoch: int, settings: Settings | None = None, processes: ProcessGroup = ALONE,
+        steps_per_epoch: int, settings: Settings | None = None, group: ProcessGroup = ALONE,
     ) -> Run:
-        """A run before its first step; `model` is on `device`, `optimizer` has its parameters."""
+        """A run before its first step. model: on `device`. optimizer: holds the parameters of `model`."""
         settings = settings or Settings()
         state = TrainingState(model, optimizer, make_scaler(settings.precision, device), steps_per_epoch)
-        return cls(recipe, state, Runtime(device, model, settings, processes), rate_at)
+        return cls(recipe, state, Runtime(device, model, settings, group), rate_at)
 
     def summary(self) -> Summary:
-        """What it has come to so far."""
+        """The results so far."""
         results, test = self.state.results, None if self.test is None else self.test[0]
         stopped = why_stop(results, self.recipe.early_stopping)
         if self.paused:
@@ -76,5 +76,5 @@ class Run:
 
     @property
     def total_steps(self) -> int:
-        """Updates of the whole run."""
+        """The number of updates of the whole run."""
         return self.recipe.epochs * self.state.steps_per_epoch

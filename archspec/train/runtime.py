@@ -1,4 +1,4 @@
-"""Where and how a run computes: nothing that a checkpoint holds."""
+"""Where and how a run computes; not part of a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from archspec.train.step.precision import Settings, autocast
 
 @dataclass
 class Runtime:
-    """The device, the precision, the processes, and the callable of a training step.
+    """The device, the settings, the processes, and the function that a training step calls.
 
-    forward: what a step calls instead of the model, whose parameters it shares: the same network, compiled, or wrapped
-    for data parallelism. parallel: the wrapped network, with several processes. stop: signals heard between two steps.
-    memory: the most that the run has taken.
+    forward: the model, possibly compiled or wrapped for data parallelism; it shares the model's parameters. group: the
+    processes that train together. parallel: the wrapped model if there are several. stop: handles signals between two
+    steps. memory: the peak memory of the run.
     """
 
     device: torch.device
     forward: Callable[[Tensor], Tensor] = field(repr=False)
     settings: Settings = field(default_factory=Settings)
-    processes: ProcessGroup = ALONE
+    group: ProcessGroup = ALONE
     parallel: nn.Module | None = field(default=None, repr=False)
     stop: Stop = field(default_factory=Stop, repr=False)
     memory: PeakMemory = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.memory = PeakMemory(self.device, self.processes)
+        self.memory = PeakMemory(self.device, self.group)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The context for forward pass and loss."""
+        """The autocast context for forward pass and loss."""
         return autocast(self.settings.precision, self.device)

@@ -1,4 +1,4 @@
-"""The learning rate of every step, as a plain function of the step: a resumed run needs nothing else."""
+"""The learning rate as a function of the step, so a resumed run needs no scheduler state."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ RateAt = Callable[[int], float]
 
 
 def rate_schedule(recipe: Recipe, steps_per_epoch: int) -> RateAt:
-    """The rate of step 0, 1, … of a run of `recipe.epochs` epochs.
+    """A function from the step, counted from 0, to the learning rate.
 
-    Equal to torch.optim.lr_scheduler's StepLR and MultiStepLR stepped every epoch, and CosineAnnealingLR
-    (T_max the number of steps after the warm-up), OneCycleLR and LinearLR (the warm-up) stepped every step.
-    A cosine starts when the warm-up ends; the epochs of a step schedule count from the run's start.
+    It equals these classes of torch.optim.lr_scheduler: StepLR and MultiStepLR, stepped every epoch; CosineAnnealingLR
+    (T_max: the number of steps after the warm-up), OneCycleLR and, for the warm-up, LinearLR, stepped every step.
+    A cosine starts when the warm-up ends; the epochs of a step schedule are counted from the start of the run.
     """
     total = recipe.epochs * steps_per_epoch
     warmup = warmup_steps(recipe, steps_per_epoch)
@@ -31,14 +31,14 @@ def rate_schedule(recipe: Recipe, steps_per_epoch: int) -> RateAt:
 
 
 def warmup_steps(recipe: Recipe, steps_per_epoch: int) -> int:
-    """Steps before the full rate is reached, at most the run's."""
+    """The number of steps before the full rate is reached, at most all steps of the run."""
     warmup = recipe.warmup
     steps = warmup.steps if warmup.steps is not None else round((warmup.epochs or 0) * steps_per_epoch)
     return min(steps, recipe.epochs * steps_per_epoch)
 
 
 def _after_warmup(recipe: Recipe, steps_per_epoch: int, total: int, warmup: int) -> RateAt:
-    """The share of `lr` at a step after the warm-up."""
+    """A function from a step after the warm-up to the factor of `lr`."""
     match recipe.schedule:
         case Step(every=every, at=at, factor=factor):
             return lambda step: factor ** _drops(step // steps_per_epoch, every, at)
@@ -55,12 +55,12 @@ def _drops(epoch: int, every: int | None, at: tuple[int, ...] | None) -> int:
 
 
 def _one_cycle(step: int, top: float, end: int, start: float, final: float) -> float:
-    """From `start` at step 0 to 1 at step `top` to `final` at step `end`, as OneCycleLR counts."""
+    """From `start` at step 0 to 1 at step `top` to `final` at step `end`, as in torch's OneCycleLR."""
     if step <= top:
         return _cosine(start, 1.0, step / top if top else 1.0)
     return _cosine(1.0, final, (step - top) / (end - top))
 
 
 def _cosine(first: float, last: float, share: float) -> float:
-    """From `first` at share 0 to `last` at share 1 along half a cosine."""
+    """Half a cosine from `first` at share 0 to `last` at share 1."""
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2

@@ -1,4 +1,4 @@
-"""A training in its run folder: the loop, and everything that `archspec train` lets follow it."""
+"""A training in its run folder: the loop with the callbacks of `archspec train`."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ from archspec.train.summary import Summary
 class SessionOptions:
     """How a session saves and reports.
 
-    every, keep: checkpoints. allow_changes: resume although spec, recipe or data have changed. stop_after: the epochs
-    after which the run is paused. stream: where progress is shown. notify: shows a line to the user.
+    stream: where to show progress. notify: shows a line to the user. every: when to save checkpoints. keep: how many
+    to keep. allow_changes: resume even if spec, recipe or data have changed. stop_after: the number of epochs after
+    which the run pauses.
     """
 
     stream: TextIO
@@ -49,11 +50,11 @@ class SessionOptions:
 
 
 class Session:
-    """One run: trained from the start, or resumed.
+    """One run, new or resumed.
 
-    name, graph, text: of the network, and its resolved spec, which the folder keeps. doctors: look into the run.
-    final: what the finished network takes for what. checkpointer: knows the last checkpoint, however the run ends.
-    Raises SpecError where `resumption` is of another spec, recipe or environment.
+    name, graph: the network. text: its resolved spec, which is stored in the folder. doctors: diagnose the run.
+    final: the confusion matrix of the finished network. checkpointer: knows the last checkpoint, however the run ends.
+    Raises SpecError if `resumption` has another spec, recipe or environment.
     """
 
     def __init__(
@@ -74,18 +75,18 @@ class Session:
         self._continue_from()
 
     def run(self, stop: Stop) -> Summary:
-        """Train to the end, or to where it is paused. Errors: those of `fit`, and BUILD201 where memory is short."""
+        """Train until the run ends or pauses. Raises the errors of `fit`, and SpecError BUILD201 if memory runs out."""
         task, found = self.task, None if self._resumption is None else self._resumption.found
         with report_memory_shortage("training"):
             return fit(
                 task.model, task.train, task.test, task.recipe, validation=task.validation,
                 device=task.machine.device, settings=task.machine.settings, callbacks=self._callbacks(),
-                resume=None if found is None else found.saved, stop=stop, world=task.machine.world,
+                resume=None if found is None else found.saved, stop=stop, group=task.machine.group,
                 stop_after=self._options.stop_after,
             )
 
     def _continue_from(self) -> None:
-        """Check and report which checkpoint the run resumes from, and whether it will be equal."""
+        """Check and report which checkpoint the run resumes from, and whether the result will be bitwise equal."""
         resumption, options = self._resumption, self._options
         if resumption is None:
             return
@@ -96,10 +97,10 @@ class Session:
             self.checkpointer.goes_on_from(resumption.found)
 
     def _callbacks(self) -> tuple[Callback, ...]:
-        """Rank 0 writes and shows; with FSDP the others take part in what it saves."""
-        world = self.task.machine.world
-        if not world.leads:
-            partners: tuple[Callback, ...] = (Partner(), self.checkpointer) if world.sharded else ()
+        """Rank 0 writes files and shows progress; with FSDP the other ranks help it to save."""
+        group = self.task.machine.group
+        if not group.leads:
+            partners: tuple[Callback, ...] = (Partner(), self.checkpointer) if group.sharded else ()
             return (*partners, *self.doctors, self.final)
         steps = StepLog(self.path)
         boards = [Scalars(self.path / TENSORBOARD)] if self._options.tensorboard else []

@@ -1,4 +1,4 @@
-"""From a graph and a recipe to everything that a run needs; whatever cannot work is refused here."""
+"""Builds everything that a run needs from a graph and a recipe, and rejects what cannot work."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from archspec.train.step.precision import Settings
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where and on how much a run runs; nothing of it belongs into a recipe.
+    """Where a run computes, and on how many images: whatever does not belong in a recipe.
 
-    limit_train, limit_test: only so many images. settings: how it computes. world: the processes that train together.
-    workers: processes that decode a folder's images, None for what suits.
+    limit_train, limit_test: the most images to use. settings: how to compute. group: the processes that train
+    together. workers: how many processes decode a folder's images; None chooses a number.
     """
 
     device: torch.device
@@ -49,16 +49,16 @@ class Machine:
     limit_train: int | None = None
     limit_test: int | None = None
     settings: Settings = field(default_factory=Settings)
-    world: ProcessGroup = ALONE
+    group: ProcessGroup = ALONE
     workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """All that `fit` takes.
+    """The arguments of `fit`.
 
-    validation: None where the test set is evaluated after each epoch. recipe: with its `validation` named.
-    sources: where each split was found. notices: what the user should know. classes: the names of the labels.
+    validation: None if the test set is evaluated after each epoch. recipe: with its `validation` resolved.
+    sources: where each split was found. notices: lines for the user. classes: the names of the labels.
     """
 
     model: nn.Module
@@ -72,34 +72,34 @@ class Task:
     classes: tuple[str, ...] = ()
 
     def batches(self) -> dict[RunSplit, Batches]:
-        """The batches of each split that the run has."""
+        """The batches of each split of the run, by its name."""
         held: dict[RunSplit, Batches] = {} if self.validation is None else {"validation": self.validation}
         return {"train": self.train, **held, "test": self.test}
 
     def close(self) -> None:
-        """Give back the data's worker processes, if it has any."""
+        """End the worker processes of the data, if there are any."""
         for batches in self.batches().values():
             batches.close()
 
 
 def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progress | None = None) -> Task:
-    """Check, load, build and initialise. Mistakes that need no data are reported before any is read.
+    """Check, load, build and initialise. Mistakes that can be found without data are reported before any is read.
 
-    Raises SpecError: RUN303 where network and data do not suit each other, RUN311 where the network is no
-    classifier, RUN318 where an epoch has no step, RUN332 where the batch cannot be shared out, RUN334 where the network
-    cannot be spread as it is asked, BUILD201 where the run would not fit into memory, BUILD203 where a batch is too
-    small for a norm, BUILD204 where there is nothing to train, and the errors of `archspec.data`.
+    Raises SpecError: RUN303 if the data does not match the network, RUN311 if the network is not a classifier, RUN318
+    if an epoch has no step, RUN332 if the batch cannot be divided among the processes, RUN334 if FSDP does not support
+    the recipe or the settings, BUILD201 if the run would not fit into memory, BUILD203 if a batch is too small for a
+    norm, BUILD204 if there is nothing to train, and the errors of `archspec.data`.
     """
-    world = machine.world
-    check_shares(recipe, world)
-    check_trainable(graph, recipe, world)
-    if world.sharded:
+    group = machine.group
+    check_shares(recipe, group)
+    check_trainable(graph, recipe, group)
+    if group.sharded:
         check_sharding(recipe, machine.settings)
     input_shape, outputs = graph.input.shape[1:], outputs_of(graph)
     check_known_data(recipe, input_shape, outputs)
-    if not world.sharded:
-        check_memory(graph, recipe, machine.device, world)
-    with world.one_first_per_machine():  # which may download
+    if not group.sharded:
+        check_memory(graph, recipe, machine.device, group)
+    with group.one_first_per_machine():  # opening a split may download it
         splits = open_splits(run_source(recipe, machine, input_shape[0], progress))
     recipe, test = resolve_validation(recipe), splits.test
     check_classes(recipe.data, len(test.classes), outputs)
@@ -107,7 +107,7 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     plans = {name: input_plan(recipe.data, stored_shape(part), input_shape, recipe) for name, part in parts.items()}
     options = {name: batch_options(recipe, machine, graph, training=name == "train") for name in parts}
     steps = {name: options[name].step_sizes(len(part)) for name, part in parts.items()}
-    left = check_steps(graph, steps, len(splits.train), world)
+    left = check_steps(graph, steps, len(splits.train), group)
     model = fresh_model(graph, recipe, machine)
     made = _make_all(parts, plans, options, machine, progress)
     idle = idle_outputs(test.name, len(test.classes), outputs)
@@ -124,13 +124,13 @@ def _make_all(
     parts: Mapping[str, ImageData | ImageFolder], plans: Mapping[str, InputPlan], options: Mapping[str, BatchOptions],
     machine: Machine, progress: Progress | None,
 ) -> dict[str, Batches]:
-    """The batches of each split. Errors: those of `make_batches`, of all splits in one."""
+    """The batches of each split. Raises one SpecError with the errors of `make_batches` for all splits."""
     made: dict[str, Batches] = {}
     problems: list[Diagnostic] = []
     for name, part in parts.items():
         try:
             made[name] = make_batches(
-                part, plans[name], options[name], progress=progress, sharers=machine.world.local_size,
+                part, plans[name], options[name], progress=progress, sharers=machine.group.local_size,
                 workers=machine.workers,
             )
         except SpecError as bad:
@@ -141,7 +141,7 @@ def _make_all(
 
 
 def run_source(recipe: Recipe, machine: Machine, channels: int, progress: Progress | None) -> Source:
-    """Where the images of a run on this machine come from."""
+    """The data source of a run on this machine. channels: of the network's input."""
     limits = (machine.limit_train, machine.limit_test)
     return Source(recipe, channels, machine.data_root, *limits, progress, machine.workers)
 
@@ -154,35 +154,35 @@ def _worker_notices(recipe: Recipe, machine: Machine) -> list[str]:
 
 
 def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
-    """The network as the recipe's seed and `init` start it, on the machine's device."""
+    """A new network on the machine's device, initialised by the recipe's seed and `init`."""
     with torch.random.fork_rng([]):
         model = build(graph)
     initialise(model, recipe.init, recipe.seed)
     settings = machine.settings
     if settings.own_kernels:
         use_own_kernels(model, graph, channels_last=settings.channels_last)
-    if machine.world.sharded:
+    if machine.group.sharded:
         return shard(model, machine.device)
     return place(model, machine.device, channels_last=settings.channels_last)
 
 
-def check_shares(recipe: Recipe, world: ProcessGroup) -> None:
-    """Raise SpecError RUN332 unless each process gets as many images of a batch: a recipe's batch is that of all."""
-    uneven = uneven_batch(recipe.batch_size, world.size)
+def check_shares(recipe: Recipe, group: ProcessGroup) -> None:
+    """Raise SpecError RUN332 unless the recipe's batch divides evenly among the processes."""
+    uneven = uneven_batch(recipe.batch_size, group.size)
     if uneven is not None:
         raise SpecError([uneven])
 
 
-def check_memory(graph: Graph, recipe: Recipe, device: torch.device, world: ProcessGroup = ALONE) -> None:
+def check_memory(graph: Graph, recipe: Recipe, device: torch.device, group: ProcessGroup = ALONE) -> None:
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
     check_step_fits(
-        graph, recipe.batch_size // world.size, device, states=kept_states(recipe),
-        copies=world.local_size if device.type == "cpu" else 1,
+        graph, recipe.batch_size // group.size, device, states=kept_states(recipe),
+        copies=group.local_size if device.type == "cpu" else 1,
     )
 
 
 def stored_shape(split: ImageData | ImageFolder) -> ImageShape:
-    """(C, H, W) of a split's images as they are stored; None for sizes that differ."""
+    """(C, H, W) of a split's images as they are stored; None for a size that is not the same in all images."""
     if isinstance(split, ImageFolder):
         return split.shape
     _, channels, height, width = split.images.shape
@@ -190,12 +190,12 @@ def stored_shape(split: ImageData | ImageFolder) -> ImageShape:
 
 
 def batch_options(recipe: Recipe, machine: Machine, graph: Graph, *, training: bool) -> BatchOptions:
-    """How batches for the network are made."""
-    world = machine.world
-    size = recipe.batch_size // world.size
+    """How to make the batches of this process. training: shuffled and augmented."""
+    group = machine.group
+    size = recipe.batch_size // group.size
     return BatchOptions(
         size, shuffle=training, device=machine.device, seed=recipe.seed,
-        augment=_augmentation(recipe) if training else None, rank=world.rank, world=world.size,
+        augment=_augmentation(recipe) if training else None, rank=group.rank, world_size=group.size,
         at_least=least_per_step(graph) if training else 0,
         memory_format=torch.channels_last if machine.settings.channels_last else None,
     )

@@ -1,4 +1,4 @@
-"""What training changes: all that a checkpoint holds."""
+"""The state that training changes, which is what a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 class Part(Protocol):
-    """State that a callback keeps, such as an average of the weights.
+    """The state of a callback, such as an average of the weights.
 
-    `state.keep(NAME, part)` adds it to every checkpoint, and restores it in a run that is resumed from one that has it.
+    `state.keep(NAME, part)` adds it to every checkpoint, and restores it when a run resumes from such a checkpoint.
     """
 
     def tensors(self) -> dict[str, Tensor]:
-        """Its tensors, under names that the part chooses."""
+        """Its tensors, by names that the part chooses."""
 
     def data(self) -> JsonValue:
-        """The rest of it, as plain data."""
+        """The rest of the state, as plain data."""
 
     def restore(self, tensors: Mapping[str, Tensor], data: JsonValue) -> None:
-        """Take the state that `tensors` (on the CPU) and `data` describe."""
+        """Set the state to `tensors` (on the CPU) and `data`."""
 
 
 @dataclass
 class TrainingState:
-    """A training between two steps. A checkpoint is this, the random numbers, and nothing else.
+    """A training between two steps. A checkpoint holds this and the state of the random numbers, and nothing else.
 
-    step: updates done. results: of the epochs that are finished. meter: figures of the training pass in progress.
-    scaler: of the loss in fp16, otherwise disabled. micro_batch: the most images that go through the network at once,
-    set when memory was short; an update still sees a whole batch. averaged: the network with the average of the
-    weights, where the recipe has `ema`. parts, saved_parts: see `keep`.
+    step: updates done. results: one per finished epoch. meter: figures of the training pass in progress. scaler:
+    scales the loss in fp16, disabled otherwise. micro_batch: the most images in one forward pass, set after memory
+    ran out; an update still uses the whole batch. averaged: the network with the averaged weights, if the recipe has
+    `ema`. parts, saved_parts: see `keep`.
     """
 
     model: nn.Module
@@ -56,21 +56,21 @@ class TrainingState:
 
     @property
     def eval_model(self) -> nn.Module:
-        """The network to evaluate and to save: with the average of the weights where the recipe has `ema`."""
+        """The network to evaluate and to save: with averaged weights if the recipe has `ema`."""
         return self.model if self.averaged is None else self.averaged
 
     @property
     def epoch(self) -> int:
-        """Epochs finished, evaluation included."""
+        """The number of finished epochs, evaluation included."""
         return len(self.results)
 
     @property
     def position(self) -> int:
-        """Updates done since the last finished epoch: all of an epoch's while it is evaluated."""
+        """Updates done since the last finished epoch. During evaluation these are all updates of the epoch."""
         return self.step - self.epoch * self.steps_per_epoch
 
     def keep(self, name: str, part: Part) -> None:
-        """Add `part` to every checkpoint; if the run was resumed from one that has it, restore it."""
+        """Add `part` to every checkpoint, and restore it if the run resumed from a checkpoint that has it."""
         if name in self.saved_parts:
             part.restore(*self.saved_parts.pop(name))
         self.parts[name] = part

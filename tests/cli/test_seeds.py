@@ -155,7 +155,7 @@ def test_not_in_several_processes() -> None:
     from archspec.train.distributed.process_group import ProcessGroup
 
     with pytest.raises(click.UsageError, match="leave torchrun out"):
-        Seeds(2).check(given={}, resumed=False, find_lr=False, world=ProcessGroup(size=2))
+        Seeds(2).check(given={}, resumed=False, find_lr=False, group=ProcessGroup(size=2))
 
 
 def test_the_settings_are_tuned_once(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:

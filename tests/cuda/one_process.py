@@ -15,7 +15,7 @@ from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.distributed.fsdp import shard, whole
-from archspec.train.distributed.launch import join_group, world_of
+from archspec.train.distributed.launch import group_of, join_group
 from archspec.train.loop import fit
 from tests.cuda.helpers import DEVICE
 from tests.layers import conv, sequence
@@ -38,19 +38,19 @@ class Losses(Callback):
         self.losses += run.state.meter.losses().tolist()
 
 
-def trained(model, chosen, world, *callbacks, resume=None):
+def trained(model, chosen, group, *callbacks, resume=None):
     train, test = (batches(images, chosen, device=DEVICE) for images in (data(41), data(23, split="test", seed=1)))
     losses = Losses()
-    summary = fit(model, train, test, chosen, device=DEVICE, world=world, callbacks=[losses, *callbacks], resume=resume)
+    summary = fit(model, train, test, chosen, device=DEVICE, group=group, callbacks=[losses, *callbacks], resume=resume)
     return {
         "losses": losses.losses[-5:], "epochs": [[r.train_loss, r.evaluated_loss] for r in summary.epochs],
-        "weights": {name: tensor.tolist() for name, tensor in whole(model.state_dict(), world).items()},
+        "weights": {name: tensor.tolist() for name, tensor in whole(model.state_dict(), group).items()},
     }
 
 
-def sharded(world, folder):
+def sharded(group, folder):
     """Equal to the network that is not spread; saved, and gone on with."""
-    split, seen = replace(world, sharded=True), {}
+    split, seen = replace(group, sharded=True), {}
     for name, fields in {
         "normed": {"momentum": 0.9},
         "clipped": {"optimizer": "adamw", "lr": 0.01, "clip_grad_norm": 0.5, "decay_norm_and_bias": False,
@@ -59,7 +59,7 @@ def sharded(world, folder):
         chosen, norm = recipe(**fields), name == "normed"
         saves = Checkpointer(folder / name, every=Every(7, None, None), keep=9)
         seen[name] = {
-            "plain": trained(network(norm).to(DEVICE), chosen, world),
+            "plain": trained(network(norm).to(DEVICE), chosen, group),
             "spread": trained(shard(network(norm), DEVICE), chosen, split, saves),
         }
         rmtree(max((folder / name).iterdir()))  # of the end
@@ -69,13 +69,13 @@ def sharded(world, folder):
     return seen
 
 
-def exchanged(world):
+def exchanged(group):
     """DDP over nccl, with one process: gradients are those of the network alone."""
     x, y = torch.randn(6, 1, 8, 8, device=DEVICE), torch.arange(6, device=DEVICE) % 4
     gradients = []
     for join in (False, True):
         model = network().to(DEVICE)
-        nn.functional.cross_entropy((world.data_parallel(model) if join else model)(x), y).backward()
+        nn.functional.cross_entropy((group.data_parallel(model) if join else model)(x), y).backward()
         gradients.append([p.grad for p in model.parameters()])
     total = torch.full((3,), 2.0, device=DEVICE)
     dist.all_reduce(total)
@@ -85,9 +85,9 @@ def exchanged(world):
 
 def main():
     folder = Path(sys.argv[1])
-    with join_group(world_of(os.environ), DEVICE) as world:
+    with join_group(group_of(os.environ), DEVICE) as group:
         seen = {
-            "world": [world.rank, world.size], "exchanged": exchanged(world), "sharded": sharded(world, folder),
+            "world": [group.rank, group.size], "exchanged": exchanged(group), "sharded": sharded(group, folder),
             "backend": str(dist.distributed_c10d._get_default_group()._get_backend(DEVICE).name()),
         }
         (folder / "seen.json").write_text(json.dumps(seen))

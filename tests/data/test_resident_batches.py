@@ -71,7 +71,7 @@ def test_ranks_together_see_what_one_sees(data, world):
     """The same images, augmented alike, in each step."""
     augment = Augmentation(crop_padding=2, flip=0.5)
     alone = batches(data, batch_size=2 * world, augment=augment)
-    ranks = [batches(data, batch_size=2, augment=augment, rank=rank, world=world) for rank in range(world)]
+    ranks = [batches(data, batch_size=2, augment=augment, rank=rank, world_size=world) for rank in range(world)]
     for whole, *parts in zip(alone.batches(1), *(rank.batches(1) for rank in ranks), strict=True):
         for field in range(3):
             assert torch.equal(torch.cat([part[field] for part in parts]), whole[field])

@@ -47,8 +47,8 @@ def options_of(record: RunRecord) -> str:
 
 def processes_of(record: RunRecord) -> int:
     """How many processes trained together."""
-    world = record.environment.get("world")
-    return world if type(world) is int and world > 1 else 1
+    size = record.environment.get("world")
+    return size if type(size) is int and size > 1 else 1
 
 
 def matrix_of(records: Sequence[RunRecord]) -> tuple[list[str], list[list[int]]] | None:

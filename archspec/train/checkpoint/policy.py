@@ -117,12 +117,12 @@ class Checkpointer(Callback):
 
     def save(self, run: Run, *, is_best: bool = False) -> None:
         """Write a checkpoint, then remove those that are not kept. Raises SpecError RUN313; those before are intact."""
-        if run.runtime.processes.leads:
+        if run.runtime.group.leads:
             self._before_save(run)
         path = self.folder / f"{next_serial(self.folder):05d}-step-{run.state.step}"
         best = path.name if is_best else self._best
         saved = capture(run).about(digest=self._digest, conditions=self._conditions, best=best)
-        if not run.runtime.processes.leads:
+        if not run.runtime.group.leads:
             return
         with explain_write_failures("a checkpoint", path, checkpoint_bytes(saved)):
             check_own_folder(self.folder)
@@ -143,4 +143,4 @@ class Checkpointer(Callback):
 
 def _decided(run: Run, mine: bool) -> bool:
     """Of a network that is spread, all processes save or none: process 0's clock counts, and whether it could write."""
-    return run.runtime.processes.broadcast_flag(mine) if run.runtime.processes.sharded else mine
+    return run.runtime.group.broadcast_flag(mine) if run.runtime.group.sharded else mine

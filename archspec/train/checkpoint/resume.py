@@ -123,10 +123,10 @@ def _left_out(fields: Iterable[str]) -> str:
     return f"leave {' and '.join(options)} out"
 
 
-def find_run(folder: Path, world: ProcessGroup | None = None) -> Resumption:
+def find_run(folder: Path, group: ProcessGroup | None = None) -> Resumption:
     """Look into a run's folder. Raises SpecError RUN316 where it is none, RUN314 where no checkpoint can be used.
 
-    RUN333 where the processes of `world` do not find the same.
+    RUN333 where the processes of `group` do not find the same.
     """
     if not is_regular(folder / "spec.yaml"):
         raise error(
@@ -134,12 +134,12 @@ def find_run(folder: Path, world: ProcessGroup | None = None) -> Resumption:
             hint="name the folder that `archspec train` made, with a spec.yaml in it",
         )
     found = newest(folder / FOLDER)
-    if world is not None:
+    if group is not None:
         mine = "no checkpoint" if found is None else found.path.name
-        first = world.broadcast_text(mine)
+        first = group.broadcast_text(mine)
         if mine != first:
             raise error(
-                "RUN333", f"process {world.rank} of {world.size} finds {mine} in {folder}, process 0 {first}",
+                "RUN333", f"process {group.rank} of {group.size} finds {mine} in {folder}, process 0 {first}",
                 hint="use a run folder that all machines share",
             )
     return Resumption(folder, found, last_environment(folder))

@@ -118,10 +118,10 @@ def capture(run: Run) -> Snapshot:
         format=FORMAT, step=run.state.step, steps_per_epoch=run.state.steps_per_epoch, results=list(run.state.results),
         rng=_rng(run.runtime.device), scaler=run.state.scaler.state_dict(),
         optimizer=OptimizerData(kind=type(run.state.optimizer).__name__, numbers=numbers), meter=meter,
-        micro_batch=run.state.micro_batch, world=run.runtime.processes.size,
+        micro_batch=run.state.micro_batch, world=run.runtime.group.size,
         parts={name: part.data() for name, part in run.state.parts.items()},
     )
-    processes = run.runtime.processes
+    processes = run.runtime.group
     return Snapshot(state, whole(run.state.model.state_dict(), processes), whole(training, processes))
 
 
@@ -138,7 +138,7 @@ def restore(run: Run, saved: Snapshot) -> None:
     if run.state.scaler.is_enabled() and state.scaler:
         run.state.scaler.load_state_dict(state.scaler)
     run.state.results[:] = state.results
-    run.state.micro_batch = None if run.runtime.processes.sharded else state.micro_batch
+    run.state.micro_batch = None if run.runtime.group.sharded else state.micro_batch
     run.state.saved_parts = {
         name: (_under(saved.training, f"part/{name}/"), data) for name, data in state.parts.items()
     }
@@ -198,7 +198,7 @@ def _restore_meter(run: Run, data: MeterData, tensors: dict[str, Tensor]) -> Non
     state, runtime = run.state, run.runtime
     if not 0 < state.position == len(data.images) <= state.steps_per_epoch:
         raise _misfit(f"step {state.position} of an epoch of {state.steps_per_epoch}, with {len(data.images)} measured")
-    state.meter = Meter(state.steps_per_epoch, runtime.device, state.step - state.position, runtime.processes)
+    state.meter = Meter(state.steps_per_epoch, runtime.device, state.step - state.position, runtime.group)
     run.state.meter.sizes[:] = data.images
     targets = run.state.meter.tensors()
     if "norms" not in tensors:  # of archspec 0.1

@@ -59,15 +59,15 @@ def check_free_names(module: nn.Module) -> None:
                         hint="choose another name for it, or train without --fsdp")
 
 
-def whole(tensors: Mapping[str, Tensor], world: ProcessGroup) -> dict[str, Tensor]:
+def whole(tensors: Mapping[str, Tensor], group: ProcessGroup) -> dict[str, Tensor]:
     """*The tensors put together, on the CPU, in process 0; the others keep nothing. If not spread, the tensors."""
-    if not world.sharded:
+    if not group.sharded:
         return dict(tensors)
     found = {}
     for name, tensor in tensors.items():
         spread: Any = tensor
         full: Tensor = spread.full_tensor() if hasattr(tensor, "device_mesh") else tensor
-        if world.leads:
+        if group.leads:
             found[name] = full.cpu()
     return found
 
@@ -98,4 +98,4 @@ class Partner(Callback):
 
     def on_finish(self, run: Run) -> None:
         """The weights are put together, to be written."""
-        whole(run.state.eval_model.state_dict(), run.runtime.processes)
+        whole(run.state.eval_model.state_dict(), run.runtime.group)

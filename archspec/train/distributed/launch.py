@@ -34,7 +34,7 @@ _LOST: Final = "archspec/lost"
 _SAID: Final = "archspec/said"
 
 
-def world_of(environment: Mapping[str, str]) -> ProcessGroup:
+def group_of(environment: Mapping[str, str]) -> ProcessGroup:
     """What torchrun, or whoever keeps to its environment variables, says of this process.
 
     Raises SpecError RUN330 where that cannot be.
@@ -70,7 +70,7 @@ def _unfit(why: str) -> SpecError:
 
 
 @contextmanager
-def join_group(world: ProcessGroup, device: torch.device) -> Iterator[ProcessGroup]:
+def join_group(group: ProcessGroup, device: torch.device) -> Iterator[ProcessGroup]:
     """Within the block this process can talk to the others: by nccl on GPUs, else by gloo.
 
     Restarts are then those of any of them, the job is that of process 0. A mistake that all processes find is reported
@@ -78,52 +78,52 @@ def join_group(world: ProcessGroup, device: torch.device) -> Iterator[ProcessGro
     without leaving the block; where this one cannot even raise, since it waits for the other, it ends within half a
     minute.
     """
-    store = own_store(world, next(iter(rendezvous("env://", timeout=PATIENCE)))[0])
+    store = own_store(group, next(iter(rendezvous("env://", timeout=PATIENCE)))[0])
     backend = "cpu:gloo"
     if device.type == "cuda":
         backend += ",cuda:nccl"
         torch.cuda.set_device(device)
-    dist.init_process_group(backend, store=store, rank=world.rank, world_size=world.size, timeout=PATIENCE)
-    pulse = Pulse(world, store.clone())
+    dist.init_process_group(backend, store=store, rank=group.rank, world_size=group.size, timeout=PATIENCE)
+    pulse = Pulse(group, store.clone())
     pulse.start()
     try:
-        yield replace(world, restarts=world.maximum(world.restarts), job=world.broadcast_text(world.job))
+        yield replace(group, restarts=group.maximum(group.restarts), job=group.broadcast_text(group.job))
         pulse.leave()  # the store may live in process 0, which therefore goes last
     except SystemExit:  # a signal, which all have heard
         pulse.stop(gone=True)
         raise
     except SpecError as problem:
-        raise _in_one_voice(problem, world, store) from problem.__cause__
+        raise _in_one_voice(problem, group, store) from problem.__cause__
     except RuntimeError as problem:
         if not is_lost(problem):
             raise
-        raise _in_one_voice(_lost(world), world, store) from problem
+        raise _in_one_voice(_lost(group), group, store) from problem
     finally:
         with suppress(RuntimeError):  # of a group that has lost a process
             dist.destroy_process_group()
         pulse.stop()  # no earlier: it would end a wait that nothing else ends
 
 
-def own_store(world: ProcessGroup, store: Store) -> Store:
+def own_store(group: ProcessGroup, store: Store) -> Store:
     """A part of the processes' common store that holds nothing yet.
 
     What processes have written that were there before a restart is still in it: their addresses, too. So each process
     draws a name, process 0 lists those it finds until all agree with its list, and its own name is the part's.
     """
     name = token_hex(8)
-    store.set(f"archspec/name/{world.rank}", name)
+    store.set(f"archspec/name/{group.rank}", name)
     while True:
-        if world.leads:
-            names = [store.get(f"archspec/name/{rank}").decode() for rank in range(world.size)]
+        if group.leads:
+            names = [store.get(f"archspec/name/{rank}").decode() for rank in range(group.size)]
             store.set("archspec/names", " ".join(names))
-            agreed = [store.get(f"archspec/agrees/{rank}").decode() == name for rank in range(1, world.size)
+            agreed = [store.get(f"archspec/agrees/{rank}").decode() == name for rank in range(1, group.size)
                       if store.check([f"archspec/agrees/{rank}"])]
-            if len(agreed) == world.size - 1 and all(agreed):
+            if len(agreed) == group.size - 1 and all(agreed):
                 return _part(store, name)
         else:
             names = store.get("archspec/names").decode().split()
-            if len(names) == world.size and names[world.rank] == name:
-                store.set(f"archspec/agrees/{world.rank}", names[0])
+            if len(names) == group.size and names[group.rank] == name:
+                store.set(f"archspec/agrees/{group.rank}", names[0])
                 return _part(store, names[0])
         time.sleep(0.02)
 
@@ -137,17 +137,17 @@ def is_lost(problem: RuntimeError) -> bool:
     return isinstance(problem, dist.DistError) or "gloo" in str(problem)
 
 
-def _lost(world: ProcessGroup) -> SpecError:
+def _lost(group: ProcessGroup) -> SpecError:
     return error(
-        "RUN331", f"one of the {world.size} processes of this run has ended",
+        "RUN331", f"one of the {group.size} processes of this run has ended",
         hint="see its output, or that of torchrun; `archspec train --resume RUN_DIR` resumes from the last "
         "checkpoint, and `torchrun --max-restarts=N` does so by itself",
     )
 
 
-def _in_one_voice(problem: SpecError, world: ProcessGroup, store: Store) -> BaseException:
+def _in_one_voice(problem: SpecError, group: ProcessGroup, store: Store) -> BaseException:
     """What to raise for it: process 0 tells its user, the others only what it has not reported."""
-    if world.leads:
+    if group.leads:
         with suppress(RuntimeError):
             store.set(_SAID, str(problem))
         return problem
@@ -157,7 +157,7 @@ def _in_one_voice(problem: SpecError, world: ProcessGroup, store: Store) -> Base
         told = store.get(_SAID).decode()
     if told is not None and (told == str(problem) or problem.diagnostics[0].code == "RUN331"):
         return SystemExit(1)
-    note = f"found by process {world.rank} of {world.size}"
+    note = f"found by process {group.rank} of {group.size}"
     return SpecError(replace(found, notes=(*found.notes, note)) for found in problem.diagnostics)
 
 
@@ -170,12 +170,12 @@ class Pulse(threading.Thread):
     Process 0 looks at all, the others at process 0 and at what it has found.
     """
 
-    def __init__(self, world: ProcessGroup, store: Store, *, beat_s: float = BEAT_S, dead_s: float = DEAD_S) -> None:
+    def __init__(self, group: ProcessGroup, store: Store, *, beat_s: float = BEAT_S, dead_s: float = DEAD_S) -> None:
         super().__init__(name="archspec-pulse", daemon=True)
-        self._world, self._store, self._beat_s, self._dead_s = world, store, beat_s, dead_s
+        self._group, self._store, self._beat_s, self._dead_s = group, store, beat_s, dead_s
         self._wake, self._left, self._stopped = threading.Event(), False, False
         self._beats = 0
-        others = range(1, world.size) if world.leads else [0]
+        others = range(1, group.size) if group.leads else [0]
         self._seen = dict.fromkeys(others, ("", time.monotonic()))  # the last beat of each, and when it was new
 
     def run(self) -> None:
@@ -212,7 +212,7 @@ class Pulse(threading.Thread):
                 self._show(_GONE)
 
     def _show(self, beat: str) -> None:
-        self._store.set(_key(self._world.rank), beat)
+        self._store.set(_key(self._group.rank), beat)
 
     def _look(self) -> None:
         for rank, (before, when) in self._seen.items():
@@ -222,17 +222,17 @@ class Pulse(threading.Thread):
                 self._seen[rank] = beat, now
             elif beat != _GONE and now - when > self._dead_s:
                 self._store.set(_LOST, str(rank))
-                self._end(f"process {rank} of {self._world.size} has not responded for {self._dead_s:g} s")
+                self._end(f"process {rank} of {self._group.size} has not responded for {self._dead_s:g} s")
                 return
         if self._store.check([_LOST]):
-            self._end(f"process {self._store.get(_LOST).decode()} of {self._world.size} has been lost")
+            self._end(f"process {self._store.get(_LOST).decode()} of {self._group.size} has been lost")
 
     def _end(self, why: str) -> None:
         """The main thread may be waiting in code that nothing interrupts."""
         stream = sys.__stderr__
         if stream is not None:
             with suppress(OSError):
-                stream.write(f"error[RUN331]: process {self._world.rank} ends: {why}\n")
+                stream.write(f"error[RUN331]: process {self._group.rank} ends: {why}\n")
                 stream.flush()
         os._exit(1)
 

@@ -42,7 +42,7 @@ class Patient:
     def alone(self) -> Patient:
         """The same for one process, without compiled code, whose making would take longer than a trial."""
         settings = replace(self.machine.settings, compile=False, cuda_graphs=False)
-        return replace(self, machine=replace(self.machine, world=ALONE, settings=settings), train=self.train.alone())
+        return replace(self, machine=replace(self.machine, group=ALONE, settings=settings), train=self.train.alone())
 
     def changed(self, change: Mapping[str, Any]) -> tuple[Graph, Recipe] | None:
         """Network and recipe with the change; None where it does not fit them."""

@@ -26,7 +26,7 @@ def may_be_sealed(history: History, run: Run) -> bool:
     that have no gradient.
     """
     recent, recipe = history.samples[-LOOKS:], run.recipe
-    if len(recent) < LOOKS or history.sealed is not None or not run.runtime.processes.alone:
+    if len(recent) < LOOKS or history.sealed is not None or not run.runtime.group.alone:
         return False
     if recipe.weight_decay or recipe.augment or recipe.mixup or recipe.cutmix:
         return False

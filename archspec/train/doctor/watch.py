@@ -178,7 +178,7 @@ class Doctor(Callback):
         if self._history.modes is not None and self._history.modes.step == run.state.step:
             return
         patient = self._patient
-        if patient is None or run.runtime.processes.sharded or not hasattr(run, "batch") or len(run.batch.y) < 2:
+        if patient is None or run.runtime.group.sharded or not hasattr(run, "batch") or len(run.batch.y) < 2:
             return  # a run that is resumed after an epoch's last step has no batch
         with suppress(RuntimeError, SpecError):  # memory is short, or the data cannot be read again
             self._history.modes = modes(run, run.batch, patient.evaluated.some(2 * IMAGES))

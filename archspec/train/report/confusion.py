@@ -100,11 +100,11 @@ class Tally:
         self._outputs = logits.shape[1]
         self._pairs.append(torch.stack([labels, logits.detach().argmax(1)]))
 
-    def confusion(self, classes: Sequence[str], world: ProcessGroup = ALONE) -> Confusion:
-        """What was collected, of at least one step. classes: the names of the labels. world: all of it is counted."""
+    def confusion(self, classes: Sequence[str], group: ProcessGroup = ALONE) -> Confusion:
+        """What was collected, of at least one step. classes: the names of the labels. group: all of it is counted."""
         seen = torch.cat(self._pairs, dim=1)
         table = torch.bincount(seen[0] * self._outputs + seen[1], minlength=len(classes) * self._outputs)
-        table = world.sum(table).cpu()
+        table = group.sum(table).cpu()
         where = table.nonzero().flatten().tolist()
         counts = {divmod(k, self._outputs): n for k, n in zip(where, table[where].tolist(), strict=True)}
         return Confusion(output_names(classes, self._outputs), len(classes), counts)

@@ -33,8 +33,8 @@ class FinalConfusion(Callback):
         else:
             tally = Tally()
             evaluate_run(run, self._test, tally)
-        self.confusion = tally.confusion(self._classes, run.runtime.processes)
-        if run.runtime.processes.leads:
+        self.confusion = tally.confusion(self._classes, run.runtime.group)
+        if run.runtime.group.leads:
             with warn_write_failures(run):
                 draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)
             with warn_write_failures(run):

@@ -124,7 +124,7 @@ class RunFolder(Callback):
         """Write the weights."""
         self.check(run)
         self._write_metrics(run)
-        save_weights(run.state.eval_model, self.path / "weights.safetensors", run.runtime.processes)
+        save_weights(run.state.eval_model, self.path / "weights.safetensors", run.runtime.group)
         save_text("the summary", self.path / RESULT, summary_json(run.summary()))
 
     def _write_metrics(self, run: Run) -> None:
@@ -149,12 +149,12 @@ def check_free(path: Path) -> None:
         )
 
 
-def save_weights(model: nn.Module, path: Path, world: ProcessGroup = ALONE) -> None:
+def save_weights(model: nn.Module, path: Path, group: ProcessGroup = ALONE) -> None:
     """Every parameter and buffer of `model` as safetensors, its state_dict's keys as names, and a digest beside it.
 
     Raises SpecError RUN313.
     """
-    weights = whole(model.state_dict(), world)
+    weights = whole(model.state_dict(), group)
     with explain_write_failures("the weights", path, sum(map(tensor_bytes, weights.values()))):
         write_weights(path, weights)
 

@@ -33,9 +33,9 @@ def environment(task: Task) -> dict[str, object]:
         "device": {"type": str(device), "name": device_name(device), "cuda": torch.version.cuda},
         "threads": torch.get_num_threads(),
         "flush_denormal": flushing_threads(),
-        "world": task.machine.world.size,
-        "job": task.machine.world.job,
-        "fsdp": task.machine.world.sharded,
+        "world": task.machine.group.size,
+        "job": task.machine.group.job,
+        "fsdp": task.machine.group.sharded,
         "seed": task.recipe.seed,
         "data": {
             "name": task.recipe.data, "sources": task.sources, "classes": list(task.classes),

@@ -11,73 +11,73 @@ from archspec.language.recipe import Recipe
 from archspec.train.distributed.process_group import ALONE, ProcessGroup
 
 
-def check_trainable(graph: Graph, recipe: Recipe, world: ProcessGroup = ALONE) -> None:
+def check_trainable(graph: Graph, recipe: Recipe, group: ProcessGroup = ALONE) -> None:
     """Raise SpecError BUILD204 where there is nothing to train, BUILD203 where a batch is too small for a norm.
 
     A batch is that of each process. Needs no data.
     """
     check_learns(graph)
-    path = lone_value(graph, recipe.batch_size // world.size, training=True)
+    path = lone_value(graph, recipe.batch_size // group.size, training=True)
     if path is not None:
         raise error(
-            "BUILD203", f"`{path}` needs 2 images or more to train{_each(world)}: with one, a channel has a single "
-            "value, and no variance", span=graph.origin(path), hint=f"set batch_size to {2 * world.size} or more",
+            "BUILD203", f"`{path}` needs 2 images or more to train{_each(group)}: with one, a channel has a single "
+            "value, and no variance", span=graph.origin(path), hint=f"set batch_size to {2 * group.size} or more",
         )
 
 
 def check_steps(
-    graph: Graph, steps: Mapping[str, Sequence[int]], images: int, world: ProcessGroup = ALONE
+    graph: Graph, steps: Mapping[str, Sequence[int]], images: int, group: ProcessGroup = ALONE
 ) -> list[str]:
     """A notice of training images that no step of an epoch takes.
 
     steps: the images of each step of a pass over a split, of all processes together. images: of the training set.
     Raises SpecError RUN318 where an epoch has no step at all, BUILD203 as `check_evaluated` does for the other splits.
     """
-    check_epoch(graph, steps["train"], images, world)
+    check_epoch(graph, steps["train"], images, group)
     for split in steps.keys() - {"train"}:
-        check_evaluated(graph, steps[split], world)
-    return left_out(graph, images, steps["train"], world)
+        check_evaluated(graph, steps[split], group)
+    return left_out(graph, images, steps["train"], group)
 
 
-def check_epoch(graph: Graph, steps: Sequence[int], images: int, world: ProcessGroup = ALONE) -> None:
+def check_epoch(graph: Graph, steps: Sequence[int], images: int, group: ProcessGroup = ALONE) -> None:
     """Raise SpecError RUN318 where a training set of so many images gives an epoch no step."""
     if steps:
         return
     path = lone_value(graph, 1, training=True)
     raise error(
         "RUN318", f"an epoch of {images} training image{'s' * (images != 1)} has no step: `{path}` needs "
-        f"2 images or more at a time{_each(world)}", span=graph.origin(path or ""),
-        hint=f"train on {2 * world.size} images or more",
+        f"2 images or more at a time{_each(group)}", span=graph.origin(path or ""),
+        hint=f"train on {2 * group.size} images or more",
     )
 
 
-def check_evaluated(graph: Graph, steps: Sequence[int], world: ProcessGroup = ALONE) -> None:
+def check_evaluated(graph: Graph, steps: Sequence[int], group: ProcessGroup = ALONE) -> None:
     """Raise SpecError BUILD203 where a step of an evaluation is too small for a norm without running statistics.
 
     steps: images of each, all processes together.
     """
     path = lone_value(graph, 1, training=False)
-    small = [size for size in steps if size // world.size <= 1]
+    small = [size for size in steps if size // group.size <= 1]
     if path is None or not small:
         return
     images = sum(steps)
-    fitting = _fitting(images, max(steps), world)
-    other = f"set batch_size to {fitting}" if fitting else f"evaluate {2 * world.size} images or more"
+    fitting = _fitting(images, max(steps), group)
+    other = f"set batch_size to {fitting}" if fitting else f"evaluate {2 * group.size} images or more"
     raise error(
-        "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time{_each(world)}: "
+        "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time{_each(group)}: "
         f"of {images}, {small[-1]} would be left for the last batch",
         span=graph.origin(path), hint=f"{other}, or let it keep its running statistics (`track_running_stats: true`)",
     )
 
 
-def left_out(graph: Graph, images: int, steps: Sequence[int], world: ProcessGroup = ALONE) -> list[str]:
+def left_out(graph: Graph, images: int, steps: Sequence[int], group: ProcessGroup = ALONE) -> list[str]:
     """A notice of images that no training step of an epoch takes."""
     left = images - sum(steps)
     if not left:
         return []
     these = "the last image of each epoch's order is" if left == 1 else f"the last {left} of each epoch's order are"
     path = lone_value(graph, 1, training=True)
-    return [f"{these} left out: `{path}` needs 2 images or more at a time{_each(world)}"]
+    return [f"{these} left out: `{path}` needs 2 images or more at a time{_each(group)}"]
 
 
 def least_per_step(graph: Graph) -> int:
@@ -86,15 +86,15 @@ def least_per_step(graph: Graph) -> int:
     return smallest if smallest > 1 else 0
 
 
-def _fitting(images: int, size: int, world: ProcessGroup) -> int | None:
+def _fitting(images: int, size: int, group: ProcessGroup) -> int | None:
     """The batch size nearest below `size`, else above it, of which no step is too small."""
-    sizes: list[int] = [*range(size - size % world.size, 0, -world.size), *range(size, images + world.size)]
+    sizes: list[int] = [*range(size - size % group.size, 0, -group.size), *range(size, images + group.size)]
     for candidate in sizes:
         rest = images % candidate
-        if candidate % world.size == 0 and candidate >= 2 * world.size and (not rest or rest >= 2 * world.size):
+        if candidate % group.size == 0 and candidate >= 2 * group.size and (not rest or rest >= 2 * group.size):
             return candidate
     return None
 
 
-def _each(world: ProcessGroup) -> str:
-    return "" if world.alone else " in each process"
+def _each(group: ProcessGroup) -> str:
+    return "" if group.alone else " in each process"

@@ -33,7 +33,7 @@ def gradients(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
         try:
             return attempt(run, batch)
         except RuntimeError as problem:
-            if not is_shortage(problem) or run.runtime.processes.sharded:  # whose passes all processes do in step
+            if not is_shortage(problem) or run.runtime.group.sharded:  # whose passes all processes do in step
                 raise
             smaller = _smaller(run, len(batch.y), problem)
         # Not above: there the exception still holds all that the pass has computed.
@@ -48,7 +48,7 @@ def attempt(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     if not len(batch.y):
         return _idle(run, batch)
     images, targets = run.objective.mix(batch.x, batch.y, run.state.step)
-    weight = run.runtime.processes.share(len(images), batch.total)
+    weight = run.runtime.group.share(len(images), batch.total)
     if run.state.micro_batch is None:
         return _backward(run, images, targets, weight)
     parts = images.tensor_split(pieces_of(len(images), run.state.micro_batch, _smallest_piece(run)))
@@ -66,14 +66,14 @@ def _backward(
     run: Run, images: Tensor, targets: Targets, weight: float, *, last: bool = True
 ) -> tuple[Tensor, Tensor]:
     """weight: by which the images' mean loss counts. last: whether the gradients of the batch are then complete."""
-    with run.runtime.autocast(), run.runtime.processes.no_sync(run.runtime.parallel, not last):
+    with run.runtime.autocast(), run.runtime.group.no_sync(run.runtime.parallel, not last):
         logits = run.runtime.forward(images)
         loss = run.objective.loss(logits.float(), targets)
     minimised = run.policy.on_loss(run, loss if weight == 1 else loss * weight)
     try:
         run.state.scaler.scale(minimised).backward()  # type: ignore[no-untyped-call]
     except RuntimeError as problem:
-        if not last or run.runtime.processes.alone or not is_shortage(problem):
+        if not last or run.runtime.group.alone or not is_shortage(problem):
             raise
         # The other processes have perhaps had a part of these gradients: they would not understand a second try.
         what = "the backward pass that all processes do together"
@@ -96,10 +96,10 @@ def join(run: Run, train: Batches) -> None:
     After its first pass DDP puts the gradients together anew, in the order in which they came; and where a gradient
     lies decides, for three processes or more, the last bit of its sum. Every start of a run is to be past that.
     """
-    processes = run.runtime.processes
+    processes = run.runtime.group
     if processes.alone or processes.sharded:  # a sharded network exchanges its gradients itself
         return
-    run.runtime.forward = run.runtime.parallel = run.runtime.processes.data_parallel(run.state.model)
+    run.runtime.forward = run.runtime.parallel = run.runtime.group.data_parallel(run.state.model)
     images = next(islice(train.batches(run.state.epoch % run.recipe.epochs), 1)).x
     run.state.model.eval()  # no random numbers, no statistics
     for _ in range(2):  # the second begins with the change

@@ -55,7 +55,7 @@ class NonFinitePolicy(StepPolicy):
         """Decide whether to look at each step or to let the device do so."""
         if self._deferred is None:
             device = run.runtime.device.type
-            self._deferred = device != "cpu" and device in FUSED_DEVICES and not run.runtime.processes.sharded
+            self._deferred = device != "cpu" and device in FUSED_DEVICES and not run.runtime.group.sharded
         self._flag = torch.zeros((), device=run.runtime.device)
         self._first = torch.full((), -1, dtype=torch.int64, device=run.runtime.device)
         self._shadow = [buffer.clone() for buffer in run.state.model.buffers()] if self._deferred else []
@@ -80,7 +80,7 @@ class NonFinitePolicy(StepPolicy):
 
         With several processes a bad loss of one is to make the gradients of all bad, so that all stop.
         """
-        if not run.runtime.processes.alone:
+        if not run.runtime.group.alone:
             loss = loss * torch.where(torch.isfinite(loss.detach()), 1.0, torch.nan)
         if not self._deferred or not run.state.scaler.is_enabled():
             return loss
@@ -94,8 +94,8 @@ class NonFinitePolicy(StepPolicy):
         figures = torch.stack([loss.detach(), *norms])
         norm, scaled = torch.linalg.vector_norm(figures[1:]), run.state.scaler.is_enabled()
         bad = ~torch.isfinite(figures[:1] if scaled else figures).all()
-        if run.runtime.processes.sharded:  # each process has a part of the gradients
-            parts = run.runtime.processes.sum(torch.stack([bad.float(), norm.square()]))
+        if run.runtime.group.sharded:  # each process has a part of the gradients
+            parts = run.runtime.group.sum(torch.stack([bad.float(), norm.square()]))
             bad, norm = parts[0] > 0, parts[1].sqrt()
         run.state.meter.note_gradient(norm / run.state.scaler._get_scale_async() if scaled else norm)
         if self._deferred:
@@ -110,7 +110,7 @@ class NonFinitePolicy(StepPolicy):
 
     def after_update(self, run: Run) -> None:
         """Look twice a second (with several processes every CHECK_STEPS), and at an epoch's last step."""
-        due = time.monotonic() >= self._next if run.runtime.processes.alone else run.state.step % CHECK_STEPS == 0
+        due = time.monotonic() >= self._next if run.runtime.group.alone else run.state.step % CHECK_STEPS == 0
         if run.state.step % run.state.steps_per_epoch == 0 or due:
             self._look(run)
 
@@ -120,8 +120,8 @@ class NonFinitePolicy(StepPolicy):
         tensors = {name: tensor for name, tensor in run.state.model.state_dict().items() if tensor.is_floating_point()}
         finite = torch.stack([torch.isfinite(own_part(tensor)).all() for tensor in tensors.values()]).tolist()
         first = finite.index(False) if False in finite else len(finite)
-        if run.runtime.processes.sharded:  # all save, or none
-            first = len(finite) - run.runtime.processes.maximum(len(finite) - first)
+        if run.runtime.group.sharded:  # all save, or none
+            first = len(finite) - run.runtime.group.maximum(len(finite) - first)
         if first < len(finite):  # an update may overflow though its gradients are finite
             place = f"step {run.state.step} of {run.total_steps}"
             raise error("RUN310", f"`{[*tensors][first]}` is not finite after {place}",
@@ -162,7 +162,7 @@ class NonFinitePolicy(StepPolicy):
         position = step - run.state.epoch * run.state.steps_per_epoch
         losses = run.state.meter.losses()[max(0, position - 3) : position].tolist()
         before = ", ".join(f"{value:.3g}" for value in losses)
-        notes = _found_notes(*self._again(run, step, position), run.runtime.processes)
+        notes = _found_notes(*self._again(run, step, position), run.runtime.group)
         if before:
             notes.append(f"the losses just before it: {before}")
         if loss is None:
@@ -180,7 +180,7 @@ class NonFinitePolicy(StepPolicy):
 
         Not with a network that is spread: where one process has found the place, others would wait for it.
         """
-        if run.runtime.processes.sharded:
+        if run.runtime.group.sharded:
             return None, None
         batches = self._train.batches(run.state.epoch, position)
         try:
@@ -214,12 +214,12 @@ class NonFinitePolicy(StepPolicy):
             buffer.copy_(before)
 
 
-def _found_notes(found: FirstBad | None, batch: Batch | None, world: ProcessGroup) -> list[str]:
+def _found_notes(found: FirstBad | None, batch: Batch | None, group: ProcessGroup) -> list[str]:
     if batch is None:
         return []
     if found is None:
         found = FirstBad("unknown: memory was too short for a second pass", [])
-    images = "the same images" if world.alone else f"those of the images that process {world.rank} has"
+    images = "the same images" if group.alone else f"those of the images that process {group.rank} has"
     place = found.place or f"nowhere: in a second pass over {images} all numbers are finite"
     notes = [f"first not finite: {place}"]
     if found.images:

@@ -56,11 +56,12 @@ class Saved(_Data):
         return Candidate(Settings(**self.settings.model_dump()), self.threads)
 
 
-def cache_file(graph: Graph, recipe: Recipe, device: torch.device, space: Space, *, world: int = 1) -> Path:
-    """Where the choice is kept that holds for this network, batch size and optimizer on this machine."""
+def cache_file(graph: Graph, recipe: Recipe, device: torch.device, space: Space, *, world_size: int = 1) -> Path:
+    """The file that caches the choice for this network, batch size and optimizer on this machine."""
     about: dict[str, Any] = {
-        "graph": graph_digest(graph), "batch_size": recipe.batch_size, "optimizer": recipe.optimizer, "world": world,
-        "device": [device.type, device_name(device)], "cpu": cpu_name(), "threads": torch.get_num_threads(),
+        "graph": graph_digest(graph), "batch_size": recipe.batch_size, "optimizer": recipe.optimizer,
+        "world": world_size, "device": [device.type, device_name(device)], "cpu": cpu_name(),
+        "threads": torch.get_num_threads(),
         "kernels": torch.backends.cpu.get_cpu_capability(), "space": repr(space),
         "versions": [archspec.__version__, torch.__version__],
     }

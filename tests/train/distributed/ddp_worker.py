@@ -18,7 +18,7 @@ from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.distributed.fsdp import shard, whole
-from archspec.train.distributed.launch import join_group, world_of
+from archspec.train.distributed.launch import group_of, join_group
 from archspec.train.loop import evaluate, fit
 from archspec.train.report.confusion import Tally
 from archspec.train.signals import Stop, Stopped
@@ -44,17 +44,17 @@ class Losses(Callback):
         self.losses += run.state.meter.losses().tolist()
 
 
-def batches(chosen, world, images=TRAIN, **options):
+def batches(chosen, group, images=TRAIN, **options):
     made = BatchOptions(
-        chosen.batch_size // world.size, images.split == "train", CPU, seed=chosen.seed, rank=world.rank,
-        world=world.size, **options,
+        chosen.batch_size // group.size, images.split == "train", CPU, seed=chosen.seed, rank=group.rank,
+        world_size=group.size, **options,
     )
     return ResidentBatches(images, PLAN, made)
 
 
-def trained(model, chosen, world, *callbacks, stop=None, resume=None, micro_batch=None, parts=(TRAIN, None), **options):
+def trained(model, chosen, group, *callbacks, stop=None, resume=None, micro_batch=None, parts=(TRAIN, None), **options):
     """What can be compared of a run: the steps' losses, the epochs' figures, the weights, the confusion matrix."""
-    losses, test, (images, held) = Losses(), batches(chosen, world, TEST), parts
+    losses, test, (images, held) = Losses(), batches(chosen, group, TEST), parts
     tally = Tally()
 
     class Pieces(Callback):
@@ -62,28 +62,28 @@ def trained(model, chosen, world, *callbacks, stop=None, resume=None, micro_batc
             run.state.micro_batch = micro_batch
 
     summary = fit(
-        model, batches(chosen, world, images, **options), test, chosen, device=CPU, world=world, stop=stop,
+        model, batches(chosen, group, images, **options), test, chosen, device=CPU, group=group, stop=stop,
         resume=resume, callbacks=[losses, Pieces(), *callbacks],
-        validation=None if held is None else batches(chosen, world, held),
+        validation=None if held is None else batches(chosen, group, held),
     )
-    evaluate(model, test, CPU, tally=tally, world=world)
-    weights = whole(model.state_dict(), world)
+    evaluate(model, test, CPU, tally=tally, group=group)
+    weights = whole(model.state_dict(), group)
     return {
         "losses": losses.losses[-8:],
         "epochs": [[r.train_loss, r.train_accuracy, r.evaluated_loss, r.evaluated_accuracy] for r in summary.epochs],
         "norms": [row.gradient_norm for row in summary.epochs],
         "test": None if summary.test is None else [summary.test.loss, summary.test.accuracy],
         "weights": [v.tolist() for v in weights.values()],
-        "confusion": tally.confusion(TEST.classes, world).matrix(),
+        "confusion": tally.confusion(TEST.classes, group).matrix(),
     }
 
 
-def equal_to_one(world):
+def equal_to_one(group):
     return {
-        "whole": trained(plain_network(), recipe(**KEEP), world),
-        "pieces": trained(plain_network(), recipe(**KEEP), world, micro_batch=2),
-        "augmented": trained(plain_network(), recipe(), world, augment=Augmentation(1, 0.5, 0.5)),
-        "validated": trained(plain_network(), recipe(early_stopping=2), world, parts=hold_out(TRAIN, 0.2, 0)),
+        "whole": trained(plain_network(), recipe(**KEEP), group),
+        "pieces": trained(plain_network(), recipe(**KEEP), group, micro_batch=2),
+        "augmented": trained(plain_network(), recipe(), group, augment=Augmentation(1, 0.5, 0.5)),
+        "validated": trained(plain_network(), recipe(early_stopping=2), group, parts=hold_out(TRAIN, 0.2, 0)),
     }
 
 
@@ -91,18 +91,18 @@ def spread(model):
     return shard(model, CPU)
 
 
-def sharded(world):
+def sharded(group):
     """Equal to the network that is not spread; stopped and gone on with, spread and not spread."""
-    split = replace(world, sharded=True)
+    split = replace(group, sharded=True)
     clipped = recipe(optimizer="adamw", lr=0.01, clip_grad_norm=0.5, decay_norm_and_bias=False, weight_decay=0.1)
     chosen = recipe(momentum=0.9)
     expected = trained(spread(plain_network()), chosen, split)
     stop, saves = Stop(), Checkpointer(FOLDER / "sharded", every=Every(4, None, None), keep=9)
     try:
-        trained(spread(plain_network()), chosen, split, saves, *[StopAt(stop, 5)] * world.rank, stop=stop)
+        trained(spread(plain_network()), chosen, split, saves, *[StopAt(stop, 5)] * group.rank, stop=stop)
     except Stopped as stopped:
         place = stopped.code
-    world.maximum(0)
+    group.maximum(0)
     found = newest(FOLDER / "sharded")
     steps = [newest_of.name for newest_of in sorted((FOLDER / "sharded").iterdir())]
     again = trained(spread(plain_network()), chosen, split, resume=found.saved)
@@ -110,10 +110,10 @@ def sharded(world):
         "momentum": expected, "clipped": trained(spread(plain_network()), clipped, split),
         "normed": trained(spread(network()), chosen, split, at_least=2),
         "code": place, "saved": steps, "same": again == expected,
-        "unspread": trained(plain_network(), chosen, world, resume=found.saved),
-        "of_unspread": trained(plain_network(), chosen, world),
-        "of_unspread_clipped": trained(plain_network(), clipped, world),
-        "of_unspread_normed": trained(network(), chosen, world, at_least=2),
+        "unspread": trained(plain_network(), chosen, group, resume=found.saved),
+        "of_unspread": trained(plain_network(), chosen, group),
+        "of_unspread_clipped": trained(plain_network(), clipped, group),
+        "of_unspread_normed": trained(network(), chosen, group, at_least=2),
         "not_finite": not_finite(split, spread(plain_network()))["told"],
     }
 
@@ -129,9 +129,9 @@ class Settled(Callback):
             self.seen.append(run.runtime.forward._get_ddp_logging_data()["has_rebuilt_buckets"])
 
 
-def settled(world):
+def settled(group):
     watcher = Settled()
-    trained(plain_network(), recipe(epochs=1), world, watcher)
+    trained(plain_network(), recipe(epochs=1), group, watcher)
     return watcher.seen
 
 
@@ -146,30 +146,30 @@ class StopAt(Callback):
             self.stop.number = signal.SIGTERM
 
 
-def stopped_and_resumed(world):
+def stopped_and_resumed(group):
     """With dropout, batch norm and average; process 1 alone hears the signal; process 0 alone saves."""
     chosen = recipe(**KEEP)
-    expected = trained(network(dropout=0.3), chosen, world, at_least=2)
+    expected = trained(network(dropout=0.3), chosen, group, at_least=2)
     stop, saves = Stop(), Checkpointer(FOLDER / "checkpoints", every=Every(None, None, None))
-    callbacks = ([saves] if world.leads else []) + ([StopAt(stop, 5)] if world.rank == 1 else [])
+    callbacks = ([saves] if group.leads else []) + ([StopAt(stop, 5)] if group.rank == 1 else [])
     try:
-        trained(network(dropout=0.3), chosen, world, *callbacks, stop=stop, at_least=2)
+        trained(network(dropout=0.3), chosen, group, *callbacks, stop=stop, at_least=2)
         code = 0
     except Stopped as stopped:
         code = stopped.code
-    world.maximum(0)  # until process 0 has written it
+    group.maximum(0)  # until process 0 has written it
     found = newest(FOLDER / "checkpoints")
-    torch.manual_seed(7 + world.rank)
-    again = trained(network(dropout=0.3), chosen, world, at_least=2, resume=found.saved)
+    torch.manual_seed(7 + group.rank)
+    again = trained(network(dropout=0.3), chosen, group, at_least=2, resume=found.saved)
     return {"code": code, "step": found.saved.state.step, "world": found.saved.state.world, "same": again == expected}
 
 
-def dropped(world):
+def dropped(group):
     """Which of 400 numbers of a step's dropout are nought."""
-    world.seed_step(0, 3, CPU)
+    group.seed_step(0, 3, CPU)
     first = torch.nn.functional.dropout(torch.ones(400)).tolist()
-    torch.rand(world.rank + 1)
-    world.seed_step(0, 3, CPU)
+    torch.rand(group.rank + 1)
+    group.seed_step(0, 3, CPU)
     assert torch.nn.functional.dropout(torch.ones(400)).tolist() == first
     return first
 
@@ -177,8 +177,8 @@ def dropped(world):
 class Spoil(Callback):
     """One process alone sees an image that is no number; the weights before it are kept."""
 
-    def __init__(self, train, rank, world):
-        self._train, self._rank, self._world = train, rank, world
+    def __init__(self, train, rank, group):
+        self._train, self._rank, self._group = train, rank, group
         self.step_sizes, self.description = train.step_sizes, ""
 
     def __len__(self):
@@ -186,41 +186,41 @@ class Spoil(Callback):
 
     def batches(self, epoch, start=0):
         for k, batch in enumerate(self._train.batches(epoch, start), start):
-            if (epoch, k) == (1, 2) and self._world.rank == self._rank:
+            if (epoch, k) == (1, 2) and self._group.rank == self._rank:
                 batch.x[1] = torch.nan
             yield batch
 
 
-def not_finite(world, model):
+def not_finite(group, model):
     chosen = recipe()
     try:
         fit(
-            model, Spoil(batches(chosen, world), 1, world), batches(chosen, world, TEST), chosen, device=CPU,
-            world=world,
+            model, Spoil(batches(chosen, group), 1, group), batches(chosen, group, TEST), chosen, device=CPU,
+            group=group,
         )
     except SpecError as problem:
-        return {"told": str(problem), "weights": [v.tolist() for v in whole(model.state_dict(), world).values()]}
+        return {"told": str(problem), "weights": [v.tolist() for v in whole(model.state_dict(), group).values()]}
     return None
 
 
 class Die(Callback):
     def on_step(self, run):
-        if run.state.step == 7 and run.runtime.processes.rank == 1:
+        if run.state.step == 7 and run.runtime.group.rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # at the end torchrun notices the death too, and would be first
     try:
-        with join_group(world_of(os.environ), CPU) as world:
+        with join_group(group_of(os.environ), CPU) as group:
             seen = {
-                "world": [world.rank, world.size, world.local_rank, world.restarts],
-                "said": world.broadcast_text(f"ß{world.rank}"), "equal": equal_to_one(world),
-                "stopped": stopped_and_resumed(world), "dropped": dropped(world), "not_finite": not_finite(world, plain_network()),
-                "sharded": sharded(world), "settled": settled(world),
+                "world": [group.rank, group.size, group.local_rank, group.restarts],
+                "said": group.broadcast_text(f"ß{group.rank}"), "equal": equal_to_one(group),
+                "stopped": stopped_and_resumed(group), "dropped": dropped(group), "not_finite": not_finite(group, plain_network()),
+                "sharded": sharded(group), "settled": settled(group),
             }
-            (FOLDER / f"{world.rank}.json").write_text(json.dumps(seen))
-            trained(plain_network(), recipe(epochs=9), world, Die())
+            (FOLDER / f"{group.rank}.json").write_text(json.dumps(seen))
+            trained(plain_network(), recipe(epochs=9), group, Die())
     except SpecError as problem:
         (FOLDER / "lost").write_text(str(problem))
         raise

@@ -21,7 +21,7 @@ from archspec.diagnostics import SpecError
 from archspec.train.checkpoint.storage import newest
 from archspec.train.distributed import launch as processes
 from archspec.train.distributed.fsdp import check_sharding
-from archspec.train.distributed.launch import Pulse, world_of
+from archspec.train.distributed.launch import Pulse, group_of
 from archspec.train.distributed.process_group import ALONE, ProcessGroup
 from archspec.train.setup import Machine, check_shares, prepare
 from archspec.train.step.precision import Settings
@@ -267,10 +267,10 @@ class Broken:
     ({"RANK": "1", "WORLD_SIZE": "2"}, ProcessGroup(1, 2, 1, 2)),
 ])
 def test_what_torchrun_says(environment, expected):
-    found = world_of(environment)
+    found = group_of(environment)
     assert replace(found, job="") == expected
-    assert found.job == world_of(environment).job
-    assert world_of({**environment, "TORCHELASTIC_RUN_ID": "mine"}).job == "mine"
+    assert found.job == group_of(environment).job
+    assert group_of({**environment, "TORCHELASTIC_RUN_ID": "mine"}).job == "mine"
 
 
 @pytest.mark.parametrize("environment", [
@@ -279,7 +279,7 @@ def test_what_torchrun_says(environment, expected):
 ], ids=lambda e: str(e)[:50])
 def test_what_cannot_be(environment):
     with pytest.raises(SpecError, match="RUN330"):
-        world_of(environment)
+        group_of(environment)
 
 
 def test_a_batch_is_shared_out_evenly(tmp_path):
@@ -291,7 +291,7 @@ def test_a_batch_is_shared_out_evenly(tmp_path):
         check_shares(recipe(batch_size=3), ProcessGroup(0, 4))
     (tmp_path / "tiny.yaml").write_text(SPEC)
     with pytest.raises(SpecError, match="RUN332"):
-        prepare(load(tmp_path / "tiny.yaml").graph, recipe(batch_size=33), Machine(CPU, world=ProcessGroup(0, 2)))
+        prepare(load(tmp_path / "tiny.yaml").graph, recipe(batch_size=33), Machine(CPU, group=ProcessGroup(0, 2)))
 
 
 @pytest.mark.parametrize(("fields", "settings", "words"), [
@@ -300,7 +300,7 @@ def test_a_batch_is_shared_out_evenly(tmp_path):
 ])
 def test_what_a_network_that_is_spread_cannot_have(tmp_path, fields, settings, words):
     (tmp_path / "tiny.yaml").write_text(SPEC)
-    machine = Machine(CPU, settings=settings, world=ProcessGroup(0, 2, sharded=True))
+    machine = Machine(CPU, settings=settings, group=ProcessGroup(0, 2, sharded=True))
     with pytest.raises(SpecError, match="RUN334") as caught:
         prepare(load(tmp_path / "tiny.yaml").graph, recipe(**fields), machine)
     assert words in caught.value.diagnostics[0].message
@@ -335,7 +335,7 @@ def test_a_mistake_that_all_find_is_told_once():
 
 def unfit(why):
     with pytest.raises(SpecError) as caught:
-        world_of({"RANK": why})
+        group_of({"RANK": why})
     return caught.value
 
 

@@ -53,24 +53,24 @@ def test_an_epoch_has_a_step():
     assert hint == "train on 4 images or more"
 
 
-@pytest.mark.parametrize(("graph", "steps", "world", "hint"), [
+@pytest.mark.parametrize(("graph", "steps", "group", "hint"), [
     (UNTRACKED, [8, 8], ALONE, None), (UNTRACKED, [8, 1], ALONE, "set batch_size to 7"),
     (UNTRACKED, [1], ALONE, "evaluate 2 images or more"), (UNTRACKED, [2, 1], ALONE, "set batch_size to 3"),
     (UNTRACKED, [8, 3], TWO, "set batch_size to 6"), (UNTRACKED, [8, 1], TWO, "set batch_size to 10"),
     (UNTRACKED, [8, 4], TWO, None), (UNTRACKED, [3], TWO, "evaluate 4 images or more"),
     (VECTOR, [8, 1], ALONE, None), (SEQUENCE, [8, 1], TWO, None),
 ])
-def test_what_is_left_for_the_last_batch_of_an_evaluation(graph, steps, world, hint):
+def test_what_is_left_for_the_last_batch_of_an_evaluation(graph, steps, group, hint):
     if hint is None:
-        check_evaluated(graph, steps, world)
+        check_evaluated(graph, steps, group)
         return
-    code, text, found = message(check_evaluated, graph, steps, world)
+    code, text, found = message(check_evaluated, graph, steps, group)
     assert (code, found.partition(", or let")[0]) == ("BUILD203", hint)
     assert f"of {sum(steps)}, {steps[-1]} would be left" in text
     if hint.startswith("set"):  # and the hint works
         size = int(hint.split()[-1])
         rest = sum(steps) % size
-        check_evaluated(graph, [size] * (sum(steps) // size) + [rest] * (rest > 0), world)
+        check_evaluated(graph, [size] * (sum(steps) // size) + [rest] * (rest > 0), group)
 
 
 def test_what_is_left_out_is_what_torch_refuses():

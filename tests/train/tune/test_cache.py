@@ -67,7 +67,7 @@ def test_each_problem_has_its_own_file(monkeypatch):
     others = [
         cache_file(other, recipe(), CPU, SPACE), cache_file(lenet, recipe(batch_size=11), CPU, SPACE),
         cache_file(lenet, recipe(optimizer="adam"), CPU, SPACE), cache_file(lenet, recipe(), CPU, Space(("bf16",), threads=(1,))),
-        cache_file(lenet, recipe(), CPU, SPACE, world=2),
+        cache_file(lenet, recipe(), CPU, SPACE, world_size=2),
     ]
     monkeypatch.setattr("archspec.train.tune.cache.cpu_name", lambda: "another CPU")
     others.append(cache_file(lenet, recipe(), CPU, SPACE))
