@@ -87,7 +87,8 @@ def assert_form(diagnostic: Diagnostic) -> None:
     """Assert the form that every message has."""
     message = diagnostic.message
     first = message.partition(" ")[0]
-    assert message and (first.isupper() or first[0] == first[0].lower()) and not message.endswith("."), message
+    assert message and not message.endswith("."), message
+    assert first.isupper() or first[0] == first[0].lower() or first.endswith(":"), message  # `Net.yaml: no such file`
     for line in (message, *diagnostic.notes, diagnostic.hint or ""):
         assert line.isprintable() and len(line) < 1_000, line
     span = diagnostic.span

@@ -1,4 +1,4 @@
-"""Blocks, repeats, conditions and references → Graph; shapes are inferred as it goes."""
+"""Blocks, repeats, conditions and references → Graph. Shapes are inferred along the way."""
 
 from archspec.lower.kept import Kept
 from archspec.lower.network import Lowered, lower, lower_variant

@@ -1,4 +1,4 @@
-"""Calls of blocks, and layers that params hold."""
+"""Calls of blocks, and layers that are the values of params."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from archspec.types import TensorType
 
 
 class Bodies(Protocol):
-    """What blocks need of the layers around them."""
+    """What `Blocks` needs from `Layers`."""
 
     context: Context
 
     def into(self, builder: Builder, name: str, body: Body, flow: Val, scope: Scope, block: str = "") -> Val:
-        """Lower a body as the module `name`; `block` is the block's name if it is one's body."""
+        """Lower a body as the module `name`. `block` is the name of the block whose body it is, if any."""
 
     def named(
         self, builder: Builder, kind: str, home: Library, layer: Layer, flow: Val, scope: Scope, name: str,
         at: At | None = None,
     ) -> Val:
-        """Lower a layer whose kind is a name, written at `at`, that means what it means in `home`."""
+        """Lower a layer whose kind is the name of an op or block. `home` resolves the name; `at` is its place."""
 
 
 class Blocks:
@@ -43,10 +43,10 @@ class Blocks:
         self.memo: dict[Call, tuple[Graph, TensorType]] = bodies.context.calls
 
     def call(self, builder: Builder, block: Block, layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
-        """A call of a block, as the module `name`."""
+        """Lower a call of a block as the module `name`."""
         context = self.context
         if block in context.program.cyclic:
-            return builder.broken(name, flow)  # that was reported
+            return builder.broken(name, flow)  # already reported
         if any(block is b for b, _ in scope.calls):
             self._recursion(block, layer, scope)
             return builder.broken(name, flow)
@@ -81,7 +81,10 @@ class Blocks:
         )
 
     def held(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
-        """A layer held by a param: an op's or block's name, a layer, or a body, meant where it was written."""
+        """Lower the layer that a param holds: the name of an op or block, a layer, or a body.
+
+        Its names are resolved in the scope where the value was written.
+        """
         context, kind = self.context, layer.kind or ""
         held = self._written(kind, layer, scope, flow)
         if held.raw is UNKNOWN_VALUE or held.raw is BROKEN or held.scope is None or held.at is None:
@@ -108,13 +111,14 @@ class Blocks:
         return out
 
     def _written(self, kind: str, layer: Layer, scope: Scope, flow: Val) -> Written:
-        """The raw value behind `$name`, its place, and the scope that it was written in."""
+        """The raw value that `$name` stands for, its place, and the scope in which it was written."""
         held = written(kind, layer.head, scope)
         if isinstance(held.raw, str) and held.raw.startswith("$") and held.scope is not None:
             value = self.context.ev.value(held.raw, held.at, held.scope, ShapeView(flow.tensor))
-            if isinstance(value, (dict, list)):  # its parts have no places, and lost what they mean
+            if isinstance(value, (dict, list)):  # its parts have neither a place nor a scope
                 self.context.reporter.tell(
-                    "SPEC021", f"`{short(held.raw)}` gives {value_text(value)}; an expression may only name a layer",
+                    "SPEC021", f"`{short(held.raw)}` gives {value_text(value)}; "
+                    "an expression here must give the name of an op or block",
                     held.at, held.scope, hint="use `when` to choose between layers",
                 )
                 value = UNKNOWN_VALUE

@@ -1,4 +1,4 @@
-"""The branches of a merge: their shapes, their names in what an op says, and how to make them agree."""
+"""The branches of a merge: their shapes, and hints that make them agree."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from archspec.types import TensorType
 
 
 def tensors_of(values: Sequence[Val]) -> tuple[TensorType, ...]:
-    """The values' shapes; of one that is unknown, the rank of the others."""
+    """The types of the values. An unknown one gets the rank of the others."""
     ndim = next(v.tensor.ndim for v in values if v.tensor is not None)
     return tuple(blank(ndim) if v.tensor is None else v.tensor for v in values)
 
 
 def remedy_of(hint: str | None, layer: Layer, names: list[str], scope: Scope) -> str | None:
-    """An op's hint for branches that disagree. Of a block, which other calls may suit, the branch must choose."""
+    """An op's hint for branches that disagree, for this layer.
+
+    Inside a block, where other calls may be correct, the hint makes the change conditional.
+    """
     if not isinstance(hint, EndInput):
         return hint
     name = names[hint.which]
@@ -35,7 +38,7 @@ def remedy_of(hint: str | None, layer: Layer, names: list[str], scope: Scope) ->
 
 
 def _conditional(name: str, body: Body, other: Body) -> str | None:
-    """The hint to make an empty branch a 1×1 convolution where the other one changes channels or size."""
+    """The hint to put a 1×1 convolution into an empty branch if the other branch changes channels or size."""
     widths = [raw for layer in other.layers if (raw := _width(layer)) is not None]
     strides = [raw for layer in other.layers if (raw := _stride(layer)) not in (None, 1)]
     if not widths or len(strides) > 1:
@@ -52,7 +55,7 @@ def _conditional(name: str, body: Body, other: Body) -> str | None:
 
 
 def _width(layer: Layer) -> Any:
-    """The raw channels that a convolution, or a block called with its channels first, gives."""
+    """The channels, as written, of a convolution, or of a call of a block whose first argument is its channels."""
     if layer.kind is None:
         return None
     if layer.kind in OPS:

@@ -1,4 +1,4 @@
-"""Calling a block: arguments are bound to params, checked against their types, where the caller wrote them."""
+"""Binds the arguments of a block call to the block's params and checks their types."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _WORDS: Final = {
     "int": "an integer", "float": "a number", "bool": "true or false", "str": "text", "list": "a list",
     "layer": "a layer",
 }
-_PARAMS_A_STEP: Final = 8  # params that count as much as one layer
+_PARAMS_A_STEP: Final = 8  # so many params count as one layer
 
 Key = tuple[Hashable, ...]
 
 
 class Unlike(Exception):
-    """A value that cannot be compared with another: it may hold a layer, whose meaning depends on the caller."""
+    """A value that cannot be compared: it may contain a layer, whose meaning depends on the caller."""
 
 
 def bind(block: Block, layer: Layer, flow: Val, scope: Scope, context: Context) -> tuple[Scope | None, Key | None]:
-    """The scope inside the block, and a key that is equal for calls that give the same graph on the same input.
+    """The scope inside the block, and a key. Calls with equal keys give the same graph on the same input.
 
-    The scope is None after an error in the arguments; the key is None where an argument holds a layer.
+    The scope is None after an error in the arguments. The key is None if an argument contains a layer.
     """
     context.work(layer.place, len(block.params) // _PARAMS_A_STEP)
     given = _arguments(block, layer, scope, context)
@@ -66,7 +66,7 @@ def bind(block: Block, layer: Layer, flow: Val, scope: Scope, context: Context) 
 
 
 def _arguments(block: Block, layer: Layer, scope: Scope, context: Context) -> dict[str, tuple[Any, At]] | None:
-    """Param name → raw argument and its place."""
+    """The raw argument and its place, by param name."""
     args, at, params = layer.args, layer.at, block.params
     if isinstance(args, dict):
         return _by_name(block, layer, scope, context)
@@ -120,7 +120,7 @@ def _by_name(block: Block, layer: Layer, scope: Scope, context: Context) -> dict
                 notes=[f"it is `{short(block.signature())}`"], subject=(block, key),
             )
             if near is not None:
-                given[near] = (raw, at)  # go on as if it had been written
+                given[near] = (raw, at)  # continue with the nearest name
             else:
                 healthy = False
     return given if healthy and _complete(block, layer, given, scope, context) else None
@@ -130,7 +130,7 @@ def _by_name(block: Block, layer: Layer, scope: Scope, context: Context) -> dict
 
 
 def _fits(block: Block, param: Param, bound: Bound, context: Context) -> bool:
-    """Whether an argument has its param's type, or is broken, which was reported."""
+    """Whether an argument has its param's type, or is broken and already reported."""
     if param.type is None or param.type == "any" or bound.raw is BROKEN:
         return True
     if isinstance(param.type, tuple):
@@ -145,7 +145,7 @@ def _fits_items(block: Block, param: Param, kinds: tuple[str, ...], bound: Bound
     whole = written(bound.raw, bound.at, bound.scope)
     if isinstance(whole.raw, list) and any(kind in ("layer", "any") for kind in kinds):
         if len(whole.raw) == len(kinds):
-            return True  # each is looked at where it is used
+            return True  # each layer is checked where it is used
         value: Any = whole.raw
     else:
         value = context.ev.bound(bound)
@@ -167,7 +167,7 @@ def _fits_layer(param: Param, bound: Bound, scope: Scope, context: Context) -> b
 
 
 def not_a_layer(name: str, held: Written, related: list[Place], at: At | None, scope: Scope, context: Context) -> None:
-    """Note that a value stands, or is named at `at`, where a layer should."""
+    """Report that the value, or its name at `at`, is used as a layer but is not one."""
     context.ev.misuse("SPEC021", f"`{short(name)}` is {value_text(held.raw)}, not a layer", held, at, scope,
                       related=related, hint="write an op or block, such as `relu`, or `[]` for none")
 
@@ -199,10 +199,10 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def _comparable(bound: Bound, param: Param, context: Context) -> Hashable:
-    """What an argument is, if that does not depend on where it was written. Raises Unlike."""
+    """The argument's value as a key. Raises Unlike if it depends on where the argument was written."""
     held = written(bound.raw, bound.at, bound.scope)
     if isinstance(held.raw, str) and not held.raw.startswith("$"):
-        return _frozen(held.raw, held.scope)  # a text, or the name of an op or block
+        return _frozen(held.raw, held.scope)  # text, or the name of an op or block
     if param.type == "layer" or isinstance(held.raw, dict) or (isinstance(held.raw, list) and not _plain(held.raw)):
         raise Unlike
     value = context.ev.bound(bound)
@@ -212,7 +212,7 @@ def _comparable(bound: Bound, param: Param, context: Context) -> Hashable:
 
 
 def _plain(raw: Any) -> bool:
-    """Whether a raw list surely is a value, not a body with an `in` of its own."""
+    """Whether a raw list is certainly a value and not a body, which has its own `in`."""
     if isinstance(raw, list):
         return all(map(_plain, raw))
     return not isinstance(raw, dict) and (not isinstance(raw, str) or raw.startswith("$"))
@@ -222,7 +222,7 @@ def _frozen(value: Any, scope: Scope | None) -> Hashable:
     if isinstance(value, list):
         return tuple(_frozen(v, scope) for v in value)
     if isinstance(value, str):
-        return value, id(scope.library) if scope else 0  # as a layer's name it means what it means in that file
+        return value, id(scope.library) if scope else 0  # the name of a layer is resolved in that file
     if isinstance(value, (int, float)) or value is None:
         return type(value), value
     raise Unlike

@@ -1,4 +1,4 @@
-"""What all of the lowering shares: the program, the limits and what was counted against them."""
+"""State that all parts of lowering share: the program, its limits, and the counts that they bound."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from archspec.lower.values import Bound, Limits, Scope, ShapeView
 from archspec.ops import Operation
 from archspec.types import TensorType
 
-MAX_DEPTH: Final = 64  # modules inside modules; Python's own recursion limit lies above it
-_STEPS: Final = 10  # evaluated values that count as much as one layer
+MAX_DEPTH: Final = 64  # nested modules; below Python's own recursion limit
+_STEPS: Final = 10  # so many evaluated values count as one layer
 
 
 class TooLarge(Exception):
-    """A limit was passed and told; lowering ends here."""
+    """A limit was exceeded and reported; lowering ends here."""
 
 
 class Context:
-    """State of one run. kept: what equal calls of blocks gave in earlier runs."""
+    """State of one lowering. kept: results of block calls from earlier ones."""
 
     def __init__(self, program: Program, errors: Errors, limits: Limits, kept: Kept | None = None) -> None:
         self.program = program
@@ -31,20 +31,20 @@ class Context:
         self.limits = limits
         self.reporter = Reporter(errors, program.foreign)
         self.ev = Evaluator(self.reporter)
-        self.ops = 0  # run by the network, repeats counted
-        self.lowered = 0  # layers looked at, equal repeats and blocks counted once
+        self.ops = 0  # ops that the network runs, including all copies of repeats
+        self.lowered = 0  # layers that were lowered; equal copies and equal calls count once
         self.depth = 0
-        self.scopes: dict[int, Scope] = {}  # of each file's vars
-        self.bodies: dict[tuple[object, ...], Body] = {}  # of layers that params hold
-        # The ops of layers without expressions.
+        self.scopes: dict[int, Scope] = {}  # the scope of each file's vars
+        self.bodies: dict[tuple[object, ...], Body] = {}  # parsed values of params that hold layers
+        # The ops of layers that contain no expression.
         self.fixed: dict[tuple[Layer, type[Operation]], Operation] = kept.fixed if kept else {}
         self.seen: set[int] = set()  # ids of the layers that were lowered
-        self.input: TensorType | None = None  # of the network
+        self.input: TensorType | None = None  # the network's input
         self.kept = kept
-        self.calls: dict[Call, tuple[Graph, TensorType]] = {}  # of blocks, with what they gave
+        self.calls: dict[Call, tuple[Graph, TensorType]] = {}  # block calls and their results
 
     def vars_scope(self, library: Library) -> Scope:
-        """The scope of a file's vars; each var is evaluated once, when it is first used."""
+        """The scope of a file's vars. Each var is evaluated once, when it is first used."""
         scope = self.scopes.get(id(library))
         if scope is None:
             names: dict[str, Bound] = {}
@@ -53,12 +53,12 @@ class Context:
         return scope
 
     def value(self, raw: object, at: At, scope: Scope, flow: Val) -> object:
-        """The value of what is written at a layer that `flow` enters."""
+        """Evaluate a raw value of a layer whose input is `flow`."""
         return self.ev.value(raw, at, scope, ShapeView(flow.tensor))
 
     @property
     def counted(self) -> tuple[int, int, int]:
-        """What was counted against the limits: ops, layers, and evaluated values."""
+        """The counts that the limits bound: ops, layers, and evaluated values."""
         return self.ops, self.lowered, self.ev.steps
 
     @counted.setter
@@ -66,7 +66,7 @@ class Context:
         self.ops, self.lowered, self.ev.steps = counted
 
     def work(self, at: At, amount: int = 1) -> None:
-        """Count a layer that is looked at."""
+        """Count a layer that is lowered."""
         self.lowered += amount
         if self.lowered + self.ev.steps // _STEPS > self.limits.max_lowered:
             self.too_large(f"more than {self.limits.max_lowered:,} different layers", at,
@@ -80,16 +80,16 @@ class Context:
                            "raise the limit with `--max-ops`")
 
     def enter(self, at: At) -> None:
-        """One module further in; `leave` goes out again."""
+        """Enter a nested module; `leave` ends it."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.too_large(f"modules are nested deeper than {MAX_DEPTH}", at, "name fewer layers inside layers")
 
     def leave(self) -> None:
-        """See `enter`."""
+        """Leave the module that `enter` began."""
         self.depth -= 1
 
     def too_large(self, message: str, at: At, hint: str | None = None) -> None:
-        """Tell of a limit and end the lowering."""
+        """Report an exceeded limit and end lowering."""
         self.errors.add("SPEC051", message, at, hint=hint)
         raise TooLarge

@@ -1,4 +1,4 @@
-"""Evaluating what is written: raw values become values, every mistake is noted at its place."""
+"""Evaluates raw values and reports each mistake at its place."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Scope, ShapeView, Visible, Written, written
 from archspec.source import BROKEN
 
-_CHARACTERS: Final = 16  # of an expression, that count as one more step
+_CHARACTERS: Final = 16  # so many characters of an expression count as one more step
 
 
 class Evaluator:
-    """Evaluates raw values; what is broken becomes UNKNOWN_VALUE.
+    """Evaluates raw values. A broken value becomes UNKNOWN_VALUE.
 
-    steps: how much was evaluated so far, for whoever bounds it.
+    steps: how much was evaluated so far; `Context` bounds it.
     """
 
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter
         self.steps = 0
-        self.blamed: set[int] = set()  # ids of names whose value was reported as wrong
+        self.blamed: set[int] = set()  # ids of names whose value is already reported as wrong
         self.misuses = Misuses(reporter)
 
     def value(self, raw: Any, at: At | None, scope: Scope, flow: ShapeView | None) -> Any:
-        """The value of a raw scalar, list or mapping where `in` is `flow` (None where there is no layer)."""
+        """Evaluate a raw scalar, list or mapping. `in` is `flow`, which is None outside layers."""
         self.steps += 1
         if isinstance(raw, str):
             return self._scalar(raw, at, scope, flow) if raw.startswith("$") else raw
@@ -61,7 +61,7 @@ class Evaluator:
             return
         place = at and at.inside(e.offset, max(1, e.length))
         subject, related = None, list[Place]()
-        if e.code == "SPEC032":  # a wrong value of a name is one mistake, in however many expressions it is used
+        if e.code == "SPEC032":  # a wrong value of a name is reported once
             subject = (names_in(raw), e.message)
             bounds = [scope.names[name] for name in names_in(raw) if name in scope.names]
             if any(id(b) in self.misuses.found for b in bounds):
@@ -72,14 +72,14 @@ class Evaluator:
         self.reporter.tell(e.code, e.message, place, scope, hint=hint, subject=subject, related=related)
 
     def without_dollar(self, raw: Any, scope: Scope | None) -> str | None:
-        """The hint for a text that was meant as an expression; None for any other value."""
+        """The hint for a text that is probably an expression without its `$`; None for any other value."""
         if scope is None or not isinstance(raw, str):
             return None
-        names = {name for name, bound in scope.names.items() if bound.raw != raw}  # `vars: {a: a}` means no `$a`
+        names = {name for name, bound in scope.names.items() if bound.raw != raw}  # in `vars: {a: a}`, a is not `$a`
         return without_dollar(raw, {*names, "in", "input"}, self.reporter.errors)
 
     def _bound_meant(self, bound: Bound) -> tuple[str, At] | None:
-        """The hint for a name's value that lacks its `$`, or is a number in quotes; and the value's place."""
+        """The hint for a name whose value lacks its `$` or is a number in quotes, and the place of the value."""
         source = written(bound.raw, bound.at, bound.scope)
         hint = self.without_dollar(source.raw, source.scope) or meant_value("float", source.raw)
         return None if hint is None or source.at is None else (fixes.moved(hint, source.at), source.at)
@@ -88,9 +88,9 @@ class Evaluator:
         self, code: str, message: str, source: Written, at: At | None, scope: Scope, *, notes: Iterable[str] = (),
         related: Iterable[Place] = (), hint: str | None = None, through: Iterable[Bound] = (),
     ) -> bool:
-        """Tell that the value of `source`, written or named at `at`, is wrong there; whether that is new.
+        """Report that the value of `source`, written or named at `at`, is wrong there. Returns whether that is new.
 
-        related: where it is used, and where it was passed on.
+        related: where the value is used, and where it is passed as an argument.
         """
         if any(id(bound) in self.blamed for bound in source.through) and not self.reporter.holding:
             return False
@@ -102,9 +102,9 @@ class Evaluator:
         return True
 
     def blame(self, names: Iterable[Bound]) -> bool:
-        """Whether a value that these names led to may be reported as wrong; it is unknown from now on.
+        """Whether a value behind these names may be reported as wrong. If so, it is unknown from now on.
 
-        Not if one of them was reported as wrong before.
+        It may not if one of the names is already reported.
         """
         names = list(names)
         if self.reporter.holding:
@@ -117,9 +117,10 @@ class Evaluator:
         return True
 
     def bound(self, bound: Bound) -> Any:
-        """A name's value, evaluated once, where it was written.
+        """The value of a name, evaluated once, in the scope where it was written.
 
-        What it needs is evaluated before it, without recursion: values may be defined by many others in a row.
+        The names that it uses are evaluated first. This is a loop and not a recursion, since a chain of names can be
+        long.
         """
         way = [] if bound.state == 2 else [bound]
         while way:
@@ -136,7 +137,7 @@ class Evaluator:
         return bound.value
 
     def _needed(self, bound: Bound) -> list[Bound]:
-        """The names that a value is made of and that have none yet; a circle is reported and broken."""
+        """The names that a value uses and that are not evaluated yet. A cycle is reported and broken."""
         if bound.scope is None:
             return []
         needed = []

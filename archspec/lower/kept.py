@@ -1,4 +1,4 @@
-"""What is kept from one lowering of a program to the next, while its vars change."""
+"""Results that later lowerings of a program with other vars reuse."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from archspec.lower.builder import Builder, Val
 from archspec.ops import Operation
 from archspec.types import TensorType
 
-Call = tuple[int, tuple[Hashable, ...], TensorType]  # a block's id, its arguments and what flows in
-MOST: Final = 10_000  # graphs that are kept, and ops: those that come first, which most variants share
+Call = tuple[int, tuple[Hashable, ...], TensorType]  # a block's id, its arguments, and the type of its input
+MOST: Final = 10_000  # the most graphs, and ops, that are kept: the first ones, which most variants share
 
 
 @dataclass(slots=True)
 class Stages:
-    """A network as far as its stages are lowered.
+    """A network whose first stages are lowered.
 
-    root: the network's builder. entered: its input. flow: what flows on. outputs: of each stage, for `from`.
-    counted: what the context has counted against its limits.
+    root: the network's builder. entered: its input. flow: the output of the last stage so far. outputs: the output
+    of each stage, for `from`. counted: the context's counts.
     """
 
     root: Builder
@@ -32,7 +32,7 @@ class Stages:
     counted: tuple[int, int, int] = (0, 0, 0)
 
     def mark(self) -> Callable[[], Stages]:
-        """A function that gives them as they are now. The builder stays the same, since its values belong to it."""
+        """A function that restores the present state. The builder stays the same, since its values refer to it."""
         root, now = self.root, replace(self, outputs={**self.outputs})
         drafts, captured = [*root.drafts], {**root.captured}
 
@@ -44,17 +44,17 @@ class Stages:
 
 
 class Kept:
-    """The first stages, ops, and results of block calls, by the call and by the vars that it may use.
+    """Caches the first stages, ops, and the results of block calls.
 
-    What a call gives depends on its block, its arguments, what flows in, and the vars that the block names: itself,
-    in blocks that it may call, or in vars that hold the name of one. A word in a text counts as a name, so that a
-    call may be thought to depend on too much, and never on too little. As within one lowering, the inputs of a shared
+    The result of a call depends on its block, its arguments, its input, and the vars whose names occur in the block,
+    in blocks that it may call, or in vars that hold the name of a block. Every word of a text counts as a name, so a
+    call may seem to depend on too many vars, but never on too few. As within one lowering, the inputs of a shared
     graph have the names of its first call.
     """
 
     def __init__(self, program: Program) -> None:
         self._graphs: dict[Hashable, tuple[Graph, TensorType]] = {}
-        self._meanings: dict[str, list[Any]] = {}  # all that a name may stand for, in whichever file
+        self._meanings: dict[str, list[Any]] = {}  # every raw value of a name, in any file
         self._blocks: dict[int, Any] = {}
         for library in program.library.all():
             for name, (raw, _) in library.vars.items():
@@ -71,27 +71,27 @@ class Kept:
         self.fixed: dict[tuple[Layer, type[Operation]], Operation] = {}  # see Context
 
     def choose(self, given: Mapping[str, Any]) -> None:
-        """The next lowering has these values for vars."""
+        """Set the values of vars for the next lowering."""
         if given.keys() != self._given.keys():
             self._reached, self._first = {}, None
         self._next = self._first
         self._given, self._values = given, {name: repr(raw) for name, raw in given.items()}
 
     def first_stages(self) -> Stages | None:
-        """The stages before the first that a given var may change, as an earlier lowering left them."""
+        """The stages before the first one that a given var may change, from an earlier lowering."""
         return None if self._first is None else self._first()
 
     def before(self, name: str, stages: Stages) -> None:
-        """Keep the stages so far, if stage `name` is the first that a given var may change."""
+        """Keep the stages so far if stage `name` is the first one that a given var may change."""
         if self._next is None and self._varies("stages", name) and not self._varies("input"):
             self._next = stages.mark()
 
     def get(self, call: Call) -> tuple[Graph, TensorType] | None:
-        """What an equal call gave before."""
+        """The result of an earlier equal call."""
         return self._graphs.get((call, self._depends(call)))
 
     def keep(self, found: Mapping[Call, tuple[Graph, TensorType]]) -> None:
-        """Keep the calls of a lowering that found no mistake, but for those that only an equal variant repeats."""
+        """Keep the calls of a lowering without mistakes, except those that only an equal variant could reuse."""
         self._first = self._next
         for call, result in found.items():
             values = self._depends(call)
@@ -99,7 +99,7 @@ class Kept:
                 self._graphs[call, values] = result
 
     def _varies(self, *path: str) -> bool:
-        """Whether a given var may change what is written there."""
+        """Whether a given var may change the value at this path."""
         raw = self._data
         for step in path:
             raw = raw[step]
@@ -120,7 +120,7 @@ class Kept:
         return tuple((name, self._values[name]) for name in sorted(known))
 
     def _reach(self, key: Hashable, raw: Any) -> frozenset[str]:
-        """The given vars that the words of a raw value lead to, through blocks and the values that the file has."""
+        """The given vars that the words of a raw value reach, through blocks and vars."""
         if key not in self._reached:
             found: set[str] = set()
             waiting, seen = [*words_of(raw)], set[str]()
@@ -138,7 +138,7 @@ class Kept:
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
-    """The texts in values and in lists of them."""
+    """The texts among the values and inside lists."""
     return [
         text for value in values
         for text in ([value] if isinstance(value, str) else _texts(value) if isinstance(value, (list, tuple)) else ())

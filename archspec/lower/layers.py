@@ -1,4 +1,4 @@
-"""Bodies and layers become graphs inside graphs: lists, `from`, `when`, `repeat`, ops and merges."""
+"""Lowers bodies and layers to nested graphs: lists, `from`, `when`, `repeat`, ops and merges."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from archspec.lower.values import Nested, Scope, written
 from archspec.ops import OPS, Merge, Op, Operation, infer_outputs
 from archspec.types import ShapeError, shape_text
 
-# Told of arguments that do not suit the op or block that a misspelt name was taken for: it was another one.
+# A misspelt name is replaced with the nearest one. If that leads to one of these, the guess was wrong.
 _WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC026", "SPEC043", "SHAPE102"})
-# After one of these, what should have used an output may be missing.
+# After one of these, the layer that uses an output may be missing.
 _MISSING: Final = ("SPEC00", "SPEC014", "SPEC02", "SPEC03", "SPEC04")
-_TRIED: Final = 2  # copies of a broken layer, until its shape is given up
+_TRIED: Final = 2  # copies of a broken layer that are lowered before its shape becomes unknown
 
 
 class Layers:
-    """The recursion over bodies and layers. Every method returns what flows on."""
+    """The recursion over bodies and layers. Every method returns the value that the next layer gets."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -47,7 +47,7 @@ class Layers:
     # -- bodies --------------------------------------------------------------------------------------
 
     def into(self, builder: Builder, name: str, body: Body, flow: Val, scope: Scope, block: str = "") -> Val:
-        """Lower a body as the module `name`: a list as a sequence, a bare layer as that module itself."""
+        """Lower a body as the module `name`: a list becomes a sequence, a bare layer the module itself."""
         if body.bare:
             return self.layer(builder, body.layers[0], flow, scope, name, block)
         self.context.enter(body.at)
@@ -72,9 +72,9 @@ class Layers:
         return flow
 
     def check_unused(self, builder: Builder, output: Val, place: Callable[[str], At], scope: Scope) -> None:
-        """Note nodes whose output goes nowhere, unless a mistake may have taken away what used it.
+        """Report nodes whose output is not used, unless the layer that uses it may be missing because of a mistake.
 
-        place: where the node of a name is written.
+        place: maps the name of a node to where it is written.
         """
         if any(d.code.startswith(_MISSING) for d in self.context.errors.found):
             return
@@ -85,7 +85,7 @@ class Layers:
     # -- layers --------------------------------------------------------------------------------------
 
     def layer(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, block: str = "") -> Val:
-        """One layer with its `from`, `when` and `repeat`. `block`: the block whose whole body it is."""
+        """Lower a layer with its `from`, `when` and `repeat`. `block`: the block whose whole body it is, if any."""
         self.context.work(layer.place)
         builder.at = layer.place
         if layer.source is not None:
@@ -105,7 +105,7 @@ class Layers:
         return self._one(builder, layer, flow, scope, name, block)
 
     def _wrong_beside(self, key: str, rule: str, layer: Layer, scope: Scope, hint: str) -> None:
-        """Tell of the value of `repeat` or `when`, where it is written."""
+        """Report a wrong value of `repeat` or `when`, where it is written."""
         at = layer.beside(key)
         source = written(getattr(layer, key), at, scope)
         related = [(at, f"used as `{key}`")] if source.through else []
@@ -152,7 +152,7 @@ class Layers:
             flow = self._one(sub, layer, flow, scope.with_index(i), str(i), "")
             if len(sub.drafts) == made:
                 if steady:
-                    break  # a copy is nothing, and so are the others
+                    break  # a copy adds nothing, and so do the others
             elif steady and (sub.drafts[-1].target is None or flow.tensor is None or not flow.tensor.known):
                 if flow.tensor is None or flow.tensor == before.tensor:
                     break  # the other copies have the same mistakes
@@ -165,7 +165,7 @@ class Layers:
         return builder.call(sub, name, flow, kind="repeat", label=label, flow=entered)
 
     def _copies(self, sub: Builder, flow: Val, count: int, at: At) -> Val:
-        """The last copy so many times more."""
+        """Append `count` more copies of the last one."""
         last = sub.drafts[-1]
         self.context.count(count * (last.target.op_count if isinstance(last.target, Graph) else 1), at)
         return sub.again(str(int(last.name) + 1), flow, count)
@@ -188,10 +188,10 @@ class Layers:
         self, builder: Builder, kind: str, home: Library, layer: Layer, flow: Val, scope: Scope, name: str,
         at: At | None = None,
     ) -> Val:
-        """A layer whose kind is a name, written at `at`, that means what it means in `home`."""
+        """Lower a layer whose kind is the name of an op or block. `home` resolves the name; `at` is its place."""
         cls = OPS.get(kind)
         if kind == SEQUENTIAL or (cls is not None and issubclass(cls, Merge)):
-            # named by a param: its argument was not taken apart yet
+            # the name comes from a param, so its argument is not parsed yet
             return self._one(builder, self._taken_as(kind, layer), flow, scope, name, "")
         if cls is not None:
             return self._op(builder, cls, layer, flow, scope, name)
@@ -211,7 +211,7 @@ class Layers:
         self, builder: Builder, kind: str, home: Library, layer: Layer, flow: Val, scope: Scope, name: str,
         at: At | None,
     ) -> Val:
-        """Tell of a name that nothing has; go on as if the nearest one had been written, if that goes well."""
+        """Report an unknown name, and continue with the nearest one if that causes no further mistake."""
         near = unknown_kind(kind, at or layer.head, home, self.context.errors, () if at else _held_names(scope),
                             self.reporter.context(at or layer.head, scope)[1])
         if near is None:
@@ -226,7 +226,7 @@ class Layers:
             del builder.drafts[made:]
             return builder.broken(name, flow)
         if len(builder.drafts) > made:
-            builder.drafts[-1].target = None  # what it costs is not known
+            builder.drafts[-1].target = None  # its cost is unknown
         return out
 
     # -- ops -----------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ class Layers:
             op = make(layer, cls, fields, self.context.ev, scope)
             if op is None:
                 return builder.broken(name, flow, guess(cls, fields, flow.tensor))
-            if is_fixed(layer.args) and len(self.context.fixed) < MOST:  # those that params hold are parsed each time
+            if is_fixed(layer.args) and len(self.context.fixed) < MOST:  # values of params are parsed each time
                 self.context.fixed[layer, cls] = op
         tensor = flow.tensor
         if tensor is None and isinstance(op, Op) and op.ndim is not None:
@@ -262,14 +262,14 @@ class Layers:
                 hint = turned_input(self.context.input, program.input[1]) if e.code == "SHAPE101" else None
                 hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
                 if hint is not None and at == layer.head:
-                    hint = fixes.moved(hint, layer.at)  # it is about the value, not about the name
+                    hint = fixes.moved(hint, layer.at)  # the hint is about the value, not the name
                 fields = fields or read_fields(layer, cls, self.context.ev, scope, tensor)
                 related += [*field_place(e, fields, at), *self._from(flow, at)]
                 self.reporter.tell(e.code, message, at, scope, notes=[flow.way()], related=related, hint=hint)
             return builder.broken(name, flow, e.partial)
 
     def _from(self, flow: Val, at: At) -> list[Place]:
-        """Where what flows in was made, if that is in the same text."""
+        """Where the input was made, if that is in the same file."""
         made_at, gives = flow.gives()
         return [(made_at, gives)] if made_at is not None and made_at.document is at.document else []
 
@@ -288,13 +288,13 @@ class Layers:
         op = make(layer, cls, fields, context.ev, scope)
         inputs = tuple(outputs.values())
         if op is None or all(v.tensor is None for v in inputs):
-            joined = sub.broken(cls.op, inputs[0])
+            merged = sub.broken(cls.op, inputs[0])
         else:
-            joined = self._join(sub, op, layer, outputs, flow, scope)
+            merged = self._join(sub, op, layer, outputs, flow, scope)
         if sub.drafts[:-1]:
-            return builder.call(sub, name, joined, kind="merge", label=label, flow=flow)
-        whole = op if sub.drafts[0].target else None  # nothing but the join: it is the layer itself
-        return builder.run(name, whole, inputs, joined.tensor)
+            return builder.call(sub, name, merged, kind="merge", label=label, flow=flow)
+        whole = op if sub.drafts[0].target else None  # all branches are empty: the layer is just the op
+        return builder.run(name, whole, inputs, merged.tensor)
 
     def _join(
         self, sub: Builder, op: Operation, layer: Layer, outputs: Mapping[str, Val], flow: Val, scope: Scope
@@ -316,9 +316,9 @@ class Layers:
 
 
 def _repeats(sub: Builder, flow: Val) -> bool:
-    """Whether the last copy took what the copy before it gave, and nothing else, and changed no shape.
+    """Whether the last copy took only the output of the copy before it, and changed no shape.
 
-    So will all that follow. It cannot be seen of the first copy, which a `from` may have given what entered the repeat.
+    Then all further copies do the same. The first copy cannot show this: its `from` may be the input of the repeat.
     """
     if len(sub.drafts) < 2:
         return False
@@ -338,6 +338,6 @@ def _held_names(scope: Scope) -> list[str]:
 
 
 def _repeated(layer: Layer) -> object:
-    """What is written of a layer, without its own `repeat` and `when`, which do not see the index."""
+    """The raw layer without its own `repeat` and `when`, which do not see the index."""
     raw = layer.place.value()
     return {k: v for k, v in raw.items() if k not in ("repeat", "when")} if isinstance(raw, dict) else raw

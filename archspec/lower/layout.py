@@ -1,4 +1,4 @@
-"""Whether a value is an image, channels first: what its shape alone does not tell."""
+"""Whether a value is an image with its channels first, which its shape alone does not show."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archspec.types import TensorType, channels_first
 
 
 def is_image(value: Val | None) -> bool:
-    """Whether (N, C, H, W) or a volume flows here: from the input or an op of such, and no op reordered it since."""
+    """Whether a value is an image (N, C, H, W) or a volume: no op between the input and here has reordered it."""
     while value is not None and value.tensor is not None and value.tensor.ndim > 3:
         draft = next((d for d in value.owner.drafts if d.output is value), None)
         if draft is None:
@@ -31,13 +31,13 @@ def is_image(value: Val | None) -> bool:
 
 @cache
 def before_images(cls: type[Operation]) -> str | None:
-    """The op to put before this one where images flow in, since it works along the last dimension: their width."""
+    """The op to put before this one if its input is an image: it works along the last dimension, the image's width."""
     projects = cls.trait(Projects)
     return None if projects is None else projects.images
 
 
 def turned_input(image: TensorType | None, at: At) -> str | None:
-    """The remedy where a window does not fit, for a network whose input, at `at`, is written with its channels last."""
+    """The hint if the input, written at `at`, has its channels last, so that a window does not fit."""
     turned = image and channels_first(image.shape[1:])
     if not turned:
         return None
@@ -46,7 +46,7 @@ def turned_input(image: TensorType | None, at: At) -> str | None:
 
 
 def _of_graph(graph: Graph) -> bool | None:
-    """As `_of_op`, of its output."""
+    """`_of_op` for the output of a graph."""
 
     def after(site: Site, verdicts: tuple[bool | None, ...]) -> list[bool | None]:
         assert site.node.op is not None
@@ -57,7 +57,7 @@ def _of_graph(graph: Graph) -> bool | None:
 
 
 def _of_op(op: Operation) -> bool | None:
-    """Whether it gives an image, channels first; None where it does if it got one."""
+    """Whether the op outputs an image with its channels first. None: it does if its input is one."""
     if isinstance(op, Op) and op.ndim is not None and op.ndim > 3:
         return True
     return None if op.trait(KeepsLayout) is not None else False

@@ -1,7 +1,7 @@
-"""Names whose value does not suit where it is used: the value is wrong, or the use of it is.
+"""Names whose value is wrong where it is used: either the value or the use is the mistake.
 
-Of a var that is used elsewhere without a mistake the use is wrong, and is shown; else the value is, once. Which of the
-two it is shows when everything was looked at.
+If a var is also used elsewhere without a mistake, its wrong uses are reported; otherwise its value is, once. Which of
+the two applies is known when the whole network is lowered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from archspec.lower.values import Bound, Scope, Written
 
 @dataclass(frozen=True, slots=True)
 class _Misuse:
-    """One use. at: where the name is written. related: where the value comes from, and is used."""
+    """One wrong use. at: where the name is written. related: where the value comes from, and where it is used."""
 
     code: str
     message: str
@@ -46,7 +46,7 @@ class Misuses:
         self, code: str, message: str, source: Written, at: At | None, scope: Scope, *, notes: Iterable[str],
         related: Iterable[Place], hint: str | None,
     ) -> bool:
-        """Note a misuse to be reported later; False where `source` is not the value of a var."""
+        """Collect a misuse for `tell`. Returns False if `source` is not the value of a var."""
         var = source.through[-1] if source.through else None
         if var is None or var.scope is None or var.scope.entered is not None or self.reporter.holding:
             return False
@@ -59,7 +59,7 @@ class Misuses:
         return True
 
     def tell(self, program: Program) -> None:
-        """Tell all that was noted."""
+        """Report all misuses."""
         for misuses in self.found.values():
             first = misuses[0]
             var: Bound = first.source.through[-1]
@@ -68,7 +68,7 @@ class Misuses:
             places = {(m.at.document.name, m.at.path) for m in misuses}
             if _mentions(name, var.scope.library, program) > len(places):
                 for m in misuses:
-                    value = (m.source.at, f"`{name}` is {value_text(m.source.raw)}, and used elsewhere too")
+                    value = (m.source.at, f"`{name}` is {value_text(m.source.raw)}, and is also used elsewhere")
                     self.reporter.tell(m.code, m.message, m.at, m.scope, notes=m.notes,
                                        related=[*m.related, value], hint=_retyped(m))
             else:
@@ -77,14 +77,14 @@ class Misuses:
 
 
 def _retyped(misuse: _Misuse) -> str | None:
-    """The hint to write the value as what it means, such as a number without quotes, which suits its other uses too."""
+    """The hint to write the value with its intended type, such as a number without quotes."""
     if misuse.source.at is None or not isinstance(misuse.hint, Hint) or not misuse.hint.safe:
         return None
     return moved(misuse.hint, misuse.source.at)
 
 
 def _mentions(name: str, library: Library, program: Program) -> int:
-    """How many values of a file name this var."""
+    """How many values of a file use this var."""
     whole: list[Any] = [block.at.value() for block in library.blocks.values()]
     whole += [raw for other, (raw, _) in library.vars.items() if other != name]
     if library is program.library:

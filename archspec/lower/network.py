@@ -1,4 +1,4 @@
-"""Lowering a whole network: its input, its stages in order, and what they are expected to give."""
+"""Lowers a whole network: its input, its stages in order, and the shapes in its `expect`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from archspec.types import BATCH, UNKNOWN_DTYPE, TensorType
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """What lowering found: the graph (None after an error) and each stage's output as far as it is known.
+    """The result of lowering: the graph (None after an error), and each stage's output as far as it is known.
 
-    evaluator, scope: for what else of the file may use its vars.
+    evaluator, scope: evaluate other parts of the file that use its vars.
     """
 
     graph: Graph | None
@@ -38,10 +38,9 @@ class Lowered:
 
 
 def lower(program: Program, errors: Errors, limits: Limits) -> Lowered:
-    """Lower a whole network. Every mistake is noted in `errors`; the graph is None if one left it unknown.
+    """Lower a whole network. Every mistake is added to `errors`; the graph is None if one leaves it unknown.
 
-    A stage that an error left unknown is taken to have the shape that `expect` gives it, so that what follows is
-    still checked.
+    A stage whose output is unknown after an error gets the shape in `expect`, so that later stages are still checked.
     """
     context = Context(program, errors, limits)
     scope = context.vars_scope(program.library)
@@ -56,9 +55,9 @@ def lower(program: Program, errors: Errors, limits: Limits) -> Lowered:
 
 
 def lower_variant(program: Program, limits: Limits, kept: Kept) -> Graph | None:
-    """The network of a program that was checked with other values of its vars; None where something is to be said.
+    """The network of a program that was already checked with other values of its vars; None if there is a mistake.
 
-    The layers that it does not reach are not looked at: they were, with the other values.
+    Layers that it does not reach are not checked again.
     """
     errors = Errors()
     context = Context(program, errors, limits, kept)
@@ -74,7 +73,7 @@ def lower_variant(program: Program, limits: Limits, kept: Kept) -> Graph | None:
 
 
 def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | None:
-    """Lower all stages; `outputs` is filled as they end, and is what later ones see with `from`."""
+    """Lower all stages. Each adds its output to `outputs`, where later stages find it with `from`."""
     program, layers, kept = context.program, Layers(context), context.kept
     context.input = _input(context, top)
     first = kept.first_stages() if kept else None
@@ -96,7 +95,7 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
         if len(root.drafts) > made:
             flow.made_at = body.at.key
         if len(root.drafts) == made or root.drafts[-1].name != name:
-            flow = root.run(name, identity(), (flow,), flow.tensor)  # an empty stage still is a module
+            flow = root.run(name, identity(), (flow,), flow.tensor)  # an empty stage is a module too
         if flow.tensor is None or not flow.tensor.known:
             flow.tensor = _expected(context, name, top) or flow.tensor
         outputs[name] = flow
@@ -107,7 +106,7 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
 def _input(context: Context, scope: Scope) -> TensorType | None:
     raw, at = context.program.input
     if raw is None and at.path == ():
-        return None  # it is missing, which was reported
+        return None  # missing; already reported
     shape = context.ev.value(raw, at, scope, None)
     tensor = _shape(shape)
     if tensor is None and shape is not UNKNOWN_VALUE and shape is not BROKEN and not _has_unknown(shape):

@@ -1,4 +1,4 @@
-"""From a layer's raw fields to an op and its output, with as much of the shape as an error leaves known."""
+"""Makes an op of a layer's raw fields. After an error, as much of the output's shape as possible stays known."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from archspec.ops.traits import Affects, Projects
 from archspec.source import BROKEN
 from archspec.types import UNKNOWN, ShapeError, TensorType
 
-_LOST: Final = ""  # stands in `broken` for a field that nobody understands
+_LOST: Final = ""  # in `broken`: an unknown field that resembles no other
 
 
 @dataclass(slots=True)
 class Fields:
-    """A layer's fields for an op: their values, their places, and which of them are broken."""
+    """The fields of a layer's op: their values and places, and which of them are broken."""
 
     values: dict[str, Any]
     places: dict[str, At]
@@ -35,7 +35,7 @@ class Fields:
 
 
 def read_fields(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope, flow: TensorType | None) -> Fields:
-    """Evaluate what is written into field values; unknown names are noted."""
+    """Evaluate a layer's fields. Unknown names are reported."""
     out, view = Fields({}, {}, set()), ShapeView(flow)
     if layer.args is None:
         return out
@@ -58,7 +58,7 @@ def read_fields(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope,
 
 
 def is_fixed(args: Any) -> bool:
-    """Whether a layer's fields are the same wherever and whenever it is lowered: no expression is in them."""
+    """Whether a layer's fields always have the same values: they contain no expression."""
     if isinstance(args, dict):
         return all(map(is_fixed, args.values()))
     if isinstance(args, list):
@@ -76,9 +76,9 @@ def _put(out: Fields, name: str, raw: Any, at: At, ev: Evaluator, scope: Scope, 
 
 
 def _meant_field(layer: Layer, cls: type[Operation], key: str, ev: Evaluator, scope: Scope) -> str | None:
-    """Tell of a field that the op does not have; go on as if the nearest had been written.
+    """Report a field that the op does not have, and return the nearest one.
 
-    None where it may be left out, empty where nobody knows what it means.
+    None if the field may be ignored; `_LOST` if it resembles no other.
     """
     meant, hint = meant_field(cls, key, layer.args, layer.at / key)
     ev.reporter.tell("SPEC010", f"`{cls.op}` has no field `{short(key)}`", (layer.at / key).key, scope, hint=hint)
@@ -101,7 +101,7 @@ def _complain_main(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Sco
 
 
 def _suits(cls: type[Operation], names: list[str], values: list[Any]) -> bool:
-    """Whether these values can be the fields of these names."""
+    """Whether the op accepts these values in the fields of these names."""
     try:
         cls(**dict(zip(names, values, strict=False)))
     except ValidationError:
@@ -120,7 +120,7 @@ def make(layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scop
         fields.broken.update(missing)
         for problem in problems:
             name = str(problem["loc"][0]) if problem["loc"] else _LOST
-            if name not in fields.broken and not (name == _LOST and fields.broken):  # it may be of the broken one
+            if name not in fields.broken and not (name == _LOST and fields.broken):  # may be the broken one
                 _tell(layer, cls, name, dict(problem), fields, ev, scope)
             fields.broken.add(name)
         return None
@@ -152,7 +152,7 @@ def _tell(
     at = fields.places[name]
     raw = layer.args[at.path[-1]] if isinstance(layer.args, dict) else layer.args
     source = written(raw, at, scope)
-    for step in problem["loc"][1:]:  # one of several numbers
+    for step in problem["loc"][1:]:  # one number of a list
         if isinstance(source.raw, list) and isinstance(step, int) and step < len(source.raw) and source.at:
             source = written(source.raw[step], source.at / step, source.scope, source.through)
     related = [(at, f"used as `{name}` of `{cls.op}`")] if source.through else []
@@ -165,7 +165,7 @@ def _tell(
 
 
 def guess(cls: type[Operation], fields: Fields, x: TensorType | None) -> TensorType | None:
-    """The output as far as broken fields leave it known: with its widths open, or its height and width."""
+    """The output as far as it is known despite broken fields: with unknown channels, or unknown height and width."""
     if not issubclass(cls, Op):
         return None
     broken = set(fields.broken) | {n for n, f in cls.model_fields.items() if f.is_required() and n not in fields.values}
@@ -196,7 +196,7 @@ def guess(cls: type[Operation], fields: Fields, x: TensorType | None) -> TensorT
 
 
 def field_place(error: ShapeError, fields: Fields, shown: At) -> list[Place]:
-    """The field that a shape error, shown at `shown`, is about, where it is written."""
+    """The place of the field that caused a shape error, unless it is `shown`, where the error is shown."""
     name = error.field
     if name is None or fields.places.get(name, shown) == shown:
         return []
@@ -204,9 +204,9 @@ def field_place(error: ShapeError, fields: Fields, shown: At) -> list[Place]:
 
 
 def window_place(layer: Layer, error: ShapeError, scope: Scope) -> tuple[At, list[Place]]:
-    """Where a shape error is best shown, and where its value is used if that is elsewhere.
+    """Where to show a shape error, and where its value is used if that is another place.
 
-    That is at the window's size, as far as `$name` leads to it, else at the op's name.
+    The error is shown at the window's size, where `$name` was given its value, or else at the op's name.
     """
     if error.code != "SHAPE101":
         return layer.head, []

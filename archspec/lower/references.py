@@ -1,4 +1,4 @@
-"""What to write where a `from` names something that it cannot see."""
+"""Hints for a `from` that names a layer or stage it cannot see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archspec.language.message_text import close, short
 from archspec.language.syntax import Body, Program
 from archspec.lower.values import Scope
 
-_COUNTED: Final = re.compile(r"\w+_[0-9]+")  # what an unnamed layer is called
+_COUNTED: Final = re.compile(r"\w+_[0-9]+")  # the automatic name of a layer without one
 
 
 def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope) -> str:
@@ -36,7 +36,7 @@ def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope) ->
 
 
 def _holds(body: Body, name: str) -> bool:
-    """Whether a layer written in this body has that name."""
+    """Whether a layer in this body has that name."""
     return any(
         layer.name == name
         or any(_holds(inner, name) for inner in (*layer.branches.values(), *((layer.body,) if layer.body else ())))

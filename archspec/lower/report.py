@@ -1,4 +1,4 @@
-"""Telling mistakes that are found while lowering: where they are shown, and from where a block was called."""
+"""Reports mistakes that lowering finds: where each is shown, and where its block was called."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from archspec.lower.values import Scope
 
 
 class Reporter:
-    """Notes mistakes. One inside a library's block is shown where the user's own file calls it.
+    """Collects mistakes. A mistake inside a library's block is shown where the user's own file calls the block.
 
-    foreign: names of the texts that are libraries.
+    foreign: the names of the documents that are libraries.
     """
 
     def __init__(self, errors: Errors, foreign: frozenset[str]) -> None:
@@ -26,7 +26,7 @@ class Reporter:
         self, code: str, message: str, at: At | None, scope: Scope | None = None, *, notes: Iterable[str] = (),
         related: Iterable[Place] = (), hint: str | None = None, subject: object = None,
     ) -> None:
-        """Note a mistake at a place in a body that sees `scope`."""
+        """Report a mistake at a place in a body whose scope is `scope`."""
         context, call = self.context(at, scope)
         add = partial(self.errors.add, code, message, at, notes=notes, hint=hint, call=call, subject=subject,
                       related=[*context, *related])
@@ -37,19 +37,19 @@ class Reporter:
 
     @property
     def holding(self) -> bool:
-        """Whether what is reported now may never be shown: see `doubtful`."""
+        """Whether reports are held back, and may be dropped: see `doubtful`."""
         return self._held is not None
 
     def is_reported(self, code: str, at: At, scope: Scope) -> bool:
-        """Whether this was reported already, so that its notes need not be made."""
+        """Whether this is already reported, so that the caller can skip making its notes."""
         return self.errors.is_reported(code, at, self.context(at, scope)[1])
 
     @contextmanager
     def doubtful(self, unlikely: frozenset[str]) -> Iterator[list[str]]:
-        """Hold back what is reported inside; told afterwards, unless one of the codes in `unlikely` is among it.
+        """Hold back reports until the end; then drop all of them if one has a code in `unlikely`.
 
-        Gives the codes held back, filled when it ends. For what follows from a guess: if the guess leads to such
-        a mistake, it was a bad one.
+        Yields a list that has their codes at the end. Used after a guess: if the guess leads to such a mistake, it
+        was wrong.
         """
         outer, self._held = self._held, []
         codes: list[str] = []
@@ -66,7 +66,7 @@ class Reporter:
                     outer.append((code, add))
 
     def context(self, at: At | None, scope: Scope | None) -> tuple[list[Place], At | None]:
-        """Where the block that `at` lies in is called, and the call that a mistake of a library is shown at."""
+        """Where the block around `at` is called, and the call at which a mistake in a library is shown."""
         if at is None or scope is None or not scope.calls:
             return [], None
         block, call = scope.calls[-1]

@@ -1,6 +1,6 @@
-"""What can be said of layers that the network does not run: of blocks that nothing calls, or behind a false `when`.
+"""Checks layers that the network does not run: in blocks without a call, or behind a false `when`.
 
-Every name in them is unknown, and so is every shape: what is left are the mistakes in what is written out.
+Every name in them and every shape is unknown, so only literal values are checked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from archspec.ops import OPS
 
 
 def check_unreached(context: Context) -> None:
-    """Note wrong fields and arguments in all layers that the lowering did not look at."""
+    """Report wrong fields and arguments in all layers that were not lowered."""
     own = context.program.library
     for library in own.all():
         if library is not standard_library():
@@ -29,7 +29,7 @@ def check_unreached(context: Context) -> None:
 
 
 def _bodies(library: Library, stages: list[Body]) -> Iterator[tuple[Body, list[str]]]:
-    """Every body of a file, and the names of its params."""
+    """Every body of a file, with the names of its params."""
     for body in stages:
         yield body, []
     for block in library.blocks.values():

@@ -1,4 +1,4 @@
-"""What names mean while lowering: scopes, and the evaluation of `$name` and `$(…)` in any value."""
+"""What names mean while lowering: scopes, and the names that `$name` and `$(…)` see."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archspec.language.syntax import At, Block, Library
 from archspec.lower.builder import Val
 from archspec.types import TensorType
 
-_FOLLOWED: Final = 100  # names that stand for names, one after another
+_FOLLOWED: Final = 100  # the longest chain of names that refer to names
 _COPIED: Final = 64
 _FIELDS: Final = {2: ("features",), 3: ("length", "features"), 4: ("channels", "height", "width"),
                   5: ("channels", "depth", "height", "width")}
@@ -22,7 +22,7 @@ _KINDS: Final = {2: "a vector", 3: "a sequence", 4: "an image", 5: "a volume"}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a network may become: ops in all, layers looked at (equal repeats count once), block nesting."""
+    """How large a network may be: its ops, the layers lowered (equal copies count once), nested block calls."""
 
     max_ops: int = 100_000
     max_lowered: int = 10_000
@@ -30,14 +30,14 @@ class Limits:
 
 
 class ShapeView:
-    """What `in` and `input` are in an expression: a shape's fields."""
+    """The values of `in` and `input` in an expression: the fields of a shape."""
 
     def __init__(self, tensor: TensorType | None, name: str = "in") -> None:
         self.tensor = tensor
         self.name = name
 
     def field(self, name: str) -> Any:
-        """channels, height, width of an image; depth of a volume; features of a vector; length of a sequence."""
+        """The dimension with this name, such as `channels` of an image or `length` of a sequence."""
         known = {field for fields in _FIELDS.values() for field in fields}
         if name not in known:
             raise LookupError(f"`{self.name}` has no field `{name[:60]}`; it has {', '.join(sorted(known))}")
@@ -54,7 +54,7 @@ class ShapeView:
 
 
 class Nested(ChainMap[str, Any]):
-    """What the first mapping that has a name says of it. `in` is asked often: the one of ChainMap is slower."""
+    """A ChainMap with a faster `in`, which is used often."""
 
     def __contains__(self, name: object) -> bool:
         for names in self.maps:  # noqa: SIM110
@@ -65,27 +65,27 @@ class Nested(ChainMap[str, Any]):
 
 @dataclass(slots=True, eq=False)
 class Bound:
-    """A name's value as written, with the scope that gives it its meaning."""
+    """A name's raw value, with the scope in which it is evaluated."""
 
     raw: Any
     at: At | None
-    scope: Scope | None = None  # None: a plain value, nothing to evaluate
-    flow: ShapeView | None = None  # what `in` means there
+    scope: Scope | None = None  # None: a plain value that needs no evaluation
+    flow: ShapeView | None = None  # the value of `in`
     value: Any = field(default=None)
     state: int = 0  # 0 not evaluated, 1 being evaluated, 2 done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scope:
-    """What a body sees.
+    """The names that a body sees.
 
-    names: params, or vars, and `i`. outputs: named earlier outputs that `from` reaches.
-    entered: what entered the enclosing block. calls: the blocks being expanded, outermost first, and from where.
+    names: params or vars, and `i`. outputs: the earlier outputs that `from` can name. entered: the input of the
+    enclosing block. calls: the blocks that are being expanded, outermost first, and where each is called.
     """
 
     library: Library
     names: Mapping[str, Bound]
-    entered: Val | None  # None in `vars`, which know no layer
+    entered: Val | None  # None in `vars`, which are outside all layers
     outputs: Mapping[str, Val] = field(default_factory=dict)
     calls: tuple[tuple[Block, At], ...] = ()
 
@@ -97,16 +97,16 @@ class Scope:
 
 
 def inside(names: Mapping[str, Bound]) -> MutableMapping[str, Bound]:
-    """What an inner scope sees that adds names of its own to these. A few are copied, since a dict is the fastest."""
+    """A mapping with these names, to which an inner scope adds its own. Few names are copied: a dict is fastest."""
     if isinstance(names, dict) and len(names) <= _COPIED:
         return {**names}
     return Nested({}, cast("dict[str, Any]", names))
 
 
 class Written(NamedTuple):
-    """A raw value where it was really written, and the scope that gives it its meaning there.
+    """A raw value, the place where it was written, and the scope in which it is evaluated.
 
-    through: the names that led to it.
+    through: the names that were followed to it.
     """
 
     raw: Any
@@ -116,7 +116,7 @@ class Written(NamedTuple):
 
 
 def written(raw: Any, at: At | None, scope: Scope | None, through: tuple[Bound, ...] = ()) -> Written:
-    """Follow `$name` and `$name.0` to what they stand for, as far as that is written out."""
+    """Follow `$name` and `$name.0` to a raw value that is not such a reference."""
     while isinstance(raw, str) and scope is not None and (match := REFERENCE.fullmatch(raw)):
         bound = scope.names.get(match[1])
         if bound is None or bound.at is None or len(through) > _FOLLOWED or bound in through:
@@ -141,7 +141,7 @@ def _item(whole: Written, step: str) -> Written | None:
 
 
 class Visible(Mapping[str, Any]):
-    """All names that an expression may use at one place, as values; evaluated when they are asked for."""
+    """The names that an expression may use at one place, with their values, which are evaluated on access."""
 
     def __init__(self, evaluator: Any, scope: Scope, flow: ShapeView | None) -> None:
         self.evaluator = evaluator

@@ -212,7 +212,7 @@ def test_arguments_for_what_is_no_name(value, part):
 
 def test_an_expression_may_only_name_a_layer():
     text = spec("stages: {a: [$l]}", "vars: {m: {relu: }, l: «$(m if 1 < 2 else 'tanh')»}\n")
-    (found,) = assert_marked(text, ("SPEC021", "gives a mapping; an expression may only name a layer"))
+    (found,) = assert_marked(text, ("SPEC021", "gives a mapping; an expression here must give the name of an op"))
     assert found.hint == "use `when` to choose between layers"
 
 

@@ -17,7 +17,7 @@ from tests.helpers import assert_marked, spec
 ])
 def test_the_use_is_shown_where_the_var_is_used_elsewhere(head, stages, told):
     (found,) = assert_marked(spec(f"stages: {stages}", head + "\n"), told)
-    assert found.related[-1].text.endswith(", and used elsewhere too")
+    assert found.related[-1].text.endswith(", and is also used elsewhere")
 
 
 @pytest.mark.parametrize(("head", "stages", "told"), [
