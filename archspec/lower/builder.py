@@ -1,4 +1,4 @@
-"""Building one graph inside another: values of an enclosing graph are captured as inputs where they are used."""
+"""Builds graphs inside graphs. A value of an enclosing graph becomes an input of the graph that uses it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archspec.types import BATCH, UNKNOWN, UNKNOWN_DTYPE, TensorType, shape_text
 if TYPE_CHECKING:
     from archspec.language.syntax import At
 
-WAY_LENGTH: Final = 8  # how many shapes of the way to an error are reported
+WAY_LENGTH: Final = 8  # how many shapes on the way to an error are shown
 ROOT: Final = "stages"
 
 
@@ -20,8 +20,8 @@ ROOT: Final = "stages"
 class Val:
     """A value while its graph is being built.
 
-    tensor: None where an error left even its rank unknown. source: the (first) value that it was made from.
-    made_at: the layer or stage that gives it, for labels; None for the input, and for copies of a repeat.
+    tensor: its type; None if even the rank is unknown because of an error. source: the (first) value from which it
+    was computed. made_at: the layer or stage that outputs it, for labels; None for the input and copies of a repeat.
     """
 
     owner: Builder
@@ -31,23 +31,23 @@ class Val:
     made_at: At | None = None
 
     def gives(self) -> tuple[At | None, str]:
-        """What to say at the place that it comes from."""
+        """The label that shows where this value comes from: a place and a text."""
         return self.made_at, f"gives {shape_text(self.tensor.shape)}" if self.tensor else "gives this"
 
     def way(self) -> str:
-        """The shapes that led here: input (1, 28, 28) → b1 (64, 14, 14)."""
+        """The shapes on the way to this value: input (1, 28, 28) → b1 (64, 14, 14)."""
         steps: list[Val] = []
         value: Val | None = self
         while value is not None:
             steps.append(value)
             value = value.source
-        told = [step.described() for step in reversed(steps[: WAY_LENGTH - 1])]
-        if len(steps) > len(told):
-            told = [steps[-1].described(), *(["…"] if len(steps) > WAY_LENGTH else []), *told]
-        return " → ".join(told)
+        shown = [step.described() for step in reversed(steps[: WAY_LENGTH - 1])]
+        if len(steps) > len(shown):
+            shown = [steps[-1].described(), *(["…"] if len(steps) > WAY_LENGTH else []), *shown]
+        return " → ".join(shown)
 
     def described(self) -> str:
-        """Its name from the network on, and its shape: b1.conv2d_1 (64, 14, 14)."""
+        """Its full path and its shape: b1.conv2d_1 (64, 14, 14)."""
         path = f"{self.owner.path}.{self.name}".removeprefix(f"{ROOT}.")
         return f"{path} {shape_text(self.tensor.shape) if self.tensor else '(unknown)'}"
 
@@ -55,18 +55,18 @@ class Val:
 @dataclass(slots=True)
 class _Draft:
     name: str
-    target: Operation | Graph | None  # None: broken, an error was reported
+    target: Operation | Graph | None  # None: broken; the error is reported
     inputs: tuple[Val, ...]
-    output: Val  # the only one: the language has no op of several yet
+    output: Val  # the only one: no op of the language has several yet
     at: Place | None
-    count: int = 1  # so many in a row, each of which takes what the one before it gives
+    count: int = 1  # how many copies in a row; each takes the output of the one before it
 
 
 @dataclass(slots=True, eq=False)
 class Builder:
-    """One graph under construction. `path` is where it stands: stages.b4.main.
+    """One graph under construction.
 
-    at: where the layer is written whose nodes come next.
+    path: its path in the network, such as stages.b4.main. at: where the layer is written whose nodes are added next.
     """
 
     parent: Builder | None
@@ -80,38 +80,38 @@ class Builder:
         return Builder(self, f"{self.path}.{name}")
 
     def use(self, value: Val) -> Val:
-        """This graph's own handle of a value, captured through all graphs between if it is an outer one."""
+        """This graph's own handle of a value. A value of an outer graph is captured through all graphs in between."""
         if value.owner is self:
             return value
         found = self.captured.get(id(value))
         if found is None:
-            assert self.parent is not None, "a value of no enclosing graph"
+            assert self.parent is not None, "the value does not belong to an enclosing graph"
             outer = self.parent.use(value)
             found = (outer, Val(self, value.name, value.tensor))
             self.captured[id(value)] = found
         return found[1]
 
     def run(self, name: str, op: Operation | None, inputs: tuple[Val, ...], output: TensorType | None) -> Val:
-        """Append a node that runs an op (None: it is broken)."""
+        """Append a node that runs an op, or a broken node if `op` is None."""
         return self._append(name, op, inputs, output, inputs[0])
 
     def broken(self, name: str, flow: Val, output: TensorType | None = None) -> Val:
-        """Append a node that an error, reported already, keeps from being one; what it gives may be known in part."""
+        """Append a broken node, whose error is already reported. Its output may be partly known."""
         return self.run(name, None, (flow,), output)
 
     def call(self, sub: Builder, name: str, output: Val, *, kind: str, label: str, flow: Val) -> Val:
-        """Append a node that calls what `sub` has built; nothing if it built nothing (the identity)."""
+        """Append a node that calls the graph of `sub`. If `sub` is empty (the identity), append nothing."""
         if not sub.drafts:
-            return output  # an outer value flows on
+            return output  # a value of an outer graph
         graph = sub.finish(output, kind, label)
         return self._append(name, graph, tuple(outer for outer, _ in sub.captured.values()), output.tensor, flow)
 
     def call_graph(self, name: str, graph: Graph | None, flow: Val, output: TensorType | None) -> Val:
-        """Append a node that calls a finished graph of one input (None: it is broken)."""
+        """Append a node that calls a finished graph with one input, or a broken node if `graph` is None."""
         return self._append(name, graph, (flow,), output, flow)
 
     def again(self, name: str, flow: Val, count: int) -> Val:
-        """Append the last node so many times more, named by the numbers from `name` on; `flow` is what it gave."""
+        """Append `count` more copies of the last node, numbered from `name`. `flow` is its output."""
         last = self.drafts[-1]
         result = Val(self, name, flow.tensor, flow)
         self.drafts.append(_Draft(name, last.target, (flow,), result, self.at, count))
@@ -127,12 +127,12 @@ class Builder:
         return result
 
     def finish(self, output: Val, kind: str, label: str) -> Graph | None:
-        """The finished graph, or None if an error left something in it unknown."""
+        """The finished graph, or None if something in it is unknown because of an error."""
         own = self.use(output)
         inputs = [mine for _, mine in self.captured.values()]
         values = {id(v): Value(INPUT, port) for port, v in enumerate(inputs)}
         nodes: list[Node] = []
-        known = None  # the tensor that was asked last: a repeat has one for all its copies
+        known = None  # the last known tensor: the copies of a repeat share one, which is then checked once
         for draft in self.drafts:
             tensor = draft.output.tensor
             if draft.target is None or tensor is None or (tensor is not known and not tensor.known):
@@ -153,11 +153,11 @@ class Builder:
         return Graph(kind, label, ports, tuple(nodes), (Port(own.name, own.tensor),), (values[id(own)],))
 
     def unused(self, output: Val) -> list[str]:
-        """Names of nodes whose output nothing takes."""
+        """The names of nodes whose output is not used."""
         used = {id(v) for d in self.drafts for v in d.inputs} | {id(self.use(output))}
         return [d.name for d in self.drafts if id(d.output) not in used]
 
 
 def blank(ndim: int) -> TensorType:
-    """A tensor of which only the rank is known."""
+    """A type of known rank whose dimensions are unknown."""
     return TensorType((BATCH, *[UNKNOWN] * (ndim - 1)), UNKNOWN_DTYPE)
