@@ -116,6 +116,14 @@ def _can_show(text: str, stream: TextIO) -> bool:
     return True
 
 
+def trials_option(*, default: bool) -> Callable[[F], F]:
+    """Whether the doctor tries its advice."""
+    return click.option(
+        "--trials/--no-trials", default=default, show_default=True,
+        help="When a run ends badly, try the doctor's advice, for at most half a minute.",
+    )
+
+
 def doctor_options(function: F) -> F:
     """The options; they arrive as one argument `doctoring: Doctoring`."""
 
@@ -128,8 +136,7 @@ def doctor_options(function: F) -> F:
                      help="Watch the run, and report why the network does not learn."),
         click.option("--stop-when-dead", is_flag=True,
                      help="End the run with exit code 1 at a final verdict."),
-        click.option("--trials/--no-trials", default=True, show_default=True,
-                     help="When a run ends badly, try the doctor's advice, for at most half a minute."),
+        trials_option(default=True),
         click.option("--find-lr", is_flag=True,
                      help="Do not train: raise the rate over 100 steps of a copy, draw the loss, suggest a rate."),
     ]

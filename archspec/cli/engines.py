@@ -14,6 +14,7 @@ from archspec.cli.console import tell
 from archspec.cli.options import COUNT, DEVICE
 
 if TYPE_CHECKING:
+    from archspec.cli.tuning import Computing
     from archspec.sweep.engine import Engine
     from archspec.sweep.expand import Trial
     from archspec.sweep.slots import Slots
@@ -35,6 +36,13 @@ class Engines:
     def train_options(self) -> list[str]:
         """Of `archspec train`. A trial sees no other GPU than its own, which is then the first one."""
         return [f"--device={self.device.partition(':')[0]}"]
+
+    def check(self, computing: Computing) -> None:
+        """Raise SpecError where no trial could compute so; the nodes of a cluster are not asked."""
+        if self.name == "local" and computing.given:
+            from archspec.backends.device import pick_device
+
+            computing.settings(pick_device(self.device))
 
     @contextmanager
     def opened(self, trials: Sequence[Trial]) -> Iterator[Engine]:

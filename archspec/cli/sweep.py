@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import click
 
 from archspec.cli.console import print_diagnostics, tell
+from archspec.cli.doctoring import trials_option
 from archspec.cli.engines import Engines, engine_options
 from archspec.cli.failures import WRONG
 from archspec.cli.options import COUNT, json_option
 from archspec.cli.seeds import Seeds, SeedsType
+from archspec.cli.tuning import Computing, trial_computing_options
 from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
@@ -40,14 +42,15 @@ if TYPE_CHECKING:
               help="Train each trial on N devices of one machine; default: the sweep's `devices`, or 1.")
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Folder to search first for data sets.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
-              help="Precision of every trial, as for `archspec train`.")
+@trial_computing_options
+@trials_option(default=False)
 @click.option("--retry", is_flag=True, help="Also rerun trials that failed or were killed.")
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context, file: str, recipes: bool, seeds: Seeds | None, dry_run: bool, folder: Path | None,
-    engines: Engines, devices: int | None, data_root: Path | None, precision: str | None, retry: bool, as_json: bool,
+    engines: Engines, devices: int | None, data_root: Path | None, computing: Computing, trials: bool, retry: bool,
+    as_json: bool,
 ) -> None:
     """Run the trials of the sweep FILE that have no result yet, and show the table of all.
 
@@ -69,20 +72,22 @@ def command(
         sweep = sweep.with_seeds(seeds.listed or tuple(range(seeds.count or 1)))
     if devices is not None:
         sweep = replace(sweep, devices=devices)
+    computing.check_sweep(sweep.devices)
     found = expand(sweep, "" if recipes else file)
     store = Store(folder or folder_of(sweep))
     print_diagnostics(mistakes(found.invalid))
+    engines.check(computing)
+    options = _options(engines, data_root, computing, trials)
     if sweep.search is not None and not dry_run:
-        options = _options(engines, data_root, precision)
         ctx.exit(_search(sweep, file, found, store, engines, options, retry, as_json=as_json))
     if dry_run:
-        planned = _show_plan(found, store, engines, _options(engines, data_root, precision), as_json=as_json)
+        planned = _show_plan(found, store, engines, options, as_json=as_json)
         if sweep.search is not None:
             from archspec.cli.searching import plan_text
 
             tell(plan_text(sweep.search, found.trials, planned))
         ctx.exit(WRONG if found.invalid else 0)
-    stopped = _run(found.trials, store, _options(engines, data_root, precision), engines, retry)
+    stopped = _run(found.trials, store, options, engines, retry)
     results = store.results(trial.id for trial in found.trials)
     _show_results(found, results, store, as_json=as_json)
     left = len(found.trials) - len(results)
@@ -94,11 +99,11 @@ def command(
         ctx.exit(WRONG)
 
 
-def _options(engines: Engines, data_root: Path | None, precision: str | None) -> list[str]:
+def _options(engines: Engines, data_root: Path | None, computing: Computing, trials: bool) -> list[str]:
     """Of `archspec train`, for every trial."""
     options = engines.train_options()
     options += [f"--data-root={data_root.absolute()}"] if data_root else []
-    return options + ([f"--precision={precision}"] if precision else [])
+    return [*options, "--trials" if trials else "--no-trials", *computing.arguments()]
 
 
 def _search(

@@ -1,8 +1,11 @@
-"""Options of `archspec train` that say how the arithmetic is done, and `--tune`, which finds out what is fastest."""
+"""Options of `archspec train` that say how the arithmetic is done, and `--tune`, which finds out what is fastest.
+
+`archspec sweep` has them too, for its trials.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
 from itertools import islice
@@ -28,7 +31,7 @@ _CHOSEN: Final = ("precision", "channels_last", "own_kernels", "compile", "cuda_
 
 @dataclass(frozen=True, slots=True)
 class Computing:
-    """What the command line says. given: the options that were given, which --tune leaves as they are."""
+    """What the command line says. given: the options that were given; --tune does not change them."""
 
     precision: str
     channels_last: bool
@@ -36,10 +39,10 @@ class Computing:
     compile: bool
     cuda_graphs: bool
     deterministic: bool
-    threads: int | None
     tune: bool
-    retune: bool
     given: frozenset[str]
+    threads: int | None = None
+    retune: bool = False
 
     def check(self, *, resumed: bool, alone: bool) -> None:
         """UsageError for options that contradict each other. alone: whether there is only one process."""
@@ -50,6 +53,17 @@ class Computing:
             raise click.UsageError("--tune is for a new run: a resumed run keeps its settings")
         if (self.tune or self.retune) and not alone:
             raise click.UsageError("--tune runs in one process: tune without torchrun, then give the options it chose")
+
+    def check_sweep(self, devices: int) -> None:
+        """The same for the trials of a sweep, each on so many devices."""
+        self.check(resumed=False, alone=True)
+        if self.tune and devices > 1:
+            raise click.UsageError("--tune runs in one process, and each trial trains on several devices: leave --tune "
+                                   "out")
+
+    def arguments(self) -> list[str]:
+        """What was given, as options of `archspec train`."""
+        return [_argument(name, getattr(self, name)) for name in _OPTIONS if name in self.given]
 
     def settings(self, device: torch.device) -> Settings:
         """As the options say, checked against the device; sets the CPU's threads."""
@@ -160,34 +174,54 @@ def row_text(row: Measured, reference: Measured, images: int) -> str:
     return f"{figures}  loss off by {max(0.01, 100 * row.off_by(reference)):.2f} % at most"
 
 
+_OPTIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "precision": click.option(
+        "--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]), default="auto", show_default=True,
+        help="Precision of matrix products and convolutions; auto: tf32 on a GPU that has it, else fp32."),
+    "channels_last": click.option("--channels-last/--no-channels-last", help="Store activations as NHWC."),
+    "own_kernels": click.option(
+        "--own-kernels/--no-own-kernels",
+        help="On a CPU: archspec's own kernels for average pools and convolutions of small maps."),
+    "compile": click.option("--compile/--no-compile", help="Compile the training step with torch.compile."),
+    "cuda_graphs": click.option(
+        "--cuda-graphs/--no-cuda-graphs", help="Compile, and replay the kernels as a CUDA graph."),
+    "deterministic": click.option(
+        "--deterministic/--no-deterministic",
+        help="Identical bytes in each run on one device; on a GPU slower, and not possible for every layer."),
+    "threads": click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads."),
+    "tune": click.option(
+        "--tune", is_flag=True,
+        help="Measure which of these settings are fastest here, use them, and cache the result."),
+    "retune": click.option("--retune", is_flag=True, help="As --tune, but measure again."),
+}
+_TRAIN_ONLY: Final = ("threads", "retune")  # a sweep's engine chooses the threads
+
+
 def computing_options(function: F) -> F:
     """The options; they arrive as one argument `computing: Computing`."""
+    return _with_options(function, _OPTIONS)
 
+
+def trial_computing_options(function: F) -> F:
+    """The same for all trials of a sweep."""
+    return _with_options(function, {name: add for name, add in _OPTIONS.items() if name not in _TRAIN_ONLY})
+
+
+def _with_options(function: F, options: Mapping[str, Callable[[Any], Any]]) -> F:
     @wraps(function)
     def wrapped(*args: Any, **rest: Any) -> Any:
         context = click.get_current_context()
-        given = {name for name in _CHOSEN if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-        values = {name: rest.pop(name) for name in (*_CHOSEN, "deterministic", "tune", "retune")}
+        given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+        values = {name: rest.pop(name) for name in options}
         return function(*args, computing=Computing(**values, given=frozenset(given)), **rest)
 
-    decorators = [
-        click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]), default="auto",
-                     show_default=True,
-                     help="Precision of matrix products and convolutions; auto: tf32 on a GPU that has it, else fp32."),
-        click.option("--channels-last/--no-channels-last", help="Store activations as NHWC."),
-        click.option("--own-kernels/--no-own-kernels",
-                     help="On a CPU: archspec's own kernels for average pools and convolutions of small maps."),
-        click.option("--compile/--no-compile", help="Compile the training step with torch.compile."),
-        click.option("--cuda-graphs/--no-cuda-graphs", help="Compile, and replay the kernels as a CUDA graph."),
-        click.option("--deterministic/--no-deterministic",
-                     help="Identical bytes in each run on one device; on a GPU slower, and not possible for every "
-                          "layer."),
-        click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads."),
-        click.option("--tune", is_flag=True,
-                     help="Measure which of these settings are fastest here, use them, and cache the result."),
-        click.option("--retune", is_flag=True, help="As --tune, but measure again."),
-    ]
     result: Any = wrapped
-    for decorate in reversed(decorators):
-        result = decorate(result)
+    for add in reversed([*options.values()]):
+        result = add(result)
     return cast("F", result)
+
+
+def _argument(name: str, value: Any) -> str:
+    """`--precision=bf16`, `--no-compile`."""
+    option = name.replace("_", "-")
+    return (f"--{option}" if value else f"--no-{option}") if isinstance(value, bool) else f"--{option}={value}"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from archspec.sweep.trial import Process
+
+NEW_RUNS_ONLY: Final = frozenset({"--tune"})  # options of `archspec train`: a run that goes on keeps what was chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Task:
         """Of `archspec`. spec, folder: where they are, if not on this machine."""
         spec, folder = spec or self.spec, folder or self.folder
         what = ["--resume", str(folder)] if self.begun else [str(spec), "--run-dir", str(folder)]
-        return ["train", *what, *self.options]
+        options = [option for option in self.options if not (self.begun and option in NEW_RUNS_ONLY)]
+        return ["train", *what, *options]
 
 
 class Engine(Protocol):

@@ -11,6 +11,7 @@ from typing import Final
 
 from archspec.atomic_files import write_text
 from archspec.source import dump
+from archspec.sweep.engine import NEW_RUNS_ONLY
 from archspec.sweep.expand import Trial
 from archspec.sweep.trial import Command, Forked, Launcher
 
@@ -47,12 +48,13 @@ def _run(
 ) -> float | None:
     """Seconds from the start to the end of a training of one step; None where it fails."""
     folder.mkdir()
+    kept = [option for option in options if option not in NEW_RUNS_ONLY]  # tuning happens once for many trials
     spec = folder / "spec.yaml"
     write_text(spec, dump(dict(trial.data)))
     size = trial.recipe.batch_size
     arguments = [
         "train", str(spec), "--run-dir", str(folder / "run"), "--json", f"--threads={threads}", f"--limit-train={size}",
-        f"--limit-test={size}", "--stop-after-epochs=1", *options,
+        f"--limit-test={size}", "--stop-after-epochs=1", *kept,
     ]
     begin = clock()
     process = launcher.start(Command(arguments, {}, folder / "out", folder / "err", trial.devices))

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from archspec.cli.train import command as train
 from archspec.sweep.trial import Forked
 from tests.cli.conftest import swept_folder
 from tests.sweep.helpers import Pretended, succeed, wait
@@ -82,6 +83,14 @@ def test_every_trial_is_trained_and_a_diverging_one_is_a_row_with_its_code(swept
     assert good["figures"]["test_accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
     runs = [swept / run for run in good["runs"]]
     assert all((run / "weights.safetensors").is_file() and (run / "curves.svg").is_file() for run in runs)
+
+
+def test_no_time_goes_into_trials_of_advice(swept):
+    """A trial that dies is a row of a table: its advice can be tried later, by `archspec diagnose`."""
+    bad = [json.loads(path.read_text()) for path in swept.glob("runs/sweep-s/trials/*/findings.json")]
+    findings = [finding for found in bad for finding in found["findings"]]
+    assert findings
+    assert [finding["trials"] for finding in findings] == [[]] * len(findings)
 
 
 def test_a_repeated_sweep_runs_nothing_and_shows_the_table(cli, again):
@@ -203,6 +212,44 @@ def test_what_no_trial_can_have_is_refused_before_any_starts(cli, work, monkeypa
     assert done.err.startswith("error[BUILD202]: there is no device cuda")
     assert cli("sweep", "s.yaml", "--precision=fp3").code == 2
     assert not list(work.glob("runs/*/results/*"))
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ([], ["--no-trials"]),
+        (["--trials"], ["--trials"]),
+        (["--channels-last", "--tune"], ["--no-trials", "--channels-last", "--tune"]),
+        (["--no-channels-last", "--precision", "bf16"], ["--no-trials", "--precision=bf16", "--no-channels-last"]),
+        (["--compile", "--no-own-kernels"], ["--no-trials", "--no-own-kernels", "--compile"]),
+        (["--deterministic", "--no-cuda-graphs"], ["--no-trials", "--no-cuda-graphs", "--deterministic"]),
+    ],
+)
+def test_options_of_train_reach_every_trial(cli, work, monkeypatch, given, passed):
+    launcher = Pretended()
+    monkeypatch.setattr(Forked, "start", lambda self, command: launcher.start(command))
+    assert cli("sweep", "s.yaml", *OPTIONS, *given).code == 0
+    assert len(launcher.began) == 4
+    for command in launcher.began:
+        assert command.arguments[-len(passed) - 1 :] == ["--device=cpu", *passed]
+        context = train.make_context("train", list(command.arguments[1:]))  # `archspec train` takes them
+        assert context.params["trials"] is ("--trials" in given)
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        (["--tune", "--deterministic"], 2, "tune without --deterministic"),
+        (["--tune", "--devices-per-trial=2"], 2, "leave --tune out"),
+        (["--cuda-graphs"], 1, "error[RUN320]: a CPU has no CUDA graphs"),
+        (["--precision=tf32"], 1, "error[RUN320]: a CPU does not support tf32"),
+    ],
+)
+def test_settings_that_fit_no_trial_are_refused_before_any_starts(cli, work, monkeypatch, given, code, said):
+    monkeypatch.setattr(Forked, "start", lambda self, command: pytest.fail("a trial was started"))
+    done = cli("sweep", "s.yaml", *OPTIONS, *given)
+    assert (done.code, done.out) == (code, "")
+    assert said in " ".join(done.err.split())
 
 
 def test_a_sweep_stopped_before_its_first_result_says_so(cli, work, monkeypatch):

@@ -82,7 +82,10 @@ def test_a_training_that_was_begun_is_resumed(tmp_path):
         folder = store.folder / "trials" / trial.id
         folder.mkdir(parents=True)
         (folder / file).write_text("x")
-    _, launcher, _ = run(tmp_path, trials=trials)
+    _, launcher, _ = run(tmp_path, trials=trials, options=["--tune", "--precision=bf16"])
+    assert [command.arguments[-2:] for command in launcher.began] == [
+        ["--threads=1", "--precision=bf16"], ["--tune", "--precision=bf16"],  # what goes on keeps its settings
+    ]
     ways = [command.arguments[1:4] for command in launcher.began]
     assert ways[0][:2] == ["--resume", str(store.folder / "trials" / trials[0].id)]
     assert ways[1][1:] == ["--run-dir", str(store.folder / "trials" / f"{trials[1].id}-2")]  # nothing to go on from

@@ -86,7 +86,7 @@ class Clock:
 def measured(clock):
     (trial,) = expanded(HEAD).trials
     return measure_starts(
-        trial, ["--device=cpu"], 1, launcher=lambda: clock, clock=lambda: clock.now, sleep=clock.sleep
+        trial, ["--device=cpu", "--tune"], 1, launcher=lambda: clock, clock=lambda: clock.now, sleep=clock.sleep
     )
 
 
@@ -97,6 +97,7 @@ def test_a_start_is_timed_by_a_training_of_one_step():
     assert clock.closed
     for command in clock.commands:
         assert {"--limit-train=100", "--stop-after-epochs=1", "--device=cpu", "--threads=1"} <= {*command.arguments}
+        assert "--tune" not in command.arguments  # which takes its time once, not for each trial
 
 
 def test_a_trial_that_cannot_start_gives_no_time():
