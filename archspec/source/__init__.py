@@ -1,4 +1,4 @@
-"""YAML text → plain data with a place for every key and value; the only module that knows YAML, and all limits."""
+"""YAML text → plain data, with a place for every key and value. The only package that knows YAML and its limits."""
 
 from archspec.source.document import DEFAULT_LIMITS, Document, Limits, Path, document_of
 from archspec.source.dump import dump

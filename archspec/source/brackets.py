@@ -10,12 +10,12 @@ _LOOKED: Final = 20_000  # characters
 
 
 def bare(text: str) -> str:
-    """The text with what is quoted in it blanked, as long as before."""
+    """The text with its quoted parts replaced by spaces; its length stays the same."""
     return re.sub(r"\"(?:\\.|[^\"\\])*\"|'[^']*'", lambda m: "x" * len(m[0]), text)
 
 
 def open_brackets(text: str) -> list[str]:
-    """The closing brackets that are missing at the end of a text, the innermost last."""
+    """The closing brackets that are missing at the end of a text, innermost last."""
     stack: list[str] = []
     for char in bare(text):
         if char in _PAIRS:
@@ -26,7 +26,7 @@ def open_brackets(text: str) -> list[str]:
 
 
 def is_closed(text: str, opener: str, closer: str) -> bool:
-    """Whether the bracket that a text begins with is closed in it, quotes and comments left out."""
+    """Whether the bracket at the start of a text is closed in it. Quotes and comments are ignored."""
     depth = 0
     for char in re.sub(r"(?<=\s)#[^\n]*", "", bare(text[:_LOOKED])):
         depth += (char == opener) - (char == closer)

@@ -1,4 +1,4 @@
-"""From YAML's events to data and places. Nothing is composed or constructed by PyYAML, so nothing is expanded."""
+"""YAML's events → data and places. PyYAML does not compose or construct anything, so nothing is expanded."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from archspec.source.document import Limits, Node
 from archspec.source.repair import Cut, cut_at, quoted, unbalanced
 from archspec.source.scalars import BROKEN, NumberTooLong, forbidden, resolve
 
-MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
+MAX_ERRORS: Final = 100  # reading stops there: a text with more mistakes is not a spec
 
 _NO_SPACE = r"[\w$.-]+:(?=\S)"
 _NO_COLON = r"[\w$.-]+(?= +[\[{])"
-_FREE: Final = ("name", "data", "extends", "use")  # texts that may hold any visible character
+_FREE: Final = ("name", "data", "extends", "use")  # values that may contain any visible character
 _WAITING: Final = object()  # a mapping expects a key
-_DROPPED: Final = object()  # the value to come has no usable key
+_DROPPED: Final = object()  # the next value has no usable key
 
 
 class Stop(Exception):
-    """What forbids reading on."""
+    """The diagnostic of a limit, which ends parsing."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
@@ -32,7 +32,7 @@ class Stop(Exception):
 
 
 class _Frame:
-    """A collection being filled."""
+    """A collection that is not complete yet."""
 
     __slots__ = ("as_key", "data", "flow", "key", "key_node", "node", "places", "spoilt")
 
@@ -43,7 +43,7 @@ class _Frame:
         self.flow = flow
         self.as_key = as_key
         self.key: object = _WAITING
-        self.spoilt = False  # an error in the key has taken the value with it
+        self.spoilt = False  # an error in the key also drops the value
         self.key_node = node
 
 
@@ -54,8 +54,7 @@ def _as_it_is(line: int, column: int) -> tuple[int, int]:
 class Builder:
     """Builds one document from events.
 
-    holes: places of stand-ins for what cannot be read. place: the place in `lines` of one in `text`, where the text
-    was mended.
+    holes: where placeholders stand for unreadable text. place: maps a place in the repaired `text` to one in `lines`.
     """
 
     def __init__(
@@ -69,13 +68,13 @@ class Builder:
         self.holes = holes
         self.place = place
         self.errors: list[Diagnostic] = []
-        self.cuts: list[Cut] = []  # expressions without which the text must be read again
+        self.cuts: list[Cut] = []  # expressions to replace before the text is parsed again
         self.cut_errors: list[Diagnostic] = []
-        self.last = (0, 0, 0, 0)  # where the latest quoted scalar of `text` starts and ends
-        self.lost: set[str] = set()  # words in what could not be read
-        self.odd: list[tuple[int, int, frozenset[str]]] = []  # parts of `text` with characters that are not meant
+        self.last = (0, 0, 0, 0)  # where the last quoted scalar of `text` starts and ends
+        self.lost: set[str] = set()  # words in unreadable text
+        self.odd: list[tuple[int, int, frozenset[str]]] = []  # parts of `text` with lookalike characters
         self.documents = 0
-        self.muted: int | None = None  # depth of the value under a `<<`, of which nothing is reported
+        self.muted: int | None = None  # depth of the value of a `<<`, in which nothing is reported
         top = Node(0, 0, 0, 0)
         self.stack = [_Frame([], top, [], False, False)]
 
@@ -86,11 +85,11 @@ class Builder:
 
     @property
     def root(self) -> Node:
-        """The place of the value of the document."""
+        """The node of the document's value."""
         return self.stack[0].places[0] if self.stack[0].places else Node(0, 0, 0, 0)
 
     def run(self, events: Iterable[Any]) -> None:
-        """Take all events. Raises Stop at a limit."""
+        """Process all events. Raises Stop at a limit."""
         for count, event in enumerate(events):
             if count >= self.limits.max_events:
                 message = f"more than {self.limits.max_events} YAML events"
@@ -113,7 +112,7 @@ class Builder:
         self, code: str, message: str, event: Any, *, hint: str | None, related: tuple[Label, ...] = (),
         length: int = 0, put: str | None = None,
     ) -> None:
-        """Note a mistake that does not stop the parsing. put: what to write in its place."""
+        """Report a mistake that does not stop parsing. put: the replacement for the fix."""
         diagnostic = self._diagnostic(code, message, event, related=related, hint=hint, length=length)
         if put is not None and diagnostic.span is not None:
             diagnostic = replace(diagnostic, fix=Fix((Edit(diagnostic.span, put),)))
@@ -164,7 +163,7 @@ class Builder:
 
     def _close(self, event: Any) -> None:
         frame = self.stack.pop()
-        if frame.flow:  # a block collection ends where the next thing starts, which says nothing
+        if frame.flow:  # for a block collection the event is at the next token
             frame.node.end_line, frame.node.end_column = self.place(event.end_mark.line, event.end_mark.column)
         if frame.as_key:
             self.stack[-1].key = _DROPPED
@@ -185,7 +184,7 @@ class Builder:
         self._unmute()
 
     def _mute(self) -> None:
-        """Tell nothing of what is inside the next key or value of this mapping."""
+        """Report nothing inside the next key or value of this mapping."""
         if self.muted is None:
             self.muted = len(self.stack)
 
@@ -210,7 +209,7 @@ class Builder:
             self._add(self._value(event), node)
 
     def _odd(self, event: Any, is_key: bool) -> None:
-        """Note characters that look like others, or like nothing, where they cannot be meant."""
+        """Report invisible and lookalike characters where they are certainly a mistake."""
         section = self.stack[1].key if len(self.stack) > 1 and not is_key else None
         if event.style or section == "description":
             return
@@ -228,14 +227,14 @@ class Builder:
         if event.tag is not None or (event.start_mark.line, event.start_mark.column) in self.holes:
             return BROKEN
         text = event.value
-        if event.style:  # quoted or a block text: never a number
+        if event.style:  # quoted or a block scalar: never a number
             return BROKEN if self._forbidden(event) else text
         if text.startswith("$(") and self._cut(event):
             return BROKEN
         try:
             return resolve(text)
         except NumberTooLong as exc:
-            self.report("SPEC009", str(exc), event, hint="write a shorter number, or quote it as a text")
+            self.report("SPEC009", str(exc), event, hint="write a shorter number, or quote it to make it text")
             return BROKEN
 
     def _key(self, frame: _Frame, event: Any) -> object:
@@ -297,11 +296,12 @@ class Builder:
     def _forbidden(self, event: Any) -> bool:
         found = forbidden(event.value)
         if found:
-            self.report("SPEC007", f"the text holds the control character U+{ord(found):04X}", event, hint="delete it")
+            message = f"the text contains the control character U+{ord(found):04X}"
+            self.report("SPEC007", message, event, hint="delete it")
         return found is not None
 
     def _cut(self, event: Any) -> bool:
-        """Note an expression whose brackets YAML has torn apart."""
+        """Report an expression that YAML splits at its brackets."""
         if not unbalanced(event.value):
             return False
         start = event.start_mark.index
@@ -346,13 +346,13 @@ class Builder:
 
 
 def too_many(last: Diagnostic) -> Diagnostic:
-    """What is reported when the count of mistakes ends the reading."""
+    """The diagnostic when reading stops after too many mistakes."""
     message = f"{MAX_ERRORS} mistakes up to here: the rest was not read"
     return Diagnostic("SPEC003", message, last.span, (), "correct these first")
 
 
 def cut_diagnostic(name: str, text: str, lines: tuple[str, ...], cut: Cut, line: int, column: int) -> Diagnostic:
-    """What is reported of an expression that needs quotes."""
+    """The diagnostic for an expression that needs quotes."""
     source = text[cut.start : cut.end]
     span = SourceSpan(name, line + 1, column + 1, len(re.split(r"[\r\n]", source, maxsplit=1)[0]), lines[line])
     shown = " ".join(source.split())[:80]

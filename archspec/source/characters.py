@@ -1,4 +1,4 @@
-"""Characters that look like another one, or like nothing: what YAML takes for a part of a name."""
+"""Invisible characters and lookalikes, which YAML reads as parts of a name."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _MEANT: Final = {
 }  # fmt: skip
 _LETTERS: Final = dict(zip(
     "аеорсухіјѕԁԛԝһАВЕКМНОРСТХοανΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aeopcyxijsdqwhABEKMHOPCTXoavABEZHIKMNOPTYX", strict=True,
-))  # of Cyrillic and Greek, among Latin ones
+))  # Cyrillic and Greek letters among Latin ones
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _START: Final = re.compile(r"[‐‑‒–—―−﹘﹣](?=[ \d])|[+-]?[０-９]|[“”„‟‘’‚‛［｛【]|.*[＄$]|[^“”‘’]*[：∶꞉﹕]")
 
 
 def odd(text: str, *, strict: bool = True) -> dict[int, str]:
-    """Where a text that YAML reads as it is written holds such characters, and what is meant by each.
+    """The positions of such characters in an unquoted text, and the character that each replaces.
 
-    strict: of a key or a name. Else only those are counted that cannot be seen, or stand where they look like YAML.
+    strict: for keys and names. Otherwise lookalikes are included only if one looks like YAML's syntax, such as a quote.
     """
     if text.isascii():
         return {}
@@ -44,7 +44,7 @@ def odd(text: str, *, strict: bool = True) -> dict[int, str]:
 
 
 def invisible(text: str) -> dict[int, str]:
-    """As `odd`, of only what cannot be seen: spaces of other kinds, and characters without width."""
+    """`odd` for invisible characters only: other kinds of spaces, and characters without width."""
     return {k: meant for k, meant in odd(text, strict=False).items() if unicodedata.category(text[k]) in ("Zs", "Cf")}
 
 
@@ -54,7 +54,7 @@ def name_of(char: str) -> str:
 
 
 def explain(char: str, meant: str) -> tuple[str, str]:
-    """Message and hint for such a character."""
+    """The message and hint for such a character."""
     if not meant:
         return f"the character {name_of(char)} is invisible and not allowed here", "delete it"
     if meant == " ":

@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]  # ("stages", "b1", 0, "conv2d", "kernel_size")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a text may cost. Raised on the command line, never by the text itself."""
+    """Limits on a text's size and depth. The command line can raise them, but a text cannot."""
 
     max_bytes: int = 2**20
     max_depth: int = 64
@@ -24,7 +24,7 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class Node:
-    """Where a value stands (line and columns from 0) and the nodes of what it holds."""
+    """The place of a value (line and columns from 0), and the nodes inside it."""
 
     __slots__ = ("column", "end_column", "end_line", "items", "line")
 
@@ -33,13 +33,13 @@ class Node:
         self.column = column
         self.end_line = end_line
         self.end_column = end_column
-        self.items: list[Node] | dict[str, tuple[Node, Node]] | None = None  # a mapping's: (key, value)
+        self.items: list[Node] | dict[str, tuple[Node, Node]] | None = None  # a mapping has (key, value) nodes
 
     def first_line_end(self, lines: tuple[str, ...]) -> int:
         """The column after the last character of this node on its first line."""
         if self.end_line == self.line:
             return self.end_column
-        if self.items is None:  # a scalar of many lines
+        if self.items is None:  # a scalar on several lines
             return len(lines[self.line].rstrip())
         end = self.column + 1
         pairs = self.items.values() if isinstance(self.items, dict) else ((item, item) for item in self.items)
@@ -54,11 +54,11 @@ class Node:
 class Document:
     """One text as data.
 
-    name: how messages call it (the path as the user gave it).
-    data: dict (keys are text), list, str, int, float, bool, None; BROKEN where an error left no value.
-    errors: the mistakes that did not stop parsing; whoever uses `data` reports them too.
-    guessed: lines (from 1) whose broken syntax was mended by a guess: what follows from it is not reported.
-    lost: words that could not be read: what they name is not missing, and what they use is used.
+    name: its name in messages (the path as the user gave it).
+    data: dict (keys are str), list, str, int, float, bool, None; BROKEN if there is no value because of an error.
+    errors: the mistakes that did not stop parsing; code that uses `data` reports them too.
+    guessed: lines (from 1) whose broken syntax was repaired by a guess; further mistakes there are not reported.
+    lost: words in unreadable text. Names among them are not reported as missing or unused.
     """
 
     name: str
@@ -70,14 +70,14 @@ class Document:
     lost: frozenset[str] = field(default=frozenset(), repr=False)
 
     def span(self, path: Path = (), *, key: bool = False) -> SourceSpan | None:
-        """The place of the value at `path`, or of its key; else of the nearest ancestor. None without a text."""
+        """The place of the value at `path`, or of its key, or of its nearest ancestor. None if there is no text."""
         found = self._find(path, key)
         return None if found is None else self._span_of(found)
 
     def part(self, path: Path, offset: int, length: int = 1, *, key: bool = False) -> SourceSpan | None:
-        """The place of `length` characters at `offset` inside the text of a scalar.
+        """The place of `length` characters at `offset` inside a scalar.
 
-        The whole scalar where the source is not the text itself (escapes, folded lines).
+        It is the whole scalar if its source differs from its text (escapes, folded lines).
         """
         node = self._find(path, key)
         if node is None:
@@ -94,7 +94,7 @@ class Document:
         return self._at(node.line, node.column + offset, length)
 
     def node(self, path: Path = ()) -> Node | None:
-        """The node of the value at `path`; None without a text, or where there is no such value."""
+        """The node of the value at `path`. None if there is no such value, or no text."""
         node = self.root
         for step in path:
             items = node.items if node is not None else None
@@ -114,7 +114,7 @@ class Document:
         return value if isinstance(value, str) else None
 
     def is_on_one_line(self, path: Path, *, key: bool = False) -> bool:
-        """Whether the scalar at `path` ends in the line in which it begins; true of collections, and without a text."""
+        """Whether the scalar at `path` is on one line. True for collections, and if there is no text."""
         node = self._find(path, key)
         return node is None or node.items is not None or node.end_line == node.line
 
@@ -140,19 +140,19 @@ class Document:
 
 
 def document_of(data: Any, name: str = "<python>", limits: Limits = DEFAULT_LIMITS) -> Document:
-    """Data made in Python as a Document: a copy, checked to be plain; it has no spans. Raises SpecError."""
+    """Make a Document, without spans, of a copy of Python data. Raises SpecError if the data is not plain."""
     return Document(name, _Copier(limits).copy(data, ()))
 
 
 def _child(value: Any, step: str | int) -> Any:
-    """The value at `step`; None where there is none."""
+    """The value at `step`, or None."""
     if isinstance(step, str):
         return value.get(step) if isinstance(value, dict) else None
     return value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
 
 
 class _Copier:
-    """Copies plain data; the count bounds what is shared, the depth what contains itself."""
+    """Copies plain data. The count bounds shared data, the depth bounds data that contains itself."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -176,16 +176,16 @@ class _Copier:
             )
         for key in value:
             if type(key) is not str:
-                raise error("SPEC008", f"{_where(path)}: the key {key!r:.80} is not a text", hint="use a str")
+                raise error("SPEC008", f"{_where(path)}: the key {key!r:.80} is not text", hint="use a str")
             self._scalar(key, path)
         return {key: self.copy(item, (*path, key)) for key, item in value.items()}
 
     def _scalar(self, value: Any, path: Path) -> Any:
         if type(value) is int and abs(value) >= 10**MAX_DIGITS:
-            raise error("SPEC009", f"{_where(path)}: a number of more than {MAX_DIGITS} digits")
+            raise error("SPEC009", f"{_where(path)}: a number with more than {MAX_DIGITS} digits")
         found = forbidden(value) if type(value) is str else None
         if found is not None:
-            message = f"{_where(path)}: the text holds the control character U+{ord(found):04X}"
+            message = f"{_where(path)}: the text contains the control character U+{ord(found):04X}"
             raise error("SPEC007", message, hint="delete it")
         return value
 

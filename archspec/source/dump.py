@@ -1,6 +1,6 @@
 """Plain data → YAML text that `parse` reads back to the same data.
 
-Not PyYAML's dumper: it quotes by YAML 1.1, so it would leave the text `1e3` bare, which YAML 1.2 reads as a number.
+PyYAML's dumper follows YAML 1.1, so it would leave the text `1e3` unquoted, which YAML 1.2 reads as a number.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from archspec.source.scalars import resolve
 
 _WIDTH: Final = 110
 _BARE: Final = r"[^\W\d]\w*(?:[./-]\w+)*"  # names and paths
-_EXPRESSION: Final = r"\$\(?[\w.+*/%<>=!() -]*"  # nothing in it means something to YAML
+_EXPRESSION: Final = r"\$\(?[\w.+*/%<>=!() -]*"  # has no special meaning in YAML
 
 
 def dump(data: Any) -> str:
-    """The text of plain data: a collection on one line where it is short, else a line for each item."""
+    """The text of plain data. A short collection is on one line, a longer one has a line for each item."""
     top = _mapping(data, "") if isinstance(data, dict) and data else _block(data, "", "")
     return "\n".join(top) + "\n"
 
 
 def _block(value: Any, head: str, space: str) -> Iterator[str]:
-    """The lines of a value after its key or dash; `space` indents what does not fit on the first."""
+    """The lines of a value after its key or dash. `space` indents the lines after the first."""
     line = head + _flow(value)
     if not isinstance(value, (dict, list)) or not value or len(line) <= _WIDTH:
         yield line
@@ -53,7 +53,7 @@ def _flow(value: Any) -> str:
     """The value on one line."""
     if isinstance(value, dict):
         return "{" + _pairs(value) + "}"
-    if isinstance(value, list):  # `[conv2d: {…}]`: a mapping of one key needs no braces in a list
+    if isinstance(value, list):  # `[conv2d: {…}]`: a mapping with one key needs no braces in a list
         return "[" + ", ".join(_pairs(v) if isinstance(v, dict) and len(v) == 1 else _flow(v) for v in value) + "]"
     return _text(value) if isinstance(value, str) else _constant(value)
 
@@ -71,14 +71,14 @@ def _constant(value: bool | int | float | None) -> str:
 
 
 def _text(text: str) -> str:
-    import json  # its strings are YAML's, and few commands write any
+    import json  # JSON strings are YAML strings; imported late, since few commands need it
 
     return text if may_be_bare(text) else json.dumps(text, ensure_ascii=False)
 
 
 def may_be_bare(text: str) -> bool:
-    """Whether the text needs no quotes, as a key or a value, in brackets too: a plain name, path or expression."""
-    if not text.isascii():  # within quotes a character that looks like another one is meant
+    """Whether a key or value needs no quotes, even inside brackets: a plain name, path or expression."""
+    if not text.isascii():  # inside quotes, lookalike characters are not reported
         return False
     if re.fullmatch(_EXPRESSION, text):
         return not text.endswith(" ") and not unbalanced(text)

@@ -1,4 +1,4 @@
-"""Bytes, text or a file → Document. Whatever comes in, only SpecError comes out."""
+"""Bytes, text or a file → Document. For any input, the only exception is SpecError."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from archspec.source.overlay import overlaid
 from archspec.source.reading import Reading
 from archspec.source.scalars import forbidden
 
-_MAX_CONTROL: Final = 10  # control characters, in as many lines or in one; with more it is not a text
+_MAX_CONTROL: Final = 10  # control characters; content with more is not text
 
 
 def _event_parser() -> Any:
-    """libyaml's parser; PyYAML's own, with the same events but slower, where PyYAML came without libyaml."""
+    """libyaml's parser, or PyYAML's own, which gives the same events more slowly, if libyaml is missing."""
     try:
         from yaml._yaml import CParser
     except ImportError:
@@ -34,9 +34,9 @@ EVENT_PARSER: Any = _event_parser()
 def read(
     path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS, *, name: str | None = None
 ) -> Document:
-    """The Document of a file, called `name` in messages (None: its path).
+    """Read a file as a Document. `name` is its name in messages (None: its path).
 
-    Raises SpecError: SPEC001 if it cannot be read, else as `parse`.
+    Raises SpecError: SPEC001 if the file cannot be read, and the errors of `parse`.
     """
     name = name or _shown(path)
     return parse(content_of(path, name, limits), name, limits)
@@ -45,9 +45,9 @@ def read(
 def content_of(
     path: str | os.PathLike[str], name: str, limits: Limits = DEFAULT_LIMITS, *, follow: bool = True
 ) -> bytes:
-    """The bytes of a file, called `name` in messages, one more than the limit at most. Raises SpecError SPEC001.
+    """The bytes of a file, at most one more than the limit. Raises SpecError SPEC001.
 
-    follow: whether it may be a link.
+    name: its name in messages. follow: whether it may be a link.
     """
     try:
         return read_content(FilePath(path), limits.max_bytes, follow=follow)
@@ -60,7 +60,7 @@ def content_of(
 
 
 def _meant(path: FilePath) -> str | None:
-    """A file that the path may stand for: the same with a spec's ending."""
+    """The hint if the path with a spec's suffix exists."""
     for ending in (".yaml", ".yml"):
         if path.name and path.with_name(path.name + ending).is_file():
             return f"there is `{_shown(path.name + ending)}`"
@@ -72,7 +72,7 @@ def _shown(path: str | os.PathLike[str]) -> str:
 
 
 def read_content(path: FilePath, limit: int, *, follow: bool = True) -> bytes:
-    """At most limit + 1 bytes of a regular file: a device or a pipe could go on for ever."""
+    """At most limit + 1 bytes of a regular file. Devices and pipes, which may never end, are refused."""
     if (text := overlaid(path)) is not None:
         return text[: limit + 1]
     with open_regular(path, follow=follow) as stream:
@@ -80,9 +80,9 @@ def read_content(path: FilePath, limit: int, *, follow: bool = True) -> bytes:
 
 
 def parse(text: str | bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Document:
-    """The Document of a text; `errors` of it hold the mistakes that leave something to be read.
+    """Parse a text. Mistakes that do not prevent reading are in the Document's `errors`.
 
-    Raises SpecError where they do not: encoding, limits, a syntax that cannot be mended; with all that was found.
+    Raises SpecError for the others (encoding, limits, syntax that cannot be repaired), with all mistakes found.
     """
     text = _decoded(text, name, limits)
     lines = _lines(text)
@@ -90,7 +90,7 @@ def parse(text: str | bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Docu
 
 
 def events_of(text: str) -> Iterator[Any]:
-    """YAML's events of a text. Raises what the parser raises."""
+    """The YAML events of a text. Raises the parser's errors."""
     parser: Any = EVENT_PARSER(text)
     try:
         while parser.check_event():
@@ -123,8 +123,7 @@ def _lines(text: str) -> tuple[str, ...]:
 
 
 def _control_characters(text: str, name: str, lines: tuple[str, ...]) -> list[Diagnostic]:
-    """What is reported of characters that no text may hold; raises SpecError where they are so many that it is not "
-      "one."""
+    """Diagnostics for control characters. Raises SpecError if there are so many that the content is not text."""
     if forbidden(text) is None:
         return []
     found = []

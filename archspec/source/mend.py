@@ -1,8 +1,8 @@
-"""What was probably meant where YAML's syntax is broken, so that the rest of a text can be read in the same run.
+"""Repairs broken YAML syntax, so that the rest of a text can be read in the same run.
 
-Each way to mend it is some changes of lines. The likeliest are tried first, and the one that lets the parser read
-furthest is taken. Where none does, what cannot be read is left out: a value, a line with what is indented under it,
-the stage or block around it, a section.
+Each repair is a few edits of lines. The likeliest are tried first, and the one with which the parser gets furthest is
+used. If none helps, the unreadable part is removed: a value, a line with the lines indented under it, the stage or
+block around it, or a section.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from archspec.source.brackets import bare, open_brackets
 from archspec.source.syntax import Fault
 
 _TABS: Final = (2, 4, 8, 6)  # spaces for a tab
-_MAX_LINES: Final = 2_000  # of a part that is looked at
+_MAX_LINES: Final = 2_000  # the longest part that is searched
 _KEY = re.compile(r"( *(?:- +)*)([^\s#\"'\[{][^#\"'\[{]*?|\"[^\"]*\"|'[^']*') *:(?= |$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`text` for lines[line][start:end]. hole: it stands for something unknown."""
+    """Replace lines[line][start:end] with `text`. hole: the text is a placeholder for something unknown."""
 
     line: int
     start: int
@@ -35,7 +35,7 @@ class Change:
 class Mend:
     """Changes that make a text readable.
 
-    sure: nothing else can be meant. whole: it leaves the lines' content as it is, so mistakes in them are reported too.
+    sure: no other repair is possible. whole: the content of the lines is kept, so mistakes in it are reported too.
     """
 
     changes: tuple[Change, ...]
@@ -44,19 +44,19 @@ class Mend:
 
     @property
     def is_edit(self) -> bool:
-        """Whether a person could do the same: nothing is left out."""
+        """Whether the changes can be offered as a fix: they remove nothing."""
         return not any(c.hole for c in self.changes)
 
 
 def mends(rule: str, fault: Fault, line: int, column: int) -> Iterator[Mend]:
-    """Edits for a fault that was reported, by this rule, at line and column (from 0); the likeliest first."""
+    """Edits for a fault that this rule reported at line and column (from 0), the likeliest first."""
     ways = _WAYS.get(rule)
     if ways is not None and line < len(fault.lines):
         yield from ways(fault, line, column)
 
 
 def holes(fault: Fault, line: int) -> Iterator[Mend]:
-    """Ways to leave the fault out: the value or the line at it, then what is around it, from the inside out."""
+    """Ways to remove the fault: its value or its line, then the parts around it, from the inside out."""
     starts = dict.fromkeys((line, _with_text(fault, fault.line), fault.context_line))
     for start in starts:
         if start < len(fault.lines):
@@ -65,7 +65,7 @@ def holes(fault: Fault, line: int) -> Iterator[Mend]:
         yield from _without(fault, parent)
 
 
-# -- leaving out -------------------------------------------------------------------------------------------------
+# -- removing ----------------------------------------------------------------------------------------------------
 
 
 def _indent(text: str) -> int:
@@ -73,7 +73,7 @@ def _indent(text: str) -> int:
 
 
 def _with_text(fault: Fault, line: int) -> int:
-    """The line, or the last one before it that is not blank."""
+    """This line, or the last one before it that is not blank."""
     line = min(line, len(fault.lines) - 1)
     while line and not fault.lines[line].strip():
         line -= 1
@@ -81,7 +81,7 @@ def _with_text(fault: Fault, line: int) -> int:
 
 
 def _without(fault: Fault, line: int) -> Iterator[Mend]:
-    """The line without its value, then without anything; in both cases without what is indented under it."""
+    """Remove the value of the line, then the whole line; both with the lines that are indented under it."""
     text = fault.lines[line]
     key = _KEY.match(text)
     if key:
@@ -97,7 +97,7 @@ def _without(fault: Fault, line: int) -> Iterator[Mend]:
 
 
 def _under(fault: Fault, line: int, column: int, *, lists: bool = False) -> Iterator[Change]:
-    """The lines after this one that are indented deeper than `column`, or are items of its list, as blank ones."""
+    """Blank the lines after this one that are indented deeper than `column` or are items of its list."""
     for k in range(line + 1, min(len(fault.lines), line + _MAX_LINES)):
         text = fault.lines[k]
         depth = _indent(text)
@@ -108,7 +108,7 @@ def _under(fault: Fault, line: int, column: int, *, lists: bool = False) -> Iter
 
 
 def _parents(fault: Fault, line: int) -> Iterator[int]:
-    """The keys above, each less indented than the one before."""
+    """The lines of the keys above, each less indented than the one before."""
     depth = _indent(fault.lines[line])
     for k in range(line - 1, max(-1, line - _MAX_LINES), -1):
         text = fault.lines[k]
@@ -121,7 +121,7 @@ def _parents(fault: Fault, line: int) -> Iterator[int]:
 
 
 def _content_end(text: str) -> int:
-    """Where a line ends without its comment and the space before it."""
+    """The end of a line's content, before the comment and the space in front of it."""
     comment = re.search(r"(?:^|\s)#", bare(text))
     return len(text[: comment.start() if comment else len(text)].rstrip())
 
@@ -175,7 +175,7 @@ def _quoting(fault: Fault, line: int, start: int, end: int) -> Iterator[Mend]:
 
 
 def _unusable(fault: Fault, line: int, column: int) -> Iterator[Mend]:
-    """An anchor, alias or tag: it is left out with its value."""
+    """Remove an anchor, alias or tag with its value."""
     match = re.compile(r"[^,\]}#]*[^,\]}#\s]").match(fault.lines[line], column)
     if match:
         yield Mend((Change(line, column, match.end(), '"?"', True),))
@@ -202,7 +202,7 @@ def _second_colon(fault: Fault, line: int, column: int) -> Iterator[Mend]:
 
 
 def _colon(fault: Fault, line: int, column: int) -> Iterator[Mend]:
-    """A `:` after the first word of the line; after the last of a line above that has none."""
+    """Add a `:` after the first word of the line, or after the last word of a line above that has none."""
     text = fault.lines[line]
     above = _with_text(fault, line - 1) if line else line
     if ":" not in bare(text[column:]):
@@ -228,7 +228,7 @@ def _no_colon(fault: Fault, line: int, column: int) -> Iterator[Mend]:
 
 
 def _realigned(fault: Fault, line: int) -> Iterator[Mend]:
-    """The line and those that belong to it, as deep as one of the lines above."""
+    """Indent the line and those under it as deep as one of the lines above."""
     depth = _indent(fault.lines[line])
     run = []
     for k in range(line, min(len(fault.lines), line + _MAX_LINES)):
@@ -259,7 +259,7 @@ def _flow(fault: Fault, line: int, column: int) -> Iterator[Mend]:
         yield from _wrong_closer(fault, line, column)
     if (fault.line, fault.column) == (line, column):
         before = len(text[:column].rstrip())
-        if char == ":" and " " in text[:before]:  # in `a: 1 b: 2` it is missing before the key
+        if char == ":" and " " in text[:before]:  # in `a: 1 b: 2` a comma is missing before the key
             before = len(text[: text.rindex(" ", 0, before)].rstrip())
         yield Mend((Change(line, before, before, ","),))
     yield from _close_bracket(fault, fault.context_line)
@@ -293,7 +293,7 @@ def _open_above(fault: Fault, line: int, column: int) -> Iterator[Mend]:
 
 
 def _close_bracket(fault: Fault, start: int) -> Iterator[Mend]:
-    """All brackets that are open at the end of the part that the opening line begins; else at the end of that line."""
+    """Close all open brackets at the end of the part that the opening line begins, or at the end of that line."""
     key = _KEY.match(fault.lines[start])
     depth = len(key[1]) if key else _indent(fault.lines[start])
     last = start
@@ -314,7 +314,7 @@ def _colon_space(fault: Fault, line: int, column: int) -> Iterator[Mend]:
 
 
 def _stray(fault: Fault, line: int, column: int) -> Iterator[Mend]:
-    """A bracket or comma too many, or a key that is missing."""
+    """Remove an extra bracket or comma, or add a missing key."""
     if fault.lines[line][column : column + 1] in ("]", "}", ","):
         yield Mend((Change(line, column, column + 1, ""),))
     if fault.lines[line][column : column + 1] == ":":

@@ -1,4 +1,4 @@
-"""Texts that are read in the place of files: a fix that is tried, what stands on standard input, an editor's text."""
+"""Texts that replace files: a fix under test, standard input, the text in an editor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TEXTS: ContextVar[Mapping[Path, bytes] | None] = ContextVar("texts", default=No
 
 @contextmanager
 def instead_of(texts: Mapping[Path, bytes]) -> Iterator[None]:
-    """While this lasts, these files are read as these bytes, whether they are there or not."""
+    """Inside this context, reading one of these files gives these bytes, whether the file exists or not."""
     token = _TEXTS.set({**(_TEXTS.get() or {}), **{path.resolve(): text for path, text in texts.items()}})
     try:
         yield
@@ -21,6 +21,6 @@ def instead_of(texts: Mapping[Path, bytes]) -> Iterator[None]:
 
 
 def overlaid(path: Path) -> bytes | None:
-    """The bytes that stand for this file; None where the file itself is to be read."""
+    """The bytes that replace this file, or None if it is not replaced."""
     texts = _TEXTS.get()
     return texts.get(path.resolve()) if texts else None

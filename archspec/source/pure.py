@@ -1,7 +1,7 @@
-"""PyYAML's own parser of events, brought to libyaml's rules where the two differ.
+"""PyYAML's own event parser, changed to follow libyaml's rules.
 
-Used where PyYAML came without libyaml. Differences left alone, errors in either: tags with odd characters, escapes of
-surrogates, and a comment right after `|`, which libyaml lets pass.
+It is used if PyYAML was built without libyaml. Remaining differences, all of them mistakes in a spec: tags with odd
+characters, escapes of surrogates, and a comment right after `|`, which libyaml accepts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PureParser(Reader, Scanner, Parser):
         Parser.__init__(self)
 
     def scan_to_next_token(self: Any) -> None:
-        """As libyaml: a tab is white space where it cannot be taken for indentation."""
+        """As in libyaml, a tab is white space where it cannot be indentation."""
         while True:
             while self.peek() == " " or (
                 self.peek() == "\t" and (self.flow_level or not self.allow_simple_key)
@@ -40,7 +40,7 @@ class PureParser(Reader, Scanner, Parser):
                 self.allow_simple_key = True
 
     def scan_plain(self: Any) -> ScalarToken:
-        """As libyaml: `?` is a plain character in flow style, and `x:` before a bracket or comma an error."""
+        """As in libyaml, `?` is a plain character in flow style, and `x:` before a bracket or comma is an error."""
         start = end = self.get_mark()
         chunks: list[str] = []
         gap = ""
@@ -75,7 +75,7 @@ class PureParser(Reader, Scanner, Parser):
         return word
 
     def _plain_gap(self: Any, start: Any) -> str:
-        """White space inside a plain scalar; line breaks are folded, and after one a key may follow."""
+        """White space inside a plain scalar. Line breaks are folded, and a key may follow one."""
         blanks = ""
         breaks = 0
         while self.peek() in " \t\r\n":

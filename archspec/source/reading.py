@@ -1,4 +1,4 @@
-"""Text → Document: parsing, and parsing again where something had to be replaced to read on."""
+"""Text → Document. A text with broken parts is parsed again with these replaced."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from archspec.source.scalars import FORBIDDEN
 if TYPE_CHECKING:
     from archspec.source.mend import Change, Mend
 
-# Patterns are compiled when they are needed, which is seldom: `re` keeps them.
-_VERSION: Final = r"%YAML 1\.2\s*(#.*)?"  # what we read, so it may be said, once
+# Patterns are compiled on first use, which is rare; `re` caches them.
+_VERSION: Final = r"%YAML 1\.2\s*(#.*)?"  # the version that we read; allowed once
 _WORD: Final = r"[A-Za-z_]\w*"
 _MAX_PASSES: Final = 30
-_MAX_READ: Final = 2**21  # characters that are parsed, over all passes, before no further one is begun
-_MAX_TRIED: Final = 8  # fixes of a text that are tried before they are offered; further ones are not
+_MAX_READ: Final = 2**21  # after so many characters, over all passes, no further pass begins
+_MAX_TRIED: Final = 8  # fixes of a text that are tested; only a fix that passes its test is offered
 
 
 class Reading:
-    """Parsing with stand-ins for the unquoted expressions that were found, and with broken syntax mended."""
+    """Parses with placeholders for unquoted expressions, and with broken syntax repaired."""
 
     def __init__(
         self, name: str, lines: tuple[str, ...], limits: Limits, events: Callable[[str], Iterator[Any]],
@@ -40,16 +40,16 @@ class Reading:
         self.told = list(told)
         self.tries_fixes = tries_fixes
         self.text = re.sub(FORBIDDEN, " ", "\n".join(self._without_directives(list(lines))))
-        self.holes: set[tuple[int, int]] = set()  # where stand-ins start
-        self.open_lines: set[int] = set()  # of expressions whose bracket is not closed
-        self.changes: dict[int, list[Change]] = {}  # what was mended in each line, in this order
-        self.guessed: set[int] = set()  # lines of which nothing more is reported
-        self.indented: set[int] = set()  # lines whose indentation was mended
-        self.lost: set[str] = set()  # words that were left out
+        self.holes: set[tuple[int, int]] = set()  # where placeholders start
+        self.open_lines: set[int] = set()  # lines of expressions with an open bracket
+        self.changes: dict[int, list[Change]] = {}  # the repairs of each line, in order
+        self.guessed: set[int] = set()  # lines whose further mistakes are not reported
+        self.indented: set[int] = set()  # lines whose indentation was repaired
+        self.lost: set[str] = set()  # words that were removed
         self.read = 0  # characters parsed
 
     def document(self) -> Document:
-        """The Document; raises SpecError where nothing can be read on."""
+        """The Document. Raises SpecError if reading cannot continue."""
         for _ in range(_MAX_PASSES):
             builder = Builder(self.name, self.text, self.lines, self.limits, self.holes, self.place)
             stopped = self._run(builder)
@@ -61,7 +61,7 @@ class Reading:
         raise SpecError((*_in_order(self.told), *limit))
 
     def place(self, line: int, column: int) -> tuple[int, int]:
-        """The place, in the lines as they were written, of one in the text as it was mended."""
+        """The original place of a place in the repaired text."""
         for change in reversed(self.changes.get(line, ())):
             end = change.start + len(change.text)
             if column >= end:
@@ -71,7 +71,7 @@ class Reading:
         return line, column
 
     def _run(self, builder: Builder) -> Exception | Diagnostic | None:
-        """What stopped the parsing: a syntax error, a limit, or nothing."""
+        """Parse. Returns the reason why it stopped early: a syntax error, a limit, or None."""
         self.read += len(self.text)
         try:
             builder.run(self.events(self.text))
@@ -82,7 +82,7 @@ class Reading:
         return None
 
     def _found(self, builder: Builder, stopped: Exception | Diagnostic | None) -> bool:
-        """Note the torn expressions of this pass, and put stand-ins for them; whether there were any."""
+        """Report the split expressions of this pass and replace them. Returns whether there are any."""
         cuts, told = builder.cuts, builder.cut_errors
         if not cuts and isinstance(stopped, Exception):
             cut = culprit(self.text, _index(stopped, self.text))
@@ -100,7 +100,7 @@ class Reading:
         return bool(cuts)
 
     def _odd(self, builder: Builder, stopped: Exception | Diagnostic | None) -> bool:
-        """Tell characters that look like others, and write what is meant; whether there were any."""
+        """Report lookalike characters and replace them. Returns whether there are any."""
         if self.text.isascii() or isinstance(stopped, Diagnostic) or not (builder.odd or stopped):
             return False
         from archspec.source.recover import odd_changes
@@ -131,10 +131,10 @@ class Reading:
         errors, lost = _in_order(self.told + own), frozenset(self.lost | builder.lost)
         return Document(self.name, builder.data, errors, self.lines, builder.root, guessed, lost)
 
-    # -- syntax that is broken ---------------------------------------------------------------------------------
+    # -- broken syntax -----------------------------------------------------------------------------------------
 
     def _mended(self, builder: Builder, stopped: Exception | Diagnostic | None) -> bool:
-        """Tell a syntax error, and mend the text so that it can be read on; whether that is possible."""
+        """Report a syntax error and repair the text. Returns whether that is possible."""
         if not isinstance(stopped, Exception):
             return False
         from archspec.source.recover import recover
@@ -153,9 +153,9 @@ class Reading:
         return True
 
     def _reach(self, mend: Mend) -> Any:
-        """What stops the parser in the text with these changes; None if nothing does."""
+        """The reason why the parser stops in the text with these changes; None if it reads all of it."""
         if self.read > _MAX_READ:
-            return ValueError("the text was read often enough")
+            return ValueError("the limit on repeated parsing is reached")
         text = "\n".join(_changed(self.text.split("\n"), mend))
         self.read += len(text)
         try:
@@ -179,7 +179,7 @@ class Reading:
         self.text = "\n".join(_changed(rows, mend))
 
     def _shown(self, diagnostic: Diagnostic, mend: Mend | None, shown: SourceSpan | None = None) -> Diagnostic:
-        """The diagnostic over the lines as they were written, with the edit that was made as its fix."""
+        """The diagnostic at its original place, with the repair as its fix."""
         span = diagnostic.span
         assert span is not None
         if shown is None:
@@ -194,18 +194,18 @@ class Reading:
         return replace(diagnostic, span=shown, fix=fix, related=related)
 
     def _as_written(self, span: SourceSpan) -> SourceSpan:
-        """A place in the mended text, in the lines as they were written."""
+        """The original place of a place in the repaired text."""
         line, column = self.place(span.line - 1, span.column - 1)
         return SourceSpan(self.name, line + 1, column + 1, span.length, self.lines[line])
 
     def _with_fixes_that_work(self) -> list[Diagnostic]:
-        """What was found, without the fixes that do not help: faults that interlock may need each other's."""
+        """The diagnostics without fixes that do not help. Faults that depend on each other may need both fixes."""
         tried = [k for k, d in enumerate(self.told) if d.fix is not None]
         works = {k for k in tried[:_MAX_TRIED] if self._helps(self.told[k])}
         return [d if d.fix is None or k in works else replace(d, fix=None) for k, d in enumerate(self.told)]
 
     def _helps(self, diagnostic: Diagnostic) -> bool:
-        """Whether the fault is gone once its fix is made."""
+        """Whether the fix removes the fault."""
         from archspec.diagnostics.edits import edited
 
         assert diagnostic.fix is not None
@@ -220,7 +220,7 @@ class Reading:
     # -- directives --------------------------------------------------------------------------------------------
 
     def _without_directives(self, rows: list[str]) -> list[str]:
-        """The lines with the directives at their head as comments: libyaml and PyYAML differ in them."""
+        """The lines with the directives at the top turned into comments: libyaml and PyYAML treat them differently."""
         versions = 0
         for number, line in enumerate(self.lines):
             if line.strip() and line[0] not in "#%":

@@ -1,4 +1,4 @@
-"""A syntax error → its diagnostic, and the changes with which the text can be read on."""
+"""A syntax error → its diagnostic, and the changes with which reading continues."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from archspec.source.characters import explain, odd
 from archspec.source.mend import Change, Mend, holes, mends
 from archspec.source.syntax import fault_of, translate
 
-_TEXT: Final = re.compile(r"\s*(description|name): ")  # lines in which any character may stand
-_TRIED: Final = 16  # edits, and as many ways to leave something out
+_TEXT: Final = re.compile(r"\s*(description|name): ")  # lines that may contain any character
+_TRIED: Final = 16  # edits that are tried, and as many ways to remove something
 _SHOWN: Final = 8  # further lines with the same fault
-_LATE: Final = ("quote", "long_quote", "flow", "open_above")  # what was opened is missed far below
+_LATE: Final = ("quote", "long_quote", "flow", "open_above")  # reported far below the mistake
 _END: Final = (2**31, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A syntax error. line: of its diagnostic, from 0. mend: None where nothing helps. rule: that told it."""
+    """A syntax error. line: its line, from 0. mend: None if nothing helps. rule: the rule that reported it."""
 
     diagnostic: Diagnostic
     line: int
@@ -34,9 +34,9 @@ class Found:
 def recover(
     exc: Exception, name: str, rows: tuple[str, ...], quote: tuple[int, int, int, int], reach: Callable[[Mend], Any]
 ) -> Found:
-    """Tell a syntax error in these lines, and find the changes after which the parser reads furthest.
+    """Explain a syntax error in these lines, and find the changes with which the parser gets furthest.
 
-    quote: where the latest quoted text starts and ends. reach: gives what stops the parser after some changes.
+    quote: where the last quoted text starts and ends. reach: gives the error at which the parser stops after changes.
     """
     fault = fault_of(exc, name, rows, quote)
     diagnostic, rule = translate(fault)
@@ -62,7 +62,8 @@ def recover(
     if mend is not None and rule == "tab" and len(mend.changes) > 1:
         others = [c for c in mend.changes if c.line != line]
         spans = [SourceSpan(name, c.line + 1, c.start + 1, c.end - c.start, rows[c.line]) for c in others]
-        notes = (f"the same on {plural(len(spans) - _SHOWN, 'further line')}",) if len(spans) > _SHOWN else ()
+        more = len(spans) - _SHOWN
+        notes = (f"the same mistake is on {plural(more, 'further line')}",) if more > 0 else ()
         labels = tuple(Label(span, "here too") for span in spans[:_SHOWN])
         diagnostic = replace(diagnostic, related=labels, notes=notes)
     return Found(diagnostic, line, mend, rule)
@@ -71,9 +72,10 @@ def recover(
 def odd_changes(
     text: str, parts: Iterable[tuple[int, int, frozenset[str]]], stop: Any
 ) -> list[tuple[str, str, Mend]]:
-    """(message, hint, changes) for each line with characters that look like others, or like nothing.
+    """(message, hint, changes) for each line with invisible or lookalike characters.
 
-    parts: (start, end, characters) of the text that hold some. stop: the syntax error, in whose lines all count.
+    parts: (start, end, characters) of the parts of the text that contain some. stop: the syntax error, in whose lines
+    all such characters count.
     """
     rows = text.split("\n")
     lines: dict[int, dict[int, str]] = {}
@@ -107,6 +109,6 @@ def _of(stop: Any, rows: tuple[str, ...], mend: Mend) -> tuple[int, int]:
 
 
 def _position(line: int, column: int, rows: tuple[str, ...]) -> tuple[int, int]:
-    """What grows as the parser reads on, also in a line that became longer before it."""
+    """A position that increases as the parser advances, even if an earlier part of its line became longer."""
     length = len(rows[line]) if line < len(rows) else 0
     return line, column - length

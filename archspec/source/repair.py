@@ -1,8 +1,8 @@
-"""Expressions that YAML's flow style would cut, and how to read on without them.
+"""Expressions that YAML's flow style splits, and how to continue without them.
 
-In `{a: $(max(c, 8)), k: 1}` YAML sees the value `$(max(c` and a key `8))`. Such a place is found while parsing,
-reported once, overwritten by a quoted stand-in of the same length, and the text is parsed again: so nothing that
-follows from the cut is reported, and everything else keeps its place.
+In `{a: $(max(c, 8)), k: 1}` YAML sees the value `$(max(c` and a key `8))`. Such an expression is reported once and
+replaced with a quoted placeholder of the same length. Then the text is parsed again, so that no consequence of the
+split is reported, and everything else keeps its place.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-REACH: Final = 1_100  # characters; an expression has 1,000 at most
+REACH: Final = 1_100  # characters; an expression has at most 1,000
 _LINES: Final = 3
 _CANDIDATES: Final = 20
 _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
@@ -23,7 +23,7 @@ _BEFORE_SCALAR: Final = frozenset(" \t\n\r[{,:(")
 class Cut:
     """An expression that needs quotes: text[start:end].
 
-    closed: whether its brackets are balanced. missing: the brackets that would close it, where they are plain to see.
+    closed: whether its brackets are balanced. missing: the brackets that would close it, if that is certain.
     """
 
     start: int
@@ -62,12 +62,12 @@ def unbalanced(value: str) -> bool:
         elif char in _CLOSERS:
             stack.append(_CLOSERS[char])
         elif char in ")]}" and (not stack or stack.pop() != char):
-            return False  # the expression parser tells this better
+            return False  # the expression parser reports this better
     return bool(stack or quote)
 
 
 def cut_at(text: str, start: int, reach: int) -> Cut:
-    """The expression that starts at `start` and goes to `reach` at least, as far as its brackets tell."""
+    """The expression that starts at `start`. It extends at least to `reach`, and to where its brackets balance."""
     stack: list[str] = []
     quote = ""
     line_end = lines = 0
@@ -126,7 +126,7 @@ def culprit(text: str, position: int) -> Cut | None:
 
 
 def overwritten(text: str, cuts: list[Cut]) -> str:
-    """The text with a quoted stand-in of equal length for each cut."""
+    """The text with a quoted placeholder of equal length for each cut."""
     parts = []
     last = 0
     for cut in sorted(cuts, key=lambda c: c.start):
@@ -137,7 +137,7 @@ def overwritten(text: str, cuts: list[Cut]) -> str:
 
 
 def quoted(text: str) -> str:
-    """How to write this expression in YAML: in quotes, and as one `$(…)`, so `$x[0]` as `$(x[0])`."""
+    """The expression as YAML: quoted, and as one `$(…)`, so `$x[0]` becomes `$(x[0])`."""
     one_line = " ".join(text.split())
     if not _is_whole(one_line):
         one_line = "$(" + re.sub(r"\$(?=[\w(])", "", one_line) + ")"

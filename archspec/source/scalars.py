@@ -1,6 +1,6 @@
-"""Plain scalars by YAML 1.2's core schema (YAML 1.2.2, section 10.3.2), resolved here and not by PyYAML.
+"""Resolves plain scalars by YAML 1.2's core schema (YAML 1.2.2, section 10.3.2).
 
-PyYAML follows YAML 1.1, where `no`, `1:30`, `012` and `2001-01-01` silently become something else than they look like.
+PyYAML follows YAML 1.1, where `no`, `1:30`, `012` and `2001-01-01` silently become something else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Broken(enum.Enum):
     __str__ = __repr__
 
 
-BROKEN: Final = Broken.BROKEN  # stands where an error already reported leaves no value
+BROKEN: Final = Broken.BROKEN  # the value after an error that is already reported
 
 MAX_DIGITS: Final = 100
 
@@ -39,7 +39,7 @@ _NAN = frozenset({".nan", ".NaN", ".NAN"})
 
 
 class NumberTooLong(ValueError):
-    """A number that is written like one but that we do not read; the message says why."""
+    """A number that is too long to read. The message says why."""
 
 
 def resolve(text: str) -> str | int | float | bool | None:
@@ -78,6 +78,6 @@ _FORBIDDEN = re.compile(FORBIDDEN)
 
 
 def forbidden(text: str) -> str | None:
-    """The first character that no text may hold (control characters, line separators, lone surrogates)."""
+    """The first forbidden character (control characters, line separators, lone surrogates), or None."""
     match = _FORBIDDEN.search(text)
     return match[0] if match else None

@@ -1,4 +1,4 @@
-"""YAML's own syntax errors in words that say what to write."""
+"""Explains the YAML parser's syntax errors, with hints that say what to write."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, Final
 from archspec.diagnostics import Diagnostic, SourceSpan
 from archspec.source.brackets import is_closed, open_brackets
 
-_LOOKED: Final = 50  # lines above a fault
+_LOOKED: Final = 50  # lines above a fault that are searched
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What the parser said: `problem` while doing `context`, with their places from 0."""
+    """The parser's error: `problem` while doing `context`, with their places from 0."""
 
     name: str
     lines: tuple[str, ...]
@@ -25,7 +25,7 @@ class Fault:
     column: int
     context_line: int
     context_column: int
-    quote: tuple[int, int, int, int] = (0, 0, 0, 0)  # where the latest quoted text started and ended
+    quote: tuple[int, int, int, int] = (0, 0, 0, 0)  # where the last quoted text starts and ends
 
     def char(self) -> str:
         """The character at the problem; empty at the end of a line."""
@@ -39,7 +39,7 @@ class Fault:
         """A diagnostic at the problem, or where the context `opened`."""
         line, column = (self.context_line, self.context_column) if opened else (self.line, self.column)
         if line >= len(self.lines) or (line == len(self.lines) - 1 and not self.lines[line] and line):
-            line = len(self.lines) - 1  # the end of the text: show the last line that has some
+            line = len(self.lines) - 1  # the end of the text: show the last line that is not empty
             while line and not self.lines[line].strip():
                 line -= 1
             column = len(self.lines[line])
@@ -60,7 +60,7 @@ def fault_of(
 
 
 def translate(fault: Fault) -> tuple[Diagnostic, str]:
-    """The diagnostic of a syntax error, and the name of the rule that gave it."""
+    """The diagnostic of a syntax error, and the name of the rule that reports it."""
     for rule in _RULES:
         found = rule(fault)
         if found is not None:
@@ -89,7 +89,7 @@ def _directive(fault: Fault) -> Diagnostic | None:
 
 
 def _open_above(fault: Fault) -> Diagnostic | None:
-    """A list item, or the end, below a bracket that was not closed."""
+    """A list item, or the end of the text, below an open bracket."""
     if "could not find expected ':'" in fault.problem:
         below, column = fault.context_line, fault.context_column
     elif "node content" in fault.problem and fault.char() in ("-", ""):
@@ -117,7 +117,7 @@ def _bracket_after_key(fault: Fault) -> Diagnostic | None:
 def _nesting(fault: Fault) -> Diagnostic | None:
     if "nesting" not in fault.problem + fault.context:
         return None
-    return fault.tell("nested too deep to be read", "name the inner part as a block", code="SPEC003")
+    return fault.tell("nested too deeply to be read", "name the inner part as a block", code="SPEC003")
 
 
 def _long_quote(fault: Fault) -> Diagnostic | None:
@@ -129,7 +129,7 @@ def _long_quote(fault: Fault) -> Diagnostic | None:
         return None
     mark = fault.text(line)[column : column + 1]
     at = replace(fault, line=line, column=column)
-    return at.tell(f"the quote opened here is closed on line {end_line + 1} only", f"add the closing `{mark}`")
+    return at.tell(f"the quote opened here is closed only on line {end_line + 1}", f"add the closing `{mark}`")
 
 
 def _quote(fault: Fault) -> Diagnostic | None:
@@ -145,7 +145,7 @@ def _escape(fault: Fault) -> Diagnostic | None:
     if "escape" not in fault.problem and "double-quoted scalar" not in fault.context:
         return None
     at = replace(fault, column=max(0, fault.text(fault.line).rfind("\\", 0, fault.column + 1)))
-    return at.tell("not an escape that YAML knows", "write the backslash twice, or use single quotes")
+    return at.tell("not a valid YAML escape", "write the backslash twice, or use single quotes")
 
 
 def _first_char(fault: Fault) -> Diagnostic | None:
@@ -178,8 +178,8 @@ def _second_colon(fault: Fault) -> Diagnostic | None:
     if re.fullmatch(r"\s*(?:- +)*[^\s:#][^:#]*", before) and fault.line:
         return _continued(fault, before)
     return fault.tell(
-        "a second `:` in one line's value",
-        "put what follows in braces (`{key: value}`) or on a line of its own, or quote a text that holds `: `",
+        "a second `:` in the value of one line",
+        "put what follows in braces (`{key: value}`) or on a line of its own, or quote a text that contains `: `",
     )
 
 
@@ -206,7 +206,7 @@ def _list_in_line(fault: Fault) -> Diagnostic | None:
 
 
 def _no_opener(fault: Fault) -> Diagnostic | None:
-    """`{a: 1, 2], b: 3}`: a bracket is closed that the value before it did not open."""
+    """`{a: 1, 2], b: 3}`: the value before a closing bracket lacks the opening one."""
     char, before = fault.char(), fault.text(fault.line)[: fault.column]
     match = re.search(r": *([^\[\]{}:\"']*,[^\[\]{}:\"']*)$", before)
     if char != "]" or match is None or "flow" not in fault.context:
@@ -236,7 +236,7 @@ def _from_context(fault: Fault) -> str:
 
 
 def _outside(fault: Fault) -> bool:
-    """Whether the problem is at a key that is not deeper than the line of the context."""
+    """Whether the problem is at a key that is indented no deeper than the line of the context."""
     text, opening = fault.text(fault.line), fault.text(fault.context_line)
     depth = len(opening) - len(opening.lstrip(" "))
     return fault.line > fault.context_line and bool(re.match(rf" {{0,{depth}}}(?:- +)*[\w$.-]+ *:", text))

@@ -1,4 +1,4 @@
-"""The keys at the top of a YAML text, found as the parser finds them, without building its data."""
+"""Finds the top-level keys of a YAML text as the parser does, without building its data."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from yaml import events as ev
 
 from archspec.source.load import EVENT_PARSER
 
-# what may stand before the first content: empty lines, comments, directives (which `parse` reports and drops)
+# allowed before the first content: empty lines, comments, directives (which `parse` reports and ignores)
 _HEAD: Final = re.compile(r"(?:(?:[ \t]*+(?:#[^\r\n]*)?|%[^\r\n]*)[\r\n])*+")
 
 
 def text_of(content: bytes) -> str:
-    """The text of a file's bytes. What is not UTF-8, which only `parse` refuses, is replaced; UTF-16 is read."""
+    """The text of a file's bytes. Invalid UTF-8, which `parse` refuses, is replaced; UTF-16 is read."""
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     text = content.decode(encoding, errors="replace")
     head = _HEAD.match(text)
@@ -27,9 +27,9 @@ def text_of(content: bytes) -> str:
 
 
 def top_keys(text: str, max_events: int) -> Iterator[tuple[str, str | None]]:
-    """(key, its value if that is a scalar) of the mapping at the top, as far as the text can be read.
+    """Yield (key, its value if that is a scalar) of the top-level mapping.
 
-    Lazy: who needs only the first key pays only for that. Raises ValueError where the text cannot be read on.
+    Lazy: a caller that needs only the first key reads only that far. Raises ValueError where reading fails.
     """
     try:
         yield from _pairs(islice(_events(text), max_events))

@@ -93,7 +93,7 @@ def test_control_characters_by_escape(parser):
     document = parse('a: "x\\ty\\nz"\nb: "\\x1b[2J"\n"\\0": 1\nc: 2\n', "t")
     assert document.data == {"a": "x\ty\nz", "b": BROKEN, "c": 2}
     assert [d.message for d in document.errors] == [
-        "the text holds the control character U+001B", "the text holds the control character U+0000",
+        "the text contains the control character U+001B", "the text contains the control character U+0000",
     ]  # fmt: skip
 
 

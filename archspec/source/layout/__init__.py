@@ -1,7 +1,7 @@
-"""The canonical layout of a YAML text: read into a tree that keeps comments and styles, and printed from it.
+"""The canonical layout of a YAML text: it is read into a tree that keeps comments and styles, and printed from that.
 
-Its own printer, and not a round trip of ruamel.yaml: that one resolves scalars by its own rules, moves comments where a
-collection changes its form, and would be a second parser beside the one whose limits and places the project holds.
+It does not use ruamel.yaml, which resolves scalars by its own rules, moves comments where a collection changes its
+style, and would be a second parser with other limits and places.
 """
 
 from archspec.source.layout.format import WIDTH, formatted

@@ -1,4 +1,4 @@
-"""Text → the same text in the canonical layout; the meaning never changes."""
+"""Text → the same text in the canonical layout. Its meaning never changes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _BOM: Final = "\ufeff"
 
 
 def formatted(text: str | bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> str:
-    """The text as `archspec fmt` writes it: with its byte order mark and its kind of line ends, if it has them.
+    """The text as `archspec fmt` writes it. A byte order mark and the kind of line ends are kept.
 
-    Raises SpecError where the text has mistakes in its syntax.
+    Raises SpecError if the text has syntax errors.
     """
     document = _without_mistakes(text, name, limits)
     written = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -54,7 +54,7 @@ def _tree(text: str) -> Text:
 
 
 def _directive(text: str) -> tuple[str, str]:
-    """The `%YAML 1.2` at the head of a text, and the text with it as a comment, which no parser objects to."""
+    """The `%YAML 1.2` at the top of a text, and the text with it as a comment, which every parser accepts."""
     lines = text.split("\n")
     for number, line in enumerate(lines):
         if line.startswith("%"):
@@ -83,7 +83,7 @@ def _comments(tree: Text) -> Counter[str]:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    """Whether data are the same: order of keys, kinds of numbers and NaN included."""
+    """Whether two values are the same, including key order, number types and NaN."""
     if type(a) is not type(b):
         return False
     if isinstance(a, dict):

@@ -1,7 +1,7 @@
 """The tree of a text → its lines in the canonical layout.
 
-Flow collections stay on one line where they fit, else they become block ones, and long lists of plain values are filled
-over several lines. Block collections stay as they are. Whoever reads the result again gets the same result.
+Flow collections that fit stay on one line; the others become block collections, and long lists of plain values are
+filled over several lines. Block collections stay as they are. Formatting the result again does not change it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from archspec.source.layout.tree import Collection, Comment, Entry, Node, Scalar
 
 WIDTH: Final = 120
 _STEP: Final = 2
-_LONG_KEY: Final = 1_000  # characters, from which on YAML wants a `?` before a key
+_LONG_KEY: Final = 1_000  # characters; YAML requires a `?` before a longer key
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Printer:
 
     def __init__(self) -> None:
         self.lines: list[_Line] = []
-        self.first: str | None = None  # what stands before the next line, instead of its indentation
+        self.first: str | None = None  # the start of the next line, instead of its indentation
 
     def print(self, text: Text) -> str:
         """The whole text."""
@@ -71,7 +71,7 @@ class Printer:
             self._add(comment.text, indent)
 
     def _aligned(self) -> list[str]:
-        """All lines; comments at the end of neighbouring lines that stood below each other do so again."""
+        """All lines. Comments of neighbouring lines that were aligned are aligned again."""
         for column, lines in groupby(self.lines, lambda line: line.comment and line.comment.column):
             group = list(lines)
             if column is not None and any(line.comment and line.comment.gap > 1 for line in group):
@@ -101,7 +101,7 @@ class Printer:
         above = moved if opens and (entry.key is not None or kept) else []
         if not above:
             before = [*before, *moved]
-        behind_dash = self.first is not None  # where the first of these comments goes
+        behind_dash = self.first is not None  # the first of these comments goes there
         for k, comment in enumerate(before):
             if comment.blank and not (behind_dash or (is_first and k == 0)):
                 self._blank()
@@ -136,7 +136,7 @@ class Printer:
         self._comments(rest, indent)
 
     def _scalar_or_short(self, label: str, value: Node, indent: int, comment: Comment | None = None) -> None:
-        """A value on the line of its label; a text of several lines goes on below it."""
+        """Print a value on the line of its label. A text of several lines continues below it."""
         text = flow(value)
         joined = f"{label} {text}" if label and text else label + (text or "")
         if not joined:  # an empty text
@@ -158,7 +158,7 @@ class Printer:
             self.lines[-1].comment = comment
 
     def _fits(self, entry: Entry, indent: int) -> bool:
-        """Whether the entry's collection stands on one line."""
+        """Whether the entry's collection fits on one line."""
         value = entry.value
         assert isinstance(value, Collection)
         if not value.entries:
@@ -169,7 +169,7 @@ class Printer:
         return text is not None and indent + len(_label(entry)) + 1 + len(text) <= WIDTH
 
     def _filled(self, value: Collection, label: str, indent: int) -> list[str]:
-        """A long list of plain values over several lines, as many as fit on each; empty where it is not one."""
+        """The lines of a long list of plain values, as many on each as fit. Empty for any other value."""
         if value.mapping or next(value.comments(), None) is not None:
             return []
         if not all(isinstance(entry.value, Scalar) for entry in value.entries):
@@ -189,7 +189,7 @@ class Printer:
 
 
 def flow(node: Node) -> str | None:
-    """The node on one line; None where it needs several."""
+    """The node on one line, or None if it needs several."""
     if isinstance(node, Scalar):
         return one_line(node)
     parts = []
@@ -207,11 +207,11 @@ def flow(node: Node) -> str | None:
 
 
 def _label(entry: Entry) -> str:
-    """What stands before a value."""
+    """The text before a value: its key or dash."""
     return "-" if entry.key is None else f"{key_text(entry.key)}:"
 
 
 def _stays(value: Node, line: str, indent: int) -> bool:
-    """Whether a scalar stands on one line: always, if its author wrote it on one."""
+    """Whether a scalar stays on one line: always, if its author wrote it so."""
     assert isinstance(value, Scalar)
     return "\n" not in value.source or indent + len(line) <= WIDTH

@@ -1,7 +1,7 @@
-"""YAML's events and the text between them → the tree that a layout is printed from.
+"""YAML's events and the text between them → the tree from which a layout is printed.
 
-Events say nothing of comments and empty lines. They stand in the gaps between two events, beside the indicators
-`- ? : , [ ] { }` alone, so that whatever begins with `#` there is a comment.
+Events do not contain comments and empty lines. These are in the gaps between two events, where the only other
+characters are the indicators `- ? : , [ ] { }`, so a `#` there always begins a comment.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Reader:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.at = 0  # up to where the text was read
-        self.breaks = 1  # line breaks since the last thing that was read; the text begins on a new line
-        self.pending: list[Comment] = []  # above what comes next
+        self.at = 0  # how far the text is read
+        self.breaks = 1  # line breaks since the last token; the text begins on a new line
+        self.pending: list[Comment] = []  # comments above the next entry
         self.stack: list[Collection] = [Collection(False, False, True, 0)]
-        self.open: Entry | None = None  # with a key or dash, and no value yet
-        self.opened: Collection | None = None  # a flow collection whose bracket was the last thing read
-        self.last: Entry | None = None  # the entry that ended last
-        self.key_end = 0  # of the open entry
+        self.open: Entry | None = None  # has a key or dash, and no value yet
+        self.opened: Collection | None = None  # a flow collection whose bracket is the last token
+        self.last: Entry | None = None  # the last complete entry
+        self.key_end = 0  # where the key of the open entry ends
         self.dashed: tuple[bool, list[Comment], list[Comment]] | None = None  # an item's blank, before and head
         self.result = Text(Entry(None, _NOTHING))
 
@@ -94,7 +94,7 @@ class Reader:
             self.pending.append(comment)
 
     def _marker(self) -> None:
-        """`---`: what stands above it is the head of the text."""
+        """Read `---`. The comments above it are the head of the text."""
         if self.stack[0].entries:
             return
         self.result.marked = True
@@ -142,7 +142,7 @@ class Reader:
         return entry
 
     def _put(self, value: Node) -> Entry:
-        """Give the open entry its value; an item of a list begins with it."""
+        """Set the value of the open entry. An item of a list begins with its value."""
         entry = self.open or self._entry(None)
         entry.value = value
         self.open = None
@@ -177,7 +177,7 @@ class Reader:
 
 
 def content_lines(source: str, value: str) -> Iterator[str]:
-    """The lines of a block scalar, its header first, without empty ones after its end that are not part of it."""
+    """The lines of a block scalar, header first. Empty lines after its end are left out, unless they are part of it."""
     header, *lines = source.split("\n")
     yield header
     depth = content_indent(lines, value)
@@ -190,7 +190,7 @@ def content_lines(source: str, value: str) -> Iterator[str]:
 
 
 def content_indent(lines: Iterable[str], value: str) -> int:
-    """How deep the content of a block scalar is indented."""
+    """The indentation of the content of a block scalar."""
     line = next((line for line in lines if line.strip()), "")
     first = next((row for row in value.split("\n") if row.strip()), "")
     return (len(line) - len(line.lstrip(" "))) - (len(first) - len(first.lstrip(" ")))

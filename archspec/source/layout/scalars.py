@@ -1,4 +1,4 @@
-"""How a scalar is written: without quotes that nothing needs, and in double quotes where some are needed."""
+"""How a scalar is written: in double quotes if it needs quotes, otherwise plain."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from archspec.source.dump import may_be_bare
 from archspec.source.layout.read import content_indent
 from archspec.source.layout.tree import Scalar
 
-# what YAML 1.1 reads as a truth value: its quotes keep other tools from doing so
+# YAML 1.1 reads these as booleans; their quotes are kept for other tools
 _OLD_WORD: Final = re.compile(r"y|yes|n|no|on|off", re.IGNORECASE)
-_RISKY: Final = re.compile(r"[-?:](?=\s|$)")  # the start of a text that is plain within brackets only
+_RISKY: Final = re.compile(r"[-?:](?=\s|$)")  # the start of a text that is plain only inside brackets
 
 
 def one_line(scalar: Scalar) -> str | None:
-    """The scalar on one line; None for a block text, and for one that holds line breaks."""
+    """The scalar on one line. None for a block scalar, and for a text with line breaks."""
     if scalar.style in ("|", ">"):
         return None
     if not scalar.style:
@@ -31,17 +31,17 @@ def one_line(scalar: Scalar) -> str | None:
 
 
 def key_text(key: Scalar) -> str:
-    """A key, which has one line."""
+    """The text of a key, which is always on one line."""
     return one_line(key) or _quoted(key.value)
 
 
 def folded(scalar: Scalar) -> list[str]:
-    """The lines of a scalar as its author broke them, without indentation."""
+    """The lines of a scalar, broken as in the source, without indentation."""
     return [line.strip() for line in scalar.source.split("\n")]
 
 
 def block_text(scalar: Scalar) -> tuple[str, str, list[str]]:
-    """(header, comment behind it, lines without indentation) of a block scalar; an indentation is given as 2."""
+    """(header, comment after it, lines without indentation) of a block scalar. An indentation indicator becomes 2."""
     header, *lines = scalar.source.split("\n")
     mark, _, comment = header.partition("#")
     depth = content_indent(lines, scalar.value)

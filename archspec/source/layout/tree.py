@@ -1,4 +1,4 @@
-"""What a layout is printed from: collections, scalars and comments, as they were written."""
+"""The tree from which a layout is printed: collections, scalars and comments as written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class Comment:
     """A comment from its `#`.
 
-    column: where it stood. gap: spaces before it. own: on a line of its own. blank: after an empty line.
+    column: its column. gap: spaces before it. own: on a line of its own. blank: after an empty line.
     """
 
     text: str
@@ -33,7 +33,7 @@ class Scalar:
 class Entry:
     """An item of a list (key None), or a key and its value.
 
-    before: comments above it. head: between key or dash and value. after: behind the value.
+    before: comments above it. head: comments between key or dash and value. after: the comment after the value.
     colon: whether a `:` follows the key (in flow style it may be left out). blank: after an empty line.
     """
 
@@ -46,7 +46,7 @@ class Entry:
     colon: bool = True
 
     def comments(self) -> Iterator[Comment]:
-        """All comments of it and within its value, as they are written."""
+        """All comments of the entry and inside its value, in the order of the text."""
         yield from self.before
         yield from self.head
         if isinstance(self.value, Collection):
@@ -56,9 +56,10 @@ class Entry:
 
 @dataclass(slots=True)
 class Collection:
-    """A mapping or a list. braces: whether a flow one has its own: `[a: 1]` holds a mapping without.
+    """A mapping or a list.
 
-    column: where its items begin. opening: comments behind the opening bracket. tail: comments after the last item.
+    braces: whether a flow mapping has braces; the one in `[a: 1]` has none. column: where its items begin.
+    opening: comments after the opening bracket. tail: comments after the last item.
     """
 
     mapping: bool
@@ -71,7 +72,7 @@ class Collection:
     tail: list[Comment] = field(default_factory=list)
 
     def comments(self) -> Iterator[Comment]:
-        """All comments within it, in the order of the text."""
+        """All comments inside it, in the order of the text."""
         yield from self.opening
         for entry in self.entries:
             yield from entry.comments()
