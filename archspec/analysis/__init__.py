@@ -1,4 +1,4 @@
-"""Passes over a graph: one a file, plain functions, no torch."""
+"""Passes over a graph: one plain function per file, without torch."""
 
 from archspec.analysis.cost import LayerCost, Report, ReportNode, cost_report
 from archspec.analysis.expect import Expected, check_expectations

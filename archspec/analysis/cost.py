@@ -1,4 +1,4 @@
-"""Parameters, buffers, MACs and activation memory of every layer, summed up the tree."""
+"""Parameters, buffers, MACs and activation memory of every layer, and their sums for each sub-graph."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class LayerCost:
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Shape of its output, of several the first."""
+        """Shape of its first output."""
         return self.output_shapes[0]
 
     @property
     def origin(self) -> SourceSpan | None:
-        """Where it is written in the spec, or in a library of blocks; None where there is no text."""
+        """Where it is written in the spec, or in a library of blocks; None if there is no text."""
         return None if self.at is None else self.at.span()
 
 
 @dataclass(frozen=True, slots=True)
 class ReportNode:
-    """A row of the report: an op, or a sub-graph with the sum of what is in it.
+    """A row of the report: an op, or a sub-graph with the sum of its ops.
 
-    kind: network, sequence, block, merge, repeat or op. label: what the spec calls it.
-    count: this many equal consecutive copies of a repeat are one row; its figures are for one of them, and
+    kind: network, sequence, block, merge, repeat or op. label: its name in the spec.
+    count: the row stands for this many equal consecutive copies of a repeat; its figures are for one of them, and
     its name and path are those of the first.
     activation_bytes: the sum of all op outputs in it, views (flatten) and dropout included.
     """
@@ -63,13 +63,13 @@ class ReportNode:
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Shape of its output, of several the first."""
+        """Shape of its first output."""
         return self.output_shapes[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one forward pass of a batch costs.
+    """The cost of one forward pass of a batch.
 
     `root.cost`: params and buffers in elements; macs (bias not counted) and elementwise_flops for the batch.
     """
@@ -82,37 +82,37 @@ class Report:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of the network's input, of several the first, without the batch."""
+        """Shape of the network's first input, without the batch."""
         return self.input_shapes[0]
 
     @property
     def params(self) -> int:
-        """Learned elements."""
+        """Number of learned parameters."""
         return self.root.cost.params
 
     @property
     def buffers(self) -> int:
-        """Elements of state, such as running means."""
+        """Elements of buffers, such as running means."""
         return self.root.cost.buffers
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of one forward pass of the batch; bias not counted."""
+        """Multiply-adds of one forward pass of the batch, without biases."""
         return self.root.cost.macs
 
     @property
     def flops(self) -> int:
-        """2 × MACs: convolutions and linear products only."""
+        """2 × MACs: only convolutions and linear products."""
         return 2 * self.macs
 
     @property
     def activation_bytes(self) -> int:
-        """Bytes of all op outputs of the batch together."""
+        """Bytes of all op outputs of the batch."""
         return self.root.activation_bytes
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Shape of the network's output, of several the first, without the batch."""
+        """Shape of the network's first output, without the batch."""
         return self.root.output_shape
 
     @property
@@ -121,7 +121,7 @@ class Report:
         return {child.name: child.output_shape for child in self.root.children}
 
     def layers(self) -> tuple[LayerCost, ...]:
-        """Every op in order; the copies of a repeat one by one."""
+        """Every op in order, including each copy of a repeat."""
         return tuple(layer for row in self.root.children for layer in _layers(row, ""))
 
     def dominant(self, figure: str) -> tuple[LayerCost, float] | None:
@@ -134,7 +134,7 @@ class Report:
         return top, getattr(top, figure) / total
 
     def to_json(self) -> dict[str, Any]:
-        """The versioned form of `--json`."""
+        """The versioned JSON of `--json`."""
         return {
             "format": JSON_FORMAT,
             "name": self.name,
@@ -176,10 +176,10 @@ def _layers(row: ReportNode, prefix: str) -> Iterator[LayerCost]:
 
 
 def cost_report(graph: Graph, *, batch_size: int = 1, dtype: str = "float32") -> Report:
-    """Price every op of a network for a batch. Needs only shapes; equal copies of a repeat are priced once.
+    """Compute the cost of every op of a network for a batch, from shapes alone.
 
-    Weights that several nodes run with count where they are owned. Raises ValueError for a batch below 1, or a dtype
-    that is not in `DTYPE_BYTES`.
+    Equal copies of a repeat are computed once. Shared weights count at their owner. Raises ValueError for a batch
+    below 1, or a dtype that is not in `DTYPE_BYTES`.
     """
     if batch_size < 1 or dtype not in DTYPE_BYTES:
         raise ValueError(f"no figures for a batch of {batch_size} in {dtype}; dtypes: {', '.join(DTYPE_BYTES)}")
@@ -190,7 +190,7 @@ def cost_report(graph: Graph, *, batch_size: int = 1, dtype: str = "float32") ->
 
 
 class _Run:
-    """Equal consecutive copies of a repeat; of anything else, one row."""
+    """Equal consecutive copies of a repeat, or a single row of anything else."""
 
     __slots__ = ("count", "inputs", "outputs", "row", "site")
 
@@ -208,12 +208,12 @@ class _Run:
 
 
 class _Pricing:
-    """The rows of a report, by interpretation: the values that flow are types in a batch of the given size."""
+    """Computes the rows of a report with `interpret`. Values are types for a batch of the given size."""
 
     def __init__(self, batch_size: int, width: int) -> None:
         self.batch_size = batch_size
         self.width = width
-        self.open: list[list[_Run]] = [[]]  # of the graphs that are being run, the innermost last
+        self.open: list[list[_Run]] = [[]]  # runs of the open graphs, innermost last
 
     def on_op(self, site: Site, inputs: tuple[TensorType, ...]) -> Sequence[TensorType]:
         again = self._again(site, inputs) if site.graph.kind == "repeat" else None
@@ -243,7 +243,7 @@ class _Pricing:
         return outputs
 
     def _again(self, site: Site, inputs: tuple[TensorType, ...]) -> Sequence[TensorType] | None:
-        """What a node of a repeat gives that is one more copy of the one before it; None if it is not."""
+        """The outputs of a node of a repeat that is a copy of the one before it, or None."""
         runs = self.open[-1]
         if not runs or not runs[-1].takes(site, inputs):
             return None
@@ -251,7 +251,7 @@ class _Pricing:
         return runs[-1].outputs
 
     def close(self, name: str, path: str, graph: Graph, outputs: Sequence[TensorType]) -> ReportNode:
-        """The row of the graph that was opened last."""
+        """The row of the innermost open graph."""
         macs = params = buffers = flops = memory = 0
         children = []
         for run in self.open.pop():

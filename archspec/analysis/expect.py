@@ -1,4 +1,4 @@
-"""Does the network have the shapes and counts that its spec expects?"""
+"""Checks the shapes and counts in `expect`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNTS = ("params", "macs", "buffers")
 
 
 class Expected(NamedTuple):
-    """An entry of `expect`: its evaluated value, its place, and what to write where it lacks a `$`."""
+    """An entry of `expect`: its evaluated value, its place, and the hint if it lacks a `$`."""
 
     value: Any
     at: At
@@ -30,10 +30,10 @@ def check_expectations(
     expect: Mapping[str, Expected], stages: Mapping[str, TensorType | None], known: Sequence[str],
     counted: tuple[Report, Graph] | None, errors: Errors,
 ) -> None:
-    """Note each expectation that does not hold.
+    """Report each expectation that does not hold.
 
     stages: each stage's output as far as it is known.
-    known: the names of all stages of the spec. counted: the network and its costs, None if errors left them unknown.
+    known: the names of all stages of the spec. counted: the network and its costs; None after an error.
     """
     for key, expected in expect.items():
         stage = known[-1] if key == "output" and known else key

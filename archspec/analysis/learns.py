@@ -1,4 +1,4 @@
-"""Is there anything in a network that training could change?"""
+"""Checks that a network has parameters to train."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from archspec.ir import Graph
 
 
 def check_learns(graph: Graph) -> None:
-    """Raise SpecError BUILD204 where a network has no parameters."""
+    """Raise SpecError BUILD204 if a network has no parameters."""
     if not any(spec.learned for _, spec in weights(graph)):
         raise error("BUILD204", "the network has no parameters to train",
                     hint="add a layer with parameters, such as `linear` or `conv2d`")

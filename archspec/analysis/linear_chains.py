@@ -1,4 +1,4 @@
-"""Layers that a network could do without: linear layers between which nothing bends."""
+"""Finds redundant layers: linear layers without a nonlinearity between them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _Run = tuple[tuple[NodePath, int, int], ...]  # paths of linear layers, with the
 
 
 def linear_chains(graph: Graph) -> list[tuple[NodePath, ...]]:
-    """Paths of two or more `linear` layers in a row that together are one linear map, in the order of the network.
+    """Paths of two or more `linear` layers in a row that together form one linear map, in the order of the network.
 
-    A layer that is narrower than both its neighbours is meant: it makes the map cheaper, and of lower rank.
+    A layer that is narrower than both its neighbours is not reported: it makes the map cheaper and lowers its rank.
     """
     flat = inline(graph)
     takers = uses(flat)
     found: list[tuple[NodePath, ...]] = []
-    ending: dict[Value, _Run] = {}  # the layers whose map is not bent yet where a value comes, and that only it needs
+    ending: dict[Value, _Run] = {}  # the layers before a value that form one linear map and have no other user
     for k, node in enumerate(flat.nodes):
         before = [ending.pop(value, ()) for value in dict.fromkeys(node.inputs)]
         run = before[0] if len(before) == 1 else ()
@@ -38,7 +38,7 @@ def linear_chains(graph: Graph) -> list[tuple[NodePath, ...]]:
 
 
 def _maps_features(op: Operation) -> bool:
-    """Whether it is a learned linear map of the last dimension."""
+    """Whether the op is a learned linear map of the last dimension."""
     projects = op.trait(Projects)
     return projects is not None and projects.dim == -1
 

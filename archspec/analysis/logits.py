@@ -1,4 +1,4 @@
-"""Does a network end in what a cross entropy should not be given?"""
+"""Finds networks that end in a softmax or sigmoid, which a cross-entropy loss must not get."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from archspec.ops.traits import SquashesLogits
 
 
 def squashing_end(graph: Graph) -> str | None:
-    """The name of the op that gives an output of a network, if it makes probabilities of logits."""
+    """The name of the last op of an output of a network if it turns logits into probabilities, or None."""
     return next((op for op in interpret(graph, [None] * len(graph.inputs), _after) if op), None)
 
 

@@ -1,4 +1,4 @@
-"""Where a norm over the batch would have one value to normalise: it has no variance, and torch refuses it."""
+"""Finds norms over the batch that would get one value per channel. It has no variance, and torch raises an error."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from archspec.ops.traits import Normalises
 
 
 def lone_value(graph: Graph, images: int, *, training: bool) -> NodePath | None:
-    """The first norm that would have one value per channel in a batch of so many images.
+    """The first norm that would have one value per channel in a batch of `images` images.
 
-    In evaluation that only matters to norms without running statistics. Groups, layers and instances of one value are
-    refused by the shape rules: no batch helps them.
+    In evaluation mode only norms without running statistics count. Groups, layers and instances of one value are
+    refused by the shape rules, since no batch size helps them.
     """
     if images > 1:
         return None
@@ -26,5 +26,5 @@ def lone_value(graph: Graph, images: int, *, training: bool) -> NodePath | None:
 
 
 def smallest_batch(graph: Graph, *, training: bool) -> int:
-    """How many images a batch of this network needs: 2 where a norm over the batch would have one value, else 1."""
+    """The smallest batch of this network: 2 images if a norm over the batch would have one value, otherwise 1."""
     return 1 if lone_value(graph, 1, training=training) is None else 2

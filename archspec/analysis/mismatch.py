@@ -1,4 +1,4 @@
-"""Where to look when a network is not the one that its spec expects: facts for the notes of a diagnostic."""
+"""Possible causes of a difference from `expect`, for the notes of a diagnostic."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from archspec.analysis.cost import Report, ReportNode
 from archspec.ir import Graph, sites
 from archspec.ops.traits import Convolves
 
-_SHOWN: Final = 3  # of the layers with the largest figure
+_SHOWN: Final = 3  # layers with the largest figure that are listed
 
 
 def of_count(figure: str, surplus: int, report: Report, graph: Graph) -> Iterator[str]:
-    """What may explain that the network has `surplus` more of a figure (params, macs, buffers) than expected."""
+    """Possible causes if a figure (params, macs, buffers) is `surplus` larger than expected."""
     layers = report.layers()
     alike = next((x for x in layers if getattr(x, figure) == abs(surplus)), None)
     if alike is not None:
@@ -38,9 +38,9 @@ def _convolution_biases(graph: Graph) -> int:
 
 
 def of_shape(stage: str, wanted: tuple[int, ...], report: Report) -> Iterator[str]:
-    """The last layer up to the end of a stage that gives the wanted sizes, and the next one, which changes them.
+    """The last layer before the end of a stage with the wanted sizes, and the next one, which changes them.
 
-    Sizes that are right at the end already are not asked for. Says nothing where no layer gives them.
+    Sizes that are right at the end of the stage are ignored. Yields nothing if no layer has the wanted sizes.
     """
     rows = list(_main_line(report.root, stage))
     found = next(row for row in report.root.children if row.name == stage).output_shape
@@ -57,7 +57,7 @@ def of_shape(stage: str, wanted: tuple[int, ...], report: Report) -> Iterator[st
 
 
 def _main_line(root: ReportNode, stage: str) -> Iterator[ReportNode]:
-    """The rows from the network's start to the stage's end, those of sequences and repeats instead of the whole."""
+    """The rows from the start of the network to the end of the stage, with sequences and repeats opened."""
     for row in root.children:
         yield from _opened(row)
         if row.name == stage:

@@ -1,4 +1,4 @@
-"""Which convolutions see nothing but padding along the width?"""
+"""Finds convolutions that see only padding along the width."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from archspec.ops.traits import Convolves, Windowed
 
 
 def columns_of_padding(graph: Graph) -> list[str]:
-    """The paths of the dilated convolutions none of whose taps meets a column of the input.
+    """The paths of the dilated convolutions of which no tap meets a column of the input.
 
-    They are valid, if of little use. But oneDNN's kernel for NHWC, which torch uses on CPUs, writes to a wrong address
-    for them, and the process dies: seen in torch 2.14 for batches of two images or more, for all such shapes with more
-    than one output column, and for none of 247 others.
+    They are valid, but of little use. For them oneDNN's kernel for NHWC, which torch uses on CPUs, writes to a wrong
+    address, and the process dies. This was seen in torch 2.14 with batches of two images or more, for all such shapes
+    with more than one output column, and for none of 247 others.
     """
     return [
         path for path, node, owner in graph.walk()

@@ -1,4 +1,4 @@
-"""The figures of a whole network without a row for each layer: for many networks that share sub-graphs."""
+"""The figures of a whole network without a row for each layer. Fast for many networks that share sub-graphs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from archspec.ir.interpret import Run
 from archspec.ops import Operation, cost_of
 from archspec.types import Cost, TensorType
 
-_Part = tuple[Cost, int, int]  # what an op or a sub-graph costs, its activations, and the largest of them
+_Part = tuple[Cost, int, int]  # the cost of an op or sub-graph, its activations, and the largest of them
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What one forward pass of one image costs.
+    """The cost of one forward pass of one image.
 
-    activations: elements of all op outputs together. largest: of the largest of them. inputs: of what flows in.
+    activations: elements of all op outputs. largest: elements of the largest one. inputs: elements of the inputs.
     """
 
     cost: Cost
@@ -27,18 +27,18 @@ class Totals:
 
     @property
     def params(self) -> int:
-        """Learned parameters."""
+        """Number of learned parameters."""
         return self.cost.params
 
     @property
     def macs(self) -> int:
-        """Multiply-adds, as `Report.macs`."""
+        """Multiply-adds, as in `Report.macs`."""
         return self.cost.macs
 
     def step_bytes(self, batch_size: int, *, states: int, width: int = 4) -> int:
-        """About the most that a training step may need.
+        """About the most bytes that a training step needs.
 
-        Weights, gradients, optimizer state, buffers, the images, every op's output, and two gradients of the largest.
+        Weights, gradients, optimizer state, buffers, the images, all op outputs, and two gradients of the largest one.
         states: tensors of a parameter's size that the optimizer keeps for it. width: bytes of an element.
         """
         weights = self.cost.params * (2 + states) + self.cost.buffers
@@ -46,7 +46,7 @@ class Totals:
 
 
 def totals(graph: Graph, known: MutableMapping[Graph, Totals]) -> Totals:
-    """The sums over all ops of a graph. known: those of sub-graphs that were asked for before; it is added to."""
+    """The sums over all ops of a graph. known: a cache with the totals of sub-graphs, to which new ones are added."""
     found = known.get(graph)
     if found is None:
         inputs = tuple([port.type.at(1) for port in graph.inputs])
@@ -57,11 +57,11 @@ def totals(graph: Graph, known: MutableMapping[Graph, Totals]) -> Totals:
 
 
 class _Summing:
-    """Sums by interpretation: the values that flow are types in a batch of one."""
+    """Sums with `interpret`. Values are types for a batch of one."""
 
     def __init__(self, known: MutableMapping[Graph, Totals]) -> None:
         self.known = known
-        self.open: list[list[_Part]] = [[]]  # of the graphs that are being run, the innermost last
+        self.open: list[list[_Part]] = [[]]  # parts of the open graphs, innermost last
 
     def on_op(self, site: Site, inputs: tuple[TensorType, ...]) -> Sequence[TensorType]:
         op = site.node.target
@@ -74,7 +74,7 @@ class _Summing:
     def on_call(self, site: Site, inputs: tuple[TensorType, ...], run: Run[TensorType]) -> Sequence[TensorType]:
         target = site.node.target
         assert isinstance(target, Graph)
-        alone = site.owns_weights and not target.shares_weights  # its sums are the same wherever it is called
+        alone = site.owns_weights and not target.shares_weights  # its sums are the same at every call
         found = self.known.get(target) if alone else None
         if found is not None:
             self.open[-1].append((found.cost, found.activations, found.largest))

@@ -1,4 +1,4 @@
-"""The tensors that a network keeps, without building it: what its `state_dict` holds."""
+"""The tensors in a network's `state_dict`, without building it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from archspec.ops.parameters import ParamSpec
 
 
 def weights(graph: Graph) -> Iterator[tuple[str, ParamSpec]]:
-    """Parameters and buffers by their names in the `state_dict`, in its order; those that several layers share once."""
+    """Parameters and buffers by name, in the order of the `state_dict`. Shared ones appear once."""
     for site in sites(graph):
         if site.owns_weights and site.node.op is not None:
             for name, spec in site.node.op.parameters(*site.inputs).items():

@@ -1,4 +1,4 @@
-"""The intermediate representation: graphs of ops with ports, and what reads, compares and edits them. No torch."""
+"""The intermediate representation: graphs of ops with ports, and functions to read, compare and edit them. No torch."""
 
 from archspec.ir.graph import INPUT, Graph, Node, NodePath, Place, Port, StateId, Value
 from archspec.ir.interpret import Site, interpret, sites

@@ -13,17 +13,17 @@ from archspec.ops import Operation
 from archspec.types import TensorType, shape_text
 
 Kind = Literal["input", "output", "added", "removed", "renamed", "op", "fields", "values"]
-_SHOWN: Final = 3  # fields of a change that its text names
+_SHOWN: Final = 3  # the most changed fields that a text lists
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One difference.
 
-    kind: `input` or `output`, another type or another value; `added` or `removed`, an op; `renamed`, the same op at
-    another path; `op`, another op at the path; `fields`, other fields of the op; `values`, the op takes other values.
-    path: where it is now, of what was removed where it was; of an input or output its name.
-    then, now: what it was and is: a shape, a path, an op's name, fields by name, or the paths of values.
+    kind: `input` or `output`: another type or another value; `added` or `removed`: an op; `renamed`: the same op at
+    another path; `op`: another op at the path; `fields`: other fields of the op; `values`: other inputs of the op.
+    path: the path now, or before for a removed op; the name of an input or output.
+    then, now: before and after: a shape, a path, an op's name, fields by name, or the paths of values.
     """
 
     kind: Kind
@@ -48,7 +48,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """An op of a network: its path, what it takes (paths of ops, with a port after the first), whose weights it has."""
+    """An op of a network: its path, its inputs (paths of ops, with the port if not 0), and its weights' owner."""
 
     path: NodePath
     op: Operation
@@ -57,9 +57,9 @@ class _Step:
 
 
 def diff(then: Graph, now: Graph) -> list[Change]:
-    """Every difference that counts, in the order of `now`; empty for networks of equal digests.
+    """Every difference that affects the digest, in the order of `now`. Empty for networks with equal digests.
 
-    Ops are aligned by path where the op is the same, then by their order: one that moved to another path was renamed.
+    Ops are aligned by path if the op is the same, then by order; an op that moved to another path is renamed.
     """
     (old, old_results), (new, new_results) = _steps(then), _steps(now)
     pairs = _aligned(old, new)
@@ -88,7 +88,7 @@ def _steps(graph: Graph) -> tuple[list[_Step], tuple[str, ...]]:
 
 
 def _aligned(old: list[_Step], new: list[_Step]) -> dict[int, int]:
-    """Number of a step now → then."""
+    """The number of a step now → its number then."""
     places = {step.path: i for i, step in enumerate(old)}
     pairs = {j: places[step.path] for j, step in enumerate(new) if step.path in places}
     left = [i for i in range(len(old)) if i not in set(pairs.values())]
@@ -125,7 +125,7 @@ def _renamed(value: str, names: dict[str, str]) -> str:
 
 
 def _ports(kind: Literal["input", "output"], then: Graph, now: Graph) -> Iterator[Change]:
-    """Inputs by name where there are several; the only one whatever its name. Outputs by name, their types follow."""
+    """Inputs are compared by name, unless there is only one. Outputs are compared by name only: types follow."""
     if kind == "output":
         before, after = ({port.name for port in graph.outputs} for graph in (then, now))
         if len(then.outputs) > 1 or len(now.outputs) > 1:

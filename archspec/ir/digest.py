@@ -1,4 +1,4 @@
-"""Digests of networks: equal for networks that compute the same in the same way, however they are spelt."""
+"""Digests of networks. Equal for networks that compute the same in the same way, however they are written."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Fields = Callable[[Operation], dict[str, Any]]
 
 
 def chosen_fields(op: Operation) -> dict[str, Any]:
-    """The fields of an op that do not have their default value, so that a release may add one."""
+    """The fields of an op that differ from their defaults, so that a later release can add fields."""
     return op.model_dump(mode="json", exclude_defaults=True)
 
 
 def graph_digest(graph: Graph, fields: Fields = chosen_fields) -> str:
-    """SHA-256 of a network: names, ops, what flows where, and whose weights are used. Where it was written is left out.
+    """SHA-256 of a network: its names, ops, connections and owners of weights, but not where it was written.
 
-    fields: what counts of an op. Runs are resumed by digests: what this gives for a network must not change.
+    fields: the fields of an op that count. Resuming compares digests, so a network's digest must never change.
     """
-    digests: dict[int, str] = {}  # of the sub-graphs that were seen
-    lists: list[list[object]] = [[]]  # of the nodes of the graphs that are open, the innermost last
+    digests: dict[int, str] = {}  # by the id of a sub-graph
+    lists: list[list[object]] = [[]]  # the nodes of the open graphs, innermost last
 
     def on_op(site: Site, _: object) -> list[None]:
         assert site.node.op is not None
@@ -48,7 +48,7 @@ def graph_digest(graph: Graph, fields: Fields = chosen_fields) -> str:
 
 
 def node_digest(graph: Graph, node: Node) -> str:
-    """SHA-256 of a node of a graph: its name, its inputs, and what it does."""
+    """SHA-256 of a node of a graph: its name, its inputs, and its target."""
     target = node.target
     does = graph_digest(target) if isinstance(target, Graph) else [target.op, chosen_fields(target)]
     return _hash(_node(graph, node, does))
@@ -67,7 +67,7 @@ def _node(graph: Graph, node: Node, does: object) -> list[object]:
 
 
 def _value(graph: Graph, value: Value) -> object:
-    """A value as digests always counted it: inputs first, then nodes; of several outputs of a node with its number."""
+    """A value numbered as in all earlier digests: inputs first, then nodes, with the port if a node has several."""
     node, port = value
     if node == INPUT:
         return port
@@ -76,7 +76,7 @@ def _value(graph: Graph, value: Value) -> object:
 
 
 def _type(x: TensorType) -> list[object]:
-    """The batch counts as a 1, as when its size was written into shapes."""
+    """The batch counts as 1, as in earlier releases, whose shapes had a batch size."""
     return [x.at(1).shape, x.dtype, *([] if x.below is None else [x.below])]
 
 

@@ -1,4 +1,4 @@
-"""Editing graphs. A graph stays as it is; each edit gives a new one, which has been verified."""
+"""Edits graphs. A graph never changes; each edit returns a new, verified one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from archspec.ir.interpret import Site, interpret
 
 
 class Use(NamedTuple):
-    """Where a value is taken: as input `position` of node number `node`, or as that output where `node` is None."""
+    """A use of a value: as input `position` of node number `node`, or as that output of the graph if `node` is None."""
 
     node: int | None
     position: int
 
 
 def uses(graph: Graph) -> dict[Value, list[Use]]:
-    """Who takes each value, in order. Values that nobody takes are left out."""
+    """The uses of each value, in order. Unused values are left out."""
     found: dict[Value, list[Use]] = {}
     takers: list[tuple[int | None, Sequence[Value]]] = [(k, node.inputs) for k, node in enumerate(graph.nodes)]
     for k, values in [*takers, (None, graph.results)]:
@@ -27,14 +27,14 @@ def uses(graph: Graph) -> dict[Value, list[Use]]:
 
 
 def replace(graph: Graph, old: Value, new: Value) -> Graph:
-    """The graph in which whoever took `old` takes `new`, and nodes that nobody takes any more are gone."""
+    """The graph with every use of `old` replaced with `new`, without the nodes that are then unused."""
     editor = Editor(graph)
     editor.replace(old, new)
     return editor.finish()
 
 
 def erase(graph: Graph, name: str) -> Graph:
-    """The graph without the node of this name. ValueError where something takes what it gives."""
+    """The graph without the node of this name. Raises ValueError if its output is used."""
     editor = Editor(graph)
     (k,) = (k for k, node in enumerate(graph.nodes) if node.name == name)
     editor.erase(k)
@@ -42,14 +42,14 @@ def erase(graph: Graph, name: str) -> Graph:
 
 
 def keep_outputs(graph: Graph, names: Iterable[str]) -> Graph:
-    """The network with only these outputs, without the nodes and inputs that only the others need."""
+    """The network with only these outputs, and only the nodes and inputs that they need."""
     chosen = [k for k, port in enumerate(graph.outputs) if port.name in set(names)]
     outputs, results = tuple(graph.outputs[k] for k in chosen), tuple(graph.results[k] for k in chosen)
     return Editor(Graph(graph.kind, graph.label, graph.inputs, graph.nodes, outputs, results)).finish()
 
 
 def inline(graph: Graph) -> Graph:
-    """The network as one graph of ops, which keep their paths as names: what lies in different blocks can meet."""
+    """The network as one graph of ops, named by their paths, so that edits can combine ops of different blocks."""
     nodes: list[Node] = []
 
     def on_op(site: Site, values: tuple[Value, ...]) -> list[Value]:
@@ -62,28 +62,28 @@ def inline(graph: Graph) -> Graph:
 
 
 class Editor:
-    """Several edits of one graph. Nodes keep their numbers, and new ones get further numbers, until `finish`."""
+    """Several edits of one graph. Until `finish`, nodes keep their numbers, and new ones get further numbers."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes: dict[int, Node] = dict(enumerate(graph.nodes))
         self._next = len(graph.nodes)
-        self._before: dict[int, list[int]] = {}  # new nodes, by the old node that they come before
+        self._before: dict[int, list[int]] = {}  # old node → the new nodes before it
         self._results = list(graph.results)
         self._uses = {value: set(found) for value, found in uses(graph).items()}
 
     def uses(self, value: Value) -> set[Use]:
-        """Who takes a value now."""
+        """The present uses of a value."""
         return self._uses.get(value, set())
 
     def change(self, k: int, node: Node) -> None:
-        """Another node in the place of number `k`."""
+        """Replace node number `k`."""
         self._disconnect(k)
         self.nodes[k] = node
         self._connect(k)
 
     def insert(self, node: Node, *, before: int) -> int:
-        """A new node before old node number `before`, after those that were inserted there; gives its number."""
+        """Insert a node before old node number `before`, after earlier insertions there. Returns its number."""
         k = self._next
         self._next += 1
         self._before.setdefault(before, []).append(k)
@@ -92,7 +92,7 @@ class Editor:
         return k
 
     def replace(self, old: Value, new: Value) -> None:
-        """Whoever takes `old` takes `new` instead."""
+        """Replace every use of `old` with `new`."""
         for use in self._uses.pop(old, set()):
             self._uses.setdefault(new, set()).add(use)
             if use.node is None:
@@ -103,15 +103,15 @@ class Editor:
                 self.nodes[use.node] = node._replace(inputs=inputs)
 
     def erase(self, k: int) -> None:
-        """Remove node number `k`. ValueError where something takes what it gives."""
+        """Remove node number `k`. Raises ValueError if its output is used."""
         node = self.nodes[k]
         if any(self.uses(Value(k, port)) for port in range(len(node.outputs))):
-            raise ValueError(f"something takes what `{node.name}` gives")
+            raise ValueError(f"the output of `{node.name}` is used")
         self._disconnect(k)
         del self.nodes[k]
 
     def finish(self) -> Graph:
-        """The new graph, without what nothing takes any more, verified: AssertionError if weights lost their owner."""
+        """The new graph, verified, without unused nodes. Raises AssertionError if weights lost their owner."""
         places = range(len(self.graph.nodes))
         order = [k for old in places for k in (*self._before.get(old, ()), old) if k in self.nodes]
         for k in reversed(order):

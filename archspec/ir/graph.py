@@ -1,4 +1,4 @@
-"""The intermediate representation: a graph of nodes; a node runs an op or calls a sub-graph."""
+"""The intermediate representation: a graph of nodes. A node runs an op or calls a sub-graph."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from archspec.diagnostics import SourceSpan
 from archspec.ops import Operation
 from archspec.types import TensorType
 
-NodePath = str  # node names from the network's stages inwards, joined by dots: also the module's name
+NodePath = str  # names of nodes from the stage inwards, joined by dots; also the module's name
 StateId = str  # the path of the node that owns some weights
-INPUT: Final = -1  # stands for a node in the values that flow into a graph
+INPUT: Final = -1  # the node number of a graph's inputs
 CLIMB: Final = "^"  # in Node.state: one graph further out
 
 
 class Value(NamedTuple):
-    """A value in a graph: output `port` of node number `node`, or input `port` of the graph where `node` is INPUT."""
+    """A value in a graph: output `port` of node number `node`, or input `port` of the graph if `node` is INPUT."""
 
     node: int
     port: int = 0
 
 
 class Port(NamedTuple):
-    """A value that enters or leaves a graph."""
+    """An input or output of a graph."""
 
     name: str
     type: TensorType
@@ -35,16 +35,16 @@ class Place(Protocol):
     """Where something is written."""
 
     def span(self) -> SourceSpan | None:
-        """The place in the text, None where there is no text."""
+        """The place in the text, or None if there is no text."""
 
 
 class Node(NamedTuple):
     """One step of a graph: `target` applied to values. Compared by identity.
 
-    outputs: the types of what it gives, one a port.
+    outputs: the type of each output port.
     state: the node whose weights it uses; None: its own. A name refers to a node of the same graph, each CLIMB before
-    it goes one graph further out, and dots go inwards: `tower`, `^stem.conv`. The owner comes first. Its weights are
-    counted, built and saved once, however many nodes use them.
+    it means one graph further out, and dots lead inwards: `tower`, `^stem.conv`. The owner comes first. Its weights
+    are counted, built and saved once, however many nodes use them.
     at: where it was written. Comparisons and digests ignore it.
     """
 
@@ -68,22 +68,22 @@ class Node(NamedTuple):
 
     @property
     def origin(self) -> SourceSpan | None:
-        """The file and line where it was written, None where there is no text."""
+        """The file and line where it was written, or None if there is no text."""
         return None if self.at is None else self.at.span()
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Nodes in topological order, and which values they take and give.
+    """Nodes in topological order, and how their values are connected.
 
-    One Graph object may be the target of several nodes: equal blocks on equal inputs are analysed once,
-    and whoever keys a cache by the object sees each of them once. Compared by identity.
+    One Graph object may be the target of several nodes: equal blocks on equal inputs share one, so a cache with the
+    object as key analyses it once. Compared by identity.
 
     kind: network, sequence (a list of layers), block, merge (branches and the op that joins them), or
     repeat (the copies of a layer).
-    label: what the spec calls it: the block's name, the merge's op, `sequential`.
-    inputs: the values that flow in; of a network as the spec has them, else the first that the body uses comes first.
-    outputs: what it gives; results: the value that each of them is.
+    label: its name in the spec: the block's name, the merge's op, `sequential`.
+    inputs: its inputs, for a network in the order of the spec, otherwise in the order of use.
+    outputs: its outputs. results: the value of each output.
     """
 
     kind: str
@@ -109,12 +109,12 @@ class Graph:
         return self.inputs[port].type if node == INPUT else self.nodes[node].outputs[port]
 
     def arguments(self, node: Node) -> tuple[TensorType, ...]:
-        """The types of what flows into a node."""
+        """The types of a node's inputs."""
         return tuple(map(self.type_of, node.inputs))
 
     @cached_property
     def is_chain(self) -> bool:
-        """Whether each node takes just its predecessor's only output: an `nn.Sequential`."""
+        """Whether each node takes only its predecessor's only output, as in an `nn.Sequential`."""
         nodes = self.nodes
         return (
             len(self.inputs) == 1
@@ -124,12 +124,12 @@ class Graph:
 
     @cached_property
     def op_count(self) -> int:
-        """How many ops run, sub-graphs counted at each call."""
+        """The number of ops that run. Sub-graphs count at each call."""
         return sum(n.target.op_count if isinstance(n.target, Graph) else 1 for n in self.nodes)
 
     @cached_property
     def shares_weights(self) -> bool:
-        """Whether a node in it, or in a sub-graph, runs with the weights of another."""
+        """Whether a node in it, or in a sub-graph, uses the weights of another."""
         return any(
             n.state is not None or (isinstance(n.target, Graph) and n.target.shares_weights) for n in self.nodes
         )
@@ -143,13 +143,13 @@ class Graph:
         return mine == theirs and all(map(_same, self.nodes, other.nodes))
 
     def walk(self) -> Iterator[tuple[NodePath, Node, Graph]]:
-        """Every node that runs an op, in order: its path, itself, and the graph that it stands in."""
+        """Every node that runs an op, in order: its path, the node, and its graph."""
         from archspec.ir.interpret import sites
 
         return ((site.path, site.node, site.graph) for site in sites(self))
 
     def origin(self, path: NodePath) -> SourceSpan | None:
-        """Where the node at a path was written; None where there is no text or no such node."""
+        """Where the node at a path was written, or None if there is no text or no such node."""
         name, _, rest = path.partition(".")
         node = next((node for node in self.nodes if node.name == name), None)
         if node is None or not rest:
@@ -157,14 +157,14 @@ class Graph:
         return node.target.origin(rest) if isinstance(node.target, Graph) else None
 
     def verify(self) -> None:
-        """Raise AssertionError unless what every pass relies on holds: see `archspec.ir.verify`."""
+        """Raise AssertionError if an invariant does not hold: see `archspec.ir.verify`."""
         from archspec.ir.verify import verify
 
         verify(self)
 
 
 def state_of(scope: StateId, node: Node) -> StateId:
-    """Whose weights a node runs with. scope: the state of the call of the graph that it stands in; empty outermost."""
+    """The node whose weights a node uses. scope: the state of the call of its graph; empty for the network."""
     name = node.name if node.state is None else node.state
     up = len(name) - len(name.lstrip(CLIMB))
     outer = scope.split(".") if scope else []

@@ -1,4 +1,4 @@
-"""The one recursion over a graph: values of any kind flow through it, as an op's rule says."""
+"""The one recursion over a graph. A pass decides what the values are and what an op does with them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Run = Callable[[Sequence[V]], Sequence[V]]
 
 
 class Site(NamedTuple):
-    """A node at one of the places where it runs.
+    """A node at one place where it runs.
 
-    path: from the network on. state: the path of the node whose weights it runs with. graph: what it stands in.
+    path: its full path. state: the path of the node whose weights it uses. graph: its graph.
     """
 
     path: NodePath
@@ -25,12 +25,12 @@ class Site(NamedTuple):
 
     @property
     def inputs(self) -> tuple[TensorType, ...]:
-        """The types of what flows in."""
+        """The types of its inputs."""
         return self.graph.arguments(self.node)
 
     @property
     def owns_weights(self) -> bool:
-        """Whether its weights are its own, and not those of an earlier node."""
+        """Whether it uses its own weights, and not those of an earlier node."""
         return self.path == self.state
 
 
@@ -38,11 +38,11 @@ def interpret(
     graph: Graph, inputs: Sequence[V], on_op: Callable[[Site, tuple[V, ...]], Sequence[V]],
     on_call: Callable[[Site, tuple[V, ...], Run[V]], Sequence[V]] | None = None,
 ) -> tuple[V, ...]:
-    """What a graph gives for these inputs, if each op gives what `on_op` says for what flows into it.
+    """Compute the outputs of a graph for these inputs, with `on_op` as the rule of every op.
 
-    V is whatever a pass follows: shapes, verdicts, nodes of another graph. Sub-graphs are run once a call, with the
-    values that flow into the call. on_call: what a call gives instead; it may call `run(values)`, which runs the
-    sub-graph on values of its choice, or not, if it knows the result.
+    V is the type of a pass's values: shapes, verdicts, nodes of another graph. A sub-graph runs once per call, with
+    the inputs of the call. on_call: computes the outputs of a call instead. It may call `run(values)`, which runs the
+    sub-graph on other values, or skip that if it knows the result.
     """
     return _run(graph, inputs, on_op, on_call, "", "")
 
@@ -76,7 +76,7 @@ def _runner(
 
 
 def sites(graph: Graph) -> list[Site]:
-    """Every node that runs an op, in order; in a sub-graph once a call."""
+    """Every node that runs an op, in order; a node of a sub-graph once per call."""
     found: list[Site] = []
 
     def note(site: Site, _: object) -> tuple[None, ...]:

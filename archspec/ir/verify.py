@@ -1,4 +1,4 @@
-"""What every pass may rely on: order, names, types, weights, and that nothing is unused."""
+"""The invariants on which every pass relies: order, names, types, weights, and that nothing is unused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from archspec.types import TensorType
 
 
 def verify(graph: Graph) -> None:
-    """Raise AssertionError, with the node's name, where a graph is not what a pass may rely on."""
+    """Raise AssertionError, with the node's name, if an invariant does not hold."""
     _verify(graph, set())
     if graph.shares_weights:
         _verify_weights(graph)
@@ -20,7 +20,7 @@ def _verify(graph: Graph, seen: set[int]) -> None:
         return
     seen.add(id(graph))
     names = [node.name for node in graph.nodes]
-    assert len(set(names)) == len(names), f"two nodes of one name in {names}"
+    assert len(set(names)) == len(names), f"two nodes have the same name in {names}"
     used = set(graph.results)
     for k, node in enumerate(graph.nodes):
         for value in node.inputs:
@@ -29,9 +29,9 @@ def _verify(graph: Graph, seen: set[int]) -> None:
         _verify_node(graph, node, seen)
     assert len(graph.results) == len(graph.outputs) and all(_exists(graph, value) for value in graph.results), "results"
     for port, value in zip(graph.outputs, graph.results, strict=True):
-        assert graph.type_of(value) == port.type, f"output {port.name} has another type than its value"
+        assert graph.type_of(value) == port.type, f"the type of output {port.name} differs from its value's"
     for what in (graph.inputs, graph.outputs):
-        assert len({port.name for port in what}) == len(what) or graph.kind != "network", "two ports of one name"
+        assert len({port.name for port in what}) == len(what) or graph.kind != "network", "two ports have the same name"
     unused = [n.name for k, n in enumerate(graph.nodes) if not any(Value(k, p) in used for p in range(len(n.outputs)))]
     unused += [port.name for k, port in enumerate(graph.inputs) if Value(INPUT, k) not in used]
     assert not unused, f"unused: {unused}"
@@ -47,11 +47,11 @@ def _exists(graph: Graph, value: Value) -> bool:
 def _verify_node(graph: Graph, node: Node, seen: set[int]) -> None:
     arguments = graph.arguments(node)
     if isinstance(node.target, Graph):
-        assert arguments == tuple(port.type for port in node.target.inputs), f"{node.name}: called with other types"
-        assert node.outputs == tuple(port.type for port in node.target.outputs), f"{node.name}: gives other types"
+        assert arguments == tuple(port.type for port in node.target.inputs), f"{node.name}: arguments differ in type"
+        assert node.outputs == tuple(port.type for port in node.target.outputs), f"{node.name}: outputs differ in type"
         _verify(node.target, seen)
     else:
-        assert node.outputs == infer_outputs(node.target, arguments), f"{node.name}: its shape rule says otherwise"
+        assert node.outputs == infer_outputs(node.target, arguments), f"{node.name}: its shape rule disagrees"
     assert all(map(_is_whole, node.outputs)), f"{node.name}: {node.outputs}"
 
 
@@ -68,6 +68,6 @@ def _verify_weights(graph: Graph) -> None:
             continue
         owner = owners.get(site.state)
         assert owner is not None, f"{site.path}: no earlier node owns the weights of {site.state}"
-        assert owner.node.target == site.node.target, f"{site.path}: not the op of {site.state}, whose weights it takes"
+        assert owner.node.target == site.node.target, f"{site.path}: differs from {site.state}, whose weights it uses"
         mine, theirs = (s.node.op.parameters(*s.inputs) for s in (site, owner) if s.node.op is not None)
-        assert mine == theirs, f"{site.path}: its inputs need other weights than those of {site.state}"
+        assert mine == theirs, f"{site.path}: its weights have other shapes than those of {site.state}"

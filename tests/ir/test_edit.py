@@ -58,7 +58,7 @@ def test_replace_by_another_type_is_refused() -> None:
 
 
 def test_erase() -> None:
-    with pytest.raises(ValueError, match="something takes what `b` gives"):
+    with pytest.raises(ValueError, match="the output of `b` is used"):
         erase(chain(), "b")
     editor = Editor(chain())
     editor.replace(Value(1), Value(0))

@@ -1,4 +1,4 @@
-"""Rewrites: a file and a function each, from a graph to one that computes the same, and what becomes of the weights."""
+"""Rewrites, one function in one file each: from a graph to one that computes the same, and how the weights change."""
 
 from archspec.ir.rewrites.fold_batch_norm import fold_batch_norm
 from archspec.ir.rewrites.fuse_convolutions import fuse_convolutions

@@ -1,4 +1,4 @@
-"""Batch norm after a convolution becomes part of the convolution's weights: for inference."""
+"""Folds a batch norm into the weights of the convolution before it, for inference."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Folded:
 def fold_batch_norm(graph: Graph) -> Rewritten:
     """Fold each `batch_norm2d` with running statistics into the `conv2d` before it (Jacob et al. 2018, section 3.2).
 
-    graph: without sub-graphs, see `inline`. The result gives what the graph gives in evaluation. A convolution stays as
-    it is where anything else takes what it gives, or where its weights or the norm's also run without the other.
+    graph: without sub-graphs, see `inline`. The result computes the same as the graph in evaluation mode. A convolution
+    stays as it is if another node uses its output, or if its weights or the norm's are also used without the other.
     """
     editor, runs, weights = Editor(graph), runs_by_state(graph), []
     for convolution, nodes in runs.items():
@@ -68,7 +68,7 @@ def fold_batch_norm(graph: Graph) -> Rewritten:
 
 
 def _norm_after(editor: Editor, k: int) -> int | None:
-    """The number of the batch norm that alone takes what convolution number `k` gives; None if it is not so."""
+    """The number of the batch norm that is the only user of convolution number `k`, or None."""
     taken = editor.uses(Value(k))
     if type(editor.graph.nodes[k].target) is not Conv2d or len(taken) != 1:
         return None

@@ -1,4 +1,4 @@
-"""1×1 convolutions of one value become one convolution, whose output is split: larger matrix products."""
+"""Fuses 1×1 convolutions with the same input into one whose output is split: larger matrix products."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Split(Operation):
-    """The channels in parts of these sizes: one output each. Not in the language.
+    """Split the channels into parts of these sizes, one output each. Not in the language.
 
     Shapes: (N, C, …) -> (N, size, …) for each size; together they are C.
     Cost: none.
@@ -45,7 +45,7 @@ class Split(Operation):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The weights of convolutions one after another; a bias that one of them lacks is 0."""
+    """The concatenated weights of convolutions. A missing bias is 0."""
 
     parts: tuple[str, ...]
     whole: str
@@ -64,7 +64,7 @@ class Joined:
 
 
 def fuse_convolutions(graph: Graph) -> Rewritten:
-    """Fuse the 1×1 `conv2d`s that take one value and differ in width and bias only, as in an Inception block.
+    """Fuse the 1×1 `conv2d`s that have the same input and differ only in width and bias, as in an Inception block.
 
     graph: without sub-graphs, see `inline`. Convolutions with shared weights stay as they are.
     """

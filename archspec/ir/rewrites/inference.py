@@ -10,7 +10,7 @@ from archspec.ir.rewrites.result import Derivation, Rewritten
 
 
 def for_inference(graph: Graph) -> Rewritten:
-    """What gives the same as a network in evaluation, with fewer steps. It has no sub-graphs."""
+    """A graph that computes the same as a network in evaluation mode, with fewer ops. It has no sub-graphs."""
     graph, weights = inline(graph), list[Derivation]()
     for rewrite in (fold_batch_norm, fuse_convolutions):
         graph, new = rewrite(graph)

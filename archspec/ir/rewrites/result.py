@@ -1,4 +1,4 @@
-"""What a rewrite gives: a graph, and how its weights follow from those of the graph before."""
+"""The result of a rewrite: a graph, and how to derive its weights from those of the original."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ State = dict[str, "Tensor"]  # a state_dict
 
 
 class Derivation(Protocol):
-    """How a rewrite changes weights. It imports no torch before it is asked to."""
+    """How a rewrite changes weights. It imports torch only in `apply`."""
 
     def apply(self, state: State) -> None:
-        """Put the new graph's tensors into a state_dict of the old one. KeyError where one of the old is missing."""
+        """Put the new graph's tensors into a state_dict of the old one. Raises KeyError if an old tensor is missing."""
 
 
 class Rewritten(NamedTuple):
-    """A graph, and the derivations that make its weights, in order."""
+    """A graph, and the derivations of its weights, in order."""
 
     graph: Graph
     weights: tuple[Derivation, ...] = ()
 
 
 def runs_by_state(graph: Graph) -> dict[str, list[int]]:
-    """Of a graph without sub-graphs: the numbers of the nodes that run with the weights of each owner."""
+    """The numbers of the nodes that use the weights of each owner, in a graph without sub-graphs."""
     runs: dict[str, list[int]] = defaultdict(list)
     for k, node in enumerate(graph.nodes):
         runs[node.state or node.name].append(k)
