@@ -1,6 +1,6 @@
-"""What archspec says to its user: diagnostics with a stable code, places, facts, and a remedy as data.
+"""Diagnostics: a stable code, places, facts, and a hint as data.
 
-`model` is the data, `text`, `sarif` and `github` show it, `edits` applies fixes to a text, `codes` explains each code.
+`model` is the data; `text`, `sarif` and `github` print it; `edits` applies fixes to a text; `codes` explains each code.
 """
 
 from archspec.diagnostics.model import (

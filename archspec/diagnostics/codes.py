@@ -1,8 +1,8 @@
-"""What each diagnostic code means, with a wrong and a right example: `archspec explain`.
+"""The explanation of each diagnostic code, with a wrong and a right example: `archspec explain`.
 
-One Markdown file a code, in `explanations/`: a title, the meaning, and under `## Wrong` and `## Right` a fenced
-block. The block is a whole spec (`yaml`) or a command (`console`); a block with a file's name after `yaml` is
-a further file that the example needs.
+Each code has a Markdown file in `explanations/`: a title, the meaning, and a fenced block under `## Wrong` and
+`## Right`. The block is a whole spec (`yaml`) or a command (`console`). A block with a file's name after `yaml` is a
+further file that the example needs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BLOCK: Final = re.compile(r"^```(yaml|console) ?(\S*)\n(.*?)^```$", re.MULTILIN
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A spec, or a command where there is no spec to show. `files`: further files beside it, name → text."""
+    """A spec, or a command if there is no spec to show. `files`: further files beside it, name → text."""
 
     kind: str
     text: str
@@ -27,7 +27,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A code's meaning. Following `meaning`, `wrong` becomes `right`."""
+    """The meaning of a code. `right` is `wrong`, corrected as `meaning` says."""
 
     code: str
     title: str
@@ -37,7 +37,7 @@ class Explanation:
 
 
 def parse(code: str, text: str) -> Explanation:
-    """The explanation that a file of `explanations/` holds; ValueError where its form is broken."""
+    """Parse a file of `explanations/`. Raises ValueError if its form is wrong."""
     found = re.fullmatch(r"# (.+?)\n\n(.+?)\n\n## Wrong\n\n(.+?)\n## Right\n\n(.+)", text, re.DOTALL)
     if found is None:
         raise ValueError(f"{code}: not the form of an explanation")

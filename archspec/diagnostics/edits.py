@@ -1,6 +1,6 @@
-"""Applying fixes to a text: which of them go together, and what they replace.
+"""Applies fixes to a text: which of them are compatible, and what they replace.
 
-An edit that leaves nothing on a line removes the line: `- relu` goes together with its line break.
+An edit that leaves nothing on a line removes the line: `- relu` is removed with its line break.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from archspec.diagnostics.model import Edit, Fix
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """`text` replaces what stands from `start` to `end`, each (line, column) from 0, columns in characters."""
+    """Replace the text from `start` to `end` with `text`. Both are (line, column) from 0, in characters."""
 
     start: tuple[int, int]
     end: tuple[int, int]
@@ -23,9 +23,9 @@ class Replacement:
 
 
 def replacements(lines: Sequence[str], edits: Iterable[Edit]) -> list[Replacement]:
-    """The edits of one text, in its order, with the line breaks of lines that go. `lines` are without their ends.
+    """The edits of one text, in order, with the line breaks of removed lines. `lines` are without their ends.
 
-    Raises ValueError where a line is not the one that the edit was made for, or edits overlap.
+    Raises ValueError if a line has changed since the edit was made, or if edits overlap.
     """
     by_line: dict[int, list[Edit]] = {}
     for edit in dict.fromkeys(edits):
@@ -46,7 +46,7 @@ def replacements(lines: Sequence[str], edits: Iterable[Edit]) -> list[Replacemen
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
-    """The text after edits, with its own line ends. Raises ValueError as `replacements` does."""
+    """The text after the edits, with its kind of line ends. Raises ValueError as `replacements` does."""
     pieces = re.split(r"(\r\n|\r|\n)", text)
     lines, ends = pieces[::2], [*pieces[1::2], ""]
     starts, offset = [], 0
@@ -61,7 +61,7 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
 
 
 def compatible(fixes: Iterable[Fix]) -> list[Fix]:
-    """The fixes that can be made together, in the order of the text: the first of two that overlap."""
+    """The fixes that can be applied together, in the order of the text. Of two that overlap, the first is kept."""
     taken: dict[tuple[str, int], list[Edit]] = {}
     chosen = []
     for fix in sorted(dict.fromkeys(fixes), key=lambda fix: [_order(edit) for edit in fix.edits]):
@@ -87,7 +87,7 @@ def _end(edit: Edit) -> tuple[int, int]:
 
 
 def _meet(one: Edit, other: Edit) -> bool:
-    """Whether two edits of one line overlap; an insertion also overlaps what it touches."""
+    """Whether two edits of one line overlap. An insertion also overlaps an edit that it touches."""
     (_, start), (_, end) = _start(one), _end(one)
     (_, other_start), (_, other_end) = _start(other), _end(other)
     if start == end or other_start == other_end:
@@ -102,7 +102,7 @@ def _line_after(line: str, edits: Iterable[Edit]) -> str:
 
 
 def _without(lines: Sequence[str], gone: Sequence[int]) -> list[Replacement]:
-    """The removal of whole lines, those in a row together: two that share a line break would overlap."""
+    """The removal of whole lines. Consecutive lines are one removal, since two would share a line break and overlap."""
     runs: list[list[int]] = []
     for number in gone:
         if runs and runs[-1][1] == number - 1:

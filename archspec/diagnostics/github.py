@@ -1,4 +1,4 @@
-"""Diagnostics as workflow commands: GitHub Actions shows them beside the lines of a pull request."""
+"""Diagnostics as workflow commands, which GitHub Actions shows beside the lines of a pull request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archspec.diagnostics.text import facts
 def github(diagnostic: Diagnostic, root: Path | None = None) -> str:
     """One line: `::error title=archspec (SPEC010),file=a.yaml,line=3,col=5,endLine=3,endColumn=9::…`.
 
-    root: the folder that paths are written from; the workflow's workspace, else the working folder.
+    root: the folder to which paths are relative; default: the workflow's workspace, or the working folder.
     """
     root = root or Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
     values = {"title": f"archspec ({diagnostic.code})"}
@@ -30,7 +30,7 @@ def github(diagnostic: Diagnostic, root: Path | None = None) -> str:
 
 
 def _data(text: str) -> str:
-    """The text as the runner reads it back; control characters, which would steer a terminal, are left out."""
+    """The text, escaped for the runner, without control characters, which a terminal would obey."""
     shown = "".join(c for c in text if c.isprintable() or c == "\n")
     return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 

@@ -1,6 +1,7 @@
-"""Hints that name an edit: their words, and as data what to write, so that a program can do what they say.
+"""Hints that describe an edit, with the edit as data, so that a program can apply it.
 
-A rule that knows no text gives a `Remedy` of its layer; whoever knows the layer's place makes a `Hint` of it.
+A rule that does not know the text gives a `Remedy` for its layer; the code that knows the layer's place makes a `Hint`
+of it.
 """
 
 from __future__ import annotations
@@ -9,34 +10,34 @@ from archspec.diagnostics.model import Hint
 
 
 def near(name: str) -> Hint:
-    """The hint at a name that was probably meant, where another is written."""
+    """The hint for a misspelt name."""
     return Hint(f"a similar name exists: `{name}`", name, safe=True)
 
 
 def called(name: str) -> Hint:
-    """The hint at what archspec calls something."""
+    """The hint for another name of the same thing."""
     return Hint(f"it is called `{name}` here", name, safe=True)
 
 
 def write(text: str, *, safe: bool = False) -> Hint:
-    """The hint at what to write instead of what is written."""
+    """The hint to write this text instead."""
     return Hint(f"write `{text}`", text, safe=safe)
 
 
 class Remedy(str):
-    """What a rule of an op, or of a data set, proposes for what breaks it."""
+    """What a rule of an op, or of a data set, proposes when it is broken."""
 
     __slots__ = ()
 
 
 class SetFields(Remedy):
-    """Give fields of the layer these values, as a spec writes them: `set groups to 2`."""
+    """Set fields of the layer to these values, in the spec's notation: `set groups to 2`."""
 
     __slots__ = ("values",)
     values: tuple[tuple[str, str], ...]
 
     def __new__(cls, words: str, **values: object) -> SetFields:
-        """The words, and the values by field."""
+        """Create it from its text and the values by field."""
         remedy = super().__new__(cls, words)
         remedy.values = tuple((field, str(value)) for field, value in values.items())
         return remedy
@@ -49,7 +50,7 @@ class WriteOp(Remedy):
     op: str
 
     def __new__(cls, op: str) -> WriteOp:
-        """The words for this op."""
+        """Create it from the op's name."""
         remedy = super().__new__(cls, f"write `{op}`")
         remedy.op = op
         return remedy
@@ -62,7 +63,7 @@ class WriteLayer(Remedy):
     layer: str
 
     def __new__(cls, layer: str, why: str) -> WriteLayer:
-        """The words for this layer, and the reason."""
+        """Create it from the layer and the reason."""
         remedy = super().__new__(cls, f"write `{layer}`, {why}")
         remedy.layer = layer
         return remedy
@@ -81,7 +82,7 @@ class PutBefore(Remedy):
     op: str
 
     def __new__(cls, op: str) -> PutBefore:
-        """The words for this op."""
+        """Create it from the op's name."""
         remedy = super().__new__(cls, f"put `{op}` before it")
         remedy.op = op
         return remedy
@@ -95,7 +96,7 @@ class EndInput(Remedy):
     layers: tuple[str, ...]
 
     def __new__(cls, which: int, *layers: str) -> EndInput:
-        """The words for these layers."""
+        """Create it from the input's number and the layers."""
         remedy = super().__new__(cls, f"end input {which + 1} with {cls.listed(layers)}")
         remedy.which, remedy.layers = which, layers
         return remedy
@@ -107,13 +108,13 @@ class EndInput(Remedy):
 
 
 class SetOutputs(Remedy):
-    """Give the network as many outputs: ``make the last layer `linear: 10` ``."""
+    """Give the network this many outputs: ``make the last layer `linear: 10` ``."""
 
     __slots__ = ("outputs",)
     outputs: int
 
     def __new__(cls, outputs: int) -> SetOutputs:
-        """The words for this number."""
+        """Create it from the number of outputs."""
         remedy = super().__new__(cls, f"make the last layer `linear: {outputs}`")
         remedy.outputs = outputs
         return remedy
@@ -126,7 +127,7 @@ class SetInput(Remedy):
     shape: tuple[int, ...]
 
     def __new__(cls, shape: tuple[int, ...]) -> SetInput:
-        """The words for this shape."""
+        """Create it from the shape."""
         remedy = super().__new__(cls, f"write `input: {list(shape)}`")
         remedy.shape = shape
         return remedy

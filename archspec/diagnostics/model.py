@@ -1,4 +1,4 @@
-"""A diagnostic as data: a stable code, a place, further places, facts, a remedy and its edits."""
+"""A diagnostic as data: a stable code, a place, related places, notes, a hint and its edits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 SHOWN_WIDTH = 160  # longer source lines are cut around the caret
-WARNINGS = frozenset({"SHAPE112", "SPEC061", "SPEC062"})  # codes of what is valid, but probably not what was meant
+WARNINGS = frozenset({"SHAPE112", "SPEC061", "SPEC062"})  # valid, but probably not what was meant
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSpan:
-    """A stretch of one line of a text. `line` and `column` count from 1, in characters. text: the whole line."""
+    """A part of one line of a text. `line` and `column` count from 1, in characters. text: the whole line."""
 
     path: str
     line: int
@@ -20,13 +20,13 @@ class SourceSpan:
     text: str
 
     def to_json(self) -> dict[str, object]:
-        """The place, without the line's text."""
+        """The JSON form: the place, without the line's text."""
         return {"path": self.path, "line": self.line, "column": self.column, "length": self.length}
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A second place that a diagnostic speaks of, and what there is to say of it: `first written here`."""
+    """A related place of a diagnostic, and a text about it: `first written here`."""
 
     span: SourceSpan
     text: str
@@ -38,7 +38,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """`text` replaces the characters of `span`; a span of length 0 is a place between two characters."""
+    """Replace the characters of `span` with `text`. A span of length 0 is a place between two characters."""
 
     span: SourceSpan
     text: str
@@ -50,7 +50,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """Edits that remove a mistake, all of them together. safe: they cannot change what the rest of the spec means."""
+    """Edits that together remove a mistake. safe: they cannot change the meaning of the rest of the spec."""
 
     edits: tuple[Edit, ...]
     safe: bool = False
@@ -61,9 +61,9 @@ class Fix:
 
 
 class Hint(str):
-    """A hint that names an edit, with the edit as data. A plain string is advice, which only a person can follow.
+    """A hint that describes an edit, with the edit as data. A hint that only a person can follow is a plain string.
 
-    own: what to write at the place of the mistake itself; edits: at other places; safe: see `Fix`.
+    own: the text to write at the place of the mistake. edits: edits of other places. safe: see `Fix`.
     """
 
     __slots__ = ("edits", "own", "safe")
@@ -72,13 +72,13 @@ class Hint(str):
     safe: bool
 
     def __new__(cls, words: str, own: str | None = None, edits: tuple[Edit, ...] = (), *, safe: bool = False) -> Hint:
-        """The words, and the edits that do what they say."""
+        """Create it from its text and the edits."""
         hint = super().__new__(cls, words)
         hint.own, hint.edits, hint.safe = own, edits, safe
         return hint
 
     def fix(self, span: SourceSpan | None, also: tuple[SourceSpan, ...] = ()) -> Fix | None:
-        """The edits, for a mistake at this place and the same at others; None where there is no text to edit."""
+        """The fix of a mistake at this place, and of the same at others. None if there is no text to edit."""
         own = () if self.own is None or span is None else tuple(Edit(s, self.own) for s in (span, *also))
         return Fix((*own, *self.edits), self.safe) if own or self.edits else None
 
@@ -87,14 +87,14 @@ class Hint(str):
 class Diagnostic:
     """One mistake.
 
-    code: stable: SPEC0xx the language, SHAPE1xx shapes, BUILD2xx building, RUN3xx running.
+    code: stable. SPEC0xx: the language, SHAPE1xx: shapes, BUILD2xx: building, RUN3xx: running.
     message: the broken rule with its values; lower case, no full stop.
-    span: the place, None where there is no text (a spec built in Python).
-    notes: facts without a place of their own, such as the shapes that led here.
+    span: the place; None if there is no text (a spec built in Python).
+    notes: facts without a place, such as the shapes before this layer.
     hint: what to do.
-    fix: the edit that does what the hint says, where it is one.
-    related: further places, such as where the other of two equal names stands.
-    path: the place in data that has no text, as in ("stages", "b1", 0).
+    fix: the edits that the hint describes, if it describes any.
+    related: related places, such as the first use of a duplicate name.
+    path: the place in data without a text, such as ("stages", "b1", 0).
     """
 
     code: str
@@ -151,6 +151,6 @@ def error(
     code: str, message: str, *, span: SourceSpan | None = None, notes: Iterable[str] = (), hint: str | None = None,
     related: Iterable[Label] = (),
 ) -> SpecError:
-    """A SpecError of one diagnostic, to be raised; a `Hint` at a place becomes its fix."""
+    """A SpecError with one diagnostic, for the caller to raise. A `Hint` at a place becomes its fix."""
     fix = hint.fix(span) if isinstance(hint, Hint) else None
     return SpecError([Diagnostic(code, message, span, tuple(notes), hint, fix, tuple(related))])

@@ -1,4 +1,4 @@
-"""Places as other programs count them: UTF-16 columns, and paths from a folder with forward slashes."""
+"""Places in the form of other programs: UTF-16 columns, and relative paths with forward slashes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ def utf16_length(text: str) -> int:
 
 
 def path_from(path: str, folder: Path) -> str | None:
-    """The path from `folder`, with forward slashes; None where it does not lie below it."""
+    """The path relative to `folder`, with forward slashes. None if it is not below it."""
     found = os.path.relpath(os.path.abspath(path), folder)  # noqa: PTH100 - links are not followed
     return None if found.startswith(os.pardir) or os.path.isabs(found) else found.replace(os.sep, "/")  # noqa: PTH117

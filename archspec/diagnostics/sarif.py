@@ -14,11 +14,11 @@ from archspec.diagnostics.places import path_from, utf16_length
 from archspec.diagnostics.text import facts
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
-_ROOT: Final = "SRCROOT"  # what relative addresses start from
+_ROOT: Final = "SRCROOT"  # the base of relative addresses
 
 
 def sarif(diagnostics: Iterable[Diagnostic], version: str, root: Path | None = None) -> dict[str, Any]:
-    """A log of one run of archspec `version`. root: the folder that paths are written from; the working folder."""
+    """A log of one run of archspec `version`. root: the base of relative paths; default: the working folder."""
     root = root or Path.cwd()
     found = list(diagnostics)
     codes = sorted({d.code for d in found})
@@ -98,7 +98,7 @@ def _of(edits: list[Edit]) -> list[Replacement]:
 
 
 def _lines(edits: list[Edit]) -> dict[int, str]:
-    """The lines, from 0, that edits know: all that a replacement's columns are counted in."""
+    """The lines in the edits' spans, by number from 0, from which columns are computed."""
     return {edit.span.line - 1: edit.span.text for edit in edits}
 
 

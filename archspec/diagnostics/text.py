@@ -1,7 +1,7 @@
-"""A diagnostic as text, for people: headline, place, source lines with carets and labels, notes and hint.
+"""A diagnostic as text for people: headline, place, source lines with carets and labels, notes and hint.
 
-`lines` gives each line in pieces with a role, which a terminal colours; `render` joins them. No line of a source is
-broken, so that carets stand below what they mean.
+`lines` gives each line as pieces with a role, which a terminal colours; `render` joins them. Source lines are never
+wrapped, so carets stay below the text that they mark.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def render(diagnostic: Diagnostic) -> str:
 
 
 def lines(diagnostic: Diagnostic) -> Iterator[Line]:
-    """The lines of a diagnostic, each in pieces with a role: `severity`, `gutter`, `source`, `primary`, `label`, …"""
+    """The lines of a diagnostic, each as pieces with a role: `severity`, `gutter`, `source`, `primary`, `label`, …"""
     yield [("severity", f"{diagnostic.severity}[{diagnostic.code}]"), ("message", f": {one_line(diagnostic.message)}")]
     span = diagnostic.span
     marks = [_Mark(span, "", True)] if span is not None else []
@@ -38,7 +38,7 @@ def lines(diagnostic: Diagnostic) -> Iterator[Line]:
 
 
 def facts(diagnostic: Diagnostic) -> list[str]:
-    """The message, the notes and the hint, a line each: for formats that show places in their own way."""
+    """The message, the notes and the hint, one line each, for formats that show places in their own way."""
     hint = [] if diagnostic.hint is None else [f"hint: {diagnostic.hint}"]
     return [one_line(line) for line in (diagnostic.message, *_notes(diagnostic), *hint)]
 
@@ -49,7 +49,7 @@ def _notes(diagnostic: Diagnostic) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A stretch to underline: with carets where the mistake is, else with dashes and the label's text."""
+    """A part to underline: the mistake with carets, any other with dashes and the label's text."""
 
     span: SourceSpan
     text: str
@@ -57,7 +57,7 @@ class _Mark:
 
 
 def _by_file(marks: Iterable[_Mark]) -> dict[str, list[_Mark]]:
-    """The marks of each file, that of the mistake first."""
+    """The marks of each file, the file of the mistake first."""
     files: dict[str, list[_Mark]] = {}
     for mark in marks:
         files.setdefault(mark.span.path, []).append(mark)
@@ -71,7 +71,7 @@ def _place(path: str, group: list[_Mark], gutter: str) -> Line:
 
 
 def _snippet(group: list[_Mark], gutter: str) -> Iterator[Line]:
-    """The marked lines of one file in the order of the text, `...` where some are left out."""
+    """The marked lines of one file in order, with `...` for lines between them."""
     last = None
     for start, marks in _windows(group):
         span = marks[0].span
@@ -102,7 +102,7 @@ def _windows(group: list[_Mark]) -> Iterator[tuple[int, list[_Mark]]]:
 
 
 def _columns(text: str) -> int:
-    """How many columns of a terminal the text takes: wide characters two, combining ones none."""
+    """The width of the text in columns of a terminal: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     from unicodedata import combining, east_asian_width
@@ -111,6 +111,6 @@ def _columns(text: str) -> int:
 
 
 def _shown(text: str, start: int) -> str:
-    """A line short enough to be read, without control characters (a terminal obeys them)."""
-    shown = text[start : start + SHOWN_WIDTH]  # cut first: a line may be a megabyte, and have many mistakes
+    """A part of a line that is short enough to read, without control characters, which a terminal would obey."""
+    shown = text[start : start + SHOWN_WIDTH]  # cut first: a line may have a megabyte and many mistakes
     return "".join(c if c.isprintable() else " " for c in shown)

@@ -1,4 +1,4 @@
-"""Words of messages: plurals, lists of names, the name that was probably meant, and lines of a width."""
+"""Helpers for messages: plurals, lists of names, the nearest name, and line wrapping."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _WORDS = re.compile(r"(\s*)((?:`[^`]*`|\S)+)")
 
 
 def wrapped(line: str, width: int, indent: int = 0) -> str:
-    """One line as several of at most `width` characters, broken at spaces; what stands in backticks stays whole.
+    """Wrap a line at spaces to at most `width` characters. Text in backticks, and a longer word, stay whole.
 
-    indent: of all but the first line. A word that is longer than a line stays whole too.
+    indent: the indentation of all lines but the first.
     """
     if len(line) <= width:
         return line
@@ -27,7 +27,7 @@ def wrapped(line: str, width: int, indent: int = 0) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` most likely stands for, or None where none is close."""
+    """The known name that is most similar to `name`, or None if none is close."""
     candidates = {k.lower(): k for k in sorted(known, reverse=True)}
     found = difflib.get_close_matches(name.lower()[:80], candidates, n=1, cutoff=0.7)
     return candidates[found[0]] if found else None
@@ -41,12 +41,12 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with its line breaks written out: a file's name may hold some."""
+    """The text with line breaks escaped, which a file's name may contain."""
     return text.replace("\n", "\\n").replace("\r", "\\r")
 
 
 def shortened(text: str, limit: int = 60) -> str:
-    """The text short enough for a message, and on one line."""
+    """The text on one line, cut to at most `limit` characters."""
     text = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(c if c.isprintable() else "·" for c in text)
 

@@ -1,4 +1,4 @@
-"""The language server: what an editor asks of a spec, answered from its text.
+"""The language server, which answers an editor's requests about a spec from its text.
 
-Everything but `session.py` and `server.py` is plain functions of a text and a place, which need no pygls.
+Except for `session.py` and `server.py`, it consists of plain functions of a text and a place, which do not need pygls.
 """

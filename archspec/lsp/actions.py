@@ -18,7 +18,7 @@ Changes = Mapping[Path, Sequence[Replacement]]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A change that an editor offers. diagnostic: what it mends; None where it mends several. sure: it is the one."""
+    """A change that an editor offers. diagnostic: the one it fixes; None for several. sure: it is the preferred one."""
 
     title: str
     changes: Changes
@@ -41,7 +41,7 @@ def quick_fixes(snapshot: Snapshot, first: int, last: int) -> list[Action]:
 
 
 def fix_all(snapshot: Snapshot) -> Action | None:
-    """All safe fixes of this file that go together."""
+    """All safe fixes of this file that do not overlap."""
     fixes = [d.fix for d in snapshot.diagnostics if d.fix is not None and d.fix.safe]
     own = [fix for fix in fixes if all(path_of(e.span.path) == snapshot.path for e in fix.edits)]
     changes = changes_of(snapshot, [edit for fix in compatible(own) for edit in fix.edits])
@@ -49,7 +49,7 @@ def fix_all(snapshot: Snapshot) -> Action | None:
 
 
 def place_in(snapshot: Snapshot, diagnostic: Diagnostic) -> int:
-    """The line of this file at which a diagnostic is shown; of a mistake in a file that it reads, where it names it."""
+    """The line of this file where a diagnostic is shown. A mistake in another file is shown where this one names it."""
     span = diagnostic.span
     if span is None:
         return 0
@@ -65,7 +65,7 @@ def place_in(snapshot: Snapshot, diagnostic: Diagnostic) -> int:
 
 
 def changes_of(snapshot: Snapshot, edits: Iterable[Edit]) -> Changes | None:
-    """The edits of each file as replacements; None where a text is no longer the one they were made for."""
+    """The edits of each file as replacements, or None if a text has changed since they were made."""
     by_path: dict[Path, list[Edit]] = {}
     for edit in edits:
         by_path.setdefault(path_of(edit.span.path), []).append(edit)
@@ -76,19 +76,19 @@ def changes_of(snapshot: Snapshot, edits: Iterable[Edit]) -> Changes | None:
 
 
 def _lines(snapshot: Snapshot, path: Path, edits: list[Edit]) -> Sequence[str]:
-    """The lines of a file, as this snapshot sees it."""
+    """The lines of a file in this snapshot."""
     if path == snapshot.path:
         return snapshot.lines
     if path in snapshot.others:
         return lines_of(snapshot.others[path])
-    lines = [""] * max(edit.span.line for edit in edits)  # of a file on the disk, those that the edits know
+    lines = [""] * max(edit.span.line for edit in edits)  # of a file on disk only the lines in the edits are known
     for edit in edits:
         lines[edit.span.line - 1] = edit.span.text
     return lines
 
 
 def format_edits(snapshot: Snapshot) -> list[Replacement]:
-    """The edit that brings a text into its layout, between what stays at both ends. Raises SpecError."""
+    """The edit that formats a text, without the equal parts at its start and end. Raises SpecError."""
     old, new = "\n".join(snapshot.lines), "\n".join(lines_of(formatted(snapshot.text, str(snapshot.path))))
     if old == new:
         return []
@@ -99,7 +99,7 @@ def format_edits(snapshot: Snapshot) -> list[Replacement]:
 
 
 def _alike(one: str, other: str) -> int:
-    """How many characters are the same at the start of both."""
+    """The length of the common prefix."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((k for k, (a, b) in pairs if a != b), min(len(one), len(other)))
 

@@ -1,4 +1,4 @@
-"""What may be written at a place: sections, ops, fields, words, blocks, names, stages, data sets, recipes."""
+"""Completions at a place: sections, ops, fields, words, blocks, names, stages, data sets, recipes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from archspec.lsp.text import Spot
 from archspec.ops import OPS
 
 _SHAPE: Final = ("channels", "height", "width", "features", "length")
-_CHANGED: Final = ("set", "grid", "zip", "runs", "random", "space")  # parts of a sweep with keys such as `train.lr`
-_FILES: Final = 200  # that are offered for `extends` and `use`
+_CHANGED: Final = ("set", "grid", "zip", "runs", "random", "space")  # sections of a sweep with keys such as `train.lr`
+_FILES: Final = 200  # the most files that are offered for `extends` and `use`
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An offer. kind: as the protocol calls it. insert: what replaces the line's columns from start to end."""
+    """A completion. kind: its name in the protocol. insert: the text that replaces columns start to end of the line."""
 
     label: str
     kind: str
@@ -38,7 +38,7 @@ class Completion:
 
 
 def complete(snapshot: Snapshot, spot: Spot) -> list[Completion]:
-    """All offers at a place, the likeliest kinds first; each once."""
+    """All completions at a place, without duplicates, the likeliest kinds first."""
     place = probe(snapshot.lines, spot)
     if place is None:
         return []
@@ -88,7 +88,7 @@ def _expressions(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     if path and path[0] in ("stages", "blocks"):
         yield Completion("in", "variable", "the shape that flows into this layer")
         yield Completion("input", "variable", "the input shape of the block, or of the network")
-        yield Completion("i", "variable", "the number of this copy of a `repeat`, from 0")
+        yield Completion("i", "variable", "the index of this copy of a `repeat`, from 0")
     if expression.startswith("$("):
         yield from (Completion(name, "function", one.signature) for name, one in FUNCTIONS.items())
 
@@ -151,7 +151,7 @@ def _layers(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
 
 
 def _kinds(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
-    """Ops and blocks, as a name where that is enough, else with its colon."""
+    """Ops and blocks, with a colon if they need arguments."""
     blocks = _blocks(snapshot)
     for name, block in blocks.items():
         needs = any(param.required for param in block.params)
@@ -168,7 +168,7 @@ def _kinds(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
 
 
 def _fields(snapshot: Snapshot, kind: str) -> Iterator[Completion]:
-    """The fields of an op, the params of a block."""
+    """The fields of an op, or the params of a block."""
     if kind in OPS:
         for name in OPS[kind].model_fields:
             yield Completion(name, "field", docs=field_docs(kind, name), insert=f"{name}: ")
@@ -179,7 +179,7 @@ def _fields(snapshot: Snapshot, kind: str) -> Iterator[Completion]:
 
 
 def _argument(snapshot: Snapshot, place: Probe, kind: str) -> Iterator[Completion]:
-    """What an argument of an op or block may be."""
+    """Values for an argument of an op or block."""
     path = place.path
     if kind in OPS:
         known = place_at(Kind.NETWORK, ("stages", "x", 0, kind, *path[path.index(kind) + 1 :]))
@@ -197,7 +197,7 @@ def _argument(snapshot: Snapshot, place: Probe, kind: str) -> Iterator[Completio
 
 
 def _blocks(snapshot: Snapshot) -> dict[str, Any]:
-    """The blocks that a name may mean here."""
+    """The blocks that are visible here."""
     from archspec.language.libraries import standard_library
 
     known = dict(standard_library().blocks)
@@ -214,7 +214,7 @@ def _stages(snapshot: Snapshot, place: Probe) -> list[str]:
 
 
 def _sources(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
-    """What `from` may name: the input, earlier stages, named layers of the lists around."""
+    """Values for `from`: the input, earlier stages, and named layers of the enclosing lists."""
     yield Completion("input", "keyword", "the input of the block, or of the network")
     path, data = place.path, place.document.data
     if path[0] == "stages":
@@ -269,7 +269,7 @@ def _of_sweep(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
 
 
 def _changeable(snapshot: Snapshot) -> Iterator[Completion]:
-    """The keys that a sweep of these specs may change."""
+    """The keys that a sweep of these specs can change."""
     from archspec.language.recipe import Recipe
 
     for name, field in Recipe.model_fields.items():
@@ -283,5 +283,5 @@ def _changeable(snapshot: Snapshot) -> Iterator[Completion]:
 
 
 def _spec_of(snapshot: Snapshot) -> Loaded | None:
-    """The first spec that a sweep names; None where there is none, or it is broken."""
+    """The first spec of a sweep, or None if there is none or it is broken."""
     return next((spec.loaded for spec in snapshot.specs), None)

@@ -1,4 +1,4 @@
-"""The shape that flows at a layer, and what the layer costs: the layers of the text beside the nodes of the network."""
+"""Shapes and costs of layers: matches the layers of a text with the nodes of the network."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from archspec.language.syntax import At, Body, Layer, Library, Program
 from archspec.source.document import Path
 from archspec.text import count_text
 
-_SHOWN: Final = 3  # different uses that are shown of a layer in a block
-_VISITED: Final = 20_000  # nodes of a network that are looked at
+_SHOWN: Final = 3  # the most different uses of a layer that are shown
+_VISITED: Final = 20_000  # the most nodes of a network that are visited
 
-Place = tuple[str, Path]  # the name of a text, and the way to a value in it
+Place = tuple[str, Path]  # the name of a text, and the path to a value in it
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A layer at one place of the network: its path, the shapes that enter it, and its row of the report."""
+    """A layer at one place of the network: its path, its input shapes, and its row of the report."""
 
     path: str
     entering: tuple[tuple[int, ...], ...]
@@ -42,7 +42,7 @@ class Costs:
             self.stages[name] = self.uses[body.at.document.name, body.at.path]
 
     def at(self, document: str, path: Path) -> list[Use]:
-        """The uses of the layer that is written at a path, or of the innermost one around it."""
+        """The uses of the layer at a path, or of the innermost layer around it."""
         for length in range(len(path), 0, -1):
             found = self.uses.get((document, path[:length]))
             if found:
@@ -50,7 +50,7 @@ class Costs:
         return []
 
     def _named(self, graph: Any, name: str, body: Body, library: Library, path: str) -> None:
-        """A stage or branch: the node of that name in a graph."""
+        """Add a stage or branch, which is the node with that name in a graph."""
         node = _node(graph, name)
         if node is None:
             return
@@ -81,7 +81,7 @@ class Costs:
             self._inside(copy, copies, layer, library, f"{path}.{copy.name}")
 
     def _inside(self, node: Any, graph: Any, layer: Layer, library: Library, path: str) -> None:
-        """What a layer is made of: its own body or branches, or the block's that it calls."""
+        """Add the inside of a layer: its own body or branches, or those of the block that it calls."""
         for name, body in layer.branches.items():
             self._named(_graph(node), name, body, library, f"{path}.{name}")
         if layer.body is not None:
@@ -100,7 +100,7 @@ class Costs:
 
 
 def described(uses: list[Use]) -> str:
-    """The uses as Markdown, equal ones once."""
+    """The uses as Markdown, without duplicates."""
     lines: dict[object, str] = {}
     for use in uses:
         row = use.row
@@ -131,5 +131,5 @@ def _node(graph: Any, name: str) -> Any:
 
 
 def _graph(node: Any) -> Any:
-    """The graph that a node calls; None where it runs an op."""
+    """The graph that a node calls, or None if it runs an op."""
     return node.target if node.op is None else None

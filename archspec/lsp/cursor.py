@@ -1,4 +1,4 @@
-"""What stands at a place of a text: the way to a value, or to a key."""
+"""Finds the value or key at a place of a text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from archspec.source.document import Document, Node, Path
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """path: the way to the innermost value around the place. on_key: it is on that value's key. scalar: or on its text.
+    """A place in a document.
 
-    offset: in the text of the key or scalar.
+    path: the path of the innermost value around the place. on_key: whether the place is on that value's key.
+    scalar: whether it is on the value's text. offset: the offset in the text of the key or scalar.
     """
 
     path: Path
@@ -22,7 +23,7 @@ class Cursor:
 
 
 def cursor_at(document: Document | None, spot: Spot) -> Cursor:
-    """The innermost value around a place; of a place between two, the collection that holds both."""
+    """The innermost value around a place; between two values, the collection that contains both."""
     path: Path = ()
     node = document.root if document is not None else None
     while node is not None:
@@ -50,7 +51,7 @@ def _within(node: Node, spot: Spot) -> bool:
 
 
 def extent(node: Node, key: Node | None = None) -> tuple[Spot, Spot]:
-    """Where a value, with its key, starts and ends. A block collection ends with its last item."""
+    """The start and end of a value with its key. A block collection ends with its last item."""
     start = key or node
     last = node
     while last.items:

@@ -1,4 +1,4 @@
-"""Where a name under the cursor is defined, everything that uses it, and what a rename changes."""
+"""Definition, references and renaming of the name under the cursor."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NAME: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
 class CannotRename(ValueError):
-    """Why a name cannot be changed, for the user."""
+    """A name cannot be changed. The message tells the user why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A name under the cursor: where it stands, and all names of its file."""
+    """The name under the cursor, and all names of its file."""
 
     occurrence: Occurrence
     span: SourceSpan
@@ -33,7 +33,7 @@ class Named:
 
 
 def named_at(snapshot: Snapshot, spot: Spot) -> Named | None:
-    """The name at a place; None where none stands there."""
+    """The name at a place, or None."""
     unit = unit_of(snapshot)
     for one in unit.occurrences if unit is not None else ():
         span = one.at.span()
@@ -46,12 +46,12 @@ def named_at(snapshot: Snapshot, spot: Spot) -> Named | None:
 
 
 def _length(one: Occurrence, span: SourceSpan) -> int:
-    """Of a quoted name, its quotes included."""
+    """The length of a name, including quotes."""
     return max(span.length, len(one.name))
 
 
 def _exact(one: Occurrence, span: SourceSpan) -> SourceSpan:
-    """The place of the name itself, without quotes."""
+    """The place of the name without quotes."""
     text = span.text[span.column - 1 : span.column - 1 + span.length]
     if text[:1] in ('"', "'") and text[1:-1] == one.name:
         return SourceSpan(span.path, span.line, span.column + 1, len(one.name), span.text)
@@ -59,7 +59,7 @@ def _exact(one: Occurrence, span: SourceSpan) -> SourceSpan:
 
 
 def definition(snapshot: Snapshot, spot: Spot) -> list[SourceSpan]:
-    """The places that define the name at a place; or the file that `extends` or `use` names there."""
+    """The definitions of the name at a place, or the file in `extends` or `use` there."""
     found = named_at(snapshot, spot)
     if found is not None:
         every = same(found.occurrence, found.unit, ())
@@ -68,7 +68,7 @@ def definition(snapshot: Snapshot, spot: Spot) -> list[SourceSpan]:
 
 
 def references(snapshot: Snapshot, spot: Spot, others: Iterable[Snapshot] = ()) -> list[SourceSpan]:
-    """All places of the name at a place, in this file, in what it reads, and in other files that share the name."""
+    """All occurrences of the name at a place: in this file, in files that it reads, and in others that share it."""
     found = named_at(snapshot, spot)
     if found is None:
         return []
@@ -78,7 +78,7 @@ def references(snapshot: Snapshot, spot: Spot, others: Iterable[Snapshot] = ()) 
 
 
 def rename(snapshot: Snapshot, spot: Spot, name: str, others: Iterable[Snapshot] = ()) -> list[Edit]:
-    """The edits that give the thing at a place another name. Raises CannotRename."""
+    """The edits that rename the name at a place. Raises CannotRename."""
     found = named_at(snapshot, spot)
     if found is None:
         raise CannotRename("this cannot be renamed: the cursor is not on a block, var or stage")
@@ -98,13 +98,13 @@ def rename(snapshot: Snapshot, spot: Spot, name: str, others: Iterable[Snapshot]
         if span is not None:
             exact = _exact(each, span)
             if exact.text[exact.column - 1 : exact.column - 1 + exact.length] != one.name:
-                raise CannotRename(f"line {span.line} of {span.path} writes the name in another way")
+                raise CannotRename(f"line {span.line} of {span.path} spells the name in another way")
             edits.append(Edit(exact, name))
     return edits
 
 
 def _check_free(one: Occurrence, name: str, units: list[Unit]) -> None:
-    """Raise CannotRename where the new name cannot be used, or has a meaning already."""
+    """Raise CannotRename if the new name is not allowed or is already used."""
     if not _NAME.fullmatch(name):
         raise CannotRename(f"`{name}` is not a name: letters, digits and _, beginning with a letter")
     taken = {VAR: RESERVED, PARAM: RESERVED, BLOCK: (*OPS, "sequential"), LAYER: (*MODULE_ATTRIBUTES, "input"),
@@ -115,13 +115,13 @@ def _check_free(one: Occurrence, name: str, units: list[Unit]) -> None:
     for unit in units:
         for other in unit.occurrences:
             if other.name == name and other.kind in kinds.get(one.kind, (one.kind,)) and _may_meet(one, other):
-                raise CannotRename(f"there is a {other.kind} `{name}` already, at {other.at}")
+                raise CannotRename(f"a {other.kind} `{name}` already exists, at {other.at}")
         if one.kind == BLOCK and name in unit.block_names:
-            raise CannotRename(f"there is a block `{name}` already")
+            raise CannotRename(f"a block `{name}` already exists")
 
 
 def _may_meet(one: Occurrence, other: Occurrence) -> bool:
-    """Whether two names of one namespace could be taken for each other: params of two blocks cannot."""
+    """Whether two names can clash. Params of different blocks cannot."""
     return not (one.kind == other.kind == PARAM and one.owner != other.owner)
 
 

@@ -10,7 +10,7 @@ from archspec.ops import OPS, Merge
 
 
 def op_docs(name: str) -> str:
-    """An op: how it is written, what it does, its fields."""
+    """The docs of an op: its signature, description and fields."""
     model = OPS[name]
     fields = [_short(key, field) for key, field in model.model_fields.items()]
     if issubclass(model, Merge):
@@ -24,19 +24,19 @@ def op_docs(name: str) -> str:
 
 
 def summary(name: str) -> str:
-    """An op in one line."""
+    """The first line of an op's docs."""
     return OPS[name].documentation().partition("\n")[0]
 
 
 def field_docs(op: str, name: str) -> str:
-    """A field of an op: what it is, and its default."""
+    """The docs of a field of an op: its description and default."""
     field = OPS[op].model_fields[name]
     default = "required" if field.is_required() else f"default {_default(field.get_default(call_default_factory=True))}"
     return f"`{name}`: {field.description or ''} ({default})"
 
 
 def block_docs(block: Block) -> str:
-    """A block: its params, and where it is from."""
+    """The docs of a block: its params and origin."""
     origin = block.at.document.name.rpartition("/")[2]
     description = block.at.document.data.get("description") if isinstance(block.at.document.data, dict) else None
     text = f"```yaml\n{block.signature()}\n```\n\nblock of {origin}"

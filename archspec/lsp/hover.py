@@ -1,4 +1,4 @@
-"""What an editor shows of a place: docs of ops, fields, blocks and settings, values of names, shapes and costs."""
+"""Hovers: docs of ops, fields, blocks and settings, values of names, shapes and costs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LAYERS: Final = ("stages", "blocks")
 
 @dataclass(frozen=True, slots=True)
 class Hover:
-    """Markdown, and the line and columns that it is about."""
+    """Markdown, and the line and columns that it describes."""
 
     text: str
     line: int
@@ -34,7 +34,7 @@ class Hover:
 
 
 def hover(snapshot: Snapshot, spot: Spot) -> Hover | None:
-    """What is to be said of a place; None where there is nothing."""
+    """The hover at a place, or None."""
     cursor = cursor_at(snapshot.document, spot)
     if snapshot.document is None or not cursor.path or not (cursor.on_key or cursor.scalar):
         return None
@@ -70,7 +70,7 @@ def _word(snapshot: Snapshot, spot: Spot, cursor: Cursor) -> str:
 
 
 def _op_above(path: tuple[str | int, ...]) -> str | None:
-    """The op whose fields stand at a path."""
+    """The op that has the field at a path."""
     return str(path[-1]) if path and path[-1] in OPS else None
 
 
@@ -96,7 +96,7 @@ def _name(snapshot: Snapshot, one: Occurrence) -> str:
 
 
 def _expression(snapshot: Snapshot, cursor: Cursor, text: str) -> str:
-    """The value of an expression, where it is the same in every use of the layer."""
+    """The value of an expression if it is the same in every use of the layer."""
     uses = snapshot.costs.at(str(snapshot.path), cursor.path) if snapshot.costs is not None else []
     entering = {use.entering for use in uses}
     shape = next(iter(entering.pop()), None) if len(entering) == 1 else None
@@ -105,7 +105,7 @@ def _expression(snapshot: Snapshot, cursor: Cursor, text: str) -> str:
 
 
 def _shown(snapshot: Snapshot, raw: Any, entering: tuple[int, ...] | None = None) -> str:
-    """The value of what is written; empty where it needs more than vars and the shape that enters the layer."""
+    """The value of a raw value. Empty if it depends on more than vars and the layer's input shape."""
     variables = snapshot.program.library.vars if snapshot.program is not None else {}
     names: dict[str, Any] = {name: value for name, (value, _) in variables.items()}
     if entering is not None:
@@ -117,7 +117,7 @@ def _shown(snapshot: Snapshot, raw: Any, entering: tuple[int, ...] | None = None
 
 
 def _flow(snapshot: Snapshot, cursor: Cursor) -> str:
-    """The shape that flows at a layer, and its cost."""
+    """The shapes of a layer, and its cost."""
     if len(cursor.path) < 2 or snapshot.costs is None:
         return ""
     if cursor.path[0] == "expect":
@@ -125,7 +125,7 @@ def _flow(snapshot: Snapshot, cursor: Cursor) -> str:
     else:
         uses = snapshot.costs.at(str(snapshot.path), cursor.path) if cursor.path[0] in _LAYERS else []
     text = described(uses)
-    return f"{text}  \n(from the last text without mistakes)" if text and snapshot.loaded is None else text
+    return f"{text}  \n(from the last version without mistakes)" if text and snapshot.loaded is None else text
 
 
 def _at(data: Any, path: tuple[str | int, ...]) -> Any:

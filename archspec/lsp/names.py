@@ -1,4 +1,4 @@
-"""Where names are defined and used in one text: vars, params, blocks, stages, and layers that have a name."""
+"""Finds where one text defines and uses names: of vars, params, blocks, stages and layers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ VAR, PARAM, BLOCK, STAGE, LAYER = "var", "param", "block", "stage", "layer"
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _CONDITION: Final = re.compile(r"(?<![\w.])vars\.([A-Za-z_]\w*)")
 _CHANGED: Final = {"vars": VAR, "blocks": BLOCK, "stages": STAGE}
-_VALUES: Final = ("input", "train", "recipes", "expect")  # sections with expressions of vars
+_VALUES: Final = ("input", "train", "recipes", "expect")  # sections whose expressions use vars
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """A name at a place. owner: of a param its block, of a layer the way to the list in which it stands; else empty."""
+    """A name at a place. owner: a param's block, or the path of the list around a layer; otherwise empty."""
 
     kind: str
     name: str
@@ -35,7 +35,7 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """What a body sees. params: of the block `owner`. layers: names of layers → the list in which each stands."""
+    """The names that a body sees. params: those of the block `owner`. layers: name of a layer → the list around it."""
 
     owner: str = ""
     params: frozenset[str] = frozenset()
@@ -43,7 +43,7 @@ class _Scope:
 
 
 def occurrences(document: Document, blocks: Iterable[str] = ()) -> list[Occurrence]:
-    """All names in a text, in its order. blocks: those of other files that it may call."""
+    """All names in a text, in order. blocks: the blocks of other files that it may call."""
     data = document.data if isinstance(document.data, dict) else {}
     own = data.get("blocks")
     known = {*blocks, *(own if isinstance(own, dict) else ())} - OPS.keys()
@@ -51,13 +51,13 @@ def occurrences(document: Document, blocks: Iterable[str] = ()) -> list[Occurren
 
 
 class _Walk:
-    """Walks one text. blocks: names that call a block."""
+    """Walks one text. blocks: the names of blocks."""
 
     def __init__(self, blocks: set[str]) -> None:
         self.blocks = blocks
 
     def document(self, data: dict[str, Any], top: At) -> Iterator[Occurrence]:
-        """Every section."""
+        """The names in every section."""
         if SWEEP_KEY in data:
             yield from self._sweep(data, top)
             return
@@ -67,7 +67,7 @@ class _Walk:
                 for name, value in raw.items():
                     yield from self._named(key, name, value, at / name)
             elif key == "use" and isinstance(raw, (list, dict)):
-                continue  # a library that is written out has names of its own
+                continue  # an inline library has its own names
             elif key in _VALUES:
                 if key == "expect" and isinstance(raw, dict):
                     stages = [name for name in raw if name not in EXPECTATIONS]
@@ -75,7 +75,7 @@ class _Walk:
                 yield from self._values(raw, at, _Scope())
 
     def _sweep(self, raw: Any, at: At) -> Iterator[Occurrence]:
-        """What a sweep changes, `vars.width`, and what its conditions ask for."""
+        """The vars that a sweep changes (`vars.width`) or uses in its conditions."""
         if isinstance(raw, dict):
             for key, value in raw.items():
                 section, dot, name = key.partition(".")
@@ -171,7 +171,7 @@ class _Walk:
             yield from self._anything(raw, at, scope)
 
     def _anything(self, raw: Any, at: At, scope: _Scope) -> Iterator[Occurrence]:
-        """A value that may hold layers: a block's argument, a var."""
+        """The names in a value that may contain layers: an argument of a block, or a var."""
         if isinstance(raw, list):
             for k, item in enumerate(raw):
                 yield from self._anything(item, at / k, scope)
@@ -181,7 +181,7 @@ class _Walk:
             yield from self._layer(raw, at, scope)
 
     def _values(self, raw: Any, at: At, scope: _Scope) -> Iterator[Occurrence]:
-        """A value that holds no layers."""
+        """The names in a value that contains no layers."""
         if isinstance(raw, dict):
             for key, value in raw.items():
                 yield from self._values(value, at / key, scope)
@@ -201,7 +201,7 @@ class _Walk:
 
 
 def names_of(text: str) -> list[tuple[str, int]]:
-    """(name, offset) of what an expression uses; of a broken one, of all words in it."""
+    """(name, offset) of each name in an expression; of each word if the expression is broken."""
     try:
         expression = template(text)
     except ExpressionError:

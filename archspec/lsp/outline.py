@@ -1,4 +1,4 @@
-"""The symbols of a text, as an editor's outline shows them."""
+"""The symbols of a text, for an editor's outline."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from archspec.lsp.snapshot import Snapshot
 from archspec.lsp.text import Spot
 from archspec.source.document import Node
 
-_SECTIONS: Final = {  # section → the kind of what is named in it
+_SECTIONS: Final = {  # section → the kind of its symbols
     "vars": "variable", "blocks": "class", "stages": "module", "recipes": "object", "grid": "array", "zip": "array",
 }
-_SHOWN: Final = 60  # characters of a value
+_SHOWN: Final = 60  # the most characters of a value
 
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A named part: its whole extent, and where its name stands."""
+    """A named part of a text: its whole extent, and the place of its name."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ class Symbol:
 
 
 def outline(snapshot: Snapshot) -> list[Symbol]:
-    """The sections of a text with what they name."""
+    """The sections of a text and their symbols."""
     document = snapshot.document
     if document is None or document.root is None or not isinstance(document.root.items, dict):
         return []

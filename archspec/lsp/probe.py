@@ -1,4 +1,4 @@
-"""What could stand at the cursor: the text is read with a stand-in there, in the ways in which it may be meant."""
+"""Finds out what can be written at the cursor: parses the text with a placeholder there, as a word or as a key."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _CLOSERS: Final = {"{": "}", "[": "]"}
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A place where something may be written.
+    """A place where something can be written.
 
-    path: of the collection or value; a key to come counts as a key of the collection at `path`, a value as the value at
-    it. is_key: whether a key stands there for sure; None: a key or a value. beside: keys that the mapping has already.
-    word: what is written of it, from column `start` to `end`. expression: the `$…` before the cursor, if it is in one.
+    path: for a key, the path of its collection; for a value, the path of the value. is_key: whether it is a key; None:
+    a key or a value. beside: the other keys of the mapping. word: the word at the cursor, from column `start` to `end`.
+    expression: the `$…` before the cursor, if it is inside one.
     """
 
     path: Path
@@ -38,7 +38,7 @@ class Probe:
 
 
 def probe(lines: list[str], spot: Spot) -> Probe | None:
-    """Read the text with a stand-in for the word at the cursor; None inside a comment, or where nothing can be read."""
+    """Parse the text with a placeholder for the word at the cursor. None inside a comment, or if parsing fails."""
     line = lines[spot.line] if spot.line < len(lines) else ""
     before = line[: spot.column]
     if re.search(r"(^|\s)#", _without_quotes(before)):
@@ -72,12 +72,12 @@ def probe(lines: list[str], spot: Spot) -> Probe | None:
 
 
 def _variants(before: str, after: str) -> Iterator[str]:
-    """The line with a stand-in: as a word, as a key, and with the brackets closed that are open."""
+    """The line with a placeholder: as a word, as a key, and with open brackets closed."""
     open_ones = _open_brackets(before)
     closed = "".join(_CLOSERS[char] for char in reversed(open_ones))
     has_key = after.lstrip().startswith(":")
     if not open_ones and not has_key and not before.strip(" -"):
-        yield f"{before}{_STAND_IN}: 0"  # on a line of its own, more often a key
+        yield f"{before}{_STAND_IN}: 0"  # alone on a line it is more often a key
         yield f"{before}{_STAND_IN}{after}"
     else:
         gap = " " if before[-1:] in (":", ",", "-") else ""
@@ -101,7 +101,7 @@ def _without_quotes(text: str) -> str:
 
 
 def _expression(before: str) -> str | None:
-    """The `$name` or `$(…` that the cursor is in."""
+    """The `$name` or `$(…` around the cursor, or None."""
     match = re.search(r"\$[\w.]*$", before)
     if match:
         return match[0]
@@ -112,7 +112,7 @@ def _expression(before: str) -> str | None:
 
 
 def _expression_end(line: str, column: int, expression: str) -> int:
-    """Where the expression ends that begins before the column."""
+    """The end of the expression that begins before the column."""
     if not expression.startswith("$("):
         return re.compile(r"[\w.]*").match(line, column).end()  # type: ignore[union-attr]
     depth = expression.count("(") - expression.count(")")
@@ -124,7 +124,7 @@ def _expression_end(line: str, column: int, expression: str) -> int:
 
 
 def _find(value: Any, path: Path) -> tuple[Path, bool | None, tuple[str, ...]] | None:
-    """The stand-in in the data: (path, whether it is a key, the keys beside it)."""
+    """The placeholder in the data: (path, whether it is a key, the other keys of its mapping)."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if _STAND_IN in key:

@@ -1,4 +1,4 @@
-"""The names of a spec over all its files: the files that it extends share theirs, a library has its own."""
+"""The names of a spec across its files. The files that it extends share its names; a library has its own."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from archspec.lsp.names import BLOCK, PARAM, Occurrence, occurrences
 from archspec.lsp.snapshot import Snapshot
 from archspec.source import Document
 
-_STANDARD: Final = "archspec/stdlib/"  # begins the names of the standard library's texts
+_STANDARD: Final = "archspec/stdlib/"  # the prefix of the standard library's documents
 
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """Texts whose names are one namespace: a spec and what it extends, a library, or a sweep.
+    """Texts that share one namespace: a spec and the files that it extends, a library, or a sweep.
 
-    uses: the libraries, in order; of a sweep, its specs. is_shipped: a spec that comes with archspec.
+    uses: the libraries, in order; for a sweep, its specs. is_shipped: whether it is a spec that comes with archspec.
     """
 
     documents: tuple[Document, ...]
@@ -33,17 +33,17 @@ class Unit:
 
     @cached_property
     def occurrences(self) -> list[Occurrence]:
-        """All names in them."""
+        """All names in the texts."""
         return [one for document in self.documents for one in occurrences(document, self.block_names)]
 
     def defines(self, kind: str, name: str, owner: str = "") -> bool:
-        """Whether one of these texts does."""
+        """Whether one of the texts defines this name."""
         return any(
             one.defines and (one.kind, one.name, one.owner) == (kind, name, owner) for one in self.occurrences
         )
 
     def owner_of(self, one: Occurrence) -> Unit:
-        """The unit that defines what is named here: itself, or one that it uses."""
+        """The unit that defines this name: itself, or one that it uses."""
         if self.is_sweep:
             found = (unit for unit in self.uses if unit.defines(one.kind, one.name))
             return next((unit.owner_of(one) for unit in found), self)
@@ -53,7 +53,7 @@ class Unit:
         return next((unit for unit in (self, *self.uses) if unit.defines(BLOCK, block)), self)
 
     def all(self) -> Iterator[Unit]:
-        """This unit and all that it uses, each once."""
+        """This unit and all units that it uses, each once."""
         seen: list[Unit] = []
         waiting = [self]
         while waiting:
@@ -65,7 +65,7 @@ class Unit:
 
 
 def unit_of(snapshot: Snapshot) -> Unit | None:
-    """The names of a file and of all that it reads."""
+    """The unit of a file, with the files that it reads."""
     if snapshot.kind is Kind.SWEEP and snapshot.document is not None:
         specs = filter(None, map(unit_of, snapshot.specs))
         return Unit((snapshot.document,), frozenset(), tuple(specs), is_sweep=True)
@@ -86,32 +86,32 @@ def _unit(library: Library, program: Program, made: dict[int, Unit]) -> Unit:
 
 
 def _documents(library: Library) -> tuple[Document, ...]:
-    """The texts of a library of a file; none of one that is written out in `use`."""
+    """The documents of a library. A library that is written inline in `use` has none."""
     found = {block.at.document.name: block.at.document for block in library.blocks.values()}
     found |= {at.document.name: at.document for _, at in library.vars.values()}
     return tuple(document for name, document in found.items() if name in library.documents)
 
 
 def path_of(name: str) -> Path:
-    """The file of a text that a diagnostic or a place names."""
+    """The file of a document, from its name."""
     if name.startswith(_STANDARD):
         return STDLIB / name.removeprefix(_STANDARD)
     return Path(name)
 
 
 def is_own(document: Document) -> bool:
-    """Whether a text is the user's, and not of the standard library."""
+    """Whether a document is the user's, and not part of the standard library."""
     return document.name not in standard_library().documents
 
 
 def same(one: Occurrence, unit: Unit, others: Iterable[Unit]) -> list[tuple[Unit, Occurrence]]:
-    """Every place in these units and in what they use that names the same thing as `one` does in `unit`."""
+    """Every occurrence, in these units and those that they use, of the name that `one` is in `unit`."""
     key = (one.kind, one.name, one.owner)
     roots = [unit, *others]
     documents = {document.name for document in unit.owner_of(one).documents}
     found: dict[tuple[str, object, object], tuple[Unit, Occurrence]] = {}
     grown = True
-    while grown:  # a file that a variant and its base share makes their names one
+    while grown:  # a variant and its base that share a file share its names
         grown = False
         for root in roots:
             for each in root.all():

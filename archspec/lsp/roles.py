@@ -1,4 +1,4 @@
-"""What stands at a place of a body: a layer, arguments, a value beside a layer."""
+"""The role of a place in a body: a layer, arguments, or a value beside a layer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from archspec.source.document import Path
 
 
 def role(path: Path) -> tuple[str, str]:
-    """What stands at a path below `stages` or `blocks`: (role, op or block).
+    """The role of a path below `stages` or `blocks`, and the op or block that it belongs to.
 
-    layer: a layer, or its keys. arguments: those of the op or block. argument: one of them. beside: a value of `repeat`
-    and the like. params: of a block.
+    Roles: `layer`: a layer, or its keys; `arguments`: the arguments of the op or block; `argument`: one of them;
+    `beside`: the value of `repeat` and similar keys; `params`: the params of a block.
     """
     steps = list(path[2:])
     if path[0] == "blocks" and steps[:1] == ["params"]:
@@ -35,5 +35,5 @@ def role(path: Path) -> tuple[str, str]:
         elif step in OPS or len(steps) == 1:
             return "argument", step
         else:
-            steps.pop(0)  # an argument of a block, which may hold layers
+            steps.pop(0)  # an argument of a block, which may contain layers
     return "layer", ""

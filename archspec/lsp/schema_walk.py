@@ -1,4 +1,4 @@
-"""What the JSON Schema of the language says of a place: the keys that may stand there, the values, and their docs."""
+"""Looks up a place in the JSON Schema of the language: its allowed keys and values, and their docs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from archspec.source.document import Path
 
 Schema = dict[str, Any]
 _ROOT: Final = "#/definitions/"
-_MAX_FORMS: Final = 400  # alternatives that are looked at, of one place
+_MAX_FORMS: Final = 400  # the most alternatives of a place that are visited
 
 
 @dataclass(slots=True)
 class Place:
-    """keys: name → (description, its form). values: text → description. definitions: the parts that apply here.
+    """The schema of one place.
 
-    flags: whether true and false may stand here.
+    keys: name → (description, its schema). values: text → description. definitions: the names of the definitions that
+    apply. flags: whether true and false are allowed.
     """
 
     keys: dict[str, tuple[str, Schema]] = field(default_factory=dict)
@@ -43,7 +44,7 @@ def schema_of(kind: Kind) -> Schema:
 
 
 def place_at(kind: Kind, path: Path) -> Place:
-    """What the schema says of the value at a path of keys and indices."""
+    """The schema of the value at a path of keys and indices."""
     whole = schema_of(kind)
     forms: list[Schema] = [whole]
     definitions: set[str] = set()
@@ -59,7 +60,7 @@ def place_at(kind: Kind, path: Path) -> Place:
 
 
 def _forms(form: Any, whole: Schema, definitions: set[str]) -> Iterator[Schema]:
-    """The form and all its alternatives, without references."""
+    """The schema and all its alternatives, with references resolved."""
     waiting, count = [form], 0
     seen: set[str] = set()
     while waiting and count < _MAX_FORMS:
@@ -81,7 +82,7 @@ def _forms(form: Any, whole: Schema, definitions: set[str]) -> Iterator[Schema]:
 
 
 def _step(form: Schema, step: str | int) -> Iterator[Schema]:
-    """The forms of an item or of a key's value."""
+    """The schemas of an item or of a key's value."""
     if isinstance(step, int):
         items = form.get("items")
         if isinstance(items, list):

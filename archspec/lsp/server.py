@@ -1,4 +1,4 @@
-"""The server: what an editor asks over standard input and output, answered by the functions beside it."""
+"""The server: handlers of the protocol over standard input and output, which call the functions of this package."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _known(server: Server, params: Any) -> Snapshot | None:
     return server.snapshot_of(params.text_document.uri)
 
 
-# -- what the editor tells ---------------------------------------------------------------------------------------------
+# -- notifications of the editor ---------------------------------------------------------------------------------------
 
 
 def _initialize(server: Server, params: lsp.InitializeParams) -> None:
@@ -39,7 +39,7 @@ def _initialize(server: Server, params: lsp.InitializeParams) -> None:
 
 
 def _initialized(server: Server, params: lsp.InitializedParams) -> None:
-    """Ask to be reported of files that change on the disk: what an open one extends or uses may be among them."""
+    """Ask for notifications about files that change on disk, since an open file may extend or use one."""
     workspace = server.client_capabilities.workspace
     watching = workspace.did_change_watched_files if workspace is not None else None
     if watching is not None and watching.dynamic_registration:
@@ -82,7 +82,7 @@ def _files_changed(server: Server, params: lsp.DidChangeWatchedFilesParams) -> N
         server.publish(uri)
 
 
-# -- what the editor asks ----------------------------------------------------------------------------------------------
+# -- requests of the editor --------------------------------------------------------------------------------------------
 
 
 def _complete(server: Server, params: lsp.CompletionParams) -> list[lsp.CompletionItem]:
@@ -166,7 +166,7 @@ def _format(server: Server, params: lsp.DocumentFormattingParams) -> list[lsp.Te
         return []
     try:
         return server.text_edits(known.text, format_edits(known))
-    except SpecError:  # which is reported as a diagnostic
+    except SpecError:  # already reported as a diagnostic
         return []
 
 
@@ -211,7 +211,7 @@ _FEATURES: Final[dict[str, tuple[Callable[[Server, Any], Any], Any]]] = {
 
 
 def server_of(delay_s: float = DELAY_S) -> Server:
-    """A server that knows all features."""
+    """A server with all features."""
     server = Server(delay_s)
 
     @server.feature(lsp.INITIALIZE)
@@ -233,5 +233,5 @@ def _bound(answer: Callable[[Server, Any], T], server: Server) -> Callable[[Any]
 
 def run(delay_s: float = DELAY_S) -> None:
     """Serve over standard input and output until the editor ends it."""
-    with os.fdopen(os.dup(0), "rb") as stdin, os.fdopen(os.dup(1), "wb") as stdout:  # pygls closes what it is given
+    with os.fdopen(os.dup(0), "rb") as stdin, os.fdopen(os.dup(1), "wb") as stdout:  # pygls closes its streams
         server_of(delay_s).start_io(stdin, stdout)

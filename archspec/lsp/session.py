@@ -1,6 +1,6 @@
-"""The state of the server: the open texts, what is known of each, and their places as the editor counts them.
+"""The state of the server: the open texts, a snapshot of each, and conversion of places to the editor's columns.
 
-Texts are kept here, since pygls splits lines where an editor does not.
+Texts are stored here and not by pygls, which splits lines differently from editors.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from archspec.lsp.snapshot import Snapshot, snapshot
 from archspec.lsp.text import Spot, lines_of, to_characters, to_units
 from archspec.lsp.workspace import related, text_of
 
-DELAY_S: Final = 0.1  # without a keystroke, until a text is checked
+DELAY_S: Final = 0.1  # a text is checked after so long without a keystroke
 
 
 class Server(LanguageServer):
-    """The open texts, and what is known of each."""
+    """The open texts, and a snapshot of each."""
 
     def __init__(self, delay_s: float = DELAY_S) -> None:
         super().__init__("archspec", __version__, text_document_sync_kind=lsp.TextDocumentSyncKind.Incremental)
@@ -38,7 +38,7 @@ class Server(LanguageServer):
         self.texts: dict[str, str] = {}
         self.versions: dict[str, int | None] = {}
         self.known: dict[str, Snapshot] = {}
-        self.stale: set[str] = set()  # texts of which another file changed that they read
+        self.stale: set[str] = set()  # texts that read a file which has changed
         self.waiting: dict[str, asyncio.TimerHandle] = {}
 
     @property
@@ -51,7 +51,7 @@ class Server(LanguageServer):
         return {path_at(uri).resolve(): text for uri, text in self.texts.items()}
 
     def snapshot_of(self, uri: str) -> Snapshot | None:
-        """What is known of an open text as it is now."""
+        """The snapshot of the present version of an open text."""
         text = self.texts.get(uri)
         if text is None:
             return None
@@ -64,7 +64,7 @@ class Server(LanguageServer):
         return known
 
     def change(self, uri: str, text: str, version: int | None) -> None:
-        """Take a new text, and check it once no further keystroke comes."""
+        """Store a new text, and check it after a pause in typing."""
         self.texts[uri], self.versions[uri] = text, version
         if uri in self.waiting:
             self.waiting.pop(uri).cancel()
@@ -74,7 +74,7 @@ class Server(LanguageServer):
             self.waiting[uri] = asyncio.get_running_loop().call_later(self.delay_s, self.check, uri)
 
     def check(self, uri: str) -> None:
-        """Report what is wrong with a text, and with the open ones that read it."""
+        """Publish the diagnostics of a text, and of the open texts that read it."""
         self.waiting.pop(uri, None)
         self.publish(uri)
         path = path_at(uri).resolve()
@@ -118,7 +118,7 @@ class Server(LanguageServer):
         return lsp.Position(line, to_units(text, column, self.encoding))
 
     def diagnostic(self, known: Snapshot, one: Diagnostic) -> lsp.Diagnostic:
-        """A diagnostic as the protocol has it; of another file, where this one names that."""
+        """A diagnostic in the protocol's form. One of another file is shown where this file names it."""
         own = one.span is not None and path_of(one.span.path) == known.path
         line = place_in(known, one)
         text = known.lines[line] if line < len(known.lines) else ""
@@ -136,7 +136,7 @@ class Server(LanguageServer):
         )
 
     def text_edits(self, text: str, changes: Iterable[Replacement]) -> list[lsp.TextEdit]:
-        """The edits of one text, with its own kind of line ends."""
+        """The edits of one text, with its kind of line ends."""
         lines = lines_of(text)
         end = "\r\n" if "\r\n" in text else "\n"
         places = ((self.range_between(lines, one.start, one.end), one.text) for one in changes)
@@ -151,7 +151,7 @@ class Server(LanguageServer):
         return lsp.WorkspaceEdit(changes=edits)
 
     def uri_of(self, path: Path) -> str:
-        """The URI of a file: the editor's own, where it is open."""
+        """The URI of a file: the editor's, if the file is open."""
         return next((uri for uri in self.texts if path_at(uri) == path), None) or _uri_of(path)
 
     def sharing(self, known: Snapshot, name: str) -> list[Snapshot]:
@@ -161,13 +161,13 @@ class Server(LanguageServer):
 
 
 def _may_read(known: Snapshot, path: Path) -> bool:
-    """Whether a text reads a file, or tried to, and nothing of it could be read."""
+    """Whether a text reads a file, or may do so, since the text could not be parsed."""
     unread = known.program is None and known.kind not in (Kind.OTHER, Kind.SWEEP)
     return unread or path in {own.resolve() for own in known.files}
 
 
 def path_at(uri: str) -> Path:
-    """The file of a URI; of one that names none, a name in the working directory."""
+    """The file of a URI, or, if it does not name one, a name in the working directory."""
     path = uris.to_fs_path(uri)
     return Path(path) if path else Path.cwd() / uri.rpartition("/")[2].rpartition(":")[2]
 

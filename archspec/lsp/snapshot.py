@@ -1,4 +1,4 @@
-"""What is known of one text: its kind, its data with places, its syntax tree, its network, its mistakes."""
+"""All facts about one text: its kind, its data with places, its syntax tree, its network, its mistakes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from archspec.lsp.text import lines_of
 from archspec.source import Document, parse
 
 NO_TEXTS: Final[Mapping[Path, str]] = MappingProxyType({})
-MAX_BYTES: Final = 2**20  # of a file that is read
-SWEEP_POINTS: Final = 200  # combinations of a sweep that are checked while one types; `validate` checks all
+MAX_BYTES: Final = 2**20  # the largest file that is read
+SWEEP_POINTS: Final = 200  # the most combinations of a sweep that are checked during typing; `validate` checks all
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One text and what it means.
+    """One text and its meaning.
 
-    document: None where nothing of the text can be read. loaded: None after a mistake.
-    last: of an earlier text, the latest that had a network; None where this one has.
-    is_shipped: it comes with archspec, and a sweep names it.
+    document: None if the text cannot be parsed. loaded: None after a mistake.
+    last: the last earlier version with a network; None if this one has a network.
+    is_shipped: whether it is a spec that comes with archspec, named by a sweep.
     """
 
     path: Path
@@ -54,14 +54,14 @@ class Snapshot:
 
     @cached_property
     def costs(self) -> Costs | None:
-        """The layers with their shapes and costs, of an earlier text where this one has no network."""
+        """The shapes and costs of the layers, from an earlier version if this one has no network."""
         if self.loaded is not None and self.program is not None:
             return Costs(self.loaded, self.program)
         return self.last.costs if self.last is not None else None
 
     @cached_property
     def specs(self) -> tuple[Snapshot, ...]:
-        """The specs that a sweep names, as far as they can be read."""
+        """The specs of a sweep, as far as they can be read."""
         found = []
         for name in dict.fromkeys(_spec_names(self.data)):
             beside, shipped = self.path.parent / name, find_shipped(name)
@@ -77,7 +77,7 @@ class Snapshot:
 
     @property
     def files(self) -> frozenset[Path]:
-        """The user's files that it was made from."""
+        """The user's files that it reads."""
         if self.kind is Kind.SWEEP:
             return frozenset({self.path}).union(*(spec.files for spec in self.specs))
         names: set[str] = set()
@@ -93,8 +93,8 @@ def snapshot(
 ) -> Snapshot:
     """Examine a text as the file at `path`.
 
-    others: the texts of other files that are open. includes: further folders that a spec may read. before: what was
-    known of an earlier text of the file.
+    others: the texts of other open files. includes: further folders that a spec may read. before: the snapshot of an
+    earlier version of the file.
     """
     kind = kind_of_content(text.encode("utf-8", "surrogatepass"))
     found = Examined(None, ())
@@ -114,7 +114,7 @@ def snapshot(
 
 
 def _spec_names(data: Any) -> Iterator[str]:
-    """What a sweep calls its specs."""
+    """The specs that a sweep names."""
     if not isinstance(data, dict):
         return
     listed = data.get("spec")

@@ -1,4 +1,4 @@
-"""A text as an editor counts it: lines end at CR, LF or both, and columns count UTF-16 code units, or others."""
+"""Lines and columns as an editor counts them: lines end at CR, LF or both; columns count UTF-16 or other code units."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Spot(NamedTuple):
 
 
 class Change(NamedTuple):
-    """`text` in the place of what stands between two spots, whose columns count units; None: the whole text."""
+    """Replace the text between two spots, whose columns count code units, with `text`. None: the whole text."""
 
     start: Spot | None
     end: Spot | None
@@ -30,7 +30,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def to_units(line: str, column: int, encoding: str = "utf-16") -> int:
-    """A column in characters as one in code units."""
+    """Convert a column from characters to code units."""
     if line.isascii():
         return min(column, len(line))
     name, size = _UNITS[encoding]
@@ -38,7 +38,7 @@ def to_units(line: str, column: int, encoding: str = "utf-16") -> int:
 
 
 def to_characters(line: str, units: int, encoding: str = "utf-16") -> int:
-    """A column in code units as one in characters; inside a character, the place before it."""
+    """Convert a column from code units to characters. Inside a character, it is the place before it."""
     if line.isascii():
         return min(units, len(line))
     name, size = _UNITS[encoding]

@@ -1,4 +1,4 @@
-"""The values of names and expressions, as far as they depend on vars only."""
+"""The values of names and expressions that depend only on vars."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from archspec.expressions import Expression, ExpressionError, evaluate, template
 
-_DEPTH: Final = 32  # vars that are made of others, one after another
+_DEPTH: Final = 32  # the longest chain of vars that refer to vars
 
 
 class _Vars(dict[str, Any]):
-    """Vars by name, evaluated when they are asked for."""
+    """Vars by name, evaluated on access."""
 
     def __init__(self, raws: Mapping[str, Any], depth: int) -> None:
         super().__init__(raws)
@@ -22,7 +22,7 @@ class _Vars(dict[str, Any]):
 
 
 def value_of(raw: Any, variables: Mapping[str, Any]) -> Any:
-    """The value of what is written, by the raw values of the vars. Raises LookupError where it needs more."""
+    """The value of a raw value, given the raw values of the vars. Raises LookupError if it depends on more."""
     try:
         return _value(raw, variables, 0)
     except ExpressionError as problem:

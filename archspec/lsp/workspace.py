@@ -1,4 +1,4 @@
-"""The specs of a workspace that share names with a file: they extend it, use it, or read what it reads."""
+"""The specs of a workspace that share names with a file: they extend it, use it, or read the same files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from archspec.files import read_regular
 from archspec.language.detect import Kind, has_suffix
 from archspec.lsp.snapshot import MAX_BYTES, Snapshot, snapshot
 
-MAX_FILES: Final = 1_000  # that are searched
+MAX_FILES: Final = 1_000  # the most files that are searched
 
 
 def text_of(path: Path, texts: Mapping[Path, str]) -> str:
-    """The text of a file: the editor's, where it is open, else the disk's; empty where it cannot be read."""
+    """The text of a file: the editor's if the file is open, otherwise the one on disk; empty if it cannot be read."""
     text = texts.get(path.resolve())
     if text is not None:
         return text
@@ -29,7 +29,7 @@ def text_of(path: Path, texts: Mapping[Path, str]) -> str:
 def related(
     known: Snapshot, name: str, folders: Iterable[Path], texts: Mapping[Path, str]
 ) -> list[Snapshot]:
-    """The specs in some folders whose text has a name and that share a file with `known`. Links are not followed."""
+    """The specs in some folders whose text contains a name and that share a file with `known`. Links are skipped."""
     own = known.path.resolve()
     found = []
     for path in islice(_yaml_files(folders), MAX_FILES):

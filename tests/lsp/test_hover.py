@@ -67,7 +67,7 @@ def test_a_broken_text_shows_the_last_network() -> None:
     broken = snapshot(whole.path, whole.text.replace("kernel_size: 3", "kernel_size: no"), before=whole)
     found = hover(broken, spot)
     assert broken.loaded is None and found is not None
-    assert "(3136) → (10)" in found.text and "from the last text without mistakes" in found.text
+    assert "(3136) → (10)" in found.text and "from the last version without mistakes" in found.text
     again = snapshot(whole.path, broken.text + "\n", before=broken)
     assert again.last is whole
 
