@@ -78,7 +78,8 @@ class ArchSpec(Model):
     use: str | dict[str, Any] | list[str | dict[str, Any]] | None = Field(
         None, description="block libraries: files, or inline vars and blocks"
     )
-    input: SerializeAsAny[Any] = Field(None, description="[channels, height, width], without the batch")
+    input: SerializeAsAny[Any] = Field(None, description="[channels, height, width], without the batch; "
+                                                          "or name → shape, or {shape, dtype: int64, below: N}")
     vars: dict[str, Any] = Field(default_factory=dict, description="named values, used as $name")
     blocks: dict[str, Annotated[Any, BeforeValidator(_plain)]] = Field(
         default_factory=dict, description="this file's blocks"

@@ -17,6 +17,7 @@ WORD: Final = re.compile(r"[A-Za-z_]\w*")
 REFERENCE: Final = re.compile(r"\$([^\W\d]\w*)((?:\.(?:[0-9]+|[^\W\d]\w*))*)")  # `$name`, `$name.0`, `$name.field`
 RESERVED: Final = ("in", "input", "i")  # names that expressions give a meaning
 _NONE: Final[frozenset[str]] = frozenset()
+DTYPES: Final = ("float32", "int64")  # of an input
 EXPECTATIONS: Final = ("output", "params", "macs", "buffers")  # keys of `expect` that no stage may take
 
 # dir(torch.nn.Module) and what an instance of Sequential, ModuleList or fx.GraphModule has besides
@@ -56,7 +57,10 @@ def _broken_rule(name: str, what: str) -> str | None:
         return "is a Python keyword"
     if what in ("var", "param"):
         return "has a special meaning in expressions" if name in RESERVED else None
-    if name in MODULE_ATTRIBUTES and what != "block":  # a block's modules are called `double_1`, or as a stage is
+    if what == "input" and name in ("input", "self"):
+        return "has a special meaning in `from`" if name == "input" else "stands for the module itself in Python"
+    # A block's modules are called `double_1`, or as a stage is; an input is not a module.
+    if name in MODULE_ATTRIBUTES and what not in ("block", "input"):
         return "is an attribute of every nn.Module"
     if name.startswith("_"):
         return "starts with _"

@@ -23,6 +23,7 @@ from archspec.language.layer_schema import (
     op_form,
 )
 from archspec.language.models import ArchSpec
+from archspec.language.names import DTYPES
 from archspec.language.parse import EXPECTATIONS, TYPES
 from archspec.language.recipe import Recipe
 from archspec.language.schema_variants import NULL, Schema, by_type, described, loosened, or_value
@@ -67,7 +68,7 @@ def _spec() -> Schema:
     forms: dict[str, Schema] = {
         "archspec": {"const": 1}, "name": string, "description": string, "extends": string,
         "use": USES,
-        "input": or_value(shape), "vars": {"type": "object"},
+        "input": by_type("object", _inputs(shape), or_value(shape)), "vars": {"type": "object"},
         "blocks": _mapping(_or_null({"$ref": "#/definitions/block"})),
         "stages": _mapping(_or_null(BODY)),
         "expect": _mapping(or_value(shape)) | {"properties": dict.fromkeys(counts, or_value(count))},
@@ -81,6 +82,21 @@ def _spec() -> Schema:
         "required": ["archspec"],
         "allOf": [_whole(), _known_names()],
     }
+
+
+def _inputs(shape: Schema) -> Schema:
+    """Inputs by name: each is a shape, or says which numbers it holds."""
+    declared = {
+        "type": "object",
+        "properties": {
+            "shape": described(or_value(shape), "without the batch"),
+            "dtype": {"enum": [*DTYPES], "default": DTYPES[0], "description": "of its numbers"},
+            "below": described(or_value({"type": "integer", "minimum": 1}), "integers are 0 to below - 1"),
+        },
+        "required": ["shape"],
+        "additionalProperties": False,
+    }
+    return {**_mapping(by_type("object", declared, or_value(shape))), "minProperties": 1}
 
 
 def _whole() -> Schema:

@@ -210,6 +210,11 @@ class Program:
     cyclic: set[Block] = field(default_factory=set)  # blocks that contain themselves, which was reported
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the network's inputs; none where its only one has no name."""
+        return tuple(self.input[0]) if isinstance(self.input[0], dict) else ()
+
+    @property
     def foreign(self) -> frozenset[str]:
         """The names of the texts that are libraries: a mistake in them is shown where this spec calls them."""
         return frozenset[str]().union(*(lib.documents for lib in self.library.all() if lib is not self.library))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ class Val:
 
     tensor: its type; None if even the rank is unknown because of an error. source: the (first) value from which it
     was computed. made_at: the layer or stage that outputs it, for labels; None for the input and copies of a repeat.
+    choices: the network's inputs by name, while it is unknown which of several inputs this value is.
     """
 
     owner: Builder
@@ -29,6 +31,15 @@ class Val:
     tensor: TensorType | None
     source: Val | None = None
     made_at: At | None = None
+    choices: Mapping[str, Val] | None = None
+
+    @property
+    def origin(self) -> Val:
+        """The value at the start of the chain of `source`s: usually an input of the network."""
+        value = self
+        while value.source is not None:
+            value = value.source
+        return value
 
     def gives(self) -> tuple[At | None, str]:
         """The label that shows where this value comes from: a place and a text."""
@@ -121,7 +132,7 @@ class Builder:
         self, name: str, target: Operation | Graph | None, inputs: tuple[Val, ...], output: TensorType | None,
         source: Val,
     ) -> Val:
-        result = Val(self, name, output, source)
+        result = Val(self, name, output, source if source.choices is None else inputs[0])
         own = tuple([v if v.owner is self else self.use(v) for v in inputs])
         self.drafts.append(_Draft(name, target, own, result, self.at))
         return result
@@ -151,6 +162,15 @@ class Builder:
         if len(ports) != len(inputs) or own.tensor is None or not own.tensor.known:
             return None
         return Graph(kind, label, ports, tuple(nodes), (Port(own.name, own.tensor),), (values[id(own)],))
+
+    def uses(self, value: Val) -> bool:
+        """Whether this graph uses an outer value."""
+        return id(value) in self.captured
+
+    def order(self, values: Iterable[Val]) -> None:
+        """Make these outer values, if they are used, the first inputs, in this order."""
+        used = {id(value): self.captured[id(value)] for value in values if self.uses(value)}
+        self.captured = {**used, **self.captured}
 
     def unused(self, output: Val) -> list[str]:
         """The names of nodes whose output is not used."""

@@ -39,7 +39,7 @@ class Context:
         # The ops of layers that contain no expression.
         self.fixed: dict[tuple[Layer, type[Operation]], Operation] = kept.fixed if kept else {}
         self.seen: set[int] = set()  # ids of the layers that were lowered
-        self.input: TensorType | None = None  # the network's input
+        self.inputs: dict[str, tuple[Val, At]] = {}  # the network's inputs, and where their shapes are written
         self.kept = kept
         self.calls: dict[Call, tuple[Graph, TensorType]] = {}  # block calls and their results
 

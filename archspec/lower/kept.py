@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from archspec.ir import Graph
 from archspec.language.resolve import words_of
-from archspec.language.syntax import Layer, Program
+from archspec.language.syntax import At, Layer, Program
 from archspec.lower.builder import Builder, Val
 from archspec.ops import Operation
 from archspec.types import TensorType
@@ -22,13 +22,15 @@ class Stages:
     """A network whose first stages are lowered.
 
     root: the network's builder. entered: its input. flow: the output of the last stage so far. outputs: the output
-    of each stage, for `from`. counted: the context's counts.
+    of each stage, for `from`. inputs: the network's inputs, and where their shapes are written. counted: the context's
+    counts.
     """
 
     root: Builder
     entered: Val
     flow: Val
     outputs: dict[str, Val]
+    inputs: dict[str, tuple[Val, At]]
     counted: tuple[int, int, int] = (0, 0, 0)
 
     def mark(self) -> Callable[[], Stages]:

@@ -72,15 +72,14 @@ class Layers:
         return flow
 
     def check_unused(self, builder: Builder, output: Val, place: Callable[[str], At], scope: Scope) -> None:
-        """Report nodes whose output is not used, unless the layer that uses it may be missing because of a mistake.
-
-        place: maps the name of a node to where it is written.
-        """
-        if any(d.code.startswith(_MISSING) for d in self.context.errors.found):
-            return
+        """Note nodes whose output is not used. place: where the node of a name is written."""
         for name in builder.unused(output):
-            self.reporter.tell("SPEC041", f"nothing uses the output of `{name}`", place(name), scope,
-                               hint="remove it, or use it in a later layer with `from`")
+            self.unused(f"the output of `{name}`", place(name), "use it in a later layer with `from`", scope)
+
+    def unused(self, what: str, at: At, remedy: str, scope: Scope) -> None:
+        """Note that nothing uses a value, unless a mistake may have removed its use."""
+        if not any(d.code.startswith(_MISSING) for d in self.context.errors.found):
+            self.reporter.tell("SPEC041", f"nothing uses {what}", at, scope, hint=f"remove it, or {remedy}")
 
     # -- layers --------------------------------------------------------------------------------------
 
@@ -120,13 +119,28 @@ class Layers:
             return scope.outputs[name]
         if name in self.context.errors.lost:
             return builder.broken(short(name), flow)
-        visible = [*scope.outputs, *(["input"] if scope.entered is not None else [])]
+        one = scope.entered is not None and scope.entered.choices is None
+        visible = [*scope.outputs, *(["input"] if one else [])]
         self.reporter.tell(
             "SPEC040", f"no earlier layer or stage `{short(name)}`; visible: {listing(map(short, visible))}",
             layer.beside("from"), scope,
             hint=remedy(name, visible, self.context.program, scope),
         )
         return builder.broken(short(name), flow)
+
+    def chosen(self, builder: Builder, flow: Val, at: At, scope: Scope) -> Val:
+        """The input of the layer at `at`. An error if it may be any of the network's inputs."""
+        if flow.choices is None:
+            return flow
+        names = [short(name) for name in flow.choices]
+        other = f"or `from: {names[1]}`" if len(names) == 2 else "or another of them,"
+        related = [(at, "its input is used here")] if scope.calls else []
+        self.reporter.tell(
+            "SPEC044", f"`from` must say which of the network's inputs is used: {listing(names)}",
+            scope.calls[0][1] if scope.calls else at, related=related, subject="the input",
+            hint=f"write `from: {names[0]}` {other} beside the layer",
+        )
+        return builder.broken(flow.name, next(iter(flow.choices.values())))
 
     def _repeat(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, block: str) -> Val:
         at, context = layer.beside("repeat"), self.context
@@ -233,6 +247,7 @@ class Layers:
 
     def _op(self, builder: Builder, cls: type[Operation], layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
         self.context.count(1, layer.place)
+        flow = self.chosen(builder, flow, _taker(layer), scope)
         op, fields = self.context.fixed.get((layer, cls)), None
         if op is None:
             fields = read_fields(layer, cls, self.context.ev, scope, flow.tensor)
@@ -258,8 +273,7 @@ class Layers:
             at, related = window_place(layer, e, scope)
             if not self.reporter.is_reported(e.code, at, scope):
                 message = f"{builder.path}.{name}: {e.message}"
-                program = self.context.program
-                hint = turned_input(self.context.input, program.input[1]) if e.code == "SHAPE101" else None
+                hint = turned_input(flow, self.context.inputs) if e.code == "SHAPE101" else None
                 hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
                 if hint is not None and at == layer.head:
                     hint = fixes.moved(hint, layer.at)  # the hint is about the value, not the name
@@ -286,6 +300,7 @@ class Layers:
         context.leave()
         fields = read_fields(layer, cls, context.ev, scope, flow.tensor)
         op = make(layer, cls, fields, context.ev, scope)
+        outputs = {n: self.chosen(sub, v, layer.branches[n].at.key, scope) for n, v in outputs.items()}
         inputs = tuple(outputs.values())
         if op is None or all(v.tensor is None for v in inputs):
             merged = sub.broken(cls.op, inputs[0])
@@ -341,3 +356,8 @@ def _repeated(layer: Layer) -> object:
     """The raw layer without its own `repeat` and `when`, which do not see the index."""
     raw = layer.place.value()
     return {k: v for k, v in raw.items() if k not in ("repeat", "when")} if isinstance(raw, dict) else raw
+
+
+def _taker(layer: Layer) -> At:
+    """Where a layer says what its input is: its `from`, or its name if it has no `from`."""
+    return layer.head if layer.source is None else layer.beside("from")

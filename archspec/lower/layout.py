@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from archspec.diagnostics import Hint
@@ -11,7 +12,7 @@ from archspec.language.syntax import At
 from archspec.lower.builder import Val
 from archspec.ops import Op, Operation
 from archspec.ops.traits import KeepsLayout, Projects
-from archspec.types import TensorType, channels_first
+from archspec.types import channels_first
 
 
 def is_image(value: Val | None) -> bool:
@@ -36,13 +37,16 @@ def before_images(cls: type[Operation]) -> str | None:
     return None if projects is None else projects.images
 
 
-def turned_input(image: TensorType | None, at: At) -> str | None:
-    """The hint if the input, written at `at`, has its channels last, so that a window does not fit."""
-    turned = image and channels_first(image.shape[1:])
-    if not turned:
+def turned_input(flow: Val, inputs: Mapping[str, tuple[Val, At]]) -> str | None:
+    """The hint if the input from which this value was computed has its channels last, so that a window does not fit."""
+    origin = flow.origin
+    at = next((at for value, at in inputs.values() if value is origin), None)
+    turned = channels_first(origin.tensor.shape[1:]) if at is not None and origin.tensor is not None else None
+    if at is None or turned is None:
         return None
     shape = str(list(turned))
-    return moved(Hint(f"channels come first: write `input: {shape}`", shape), at)
+    what = "input" if at.path == ("input",) else str(at.path[-1])
+    return moved(Hint(f"channels come first: write `{what}: {shape}`", shape), at)
 
 
 def _of_graph(graph: Graph) -> bool | None:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from archspec.expressions import UNKNOWN_VALUE
 from archspec.ir import Graph
-from archspec.language import fixes
-from archspec.language.message_text import value_text
+from archspec.language.message_text import short
 from archspec.language.syntax import Errors, Program
 from archspec.lower.builder import ROOT, Builder, Val
 from archspec.lower.context import Context, TooLarge
 from archspec.lower.evaluate import Evaluator
+from archspec.lower.inputs import UNNAMED, read_inputs, shape_of
 from archspec.lower.kept import Kept, Stages
 from archspec.lower.layers import Layers
 from archspec.lower.static import check_unreached
-from archspec.lower.values import Limits, Scope
+from archspec.lower.values import Limits, Nested, Scope
 from archspec.ops import identity
-from archspec.ops.base import MAX_INT
-from archspec.source import BROKEN
-from archspec.types import BATCH, UNKNOWN_DTYPE, TensorType
+from archspec.types import UNKNOWN_DTYPE, TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,67 +71,51 @@ def lower_variant(program: Program, limits: Limits, kept: Kept) -> Graph | None:
 def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | None:
     """Lower all stages. Each adds its output to `outputs`, where later stages find it with `from`."""
     program, layers, kept = context.program, Layers(context), context.kept
-    context.input = _input(context, top)
     first = kept.first_stages() if kept else None
     if first is None:
-        outside = Builder(None, ROOT)
-        entered = Val(outside, "input", context.input)
-        first = Stages(Builder(outside, ROOT), entered, entered, outputs)
+        first = _entered(context, top, outputs)
     else:
         outputs.update(first.outputs)
         context.counted = first.counted
     root, entered, flow = first.root, first.entered, first.flow
-    scope = replace(top, entered=entered, outputs=outputs)
+    context.inputs = inputs = first.inputs
+    named = {name: value for name, (value, _) in inputs.items() if name != UNNAMED}
+    scope = replace(top, entered=entered, outputs=Nested(outputs, named))
     for name, body in [*program.stages.items()][len(outputs) :]:
         if kept:
-            kept.before(name, Stages(root, entered, flow, outputs, context.counted))
+            kept.before(name, Stages(root, entered, flow, outputs, inputs, context.counted))
         made = len(root.drafts)
         root.at = body.at
         flow = layers.into(root, name, body, flow, scope)
         if len(root.drafts) > made:
             flow.made_at = body.at.key
         if len(root.drafts) == made or root.drafts[-1].name != name:
-            flow = root.run(name, identity(), (flow,), flow.tensor)  # an empty stage is a module too
+            flow = layers.chosen(root, flow, body.at.key, scope)
+            flow = root.run(name, identity(), (flow,), flow.tensor)  # an empty stage still is a module
         if flow.tensor is None or not flow.tensor.known:
             flow.tensor = _expected(context, name, top) or flow.tensor
         outputs[name] = flow
     layers.check_unused(root, flow, lambda name: program.stages[name].at.key, scope)
+    for name in [name for name, (value, _) in inputs.items() if name in program.inputs and not root.uses(value)]:
+        layers.unused(f"the input `{short(name)}`", (program.input[1] / name).key,
+                      f"use it in a layer with `from: {short(name)}`", scope)
+    root.order([value for value, _ in inputs.values()])
     return root.finish(flow, "network", program.name) if program.stages else None
 
 
-def _input(context: Context, scope: Scope) -> TensorType | None:
-    raw, at = context.program.input
-    if raw is None and at.path == ():
-        return None  # missing; already reported
-    shape = context.ev.value(raw, at, scope, None)
-    tensor = _shape(shape)
-    if tensor is None and shape is not UNKNOWN_VALUE and shape is not BROKEN and not _has_unknown(shape):
-        items = [(item, at / k) for k, item in enumerate(shape)] if isinstance(shape, list) else [(shape, at)]
-        found = ((context.ev.without_dollar(item, scope), place) for item, place in items)
-        hints = (fixes.moved(hint, place) for hint, place in found if hint is not None)
-        context.errors.add(
-            "SPEC012", f"`input` must be [channels, height, width], got {value_text(shape)}", at,
-            hint=next(hints, "write one to four positive integers, without the batch: "
-                      "`input: [1, 28, 28]`"),
-        )
-    return tensor
-
-
-def _has_unknown(shape: Any) -> bool:
-    return isinstance(shape, list) and UNKNOWN_VALUE in shape
+def _entered(context: Context, scope: Scope, outputs: dict[str, Val]) -> Stages:
+    """The network before its first stage."""
+    outside = Builder(None, ROOT)
+    inputs = {one.name: (Val(outside, one.name, one.type), one.at) for one in read_inputs(context, scope)}
+    values = {name: value for name, (value, _) in inputs.items()}
+    entered = next(iter(values.values())) if len(values) == 1 else Val(outside, UNNAMED, None, choices=values)
+    return Stages(Builder(outside, ROOT), entered, entered, outputs, inputs)
 
 
 def _expected(context: Context, stage: str, scope: Scope) -> TensorType | None:
     at = context.program.places["expect"].get(stage)
     if at is None:
         return None
-    shape = _shape(context.ev.value(context.program.data["expect"][stage], at, scope, None))
+    shape = shape_of(context.ev.value(context.program.data["expect"][stage], at, scope, None))
     return None if shape is None else TensorType(shape.shape, UNKNOWN_DTYPE)
 
-
-def _shape(value: Any) -> TensorType | None:
-    if not isinstance(value, list) or not 1 <= len(value) <= 4:
-        return None
-    if any(isinstance(d, bool) or not isinstance(d, int) or not 1 <= d <= MAX_INT for d in value):
-        return None
-    return TensorType((BATCH, *value))

@@ -21,7 +21,7 @@ def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope) ->
     if near is not None:
         return hints.near(near)
     home = next((stage for stage, body in program.stages.items() if _holds(body, name)), None)
-    if scope.calls and (name in program.stages or home is not None):
+    if scope.calls and (name in program.stages or home is not None or name in program.inputs):
         return (
             f"a block cannot see the layers of its caller: give it a param `skip: layer`, called with "
             f"`{{from: {shown}}}`"

@@ -53,6 +53,22 @@ class ShapeView:
         return f"`{self.name}`, a shape"
 
 
+class InputsView:
+    """What `input` is in the stages of a network with several inputs: their shapes by name."""
+
+    def __init__(self, inputs: Mapping[str, Val]) -> None:
+        self.inputs = inputs
+
+    def field(self, name: str) -> ShapeView:
+        """The shape of the input of this name."""
+        if name not in self.inputs:
+            raise LookupError(f"the network has several inputs: write `input.{next(iter(self.inputs))}.{name[:60]}`")
+        return ShapeView(self.inputs[name].tensor, f"input.{name}")
+
+    def __str__(self) -> str:
+        return f"the inputs {', '.join(self.inputs)}"
+
+
 class Nested(ChainMap[str, Any]):
     """A ChainMap with a faster `in`, which is used often."""
 
@@ -146,9 +162,10 @@ class Visible(Mapping[str, Any]):
     def __init__(self, evaluator: Any, scope: Scope, flow: ShapeView | None) -> None:
         self.evaluator = evaluator
         self.scope = scope
-        self.shapes = {} if flow is None else {"in": flow}
+        self.shapes: dict[str, ShapeView | InputsView] = {} if flow is None else {"in": flow}
         if scope.entered is not None:
-            self.shapes["input"] = ShapeView(scope.entered.tensor, "input")
+            choices = scope.entered.choices
+            self.shapes["input"] = ShapeView(scope.entered.tensor, "input") if choices is None else InputsView(choices)
 
     def __contains__(self, name: object) -> bool:
         return name in self.shapes or name in self.scope.names

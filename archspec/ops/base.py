@@ -127,13 +127,12 @@ def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[Tensor
 
 
 def _wrong_numbers(op: Operation, x: TensorType) -> ShapeError:
-    """The error of an input that has integers where the op takes floating-point numbers, or the other way round."""
+    """The error of an input that has integers where the op needs floating-point numbers, or the reverse."""
     if x.dtype in INTEGERS:
         found = f"integers ({x.dtype})" if x.below is None else f"integers from 0 to {x.below - 1:,} ({x.dtype})"
-        return ShapeError(f"needs floating-point numbers, got {found}", hint="put an `embedding` before it, which "
-                          "gives a vector for each integer, or give the input no `dtype`")
-    wanted = "integers" if op.dtypes == INTEGERS else ", ".join(sorted(op.dtypes))
-    return ShapeError(f"needs {wanted}, got floating-point numbers ({x.dtype})",
+        return ShapeError(f"needs floating-point numbers, got {found}", code="SHAPE105", hint="put an `embedding` "
+                          "before it, which gives a vector for each integer, or give the input no `dtype`")
+    return ShapeError(f"needs integers, got floating-point numbers ({x.dtype})", code="SHAPE105",
                       hint="give the input integers: `{shape: […], dtype: int64, below: N}`")
 
 
