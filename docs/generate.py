@@ -22,6 +22,7 @@ from archspec.api import load
 from archspec.cli.table import show
 from archspec.diagnostics.codes import CODES
 from archspec.language.extras import Augment, EarlyStopping
+from archspec.language.loss import LOSSES
 from archspec.language.recipe import Initialisation, Normalisation, Recipe
 from archspec.language.schedule import SCHEDULES, WarmupLength
 from archspec.language.schema import json_schema
@@ -106,9 +107,19 @@ def recipe_page() -> str:
         lines += [f"### `{name}`", "", inspect.cleandoc(model.__doc__ or ""), ""]
         if len(model.model_fields) > 1:
             lines += list(_fields(model))
+    lines += ["## `loss`", "", *LOSS_FORMS]
+    for name, loss in LOSSES.items():
+        lines += [f"### `{name}`", "", inspect.cleandoc(loss.__doc__ or ""), "", *_fields(loss)]
     return "\n".join(lines).rstrip() + "\n"
 
 
+LOSS_FORMS = [
+    "A loss is a name (`loss: mse`) or a name with fields (`loss: {cross_entropy: {class_weights: balanced}}`). With",
+    "several outputs `loss` maps each output to its loss: `loss: {head: cross_entropy, aux: {cross_entropy: {weight: 0.3}}}`.",  # noqa: E501
+    "Training minimises the sum, and the first output's metrics decide. Evaluation uses no smoothing and no class",
+    "weights.",
+    "",
+]
 SECTIONS: dict[str, type[Section]] = {
     "init": Initialisation, "normalize": Normalisation, "warmup": WarmupLength, "augment": Augment,
     "early_stopping": EarlyStopping,
@@ -129,12 +140,14 @@ def _default(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.default
-    if isinstance(value, Section):
+    if isinstance(value, (Section, dict)):
         value = PLAIN_DEFAULTS[name]
     return "–" if value is None else f"`{json.dumps(value).strip(chr(34))}`"
 
 
-PLAIN_DEFAULTS = {"schedule": "constant", "warmup": 0, "init": "default"}  # as a person writes what the models hold
+PLAIN_DEFAULTS = {  # as a person writes what the models hold
+    "loss": "cross_entropy", "schedule": "constant", "warmup": 0, "init": "default",
+}
 
 
 def _values(schema: dict[str, Any]) -> str:

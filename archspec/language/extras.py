@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from archspec.diagnostics import Hint
+from archspec.language.loss import metrics_of
 from archspec.language.problems import COMPLETE, explain
 from archspec.language.section import AlsoPlain, Section, mapping_or, not_one_of
 
@@ -124,7 +125,7 @@ def _metric(value: Any) -> Any:
 Augmenting = Annotated[Augment, BeforeValidator(_augment), AlsoPlain(_LIST)]
 
 
-Metric = Annotated[Literal["accuracy", "loss"], BeforeValidator(_metric)]
+Metric = Annotated[Literal["accuracy", "f1", "exact_match", "mae", "r2", "loss"], BeforeValidator(_metric)]
 
 
 class EarlyStopping(Section):
@@ -136,16 +137,26 @@ class EarlyStopping(Section):
 
     patience: Annotated[int, Field(ge=1)] = Field(description="number of epochs without improvement after which the "
                                                               "run ends")
-    metric: Metric = Field("accuracy", description="the figure to monitor, which also decides the best epoch")
+    metric: Metric = Field(
+        "accuracy", description="the figure to monitor, which also decides the best epoch; default: the first metric "
+                                "of the loss"
+    )
     min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.0, description="a change of at most this much is not an improvement"
     )
 
 
-def _early_stopping(value: Any) -> Any:
+def _early_stopping(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
-        return {"patience": value}
-    return mapping_or(value, EarlyStopping, "a number of epochs, or {patience: N, metric: loss}")
+        value = {"patience": value}
+    value = mapping_or(value, EarlyStopping, "a number of epochs, or {patience: N, metric: loss}")
+    losses = info.data.get("loss")  # None where the loss is wrong
+    if losses is None:
+        return value
+    default = {"metric": metrics_of(losses)[0]}
+    if isinstance(value, EarlyStopping):
+        return value if "metric" in value.model_fields_set else value.model_copy(update=default)
+    return {**default, **value}
 
 
 Stopping = Annotated[EarlyStopping, BeforeValidator(_early_stopping), AlsoPlain({"type": "integer", "minimum": 1})]

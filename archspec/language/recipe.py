@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_va
 from pydantic_core import PydanticCustomError
 
 from archspec.language.extras import Augmenting, Stopping, Validation
+from archspec.language.loss import DEFAULT as CROSS_ENTROPY
+from archspec.language.loss import Losses, metrics_of, written
 from archspec.language.schedule import Constant, OneCycle, Schedule, Warmup, WarmupLength
 from archspec.language.section import AlsoPlain, Section, crossed, mapping_or, not_one_of
 
@@ -94,7 +96,7 @@ class Normalisation(Section):
 class Recipe(Section):
     """How a network is trained: the spec's `train` section, or one of its `recipes` applied to it.
 
-    The loss is cross entropy. An epoch is one pass over the shuffled training set. It includes the last batch, however
+    An epoch is one pass over the shuffled training set. It includes the last batch, however
     small, unless that is a single image and the network has batch norm over vectors. Images are resized to the spec's
     `input` and scaled to 0…1.
     """
@@ -129,6 +131,10 @@ class Recipe(Section):
     ] = Field(Initialisation(), description="initialisation of the parameters: one rule, or {weights: …, biases: …}")
     normalize: Normalisation | None = Field(None, description="normalisation: {mean: …, std: …} of pixels scaled to "
                                                               "0…1")
+    loss: Losses = Field(
+        CROSS_ENTROPY, description="what is minimised: cross_entropy, bce, mse, l1 or huber, a loss with its fields, "
+                                   "or a mapping from outputs to losses",
+    )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="share of each training label that is distributed over all outputs (Szegedy et al. 2015, "
                          "section 7)"
@@ -176,6 +182,17 @@ class Recipe(Section):
                 "validation", "`validation: val` needs a folder of images, {data} has no `val`: write a share (0.1)",
                 data=self.data[:80],
             )
+        if self.label_smoothing and not any(loss.labelled for loss in self.loss.values()):
+            raise crossed(
+                "label_smoothing", "label_smoothing needs a loss with labels, cross_entropy or bce; the loss is {loss}",
+                loss=", ".join(loss.kind for loss in self.loss.values()),
+            )
+        metric = None if self.early_stopping is None else self.early_stopping.metric
+        if metric not in (None, "loss", *metrics_of(self.loss)):
+            raise crossed(
+                "early_stopping", "`metric: {metric}` does not go with the loss {loss}, which has {known}",
+                metric=metric, loss=next(iter(self.loss.values())).kind, known=" and ".join(metrics_of(self.loss)),
+            )
         if self.nesterov and not self.momentum:
             raise crossed("nesterov", "nesterov needs a momentum above 0")
         if not (self.decay_norm_and_bias or self.weight_decay):
@@ -189,14 +206,21 @@ class Recipe(Section):
             )
         return self
 
+    def __hash__(self) -> int:
+        """Of all fields; a mapping counts by its items."""
+        fields = vars(self).values()
+        return hash(tuple(tuple(value.items()) if isinstance(value, dict) else value for value in fields))
+
     def to_data(self, *, defaults: bool = True) -> dict[str, Any]:
         """The recipe as a spec writes it; fields of other optimizers are left out, and defaults unless wanted.
 
-        The kind of the schedule always stands there.
+        The kind of the schedule always stands there; the loss stands there unless it is a plain cross entropy.
         """
         left = ANY_OPTIMIZER - OPTIMIZER_FIELDS[self.optimizer]
         dump = partial(BaseModel.model_dump, mode="json", exclude_none=True, exclude_defaults=not defaults)
-        data, fields = dump(self, exclude={*left, "schedule"}), dump(self.schedule, exclude={"kind"})
+        data, fields = dump(self, exclude={*left, "schedule", "loss"}), dump(self.schedule, exclude={"kind"})
+        if self.loss != CROSS_ENTROPY:
+            data["loss"] = written(self.loss)
         return data | {"schedule": {self.schedule.kind: fields} if fields else self.schedule.kind}
 
 

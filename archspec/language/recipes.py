@@ -13,19 +13,20 @@ from archspec.expressions import holds_unknown
 from archspec.expressions.values import show
 from archspec.language import fixes
 from archspec.language.extras import Augment, EarlyStopping
+from archspec.language.loss import LOSSES
 from archspec.language.message_text import close, short, value_text
 from archspec.language.names import without_dollar
 from archspec.language.problems import explain
 from archspec.language.recipe import Initialisation, Normalisation, Recipe, merge_recipe
 from archspec.language.schedule import SCHEDULES, WarmupLength
 from archspec.language.section import Section
-from archspec.language.synonyms import NEEDLESS, choice_meant, recipe_field_called
+from archspec.language.synonyms import choice_meant, recipe_field_called
 from archspec.language.syntax import At, Errors, Program
 from archspec.source import BROKEN
 
 _SECTIONS: Final[dict[str, type[Section]]] = {
     "augment": Augment, "early_stopping": EarlyStopping, "normalize": Normalisation, "init": Initialisation,
-    "warmup": WarmupLength, **SCHEDULES,
+    "warmup": WarmupLength, **SCHEDULES, **LOSSES,
 }
 
 
@@ -87,8 +88,6 @@ def _evaluated(
 
 def _meant_field(key: str, free: Set[str], at: At) -> tuple[str | None, str]:
     """For what is no field of a recipe: the field, of those that are not written, that was meant, and a hint."""
-    if key.lower() in NEEDLESS:
-        return None, fixes.removed(f"remove it: {NEEDLESS[key.lower()]}", at)
     if key.lower() == "warmup_steps":
         steps = f"warmup: {{steps: {show(at.value())}}}"
         return None, fixes.whole(f"write `{steps}`", at, steps)

@@ -18,18 +18,20 @@ _FIELDS: Final = {  # the first that the op has
 }
 _RECIPE: Final = {
     "augmentation": "augment", "bs": "batch_size", "batch": "batch_size", "clip": "clip_grad_norm",
-    "clip_grad": "clip_grad_norm", "cutmix_alpha": "cutmix", "dataset": "data", "ema_decay": "ema",
+    "clip_grad": "clip_grad_norm", "criterion": "loss", "cutmix_alpha": "cutmix", "dataset": "data", "ema_decay": "ema",
     "grad_clip": "clip_grad_norm", "initialization": "init", "learning_rate": "lr", "lr_schedule": "schedule",
     "lr_scheduler": "schedule", "max_grad_norm": "clip_grad_norm", "mixup_alpha": "mixup", "n_epochs": "epochs",
     "num_epochs": "epochs", "opt": "optimizer", "optim": "optimizer", "patience": "early_stopping",
     "scheduler": "schedule", "smoothing": "label_smoothing", "transforms": "augment", "warmup_epochs": "warmup",
     "wd": "weight_decay", "weight_init": "init",
 }
-NEEDLESS: Final = dict.fromkeys(("criterion", "loss"), "the loss always is cross entropy")  # fields of no recipe
 
 
 _CHOICES: Final = {  # of a recipe: names of rules, and of the steps of `augment`
     "crop": "random_crop", "cutout": "random_erase", "erase": "random_erase", "flip": "horizontal_flip",
+    "bce_with_logits": "bce", "binary_cross_entropy": "bce", "ce": "cross_entropy", "crossentropy": "cross_entropy",
+    "l2": "mse", "mae": "l1", "mean_squared_error": "mse", "nll": "cross_entropy", "smooth_l1": "huber",
+    "softmax": "cross_entropy",
     "glorot": "xavier_uniform", "glorot_normal": "xavier_normal", "glorot_uniform": "xavier_uniform",
     "he": "kaiming_normal", "he_normal": "kaiming_normal", "he_uniform": "kaiming_uniform",
     "hflip": "horizontal_flip", "kaiming": "kaiming_normal", "onecycle": "one_cycle",

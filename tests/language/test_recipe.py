@@ -10,6 +10,7 @@ from pydantic import ValidationError
 import archspec
 from archspec.language.recipe import OPTIMIZER_FIELDS, Recipe, merge_recipe
 from archspec.language.schedule import Constant, Cosine, OneCycle, Step
+from tests.helpers import assert_marked, spec
 
 SOURCE = {
     "data": "fashion-mnist", "batch_size": 64, "epochs": 25, "optimizer": "sgd", "lr": 0.05,
@@ -59,6 +60,10 @@ def test_schedules_as_written(written, expected):
     {"validation": 0.1}, {"validation": 5000}, {"validation": "test"}, {"validation": "val", "data": "folder:x"},
     {"early_stopping": 5}, {"early_stopping": {"patience": 5, "metric": "loss", "min_delta": 0.001}},
     {"weight_decay": 0.1, "decay_norm_and_bias": False},
+    {"loss": "bce"}, {"loss": {"huber": {"delta": 0.5, "weight": 2}}}, {"loss": {"cross_entropy": {}}},
+    {"loss": {"head": "mse", "aux": {"cross_entropy": {"weight": 0.3, "class_weights": [1, 2]}}}},
+    {"loss": {"bce": {"class_weights": "balanced", "label_smoothing": 0.1}}, "early_stopping": 3},
+    {"loss": "l1", "early_stopping": {"patience": 2, "metric": "r2"}},
 ], ids=str)
 def test_accepted_by_model_and_schema(fields):
     Recipe.model_validate({**BASE, **fields})
@@ -120,8 +125,21 @@ MISTAKES = [
     ({"early_stopping": True}, ("early_stopping",), "must be a number of epochs, or {patience: N"),
     ({"early_stopping": {"min_delta": 0.1}}, ("early_stopping", "patience"), "required"),
     ({"early_stopping": {"patience": 1, "metric": "acc"}}, ("early_stopping", "metric"), "'accuracy'"),
+    ({"loss": "mae"}, ("loss",), "must be one of cross_entropy, bce, mse, l1, huber, got mae"),
+    ({"loss": {"hubr": {"delta": 1}}}, ("loss",), "must be one of cross_entropy, bce, mse, l1, huber, got hubr"),
+    ({"loss": 3}, ("loss",), "must be a loss: a name, its name and fields, or a mapping from outputs to losses"),
+    ({"loss": {"mse": None, "weight": 2}}, ("loss",), "must be one loss: a name, or its name and fields"),
+    ({"loss": {"head": {"mse": {}, "l1": {}}}}, ("loss",), "must be one loss"),
+    ({"loss": {"mse": 3}}, ("loss",), "mse takes fields"),
+    ({"loss": {"mse": {"delta": 1}}}, ("loss", "", "mse", "delta"), "not permitted"),
+    ({"loss": {"aux": {"mse": {"weight": 0}}}}, ("loss", "aux", "mse", "weight"), "greater than 0"),
+    ({"loss": {"bce": {"class_weights": "even"}}}, ("loss", "", "bce", "class_weights"), "must be a list with a number"),
+    ({"loss": {"bce": {"class_weights": [1, 0]}}}, ("loss", "", "bce", "class_weights"), "a positive number for each"),
 ]
 CROSSED = [
+    ({"loss": "mse", "label_smoothing": 0.1}, "label_smoothing", "label_smoothing needs a loss with labels"),
+    ({"loss": "bce", "early_stopping": {"patience": 1, "metric": "accuracy"}}, "early_stopping",
+     "`metric: accuracy` does not go with the loss bce, which has f1 and exact_match"),
     ({"betas": [0.9, 0.99]}, "betas", "sgd takes no `betas`, which belongs to adam and adamw"),
     ({"optimizer": "adam", "momentum": 0.9}, "momentum", "adam takes no `momentum`, which belongs to sgd"),
     ({"validation": "val"}, "validation", "`validation: val` needs a folder of images, digits has no `val`"),
@@ -287,3 +305,41 @@ def test_a_text_that_is_no_number_gets_none(field):
     text += "" if field.startswith("lr") else "  lr: 0.1\n"
     (found,) = archspec.check(text)
     assert (found.code, found.hint) == ("SPEC060", None)
+
+
+@pytest.mark.parametrize(("written", "expected"), [
+    ("mse", {"": {"kind": "mse", "weight": 1.0}}),
+    ({"mse": {"weight": 2}}, {"": {"kind": "mse", "weight": 2.0}}),
+    ({"mse": "l1"}, {"mse": {"kind": "l1", "weight": 1.0}}),  # an output named as a loss is
+    ({"mse": {"l1": {"weight": 3}}, "b": "mse"},
+     {"mse": {"kind": "l1", "weight": 3.0}, "b": {"kind": "mse", "weight": 1.0}}),
+], ids=str)
+def test_losses_as_written(written, expected):
+    recipe = Recipe.model_validate({**BASE, "loss": written})
+    assert recipe.model_dump()["loss"] == expected
+    assert Recipe.model_validate(recipe.to_data()) == recipe
+
+
+def test_a_recipe_of_cross_entropy_looks_as_it_did_before_there_were_other_losses():
+    assert "loss" not in Recipe.model_validate({**BASE, "loss": "cross_entropy"}).to_data()
+
+
+@pytest.mark.parametrize(("loss", "metric"), [("cross_entropy", "accuracy"), ("bce", "f1"), ("huber", "mae")])
+def test_early_stopping_watches_the_metric_of_the_loss(loss, metric):
+    assert Recipe.model_validate({**BASE, "loss": loss, "early_stopping": 3}).early_stopping.metric == metric
+
+
+def test_recipes_with_mappings_are_hashable_and_equal_ones_alike():
+    one, other = (Recipe.model_validate({**BASE, "loss": {"a": "mse", "b": "l1"}}) for _ in range(2))
+    assert len({one, other, Recipe.model_validate(BASE)}) == 2
+
+
+@pytest.mark.parametrize(("wrong", "hint"), [
+    ("loss: «mae»", "write `l1`"), ("loss: {mse: {«wieght»: 2}}", "a similar name exists: `weight`"),
+    ("loss: «{mse: , weight: 2}»", "write `{mse: {weight: 2}}`"),
+    ("loss: {a: {cross_entropy: {label_smoothing: «2»}}}", None),
+])
+def test_mistakes_in_a_loss_are_marked_at_their_place(wrong, hint):
+    text = spec(f"stages: {{a: [flatten, linear: 10]}}\ntrain: {{data: cifar10, lr: 0.1, {wrong}}}")
+    (found,) = assert_marked(text, ("SPEC060", "loss"))
+    assert found.hint == hint

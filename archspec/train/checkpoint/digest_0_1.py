@@ -80,7 +80,7 @@ def old_recipe(data: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, 
         (choices,) = chosen["schedule"].values() if isinstance(chosen["schedule"], dict) else ({},)
         old["schedule"] = {kind: _old(fields, choices, _SCHEDULES[kind])}
     if "early_stopping" in old:
-        old["early_stopping"]["metric"] = _METRICS[old["early_stopping"]["metric"]]
+        old["early_stopping"]["metric"] = _METRICS.get(metric := old["early_stopping"]["metric"], metric)
     return old
 
 

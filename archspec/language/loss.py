@@ -1,0 +1,234 @@
+"""What training minimises and how it is scored: the recipe's `loss`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from archspec.language.message_text import value_text
+from archspec.language.problems import COMPLETE
+from archspec.language.section import Section, not_one_of
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Smoothing = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A metric. title: in sentences. short: in tables. higher: whether more of it is better."""
+
+    title: str
+    short: str
+    higher: bool = True
+
+
+FIGURES: Final[Mapping[str, Figure]] = {
+    "loss": Figure("loss", "loss", higher=False),
+    "accuracy": Figure("accuracy", "acc"), "top5": Figure("top-5 accuracy", "top5"),
+    "f1": Figure("F1", "F1"), "exact_match": Figure("exact match", "exact"),
+    "mae": Figure("MAE", "MAE", higher=False), "r2": Figure("R²", "R²"),
+}
+
+
+class Loss(Section):
+    """A loss. metrics: the figures that go with it; the first decides which epoch is the best."""
+
+    metrics: ClassVar[tuple[str, ...]]
+    labelled: ClassVar[bool] = False  # whether targets are classes, which can be smoothed and weighted
+    kind: str
+    weight: Positive = Field(1.0, description="factor of this loss in the sum of all outputs' losses")
+
+
+class _Labelled(Loss):
+    labelled: ClassVar[bool] = True
+    label_smoothing: Smoothing | None = Field(
+        None, description="share of each training label that is distributed over all answers; default: the recipe's "
+                          "`label_smoothing`"
+    )
+
+
+def _class_weights(value: Any) -> Any:
+    """`balanced`, or a positive number for each class."""
+    if value is None or value == "balanced":
+        return value
+    if not isinstance(value, (list, tuple)) or not value:
+        message = "must be a list with a number for each class, or balanced"
+        raise PydanticCustomError("recipe_value", message, {"choices": ("balanced",)})
+    for number in value:
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < float("inf"):
+            raise PydanticCustomError(
+                COMPLETE, "must have a positive number for each class, got {number}", {"number": value_text(number)}
+            )
+    return tuple(map(float, value))
+
+
+ClassWeights = Annotated[
+    tuple[float, ...] | Literal["balanced"] | None, BeforeValidator(_class_weights), WithJsonSchema({"anyOf": [
+        {"enum": ["balanced"]}, {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 1},
+    ]}),
+]
+
+
+class CrossEntropy(_Labelled):
+    """One class for each image; the network's outputs are logits. Metrics: accuracy, and top-5 beyond 10 outputs.
+
+    `class_weights` multiply the loss of each class's training images; the mean is over the images. `balanced` gives a
+    class with a share p of the training images, of K classes, the weight 1 / (K p).
+    """
+
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "top5")
+    kind: Literal["cross_entropy"] = "cross_entropy"
+    class_weights: ClassWeights = Field(None, description="a factor for each class, or `balanced`")
+
+
+class BinaryCrossEntropy(_Labelled):
+    """Several labels at once, each a yes or no; the network's outputs are logits. Metrics: F1 and exact match.
+
+    F1 counts the decisions on all labels together (micro average); an output above 0 is a yes. `class_weights`
+    multiply the loss of each label's positives; `balanced` is the ratio of its negatives to its positives.
+    """
+
+    metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match")
+    kind: Literal["bce"] = "bce"
+    class_weights: ClassWeights = Field(
+        None, description="a factor for the positives of each label, or `balanced`"
+    )
+
+
+class _Regression(Loss):
+    metrics: ClassVar[tuple[str, ...]] = ("mae", "r2")
+
+
+class MeanSquaredError(_Regression):
+    """Regression by the mean squared error. Metrics: MAE and R², a mean over the targets."""
+
+    kind: Literal["mse"] = "mse"
+
+
+class MeanAbsoluteError(_Regression):
+    """Regression by the mean absolute error. Metrics: MAE and R², a mean over the targets."""
+
+    kind: Literal["l1"] = "l1"
+
+
+class Huber(_Regression):
+    """Regression, squared for errors up to `delta` and absolute beyond (Huber 1964). Metrics: MAE and R²."""
+
+    kind: Literal["huber"] = "huber"
+    delta: Positive = Field(1.0, description="error up to which the loss is squared")
+
+
+LOSSES: Final[Mapping[str, type[Loss]]] = {
+    "cross_entropy": CrossEntropy, "bce": BinaryCrossEntropy, "mse": MeanSquaredError, "l1": MeanAbsoluteError,
+    "huber": Huber,
+}
+ONLY: Final = ""  # the name of a network's only output, or of its first, in a recipe that names none
+AnyLoss = CrossEntropy | BinaryCrossEntropy | MeanSquaredError | MeanAbsoluteError | Huber
+DEFAULT: Final[dict[str, AnyLoss]] = {ONLY: CrossEntropy()}
+
+
+def _losses(value: Any) -> Any:
+    """`mse`, `{mse: {weight: 2}}`, or a loss for each output by its name, to a mapping of fields with their `kind`."""
+    if isinstance(value, Loss):
+        return {ONLY: value}
+    if isinstance(value, str):
+        return {ONLY: _one(value)}
+    if not isinstance(value, Mapping) or not value:
+        raise PydanticCustomError(
+            "recipe_value", "must be a loss: a name, its name and fields, or a mapping from outputs to losses"
+        )
+    if any(isinstance(loss, Loss) for loss in value.values()):
+        return value
+    names = [name for name in value if name in LOSSES]
+    if names and not any(_is_loss(value[name]) for name in names):
+        return {ONLY: _one(value)}
+    if len(value) == 1 and isinstance(fields := next(iter(value.values())), Mapping) and fields.keys() <= _FIELDS:
+        return {ONLY: _one(value)}  # a misspelt name
+    return {output: _one(loss) for output, loss in value.items()}
+
+
+_FIELDS: Final = frozenset(name for loss in LOSSES.values() for name in loss.model_fields)
+
+
+def _is_loss(value: Any) -> bool:
+    """Whether a value is written as a loss, and so its key names an output."""
+    return isinstance(value, str) or (isinstance(value, Mapping) and any(key in LOSSES for key in value))
+
+
+def _one(value: Any) -> Any:
+    """A name, or `{name: {fields}}`, to fields with their `kind`."""
+    if isinstance(value, Loss):
+        return value
+    name: Any = value
+    fields: Any = {}
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((name, fields),) = value.items()
+    if not isinstance(name, str):
+        message = "must be one loss: a name, or its name and fields"
+        raise PydanticCustomError("recipe_value", message, _nested(value))
+    if name not in LOSSES:
+        raise not_one_of(name, LOSSES)
+    if not isinstance(fields, Mapping) or "kind" in fields:
+        message = "{name} takes fields: {{{name}: {{weight: 0.3}}}}"
+        raise PydanticCustomError("recipe_value", message, {"name": name})
+    return {**fields, "kind": name}
+
+
+def _nested(value: Any) -> dict[str, Any]:
+    """A hint where the fields stand beside the loss's name, as in `{mse: , weight: 2}`."""
+    names = [key for key in value if key in LOSSES] if isinstance(value, Mapping) else []
+    if len(names) != 1 or not (value[names[0]] is None or isinstance(value[names[0]], Mapping)):
+        return {}
+    fields = {**(value[names[0]] or {}), **{key: field for key, field in value.items() if key != names[0]}}
+    if not fields.keys() <= LOSSES[names[0]].model_fields.keys() - {"kind"}:
+        return {}
+    inner = ", ".join(f"{key}: {value_text(field)}" for key, field in fields.items())
+    return {"hint": f"write `{{{names[0]}: {{{inner}}}}}`"}
+
+
+class _AsWritten:
+    """JSON Schema of what a person writes: a name, `{name: {fields}}`, or one of these for each output.
+
+    The fields of an output's loss are left to the model, apart from their weight: the schema would be very long.
+    """
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        names: dict[str, Any] = {"enum": list(LOSSES)}
+        fields: dict[str, Any] = {}
+        for name, model in LOSSES.items():
+            fields[name] = model.model_json_schema()
+            fields[name]["properties"].pop("kind")
+        weight = {"type": "object", "properties": {"weight": fields["mse"]["properties"]["weight"]}}
+        named = {"type": "object", "propertyNames": names, "additionalProperties": weight}
+        one = {**named, "minProperties": 1, "maxProperties": 1}
+        of_output = {"anyOf": [names, one, {"type": "string", "pattern": r"^\$"}]}
+        mapping = {"type": "object", "properties": fields, "additionalProperties": of_output, "minProperties": 1}
+        return {"anyOf": [names, mapping]}
+
+
+Losses = Annotated[
+    dict[str, Annotated[AnyLoss, Field(discriminator="kind")]], BeforeValidator(_losses), _AsWritten(),
+]
+
+
+def written(losses: Mapping[str, Loss]) -> Any:
+    """The losses as a spec writes them, defaults left out."""
+    texts = {output: _written(loss) for output, loss in losses.items()}
+    return texts.get(ONLY, texts)
+
+
+def _written(loss: Loss) -> Any:
+    fields = loss.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+    return {loss.kind: fields} if fields else loss.kind
+
+
+def metrics_of(losses: Mapping[str, Loss]) -> tuple[str, ...]:
+    """The metrics of the first output; the first of them is the one that decides."""
+    return next(iter(losses.values())).metrics
