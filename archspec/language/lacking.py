@@ -7,8 +7,6 @@ from typing import Final, NamedTuple
 
 from archspec.ops import OPS
 
-_FLAT: Final = "on an input of height 1: `input: [channels, 1, length]`"
-
 
 class Lack(NamedTuple):
     """What archspec lacks, in words, and what to use instead."""
@@ -18,18 +16,13 @@ class Lack(NamedTuple):
 
 
 _ACTIVATION: Final = Lack("such activation", "")  # those that there are, the registry says
-_NONE: Final = "a spec cannot express it; archspec describes networks for images and vectors"
+_NONE: Final = "a spec cannot express it"
 _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower case without `_`
-    ("(lazy)?convtranspose1d", Lack("1-d convolutions", f"use `conv_transpose2d` with `kernel_size: [1, k]` {_FLAT}")),
-    ("(lazy)?(conv|depthwiseconv|causalconv|separableconv)1d", Lack(
-        "1-d convolutions", f"use `conv2d` with `kernel_size: [1, k]` {_FLAT}")),
-    ("(lazy)?(conv|convtranspose|depthwiseconv)3d", Lack("3-d convolutions", _NONE)),
-    ("(adaptive|global|fractional)?(max|avg|average|lp)(un)?pool(ing)?1d", Lack(
-        "1-d pooling", f"use the `2d` op with `kernel_size: [1, k]` {_FLAT}")),
-    ("(adaptive|global|fractional)?(max|avg|average|lp)(un)?pool(ing)?3d", Lack("3-d pooling", _NONE)),
-    ("(lazy)?(batch|instance|sync)norm3d", Lack("3-d normalization", _NONE)),
-    ("(lazy)?instancenorm1d", Lack("1-d instance normalization", f"use `instance_norm2d` {_FLAT}")),
-    ("globalmaxpool(ing)?(2d)?", Lack("op of that name", "write `adaptive_max_pool2d: 1`")),
+    ("(causal|depthwise|separable|depthwiseseparable)conv[13]d", Lack(
+        "such convolutions", "use `conv1d` or `conv3d`, depthwise with `groups: $in.channels`")),
+    ("(lp|fractionalmax|maxun)(pool|pooling)[13]d", Lack(
+        "such pooling", "use `max_pool1d`, `avg_pool3d` or another rank")),
+    ("syncnorm[123]?d?", Lack("op of that name", "use `batch_norm2d`, or another rank")),
     ("maxunpool(ing)?(2d)?|lppool2d|fractionalmaxpool2d", Lack(
         "such pooling", "use `max_pool2d` or `avg_pool2d`; `upsample` makes an image larger")),
     ("depthwise(conv)?(2d)?|depthwiseseparableconv(2d)?|(separable|dw)conv(2d)?", Lack(
@@ -45,7 +38,7 @@ _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower ca
         "tokens cannot be an input")),
     ("(reflection|replication|circular|constant)pad[123]d", Lack(
         "padding layer of this kind", "use `zero_pad2d`, or `padding_mode` of `conv2d`")),
-    ("zeropad[13]d|(alpha|feature)?dropout[13]d|upsample[13]d|pixelshuffle[13]d", Lack(
+    ("(alpha|feature)?dropout[13]d|upsample[13]d|pixelshuffle[13]d", Lack(
         "1-d or 3-d layers of this kind", "use the one for images, or `dropout` for any shape")),
     ("rmsnorm", Lack("RMS normalization", "use `layer_norm`")),
     ("(spectral|weight)norm", Lack("reparametrizations of weights", "leave it out")),

@@ -44,6 +44,8 @@ class ShapeView:
         if self.tensor is None:
             return UNKNOWN_VALUE
         names = _FIELDS.get(self.tensor.ndim, ())
+        if name == "channels" and self.tensor.ndim == 3:
+            return self.tensor.shape[1]  # of a sequence with its channels first, as convolutions take it
         if name not in names:
             kind = _KINDS.get(self.tensor.ndim, "this shape")
             raise LookupError(f"{kind} has no {name}" + (f", only {' and '.join(names)}" if names else ""))

@@ -5,13 +5,12 @@ Files of ops have no `from __future__ import annotations`: pydantic would compil
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from archspec.diagnostics.hints import PutBefore
+from archspec.diagnostics.hints import PutBefore, Remedy
 from archspec.ops.parameters import ParamSpec
 from archspec.ops.traits import Affects, Affine, Elementwise, Trait
 from archspec.types import FLOATS, INTEGERS, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 TraitT = TypeVar("TraitT", bound=Trait)
 _WANTED = {
-    2: "a vector (features)", 3: "a sequence (length, features)", 4: "an image (channels, height, width)",
+    2: "a vector (features)", 3: "a sequence (channels, length)", 4: "an image (channels, height, width)",
     5: "a volume (channels, depth, height, width)",
 }
 MAX_INT = 2**63 - 1  # torch's largest size; it also keeps every number in a message short
@@ -62,6 +61,10 @@ class Operation(BaseModel):
 
         Of several inputs it takes one argument each, a `Merge` one list; of several outputs it gives a tuple.
         """
+
+    def for_rank(self, ndim: int) -> Remedy | None:
+        """The remedy where the input has `ndim` dimensions, which are not this op's but may be another's."""
+        return None
 
     @classmethod
     def trait(cls, kind: type[TraitT]) -> TraitT | None:
@@ -116,7 +119,7 @@ def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[Tensor
             raise _wrong_numbers(op, x)
         if op.ndim is not None and x.ndim != op.ndim:
             wanted = _WANTED.get(op.ndim, f"{op.ndim - 1} dimensions")
-            hint = PutBefore("flatten") if op.ndim == 2 else None
+            hint = PutBefore("flatten") if op.ndim == 2 else op.for_rank(x.ndim)
             raise ShapeError(f"needs {wanted}, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}", hint=hint)
     outputs = op.infer(*inputs)
     for y in outputs:
@@ -168,27 +171,19 @@ def register_op(cls: OpClass) -> OpClass:
     return cls
 
 
-def _pair_of(low: int) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        pair = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
-        ints = [v for v in pair if isinstance(v, int) and not isinstance(v, bool) and low <= v <= MAX_INT]
-        if len(pair) != 2 or len(ints) != 2:
-            kind = "positive integer" if low else "non-negative integer"
-            message = f"must be a {kind} or a pair [height, width] of them"
-            raise PydanticCustomError("pair", message, {"number": "int"})
-        return pair
-
-    return check
+def _pair(value: Any) -> Any:
+    pair = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
+    ints = [v for v in pair if isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= MAX_INT]
+    if len(pair) != 2 or len(ints) != 2:
+        message = "must be a positive integer or a pair [height, width] of them"
+        raise PydanticCustomError("pair", message, {"number": "int"})
+    return pair
 
 
-def _pair_schema(low: int) -> dict[str, Any]:
-    one = {"type": "integer", "minimum": low}
-    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 2, "maxItems": 2}]}
-
-
+_ONE = {"type": "integer", "minimum": 1}
+_PAIR_SCHEMA = {"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 2, "maxItems": 2}]}
 # (height, width); one number stands for both.
-PositivePair = Annotated[tuple[int, int], BeforeValidator(_pair_of(1)), WithJsonSchema(_pair_schema(1))]
-NonNegativePair = Annotated[tuple[int, int], BeforeValidator(_pair_of(0)), WithJsonSchema(_pair_schema(0))]
+PositivePair = Annotated[tuple[int, int], BeforeValidator(_pair), WithJsonSchema(_PAIR_SCHEMA)]
 PositiveInt = Annotated[int, Field(ge=1, le=MAX_INT)]
 NonNegativeInt = Annotated[int, Field(ge=0, le=MAX_INT)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

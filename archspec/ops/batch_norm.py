@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from typing_extensions import override
 
-from archspec.diagnostics.hints import WriteOp
-from archspec.ops.base import Op, Probability, register_op
+from archspec.diagnostics.hints import Remedy
+from archspec.ops.base import Probability, register_op
 from archspec.ops.fields import PositiveFloat
 from archspec.ops.parameters import ParamSpec, buffer, learned
+from archspec.ops.ranks import Ranked
 from archspec.ops.traits import AffectsNothing, Affine, KeepsLayout, Normalises
 from archspec.types import Cost, ShapeError, TensorType
 
@@ -26,8 +27,8 @@ def norm_parameters(channels: int, *, affine: bool, running: bool) -> dict[str, 
     return (factor if affine else {}) | (statistics if running else {})
 
 
-class BatchNorm(Op):
-    """What both have: running statistics, and a learned factor and offset for each channel, which is dim 1."""
+class BatchNorm(Ranked):
+    """What all ranks have: running statistics, and a learned factor and offset for each channel, which is dim 1."""
 
     traits = (Normalises(batch=True), Affine(), KeepsLayout())
 
@@ -39,12 +40,28 @@ class BatchNorm(Op):
     track_running_stats: AffectsNothing[bool] = Field(True, description="keep running statistics for evaluation")
 
     @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (x,)
+
+    @override
+    def for_rank(self, ndim: int) -> Remedy | None:
+        return super().for_rank(3 if ndim == 2 else ndim)
+
+    @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=2 * x.numel)
 
     @override
     def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
         return norm_parameters(x.shape[1], affine=self.affine, running=self.track_running_stats)
+
+    @override
+    def build(self, x: TensorType) -> "nn.Module":
+        from torch import nn
+
+        fields = (self.eps, self.momentum, self.affine, self.track_running_stats)
+        module: nn.Module = getattr(nn, self.torch_name)(x.shape[1], *fields)
+        return module
 
 
 @register_op
@@ -59,17 +76,8 @@ class BatchNorm2d(BatchNorm):
 
     op = "batch_norm2d"
     aliases = ("batchnorm", "batch_norm", "bn")
-    ndim = 4
-
-    @override
-    def infer(self, x: TensorType) -> tuple[TensorType]:
-        return (x,)
-
-    @override
-    def build(self, x: TensorType) -> "nn.Module":
-        from torch import nn
-
-        return nn.BatchNorm2d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
+    rank = 2
+    torch_name = "BatchNorm2d"
 
 
 @register_op
@@ -83,18 +91,30 @@ class BatchNorm1d(BatchNorm):
     """
 
     op = "batch_norm1d"
+    rank = 1
+    ndim = None
+    torch_name = "BatchNorm1d"
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
         if x.ndim not in (2, 3):
             raise ShapeError(
                 f"needs (features) or (channels, length), got {x.ndim - 1} dimensions",
-                hint=WriteOp("batch_norm2d") if x.ndim == 4 else None, partial=x,
+                hint=self.for_rank(x.ndim), partial=x,
             )
         return (x,)
 
-    @override
-    def build(self, x: TensorType) -> "nn.Module":
-        from torch import nn
 
-        return nn.BatchNorm1d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
+@register_op
+class BatchNorm3d(BatchNorm):
+    """Normalise each channel over batch, depth, height and width (Ioffe & Szegedy 2015, algorithm 1).
+
+    Shapes: (N, C, D, H, W) -> the same.
+    Cost: 2 elementwise FLOPs per element (scale and shift with the running statistics); 2*C parameters if
+        affine; 2*C + 1 buffers (running mean, running variance, counter) if track_running_stats.
+    Errors: none beyond the input's rank.
+    """
+
+    op = "batch_norm3d"
+    rank = 3
+    torch_name = "BatchNorm3d"

@@ -1,53 +1,34 @@
-"""Convolution and transposed convolution over NCHW activations."""
+"""Convolution and transposed convolution of sequences, images and volumes."""
 
 from math import gcd, prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import override
 
 from archspec.diagnostics.hints import SetFields, lower_to, set_to
-from archspec.ops.base import NonNegativePair, Op, PositiveInt, PositivePair, register_op
-from archspec.ops.fields import clash, int_list
+from archspec.ops.axes import dim_name
+from archspec.ops.base import PositiveInt, register_op
+from archspec.ops.fields import clash
 from archspec.ops.parameters import ParamSpec, projection
+from archspec.ops.ranks import Margins, PerAxis, Ranked, Sizes
 from archspec.ops.traits import AffectsChannels, AffectsNothing, AffectsSpace, Convolves, Windowed
-from archspec.ops.windows import Window, Windows, pair_text, slide
+from archspec.ops.windows import Window, Windows, pair_text, slide, times_text
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
 
-_WORDS = ("same", "valid")
-_padding_pair = int_list(
-    0, "a non-negative integer, a pair [height, width] of them, `same` or `valid`", size=2, bare=True, choices=_WORDS
-)
+_RULE = "a non-negative integer, a pair [height, width] of them, `same` or `valid`"
+ConvPadding = Annotated[tuple[int, ...] | Literal["same", "valid"], PerAxis(0, words=("same", "valid"), rule=_RULE)]
 
 
-def _padding(value: Any) -> Any:
-    return value if isinstance(value, str) and value in _WORDS else _padding_pair(value)
-
-
-ConvPadding = Annotated[
-    tuple[int, int] | Literal["same", "valid"],
-    BeforeValidator(_padding),
-    WithJsonSchema({
-        "anyOf": [
-            {"type": "integer", "minimum": 0},
-            {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2},
-            {"enum": list(_WORDS)},
-        ]
-    }),
-]
-
-
-class _GroupedOp(Op):
+class _GroupedOp(Ranked):
     """What both convolutions share: weights (out_channels, kernel_size), split into groups."""
 
-    ndim = 4
-
     out_channels: AffectsChannels[PositiveInt] = Field(description="number of output channels")
-    kernel_size: AffectsSpace[PositivePair] = Field(description="size of the window, an integer or [height, width]")
-    stride: AffectsSpace[PositivePair] = Field((1, 1), description="step of the window, an integer or [height, width]")
+    kernel_size: AffectsSpace[Sizes] = Field(description="size of the window, an integer or [height, width]")
+    stride: AffectsSpace[Sizes] = Field((1,), description="step of the window, an integer or [height, width]")
 
     def _check_channels(self, x: TensorType, groups: int, partial: TensorType) -> None:
         channels = x.shape[1]
@@ -69,25 +50,20 @@ def _divides_out_channels(groups: int, info: ValidationInfo) -> int:
     return groups
 
 
-@register_op
-class Conv2d(_GroupedOp):
-    """2-D cross-correlation over an NCHW activation (Dumoulin & Visin 2016, section 2).
+class Conv(_GroupedOp):
+    """Cross-correlation in any rank.
 
-    Shapes: (N, C, H, W) -> (N, out_channels, H', W'),
-        H' = (H + 2*padding - dilation*(kernel_size-1) - 1) // stride + 1; W' likewise. `same` keeps H and W.
-    Cost: N*H'*W'*out_channels*(C/groups)*kernel_h*kernel_w MACs; bias not counted.
-    Errors: ShapeError if groups does not divide C, if H' or W' < 1, or if reflect or circular padding
-        exceeds the input.
+    Shapes: (N, C, …) -> (N, out_channels, …), each further dim as that of conv2d.
+    Cost: (outputs)*(C/groups)*(elements of the window) MACs; bias not counted.
+    Errors: ShapeError as conv2d.
     """
 
-    op = "conv2d"
-    aliases = ("conv",)
     traits = (Convolves(), Windowed())
 
     padding: AffectsSpace[ConvPadding] = Field(
-        (0, 0), description="padding at each side: an integer, [height, width], `same` or `valid` (none)"
+        (0,), description="padding at each side: an integer, [height, width], `same` or `valid` (none)"
     )
-    dilation: AffectsSpace[PositivePair] = Field((1, 1), description="distance between the window's taps")
+    dilation: AffectsSpace[Sizes] = Field((1,), description="distance between the window's taps")
     groups: AffectsNothing[PositiveInt] = Field(
         1, description="number of independent groups of channels; C for depthwise"
     )
@@ -101,7 +77,7 @@ class Conv2d(_GroupedOp):
     @field_validator("padding")
     @classmethod
     def _same_needs_stride_1(cls, padding: Any, info: ValidationInfo) -> Any:
-        if padding == "same" and info.data.get("stride", (1, 1)) != (1, 1):
+        if padding == "same" and any(step != 1 for step in info.data.get("stride", ())):
             half = [k // 2 for k in info.data.get("kernel_size", ())]
             rule = f"padding `same` needs stride 1, not {pair_text(info.data['stride'])}"
             raise clash(rule, set_to("padding", pair_text(half)) if half else None)
@@ -109,8 +85,8 @@ class Conv2d(_GroupedOp):
 
     @property
     def windows(self) -> Windows:
-        """The window's geometry along height and width, `same` and `valid` resolved as torch does."""
-        return self._window(0), self._window(1)
+        """The window's geometry along each axis, `same` and `valid` resolved as torch does."""
+        return tuple(map(self._window, range(self.rank)))
 
     def _window(self, i: int) -> Window:
         kernel, stride, dilation = self.kernel_size[i], self.stride[i], self.dilation[i]
@@ -129,12 +105,12 @@ class Conv2d(_GroupedOp):
             self._check_padding(x, limits, y)
         return (y,)
 
-    def _check_padding(self, x: TensorType, limits: tuple[int, int], partial: TensorType) -> None:
-        for i, name in enumerate(("height", "width")):
-            window = self.windows[i]
+    def _check_padding(self, x: TensorType, limits: tuple[int, ...], partial: TensorType) -> None:
+        for i, window in enumerate(self.windows):
             most = max(window.before, window.after)
             if most > limits[i]:
                 rule = "smaller than" if self.padding_mode == "reflect" else "at most"
+                name = "length" if self.rank == 1 else dim_name(2 + i, x.ndim)
                 raise ShapeError(
                     f"{self.padding_mode} padding ({most}) must be {rule} {name} ({x.shape[2 + i]})",
                     field="padding_mode",
@@ -142,11 +118,11 @@ class Conv2d(_GroupedOp):
                     partial=partial,
                 )
 
-    def _padding_limits(self, x: TensorType) -> tuple[int, int] | None:
-        _, _, h, w = x.shape
+    def _padding_limits(self, x: TensorType) -> tuple[int, ...] | None:
+        sizes = x.shape[2:]
         if self.padding_mode == "reflect":
-            return h - 1, w - 1
-        return (h, w) if self.padding_mode == "circular" else None
+            return tuple([size - 1 for size in sizes])
+        return sizes if self.padding_mode == "circular" else None
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
@@ -161,30 +137,75 @@ class Conv2d(_GroupedOp):
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
-        return nn.Conv2d(
+        module: nn.Module = getattr(nn, self.torch_name)(
             x.shape[1], self.out_channels, self.kernel_size, self.stride, self.padding, self.dilation,
             self.groups, self.bias, self.padding_mode,
         )
+        return module
 
 
 @register_op
-class ConvTranspose2d(_GroupedOp):
-    """Transposed convolution, the gradient of conv2d by its input (Dumoulin & Visin 2016, section 4).
+class Conv2d(Conv):
+    """2-D cross-correlation over an NCHW activation (Dumoulin & Visin 2016, section 2).
 
     Shapes: (N, C, H, W) -> (N, out_channels, H', W'),
-        H' = (H-1)*stride - 2*padding + dilation*(kernel_size-1) + output_padding + 1; W' likewise.
-    Cost: N*H*W*C*(out_channels/groups)*kernel_h*kernel_w MACs, cut-off positions included; bias not counted.
-    Errors: ShapeError if groups does not divide C, or H' or W' < 1.
+        H' = (H + 2*padding - dilation*(kernel_size-1) - 1) // stride + 1; W' likewise. `same` keeps H and W.
+    Cost: N*H'*W'*out_channels*(C/groups)*kernel_h*kernel_w MACs; bias not counted.
+    Errors: ShapeError if groups does not divide C, if H' or W' < 1, or if reflect or circular padding
+        exceeds the input.
     """
 
-    op = "conv_transpose2d"
-    aliases = ("deconv",)
+    op = "conv2d"
+    aliases = ("conv",)
+    rank = 2
+    torch_name = "Conv2d"
+
+
+@register_op
+class Conv1d(Conv):
+    """1-D cross-correlation over a sequence, channels first (Dumoulin & Visin 2016, section 2).
+
+    Shapes: (N, C, L) -> (N, out_channels, L'),
+        L' = (L + 2*padding - dilation*(kernel_size-1) - 1) // stride + 1. `same` keeps L.
+    Cost: N*L'*out_channels*(C/groups)*kernel_size MACs; bias not counted.
+    Errors: ShapeError if groups does not divide C, if L' < 1, or if reflect or circular padding exceeds the input.
+    """
+
+    op = "conv1d"
+    rank = 1
+    torch_name = "Conv1d"
+
+
+@register_op
+class Conv3d(Conv):
+    """3-D cross-correlation over a volume or video (Tran et al. 2015, section 3).
+
+    Shapes: (N, C, D, H, W) -> (N, out_channels, D', H', W'),
+        D' = (D + 2*padding - dilation*(kernel_size-1) - 1) // stride + 1; H', W' likewise. `same` keeps them.
+    Cost: N*D'*H'*W'*out_channels*(C/groups)*kernel_d*kernel_h*kernel_w MACs; bias not counted.
+    Errors: ShapeError if groups does not divide C, if D', H' or W' < 1, or if circular or reflect padding exceeds
+        the input.
+    """
+
+    op = "conv3d"
+    rank = 3
+    torch_name = "Conv3d"
+
+
+class ConvTranspose(_GroupedOp):
+    """Transposed convolution in any rank.
+
+    Shapes: (N, C, …) -> (N, out_channels, …), each further dim as that of conv_transpose2d.
+    Cost: (inputs)*(out_channels/groups)*(elements of the window) MACs, cut-off positions included; bias not counted.
+    Errors: ShapeError as conv_transpose2d.
+    """
+
     traits = (Convolves(),)
 
-    padding: AffectsSpace[NonNegativePair] = Field((0, 0), description="elements cut off at each side of the output")
-    dilation: AffectsSpace[PositivePair] = Field((1, 1), description="distance between the window's taps")
-    output_padding: AffectsSpace[NonNegativePair] = Field(
-        (0, 0), description="added to one side of the output; smaller than stride or dilation"
+    padding: AffectsSpace[Margins] = Field((0,), description="elements cut off at each side of the output")
+    dilation: AffectsSpace[Sizes] = Field((1,), description="distance between the window's taps")
+    output_padding: AffectsSpace[Margins] = Field(
+        (0,), description="added to one side of the output; smaller than stride or dilation"
     )
     groups: AffectsNothing[PositiveInt] = Field(1, description="number of independent groups of channels")
     bias: AffectsNothing[bool] = Field(True, description="add a learned bias to every output channel")
@@ -193,7 +214,7 @@ class ConvTranspose2d(_GroupedOp):
 
     @field_validator("output_padding")
     @classmethod
-    def _smaller_than_stride_or_dilation(cls, pads: tuple[int, int], info: ValidationInfo) -> tuple[int, int]:
+    def _smaller_than_stride_or_dilation(cls, pads: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
         if "stride" in info.data and "dilation" in info.data:
             for pad, stride, dilation in zip(pads, info.data["stride"], info.data["dilation"], strict=True):
                 if pad >= max(stride, dilation):
@@ -210,7 +231,7 @@ class ConvTranspose2d(_GroupedOp):
         if any(size < 1 for size in out):
             lower = [(f - 1) // 2 if o < 1 else p for f, o, p in zip(full, out, self.padding, strict=True)]
             raise ShapeError(
-                f"padding {pair_text(self.padding)} leaves nothing of a {full[0]}×{full[1]} output",
+                f"padding {pair_text(self.padding)} leaves nothing of a {times_text(full)} output",
                 field="padding", hint=lower_to("padding", pair_text(lower)),
                 code="SHAPE101",
                 partial=y,
@@ -236,7 +257,54 @@ class ConvTranspose2d(_GroupedOp):
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
-        return nn.ConvTranspose2d(
+        module: nn.Module = getattr(nn, self.torch_name)(
             x.shape[1], self.out_channels, self.kernel_size, self.stride, self.padding, self.output_padding,
             self.groups, self.bias, self.dilation,
         )
+        return module
+
+
+@register_op
+class ConvTranspose2d(ConvTranspose):
+    """Transposed convolution, the gradient of conv2d by its input (Dumoulin & Visin 2016, section 4).
+
+    Shapes: (N, C, H, W) -> (N, out_channels, H', W'),
+        H' = (H-1)*stride - 2*padding + dilation*(kernel_size-1) + output_padding + 1; W' likewise.
+    Cost: N*H*W*C*(out_channels/groups)*kernel_h*kernel_w MACs, cut-off positions included; bias not counted.
+    Errors: ShapeError if groups does not divide C, or H' or W' < 1.
+    """
+
+    op = "conv_transpose2d"
+    aliases = ("deconv",)
+    rank = 2
+    torch_name = "ConvTranspose2d"
+
+
+@register_op
+class ConvTranspose1d(ConvTranspose):
+    """Transposed convolution of a sequence, the gradient of conv1d by its input.
+
+    Shapes: (N, C, L) -> (N, out_channels, L'),
+        L' = (L-1)*stride - 2*padding + dilation*(kernel_size-1) + output_padding + 1.
+    Cost: N*L*C*(out_channels/groups)*kernel_size MACs, cut-off positions included; bias not counted.
+    Errors: ShapeError if groups does not divide C, or L' < 1.
+    """
+
+    op = "conv_transpose1d"
+    rank = 1
+    torch_name = "ConvTranspose1d"
+
+
+@register_op
+class ConvTranspose3d(ConvTranspose):
+    """Transposed convolution of a volume, the gradient of conv3d by its input.
+
+    Shapes: (N, C, D, H, W) -> (N, out_channels, D', H', W'),
+        D' = (D-1)*stride - 2*padding + dilation*(kernel_size-1) + output_padding + 1; H', W' likewise.
+    Cost: N*D*H*W*C*(out_channels/groups)*kernel_d*kernel_h*kernel_w MACs, cut-off positions included; bias not counted.
+    Errors: ShapeError if groups does not divide C, or D', H' or W' < 1.
+    """
+
+    op = "conv_transpose3d"
+    rank = 3
+    torch_name = "ConvTranspose3d"

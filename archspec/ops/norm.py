@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BeforeValidator, Field
 from typing_extensions import override
 
-from archspec.diagnostics.hints import RemoveLayer, WriteLayer, set_to
+from archspec.diagnostics.hints import RemoveLayer, set_to
 from archspec.ops.axes import axis
-from archspec.ops.base import Op, PositiveInt, Probability, register_op
+from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.ops.batch_norm import norm_parameters
 from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, int_list, int_list_schema
 from archspec.ops.parameters import ParamSpec, learned
@@ -26,7 +26,7 @@ NormalizedShape = Annotated[
 ]
 
 
-def _wider(x: TensorType, remedy: str) -> str:
+def wider(x: TensorType, remedy: str) -> str:
     """The remedy of a norm over one value, unless a sample has no other."""
     return RemoveLayer("remove it") if prod(x.shape[1:]) == 1 else remedy
 
@@ -69,7 +69,7 @@ class LayerNorm(Op):
             rule = f"{sample} does not end in normalized_shape {list(wanted)}"
             raise ShapeError(rule, field="normalized_shape", hint=hint, partial=x)
         if prod(self._normalized(x)) == 1:
-            hint = _wider(x, set_to("normalized_shape", list(x.shape[1:])))
+            hint = wider(x, set_to("normalized_shape", list(x.shape[1:])))
             raise ShapeError("one value has no variance", hint=hint, partial=x)
         return (x,)
 
@@ -124,7 +124,7 @@ class GroupNorm(Op):
                 partial=x,
             )
         if prod((channels // self.num_groups, *x.shape[2:])) == 1:
-            raise ShapeError("one value per group has no variance", partial=x, hint=_wider(x, set_to("num_groups", 1)))
+            raise ShapeError("one value per group has no variance", partial=x, hint=wider(x, set_to("num_groups", 1)))
         return (x,)
 
     @override
@@ -140,48 +140,6 @@ class GroupNorm(Op):
         from torch import nn
 
         return nn.GroupNorm(self.num_groups, x.shape[1], self.eps, self.affine)
-
-
-@register_op
-class InstanceNorm2d(Op):
-    """Normalise each channel of each image over height and width (Ulyanov et al. 2016).
-
-    Shapes: (N, C, H, W) -> the same.
-    Cost: per element 1 elementwise FLOP for the mean, 2 for the variance, 2 to normalise, 2 if affine;
-        2*C parameters if affine; 2*C + 1 buffers if track_running_stats.
-    Errors: ShapeError if the image is one pixel, which has no variance.
-    """
-
-    op = "instance_norm2d"
-    aliases = ("in", "instancenorm")
-    traits = (Normalises(), KeepsLayout())
-    ndim = 4
-
-    eps: AffectsNothing[NonNegativeFloat] = Field(1e-5, description="added to the variance")
-    momentum: AffectsNothing[Probability] = Field(0.1, description="weight of a new batch in the running statistics")
-    affine: AffectsNothing[bool] = Field(False, description="learn a factor and an offset per channel")
-    track_running_stats: AffectsNothing[bool] = Field(False, description="keep running statistics for evaluation")
-
-    @override
-    def infer(self, x: TensorType) -> tuple[TensorType]:
-        if x.shape[2] * x.shape[3] == 1:
-            hint = _wider(x, WriteLayer("group_norm: 1", "which normalises over all channels"))
-            raise ShapeError("one pixel per channel has no variance", hint=hint, partial=x)
-        return (x,)
-
-    @override
-    def cost(self, x: TensorType, y: TensorType) -> Cost:
-        return Cost(elementwise_flops=x.numel * (5 + 2 * self.affine))
-
-    @override
-    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
-        return norm_parameters(x.shape[1], affine=self.affine, running=self.track_running_stats)
-
-    @override
-    def build(self, x: TensorType) -> "nn.Module":
-        from torch import nn
-
-        return nn.InstanceNorm2d(x.shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
 
 
 @register_op

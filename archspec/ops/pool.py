@@ -1,4 +1,4 @@
-"""Pooling over NCHW activations."""
+"""Pooling over sequences, images and volumes."""
 
 from math import prod
 from typing import TYPE_CHECKING, Any, cast
@@ -6,29 +6,30 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import override
 
-from archspec.ops.base import NonNegativePair, Op, PositivePair, register_op
+from archspec.diagnostics.hints import SetFields, lower_to
+from archspec.ops.base import register_op
 from archspec.ops.fields import clash
+from archspec.ops.ranks import Margins, Ranked, Sizes
 from archspec.ops.traits import AffectsNothing, AffectsSpace, Windowed
-from archspec.ops.windows import Window, Windows, pair_text, slide
-from archspec.types import Cost, TensorType
+from archspec.ops.windows import Window, Windows, pair_text, slide, times_text
+from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class _SlidingPool(Op):
+class _SlidingPool(Ranked):
     """What max and average pooling share."""
 
-    ndim = 4
     main = "kernel_size"
     traits = (Windowed(),)
 
-    kernel_size: AffectsSpace[PositivePair] = Field(description="size of the window, an integer or [height, width]")
-    stride: AffectsSpace[PositivePair] = Field(
+    kernel_size: AffectsSpace[Sizes] = Field(description="size of the window, an integer or [height, width]")
+    stride: AffectsSpace[Sizes] = Field(
         cast(Any, None), validate_default=True, description="step of the window; kernel_size by default"
     )
-    padding: AffectsSpace[NonNegativePair] = Field(
-        (0, 0), description="padding at each side, at most half of kernel_size"
+    padding: AffectsSpace[Margins] = Field(
+        (0,), description="padding at each side, at most half of kernel_size"
     )
     ceil_mode: AffectsSpace[bool] = Field(
         False, description="keep a last window that extends past the end, instead of dropping it"
@@ -41,7 +42,7 @@ class _SlidingPool(Op):
 
     @field_validator("padding")
     @classmethod
-    def _at_most_half_the_kernel(cls, padding: tuple[int, int], info: ValidationInfo) -> tuple[int, int]:
+    def _at_most_half_the_kernel(cls, padding: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
         kernel = info.data.get("kernel_size")
         if kernel is not None and any(p > k // 2 for p, k in zip(padding, kernel, strict=True)):
             half = f"half of kernel_size ({pair_text(kernel)})"
@@ -50,25 +51,43 @@ class _SlidingPool(Op):
 
     @property
     def windows(self) -> Windows:
-        """The window's geometry along height and width."""
-        return self._window(0), self._window(1)
-
-    def _window(self, i: int, dilation: int = 1) -> Window:
-        pad = self.padding[i]
-        return Window(self.kernel_size[i], self.stride[i], dilation, pad, pad, self.ceil_mode)
+        """The window's geometry along each axis."""
+        dilations = getattr(self, "dilation", (1,) * self.rank)
+        axes = zip(self.kernel_size, self.stride, dilations, self.padding, strict=True)
+        return tuple([Window(kernel, stride, d, pad, pad, self.ceil_mode) for kernel, stride, d, pad in axes])
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
-        h, w = self.kernel_size
-        return (slide(x, x.shape[1], self.windows, (h // 2, w // 2), half_kernel=True),)
+        half = tuple([kernel // 2 for kernel in self.kernel_size])
+        return (slide(x, x.shape[1], self.windows, half, half_kernel=True),)
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=y.numel * prod(self.kernel_size))
 
 
+class MaxPool(_SlidingPool):
+    """The largest value of each window, in any rank.
+
+    Shapes: (N, C, …) -> (N, C, …), each further dim as that of max_pool2d.
+    Cost: an elementwise FLOP for each element of a window, for each output.
+    Errors: ShapeError if the window does not fit.
+    """
+
+    dilation: AffectsSpace[Sizes] = Field((1,), description="distance between the window's taps")
+
+    @override
+    def build(self, x: TensorType) -> "nn.Module":
+        from torch import nn
+
+        module: nn.Module = getattr(nn, self.torch_name)(
+            self.kernel_size, self.stride, self.padding, self.dilation, ceil_mode=self.ceil_mode
+        )
+        return module
+
+
 @register_op
-class MaxPool2d(_SlidingPool):
+class MaxPool2d(MaxPool):
     """The largest value of each window.
 
     Shapes: (N, C, H, W) -> (N, C, H', W'),
@@ -80,25 +99,61 @@ class MaxPool2d(_SlidingPool):
 
     op = "max_pool2d"
     aliases = ("maxpool",)
+    rank = 2
+    torch_name = "MaxPool2d"
 
-    dilation: AffectsSpace[PositivePair] = Field((1, 1), description="distance between the window's taps")
 
-    @property
-    def windows(self) -> Windows:
-        """The window's geometry along height and width."""
-        return self._window(0, self.dilation[0]), self._window(1, self.dilation[1])
+@register_op
+class MaxPool1d(MaxPool):
+    """The largest value of each window of a sequence.
+
+    Shapes: (N, C, L) -> (N, C, L'), L' = (L + 2*padding - dilation*(kernel_size-1) - 1) // stride + 1; with
+        ceil_mode as in max_pool2d.
+    Cost: kernel_size elementwise FLOPs per output.
+    Errors: ShapeError if L' < 1.
+    """
+
+    op = "max_pool1d"
+    rank = 1
+    torch_name = "MaxPool1d"
+
+
+@register_op
+class MaxPool3d(MaxPool):
+    """The largest value of each window of a volume.
+
+    Shapes: (N, C, D, H, W) -> (N, C, D', H', W'), each as H' of max_pool2d.
+    Cost: kernel_d*kernel_h*kernel_w elementwise FLOPs per output.
+    Errors: ShapeError if D', H' or W' < 1.
+    """
+
+    op = "max_pool3d"
+    rank = 3
+    torch_name = "MaxPool3d"
+
+
+class AvgPool(_SlidingPool):
+    """The mean of each window, in any rank.
+
+    Shapes: (N, C, …) -> (N, C, …), each further dim as that of avg_pool2d.
+    Cost: an elementwise FLOP for each element of a window, for each output.
+    Errors: ShapeError if the window does not fit.
+    """
+
+    count_include_pad: AffectsNothing[bool] = Field(True, description="count the padding's zeros in the mean")
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
-        return nn.MaxPool2d(
-            self.kernel_size, self.stride, self.padding, self.dilation, ceil_mode=self.ceil_mode
+        module: nn.Module = getattr(nn, self.torch_name)(
+            self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
         )
+        return module
 
 
 @register_op
-class AvgPool2d(_SlidingPool):
+class AvgPool2d(AvgPool):
     """The mean of each window.
 
     Shapes: (N, C, H, W) -> (N, C, H', W'), H' = (H + 2*padding - kernel_size) // stride + 1;
@@ -109,94 +164,52 @@ class AvgPool2d(_SlidingPool):
 
     op = "avg_pool2d"
     aliases = ("avgpool",)
-
-    count_include_pad: AffectsNothing[bool] = Field(True, description="count the padding's zeros in the mean")
-
-    @override
-    def build(self, x: TensorType) -> "nn.Module":
-        from torch import nn
-
-        return nn.AvgPool2d(
-            self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
-        )
+    rank = 2
+    torch_name = "AvgPool2d"
 
 
-class _AdaptivePool(Op):
-    """Pooling to a given size: output i sees the input from floor(i*H/H') to ceil((i+1)*H/H')."""
+@register_op
+class AvgPool1d(AvgPool):
+    """The mean of each window of a sequence.
 
-    ndim = 4
-    main = "output_size"
+    Shapes: (N, C, L) -> (N, C, L'), L' = (L + 2*padding - kernel_size) // stride + 1; with ceil_mode as in
+        max_pool2d.
+    Cost: kernel_size elementwise FLOPs per output.
+    Errors: ShapeError if L' < 1.
+    """
 
-    output_size: AffectsSpace[PositivePair] = Field(description="size of the output, an integer or [height, width]")
+    op = "avg_pool1d"
+    rank = 1
+    torch_name = "AvgPool1d"
+
+
+@register_op
+class AvgPool3d(AvgPool):
+    """The mean of each window of a volume.
+
+    Shapes: (N, C, D, H, W) -> (N, C, D', H', W'), each as H' of avg_pool2d.
+    Cost: kernel_d*kernel_h*kernel_w elementwise FLOPs per output.
+    Errors: ShapeError if a window is larger than the input without its padding, which PyTorch refuses in this rank.
+    """
+
+    op = "avg_pool3d"
+    rank = 3
+    torch_name = "AvgPool3d"
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
-        return (TensorType((*x.shape[:2], *self.output_size), x.dtype),)
-
-    @override
-    def cost(self, x: TensorType, y: TensorType) -> Cost:
-        return Cost(elementwise_flops=x.numel)
-
-
-@register_op
-class AdaptiveAvgPool2d(_AdaptivePool):
-    """The mean of each of output_size windows that together cover the input.
-
-    Shapes: (N, C, H, W) -> (N, C, *output_size).
-    Cost: one elementwise FLOP per input element (windows that overlap count once).
-    Errors: none beyond the input's rank.
-    """
-
-    op = "adaptive_avg_pool2d"
-
-    @override
-    def build(self, x: TensorType) -> "nn.Module":
-        from torch import nn
-
-        return nn.AdaptiveAvgPool2d(self.output_size)
-
-
-@register_op
-class AdaptiveMaxPool2d(_AdaptivePool):
-    """The largest value of each of output_size windows that together cover the input.
-
-    Shapes: (N, C, H, W) -> (N, C, *output_size).
-    Cost: one elementwise FLOP per input element (windows that overlap count once).
-    Errors: none beyond the input's rank.
-    """
-
-    op = "adaptive_max_pool2d"
-
-    @override
-    def build(self, x: TensorType) -> "nn.Module":
-        from torch import nn
-
-        return nn.AdaptiveMaxPool2d(self.output_size)
-
-
-@register_op
-class GlobalAvgPool2d(Op):
-    """The mean of each channel (Lin et al. 2013, "Network in network", section 3.2).
-
-    Shapes: (N, C, H, W) -> (N, C, 1, 1).
-    Cost: one elementwise FLOP per input element.
-    Errors: none beyond the input's rank.
-    """
-
-    op = "global_avg_pool2d"
-    aliases = ("gap",)
-    ndim = 4
-
-    @override
-    def infer(self, x: TensorType) -> tuple[TensorType]:
-        return (TensorType((*x.shape[:2], 1, 1), x.dtype),)
-
-    @override
-    def cost(self, x: TensorType, y: TensorType) -> Cost:
-        return Cost(elementwise_flops=x.numel)
-
-    @override
-    def build(self, x: TensorType) -> "nn.Module":
-        from torch import nn
-
-        return nn.AdaptiveAvgPool2d(1)
+        pairs = list(zip(x.shape[2:], self.kernel_size, strict=True))
+        if any(size < kernel for size, kernel in pairs):
+            fitting = [size if size < kernel else kernel for size, kernel in pairs]
+            margins = zip(self.padding, fitting, strict=True)
+            padding = [pad if pad <= kernel // 2 else kernel // 2 for pad, kernel in margins]
+            remedy = lower_to("kernel_size", pair_text(fitting))
+            if tuple(padding) != self.padding:
+                words = f"{remedy}, padding to {pair_text(padding)}"
+                remedy = SetFields(words, kernel_size=pair_text(fitting), padding=pair_text(padding))
+            raise ShapeError(
+                f"{times_text(self.kernel_size)} window is larger than a {times_text(x.shape[2:])} input",
+                field="kernel_size", hint=remedy, code="SHAPE101",
+                partial=TensorType((*x.shape[:2], *[UNKNOWN] * 3), x.dtype),
+            )
+        return super().infer(x)

@@ -1,14 +1,14 @@
-"""Ops that change height and width without weights: interpolation and zero padding."""
+"""Ops that change height and width without weights: interpolation."""
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import override
 
 from archspec.diagnostics.hints import raise_to
 from archspec.ops.base import Op, PositivePair, register_op
-from archspec.ops.fields import ScalePair, clash, int_list, int_list_schema
+from archspec.ops.fields import ScalePair, clash
 from archspec.ops.traits import AffectsNothing, AffectsSpace
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown
 
@@ -114,36 +114,3 @@ def _least_factor(size: int) -> float:
     """A short number not far above 1/size, by which one pixel is left."""
     digits = 10 ** (len(str(size)) + 2)
     return float(Fraction(-(-digits // size), digits))
-
-
-_sides = int_list(0, "a non-negative integer or a list [left, right, top, bottom]", size=4, bare=True)
-Sides = Annotated[tuple[int, int, int, int], BeforeValidator(_sides), int_list_schema(0, size=4, bare=True)]
-
-
-@register_op
-class ZeroPad2d(Op):
-    """Add zeros around height and width.
-
-    Shapes: (N, C, H, W) -> (N, C, H + top + bottom, W + left + right).
-    Cost: none.
-    Errors: none beyond the input's rank.
-    """
-
-    op = "zero_pad2d"
-    aliases = ("pad",)
-    main = "padding"
-    ndim = 4
-
-    padding: AffectsSpace[Sides] = Field(description="zeros to add: an integer, or [left, right, top, bottom]")
-
-    @override
-    def infer(self, x: TensorType) -> tuple[TensorType]:
-        n, c, h, w = x.shape
-        left, right, top, bottom = self.padding
-        return (TensorType((n, c, h + top + bottom, w + left + right), x.dtype),)
-
-    @override
-    def build(self, x: TensorType) -> "nn.Module":
-        from torch import nn
-
-        return nn.ZeroPad2d(self.padding)

@@ -50,7 +50,7 @@ class Window:
 
 
 _LITTLE: Final = 16  # pixels of padding that nobody minds
-Windows = tuple[Window, ...]  # height and width; of a volume depth, height and width
+Windows = tuple[Window, ...]  # one for each axis after the channels: length; height, width; depth, height, width
 
 
 def slide(
@@ -77,14 +77,15 @@ def slide(
 
 
 def _misfit(sizes: tuple[int, ...], windows: Windows) -> str:
-    message = f"{_times(w.span for w in windows)} window does not fit a {_times(sizes)} input"
+    message = f"{times_text(w.span for w in windows)} window does not fit a {times_text(sizes)} input"
     if any(w.before or w.after for w in windows):
         padded = (size + window.before + window.after for size, window in zip(sizes, windows, strict=True))
-        message += f" padded to {_times(padded)}"
+        message += f" padded to {times_text(padded)}"
     return message
 
 
-def _times(sizes: Iterable[int]) -> str:
+def times_text(sizes: Iterable[int]) -> str:
+    """Sizes as a message writes them: 3×3."""
     return "×".join(map(str, sizes))
 
 

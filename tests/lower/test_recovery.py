@@ -170,9 +170,9 @@ def test_the_nearest_block_is_assumed():
 
 
 def test_an_op_that_its_arguments_do_not_suit_is_not_assumed():
-    """conv3d is like conv2d, but what it takes may differ: nothing is said of it, nor of what follows."""
-    assert_marked(spec("stages: {a: [«conv3d»: {out_channels: 4, kernel_size: 3, depth: 2}, max_pool2d: 99]}"),
-                  ("SPEC020", "no op or block `conv3d`"))
+    """lconv2d is like conv2d, but what it takes may differ: nothing is said of it, nor of what follows."""
+    assert_marked(spec("stages: {a: [«lconv2d»: {out_channels: 4, kernel_size: 3, depth: 2}, max_pool2d: 99]}"),
+                  ("SPEC020", "no op or block `lconv2d`"))
 
 
 def test_a_wrong_value_of_an_assumed_op_is_told():

@@ -224,7 +224,7 @@ _triple = int_list(1, "a positive integer or three of them", size=3, bare=True)
 Triple = Annotated[tuple[int, ...], BeforeValidator(_triple), int_list_schema(1, size=3, bare=True)]
 
 
-class MaxPool3d(Op):
+class VolumePool(Op):
     """The largest value of each window of a volume.
 
     Shapes: (N, C, D, H, W) -> (N, C, D', H', W') with D' = (D - kernel_size) // kernel_size + 1; H', W' alike.
@@ -232,7 +232,7 @@ class MaxPool3d(Op):
     Errors: ShapeError if a window does not fit.
     """
 
-    op = "max_pool3d"
+    op = "volume_pool"
     main = "kernel_size"
     ndim = 5
     traits = (Windowed(),)

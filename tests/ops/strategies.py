@@ -21,6 +21,18 @@ ANY = st.one_of(
 )
 
 
+SHAPES = {  # by rank
+    1: st.tuples(BATCH, CHANNELS, st.integers(1, 12)), 2: IMAGE,
+    3: st.tuples(BATCH, CHANNELS, st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),
+}
+
+
+def sizes(rank: int, low: int, high: int) -> st.SearchStrategy[Any]:
+    """An integer, or a list of one for each axis, as YAML gives them."""
+    one = st.integers(low, high)
+    return st.one_of(one, st.lists(one, min_size=rank, max_size=rank))
+
+
 def pair(low: int, high: int) -> st.SearchStrategy[Any]:
     """An integer, or a list of two, as YAML gives them."""
     one = st.integers(low, high)
@@ -52,39 +64,67 @@ def grouped(draw: st.DrawFn, case: st.SearchStrategy[Case]) -> Case:
     return drawn, (shape,)
 
 
-CONV_FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "out_channels": st.integers(1, 6),
-    "kernel_size": pair(1, 4),
-    "dilation_": pair(1, 3),
-    "bias_": st.booleans(),
-}
 PADDING_MODE = st.sampled_from(["zeros", "reflect", "replicate", "circular"])
-CONV = grouped(st.one_of(
-    on(IMAGE, **CONV_FIELDS, stride_=pair(1, 3), padding=pair(1, 4)),
-    on(IMAGE, **CONV_FIELDS, padding=st.just("same"), padding_mode_=PADDING_MODE),
-    on(IMAGE, **CONV_FIELDS, stride_=pair(1, 3), padding=pair(0, 9), padding_mode_=PADDING_MODE),
-    on(IMAGE, **CONV_FIELDS, stride_=pair(1, 3), padding_=st.sampled_from(["same", "valid"])),
-))
-CONV_TRANSPOSE = grouped(on(
-    IMAGE,
-    **CONV_FIELDS,
-    stride_=pair(1, 3),
-    padding_=pair(0, 3),
-    output_padding_=st.one_of(pair(0, 1), pair(0, 2)),
-))
+
+
+def conv_fields(rank: int) -> dict[str, st.SearchStrategy[Any]]:
+    return {
+        "out_channels": st.integers(1, 6), "kernel_size": sizes(rank, 1, 4), "dilation_": sizes(rank, 1, 3),
+        "bias_": st.booleans(),
+    }
+
+
+def conv(rank: int) -> st.SearchStrategy[Case]:
+    shape, given, stride = SHAPES[rank], conv_fields(rank), sizes(rank, 1, 3)
+    return grouped(st.one_of(
+        on(shape, **given, stride_=stride, padding=sizes(rank, 1, 4)),
+        on(shape, **given, padding=st.just("same"), padding_mode_=PADDING_MODE),
+        on(shape, **given, stride_=stride, padding=sizes(rank, 0, 9), padding_mode_=PADDING_MODE),
+        on(shape, **given, stride_=stride, padding_=st.sampled_from(["same", "valid"])),
+    ))
+
+
+def conv_transpose(rank: int) -> st.SearchStrategy[Case]:
+    return grouped(on(
+        SHAPES[rank], **conv_fields(rank), stride_=sizes(rank, 1, 3), padding_=sizes(rank, 0, 3),
+        output_padding_=st.one_of(sizes(rank, 0, 1), sizes(rank, 0, 2)),
+    ))
 
 
 @st.composite
-def pool(draw: st.DrawFn, **given: st.SearchStrategy[Any]) -> Case:
+def pool(draw: st.DrawFn, rank: int, **given: st.SearchStrategy[Any]) -> Case:
     """A pool whose padding is usually at most half of its kernel."""
-    stride = st.one_of(st.none(), pair(1, 8))
-    drawn = draw(fields(kernel_size=pair(1, 6), stride_=stride, ceil_mode_=st.booleans(), **given))
+    stride = st.one_of(st.none(), sizes(rank, 1, 8))
+    drawn = draw(fields(kernel_size=sizes(rank, 1, 6), stride_=stride, ceil_mode_=st.booleans(), **given))
     kernel = drawn["kernel_size"]
     half = min(kernel if isinstance(kernel, list) else [kernel]) // 2
-    padding = draw(st.one_of(st.none(), pair(0, half), pair(0, half), pair(0, 3)))
+    padding = draw(st.one_of(st.none(), sizes(rank, 0, half), sizes(rank, 0, half), sizes(rank, 0, 3)))
     if padding is not None:
         drawn["padding"] = padding
-    return drawn, (draw(IMAGE),)
+    return drawn, (draw(SHAPES[rank]),)
+
+
+def zero_pad(rank: int) -> st.SearchStrategy[Case]:
+    one = st.integers(0, 4)
+    return on(SHAPES[rank], padding=st.one_of(one, st.lists(one, min_size=2 * rank, max_size=2 * rank)))
+
+
+def in_rank(rank: int) -> dict[str, st.SearchStrategy[Case]]:
+    """The ops that come in ranks."""
+    shape = SHAPES[rank]
+    flags = {"affine_": st.booleans(), "track_running_stats_": st.booleans()}
+    norm = {"eps_": st.sampled_from([1e-3, 1e-5, 1]), **flags}
+    batch_norm = st.one_of(st.tuples(BATCH, CHANNELS), shape, ANY) if rank == 1 else shape
+    made = {
+        "conv": conv(rank), "conv_transpose": conv_transpose(rank),
+        "max_pool": pool(rank, dilation_=sizes(rank, 1, 3)), "avg_pool": pool(rank, count_include_pad_=st.booleans()),
+        "adaptive_avg_pool": on(shape, output_size=sizes(rank, 1, 12)),
+        "adaptive_max_pool": on(shape, output_size=sizes(rank, 1, 12)),
+        "global_avg_pool": on(shape), "global_max_pool": on(shape),
+        "batch_norm": on(batch_norm, momentum_=st.one_of(st.none(), P), **norm),
+        "instance_norm": on(shape, momentum_=P, **norm), "zero_pad": zero_pad(rank),
+    }
+    return {f"{name}{rank}d": strategy for name, strategy in made.items()}
 
 
 @st.composite
@@ -171,38 +211,11 @@ P = st.one_of(st.floats(0, 1), st.sampled_from([0, 1]))
 UNIT = on(ANY)
 
 STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
+    **in_rank(1), **in_rank(2), **in_rank(3),
     "add": merge(dim=False),
     "mul": merge(dim=False),
     "concat": merge(dim=True),
-    "conv2d": CONV,
-    "conv_transpose2d": CONV_TRANSPOSE,
     "linear": on(ANY, out_features=st.integers(1, 8), bias_=st.booleans()),
-    "max_pool2d": pool(dilation_=pair(1, 3)),
-    "avg_pool2d": pool(count_include_pad_=st.booleans()),
-    "adaptive_avg_pool2d": on(IMAGE, output_size=pair(1, 12)),
-    "adaptive_max_pool2d": on(IMAGE, output_size=pair(1, 12)),
-    "global_avg_pool2d": on(IMAGE),
-    "batch_norm2d": on(
-        IMAGE,
-        eps_=st.sampled_from([1e-3, 1e-5, 1]),
-        momentum_=st.one_of(st.none(), P),
-        affine_=st.booleans(),
-        track_running_stats_=st.booleans(),
-    ),
-    "batch_norm1d": on(
-        st.one_of(st.tuples(BATCH, CHANNELS), st.tuples(BATCH, CHANNELS, SIZE), ANY),
-        eps_=st.sampled_from([1e-3, 1e-5, 1]),
-        momentum_=st.one_of(st.none(), P),
-        affine_=st.booleans(),
-        track_running_stats_=st.booleans(),
-    ),
-    "instance_norm2d": on(
-        IMAGE,
-        eps_=st.sampled_from([1e-3, 1e-5, 1]),
-        momentum_=P,
-        affine_=st.booleans(),
-        track_running_stats_=st.booleans(),
-    ),
     "local_response_norm": on(
         ANY, size=st.integers(1, 7), alpha_=st.floats(0, 1), beta_=st.floats(0, 2), k_=st.floats(0.5, 2)
     ),
@@ -233,9 +246,6 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "permute": permute(),
     "interpolate": INTERPOLATE,
     "upsample": INTERPOLATE,
-    "zero_pad2d": on(
-        IMAGE, padding=st.one_of(st.integers(0, 4), st.lists(st.integers(0, 4), min_size=4, max_size=4))
-    ),
     "channel_shuffle": on(IMAGE, groups=st.integers(1, 4)),
     "pixel_shuffle": on(
         st.tuples(BATCH, st.sampled_from([1, 4, 8, 9, 18, 12]), SIZE, SIZE), upscale_factor=st.integers(1, 3)

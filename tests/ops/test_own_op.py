@@ -35,13 +35,13 @@ from tests.helpers import assert_marked, spec
 from tests.ops.own import (
     EXAMPLE,
     Hardtanh,
-    MaxPool3d,
     Noise,
     Positions,
     PowerMean,
     PowerPool2d,
     RMSNorm,
     Softplus,
+    VolumePool,
     WeightedAdd,
     registered,
 )
@@ -61,7 +61,7 @@ train: {data: cifar10, lr: 0.1, weight_decay: 0.01, decay_norm_and_bias: false}
 
 @pytest.fixture(autouse=True)
 def own() -> Iterator[None]:
-    with registered(PowerPool2d, RMSNorm, Softplus, Hardtanh, Noise, MaxPool3d, Positions, WeightedAdd):
+    with registered(PowerPool2d, RMSNorm, Softplus, Hardtanh, Noise, VolumePool, Positions, WeightedAdd):
         yield
 
 
@@ -182,7 +182,7 @@ def test_an_image_stays_one_through_it() -> None:
 def test_schema_docs_and_listing_have_it() -> None:
     schema = json.dumps(json_schema())
     page = generate.ops_page()
-    for op in (PowerPool2d, RMSNorm, Softplus, MaxPool3d):
+    for op in (PowerPool2d, RMSNorm, Softplus, VolumePool):
         assert f'"{op.op}"' in schema and f"### `{op.op}`" in page
     for text in (page.partition("### `softplus`")[2].partition("###")[0], op_docs("softplus")):
         assert "Shapes: any -> the same." in text
@@ -202,13 +202,13 @@ def test_a_merge_may_have_weights_and_inherits_no_alias() -> None:
 
 
 def test_a_volume_has_its_own_words() -> None:
-    body = "stages: {{a: [max_pool3d: {0}, reshape: [$(in.channels * in.depth), $in.height, $in.width], flatten]}}\n"
+    body = "stages: {{a: [volume_pool: {0}, reshape: [$(in.channels * in.depth), $in.height, $in.width], flatten]}}\n"
     text = "archspec: 1\ninput: [2, 4, 8, 8]\n" + body.format(2)
     assert archspec.load(text).report.output_shape == (64,)
     assert archspec.build(archspec.load(text))(torch.zeros(2, 2, 4, 8, 8)).shape == (2, 64)
     assert_marked("archspec: 1\ninput: [2, 4, 8, 8]\n" + body.format("«[5, 2, 2]»"),
                   ("SHAPE101", "5×2×2 window does not fit a 4×8×8 input"))
-    assert_marked("archspec: 1\ninput: [2, 8, 8]\nstages: {a: [«max_pool3d»: 2]}\n",
+    assert_marked("archspec: 1\ninput: [2, 8, 8]\nstages: {a: [«volume_pool»: 2]}\n",
                   ("SHAPE102", "needs a volume (channels, depth, height, width), got 3 dimensions"))
 
 

@@ -111,10 +111,10 @@ def out(name: str, fields: dict[str, Any], shape: tuple[int, ...]) -> tuple[int,
         "prelu", {"num_parameters": 3}, (1, 4, 2, 2), "num_parameters (3) is neither 1 nor the number of channels (4)",
         "set num_parameters to 4",
     ),
-    ("batch_norm2d", {}, (1, 10), "needs an image (channels, height, width), got 1 dimension", None),
+    ("batch_norm2d", {}, (1, 10), "needs an image (channels, height, width), got 1 dimension", "write `batch_norm1d`"),
     (
         "max_pool2d", {"kernel_size": 2}, (1, 10, 3),
-        "needs an image (channels, height, width), got 2 dimensions", None,
+        "needs an image (channels, height, width), got 2 dimensions", "write `max_pool1d`",
     ),
 ])
 def test_message_and_hint(

@@ -1,0 +1,237 @@
+"""Pooling to a given size, over sequences, images and volumes."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+from typing_extensions import override
+
+from archspec.ops.base import register_op
+from archspec.ops.ranks import Ranked, Sizes
+from archspec.ops.traits import AffectsSpace
+from archspec.types import Cost, TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class _ToSize(Ranked):
+    """What gives each channel a size of its own. Output i of H' sees the input from floor(i*H/H') to ceil((i+1)*H/H').
+
+    Shapes: (N, C, …) -> (N, C, *output_size).
+    Cost: one elementwise FLOP per input element (windows that overlap count once).
+    Errors: none beyond the input's rank.
+    """
+
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        return (TensorType((*x.shape[:2], *self._size()), x.dtype),)
+
+    def _size(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
+        return Cost(elementwise_flops=x.numel)
+
+    @override
+    def build(self, x: TensorType) -> "nn.Module":
+        from torch import nn
+
+        module: nn.Module = getattr(nn, self.torch_name)(self._size())
+        return module
+
+
+class AdaptivePool(_ToSize):
+    """Pooling to output_size, in any rank."""
+
+    main = "output_size"
+
+    output_size: AffectsSpace[Sizes] = Field(description="size of the output, an integer or [height, width]")
+
+    @override
+    def _size(self) -> tuple[int, ...]:
+        return self.output_size
+
+
+class GlobalPool(_ToSize):
+    """Pooling of each channel to one value, in any rank."""
+
+    @override
+    def _size(self) -> tuple[int, ...]:
+        return (1,) * self.rank
+
+    @override
+    def build(self, x: TensorType) -> "nn.Module":
+        from torch import nn
+
+        module: nn.Module = getattr(nn, self.torch_name)(1)
+        return module
+
+
+@register_op
+class AdaptiveAvgPool2d(AdaptivePool):
+    """The mean of each of output_size windows that together cover the input.
+
+    Shapes: (N, C, H, W) -> (N, C, *output_size).
+    Cost: one elementwise FLOP per input element (windows that overlap count once).
+    Errors: none beyond the input's rank.
+    """
+
+    op = "adaptive_avg_pool2d"
+    rank = 2
+    torch_name = "AdaptiveAvgPool2d"
+
+
+@register_op
+class AdaptiveAvgPool1d(AdaptivePool):
+    """The mean of each of output_size windows that together cover the sequence.
+
+    Shapes: (N, C, L) -> (N, C, *output_size).
+    Cost: one elementwise FLOP per input element (windows that overlap count once).
+    Errors: none beyond the input's rank.
+    """
+
+    op = "adaptive_avg_pool1d"
+    rank = 1
+    torch_name = "AdaptiveAvgPool1d"
+
+
+@register_op
+class AdaptiveAvgPool3d(AdaptivePool):
+    """The mean of each of output_size windows that together cover the volume.
+
+    Shapes: (N, C, D, H, W) -> (N, C, *output_size).
+    Cost: one elementwise FLOP per input element (windows that overlap count once).
+    Errors: none beyond the input's rank.
+    """
+
+    op = "adaptive_avg_pool3d"
+    rank = 3
+    torch_name = "AdaptiveAvgPool3d"
+
+
+@register_op
+class AdaptiveMaxPool2d(AdaptivePool):
+    """The largest value of each of output_size windows that together cover the input.
+
+    Shapes: (N, C, H, W) -> (N, C, *output_size).
+    Cost: one elementwise FLOP per input element (windows that overlap count once).
+    Errors: none beyond the input's rank.
+    """
+
+    op = "adaptive_max_pool2d"
+    rank = 2
+    torch_name = "AdaptiveMaxPool2d"
+
+
+@register_op
+class AdaptiveMaxPool1d(AdaptivePool):
+    """The largest value of each of output_size windows that together cover the sequence.
+
+    Shapes: (N, C, L) -> (N, C, *output_size).
+    Cost: one elementwise FLOP per input element (windows that overlap count once).
+    Errors: none beyond the input's rank.
+    """
+
+    op = "adaptive_max_pool1d"
+    rank = 1
+    torch_name = "AdaptiveMaxPool1d"
+
+
+@register_op
+class AdaptiveMaxPool3d(AdaptivePool):
+    """The largest value of each of output_size windows that together cover the volume.
+
+    Shapes: (N, C, D, H, W) -> (N, C, *output_size).
+    Cost: one elementwise FLOP per input element (windows that overlap count once).
+    Errors: none beyond the input's rank.
+    """
+
+    op = "adaptive_max_pool3d"
+    rank = 3
+    torch_name = "AdaptiveMaxPool3d"
+
+
+@register_op
+class GlobalAvgPool2d(GlobalPool):
+    """The mean of each channel (Lin et al. 2013, "Network in network", section 3.2).
+
+    Shapes: (N, C, H, W) -> (N, C, 1, 1).
+    Cost: one elementwise FLOP per input element.
+    Errors: none beyond the input's rank.
+    """
+
+    op = "global_avg_pool2d"
+    aliases = ("gap",)
+    rank = 2
+    torch_name = "AdaptiveAvgPool2d"
+
+
+@register_op
+class GlobalAvgPool1d(GlobalPool):
+    """The mean of each channel of a sequence.
+
+    Shapes: (N, C, L) -> (N, C, 1).
+    Cost: one elementwise FLOP per input element.
+    Errors: none beyond the input's rank.
+    """
+
+    op = "global_avg_pool1d"
+    rank = 1
+    torch_name = "AdaptiveAvgPool1d"
+
+
+@register_op
+class GlobalAvgPool3d(GlobalPool):
+    """The mean of each channel of a volume.
+
+    Shapes: (N, C, D, H, W) -> (N, C, 1, 1, 1).
+    Cost: one elementwise FLOP per input element.
+    Errors: none beyond the input's rank.
+    """
+
+    op = "global_avg_pool3d"
+    rank = 3
+    torch_name = "AdaptiveAvgPool3d"
+
+
+@register_op
+class GlobalMaxPool2d(GlobalPool):
+    """The largest value of each channel (Oquab et al. 2015, section 3).
+
+    Shapes: (N, C, H, W) -> (N, C, 1, 1).
+    Cost: one elementwise FLOP per input element.
+    Errors: none beyond the input's rank.
+    """
+
+    op = "global_max_pool2d"
+    rank = 2
+    torch_name = "AdaptiveMaxPool2d"
+
+
+@register_op
+class GlobalMaxPool1d(GlobalPool):
+    """The largest value of each channel of a sequence.
+
+    Shapes: (N, C, L) -> (N, C, 1).
+    Cost: one elementwise FLOP per input element.
+    Errors: none beyond the input's rank.
+    """
+
+    op = "global_max_pool1d"
+    rank = 1
+    torch_name = "AdaptiveMaxPool1d"
+
+
+@register_op
+class GlobalMaxPool3d(GlobalPool):
+    """The largest value of each channel of a volume.
+
+    Shapes: (N, C, D, H, W) -> (N, C, 1, 1, 1).
+    Cost: one elementwise FLOP per input element.
+    Errors: none beyond the input's rank.
+    """
+
+    op = "global_max_pool3d"
+    rank = 3
+    torch_name = "AdaptiveMaxPool3d"

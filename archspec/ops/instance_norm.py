@@ -1,0 +1,101 @@
+"""Normalisation of each channel of each sample."""
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+from typing_extensions import override
+
+from archspec.diagnostics.hints import WriteLayer
+from archspec.ops.base import Probability, register_op
+from archspec.ops.batch_norm import norm_parameters
+from archspec.ops.fields import NonNegativeFloat
+from archspec.ops.norm import wider
+from archspec.ops.parameters import ParamSpec
+from archspec.ops.ranks import Ranked
+from archspec.ops.traits import AffectsNothing, KeepsLayout, Normalises
+from archspec.types import Cost, ShapeError, TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class InstanceNorm(Ranked):
+    """What all ranks have: each channel of a sample is normalised over all its positions."""
+
+    traits = (Normalises(), KeepsLayout())
+
+    eps: AffectsNothing[NonNegativeFloat] = Field(1e-5, description="added to the variance")
+    momentum: AffectsNothing[Probability] = Field(0.1, description="weight of a new batch in the running statistics")
+    affine: AffectsNothing[bool] = Field(False, description="learn a factor and an offset per channel")
+    track_running_stats: AffectsNothing[bool] = Field(False, description="keep running statistics for evaluation")
+
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        if prod(x.shape[2:]) == 1:
+            hint = wider(x, WriteLayer("group_norm: 1", "which normalises over all channels"))
+            one = "one pixel" if self.rank == 2 else "one value"
+            raise ShapeError(f"{one} per channel has no variance", hint=hint, partial=x)
+        return (x,)
+
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
+        return Cost(elementwise_flops=x.numel * (5 + 2 * self.affine))
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        return norm_parameters(x.shape[1], affine=self.affine, running=self.track_running_stats)
+
+    @override
+    def build(self, x: TensorType) -> "nn.Module":
+        from torch import nn
+
+        fields = (self.eps, self.momentum, self.affine, self.track_running_stats)
+        module: nn.Module = getattr(nn, self.torch_name)(x.shape[1], *fields)
+        return module
+
+
+@register_op
+class InstanceNorm2d(InstanceNorm):
+    """Normalise each channel of each image over height and width (Ulyanov et al. 2016).
+
+    Shapes: (N, C, H, W) -> the same.
+    Cost: per element 1 elementwise FLOP for the mean, 2 for the variance, 2 to normalise, 2 if affine;
+        2*C parameters if affine; 2*C + 1 buffers if track_running_stats.
+    Errors: ShapeError if the image is one pixel, which has no variance.
+    """
+
+    op = "instance_norm2d"
+    aliases = ("in", "instancenorm")
+    rank = 2
+    torch_name = "InstanceNorm2d"
+
+
+@register_op
+class InstanceNorm1d(InstanceNorm):
+    """Normalise each channel of each sequence over its length (Ulyanov et al. 2016).
+
+    Shapes: (N, C, L) -> the same.
+    Cost: per element 1 elementwise FLOP for the mean, 2 for the variance, 2 to normalise, 2 if affine;
+        2*C parameters if affine; 2*C + 1 buffers if track_running_stats.
+    Errors: ShapeError if the sequence is one position, which has no variance.
+    """
+
+    op = "instance_norm1d"
+    rank = 1
+    torch_name = "InstanceNorm1d"
+
+
+@register_op
+class InstanceNorm3d(InstanceNorm):
+    """Normalise each channel of each volume over depth, height and width (Ulyanov et al. 2016).
+
+    Shapes: (N, C, D, H, W) -> the same.
+    Cost: per element 1 elementwise FLOP for the mean, 2 for the variance, 2 to normalise, 2 if affine;
+        2*C parameters if affine; 2*C + 1 buffers if track_running_stats.
+    Errors: ShapeError if the volume is one voxel, which has no variance.
+    """
+
+    op = "instance_norm3d"
+    rank = 3
+    torch_name = "InstanceNorm3d"
