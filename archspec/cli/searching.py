@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archspec.cli.console import result_console, tell
+from archspec.cli.console import print_diagnostics, result_console, tell
 from archspec.diagnostics import plural
 from archspec.text import duration_text
 from archspec.train.summary import epochs_text
@@ -67,15 +67,17 @@ def run_search(
     sweep: Sweep, file: str, store: Store, engine: Engine, options: Sequence[str], device: str, *, retry: bool
 ) -> tuple[SearchQueue, bool]:
     """Train what is left of a search; its queue, and whether the user stopped it."""
+    from archspec.sweep.folders import is_due, strangers
     from archspec.sweep.interrupt import Interrupted
     from archspec.sweep.runner import Runner
     from archspec.sweep.search.candidates import Candidates
     from archspec.sweep.search.queue import SearchQueue
     from archspec.sweep.search.samplers import sampler_of
 
-    def known(trial: str) -> Result | None:
-        result = store.result(trial)
-        counts = result is not None and (result.status == "paused" or not store.is_due(trial, retry=retry))
+    def known(trial: Trial) -> Result | None:
+        print_diagnostics(strangers(store, trial))
+        result = store.result(trial.id)
+        counts = result is not None and (result.status == "paused" or not is_due(store, trial, retry=retry))
         return result if counts else None
 
     assert sweep.search is not None

@@ -128,13 +128,15 @@ def _search(
 
 def _run(trials: Sequence[Trial], store: Store, options: list[str], engines: Engines, retry: bool) -> bool:
     """Run what is missing; whether the user stopped it."""
+    from archspec.sweep.folders import is_due, strangers
     from archspec.sweep.interrupt import Interrupted
     from archspec.sweep.progress import Progress
     from archspec.sweep.runner import Runner
 
     with store.claimed():
         store.write_order({trial.id: trial.variant for trial in trials})
-        missing = [trial for trial in trials if store.is_due(trial.id, retry=retry)]
+        print_diagnostics(warning for trial in trials for warning in strangers(store, trial))
+        missing = [trial for trial in trials if is_due(store, trial, retry=retry)]
         if not missing:
             return False
         progress = Progress(len(trials), len(trials) - len(missing), sys.stderr)

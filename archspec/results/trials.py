@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import zip_longest
+from itertools import count, islice, takewhile, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -72,29 +72,21 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def free_run_folder(self, trial: str) -> tuple[Path, bool]:
-        """Where a trial trains, and whether a training was begun there that can go on.
+    def attempts(self, trial: str) -> Iterator[Path]:
+        """The folders in which a trial may be begun, one after the other, whether they are there or not."""
+        yield self.folder / "trials" / trial
+        for number in count(2):
+            yield self.folder / "trials" / f"{trial}-{number}"
 
-        A training that was killed before it wrote its spec leaves a folder that no other can use: the next one has a
-        number behind its name.
-        """
-        number = 1
-        while True:
-            folder = self._numbered(trial, number)
-            begun = (folder / "spec.yaml").is_file()
-            if begun or not folder.exists() or not any(folder.iterdir()):
-                return folder, begun
-            number += 1
+    def run_folders(self, trial: str) -> list[Path]:
+        """Those that are there; the first one may have been removed."""
+        first, later = next(self.attempts(trial)), islice(self.attempts(trial), 1, None)
+        return [*([first] if first.exists() else []), *takewhile(Path.exists, later)]
 
     def run_folder(self, trial: str) -> Path:
-        """The run of a trial: where it was last begun."""
-        number = 1
-        while (self._numbered(trial, number + 1)).exists():
-            number += 1
-        return self._numbered(trial, number)
-
-    def _numbered(self, trial: str, number: int) -> Path:
-        return self.folder / "trials" / (trial if number == 1 else f"{trial}-{number}")
+        """The run of a trial: where it was last begun, or will be."""
+        folders = self.run_folders(trial)
+        return folders[-1] if folders else next(self.attempts(trial))
 
     def spec(self, trial: str) -> Path:
         """The whole spec of a trial."""
@@ -165,16 +157,6 @@ class Store:
         except (OSError, ValueError, TypeError, RecursionError):
             return None
         return found if found.id == trial and found.format == RESULT_FORMAT else None
-
-    def is_due(self, trial: str, *, retry: bool) -> bool:
-        """Whether a sweep runs this trial: it has no result, a pause as one, or its run was removed.
-
-        retry: or it failed or was killed.
-        """
-        result = self.result(trial)
-        if result is None or result.status == "paused":
-            return True
-        return not self.run_folder(trial).is_dir() if result.status == "done" else retry
 
     def results(self, trials: Iterable[str]) -> dict[str, Result]:
         """The results that are there, in the order of the trials."""

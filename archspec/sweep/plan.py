@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import SpecError
 from archspec.sweep.expand import Expansion, Trial
+from archspec.sweep.folders import result_of
 from archspec.text import duration_text
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def plan(
     """
     from archspec.ir.digest import graph_digest
 
-    done = frozenset(store.results(trial.id for trial in found.trials))
+    done = frozenset(trial.id for trial in found.trials if result_of(store, trial) is not None)
     timed: dict[Any, Timing] = {}
     estimates = []
     for trial in found.trials:

@@ -9,6 +9,7 @@ from archspec.results.digest import run_digest
 from archspec.results.record import RunRecord, read_record
 from archspec.results.trials import Result, Store
 from archspec.sweep.expand import Trial
+from archspec.sweep.folders import own_folder
 
 
 def records_of(trials: Sequence[Trial], results: Mapping[str, Result], store: Store) -> list[RunRecord]:
@@ -25,12 +26,13 @@ def _record(trial: Trial, result: Result, store: Store) -> RunRecord:
     settings |= {f"vars.{key}": value for key, value in (trial.data.get("vars") or {}).items()}
     settings |= {key: value for key, value in trial.varied.items() if key.startswith(("stages.", "blocks."))}
     digest = run_digest(trial.loaded.graph, recipe, {"data": dict(trial.limits)})
-    found = read_record(store.run_folder(trial.id))
+    folder = own_folder(store, trial)
+    found = None if folder is None else read_record(folder)
     if found is None:
         found = RunRecord(
-            path=store.run_folder(trial.id), network="", status="failed", started="", seed=trial.seed, digest=digest,
-            settings={}, epochs=(), criterion="accuracy", test=None, findings=(), params=None, macs=None, device="",
-            environment={},
+            path=folder or store.run_folder(trial.id), network="", status="failed", started="", seed=trial.seed,
+            digest=digest, settings={}, epochs=(), criterion="accuracy", test=None, findings=(), params=None, macs=None,
+            device="", environment={},
         )
     report = trial.loaded.report
     failed = result.status not in ("done", "paused")

@@ -16,6 +16,7 @@ from archspec.files import open_regular, read_regular
 from archspec.results.trials import MAX_RESULT_BYTES, Result, Status, Store
 from archspec.sweep.engine import Engine, Task
 from archspec.sweep.expand import Trial
+from archspec.sweep.folders import free_folder
 from archspec.sweep.trial import Process
 
 _POLL_S: Final = 0.02
@@ -106,7 +107,7 @@ class Runner:
     def _start(self, job: Job) -> None:
         trial = job.trial
         self.store.write_spec(trial)
-        folder, begun = self.store.free_run_folder(trial.id)
+        folder, begun = free_folder(self.store, trial)
         limits = [f"--{key.replace('_', '-')}={value}" for key, value in trial.limits.items()]
         pause = [] if job.stop_after is None else [f"--stop-after-epochs={job.stop_after}"]
         options = ["--json", f"--threads={self.engine.threads}", *limits, *pause, *self.options]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 
@@ -256,3 +257,24 @@ def test_a_sweep_stopped_before_its_first_result_says_so(cli, work, monkeypatch)
     monkeypatch.setattr("archspec.cli.sweep._run", lambda *arguments: True)
     done = cli("sweep", "s.yaml", *OPTIONS)
     assert (done.code, done.out.splitlines()[0]) == (130, "no trial has a result yet")
+
+
+def test_a_folder_that_is_not_its_trials_is_left_and_the_trial_runs_beside_it(cli, again, swept, kept):
+    """Real run folders: the two that are done, each with the other's run in it."""
+    trials = swept / "runs" / "sweep-s" / "trials"
+    found = json.loads(json.loads((swept / "printed.json").read_text())["out"])["trials"]
+    first, second = (trial["id"] for trial in found if trial["status"] == "done")
+    (trials / first).rename(trials / "aside")
+    shutil.copytree(trials / second, trials / first)
+    try:
+        before = {path: path.read_bytes() for path in trials.glob("*/*") if path.is_file()}
+        done = cli("sweep", "s.yaml", *OPTIONS)
+        assert {path: path.read_bytes() for path in before} == before
+    finally:
+        shutil.rmtree(trials / first)
+        (trials / "aside").rename(trials / first)
+    assert done.err.startswith(f"warning[SWEEP415]: {trials.relative_to(swept) / first} is not the run of trial {first}\n")
+    assert "its seed is 1, not 0" in done.err
+    assert [command.arguments[1:4:2] for command in again.began] == [
+        [str(trials.relative_to(swept).parent / "specs" / f"{first}.yaml"), str(trials.relative_to(swept) / f"{first}-2")],
+    ]

@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+from archspec.source import dump
 from archspec.sweep.expand import expand
 from archspec.sweep.read import sweep_text
 
@@ -23,6 +24,17 @@ SUMMARY = {
     "best": {"train_loss": 0.5, "train_accuracy": 0.8, "test_loss": 0.6, "test_accuracy": 0.75},
     "seconds": 1.5, "findings": [],
 }
+
+
+def begun(store, trial, name=None, **environment):
+    """The folder of a training of this trial that has begun."""
+    folder = store.folder / "trials" / (name or trial.id)
+    folder.mkdir(parents=True)
+    (folder / "spec.yaml").write_text(dump(dict(trial.data)))
+    data = {"limit_train": None, "limit_test": None, **trial.limits}
+    about = {"recipe": trial.recipe.to_data(), "data": data, "world": trial.devices}
+    (folder / "environment.json").write_text(json.dumps(about | environment))
+    return folder
 
 
 class Pretended:

@@ -14,7 +14,7 @@ from archspec.results.trials import Store
 from archspec.sweep.local import Local
 from archspec.sweep.runner import Runner
 from archspec.sweep.slots import Slots, core_count, cpu_slots
-from tests.sweep.helpers import SUMMARY, Pretended, die, expanded, fail, succeed, wait
+from tests.sweep.helpers import SUMMARY, Pretended, begun, die, expanded, fail, succeed, wait
 
 SWEEP = "archspec-sweep: 1\nspec: lenet\nset: {train.data: digits}\ngrid: {train.lr: [0.1, 0.2, 0.3, 0.4]}\n"
 TWO = Slots(({}, {}), 1)
@@ -66,9 +66,9 @@ def test_what_goes_wrong_in_one_trial_is_its_row(tmp_path):
 
 
 def test_a_stop_ends_what_runs_and_begins_no_more(tmp_path):
-    begun = time.monotonic()
+    started = []
     store, launcher, results = run(
-        tmp_path, lambda command: wait(), stopped=lambda: time.monotonic() > begun + 0.5,
+        tmp_path, lambda command: started.append(command) or wait(), stopped=lambda: len(started) == 2,
     )
     assert len(launcher.began) == 2
     assert [result.status for result in results] == ["stopped", "stopped"]
@@ -78,10 +78,12 @@ def test_a_stop_ends_what_runs_and_begins_no_more(tmp_path):
 def test_a_training_that_was_begun_is_resumed(tmp_path):
     trials = expanded(SWEEP).trials[:2]
     store = Store(tmp_path / "sweep")
-    for trial, file in zip(trials, ["spec.yaml", "environment.json"], strict=True):
-        folder = store.folder / "trials" / trial.id
-        folder.mkdir(parents=True)
-        (folder / file).write_text("x")
+    with store.claimed():
+        store.write_spec(trials[0])
+    begun(store, trials[0])
+    killed = store.folder / "trials" / trials[1].id
+    killed.mkdir()
+    (killed / "environment.json").write_text("x")
     _, launcher, _ = run(tmp_path, trials=trials, options=["--tune", "--precision=bf16"])
     assert [command.arguments[-2:] for command in launcher.began] == [
         ["--threads=1", "--precision=bf16"], ["--tune", "--precision=bf16"],  # what goes on keeps its settings
@@ -161,9 +163,10 @@ def test_a_driver_killed_at_any_time_loses_no_result_and_makes_none_twice(tmp_pa
 
 def test_a_trial_that_is_stopped_before_it_can_save_has_no_result(tmp_path):
     """SIGTERM ends a process that is still importing."""
-    begun = time.monotonic()
+    started = []
     store, _, results = run(
-        tmp_path, lambda command: "import time; time.sleep(60)", stopped=lambda: time.monotonic() > begun + 0.2,
+        tmp_path, lambda command: started.append(command) or "import time; time.sleep(60)",
+        stopped=lambda: bool(started),
     )
     assert {result.status for result in results} == {"stopped"}
     assert store.results(trial.id for trial in expanded(SWEEP).trials) == {}

@@ -9,7 +9,7 @@ from archspec.sweep import plan as plans
 from archspec.sweep.plan import Images, Timing, images, plan
 from archspec.sweep.slots import Slots
 from archspec.sweep.starts import Starts, measure_starts
-from tests.sweep.helpers import expanded
+from tests.sweep.helpers import begun, expanded
 
 HEAD = "archspec-sweep: 1\nspec: lenet_relu\nset: {train.data: digits, train.batch_size: 100, train.epochs: 3}\n"
 LIMITS = "limit_train: 1000\nlimit_test: 250\n"
@@ -50,6 +50,7 @@ def test_nothing_is_started_where_nothing_is_left(tmp_path, timed):
     found, store = expanded(HEAD + LIMITS), Store(tmp_path)
     (trial,) = found.trials
     with store.claimed():
+        begun(store, trial)
         store.save(Result(trial.id, "lenet_relu", {}, 0, "done", summary={}))
     planned = plan(found, store, TWO, starts=lambda trial: pytest.fail("started"))
     assert planned.seconds == 0

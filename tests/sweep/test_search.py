@@ -64,7 +64,7 @@ def search(folder, text, behaviour, slots=1):
     sweep = sweep_text(text)
     store, launcher = Store(folder / "sweep"), Pretended(behaviour)
     with store.claimed():
-        queue = SearchQueue(Candidates(sweep, "sweep.yaml"), sampler_of(sweep.search), store.folder, store.result)
+        queue = SearchQueue(Candidates(sweep, "sweep.yaml"), sampler_of(sweep.search), store.folder, lambda trial: store.result(trial.id))
         Runner(store, Local(Slots(({},) * slots, 1), launcher)).run_queue(queue)
     return queue, launcher.began
 

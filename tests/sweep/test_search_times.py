@@ -38,7 +38,7 @@ def searched(folder, text, stopwatch, threads=1):
     sweep, store, launcher = sweep_text(text), Store(folder / "sweep"), Pretended(near(0.1))
     with store.claimed():
         costs = Costs(Times(store.folder, "cpu", threads, stopwatch))
-        queue = SearchQueue(Candidates(sweep, "s.yaml", costs), sampler_of(sweep.search), store.folder, store.result)
+        queue = SearchQueue(Candidates(sweep, "s.yaml", costs), sampler_of(sweep.search), store.folder, lambda trial: store.result(trial.id))
         Runner(store, Local(Slots(({},), 1), launcher)).run_queue(queue)
     return queue, launcher.began
 

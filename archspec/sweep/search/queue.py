@@ -23,7 +23,7 @@ class SearchQueue:
     """
 
     def __init__(
-        self, candidates: Candidates, sampler: Sampler, folder: Path, results: Callable[[str], Result | None]
+        self, candidates: Candidates, sampler: Sampler, folder: Path, results: Callable[[Trial], Result | None]
     ) -> None:
         self.search, self.costs = candidates.search, candidates.costs
         self.trials: dict[str, Trial] = {}
@@ -131,7 +131,7 @@ class SearchQueue:
             self.unfit += 1
         elif found.id not in self.trials and len(self.trials) < self.search.trials:
             self.trials[found.id] = found
-            result = self._found_result(found.id)
+            result = self._found_result(found)
             if result is not None:
                 self.results[found.id] = result
         return found if isinstance(found, Trial) else None
