@@ -48,26 +48,32 @@ def check_batch(graph: Graph, batch_size: int, remedy: str = "make the batch 2 o
 
 def check_step_fits(
     graph: Graph, batch_size: int, device: torch.device, *, states: int, dtype: str = "float32",
-    what: str = "training", copies: int = 1,
+    what: str = "training", copies: int = 1, accumulate: int = 1,
 ) -> None:
     """Raise SpecError BUILD201 if training steps of so many images would not fit on `device`. Allocates nothing.
 
-    states: see `step_peak_bytes`. what: what is to be done, for the message. copies: processes that do it at the same
-    time, on the same device. A forward pass needs less.
+    states, accumulate: see `step_bytes`. what: what is to be done, for the message. copies: processes that do it at
+    the same time, on the same device. A forward pass needs less.
     """
-    needed = step_bytes(graph, batch_size, states=states, dtype=dtype)
+    needed = step_bytes(graph, batch_size, states=states, dtype=dtype, accumulate=accumulate)
     several = f" in each of {copies} processes" if copies > 1 else ""
     check_fits(needed * copies, device, what=f"{what} with batches of {batch_size}{several}")
 
 
-def step_bytes(graph: Graph, batch_size: int, *, states: int, dtype: str = "float32") -> int:
-    """The peak memory of a training step in bytes, weights included; see `step_peak_bytes`. Allocates nothing."""
+def step_bytes(
+    graph: Graph, batch_size: int, *, states: int, dtype: str = "float32", accumulate: int = 1
+) -> int:
+    """The peak memory of a training step in bytes, weights included; see `step_peak_bytes`. Allocates nothing.
+
+    accumulate: passes of `batch_size` images in a step, whose images are all there from its start.
+    """
     report, width = cost_report(graph), DTYPE_BYTES[dtype]
     weights, state = report.params * width, (report.params * states + report.buffers) * width
     needed = max(2 * weights, weights + batch_size * width * _largest(graph)) + state  # at least
     if needed < COUNTABLE:
-        needed = step_peak_bytes(_on_meta(graph, dtype).train(), (batch_size, *report.input_shape), states=states)
-    return needed
+        model, shape = _on_meta(graph, dtype).train(), (batch_size, *report.input_shape)
+        needed = step_peak_bytes(model, shape, states=states, passes=min(accumulate, 2))
+    return needed + (accumulate - 1) * batch_size * width * sum(port.type.at(1).numel for port in graph.inputs)
 
 
 def check_forward_fits(
@@ -100,17 +106,19 @@ def _on_meta(graph: Graph, dtype: str) -> nn.Module:
     return model
 
 
-def step_peak_bytes(model: nn.Module, input_shape: tuple[int, ...], *, states: int = 0) -> int:
+def step_peak_bytes(model: nn.Module, input_shape: tuple[int, ...], *, states: int = 0, passes: int = 1) -> int:
     """A training step's peak in bytes: images, parameters, gradients, optimizer state, buffers, activations.
 
     model: on the meta device, in training mode, so that nothing is allocated; its gradients are removed.
     input_shape: (N, C, H, W). states: tensors of a parameter's size that the optimizer keeps for it: 1 with
-    momentum, 2 with Adam. What a kernel needs for itself is not known here.
+    momentum, 2 with Adam. passes: forward and backward passes; the second one finds the gradients of the first.
+    What a kernel needs for itself is not known here.
     """
     images, labels = _batch(model, input_shape)
     living = _Living(model, images, labels)
     with living:
-        example_loss(model(images), labels).backward()  # type: ignore[no-untyped-call]
+        for _ in range(passes):
+            example_loss(model(images), labels).backward()  # type: ignore[no-untyped-call]
     model.zero_grad(set_to_none=True)
     return living.peak_bytes + states * sum(parameter.nbytes for parameter in model.parameters())
 

@@ -95,6 +95,8 @@ class Computing:
         device = machine.device
         fixed = self._fixed(machine.settings)
         space = Space.of(device, **fixed)
+        if recipe.accumulate > 1:
+            space = replace(space, cuda_graphs=(False,))
         path = cache_file(graph, recipe, device, space)
         found = None if self.retune else find(path, device)
         if found is not None:
@@ -151,6 +153,7 @@ def _problem(graph: Graph, recipe: Recipe, machine: Machine) -> tuple[Problem, i
     from archspec.train.tune import Problem
     from archspec.train.tune.measure import COMPARED
 
+    recipe = recipe.model_copy(update={"accumulate": 1})  # a step of several passes is as fast as these
     task = prepare(graph, recipe, replace(machine, settings=Settings()), progress=tell)
     try:
         batches = tuple(islice(task.train.batches(0), COMPARED))

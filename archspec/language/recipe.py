@@ -105,7 +105,13 @@ class Recipe(Section):
         description="data set: fashion-mnist, mnist, cifar10, cifar100, digits, or a folder of images",
     )
     lr: Positive = Field(description="learning rate; the highest one, if a schedule or warm-up changes it")
-    batch_size: Annotated[int, Field(ge=1)] = Field(64, description="images per step")
+    batch_size: Annotated[int, Field(ge=1)] = Field(
+        64, description="images that go through the network at once; without `accumulate` also the images per step"
+    )
+    accumulate: Annotated[int, Field(ge=1)] = Field(
+        1, description="batches whose gradients one step adds up: its update is that of `batch_size` × `accumulate` "
+        "images, in the memory of `batch_size`"
+    )
     epochs: Annotated[int, Field(ge=1)] = Field(10, description="passes over the training set")
     optimizer: OptimizerName = Field("sgd", description="update rule")
     momentum: Decay = Field(0.0, description="sgd: share of the last update that is kept")
@@ -210,6 +216,11 @@ class Recipe(Section):
         """Of all fields; a mapping counts by its items."""
         fields = vars(self).values()
         return hash(tuple(tuple(value.items()) if isinstance(value, dict) else value for value in fields))
+
+    @property
+    def images_per_step(self) -> int:
+        """Images per step, over all processes; the last step of an epoch may have fewer."""
+        return self.batch_size * self.accumulate
 
     def to_data(self, *, defaults: bool = True) -> dict[str, Any]:
         """The recipe as a spec writes it; fields of other optimizers are left out, and defaults unless wanted.

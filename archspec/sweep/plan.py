@@ -151,12 +151,12 @@ def _estimate(trial: Trial, timed: Timing) -> Estimate:
     if seen is None:
         return Estimate(trial, None, None, None, timed.problem)
     recipe = trial.recipe
-    steps = recipe.epochs * ceil(seen.train / recipe.batch_size)
+    steps, passes = (recipe.epochs * ceil(seen.train / size) for size in (recipe.images_per_step, recipe.batch_size))
     macs = recipe.epochs * seen.train * trial.loaded.report.macs
     if timed.step_s is None or timed.forward_s is None:
         return Estimate(trial, steps, macs, None, timed.problem)
     batches = recipe.epochs * ceil(seen.each_epoch / recipe.batch_size) + ceil(seen.at_end / recipe.batch_size)
-    return Estimate(trial, steps, macs, steps * timed.step_s + batches * timed.forward_s, None)
+    return Estimate(trial, steps, macs, passes * timed.step_s + batches * timed.forward_s, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def _step_bytes(trial: Trial) -> int:
     from archspec.backends.step import step_bytes
 
     recipe = trial.recipe
-    return step_bytes(trial.loaded.graph, recipe.batch_size, states=2)
+    return step_bytes(trial.loaded.graph, recipe.batch_size, states=2, accumulate=recipe.accumulate)
 
 
 def core_count() -> int:

@@ -26,7 +26,7 @@ from archspec.data.registry import FOLDER_PREFIX, RunSplit
 from archspec.data.splits import Source, open_splits
 from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of, probabilities
 from archspec.data.validation import resolve_validation
-from archspec.diagnostics import Diagnostic, SpecError
+from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe, kept_states
 from archspec.train.distributed.batch_shares import uneven_batch
@@ -92,6 +92,7 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     """
     group = machine.group
     check_shares(recipe, group)
+    check_accumulation(recipe, machine.settings)
     check_trainable(graph, recipe, group)
     if group.sharded:
         check_sharding(recipe, machine.settings)
@@ -173,10 +174,18 @@ def check_shares(recipe: Recipe, group: ProcessGroup) -> None:
         raise SpecError([uneven])
 
 
+def check_accumulation(recipe: Recipe, settings: Settings) -> None:
+    """Raise SpecError RUN320 where CUDA graphs would compute steps of several passes: replaying overwrites gradients.
+    """
+    if recipe.accumulate > 1 and settings.cuda_graphs:
+        raise error("RUN320", "CUDA graphs do not support `accumulate`",
+                    hint="use --compile without --cuda-graphs, or remove `accumulate`")
+
+
 def check_memory(graph: Graph, recipe: Recipe, device: torch.device, group: ProcessGroup = ALONE) -> None:
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
     check_step_fits(
-        graph, recipe.batch_size // group.size, device, states=kept_states(recipe),
+        graph, recipe.batch_size // group.size, device, states=kept_states(recipe), accumulate=recipe.accumulate,
         copies=group.local_size if device.type == "cpu" else 1,
     )
 
@@ -190,9 +199,9 @@ def stored_shape(split: ImageData | ImageFolder) -> ImageShape:
 
 
 def batch_options(recipe: Recipe, machine: Machine, graph: Graph, *, training: bool) -> BatchOptions:
-    """How to make the batches of this process. training: shuffled and augmented."""
+    """How to make the batches of this process. training: shuffled, augmented, each with the images of a whole step."""
     group = machine.group
-    size = recipe.batch_size // group.size
+    size = (recipe.images_per_step if training else recipe.batch_size) // group.size
     return BatchOptions(
         size, shuffle=training, device=machine.device, seed=recipe.seed,
         augment=_augmentation(recipe) if training else None, rank=group.rank, world_size=group.size,

@@ -37,7 +37,8 @@ def network(dropout=0.0, classes=4, seed=1):
 
 
 def batches(images, chosen, *, shuffle=True, device=CPU):
-    return ResidentBatches(images, PLAN, BatchOptions(chosen.batch_size, shuffle, device, seed=chosen.seed))
+    size = chosen.images_per_step if shuffle else chosen.batch_size
+    return ResidentBatches(images, PLAN, BatchOptions(size, shuffle, device, seed=chosen.seed))
 
 
 def textbook(model, train, test, chosen, optimizer, scheduler=None, per_step=True):

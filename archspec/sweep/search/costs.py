@@ -50,7 +50,8 @@ def memory_bytes(trial: Trial) -> int:
     from archspec.language.recipe import kept_states
 
     graph, recipe = trial.loaded.graph, trial.recipe
-    return _step_bytes(_Known(graph, graph_digest(graph)), recipe.batch_size, kept_states(recipe))
+    known = _Known(graph, graph_digest(graph))
+    return _step_bytes(known, recipe.batch_size, kept_states(recipe), recipe.accumulate)
 
 
 class _Known:
@@ -67,7 +68,7 @@ class _Known:
 
 
 @lru_cache(maxsize=64)
-def _step_bytes(known: _Known, batch_size: int, states: int) -> int:
+def _step_bytes(known: _Known, batch_size: int, states: int, accumulate: int) -> int:
     from archspec.backends.step import step_bytes
 
-    return step_bytes(known.graph, batch_size, states=states)
+    return step_bytes(known.graph, batch_size, states=states, accumulate=accumulate)

@@ -30,7 +30,8 @@ class Redraw(Callback):
         findings = [finding.to_json() for doctor in self._doctors for finding in doctor.findings]
         events = events_of(findings, run.state.steps_per_epoch)
         recipe = run.recipe
-        about = f"{self._name}: {recipe.optimizer}, lr {recipe.lr:g}, batch {recipe.batch_size}, seed {recipe.seed}"
+        batch = f"batch {recipe.batch_size}" + (f" × {recipe.accumulate}" if recipe.accumulate > 1 else "")
+        about = f"{self._name}: {recipe.optimizer}, lr {recipe.lr:g}, {batch}, seed {recipe.seed}"
         text = curves_svg([Curve(self._name, run.state.results, self._steps.points, events)], about)
         with suppress(OSError):
             write_text(self._path, text)

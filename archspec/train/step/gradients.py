@@ -1,4 +1,4 @@
-"""The gradients of one step: the whole batch at once, or where memory is short in pieces."""
+"""The gradients of one step: the whole batch at once, or in pieces, with `accumulate` and where memory is short."""
 
 from __future__ import annotations
 
@@ -49,9 +49,10 @@ def attempt(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
         return _idle(run, batch)
     images, targets = run.objective.mix(batch.x, batch.y, run.state.step)
     weight = run.runtime.group.share(len(images), batch.total)
-    if run.state.micro_batch is None:
+    most = _most_at_once(run)
+    if most is None:
         return _backward(run, images, targets, weight)
-    parts = images.tensor_split(pieces_of(len(images), run.state.micro_batch, _smallest_piece(run)))
+    parts = images.tensor_split(_pieces(run, batch, most))
     logits, losses, start = [], [], 0
     for part in parts:
         end, share = start + len(part), len(part) / len(images)
@@ -97,7 +98,7 @@ def join(run: Run, train: Batches) -> None:
     lies decides, for three processes or more, the last bit of its sum. Every start of a run is to be past that.
     """
     processes = run.runtime.group
-    if processes.alone or processes.sharded:  # a sharded network exchanges its gradients itself
+    if processes.alone or group.sharded:  # a sharded network exchanges its gradients itself
         return
     run.runtime.forward = run.runtime.parallel = run.runtime.group.data_parallel(run.state.model)
     images = next(islice(train.batches(run.state.epoch % run.recipe.epochs), 1)).x
@@ -109,12 +110,30 @@ def join(run: Run, train: Batches) -> None:
     run.state.optimizer.zero_grad(set_to_none=True)
 
 
+def _most_at_once(run: Run) -> int | None:
+    """The most images of this process that go through the network at once; None for all of a step."""
+    recipe, short = run.recipe, run.state.micro_batch
+    if recipe.accumulate == 1:
+        return short
+    each = recipe.batch_size // run.runtime.group.size
+    return each if short is None else min(short, each)
+
+
+def _pieces(run: Run, batch: Batch, most: int) -> int:
+    """Into how many pieces this process cuts its images."""
+    group, smallest = run.runtime.group, _smallest_piece(run)
+    if not group.sharded or batch.total is None:
+        return pieces_of(len(batch.y), most, smallest)
+    # Each pass gathers the parameters from all processes: all do as many, though one may have an image more.
+    return min(pieces_of(-(-batch.total // group.size), most), max(1, batch.total // group.size // smallest))
+
+
 def _smaller(run: Run, images: int, problem: RuntimeError) -> int:
     """What `run.state.micro_batch` should become."""
     smallest = _smallest_piece(run)
-    smaller = halved(images, run.state.micro_batch, smallest)
+    smaller = halved(images, _most_at_once(run), smallest)
     if smaller is None:
-        piece = largest_piece(images, run.state.micro_batch, smallest)
+        piece = largest_piece(images, _most_at_once(run), smallest)
         raise shortage(
             f"training, with only {piece} image{'s' * (piece != 1)} at once,", problem,
             hint="make the network narrower, or its input smaller",
@@ -123,7 +142,9 @@ def _smaller(run: Run, images: int, problem: RuntimeError) -> int:
 
 
 def _smallest_piece(run: Run) -> int:
-    return SMALLEST_NORMED if normalises_batch(run.state.model) else 1
+    """Two images with batch norm, unless the recipe has batches of one: then its norms have several values anyway."""
+    each = run.recipe.batch_size // run.runtime.group.size
+    return SMALLEST_NORMED if normalises_batch(run.state.model) and (run.recipe.accumulate == 1 or each > 1) else 1
 
 
 def _notice(run: Run, images: int, most: int) -> str:

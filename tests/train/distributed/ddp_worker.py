@@ -45,9 +45,10 @@ class Losses(Callback):
 
 
 def batches(chosen, group, images=TRAIN, **options):
+    training = images.split == "train"
+    size = chosen.images_per_step if training else chosen.batch_size
     made = BatchOptions(
-        chosen.batch_size // group.size, images.split == "train", CPU, seed=chosen.seed, rank=group.rank,
-        world_size=group.size, **options,
+        size // group.size, training, CPU, seed=chosen.seed, rank=group.rank, world_size=group.size, **options,
     )
     return ResidentBatches(images, PLAN, made)
 
@@ -82,6 +83,7 @@ def equal_to_one(group):
     return {
         "whole": trained(plain_network(), recipe(**KEEP), group),
         "pieces": trained(plain_network(), recipe(**KEEP), group, micro_batch=2),
+        "accumulated": trained(plain_network(), recipe(**KEEP, batch_size=2, accumulate=5), group),
         "augmented": trained(plain_network(), recipe(), group, augment=Augmentation(1, 0.5, 0.5)),
         "validated": trained(plain_network(), recipe(early_stopping=2), group, parts=hold_out(TRAIN, 0.2, 0)),
     }
@@ -109,6 +111,7 @@ def sharded(group):
     return {
         "momentum": expected, "clipped": trained(spread(plain_network()), clipped, split),
         "normed": trained(spread(network()), chosen, split, at_least=2),
+        "accumulated": trained(spread(plain_network()), recipe(momentum=0.9, batch_size=2, accumulate=5), split),
         "code": place, "saved": steps, "same": again == expected,
         "unspread": trained(plain_network(), chosen, group, resume=found.saved),
         "of_unspread": trained(plain_network(), chosen, group),

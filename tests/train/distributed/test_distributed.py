@@ -71,7 +71,7 @@ def test_both_hold_the_same(together):
     assert first["stopped"] == second["stopped"]
 
 
-@pytest.mark.parametrize("case", ["whole", "pieces", "augmented", "validated"])
+@pytest.mark.parametrize("case", ["whole", "pieces", "accumulated", "augmented", "validated"])
 def test_two_processes_of_5_images_equal_one_of_10(together, case):
     """The last of an epoch's steps has one image: nothing is left for the second process."""
     (found, _), _, _ = together
@@ -120,6 +120,7 @@ def assert_close(found, expected):
 
 @pytest.mark.parametrize(("case", "of"), [
     ("momentum", "of_unspread"), ("clipped", "of_unspread_clipped"), ("normed", "of_unspread_normed"),
+    ("accumulated", "of_unspread"),
     ("unspread", "of_unspread"),  # that goes on from a checkpoint of one that was spread
 ])
 def test_a_network_that_is_spread_equals_one_that_is_not(together, case, of):
