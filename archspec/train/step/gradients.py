@@ -98,7 +98,7 @@ def join(run: Run, train: Batches) -> None:
     lies decides, for three processes or more, the last bit of its sum. Every start of a run is to be past that.
     """
     processes = run.runtime.group
-    if processes.alone or group.sharded:  # a sharded network exchanges its gradients itself
+    if processes.alone or processes.sharded:  # a sharded network exchanges its gradients itself
         return
     run.runtime.forward = run.runtime.parallel = run.runtime.group.data_parallel(run.state.model)
     images = next(islice(train.batches(run.state.epoch % run.recipe.epochs), 1)).x
