@@ -1,7 +1,7 @@
-"""The command line: arguments, printing, exit codes. One file a command, imported when it is asked for.
+"""The command line: arguments, printing, exit codes. Each command has one file, which is imported on demand.
 
-A command is a click command named `command` in its module. It prints results on stdout, all else on
-stderr; it raises SpecError for a user's mistake and ends with `ctx.exit(code)` where the code is not 0.
+A command is a click command named `command` in its module. It prints results to stdout and everything else to
+stderr. It raises SpecError for a user's mistake, and calls `ctx.exit(code)` if the exit code is not 0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from archspec.cli.streams import CLOSED, flush_results, open_closed, tolerate_en
 
 COMPLETE_VARIABLE: Final = "_ARCHSPEC_COMPLETE"
 
-# name → (module of the command, one line of help); nothing is imported to print the list
+# name → (module of the command, one line of help); printing the list imports nothing
 COMMANDS: Final = {
     "init": ("archspec.cli.init", "Write a small commented spec to start from."),
     "validate": ("archspec.cli.validate", "Check specs and report every mistake in them."),
@@ -52,11 +52,11 @@ class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order in which a newcomer needs them."""
+        """The names, in the order in which a new user needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, its module imported now."""
+        """Import a command's module and return the command."""
         if cmd_name not in COMMANDS:
             return None
         if cmd_name != "validate":
@@ -67,7 +67,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, with a hint at the nearest name for a misspelt command."""
+        """Like click's, with the nearest name for a misspelt command."""
         if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             from archspec.diagnostics import nearest
 
@@ -78,12 +78,12 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands of `--help`, from the table above."""
+        """Write the list of commands for `--help`, from the table above."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        """Names of commands, without importing any."""
+        """Complete names of commands, without importing any."""
         from click.shell_completion import CompletionItem
 
         found = [CompletionItem(n, help=text) for n, (_, text) in COMMANDS.items() if n.startswith(incomplete)]
@@ -108,7 +108,7 @@ def cli(ctx: click.Context) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line, without the program's name; return the exit code."""
     tolerate_encodings()
-    # Pydantic would scan every installed package for plugins: a tenth of the whole time of `validate`
+    # Pydantic would search every installed package for plugins, which takes a tenth of the time of `validate`
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     meta: dict[str, Any] = {}
     try:
@@ -122,7 +122,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def run_program() -> int:
-    """The `archspec` program: run the process' own command line; return the exit code."""
+    """The `archspec` program: run the command line of this process; return the exit code."""
     if not open_closed():
         tell(f"error: {CLOSED}", hint="redirect it, as in `>/dev/null`")
         return WRONG
@@ -130,7 +130,7 @@ def run_program() -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(cli, {}, "archspec", COMPLETE_VARIABLE, instruction)
-    gc.disable()  # a cold start makes many objects and drops none: collecting is a fourteenth of `validate`'s time
+    gc.disable()  # a cold start frees no objects; collection would take a fourteenth of `validate`'s time
     return run(sys.argv[1:])
 
 

@@ -1,4 +1,4 @@
-"""Which files a command line's paths mean: files as they are, folders searched for specs."""
+"""Finds the files that a command line names: files themselves, and specs in folders."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from archspec.source import DEFAULT_LIMITS, Limits
 
 @dataclass(slots=True)
 class Found:
-    """What to check, in order, each once, and what is skipped.
+    """The files to check, in order and without duplicates, and the files to skip.
 
-    specs, libraries, sweeps: to be checked. records: specs that training runs keep of themselves. others: other YAML.
+    specs, libraries, sweeps: to check. records: specs in run folders. others: other YAML files.
     """
 
     specs: list[str] = field(default_factory=list)
@@ -26,9 +26,9 @@ class Found:
 
 
 def collect(paths: Iterable[str], limits: Limits = DEFAULT_LIMITS) -> Found:
-    """Resolve the arguments: folders are searched for specs and libraries, a file that is named is checked.
+    """Resolve the arguments. Named files are checked; folders are searched for specs, libraries and sweeps.
 
-    In folders, other YAML files and the records of training runs are skipped.
+    In folders, other YAML files and the specs of run folders are skipped.
     """
     found = Found()
     seen: set[str] = set()
@@ -49,7 +49,7 @@ def _group(kind: Kind, found: Found) -> list[str]:
 
 
 def _kind(file: str, limits: Limits) -> Kind:
-    """What the file is; one that cannot be read counts as a spec, so that the check reports it."""
+    """The kind of a file. An unreadable one counts as a spec, so that the check reports it."""
     try:
         return kind_of(Path(file), limits)
     except (OSError, ValueError):
@@ -72,5 +72,5 @@ def _yaml_files(folder: str) -> Iterable[str]:
 
 
 def _unreadable(problem: OSError) -> None:
-    """A folder that cannot be read may have specs in it: the check would be incomplete."""
+    """Raise for an unreadable folder: it may contain specs, so the check would be incomplete."""
     raise problem

@@ -1,4 +1,4 @@
-"""`archspec compare`: runs, or the trials of a sweep, beside each other."""
+"""`archspec compare`: a table of runs, or of a sweep's trials."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def command(paths: tuple[Path, ...], measure: str, baseline: int | None, form: s
 
 
 def check_measure(name: str) -> None:
-    """Raise UsageError where there is no figure of that name."""
+    """Raise UsageError if there is no figure with this name."""
     from archspec.results.compare import MEASURES
 
     if name not in MEASURES:
@@ -78,7 +78,7 @@ def _show(comparison: Comparison, form: str) -> None:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """The table as wide as the terminal, and below it what it comes to."""
+    """Print the table, as wide as the terminal, and the conclusions below it."""
     from archspec.results.formats import DIAGNOSIS
     from archspec.results.table import comparison_table
     from archspec.results.words import label, summary_lines

@@ -1,4 +1,4 @@
-"""`archspec completion`: what a shell must run so that Tab completes commands, specs, codes and ops."""
+"""`archspec completion`: a shell script with which Tab completes commands, specs, codes and ops."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def command(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None, shell
     completion = found(cli, {}, "archspec", COMPLETE_VARIABLE)
-    # not `source()`: for bash that runs bash to see its version, and where there is none it fails
+    # not `source()`, which for bash runs bash to find its version, and fails if bash is not installed
     click.echo(completion.source_template % completion.source_vars())

@@ -1,4 +1,4 @@
-"""Accuracy per class and the confusion matrix, as text: a row for each class, with the matrix where it has room."""
+"""Accuracy per class and the confusion matrix as text: a row for each class, and the matrix if it fits."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from archspec.train.report.confusion import ClassResult, Confusion
 
-MATRIX: Final = 16  # the most columns of numbers that a person takes in, and that a terminal has room for
-WORST: Final = 10  # rows of a summary where there are more classes
+MATRIX: Final = 16  # the most columns of numbers that are readable and fit a terminal
+WORST: Final = 10  # the most rows of a summary
 NAME: Final = 24  # characters
 
 
 def show(confusion: Confusion, console: Console, *, summary: bool = False) -> None:
-    """Print accuracy per class and the confusion matrix. summary: of many classes, only the worst."""
+    """Print accuracy per class and the confusion matrix. summary: of many classes, print only the worst."""
     if len(confusion.columns) <= MATRIX:
         console.print("row: true class; column: predicted class")
         console.print(_matrix(confusion))
@@ -81,12 +81,12 @@ def _table(first: str) -> Table:
 
 
 def _label(row: int, name: str) -> str:
-    """Number and name of a class; digits need no number."""
+    """The number and name of a class, or only the name if it is the number."""
     return _name(name) if name == str(row) else f"{row} {_name(name)}"
 
 
 def _name(name: str) -> str:
-    """A class's name, which comes from a file: no control characters, no line breaks, not too long."""
+    """A class's name, shortened, without control characters and line breaks: it comes from a file."""
     from rich.markup import escape
 
     plain = clean(one_line(name))

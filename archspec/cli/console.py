@@ -1,4 +1,4 @@
-"""What the commands print with: colour where it is wanted, text without control characters, numbers with units."""
+"""Helpers to print: colours, text without control characters, wrapping."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from archspec.diagnostics.text import Line
 
 RED, GREEN, YELLOW, BLUE, CYAN, BOLD, DIM = "31", "32", "33", "34", "36", "1", "2"
-WIDE: Final = 200  # where no terminal cuts the lines, nothing need be left out
-_STYLES: Final[dict[str, tuple[str, ...]]] = {  # of the pieces of a diagnostic's text
+WIDE: Final = 200  # the width if there is no terminal: nothing is left out
+_STYLES: Final[dict[str, tuple[str, ...]]] = {  # role of a piece of a diagnostic's text → SGR numbers
     "message": (BOLD,), "gutter": (BLUE,), "primary": (BOLD, RED), "label": (BOLD, BLUE), "note": (CYAN,),
     "hint": (GREEN,), "source": (), "text": (),
 }
-_BREAKS: Final = frozenset({"severity", "note", "hint"})  # lines that may be broken have a piece of these
+_BREAKS: Final = frozenset({"severity", "note", "hint"})  # lines that may be wrapped have one of these pieces
 
 
 def coloured(stream: TextIO) -> bool:
-    """Whether to colour what goes to this stream: a terminal that can, and no NO_COLOR (no-color.org)."""
+    """Whether to colour this stream: it is a terminal with colours, and NO_COLOR (no-color.org) is not set."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def line_width(stream: TextIO) -> int | None:
-    """Columns of the terminal that the stream goes to; None where there is no terminal, and lines stay whole."""
+    """The columns of the stream's terminal. None if it has no terminal; lines are then not wrapped."""
     if not stream.isatty():
         return None
     try:
@@ -41,7 +41,7 @@ def line_width(stream: TextIO) -> int | None:
 
 
 def result_console() -> Console:
-    """For tables on stdout: as wide as the terminal, plain text where there is none."""
+    """The console for tables on stdout: as wide as the terminal; plain text if there is none."""
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
@@ -51,7 +51,7 @@ def result_console() -> Console:
 
 
 def clean(text: str) -> str:
-    """The text with control characters written out: a file's name or a spec's key must not steer the terminal."""
+    """The text with control characters escaped: names from files must not control the terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n " else c.encode("unicode_escape").decode() for c in text)
@@ -63,7 +63,7 @@ def styled(text: str, *styles: str, on: bool) -> str:
 
 
 def tell(message: str, *, hint: str | None = None) -> None:
-    """A line for the user, on stderr, and a hint below it; on a terminal as wide as that is."""
+    """Print a line for the user to stderr, with a hint below it. On a terminal it is wrapped."""
     colour, width = coloured(sys.stderr), line_width(sys.stderr)
     message = _fitted(clean(message), width)
     head, colon, rest = message.partition(": ")
@@ -76,22 +76,22 @@ def tell(message: str, *, hint: str | None = None) -> None:
 
 
 def _fitted(text: str, width: int | None, indent: int = 2) -> str:
-    """Each line of the text broken to fit; all as it is where there is no width."""
+    """The text with each line wrapped to the width, if there is one."""
     return text if width is None else "\n".join(wrapped(line, width, indent) for line in text.split("\n"))
 
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
-    """Each diagnostic on stderr, an empty line after it."""
-    sys.stdout.flush()  # so that the two streams mix in order where both go to one place
+    """Print each diagnostic to stderr, followed by an empty line."""
+    sys.stdout.flush()  # keeps the order if both streams go to the same place
     colour, width = coloured(sys.stderr), line_width(sys.stderr)
     for diagnostic in diagnostics:
         sys.stderr.write(diagnostic_text(diagnostic, colour=colour, width=width) + "\n\n")
 
 
 def diagnostic_text(diagnostic: Diagnostic, *, colour: bool, width: int | None = None) -> str:
-    """A diagnostic as it is shown on a terminal: `render`'s text, cleaned, coloured and broken to a width if wished.
+    """A diagnostic for a terminal: `render`'s text, cleaned, and coloured and wrapped on request.
 
-    The line of a source is never broken: the caret below it would point elsewhere.
+    Source lines are never wrapped: the caret below would point to the wrong place.
     """
     from archspec.diagnostics.text import lines
 
@@ -107,7 +107,7 @@ def _line(line: Line, diagnostic: Diagnostic, colour: bool, width: int | None) -
         return whole
     styles = _STYLES | {"severity": (BOLD, YELLOW if diagnostic.severity == "warning" else RED)}
     painted = ""
-    for role, text in line[:-1]:  # the last piece takes the line breaks
+    for role, text in line[:-1]:  # line breaks are inserted only in the last piece
         painted += styled(whole[: len(clean(text))], *styles[role], on=bool(styles[role]))
         whole = whole[len(clean(text)) :]
     return painted + styled(whole, *styles[roles[-1]], on=bool(styles[roles[-1]]))

@@ -1,4 +1,4 @@
-"""`archspec curves`: the learning curves of runs, one picture."""
+"""`archspec curves`: the learning curves of runs in one picture."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
 
 
 def _names(records: Sequence[RunRecord]) -> list[str]:
-    """What the legend calls each run: the settings in which they differ, and the seed."""
+    """The name of each run in the legend: the settings in which they differ, and the seed."""
     from archspec.results.compare import compare
     from archspec.results.words import label
 
@@ -70,7 +70,7 @@ def _names(records: Sequence[RunRecord]) -> list[str]:
 
 
 def curve_of(record: RunRecord, name: str, *, alone: bool) -> Curve:
-    """What is drawn of a run. alone: with the figures within its epochs."""
+    """The curve of a run. alone: include the figures within its epochs."""
     from archspec.train.report.curves import Curve, events_of
     from archspec.train.run_dir.step_points import NAME, read_steps
 

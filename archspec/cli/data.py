@@ -1,4 +1,4 @@
-"""`archspec data`: look at a data set before a network is trained on it."""
+"""`archspec data`: check a data set before training on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archspec.diagnostics import listing, one_line, plural
 if TYPE_CHECKING:
     from archspec.data.check import DataCheck, SplitCheck
 
-CLASSES: Final = 12  # that are listed; `--json` has all of them
+CLASSES: Final = 12  # the most classes that are listed; `--json` has all
 
 
 @click.group("data", invoke_without_command=True)
@@ -77,7 +77,7 @@ def _classes(number: int) -> str:
 
 
 def _sizes(sizes: list[tuple[int, int]]) -> str:
-    """The one size, or the smallest and the largest by area."""
+    """The only size, or the smallest and the largest by area."""
     ordered = [f"{height}×{width}" for height, width in sorted(sizes, key=lambda size: (size[0] * size[1], size))]
     return ordered[0] if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1]} ({len(ordered):,} sizes)"
 

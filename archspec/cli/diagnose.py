@@ -1,4 +1,4 @@
-"""`archspec diagnose`: why a run went badly, and what would help, tried."""
+"""`archspec diagnose`: why a run went badly, and which tested changes help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNITS: Final = {"": 1.0, "s": 1.0, "min": 60.0}
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """`60s`, `2min`, `90`: seconds."""
+    """A time such as `60s`, `2min` or `90`, in seconds."""
 
     name = "TIME"
 

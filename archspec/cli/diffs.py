@@ -1,4 +1,4 @@
-"""A change of a file as a unified diff, for people and for `patch`."""
+"""Unified diffs of files, for people and for `patch`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ENDS: Final = r"\r\n|\r|\n"
 
 
 def print_diff(path: str, before: str, after: str) -> None:
-    """Print it on stdout, control characters written out."""
-    if set(re.findall(_ENDS, before)) == set(re.findall(_ENDS, after)):  # else the ends are what changes
+    """Print the diff to stdout, with control characters escaped."""
+    if set(re.findall(_ENDS, before)) == set(re.findall(_ENDS, after)):  # otherwise the line ends are the change
         before, after = (re.sub(_ENDS, "\n", text) for text in (before, after))
     colour, name = coloured(sys.stdout), clean(path)
     for line in unified_diff(_lines(before), _lines(after), name, name, lineterm=""):

@@ -1,4 +1,4 @@
-"""Options of `archspec train` that say why a network does not learn, and which rate would suit it."""
+"""Options of `archspec train` for the doctor, which finds out why a network does not learn, and for the rate finder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Doctoring:
-    """What the command line says of the doctor. find_lr: test rates instead of training."""
+    """The doctor's options. find_lr: test rates instead of training."""
 
     on: bool
     stop: bool
@@ -35,7 +35,7 @@ class Doctoring:
     trials: bool = True
 
     def check(self, *, resumed: bool, group: ProcessGroup | None) -> None:
-        """UsageError for options that contradict each other. group: of several processes, if there are."""
+        """Raise UsageError for options that contradict each other. group: the processes, if there are several."""
         if self.stop and not self.on:
             raise click.UsageError("--stop-when-dead needs the doctor: leave --no-doctor out")
         if self.find_lr and resumed:
@@ -46,7 +46,7 @@ class Doctoring:
             raise click.UsageError("--find-lr runs in one process: leave torchrun out")
 
     def callbacks(self, folder: Path, loaded: Loaded, task: Task) -> list[Doctor]:
-        """The doctor of a run in `folder`, who looks into the network of process 0, or nobody."""
+        """The doctor of a run in `folder`, on process 0 only. Empty without a doctor."""
         group = task.machine.group
         if not self.on or not group.leads or group.sharded:
             return []
@@ -57,8 +57,8 @@ class Doctoring:
 
 
 @contextmanager
-def one_number(doctors: list[Doctor]) -> Iterator[None]:
-    """Let an error that ended a run name the remedy that was tried, where one was, and not another."""
+def name_tried_remedy(doctors: list[Doctor]) -> Iterator[None]:
+    """Let the error that ends a run name the remedy that was tested, if there is one, and no other."""
     from archspec.diagnostics import SpecError
 
     try:
@@ -72,7 +72,7 @@ def one_number(doctors: list[Doctor]) -> Iterator[None]:
 
 
 def with_findings(summary: Summary, doctors: list[Doctor]) -> Summary:
-    """The summary with what was found."""
+    """The summary with the doctor's findings."""
     return replace(summary, findings=tuple(finding for doctor in doctors for finding in doctor.findings))
 
 
@@ -117,7 +117,7 @@ def _can_show(text: str, stream: TextIO) -> bool:
 
 
 def trials_option(*, default: bool) -> Callable[[F], F]:
-    """Whether the doctor tries its advice."""
+    """The option whether the doctor tries its advice."""
     return click.option(
         "--trials/--no-trials", default=default, show_default=True,
         help="When a run ends badly, try the doctor's advice, for at most half a minute.",
@@ -125,7 +125,7 @@ def trials_option(*, default: bool) -> Callable[[F], F]:
 
 
 def doctor_options(function: F) -> F:
-    """The options; they arrive as one argument `doctoring: Doctoring`."""
+    """Add the options. The command gets them as one argument `doctoring: Doctoring`."""
 
     @wraps(function)
     def wrapped(*args: Any, doctor: bool, stop_when_dead: bool, find_lr: bool, trials: bool, **rest: Any) -> Any:

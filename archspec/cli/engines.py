@@ -1,4 +1,4 @@
-"""The options of `archspec sweep` that say where its trials run."""
+"""The options of `archspec sweep` that choose where its trials run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Where trials run, as the command line says it."""
+    """Where trials run, from the command line."""
 
     name: str
     device: str
@@ -34,11 +34,11 @@ class Engines:
     gpu_share: float | None
 
     def train_options(self) -> list[str]:
-        """Of `archspec train`. A trial sees no other GPU than its own, which is then the first one."""
+        """The options for `archspec train`. A trial sees only its own GPU, which is then the first one."""
         return [f"--device={self.device.partition(':')[0]}"]
 
     def check(self, computing: Computing) -> None:
-        """Raise SpecError where no trial could compute so; the nodes of a cluster are not asked."""
+        """Raise SpecError if no trial can compute like this. The nodes of a cluster are not checked."""
         if self.name == "local" and computing.given:
             from archspec.backends.device import pick_device
 
@@ -46,7 +46,7 @@ class Engines:
 
     @contextmanager
     def opened(self, trials: Sequence[Trial]) -> Iterator[Engine]:
-        """The engine for these trials, or such as these."""
+        """The engine for these trials, or similar ones."""
         if self.name == "local":
             from archspec.sweep.local import Local
             from archspec.sweep.slots import slots_for
@@ -60,7 +60,7 @@ class Engines:
             yield ray_engine(trials, self.device, self.gpu_share, self.jobs, self.threads, tell)
 
     def slots(self, trials: Sequence[Trial]) -> Slots:
-        """How many of these trials would run at once, with how many threads."""
+        """How many of these trials run at once, and with how many threads."""
         from archspec.sweep.slots import Slots
 
         with self.opened(trials) as engine:
@@ -68,7 +68,7 @@ class Engines:
 
 
 def engine_options(function: F) -> F:
-    """The command is given `engines: Engines`."""
+    """Add the options. The command gets them as one argument `engines: Engines`."""
 
     @wraps(function)
     def wrapped(

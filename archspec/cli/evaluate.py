@@ -1,4 +1,4 @@
-"""`archspec evaluate`: a finished run on a split of its data."""
+"""`archspec evaluate`: evaluate a run on a split of its data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`archspec export`: runs, written for other tools."""
+"""`archspec export`: write runs for other tools."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def command(paths: tuple[Path, ...], tool: str | None, place: str | None, projec
         records = with_failures(records, folder)
     if not records:
         raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
-    runs = {run.id: run for run in map(exported, records)}  # of a folder and its copy, one
+    runs = {run.id: run for run in map(exported, records)}  # a folder and its copy count once
     if len(runs) < len(records):
         tell(f"note: {plural(len(records) - len(runs), 'run')} left out: copies of others")
     default = paths[0].stem if paths[0].is_file() else paths[0].resolve().name

@@ -1,4 +1,4 @@
-"""The one place that turns an exception into a message, a hint and an exit code."""
+"""Turns exceptions into a message, a hint and an exit code. Nothing else does."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ DEBUG_VARIABLE: Final = "ARCHSPEC_DEBUG"
 
 
 def exit_code_of(exception: BaseException, meta: Mapping[str, Any] | None = None) -> int:
-    """Report this exception on stderr; return the exit code that stands for it.
+    """Report this exception on stderr; return its exit code.
 
-    meta: of the command line's context; with `--json`, stdout gets the report too.
+    meta: that of the command line's context. With `--json`, stdout gets the report too.
     """
     if os.environ.get(DEBUG_VARIABLE) and not isinstance(exception, (SystemExit, click.exceptions.Exit)):
         import traceback
@@ -40,7 +40,7 @@ def exit_code_of(exception: BaseException, meta: Mapping[str, Any] | None = None
         flush_results()
     except BrokenPipeError:
         code = PIPE_CLOSED
-    except OSError:  # nowhere left to say it
+    except OSError:  # there is nowhere to report it
         pass
     forget_output()
     return code
@@ -63,7 +63,7 @@ def _code(exception: BaseException) -> int:
 
 
 def _report(exception: BaseException) -> list[dict[str, Any]]:
-    """Write what is wrong on stderr; return it as JSON. Nothing is returned of what stdout cannot or need not say."""
+    """Report the exception on stderr; return its diagnostics as JSON, or [] if stdout cannot or need not have them."""
     match exception:
         case SpecError():
             print_diagnostics(exception.diagnostics)
@@ -84,7 +84,7 @@ def _report(exception: BaseException) -> list[dict[str, Any]]:
 
 
 def _unexpected(exception: BaseException) -> tuple[str, str | None]:
-    """Report what is not the spec's fault; return message and hint."""
+    """Report an exception that the spec did not cause; return message and hint."""
     shortage: tuple[str, str | None] | None = shortage_of(exception)
     if isinstance(exception, OSError):
         message = f"{_reason(exception)}{f': {exception.filename}' if exception.filename else ''}"
@@ -106,7 +106,7 @@ def _reason(problem: OSError) -> str:
 
 def _usage(exception: click.ClickException) -> None:
     if os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0":
-        return  # of the processes that torchrun starts only rank 0 says it
+        return  # only rank 0 reports it
     context = getattr(exception, "ctx", None)
     if context is not None:
         sys.stderr.write(context.get_usage() + "\n")

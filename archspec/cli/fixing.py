@@ -1,4 +1,4 @@
-"""`validate --fix`: fixes are made in passes until none is left, in memory; then each file is written once."""
+"""`validate --fix`: applies fixes in memory, in passes, until none is left; then writes each file once."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from archspec.source.overlay import instead_of
 
 STDIN: Final = "-"
 _BOM: Final = "\ufeff"
-_PASSES: Final = 50  # a fix may only show the next mistake
+_PASSES: Final = 50  # a fix may reveal the next mistake
 
 
 @dataclass(slots=True)
 class Text:
-    """A file that fixes may change. mark: its byte order mark, or nothing; the texts are without it."""
+    """A file that fixes may change. mark: its byte order mark, which the texts do not include."""
 
     path: str
     mark: str
@@ -33,10 +33,10 @@ class Text:
 
 @dataclass(slots=True)
 class Fixer:
-    """Fixes of the files that were named; no others are written, and no links.
+    """Applies fixes to the files on the command line. It writes no other files and no links.
 
-    texts: by the names that diagnostics call the files. unsafe: also make fixes that may change what a spec means.
-    links: names of the files that are links. made: how many fixes were made, by file.
+    texts: by the files' names in diagnostics. unsafe: also apply fixes that may change what a spec means.
+    links: names of the files that are links. made: the number of applied fixes, by file.
     """
 
     texts: dict[str, Text]
@@ -50,7 +50,7 @@ class Fixer:
         return [text for text in {t.path: t for t in self.texts.values()}.values() if text.after != text.before]
 
     def passes(self, examine: Callable[[], Iterable[Diagnostic]]) -> None:
-        """Fix, examine again, and so on, until nothing more can be fixed, or a state comes back."""
+        """Fix and examine repeatedly, until nothing more can be fixed, or a state repeats."""
         seen = set()
         for _ in range(_PASSES):
             with self.read_fixed():
@@ -62,11 +62,11 @@ class Fixer:
             seen.add(state)
 
     def read_fixed(self) -> AbstractContextManager[None]:
-        """While this lasts, the fixed texts are read instead of the files."""
+        """Inside this context, the fixed texts are read instead of the files."""
         return instead_of({Path(t.path): fixed_bytes(t) for t in self.changed})
 
     def _fix(self, found: Iterable[Diagnostic]) -> None:
-        """Make the fixes of these diagnostics that go together."""
+        """Apply the compatible fixes of these diagnostics."""
         fixes = compatible(self._in_files(d.fix) for d in found if d.fix is not None and self._may(d.fix))
         edits: dict[str, list[Edit]] = {}
         for fix in fixes:
@@ -81,17 +81,17 @@ class Fixer:
         return (fix.safe or self.unsafe) and all(edit.span.path in self.texts for edit in fix.edits)
 
     def _in_files(self, fix: Fix) -> Fix:
-        """The fix with each file called by its path: diagnostics of several specs may call a library differently."""
+        """The fix with each file's path as its name: different specs may name a library differently."""
         edits = (replace(e, span=replace(e.span, path=self.texts[e.span.path].path)) for e in fix.edits)
         return replace(fix, edits=tuple(edits))
 
     def links_with_fixes(self, found: Iterable[Diagnostic]) -> list[str]:
-        """Names of the links that a fix was not written to."""
+        """The names of links that have fixes, which are not written."""
         fixes = [d.fix for d in found if d.fix is not None and (d.fix.safe or self.unsafe)]
         return sorted(self.links.intersection(edit.span.path for fix in fixes for edit in fix.edits))
 
     def write(self) -> list[Diagnostic]:
-        """Write the changed files; what went wrong."""
+        """Write the changed files. Returns a diagnostic for each failure."""
         failed = []
         for text in self.changed:
             path, before = Path(text.path), (text.mark + text.before).encode()
@@ -106,29 +106,29 @@ class Fixer:
 
 
 def fixer_of(paths: Iterable[str], stdin: bytes | None, limit: int, *, unsafe: bool) -> Fixer:
-    """A Fixer of those of these files that are regular files of readable text. stdin: the bytes of `-`."""
+    """A Fixer for the regular, readable text files among these. stdin: the bytes of `-`."""
     texts: dict[str, Text] = {}
     links: set[str] = set()
     for path in paths:
         try:
             content = stdin if path == STDIN and stdin is not None else read_regular(Path(path), limit)
             text = content.decode()
-        except (OSError, UnicodeDecodeError):  # a shipped spec's name, a link, or a mistake, which is reported
+        except (OSError, UnicodeDecodeError):  # a shipped spec's name, a link, or a mistake, which the check reports
             if Path(path).is_symlink():
                 links.add(_shown(path))
             continue
         mark = _BOM if text.startswith(_BOM) else ""
         one = Text(path, mark, text.removeprefix(mark), text.removeprefix(mark))
-        for name in {_shown(path), os.path.normpath(_shown(path))}:  # a library is called by the latter
+        for name in {_shown(path), os.path.normpath(_shown(path))}:  # the latter is a library's name
             texts[name] = one
     return Fixer(texts, frozenset(links), unsafe)
 
 
 def fixed_bytes(text: Text) -> bytes:
-    """The fixed text as it is written."""
+    """The bytes of the fixed text."""
     return (text.mark + text.after).encode()
 
 
 def _shown(path: str) -> str:
-    """What diagnostics call a file."""
+    """A file's name in diagnostics."""
     return "".join(c if c.isprintable() else "?" for c in path)

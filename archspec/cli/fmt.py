@@ -1,4 +1,4 @@
-"""`archspec fmt`: spec and sweep files in the canonical layout."""
+"""`archspec fmt`: bring spec and sweep files into the canonical layout."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _formatted(path: str, limits: Limits) -> _Text:
 
 
 def _written(texts: list[_Text]) -> dict[str, Diagnostic]:
-    """Write the files; path → what went wrong, of those that could not be written."""
+    """Write the files. Returns path → diagnostic for those that cannot be written."""
     failed = {}
     for text in texts:
         try:
@@ -105,7 +105,7 @@ def _written(texts: list[_Text]) -> dict[str, Diagnostic]:
 
 
 def _summary(changed: list[_Text], same: int, left: int, *, dry: bool, listed: bool) -> None:
-    """What was done, or would be. With a diff it goes to stderr, since stdout holds the diff."""
+    """Print what was done, or would be. With a diff it goes to stderr, since stdout has the diff."""
     verb = "would change" if dry else "formatted"
     for text in changed if dry and listed else ():
         click.echo(f"{verb}: {clean(text.path)}")

@@ -1,4 +1,4 @@
-"""`--json`: what a command prints on stdout is JSON, also where the command fails."""
+"""`--json`: a command prints JSON to stdout, even if it fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-WANTED: Final = "archspec.json"  # in a context's `meta`, which all contexts of one command line share
+WANTED: Final = "archspec.json"  # key in a context's `meta`, which all contexts of one command line share
 PRINTED: Final = "archspec.json.printed"
 
 
@@ -33,27 +33,27 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 
 def note_printed() -> None:
-    """Say that stdout has its document, so that a failure adds none."""
+    """Note that stdout has its document, so that a failure does not add another."""
     context = click.get_current_context(silent=True)
     if context is not None:
         context.meta[PRINTED] = True
 
 
 def json_text(data: Mapping[str, Any]) -> str:
-    """JSON for stdout: characters that its encoding may lack are escaped as JSON has it."""
+    """JSON for stdout. Characters that its encoding may lack are escaped."""
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     return json.dumps(data, indent=2, ensure_ascii=not encoding.startswith("utf"))
 
 
 def print_failure(meta: Mapping[str, Any], diagnostics: Sequence[dict[str, Any]]) -> None:
-    """Print why the command failed, where `--json` was given and nothing is printed yet; stderr has it as text."""
+    """Print why the command failed, if `--json` was given and nothing is printed yet. stderr has it as text."""
     first = os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
     if diagnostics and meta.get(WANTED) and not meta.get(PRINTED) and first:
         click.echo(json_text({"format": 1, "diagnostics": diagnostics}))
 
 
 def failure(message: str, hint: str | None) -> dict[str, Any]:
-    """A failure that has no code, in the form of a diagnostic."""
+    """A failure without a code, in the form of a diagnostic."""
     return {
         "code": None, "severity": "error", "message": message, "span": None, "path": [], "related": [], "notes": [],
         "hint": hint, "fix": None,

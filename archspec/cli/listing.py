@@ -1,4 +1,4 @@
-"""`archspec list`: the specs that are shipped, the standard blocks, the ops with their fields."""
+"""`archspec list`: the shipped specs, the standard blocks, and the ops with their fields."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def command(ctx: click.Context, kind: str | None, name: str | None, as_json: boo
 
 
 def _kind_of(ctx: click.Context, word: str, name: str | None) -> str:
-    """The kind of what is called `word`."""
+    """The kind of the thing with this name."""
     from archspec.diagnostics import nearest
 
     named = {entry["name"]: kind for kind, entries in KINDS.items() for entry in entries()}
@@ -129,7 +129,7 @@ def _field(name: str, field: Any) -> Entry:
 
 
 def _signature(entry: Entry) -> str:
-    """How it is written: `conv2d: {out_channels, kernel_size, stride: 1, …}`; a block's call as a list."""
+    """Its notation: `conv2d: {out_channels, kernel_size, stride: 1, …}`; for a block, a call with a list."""
     if "params" in entry:
         return f"{entry['name']}: [{', '.join(map(_short_field, entry['params']))}]"
     fields = list(map(_short_field, entry.get("fields", [])))
@@ -143,7 +143,7 @@ def _short_field(field: Entry) -> str:
 
 
 def _default(value: Any) -> str:
-    """A default as it is written in a spec; a pair of equal numbers is one number."""
+    """A default in the spec's notation. A pair of equal numbers becomes one number."""
     if isinstance(value, tuple) and len(set(value)) == 1:
         value = value[0]
     if isinstance(value, tuple):
@@ -170,12 +170,12 @@ def _wrapped(text: str, indent: int) -> str:
 
 
 def _width() -> int:
-    """A terminal's columns, as far as lines of that length are easy to read."""
+    """The terminal's columns, limited to a readable length."""
     return max(40, min(WIDTH, line_width(sys.stdout) or WIDTH))
 
 
 def _full(entry: Entry, colour: bool) -> str:
-    """One entry with all that is known of it: an op's documentation and fields, a block's or spec's text."""
+    """One entry in full: an op's documentation and fields, or the text of a block or spec."""
     parts = [styled(entry["name"], BOLD, CYAN, on=colour)]
     if "fields" not in entry:
         parts.append(entry["description"])

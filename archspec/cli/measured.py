@@ -1,4 +1,4 @@
-"""A measurement as a person reads it: times with their spread, speed, memory."""
+"""Prints a measurement: times with their spread, speed, memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def show(measured: Measurement, console: Console) -> None:
-    """Print where it ran, a row for the forward pass and one for the training step, and what they mean."""
+    """Print the device, a row each for the forward pass and the training step, and notes."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -42,7 +42,7 @@ def _cells(runs: Runs) -> tuple[str, ...]:
 
 
 def _figures(number: float) -> str:
-    """Three figures, or all before the point: `0.0512`, `1.33`, `93.6`, `7,832`."""
+    """At least three significant digits, without dropping integer digits: `0.0512`, `1.33`, `93.6`, `7,832`."""
     if not 0 < number < inf:
         return str(number)
     digits = 2 - floor(log10(float(f"{number:.2e}")))

@@ -1,4 +1,4 @@
-"""What `validate` prints: the mistakes of all files in the format that was asked for, and a summary."""
+"""Prints the result of `validate`: the mistakes of all files in the chosen format, and a summary."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Results = dict[str, "Examined"]
 
 
 def all_diagnostics(groups: Mapping[str, Results]) -> list[Diagnostic]:
-    """All mistakes and warnings, what several files share once."""
+    """All mistakes and warnings. One that several files share appears once."""
     results = [one for group in groups.values() for one in group.values()]
     return list(dict.fromkeys(d for one in results for d in (*one.errors, *one.warnings)))
 
 
 @dataclass(slots=True)
 class Done:
-    """What a run of `validate` found.
+    """The result of `validate`.
 
-    groups: noun → path → what is wrong. fixer: of `--fix` and `--diff`. written: whether its fixes are written.
+    groups: noun → path → mistakes. fixer: applies `--fix` and `--diff`. written: whether its fixes are written.
     failed: files that could not be written.
     """
 
@@ -44,22 +44,22 @@ class Done:
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
-        """What is left to say, in the order of the files."""
+        """The remaining mistakes and warnings, in the order of the files."""
         return [*all_diagnostics(self.groups), *self.failed]
 
     @property
     def errors(self) -> int:
-        """How many errors are left."""
+        """The number of remaining errors."""
         return sum(d.severity == "error" for d in self.diagnostics)
 
     @property
     def fixed(self) -> int:
-        """How many fixes were made."""
+        """The number of fixes."""
         return sum(self.fixer.made.values()) if self.fixer is not None else 0
 
 
 def show(done: Done, form: str, *, aside: bool) -> None:
-    """Print what is left in a format of `--output-format`. aside: stdout holds a text, so it goes to stderr."""
+    """Print the result in a format of `--output-format`. aside: stdout has a text, so the result goes to stderr."""
     match form:
         case "json":
             _print(json_text(_plain(done)), aside)
@@ -101,7 +101,7 @@ def _print_summary(done: Done, aside: bool) -> None:
 
 
 def _fixes(done: Done) -> str:
-    """What was fixed, and what could be: `2 fixes in 1 file made; available: 1 fix with --unsafe-fixes`."""
+    """The fixes that are made and available: `2 fixes in 1 file made; available: 1 fix with --unsafe-fixes`."""
     safe = sum(d.fix is not None and d.fix.safe for d in done.diagnostics)
     unsafe = sum(d.fix is not None for d in done.diagnostics) - safe
     parts, more = [], []
@@ -119,7 +119,7 @@ def _fixes(done: Done) -> str:
 
 
 def _share(results: Results, noun: str) -> str:
-    """`1 of 2 specs`, of those with errors; empty where there are none."""
+    """How many have errors: `1 of 2 specs`. Empty if none have."""
     wrong = sum(bool(one.errors) for one in results.values())
     return f"{wrong} of {plural(len(results), noun)}" if wrong else ""
 

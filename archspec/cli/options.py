@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and what completes them in a shell."""
+"""Arguments and options that several commands share, and their shell completion."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class SpecPath(ParamType):
-    """A spec's file, or the bare name of a shipped one; with `folders` also a folder."""
+    """A spec's file, or the bare name of a shipped spec; with `folders` also a folder."""
 
     name = "spec"
 
@@ -33,7 +33,7 @@ class SpecPath(ParamType):
         self.folders = folders
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """See click. An empty path, as of a shell's variable that is not set, would mean the working directory."""
+        """See click. An empty path, for example from an unset shell variable, would mean the working directory."""
         if not value:
             self.fail("the path is empty", param, ctx)
         if "\n" in value:
@@ -41,7 +41,7 @@ class SpecPath(ParamType):
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Shipped names, then what the shell knows of files."""
+        """Names of shipped specs, then the shell's own completion of files."""
         from click.shell_completion import CompletionItem
 
         from archspec.language.shipped import shipped_specs
@@ -89,7 +89,7 @@ DEVICE: Final = DeviceName()
 class Count(click.IntRange):
     """A whole number above 0."""
 
-    name = "whole number"  # which a message calls it
+    name = "whole number"  # its name in messages
 
 
 class Rate(click.FloatRange):
@@ -102,7 +102,7 @@ class Rate(click.FloatRange):
 
 
 class ValidationSet(ParamType):
-    """`0.1`, `5000`, `val` or `test`, as a recipe has it, which checks it."""
+    """`0.1`, `5000`, `val` or `test`, as in a recipe, which checks it."""
 
     name = "SHARE|N|val|test"
 
@@ -119,7 +119,7 @@ COUNT: Final = Count(min=1)
 
 
 class Assignment(ParamType):
-    """`vars.num_classes=100`, kept as it is written: the spec's reader takes it apart."""
+    """`vars.num_classes=100`. It stays text: the spec's reader parses it."""
 
     name = "KEY=VALUE"
 
@@ -133,7 +133,7 @@ class Assignment(ParamType):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read specs, from the command line; `arguments()` is what archspec.api takes."""
+    """The options for reading specs. `arguments()` are the keyword arguments of archspec.api."""
 
     sets: tuple[str, ...]
     includes: tuple[Path, ...]
@@ -159,9 +159,10 @@ LIMITS: Final = {
 
 
 def spec_options(function: F) -> F:
-    """The options of every command that reads a spec; they arrive as one argument `reading: Reading`.
+    """Add the options of every command that reads a spec. The command gets them as one argument `reading: Reading`.
 
-    `--set`, `--include`, and a `--max-…` for each limit. Only the first of those is in `--help`, which names the rest.
+    They are `--set`, `--include`, and a `--max-…` for each limit. `--help` shows only the first limit, which names the
+    others.
     """
 
     @wraps(function)
@@ -190,7 +191,7 @@ def spec_options(function: F) -> F:
 
 
 def text_limit_options(function: F) -> F:
-    """A hidden `--max-…` for each limit of a text; they arrive as one argument `limits: archspec.source.Limits`."""
+    """Add a hidden `--max-…` for each limit of a text. The command gets them as one argument `limits: Limits`."""
     from archspec.source import Limits
 
     names = [field.name for field in fields(Limits)]

@@ -1,4 +1,4 @@
-"""`archspec population`: the networks of a sweep, analysed and not trained."""
+"""`archspec population`: analyse the networks of a sweep without training them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`archspec predict`: the likeliest classes of image files."""
+"""`archspec predict`: the most likely classes of image files."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def command(
 
 
 def _seen(results: list[Prediction], survey: Survey) -> Survey:
-    """What is done to the images, counted in `survey`."""
+    """The survey, with a count of what was done to the images."""
     for result in results:
         if result.facts is not None:
             survey.add(result.facts)
@@ -75,7 +75,7 @@ def _seen(results: list[Prediction], survey: Survey) -> Survey:
 
 
 def _show(results: list[Prediction]) -> None:
-    """A line an image: its name, then class and probability, best first, in columns."""
+    """Print a line for each image: its name, then classes and probabilities in columns, best first."""
     from rich.cells import cell_len  # Chinese characters take two columns
 
     rows = [

@@ -1,4 +1,4 @@
-"""Commands under `torchrun`: one that trains in several processes, and those that run in one."""
+"""Commands under `torchrun`: the one that trains in several processes, and those that run in one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from archspec.train.distributed.process_group import ProcessGroup
 
 F = TypeVar("F", bound=Callable[..., Any])
-_LAUNCHED: Final = {"RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"}  # variables of torchrun, and of its like
+_LAUNCHED: Final = {"RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"}  # set by torchrun and similar launchers
 
 
 def in_processes(function: F) -> F:
-    """The command joins the processes that torchrun started, and is given `group: ProcessGroup`, and its own `device`.
+    """Let the command join the processes that torchrun started. It gets `group: ProcessGroup` and its own `device`.
 
-    Only process 0 prints. Without torchrun the command runs as it is. It also has the option --fsdp.
+    Only process 0 prints. Without torchrun nothing changes. The option --fsdp is added.
     """
 
     @wraps(function)
@@ -41,7 +41,7 @@ def in_processes(function: F) -> F:
             _tell_of_one(fsdp)
             return function(*args, device=device, group=group, **kwargs)
         device = _own_device(device, group)
-        click.get_current_context().with_resource(denormals_flushed())  # gloo's threads add gradients too
+        click.get_current_context().with_resource(denormals_flushed())  # gloo's threads also add gradients
         with join_group(replace(group, sharded=fsdp), pick_device(device)) as group, _muted(not group.leads):
             return function(*args, device=device, group=group, **kwargs)
 
@@ -56,7 +56,7 @@ def _tell_of_one(fsdp: bool) -> None:
 
 
 def _own_device(device: str, group: ProcessGroup) -> str:
-    """Each process of a machine has a GPU of its own."""
+    """The device of this process: each process of a machine has its own GPU."""
     import torch
 
     if device.startswith("cuda:") and group.local_size > 1:
@@ -77,7 +77,7 @@ def _muted(on: bool) -> Iterator[None]:
 
 
 def alone(function: F) -> F:
-    """The command runs in one process: UsageError under torchrun with several."""
+    """Let the command run in one process only. Raises UsageError under torchrun with several."""
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

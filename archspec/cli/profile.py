@@ -1,4 +1,4 @@
-"""`archspec profile`: what a network costs, by counting (`--static`, without torch) or by running it too."""
+"""`archspec profile`: the cost of a network, counted (`--static`, without torch) and measured."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def command(
 
 
 def _refuse_running(ctx: click.Context) -> None:
-    """An option that only a run obeys would be silently without effect."""
+    """Raise UsageError for options that need a run, which --static would silently ignore."""
     from click.core import ParameterSource
 
     for name in ("device", "threads", "steps", "warmup", "trace"):
@@ -86,7 +86,7 @@ def _show(report: Report, description: str, depth: int | None) -> None:
 
 
 def _measured(loaded: Loaded, report: Report, running: dict[str, Any], depth: int | None, as_json: bool) -> None:
-    """The static figures, then those of real runs."""
+    """Print the static figures, then those of real runs."""
     from archspec.profile import measure
 
     if not as_json:

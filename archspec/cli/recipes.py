@@ -1,4 +1,4 @@
-"""The recipe of a spec with the options of the command line laid over it, and the spec that repeats a run."""
+"""The recipe of a spec with the options of the command line, and the spec that repeats a run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> Recipe:
-    """The spec's recipe of that name, the default one if None, with the command line's changes laid over it.
+    """The spec's recipe with this name (None: the default one), with the changes of the command line.
 
-    A spec without `train` can be trained if the command line names data and rate.
+    A spec without `train` can be trained if the command line gives data and rate.
     """
     from pydantic import ValidationError
 
@@ -33,16 +33,16 @@ def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> 
 
 
 def _message(problem: dict[str, Any], explain: Callable[[dict[str, Any]], tuple[str, str | None]]) -> str:
-    """The mistake that the options made of a sound recipe."""
+    """The message about a mistake that the options cause in a valid recipe."""
     if problem["type"] == "recipe_field":
         return str(problem["msg"])
     return f"`{'.'.join(map(str, problem['loc']))}` {explain(problem)[0]}"
 
 
 def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any], recipe: Recipe) -> str:
-    """The spec that repeats this run: `train` is what is run; vars that only its old values used are gone.
+    """The spec that repeats this run. `train` is the recipe of the run; vars that nothing uses any more are removed.
 
-    recipe: the one that is run, whose `validation` is written out where it is not the test set.
+    recipe: the recipe of the run. Its `validation` is written explicitly if it is not the test set.
     """
     from archspec.language.recipe import merge_recipe
     from archspec.language.resolve import without_unused_vars

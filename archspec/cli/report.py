@@ -1,4 +1,4 @@
-"""`archspec report`: a page of many runs."""
+"""`archspec report`: an HTML page about many runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from archspec.results.report.reader import Reader
 
 WATCH_S: Final = 5.0
-RELOAD_S: Final = 10  # how often the page that is open looks for a newer one
+RELOAD_S: Final = 10  # how often an open page reloads
 MOST: Final = 2000
 
 
@@ -52,7 +52,7 @@ def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | No
 
 
 def _write(records: Sequence[RunRecord], output: Path, title: str, measure: str, reload_s: int = 0) -> str:
-    """Write the page; what it came to, in words."""
+    """Write the page. Returns a description of it."""
     from archspec.results.report.page import report_html
     from archspec.train.run_dir.full_disk import save_text
 
@@ -64,7 +64,7 @@ def _write(records: Sequence[RunRecord], output: Path, title: str, measure: str,
 
 
 def _watch(reader: Reader, output: Path, title: str, measure: str) -> None:
-    """Write the page whenever a run has changed; the last one no longer reloads."""
+    """Write the page whenever a run changes. The last version no longer reloads itself."""
     shown: Sequence[RunRecord] | None = None
     click.echo(clean(str(output)))
     tell("open it in a browser; Ctrl-C stops")

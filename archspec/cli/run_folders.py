@@ -1,4 +1,4 @@
-"""Runs on the command line: folders of runs and of sweeps, and a sweep's file for its folder."""
+"""Runs on the command line: folders of runs and of sweeps, and sweep files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archspec.text import shell
 
 
 def folder_of_runs(path: Path) -> Path:
-    """The folder of runs that the user means: that of a sweep's file too. Raises UsageError, SpecError."""
+    """The folder of runs that a path names; for a sweep file, the sweep's folder. Raises UsageError, SpecError."""
     if path.is_dir():
         return path
     if path.suffix in (".yaml", ".yml") and path.is_file():

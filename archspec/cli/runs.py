@@ -1,4 +1,4 @@
-"""`archspec runs`: all runs of a project, found, filtered, tagged, removed."""
+"""`archspec runs`: find, filter, tag and remove the runs of a project."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TITLES: Final = {
 _NUMBERS: Final = {  # name → digits
     "test_accuracy": 4, "last_train_loss": 4, "epochs_done": 0, "seconds": 0, _MEMORY: 0,
 }
-_GAP: Final = 3  # columns of a terminal between two of the table's
+_GAP: Final = 3  # characters between two columns of the table
 _FOLDED: Final = 18
 _DROPPED: Final = frozenset({"train.data"})
 
@@ -54,7 +54,7 @@ def command(
         click.echo(json.dumps({"format": 1, "root": str(root), "runs": shown}, indent=2, ensure_ascii=False))
         return
     if not rows:
-        tell(f"no run in {root}" + (" fits the condition" if where else ""))
+        tell(f"no run in {root}" + (" matches the condition" if where else ""))
         return
     _show(shown)
     if len(shown) < len(rows):
@@ -62,7 +62,7 @@ def command(
 
 
 def chosen(root: Path, where: str | None, *, rebuild: bool = False) -> list[dict[str, Any]]:
-    """The rows of the runs below `root` that fit a condition."""
+    """The rows of the runs below `root` that match a condition."""
     from archspec.results.index import Index
     from archspec.results.where import check_fields, parse_where
 
@@ -78,7 +78,7 @@ def chosen(root: Path, where: str | None, *, rebuild: bool = False) -> list[dict
 
 
 def in_order(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
-    """The rows by a field, those that do not have it last."""
+    """The rows sorted by a field. Rows without it come last."""
     from archspec.results.where import check_fields, field_of
 
     name = sort.removeprefix("-")
@@ -117,7 +117,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 
 def _fitting(titles: dict[str, str], cells: dict[str, list[str]], settings: list[str], width: int) -> list[str]:
-    """The columns that fit, the path always, most important ones first; a diagnosis may be folded."""
+    """The columns that fit: always the path, then the most important ones. A diagnosis may be wrapped."""
     from rich.cells import cell_len
 
     order = ["path", "test_accuracy", *settings, "diagnosis", "tags", "network", "last_train_loss", "epochs_done"]
@@ -145,7 +145,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _varied(rows: list[dict[str, Any]]) -> list[str]:
-    """The settings in which these runs differ; of many the first six."""
+    """The settings in which these runs differ, at most six."""
     from archspec.results.compare import follows_optimizer
 
     settings = [row["settings"] for row in rows]

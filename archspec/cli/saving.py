@@ -1,4 +1,4 @@
-"""Options of `archspec train` that save a run, and resume one."""
+"""Options of `archspec train` that save and resume runs."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ else:
     ParamType = click.ParamType  # generic only in newer versions of click
 
 F = TypeVar("F", bound=Callable[..., Any])
-_WHEN_MENDED: Final = "the last checkpoint is {last}: fix that, and {resume} continues from it"
+_AFTER_REPAIR: Final = "the last checkpoint is {last}: fix that, and {resume} continues from it"
 _WAYS_ON: Final = {
-    **dict.fromkeys(("RUN303", "RUN305", "RUN307", "RUN308", "RUN309"), _WHEN_MENDED),  # the data
+    **dict.fromkeys(("RUN303", "RUN305", "RUN307", "RUN308", "RUN309"), _AFTER_REPAIR),  # the data
     "RUN310": "the last checkpoint, {last}, was saved before that; {resume} alone would fail again in the same way: "
     "add --allow-changes and a lower --lr",
-    "RUN313": _WHEN_MENDED,  # the disk
+    "RUN313": _AFTER_REPAIR,  # the disk
 }
 _ANEW: Final = (
     "the last checkpoint, {last}, holds a network that had already diverged, with a loss of {loss:.3g}: "
     "start a new run with a lower --lr"
 )
 _RUINED: Final = 100.0  # a loss, in nats: one answer for every image has ln(classes)
-_NOT_OURS: Final = ("RUN317", "RUN336")  # the folder is another run's
+_NOT_OURS: Final = ("RUN317", "RUN336")  # the folder belongs to another run
 _UNITS: Final = {"": "steps", "step": "steps", "epoch": "epochs", "min": "minutes"}
 
 
 class EveryType(ParamType):
-    """`epoch,5min`, `500`, `2epochs`, `never`, as steps, epochs and minutes."""
+    """`epoch,5min`, `500`, `2epochs` or `never`, as steps, epochs and minutes."""
 
     name = "WHEN"
 
@@ -61,7 +61,7 @@ class EveryType(ParamType):
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What the command line says of checkpoints.
+    """The options for checkpoints.
 
     resume: the folder of the run to resume. stop_after: the epochs after which the run is paused.
     """
@@ -81,9 +81,9 @@ class Saving:
         return Every(self.when.get("steps"), self.when.get("epochs"), minutes and 60.0 * minutes)
 
     def earlier(self, spec: str | None, run_dir: Path | None, group: ProcessGroup | None) -> Resumption | None:
-        """The run to resume; None for a new one, which needs a spec.
+        """The run to resume, or None for a new one, which needs a spec.
 
-        It is the one in `run_dir` too where a launcher has started anew the command that began it.
+        If a launcher has restarted the command, it resumes the run in `run_dir`.
         """
         if self.resume is not None and run_dir is not None:
             raise click.UsageError("--resume names the run's folder: leave --run-dir out")
@@ -104,7 +104,7 @@ class Saving:
 
 
 def _is_restart(group: ProcessGroup, run_dir: Path) -> bool:
-    """Whether the run in this folder was begun by the same job, which has been started anew since."""
+    """Whether the run in this folder belongs to the same job, which was restarted since."""
     from archspec.files import is_regular
     from archspec.train.run_dir.saved_options import read_json
 
@@ -113,7 +113,7 @@ def _is_restart(group: ProcessGroup, run_dir: Path) -> bool:
 
 
 def _earlier(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    """The callback of --resume: what is not given anew is as it was."""
+    """The callback of --resume: options that are not given keep their earlier values."""
     if value is not None:
         from archspec.train.run_dir.saved_options import earlier_choices, unknown_choices
 
@@ -124,7 +124,7 @@ def _earlier(ctx: click.Context, param: click.Parameter, value: Path | None) -> 
 
 
 def saving_options(function: F) -> F:
-    """The options; they arrive as one argument `saving: Saving`."""
+    """Add the options. The command gets them as one argument `saving: Saving`."""
 
     @wraps(function)
     def wrapped(
@@ -152,8 +152,8 @@ def saving_options(function: F) -> F:
     return cast("F", result)
 
 
-def hears_signals(function: F) -> F:
-    """SIGTERM and SIGINT end the command in order; it gets `stop: Stop`, and reports where it stopped."""
+def handle_signals(function: F) -> F:
+    """Let SIGTERM and SIGINT end the command cleanly. It gets `stop: Stop`, and reports where it stopped."""
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -170,8 +170,8 @@ def hears_signals(function: F) -> F:
 
 
 @contextmanager
-def stops_placed(folder: Path, saves: Checkpointer) -> Iterator[None]:
-    """Let whatever ends a run early say which run it is, and how to continue it."""
+def name_run_on_stop(folder: Path, saves: Checkpointer) -> Iterator[None]:
+    """Let an error or a stop that ends a run early name the run, and how to resume it."""
     from archspec.diagnostics import SpecError
     from archspec.train.signals import Stopped
 

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from archspec.sweep.search.queue import SearchQueue
     from archspec.sweep.search.ranking import Ranking
 
-_SHOWN = 30  # rows of the table; all are in the JSON
+_SHOWN = 30  # the most rows of the table; the JSON has all
 
 
 def search_text(search: Search, trials: Sequence[Trial]) -> str:
-    """What a search will do. trials: some of those that it may train."""
+    """A description of a search. trials: some of its possible trials."""
     from archspec.sweep.search.asha import Ladder
 
     text = f"search: {search.trials} trials, sampler {search.sampler}"
@@ -47,7 +47,7 @@ def search_text(search: Search, trials: Sequence[Trial]) -> str:
 
 
 def plan_text(search: Search, trials: Sequence[Trial], planned: Plan) -> str:
-    """The same with the predicted time. planned: of these trials, each with all its epochs."""
+    """The description with the predicted time. planned: the plan of these trials, each with all its epochs."""
     from archspec.sweep.search.asha import Ladder
 
     text = search_text(search, trials)
@@ -66,7 +66,7 @@ def plan_text(search: Search, trials: Sequence[Trial], planned: Plan) -> str:
 def run_search(
     sweep: Sweep, file: str, store: Store, engine: Engine, options: Sequence[str], device: str, *, retry: bool
 ) -> tuple[SearchQueue, bool]:
-    """Train what is left of a search; its queue, and whether the user stopped it."""
+    """Run the rest of a search. Returns its queue, and whether the user stopped it."""
     from archspec.sweep.folders import is_due, strangers
     from archspec.sweep.interrupt import Interrupted
     from archspec.sweep.runner import Runner
@@ -95,7 +95,7 @@ def run_search(
 
 
 def _costs(search: Search, store: Store, device: str, threads: int) -> Costs:
-    """What the search asks of a network's costs; where it asks for its time, stderr says what is measured and where."""
+    """The costs that the search uses. If they include time, stderr says what is measured and where."""
     from archspec.sweep.search.costs import Costs
     from archspec.sweep.search.times import Times
 
@@ -126,7 +126,7 @@ def progress_line(queue: SearchQueue, result: Result) -> str:
 
 
 def show_search(queue: SearchQueue, store: Store, *, as_json: bool) -> None:
-    """Print what a search has found."""
+    """Print the result of a search."""
     from archspec.sweep.search.ranking import ranking
 
     found = ranking(queue)

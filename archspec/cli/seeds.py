@@ -1,4 +1,4 @@
-"""`archspec train --seeds`: a run for each seed, and what they come to together."""
+"""`archspec train --seeds`: a run for each seed, and their statistics."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 else:
     ParamType = click.ParamType  # generic only in newer versions of click
 
-MOST: Final = 1000  # runs of one command
-_LARGEST: Final = 2**63 - 1  # seed of a recipe
+MOST: Final = 1000  # the most runs of one command
+_LARGEST: Final = 2**63 - 1  # the largest seed of a recipe
 
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """Which seeds. count: so many, from the recipe's own on; else `listed`."""
+    """The seeds: `count` seeds that start with the recipe's own, or those in `listed`."""
 
     count: int | None
     listed: tuple[int, ...] = ()
 
     def of(self, recipe: Recipe) -> tuple[int, ...]:
-        """The seeds, where the recipe has one of its own."""
+        """The seeds for a recipe, which has a seed of its own."""
         if self.count is None:
             return self.listed
         return tuple(range(recipe.seed, recipe.seed + self.count))
@@ -45,7 +45,7 @@ class Seeds:
         self, *, given: Mapping[str, Any], resumed: bool, find_lr: bool, group: ProcessGroup | None,
         paused: bool = False,
     ) -> None:
-        """UsageError for options that do not go with several seeds. given: the recipe's fields that have options."""
+        """Raise UsageError for options that contradict --seeds. given: the recipe's fields that have options."""
         if given.get("seed") is not None:
             raise click.UsageError("--seeds sets the seed of each run: leave --seed out; --seeds 3,4,5 lists them")
         if resumed:
@@ -83,9 +83,9 @@ class SeedsType(ParamType):
 
 
 def train_seeds(training: Training, recipe: Recipe, folder: Path, seeds: Seeds, *, as_json: bool) -> None:
-    """Train once for each seed, in `folder/seed-K`; print what they came to, however it ends.
+    """Train once for each seed, in `folder/seed-K`; print the statistics, even after a failure.
 
-    A run that fails costs the others nothing, and makes the exit code 1; a signal ends all of them.
+    If a run fails, the others continue, and the exit code is 1. A signal ends all of them.
     """
     from archspec.train.seeds import SeedRuns
 
@@ -105,7 +105,7 @@ def train_seeds(training: Training, recipe: Recipe, folder: Path, seeds: Seeds, 
 
 
 def _run(training: Training, recipe: Recipe, seed: int, runs: SeedRuns, about: dict[str, Any]) -> SeedRun:
-    """One run. about: gets what all runs share. A mistake that is found before the first run has begun is raised."""
+    """Run one seed. about: receives what all runs share. A mistake before the first run starts is raised."""
     from archspec.diagnostics import SpecError
     from archspec.train.seeds import SeedRun
     from archspec.train.signals import Stopped

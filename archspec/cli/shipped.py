@@ -1,4 +1,4 @@
-"""What comes with archspec, as plain entries for lists and completion: specs and standard blocks."""
+"""The shipped specs and standard blocks as plain entries, for lists and completion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Entry = dict[str, Any]
 
 
 def specs() -> list[Entry]:
-    """The shipped specs, in order: name, description, file, input, what it varies, recipes, and the text."""
+    """The shipped specs, in order: name, description, file, input, base, recipes, and text."""
     from archspec.language.shipped import shipped_specs
     from archspec.source import read
 
@@ -29,7 +29,7 @@ def specs() -> list[Entry]:
 
 
 def blocks() -> list[Entry]:
-    """The standard blocks: name, description, parameters in order, and the text that defines them."""
+    """The standard blocks: name, description, parameters in order, and text."""
     from archspec.language.files import standard_library
 
     return [_block(block) for _, block in sorted(standard_library().blocks.items())]
@@ -46,7 +46,7 @@ def _block(block: Block) -> Entry:
 
 
 def block_source(block: Block) -> tuple[str, str]:
-    """The lines that define a block, and the comment above them as one text."""
+    """The lines that define a block, and the comment above them as text."""
     lines = block.at.document.lines
     span = block.at.span(key=True)
     assert span is not None, block.name

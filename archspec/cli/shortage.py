@@ -10,13 +10,13 @@ from archspec.text import bytes_text
 Shortage = tuple[str, str]  # message, hint
 
 _MAPPING: Final = ("failed to map segment from shared object", "cannot allocate memory")
-_REFUSED: Final = ("operation not permitted", "permission denied")  # a disk that nothing may be run from
+_REFUSED: Final = ("operation not permitted", "permission denied")  # a disk on which execution is not allowed
 _THREADS: Final = "can't start new thread"
 _LESS: Final = "close other programs, or make the input or the batch smaller"
 
 
 def shortage_of(exception: BaseException) -> Shortage | None:
-    """What the machine lacks, if that is what the exception says; None for a fault of the program."""
+    """The message and hint if the exception says that the machine lacks something; None for a bug."""
     text = str(exception).lower()
     match exception:
         case MemoryError():
@@ -36,7 +36,7 @@ def shortage_of(exception: BaseException) -> Shortage | None:
 
 
 def _limited() -> str | None:
-    """A hint at the limit of this process' memory, if it has one."""
+    """The hint about the limit of this process's memory, if it has one."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""The three standard streams, also if one of them is closed, full, or no longer read."""
+"""The three standard streams, even if one of them is closed, full, or no longer read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _PRINTERS: Final = ("click.utils", "click._compat", "rich.console", "archspec.cl
 
 
 def open_closed() -> bool:
-    """Open the streams that are closed to the null device; whether standard output was there.
+    """Open closed streams on the null device. Returns whether standard output was open.
 
-    Otherwise the next file that is opened gets the descriptor, and all that is printed.
+    Otherwise the next file that is opened would get the descriptor, and everything that is printed.
     """
     there = sys.stdout is not None
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free one, which is `number`
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free descriptor, which is `number`
     for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
@@ -29,20 +29,20 @@ def open_closed() -> bool:
 
 
 def tolerate_encodings() -> None:
-    """A `×` or a name that the terminal's encoding lacks does not stop the program."""
+    """Replace characters that the terminal's encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def flush_results() -> None:
-    """Write what is still buffered now, where a failure can still be reported; raises OSError."""
+    """Flush standard output now, while a failure can still be reported. Raises OSError."""
     sys.stdout.flush()
     sys.stderr.flush()
 
 
 def from_printing(problem: OSError) -> bool:
-    """Whether standard output could not be written: the error arose in what prints, and names no file."""
+    """Whether the error is a failure to write to standard output: it comes from printing and names no file."""
     place = problem.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
@@ -50,7 +50,7 @@ def from_printing(problem: OSError) -> bool:
 
 
 def forget_output() -> None:
-    """Drop what cannot be written: the interpreter would complain of it at its end."""
+    """Drop output that cannot be written; otherwise the interpreter would report an error at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -1,4 +1,4 @@
-"""`archspec sweep`: many trainings from one file, and their table."""
+"""`archspec sweep`: run many trainings from one file, and show their table."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def command(
 
 
 def _options(engines: Engines, data_root: Path | None, computing: Computing, trials: bool) -> list[str]:
-    """Of `archspec train`, for every trial."""
+    """The options of `archspec train` for every trial."""
     options = engines.train_options()
     options += [f"--data-root={data_root.absolute()}"] if data_root else []
     return [*options, "--trials" if trials else "--no-trials", *computing.arguments()]
@@ -110,12 +110,12 @@ def _search(
     sweep: Sweep, file: str, found: Expansion, store: Store, engines: Engines, options: Sequence[str], retry: bool, *,
     as_json: bool,
 ) -> int:
-    """Run a search and show what it found; the exit code."""
+    """Run a search and show its result. Returns the exit code."""
     from archspec.cli.searching import run_search, search_text, show_search
 
     assert sweep.search is not None
     if not found.trials:
-        return WRONG  # the diagnostics have said why
+        return WRONG  # the diagnostics say why
     tell(search_text(sweep.search, found.trials))
     with engines.opened(found.trials) as engine:
         queue, stopped = run_search(sweep, file, store, engine, options, engines.device, retry=retry)
@@ -127,7 +127,7 @@ def _search(
 
 
 def _run(trials: Sequence[Trial], store: Store, options: list[str], engines: Engines, retry: bool) -> bool:
-    """Run what is missing; whether the user stopped it."""
+    """Run the trials without a result. Returns whether the user stopped it."""
     from archspec.sweep.folders import is_due, strangers
     from archspec.sweep.interrupt import Interrupted
     from archspec.sweep.progress import Progress
@@ -140,7 +140,7 @@ def _run(trials: Sequence[Trial], store: Store, options: list[str], engines: Eng
         if not missing:
             return False
         progress = Progress(len(trials), len(trials) - len(missing), sys.stderr)
-        with engines.opened(missing) as engine, Interrupted() as interrupted:  # in this order: Ray takes signals too
+        with engines.opened(missing) as engine, Interrupted() as interrupted:  # in this order: Ray handles signals too
             Runner(
                 store, engine, options, on_start=progress.started, on_result=progress.ended, stopped=interrupted.asked
             ).run(missing)
@@ -176,7 +176,7 @@ def _show_results(found: Expansion, results: dict[str, Result], store: Store, *,
 
 
 def folder_of(sweep: Sweep) -> Path:
-    """Where a sweep's trials go unless --dir says otherwise."""
+    """The default folder of a sweep, without --dir."""
     return Path("runs") / f"sweep-{_safe(sweep.name)}"
 
 

@@ -1,4 +1,4 @@
-"""The static profile as a person reads it: a tree of layers with their figures, and what dominates them."""
+"""Prints the static profile: a tree of layers with their figures, and the layers that dominate them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from archspec.analysis.cost import Report, ReportNode
 
-ROWS: Final = 40  # what a person takes in at once
+ROWS: Final = 40  # the most rows that are easy to read
 NOTHING: Final = "–"
 BAR_CELLS: Final = 12
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
-STRUCTURE: Final = ("sequence", "repeat")  # kinds of graph whose label says nothing
+STRUCTURE: Final = ("sequence", "repeat")  # kinds of graph whose label is not shown
 
 Figure = Callable[["ReportNode"], int]
 FIGURES: Final[dict[str, Figure]] = {
@@ -32,7 +32,7 @@ FIGURES: Final[dict[str, Figure]] = {
 
 
 def show(report: Report, console: Console, *, depth: int | None = None, description: str | None = None) -> None:
-    """Print the profile. depth: how many levels of the tree, None for what suits."""
+    """Print the profile. depth: the number of levels of the tree; None: chosen automatically."""
     from rich.text import Text
 
     deepest = levels(report.root)
@@ -51,7 +51,7 @@ def show(report: Report, console: Console, *, depth: int | None = None, descript
 
 
 def _fit(table: Table, column: int, console: Console) -> None:
-    """Where the table is wider than the terminal, take it from this column, never from figures."""
+    """If the table is wider than the terminal, shorten this column, and never a figure."""
     from rich.measure import Measurement
 
     wide = console.options.update(width=10_000)
@@ -75,12 +75,12 @@ def _visible(node: ReportNode, depth: int) -> Iterator[tuple[ReportNode, int]]:
 
 
 def levels(node: ReportNode) -> int:
-    """How many levels lie below this one."""
+    """The number of levels below this one."""
     return 1 + max(map(levels, node.children)) if node.children else 0
 
 
 def default_depth(root: ReportNode) -> int:
-    """The stages and what they are made of, or where that is more than a person takes in, the stages."""
+    """2 levels, the stages and their parts; 1 if that has more than `ROWS` rows."""
     return 2 if sum(1 for _ in _visible(root, 2)) <= ROWS else 1
 
 
@@ -106,10 +106,10 @@ def _tree(root: ReportNode, depth: int) -> Table:
 
 
 def _add_rows(table: Table, node: ReportNode, copies: int, depth: int, guides: tuple[str, str]) -> None:
-    """A row for the node, then its children's.
+    """Add a row for the node, then those of its children.
 
-    copies: how many equal ones of it the rows around it stand for. guides: what is drawn before its name, and
-    before its children's.
+    copies: the number of equal copies of it for which the enclosing rows stand. guides: the lines drawn before its
+    name, and before the names of its children.
     """
     copies *= node.count
     open_here = depth > 0 and bool(node.children)
@@ -133,7 +133,7 @@ def _name(node: ReportNode, guide: str) -> Text:
 
 
 def _cells(node: ReportNode, copies: int) -> tuple[str, str, str]:
-    """Parameters, MACs and activations of all the copies that the row stands for: so the columns add up."""
+    """Parameters, MACs and activations of all copies for which the row stands, so that the columns add up."""
     size = node.activation_bytes * copies
     counts = (node.cost.params * copies, node.cost.macs * copies)
     params, macs = (count_text(count, pad=True) if count else f"{NOTHING}  " for count in counts)
@@ -157,13 +157,13 @@ def _totals(report: Report) -> Text:
 
 
 def _step_bytes(report: Report) -> int:
-    """A step with SGD and momentum, no activation freed early. `train` counts exactly, with torch, before it starts."""
+    """The bytes of a step with SGD and momentum if no activation is freed early. `train` counts exactly, with torch."""
     weights = report.root.cost.params * DTYPE_BYTES[report.dtype]
     return 3 * weights + report.root.activation_bytes
 
 
 def _dominant(root: ReportNode) -> Table:
-    """For each figure the stage and the op with the largest share of it."""
+    """For each figure, the stage and the op with the largest share."""
     from rich.table import Table
     from rich.text import Text
 
@@ -186,14 +186,14 @@ def _dominant(root: ReportNode) -> Table:
 
 
 def largest_op(root: ReportNode, figure: Figure) -> tuple[ReportNode, int]:
-    """The first op with the largest figure, and how many ops have as much."""
+    """The first op with the largest figure, and the number of ops with the same figure."""
     ops = list(_ops(root, 1))
     op = max((node for node, _ in ops), key=figure)
     return op, sum(copies for node, copies in ops if figure(node) == figure(op))
 
 
 def _ops(node: ReportNode, copies: int) -> Iterator[tuple[ReportNode, int]]:
-    """Every op below with the number of copies that its row and the rows around it stand for."""
+    """Every op below, with the number of copies for which its row and the enclosing rows stand."""
     copies *= node.count
     if not node.children:
         yield node, copies

@@ -1,4 +1,4 @@
-"""`archspec train`: a spec's recipe, run."""
+"""`archspec train`: train a network with its spec's recipe."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from archspec.cli.options import (
 )
 from archspec.cli.processes import in_processes
 from archspec.cli.recipes import chosen_recipe, resolved_text
-from archspec.cli.saving import Saving, hears_signals, saving_options
+from archspec.cli.saving import Saving, handle_signals, saving_options
 from archspec.cli.seeds import Seeds, SeedsType, train_seeds
 from archspec.cli.tuning import Computing, computing_options
 
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 @spec_options
 @json_option
 @in_processes
-@hears_signals
+@handle_signals
 def command(
     spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, computing: Computing,
     data_root: Path | None, limit_train: int | None, limit_test: int | None,

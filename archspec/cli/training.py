@@ -1,4 +1,4 @@
-"""What `archspec train` does with a recipe: one run in its folder, and what it prints of it."""
+"""What `archspec train` does with a recipe: one run in its folder, and its output."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.console import result_console, tell
-from archspec.cli.doctoring import Doctoring, find_rate, one_number, with_findings
+from archspec.cli.doctoring import Doctoring, find_rate, name_tried_remedy, with_findings
 from archspec.cli.json_output import print_json
 from archspec.cli.recipes import resolved_text
-from archspec.cli.saving import Saving, resume_command, stops_placed
+from archspec.cli.saving import Saving, name_run_on_stop, resume_command
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run that came to its end, or was paused as asked. about: its name, device, folder, recipe and data."""
+    """A run that is finished, or paused by --stop-after-epochs. about: its name, device, folder, recipe and data."""
 
     summary: Summary
     confusion: Confusion | None
@@ -53,7 +53,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What the command line asks for, apart from seed and folder. changes: fields of the recipe that it sets."""
+    """The options of the command line, except seed and folder. changes: the fields of the recipe that they set."""
 
     loaded: Loaded
     name: str | None
@@ -65,7 +65,7 @@ class Training:
     tensorboard: bool
 
     def run(self, recipe: Recipe, path: Path, earlier: Resumption | None = None) -> Outcome:
-        """Train a fresh network in the folder `path`, or go on with the `earlier` run that is there."""
+        """Train a new network in the folder `path`, or resume the `earlier` run there."""
         from archspec.train.session import Session
         from archspec.train.setup import prepare
 
@@ -77,7 +77,7 @@ class Training:
                 text=resolved_text(self.loaded, self.name, self.changes, task.recipe), doctors=doctors,
                 resumption=earlier,
             )
-            with one_number(doctors), stops_placed(path, session.checkpointer):
+            with name_tried_remedy(doctors), name_run_on_stop(path, session.checkpointer):
                 summary = session.run(self.stop)
         finally:
             task.close()

@@ -1,8 +1,8 @@
-"""The server that trials are forked from: `python -m archspec.cli.trial_server`.
+"""The server from which trials are forked: `python -m archspec.cli.trial_server`.
 
-It has imported what a training imports and done nothing else, so that a trial starts in milliseconds from a fresh
-state. On stdin it reads a JSON command a line, on stdout it answers with a trial's process and its exit code. When
-stdin ends (its starter is gone, however that came) it asks all trials to save and stop, and ends with them.
+It only imports the modules that a training needs, so that a trial starts in milliseconds from a fresh state. It reads
+JSON commands from stdin, one per line, and answers on stdout with a trial's process and its exit code. When stdin ends,
+because its parent has ended, it asks all trials to save and stop, and then ends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PR_SET_PDEATHSIG: Final = 1  # of Linux's <sys/prctl.h>
 
 
 def main() -> None:
-    """Serve until stdin ends and every trial has ended."""
+    """Serve until stdin and every trial have ended."""
     _import_all()
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
@@ -49,7 +49,7 @@ class _Server:
         self._rest = b""
 
     def read(self) -> bool:
-        """Read what is there and start what it asks for; False at the end of stdin."""
+        """Read the available commands and start their trials. Returns False at the end of stdin."""
         text = os.read(0, 1 << 16)
         *lines, self._rest = (self._rest + text).split(b"\n")
         for line in lines:
@@ -64,7 +64,7 @@ class _Server:
         return bool(text)
 
     def reap(self) -> None:
-        """Answer for each trial that has ended."""
+        """Send the result of each trial that has ended."""
         for process in list(self.running):
             done, status = os.waitpid(process, os.WNOHANG)
             if done:
@@ -79,12 +79,12 @@ class _Server:
 
 
 def _answer(data: dict[str, int]) -> None:
-    with suppress(BrokenPipeError):  # the starter is gone: stdin ends too
+    with suppress(BrokenPipeError):  # the parent has ended, so stdin ends too
         os.write(1, json.dumps(data).encode() + b"\n")
 
 
 def _run(command: dict[str, Any]) -> NoReturn:
-    """Be the trial's process."""
+    """Run a trial in this process, a fork of the server."""
     code = 70
     try:
         signal.set_wakeup_fd(-1)
@@ -97,7 +97,7 @@ def _run(command: dict[str, Any]) -> NoReturn:
         os.environ.update(command["environment"])
         if command["devices"] > 1:
             _torchrun(command["devices"], command["arguments"])
-            code = 0  # it returns, or raises
+            code = 0  # it raises on failure
         else:
             sys.argv = ["archspec", *command["arguments"]]
             from archspec.cli import main as archspec
@@ -112,7 +112,7 @@ def _run(command: dict[str, Any]) -> NoReturn:
 
 
 def _torchrun(processes: int, arguments: list[str]) -> None:
-    """Train in several processes of this machine; raises what torch raises where one of them fails."""
+    """Train in several processes of this machine. Raises torch's error if one of them fails."""
     from torch.distributed.run import main as torchrun
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does, with a warning; `--threads` overrides it
@@ -123,7 +123,7 @@ def _torchrun(processes: int, arguments: list[str]) -> None:
 
 
 def _end_with_server() -> None:
-    """Save and stop when the server dies, however it does: its starter takes the trial for dead then."""
+    """Save and stop when the server dies: its parent then assumes that the trial is dead."""
     if sys.platform == "linux":
         import ctypes
 
@@ -137,7 +137,7 @@ def _redirect(stream: int, path: str, flags: int) -> None:
 
 
 def _import_all() -> None:
-    # an optimizer's first step imports it, which takes longer than all the rest
+    # an optimizer's first step imports it, which takes longer than everything else
     import torch._dynamo  # noqa: F401
 
     import archspec.backends.allocator

@@ -1,4 +1,4 @@
-"""Options of `archspec train` that say how the arithmetic is done, and `--tune`, which finds out what is fastest.
+"""Options of `archspec train` for the arithmetic, and `--tune`, which finds the fastest ones.
 
 `archspec sweep` has them too, for its trials.
 """
@@ -31,7 +31,7 @@ _CHOSEN: Final = ("precision", "channels_last", "own_kernels", "compile", "cuda_
 
 @dataclass(frozen=True, slots=True)
 class Computing:
-    """What the command line says. given: the options that were given; --tune does not change them."""
+    """The options for the arithmetic. given: the options on the command line, which --tune does not change."""
 
     precision: str
     channels_last: bool
@@ -45,7 +45,7 @@ class Computing:
     retune: bool = False
 
     def check(self, *, resumed: bool, alone: bool) -> None:
-        """UsageError for options that contradict each other. alone: whether there is only one process."""
+        """Raise UsageError for options that contradict each other. alone: whether there is only one process."""
         if (self.tune or self.retune) and self.deterministic:
             raise click.UsageError("--tune chooses by speed, which differs from run to run: tune without "
                                    "--deterministic, then give the options it chose")
@@ -55,18 +55,18 @@ class Computing:
             raise click.UsageError("--tune runs in one process: tune without torchrun, then give the options it chose")
 
     def check_sweep(self, devices: int) -> None:
-        """The same for the trials of a sweep, each on so many devices."""
+        """`check` for the trials of a sweep, each on `devices` devices."""
         self.check(resumed=False, alone=True)
         if self.tune and devices > 1:
             raise click.UsageError("--tune runs in one process, and each trial trains on several devices: leave --tune "
                                    "out")
 
     def arguments(self) -> list[str]:
-        """What was given, as options of `archspec train`."""
+        """The given options, as arguments of `archspec train`."""
         return [_argument(name, getattr(self, name)) for name in _OPTIONS if name in self.given]
 
     def settings(self, device: torch.device) -> Settings:
-        """As the options say, checked against the device; sets the CPU's threads."""
+        """The settings of the options, checked against the device. Sets the number of CPU threads."""
         import torch
 
         from archspec.train.step.deterministic import fix_workspace
@@ -83,7 +83,7 @@ class Computing:
         return chosen
 
     def tuned(self, graph: Graph, spec: str, recipe: Recipe, machine: Machine) -> Settings:
-        """The fastest settings, from the cache or measured now; sets the CPU's threads to the fastest number.
+        """The fastest settings, from the cache or measured now. Sets the number of CPU threads to the fastest.
 
         spec: the text of the graph's spec.
         """
@@ -126,7 +126,7 @@ class Computing:
 
 
 def _faster(speedup: float) -> str:
-    """What was gained; the reference itself is exactly as fast as it is."""
+    """The speedup as text."""
     return "nothing was faster than fp32" if speedup == 1 else f"{speedup:.2f} times as fast as fp32"
 
 
@@ -147,7 +147,7 @@ def _search(graph: Graph, spec: str, recipe: Recipe, machine: Machine, space: Sp
 
 
 def _problem(graph: Graph, recipe: Recipe, machine: Machine) -> tuple[Problem, int]:
-    """Some batches of the training set, which itself is let go; and the steps of the whole run."""
+    """Some batches of the training set, which is then released, and the number of steps of the whole run."""
     from archspec.train.setup import prepare
     from archspec.train.step.precision import Settings
     from archspec.train.tune import Problem
@@ -164,7 +164,7 @@ def _problem(graph: Graph, recipe: Recipe, machine: Machine) -> tuple[Problem, i
 
 
 def row_text(row: Measured, reference: Measured, images: int) -> str:
-    """A line of the table of --tune: what, milliseconds a step, images/s, times as fast, loss or trouble."""
+    """A line of the table of --tune: settings, milliseconds per step, images/s, speedup, loss or failure."""
     name = f"  {row.candidate.text():<40}"
     if row.step_s is None or reference.step_s is None:
         return f"{name} {row.refused}"
@@ -201,12 +201,12 @@ _TRAIN_ONLY: Final = ("threads", "retune")  # a sweep's engine chooses the threa
 
 
 def computing_options(function: F) -> F:
-    """The options; they arrive as one argument `computing: Computing`."""
+    """Add the options. The command gets them as one argument `computing: Computing`."""
     return _with_options(function, _OPTIONS)
 
 
 def trial_computing_options(function: F) -> F:
-    """The same for all trials of a sweep."""
+    """Add the options for the trials of a sweep."""
     return _with_options(function, {name: add for name, add in _OPTIONS.items() if name not in _TRAIN_ONLY})
 
 

@@ -1,4 +1,4 @@
-"""`archspec validate`: everything that is wrong with some specs, in one run. Never imports torch."""
+"""`archspec validate`: report every mistake in specs in one run. Never imports torch."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 STDIN: Final = "-"
 FORMATS: Final = ("text", "json", "sarif", "github")
-_GARBAGE: Final = 20_000  # new objects from one collection to the next: Python's 700 take a quarter of the time
-_READS: Final = ("includes", "limits", "text_limits")  # the arguments that a library takes
+_GARBAGE: Final = 20_000  # new objects between two collections; with Python's 700 they take a quarter of the time
+_READS: Final = ("includes", "limits", "text_limits")  # the arguments that also apply to libraries
 
 
 @click.command("validate")
@@ -101,14 +101,14 @@ def _check_options(
 def _examined(
     found: Found, arguments: dict[str, Any], data_root: Path | None, *, look_at_data: bool
 ) -> dict[str, Results]:
-    """noun → path → what is wrong with it."""
+    """noun → path → mistakes."""
     from archspec.api import examine, examine_library
 
     def spec(path: str) -> Examined:
         examined = examine(_path(path), training=True, **arguments)
         if look_at_data:
             examined = _with_data(examined, data_root)
-        return replace(examined, loaded=None, program=None)  # of many specs only the mistakes are kept
+        return replace(examined, loaded=None, program=None)  # keep only the mistakes, since there may be many specs
 
     specs = {path: spec(path) for path in found.specs}
     reads = {key: arguments[key] for key in _READS}
@@ -118,7 +118,7 @@ def _examined(
 
 
 def _with_data(examined: Examined, root: Path | None) -> Examined:
-    """The spec with what is wrong with the data sets of its recipes."""
+    """The spec with the mistakes in the data sets of its recipes added."""
     from archspec.data.present import check_recipes_present
 
     if examined.loaded is None:
@@ -130,7 +130,7 @@ def _with_data(examined: Examined, root: Path | None) -> Examined:
 
 
 def _path(text: str) -> str | Path:
-    """What `examine` takes for a file: it takes a string with a line break for a spec itself."""
+    """The path as an argument of `examine`, for which a string with a line break is a spec."""
     return Path(text) if "\n" in text else text
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archspec.cli.saving import stops_placed
+from archspec.cli.saving import name_run_on_stop
 from archspec.train.signals import Stopped
 
 from .conftest import GOOD, ROOT, Cli
@@ -35,7 +35,7 @@ def test_how_a_stopped_run_is_resumed(tmp_path: Path, name: str) -> None:
     class Saves:
         last = None
 
-    with pytest.raises(Stopped) as caught, stops_placed(Path(name), Saves()):  # type: ignore[arg-type]
+    with pytest.raises(Stopped) as caught, name_run_on_stop(Path(name), Saves()):  # type: ignore[arg-type]
         raise Stopped(15)
     assert commands(caught.value.place) == [["archspec", "train", "--resume", name]]
 

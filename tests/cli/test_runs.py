@@ -58,7 +58,7 @@ def test_a_wrong_condition_is_told(cli, options, said):
 
 
 def test_nothing_found_is_said(cli):
-    assert cli("runs", "--where", "lr > 5").err == "no run in runs fits the condition\n"
+    assert cli("runs", "--where", "lr > 5").err == "no run in runs matches the condition\n"
     assert cli("runs", "--root", "none").err == "no run in none\n"
 
 
