@@ -82,6 +82,7 @@ class _Building:
     def __init__(self) -> None:
         self.frames: list[_Frame] = []  # the modules that are open, the innermost last
         self.built: dict[StateId, nn.Module] = {}
+        self.graphs: dict[StateId, Graph] = {}  # what those modules run
 
     def open(self, graph: Graph, *, named: bool = False, generated: bool = False) -> _Frame:
         self.frames.append(_Frame(graph, named=named, generated=generated))
@@ -94,14 +95,16 @@ class _Building:
     def on_op(self, site: Site, values: tuple[_Flow, ...]) -> list[_Flow]:
         op = site.node.op
         assert op is not None
-        module = build_layer(op, site.inputs) if site.owns_weights else Again(self.built[site.state])
+        own = site.owns_weights or not op.parameters(*site.inputs)  # without weights it may depend on the input's size
+        module = build_layer(op, site.inputs) if own else Again(self.built[site.state])
         return self._add(site, module, values)
 
     def on_call(self, site: Site, values: tuple[_Flow, ...], run: Run[_Flow]) -> list[_Flow]:
         target = site.node.target
         assert isinstance(target, Graph)
-        if not site.owns_weights:
+        if not site.owns_weights and self.graphs.get(site.state) is target:
             return self._add(site, Again(self.built[site.state]), values)
+        self.graphs[site.path] = target
         frame = self.open(target)
         outputs = tuple(run(frame.inputs))
         return self._add(site, self.close(outputs if len(outputs) > 1 else outputs[0]), values)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 SHOWN_WIDTH = 160  # longer source lines are cut around the caret
-WARNINGS = frozenset({"SHAPE112", "SPEC061", "SPEC062", "SWEEP415"})  # valid, but probably not what was meant
+# Codes of what is valid, but probably not what was meant.
+WARNINGS = frozenset({"SHAPE112", "SPEC046", "SPEC061", "SPEC062", "SWEEP415"})
 
 
 @dataclass(frozen=True, slots=True)

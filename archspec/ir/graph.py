@@ -134,13 +134,18 @@ class Graph:
             n.state is not None or (isinstance(n.target, Graph) and n.target.shares_weights) for n in self.nodes
         )
 
-    def equals(self, other: Graph) -> bool:
-        """Whether the other graph computes the same in the same way, names included."""
+    def equals(self, other: Graph, *, ports: bool = True) -> bool:
+        """Whether the other graph computes the same in the same way, names included.
+
+        ports: whether the names of inputs and outputs count, which say where the values come from.
+        """
         if self is other:
             return True
-        mine = (self.kind, self.label, self.inputs, self.outputs, self.results, len(self.nodes))
-        theirs = (other.kind, other.label, other.inputs, other.outputs, other.results, len(other.nodes))
-        return mine == theirs and all(map(_same, self.nodes, other.nodes))
+        if ports and (self.inputs, self.outputs) != (other.inputs, other.outputs):
+            return False
+        mine = (self.kind, self.label, _types(self.inputs), _types(self.outputs), self.results, len(self.nodes))
+        theirs = (other.kind, other.label, _types(other.inputs), _types(other.outputs), other.results, len(other.nodes))
+        return mine == theirs and all(_same(a, b, ports=ports) for a, b in zip(self.nodes, other.nodes, strict=True))
 
     def walk(self) -> Iterator[tuple[NodePath, Node, Graph]]:
         """Every node that runs an op, in order: its path, the node, and its graph."""
@@ -178,9 +183,13 @@ def _only(ports: tuple[Port, ...], what: str) -> TensorType:
     return ports[0].type
 
 
-def _same(a: Node, b: Node) -> bool:
+def _types(ports: tuple[Port, ...]) -> list[TensorType]:
+    return [port.type for port in ports]
+
+
+def _same(a: Node, b: Node, *, ports: bool) -> bool:
     if (a.name, a.inputs, a.outputs, a.state) != (b.name, b.inputs, b.outputs, b.state):
         return False
     if isinstance(a.target, Graph) or isinstance(b.target, Graph):
-        return isinstance(a.target, Graph) and isinstance(b.target, Graph) and a.target.equals(b.target)
+        return isinstance(a.target, Graph) and isinstance(b.target, Graph) and a.target.equals(b.target, ports=ports)
     return a.target == b.target

@@ -12,7 +12,7 @@ from archspec.language import fixes
 from archspec.language.libraries import standard_library
 from archspec.language.message_text import close, short
 from archspec.language.names import WORD, names_in
-from archspec.language.parse import SEQUENTIAL
+from archspec.language.parse import SEQUENTIAL, SHARE
 from archspec.language.syntax import At, Block, Body, Errors, Layer, Library, Program
 from archspec.language.unknown import may_be_layer, meant_field, unknown_kind
 from archspec.ops import OPS, Merge
@@ -128,6 +128,7 @@ class _Check:
         """A layer, and what is written inside it."""
         self.expressions(layer.when, layer.beside("when"), names)
         self.expressions(layer.repeat, layer.beside("repeat"), names)
+        self.expressions(layer.share, layer.beside("share"), names)
         if layer.repeat is not None:
             names = names.with_index()
         for branch in (*layer.branches.values(), *((layer.body,) if layer.body else ())):
@@ -138,7 +139,7 @@ class _Check:
             self.scalar(layer.kind, layer.head, names)
         elif layer.kind in OPS:
             self.fields(layer)
-        elif layer.kind != SEQUENTIAL and self.library.find(layer.kind) is None:
+        elif layer.kind not in (SEQUENTIAL, SHARE) and self.library.find(layer.kind) is None:
             unknown_kind(layer.kind, layer.head, self.library, self.errors, names.layers)
         if layer.args is not None and layer.body is None:
             self.expressions(layer.args, layer.at, names)
@@ -157,7 +158,7 @@ class _Check:
         if isinstance(raw, dict):
             inside = names.with_index() if "repeat" in raw else names
             for key, value in raw.items():
-                self.expressions(value, at / key, names if key in ("repeat", "when") else inside)
+                self.expressions(value, at / key, names if key in ("repeat", "when", "share") else inside)
                 if key.startswith("$"):
                     self.scalar(key, (at / key).key, inside)
         elif isinstance(raw, list):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from archspec.language.models import Layer as LayerModel
-from archspec.language.parse import BESIDE, SEQUENTIAL
+from archspec.language.parse import BESIDE, SEQUENTIAL, SHARE
 from archspec.language.schema_variants import NULL, Schema, by_type, described, loosened, or_value
 from archspec.language.syntax import Block
 from archspec.ops import OPS, Merge, Operation
@@ -73,7 +73,8 @@ def _layer_mapping(keys: dict[str, Schema]) -> Schema:
         # a file's own blocks are other keys: what they take, only `validate` knows
         "dependencies": {key: {"propertyNames": {"enum": [key, *beside]}} for key in keys},
         "if": {"propertyNames": {"enum": beside}},
-        "then": {"required": ["from"], "maxProperties": 1},
+        "then": {"anyOf": [{"required": [SHARE]}, {"required": ["from"], "maxProperties": 1}]},
+        "else": {"properties": {SHARE: or_value({"type": "boolean"})}},
     }
 
 
@@ -83,6 +84,7 @@ def _beside() -> dict[str, Schema]:
         "repeat": or_value({"type": "integer", "minimum": 0}),
         "when": or_value({"type": "boolean"}),
         "from": {"type": "string", "pattern": f"^{IDENTIFIER}$"},
+        SHARE: {"type": ["string", "boolean"], "pattern": rf"^(\$.*|{IDENTIFIER})$"},
     }
     fields = {field.alias or name: field for name, field in LayerModel.model_fields.items()}
     return {key: described(form, fields[key].description or "") for key, form in forms.items()}

@@ -24,10 +24,15 @@ class Layer(Model):
     repeat: int | str | None = Field(None, description="number of copies, with the index `i` from 0")
     when: bool | str | None = Field(None, description="false: the layer is left out, and its input passes through")
     from_: str | None = Field(None, alias="from", description="a named earlier output that replaces the input")
+    share: bool | str | None = Field(
+        None, description="alone: the stage or named layer to run again, with its weights; "
+                          "true beside `repeat`: all copies have one set of weights",
+    )
 
     def to_data(self) -> Any:
         """The layer as a spec file writes it."""
-        beside = {"name": self.name, "repeat": self.repeat, "when": self.when, "from": self.from_}
+        beside = {"name": self.name, "repeat": self.repeat, "when": self.when, "from": self.from_,
+                  "share": self.share}
         beside = {key: value for key, value in beside.items() if value is not None}
         if self.kind is None:
             return beside

@@ -16,13 +16,14 @@ from archspec.language.syntax import At, Body, Errors, Layer
 from archspec.ops import OPS, Merge
 from archspec.source import BROKEN
 
-BESIDE: Final = ("name", "repeat", "when", "from")  # what may stand beside a layer's own key
+BESIDE: Final = ("name", "repeat", "when", "from", "share")  # what may stand beside a layer's own key
 SEQUENTIAL: Final = "sequential"
+SHARE: Final = "share"  # alone a layer's own key
 TYPES: Final = ("int", "float", "bool", "str", "list", "layer", "any")  # of a block's params
 
 __all__ = [
-    "BESIDE", "EXPECTATIONS", "SEQUENTIAL", "TYPES", "check_name", "did_you_mean", "hole", "is_merge", "misplaced",
-    "parse_as", "parse_body", "parse_layer", "short",
+    "BESIDE", "EXPECTATIONS", "SEQUENTIAL", "SHARE", "TYPES", "check_name", "did_you_mean", "hole", "is_merge",
+    "misplaced", "parse_as", "parse_body", "parse_layer", "short",
 ]
 
 
@@ -54,7 +55,7 @@ def _layers(raw: list[Any], at: At, errors: Errors) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     for k, item in enumerate(raw):
         stray = isinstance(item, dict) and item and all(key in BESIDE and key != "from" for key in item)
-        if stray and layers and layers[-1].kind not in (None, "?"):
+        if stray and not _runs_again(item) and layers and layers[-1].kind not in (None, "?"):
             layers[-1] = _beside_in_list(item, at / k, layers[-1], errors)
         else:
             layers.append(parse_layer(item, at / k, errors))
@@ -79,13 +80,14 @@ def hole(at: At) -> Layer:
 
 
 def parse_layer(raw: Any, at: At, errors: Errors) -> Layer:
-    """One layer: a name, `name: argument`, `name: {fields}`, with name, repeat, when, from beside it."""
+    """One layer: a name, `name: argument`, `name: {fields}`, with name, repeat, when, from, share beside it."""
     return _parse_layer(raw, at, errors) or hole(at)
 
 
 def parse_as(kind: str, layer: Layer, errors: Errors) -> Layer:
     """A layer of an unknown kind as if `kind` had been written."""
-    values = {"name": layer.name, "repeat": layer.repeat, "when": layer.when, "source": layer.source}
+    values = {"name": layer.name, "repeat": layer.repeat, "when": layer.when, "source": layer.source,
+              "share": layer.share}
     return _of_kind(kind, layer.args, layer.at, layer.place, values, layer.moved, errors) or hole(layer.place)
 
 
@@ -107,10 +109,18 @@ def _parse_layer(raw: Any, at: At, errors: Errors) -> Layer | None:
         raw, kinds = _misspelt_beside(raw, kinds, at, places, errors)
     if len(kinds) == 1:
         return _layer(raw, kinds[0], at, places, errors)
+    if not kinds and _runs_again(raw):
+        del places[SHARE]
+        return _layer(raw, SHARE, at, places, errors)
     if not kinds and list(raw) == ["from"]:
         return _layer(raw, None, at, places, errors)
     _complain_kinds(raw, kinds, at, errors)
     return None
+
+
+def _runs_again(raw: dict[str, Any]) -> bool:
+    """Whether the `share` of a mapping without another kind names a layer, instead of standing beside a `repeat`."""
+    return SHARE in raw and not isinstance(raw[SHARE], bool)
 
 
 def _bare_name(raw: str, at: At, errors: Errors) -> Layer | None:
@@ -165,6 +175,8 @@ def _complain_kinds(raw: dict[str, Any], kinds: list[str], at: At, errors: Error
 
 
 def _layer(raw: dict[str, Any], kind: str | None, at: At, places: dict[str, At], errors: Errors) -> Layer | None:
+    if kind not in (None, SHARE) and _is_name(raw.get(SHARE)):
+        return _share_instead(raw, kind or "", at, places, errors)
     values, moved = _beside(raw, places, errors)
     args, place = (None, at) if kind is None else (raw[kind], at / kind)
     if kind in OPS and isinstance(args, dict):
@@ -176,9 +188,27 @@ def _layer(raw: dict[str, Any], kind: str | None, at: At, places: dict[str, At],
     return _of_kind(kind, args, place, at, values, moved, errors)
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and not value.startswith("$")
+
+
+def _share_instead(
+    raw: dict[str, Any], kind: str, at: At, places: dict[str, At], errors: Errors
+) -> Layer | None:
+    """`{linear: 10, share: tower}`: reported, and read as `{share: tower}`."""
+    name = short(raw[SHARE])
+    errors.add(
+        "SPEC045", f"`{SHARE}: {name}` cannot stand beside `{short(kind)}`", places[SHARE], key=True,
+        hint=fixes.removed(f"remove `{short(kind)}`: `{SHARE}: {name}` runs the layers of `{name}`", at / kind),
+    )
+    beside = {key: place for key, place in places.items() if key != SHARE}
+    return _layer({key: value for key, value in raw.items() if key != kind}, SHARE, at, beside, errors)
+
+
 def _beside(raw: dict[str, Any], places: dict[str, At], errors: Errors) -> tuple[dict[str, Any], dict[str, At]]:
-    """The values of name, repeat, when and from (as `source`), checked, and the places that differ from theirs."""
-    values: dict[str, Any] = {"name": None, "repeat": None, "when": None, "source": None}
+    """The values of name, repeat, when, share and from (as `source`), checked, and the places that differ from theirs.
+    """
+    values: dict[str, Any] = {"name": None, "repeat": None, "when": None, "source": None, "share": None}
     for key, at in places.items():
         value = raw[key]
         if value is BROKEN:
@@ -188,6 +218,8 @@ def _beside(raw: dict[str, Any], places: dict[str, At], errors: Errors) -> tuple
                 errors.add("SPEC042", f"`{key}` has no value", at, key=True,
                            hint=f"write a {'number' if key == 'repeat' else 'condition'}, or remove it")
             values[key] = value
+        elif key == SHARE:
+            values[key] = _flag(value, at, errors)
         elif not isinstance(value, str) or not value or value.startswith("$"):
             errors.add("SPEC021", f"`{key}` must be a plain name, got {value_text(value)}", at,
                        hint="write the name itself")
@@ -197,6 +229,15 @@ def _beside(raw: dict[str, Any], places: dict[str, At], errors: Errors) -> tuple
         elif check_name(value, at, errors, key=False, what="layer"):
             values["name"] = value
     return values, {key: at for key, at in places.items() if at.path[-1] != key}
+
+
+def _flag(value: Any, at: At, errors: Errors) -> Any:
+    """The value of a `share` beside a layer; None after an error."""
+    if isinstance(value, bool) or (isinstance(value, str) and value.startswith("$")):
+        return value
+    hint = f"write `{SHARE}: true` beside a `repeat`, or `{SHARE}: NAME` alone to run a stage or named layer again"
+    errors.add("SPEC045", f"`{SHARE}` beside a layer must be true or false, got {value_text(value)}", at, hint=hint)
+    return None
 
 
 def _take_out(
@@ -225,6 +266,10 @@ def misplaced(key: str, kind: str, at: At, errors: Errors) -> None:
 def _of_kind(
     kind: str, args: Any, place: At, at: At, values: dict[str, Any], moved: dict[str, At], errors: Errors
 ) -> Layer | None:
+    if values.get(SHARE) is True and values["repeat"] is None:
+        beside = moved.get(SHARE) or at / SHARE
+        errors.add("SPEC045", f"`{SHARE}: true` needs a `repeat` beside it", beside, key=True,
+                   hint=fixes.removed(f"remove it: a single run of `{short(kind)}` shares nothing", beside))
     if kind == SEQUENTIAL:
         if args is BROKEN:
             return None

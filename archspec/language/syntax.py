@@ -69,9 +69,10 @@ class At:
 class Layer:
     """One layer as written.
 
-    kind: an op, a block, a merge, `sequential`, `$param`, or None for a bare `{from: NAME}`.
+    kind: an op, a block, a merge, `sequential`, `share`, `$param`, or None for a bare `{from: NAME}`.
     args: the raw argument (a plain value, a list, a mapping of fields), not yet evaluated.
     branches: of a merge. body: of a `sequential`. repeat, when: raw, None if not written.
+    share: raw, of `share: true` beside a `repeat`; the name in `share: NAME` is an argument.
     moved: the places of keys that were written elsewhere than beside the kind, by a mistake reported already.
     """
 
@@ -83,6 +84,7 @@ class Layer:
     repeat: Any = None
     when: Any = None
     source: str | None = None  # `from`
+    share: Any = None
     branches: dict[str, Body] = field(default_factory=dict)
     body: Body | None = None
     moved: dict[str, At] = field(default_factory=dict)
@@ -98,7 +100,7 @@ class Layer:
         return self.at.key if self.at.path != self.place.path else self.at
 
     def beside(self, key: str) -> At:
-        """The place of the value of `repeat`, `when`, `from` or `name`."""
+        """The place of the value of `repeat`, `when`, `from`, `share` or `name`."""
         return self.moved.get(key) or self.place / key
 
 

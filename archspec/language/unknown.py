@@ -10,7 +10,7 @@ from archspec.language import fixes
 from archspec.language.lacking import lack_of
 from archspec.language.message_text import close, short
 from archspec.language.names import as_seen, seen_wrongly
-from archspec.language.parse import SEQUENTIAL
+from archspec.language.parse import SEQUENTIAL, SHARE
 from archspec.language.synonyms import field_called, kind_called
 from archspec.language.syntax import At, Errors, Library
 from archspec.ops import OPS, Operation
@@ -34,7 +34,7 @@ def unknown_kind(
         return f"${kind}"
     called = kind_called(kind)
     if kind not in library.nearest:
-        library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL})
+        library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL, SHARE})
     near = library.nearest[kind]
     message = f"no op or block `{short(kind)}`"
     if (hidden := seen_wrongly(kind)) is not None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from archspec.ir import INPUT, Graph, Node, Place, Port, Value
+from archspec.ir import CLIMB, INPUT, Graph, Node, Place, Port, Value
 from archspec.ops import Operation
 from archspec.types import BATCH, UNKNOWN, UNKNOWN_DTYPE, TensorType, shape_text
 
 if TYPE_CHECKING:
-    from archspec.language.syntax import At
+    from archspec.language.syntax import At, Body
+    from archspec.lower.values import Scope
 
 WAY_LENGTH: Final = 8  # how many shapes on the way to an error are shown
 ROOT: Final = "stages"
@@ -24,6 +26,7 @@ class Val:
     tensor: its type; None if even the rank is unknown because of an error. source: the (first) value from which it
     was computed. made_at: the layer or stage that outputs it, for labels; None for the input and copies of a repeat.
     choices: the network's inputs by name, while it is unknown which of several inputs this value is.
+    made: how a stage or named layer computes it, for `share`.
     """
 
     owner: Builder
@@ -32,6 +35,7 @@ class Val:
     source: Val | None = None
     made_at: At | None = None
     choices: Mapping[str, Val] | None = None
+    made: Made | None = None
 
     @property
     def origin(self) -> Val:
@@ -64,13 +68,31 @@ class Val:
 
 
 @dataclass(slots=True)
-class _Draft:
+class Draft:
+    """A node while its graph is being built."""
+
     name: str
     target: Operation | Graph | None  # None: broken; the error is reported
     inputs: tuple[Val, ...]
     output: Val  # the only one: no op of the language has several yet
     at: Place | None
     count: int = 1  # how many copies in a row; each takes the output of the one before it
+    state: str | None = None  # see Node
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a stage or named layer was lowered, so that `share` can run it again.
+
+    flow: the value that entered its body. seen: how many names `scope.outputs` had in the innermost list.
+    """
+
+    name: str
+    draft: Draft
+    body: Body
+    flow: Val
+    scope: Scope
+    seen: int
 
 
 @dataclass(slots=True, eq=False)
@@ -78,17 +100,38 @@ class Builder:
     """One graph under construction.
 
     path: its path in the network, such as stages.b4.main. at: where the layer is written whose nodes are added next.
+    depth: the length of the path of the weights that it runs with; its own path, unless it is part of a `share`.
     """
 
     parent: Builder | None
     path: str
     captured: dict[int, tuple[Val, Val]] = field(default_factory=dict)  # id(outer) -> (outer, own)
-    drafts: list[_Draft] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
     at: Place | None = None
+    depth: int = 0
 
     def child(self, name: str) -> Builder:
         """A builder for a sub-graph called `name`."""
-        return Builder(self, f"{self.path}.{name}")
+        return Builder(self, f"{self.path}.{name}", depth=self.depth + 1)
+
+    @contextmanager
+    def at_depth_of(self, owner: Builder) -> Iterator[None]:
+        """Inside, nodes refer to weights as if they stood in the graph of `owner`, an enclosing one."""
+        before, self.depth = self.depth, owner.depth
+        yield
+        self.depth = before
+
+    def state(self, draft: Draft, owner: Builder) -> str:
+        """What a node of this graph has as its `state` to run with the weights of a draft of `owner`."""
+        return CLIMB * (self.depth - owner.depth) + (draft.state or draft.name)
+
+    def handle(self, value: Val) -> Val | None:
+        """This graph's own handle of a value, if it uses the value."""
+        return value if value.owner is self else self.captured.get(id(value), (None, None))[1]
+
+    def outer(self, own: Val) -> Val:
+        """The value whose handle this is: of this graph, or of an enclosing one."""
+        return next((outer for outer, mine in self.captured.values() if mine is own), own)
 
     def use(self, value: Val) -> Val:
         """This graph's own handle of a value. A value of an outer graph is captured through all graphs in between."""
@@ -125,8 +168,12 @@ class Builder:
         """Append `count` more copies of the last node, numbered from `name`. `flow` is its output."""
         last = self.drafts[-1]
         result = Val(self, name, flow.tensor, flow)
-        self.drafts.append(_Draft(name, last.target, (flow,), result, self.at, count))
+        self.drafts.append(Draft(name, last.target, (flow,), result, self.at, count, last.state))
         return result
+
+    def repeated(self, name: str, draft: Draft, inputs: tuple[Val, ...], flow: Val) -> Val:
+        """Append a node that runs what a draft runs, on other inputs of the same types."""
+        return self._append(name, draft.target, inputs, draft.output.tensor, flow)
 
     def _append(
         self, name: str, target: Operation | Graph | None, inputs: tuple[Val, ...], output: TensorType | None,
@@ -134,7 +181,7 @@ class Builder:
     ) -> Val:
         result = Val(self, name, output, source if source.choices is None else inputs[0])
         own = tuple([v if v.owner is self else self.use(v) for v in inputs])
-        self.drafts.append(_Draft(name, target, own, result, self.at))
+        self.drafts.append(Draft(name, target, own, result, self.at))
         return result
 
     def finish(self, output: Val, kind: str, label: str) -> Graph | None:
@@ -150,11 +197,11 @@ class Builder:
                 return None
             known = tensor
             taken, outputs = tuple([values[id(v)] for v in draft.inputs]), (tensor,)
-            nodes.append(Node(draft.name, draft.target, taken, outputs, None, draft.at))
+            nodes.append(Node(draft.name, draft.target, taken, outputs, draft.state, draft.at))
             if draft.count > 1:
                 first, row = int(draft.name), len(nodes)
                 nodes += [
-                    Node(str(first + k), draft.target, (Value(row + k - 2),), outputs, None, draft.at)
+                    Node(str(first + k), draft.target, (Value(row + k - 2),), outputs, draft.state, draft.at)
                     for k in range(1, draft.count)
                 ]
             values[id(draft.output)] = Value(len(nodes) - 1)

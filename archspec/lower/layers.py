@@ -13,8 +13,8 @@ from archspec.language import fixes
 from archspec.language.errors import Place
 from archspec.language.message_text import short, value_text
 from archspec.language.names import module_names, names_in
-from archspec.language.parse import SEQUENTIAL, parse_as
-from archspec.language.problems import integer_hint
+from archspec.language.parse import SEQUENTIAL, SHARE, parse_as
+from archspec.language.problems import integer_hint, meant_value
 from archspec.language.syntax import At, Body, Layer, Library
 from archspec.language.unknown import may_be_layer, unknown_kind
 from archspec.lower.blocks import Blocks
@@ -25,6 +25,7 @@ from archspec.lower.kept import MOST
 from archspec.lower.layout import before_images, is_image, turned_input
 from archspec.lower.operations import field_place, guess, is_fixed, make, read_fields, window_place
 from archspec.lower.references import remedy
+from archspec.lower.share import Shares, made_by
 from archspec.lower.values import Nested, Scope, written
 from archspec.ops import OPS, Merge, Op, Operation, infer_outputs
 from archspec.types import ShapeError, shape_text
@@ -43,6 +44,8 @@ class Layers:
         self.context = context
         self.reporter = context.reporter
         self.blocks = Blocks(self)
+        self.instead: dict[int, Val] = {}  # id of a value -> what a shared layer takes instead of it
+        self.shares = Shares(self)
 
     # -- bodies --------------------------------------------------------------------------------------
 
@@ -63,10 +66,13 @@ class Layers:
             scope = replace(scope, outputs=Nested(own, scope.outputs))  # type: ignore[arg-type]
         names = module_names(body.layers)
         for name, layer in zip(names, body.layers, strict=True):
-            entered, flow = flow, self.layer(builder, layer, flow, scope, name)
+            entered, before = flow, len(builder.drafts)
+            flow = self.layer(builder, layer, flow, scope, name)
             if flow is not entered:
                 flow.made_at = layer.head
             if layer.name is not None:
+                if len(builder.drafts) > before:
+                    flow.made = made_by(name, builder, Body((layer,), True, layer.place), entered, scope)
                 own[layer.name] = flow
         self.check_unused(builder, flow, lambda name: body.layers[names.index(name)].head, scope)
         return flow
@@ -103,20 +109,26 @@ class Layers:
             return self._repeat(builder, layer, flow, scope, name, block)
         return self._one(builder, layer, flow, scope, name, block)
 
-    def _wrong_beside(self, key: str, rule: str, layer: Layer, scope: Scope, hint: str) -> None:
-        """Report a wrong value of `repeat` or `when`, where it is written."""
+    def _wrong_beside(
+        self, key: str, rule: str, layer: Layer, scope: Scope, hint: str | None, code: str = "SPEC042"
+    ) -> None:
+        """Report a wrong value of `repeat`, `when` or `share`, where it is written."""
         at = layer.beside(key)
         source = written(getattr(layer, key), at, scope)
         related = [(at, f"used as `{key}`")] if source.through else []
         hint = self.context.ev.without_dollar(source.raw, source.scope) or hint
-        self.context.ev.misuse("SPEC042", f"`{key}` {rule}", source, at, scope, related=related, hint=hint)
+        self.context.ev.misuse(code, f"`{key}` {rule}", source, at, scope, related=related, hint=hint)
+
+    def visible(self, name: str, scope: Scope) -> Val | None:
+        """The value that `from` gives for a name; in shared layers the one that takes its place."""
+        found = scope.entered if name == "input" and scope.entered is not None else scope.outputs.get(name)
+        return self.instead.get(id(found), found)
 
     def _source(self, builder: Builder, layer: Layer, flow: Val, scope: Scope) -> Val:
         name = layer.source or ""
-        if name == "input" and scope.entered is not None:
-            return scope.entered
-        if name in scope.outputs:
-            return scope.outputs[name]
+        found = self.visible(name, scope)
+        if found is not None:
+            return found
         if name in self.context.errors.lost:
             return builder.broken(short(name), flow)
         one = scope.entered is not None and scope.entered.choices is None
@@ -153,6 +165,7 @@ class Layers:
             return builder.broken(name, flow)
         if count > context.limits.max_ops:
             context.count(count, at)
+        shared = self._shared(layer, flow, scope)
         context.enter(at)
         sub, entered = builder.child(name), flow
         sub.at = layer.place
@@ -164,6 +177,8 @@ class Layers:
                 break
             context.work(at)
             flow = self._one(sub, layer, flow, scope.with_index(i), str(i), "")
+            if shared and len(sub.drafts) > max(made, 1):
+                self.shares.tie(sub, layer, scope)
             if len(sub.drafts) == made:
                 if steady:
                     break  # a copy adds nothing, and so do the others
@@ -174,9 +189,21 @@ class Layers:
                     flow = sub.broken("…", flow, blank(flow.tensor.ndim))
                     break
         context.leave()
+        if shared:
+            self.shares.check_weights(sub, layer, scope)
         self.check_unused(sub, flow, lambda _: layer.head, scope)
         label = block or layer.stem
         return builder.call(sub, name, flow, kind="repeat", label=label, flow=entered)
+
+    def _shared(self, layer: Layer, flow: Val, scope: Scope) -> bool:
+        """Whether the copies of a repeat have one set of weights."""
+        if layer.share is None:
+            return False
+        value = self.context.value(layer.share, layer.beside(SHARE), scope, flow)
+        if not isinstance(value, bool) and value is not UNKNOWN_VALUE:
+            self._wrong_beside(SHARE, f"must be true or false, got {value_text(value)}", layer, scope,
+                               meant_value("bool", value), "SPEC045")
+        return value is True
 
     def _copies(self, sub: Builder, flow: Val, count: int, at: At) -> Val:
         """Append `count` more copies of the last one."""
@@ -212,12 +239,15 @@ class Layers:
         block = home.find(kind)
         if block is not None:
             return self.blocks.call(builder, block, layer, flow, scope, name)
+        if kind == SHARE:
+            return self.shares.run(builder, layer, flow, scope, name)
         return self._unknown(builder, kind, home, layer, flow, scope, name, at)
 
     def _taken_as(self, kind: str, layer: Layer) -> Layer:
         place = (id(layer), kind)
         if place not in self.context.bodies:
-            parsed = parse_as(kind, replace(layer, name=None, repeat=None, when=None, source=None), self.context.errors)
+            alone = replace(layer, name=None, repeat=None, when=None, source=None, share=None)
+            parsed = parse_as(kind, alone, self.context.errors)
             self.context.bodies[place] = Body((parsed,), True, layer.place)
         return self.context.bodies[place].layers[0]
 
@@ -340,6 +370,8 @@ def _repeats(sub: Builder, flow: Val) -> bool:
     before, last = sub.drafts[-2:]
     if last.target is None or last.output is not flow or last.inputs != (before.output,):
         return False
+    if last.state != before.state:  # the first one has weights that the others share
+        return False
     shape = before.output.tensor
     if shape is not flow.tensor and (shape is None or not shape.known or shape != flow.tensor):
         return False
@@ -353,9 +385,9 @@ def _held_names(scope: Scope) -> list[str]:
 
 
 def _repeated(layer: Layer) -> object:
-    """The raw layer without its own `repeat` and `when`, which do not see the index."""
+    """The raw layer without its own `repeat`, `when` and `share`, which do not see the index."""
     raw = layer.place.value()
-    return {k: v for k, v in raw.items() if k not in ("repeat", "when")} if isinstance(raw, dict) else raw
+    return {k: v for k, v in raw.items() if k not in ("repeat", "when", SHARE)} if isinstance(raw, dict) else raw
 
 
 def _taker(layer: Layer) -> At:

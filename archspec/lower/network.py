@@ -14,6 +14,7 @@ from archspec.lower.evaluate import Evaluator
 from archspec.lower.inputs import UNNAMED, read_inputs, shape_of
 from archspec.lower.kept import Kept, Stages
 from archspec.lower.layers import Layers
+from archspec.lower.share import made_by
 from archspec.lower.static import check_unreached
 from archspec.lower.values import Limits, Nested, Scope
 from archspec.ops import identity
@@ -86,12 +87,13 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
             kept.before(name, Stages(root, entered, flow, outputs, inputs, context.counted))
         made = len(root.drafts)
         root.at = body.at
-        flow = layers.into(root, name, body, flow, scope)
+        before, flow = flow, layers.into(root, name, body, flow, scope)
         if len(root.drafts) > made:
             flow.made_at = body.at.key
         if len(root.drafts) == made or root.drafts[-1].name != name:
             flow = layers.chosen(root, flow, body.at.key, scope)
-            flow = root.run(name, identity(), (flow,), flow.tensor)  # an empty stage still is a module
+            flow = root.run(name, identity(), (flow,), flow.tensor)  # an empty stage is a module too
+        flow.made = made_by(name, root, body, before, scope)
         if flow.tensor is None or not flow.tensor.known:
             flow.tensor = _expected(context, name, top) or flow.tensor
         outputs[name] = flow

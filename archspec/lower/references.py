@@ -14,8 +14,8 @@ from archspec.lower.values import Scope
 _COUNTED: Final = re.compile(r"\w+_[0-9]+")  # the automatic name of a layer without one
 
 
-def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope) -> str:
-    """The hint for a `from: NAME` that sees only `visible`."""
+def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope, key: str = "from") -> str:
+    """The hint for a `from: NAME`, or another key, that sees only `visible`."""
     visible, shown = list(visible), short(name)
     near = close(name, visible) or next((v for v in visible if v.startswith(name) or name.startswith(v)), None)
     if near is not None:
@@ -24,10 +24,10 @@ def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope) ->
     if scope.calls and (name in program.stages or home is not None or name in program.inputs):
         return (
             f"a block cannot see the layers of its caller: give it a param `skip: layer`, called with "
-            f"`{{from: {shown}}}`"
+            f"`{{{key}: {shown}}}`"
         )
     if name in program.stages:
-        return f"`from` can only refer to earlier stages: put stage `{shown}` before this one"
+        return f"`{key}` can only refer to earlier stages: put stage `{shown}` before this one"
     if home is not None:
         return f"`{shown}` is inside stage `{home}`, or comes later: make it a separate stage before this layer"
     if _COUNTED.fullmatch(name):

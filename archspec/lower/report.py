@@ -20,6 +20,7 @@ class Reporter:
     def __init__(self, errors: Errors, foreign: frozenset[str]) -> None:
         self.errors = errors
         self.foreign = foreign
+        self._again: tuple[At, ...] = ()  # the places of the `share`s whose layers are being lowered
         self._held: list[tuple[str, Callable[[], None]]] | None = None
 
     def tell(
@@ -29,11 +30,18 @@ class Reporter:
         """Report a mistake at a place in a body whose scope is `scope`."""
         context, call = self.context(at, scope)
         add = partial(self.errors.add, code, message, at, notes=notes, hint=hint, call=call, subject=subject,
-                      related=[*context, *related])
+                      related=[*context, *((place, "run again here") for place in self._again), *related])
         if self._held is None:
             add()
         else:
             self._held.append((code, add))
+
+    @contextmanager
+    def again(self, place: At) -> Iterator[None]:
+        """Inside, mistakes are in layers that the `share` at `place` runs again."""
+        before, self._again = self._again, (*self._again, place)
+        yield
+        self._again = before
 
     @property
     def holding(self) -> bool:

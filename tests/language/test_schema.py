@@ -63,7 +63,7 @@ def test_the_right_example_of_each_code_is_valid(code: str) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["SPEC010", "SPEC011", "SPEC012", "SPEC013", "SPEC021", "SPEC024", "SPEC042", "SPEC043", "SPEC060"],
+    ["SPEC010", "SPEC011", "SPEC012", "SPEC013", "SPEC021", "SPEC024", "SPEC042", "SPEC043", "SPEC045", "SPEC060"],
 )
 def test_the_wrong_example_of_a_code_about_form_is_not(code: str) -> None:
     assert not accepts(CODES[code].wrong.text)
@@ -77,7 +77,8 @@ def test_the_wrong_example_of_a_code_about_form_is_not(code: str) -> None:
         "{$block: [64, 1], repeat: $depths.0}", "[{relu: , when: $(a == b)}]", "{dropout: }",
         "{vgg_block: [2, 64]}", "{vgg_block: {convs: 2, channels: $n}}", "{residual: 64}",
         "{inception: [1, [2, 3], $c3, 4]}",
-        "[{from: a}]", "[{sequential: [relu], repeat: 3, name: b}]", "{add: {a: [], b: {from: input}}}",
+        "[{from: a}]", "{share: a}", "[{share: a, from: b, name: c, repeat: 2}]", "[{linear: 2, repeat: 2, share: true}]",
+        "[{linear: 2, repeat: 2, share: $tied}]", "[{sequential: [relu], repeat: 3, name: b}]", "{add: {a: [], b: {from: input}}}",
         "{concat: {a: [relu], b: relu, dim: 2}}", "{layer_norm: }", "{layer_norm: {eps: 1e-3}}", "{reshape: [2, -1]}",
     ],
 )  # fmt: skip
@@ -110,6 +111,8 @@ BEST = [
     ("{add: {a: [rleu], b: []}}", ["add", "a", 0], "'rleu' is not one of"),
     ("[{sequential: [rleu]}]", [0, "sequential", 0], "'rleu' is not one of"),
     ("[{relu: , when: maybe}]", [0, "when"], "'maybe' is not of type 'boolean'"),
+    ("{linear: 3, share: tower}", ["share"], "'tower' is not of type 'boolean'"),
+    ("[{share: [relu]}]", [0, "share"], "['relu'] is not of type"),
     ("{relu: , sigmoid: }", [], "'sigmoid' is not one of"),
     ("{residual: {chanels: 3}}", ["residual"], "'chanels' was unexpected"),
     ("{vgg_block: [1, 2, 3]}", ["vgg_block"], "(3 was unexpected)"),
