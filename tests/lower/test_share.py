@@ -353,7 +353,7 @@ def test_a_siamese_network() -> None:
 
 def test_a_siamese_network_of_two_sizes() -> None:
     text = SIAMESE.replace("right: [1, 12, 12]", "right: [1, 9, 9]")
-    (found,) = assert_errors(text, [("SHAPE106", 5, 10, "weights for (1, 12, 12), which do not fit (1, 9, 9)")])
+    assert_errors(text, [("SHAPE106", 5, 10, "weights for (1, 12, 12), which do not fit (1, 9, 9)")])
     m = build(text.replace("flatten, linear", "global_avg_pool2d, flatten, linear"))
     a, b = torch.randn(2, 1, 12, 12), torch.randn(2, 1, 9, 9)
     torch.testing.assert_close(m(a, b), m.head.linear_1(m.tower(a) + m.tower(b)))
