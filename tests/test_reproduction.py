@@ -18,6 +18,7 @@ from archspec.source import read
 from archspec.sweep.expand import expand
 from archspec.sweep.read import read_sweep
 from tests.results.helpers import make_run
+from tests.sweep.helpers import make_its_own
 from tests.test_benchmarks import load  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +37,7 @@ def test_each_of_the_sources_runs_is_in_one_sweep(capsys):
 
 def finish(store, trial, accuracies):
     """A trial that has ended so."""
-    make_run(store.run_folder(trial.id), seed=trial.seed, accuracies=accuracies, name="lenet")
+    make_its_own(make_run(store.run_folder(trial.id), accuracies=accuracies), trial)
     store.save(Result(trial.id, trial.variant, dict(trial.varied), trial.seed, "done", summary={}))
 
 
@@ -167,7 +168,7 @@ def test_runs_of_another_network_are_not_taken_for_today_s(load, archived):  # n
     """A spec that changes makes its committed results void."""
     file = str(SWEEPS / "lenet.yaml")
     trials = [trial for trial in expand(read_sweep(file), file).trials if trial.varied["recipe"] == "lenet-01"]
-    rows = {key: row | {"network": "lenet", "recipe": trials[0].recipe.to_data(defaults=False)} for key, row in archived.rows.items()}
+    rows = {key: row | {"macs": row["macs"] + 1, "recipe": trials[0].recipe.to_data(defaults=False)} for key, row in archived.rows.items()}
     keyed = {load("archive").key_of("lenet", row["recipe"], row["seed"], {}): row for row in rows.values()}
     with pytest.raises(ValueError, match="the runs of lenet in results/ are of another network: train it again"):
         load("archive").Archive(keyed).records(trials)

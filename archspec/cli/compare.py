@@ -24,7 +24,7 @@ FORMATS: Final = ("table", "markdown", "csv", "latex", "json")
 @click.option("--by", "measure", default="test_accuracy", show_default=True, metavar="FIGURE",
               help="The figure to compare: test_accuracy, test_loss, last_train_loss, best_accuracy, seconds, …")
 @click.option("--baseline", type=click.IntRange(min=1), metavar="ROW",
-              help="The row to compare with; default: the best.")
+              help="The row to compare with; default: the best of those with enough seeds to test.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 @json_option
 def command(paths: tuple[Path, ...], measure: str, baseline: int | None, form: str, as_json: bool) -> None:

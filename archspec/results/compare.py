@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from archspec.diagnostics import plural
 from archspec.language.recipe import ANY_OPTIMIZER
 from archspec.results.record import RECIPE, RunRecord
 from archspec.results.stats import Difference, difference, holm
@@ -110,12 +111,32 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Groups side by side. varied: the settings in which they differ. measure: what they are compared by."""
+    """Groups side by side.
+
+    varied: the settings in which they differ. measure: what they are compared by. baseline: the index of the group that
+    the others are tested against. least_seeds: how many seeds a group needs to be chosen as that; None where the user
+    named it.
+    """
 
     varied: tuple[str, ...]
     groups: tuple[Group, ...]
     measure: Measure
     baseline: int
+    least_seeds: int | None = None
+
+    @property
+    def best(self) -> int:
+        """The index of the group with the best mean."""
+        return _best_group(self.groups, self.measure)
+
+    @property
+    def reason(self) -> str:
+        """Why the baseline is the baseline."""
+        if self.least_seeds is None:
+            return "the row that was named"
+        return "the best row" if self.baseline == self.best else (
+            f"the best of the rows with at least {plural(self.least_seeds, 'seed')}"
+        )
 
 
 def named_by_recipe(comparison: Comparison) -> bool:
@@ -129,7 +150,8 @@ def compare(
 ) -> Comparison:
     """Group runs, find what varies, and test each group against the baseline.
 
-    measure: a name of MEASURES. baseline: a group's index in order of appearance; None for the best mean.
+    measure: a name of MEASURES. baseline: a group's index in order of appearance; None for the best mean among groups
+    with enough seeds, see `_enough_seeds`.
     P-values are adjusted for the number of comparisons (Holm 1979); a difference counts at ALPHA.
     """
     chosen = MEASURES[measure]
@@ -141,8 +163,9 @@ def compare(
     groups = [
         Group({key: _value(group[0], key) for key in varied}, tuple(group), _figures(group)) for group in members
     ]
-    first = _best_group(groups, chosen) if baseline is None else baseline
-    return Comparison(tuple(varied), tuple(_judged(groups, chosen, first)), chosen, first)
+    least = _enough_seeds(groups, chosen) if baseline is None else None
+    first = _best_group(groups, chosen, least or 1) if baseline is None else baseline
+    return Comparison(tuple(varied), tuple(_judged(groups, chosen, first)), chosen, first, least)
 
 
 def _varied(firsts: Sequence[RunRecord]) -> list[str]:
@@ -197,13 +220,24 @@ def _figures(records: Sequence[RunRecord]) -> dict[str, Statistic]:
     return found
 
 
-def _best_group(groups: Sequence[Group], measure: Measure) -> int:
+def _enough_seeds(groups: Sequence[Group], measure: Measure) -> int:
+    """How many seeds a baseline has: half as many as the group with the most, and two, if any group has two.
+
+    From one seed no difference is known, and from two of ten only a large one.
+    """
+    most = max((group.figures[measure.name].n for group in groups if measure.name in group.figures), default=1)
+    return 1 if most == 1 else max(2, math.ceil(most / 2))
+
+
+def _best_group(groups: Sequence[Group], measure: Measure, least: int = 1) -> int:
+    """The index of the group with the best mean, of those with `least` seeds."""
     sign = 1 if measure.higher else -1
-    return max(
-        range(len(groups)),
-        key=lambda k: sign * groups[k].figures[measure.name].mean if measure.name in groups[k].figures else -math.inf,
-        default=0,
-    )
+
+    def rank(k: int) -> float:
+        found = groups[k].figures.get(measure.name)
+        return -math.inf if found is None or found.n < least else sign * found.mean
+
+    return max(range(len(groups)), key=rank, default=0)
 
 
 def _judged(groups: Sequence[Group], measure: Measure, baseline: int) -> list[Group]:

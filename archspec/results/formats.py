@@ -163,6 +163,8 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         "format": COMPARISON_FORMAT,
         "measure": comparison.measure.name,
         "baseline": comparison.baseline,
+        "baseline_reason": comparison.reason,
+        "best": comparison.best,
         "varied": list(comparison.varied),
         "groups": [
             {

@@ -13,14 +13,15 @@ def summary_lines(comparison: Comparison) -> list[str]:
     groups, name = comparison.groups, comparison.measure.name
     if not groups or not any(name in group.figures for group in groups):
         return ["no run has the figure to compare"] if groups else []
-    base = groups[comparison.baseline]
-    sign = 1 if comparison.measure.higher else -1
-    best = max((g for g in groups if name in g.figures), key=lambda g: sign * g.figures[name].mean)
+    base, best = groups[comparison.baseline], groups[comparison.best]
     lines = [
         f"best by {comparison.measure.title}: {label(comparison, best)}: {spread_text(best.figures[name], name)}"
         f" ({plural(best.figures[name].n, 'seed')})"
     ]
     others = [group for group in groups if group is not base]
+    if base is not best and comparison.least_seeds is not None:
+        lines.append(f"baseline: {label(comparison, base)}: {spread_text(base.figures[name], name)}"
+                     f" ({plural(base.figures[name].n, 'seed')}), {comparison.reason}")
     if others:
         lines.append(_differences(others, "the best" if base is best else "the baseline"))
     failed = sum(group.n - group.finished for group in groups)

@@ -14,7 +14,7 @@ from archspec.results.find import find_runs
 from archspec.results.formats import cells, titles, to_csv, to_json, to_latex, to_markdown
 from archspec.results.report.data import page_data
 from archspec.results.trials import Result, Store
-from archspec.results.words import label
+from archspec.results.words import label, summary_lines
 from tests.results.helpers import make_run
 
 
@@ -50,6 +50,46 @@ def test_with_one_seed_nothing_is_known(tmp_path):
     found = compare(runs(tmp_path, a=({"lr": 0.1}, [0.5]), b=({"lr": 0.2}, [0.9])))
     assert [group.verdict for group in found.groups] == ["not known", "baseline"]
     assert "not known: one seed" in to_markdown(found)
+
+
+def test_a_baseline_has_the_seeds_that_a_test_needs(tmp_path):
+    """The best row has one seed: with it as baseline nothing would be known."""
+    records = runs(tmp_path, a=({"lr": 0.1}, [0.70, 0.71, 0.69]), b=({"lr": 0.2}, [0.5, 0.51, 0.52]), c=({"lr": 0.3}, [0.9]))
+    found = compare(records)
+    assert (found.best, found.baseline) == (2, 0)
+    assert [group.verdict for group in found.groups] == ["baseline", "worse", "not known"]
+    assert summary_lines(found)[:3] == [
+        "best by test acc: lr 0.3: 0.9000 (1 seed)",
+        "baseline: lr 0.1: 0.7000 ± 0.0100 (3 seeds), the best of the rows with at least 2 seeds",
+        "2 differences to the baseline: 1 worse, 1 not known; one seed cannot show noise: use several, `--seeds 3`",
+    ]
+    data = to_json(found)
+    assert (data["best"], data["baseline"], data["baseline_reason"]) == (2, 0, "the best of the rows with at least 2 seeds")
+    named = compare(records, baseline=2)
+    assert (named.baseline, to_json(named)["baseline_reason"]) == (2, "the row that was named")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "baseline"),
+    [
+        ((1, 1, 1), 2),  # nothing is known whichever it is
+        ((3, 3, 2), 2),  # a run that failed does not cost the best row its place
+        ((10, 3, 2), 0),  # two of ten would call nearly all differences noise
+        ((10, 5, 2), 1),
+        ((2, 1, 1), 0),
+        ((1, 1, 0), 1),
+    ],
+)
+def test_the_best_row_is_the_baseline_unless_it_has_few_seeds(tmp_path, seeds, baseline):
+    """Each row is better than the one before."""
+    rows = {f"r{k}": ({"lr": 0.1 * (k + 1)}, [0.5 + 0.1 * k + 0.001 * s for s in range(n)]) for k, n in enumerate(seeds)}
+    assert compare(runs(tmp_path, **rows)).baseline == baseline
+
+
+def test_a_loss_has_its_best_row_too(tmp_path):
+    records = runs(tmp_path, a=({"lr": 0.1}, [0.5]), b=({"lr": 0.2}, [0.3, 0.31]), c=({"lr": 0.3}, [0.4, 0.41]))
+    found = compare(records, "last_train_loss")
+    assert (found.best, found.baseline) == (0, 2)
 
 
 def test_a_repeated_seed_is_no_further_evidence(tmp_path):

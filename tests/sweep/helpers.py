@@ -30,11 +30,18 @@ def begun(store, trial, name=None, **environment):
     """The folder of a training of this trial that has begun."""
     folder = store.folder / "trials" / (name or trial.id)
     folder.mkdir(parents=True)
-    (folder / "spec.yaml").write_text(dump(dict(trial.data)))
-    data = {"limit_train": None, "limit_test": None, **trial.limits}
-    about = {"recipe": trial.recipe.to_data(), "data": data, "world": trial.devices}
-    (folder / "environment.json").write_text(json.dumps(about | environment))
+    make_its_own(folder, trial, **environment)
     return folder
+
+
+def make_its_own(folder, trial, **environment):
+    """Let a folder say that this trial trained in it."""
+    (folder / "spec.yaml").write_text(dump(dict(trial.data)))
+    path = folder / "environment.json"
+    about = json.loads(path.read_text()) if path.exists() else {}
+    data = {**about.get("data", {}), "limit_train": None, "limit_test": None, **trial.limits}
+    about |= {"recipe": trial.recipe.to_data(), "data": data, "world": trial.devices}
+    path.write_text(json.dumps(about | environment))
 
 
 class Pretended:

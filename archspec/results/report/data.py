@@ -43,6 +43,7 @@ def page_data(
         "archspec": __version__, "reload": reload_s, "alpha": ALPHA, "repeated": len(records) - len(runs),
         "named": comparison.varied.index(RECIPE) if named_by_recipe(comparison) else None,
         "measure": comparison.measure.name, "measures": _measures(comparison), "baseline": comparison.baseline,
+        "best": comparison.best, "reason": comparison.reason,
         "params": [_param(key, comparison.groups) for key in comparison.varied],
         "groups": [_group(group, comparison) for group in comparison.groups],
         "series": SERIES, "split": next((run.epochs[0].split for run in runs if run.epochs), "test"),
@@ -198,7 +199,7 @@ def _matrices(comparison: Comparison) -> list[dict[str, Any]]:
     )
     found = []
     for k in ranked:
-        matrix = matrix_of(comparison.groups[k].records)
+        matrix = matrix_of([run for run in comparison.groups[k].records if run.status == "finished"])
         if matrix is not None:
             found.append({"group": k, "columns": [_text(column) for column in matrix[0]], "rows": matrix[1]})
         if len(found) == MOST_MATRICES:

@@ -11,7 +11,8 @@ from archspec.results.record import RunRecord
 from archspec.text import shell
 from archspec.train.report.confusion_data import read_confusion
 
-_FLAGS: Final = ("channels_last", "own_kernels", "compile", "cuda_graphs")  # of an environment's `settings`
+# Of an environment's `settings`.
+_FLAGS: Final = ("channels_last", "own_kernels", "compile", "cuda_graphs", "deterministic")
 MOST_CLASSES: Final = 30  # of a matrix that a page shows
 
 

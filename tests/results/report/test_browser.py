@@ -101,6 +101,49 @@ def test_sorting_filtering_marking_and_keys(tmp_path):
     assert found["kept"] == [1, "evaluated_loss"]
 
 
+LINES = """
+  const path = (e) => e.getAttribute("d"), lines = all("#curves .plot path.line");
+  const found = { dashed: lines.filter((e) => e.classList.contains("unfinished")).length, all: lines.length };
+  const svg = one("#curves svg.chart");
+  svg.focus();
+  key(svg, "ArrowLeft"); key(svg, "ArrowRight");
+  found.tip = one("#tip").textContent;
+  return found;
+"""
+
+
+def test_a_mean_curve_holds_no_unfinished_run(tmp_path):
+    """Two seeds came to their end, one was stopped at a figure far from theirs."""
+    from dataclasses import replace
+
+    first, second, third = generated(3)
+    stopped = replace(third, status="unfinished", epochs=tuple(replace(row, evaluated_accuracy=0.01) for row in third.epochs), test=None)
+    ends = [run.epochs[-1].evaluated_accuracy for run in (first, second)]
+    found = opened(written(tmp_path, [first, second, stopped]), tmp_path, LINES)
+    assert (found["dashed"], found["all"]) == (1, 2)
+    assert f"test accuracy {sum(ends) / 2:.4f}" in found["tip"] and "(n = 2)" in found["tip"]
+
+
+def test_where_no_run_is_finished_the_longest_is_drawn_and_said_to_be_unfinished(tmp_path):
+    from dataclasses import replace
+
+    runs = [replace(run, status="unfinished", epochs=run.epochs[:n], test=None) for run, n in zip(generated(3), (3, 9, 5), strict=True)]
+    found = opened(written(tmp_path, runs), tmp_path, LINES)
+    assert (found["dashed"], found["all"]) == (3, 3)
+    assert f"epoch 9: test accuracy {runs[1].epochs[-1].evaluated_accuracy:.4f}" in found["tip"] and "(unfinished)" in found["tip"]
+
+
+def test_the_page_says_which_row_is_the_baseline_and_why(tmp_path):
+    from dataclasses import replace
+
+    runs = generated(7)
+    runs[-1] = replace(runs[-1], settings={**runs[-1].settings, "train.lr": 7.0}, digest="other", test={"loss": 0.1, "accuracy": 0.99})
+    found = opened(written(tmp_path, runs), tmp_path, 'return { best: one(".best").textContent, notes: texts(".note").join() };')
+    assert found["best"].startswith("Best: lr 7, test acc 0.9900 (n = 1). Baseline: lr 0.0")
+    assert "(n = 3), the best of the rows with at least 2 seeds." in found["best"]
+    assert "to the baseline, the best of the rows with at least 2 seeds, tested" in found["notes"]
+
+
 def test_dragging_along_an_axis_writes_the_filter(tmp_path):
     found = opened(written(tmp_path, generated(54)), tmp_path, """
             const drag = async (strip, from, to) => {

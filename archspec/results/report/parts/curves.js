@@ -1,4 +1,4 @@
-// Learning curves: the mean of each row's runs over the epochs, with a band.
+// Learning curves: the mean of each row's finished runs over the epochs, with a band; the other runs dashed.
 function curvesSection() {
   const host = make("div", { class: "plot" }), legend = make("div", { class: "legend" }), controls = make("div", { class: "controls" });
   const colours = [["row", "row"], ["figure", "the figure"], ...D.params.map((param) => [param.key, param.title])];
@@ -22,7 +22,7 @@ function curvesSection() {
     legend.replaceChildren(...legendOf(groups));
   });
   return section("curves", "Learning curves", controls, legend, host, make("p", { class: "note" },
-    "Point at a line, or use the arrow keys: left and right through the epochs, up and down through the rows. Enter marks a row."));
+    "A line is the mean of a row's finished runs; a run that did not finish is dashed. Point at a line, or use the arrow keys: left and right through the epochs, up and down through the rows. Enter marks a row."));
 }
 
 // Losses that lie far apart start on a log scale.
@@ -61,7 +61,7 @@ function drawnLine(group, log) {
   const flip = log && state.series.endsWith("accuracy");
   const value = (v) => (flip ? Math.max(1 - v, 1e-5) : v);
   return {
-    group, epochs: line.epochs, values: smoothed(line.values).map(value), sd: line.sd,
+    group, epochs: line.epochs, values: smoothed(line.values).map(value), sd: line.sd, counts: line.counts,
     low: smoothed(line.low).map(value), high: smoothed(line.high).map(value),
   };
 }
@@ -113,17 +113,17 @@ function drawCurves(host, groups) {
 function lineParts(line, px, py, count, log) {
   const name = colourOf(line.group), parts = [];
   const points = line.values.map((value, k) => [px(line.epochs[k]), py(value)]);
-  if (state.band === "runs" && line.group.runs.length > 1) {
-    for (const run of line.group.runs) {
-      const curve = curveOf(run, state.series), flip = log && state.series.endsWith("accuracy");
-      const values = smoothed(curve.values).map((v) => (flip ? Math.max(1 - v, 1e-5) : v));
-      parts.push(draw("path", { class: `line thin ${name}`, d: pathOf(values.map((v, k) => [px(curve.epochs[k]), py(v)])) }));
-    }
-  } else if (state.band !== "none" && line.group.runs.length > 1 && name !== "rest") {
-    parts.push(draw("path", { class: `area ${name}`, d: bandOf(line, px, py) }));
-  }
+  const runs = averaged(line.group), others = line.group.runs.filter((run) => !runs.includes(run));
+  const drawn = (run, kind) => {
+    const curve = curveOf(run, state.series), flip = log && state.series.endsWith("accuracy");
+    const values = smoothed(curve.values).map((v) => (flip ? Math.max(1 - v, 1e-5) : v));
+    return draw("path", { class: `line thin ${kind} ${name}`, d: pathOf(values.map((v, k) => [px(curve.epochs[k]), py(v)])) });
+  };
+  if (state.band === "runs" && runs.length > 1) parts.push(...runs.map((run) => drawn(run, "")));
+  else if (state.band !== "none" && runs.length > 1 && name !== "rest") parts.push(draw("path", { class: `area ${name}`, d: bandOf(line, px, py) }));
+  if (state.band !== "none") parts.push(...others.map((run) => drawn(run, "unfinished")));
   const thin = count > 40 && name !== "rest" ? "many" : "";
-  parts.push(draw("path", { class: `line ${thin} ${name}`, d: pathOf(points) }));
+  parts.push(draw("path", { class: `line ${thin} ${isFinished(runs[0]) ? "" : "unfinished"} ${name}`, d: pathOf(points) }));
   const end = points.findLast(([, y]) => isNumber(y));
   if (end && points.filter(([, y]) => isNumber(y)).length === 1) parts.push(draw("circle", { class: `dot ${name}`, cx: end[0], cy: end[1], r: 3.5 }));
   if (end && end !== points.at(-1)) {
@@ -187,8 +187,8 @@ function followLines({ svg, px, py, left, width, right }, found, hot, ring) {
     hot.setAttribute("class", `hot on ${colourOf(line.group) === "rest" ? "ink" : colourOf(line.group)}`);
     hot.setAttribute("d", pathOf(line.values.map((v, j) => [px(line.epochs[j]), py(v)])));
     if (isNumber(y)) { ring.setAttribute("cx", x); ring.setAttribute("cy", y); ring.classList.add("on"); } else ring.classList.remove("on");
-    const value = lineOf(line.group, state.series).values[k], n = line.group.runs.length;
-    const spread = n > 1 ? ` ${PM} ${figureText(line.sd[k], "loss")} (n = ${n})` : "";
+    const value = lineOf(line.group, state.series).values[k], n = line.counts[k];
+    const spread = n > 1 ? ` ${PM} ${figureText(line.sd[k], "loss")} (n = ${n})` : isFinished(averaged(line.group)[0]) ? "" : " (unfinished)";
     const rows = [`epoch ${line.epochs[k]}: ${SERIES_TITLES[state.series]} ${isNumber(value) ? figureText(value, "loss") : "not finite"}${spread}`];
     showTip(svg, x * scaleOf(svg), (isNumber(y) ? y : 20) * scaleOf(svg), line.group.label, rows);
   };

@@ -107,16 +107,25 @@ function valueAt({ epochs, values }, epoch) {
 
 const lines = new Map();
 
-// The mean over a group's runs, with deviation, lowest and highest, at each epoch that one of them has.
+const isFinished = (run) => run.status === "finished";
+
+// The runs that a group's line is the mean of: those that came to their end; where none did, the one that came farthest.
+function averaged(group) {
+  const done = group.runs.filter(isFinished);
+  return done.length ? done : [...group.runs].sort((a, b) => b.epochs - a.epochs).slice(0, 1);
+}
+
+// The mean over these runs, with deviation, lowest and highest, at each epoch that one of them has.
 function lineOf(group, series) {
   const key = `${group.number} ${series}`;
   if (!lines.has(key)) {
-    const all = group.runs.map((run) => curveOf(run, series));
+    const all = averaged(group).map((run) => curveOf(run, series));
     const epochs = [...new Set(all.flatMap((one) => one.epochs))].sort((a, b) => a - b);
-    const line = { epochs, values: [], sd: [], low: [], high: [] };
+    const line = { epochs, values: [], counts: [], sd: [], low: [], high: [] };
     for (const epoch of epochs) {
       const found = all.map((one) => valueAt(one, epoch)).filter(isNumber);
       line.values.push(found.length ? mean(found) : NaN);
+      line.counts.push(found.length);
       line.sd.push(deviation(found) || 0);
       line.low.push(found.length ? Math.min(...found) : NaN);
       line.high.push(found.length ? Math.max(...found) : NaN);

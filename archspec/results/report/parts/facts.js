@@ -56,7 +56,7 @@ function environmentsSection() {
 function methodSection() {
   return section("method", "How these figures are made", make("ul", { class: "plain" }, [
     "Runs that differ by their seeds alone are one row: mean \u00b1 standard deviation (n \u2212 1) over its runs that have the figure. A seed that was run twice counts once.",
-    `Verdicts compare ${MEASURE.get(PRIMARY)?.title ?? PRIMARY} with the best row: a t-test in pairs of equal seeds where two rows share at least two, else Welch's; p-values are adjusted for the number of rows (Holm), and a difference counts below ${D.alpha}. With one seed nothing is known. The best row is chosen by the same figures, which favours it a little.`,
+    `Verdicts compare ${MEASURE.get(PRIMARY)?.title ?? PRIMARY} with the baseline: a t-test in pairs of equal seeds where two rows share at least two, else Welch's; p-values are adjusted for the number of rows (Holm), and a difference counts below ${D.alpha}. With one seed nothing is known. The baseline is ${D.reason}, chosen by the same figures, which favours it a little.`,
     `Curves hold at most ${Math.max(0, ...D.grids.map((grid) => grid.length))} points a run, its first, best and last epoch among them; the table's figures are exact.`,
     "Commands run in the folder where archspec made this page.",
   ].map((text) => make("li", null, text))));

@@ -14,14 +14,15 @@ function header() {
 }
 
 function verdictLine() {
-  const best = GROUPS[D.baseline];
+  const best = GROUPS[D.best], base = GROUPS[D.baseline];
   if (!best || !statOf(best, PRIMARY)) return make("p", { class: "best" }, RUNS.length ? "No run has a result yet." : "There is no run yet.");
   const counts = new Map();
-  for (const group of GROUPS) if (group !== best) counts.set(group.verdict, (counts.get(group.verdict) || 0) + 1);
-  const words = { worse: "worse", better: "better", "within noise": "within noise of it", "not known": "not known to differ (one seed)", "no figure": "without a figure" };
+  for (const group of GROUPS) if (group !== base) counts.set(group.verdict, (counts.get(group.verdict) || 0) + 1);
+  const words = { worse: "worse", better: "better", "within noise": "within noise", "not known": "not known to differ (one seed)", "no figure": "without a figure" };
   const others = Object.entries(words).filter(([key]) => counts.get(key)).map(([key, text]) => `${counts.get(key)} ${text}`).join(", ");
   return make("p", { class: "best" }, "Best: ", make("b", null, best.label), `, ${MEASURE.get(PRIMARY).title} ${statText(best, PRIMARY)} (n = ${statOf(best, PRIMARY).n}).`,
-    others && ` Of the others: ${others}.`);
+    base !== best && [" Baseline: ", make("b", null, base.label), `, ${statText(base, PRIMARY)} (n = ${statOf(base, PRIMARY).n}), ${D.reason}.`],
+    others && ` Compared with ${base === best ? "it" : "the baseline"}: ${others}.`);
 }
 
 const SHORT = {

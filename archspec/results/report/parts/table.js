@@ -13,7 +13,7 @@ function tableSection() {
     count.replaceChildren(...[more ? `${cut.length} of ${plural(rows.length, "row")} ` : "", more].filter(Boolean));
   });
   return section("table", "Results", host, count, make("p", { class: "note" },
-    `Mean ${PM} standard deviation over seeds. \u0394 and verdict: the difference of ${MEASURE.get(PRIMARY)?.title ?? PRIMARY} to the best row, tested. `
+    `Mean ${PM} standard deviation over seeds. \u0394 and verdict: the difference of ${MEASURE.get(PRIMARY)?.title ?? PRIMARY} to the baseline, ${D.reason}, tested. `
     + "A heading sorts; the arrow before a row opens its runs with the command that repeats each."));
 }
 
