@@ -157,6 +157,30 @@ class Mul(nn.Module):
         return product
 
 
+class Sub(nn.Module):
+    """The first input minus the second, broadcast. It takes a list, see `Add`."""
+
+    @override
+    def forward(self, inputs: list[Tensor]) -> Tensor:
+        return inputs[0] - inputs[1]
+
+
+class Div(nn.Module):
+    """The first input divided by the second, broadcast. It takes a list, see `Add`."""
+
+    @override
+    def forward(self, inputs: list[Tensor]) -> Tensor:
+        return inputs[0] / inputs[1]
+
+
+class MatMul(nn.Module):
+    """The matrix product of two inputs, (…, L, K) and (…, K, M) -> (…, L, M). It takes a list, see `Add`."""
+
+    @override
+    def forward(self, inputs: list[Tensor]) -> Tensor:
+        return inputs[0] @ inputs[1]
+
+
 class Concat(nn.Module):
     """All inputs, one after another along `dim`. It takes a list, see `Add`."""
 
@@ -167,6 +191,22 @@ class Concat(nn.Module):
     @override
     def forward(self, inputs: list[Tensor]) -> Tensor:
         return torch.cat(inputs, self.dim)
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"dim={self.dim}"
+
+
+class Stack(nn.Module):
+    """All inputs along a new dimension `dim`. It takes a list, see `Add`."""
+
+    def __init__(self, dim: int = 1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    @override
+    def forward(self, inputs: list[Tensor]) -> Tensor:
+        return torch.stack(inputs, self.dim)
 
     def extra_repr(self) -> str:
         """The module's arguments, for `print(model)`."""

@@ -186,8 +186,9 @@ class ShapeError(Exception):
     """An op does not accept its input. The pass that runs the op adds the place.
 
     code: SHAPE101 a window does not fit; SHAPE102 rank, channels or size do not suit the op;
-    SHAPE103 inputs of add or mul disagree; SHAPE104 inputs of concat disagree;
-    SHAPE105 integers where the op needs floating-point numbers, or the reverse.
+    SHAPE103 inputs of add, sub, mul or div disagree; SHAPE104 inputs of concat or stack disagree;
+    SHAPE105 integers where the op needs floating-point numbers, or the reverse;
+    SHAPE107 inputs of a matrix product or attention disagree.
     field: the op's field that the rule is about. inputs: of several inputs those that disagree, from 0; the message
     then may have `{k}` for the name of input k.
     hint: advice, or a `Remedy` (archspec.diagnostics.hints), which can be done.

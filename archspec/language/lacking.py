@@ -30,7 +30,8 @@ _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower ca
     ("deform(able)?conv(2d)?", Lack("deformable convolutions", _NONE)),
     ("(bi|conv)?(rnn|lstm|gru)(cell|1d|2d)?|rnncellbase", Lack("recurrent layers", _NONE)),
     ("(multihead|self|cross|spatial|channel|scaleddotproduct|flash|window|additive|causalself|multiheadself)*"
-     "(attention|attn|mha|mhsa)", Lack("attention layers", _NONE)),
+     "(attention|attn|mha|mhsa)", Lack(
+        "attention of this name", "use `attention`, which takes a query, a key and a value")),
     ("(vision)?transformer(encoder|decoder)?(layer|block)?|vit|swin(block)?|mamba|moe|mixtureofexperts", Lack(
         "transformer layers", _NONE)),
     ("embeddings?(bag)?|(pos|positional|patch|token|rotary)(embed|embedding|encoding)s?", Lack(
@@ -44,10 +45,9 @@ _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower ca
     ("(spectral|weight)norm", Lack("reparametrizations of weights", "leave it out")),
     ("s(elu)|celu|softplus|logsigmoid|softsign|hardtanh|threshold|[a-z]*glu|rrelu|softmin|tanhshrink|softshrink|"
      "hardshrink|relu[12]|crelu|snake|step|sign", _ACTIVATION),
-    ("matmul|bmm|einsum|bilinear|dot|cosinesimilarity", Lack(
-        "product of two inputs besides `mul`", "use `mul` for element-wise products")),
-    ("sub|subtract|div|divide|maximum|minimum|stack", Lack(
-        "merge of this kind", "`add`, `mul` and `concat` join branches")),
+    ("einsum|bilinear|dot|cosinesimilarity", Lack(
+        "such product", "use `mul` for products of elements, `matmul` for products of matrices")),
+    ("maximum|minimum", Lack("merge of this kind", "`add`, `sub`, `mul`, `div`, `concat` and `stack` join branches")),
     ("(un)?fold|im2col|col2im|gather|scatter|gridsample|roipool|roialign|lambda|module", Lack("such operation", _NONE)),
     ("[a-z]*(crossentropy|loss)([a-z0-9]*)", Lack(
         "loss layers", "end with one output for each class; training always uses cross entropy")),

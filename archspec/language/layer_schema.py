@@ -122,11 +122,18 @@ def _fields(model: type[Operation]) -> Schema:
     return {"properties": {}, **schema}
 
 
-def _merge(model: type[Operation], fields: Schema) -> Schema:
+def _merge(model: type[Merge], fields: Schema) -> Schema:
     misplaced = {key: False for key in BESIDE if key != "name"}
+    described_fields = {"description": model.documentation(), "type": "object"}
+    if model.roles:
+        return {
+            **described_fields,
+            "properties": {**dict.fromkeys(model.roles, BODY), **fields["properties"]},
+            "additionalProperties": False,
+            "required": [role for role in model.roles if role not in model.optional],
+        }
     return {
-        "description": model.documentation(),
-        "type": "object",
+        **described_fields,
         "properties": {**fields["properties"], **misplaced},
         "propertyNames": {"pattern": f"^{IDENTIFIER}$"},
         "additionalProperties": BODY,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import hints, listing
 from archspec.language import fixes
+from archspec.language.merge_roles import in_roles
 from archspec.language.message_text import close, did_you_mean, short, value_text
 from archspec.language.names import EXPECTATIONS, check_name, check_unique
 from archspec.language.syntax import At, Body, Errors, Layer
@@ -303,7 +304,10 @@ def _merge(
         if name not in fields:
             check_name(name, place / name, errors, what="branch")
             branches[name] = parse_body(raw, place / name, errors, owner="branch")
-    if len(branches) < 2:
+    ordered = in_roles(kind, branches, place, errors)
+    if ordered is None:
+        return None
+    if len(branches) < 2 and ordered is branches:
         errors.add(
             "SPEC043", f"`{kind}` has {len(branches)} branch{'es' * (not branches)}, it needs two or more", place,
             key=True, hint="add a branch; `skip: []` is the unchanged input",
@@ -311,4 +315,4 @@ def _merge(
         if not branches:
             return None
     own = {key: value for key, value in args.items() if key in fields}
-    return Layer(kind, own, place, at, branches=branches, **values, moved=moved)
+    return Layer(kind, own, place, at, branches=ordered, **values, moved=moved)

@@ -27,7 +27,7 @@ def remedy_of(hint: str | None, layer: Layer, names: list[str], scope: Scope) ->
     Inside a block, where other calls may be correct, the hint makes the change conditional.
     """
     if not isinstance(hint, EndInput):
-        return hint
+        return fixes.of_op(hint, layer.at, layer.head, layer.place)
     name = names[hint.which]
     body = layer.branches[name]
     if scope.calls and not body.layers and len(names) == 2:

@@ -109,7 +109,14 @@ class Op(Operation):
 
 
 class Merge(Operation):
-    """An op that joins named branches into one output; its module takes a list of one tensor a branch."""
+    """An op that joins named branches into one output; its module takes a list of one tensor a branch.
+
+    roles: the names of its branches in the order of its inputs, where each has a part of its own; () for any names.
+    optional: those of them that may be left out, which are the last.
+    """
+
+    roles: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[str, ...]] = ()
 
 
 def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Inputs = tuple[TensorType, ...]
 
 
-def _check(inputs: Inputs, code: str, *, broadcast: bool, free: int | None = None) -> None:
+def check_equal(inputs: Inputs, code: str, *, broadcast: bool, free: int | None = None) -> None:
     """ShapeError for the first input that differs from an earlier one in rank or in a dim other than `free`.
 
     broadcast: a 1 goes with everything, except in the batch.
@@ -123,7 +123,7 @@ class _Broadcast(Merge):
 
     @override
     def infer(self, *inputs: TensorType) -> tuple[TensorType]:
-        _check(inputs, "SHAPE103", broadcast=True)
+        check_equal(inputs, "SHAPE103", broadcast=True)
         return (_joined(inputs, broadcast=True),)
 
     @override
@@ -171,6 +171,46 @@ class Mul(_Broadcast):
 
 
 @register_op
+class Sub(_Broadcast):
+    """Branch `a` minus branch `b`, element by element.
+
+    Shapes: branches of one rank, each dim equal or 1 -> the larger of each; the batch is equal.
+    Cost: one elementwise FLOP per output element.
+    Errors: ShapeError (SHAPE103) if the branches disagree.
+    """
+
+    op = "sub"
+    aliases = ("subtract", "minus")
+    roles = ("a", "b")
+
+    @override
+    def build(self, *inputs: TensorType) -> "nn.Module":
+        from archspec.nn import Sub as Module
+
+        return Module()
+
+
+@register_op
+class Div(_Broadcast):
+    """Branch `a` divided by branch `b`, element by element.
+
+    Shapes: branches of one rank, each dim equal or 1 -> the larger of each; the batch is equal.
+    Cost: one elementwise FLOP per output element.
+    Errors: ShapeError (SHAPE103) if the branches disagree.
+    """
+
+    op = "div"
+    aliases = ("divide",)
+    roles = ("a", "b")
+
+    @override
+    def build(self, *inputs: TensorType) -> "nn.Module":
+        from archspec.nn import Div as Module
+
+        return Module()
+
+
+@register_op
 class Concat(Merge):
     """All branches one after another along a dimension (Szegedy et al. 2014, section 4).
 
@@ -190,11 +230,41 @@ class Concat(Merge):
     def infer(self, *inputs: TensorType) -> tuple[TensorType]:
         dim = axis(self.dim, inputs[0])
         _check_dtypes(inputs)
-        _check(inputs, "SHAPE104", broadcast=False, free=dim)
+        check_equal(inputs, "SHAPE104", broadcast=False, free=dim)
         return (_joined(inputs, broadcast=False, free=dim),)
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
         from archspec.nn import Concat as Module
+
+        return Module(self.dim)
+
+
+@register_op
+class Stack(Merge):
+    """All branches along a new dimension, in their order.
+
+    Shapes: k branches of one shape (N, d1, …) -> the same with a dim of size k before `dim`: (N, k, d1, …).
+    Cost: none.
+    Errors: ShapeError (SHAPE104) if the branches disagree; if the output has no such dim, or if it is the batch.
+    """
+
+    op = "stack"
+    dtypes = ANY
+
+    dim: Dim = Field(1, description="where the new dim stands in the output, with the batch as 0")
+
+    @override
+    def infer(self, *inputs: TensorType) -> tuple[TensorType]:
+        first = inputs[0]
+        dim = axis(self.dim, first.reshaped(*first.shape, len(inputs)))
+        _check_dtypes(inputs)
+        check_equal(inputs, "SHAPE104", broadcast=False)
+        shape = _joined(inputs, broadcast=False).shape
+        return (TensorType((*shape[:dim], len(inputs), *shape[dim:]), first.dtype, _limit(inputs)),)
+
+    @override
+    def build(self, *inputs: TensorType) -> "nn.Module":
+        from archspec.nn import Stack as Module
 
         return Module(self.dim)

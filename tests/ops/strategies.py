@@ -167,11 +167,11 @@ def permute(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def merge(draw: st.DrawFn, *, dim: bool) -> Case:
-    """One to four branches of one shape, then some dims changed: to 1, or (concat) along dim, or to anything."""
+def merge(draw: st.DrawFn, *, dim: bool, count: int | None = None) -> Case:
+    """Some branches of one shape, then some dims changed: to 1, or (concat) along dim, or to anything."""
     shape = draw(ANY)
     drawn = draw(fields(dim_=st.integers(-len(shape), len(shape)))) if dim else {}
-    inputs = [list(shape) for _ in range(draw(st.integers(1, 4)))]
+    inputs = [list(shape) for _ in range(count or draw(st.integers(1, 4)))]
     free = drawn.get("dim", 1)
     for x in inputs:
         if dim and -len(shape) <= free < len(shape):
@@ -184,6 +184,47 @@ def merge(draw: st.DrawFn, *, dim: bool) -> Case:
     if not draw(st.integers(0, 9)):
         inputs[-1] = list(draw(ANY))
     return drawn, tuple(map(tuple, inputs))
+
+
+@st.composite
+def stack(draw: st.DrawFn) -> Case:
+    shape = draw(ANY)
+    inputs = [shape] * draw(st.integers(1, 4))
+    if not draw(st.integers(0, 4)):
+        inputs[-1] = draw(ANY)
+    n = len(shape)
+    return draw(fields(dim_=st.one_of(st.integers(1, n), st.integers(-n - 2, n + 1)))), tuple(inputs)
+
+
+@st.composite
+def changed(draw: st.DrawFn, inputs: list[list[int]]) -> tuple[tuple[int, ...], ...]:
+    """The inputs, sometimes with another size or rank in one of them."""
+    if not draw(st.integers(0, 3)):
+        x = draw(st.sampled_from(inputs))
+        x[draw(st.integers(0, len(x) - 1))] = draw(SIZE)
+    if not draw(st.integers(0, 9)):
+        inputs[-1] = list(draw(ANY))
+    return tuple(map(tuple, inputs))
+
+
+LEAD = st.lists(st.integers(1, 3), min_size=0, max_size=2)  # dims between the batch and a matrix
+
+
+@st.composite
+def matmul(draw: st.DrawFn) -> Case:
+    batch, lead, rows, inner, columns = (draw(s) for s in (BATCH, LEAD, SIZE, SIZE, SIZE))
+    other = [1 if draw(st.booleans()) else size for size in lead]
+    return {}, draw(changed([[batch, *lead, rows, inner], [batch, *other, inner, columns]]))
+
+
+@st.composite
+def attention(draw: st.DrawFn) -> Case:
+    batch, lead, queries, keys, width, out = (draw(s) for s in (BATCH, LEAD, SIZE, SIZE, SIZE, SIZE))
+    start = [batch, *lead]
+    inputs = [[*start, queries, width], [*start, keys, width], [*start, keys, out]]
+    if draw(st.booleans()):
+        inputs.append([batch, *(1 if draw(st.booleans()) else size for size in (*lead, queries, keys))])
+    return draw(fields(causal_=st.booleans(), scale_=st.sampled_from([None, 0.5, 1]))), draw(changed(inputs))
 
 
 @st.composite
@@ -214,7 +255,12 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     **in_rank(1), **in_rank(2), **in_rank(3),
     "add": merge(dim=False),
     "mul": merge(dim=False),
+    "sub": merge(dim=False, count=2),
+    "div": merge(dim=False, count=2),
     "concat": merge(dim=True),
+    "stack": stack(),
+    "matmul": matmul(),
+    "attention": attention(),
     "linear": on(ANY, out_features=st.integers(1, 8), bias_=st.booleans()),
     "local_response_norm": on(
         ANY, size=st.integers(1, 7), alpha_=st.floats(0, 1), beta_=st.floats(0, 2), k_=st.floats(0.5, 2)
