@@ -127,10 +127,13 @@ def _renamed(value: str, names: dict[str, str]) -> str:
 def _ports(kind: Literal["input", "output"], then: Graph, now: Graph) -> Iterator[Change]:
     """Inputs are compared by name, unless there is only one. Outputs are compared by name only: types follow."""
     if kind == "output":
-        before, after = ({port.name for port in graph.outputs} for graph in (then, now))
+        before, after = ({port.name: port for port in graph.outputs} for graph in (then, now))
         if len(then.outputs) > 1 or len(now.outputs) > 1:
             yield from (Change("output", port.name, None, "new") for port in now.outputs if port.name not in before)
             yield from (Change("output", port.name, "there", None) for port in then.outputs if port.name not in after)
+            for name in [name for name in after if name in before and before[name].training != after[name].training]:
+                modes = ["for training only" if port.training else "always there" for port in (before[name], after[name])]
+                yield Change("output", name, *modes)
         return
     if len(then.inputs) == len(now.inputs) == 1:
         if then.input != now.input:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from archspec.ir.graph import INPUT, Graph, Node, Value
+from archspec.ir.graph import INPUT, Graph, Node, Port, Value
 from archspec.ir.interpret import Run, Site, interpret
 from archspec.ops import Operation
 from archspec.types import TensorType
@@ -56,9 +56,13 @@ def node_digest(graph: Graph, node: Node) -> str:
 
 def _whole(graph: Graph, nodes: list[object]) -> str:
     results = [_value(graph, value) for value in graph.results]
-    names = [] if len(results) == 1 else [[port.name for port in ports] for ports in (graph.inputs, graph.outputs)]
+    names = [] if len(results) == 1 else [[_port(port) for port in ports] for ports in (graph.inputs, graph.outputs)]
     inputs = [_type(port.type) for port in graph.inputs]
     return _hash(inputs, nodes, results[0] if len(results) == 1 else results, *names)
+
+
+def _port(port: Port) -> object:
+    return [port.name, "training"] if port.training else port.name
 
 
 def _node(graph: Graph, node: Node, does: object) -> list[object]:

@@ -48,6 +48,13 @@ def keep_outputs(graph: Graph, names: Iterable[str]) -> Graph:
     return Editor(Graph(graph.kind, graph.label, graph.inputs, graph.nodes, outputs, results)).finish()
 
 
+def evaluation(graph: Graph) -> Graph:
+    """The network as it runs in evaluation: without what only training needs. The graph itself if that is nothing."""
+    if not any(port.training for port in graph.outputs):
+        return graph
+    return keep_outputs(graph, [port.name for port in graph.outputs if not port.training])
+
+
 def inline(graph: Graph) -> Graph:
     """The network as one graph of ops, named by their paths, so that edits can combine ops of different blocks."""
     nodes: list[Node] = []

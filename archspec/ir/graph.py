@@ -103,6 +103,18 @@ class Graph:
         """The type of the only output. ValueError if there are several."""
         return _only(self.outputs, "outputs")
 
+    @cached_property
+    def training_only(self) -> frozenset[str]:
+        """The names of the nodes of a network that evaluation does not run: only outputs for training need them."""
+        needed = set[int]()
+        waiting = [value for port, value in zip(self.outputs, self.results, strict=True) if not port.training]
+        while waiting:
+            k = waiting.pop().node
+            if k != INPUT and k not in needed:
+                needed.add(k)
+                waiting += self.nodes[k].inputs
+        return frozenset(node.name for k, node in enumerate(self.nodes) if k not in needed)
+
     def type_of(self, value: Value) -> TensorType:
         """The type of a value of this graph."""
         node, port = value

@@ -33,6 +33,7 @@ def _verify(graph: Graph, seen: set[int]) -> None:
         assert graph.type_of(value) == port.type, f"the type of output {port.name} differs from its value's"
     for what in (graph.inputs, graph.outputs):
         assert len({port.name for port in what}) == len(what) or graph.kind != "network", "two ports have the same name"
+    assert not graph.outputs or not all(port.training for port in graph.outputs), "evaluation has no output"
     unused = [n.name for k, n in enumerate(graph.nodes) if not any(Value(k, p) in used for p in range(len(n.outputs)))]
     unused += [port.name for k, port in enumerate(graph.inputs) if Value(INPUT, k) not in used]
     assert not unused, f"unused: {unused}"
