@@ -51,22 +51,22 @@ def assert_shapes(source: Any, expected: Mapping[str, Sequence[int] | int], **op
 def assert_built_shapes(source: Any, *, batch_size: int = 2, **options: Any) -> None:
     """Build the torch module, run it on zeros, and assert that every stage gives the inferred shape.
 
-    Runs on the CPU in evaluation mode; the parameters are allocated.
+    Runs on the CPU in evaluation mode, or in training mode if some stages run only there; the parameters are allocated.
     """
     __tracebackhide__ = True
     loaded = load_for_test(source, **options)
     import torch
 
-    from archspec.backends.torch import build, example_input
+    from archspec.backends.torch import build, example_inputs
 
-    model = build(loaded.graph).eval()
+    model = build(loaded.graph).train(bool(loaded.graph.training_only))
     seen: dict[str, tuple[int, ...]] = {}
     handles = [
         child.register_forward_hook(lambda _m, _i, out, name=name: seen.__setitem__(name, tuple(out.shape)))
         for name, child in model.named_children()
     ]
     with torch.no_grad():
-        model(example_input(loaded.graph, batch_size))
+        model(*example_inputs(loaded.graph, batch_size))
     for handle in handles:
         handle.remove()
     inferred = {name: (batch_size, *shape) for name, shape in loaded.report.shapes.items()}

@@ -7,17 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archspec.diagnostics import SourceSpan
-from archspec.ir import Graph, Place, Site, interpret
+from archspec.ir import Graph, Place, Port, Site, interpret
 from archspec.ir.interpret import Run
 from archspec.ops import cost_of
-from archspec.types import DTYPE_BYTES, Cost, TensorType
+from archspec.types import DTYPE_BYTES, FLOATS, Cost, TensorType
 
 JSON_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
-    """One op of the network. Shapes are without the batch; `macs` and `activation_bytes` are for the batch."""
+    """One op of the network. Shapes are without the batch; `macs` and `activation_bytes` are for the batch.
+
+    training_only: whether it runs only in training.
+    """
 
     path: str
     op: str
@@ -28,6 +31,7 @@ class LayerCost:
     elementwise_flops: int
     activation_bytes: int
     at: Place | None = field(default=None, compare=False, repr=False)
+    training_only: bool = False
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -48,6 +52,8 @@ class ReportNode:
     count: the row stands for this many equal consecutive copies of a repeat; its figures are for one of them, and
     its name and path are those of the first.
     activation_bytes: the sum of all op outputs in it, views (flatten) and dropout included.
+    training_only: whether only training runs it. The network's row then counts its params and buffers, and not its
+    MACs, element-wise work and activations.
     """
 
     name: str
@@ -60,6 +66,7 @@ class ReportNode:
     count: int
     children: tuple[ReportNode, ...] = ()
     at: Place | None = field(default=None, compare=False, repr=False)
+    training_only: bool = False
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -69,16 +76,23 @@ class ReportNode:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The cost of one forward pass of a batch.
+    """The cost of one forward pass of a batch in evaluation.
 
-    `root.cost`: params and buffers in elements; macs (bias not counted) and elementwise_flops for the batch.
+    `root.cost`: params and buffers in elements, including those of layers that only training runs; macs (bias not
+    counted) and elementwise_flops for the batch. inputs, outputs: those of the network.
     """
 
     name: str
-    input_shapes: tuple[tuple[int, ...], ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
     batch_size: int
     dtype: str
     root: ReportNode
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the network's inputs, without the batch."""
+        return tuple(port.type.shape[1:] for port in self.inputs)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -97,8 +111,13 @@ class Report:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of one forward pass of the batch, without biases."""
+        """Multiply-adds of one forward pass of the batch in evaluation, without biases."""
         return self.root.cost.macs
+
+    @property
+    def training_macs(self) -> int:
+        """Multiply-adds of one forward pass in training: those of layers that only training runs included."""
+        return sum(row.cost.macs for row in self.root.children)
 
     @property
     def flops(self) -> int:
@@ -107,13 +126,18 @@ class Report:
 
     @property
     def activation_bytes(self) -> int:
-        """Bytes of all op outputs of the batch."""
+        """Bytes of all op outputs of the batch in evaluation."""
         return self.root.activation_bytes
 
     @property
+    def training_activation_bytes(self) -> int:
+        """Bytes of all op outputs in training: those of layers that only training runs included."""
+        return sum(row.activation_bytes for row in self.root.children)
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
-        """Shape of the network's first output, without the batch."""
-        return self.root.output_shape
+        """Shape of the network's first output in evaluation, without the batch."""
+        return next(port.type.shape[1:] for port in self.outputs if not port.training)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -122,11 +146,11 @@ class Report:
 
     def layers(self) -> tuple[LayerCost, ...]:
         """Every op in order, including each copy of a repeat."""
-        return tuple(layer for row in self.root.children for layer in _layers(row, ""))
+        return tuple(layer for row in self.root.children for layer in _layers(row, "", training_only=row.training_only))
 
     def dominant(self, figure: str) -> tuple[LayerCost, float] | None:
         """The op with the largest `params`, `macs` or `activation_bytes`, and its share of the total."""
-        layers = self.layers()
+        layers = [x for x in self.layers() if figure == "params" or not x.training_only]
         total = sum(getattr(layer, figure) for layer in layers)
         if not total:
             return None
@@ -140,6 +164,10 @@ class Report:
             "name": self.name,
             "input_shape": list(self.input_shape),
             "output_shape": list(self.output_shape),
+            "inputs": [{"name": name, **_type_json(x)} for name, x, _ in self.inputs],
+            "outputs": [
+                {"name": name, **_type_json(x), "training_only": training} for name, x, training in self.outputs
+            ],
             "batch_size": self.batch_size,
             "dtype": self.dtype,
             "totals": {
@@ -149,19 +177,26 @@ class Report:
                 "flops": self.flops,
                 "elementwise_flops": self.root.cost.elementwise_flops,
                 "activation_bytes": self.activation_bytes,
+                "training_macs": self.training_macs,
+                "training_activation_bytes": self.training_activation_bytes,
             },
             "layers": [
                 {
                     "path": x.path, "op": x.op, "output_shape": list(x.output_shape), "params": x.params,
                     "buffers": x.buffers, "macs": x.macs, "elementwise_flops": x.elementwise_flops,
-                    "activation_bytes": x.activation_bytes,
+                    "activation_bytes": x.activation_bytes, "training_only": x.training_only,
                 }
                 for x in self.layers()
             ],
         }
 
 
-def _layers(row: ReportNode, prefix: str) -> Iterator[LayerCost]:
+def _type_json(x: TensorType) -> dict[str, Any]:
+    limit = {} if x.below is None else {"below": x.below}
+    return {"shape": list(x.shape[1:]), "dtype": x.dtype, **limit}
+
+
+def _layers(row: ReportNode, prefix: str, *, training_only: bool) -> Iterator[LayerCost]:
     for copy in range(row.count):
         name = row.name if row.count == 1 else str(int(row.name) + copy)
         path = f"{prefix}{name}"
@@ -169,10 +204,10 @@ def _layers(row: ReportNode, prefix: str) -> Iterator[LayerCost]:
             cost = row.cost
             yield LayerCost(
                 path, row.label, row.output_shapes, cost.params, cost.buffers, cost.macs, cost.elementwise_flops,
-                row.activation_bytes, row.at,
+                row.activation_bytes, row.at, training_only,
             )
         for child in row.children:
-            yield from _layers(child, f"{path}.")
+            yield from _layers(child, f"{path}.", training_only=training_only)
 
 
 def cost_report(graph: Graph, *, batch_size: int = 1, dtype: str = "float32") -> Report:
@@ -186,7 +221,7 @@ def cost_report(graph: Graph, *, batch_size: int = 1, dtype: str = "float32") ->
     pricing = _Pricing(batch_size, DTYPE_BYTES[dtype])
     outputs = interpret(graph, [port.type.at(batch_size) for port in graph.inputs], pricing.on_op, pricing.on_call)
     row = pricing.close(graph.label, "", graph, outputs)
-    return Report(graph.label, tuple(port.type.shape[1:] for port in graph.inputs), batch_size, dtype, row)
+    return Report(graph.label, graph.inputs, graph.outputs, batch_size, dtype, row)
 
 
 class _Run:
@@ -225,10 +260,13 @@ class _Pricing:
         cost = cost_of(op, inputs, outputs)
         row = ReportNode(
             node.name, site.path, "op", op.op, _shapes(outputs), cost if site.owns_weights else cost.without_weights,
-            sum([x.numel for x in outputs]) * self.width, 1, (), node.at,
+            sum(map(self._size, outputs)), 1, (), node.at,
         )
         self.open[-1].append(_Run(site, inputs, outputs, row))
         return outputs
+
+    def _size(self, x: TensorType) -> int:
+        return x.numel * self.width if x.dtype in FLOATS else x.nbytes
 
     def on_call(self, site: Site, inputs: tuple[TensorType, ...], run: Run[TensorType]) -> Sequence[TensorType]:
         again = self._again(site, inputs) if site.graph.kind == "repeat" else None
@@ -254,11 +292,15 @@ class _Pricing:
         """The row of the innermost open graph."""
         macs = params = buffers = flops = memory = 0
         children = []
+        idle = graph.training_only if graph.kind == "network" else frozenset()
         for run in self.open.pop():
             n, cost = run.count, run.row.cost
-            macs += n * cost.macs
             params += n * cost.params
             buffers += n * cost.buffers
+            if run.site.node.name in idle:
+                children.append(replace(run.row, training_only=True))
+                continue
+            macs += n * cost.macs
             flops += n * cost.elementwise_flops
             memory += n * run.row.activation_bytes
             children.append(run.row if n == 1 else replace(run.row, count=n))

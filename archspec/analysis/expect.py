@@ -27,16 +27,16 @@ class Expected(NamedTuple):
 
 
 def check_expectations(
-    expect: Mapping[str, Expected], stages: Mapping[str, TensorType | None], known: Sequence[str],
+    expect: Mapping[str, Expected], stages: Mapping[str, TensorType | None], known: Sequence[str], output: str | None,
     counted: tuple[Report, Graph] | None, errors: Errors,
 ) -> None:
     """Report each expectation that does not hold.
 
-    stages: each stage's output as far as it is known.
+    stages: each stage's output as far as it is known. output: the stage that `output` means.
     known: the names of all stages of the spec. counted: the network and its costs; None after an error.
     """
     for key, expected in expect.items():
-        stage = known[-1] if key == "output" and known else key
+        stage = output if key == "output" and output else key
         if key in COUNTS:
             _count(key, expected, counted, errors)
         elif key == "output" or key in known:

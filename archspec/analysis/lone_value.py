@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from archspec.ir import Graph, NodePath
+from archspec.ir.edit import evaluation
 from archspec.ops.traits import Normalises
 
 
@@ -16,7 +17,7 @@ def lone_value(graph: Graph, images: int, *, training: bool) -> NodePath | None:
     """
     if images > 1:
         return None
-    for path, node, owner in graph.walk():
+    for path, node, owner in (graph if training else evaluation(graph)).walk():
         norm = None if node.op is None else node.op.trait(Normalises)
         if node.op is None or norm is None or not norm.batch or images * prod(node.outputs[0].shape[2:]) != 1:
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from archspec.ir import Graph, Site, interpret
 from archspec.ir.interpret import Run
 from archspec.ops import Operation, cost_of
-from archspec.types import Cost, TensorType
+from archspec.types import DTYPE_BYTES, FLOATS, Cost, TensorType
 
 _Part = tuple[Cost, int, int]  # the cost of an op or sub-graph, its activations, and the largest of them
 
@@ -52,8 +52,22 @@ def totals(graph: Graph, known: MutableMapping[Graph, Totals]) -> Totals:
         inputs = tuple([port.type.at(1) for port in graph.inputs])
         summing = _Summing(known)
         interpret(graph, inputs, summing.on_op, summing.on_call)
-        known[graph] = found = _sum(summing.open[0], inputs)
+        parts, idle = summing.open[0], graph.training_only
+        if idle:
+            parts = [(_kept(part[0]), *part[1:]) if node.name in idle else part
+                     for node, part in zip(graph.nodes, parts, strict=True)]
+        known[graph] = found = _sum(parts, inputs)
     return found
+
+
+def _kept(cost: Cost) -> Cost:
+    """What evaluation has of a layer that it does not run: its weights."""
+    return Cost(params=cost.params, buffers=cost.buffers)
+
+
+def _words(x: TensorType) -> int:
+    """Elements of a tensor, each as large as a float32."""
+    return x.numel if x.dtype in FLOATS else x.nbytes // DTYPE_BYTES["float32"]
 
 
 class _Summing:
@@ -67,7 +81,7 @@ class _Summing:
         op = site.node.target
         assert isinstance(op, Operation)
         outputs = tuple([x.at(1) for x in site.node.outputs])
-        cost, sizes = cost_of(op, inputs, outputs), [x.numel for x in outputs]
+        cost, sizes = cost_of(op, inputs, outputs), [_words(x) for x in outputs]
         self.open[-1].append((cost if site.owns_weights else cost.without_weights, sum(sizes), max(sizes)))
         return outputs
 
@@ -95,4 +109,4 @@ def _sum(parts: list[_Part], inputs: tuple[TensorType, ...]) -> Totals:
         sum([c.elementwise_flops for c in costs]),
     )
     activations, largest = sum([part[1] for part in parts]), max([part[2] for part in parts], default=0)
-    return Totals(cost, activations, largest, sum([x.numel for x in inputs]))
+    return Totals(cost, activations, largest, sum([_words(x) for x in inputs]))

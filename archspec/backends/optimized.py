@@ -9,6 +9,7 @@ from torch import nn
 
 from archspec.backends.torch import Body, build
 from archspec.ir import Graph, sites
+from archspec.ir.edit import evaluation
 from archspec.ir.rewrites import for_inference
 from archspec.ir.rewrites.result import Derivation
 
@@ -18,12 +19,14 @@ def optimized(graph: Graph, model: nn.Module) -> nn.Module:
 
     graph: what `model` was built from. Its `load_state_dict` takes weights of either form.
     """
-    new = for_inference(graph)
+    evaluated = evaluation(graph)
+    new = for_inference(evaluated)
     with torch.random.fork_rng([]):  # the weights that it starts with are not used
         network = build(new.graph, generated=True)
     assert isinstance(network, Body)
     network.meta[Body.FROZEN] = True
-    derive = _Derive(_keys(graph), new.weights)
+    kept = _keys(evaluated)
+    derive = _Derive(kept, _keys(graph) - kept, new.weights)
     network.register_load_state_dict_pre_hook(derive)  # type: ignore[no-untyped-call]
     network.load_state_dict(model.state_dict())
     return network.eval()
@@ -40,11 +43,16 @@ def _keys(graph: Graph) -> frozenset[str]:
 class _Derive:
     """Before weights are loaded: those of the spec's own form become those of the rewritten network."""
 
-    def __init__(self, keys: frozenset[str], derivations: tuple[Derivation, ...]) -> None:
+    def __init__(
+        self, keys: frozenset[str], unused: frozenset[str], derivations: tuple[Derivation, ...]
+    ) -> None:
         self.keys = keys
+        self.unused = unused  # weights of what only training runs
         self.derivations = derivations
 
     def __call__(self, module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+        for key in self.unused:
+            state.pop(prefix + key, None)
         own = {key: state[prefix + key] for key in self.keys if prefix + key in state}
         if not self.derivations or own.keys() != self.keys:
             return  # weights of its own form, or incomplete ones: torch names what is missing

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,15 +17,24 @@ from archspec.backends.fits import check_fits
 from archspec.backends.torch import build
 from archspec.diagnostics import error
 from archspec.ir import Graph, sites
+from archspec.ir.edit import evaluation
 from archspec.ops.traits import Normalises
-from archspec.types import DTYPE_BYTES
+from archspec.types import DTYPE_BYTES, FLOATS, TensorType
 
+Inputs = tuple[int, ...] | tuple[TensorType, ...]  # the shape of one input, or the types of several
 COUNTABLE: Final = 2**61  # bytes; torch refuses a tensor of 2**63, even one that allocates nothing
 
 
-def example_loss(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Something to differentiate: cross-entropy of (N, classes) with labels (N,), the mean of any other outputs."""
-    return F.cross_entropy(outputs, labels) if outputs.ndim == 2 else outputs.mean()
+def example_loss(outputs: Tensor | Mapping[str, Tensor], labels: Tensor) -> Tensor:
+    """Something to differentiate: cross-entropy of (N, classes) with labels (N,), the mean of any other outputs.
+
+    Several outputs: the sum. Labels that a later output has no class for are taken modulo its classes.
+    """
+    if isinstance(outputs, Tensor):
+        return F.cross_entropy(outputs, labels) if outputs.ndim == 2 else outputs.mean()
+    learned = (y for y in outputs.values() if y.is_floating_point())
+    losses = [F.cross_entropy(y, labels % y.shape[1]) if y.ndim == 2 else y.mean() for y in learned]
+    return torch.stack(losses).sum()
 
 
 def why_no_step(graph: Graph, batch_size: int) -> str | None:
@@ -85,9 +94,9 @@ def check_forward_fits(
     """
     check_batch(graph, batch_size)
     report, width = cost_report(graph), DTYPE_BYTES[dtype]
-    needed = (report.params + report.buffers + batch_size * _largest(graph)) * width  # at least
+    needed = (report.params + report.buffers + batch_size * _largest(evaluation(graph))) * width  # at least
     if needed < COUNTABLE:
-        needed = forward_peak_bytes(_on_meta(graph, dtype).eval(), (batch_size, *report.input_shape))
+        needed = forward_peak_bytes(_on_meta(graph, dtype).eval(), inputs_of(graph, batch_size))
     check_fits(needed, device, what=f"{what} with batches of {batch_size}")
 
 
@@ -106,36 +115,45 @@ def _on_meta(graph: Graph, dtype: str) -> nn.Module:
     return model
 
 
-def step_peak_bytes(model: nn.Module, input_shape: tuple[int, ...], *, states: int = 0, passes: int = 1) -> int:
+def inputs_of(graph: Graph, batch_size: int) -> tuple[TensorType, ...]:
+    """The types of a network's inputs in a batch of so many samples."""
+    return tuple(port.type.at(batch_size) for port in graph.inputs)
+
+
+def step_peak_bytes(model: nn.Module, inputs: Inputs, *, states: int = 0, passes: int = 1) -> int:
     """A training step's peak in bytes: images, parameters, gradients, optimizer state, buffers, activations.
 
     model: on the meta device, in training mode, so that nothing is allocated; its gradients are removed.
-    input_shape: (N, C, H, W). states: tensors of a parameter's size that the optimizer keeps for it: 1 with
-    momentum, 2 with Adam. passes: forward and backward passes; the second one finds the gradients of the first.
-    What a kernel needs for itself is not known here.
+    inputs: a shape, (N, C, H, W), or the types of several inputs. states: tensors of a parameter's size that the
+    optimizer keeps for it: 1 with momentum, 2 with Adam. passes: forward and backward passes; the second one finds the
+    gradients of the first. What a kernel needs for itself is not known here.
     """
-    images, labels = _batch(model, input_shape)
-    living = _Living(model, images, labels)
+    batch, labels = _batch(model, inputs)
+    living = _Living(model, *batch, labels)
     with living:
         for _ in range(passes):
-            example_loss(model(images), labels).backward()  # type: ignore[no-untyped-call]
+            example_loss(model(*batch), labels).backward()  # type: ignore[no-untyped-call]
     model.zero_grad(set_to_none=True)
     return living.peak_bytes + states * sum(parameter.nbytes for parameter in model.parameters())
 
 
-def forward_peak_bytes(model: nn.Module, input_shape: tuple[int, ...]) -> int:
+def forward_peak_bytes(model: nn.Module, inputs: Inputs) -> int:
     """A forward pass's peak in bytes where nothing is kept for a backward pass. See `step_peak_bytes`."""
-    images, _ = _batch(model, input_shape)
-    living = _Living(model, images)
+    batch, _ = _batch(model, inputs)
+    living = _Living(model, *batch)
     with torch.no_grad(), living:
-        model(images)
+        model(*batch)
     return living.peak_bytes
 
 
-def _batch(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _batch(model: nn.Module, inputs: Inputs) -> tuple[list[Tensor], Tensor]:
+    """Inputs, floating-point ones of the parameters' dtype, and labels."""
     dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
+    types = [x for x in inputs if isinstance(x, TensorType)] or [TensorType(tuple(cast("tuple[int, ...]", inputs)))]
     with torch.device("meta"):
-        return torch.empty(input_shape, dtype=dtype), torch.empty(input_shape[0], dtype=torch.int64)
+        return [
+            torch.empty(x.shape, dtype=dtype if x.dtype in FLOATS else getattr(torch, x.dtype)) for x in types
+        ], torch.empty(types[0].shape[0], dtype=torch.int64)
 
 
 class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]

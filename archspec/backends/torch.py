@@ -14,10 +14,12 @@ from typing_extensions import override
 
 from archspec.backends.again import Again
 from archspec.backends.built import build_layer
+from archspec.backends.network import Network
 from archspec.ir import Graph, Node, Site, StateId, interpret
 from archspec.ir.interpret import Run
 from archspec.ops.base import Merge
 
+UNNAMED: Final = "input"  # the only input of a network that gives it no name
 VARIABLE: Final = "v_"  # begins each variable of generated code
 _Flow = fx.Node | None
 
@@ -60,20 +62,24 @@ def _values(node: fx.Node) -> list[fx.Node]:
 
 
 def build(graph: Graph, *, generated: bool = False) -> nn.Module:
-    """A new module of the whole network, (N, C, H, W) → the last stage's output.
+    """A new module of the whole network, (N, C, H, W) → its output.
 
     Every name of the spec is an attribute (`model.b3`), and the roots of state_dict keys are the stages. Several inputs
-    are arguments in order, with their names (`class_` where Python cannot have it); several outputs come as a dict.
+    are arguments, in order or by name; several outputs come as a dict by name. Outputs for training only are computed
+    in training mode alone: a single one that is left in evaluation is returned bare.
     Parameters are initialised as torch does, from the global random state; see `backends.init` for a seed.
     generated: a `Body` also where it is a chain.
     """
     if not graph.nodes and not generated:
         return nn.Sequential()
     building = _Building()
-    frame = building.open(graph, named=len(graph.inputs) > 1, generated=generated)
+    named = [port.name for port in graph.inputs] != [UNNAMED]
+    frame = building.open(graph, named=named, generated=generated or named)
     outputs = interpret(graph, frame.inputs, building.on_op, building.on_call)
-    named = {port.name: value for port, value in zip(graph.outputs, outputs, strict=True)}
-    return building.close(named if len(named) > 1 else outputs[0])
+    if graph.training_only or any(port.training for port in graph.outputs):
+        return Network(graph, frame.children, frame.arguments)
+    given = {port.name: value for port, value in zip(graph.outputs, outputs, strict=True)}
+    return building.close(given if len(given) > 1 else outputs[0])
 
 
 class _Building:
@@ -134,11 +140,21 @@ class _Frame:
     def _placeholder(self, traced: fx.Graph, k: int, name: str, *, named: bool) -> fx.Node:
         if not named:
             return traced.placeholder(_argument(k, name))
-        names = {port.name for port in self.graph.inputs}
-        target = name if name.isidentifier() else f"x{k}"
-        while keyword.iskeyword(target) or target == "self" or (target != name and target in names):
-            target += "_"
-        return traced.create_node("placeholder", target, name=f"{VARIABLE}{k}_{name}")
+        return traced.create_node("placeholder", self.arguments[k], name=f"{VARIABLE}{k}_{name}")
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of the inputs as arguments in Python: `class_` for an input that is called `class`."""
+        names = [port.name for port in self.graph.inputs]
+        if names == [UNNAMED]:
+            return ("x",)
+        found = []
+        for k, name in enumerate(names):
+            target = name if name.isidentifier() else f"x{k}"
+            while keyword.iskeyword(target) or target == "self" or (target != name and target in names):
+                target += "_"
+            found.append(target)
+        return tuple(found)
 
     def add(self, node: Node, module: nn.Module, values: tuple[_Flow, ...]) -> list[_Flow]:
         """A child, and its call."""

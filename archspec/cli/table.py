@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from archspec.cli.console import clean
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from archspec.analysis.cost import Report, ReportNode
+    from archspec.ir import Port
 
 ROWS: Final = 40  # the most rows that are easy to read
 NOTHING: Final = "–"
@@ -38,7 +40,7 @@ def show(report: Report, console: Console, *, depth: int | None = None, descript
     deepest = levels(report.root)
     shown = min(depth, deepest) if depth is not None else default_depth(report.root)
     console.print(*_heading(report, description), sep="\n")
-    table = _tree(report.root, shown)
+    table = _tree(report, shown)
     _fit(table, 0, console)
     console.print(table)
     if notes := "\n".join(_reading_notes(report.root, shown, deepest)):
@@ -88,37 +90,47 @@ def _heading(report: Report, description: str | None) -> Iterator[Text]:
     from rich.text import Text
 
     yield Text.assemble((clean(report.name), "bold"), clean(f": {description}") if description else "")
-    yield Text(f"input {shape_text(report.input_shape)}, batch {report.batch_size}, {report.dtype}", style="dim")
+    inputs = ", ".join(_input_text(port) for port in report.inputs)
+    yield Text(f"{inputs}, batch {report.batch_size}, {report.dtype}", style="dim")
 
 
-def _tree(root: ReportNode, depth: int) -> Table:
+def _input_text(port: Port) -> str:
+    """`input 3×224×224`, `tokens 64 (integers below 20,000)`."""
+    limit = "" if port.type.below is None else f" (integers below {port.type.below:,})"
+    return f"{clean(port.name)} {shape_text(port.type.shape[1:])}{limit}"
+
+
+def _tree(report: Report, depth: int) -> Table:
     from rich import box
     from rich.table import Table
 
+    root = report.root
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", show_footer=True, footer_style="bold")
     table.add_column("layer", "total", no_wrap=True, overflow="ellipsis")
-    table.add_column("output", shape_text(root.output_shape), no_wrap=True, style="cyan", footer_style="bold cyan")
+    table.add_column("output", shape_text(report.output_shape), no_wrap=True, style="cyan", footer_style="bold cyan")
     for name, cell in zip(FIGURES, _cells(root, 1), strict=True):
         table.add_column(name, cell, justify="right", no_wrap=True)
     for child in root.children:
-        _add_rows(table, child, 1, depth - 1, ("", ""))
+        _add_rows(table, child, 1, depth - 1, ("", ""), idle=child.training_only)
     return table
 
 
-def _add_rows(table: Table, node: ReportNode, copies: int, depth: int, guides: tuple[str, str]) -> None:
+def _add_rows(
+    table: Table, node: ReportNode, copies: int, depth: int, guides: tuple[str, str], *, idle: bool
+) -> None:
     """Add a row for the node, then those of its children.
 
     copies: the number of equal copies of it for which the enclosing rows stand. guides: the lines drawn before its
-    name, and before the names of its children.
+    name, and before the names of its children. idle: whether only training runs it.
     """
     copies *= node.count
     open_here = depth > 0 and bool(node.children)
     style = "bold" if not guides[0] else ""
-    table.add_row(_name(node, guides[0]), shape_text(node.output_shape), *_cells(node, copies), style=style)
+    table.add_row(_name(node, guides[0]), shape_text(node.output_shape), *_cells(node, copies, idle=idle), style=style)
     if open_here:
         for child in node.children:
             first, below = ("└ ", "  ") if child is node.children[-1] else ("├ ", "│ ")
-            _add_rows(table, child, copies, depth - 1, (guides[1] + first, guides[1] + below))
+            _add_rows(table, child, copies, depth - 1, (guides[1] + first, guides[1] + below), idle=idle)
 
 
 def _name(node: ReportNode, guide: str) -> Text:
@@ -128,14 +140,18 @@ def _name(node: ReportNode, guide: str) -> Text:
     known = node.name.startswith(node.label) or node.kind in STRUCTURE
     times = f" ×{node.count}" if node.count > 1 else ""
     return Text.assemble(
-        (guide, "dim"), clean(name), ("" if known else f" {clean(node.label)}", "dim not bold"), (times, "yellow")
+        (guide, "dim"), clean(name), ("" if known else f" {clean(node.label)}", "dim not bold"), (times, "yellow"),
+        (" training only" if node.training_only else "", "dim not bold"),
     )
 
 
-def _cells(node: ReportNode, copies: int) -> tuple[str, str, str]:
-    """Parameters, MACs and activations of all copies for which the row stands, so that the columns add up."""
-    size = node.activation_bytes * copies
-    counts = (node.cost.params * copies, node.cost.macs * copies)
+def _cells(node: ReportNode, copies: int, *, idle: bool = False) -> tuple[str, str, str]:
+    """Parameters, MACs and activations of all copies for which the row stands, so that the columns add up.
+
+    idle: whether only training runs it; then it has no MACs and activations in evaluation.
+    """
+    size = 0 if idle else node.activation_bytes * copies
+    counts = (node.cost.params * copies, 0 if idle else node.cost.macs * copies)
     params, macs = (count_text(count, pad=True) if count else f"{NOTHING}  " for count in counts)
     return params, macs, bytes_text(size) if size else NOTHING
 
@@ -150,6 +166,9 @@ def _totals(report: Report) -> Text:
         f"{cost.macs:,} MACs = {_flops(2 * cost.macs)}, and {_flops(cost.elementwise_flops)} of element-wise work",
         f"{bytes_text(report.root.activation_bytes)} of activations: every op's output, none freed or reused",
     ]
+    if any(node.training_only for node in report.root.children):
+        lines.append(f"in training {report.training_macs:,} MACs and {bytes_text(report.training_activation_bytes)} of "
+                     "activations: layers for training only count just in the parameters above")
     if cost.params:
         lines.append(f"a training step with momentum needs about {bytes_text(_step_bytes(report))}: "
                      "weights, gradients, momentum, activations")
@@ -159,7 +178,7 @@ def _totals(report: Report) -> Text:
 def _step_bytes(report: Report) -> int:
     """The bytes of a step with SGD and momentum if no activation is freed early. `train` counts exactly, with torch."""
     weights = report.root.cost.params * DTYPE_BYTES[report.dtype]
-    return 3 * weights + report.root.activation_bytes
+    return 3 * weights + report.training_activation_bytes
 
 
 def _dominant(root: ReportNode) -> Table:
@@ -175,14 +194,20 @@ def _dominant(root: ReportNode) -> Table:
         whole = figure(root)
         if not whole:
             continue
-        stage = max(root.children, key=lambda node: figure(node) * node.count)
-        op, alike = largest_op(root, figure)
+        counted = root if name == "parameters" else _evaluated(root)
+        stage = max(counted.children, key=lambda node: figure(node) * node.count)
+        op, alike = largest_op(counted, figure)
         table.add_row(
             name, clean(stage.name), percent_text(figure(stage) * stage.count, whole),
             Text.assemble(clean(op.path), (f" and {alike - 1} more" if alike > 1 else "", "dim")),
             percent_text(figure(op), whole), Text(_bar(figure(op), whole), style="yellow"),
         )
     return table
+
+
+def _evaluated(root: ReportNode) -> ReportNode:
+    """The rows that evaluation runs."""
+    return replace(root, children=tuple(node for node in root.children if not node.training_only))
 
 
 def largest_op(root: ReportNode, figure: Figure) -> tuple[ReportNode, int]:

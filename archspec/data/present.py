@@ -14,7 +14,7 @@ from archspec.data.files import broken
 from archspec.data.folder import open_folder
 from archspec.data.plan import check_classes
 from archspec.data.registry import DatasetInfo, RunSplit, Split, folder_path
-from archspec.data.suits import check_known_data, input_plan, outputs_of
+from archspec.data.suits import check_known_data, image_shape_of, input_plan, outputs_of
 from archspec.data.survey import check_headers
 from archspec.diagnostics import Diagnostic, SpecError
 from archspec.ir import Graph
@@ -28,8 +28,8 @@ def check_present(recipe: Recipe, graph: Graph, root: Path | None = None) -> tup
     checksums are compared when it is used (or by `archspec data check`).
     """
     found: list[Diagnostic] = []
-    input_shape = graph.input.shape[1:]
     try:
+        input_shape = image_shape_of(graph)
         outputs = outputs_of(graph)
         info = check_known_data(recipe, input_shape, outputs)
     except SpecError as bad:

@@ -8,15 +8,16 @@ from typing import Any
 from archspec.analysis import check_learns, lone_value, squashing_end
 from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_classes, plan
 from archspec.data.registry import DatasetInfo, check_name
-from archspec.diagnostics import Hint, SpecError, error
+from archspec.diagnostics import Hint, SpecError, error, listing
 from archspec.diagnostics.hints import SetInput, SetOutputs
 from archspec.ir import Graph
 from archspec.language import fixes
+from archspec.language.outputs import read_outputs
 from archspec.language.recipe import Recipe
-from archspec.language.syntax import At, Errors, Layer, Program
+from archspec.language.syntax import At, Body, Errors, Layer, Program
 from archspec.ops import OPS
 from archspec.ops.traits import Projects
-from archspec.types import shape_text
+from archspec.types import INTEGERS, shape_text
 
 
 def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph, errors: Errors) -> None:
@@ -73,7 +74,7 @@ def _check_data(
     program: Program, recipe: Recipe, graph: Graph, outputs: int, at: At, normalize: At, errors: Errors
 ) -> None:
     try:
-        info = check_known_data(recipe, graph.input.shape[1:], outputs)
+        info = check_known_data(recipe, image_shape_of(graph), outputs)
     except SpecError as e:
         _note(e, normalize if isinstance(e, WrongNormalisation) else at, errors, program)
         return
@@ -102,9 +103,15 @@ def _as_edit(hint: str | None, program: Program) -> str | None:
     return hint
 
 
+def _end(program: Program) -> Body:
+    """The stage that is the first output in evaluation."""
+    outputs = read_outputs(program, Errors())
+    return program.stages[next(name for name, training in outputs.items() if not training)]
+
+
 def _last_layer(program: Program) -> Layer | None:
     """The layer that the network ends with, as far as no block holds it."""
-    body = list(program.stages.values())[-1]
+    body = _end(program)
     last = body.layers[-1] if body.layers else None
     while last is not None and last.body is not None and last.body.layers:
         last = last.body.layers[-1]
@@ -118,7 +125,7 @@ def probabilities(graph: Graph) -> list[str]:
 
 
 def _check_end(program: Program, graph: Graph, errors: Errors) -> None:
-    body, op = list(program.stages.values())[-1], squashing_end(graph)
+    body, op = _end(program), squashing_end(graph)
     last = _last_layer(program)
     at = last.head if last is not None and last.kind == op else body.at.key
     for notice in probabilities(graph):
@@ -146,9 +153,21 @@ def check_known_data(
     return info
 
 
+def image_shape_of(graph: Graph) -> tuple[int, ...]:
+    """The shape of the network's only input, without the batch. Raises SpecError RUN303 where it has others."""
+    if len(graph.inputs) > 1:
+        names = listing(port.name for port in graph.inputs)
+        raise error("RUN303", f"a data set of images has one input, this network has {len(graph.inputs)}: {names}",
+                    hint="train it from Python with a data set of your own: `archspec.train`")
+    if graph.input.dtype in INTEGERS:
+        raise error("RUN303", f"a data set has images, the network's input `{graph.inputs[0].name}` holds integers",
+                    hint="train it from Python with a data set of your own: `archspec.train`")
+    return graph.input.shape[1:]
+
+
 def outputs_of(graph: Graph) -> int:
     """How many classes the network can tell apart. Raises SpecError RUN311 where it is not a classifier."""
-    shape = graph.output.shape
+    shape = graph.first_output.shape
     if len(shape) != 2:
         raise error(
             "RUN311", f"a classifier outputs one number for each class, this network outputs {shape_text(shape)}",

@@ -12,7 +12,7 @@ from archspec.data.load import Progress
 from archspec.data.plan import check_classes
 from archspec.data.registry import RunSplit
 from archspec.data.splits import Source, training_splits
-from archspec.data.suits import check_known_data, input_plan, outputs_of
+from archspec.data.suits import check_known_data, image_shape_of, input_plan, outputs_of
 from archspec.data.validation import default_to_test
 from archspec.diagnostics import error, listing
 from archspec.inference.trained_run import FinishedRun
@@ -54,7 +54,7 @@ def evaluate_run(
     BUILD203 where a batch is too small for a norm, and the errors of `FinishedRun.model` and of `archspec.data`.
     """
     recipe, graph = run.recipe, run.graph
-    input_shape, outputs = graph.input.shape[1:], outputs_of(graph)
+    input_shape, outputs = image_shape_of(graph), outputs_of(graph)
     check_known_data(recipe, input_shape, outputs, trained=True)
     model = run.model(machine.device, recipe.batch_size, machine.settings)
     images = _images(run_source(default_to_test(recipe), machine, input_shape[0], progress), split)

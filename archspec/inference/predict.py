@@ -13,7 +13,7 @@ from torch import nn
 from archspec.backends.step import check_batch
 from archspec.data.decode import REPLACE, SUFFIXES, BadImage, Facts, decode, look
 from archspec.data.plan import InputPlan
-from archspec.data.suits import input_plan
+from archspec.data.suits import image_shape_of, input_plan
 from archspec.data.transform import scale
 from archspec.diagnostics import Diagnostic, error
 from archspec.inference.trained_run import FinishedRun
@@ -49,7 +49,7 @@ def predict(
     Raises SpecError RUN303 where the network's input is not an image, BUILD203 where a batch is too small for a
     norm, and the errors of `FinishedRun.model`.
     """
-    input_shape = run.graph.input.shape[1:]
+    input_shape = image_shape_of(run.graph)
     channels = input_shape[0]
     if channels not in (1, 3):
         raise error("RUN303", f"image files have 1 or 3 channels, the network's input has {channels}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Final, Literal
 
-from archspec.ir.graph import Graph, NodePath
+from archspec.ir.graph import Graph, NodePath, Port
 from archspec.ir.interpret import Site, interpret
 from archspec.ops import Operation
 from archspec.types import TensorType, shape_text
@@ -131,9 +131,9 @@ def _ports(kind: Literal["input", "output"], then: Graph, now: Graph) -> Iterato
         if len(then.outputs) > 1 or len(now.outputs) > 1:
             yield from (Change("output", port.name, None, "new") for port in now.outputs if port.name not in before)
             yield from (Change("output", port.name, "there", None) for port in then.outputs if port.name not in after)
-            for name in [name for name in after if name in before and before[name].training != after[name].training]:
-                modes = ["for training only" if port.training else "always there" for port in (before[name], after[name])]
-                yield Change("output", name, *modes)
+            for name in after:
+                if name in before and before[name].training != after[name].training:
+                    yield Change("output", name, *(_mode(ports[name]) for ports in (before, after)))
         return
     if len(then.inputs) == len(now.inputs) == 1:
         if then.input != now.input:
@@ -143,6 +143,10 @@ def _ports(kind: Literal["input", "output"], then: Graph, now: Graph) -> Iterato
     for name in [*new, *(name for name in old if name not in new)]:
         if old.get(name) != new.get(name):
             yield Change("input", name, *(None if t is None else _type(t) for t in (old.get(name), new.get(name))))
+
+
+def _mode(port: Port) -> str:
+    return "for training only" if port.training else "always there"
 
 
 def _results(now: Graph, old: tuple[str, ...], new: tuple[str, ...], names: dict[str, str]) -> Iterator[Change]:

@@ -25,10 +25,11 @@ class Value(NamedTuple):
 
 
 class Port(NamedTuple):
-    """An input or output of a graph."""
+    """An input or output of a graph. training: whether only training computes this output of a network."""
 
     name: str
     type: TensorType
+    training: bool = False
 
 
 class Place(Protocol):
@@ -102,6 +103,11 @@ class Graph:
     def output(self) -> TensorType:
         """The type of the only output. ValueError if there are several."""
         return _only(self.outputs, "outputs")
+
+    @property
+    def first_output(self) -> TensorType:
+        """The type of the first output that evaluation computes."""
+        return next(port.type for port in self.outputs if not port.training)
 
     @cached_property
     def training_only(self) -> frozenset[str]:

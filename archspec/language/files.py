@@ -67,6 +67,7 @@ class Loader:
             description=self._text(merged, "description", ""),
             library=library,
             input=merged.scalars.get("input", (None, top)),
+            outputs=merged.scalars.get("outputs", (None, top)),
             stages=self._stages(merged),
             data=_plain(merged, name),
             places={s: {k: at for k, (_, at) in merged.sections[s].items()} for s in SECTIONS},
@@ -88,8 +89,9 @@ class Loader:
         Libraries(self.access, self.errors).used_by(library, sections)
         parse_blocks(sections.sections["blocks"], library, self.errors)
         return Program(
-            name=document.name, description="", library=library, input=(None, top), stages={}, data={},
-            places={s: {} for s in SECTIONS}, tops=sections.tops, files=tuple(self.files), documents=(document,),
+            name=document.name, description="", library=library, input=(None, top), outputs=(None, top), stages={},
+            data={}, places={s: {} for s in SECTIONS}, tops=sections.tops, files=tuple(self.files),
+            documents=(document,),
         )
 
     def _merged(self, document: Document, folder: Path, chain: tuple[Path, ...]) -> Sections | None:
@@ -203,7 +205,7 @@ def _meant_override(text: str, merged: Sections) -> str | None:
 def _plain(merged: Sections, name: str) -> dict[str, Any]:
     """The merged spec as plain data: what the Pydantic model reads and a resolved file holds."""
     data: dict[str, Any] = {"archspec": 1, "name": name}
-    data.update({k: raw for k, (raw, _) in merged.scalars.items() if k in ("description", "input", "use")})
+    data.update({k: raw for k, (raw, _) in merged.scalars.items() if k in ("description", "input", "use", "outputs")})
     for section in SECTIONS:
         if merged.sections[section]:
             data[section] = {k: raw for k, (raw, _) in merged.sections[section].items()}

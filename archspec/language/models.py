@@ -90,6 +90,10 @@ class ArchSpec(Model):
         default_factory=dict, description="this file's blocks"
     )
     stages: dict[str, Body] = Field(default_factory=dict, description="name → body, in order")
+    outputs: list[str] | dict[str, str] | None = Field(
+        None, description="the stages that the network returns, in order: a list, or name → always or training; "
+                          "default: the last stage"
+    )
     expect: dict[str, Any] = Field(
         default_factory=dict, description="stage or `output` → shape; params, macs, buffers → number"
     )

@@ -24,6 +24,7 @@ from archspec.language.layer_schema import (
 )
 from archspec.language.models import ArchSpec
 from archspec.language.names import DTYPES
+from archspec.language.outputs import MODES
 from archspec.language.parse import EXPECTATIONS, TYPES
 from archspec.language.recipe import Recipe
 from archspec.language.schema_variants import NULL, Schema, by_type, described, loosened, or_value
@@ -71,6 +72,7 @@ def _spec() -> Schema:
         "input": by_type("object", _inputs(shape), or_value(shape)), "vars": {"type": "object"},
         "blocks": _mapping(_or_null({"$ref": "#/definitions/block"})),
         "stages": _mapping(_or_null(BODY)),
+        "outputs": _or_null(_outputs()),
         "expect": _mapping(or_value(shape)) | {"properties": dict.fromkeys(counts, or_value(count))},
         "train": _or_null({"$ref": "#/definitions/recipe"}),
         "recipes": {"type": ["object", "null"], "additionalProperties": _or_null({"$ref": "#/definitions/recipe"})},
@@ -97,6 +99,14 @@ def _inputs(shape: Schema) -> Schema:
         "additionalProperties": False,
     }
     return {**_mapping(by_type("object", declared, or_value(shape))), "minProperties": 1}
+
+
+def _outputs() -> Schema:
+    """Stages in a list, or each with when it is computed."""
+    name = {"type": "string", "pattern": f"^{IDENTIFIER}$"}
+    listed = {"type": "array", "items": name, "minItems": 1, "uniqueItems": True}
+    modes = {"enum": [*MODES], "description": "training: neither run nor counted in evaluation"}
+    return by_type("array", listed, {**_mapping(modes), "minProperties": 1})
 
 
 def _whole() -> Schema:

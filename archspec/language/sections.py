@@ -15,7 +15,7 @@ from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN
 
 SECTIONS: Final = ("vars", "blocks", "stages", "expect", "train", "recipes")  # mappings
-SCALARS: Final = ("archspec", "name", "description", "input", "use", "extends")
+SCALARS: Final = ("archspec", "name", "description", "input", "use", "outputs", "extends")
 INHERITED: Final = ("vars", "blocks", "stages", "train", "recipes")
 OF_LIBRARY: Final = ("archspec", "name", "description", "use", "vars", "blocks")
 
@@ -141,4 +141,7 @@ def overlay(base: Sections, own: Sections, errors: Errors) -> Sections:
         sections[section] = merged
     kept = {k: v for k, v in base.scalars.items() if k not in ("name", "description")}
     folder = own.folder if "use" in own.scalars else base.folder
-    return Sections({**kept, **own.scalars}, sections, {**base.tops, **own.tops}, folder)
+    scalars = {**kept, **own.scalars}
+    if scalars.get("outputs", ("",))[0] is None:
+        del scalars["outputs"]  # `outputs: null`: the last stage again
+    return Sections(scalars, sections, {**base.tops, **own.tops}, folder)

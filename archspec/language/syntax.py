@@ -202,6 +202,7 @@ class Program:
     description: str
     library: Library
     input: tuple[Any, At]
+    outputs: tuple[Any, At]
     stages: dict[str, Body]
     data: dict[str, Any]  # the merged plain data, for the Pydantic model and for writing it back
     places: dict[str, dict[str, At]]  # section -> key -> place

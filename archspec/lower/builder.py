@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -157,7 +157,7 @@ class Builder:
         """Append a node that calls the graph of `sub`. If `sub` is empty (the identity), append nothing."""
         if not sub.drafts:
             return output  # a value of an outer graph
-        graph = sub.finish(output, kind, label)
+        graph = sub.finish((output,), kind, label)
         return self._append(name, graph, tuple(outer for outer, _ in sub.captured.values()), output.tensor, flow)
 
     def call_graph(self, name: str, graph: Graph | None, flow: Val, output: TensorType | None) -> Val:
@@ -184,31 +184,42 @@ class Builder:
         self.drafts.append(Draft(name, target, own, result, self.at))
         return result
 
-    def finish(self, output: Val, kind: str, label: str) -> Graph | None:
-        """The finished graph, or None if something in it is unknown because of an error."""
-        own = self.use(output)
+    def finish(
+        self, outputs: Sequence[Val], kind: str, label: str, *, training: Container[str] = ()
+    ) -> Graph | None:
+        """The finished graph, or None if something in it is unknown because of an error.
+
+        training: the names of outputs that only training computes.
+        """
+        own = [self.use(output) for output in outputs]
         inputs = [mine for _, mine in self.captured.values()]
         values = {id(v): Value(INPUT, port) for port, v in enumerate(inputs)}
         nodes: list[Node] = []
         known = None  # the last known tensor: the copies of a repeat share one, which is then checked once
         for draft in self.drafts:
             tensor = draft.output.tensor
-            if draft.target is None or tensor is None or (tensor is not known and not tensor.known):
+            if draft.target is None or tensor is None or (tensor is not known and not _is_whole(tensor)):
                 return None
             known = tensor
-            taken, outputs = tuple([values[id(v)] for v in draft.inputs]), (tensor,)
-            nodes.append(Node(draft.name, draft.target, taken, outputs, draft.state, draft.at))
+            taken, given = tuple([values[id(v)] for v in draft.inputs]), (tensor,)
+            nodes.append(Node(draft.name, draft.target, taken, given, draft.state, draft.at))
             if draft.count > 1:
                 first, row = int(draft.name), len(nodes)
                 nodes += [
-                    Node(str(first + k), draft.target, (Value(row + k - 2),), outputs, draft.state, draft.at)
+                    Node(str(first + k), draft.target, (Value(row + k - 2),), given, draft.state, draft.at)
                     for k in range(1, draft.count)
                 ]
             values[id(draft.output)] = Value(len(nodes) - 1)
-        ports = tuple([Port(v.name, v.tensor) for v in inputs if v.tensor is not None and v.tensor.known])
-        if len(ports) != len(inputs) or own.tensor is None or not own.tensor.known:
+        taken_ports, given_ports = (
+            tuple([Port(v.name, v.tensor) for v in ports if v.tensor is not None and _is_whole(v.tensor)])
+            for ports in (inputs, own)
+        )
+        if len(taken_ports) != len(inputs) or len(given_ports) != len(own):
             return None
-        return Graph(kind, label, ports, tuple(nodes), (Port(own.name, own.tensor),), (values[id(own)],))
+        if training:
+            given_ports = tuple([port._replace(training=port.name in training) for port in given_ports])
+        results = tuple([values[id(v)] for v in own])
+        return Graph(kind, label, taken_ports, tuple(nodes), given_ports, results)
 
     def uses(self, value: Val) -> bool:
         """Whether this graph uses an outer value."""
@@ -219,10 +230,14 @@ class Builder:
         used = {id(value): self.captured[id(value)] for value in values if self.uses(value)}
         self.captured = {**used, **self.captured}
 
-    def unused(self, output: Val) -> list[str]:
+    def unused(self, outputs: Iterable[Val]) -> list[str]:
         """The names of nodes whose output is not used."""
-        used = {id(v) for d in self.drafts for v in d.inputs} | {id(self.use(output))}
+        used = {id(v) for d in self.drafts for v in d.inputs} | {id(self.use(output)) for output in outputs}
         return [d.name for d in self.drafts if id(d.output) not in used]
+
+
+def _is_whole(tensor: TensorType) -> bool:
+    return tensor.known and tensor.dtype != UNKNOWN_DTYPE
 
 
 def blank(ndim: int) -> TensorType:

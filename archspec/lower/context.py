@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from archspec.ir import Graph
+from archspec.language.outputs import Outputs
 from archspec.language.syntax import At, Body, Errors, Layer, Library, Program
 from archspec.lower.builder import Val
 from archspec.lower.evaluate import Evaluator
@@ -40,6 +41,7 @@ class Context:
         self.fixed: dict[tuple[Layer, type[Operation]], Operation] = kept.fixed if kept else {}
         self.seen: set[int] = set()  # ids of the layers that were lowered
         self.inputs: dict[str, tuple[Val, At]] = {}  # the network's inputs, and where their shapes are written
+        self.outputs: Outputs = {}  # the stages that the network returns
         self.kept = kept
         self.calls: dict[Call, tuple[Graph, TensorType]] = {}  # block calls and their results
 

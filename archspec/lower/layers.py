@@ -79,7 +79,7 @@ class Layers:
 
     def check_unused(self, builder: Builder, output: Val, place: Callable[[str], At], scope: Scope) -> None:
         """Note nodes whose output is not used. place: where the node of a name is written."""
-        for name in builder.unused(output):
+        for name in builder.unused((output,)):
             self.unused(f"the output of `{name}`", place(name), "use it in a later layer with `from`", scope)
 
     def unused(self, what: str, at: At, remedy: str, scope: Scope) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from archspec.ir import Graph
 from archspec.language.message_text import short
+from archspec.language.outputs import read_outputs
 from archspec.language.syntax import Errors, Program
 from archspec.lower.builder import ROOT, Builder, Val
 from archspec.lower.context import Context, TooLarge
@@ -25,11 +26,13 @@ from archspec.types import UNKNOWN_DTYPE, TensorType
 class Lowered:
     """The result of lowering: the graph (None after an error), and each stage's output as far as it is known.
 
+    output: the stage that is the first output in evaluation; None if there is no stage.
     evaluator, scope: evaluate other parts of the file that use its vars.
     """
 
     graph: Graph | None
     stages: Mapping[str, TensorType | None]
+    output: str | None
     scope: Scope
     evaluator: Evaluator
 
@@ -48,7 +51,8 @@ def lower(program: Program, errors: Errors, limits: Limits) -> Lowered:
     except TooLarge:
         graph, outputs = None, {}
     context.ev.misuses.tell(program)
-    return Lowered(graph, {name: value.tensor for name, value in outputs.items()}, scope, context.ev)
+    output = next((name for name, training in context.outputs.items() if not training), None)
+    return Lowered(graph, {name: value.tensor for name, value in outputs.items()}, output, scope, context.ev)
 
 
 def lower_variant(program: Program, limits: Limits, kept: Kept) -> Graph | None:
@@ -80,6 +84,7 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
         context.counted = first.counted
     root, entered, flow = first.root, first.entered, first.flow
     context.inputs = inputs = first.inputs
+    context.outputs = read_outputs(program, context.errors)
     named = {name: value for name, (value, _) in inputs.items() if name != UNNAMED}
     scope = replace(top, entered=entered, outputs=Nested(outputs, named))
     for name, body in [*program.stages.items()][len(outputs) :]:
@@ -97,12 +102,25 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
         if flow.tensor is None or not flow.tensor.known:
             flow.tensor = _expected(context, name, top) or flow.tensor
         outputs[name] = flow
-    layers.check_unused(root, flow, lambda name: program.stages[name].at.key, scope)
-    for name in [name for name, (value, _) in inputs.items() if name in program.inputs and not root.uses(value)]:
-        layers.unused(f"the input `{short(name)}`", (program.input[1] / name).key,
-                      f"use it in a layer with `from: {short(name)}`", scope)
+    if not program.stages:
+        return None
+    chosen = [(outputs[name], training) for name, training in context.outputs.items()]
+    _check_used(context, layers, root, [value for value, _ in chosen], scope)
     root.order([value for value, _ in inputs.values()])
-    return root.finish(flow, "network", program.name) if program.stages else None
+    training = {value.name for value, only in chosen if only}
+    return root.finish([value for value, _ in chosen], "network", program.name, training=training)
+
+
+def _check_used(context: Context, layers: Layers, root: Builder, outputs: list[Val], scope: Scope) -> None:
+    """Note stages that nothing uses and that are not outputs, and inputs that nothing uses."""
+    program = context.program
+    for name in root.unused(outputs):
+        layers.unused(f"the output of `{name}`", program.stages[name].at.key,
+                      "use it in a later stage with `from`, or list it in `outputs`", scope)
+    for name in program.inputs:
+        if name in context.inputs and not root.uses(context.inputs[name][0]):
+            layers.unused(f"the input `{short(name)}`", (program.input[1] / name).key,
+                          f"use it in a layer with `from: {short(name)}`", scope)
 
 
 def _entered(context: Context, scope: Scope, outputs: dict[str, Val]) -> Stages:

@@ -26,6 +26,7 @@ from archspec.profile.workload import OPTIMIZER, Setting, Workload, setting
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
+    from archspec.ir import Graph
 
 SEED: Final = stream_seed(0, "profile")  # the same weights, images and dropout in every measurement
 
@@ -87,9 +88,17 @@ def _measurement(
         threads=threads, torch_version=torch.__version__,
         macs=cost_report(chosen.graph, batch_size=chosen.batch_size).macs,
         forward=runs["forward"], step=runs.get("step"), no_step=chosen.no_step,
-        loss="cross-entropy" if len(chosen.graph.output.shape) == 2 else "mean of the outputs",
+        loss=_loss_text(chosen.graph),
         optimizer=OPTIMIZER, memory=MEASURED_AS.get(device.type, "not measured"),
         trace=None if file is None else str(file),
+    )
+
+
+def _loss_text(graph: Graph) -> str:
+    """What `example_loss` computes of a network's outputs."""
+    losses = ["cross-entropy" if port.type.ndim == 2 else "mean of the outputs" for port in graph.outputs]
+    return losses[0] if len(losses) == 1 else "sum of " + ", ".join(
+        f"{port.name}: {loss}" for port, loss in zip(graph.outputs, losses, strict=True)
     )
 
 

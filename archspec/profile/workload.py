@@ -10,9 +10,17 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from archspec.backends.step import check_batch, check_forward_fits, check_step_fits, example_loss, why_no_step
+from archspec.backends.step import (
+    check_batch,
+    check_forward_fits,
+    check_step_fits,
+    example_loss,
+    inputs_of,
+    why_no_step,
+)
 from archspec.backends.torch import build
 from archspec.ir import Graph
+from archspec.types import FLOATS, TensorType
 
 MOMENTUM: Final = 0.9
 STATES: Final = 1  # tensors of a parameter's size that momentum keeps
@@ -50,29 +58,29 @@ def setting(graph: Graph, batch_size: int, dtype: str, device: torch.device) -> 
 
 
 class Workload:
-    """A new model, a batch of random images and labels on its device, and an optimizer.
+    """A new model, a batch of random inputs and labels on its device, and an optimizer.
 
-    Weights, images and labels are drawn from torch's global random state.
+    Weights, inputs and labels are drawn from torch's global random state.
     """
 
     def __init__(self, chosen: Setting) -> None:
         graph, batch_size = chosen.graph, chosen.batch_size
         dtype: torch.dtype = getattr(torch, chosen.dtype)
         self.model = build(graph).to(device=chosen.device, dtype=dtype)
-        self.images = torch.randn(batch_size, *graph.input.shape[1:]).to(device=chosen.device, dtype=dtype)
-        self.labels = torch.randint(graph.output.shape[1], (batch_size,)).to(chosen.device)
+        self.inputs = [_random(x, dtype).to(chosen.device) for x in inputs_of(graph, batch_size)]
+        self.labels = torch.randint(max(graph.first_output.shape[1:2], default=1), (batch_size,)).to(chosen.device)
         self.passes: dict[str, Callable[[], object]] = {"forward": self.forward}
         if chosen.no_step is None:
             self.optimizer = torch.optim.SGD(self.model.parameters(), lr=RATE, momentum=MOMENTUM, fused=True)
             self.passes["step"] = self.step
 
     @torch.inference_mode()
-    def forward(self) -> Tensor:
-        """The output of a forward pass in eval mode, nothing kept for a backward pass."""
+    def forward(self) -> Tensor | dict[str, Tensor]:
+        """The outputs of a forward pass in eval mode, nothing kept for a backward pass."""
         if self.model.training:  # to set it every time would take time: it visits every module
             self.model.eval()
-        output: Tensor = self.model(self.images)
-        return output
+        outputs: Tensor | dict[str, Tensor] = self.model(*self.inputs)
+        return outputs
 
     def step(self, scope: Scope = nullcontext) -> None:
         """Forward in training mode, loss, backward and update, in the trainer's order.
@@ -81,10 +89,17 @@ class Workload:
         """
         if not self.model.training:
             self.model.train()
-        outputs = self.model(self.images)
+        outputs = self.model(*self.inputs)
         with scope("## loss ##"):
             loss = example_loss(outputs, self.labels)
         self.optimizer.zero_grad(set_to_none=True)
         with scope("## backward ##"):
             loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
+
+
+def _random(x: TensorType, dtype: torch.dtype) -> Tensor:
+    """A random tensor: normal numbers of this dtype, or integers below the type's limit."""
+    if x.dtype in FLOATS:
+        return torch.randn(*x.shape).to(dtype)
+    return torch.randint(x.below or 1, x.shape, dtype=getattr(torch, x.dtype))

@@ -24,7 +24,7 @@ from archspec.data.load import Progress
 from archspec.data.plan import ImageShape, InputPlan, check_classes
 from archspec.data.registry import FOLDER_PREFIX, RunSplit
 from archspec.data.splits import Source, open_splits
-from archspec.data.suits import check_known_data, idle_outputs, input_plan, outputs_of, probabilities
+from archspec.data.suits import check_known_data, idle_outputs, image_shape_of, input_plan, outputs_of, probabilities
 from archspec.data.validation import resolve_validation
 from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.ir import Graph
@@ -96,7 +96,7 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     check_trainable(graph, recipe, group)
     if group.sharded:
         check_sharding(recipe, machine.settings)
-    input_shape, outputs = graph.input.shape[1:], outputs_of(graph)
+    input_shape, outputs = image_shape_of(graph), outputs_of(graph)
     check_known_data(recipe, input_shape, outputs)
     if not group.sharded:
         check_memory(graph, recipe, machine.device, group)

@@ -82,7 +82,7 @@ def test_the_step_is_the_textbook_s():
     optimizer = torch.optim.SGD([weight, bias], lr=0.1, momentum=0.9)
     for _ in range(2):
         workload.step()
-        logits = torch.nn.functional.linear(workload.images.flatten(1), weight, bias)
+        logits = torch.nn.functional.linear(workload.inputs[0].flatten(1), weight, bias)
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(logits, workload.labels).backward()
         optimizer.step()
