@@ -68,9 +68,9 @@ def test_inputs_are_given_in_order_or_by_name(inputs):
         given = model(image, extra)
         for again in (model(image, extra=extra), model(extra=extra, image=image)):
             torch.testing.assert_close(again, given, rtol=0, atol=0)
-        for wrong in (lambda m=model: m(image), lambda m=model: m(image, extra, extra), lambda m=model: m(image, extr=extra), lambda m=model: m(image, extra, extra=extra)):
+        for ordered, named in (((image,), {}), ((image, extra, extra), {}), ((image,), {"extr": extra}), (inputs, {"extra": extra})):
             with pytest.raises(TypeError):
-                wrong()
+                model(*ordered, **named)
 
 
 def test_one_input_with_a_name_is_given_by_name_too():
