@@ -11,6 +11,8 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+from archspec.text import bytes_text
+
 MiB = 1 << 20
 
 
@@ -41,8 +43,7 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
     with open_regular(path, follow=follow) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise _unfit(path, f"is larger than {limit // MiB} MiB" if limit >= MiB else f"is larger than {limit} bytes",
-                     errno.EFBIG)
+        raise _unfit(path, f"is larger than {bytes_text(limit)}", errno.EFBIG)
     return content
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 _SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
@@ -25,6 +26,16 @@ def _scaled(number: int, base: int, units: tuple[str, ...], pad: bool) -> str:
     unit = units[power] or ("  " if pad else "")
     figure = f"{number:d}" if power == 0 else f"{number / base**power:.2f}"
     return f"{figure} {unit}" if unit.strip() else figure + unit
+
+
+def shape_text(shape: Iterable[object]) -> str:
+    """A shape without its batch: `(64, 14, 14)`. An unknown dimension is `?`."""
+    return f"({', '.join(map(str, shape))})"
+
+
+def sizes_text(sizes: Iterable[object]) -> str:
+    """Sizes of a window, an image or a table's column: `3×3`, `64×112×112`."""
+    return "×".join(map(str, sizes))
 
 
 def percent_text(part: int, whole: int) -> str:

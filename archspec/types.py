@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Final, cast
+from typing import Final, cast
 
 DTYPE_BYTES: Final = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int8": 1, "uint8": 1, "bool": 1,
@@ -218,11 +218,6 @@ class ShapeError(Exception):
 
     def __str__(self) -> str:
         return self.message
-
-
-def shape_text(shape: tuple[Any, ...]) -> str:
-    """A shape without its batch, as people write it: (64, 14, 14)."""
-    return "(" + ", ".join(str(d) for d in shape[1:]) + ")"
 
 
 def channels_first(shape: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -56,7 +56,7 @@ def test_a_link_is_followed_only_where_the_user_named_it(tmp_path: Path) -> None
         open_regular(tmp_path / "to-folder", follow=True)
 
 
-@pytest.mark.parametrize(("limit", "said"), [(9, "is larger than 9 bytes"), (1 << 20, "is larger than 1 MiB")])
+@pytest.mark.parametrize(("limit", "said"), [(9, "is larger than 9 B"), (1 << 20, "is larger than 1.00 MiB")])
 def test_a_file_that_is_too_large_is_not_read_whole(tmp_path: Path, limit: int, said: str) -> None:
     path = tmp_path / "large"
     with path.open("wb") as file:

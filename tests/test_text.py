@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from archspec.diagnostics import plural
-from archspec.text import bytes_text, count_text, percent_text, shell
+from archspec.text import bytes_text, count_text, percent_text, shape_text, shell, sizes_text
+from archspec.types import UNKNOWN
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,7 +45,9 @@ def test_padded_counts_keep_the_place_of_the_unit() -> None:
 def test_percent_and_plural() -> None:
     assert (percent_text(1, 8), percent_text(0, 0)) == ("12.5 %", "0.0 %")
     assert (plural(1, "spec"), plural(0, "spec"), plural(2, "error")) == ("1 spec", "0 specs", "2 errors")
-    assert (plural(2, "library"), plural(2, "process", "processes")) == ("2 libraries", "2 processes")
+    assert [plural(2, noun) for noun in ("library", "process", "fix", "batch", "epoch")] == [
+        "2 libraries", "2 processes", "2 fixes", "2 batches", "2 epochs",
+    ]
 
 
 @pytest.mark.parametrize("word", ["plain/path-1.yaml", "my run", "it's", 'a "b"', "$HOME", "a;b", "*", "", "`x`", "é"])
@@ -56,8 +59,27 @@ def test_a_plain_command_is_shown_plainly() -> None:
     assert shell("archspec", "train", "--resume", Path("runs/lenet-1")) == "archspec train --resume runs/lenet-1"
 
 
-def test_no_other_module_makes_its_own_units() -> None:
-    own = re.compile(r"[KMGT]iB[\"'},)]")
-    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "archspec").rglob("*.py")}
-    found = {path.name for path, text in texts.items() if own.search(text) and "/ 2**" in text}
-    assert found <= {"text.py"}
+def test_a_shape_and_sizes() -> None:
+    assert (shape_text((64, UNKNOWN, 14)), shape_text([10]), shape_text(())) == ("(64, ?, 14)", "(10)", "()")
+    assert (sizes_text((3, 3)), sizes_text([7])) == ("3×3", "7")
+
+
+OWN = {
+    "units": r"[KMGT]iB[\"'},)](?=[\s\S]*/ 2\*\*)|/ (?:MiB|GiB)\b",
+    "plural": r"""(['"])e?s\1 (?:\*|if) |else (['"])e?s\2""",
+    "shape_text": r"""["']\(["'{].*join\(.*["'}]\)["']""",
+    "sizes_text": r"""["']×["']\.join""",
+}
+
+
+@pytest.mark.parametrize("what", OWN)
+def test_no_other_module_formats_them_itself(what: str) -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "archspec").rglob("*.py")}
+    assert {name for name, text in texts.items() if re.search(OWN[what], text)} <= {"text.py", "wording.py"}
+    assert re.search(OWN[what], EXAMPLES[what])
+
+
+EXAMPLES = {
+    "units": 'f"{value / MiB:.0f} MiB"', "plural": """f"{n} epoch{'s' * (n != 1)}\"""",
+    "shape_text": """"(" + ", ".join(map(str, shape)) + ")\"""", "sizes_text": '"×".join(map(str, sizes))',
+}

@@ -13,7 +13,8 @@ from archspec.ir import Graph
 from archspec.language.message_text import did_you_mean, short, value_text
 from archspec.language.names import EXPECTATIONS
 from archspec.language.syntax import At, Errors
-from archspec.types import TensorType, shape_text
+from archspec.text import shape_text
+from archspec.types import TensorType
 
 COUNTS = ("params", "macs", "buffers")
 
@@ -77,7 +78,7 @@ def _shape(
         return
     if tensor is None or not tensor.known or tensor.shape[1:] == tuple(value):
         return
-    wanted = "(" + ", ".join(map(str, value)) + ")"
-    errors.add("SHAPE110", f"expected {wanted} from `{key}`, the network gives {shape_text(tensor.shape)}", at,
+    found = shape_text(tensor.shape[1:])
+    errors.add("SHAPE110", f"expected {shape_text(value)} from `{key}`, the network gives {found}", at,
                notes=way(tuple(value)),
                hint=Hint(f"write {list(tensor.shape[1:])} if the network is right", f"{list(tensor.shape[1:])}"))

@@ -9,6 +9,7 @@ from typing import Final
 from archspec.analysis.cost import Report, ReportNode
 from archspec.ir import Graph, sites
 from archspec.ops.traits import Convolves
+from archspec.text import shape_text
 
 _SHOWN: Final = 3  # layers with the largest figure that are listed
 
@@ -53,7 +54,8 @@ def of_shape(stage: str, wanted: tuple[int, ...], report: Report) -> Iterator[st
 
     turns = [(a, b) for a, b in pairwise(rows) if suits(a) and not suits(b)]
     for before, after in turns[-1:]:
-        yield f"`{before.path}` gives {_text(before)}, `{after.path}` makes it {_text(after)}"
+        kept, changed = shape_text(before.output_shape), shape_text(after.output_shape)
+        yield f"`{before.path}` gives {kept}, `{after.path}` makes it {changed}"
 
 
 def _main_line(root: ReportNode, stage: str) -> Iterator[ReportNode]:
@@ -70,7 +72,3 @@ def _opened(row: ReportNode) -> Iterator[ReportNode]:
             yield from _opened(child)
     else:
         yield row
-
-
-def _text(row: ReportNode) -> str:
-    return "(" + ", ".join(map(str, row.output_shape)) + ")"

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from archspec.diagnostics import error
+from archspec.diagnostics import error, plural
 
 
 def pick_device(name: str) -> torch.device:
@@ -24,7 +24,7 @@ def pick_device(name: str) -> torch.device:
     number = int(index or 0)
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if number >= found:
-        has = f"{found} GPU{'s' * (found != 1)}" if found else "no GPU that torch can use"
+        has = plural(found, "GPU") if found else "no GPU that torch can use"
         raise error("BUILD202", f"there is no device {name}: this machine has {has}", hint="use --device auto")
     return torch.device("cuda", number)
 

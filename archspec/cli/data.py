@@ -12,6 +12,7 @@ from archspec.cli.failures import USAGE, WRONG
 from archspec.cli.json_output import print_json
 from archspec.cli.options import COUNT, json_option
 from archspec.diagnostics import listing, one_line, plural
+from archspec.text import sizes_text
 
 if TYPE_CHECKING:
     from archspec.data.check import DataCheck, SplitCheck
@@ -73,12 +74,12 @@ def _lines(split: SplitCheck) -> list[str]:
 
 
 def _classes(number: int) -> str:
-    return plural(number, "class", "classes")
+    return plural(number, "class")
 
 
 def _sizes(sizes: list[tuple[int, int]]) -> str:
     """The only size, or the smallest and the largest by area."""
-    ordered = [f"{height}×{width}" for height, width in sorted(sizes, key=lambda size: (size[0] * size[1], size))]
+    ordered = [sizes_text(size) for size in sorted(sizes, key=lambda size: (size[0] * size[1], size))]
     return ordered[0] if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1]} ({len(ordered):,} sizes)"
 
 

@@ -11,6 +11,7 @@ from archspec.cli.console import clean, tell
 from archspec.cli.json_output import print_json
 from archspec.cli.options import COUNT, DEVICE, json_option
 from archspec.cli.processes import alone
+from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
     from archspec.data.registry import RunSplit
@@ -94,7 +95,8 @@ def _show(finished: FinishedRun, result: Evaluation, picture: Path) -> None:
     from archspec.train.summary import loss_text
 
     figures = result.metrics
-    click.echo(f"{clean(finished.name)} on {clean(result.data)}, {result.split} split: {figures.images:,} images")
+    data = f"{clean(result.data)}, {result.split} split"
+    click.echo(f"{clean(finished.name)} on {data}: {plural(figures.images, 'image')}")
     click.echo(f"loss {loss_text(figures.loss)}, accuracy {figures.accuracy:.4f}")
     show(result.confusion, result_console())
     click.echo(f"picture: {clean(str(picture))}")

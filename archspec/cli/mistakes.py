@@ -106,13 +106,13 @@ def _fixes(done: Done) -> str:
     unsafe = sum(d.fix is not None for d in done.diagnostics) - safe
     parts, more = [], []
     if done.fixer is None and safe:
-        more.append(f"{plural(safe, 'fix', 'fixes')} with `--fix`")
+        more.append(f"{plural(safe, 'fix')} with `--fix`")
     if unsafe and (done.fixer is None or not done.fixer.unsafe):
         option = "`--fix --unsafe-fixes`" if done.fixer is None else "`--unsafe-fixes`"
-        more.append(f"{plural(unsafe, 'fix', 'fixes')} with {option}")
+        more.append(f"{plural(unsafe, 'fix')} with {option}")
     if done.fixer is not None and done.fixed:
         verb = "made" if done.written else "not written"
-        parts.append(f"{plural(done.fixed, 'fix', 'fixes')} in {plural(len(done.fixer.made), 'file')} {verb}")
+        parts.append(f"{plural(done.fixed, 'fix')} in {plural(len(done.fixer.made), 'file')} {verb}")
     if more:
         parts.append(f"available: {', '.join(more)}")
     return "; ".join(parts)

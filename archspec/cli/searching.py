@@ -12,7 +12,6 @@ import click
 from archspec.cli.console import print_diagnostics, result_console, tell
 from archspec.diagnostics import plural
 from archspec.text import duration_text
-from archspec.train.summary import epochs_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,7 +33,7 @@ def search_text(search: Search, trials: Sequence[Trial]) -> str:
     """A description of a search. trials: some of its possible trials."""
     from archspec.sweep.search.asha import Ladder
 
-    text = f"search: {search.trials} trials, sampler {search.sampler}"
+    text = f"search: {plural(search.trials, 'trial')}, sampler {search.sampler}"
     if not trials:
         return text
     recipe = trials[0].recipe
@@ -59,7 +58,7 @@ def plan_text(search: Search, trials: Sequence[Trial], planned: Plan) -> str:
         share = Ladder.of(search.asha, epochs).expected_epochs(search.trials) / (len(trials) * epochs)
     return (
         f"{text}\nthe search: about {duration_text(planned.seconds * share)}, estimated from these "
-        f"{len(trials)} points"
+        f"{plural(len(trials), 'point')}"
     )
 
 
@@ -118,7 +117,7 @@ def progress_line(queue: SearchQueue, result: Result) -> str:
     if result.summary is None:
         what = f"{result.status}: {result.reason}"
     else:
-        what = epochs_text(len(rows)) + ("" if value is None else f", {name.replace('_', ' ')} {value:.4f}")
+        what = plural(len(rows), "epoch") + ("" if value is None else f", {name.replace('_', ' ')} {value:.4f}")
         if result.status == "done" and result.summary.get("test"):
             what += f"; chosen: test accuracy {result.summary['test']['accuracy']:.4f}"
     done = f"[{len(queue.results)}/{queue.search.trials}]"
@@ -138,9 +137,9 @@ def show_search(queue: SearchQueue, store: Store, *, as_json: bool) -> None:
     click.echo(f"{found.text()}\nsweep folder: {store.folder}")
     if len(queue.trials) < queue.search.trials and queue.finished():
         tell(f"note: no other point of the space meets the constraints: {len(queue.trials)} of "
-             f"{queue.search.trials} trials")
+             f"{plural(queue.search.trials, 'trial')}")
     if len(found.rows) > _SHOWN:
-        tell(f"note: {len(found.rows) - _SHOWN} more trials are not shown: add --json for all")
+        tell(f"note: {plural(len(found.rows) - _SHOWN, 'more trial')} not shown: add --json for all")
 
 
 def _table(found: Ranking) -> Table:

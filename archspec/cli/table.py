@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from archspec.cli.console import clean
-from archspec.text import bytes_text, count_text, percent_text
+from archspec.text import bytes_text, count_text, percent_text, sizes_text
 from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _heading(report: Report, description: str | None) -> Iterator[Text]:
 def _input_text(port: Port) -> str:
     """`input 3×224×224`, `tokens 64 (integers below 20,000)`."""
     limit = "" if port.type.below is None else f" (integers below {port.type.below:,})"
-    return f"{clean(port.name)} {shape_text(port.type.shape[1:])}{limit}"
+    return f"{clean(port.name)} {sizes_text(port.type.shape[1:])}{limit}"
 
 
 def _tree(report: Report, depth: int) -> Table:
@@ -107,7 +107,7 @@ def _tree(report: Report, depth: int) -> Table:
     root = report.root
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", show_footer=True, footer_style="bold")
     table.add_column("layer", "total", no_wrap=True, overflow="ellipsis")
-    table.add_column("output", shape_text(report.output_shape), no_wrap=True, style="cyan", footer_style="bold cyan")
+    table.add_column("output", sizes_text(report.output_shape), no_wrap=True, style="cyan", footer_style="bold cyan")
     for name, cell in zip(FIGURES, _cells(root, 1), strict=True):
         table.add_column(name, cell, justify="right", no_wrap=True)
     for child in root.children:
@@ -126,7 +126,7 @@ def _add_rows(
     copies *= node.count
     open_here = depth > 0 and bool(node.children)
     style = "bold" if not guides[0] else ""
-    table.add_row(_name(node, guides[0]), shape_text(node.output_shape), *_cells(node, copies, idle=idle), style=style)
+    table.add_row(_name(node, guides[0]), sizes_text(node.output_shape), *_cells(node, copies, idle=idle), style=style)
     if open_here:
         for child in node.children:
             first, below = ("└ ", "  ") if child is node.children[-1] else ("├ ", "│ ")
@@ -234,8 +234,3 @@ def _flops(number: int) -> str:
 def _bar(part: int, whole: int) -> str:
     eighths = round(part / whole * BAR_CELLS * 8)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """`64×112×112`."""
-    return "×".join(map(str, shape))

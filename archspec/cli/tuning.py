@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from archspec.cli.console import tell
+from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +139,7 @@ def _search(graph: Graph, spec: str, recipe: Recipe, machine: Machine, space: Sp
 
     problem, steps = _problem(graph, recipe, machine)
     free_memory(machine.device)  # for the other process
-    tell(f"tuning with batches of {problem.images} images, with dropout off")
+    tell(f"tuning with batches of {plural(problem.images, 'image')}, with dropout off")
     with report_memory_shortage("tuning"), Child(spec) as child:
         return tune(
             problem, space, steps, tell=lambda row, reference: tell(row_text(row, reference, problem.images)),

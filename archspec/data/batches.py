@@ -11,6 +11,7 @@ from archspec.data.images import ImageData
 from archspec.data.order import epoch_order, shard, step_sizes
 from archspec.data.plan import InputPlan
 from archspec.data.transform import resize, scale
+from archspec.diagnostics import plural
 from archspec.text import bytes_text
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class ResidentBatches:
         self._send = self.home != self.device
         self._pin = self._send and self.device.type == "cuda"
         self.step_sizes = options.step_sizes(len(data))
-        self.description = f"{len(data):,} images in memory, on {self.home} ({bytes_text(data.nbytes)})"
+        self.description = f"{plural(len(data), 'image')} in memory, on {self.home} ({bytes_text(data.nbytes)})"
 
     def __len__(self) -> int:
         return len(self.step_sizes)

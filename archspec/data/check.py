@@ -12,7 +12,7 @@ from archspec.data.folder import open_folder
 from archspec.data.layout import splits_present
 from archspec.data.registry import DatasetInfo, RunSplit, Split, check_name, folder_path
 from archspec.data.survey import Progress, Survey, survey
-from archspec.diagnostics import Diagnostic, SpecError
+from archspec.diagnostics import Diagnostic, SpecError, plural
 
 CHECK_FORMAT: Final = 1
 
@@ -106,7 +106,7 @@ def _folder_split(
 ) -> SplitCheck:
     data = open_folder(path, split, channels or 3)
     if progress is not None:
-        progress(f"decoding {len(data):,} images of {data.source}")
+        progress(f"decoding {plural(len(data), 'image')} of {data.source}")
     look = survey(data, channels, whole=True, workers=workers)
     numbers = Counter(label for _, label in data.samples)
     counts = {name: numbers[k] for k, name in enumerate(data.classes)}

@@ -14,6 +14,7 @@ from archspec.data.memory import fits
 from archspec.data.plan import InputPlan
 from archspec.data.registry import FOLDER_PREFIX, RunSplit, folder_path
 from archspec.data.survey import check_headers
+from archspec.diagnostics import plural
 from archspec.text import bytes_text
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def make_batches(
         if not room(size * sharers, "cpu"):
             return FolderBatches(data, plan, options, workers=workers)
         if progress is not None:
-            progress(f"reading {len(data):,} images of {data.source} into memory ({bytes_text(size)})")
+            progress(f"reading {plural(len(data), 'image')} of {data.source} into memory ({bytes_text(size)})")
         data = read_all(data, plan.size, workers=workers)
     # On the CPU it lies in memory already.
     on_device = str(options.device).startswith("cpu") or room(data.nbytes, options.device)

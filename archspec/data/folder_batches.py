@@ -15,7 +15,7 @@ from archspec.data.images import ImageData
 from archspec.data.plan import InputPlan
 from archspec.data.pool import PATIENCE_S, Decoders, default_workers
 from archspec.data.survey import all_problems
-from archspec.diagnostics import Diagnostic, SpecError
+from archspec.diagnostics import Diagnostic, SpecError, plural
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +77,7 @@ class FolderBatches:
         self._data, self._plan, self._options = data, plan, options
         self._decoders = Decoders(count, patience_s=patience_s)
         self.step_sizes = options.step_sizes(len(data))
-        self.description = f"{len(data):,} image files, decoded by {count} process{'es' * (count > 1)}"
+        self.description = f"{plural(len(data), 'image file')}, decoded by {plural(count, 'process')}"
 
     def __len__(self) -> int:
         return len(self.step_sizes)

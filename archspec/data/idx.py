@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from archspec.data.files import broken, read_checked
 from archspec.data.places import present
 from archspec.data.registry import DatasetInfo, Split
+from archspec.text import sizes_text
 
 if TYPE_CHECKING:
     import torch
@@ -45,9 +46,5 @@ def _payload(path: Path, content: bytearray, shape: tuple[int, ...]) -> memoryvi
     header = 4 + 4 * len(shape)
     dims = struct.unpack(f">{len(shape)}I", content[4:header])
     if dims != shape:
-        raise broken(path, f"holds {_times(dims)} bytes, expected {_times(shape)}")
+        raise broken(path, f"holds {sizes_text(dims)} bytes, expected {sizes_text(shape)}")
     return memoryview(content)[header:]
-
-
-def _times(dims: tuple[int, ...]) -> str:
-    return "×".join(map(str, dims))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archspec.diagnostics import Diagnostic, SpecError, error
+from archspec.diagnostics import Diagnostic, SpecError, error, plural
 from archspec.diagnostics.hints import SetInput, SetOutputs
+from archspec.text import shape_text, sizes_text
 from archspec.types import channels_first
 
 ImageShape = tuple[int, int | None, int | None]  # channels, height, width; None where images differ
@@ -46,7 +47,7 @@ def plan(
     """
     if len(input_shape) != 3:
         raise error(
-            "RUN303", f"{name} has images, the network's input {_text(input_shape)} is not the shape of an image",
+            "RUN303", f"{name} has images, the network's input {shape_text(input_shape)} is not the shape of an image",
             hint="write `input: [channels, height, width]`",
         )
     channels, height, width = input_shape
@@ -56,9 +57,9 @@ def plan(
             raise _unsuited(name, data_shape[0], input_shape)
         notices.append(f"{name} is grey: its channel is repeated for the three of the network")
     if data_shape[1] is None:
-        notices.append(f"images are resized to {height}×{width}")
+        notices.append(f"images are resized to {sizes_text((height, width))}")
     elif data_shape[1:] != (height, width):
-        notices.append(f"images are resized from {data_shape[1]}×{data_shape[2]} to {height}×{width}")
+        notices.append(f"images are resized from {sizes_text(data_shape[1:])} to {sizes_text((height, width))}")
     return InputPlan(
         channels, (height, width), _each(mean, channels, "mean"), _each(std, channels, "std"), tuple(notices)
     )
@@ -70,19 +71,19 @@ def check_classes(name: str, num_classes: int, outputs: int, *, trained: bool = 
     trained: the network cannot be changed any more.
     """
     if outputs < num_classes:
+        other = f"use data of at most {plural(outputs, 'class')}, or train a network with {num_classes} outputs"
         raise error(
-            "RUN303", f"{name} has {num_classes} classes, the network has {outputs} outputs",
-            hint=f"use data of at most {outputs} classes, or train a network with {num_classes} outputs" if trained
-            else SetOutputs(num_classes),
+            "RUN303", f"{name} has {plural(num_classes, 'class')}, the network has {plural(outputs, 'output')}",
+            hint=other if trained else SetOutputs(num_classes),
         )
 
 
 def _unsuited(name: str, found: int, input_shape: tuple[int, ...]) -> SpecError:
-    channels = f"{found} channel{'s' * (found != 1)}"
+    channels = plural(found, "channel")
     turned = channels_first(input_shape)
     wanted = turned if turned is not None and turned[0] == found else (found, *input_shape[1:])
     return error(
-        "RUN303", f"{name} has {channels}, the network's input {_text(input_shape)} has {input_shape[0]}",
+        "RUN303", f"{name} has {channels}, the network's input {shape_text(input_shape)} has {input_shape[0]}",
         hint=SetInput(wanted),
     )
 
@@ -92,10 +93,8 @@ def _each(values: Sequence[float] | None, channels: int, what: str) -> tuple[flo
     if values is None:
         return None
     if len(values) not in (1, channels):
-        message = f"`normalize` has {len(values)} numbers as {what}, the network's input has {channels} channels"
-        raise WrongNormalisation([Diagnostic("RUN303", message, hint=f"give one number, or {channels}")])
+        has = f"the network's input has {plural(channels, 'channel')}"
+        message = f"`normalize` has {plural(len(values), 'number')} as {what}, {has}"
+        hint = f"give one number, or {channels}" if channels > 1 else "give one number"
+        raise WrongNormalisation([Diagnostic("RUN303", message, hint=hint)])
     return tuple(values) * (channels if len(values) == 1 else 1)
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return "(" + ", ".join(map(str, shape)) + ")"

@@ -21,7 +21,7 @@ from archspec.data.validation import (
     resolve_validation,
     val_folder,
 )
-from archspec.diagnostics import SpecError, listing
+from archspec.diagnostics import SpecError, listing, plural
 from archspec.language.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -107,10 +107,10 @@ def training_splits(source: Source) -> tuple[ImageData | ImageFolder, ImageData 
             return whole, None, [*notices, *_unused(source.recipe)]
         validation = source.read("validation")
         notices += validation.notices if isinstance(validation, ImageFolder) else ()
-        about = f"the validation set is {validation.source} ({len(validation):,} images)"
+        about = f"the validation set is {validation.source} ({plural(len(validation), 'image')})"
         return whole, validation, [*notices, f"{about}: {_ONCE}"]
     train, held = hold_out(whole, wanted, source.recipe.seed)
-    about = f"the validation set is {len(held):,} of the {len(whole):,} training images"
+    about = f"the validation set is {len(held):,} of the {plural(len(whole), 'training image')}"
     if source.recipe.validation is None:
         about += " (`early_stopping` needs one)"
     notices += [f"{about}: {_ONCE}", *_without_image(train, held), *_unused(source.recipe)]

@@ -8,7 +8,7 @@ from typing import Any
 from archspec.analysis import check_learns, lone_value, squashing_end
 from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_classes, plan
 from archspec.data.registry import DatasetInfo, check_name
-from archspec.diagnostics import Hint, SpecError, error, listing
+from archspec.diagnostics import Hint, SpecError, error, listing, plural
 from archspec.diagnostics.hints import SetInput, SetOutputs
 from archspec.ir import Graph
 from archspec.language import fixes
@@ -17,7 +17,8 @@ from archspec.language.recipe import Recipe
 from archspec.language.syntax import At, Body, Errors, Layer, Program
 from archspec.ops import OPS
 from archspec.ops.traits import Projects
-from archspec.types import INTEGERS, shape_text
+from archspec.text import shape_text
+from archspec.types import INTEGERS
 
 
 def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph, errors: Errors) -> None:
@@ -170,7 +171,7 @@ def outputs_of(graph: Graph) -> int:
     shape = graph.first_output.shape
     if len(shape) != 2:
         raise error(
-            "RUN311", f"a classifier outputs one number for each class, this network outputs {shape_text(shape)}",
+            "RUN311", f"a classifier outputs one number for each class, this network outputs {shape_text(shape[1:])}",
             hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
         )
     return shape[1]
@@ -188,4 +189,5 @@ def idle_outputs(name: str, num_classes: int, outputs: int) -> list[str]:
     """A notice, where the network has more `outputs` than the data set has classes."""
     if num_classes >= outputs:
         return []
-    return [f"{name} has {num_classes} classes, but the network has {outputs} outputs: the rest are unused"]
+    classes = plural(num_classes, "class")
+    return [f"{name} has {classes}, but the network has {plural(outputs, 'output')}: the rest are unused"]

@@ -138,7 +138,7 @@ def check_headers(
     Errors: RUN303, RUN305, RUN307 for images that cannot be used, all of them (see `all_problems`).
     """
     if progress is not None and len(data) > _FEW:
-        progress(f"looking at the headers of {len(data):,} images of {data.source}")
+        progress(f"looking at the headers of {plural(len(data), 'image')} of {data.source}")
     found = survey(data, data.channels, whole=decode and len(data) <= _DECODED, workers=workers)
     if found.problems:
         raise all_problems(found.problems, data)

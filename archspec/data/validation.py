@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from archspec.data.counter import key_of
 from archspec.data.registry import FOLDER_PREFIX, folder_path
-from archspec.diagnostics import error
+from archspec.diagnostics import error, plural
 from archspec.language.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def held_out_images(counts: Sequence[int], wanted: float) -> int:
         return total
     taken = f"`validation: {wanted}` takes {total:,}"
     why = "no image to train on" if total >= images else f"some of the {classes} classes no image to train on"
-    hint = f"write a smaller one: at most {most:,} images" if most else "train on more images: each class has only one"
-    raise error("RUN370", f"{taken} of {images:,} training images, which leaves {why}", hint=hint)
+    hint = f"take at most {plural(most, 'image')}" if most else "train on more images: each class has only one"
+    raise error("RUN370", f"{taken} of {plural(images, 'training image')}, which leaves {why}", hint=hint)
 
 
 def class_shares(counts: Sequence[int], total: int) -> list[int]:

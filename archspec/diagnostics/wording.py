@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 _WORDS = re.compile(r"(\s*)((?:`[^`]*`|\S)+)")
+_HISSING = ("s", "x", "sh", "tch", "nch")  # endings that take -es; not "ch", as in `epoch`
 
 
 def wrapped(line: str, width: int, indent: int = 0) -> str:
@@ -34,9 +35,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def plural(number: int, noun: str, nouns: str | None = None) -> str:
-    """`1 spec`, `1,200 specs`, `2 libraries`."""
+    """`1 spec`, `1,200 specs`, `2 libraries`, `3 classes`."""
     if nouns is None:
-        nouns = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+        stem, ending = (noun[:-1], "ies") if noun.endswith("ry") else (noun, "es" if noun.endswith(_HISSING) else "s")
+        nouns = stem + ending
     return f"{number:,} {noun if number == 1 else nouns}"
 
 

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
+from archspec.diagnostics import plural
 from archspec.expressions.values import (
     MAX_INT,
     UNKNOWN_VALUE,
@@ -121,7 +122,7 @@ def item(place: Place, items: Any, index: Any) -> Any:
     if type(index) is not int:
         place.fail(f"an index must be an integer, got {show(index)}")
     if not -len(items) <= index < len(items):
-        place.fail(f"index {index} of {len(items)} item{'s' * (len(items) != 1)}")
+        place.fail(f"index {index} of {plural(len(items), 'item')}")
     return known(items[index])
 
 

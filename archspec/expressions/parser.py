@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from archspec.diagnostics import Hint, listing, nearest
+from archspec.diagnostics import Hint, listing, nearest, plural
 from archspec.diagnostics.hints import write
 from archspec.expressions import nodes
 from archspec.expressions.functions import FUNCTIONS, Function
@@ -235,11 +235,11 @@ class Parser:
     def _check_count(self, name: Token, function: Function, given: dict[int, nodes.Node]) -> None:
         hint = f"write {function.signature}"
         if function.most is None:
-            wanted = f"at least {function.least} argument"
+            wanted = f"at least {plural(function.least, 'argument')}"
         elif function.most > function.least:
             wanted = f"{function.least} to {function.most} arguments"
         else:
-            wanted = f"{function.least} argument{'s' * (function.least > 1)}"
+            wanted = plural(function.least, "argument")
         if not function.least <= len(given) <= (function.most or MAX_LENGTH):
             name.fail(f"`{name.text}` takes {wanted}, got {len(given)}", hint)
         for slot in range(len(given)):

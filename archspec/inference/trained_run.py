@@ -16,7 +16,7 @@ from archspec.backends.step import check_forward_fits
 from archspec.backends.torch import build
 from archspec.data.registry import DATASETS
 from archspec.data.suits import outputs_of
-from archspec.diagnostics import error
+from archspec.diagnostics import error, plural
 from archspec.files import is_regular
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
@@ -27,7 +27,6 @@ from archspec.train.report.confusion import output_names
 from archspec.train.run_dir.saved_options import no_run, read_json
 from archspec.train.run_dir.weights import check_digest, load_weights
 from archspec.train.step.precision import Settings
-from archspec.train.summary import epochs_text
 
 SPEC: Final = "spec.yaml"
 
@@ -105,7 +104,7 @@ def _weights(path: Path) -> tuple[Path, str, tuple[str, ...]]:
     return *where, (
         *damaged,
         f"note: the run is not finished: the weights are those of {found.path.name} (step {state.step}, "
-        f"{epochs_text(len(state.results))} finished)",
+        f"{plural(len(state.results), 'epoch')} finished)",
     )
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Final, Literal
 
+from archspec.diagnostics import plural
 from archspec.ir.graph import Graph, NodePath, Port
 from archspec.ir.interpret import Site, interpret
 from archspec.ops import Operation
-from archspec.types import TensorType, shape_text
+from archspec.text import shape_text
+from archspec.types import TensorType
 
 Kind = Literal["input", "output", "added", "removed", "renamed", "op", "fields", "values"]
 _SHOWN: Final = 3  # the most changed fields that a text lists
@@ -38,7 +40,7 @@ class Change:
             return f"`{self.then}` is called `{self.path}`"
         if self.kind == "fields":
             changed = [f"`{name}` was {_text(self.then[name])}, is {_text(self.now[name])}" for name in self.now]
-            more = [f"{len(changed) - _SHOWN} more fields"] if len(changed) > _SHOWN else []
+            more = [plural(len(changed) - _SHOWN, "more field")] if len(changed) > _SHOWN else []
             return f"`{self.path}`: " + "; ".join([*changed[:_SHOWN], *more])
         if self.kind == "values":
             return f"`{self.path}` took {_text(self.then)}, takes {_text(self.now)}"
@@ -158,7 +160,7 @@ def _results(now: Graph, old: tuple[str, ...], new: tuple[str, ...], names: dict
 
 def _type(x: TensorType) -> str:
     limit = "" if x.below is None else f" below {x.below:,}"
-    return shape_text(x.shape) + ("" if x.dtype == "float32" else f" {x.dtype}{limit}")
+    return shape_text(x.shape[1:]) + ("" if x.dtype == "float32" else f" {x.dtype}{limit}")
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from archspec.diagnostics import Hint
+from archspec.diagnostics import Hint, plural
 from archspec.language.loss import metrics_of
 from archspec.language.problems import COMPLETE, explain
 from archspec.language.section import AlsoPlain, Section, mapping_or, not_one_of
@@ -100,7 +100,7 @@ def _validation(value: Any) -> Any:
         return value
     hint: str | None = None
     if isinstance(value, float) and value > 1 and value.is_integer():
-        hint = Hint(f"for {value:.0f} images write `validation: {value:.0f}`", f"{value:.0f}")
+        hint = Hint(f"for {plural(int(value), 'image')} write `validation: {value:.0f}`", f"{value:.0f}")
     elif isinstance(value, str) and (found := re.fullmatch(r" *([1-9]\d?(?:\.\d+)?) *% *", value)):
         share = f"{float(found[1]) / 100:g}"
         hint = Hint(f"write {share}", share)

@@ -49,4 +49,4 @@ def _meant(
 
 
 def _branches(names: list[str]) -> str:
-    return f"the branch{'es' * (len(names) > 1)} {listing(f'`{name}`' for name in names)}"
+    return f"the {'branch' if len(names) == 1 else 'branches'} {listing(f'`{name}`' for name in names)}"

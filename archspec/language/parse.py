@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from archspec.diagnostics import hints, listing
+from archspec.diagnostics import hints, listing, plural
 from archspec.language import fixes
 from archspec.language.merge_roles import in_roles
 from archspec.language.message_text import close, did_you_mean, short, value_text
@@ -309,7 +309,7 @@ def _merge(
         return None
     if len(branches) < 2 and ordered is branches:
         errors.add(
-            "SPEC043", f"`{kind}` has {len(branches)} branch{'es' * (not branches)}, it needs two or more", place,
+            "SPEC043", f"`{kind}` has {plural(len(branches), 'branch')}, it needs two or more", place,
             key=True, hint="add a branch; `skip: []` is the unchanged input",
         )
         if not branches:

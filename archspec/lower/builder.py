@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from archspec.ir import CLIMB, INPUT, Graph, Node, Place, Port, Value
 from archspec.ops import Operation
-from archspec.types import BATCH, UNKNOWN, UNKNOWN_DTYPE, TensorType, shape_text
+from archspec.text import shape_text
+from archspec.types import BATCH, UNKNOWN, UNKNOWN_DTYPE, TensorType
 
 if TYPE_CHECKING:
     from archspec.language.syntax import At, Body
@@ -47,7 +48,7 @@ class Val:
 
     def gives(self) -> tuple[At | None, str]:
         """The label that shows where this value comes from: a place and a text."""
-        return self.made_at, f"gives {shape_text(self.tensor.shape)}" if self.tensor else "gives this"
+        return self.made_at, f"gives {shape_text(self.tensor.shape[1:])}" if self.tensor else "gives this"
 
     def way(self) -> str:
         """The shapes on the way to this value: input (1, 28, 28) → b1 (64, 14, 14)."""
@@ -64,7 +65,7 @@ class Val:
     def described(self) -> str:
         """Its full path and its shape: b1.conv2d_1 (64, 14, 14)."""
         path = f"{self.owner.path}.{self.name}".removeprefix(f"{ROOT}.")
-        return f"{path} {shape_text(self.tensor.shape) if self.tensor else '(unknown)'}"
+        return f"{path} {shape_text(self.tensor.shape[1:]) if self.tensor else '(unknown)'}"
 
 
 @dataclass(slots=True)

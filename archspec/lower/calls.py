@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, Final
 
-from archspec.diagnostics import hints
+from archspec.diagnostics import hints, plural
 from archspec.expressions import UNKNOWN_VALUE, holds_unknown
 from archspec.language import fixes
 from archspec.language.errors import Place
@@ -78,7 +78,7 @@ def _arguments(block: Block, layer: Layer, scope: Scope, context: Context) -> di
         values = [(args, at)]
     if len(values) > len(params):
         n, names = len(params), short(", ".join(p.name for p in params))
-        takes = f"takes {n} argument{'s' * (n != 1)} ({names})" if n else "takes no arguments"
+        takes = f"takes {plural(n, 'argument')} ({names})" if n else "takes no arguments"
         hint = fixes.whole(f"write `{block.name}`", at, block.name) if not n else f"remove {len(values) - n}"
         if n == 1 and isinstance(args, list):
             name = short(params[0].name)

@@ -28,7 +28,8 @@ from archspec.lower.references import remedy
 from archspec.lower.share import Shares, made_by
 from archspec.lower.values import Nested, Scope, written
 from archspec.ops import OPS, Merge, Op, Operation, infer_outputs
-from archspec.types import ShapeError, shape_text
+from archspec.text import shape_text
+from archspec.types import ShapeError
 
 # A misspelt name is replaced with the nearest one. If that leads to one of these, the guess was wrong.
 _WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC026", "SPEC043", "SHAPE102"})
@@ -293,7 +294,7 @@ class Layers:
             return builder.broken(name, flow)
         before = before_images(cls)
         if before is not None and is_image(flow):
-            image = ("an image " if tensor.ndim == 4 else "a volume ") + shape_text(tensor.shape)
+            image = ("an image " if tensor.ndim == 4 else "a volume ") + shape_text(tensor.shape[1:])
             message = f"{builder.path}.{name}: `{cls.op}` applies to the width of {image}"
             self.reporter.tell("SHAPE112", message, layer.head, scope,
                                hint=fixes.before(f"put `{before}` before it", layer.place, before))

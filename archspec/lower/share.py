@@ -19,7 +19,8 @@ from archspec.lower.references import remedy
 from archspec.lower.values import Nested, Scope
 from archspec.ops import Operation
 from archspec.ops.parameters import ParamSpec
-from archspec.types import TensorType, shape_text
+from archspec.text import shape_text
+from archspec.types import TensorType
 
 
 class Bodies(Protocol):
@@ -190,7 +191,7 @@ class Shares:
                 first.target.equals(last.target, ports=False):
             last.target = first.target
         elif last.target is not None and first.target is not None:
-            shapes = [shape_text(d.inputs[0].tensor.shape) for d in (first, last) if d.inputs[0].tensor is not None]
+            shapes = [shape_text(d.inputs[0].tensor.shape[1:]) for d in (first, last) if d.inputs[0].tensor is not None]
             message = f"{sub.path}: copies {first.name} and {last.name} cannot have one set of weights: their inputs " \
                       f"are {' and '.join(shapes)}"
             self._compare(first, last, f"copy {first.name}", f"copy {last.name}", message,
@@ -266,4 +267,4 @@ def _seen(first: Made) -> Any:
 
 def _shape(value: Val) -> str:
     tensor: TensorType | None = value.tensor
-    return "an unknown input" if tensor is None else shape_text(tensor.shape)
+    return "an unknown input" if tensor is None else shape_text(tensor.shape[1:])

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from archspec.analysis.cost import ReportNode
 from archspec.api import Loaded
+from archspec.diagnostics import plural
 from archspec.language.names import module_names
 from archspec.language.syntax import At, Body, Layer, Library, Program
 from archspec.source.document import Path
-from archspec.text import count_text
+from archspec.text import count_text, shape_text
 
 _SHOWN: Final = 3  # the most different uses of a layer that are shown
 _VISITED: Final = 20_000  # the most nodes of a network that are visited
@@ -105,17 +106,13 @@ def described(uses: list[Use]) -> str:
     for use in uses:
         row = use.row
         key = use.entering, row.output_shape, row.cost
-        shapes = " and ".join(map(_shape, use.entering))
+        shapes = " and ".join(map(shape_text, use.entering))
         counts = f"{count_text(row.cost.params)} params, {count_text(row.cost.macs)} MACs"
         times = f", {row.count} times" if row.count > 1 else ""
-        lines.setdefault(key, f"`{use.path}`: {shapes} → {_shape(row.output_shape)}, {counts}{times}")
+        lines.setdefault(key, f"`{use.path}`: {shapes} → {shape_text(row.output_shape)}, {counts}{times}")
     shown = list(lines.values())[:_SHOWN]
     more = len(lines) - len(shown)
-    return "  \n".join([*shown, *([f"… and {more} other shape{'s' * (more > 1)}"] if more else [])])
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return f"({', '.join(map(str, shape))})"
+    return "  \n".join([*shown, *([f"… and {plural(more, 'other shape')}"] if more else [])])
 
 
 def _rows(row: ReportNode) -> Iterator[ReportNode]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from archspec.diagnostics import plural
 from archspec.diagnostics.hints import PutBefore, Remedy
 from archspec.ops.parameters import ParamSpec
 from archspec.ops.traits import Affects, Affine, Elementwise, Trait
@@ -127,7 +128,7 @@ def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[Tensor
         if op.ndim is not None and x.ndim != op.ndim:
             wanted = _WANTED.get(op.ndim, f"{op.ndim - 1} dimensions")
             hint = PutBefore("flatten") if op.ndim == 2 else op.for_rank(x.ndim)
-            raise ShapeError(f"needs {wanted}, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}", hint=hint)
+            raise ShapeError(f"needs {wanted}, got {plural(x.ndim - 1, 'dimension')}", hint=hint)
     outputs = op.infer(*inputs)
     for y in outputs:
         for d in y.shape:

@@ -13,7 +13,8 @@ from archspec.ops.fields import clash
 from archspec.ops.parameters import ParamSpec, projection
 from archspec.ops.ranks import Margins, PerAxis, Ranked, Sizes
 from archspec.ops.traits import AffectsChannels, AffectsNothing, AffectsSpace, Convolves, Windowed
-from archspec.ops.windows import Window, Windows, pair_text, slide, times_text
+from archspec.ops.windows import Window, Windows, pair_text, slide
+from archspec.text import sizes_text
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ class ConvTranspose(_GroupedOp):
         if any(size < 1 for size in out):
             lower = [(f - 1) // 2 if o < 1 else p for f, o, p in zip(full, out, self.padding, strict=True)]
             raise ShapeError(
-                f"padding {pair_text(self.padding)} leaves nothing of a {times_text(full)} output",
+                f"padding {pair_text(self.padding)} leaves nothing of a {sizes_text(full)} output",
                 field="padding", hint=lower_to("padding", pair_text(lower)),
                 code="SHAPE101",
                 partial=y,

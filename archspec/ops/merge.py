@@ -10,7 +10,8 @@ from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import Merge, register_op
 from archspec.ops.fields import Dim
 from archspec.ops.traits import KeepsLayout
-from archspec.types import ANY, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType, is_unknown, shape_text
+from archspec.text import shape_text
+from archspec.types import ANY, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType, is_unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +73,7 @@ def _mismatch(
 def _disagreement(inputs: Inputs, i: int, k: int, what: str) -> str:
     """The message, see ShapeError; it names the inputs only where there are more than two."""
     who = "inputs" if len(inputs) == 2 else f"inputs {{{i}}} and {{{k}}}"
-    return f"{who} disagree in {what}: {shape_text(inputs[i].shape)} and {shape_text(inputs[k].shape)}"
+    return f"{who} disagree in {what}: {shape_text(inputs[i].shape[1:])} and {shape_text(inputs[k].shape[1:])}"
 
 
 def _remedy(inputs: Inputs, i: int, k: int, wrong: list[int]) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BeforeValidator, Field
 from typing_extensions import override
 
+from archspec.diagnostics import plural
 from archspec.diagnostics.hints import RemoveLayer, set_to
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, PositiveInt, register_op
@@ -13,7 +14,8 @@ from archspec.ops.batch_norm import norm_parameters
 from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, int_list, int_list_schema
 from archspec.ops.parameters import ParamSpec, learned
 from archspec.ops.traits import AffectsNothing, Affine, Elementwise, KeepsLayout, Normalises
-from archspec.types import Cost, ShapeError, TensorType, is_unknown, shape_text
+from archspec.text import shape_text
+from archspec.types import Cost, ShapeError, TensorType, is_unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,7 +63,7 @@ class LayerNorm(Op):
         wanted = self.normalized_shape or ()
         start = x.ndim - len(wanted)
         hint: str | None = None if is_unknown(x.shape[-1]) else set_to("normalized_shape", x.shape[-1])
-        sample = f"a sample {shape_text(x.shape)}"
+        sample = f"a sample {shape_text(x.shape[1:])}"
         if start < 1:
             rule = f"normalized_shape has {len(wanted)} dims, {sample} only {x.ndim - 1}"
             raise ShapeError(rule, field="normalized_shape", hint=hint, partial=x)
@@ -167,7 +169,7 @@ class LocalResponseNorm(Op):
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
         if x.ndim < 3:
-            raise ShapeError(f"needs channels and positions, got {x.ndim - 1} dimension{'s' * (x.ndim != 2)}",
+            raise ShapeError(f"needs channels and positions, got {plural(x.ndim - 1, 'dimension')}",
                              hint="put it before `flatten`", partial=x)
         return (x,)
 

@@ -11,7 +11,8 @@ from archspec.ops.base import register_op
 from archspec.ops.fields import clash
 from archspec.ops.ranks import Margins, Ranked, Sizes
 from archspec.ops.traits import AffectsNothing, AffectsSpace, Windowed
-from archspec.ops.windows import Window, Windows, pair_text, slide, times_text
+from archspec.ops.windows import Window, Windows, pair_text, slide
+from archspec.text import sizes_text
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ class AvgPool3d(AvgPool):
                 words = f"{remedy}, padding to {pair_text(padding)}"
                 remedy = SetFields(words, kernel_size=pair_text(fitting), padding=pair_text(padding))
             raise ShapeError(
-                f"{times_text(self.kernel_size)} window is larger than a {times_text(x.shape[2:])} input",
+                f"{sizes_text(self.kernel_size)} window is larger than a {sizes_text(x.shape[2:])} input",
                 field="kernel_size", hint=remedy, code="SHAPE101",
                 partial=TensorType((*x.shape[:2], *[UNKNOWN] * 3), x.dtype),
             )

@@ -10,7 +10,8 @@ from archspec.diagnostics.hints import EndInput, set_to
 from archspec.ops.base import Merge, register_op
 from archspec.ops.fields import PositiveFloat
 from archspec.ops.traits import AffectsNothing
-from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown, shape_text
+from archspec.text import shape_text
+from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +34,7 @@ class _Product(Merge):
         partial: TensorType | None = None,
     ) -> ShapeError:
         """The error of inputs i and k, which disagree in something."""
-        a, b = (shape_text(inputs[j].shape) for j in (i, k))
+        a, b = (shape_text(inputs[j].shape[1:]) for j in (i, k))
         message = f"`{self.roles[i]}` and `{self.roles[k]}` disagree in {what}: {a} and {b}"
         return ShapeError(message, code="SHAPE107", inputs=(i, k), hint=hint, partial=partial)
 
@@ -142,8 +143,9 @@ class Attention(_Product):
         scores = (*query.shape[:-1], key.shape[-2])
         pairs = zip(bias.shape[1:], scores[1:], strict=True)
         if bias.shape[0] != scores[0] or any(size != score for size, score in pairs if size != 1):
+            wrong = f"`bias` {shape_text(bias.shape[1:])} does not fit the scores {shape_text(scores[1:])}"
             raise ShapeError(
-                f"`bias` {shape_text(bias.shape)} does not fit the scores {shape_text(scores)} of `query` and `key`",
+                f"{wrong} of `query` and `key`",
                 code="SHAPE107", inputs=(0, 1, 3), partial=y, hint="each of its dims must be that of the scores, or 1",
             )
 

@@ -10,6 +10,7 @@ from archspec.diagnostics.hints import raise_to
 from archspec.ops.base import Op, PositivePair, register_op
 from archspec.ops.fields import ScalePair, clash
 from archspec.ops.traits import AffectsNothing, AffectsSpace
+from archspec.text import sizes_text
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Interpolate(Op):
         if any(size < 1 for size in out):
             least = max(_least_factor(size) for size, new in zip(sizes, out, strict=True) if new < 1)
             raise ShapeError(
-                f"scale_factor {self._factor_text()} leaves nothing of a {sizes[0]}×{sizes[1]} input",
+                f"scale_factor {self._factor_text()} leaves nothing of a {sizes_text(sizes)} input",
                 field="scale_factor", hint=raise_to("scale_factor", least),
                 partial=TensorType((n, c, *(UNKNOWN if size < 1 else size for size in out)), x.dtype),
             )

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from typing_extensions import override
 
+from archspec.diagnostics import plural
 from archspec.diagnostics.hints import RemoveLayer, SetFields, lower_to, set_to
 from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import NonNegativeInt, Op, PositiveInt, register_op
 from archspec.ops.fields import Dim, Index, clash, int_list, int_list_schema, refuse
 from archspec.ops.traits import Affine, Elementwise
-from archspec.types import ANY, UNKNOWN, Cost, ShapeError, TensorType, shape_text
+from archspec.text import shape_text
+from archspec.types import ANY, UNKNOWN, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -141,8 +143,9 @@ class Reshape(Op):
         rest = total // given
         unfilled = total % given if -1 in self.shape else total - given
         if unfilled:
+            has = f"a sample {shape_text(x.shape[1:])} has {plural(total, 'element')}"
             raise ShapeError(
-                f"a sample {shape_text(x.shape)} has {total} elements, which do not fill {list(self.shape)}",
+                f"{has}, which do not fill {list(self.shape)}",
                 field="shape", hint=self._remedy(total),
                 partial=x.reshaped(x.shape[0], *(UNKNOWN if d == -1 else d for d in self.shape)),
             )
@@ -155,7 +158,7 @@ class Reshape(Op):
             if -1 not in self.shape[:i] + self.shape[i + 1 :] and total % others == 0:
                 wanted = [*self.shape[:i], total // others, *self.shape[i + 1 :]]
                 return SetFields(f"write {wanted}", shape=wanted)
-        return SetFields(f"write [{total}], or another shape with {total} elements", shape=[total])
+        return SetFields(f"write [{total}], or another shape with {plural(total, 'element')}", shape=[total])
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -192,7 +195,8 @@ class Permute(Op):
         n = x.ndim
         hint = f"write the numbers 0 to {n - 1} in some order, 0 first" if n > 1 else RemoveLayer("remove `permute`")
         if len(self.dims) != n:
-            raise ShapeError(f"{len(self.dims)} dims named, the input has {n} with its batch", field="dims", hint=hint)
+            message = f"{plural(len(self.dims), 'dim')} named, the input has {n} with its batch"
+            raise ShapeError(message, field="dims", hint=hint)
         order = [d + n if d < 0 else d for d in self.dims]
         if sorted(order) != list(range(n)):
             raise ShapeError(f"dims {list(self.dims)} do not name each of 0 to {n - 1} once", field="dims", hint=hint)
@@ -229,7 +233,7 @@ class Chunk(Op):
     def _below_chunks(cls, index: int, info: ValidationInfo) -> int:
         chunks = info.data.get("chunks")
         if chunks is not None and index >= chunks:
-            raise clash(f"index {index} of {chunks} chunk{'s' * (chunks != 1)}, the first of which is 0")
+            raise clash(f"index {index} of {plural(chunks, 'chunk')}, the first of which is 0")
         return index
 
     @override
@@ -240,7 +244,7 @@ class Chunk(Op):
         made = -(-total // size)
         if self.index >= made:
             raise ShapeError(
-                f"index {self.index} of {made} chunk{'s' * (made != 1)}: "
+                f"index {self.index} of {plural(made, 'chunk')}: "
                 f"{dim_name(dim, x.ndim)} ({total}) cut into {self.chunks} gives no more",
                 field="index", hint=lower_to("index", made - 1),
                 partial=self._cut(x, dim, UNKNOWN),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from archspec.diagnostics.hints import SetFields, lower_to, raise_to
+from archspec.text import sizes_text
 from archspec.types import UNKNOWN, ShapeError, TensorType
 
 
@@ -77,16 +77,11 @@ def slide(
 
 
 def _misfit(sizes: tuple[int, ...], windows: Windows) -> str:
-    message = f"{times_text(w.span for w in windows)} window does not fit a {times_text(sizes)} input"
+    message = f"{sizes_text(w.span for w in windows)} window does not fit a {sizes_text(sizes)} input"
     if any(w.before or w.after for w in windows):
         padded = (size + window.before + window.after for size, window in zip(sizes, windows, strict=True))
-        message += f" padded to {times_text(padded)}"
+        message += f" padded to {sizes_text(padded)}"
     return message
-
-
-def times_text(sizes: Iterable[int]) -> str:
-    """Sizes as a message writes them: 3×3."""
-    return "×".join(map(str, sizes))
 
 
 def _remedy(

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from archspec.files import MiB
 from archspec.results.compare import COMPARISON_FORMAT, MEASURES, SHOWN, Comparison, Group
+from archspec.text import bytes_text
 from archspec.train.statistics import Statistic
 
 DIAGNOSIS: Final = "diagnosis"  # the title of the last column
@@ -63,7 +63,7 @@ def spread_text(figures: Statistic | None, measure: str) -> str:
 def number_text(value: float, measure: str) -> str:
     """A figure with the digits that its measure has."""
     if measure == "peak_memory_bytes":
-        return f"{value / MiB:,.0f} MiB"
+        return bytes_text(round(value))
     digits = _DIGITS.get(measure, 4)
     return f"{value:,.{digits}f}" if abs(value) < 1e5 or measure in _DIGITS else f"{value:.4g}"
 

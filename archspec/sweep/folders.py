@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.diagnostics import Diagnostic, SpecError
+from archspec.diagnostics import Diagnostic, SpecError, plural
 from archspec.files import is_regular, read_regular
 from archspec.results.trials import Result, Store
 from archspec.train.run_dir.saved_options import last_environment
@@ -134,7 +134,7 @@ def _machine(environment: Mapping[str, Any], trial: Trial) -> list[str]:
             if data.get(key) != trial.limits.get(key):
                 found.append(f"its {key} is {_limit(data.get(key))}, not {_limit(trial.limits.get(key))}")
     if type(world) is int and world != trial.devices:
-        found.append(f"it trained on {world} devices, not {trial.devices}")
+        found.append(f"it trained on {plural(world, 'device')}, not {trial.devices}")
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.diagnostics import SpecError
+from archspec.diagnostics import SpecError, plural
 from archspec.sweep.expand import Expansion, Trial
 from archspec.sweep.folders import result_of
 from archspec.text import duration_text
@@ -78,10 +78,9 @@ class Plan:
 
     def text(self) -> str:
         """The same in a few lines."""
-        count = len(self.estimates)
-        lines = [f"{count} trial{'s' * (count != 1)}, {len(self.done)} done"]
+        lines = [f"{plural(len(self.estimates), 'trial')}, {len(self.done)} done"]
         if self.invalid:
-            lines[0] += f"; {self.invalid} combination{'s' * (self.invalid != 1)} cannot be trained"
+            lines[0] += f"; {plural(self.invalid, 'combination')} cannot be trained"
         if self.left_out:
             lines[0] += f"; `where` leaves out {self.left_out}"
         problems = [e for e in self.estimates if e.problem is not None]

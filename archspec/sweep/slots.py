@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from archspec.diagnostics import error
+from archspec.diagnostics import error, plural
 
 if TYPE_CHECKING:
     from archspec.sweep.expand import Trial
@@ -78,7 +78,7 @@ def _gpu_groups(gpus: Sequence[int], devices: int, trials: int, jobs: int | None
     groups = [gpus[k : k + devices] for k in range(0, len(gpus) - devices + 1, devices)]
     if not groups:
         raise error(
-            "SWEEP412", f"a trial trains on {devices} GPUs, and {len(gpus)} can be used here",
+            "SWEEP412", f"a trial trains on {plural(devices, 'GPU')}, and {len(gpus)} can be used here",
             hint=f"write `devices: {len(gpus)}`, or add --device cpu",
         )
     count = min(jobs or max(1, trials), len(groups))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archspec.diagnostics import plural
 from archspec.language.extras import EarlyStopping
 from archspec.language.recipe import Recipe
 from archspec.train.summary import Criterion, EpochResult
@@ -29,5 +30,5 @@ def why_stop(results: Sequence[EpochResult], rule: EarlyStopping | None) -> str 
         return None
     return (
         f"stopped after epoch {len(results)}: {results[-1].split} {rule.metric} has not improved on epoch "
-        f"{results[best].epoch}'s {abs(values[best]):.4f} for {waited} epoch{'s' * (waited != 1)}"
+        f"{results[best].epoch}'s {abs(values[best]):.4f} for {plural(waited, 'epoch')}"
     )

@@ -19,11 +19,6 @@ Criterion = Literal["accuracy", "loss"]
 SHORT: Final[Mapping[EvaluatedSplit, str]] = {"validation": "val", "test": "test"}  # for lines of 80 characters
 
 
-def epochs_text(number: int) -> str:
-    """`1 epoch`, `5 epochs`."""
-    return f"{number} epoch" + "s" * (number != 1)
-
-
 def loss_text(loss: float) -> str:
     """Four digits after the point, or of a huge loss four in all: `2.3026`, `4.54e+25`."""
     return f"{loss:.4g}" if loss >= 1e4 else f"{loss:.4f}"

@@ -49,7 +49,7 @@ def warnings(text: str) -> list[tuple[str, str, str | None]]:
         ),
         pytest.param(
             "lr: 0.1", "lr: 0.1, normalize: «{mean: [0, 0], std: [1, 1]}»", "RUN303",
-            "`normalize` has 2 numbers as mean, the network's input has 1 channels", "give one number, or 1", id="normalize",
+            "`normalize` has 2 numbers as mean, the network's input has 1 channel", "give one number", id="normalize",
         ),
     ],
 )

@@ -35,7 +35,7 @@ def out(name: str, fields: dict[str, Any], shape: tuple[int, ...]) -> tuple[int,
     ("softmax", {"dim": -2}, (1, 10), "dim -2 is the batch, which an op cannot change", "use `1`"),
     (
         "reshape", {"shape": [3, 4]}, (1, 64, 4, 4),
-        "a sample (64, 4, 4) has 1024 elements, which do not fill [3, 4]", "write [256, 4]",
+        "a sample (64, 4, 4) has 1,024 elements, which do not fill [3, 4]", "write [256, 4]",
     ),
     (
         "reshape", {"shape": [3, 5]}, (1, 16),

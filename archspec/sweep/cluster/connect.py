@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.diagnostics import SpecError, error
+from archspec.diagnostics import SpecError, error, plural
 
 Node = Mapping[str, float]  # what a node has: `CPU`, `GPU`, … → how many
 _ANSWER_S: Final = 5.0
@@ -36,8 +36,11 @@ class Need:
 
     def text(self) -> str:
         """`2 CPUs and 1 GPU`."""
-        cpus = f"{self.cpus} CPU{'s' * (self.cpus != 1)}"
-        return cpus if not self.gpus else f"{cpus} and {self.gpus:g} GPU{'s' * (self.gpus > 1)}"
+        cpus = plural(self.cpus, "CPU")
+        if not self.gpus:
+            return cpus
+        gpus = f"{self.gpus:g} GPU" if self.gpus < 1 else plural(int(self.gpus), "GPU")
+        return f"{cpus} and {gpus}"
 
 
 @contextmanager
@@ -128,7 +131,8 @@ def lacking(need: Need, nodes: Sequence[Node]) -> SpecError:
     """SWEEP412: no node has what a trial takes."""
     cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
     gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
-    largest = f"the largest has {cpus:g} CPUs and {gpus:g} GPUs" if nodes else "no node is left"
+    has = f"{plural(int(cpus), 'CPU')} and {plural(int(gpus), 'GPU')}"
+    largest = f"the largest has {has}" if nodes else "no node is left"
     if need.gpus > gpus:
         hint = "add --device cpu, or a node with GPUs"
     elif need.cpus > cpus >= 1:

@@ -57,7 +57,7 @@ def check_same_data(then: Mapping[str, JsonValue], now: Mapping[str, JsonValue])
     """Raise SpecError RUN315 where the number of training images has changed: the order of all is another one."""
     key = "data.train_images"
     if then.get(key) is not None and then[key] != now.get(key):
-        raise changed_spec(f"the run had {then[key]} training images, now there are {now.get(key)}", [])
+        raise changed_spec(f"the run had {then[key]} training images, now it has {now.get(key)}", [])
 
 
 def changed_spec(message: str, notes: Sequence[str], mend: str = "") -> SpecError:

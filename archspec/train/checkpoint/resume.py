@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from archspec.api import load
 from archspec.data.validation import default_to_test
-from archspec.diagnostics import SpecError, error
+from archspec.diagnostics import SpecError, error, plural
 from archspec.files import is_regular
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
@@ -30,7 +30,6 @@ from archspec.train.checkpoint.storage import Found, newest
 from archspec.train.distributed.process_group import ProcessGroup
 from archspec.train.run_dir.saved_options import last_environment, no_run
 from archspec.train.step.precision import Settings
-from archspec.train.summary import epochs_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,11 @@ class Resumption:
         state = self.found.saved.state
         done, name = len(state.results), self.found.path.name
         if done >= epochs:
-            notices.append(f"note: this run is finished ({epochs_text(done)}): {name} is only evaluated again")
+            notices.append(f"note: this run is finished ({plural(done, 'epoch')}): {name} is only evaluated again")
             return notices
-        notices.append(f"note: resuming from {name} (step {state.step}, {epochs_text(done)} finished)")
+        notices.append(f"note: resuming from {name} (step {state.step}, {plural(done, 'epoch')} finished)")
         if state.micro_batch is not None:  # more at once would be another run, by rounding
-            notices.append(f"note: memory was short: micro-batches have at most {state.micro_batch} images")
+            notices.append(f"note: memory was short: micro-batches have at most {plural(state.micro_batch, 'image')}")
         return notices
 
     def recipe(self, recipe: Recipe) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.diagnostics import Diagnostic
+from archspec.diagnostics import Diagnostic, plural
 
 
 def uneven_batch(
@@ -17,6 +17,6 @@ def uneven_batch(
         return None
     nearest = [str(fit) for fit in (size - over, size - over + processes) if fit]
     return Diagnostic(
-        "RUN332", f"a batch of {size} images cannot be divided evenly among {processes} processes", None,
+        "RUN332", f"a batch of {plural(size, 'image')} cannot be divided evenly among {processes} processes", None,
         hint=f"use {setting} {' or '.join(nearest)}, or another number of {number}", path=("train", "batch_size"),
     )

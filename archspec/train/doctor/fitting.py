@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from archspec.diagnostics import plural
 from archspec.train.doctor.chance import chance_in
 from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import History
@@ -35,7 +36,7 @@ def overfits(history: History) -> Finding | None:
     facts = (_figures(best, f"lowest {best.split} loss"), _figures(now, "now"))
     return Finding(
         "RUN348", history.step, f"over-fitting since epoch {best.epoch}", facts,
-        f"stop after {best.epoch} epochs, train on more images, or add dropout or weight_decay",
+        f"stop after {plural(best.epoch, 'epoch')}, train on more images, or add dropout or weight_decay",
     )
 
 

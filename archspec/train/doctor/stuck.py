@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
+from archspec.diagnostics import plural
 from archspec.ops.traits import FAMILIES, RECTIFIED, SIGMOID, TANH
 from archspec.train.doctor import advice
 from archspec.train.doctor.advice import Remedy
@@ -168,7 +169,7 @@ def _decayed(history: History, recent: list[Sample], chance: Chance) -> Cause | 
         return None
     fact = Evidence(
         f"at step {last.step} a weight has {short(median(shares))} of its initial norm (median over "
-        f"{len(shares)} weights)", {"step": last.step, "share": median(shares), "weight_decay": decay},
+        f"{plural(len(shares), 'weight')})", {"step": last.step, "share": median(shares), "weight_decay": decay},
     )
     return Cause(
         "RUN356", f"weight decay {short(decay)} pulls the weights to zero", (fact,),
@@ -236,7 +237,7 @@ def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | 
     last = full[-1]
     fact = Evidence(
         f"at step {last.step} an update changes a weight by {short(ratios[-1])} of its size (median over "
-        f"{len(last.weights)} weights); about {advice.SOUND_RATIO:g} is usual",
+        f"{plural(len(last.weights), 'weight')}); about {advice.SOUND_RATIO:g} is usual",
         {"step": last.step, "update_to_weight": ratios[-1], "rate": last.rate},
     )
     title = f"the weights barely move: the rate {short(history.lr)} is too low"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from archspec.diagnostics import plural
 from archspec.text import bytes_text, duration_text
 from archspec.train.doctor.finding import findings_text
 from archspec.train.summary import (
     SHORT,
     EpochResult,
     Summary,
-    epochs_text,
     loss_text,
     mean_images_per_s,
     peak_memory_bytes,
@@ -48,7 +48,7 @@ def _effort(summary: Summary) -> str:
     """`10 epochs in 40.1 s, 15,831 images/s, peak memory 512.00 MiB (resident memory of the process)`."""
     speed, peak = mean_images_per_s(summary.epochs), peak_memory_bytes(summary.epochs)
     seconds = f"{summary.seconds:.1f} s" if summary.seconds < 60 else duration_text(summary.seconds)
-    parts = [f"{epochs_text(len(summary.epochs))} in {seconds}"]
+    parts = [f"{plural(len(summary.epochs), 'epoch')} in {seconds}"]
     parts += [] if speed is None else [f"{speed:,.0f} images/s"]
     parts += [] if peak is None else [f"peak memory {bytes_text(peak)}"]
     what = (summary.memory_measured_as or "").partition(":")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from archspec.analysis import check_learns, lone_value, smallest_batch
-from archspec.diagnostics import error
+from archspec.diagnostics import error, plural
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.train.distributed.process_group import ALONE, ProcessGroup
@@ -45,7 +45,7 @@ def check_epoch(graph: Graph, steps: Sequence[int], images: int, group: ProcessG
         return
     path = lone_value(graph, 1, training=True)
     raise error(
-        "RUN318", f"an epoch of {images} training image{'s' * (images != 1)} has no step: `{path}` needs "
+        "RUN318", f"an epoch of {plural(images, 'training image')} has no step: `{path}` needs "
         f"2 images or more at a time{_each(group)}", span=graph.origin(path or ""),
         hint=f"train on {2 * group.size} images or more",
     )

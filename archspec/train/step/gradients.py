@@ -10,6 +10,7 @@ from torch import Tensor
 from archspec.backends.built import normalises_batch
 from archspec.backends.fits import is_shortage, shortage
 from archspec.data.batches import Batch, Batches
+from archspec.diagnostics import plural
 from archspec.train.objective import Targets
 from archspec.train.run import Run
 from archspec.train.step.microbatch import (
@@ -135,7 +136,7 @@ def _smaller(run: Run, images: int, problem: RuntimeError) -> int:
     if smaller is None:
         piece = largest_piece(images, _most_at_once(run), smallest)
         raise shortage(
-            f"training, with only {piece} image{'s' * (piece != 1)} at once,", problem,
+            f"training, with only {plural(piece, 'image')} at once,", problem,
             hint="make the network narrower, or its input smaller",
         ) from problem
     return smaller
@@ -152,7 +153,7 @@ def _notice(run: Run, images: int, most: int) -> str:
     place = f"step {state.position + 1} of {state.steps_per_epoch} in epoch {state.epoch + 1} of {run.recipe.epochs}"
     text = (
         f"warning[BUILD201]: {place} ran out of memory: it is repeated, from now on in micro-batches of at most "
-        f"{most} images; an update still uses all {images}"
+        f"{plural(most, 'image')}; an update still uses all {images}"
     )
     normed = normalises_batch(run.state.model)
     return f"{text}; batch norm then takes its statistics from each {most}" if normed else text

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from archspec.diagnostics import SpecError
+from archspec.diagnostics import SpecError, plural
 from archspec.train.step.precision import PRECISIONS, Precision, Settings, check_settings, pick_precision
 
 
@@ -28,7 +28,7 @@ class Candidate:
             words.append("own kernels")
         if chosen.compile:
             words.append("CUDA graphs" if chosen.cuda_graphs else "compiled")
-        return ", ".join([*words, f"{self.threads} thread{'s' * (self.threads != 1)}"])
+        return ", ".join([*words, plural(self.threads, "thread")])
 
 
     def options(self) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+from archspec.diagnostics import plural
 from archspec.results.trials import Store
 from archspec.sweep.cluster import engine
 from archspec.sweep.cluster.host import remove_abandoned
@@ -111,7 +112,7 @@ def test_ctrl_c_saves_and_the_other_engine_goes_on(nodes, cli, work):  # noqa: F
         done = cli("sweep", "s.yaml", *ray(nodes))
     left = 2 - len(results_of(work / "runs" / "sweep-s"))  # one may have come to its end just before
     assert (done.code, left > 0) == (130, True)
-    assert f"stopped: {left} trial{'s' * (left > 1)} left; the same command continues" in done.err
+    assert f"stopped: {plural(left, 'trial')} left; the same command continues" in done.err
     assert nodes.training() == []
     until(lambda: not nodes.processes())
     done = cli("sweep", "s.yaml", *OPTIONS)
