@@ -39,6 +39,40 @@ class Reshape(nn.Module):
         return f"shape={tuple(self.shape)}"
 
 
+class Learned(nn.Module):
+    """A learned tensor, expanded to the batch of the input: (N, …) -> (N, *shape).
+
+    rule: zeros, ones, normal or truncated_normal; std: the standard deviation of the last two.
+    """
+
+    def __init__(self, shape: tuple[int, ...], rule: str, std: float = 0.0) -> None:
+        super().__init__()
+        self.rule = rule
+        self.std = std
+        self.value = nn.Parameter(torch.empty(shape))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start anew."""
+        if self.rule == "normal":
+            nn.init.normal_(self.value, std=self.std)
+        elif self.rule == "truncated_normal":
+            nn.init.trunc_normal_(self.value, std=self.std)
+        else:
+            nn.init.constant_(self.value, float(self.rule == "ones"))
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        # Without gradients, torch's view of a leaf would need one but have no function: its FLOP counter fails then.
+        value = self.value if torch.is_grad_enabled() else self.value.detach()
+        return value.unsqueeze(0).expand([x.shape[0]] + [-1] * value.dim())
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        start = f"{self.rule}({self.std})" if self.std else self.rule
+        return f"shape={tuple(self.value.shape)}, init={start}"
+
+
 class Chunk(nn.Module):
     """One of the parts that torch.chunk makes along `dim`."""
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archspec.backends.built import layers
-from archspec.ops.parameters import Bias, Init, Kernel, Normal
+from archspec.ops.parameters import Bias, Init, Kernel, Normal, TruncatedNormal
 
 if TYPE_CHECKING:
     from archspec.language.recipe import Initialisation, WeightsInit
@@ -64,6 +64,8 @@ def _start(tensor: Tensor, init: Init) -> None:
         nn.init.uniform_(tensor, -bound, bound)
     elif isinstance(init, Normal):
         nn.init.normal_(tensor, std=init.std)
+    elif isinstance(init, TruncatedNormal):
+        nn.init.trunc_normal_(tensor, std=init.std)
     else:
         tensor.fill_(init)
 

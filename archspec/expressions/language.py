@@ -15,7 +15,9 @@ from archspec.expressions.functions import FUNCTIONS
 from archspec.expressions.parser import MAX_LENGTH, Parser
 from archspec.expressions.values import ExpressionError, Place, Value
 
-_REFERENCE = re.compile(r"\$([^\W\d]\w*(?:\.(?:[0-9]+|[^\W\d]\w*))*)")
+_STEP: Final = r"\.(?:[0-9]+|[^\W\d]\w*)"
+_REFERENCE: Final = re.compile(rf"\$([^\W\d]\w*(?:{_STEP})*)")
+_ITEM: Final = re.compile(rf"\$([^\W\d]\w*(?:{_STEP}|\[[^\[\]]*\])*)")  # also `$name[index]`
 _CACHED: Final = 2048
 
 
@@ -77,13 +79,14 @@ def template(text: str) -> Expression | str:
 
 @lru_cache(maxsize=_CACHED)
 def _template(text: str) -> Expression:
-    if match := _REFERENCE.fullmatch(text):
+    if _ITEM.fullmatch(text):
         return _parsed(text, 1, len(text))
     whole = Place(0, len(text))
     if not text.startswith("$("):
-        match = _REFERENCE.match(text)
-        if match and text[match.end()] == "[":
-            Place(match.end(), 1).fail("`[` cannot follow `$name`", f'write "$({text[1:]})"', "SPEC030")
+        match = _ITEM.match(text)
+        if match and match.end() < len(text) and text[match.end()] == "[":
+            hint = f'write "$({text[1:]})"' if text.count("[") == text.count("]") else "close the bracket with `]`"
+            Place(match.end(), 1).fail("`[` cannot follow `$name`", hint, "SPEC030")
         if match:
             rest = Place(match.end(), len(text) - match.end())
             rest.fail("text cannot follow `$name`", "write `$(…)` to compute, `$$` for the text `$`", "SPEC030")

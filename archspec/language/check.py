@@ -115,7 +115,7 @@ class _Check:
         names = _Names(block.name, self.library.vars)
         for param in block.params:
             if param.type is None:
-                self.expressions(param.default, param.at, names)
+                self.expressions(param.default, param.at, names.with_index())  # of a repeat around the call
             names.add(param.name, param.default)
         self.body(block.body, names)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archspec.diagnostics import Edit, Hint
@@ -11,8 +11,9 @@ from archspec.language import fixes
 from archspec.language.syntax import Body, Layer
 from archspec.lower.builder import Val, blank
 from archspec.lower.values import Scope
-from archspec.ops import OPS
-from archspec.types import TensorType
+from archspec.ops import OPS, Operation, infer_outputs
+from archspec.ops.traits import GivesShape
+from archspec.types import ShapeError, TensorType
 
 
 def tensors_of(values: Sequence[Val]) -> tuple[TensorType, ...]:
@@ -35,6 +36,40 @@ def remedy_of(hint: str | None, layer: Layer, names: list[str], scope: Scope) ->
         if chosen := _conditional(name, body, other):
             return chosen
     return fixes.appended(f"end `{name}` with {hint.listed(hint.layers)}", body.at, hint.layers)
+
+
+def reshaped(op: Operation, e: ShapeError, layer: Layer, outputs: Mapping[str, Val]) -> Hint | None:
+    """The hint to correct the shape of a learned tensor that does not fit the other branches; None without one."""
+    names, types = list(outputs), [value.tensor for value in outputs.values()]
+    for k in e.inputs:
+        last = layer.branches[names[k]].layers[-1:]
+        trait = OPS[last[0].kind].trait(GivesShape) if last and last[0].kind in OPS else None
+        mine = types[k]
+        if trait is None or mine is None:
+            continue
+        for i in e.inputs:
+            other = types[i]
+            for shape in _candidates(mine.shape, other.shape) if other is not None and i != k else ():
+                if _accepts(op, [mine.reshaped(*shape) if j == k else x for j, x in enumerate(types)]):
+                    text = str(list(shape[1:]))
+                    return fixes.field(f"write `{trait.field}: {text}` in `{names[k]}`", last[0].at, trait.field, text,
+                                       OPS[last[0].kind or ""].main)
+    return None
+
+
+def _candidates(mine: tuple[int, ...], other: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Shapes with a dimension of the other shape, then with all of them."""
+    if len(mine) == len(other):
+        yield from ((*mine[:d], other[d], *mine[d + 1 :]) for d in range(1, len(mine)))
+    yield other
+
+
+def _accepts(op: Operation, types: Sequence[TensorType | None]) -> bool:
+    known = tuple(x for x in types if x is not None and x.known)
+    try:
+        return len(known) == len(types) and bool(infer_outputs(op, known))
+    except ShapeError:
+        return False
 
 
 def _conditional(name: str, body: Body, other: Body) -> str | None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, cast
 
 from archspec.diagnostics import hints, plural
 from archspec.expressions import UNKNOWN_VALUE, holds_unknown
 from archspec.language import fixes
 from archspec.language.errors import Place
 from archspec.language.message_text import close, short, value_text
+from archspec.language.names import names_in
 from archspec.language.parse import BESIDE, misplaced
 from archspec.language.problems import integer_hint, meant_value
 from archspec.language.syntax import At, Block, Layer, Param
 from archspec.lower.builder import Val
 from archspec.lower.context import Context
-from archspec.lower.values import Bound, Scope, ShapeView, Written, inside, written
+from archspec.lower.values import Bound, Nested, Scope, ShapeView, Written, inside, written
 from archspec.source import BROKEN
 
 _CHECKS: Final[dict[str, Any]] = {"int": int, "float": (int, float), "bool": bool, "str": str, "list": list}
@@ -51,7 +53,7 @@ def bind(block: Block, layer: Layer, flow: Val, scope: Scope, context: Context) 
         if param.name in given:
             bound = Bound(*given[param.name], scope, view)
         else:
-            bound = Bound(param.default, param.at, inner, view)
+            bound = Bound(param.default, param.at, _with_index(inner, scope, param), view)
         names[param.name] = bound
         healthy &= _fits(block, param, bound, context)
         try:
@@ -60,6 +62,13 @@ def bind(block: Block, layer: Layer, flow: Val, scope: Scope, context: Context) 
         except Unlike:
             key = None
     return (inner if healthy else None), (None if key is None else tuple(key))
+
+
+def _with_index(inner: Scope, caller: Scope, param: Param) -> Scope:
+    """The scope of a param's default: it also sees the index `i` of a repeat around the call, if it names it."""
+    if "i" not in caller.names or "i" not in names_in(param.default):
+        return inner
+    return replace(inner, names=Nested({"i": caller.names["i"]}, cast("dict[str, Any]", inner.names)))
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------

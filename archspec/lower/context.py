@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from archspec.ir import Graph
+from archspec.language.names import names_in
 from archspec.language.outputs import Outputs
 from archspec.language.syntax import At, Body, Errors, Layer, Library, Program
 from archspec.lower.builder import Val
@@ -35,6 +36,11 @@ class Context:
         self.ops = 0  # ops that the network runs, including all copies of repeats
         self.lowered = 0  # layers that were lowered; equal copies and equal calls count once
         self.depth = 0
+        # Whether the default of a param depends on the index of a repeat, so that copies may differ without naming it.
+        self.index_in_defaults = any(
+            not param.required and "i" in names_in(param.default)
+            for library in program.library.all() for block in library.blocks.values() for param in block.params
+        )
         self.scopes: dict[int, Scope] = {}  # the scope of each file's vars
         self.bodies: dict[tuple[object, ...], Body] = {}  # parsed values of params that hold layers
         # The ops of layers that contain no expression.

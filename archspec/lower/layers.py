@@ -18,7 +18,7 @@ from archspec.language.problems import integer_hint, meant_value
 from archspec.language.syntax import At, Body, Layer, Library
 from archspec.language.unknown import may_be_layer, unknown_kind
 from archspec.lower.blocks import Blocks
-from archspec.lower.branches import remedy_of, tensors_of
+from archspec.lower.branches import remedy_of, reshaped, tensors_of
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
 from archspec.lower.kept import MOST
@@ -170,7 +170,7 @@ class Layers:
         context.enter(at)
         sub, entered = builder.child(name), flow
         sub.at = layer.place
-        steady = "i" not in names_in(_repeated(layer))
+        steady = not context.index_in_defaults and "i" not in names_in(_repeated(layer))
         for i in range(count):
             before, made = flow, len(sub.drafts)
             if steady and _repeats(sub, flow):
@@ -355,7 +355,7 @@ class Layers:
             if not self.reporter.is_reported(e.code, layer.head, scope):
                 differ = {n: v for k, (n, v) in enumerate(outputs.items()) if k in (e.inputs or (k,)) and v.tensor}
                 related = [(layer.branches[n].at.key, v.gives()[1]) for n, v in differ.items()]
-                hint = remedy_of(e.hint, layer, list(outputs), scope)
+                hint = reshaped(op, e, layer, outputs) or remedy_of(e.hint, layer, list(outputs), scope)
                 self.reporter.tell(e.code, f"{sub.path}: {e.named([f'`{n}`' for n in outputs])}", layer.head, scope,
                                    related=related, notes=[flow.way()], hint=hint)
             return sub.broken(name, inputs[0], e.partial)

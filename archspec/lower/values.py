@@ -37,8 +37,10 @@ class ShapeView:
         self.name = name
 
     def field(self, name: str) -> Any:
-        """The dimension with this name, such as `channels` of an image or `length` of a sequence."""
-        known = {field for fields in _FIELDS.values() for field in fields}
+        """The dimension with this name, such as `channels` of an image; of `shape`, all but the batch as a list."""
+        if name == "shape":
+            return UNKNOWN_VALUE if self.tensor is None else list(self.tensor.shape[1:])
+        known = {"shape", *(field for fields in _FIELDS.values() for field in fields)}
         if name not in known:
             raise LookupError(f"`{self.name}` has no field `{name[:60]}`; it has {', '.join(sorted(known))}")
         if self.tensor is None:

@@ -28,7 +28,13 @@ class Normal(NamedTuple):
     std: float
 
 
-Init = float | Kernel | Bias | Normal  # a number: every element has that value
+class TruncatedNormal(NamedTuple):
+    """Drawn from the normal distribution with mean 0, without the values beyond ±2."""
+
+    std: float
+
+
+Init = float | Kernel | Bias | Normal | TruncatedNormal  # a number: every element has that value
 
 
 class ParamSpec(NamedTuple):

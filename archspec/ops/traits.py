@@ -38,6 +38,16 @@ class KeepsLayout(Trait):
     """The output's dimensions are the input's, in their order: an image stays one, whichever side its channels are."""
 
 
+class GivesShape(Trait):
+    """A field alone decides the output's shape without the batch, whatever flows in.
+
+    field: its name; its value is that shape.
+    """
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+
+
 class Elementwise(KeepsLayout):
     """An element of the output depends on the input's element at its place, and on no other; the shape stays."""
 

@@ -248,6 +248,13 @@ INTERPOLATE = st.one_of(
     on(IMAGE, scale_factor=SCALE, **RESIZE),
     on(IMAGE, size_=pair(1, 12), scale_factor_=SCALE, **RESIZE),
 )
+PARAMETER = fields(
+    shape=st.one_of(st.integers(1, 5), st.lists(st.integers(1, 5), min_size=1, max_size=3)),
+    init=st.one_of(
+        st.sampled_from(["zeros", "ones"]),
+        st.dictionaries(st.sampled_from(["normal", "truncated_normal"]), st.floats(0.01, 3), min_size=1, max_size=1),
+    ),
+)
 P = st.one_of(st.floats(0, 1), st.sampled_from([0, 1]))
 UNIT = on(ANY)
 
@@ -289,6 +296,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "zero": UNIT,
     "flatten": on(ANY, start_dim_=st.integers(-3, 3), end_dim_=st.integers(-3, 3)),
     "reshape": reshape(),
+    "parameter": st.tuples(PARAMETER, st.tuples(ANY)),
     "permute": permute(),
     "interpolate": INTERPOLATE,
     "upsample": INTERPOLATE,
