@@ -9,7 +9,7 @@ from typing_extensions import override
 from archspec.ops.base import Op, register_op
 from archspec.ops.fields import int_list, int_list_schema, refuse
 from archspec.ops.parameters import Init, Normal, ParamSpec, TruncatedNormal, learned
-from archspec.ops.traits import GivesShape
+from archspec.ops.traits import AffectsNothing, GivesShape
 from archspec.types import ANY, TensorType
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Parameter(Op):
     traits = (GivesShape("shape"),)
 
     shape: Shape = Field(description="shape of the tensor, without the batch")
-    init: StartField = Field(
+    init: AffectsNothing[StartField] = Field(
         description="how it starts: `zeros`, `ones`, {normal: std} or {truncated_normal: std} with mean 0"
     )
 

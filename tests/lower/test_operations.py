@@ -12,7 +12,7 @@ from archspec.types import ShapeError, TensorType
 from tests.ops.strategies import STRATEGIES, Case
 
 # Ops that rearrange: without one of their fields nothing is known of the output.
-DECIDING = {"chunk", "flatten", "permute", "pixel_shuffle", "pixel_unshuffle", "reshape", "select"}
+DECIDING = {"chunk", "flatten", "parameter", "permute", "pixel_shuffle", "pixel_unshuffle", "reshape", "select"}
 FIELDS = [(op.op, field) for op in OPS.values() if issubclass(op, Op) for field in op.model_fields]
 
 

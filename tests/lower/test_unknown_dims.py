@@ -61,7 +61,7 @@ HARMLESS: dict[str, Any] = {
     "adaptive_max_pool2d": 2, "group_norm": 1, "local_response_norm": 2, "interpolate": {"size": 4}, "upsample": {"size": 4},
     "zero_pad2d": 1, "reshape": [-1], "permute": [0, 1, 2, 3], "chunk": {"chunks": 1, "index": 0},
     "select": {"dim": 1, "index": 0}, "channel_shuffle": 1, "pixel_shuffle": 1, "pixel_unshuffle": 1, "softmax": 1,
-    "log_softmax": 1,
+    "log_softmax": 1, "parameter": {"shape": [2], "init": "zeros"},
 }
 IMAGES = {"permute"} | {name for name, cls in OPS.items() if getattr(cls, "ndim", None) == 4}
 
