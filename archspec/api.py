@@ -18,6 +18,7 @@ from archspec.language import fixes
 from archspec.language.check import check_names
 from archspec.language.errors import TooManyErrors, in_order
 from archspec.language.files import Loader, Options
+from archspec.language.input_override import InputShapes
 from archspec.language.resolve import resolved
 from archspec.language.shipped import find_shipped, shipped_specs
 from archspec.language.syntax import At, Errors, Program
@@ -134,20 +135,27 @@ def check(source: Any, **options: Any) -> tuple[Diagnostic, ...]:
 
 
 def examine(
-    source: Any, *, sets: Iterable[str] = (), includes: Iterable[str | Path] = (), input: Iterable[int] | None = None,
+    source: Any, *, sets: Iterable[str] = (), includes: Iterable[str | Path] = (),
+    input: Iterable[int] | Mapping[str, Iterable[int]] | None = None,
     limits: Limits = LIMITS, text_limits: TextLimits = DEFAULT_LIMITS, training: bool = False,
 ) -> Examined:
     """A spec with every mistake that was found in it; never raises for a user's mistake.
 
     source: a path, the bare name of a shipped spec, YAML text (a string with a line break), a mapping, an ArchSpec,
     a Loaded, or an OpenFile. sets: overrides such as `vars.num_classes=100`, `train.lr=0.1`. includes: further folders
-    that it may read. input: another input shape (C, H, W). training: also check whether the network suits the data
-    sets that its recipes name, as far as that is known without reading them.
+    that it may read. input: another input shape (C, H, W), or shapes by input names. training: also check whether
+    the network suits the data sets that its recipes name, as far as that is known without reading them.
     """
-    options = Options(tuple(sets), tuple(map(Path, includes)), text_limits, None if input is None else tuple(input))
+    options = Options(tuple(sets), tuple(map(Path, includes)), text_limits, _shapes(input))
     whole = source.data if isinstance(source, Loaded) else source
     loaded, program, errors = _load(whole, options, partial(_checked, limits=limits, training=training))
     return Examined(loaded, errors.sorted(), in_order(errors.warnings) if loaded is not None else (), program)
+
+
+def _shapes(given: Iterable[int] | Mapping[str, Iterable[int]] | None) -> InputShapes | None:
+    if given is None:
+        return None
+    return {name: tuple(shape) for name, shape in given.items()} if isinstance(given, Mapping) else tuple(given)
 
 
 def examine_library(

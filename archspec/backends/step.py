@@ -80,8 +80,8 @@ def step_bytes(
     weights, state = report.params * width, (report.params * states + report.buffers) * width
     needed = max(2 * weights, weights + batch_size * width * _largest(graph)) + state  # at least
     if needed < COUNTABLE:
-        model, shape = _on_meta(graph, dtype).train(), (batch_size, *report.input_shape)
-        needed = step_peak_bytes(model, shape, states=states, passes=min(accumulate, 2))
+        model, inputs = _on_meta(graph, dtype).train(), inputs_of(graph, batch_size)
+        needed = step_peak_bytes(model, inputs, states=states, passes=min(accumulate, 2))
     return needed + (accumulate - 1) * batch_size * width * sum(port.type.at(1).numel for port in graph.inputs)
 
 

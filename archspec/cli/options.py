@@ -51,18 +51,38 @@ class SpecPath(ParamType):
 
 
 class InputShape(ParamType):
-    """`1x224x224`, as `(1, 224, 224)`; `1,224,224` and `1×224×224` too."""
+    """`1x224x224` or `left=1x224x224`, as ("", (1, 224, 224)) and ("left", …); `1,224,224` and `1×224×224` too."""
 
-    name = "CxHxW"
+    name = "[NAME=]CxHxW"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
         """See click."""
         if isinstance(value, tuple):
             return value
-        sizes = re.split(r"[x×,]", value.strip("[]() "))
-        if not all(re.fullmatch(r" *[1-9][0-9]{0,8} *", size) for size in sizes):
-            self.fail(f"{value!r} is not a shape; write channels, height and width as 3x224x224", param, ctx)
-        return tuple(int(size) for size in sizes)
+        name, equals, shape = value.rpartition("=")
+        sizes = re.split(r"[x×,]", shape.strip("[]() "))
+        if not all(re.fullmatch(r" *[1-9][0-9]{0,8} *", size) for size in sizes) or (equals and not name.strip()):
+            self.fail(f"{value!r} is not a shape; write channels, height and width as 3x224x224, or "
+                      "NAME=3x224x224 if the spec names its inputs", param, ctx)
+        return name.strip(), tuple(int(size) for size in sizes)
+
+
+def _input_shapes(ctx: click.Context, param: click.Parameter, given: tuple[tuple[str, tuple[int, ...]], ...]) -> Any:
+    """What archspec.load takes: one shape, or shapes by name."""
+    shapes = dict(given)
+    if len(shapes) < len(given):
+        raise click.BadParameter("gives two shapes to one input", ctx, param)
+    if "" in shapes and len(shapes) > 1:
+        raise click.BadParameter("write NAME=SHAPE for each input", ctx, param)
+    return shapes.get("", shapes or None)
+
+
+input_option = click.option(
+    "--input", "input_shape", type=InputShape(), multiple=True, callback=_input_shapes, metavar=InputShape.name,
+    help="Another input shape, such as 3x224x224; with a name, such as left=3x224x224. Repeatable.",
+)
 
 
 class DeviceName(ParamType):

@@ -10,18 +10,18 @@ import click
 
 from archspec.cli.console import print_diagnostics, result_console
 from archspec.cli.json_output import print_json
-from archspec.cli.options import DEVICE, InputShape, Reading, SpecPath, json_option, spec_options
+from archspec.cli.options import DEVICE, Reading, SpecPath, input_option, json_option, spec_options
 
 if TYPE_CHECKING:
     from archspec.analysis import Report
     from archspec.api import Loaded
+    from archspec.language.input_override import InputShapes
 
 
 @click.command("profile")
 @click.argument("spec", type=SpecPath())
 @click.option("--static", is_flag=True, help="Only count: do not build or run the network, do not import torch.")
-@click.option("--input", "input_shape", type=InputShape(), metavar="CxHxW", help="Another input shape, such as "
-                                                                                 "3x224x224.")
+@input_option
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Images.")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32", show_default=True,
               help="Dtype of weights and activations.")
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, /, spec: str, static: bool, input_shape: tuple[int, ...] | None, batch_size: int, dtype: str,
+    ctx: click.Context, /, spec: str, static: bool, input_shape: InputShapes | None, batch_size: int, dtype: str,
     depth: int | None, reading: Reading, as_json: bool, **running: Any,
 ) -> None:
     """Show what SPEC costs: each layer's output shape, parameters, MACs and activation memory.

@@ -12,11 +12,11 @@ from archspec.cli.doctoring import Doctoring, doctor_options
 from archspec.cli.options import (
     COUNT,
     DEVICE,
-    InputShape,
     Rate,
     Reading,
     SpecPath,
     ValidationSet,
+    input_option,
     json_option,
     spec_options,
 )
@@ -27,6 +27,7 @@ from archspec.cli.seeds import Seeds, SeedsType, train_seeds
 from archspec.cli.tuning import Computing, computing_options
 
 if TYPE_CHECKING:
+    from archspec.language.input_override import InputShapes
     from archspec.train.distributed.process_group import ProcessGroup
     from archspec.train.signals import Stop
 
@@ -49,8 +50,7 @@ if TYPE_CHECKING:
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Folder to search first for data sets; also $ARCHSPEC_DATA.")
 @click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name, help="Where to train.")
-@click.option("--input", "input_shape", type=InputShape(), metavar="CxHxW", help="Another input shape, such as "
-                                                                                 "3x224x224.")
+@input_option
 @click.option("--workers", "--num-workers", type=COUNT, metavar="N",
               help="Processes that decode a folder's images; default: one per processor.")
 @click.option("--limit-train", type=COUNT, metavar="N", help="Use only the first N training images.")
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 def command(
     spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, computing: Computing,
     data_root: Path | None, limit_train: int | None, limit_test: int | None,
-    input_shape: tuple[int, ...] | None, workers: int | None,
+    input_shape: InputShapes | None, workers: int | None,
     run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, group: ProcessGroup | None,
     tensorboard: bool, seeds: Seeds | None, **changes: Any,
 ) -> None:

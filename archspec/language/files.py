@@ -11,6 +11,7 @@ from typing import Any, Final
 from archspec.diagnostics import listing
 from archspec.language.access import Access
 from archspec.language.blocks import parse_blocks
+from archspec.language.input_override import InputShapes, override_input
 from archspec.language.libraries import STDLIB, Libraries, standard_library
 from archspec.language.message_text import close, did_you_mean, short, value_text
 from archspec.language.names import check_name
@@ -35,7 +36,7 @@ class Options:
     sets: tuple[str, ...] = ()
     includes: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    input: tuple[int, ...] | None = None
+    input: InputShapes | None = None
     texts: Mapping[Path, str] = field(default_factory=dict)
 
 
@@ -158,9 +159,9 @@ class Loader:
             replaced += [raw for raw, _ in merged.sections["expect"].values()]
             merged.sections["expect"] = {}  # of another network, as a variant's base
         if self.options.input is not None:
-            shape = list(self.options.input)
-            replaced.append(merged.scalars.get("input", (None, None))[0])
-            merged.scalars["input"] = (shape, At(parse(str(shape), "--input")))
+            written = merged.scalars.get("input")
+            merged.scalars["input"], old = override_input(written, self.options.input, self.errors)
+            replaced += old
         for text in self.options.sets:
             if self._set(text, merged, replaced):
                 continue

@@ -23,6 +23,7 @@ from archspec.profile.memory import MEASURED_AS, peak_bytes
 from archspec.profile.timing import MEASURED, WARMUP, Clock, Runs, Until, time_runs
 from archspec.profile.trace import run_folder, write_trace
 from archspec.profile.workload import OPTIMIZER, Setting, Workload, setting
+from archspec.types import FLOATS
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
@@ -96,10 +97,13 @@ def _measurement(
 
 def _loss_text(graph: Graph) -> str:
     """What `example_loss` computes of a network's outputs."""
-    losses = ["cross-entropy" if port.type.ndim == 2 else "mean of the outputs" for port in graph.outputs]
-    return losses[0] if len(losses) == 1 else "sum of " + ", ".join(
-        f"{port.name}: {loss}" for port, loss in zip(graph.outputs, losses, strict=True)
-    )
+    losses = {
+        port.name: "cross-entropy" if port.type.ndim == 2 else "mean of the outputs"
+        for port in graph.outputs if port.type.dtype in FLOATS
+    }
+    if len(graph.outputs) == 1:
+        return next(iter(losses.values()), "mean of the outputs")
+    return "sum of " + ", ".join(f"{name}: {loss}" for name, loss in losses.items())
 
 
 def _synchroniser(device: torch.device) -> Callable[[], None]:

@@ -126,6 +126,43 @@ def test_forms_of_an_input(cli: Cli, text: str) -> None:
     assert json.loads(done.out)["input_shape"] == [1, 96, 96]
 
 
+PAIR = """\
+archspec: 1
+input: {left: [1, 8, 8], right: {shape: [4], dtype: int64, below: 9}}
+stages: {a: [{flatten: , from: left}, linear: 4], b: {flatten: , from: right}}
+outputs: [a, b]
+"""
+
+
+def test_shapes_of_inputs_by_name(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "pair.yaml").write_text(PAIR)
+    done = cli("profile", tmp_path / "pair.yaml", "--static", "--json", "--input", "left=2x4x4", "--input", "right=7")
+    assert json.loads(done.out)["inputs"] == [
+        {"name": "left", "shape": [2, 4, 4], "dtype": "float32"}, {"name": "right", "shape": [7], "dtype": "int64", "below": 9},
+    ]
+    for options, code, told in (
+        (["--input", "3"], 1, "write `--input left=3`"), (["--input", "lefft=1x2x2"], 1, "a similar name exists: `left`"),
+        (["--input", "left=1x2x2", "--input", "left=1x3x3"], 2, "two shapes to one input"),
+        (["--input", "left=1x2x2", "--input", "3"], 2, "write NAME=SHAPE for each input"), (["--input", "=3"], 2, "is not a shape"),
+    ):
+        done = cli("profile", tmp_path / "pair.yaml", "--static", *options)
+        assert done.code == code and told in done.err, done.err
+    done = cli("profile", "lenet", "--static", "--input", "image=1x32x32")
+    assert "the spec's input has no name" in done.err and "write `--input 1x32x32`" in done.err
+    (tmp_path / "one.yaml").write_text("archspec: 1\ninput: {image: [1, 8, 8]}\nstages: {a: flatten}\n")
+    done = cli("profile", tmp_path / "one.yaml", "--static", "--json", "--input", "1x4x4")
+    assert json.loads(done.out)["input_shape"] == [1, 4, 4]
+
+
+def test_a_network_of_several_inputs_and_outputs_is_measured(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "pair.yaml").write_text(PAIR.replace("[a, b]", "{a: always, b: training}"))
+    done = cli("profile", tmp_path / "pair.yaml", "--batch-size", 2, "--steps", 1, "--warmup", 1)
+    assert done.code == 0, done.err
+    assert "left 1×8×8, right 4 (integers below 9), batch 2" in done.out
+    assert "training only" in done.out
+    assert "sum of a: cross-entropy" in done.out
+
+
 def test_an_input_that_does_not_suit_is_told_in_the_spec_s_terms(cli: Cli) -> None:
     done = cli("profile", "lenet", "--static", "--input", "1x4x4")
     assert (done.code, done.out) == (1, "")
