@@ -22,11 +22,12 @@ from archspec.api import load
 from archspec.cli.table import show
 from archspec.diagnostics.codes import CODES
 from archspec.language.extras import Augment, EarlyStopping
+from archspec.language.finetuning import Initialisation
 from archspec.language.loss import LOSSES
-from archspec.language.recipe import Initialisation, Normalisation, Recipe
+from archspec.language.recipe import Normalisation, Recipe
 from archspec.language.schedule import SCHEDULES, WarmupLength
 from archspec.language.schema import json_schema
-from archspec.language.section import Section
+from archspec.language.section import Section, field_names
 from archspec.ops import OPS, Merge, Operation
 from archspec.sweep.schema import sweep_schema
 
@@ -130,9 +131,9 @@ def _fields(model: type[Section]) -> Iterator[str]:
     properties = model.model_json_schema()["properties"]
     yield "| field | values | default | meaning |"
     yield "|---|---|---|---|"
-    for name, field in model.model_fields.items():
-        if name != "kind":
-            yield f"| `{name}` | {_values(properties[name])} | {_default(name, field)} | {field.description or ''} |"
+    fields = [field for name, field in model.model_fields.items() if name != "kind"]
+    for name, field in zip(field_names(model), fields, strict=True):
+        yield f"| `{name}` | {_values(properties[name])} | {_default(name, field)} | {field.description or ''} |"
     yield ""
 
 
@@ -153,10 +154,11 @@ PLAIN_DEFAULTS = {  # as a person writes what the models hold
 def _values(schema: dict[str, Any]) -> str:
     """The values that a field takes, in words; sections have a table of their own."""
     choices = [choice for choice in schema.get("anyOf", [schema]) if choice.get("type") != "null"]
-    if {choice.get("type") for choice in choices} == {"number", "array"}:
-        return "number, or list"
+    types = {choice.get("type") for choice in choices}
+    if types in ({"number", "array"}, {"string", "array"}):
+        return "number, or list" if "number" in types else "name, or list"
     if len(choices) > 1 or "$ref" in choices[0] or choices[0].get("type") in ("array", "object"):
-        return "see below" if len(choices) > 1 or "$ref" in choices[0] else "list"
+        return "see below" if len(choices) > 1 or "$ref" in choices[0] else {"array": "list"}.get(*types, "mapping")
     (choice,) = choices
     if "enum" in choice:
         return ", ".join(f"`{value}`" for value in choice["enum"])

@@ -15,7 +15,7 @@ from archspec.backends.built import layers
 from archspec.ops.parameters import Bias, Init, Kernel, Normal, TruncatedNormal
 
 if TYPE_CHECKING:
-    from archspec.language.recipe import Initialisation, WeightsInit
+    from archspec.language.finetuning import Initialisation, WeightsInit
 
 NORMAL_STD: Final = 0.01
 

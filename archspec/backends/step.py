@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, cast
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archspec.analysis import cost_report, lone_value
+from archspec.analysis.weights import weights as all_weights
 from archspec.backends.built import layers_with
 from archspec.backends.fits import check_fits
 from archspec.backends.torch import build
@@ -58,29 +59,36 @@ def check_batch(graph: Graph, batch_size: int, remedy: str = "make the batch 2 o
 def check_step_fits(
     graph: Graph, batch_size: int, device: torch.device, *, states: int, dtype: str = "float32",
     what: str = "training", copies: int = 1, accumulate: int = 1,
+    frozen: Collection[str] = (),
 ) -> None:
     """Raise SpecError BUILD201 if training steps of so many images would not fit on `device`. Allocates nothing.
 
-    states, accumulate: see `step_bytes`. what: what is to be done, for the message. copies: processes that do it at
+    states, accumulate, frozen: see `step_bytes`. what: what is to be done, for the message. copies: processes that do it at
     the same time, on the same device. A forward pass needs less.
     """
-    needed = step_bytes(graph, batch_size, states=states, dtype=dtype, accumulate=accumulate)
+    needed = step_bytes(graph, batch_size, states=states, dtype=dtype, accumulate=accumulate, frozen=frozen)
     several = f" in each of {copies} processes" if copies > 1 else ""
     check_fits(needed * copies, device, what=f"{what} with batches of {batch_size}{several}")
 
 
 def step_bytes(
-    graph: Graph, batch_size: int, *, states: int, dtype: str = "float32", accumulate: int = 1
+    graph: Graph, batch_size: int, *, states: int, dtype: str = "float32", accumulate: int = 1,
+    frozen: Collection[str] = (),
 ) -> int:
     """The peak memory of a training step in bytes, weights included; see `step_peak_bytes`. Allocates nothing.
 
-    accumulate: passes of `batch_size` images in a step, whose images are all there from its start.
+    accumulate: passes of `batch_size` images in a step, whose images are all there from its start. frozen: names of
+    parameters that have no gradient, and of which the optimizer keeps nothing.
     """
     report, width = cost_report(graph), DTYPE_BYTES[dtype]
-    weights, state = report.params * width, (report.params * states + report.buffers) * width
-    needed = max(2 * weights, weights + batch_size * width * _largest(graph)) + state  # at least
+    held = sum(spec.numel for name, spec in all_weights(graph) if spec.learned and name in frozen) if frozen else 0
+    weights, trained = report.params * width, (report.params - held) * width
+    state = trained * states + report.buffers * width
+    needed = max(weights + trained, weights + batch_size * width * _largest(graph)) + state  # at least
     if needed < COUNTABLE:
         model, inputs = _on_meta(graph, dtype).train(), inputs_of(graph, batch_size)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name not in frozen)
         needed = step_peak_bytes(model, inputs, states=states, passes=min(accumulate, 2))
     return needed + (accumulate - 1) * batch_size * width * sum(port.type.at(1).numel for port in graph.inputs)
 
@@ -134,7 +142,7 @@ def step_peak_bytes(model: nn.Module, inputs: Inputs, *, states: int = 0, passes
         for _ in range(passes):
             example_loss(model(*batch), labels).backward()  # type: ignore[no-untyped-call]
     model.zero_grad(set_to_none=True)
-    return living.peak_bytes + states * sum(parameter.nbytes for parameter in model.parameters())
+    return living.peak_bytes + states * sum(p.nbytes for p in model.parameters() if p.requires_grad)
 
 
 def forward_peak_bytes(model: nn.Module, inputs: Inputs) -> int:

@@ -69,7 +69,8 @@ class Training:
         from archspec.train.session import Session
         from archspec.train.setup import prepare
 
-        task = prepare(self.loaded.graph, recipe, self.machine, progress=tell)
+        resumed = earlier is not None and earlier.found is not None
+        task = prepare(self.loaded.graph, recipe, self.machine, progress=tell, resumed=resumed)
         try:
             doctors = self.doctoring.callbacks(path, self.loaded, task)
             session = Session(

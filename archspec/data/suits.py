@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from archspec.analysis import check_learns, lone_value, squashing_end
+from archspec.analysis.parts import PartProblem, part_problems
 from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_classes, plan
 from archspec.data.registry import DatasetInfo, check_name
 from archspec.diagnostics import Hint, SpecError, error, listing, plural
@@ -24,7 +25,8 @@ from archspec.types import INTEGERS
 def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph, errors: Errors) -> None:
     """Note, where it is written, what would keep a spec's own recipes from training its network.
 
-    recipes: "train" is the default one. Errors: BUILD203, BUILD204, RUN303, RUN304, RUN311; warnings: SPEC061, SPEC062.
+    recipes: "train" is the default one. Errors: BUILD203, BUILD204, RUN303, RUN304, RUN311, SPEC063; warnings: SPEC061,
+    SPEC062.
     """
     section = "train" if "train" in recipes else "recipes"
     top = program.tops[section]
@@ -39,14 +41,38 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
     except SpecError as e:
         _note(e, top.key if top.path else top, errors)
     lone = lone_value(graph, 1, training=True)
+    told: set[PartProblem] = set()
     for name, recipe in recipes.items():
         places = _places(program, name)
         if lone is not None and recipe.batch_size == 1 and "batch_size" in places:
             errors.add("BUILD203", f"`{lone}` has one value per channel in a batch of 1, which has no variance",
                        places["batch_size"], hint=Hint("set batch_size to 2 or more", "2"))
+        _check_parts(recipe, graph, places, told, errors)
         own = [places[key] for key in ("data", "normalize") if key in places]
         if own:
             _check_data(program, recipe, graph, outputs, own[0], own[-1], errors)
+
+
+def _check_parts(
+    recipe: Recipe, graph: Graph, places: Mapping[str, At], told: set[PartProblem], errors: Errors
+) -> None:
+    """Note the parts in `freeze` and `lr_scale` that the network does not have. told: so far, of other recipes."""
+    own = [places[key] for key in ("freeze", "lr_scale") if key in places]
+    for problem in part_problems(graph, recipe) if own else ():
+        if problem not in told:
+            told.add(problem)
+            at, key = _place_of(problem.part, places.get(problem.field, own[0]))
+            errors.add(problem.code, problem.message, at, key=key, hint=problem.hint)
+
+
+def _place_of(part: str, at: At) -> tuple[At, bool]:
+    """Where a part is written in the value at `at`, as far as it is written there; and whether that is a key."""
+    raw = at.value()
+    if isinstance(raw, dict) and part in raw:
+        return at / part, True
+    if isinstance(raw, list) and part in raw:
+        return at / raw.index(part), False
+    return at, False
 
 
 def check_data_names(program: Program, value: Callable[[Any, At], Any], errors: Errors) -> None:

@@ -21,11 +21,10 @@ from archspec.files import is_regular
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.text import shell
-from archspec.train.checkpoint.policy import FOLDER as CHECKPOINTS
-from archspec.train.checkpoint.storage import TRAINING, WEIGHTS, newest
+from archspec.train.checkpoint.run_weights import run_weights
 from archspec.train.report.confusion import output_names
 from archspec.train.run_dir.saved_options import no_run, read_json
-from archspec.train.run_dir.weights import check_digest, load_weights
+from archspec.train.run_dir.weights import load_weights
 from archspec.train.step.precision import Settings
 
 SPEC: Final = "spec.yaml"
@@ -84,28 +83,7 @@ def open_run(path: Path) -> FinishedRun:
     recipe, outputs = loaded.recipe(), outputs_of(loaded.graph)
     classes, images = _noted(path / "environment.json")
     names = output_names(_classes(classes, recipe, outputs), outputs)
-    return FinishedRun(path, loaded.name, loaded.graph, recipe, names, *_weights(path), images)
-
-
-def _weights(path: Path) -> tuple[Path, str, tuple[str, ...]]:
-    """The file with a run's weights, the prefix of their names, and notices, where the run is not finished.
-
-    As at the end of a run it is the average, where there is one.
-    """
-    if os.path.lexists(path / WEIGHTS):
-        return path / WEIGHTS, "", check_digest(path / WEIGHTS)
-    found = newest(path / CHECKPOINTS)
-    if found is None:
-        raise error("RUN360", f"{path} has no {WEIGHTS} and no checkpoint: the run was stopped before its first",
-                    hint=f"`{shell('archspec', 'train', '--resume', path)}` resumes it")
-    state = found.saved.state
-    damaged = (f"warning: {bad} is damaged and skipped: {why}" for bad, why in found.damaged.items())
-    where = (found.path / TRAINING, "part/ema/") if "ema" in state.parts else (found.path / WEIGHTS, "")
-    return *where, (
-        *damaged,
-        f"note: the run is not finished: the weights are those of {found.path.name} (step {state.step}, "
-        f"{plural(len(state.results), 'epoch')} finished)",
-    )
+    return FinishedRun(path, loaded.name, loaded.graph, recipe, names, *run_weights(path), images)
 
 
 def _classes(noted: tuple[str, ...], recipe: Recipe, outputs: int) -> tuple[str, ...]:

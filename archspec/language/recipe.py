@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from archspec.language.extras import Augmenting, Stopping, Validation
+from archspec.language.finetuning import Frozen, Init, Initialisation, Scales
 from archspec.language.loss import DEFAULT as CROSS_ENTROPY
 from archspec.language.loss import Losses, metrics_of, written
 from archspec.language.schedule import Constant, OneCycle, Schedule, Warmup, WarmupLength
-from archspec.language.section import AlsoPlain, Section, crossed, mapping_or, not_one_of
+from archspec.language.section import Section, crossed
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
-WeightsInit = Literal[
-    "default", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "normal"
-]
-BiasesInit = Literal["default", "zeros"]
 
 # Which of a recipe's fields each optimizer takes beside `lr`, with PyTorch's names and meanings.
 OPTIMIZER_FIELDS: Final[Mapping[str, frozenset[str]]] = {
@@ -31,28 +28,6 @@ ANY_OPTIMIZER: Final = frozenset[str]().union(*OPTIMIZER_FIELDS.values())
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Initialisation(Section):
-    """Initialisation of the parameters: `init: xavier_uniform`, or `init: {weights: kaiming_normal, biases: zeros}`.
-
-    It sets weights and biases of linear layers and convolutions; all other parameters start as in PyTorch.
-    """
-
-    weights: WeightsInit = Field(
-        "default",
-        description="rule for the weights of linear layers and convolutions, as in torch.nn.init; "
-        "the kaiming rules count fan-in and assume relu; normal has a standard deviation of 0.01",
-    )
-    biases: BiasesInit = Field("default", description="`default` leaves PyTorch's small random biases")
-
-
-def _initialisation(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in get_args(WeightsInit):
-            raise not_one_of(value, get_args(WeightsInit))
-        return {"weights": value}
-    return mapping_or(value, Initialisation, "a rule's name, or {weights: RULE, biases: RULE}")
 
 
 def _per_channel(value: Any) -> Any:
@@ -132,9 +107,17 @@ class Recipe(Section):
     warmup: Warmup = Field(
         WarmupLength(epochs=0), description="warm-up: epochs during which the rate rises, or {steps: N}"
     )
-    init: Annotated[
-        Initialisation, BeforeValidator(_initialisation), AlsoPlain({"enum": list(get_args(WeightsInit))})
-    ] = Field(Initialisation(), description="initialisation of the parameters: one rule, or {weights: …, biases: …}")
+    init: Init = Field(
+        Initialisation(), description="initialisation of the parameters: one rule, or {weights: …, biases: …}; "
+        "{from: SOURCE} starts from trained weights"
+    )
+    freeze: Frozen | None = Field(
+        None, description="stages or layers whose parameters and running statistics stay as they are: [stem, layer1]"
+    )
+    lr_scale: Scales | None = Field(
+        None, description="factors of the learning rate of stages or layers: {head: 10}; of several that hold a "
+        "parameter, the longest name counts"
+    )
     normalize: Normalisation | None = Field(None, description="normalisation: {mean: …, std: …} of pixels scaled to "
                                                               "0…1")
     loss: Losses = Field(
@@ -225,11 +208,19 @@ class Recipe(Section):
     def to_data(self, *, defaults: bool = True) -> dict[str, Any]:
         """The recipe as a spec writes it; fields of other optimizers are left out, and defaults unless wanted.
 
-        The kind of the schedule always stands there; the loss stands there unless it is a plain cross entropy.
+        The kind of the schedule always stands there. What came after the first releases stands there unless it is the
+        default: earlier runs have not noted it.
         """
         left = ANY_OPTIMIZER - OPTIMIZER_FIELDS[self.optimizer]
-        dump = partial(BaseModel.model_dump, mode="json", exclude_none=True, exclude_defaults=not defaults)
-        data, fields = dump(self, exclude={*left, "schedule", "loss"}), dump(self.schedule, exclude={"kind"})
+        dump = partial(
+            BaseModel.model_dump, mode="json", by_alias=True, exclude_none=True, exclude_defaults=not defaults
+        )
+        exclude: dict[str, Any] = dict.fromkeys((*left, "schedule", "loss"), True)
+        if self.accumulate == 1:
+            exclude["accumulate"] = True
+        if self.init.source is None:
+            exclude["init"] = {"strict"}
+        data, fields = dump(self, exclude=exclude), dump(self.schedule, exclude={"kind"})
         if self.loss != CROSS_ENTROPY:
             data["loss"] = written(self.loss)
         return data | {"schedule": {self.schedule.kind: fields} if fields else self.schedule.kind}

@@ -13,13 +13,14 @@ from archspec.expressions import holds_unknown
 from archspec.expressions.values import show
 from archspec.language import fixes
 from archspec.language.extras import Augment, EarlyStopping
+from archspec.language.finetuning import Initialisation
 from archspec.language.loss import LOSSES
 from archspec.language.message_text import close, short, value_text
 from archspec.language.names import without_dollar
 from archspec.language.problems import explain
-from archspec.language.recipe import Initialisation, Normalisation, Recipe, merge_recipe
+from archspec.language.recipe import Normalisation, Recipe, merge_recipe
 from archspec.language.schedule import SCHEDULES, WarmupLength
-from archspec.language.section import Section
+from archspec.language.section import Section, field_names
 from archspec.language.synonyms import choice_meant, recipe_field_called
 from archspec.language.syntax import At, Errors, Program
 from archspec.source import BROKEN
@@ -146,7 +147,7 @@ def _tell(
 def _instead(section: str, name: str, at: At) -> str:
     """The hint for a field that a recipe's section does not have: `horizontal_flip` for `flip` of `augment`."""
     model = _SECTIONS.get(section.rsplit(".", maxsplit=1)[-1])
-    near = choice_meant(name, [field for field in model.model_fields if field != "kind"]) if model else None
+    near = choice_meant(name, field_names(model)) if model else None
     if near is not None:
         return hints.near(near)
     field = name if name in Recipe.model_fields else recipe_field_called(name)

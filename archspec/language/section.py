@@ -19,6 +19,11 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
 
+def field_names(model: type[Section]) -> list[str]:
+    """The names under which a section's fields are written."""
+    return [field.alias or name for name, field in model.model_fields.items() if name != "kind"]
+
+
 class AlsoPlain:
     """JSON Schema of a section that may also be written as a plain value."""
 

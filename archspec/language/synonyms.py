@@ -19,6 +19,8 @@ _FIELDS: Final = {  # the first that the op has
 _RECIPE: Final = {
     "accumulate_grad_batches": "accumulate", "accumulation": "accumulate", "accumulation_steps": "accumulate",
     "grad_accum": "accumulate", "gradient_accumulation": "accumulate", "gradient_accumulation_steps": "accumulate",
+    "frozen": "freeze", "freeze_layers": "freeze", "layer_lr": "lr_scale", "lr_mult": "lr_scale",
+    "lr_multipliers": "lr_scale",
     "augmentation": "augment", "bs": "batch_size", "batch": "batch_size", "clip": "clip_grad_norm",
     "clip_grad": "clip_grad_norm", "criterion": "loss", "cutmix_alpha": "cutmix", "dataset": "data", "ema_decay": "ema",
     "grad_clip": "clip_grad_norm", "initialization": "init", "learning_rate": "lr", "lr_schedule": "schedule",

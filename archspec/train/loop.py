@@ -19,6 +19,7 @@ from archspec.train.checkpoint.state import Snapshot, restore, restore_rng
 from archspec.train.distributed.process_group import ALONE, ProcessGroup
 from archspec.train.early_stopping import why_stop
 from archspec.train.ema import Average
+from archspec.train.finetune import training_mode
 from archspec.train.metrics import Meter, Metrics
 from archspec.train.optimizer import clip_gradients, make_optimizer, set_rate
 from archspec.train.report.confusion import Tally
@@ -39,7 +40,7 @@ FP32: Final = Settings()
 def train_epoch(run: Run, batches: Iterable[Batch], callbacks: Sequence[Callback] = ()) -> Metrics:
     """One pass over `batches`. Metrics stay on the device until its end, so a step never waits for the device."""
     state, runtime, policy = run.state, run.runtime, run.policy
-    state.model.train()
+    training_mode(state.model)
     if not state.position:
         state.meter = Meter(state.steps_per_epoch, runtime.device, state.step, runtime.group)
     for batch in runtime.stop.between(batches):

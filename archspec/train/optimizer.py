@@ -9,8 +9,10 @@ from torch import nn
 
 from archspec.backends.built import layers
 from archspec.language.recipe import Recipe
+from archspec.train.finetune import rate_factors_of
 
 FUSED_DEVICES: Final = frozenset({"cpu", "cuda"})  # where one kernel for the whole update is at least as fast
+FACTOR: Final = "lr_factor"  # of a parameter group: what the run's rate is multiplied by, see the recipe's `lr_scale`
 
 
 def make_optimizer(
@@ -38,20 +40,23 @@ def make_optimizer(
     )
 
 
-def parameter_groups(model: nn.Module, recipe: Recipe) -> list[nn.Parameter] | list[dict[str, Any]]:
-    """The trainable parameters, in two groups unless all of them decay: with `weight_decay`, and without.
+def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """The trainable parameters, grouped by whether they decay and by the factor of their rate, under `FACTOR`.
 
     An op declares which of its parameters decay. In modules that archspec did not build, a parameter decays if it
     has two dimensions or more.
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if recipe.decay_norm_and_bias:
-        return trained
     decays = {tensor: spec.decays for layer in layers(model) for _, tensor, spec in layer.parameters()}
-    groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
-    for parameter in trained:
-        groups[not decays.get(parameter, parameter.ndim > 1)]["params"].append(parameter)
-    return [group for group in groups if group["params"]]
+    factors = rate_factors_of(model)
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            spared = not (recipe.decay_norm_and_bias or decays.get(parameter, parameter.ndim > 1))
+            groups.setdefault((spared, factors.get(name, 1.0)), []).append(parameter)
+    return [
+        {"params": parameters, FACTOR: factor} | ({"weight_decay": 0.0} if spared else {})
+        for (spared, factor), parameters in sorted(groups.items(), key=lambda item: item[0])
+    ]
 
 
 def clip_gradients(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, most: float | None) -> None:
@@ -63,6 +68,6 @@ def clip_gradients(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScale
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of every parameter group, without a copy to or from the device."""
+    """Set the learning rate of every parameter group, times its factor, without a copy to or from the device."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get(FACTOR, 1.0)

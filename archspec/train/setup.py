@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from archspec.analysis.padding_only import columns_of_padding
+from archspec.analysis.parts import check_parts, frozen_tensors
 from archspec.backends.device import place
 from archspec.backends.init import initialise
 from archspec.backends.own_kernels import use_own_kernels
@@ -32,6 +33,8 @@ from archspec.language.recipe import Recipe, kept_states
 from archspec.train.distributed.batch_shares import uneven_batch
 from archspec.train.distributed.fsdp import check_sharding, shard
 from archspec.train.distributed.process_group import ALONE, ProcessGroup
+from archspec.train.finetune import set_parts
+from archspec.train.pretrained.initial import InitialWeights, initial_weights
 from archspec.train.step.batch_sizes import check_steps, check_trainable, least_per_step
 from archspec.train.step.precision import Settings
 
@@ -58,7 +61,8 @@ class Task:
     """The arguments of `fit`.
 
     validation: None if the test set is evaluated after each epoch. recipe: with its `validation` resolved.
-    sources: where each split was found. notices: lines for the user. classes: the names of the labels.
+    sources: where each split was found. notices: lines for the user. classes: the names of the labels. initial: the
+    trained weights that it starts from.
     """
 
     model: nn.Module
@@ -70,6 +74,7 @@ class Task:
     sources: dict[str, str]
     notices: tuple[str, ...]
     classes: tuple[str, ...] = ()
+    initial: InitialWeights | None = None
 
     def batches(self) -> dict[RunSplit, Batches]:
         """The batches of each split of the run, by its name."""
@@ -82,18 +87,23 @@ class Task:
             batches.close()
 
 
-def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progress | None = None) -> Task:
+def prepare(
+    graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progress | None = None, resumed: bool = False
+) -> Task:
     """Check, load, build and initialise. Mistakes that can be found without data are reported before any is read.
 
+    resumed: whether a checkpoint replaces the weights, so that those that `init` names are not looked for.
     Raises SpecError: RUN303 if the data does not match the network, RUN311 if the network is not a classifier, RUN318
     if an epoch has no step, RUN332 if the batch cannot be divided among the processes, RUN334 if FSDP does not support
     the recipe or the settings, BUILD201 if the run would not fit into memory, BUILD203 if a batch is too small for a
-    norm, BUILD204 if there is nothing to train, and the errors of `archspec.data`.
+    norm, BUILD204 if there is nothing to train, SPEC063 if `freeze` or `lr_scale` does not suit the network, RUN363 and
+    RUN364 if the weights that `init` names cannot be used, and the errors of `archspec.data`.
     """
     group = machine.group
     check_shares(recipe, group)
     check_accumulation(recipe, machine.settings)
     check_trainable(graph, recipe, group)
+    check_parts(graph, recipe)
     if group.sharded:
         check_sharding(recipe, machine.settings)
     input_shape, outputs = image_shape_of(graph), outputs_of(graph)
@@ -109,15 +119,18 @@ def prepare(graph: Graph, recipe: Recipe, machine: Machine, *, progress: Progres
     options = {name: batch_options(recipe, machine, graph, training=name == "train") for name in parts}
     steps = {name: options[name].step_sizes(len(part)) for name, part in parts.items()}
     left = check_steps(graph, steps, len(splits.train), group)
-    model = fresh_model(graph, recipe, machine)
+    begun = recipe.model_copy(update={"init": recipe.init.rules()}) if resumed else recipe
+    initial = initial_weights(graph, begun.init)
+    model = fresh_model(graph, begun, machine, initial)
     made = _make_all(parts, plans, options, machine, progress)
     idle = idle_outputs(test.name, len(test.classes), outputs)
     others = (*_worker_notices(recipe, machine), *probabilities(graph), *_layout_notices(graph, machine))
     planned = dict.fromkeys(notice for chosen in plans.values() for notice in chosen.notices)
-    notices = (*planned, *splits.notices, *idle, *others, *left)
+    trained = initial.notices() if initial is not None else []
+    notices = (*planned, *splits.notices, *idle, *others, *left, *trained)
     sources = {name: part.source for name, part in parts.items()}
     return Task(
-        model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes
+        model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes, initial,
     )
 
 
@@ -154,11 +167,20 @@ def _worker_notices(recipe: Recipe, machine: Machine) -> list[str]:
             "without loader workers. For a folder of images it sets the number of processes that decode them"]
 
 
-def fresh_model(graph: Graph, recipe: Recipe, machine: Machine) -> nn.Module:
-    """A new network on the machine's device, initialised by the recipe's seed and `init`."""
+def fresh_model(
+    graph: Graph, recipe: Recipe, machine: Machine, initial: InitialWeights | None = None
+) -> nn.Module:
+    """A new network on the machine's device, initialised by the recipe's seed and `init`; frozen as it says.
+
+    initial: the trained weights of `init`, if they are found already. Errors: those of `initial_weights`.
+    """
     with torch.random.fork_rng([]):
         model = build(graph)
     initialise(model, recipe.init, recipe.seed)
+    initial = initial or initial_weights(graph, recipe.init)
+    if initial is not None:
+        initial.load_into(model)
+    set_parts(model, graph, recipe)
     settings = machine.settings
     if settings.own_kernels:
         use_own_kernels(model, graph, channels_last=settings.channels_last)
@@ -186,6 +208,7 @@ def check_memory(graph: Graph, recipe: Recipe, device: torch.device, group: Proc
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
     check_step_fits(
         graph, recipe.batch_size // group.size, device, states=kept_states(recipe), accumulate=recipe.accumulate,
+        frozen=frozen_tensors(graph, recipe),
         copies=group.local_size if device.type == "cpu" else 1,
     )
 

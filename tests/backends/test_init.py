@@ -8,7 +8,7 @@ from torch import nn
 
 import archspec
 from archspec.backends.init import initialise, seeded, stream_seed
-from archspec.language.recipe import Initialisation
+from archspec.language.finetuning import Initialisation
 from archspec.language.shipped import shipped_specs
 from tests.layers import conv, sequence
 

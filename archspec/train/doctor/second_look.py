@@ -14,6 +14,7 @@ from archspec.backends.built import layers_with, normalises_batch
 from archspec.data.batches import Batch, Batches
 from archspec.ops.traits import Stochastic
 from archspec.train.doctor.history import Contrast, Modes, Score
+from archspec.train.finetune import training_mode
 from archspec.train.run import Run
 
 IMAGES: Final = 128  # of a batch that goes through the network in several modes
@@ -33,7 +34,7 @@ def modes(run: Run, train: Batch, evaluated: Batch | None) -> Modes:
     normed = normalises_batch(run.state.model)
     images, labels = train.x[:IMAGES], train.y[:IMAGES]
     with _undisturbed(run):
-        training = _score(run, run.state.model.train(), images, labels)
+        training = _score(run, training_mode(run.state.model), images, labels)
         quiet = _without_dropout(run.state.model)
         without = _score(run, quiet, images, labels) if random else None
         own = running = average = None
@@ -61,7 +62,7 @@ def _score(run: Run, model: nn.Module, images: Tensor, labels: Tensor) -> Score:
 
 
 def _without_dropout(model: nn.Module) -> nn.Module:
-    for layer, _ in layers_with(model.train(), Stochastic):
+    for layer, _ in layers_with(training_mode(model), Stochastic):
         layer.module.eval()
     return model
 

@@ -45,7 +45,7 @@ def environment(task: Task) -> dict[str, object]:
         },
         "recipe": task.recipe.to_data(),
         "settings": task.machine.settings.to_json(),
-    }
+    } | ({} if task.initial is None else {"initial_weights": task.initial.to_json()})
 
 
 def _splits(task: Task) -> dict[str, object]:

@@ -1,0 +1,137 @@
+"""The parts of a network that a recipe names: which tensors are frozen, and which have a rate of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from archspec.diagnostics import SpecError, error, listing, nearest
+from archspec.diagnostics.hints import near
+from archspec.ir import Graph, sites
+
+if TYPE_CHECKING:
+    from archspec.language.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of a network. name: in its `state_dict`. names: the same, and those of every place that uses it."""
+
+    name: str
+    names: frozenset[str]
+    learned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartProblem:
+    """What is wrong with a part that a recipe names, in the words of a diagnostic."""
+
+    field: Literal["freeze", "lr_scale"]
+    part: str
+    code: str
+    message: str
+    hint: str | None = None
+
+
+def holds(part: str, name: str) -> bool:
+    """Whether a stage, layer or tensor is, or contains, the one called `name`: `stem` holds `stem.conv.weight`."""
+    return name == part or name.startswith(f"{part}.")
+
+
+def tensors_of(graph: Graph) -> list[Tensor]:
+    """Parameters and buffers in the order of the `state_dict`; what several places share appears once."""
+    found: dict[str, tuple[set[str], bool]] = {}
+    for site in sites(graph):
+        if site.node.op is not None:
+            for name, spec in site.node.op.parameters(*site.inputs).items():
+                names, _ = found.setdefault(f"{site.state}.{name}", (set(), spec.learned))
+                names.update((f"{site.state}.{name}", f"{site.path}.{name}"))
+    return [Tensor(name, frozenset(names), learned) for name, (names, learned) in found.items()]
+
+
+def frozen_tensors(graph: Graph, recipe: Recipe) -> frozenset[str]:
+    """The names, in the `state_dict`, of the tensors that `freeze` keeps as they are."""
+    parts = recipe.freeze or ()
+    return frozenset(tensor.name for tensor in tensors_of(graph) if _held(parts, tensor)) if parts else frozenset()
+
+
+def rate_factors(graph: Graph, recipe: Recipe) -> dict[str, float]:
+    """The factor of the rate of each tensor that `lr_scale` holds, by its name; of several parts the longest counts."""
+    scales: Mapping[str, float] = recipe.lr_scale or {}
+    found = {}
+    for tensor in tensors_of(graph) if scales else ():
+        held = _held(scales, tensor)
+        if held:
+            found[tensor.name] = scales[max(held, key=len)]
+    return found
+
+
+def part_problems(graph: Graph, recipe: Recipe) -> Iterator[PartProblem]:
+    """What is wrong with the recipe's `freeze` and `lr_scale`. Errors: SPEC063, BUILD204."""
+    if recipe.freeze is None and recipe.lr_scale is None:
+        return
+    tensors = tensors_of(graph)
+    known = _Known(graph, tensors)
+    freeze = recipe.freeze or ()
+    frozen = {tensor.name for tensor in tensors if _held(freeze, tensor)}
+    for part in freeze:
+        yield from known.problems("freeze", part, tensors)
+    learned = [tensor for tensor in tensors if tensor.learned]
+    if freeze and learned and all(tensor.name in frozen for tensor in learned):
+        yield PartProblem("freeze", freeze[-1], "BUILD204", "every parameter is frozen: there is nothing to train",
+                          f"leave a part out of `freeze`, such as `{learned[-1].name.partition('.')[0]}`")
+    for part in recipe.lr_scale or ():
+        yield from known.problems("lr_scale", part, learned)
+        inside = [tensor.name for tensor in learned if _held((part,), tensor)]
+        if inside and frozen.issuperset(inside):
+            yield PartProblem("lr_scale", part, "SPEC063", f"`{part}` is frozen: a rate of its own has no effect",
+                              f"remove `{part}` from `lr_scale`, or from `freeze`")
+
+
+def check_parts(graph: Graph, recipe: Recipe) -> None:
+    """Raise SpecError SPEC063 or BUILD204 where the recipe's `freeze` or `lr_scale` does not suit the network."""
+    problems = [
+        error(problem.code, problem.message, hint=problem.hint).diagnostics[0]
+        for problem in part_problems(graph, recipe)
+    ]
+    if problems:
+        raise SpecError(problems)
+
+
+@dataclass(slots=True)
+class _Known:
+    """Everything that a part may be called."""
+
+    graph: Graph
+    tensors: Collection[Tensor]
+    names: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        paths = [path for site in sites(self.graph) for path in (site.path, site.state)]
+        self.names = set(_prefixes([*paths, *(name for tensor in self.tensors for name in tensor.names)]))
+
+    def problems(
+        self, where: Literal["freeze", "lr_scale"], part: str, tensors: Iterable[Tensor]
+    ) -> Iterator[PartProblem]:
+        """Why the name is not one of a part with tensors of that kind."""
+        shown = part if len(part) <= 80 else f"{part[:79]}…"
+        if part not in self.names:
+            close = nearest(part, [name for name in self.names if "." not in name]) or nearest(part, self.names)
+            stages = listing([node.name for node in self.graph.nodes], 12)
+            yield PartProblem(where, part, "SPEC063", f"the network has no stage or layer `{shown}`",
+                              near(close) if close else f"its stages: {stages}")
+        elif not any(_held((part,), tensor) for tensor in tensors):
+            yield PartProblem(where, part, "SPEC063", f"`{shown}` has no parameters", f"remove `{shown}`")
+
+
+def _held(parts: Iterable[str], tensor: Tensor) -> list[str]:
+    """Those of the parts that hold the tensor."""
+    return [part for part in parts if any(holds(part, name) for name in tensor.names)]
+
+
+def _prefixes(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        steps = name.split(".")
+        for end in range(1, len(steps) + 1):
+            yield ".".join(steps[:end])

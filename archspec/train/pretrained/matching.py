@@ -1,0 +1,107 @@
+"""Which tensor of a file belongs to which tensor of a network: by name, or by order and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Final
+
+from archspec.analysis.weights import weights
+from archspec.ir import Graph
+
+COUNTER: Final = "num_batches_tracked"  # of batch norm: older files lack it, and nothing is computed from it
+_FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
+_BYTES: Final = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A tensor that need not be read to know this. dtype: as safetensors call it, `F32`."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "F32"
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in bytes."""
+        return prod(self.shape) * _BYTES.get(self.dtype, 1)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it only counts batches."""
+        return self.name.rpartition(".")[2] == COUNTER
+
+    def suits(self, other: TensorInfo) -> bool:
+        """Whether its values can become the other's: equal shapes, and both of them floating-point or neither."""
+        return self.shape == other.shape and (self.dtype in _FLOATS) == (other.dtype in _FLOATS)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What of a file goes into a network.
+
+    pairs: name in the network → name in the file. misfits: the same, of tensors whose shapes or types differ. missing:
+    of the network, not in the file. unused: of the file, not in the network. Counters of batches are in none of these.
+    """
+
+    pairs: Mapping[str, str]
+    misfits: Mapping[str, str]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every tensor has its counterpart."""
+        return not (self.misfits or self.missing or self.unused)
+
+
+def tensors_in(graph: Graph) -> list[TensorInfo]:
+    """The tensors of a network in the order of its `state_dict`."""
+    kinds = {"int64": "I64", "float32": "F32"}
+    return [TensorInfo(name, tuple(spec.shape), kinds.get(spec.dtype, "F32")) for name, spec in weights(graph)]
+
+
+def by_name(network: Sequence[TensorInfo], file: Sequence[TensorInfo]) -> Match:
+    """Tensors of equal names belong together."""
+    found = {tensor.name: tensor for tensor in file}
+    couples = [(tensor, found[tensor.name]) for tensor in network if tensor.name in found]
+    return _judged(network, file, couples)
+
+
+def by_order(network: Sequence[TensorInfo], file: Sequence[TensorInfo]) -> Match:
+    """The n-th tensors belong together, counters of batches left out, whatever they are called.
+
+    With different numbers of tensors, those belong together up to the first that differ in shape, counted from the
+    start, and likewise from the end: so an additional head is left out, and what follows is still right.
+    """
+    ours, theirs = ([tensor for tensor in tensors if not tensor.counts] for tensors in (network, file))
+    if len(ours) == len(theirs):
+        return _judged(network, file, list(zip(ours, theirs, strict=True)))
+    couples = _same(zip(ours, theirs, strict=False))
+    rest = zip(reversed(ours[len(couples):]), reversed(theirs[len(couples):]), strict=False)
+    return _judged(network, file, [*couples, *reversed(_same(rest))])
+
+
+def _same(couples: Iterable[tuple[TensorInfo, TensorInfo]]) -> list[tuple[TensorInfo, TensorInfo]]:
+    """The couples up to the first that do not suit each other."""
+    found = []
+    for mine, other in couples:
+        if not other.suits(mine):
+            break
+        found.append((mine, other))
+    return found
+
+
+def _judged(
+    network: Sequence[TensorInfo], file: Sequence[TensorInfo], couples: Sequence[tuple[TensorInfo, TensorInfo]]
+) -> Match:
+    pairs = {mine.name: other.name for mine, other in couples if other.suits(mine)}
+    misfits = {mine.name: other.name for mine, other in couples if not other.suits(mine)}
+    known, used = {mine.name for mine, _ in couples}, {other.name for _, other in couples}
+    return Match(
+        pairs, misfits,
+        tuple(tensor.name for tensor in network if tensor.name not in known and not tensor.counts),
+        tuple(tensor.name for tensor in file if tensor.name not in used and not tensor.counts),
+    )
