@@ -63,8 +63,8 @@ def check_step_fits(
 ) -> None:
     """Raise SpecError BUILD201 if training steps of so many images would not fit on `device`. Allocates nothing.
 
-    states, accumulate, frozen: see `step_bytes`. what: what is to be done, for the message. copies: processes that do it at
-    the same time, on the same device. A forward pass needs less.
+    states, accumulate, frozen: see `step_bytes`. what: what is to be done, for the message. copies: processes that do
+    it at the same time, on the same device. A forward pass needs less.
     """
     needed = step_bytes(graph, batch_size, states=states, dtype=dtype, accumulate=accumulate, frozen=frozen)
     several = f" in each of {copies} processes" if copies > 1 else ""

@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "curves": ("archspec.cli.curves", "Draw the learning curves of runs."),
     "export": ("archspec.cli.export", "Write runs for TensorBoard, MLflow, trackio, wandb, or as CSV."),
     "predict": ("archspec.cli.predict", "Predict the classes of image files."),
+    "weights": ("archspec.cli.weights", "List the tensors of a file of weights, and compare them with a spec."),
     "data": ("archspec.cli.data", "Check a data set, and list every unusable file."),
     "list": ("archspec.cli.listing", "List the shipped specs, the standard blocks and the ops."),
     "explain": ("archspec.cli.explain", "Explain a diagnostic, with a wrong and a right example."),

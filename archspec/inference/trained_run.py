@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +19,6 @@ from archspec.diagnostics import error, plural
 from archspec.files import is_regular
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
-from archspec.text import shell
 from archspec.train.checkpoint.run_weights import run_weights
 from archspec.train.report.confusion import output_names
 from archspec.train.run_dir.saved_options import no_run, read_json

@@ -130,7 +130,8 @@ def prepare(
     notices = (*planned, *splits.notices, *idle, *others, *left, *trained)
     sources = {name: part.source for name, part in parts.items()}
     return Task(
-        model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes, initial,
+        model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes,
+        initial,
     )
 
 

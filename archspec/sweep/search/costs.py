@@ -46,12 +46,14 @@ class Costs:
 
 def memory_bytes(trial: Trial) -> int:
     """The peak of a training step with the trial's batch and optimizer. Allocates nothing."""
+    from archspec.analysis.parts import frozen_tensors
     from archspec.ir.digest import graph_digest
     from archspec.language.recipe import kept_states
 
     graph, recipe = trial.loaded.graph, trial.recipe
     known = _Known(graph, graph_digest(graph))
-    return _step_bytes(known, recipe.batch_size, kept_states(recipe), recipe.accumulate)
+    frozen = frozen_tensors(graph, recipe)
+    return _step_bytes(known, recipe.batch_size, kept_states(recipe), recipe.accumulate, frozen)
 
 
 class _Known:
@@ -68,7 +70,7 @@ class _Known:
 
 
 @lru_cache(maxsize=64)
-def _step_bytes(known: _Known, batch_size: int, states: int, accumulate: int) -> int:
+def _step_bytes(known: _Known, batch_size: int, states: int, accumulate: int, frozen: frozenset[str]) -> int:
     from archspec.backends.step import step_bytes
 
-    return step_bytes(known.graph, batch_size, states=states, accumulate=accumulate)
+    return step_bytes(known.graph, batch_size, states=states, accumulate=accumulate, frozen=frozen)

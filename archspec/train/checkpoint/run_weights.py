@@ -1,4 +1,4 @@
-"""Where a run's weights are: of a finished one in a file of their own, of another one in its newest sound checkpoint."""
+"""Where a run's weights are: in a file of their own, or while it is not finished in its newest sound checkpoint."""
 
 from __future__ import annotations
 

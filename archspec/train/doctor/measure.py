@@ -35,6 +35,7 @@ class Probe:
 
     def __init__(self, model: nn.Module) -> None:
         self._seen: dict[str, _Seen] = {}
+        self._reached = False
         self._handles = [
             layer.module.register_forward_hook(self._hook(layer.path.removeprefix(COMPILED), saturates.family))
             for layer, saturates in layers_with(model, Saturates)
@@ -48,6 +49,9 @@ class Probe:
 
     def _hook(self, name: str, family: Family) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            self._reached = True
+            if torch.is_grad_enabled() and isinstance(output, Tensor) and not output.requires_grad:
+                return  # all before it is frozen: no step changes what it gives
             if module.training and isinstance(output, Tensor) and output.ndim > 1 and len(output) >= FEWEST:
                 with torch.no_grad():
                     stuck = stuck_share(output, family)
@@ -68,7 +72,7 @@ class Probe:
 
         Takes the hooks away. images: the step's, for a compiled model, whose code passes hooks by.
         """
-        if self._handles and not self._seen and len(images) >= FEWEST:
+        if self._handles and not self._reached and len(images) >= FEWEST:
             _replay(model, images[:REPLAYED])
         self.remove()
         found = [seen.stuck for seen in self._seen.values()]

@@ -41,9 +41,9 @@ class InitialWeights:
 
     def _counters(self) -> set[str]:
         """Counters of batches that can be taken over: with the names of the network."""
-        return set() if self.file.ordered else {
-            tensor.name for tensor in self.file.tensors if tensor.counts and tensor.shape == () and tensor.dtype == "I64"
-        }
+        if self.file.ordered:
+            return set()
+        return {t.name for t in self.file.tensors if t.counts and t.shape == () and t.dtype == "I64"}
 
     def notices(self) -> list[str]:
         """What the user should know: how much matches, and what does not."""
@@ -91,7 +91,7 @@ def matched(graph: Graph, file: WeightsFile, *, strict: bool = False) -> Initial
         raise error("RUN364", f"no tensor of {file.path} fits the network", notes=found.notices()[1:],
                     hint=_inspect_hint(file))
     if strict and not match.whole:
-        raise error("RUN364", f"not every tensor of the network and of {file.path} has a counterpart, as `strict` demands",
+        raise error("RUN364", f"`strict`: not every tensor of the network and of {file.path} has a counterpart",
                     notes=found.notices(), hint=f"remove `strict`, or {_inspect_hint(file)}")
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from math import prod
 from typing import Final
 
@@ -38,6 +39,9 @@ class TensorInfo:
         return self.shape == other.shape and (self.dtype in _FLOATS) == (other.dtype in _FLOATS)
 
 
+Couple = tuple[TensorInfo, TensorInfo]  # of the network, and of the file
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """What of a file goes into a network.
@@ -66,36 +70,57 @@ def tensors_in(graph: Graph) -> list[TensorInfo]:
 def by_name(network: Sequence[TensorInfo], file: Sequence[TensorInfo]) -> Match:
     """Tensors of equal names belong together."""
     found = {tensor.name: tensor for tensor in file}
-    couples = [(tensor, found[tensor.name]) for tensor in network if tensor.name in found]
+    couples = [(tensor, found[tensor.name]) for tensor in network if tensor.name in found and not tensor.counts]
     return _judged(network, file, couples)
 
 
 def by_order(network: Sequence[TensorInfo], file: Sequence[TensorInfo]) -> Match:
-    """The n-th tensors belong together, counters of batches left out, whatever they are called.
+    """Tensors at the same place belong together, counters of batches left out, whatever they are called.
 
-    With different numbers of tensors, those belong together up to the first that differ in shape, counted from the
-    start, and likewise from the end: so an additional head is left out, and what follows is still right.
+    What the place is decides the way that pairs most tensors, the first of these if several do:
+    - the n-th of all. With different numbers of tensors they are counted from the start up to the first that differ in
+      shape, and likewise from the end: so an additional head is left out, and what follows it is still right.
+    - the n-th of its shape, for shapes of which both have as many. PyTorch lists what a module holds itself (a layer
+      scale, a class token) before the layers in it, whenever it is used: this way that does not matter.
     """
     ours, theirs = ([tensor for tensor in tensors if not tensor.counts] for tensors in (network, file))
+    ways = (_by_position(ours, theirs), _by_shape(ours, theirs))
+    return max((_judged(network, file, couples) for couples in ways), key=lambda match: len(match.pairs))
+
+
+def _by_position(ours: Sequence[TensorInfo], theirs: Sequence[TensorInfo]) -> list[Couple]:
     if len(ours) == len(theirs):
-        return _judged(network, file, list(zip(ours, theirs, strict=True)))
-    couples = _same(zip(ours, theirs, strict=False))
-    rest = zip(reversed(ours[len(couples):]), reversed(theirs[len(couples):]), strict=False)
-    return _judged(network, file, [*couples, *reversed(_same(rest))])
+        return list(zip(ours, theirs, strict=True))
+    first = _same(zip(ours, theirs, strict=False))
+    rest = zip(reversed(ours[len(first):]), reversed(theirs[len(first):]), strict=False)
+    return [*first, *reversed(_same(rest))]
 
 
-def _same(couples: Iterable[tuple[TensorInfo, TensorInfo]]) -> list[tuple[TensorInfo, TensorInfo]]:
+def _same(couples: Iterable[Couple]) -> list[Couple]:
     """The couples up to the first that do not suit each other."""
-    found = []
-    for mine, other in couples:
-        if not other.suits(mine):
-            break
-        found.append((mine, other))
-    return found
+    return list(takewhile(lambda couple: couple[1].suits(couple[0]), couples))
+
+
+def _by_shape(ours: Sequence[TensorInfo], theirs: Sequence[TensorInfo]) -> list[Couple]:
+    """The n-th of each shape; what is left over likewise, if both have as many of it."""
+    mine, other = _grouped(ours), _grouped(theirs)
+    shared = [shape for shape, tensors in mine.items() if len(tensors) == len(other.get(shape, ()))]
+    couples = [couple for shape in shared for couple in zip(mine[shape], other[shape], strict=True)]
+    left = [[t for t in tensors if t.shape not in shared] for tensors in (ours, theirs)]
+    if [len(t.shape) for t in left[0]] == [len(t.shape) for t in left[1]]:
+        couples += zip(*left, strict=True)
+    return couples
+
+
+def _grouped(tensors: Sequence[TensorInfo]) -> dict[tuple[int, ...], list[TensorInfo]]:
+    groups: dict[tuple[int, ...], list[TensorInfo]] = {}
+    for tensor in tensors:
+        groups.setdefault(tensor.shape, []).append(tensor)
+    return groups
 
 
 def _judged(
-    network: Sequence[TensorInfo], file: Sequence[TensorInfo], couples: Sequence[tuple[TensorInfo, TensorInfo]]
+    network: Sequence[TensorInfo], file: Sequence[TensorInfo], couples: Sequence[Couple]
 ) -> Match:
     pairs = {mine.name: other.name for mine, other in couples if other.suits(mine)}
     misfits = {mine.name: other.name for mine, other in couples if not other.suits(mine)}

@@ -11,6 +11,7 @@ import hashlib
 import os
 import pickle
 import re
+import warnings
 import zipfile
 from io import BufferedReader
 from pathlib import Path
@@ -45,11 +46,12 @@ def read_pickled(path: Path) -> tuple[dict[str, Tensor], str]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         wanted = _DIGITS.search(path.name)
         if wanted is not None and not digest.startswith(wanted[1]):
-            raise UnfitError(f"its SHA-256 begins with {digest[:8]}, not with {wanted[1]} as its name says: it is damaged")
+            raise UnfitError(f"its SHA-256 is {digest[:8]}…, its name says {wanted[1]}: it is damaged")
         _check_archive(file, size)
         file.seek(0)
         try:
-            found = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # about sparse tensors, which are refused below
+                found = torch.load(file, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError,
                 IndexError, OverflowError) as problem:
             raise UnfitError(f"torch cannot read it as tensors alone: {_first_line(problem)}") from problem
@@ -76,8 +78,8 @@ def _checked(found: Any) -> dict[str, Tensor]:
         raise UnfitError("it holds no mapping from names to tensors")
     for name, tensor in found.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            kind = type(tensor).__name__
-            raise UnfitError(f"it holds a {kind} under {str(name)[:80]!r}, and not only tensors: save the state_dict alone")
+            what = f"{str(name)[:80]!r}: {type(tensor).__name__}"
+            raise UnfitError(f"it does not only hold tensors ({what}): save the state_dict alone")
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.dtype not in DTYPES:
             raise UnfitError(f"{name[:80]!r} is not a plain tensor of numbers")
     return {name: tensor.detach() for name, tensor in found.items()}

@@ -113,7 +113,8 @@ def _of_torchvision(source: str) -> WeightsFile:
     try:
         held, digest = read_pickled(path)
     except FileNotFoundError as problem:
-        raise unfit(source, "there is no such file", f"write `{TORCHVISION}NAME` or `{TORCHVISION}PATH.pth`") from problem
+        hint = f"write `{TORCHVISION}NAME` or `{TORCHVISION}PATH.pth`"
+        raise unfit(source, "there is no such file", hint) from problem
     except OSError as problem:
         raise unfit(source, f"{path} {(problem.strerror or str(problem)).lower()}") from problem
     except UnfitError as problem:

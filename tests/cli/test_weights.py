@@ -1,0 +1,101 @@
+"""`archspec weights inspect`."""
+
+import json
+
+import torch
+from safetensors.torch import save_file
+
+from archspec.api import build
+from archspec.cli import run
+
+SPEC = """archspec: 1
+input: [1, 8, 8]
+stages: {head: [flatten, linear: 10]}
+train: {data: digits, lr: 0.1, epochs: 1}
+"""
+
+
+def inspect(capsys, *arguments):
+    code = run(["weights", "inspect", *map(str, arguments)])
+    done = capsys.readouterr()
+    return code, done.out, done.err
+
+
+def files(folder):
+    (folder / "net.yaml").write_text(SPEC)
+    state = build(SPEC, seed=0).state_dict()
+    save_file({**state, "odd\x1b[31m": torch.zeros(2, dtype=torch.float16)}, folder / "w.safetensors")
+    torch.save({"fc.weight": state["head.linear_1.weight"], "fc.bias": torch.zeros(3)}, folder / "w.pth")
+
+
+def test_names_shapes_types_sizes_and_the_digest(tmp_path, monkeypatch, capsys):
+    files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = inspect(capsys, "w.safetensors")
+    lines = out.splitlines()
+    assert code == 0
+    assert any(line.split() == ["head.linear_1.weight", "10×64", "F32", "2.50", "KiB"] for line in lines)
+    assert "3 tensors, 2.54 KiB, in w.safetensors; SHA-256 " in lines[-1]
+    assert "\x1b" not in out
+
+
+def test_against_a_spec(tmp_path, monkeypatch, capsys):
+    files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = inspect(capsys, "w.safetensors", "--against", "net.yaml")
+    assert (code, out.splitlines()[4:-1]) == (0, ["against net.yaml:", "  by name: 2 of 2 tensors of the network fit",
+                                                  "    not in the network: odd·[31m"])
+    assert "by order: a safetensors file does not keep the order" in out
+    code, out, _ = inspect(capsys, "torchvision:w.pth", "--against", "net.yaml")
+    assert "by name: 0 of 2" in out
+    assert "by order: 1 of 2" in out
+    assert "other shapes: `head.linear_1.bias` is [10], in the file [3]" in out
+
+
+def test_as_json(tmp_path, monkeypatch, capsys):
+    files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = inspect(capsys, "torchvision:w.pth", "--against", "net.yaml", "--json")
+    found = json.loads(out)
+    assert found["tensors"][1] == {"name": "fc.bias", "shape": [3], "dtype": "F32", "bytes": 12}
+    assert found["against"]["by_order"] == {
+        "pairs": {"head.linear_1.weight": "fc.weight"}, "misfits": {"head.linear_1.bias": "fc.bias"}, "missing": [],
+        "unused": [],
+    }
+    _, out, _ = inspect(capsys, "w.safetensors", "--against", "net.yaml", "--json")
+    assert json.loads(out)["against"]["by_order"] is None
+
+
+def test_mistakes(tmp_path, monkeypatch, capsys):
+    files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for source, words in (("w.pth", "write `torchvision:w.pth`"), ("gone", "no such file or folder"), (".", "no spec.yaml")):
+        code, out, err = inspect(capsys, source)
+        assert (code, out) == (1, "")
+        assert "RUN363" in err
+        assert words in err
+    assert run(["weights"]) == 2
+
+
+def test_from_a_run_to_a_finetuned_run(tmp_path, monkeypatch, capsys):
+    """The whole way: train, inspect, fine-tune with a frozen trunk, inspect again."""
+    monkeypatch.chdir(tmp_path)
+    spec = SPEC.replace("{head: [flatten, linear: 10]}", "{trunk: [flatten, linear: 6, relu], head: [linear: 10]}")
+    (tmp_path / "net.yaml").write_text(spec)
+    common = ["--limit-train", "64", "--limit-test", "32", "--device", "cpu", "--no-trials"]
+    assert run(["train", "net.yaml", "--run-dir", "first", *common]) == 0
+    _, out, _ = inspect(capsys, "first", "--against", "net.yaml")
+    assert "by name: 4 of 4" in out
+    (tmp_path / "fine.yaml").write_text(spec.replace("epochs: 1", "epochs: 2, init: {from: first}, freeze: trunk"))
+    assert run(["train", "fine.yaml", "--run-dir", "second", *common, "--stop-after-epochs", "1"]) == 0
+    assert "note: init: 4 of 4 tensors are those of first/weights.safetensors, matched by name" in capsys.readouterr().err
+    environment = json.loads((tmp_path / "second/environment.json").read_text())
+    assert environment["initial_weights"]["matched"] == 4
+    (tmp_path / "first").rename(tmp_path / "gone")  # a resumed run has no need of it
+    assert run(["train", "--resume", "second"]) == 0
+    from safetensors.torch import load_file
+
+    before, after = load_file(tmp_path / "gone/weights.safetensors"), load_file(tmp_path / "second/weights.safetensors")
+    assert {name for name in before if torch.equal(before[name], after[name])} == {
+        "trunk.linear_1.weight", "trunk.linear_1.bias",
+    }
