@@ -15,7 +15,7 @@ from archspec.backends.step import check_forward_fits
 from archspec.backends.torch import build
 from archspec.data.registry import DATASETS
 from archspec.data.suits import outputs_of
-from archspec.diagnostics import error, plural
+from archspec.diagnostics import error
 from archspec.files import is_regular
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
