@@ -26,7 +26,8 @@ class Network(nn.Module):
     """The stages of a network, which it calls in their order. In evaluation it leaves out what only training needs.
 
     It returns its outputs as a dict by name, and a single one bare: {"head": …, "aux1": …} in training, and what `head`
-    gives in evaluation. Inputs are arguments, in order or by name.
+    gives in evaluation. Inputs are arguments, in order or by name; those that only training needs may be left
+    out in evaluation.
     """
 
     def __init__(self, graph: Graph, stages: Mapping[str, nn.Module], arguments: tuple[str, ...]) -> None:
@@ -40,32 +41,37 @@ class Network(nn.Module):
                   node.name in graph.training_only)
             for node in graph.nodes
         )
+        ports = {value.port for step in self._steps for value in step.takes
+                 if value.node == INPUT and not step.training_only}
+        self._evaluated = tuple(name for port, name in enumerate(arguments) if port in ports)
         self._outputs = tuple((p.name, v, p.training) for p, v in zip(graph.outputs, graph.results, strict=True))
 
     @override
     def forward(self, *inputs: Tensor, **named: Tensor) -> Any:
-        inputs = self._in_order(inputs, named)
+        values = self._in_order(inputs, named)
         made: list[Any] = []
         for step in self._steps:
             if step.training_only and not self.training:
                 made.append(None)
                 continue
-            values = [inputs[port] if node == INPUT else made[node][port] for node, port in step.takes]
-            given = getattr(self, step.stage)(*([values] if step.merges else values))
+            taken = [values[port] if node == INPUT else made[node][port] for node, port in step.takes]
+            given = getattr(self, step.stage)(*([taken] if step.merges else taken))
             made.append((given,) if step.gives == 1 else given)
         outputs = {
-            name: inputs[port] if node == INPUT else made[node][port]
+            name: values[port] if node == INPUT else made[node][port]
             for name, (node, port), training_only in self._outputs if self.training or not training_only
         }
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
-    def _in_order(self, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        names = self._arguments
-        missing = names[len(inputs) :]
-        if len(inputs) > len(names) or named.keys() != {*missing}:
-            raise TypeError(f"forward() takes {', '.join(names)}; it got {len(inputs)} in order"
+    def _in_order(self, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> tuple[Tensor | None, ...]:
+        """All inputs in their order; None for one that is left out, as only training needs it."""
+        given = dict(zip(self._arguments, inputs, strict=False)) | named
+        twice = len(inputs) + len(named) > len(given)
+        needed = self._arguments if self.training else self._evaluated
+        if twice or not {*needed} <= given.keys() <= {*self._arguments}:
+            raise TypeError(f"forward() takes {', '.join(needed)}; it got {len(inputs)} in order"
                             + "".join(f", {name}" for name in named))
-        return (*inputs, *(named[name] for name in missing))
+        return tuple(given.get(name) for name in self._arguments)
 
     def _get_name(self) -> str:
         return "".join(word.capitalize() for word in self._label.split("_")) or "Network"

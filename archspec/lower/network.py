@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from archspec.ir import Graph
+from archspec.diagnostics import hints
+from archspec.ir import Graph, sites
 from archspec.language.message_text import short
-from archspec.language.outputs import read_outputs
+from archspec.language.outputs import ALWAYS, read_outputs
 from archspec.language.syntax import Errors, Program
 from archspec.lower.builder import ROOT, Builder, Val
 from archspec.lower.context import Context, TooLarge
@@ -108,7 +109,25 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
     _check_used(context, layers, root, [value for value, _ in chosen], scope)
     root.order([value for value, _ in inputs.values()])
     training = {value.name for value, only in chosen if only}
-    return root.finish([value for value, _ in chosen], "network", program.name, training=training)
+    graph = root.finish([value for value, _ in chosen], "network", program.name, training=training)
+    if graph is not None and training and graph.shares_weights:
+        _check_owners(context, graph)
+    return graph
+
+
+def _check_owners(context: Context, graph: Graph) -> None:
+    """Note stages that evaluation runs with the weights of a stage that only training runs."""
+    idle, program = graph.training_only, context.program
+    for site in sites(graph):
+        owner, stage = (path.partition(".")[0] for path in (site.state, site.path))
+        if owner not in idle or stage in idle:
+            continue
+        message = f"`{stage}` runs in evaluation with the weights of `{owner}`, which only training runs"
+        if context.outputs.get(owner):
+            context.errors.add("SPEC049", message, program.outputs[1] / owner, hint=hints.write(ALWAYS))
+        else:
+            context.errors.add("SPEC049", message, program.stages[stage].at, key=True,
+                               hint=f"let `{stage}` own the weights: put it first, and let `{owner}` share them")
 
 
 def _check_used(context: Context, layers: Layers, root: Builder, outputs: list[Val], scope: Scope) -> None:

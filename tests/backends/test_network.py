@@ -73,6 +73,15 @@ def test_inputs_are_given_in_order_or_by_name(inputs):
                 model(*ordered, **named)
 
 
+def test_evaluation_does_without_inputs_for_training_only(inputs):
+    image, extra = inputs
+    source = TRAINING.replace("{image: [3, 8, 8], extra: [5]}", "{hint: [3], image: [3, 8, 8], extra: [5]}").replace("b: [{linear: 3, from: head}]", "b: {from: hint}")
+    model = archspec.build(source, seed=0).eval()
+    assert torch.equal(model(image=image, extra=extra), model(torch.zeros(2, 3), image, extra))
+    with pytest.raises(TypeError, match="takes hint, image, extra"):
+        model.train()(image=image, extra=extra)
+
+
 def test_one_input_with_a_name_is_given_by_name_too():
     model = archspec.build("archspec: 1\ninput: {image: [3, 8, 8]}\nstages: {a: [flatten, linear: 2]}\n")
     x = torch.randn(1, 3, 8, 8)

@@ -120,3 +120,15 @@ def test_an_input_is_not_an_output():
 def test_a_mistake_in_an_output_does_not_hide_others():
     assert_marked(spec("stages: {a: [flatten, linear: 3], b: {«conv2d»: {out_channels: 3, kernel_size: 1}}}\noutputs: [b, «bb»]"),
                   ("SHAPE102", "needs an image"), ("SPEC049", "`bb`"))
+
+
+def test_evaluation_needs_the_owner_of_shared_weights():
+    stages = "{body: [flatten, linear: 8], aux: {linear: 4}, head: {share: aux, from: body}}"
+    (found,) = assert_marked(spec(f"stages: {stages}\noutputs: {{head: always, aux: «training»}}"), ("SPEC049", "`head` runs in evaluation with the weights of `aux`"))
+    assert found.fix is not None
+    stages = "{body: [flatten, linear: 8], aux: {linear: 4}, more: {linear: 2}, «head»: {share: aux, from: body}}"
+    assert_marked(spec(f"stages: {stages}\noutputs: {{head: always, more: training}}"), ("SPEC049", "`head` runs in evaluation"))
+    stages = "{body: [flatten, linear: 8], head: {linear: 4}, aux: {share: head, from: body}}"
+    loaded = archspec.load(spec(f"stages: {stages}\noutputs: {{head: always, aux: training}}"))
+    assert (loaded.report.macs, loaded.report.training_macs) == (192 * 8 + 32, 192 * 8 + 64)
+    evaluation(loaded.graph).verify()
