@@ -71,9 +71,14 @@ def _first(place: Probe) -> Iterator[Completion]:
 def _expressions(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     expression = place.expression or ""
     name, dot, _ = expression.rpartition(".")
-    if dot and name.rpartition("$")[2].split("(")[-1].split(" ")[-1] in ("in", "input"):
-        yield from (Completion(field, "field", "of a shape") for field in _SHAPE)
-        return
+    if dot:
+        word, inputs = name.rpartition("$")[2].split("(")[-1].split(" ")[-1], _inputs(snapshot, place)
+        if word == "input" and len(inputs) > 1:
+            yield from (Completion(one, "variable", "an input's shape") for one in inputs)
+            return
+        if word in ("in", "input") or word.removeprefix("input.") in inputs:
+            yield from (Completion(field, "field", "of a shape") for field in _SHAPE)
+            return
     if snapshot.kind is Kind.SWEEP:
         yield from (Completion(word, "variable") for word in ("train", "vars", "params", "macs"))
         return
@@ -107,6 +112,10 @@ def _of_spec(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     if section == "expect" and len(path) == 1:
         yield from (Completion(stage, "module", "stage") for stage in _stages(snapshot, place))
         yield from (Completion(name, "keyword") for name in EXPECTATIONS)
+        return
+    if section == "outputs" and (len(path) == 1 or isinstance(path[-1], int)):
+        insert = ": " if place.is_key else ""
+        yield from (Completion(name, "module", "stage", insert=f"{name}{insert}") for name in _stages(snapshot, place))
         return
     if section in ("extends", "use") and place.is_key is not True:
         yield from _files(snapshot)
@@ -213,10 +222,21 @@ def _stages(snapshot: Snapshot, place: Probe) -> list[str]:
     return list(dict.fromkeys([*known, *(own if isinstance(own, dict) else ())]))
 
 
+def _inputs(snapshot: Snapshot, place: Probe) -> list[str]:
+    """The names of the network's inputs."""
+    own = place.document.data.get("input") if isinstance(place.document.data, dict) else None
+    if own is None and snapshot.program is not None:
+        return [*snapshot.program.inputs]
+    return [*own] if isinstance(own, dict) else []
+
+
 def _sources(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
-    """Values for `from`: the input, earlier stages, and named layers of the enclosing lists."""
-    yield Completion("input", "keyword", "the input of the block, or of the network")
+    """The names that `from` can use: the inputs, earlier stages, and named layers of the lists around it."""
     path, data = place.path, place.document.data
+    inputs = _inputs(snapshot, place) if path[0] == "stages" else []
+    if len(inputs) < 2:
+        yield Completion("input", "keyword", "the input of the block, or of the network")
+    yield from (Completion(name, "variable", "input") for name in inputs)
     if path[0] == "stages":
         stages = _stages(snapshot, place)
         here = stages.index(path[1]) if path[1] in stages else len(stages)

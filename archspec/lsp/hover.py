@@ -18,6 +18,7 @@ from archspec.lsp.snapshot import Snapshot
 from archspec.lsp.text import Spot
 from archspec.lsp.values import value_of
 from archspec.ops import OPS
+from archspec.text import shape_text
 from archspec.types import TensorType
 
 _LAYERS: Final = ("stages", "blocks")
@@ -50,6 +51,8 @@ def _word(snapshot: Snapshot, spot: Spot, cursor: Cursor) -> str:
     found = named_at(snapshot, spot)
     if found is not None and found.occurrence.kind in (VAR, PARAM, BLOCK):
         return _name(snapshot, found.occurrence)
+    if found is not None and snapshot.program is not None and found.occurrence.name in snapshot.program.inputs:
+        return _input(snapshot, found.occurrence.name)
     word = cursor.path[-1] if cursor.on_key else _at(snapshot.data, cursor.path)
     inner = cursor.path[:-1] if cursor.on_key else cursor.path
     if snapshot.kind is not Kind.SWEEP and cursor.path[0] in _LAYERS:
@@ -95,6 +98,16 @@ def _name(snapshot: Snapshot, one: Occurrence) -> str:
     return text if at.document.name == str(snapshot.path) else f"{text}, from {at.document.name.rpartition('/')[2]}"
 
 
+def _input(snapshot: Snapshot, name: str) -> str:
+    """The shape of an input, and its numbers if they are integers."""
+    graph = None if snapshot.loaded is None else snapshot.loaded.graph
+    kind = next((port.type for port in graph.inputs if port.name == name), None) if graph is not None else None
+    if kind is None:
+        return f"input `{name}`"
+    limit = "" if kind.below is None else f", integers from 0 to {kind.below - 1:,}"
+    return f"input `{name}`: `{shape_text(kind.shape[1:])}`{limit}"
+
+
 def _expression(snapshot: Snapshot, cursor: Cursor, text: str) -> str:
     """The value of an expression if it is the same in every use of the layer."""
     uses = snapshot.costs.at(str(snapshot.path), cursor.path) if snapshot.costs is not None else []
@@ -120,8 +133,9 @@ def _flow(snapshot: Snapshot, cursor: Cursor) -> str:
     """The shapes of a layer, and its cost."""
     if len(cursor.path) < 2 or snapshot.costs is None:
         return ""
-    if cursor.path[0] == "expect":
-        uses = snapshot.costs.stages.get(str(cursor.path[1]), [])
+    if cursor.path[0] in ("expect", "outputs"):
+        name = cursor.path[1] if isinstance(cursor.path[1], str) else _at(snapshot.data, cursor.path)
+        uses = snapshot.costs.stages.get(str(name), [])
     else:
         uses = snapshot.costs.at(str(snapshot.path), cursor.path) if cursor.path[0] in _LAYERS else []
     text = described(uses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,8 +18,9 @@ from archspec.source import Document
 VAR, PARAM, BLOCK, STAGE, LAYER = "var", "param", "block", "stage", "layer"
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _CONDITION: Final = re.compile(r"(?<![\w.])vars\.([A-Za-z_]\w*)")
+_OF_INPUT: Final = re.compile(r"(?<![\w.])input\.([A-Za-z_]\w*)")  # `$input.left.height`
 _CHANGED: Final = {"vars": VAR, "blocks": BLOCK, "stages": STAGE}
-_VALUES: Final = ("input", "train", "recipes", "expect")  # sections whose expressions use vars
+_VALUES: Final = ("input", "outputs", "train", "recipes", "expect")  # sections whose expressions use vars
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,16 @@ def occurrences(document: Document, blocks: Iterable[str] = ()) -> list[Occurren
     data = document.data if isinstance(document.data, dict) else {}
     own = data.get("blocks")
     known = {*blocks, *(own if isinstance(own, dict) else ())} - OPS.keys()
-    return list(_Walk(known).document(data, At(document)))
+    inputs = data.get("input")
+    return list(_Walk(known, inputs if isinstance(inputs, dict) else ()).document(data, At(document)))
 
 
 class _Walk:
-    """Walks one text. blocks: the names of blocks."""
+    """Walks one text. blocks, inputs: their names."""
 
-    def __init__(self, blocks: set[str]) -> None:
+    def __init__(self, blocks: set[str], inputs: Container[str]) -> None:
         self.blocks = blocks
+        self.inputs = inputs
 
     def document(self, data: dict[str, Any], top: At) -> Iterator[Occurrence]:
         """The names in every section."""
@@ -69,10 +72,16 @@ class _Walk:
             elif key == "use" and isinstance(raw, (list, dict)):
                 continue  # an inline library has its own names
             elif key in _VALUES:
-                if key == "expect" and isinstance(raw, dict):
-                    stages = [name for name in raw if name not in EXPECTATIONS]
-                    yield from (Occurrence(STAGE, name, (at / name).key) for name in stages)
+                yield from self._stages(key, raw, at)
                 yield from self._values(raw, at, _Scope())
+
+    def _stages(self, section: str, raw: Any, at: At) -> Iterator[Occurrence]:
+        """The stages and inputs that are named outside of `stages`."""
+        if section == "outputs" and isinstance(raw, list):
+            yield from (Occurrence(STAGE, name, at / k) for k, name in enumerate(raw) if isinstance(name, str))
+        elif section in ("expect", "outputs", "input") and isinstance(raw, dict):
+            names = [name for name in raw if section != "expect" or name not in EXPECTATIONS]
+            yield from (Occurrence(STAGE, name, (at / name).key, defines=section == "input") for name in names)
 
     def _sweep(self, raw: Any, at: At) -> Iterator[Occurrence]:
         """The vars that a sweep changes (`vars.width`) or uses in its conditions."""
@@ -192,6 +201,9 @@ class _Walk:
             yield from self._expression(raw, at, scope)
 
     def _expression(self, text: str, at: At, scope: _Scope) -> Iterator[Occurrence]:
+        for match in _OF_INPUT.finditer(text):
+            if match[1] in self.inputs and not scope.owner:
+                yield Occurrence(STAGE, match[1], at.inside(match.start(1), len(match[1])))
         for name, offset in names_of(text):
             if name in RESERVED:
                 continue

@@ -28,6 +28,17 @@ expect: {stem: [8, 14, 14], output: [10]}
 train: {data: digits, lr: $(0.01 * width)}
 """
 
+PAIR = """\
+archspec: 1
+input: {left: [1, 8, 8], words: {shape: [4], dtype: int64, below: 9}}
+stages:
+  a: [{flatten: , from: left}, linear: $(2 * input.left.width)]
+  b: {flatten: , from: words}
+  head: {linear: 3, from: a}
+outputs: {head: always, b: training}
+expect: {a: [16]}
+"""
+
 
 def marked(text: str, path: Path = Path("/nowhere/spec.yaml")) -> tuple[Snapshot, Spot]:
     """A text without its `|`, and where that stands."""

@@ -9,7 +9,7 @@ import pytest
 from archspec.lsp.completion import Completion, complete
 from archspec.ops import OPS
 
-from .helpers import SPEC, marked
+from .helpers import PAIR, SPEC, marked
 
 HEAD = "archspec: 1\ninput: [1, 8, 8]\nvars: {width: 8}\n"
 SWEEP = "archspec-sweep: 1\nspec: lenet\n"
@@ -46,6 +46,15 @@ CASES = {
     "functions": (HEAD + "stages:\n  a: [linear: $(¦)]", ["min", "width"], []),
     "fields of a shape": (HEAD + "stages:\n  a: [linear: $in.¦]", ["channels", "features"], ["width_"]),
     "sources": (SPEC.replace("{from: first}", "{from: ¦}"), ["stem", "first", "input"], ["head", "body", "relu"]),
+    "inputs": (PAIR.replace("from: words", "from: ¦"), ["left", "words", "a"], ["input", "head"]),
+    "an input of one name": (HEAD.replace("[1, 8, 8]", "{image: [1, 8, 8]}") + "stages: {a: {relu: , from: ¦}}", ["image", "input"], []),
+    "inputs in an expression": (PAIR.replace("input.left.width", "input.¦"), ["left", "words"], ["width"]),
+    "fields of an input": (PAIR.replace("input.left.width", "input.left.¦"), ["width", "features"], ["left", "words"]),
+    "parts of an input": (PAIR.replace("dtype: int64, below: 9", "¦"), ["dtype", "below"], ["shape", "relu"]),
+    "dtypes": (PAIR.replace("dtype: int64", "dtype: ¦"), ["int64", "float32"], []),
+    "outputs": (PAIR.replace("{head: always, b: training}", "{head: always, ¦}"), ["a", "b"], ["head", "left", "relu"]),
+    "outputs in a list": (PAIR.replace("{head: always, b: training}", "[head, ¦]"), ["a", "b"], ["left", "relu"]),
+    "when outputs are computed": (PAIR.replace("b: training", "b: ¦"), ["always", "training"], ["a"]),
     "stages to expect": (SPEC.replace("output: [10]", "¦"), ["body", "head", "params", "macs"], ["stem", "relu"]),
     "settings": (HEAD + "train:\n  data: digits\n  ¦", ["lr", "epochs", "optimizer"], ["data", "relu"]),
     "settings in braces": (HEAD + "train: {data: digits, ¦}", ["lr"], ["data"]),

@@ -10,7 +10,7 @@ from archspec.lsp.hover import hover
 from archspec.lsp.snapshot import snapshot
 from archspec.lsp.text import Spot
 
-from .helpers import SPEC, at
+from .helpers import PAIR, SPEC, at
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +35,18 @@ def test_what_is_shown(needle: str, offset: int, parts: list[str]) -> None:
     assert found is not None
     for part in parts:
         assert part in found.text
+
+
+@pytest.mark.parametrize(("needle", "offset", "part"), [
+    ("left:", 1, "input `left`: `(1, 8, 8)`"), ("from: left", 7, "input `left`: `(1, 8, 8)`"),
+    ("words:", 1, "input `words`: `(4)`, integers from 0 to 8"), ("b: training", 0, "`b`: (4) → (4)"),
+    ("head: always", 1, "`head`: (16) → (3)"), ("below", 1, "integers are 0 to below - 1"),
+])
+def test_inputs_and_outputs(needle: str, offset: int, part: str) -> None:
+    found = hover(*at(needle, offset, PAIR))
+    assert found is not None and part in found.text
+    broken = hover(*at("left:", 1, PAIR + "zzz"))
+    assert broken is not None and "input `left`" in broken.text
 
 
 @pytest.mark.parametrize("needle", ["# ", "tiny", "[1, 28"])

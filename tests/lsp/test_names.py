@@ -13,7 +13,7 @@ from archspec.lsp.project import path_of, unit_of
 from archspec.lsp.snapshot import snapshot
 from archspec.lsp.text import Spot
 
-from .helpers import SPEC, at
+from .helpers import PAIR, SPEC, at
 
 DEFINED = {
     # where the cursor is: (text, offset, n-th) → line, column of the definition
@@ -35,6 +35,18 @@ DEFINED = {
 def test_definition(name: str) -> None:
     (needle, offset, nth), place = DEFINED[name]
     assert [(s.line, s.column) for s in definition(*at(needle, offset, nth=nth))] == [place]
+
+
+def test_inputs_and_outputs() -> None:
+    assert [(s.line, s.column) for s in definition(*at("from: left", 7, PAIR))] == [(2, 9)]
+    assert [(s.line, s.column) for s in definition(*at("b: training", 0, PAIR))] == [(5, 3)]
+    assert [s.line for s in references(*at("left:", 1, PAIR))] == [2, 4, 4]
+    renamed = edited(PAIR, tuple(rename(*at("left:", 1, PAIR), "first")))
+    renamed = edited(renamed, tuple(rename(*at("head: always", 1, renamed), "logits")))
+    assert "{first: [1" in renamed and "from: first" in renamed and "input.first.width" in renamed
+    assert archspec.check(renamed) == archspec.check(PAIR) == ()
+    with pytest.raises(CannotRename, match="a stage `a` already exists"):
+        rename(*at("left:", 1, PAIR), "a")
 
 
 @pytest.mark.parametrize("needle", ["relu", "flatten", "[1, 28", "output: [10]", "archspec"])
