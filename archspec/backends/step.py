@@ -52,7 +52,7 @@ def check_batch(graph: Graph, batch_size: int, remedy: str = "make the batch 2 o
         raise error(
             "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time, got one",
             span=graph.origin(path),
-            hint=f"{remedy}, or let it keep its running statistics (`track_running_stats: true`)",
+            hint=f"{remedy}, or let the norm keep running statistics (`track_running_stats: true`)",
         )
 
 

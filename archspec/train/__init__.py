@@ -1,1 +1,1 @@
-"""Training: a loop that fits on a screen, and what watches it."""
+"""Training: a loop that fits on a screen, and the callbacks that follow it."""

@@ -1,4 +1,4 @@
-"""When to end a run before its last epoch: a plain function of its epochs, so that a resumed run agrees."""
+"""Early stopping as a plain function of the epochs, so that a resumed run decides the same."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from archspec.train.summary import Criterion, EpochResult
 
 
 def criterion(recipe: Recipe) -> Criterion:
-    """The figure that makes an epoch the best: that of early stopping, else the accuracy."""
+    """The figure that decides which epoch is best: the one of early stopping, or the accuracy."""
     return "accuracy" if recipe.early_stopping is None else recipe.early_stopping.metric
 
 
 def why_stop(results: Sequence[EpochResult], rule: EarlyStopping | None) -> str | None:
-    """Why a run should end after these epochs, in words; None if it should go on."""
+    """Why a run should end after these epochs, as a text for the user; None if it should continue."""
     if rule is None or not results:
         return None
     sign = 1 if rule.metric == "accuracy" else -1

@@ -1,4 +1,4 @@
-"""A moving average of the weights, which often generalises better than the last ones."""
+"""A moving average of the weights, which often generalises better than the last weights."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class Average(Callback):
-    """Exponential moving average of all floating-point parameters and buffers; counters are the last ones.
+    """Exponential moving average of all floating-point parameters and buffers; integer buffers are copied.
 
-    After step t (from 1) the average moves towards the weights by 1 - min(decay, (1 + t) / (10 + t)): so it soon
-    forgets the start, also in a short run. Source: TensorFlow's ExponentialMovingAverage with num_updates;
+    After step t, counted from 1, the average moves towards the weights by 1 - min(decay, (1 + t) / (10 + t)), so it
+    forgets the start quickly even in a short run. Source: TensorFlow's ExponentialMovingAverage with num_updates;
     Polyak & Juditsky 1992.
-    model: the network with the averaged weights, in evaluation mode, on the device of the other.
+    model: the network with the averaged weights, in eval mode, on the same device.
     """
 
     phase = Phase.UPDATE
@@ -35,7 +35,7 @@ class Average(Callback):
         self._counters: list[tuple[Tensor, Tensor]] = []
 
     def on_start(self, run: Run) -> None:
-        """Begin with the weights as they are, or go on from what a checkpoint held."""
+        """Start from the current weights, or from the average in the checkpoint."""
         self.model.load_state_dict(run.state.model.state_dict())
         pairs = list(zip(self.model.state_dict().values(), run.state.model.state_dict().values(), strict=True))
         self._averages = [mine for mine, _ in pairs if mine.is_floating_point()]
@@ -45,20 +45,20 @@ class Average(Callback):
 
     @torch.no_grad()
     def on_step(self, run: Run) -> None:
-        """Move towards the weights, without waiting for the device."""
+        """Move the average towards the weights, without waiting for the device."""
         weight = 1 - min(self.decay, (1 + run.state.step) / (10 + run.state.step))
         torch._foreach_lerp_(self._averages, self._sources, weight)
         for mine, theirs in self._counters:
             mine.copy_(theirs)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The average, for a checkpoint."""
+        """The averaged tensors, for a checkpoint."""
         return dict(self.model.state_dict())
 
     def data(self) -> JsonValue:
-        """There is nothing else."""
+        """None: the average has no other state."""
         return None
 
     def restore(self, tensors: Mapping[str, Tensor], data: JsonValue) -> None:
-        """Become what a checkpoint held. Raises RuntimeError for tensors of another network."""
+        """Load the average of a checkpoint. Raises RuntimeError for tensors of another network."""
         self.model.load_state_dict(dict(tensors))

@@ -1,4 +1,4 @@
-"""The most memory that a training needs: of a GPU what torch's allocator hands out, on a CPU what the process holds."""
+"""Peak memory of a training: what torch's allocator hands out on a GPU, the resident memory of the process on a CPU."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PEAK: Final = re.compile(rb"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
 
 
 class PeakMemory:
-    """Measures from the moment it is made. measured_as: `WHAT: details`, for people; None where there is no figure.
+    """Measures the peak from its creation. measured_as: `WHAT: details`, for people; None if there is no figure.
 
-    On Linux the peak of a process is VmHWM. Not ru_maxrss: a process that another one starts begins with the peak of
-    its starter there, and nothing sets it back for a second run in one process.
+    On Linux the peak of a process is VmHWM. ru_maxrss would be wrong: a new process inherits the peak of its parent,
+    and it cannot be reset for a second run in the same process.
     """
 
     def __init__(self, device: torch.device, group: ProcessGroup = ALONE) -> None:
@@ -38,7 +38,7 @@ class PeakMemory:
         return f"resident memory of {of}: its highest {since}, Python and torch included"
 
     def so_far(self) -> int | None:
-        """*The peak in bytes, the sum over all processes. Collective, see `ProcessGroup`."""
+        """*The peak in bytes, summed over all processes. Collective, see `ProcessGroup`."""
         mine = torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else resident_peak()
         if self.measured_as is None or mine is None:
             return None
@@ -46,7 +46,7 @@ class PeakMemory:
 
 
 def resident_peak() -> int | None:
-    """The most memory that this process has held, in bytes; None where the system does not tell."""
+    """The peak resident memory of this process in bytes; None if the system does not report it."""
     with suppress(OSError):
         if found := _PEAK.search(_STATUS.read_bytes()):
             return int(found[1]) * 1024
@@ -59,7 +59,7 @@ def resident_peak() -> int | None:
 
 
 def _reset() -> bool:
-    """Let the peak begin with what the process holds now (proc(5)); False where that is not possible."""
+    """Reset the peak to what the process holds now (proc(5)); False if that is not possible."""
     try:
         _RESET.write_text("5")
     except OSError:

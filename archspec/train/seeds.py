@@ -1,4 +1,4 @@
-"""The same training with several seeds: what each run came to, and mean, spread and interval of their figures."""
+"""The same training with several seeds: the results of each run, and their mean, standard deviation and interval."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEADS: Final = ("seed", "epochs", "test loss", "test acc", "best epoch", "its {
 
 @dataclass(frozen=True, slots=True)
 class SeedRun:
-    """One of the runs. summary: None for one that has not come to its end, of which `reason` says why."""
+    """One of the runs. summary: None if the run has not finished; `reason` is then the cause."""
 
     seed: int
     folder: Path
@@ -29,7 +29,7 @@ class SeedRun:
     reason: str | None = None
 
     def figures(self) -> dict[str, float]:
-        """What is averaged over the runs: the last epoch, the test set after it, and the best epoch."""
+        """The figures that are averaged over the runs: of the last epoch, the final test, and the best epoch."""
         if self.summary is None:
             return {}
         last, best, test = self.summary.last, self.summary.best, self.summary.test_figures()
@@ -42,7 +42,7 @@ class SeedRun:
         }
 
     def to_json(self) -> dict[str, object]:
-        """As plain data; `figures` are empty for a run that has not come to its end."""
+        """As plain data; `figures` is empty for a run that has not finished."""
         about: dict[str, object] = {
             "seed": self.seed, "run_dir": str(self.folder), "state": self.state, "reason": self.reason,
             "figures": self.figures(),
@@ -58,13 +58,13 @@ class SeedRun:
 
 @dataclass(slots=True)
 class SeedRuns:
-    """All runs so far, in the order in which they were started. folder: in which theirs lie side by side."""
+    """All runs so far, in the order of their starts. folder: contains their run folders."""
 
     folder: Path
     runs: list[SeedRun] = field(default_factory=list)
 
     def add(self, run: SeedRun) -> None:
-        """Append a run, and write `seeds.json` into the folder: what is there is kept whatever happens to the next."""
+        """Append a run and write `seeds.json`, so the results so far survive a failure of the next run."""
         self.runs.append(run)
         text, path = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", self.folder / FILE
         with explain_write_failures("the figures of all seeds", path, len(text)):
@@ -72,7 +72,7 @@ class SeedRuns:
             write_text(path, text)
 
     def statistics(self) -> dict[str, Statistic]:
-        """Each figure over the runs that came to their end."""
+        """The statistics of each figure over the finished runs."""
         finished = [run.figures() for run in self.runs if run.summary is not None]
         return {name: Statistic.of([figures[name] for figures in finished]) for name in (finished or [{}])[0]}
 
@@ -90,7 +90,7 @@ class SeedRuns:
         return [head.format(SHORT[split]) for head in _HEADS]
 
     def text(self) -> str:
-        """A row for each run, and the figures that are reported."""
+        """A table with a row for each run, and the statistics below it."""
         rows = [_cells(run.seed, run.summary) for run in self.runs if run.summary is not None]
         lines = list(_aligned([self._heads(), *rows])) if rows else []
         lines += [f"seed {run.seed} {run.state}: {run.reason}" for run in self.runs if run.summary is None]

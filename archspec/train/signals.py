@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: a run ends between two steps, with its state saved, and with the shell's exit code for them."""
+"""SIGTERM and SIGINT end a run between two steps: its state is saved, and the exit code is the shell's."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 class Stopped(SystemExit):
-    """A signal has asked the program to end; its exit code is 128 + the signal's number.
+    """Raised when a signal ends the program; the exit code is 128 + the number of the signal.
 
-    place: where it was stopped, for the user.
+    place: where the run was stopped, for the user.
     """
 
     def __init__(self, number: int) -> None:
@@ -28,14 +28,14 @@ class Stopped(SystemExit):
 
 
 class Stop:
-    """Whether a signal has come; as a context it catches them. Without that nothing ever comes.
+    """Receives signals while it is used as a context manager, and raises Stopped at a safe place.
 
-    Outside of `deferred` a signal raises Stopped at once: nothing is lost there. Within, it is raised where a
-    `window` is open, or else at the end. A second SIGINT raises KeyboardInterrupt wherever the program is, and a
-    third kills it; further SIGTERMs change nothing.
+    Outside of `deferred` a signal raises Stopped at once. Inside, Stopped is raised where a `window` is open, or else
+    at the end of the block. A second SIGINT raises KeyboardInterrupt immediately, a third kills the program; further
+    SIGTERMs have no effect.
 
-    agreement: of the processes that stop together. Then a window is a place that all of them reach, and Stopped is
-    raised in all of them at the same one, one or two after that at which any of them received a signal.
+    agreement: of the processes that stop together. All of them must then reach each window, and all raise Stopped at
+    the same one: one or two windows after the one at which any of them received a signal.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Stop:
         for number in SIGNALS:
             try:
                 self._before[number] = signal.signal(number, self._receive)
-            except ValueError:  # not the main thread, which alone receives signals
+            except ValueError:  # only the main thread can receive signals
                 break
         return self
 
@@ -69,13 +69,13 @@ class Stop:
             raise Stopped(number)
 
     def check(self) -> None:
-        """Raise Stopped if a signal has come."""
+        """Raise Stopped if a signal has been received."""
         if self.number is not None:
             raise Stopped(self.number)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Signals wait until the block's end, whose work must not be torn."""
+        """Defer signals until the end of the block, because its work must not be interrupted."""
         before, self._deferred = self._deferred, True
         try:
             yield
@@ -86,7 +86,7 @@ class Stop:
 
     @contextmanager
     def window(self) -> Iterator[None]:
-        """Within `deferred`: signals take effect again; nothing is being changed in here."""
+        """Let signals take effect inside a `deferred` block, for code that changes nothing."""
         if self.agreement is not None:
             if number := self.agreement.ask(self.number or 0):
                 raise Stopped(number)
@@ -100,7 +100,7 @@ class Stop:
             self._deferred = before
 
     def between(self, items: Iterable[T]) -> Iterator[T]:
-        """The items. Stopped is raised before one of them or while it is waited for, never while it is used."""
+        """Yield the items. Stopped is raised before an item or while waiting for it, never while it is used."""
         iterator = iter(items)
         try:
             while True:

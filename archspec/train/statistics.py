@@ -1,4 +1,4 @@
-"""Mean, standard deviation and confidence interval of a few runs' figures."""
+"""Mean, standard deviation and confidence interval of the figures of a few runs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 LEVEL: Final = 0.95  # of the interval
-_HALVINGS: Final = 200  # of an interval of floats: more than they can tell apart
+_HALVINGS: Final = 200  # bisection steps: more than the precision of a float needs
 _TINY: Final = 1e-300
-_STEPS: Final = 500  # of the continued fraction; it converges in far fewer
+_STEPS: Final = 500  # terms of the continued fraction; it converges much earlier
 
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A figure over several runs. std: of the sample, n - 1 in the denominator. interval: of the mean, by Student's t.
+    """A figure over several runs.
 
-    With one run neither is known.
+    std: the sample standard deviation (n - 1). interval: of the mean, by Student's t. Both are None for one run.
     """
 
     mean: float
@@ -28,7 +28,7 @@ class Statistic:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Statistic:
-        """Of at least one value."""
+        """The statistics of one value or more."""
         mean, n = statistics.fmean(values), len(values)
         if n == 1:
             return cls(mean, n)
@@ -63,7 +63,7 @@ def t_cdf(t: float, freedom: float) -> float:
 
 
 def t_quantile(p: float, freedom: float) -> float:
-    """The t with P(T ≤ t) = p, 0 < p < 1; `freedom` need not be whole. ValueError for what is no such probability."""
+    """The t with P(T ≤ t) = p. `freedom` need not be an integer. Raises ValueError unless 0 < p < 1."""
     if not 0 < p < 1 or freedom <= 0:
         raise ValueError(f"no quantile of t for {p} and {freedom} degrees of freedom")
     if p < 0.5:
@@ -103,5 +103,5 @@ def beta_regularized(a: float, b: float, x: float) -> float:
 
 
 def _away(value: float) -> float:
-    """The value, kept away from 0."""
+    """The value, or a tiny number instead of 0."""
     return value if abs(value) > _TINY else _TINY

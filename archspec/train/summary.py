@@ -1,4 +1,4 @@
-"""What a run came to: a row an epoch, and the figures that people compare."""
+"""The results of a run: one row per epoch, and the figures to compare."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT: Final[Mapping[EvaluatedSplit, str]] = {"validation": "val", "test": "test
 
 
 def loss_text(loss: float) -> str:
-    """Four digits after the point, or of a huge loss four in all: `2.3026`, `4.54e+25`."""
+    """A loss with four decimals, or a huge one with few digits: `2.3026`, `4.54e+25`."""
     return f"{loss:.4g}" if loss >= 1e4 else f"{loss:.4f}"
 
 
@@ -28,11 +28,11 @@ def loss_text(loss: float) -> str:
 class EpochResult:
     """One epoch, counted from 1.
 
-    train_loss, train_accuracy: running means over the epoch's images as each was seen, dropout on, weights moving.
-    evaluated_loss, evaluated_accuracy: of the weights at the epoch's end, dropout off, on the images of `split`.
-    images_per_s: training images over the time of the training pass alone. seconds: training and evaluation.
-    step: updates done at the epoch's end. learning_rate: of the last of them. gradient_norm: mean over the epoch's
-    steps, before clipping. peak_memory_bytes: since this start of the run, see `peak_memory`. None: not known.
+    train_loss, train_accuracy: means over the training pass, in train mode, while the weights changed.
+    evaluated_loss, evaluated_accuracy: of the weights at the end of the epoch, in eval mode, on the images of `split`.
+    images_per_s: training images per second of the training pass. seconds: training and evaluation. step: updates
+    done at the end of the epoch. learning_rate: of the last update. gradient_norm: mean over the steps, before
+    clipping. peak_memory_bytes: since the run was last started, see `peak_memory`. None: not known.
     """
 
     epoch: int
@@ -49,13 +49,13 @@ class EpochResult:
     peak_memory_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The row as plain data; `test_loss` or `validation_loss` says on which images it was evaluated."""
+        """The row as plain data; its keys are `test_…` or `validation_…`, after the evaluated split."""
         data = asdict(self)
         split = data.pop("split")
         return {key.replace("evaluated", split): value for key, value in data.items()}
 
     def scalars(self) -> dict[str, float]:
-        """The figures that are known, under the names that TensorBoard and others show."""
+        """The known figures, by the names that TensorBoard and other tools show."""
         figures = {
             "loss/train": self.train_loss, f"loss/{self.split}": self.evaluated_loss,
             "accuracy/train": self.train_accuracy, f"accuracy/{self.split}": self.evaluated_accuracy,
@@ -79,7 +79,7 @@ StoredEpoch = Annotated[EpochResult, BeforeValidator(neutral_names)]
 
 
 def best_epoch(rows: Sequence[EpochResult], criterion: Criterion = "accuracy") -> EpochResult:
-    """The row with the highest accuracy, or the lowest loss; of equals the other figure decides, then the first."""
+    """The row with the highest accuracy or the lowest loss; among equals the other figure decides, then the order."""
     def rank(row: EpochResult) -> tuple[float, float]:
         figures = row.evaluated_accuracy, -row.evaluated_loss
         return figures if criterion == "accuracy" else figures[::-1]
@@ -88,14 +88,14 @@ def best_epoch(rows: Sequence[EpochResult], criterion: Criterion = "accuracy") -
 
 
 def mean_images_per_s(rows: Sequence[EpochResult]) -> float | None:
-    """All training images over the time of all training passes: the epochs' harmonic mean. None: not known."""
+    """Training images per second over all training passes: the harmonic mean of the epochs. None: not known."""
     speeds = [row.images_per_s for row in rows]
-    seconds = math.fsum(1 / speed for speed in speeds if speed > 0)  # of an image in each epoch
+    seconds = math.fsum(1 / speed for speed in speeds if speed > 0)  # one image of each epoch
     return len(speeds) / seconds if seconds and all(speed > 0 for speed in speeds) else None
 
 
 def peak_memory_bytes(rows: Sequence[EpochResult]) -> int | None:
-    """The highest of the epochs' peaks; None where none is known."""
+    """The highest peak of all epochs in bytes; None if none is known."""
     return max((row.peak_memory_bytes for row in rows if row.peak_memory_bytes is not None), default=None)
 
 
@@ -103,10 +103,9 @@ def peak_memory_bytes(rows: Sequence[EpochResult]) -> int | None:
 class Summary:
     """The finished run.
 
-    stopped: why it ended before its last epoch, in words; None if it did not. findings: what the doctor found.
-    criterion: the figure that makes an epoch the best. test: the test set after the last epoch, of a run that was
-    evaluated on other images after each; else it is what the last epoch says. memory_measured_as: what the epochs'
-    peak_memory_bytes are.
+    stopped: why it ended before its last epoch, as a text; None if it did not. findings: of the doctor. criterion: the
+    figure that decides which epoch is best. test: the final test, if epochs were evaluated on a validation set; None
+    otherwise. memory_measured_as: the meaning of the epochs' peak_memory_bytes.
     """
 
     epochs: tuple[EpochResult, ...]
@@ -128,12 +127,12 @@ class Summary:
 
     @property
     def mean_train_loss(self) -> float:
-        """Mean training loss over all epochs, the first steps included: no figure of the trained network."""
+        """Mean training loss over all epochs from the first step on; it does not describe the trained network."""
         return math.fsum(row.train_loss for row in self.epochs) / len(self.epochs)
 
     @property
     def mean_train_accuracy(self) -> float:
-        """Mean training accuracy over all epochs, the first steps included."""
+        """Mean training accuracy over all epochs, from the first step on."""
         return math.fsum(row.train_accuracy for row in self.epochs) / len(self.epochs)
 
     @property
@@ -162,7 +161,7 @@ class Summary:
         }
 
     def test_figures(self) -> dict[str, float] | None:
-        """Loss and accuracy of the last epoch's weights on the test set; None while it is not evaluated."""
+        """Loss and accuracy of the final weights on the test set; None if they have not been evaluated on it."""
         if self.test is not None:
             return {"loss": self.test.loss, "accuracy": self.test.accuracy}
         if self.last.split != "test":

@@ -1,4 +1,4 @@
-"""How a batch is shared out to the processes that train together."""
+"""Checks that a batch divides evenly among the processes that train together."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from archspec.diagnostics import Diagnostic, plural
 def uneven_batch(
     size: int, processes: int, setting: str = "--batch-size", number: str = "processes"
 ) -> Diagnostic | None:
-    """RUN332 unless each process gets as many images of a batch: a recipe's batch is that of all.
+    """The error RUN332, or None if a batch of `size` images divides evenly among `processes`.
 
-    setting, number: what the hint calls the batch size and the number of processes.
+    setting, number: the names of the batch size and of the number of processes in the hint.
     """
     over = size % processes
     if not over:

@@ -1,4 +1,4 @@
-"""Networks too large for one device: each process holds a part of every parameter (FSDP2)."""
+"""Networks that are too large for one device: each process holds a part of every parameter (FSDP2)."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from archspec.train.step.precision import Settings
 
 
 def check_sharding(recipe: Recipe, settings: Settings) -> None:
-    """Raise SpecError RUN334 for what does not go together with parameters that are spread over processes."""
-    unfit = {
+    """Raise SpecError RUN334 for a setting that FSDP does not support."""
+    unsupported = {
         "an average of the weights (`ema`)": recipe.ema is not None,
-        "fp16, whose loss scale all processes would have to find together": settings.precision == "fp16",
+        "fp16, because all processes would need the same loss scale": settings.precision == "fp16",
         "activations as NHWC (--channels-last)": settings.channels_last,
         "a compiled step (--compile)": settings.compile,
     }
-    for what, wanted in unfit.items():
-        if wanted:
+    for what, used in unsupported.items():
+        if used:
             raise error("RUN334", f"--fsdp does not support {what}", hint="leave it out, or leave --fsdp out")
 
 
 def shard(model: nn.Module, device: torch.device) -> nn.Module:
-    """*Spread the parameters of `model`, which is on the CPU, over the processes: on `device`, stage by stage.
+    """*Shard the parameters of `model`, which is on the CPU, over the processes and onto `device`, stage by stage.
 
-    The same module, whose parameters are DTensors; a stage's are put together while it computes. Only one stage at a
-    time is whole on the device. Source: Zhao et al. 2023, "PyTorch FSDP", and torch.distributed.fsdp.fully_shard.
-    Raises SpecError RUN334 for a name that torch needs.
+    Returns the same module; its parameters are now DTensors. A stage gathers its parameters while it computes, so
+    only one stage at a time is complete on the device. Raises SpecError RUN334 for a layer name that torch reserves.
+    Source: Zhao et al. 2023, "PyTorch FSDP", and torch.distributed.fsdp.fully_shard.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
@@ -50,17 +50,17 @@ def shard(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 def check_free_names(module: nn.Module) -> None:
-    """Raise SpecError RUN334 where a layer has the name of a method that `fully_shard` gives its module."""
+    """Raise SpecError RUN334 if a layer has the name of a method that `fully_shard` adds to its module."""
     from torch.distributed.fsdp import FSDPModule
 
     for name, _ in module.named_children():
         if hasattr(FSDPModule, name):
-            raise error("RUN334", f"with --fsdp, torch gives the module of `{name}` a method of that name",
+            raise error("RUN334", f"with --fsdp, torch adds a method `{name}` to the module that contains `{name}`",
                         hint="choose another name for it, or train without --fsdp")
 
 
 def whole(tensors: Mapping[str, Tensor], group: ProcessGroup) -> dict[str, Tensor]:
-    """*The tensors put together, on the CPU, in process 0; the others keep nothing. If not spread, the tensors."""
+    """*Gather sharded tensors on the CPU of process 0; the others get an empty dict. Without FSDP: the same tensors."""
     if not group.sharded:
         return dict(tensors)
     found = {}
@@ -74,28 +74,28 @@ def whole(tensors: Mapping[str, Tensor], group: ProcessGroup) -> dict[str, Tenso
 
 @torch.no_grad()
 def fill(target: Tensor, source: Tensor) -> None:
-    """Copy a whole tensor into one of the same shape, or into the part of it that this process holds."""
+    """Copy a whole tensor into a tensor of the same shape, or into this process's part of a sharded one."""
     if hasattr(target, "device_mesh"):
         from torch.distributed.tensor import distribute_tensor
 
         spread: Any = target
-        source = source.to(target.device)  # every process has it: nothing is sent
+        source = source.to(target.device)  # every process has the whole source, so nothing is sent
         source = distribute_tensor(source, spread.device_mesh, spread.placements, src_data_rank=None)
     target.copy_(source)
 
 
 def own_part(tensor: Tensor) -> Tensor:
-    """What this process holds of it."""
+    """The part of a tensor that this process holds: all of it, unless it is sharded."""
     spread: Any = tensor
     part: Tensor = spread.to_local() if hasattr(tensor, "device_mesh") else tensor
     return part
 
 
 class Partner(Callback):
-    """In the other processes: does its part of what process 0's callbacks do with a network that is spread."""
+    """Runs in the processes other than 0, and joins the collectives of process 0's callbacks on a sharded network."""
 
     phase = Phase.FOLDER
 
     def on_finish(self, run: Run) -> None:
-        """The weights are put together, to be written."""
+        """Help process 0 to gather the weights."""
         whole(run.state.eval_model.state_dict(), run.runtime.group)

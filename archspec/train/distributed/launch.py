@@ -1,4 +1,4 @@
-"""Joins the processes that `torchrun` has started, and notices when one of them is no more."""
+"""Joins the processes that `torchrun` has started, and detects when one of them dies."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from archspec.train.distributed.process_group import ProcessGroup
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
-PATIENCE: Final = timedelta(hours=6)  # with processes that are alive: one may be downloading, or writing a checkpoint
+PATIENCE: Final = timedelta(hours=6)  # timeout for live processes: one may be downloading, or writing a checkpoint
 BEAT_S: Final = 1.0
-LEAVE_S: Final = 0.05  # between two looks at the end, when there is nothing else to do
-DEAD_S: Final = 20.0  # without a beat; a process that is killed closes its connections, which is noticed at once
-HEARD_S: Final = 3.0  # to wait for what process 0 has to say
+LEAVE_S: Final = 0.05  # the interval between two looks once this process is done
+DEAD_S: Final = 20.0  # without a beat; a killed process closes its connections, which is noticed at once
+HEARD_S: Final = 3.0  # how long to wait for the error of process 0
 _GONE: Final = "gone"
 _LOST: Final = "archspec/lost"
-_SAID: Final = "archspec/said"
+_ERROR: Final = "archspec/error"
 
 
 def group_of(environment: Mapping[str, str]) -> ProcessGroup:
-    """What torchrun, or whoever keeps to its environment variables, says of this process.
+    """The process group that torchrun, or another launcher with its environment variables, describes.
 
-    Raises SpecError RUN330 where that cannot be.
+    Raises SpecError RUN330 for values that contradict each other.
     """
     size = _number(environment, "WORLD_SIZE", 1)
     rank = _number(environment, "RANK", 0)
@@ -50,7 +50,7 @@ def group_of(environment: Mapping[str, str]) -> ProcessGroup:
 
 
 def _job(environment: Mapping[str, str]) -> str:
-    """The same at each restart: torchrun's name of the job, or where it gives none its process."""
+    """A name of the job that restarts share: torchrun's, or the launcher's machine and process id if it has none."""
     name = environment.get("TORCHELASTIC_RUN_ID", "none")
     return name if name != "none" else f"{platform.node()} {os.getppid()}"
 
@@ -71,12 +71,12 @@ def _unfit(why: str) -> SpecError:
 
 @contextmanager
 def join_group(group: ProcessGroup, device: torch.device) -> Iterator[ProcessGroup]:
-    """Within the block this process can talk to the others: by nccl on GPUs, else by gloo.
+    """Connect this process to the others within the block: with nccl on GPUs, otherwise with gloo.
 
-    Restarts are then those of any of them, the job is that of process 0. A mistake that all processes find is reported
-    by process 0 alone: in the others it becomes SystemExit. Raises SpecError RUN331 where another process has ended
-    without leaving the block; where this one cannot even raise, since it waits for the other, it ends within half a
-    minute.
+    Yields the group with the largest number of restarts of any process, and with the job name of process 0. A mistake
+    that all processes find is reported by process 0 only; the others raise SystemExit. Raises SpecError RUN331 if
+    another process ends inside the block. If this process is blocked by a wait for the other and cannot raise, the
+    program ends within half a minute.
     """
     store = own_store(group, next(iter(rendezvous("env://", timeout=PATIENCE)))[0])
     backend = "cpu:gloo"
@@ -88,27 +88,28 @@ def join_group(group: ProcessGroup, device: torch.device) -> Iterator[ProcessGro
     pulse.start()
     try:
         yield replace(group, restarts=group.maximum(group.restarts), job=group.broadcast_text(group.job))
-        pulse.leave()  # the store may live in process 0, which therefore goes last
-    except SystemExit:  # a signal, which all have heard
+        pulse.leave()  # process 0 leaves last, because it may hold the store
+    except SystemExit:  # a signal, which all processes have received
         pulse.stop(gone=True)
         raise
     except SpecError as problem:
-        raise _in_one_voice(problem, group, store) from problem.__cause__
+        raise _reported_once(problem, group, store) from problem.__cause__
     except RuntimeError as problem:
         if not is_lost(problem):
             raise
-        raise _in_one_voice(_lost(group), group, store) from problem
+        raise _reported_once(_lost(group), group, store) from problem
     finally:
-        with suppress(RuntimeError):  # of a group that has lost a process
+        with suppress(RuntimeError):  # raised if the group has lost a process
             dist.destroy_process_group()
-        pulse.stop()  # no earlier: it would end a wait that nothing else ends
+        pulse.stop()  # last, because only the pulse can end a wait for a dead process
 
 
 def own_store(group: ProcessGroup, store: Store) -> Store:
-    """A part of the processes' common store that holds nothing yet.
+    """An empty part of the store that the processes share.
 
-    What processes have written that were there before a restart is still in it: their addresses, too. So each process
-    draws a name, process 0 lists those it finds until all agree with its list, and its own name is the part's.
+    After a restart the store still holds entries of the processes before it, for example their addresses. So each
+    process draws a random name, process 0 lists the names it finds until all others agree with its list, and the name
+    of process 0 becomes the name of the part.
     """
     name = token_hex(8)
     store.set(f"archspec/name/{group.rank}", name)
@@ -133,7 +134,7 @@ def _part(store: Store, name: str) -> Store:
 
 
 def is_lost(problem: RuntimeError) -> bool:
-    """Whether it is torch's way to say that another process does not answer any more."""
+    """Whether torch raised `problem` because another process no longer responds."""
     return isinstance(problem, dist.DistError) or "gloo" in str(problem)
 
 
@@ -145,29 +146,29 @@ def _lost(group: ProcessGroup) -> SpecError:
     )
 
 
-def _in_one_voice(problem: SpecError, group: ProcessGroup, store: Store) -> BaseException:
-    """What to raise for it: process 0 tells its user, the others only what it has not reported."""
+def _reported_once(problem: SpecError, group: ProcessGroup, store: Store) -> BaseException:
+    """The exception to raise: `problem` in process 0; in the others only if process 0 has not reported the same."""
     if group.leads:
         with suppress(RuntimeError):
-            store.set(_SAID, str(problem))
+            store.set(_ERROR, str(problem))
         return problem
-    told = None
-    with suppress(RuntimeError):  # process 0 has found no mistake, or is no more
-        store.wait([_SAID], timedelta(seconds=HEARD_S))
-        told = store.get(_SAID).decode()
-    if told is not None and (told == str(problem) or problem.diagnostics[0].code == "RUN331"):
+    reported = None
+    with suppress(RuntimeError):  # process 0 has found no mistake, or has ended
+        store.wait([_ERROR], timedelta(seconds=HEARD_S))
+        reported = store.get(_ERROR).decode()
+    if reported is not None and (reported == str(problem) or problem.diagnostics[0].code == "RUN331"):
         return SystemExit(1)
     note = f"found by process {group.rank} of {group.size}"
     return SpecError(replace(found, notes=(*found.notes, note)) for found in problem.diagnostics)
 
 
 class Pulse(threading.Thread):
-    """Shows the other processes that this one lives, and looks whether they do; without them it ends the program.
+    """A heartbeat thread: shows the other processes that this one is alive, and ends the program if one of them dies.
 
-    A process that dies closes its connections, and whoever waits for it hears of that. Not so where a whole machine
-    stops, or where the host waits for a GPU that waits for another: then this thread is what notices.
+    A process that dies closes its connections, so a process that waits for it gets an error. There is no such error
+    if a whole machine stops, or if the host waits for a GPU that waits for another GPU; this thread detects that.
 
-    Process 0 looks at all, the others at process 0 and at what it has found.
+    Process 0 watches all others; they watch process 0 and what it has found.
     """
 
     def __init__(self, group: ProcessGroup, store: Store, *, beat_s: float = BEAT_S, dead_s: float = DEAD_S) -> None:
@@ -176,14 +177,14 @@ class Pulse(threading.Thread):
         self._wake, self._left, self._stopped = threading.Event(), False, False
         self._beats = 0
         others = range(1, group.size) if group.leads else [0]
-        self._seen = dict.fromkeys(others, ("", time.monotonic()))  # the last beat of each, and when it was new
+        self._seen = dict.fromkeys(others, ("", time.monotonic()))  # the last beat of each, and when it changed
 
     def run(self) -> None:
-        """Until `leave` or `stop`."""
+        """Beat and watch until `leave` or `stop`."""
         try:
             while not self._stopped:
                 self._beats += 1
-                left = self._left  # once: `leave` may come at any moment, and who returns must have said so
+                left = self._left  # read once, because `leave` may set it meanwhile: announce it before returning
                 self._show(_GONE if left else str(self._beats))
                 self._look()
                 if left and all(beat == _GONE for beat, _ in self._seen.values()):
@@ -197,13 +198,13 @@ class Pulse(threading.Thread):
                 self._end(f"the processes' common store does not answer: {str(problem).splitlines()[0][:200]}")
 
     def leave(self) -> None:
-        """This process is done; wait until those are that it looks at."""
+        """Announce that this process is done, and wait for the processes that it watches."""
         self._left = True
         self._wake.set()
         self.join()
 
     def stop(self, *, gone: bool = False) -> None:
-        """Look no more; `gone`: nor need the others look for this process."""
+        """Stop watching. gone: also tell the others to stop watching this process."""
         self._stopped = True
         self._wake.set()
         self.join()
@@ -228,7 +229,7 @@ class Pulse(threading.Thread):
             self._end(f"process {self._store.get(_LOST).decode()} of {self._group.size} has been lost")
 
     def _end(self, why: str) -> None:
-        """The main thread may be waiting in code that nothing interrupts."""
+        """End the program from this thread, because the main thread may wait in code that cannot be interrupted."""
         stream = sys.__stderr__
         if stream is not None:
             with suppress(OSError):

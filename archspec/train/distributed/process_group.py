@@ -1,4 +1,4 @@
-"""The processes that train together: which of them this one is, and what they tell each other."""
+"""The processes that train together: the rank of this one, and the collectives between them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from archspec.data.counter import key_of
 
 @dataclass(frozen=True, slots=True)
 class ProcessGroup:
-    """Process `rank` of `size`, and of those on this machine `local_rank` of `local_size`; all count from 0.
+    """This process is `rank` of `size`, and `local_rank` of `local_size` on its machine; both count from 0.
 
-    job: a name of what the launcher does, which its restarts share. restarts: how often it has started the processes
-    anew, max_restarts: how often it would. sharded: each holds a part of the network, see `sharded`, not all of it.
-    The methods marked with * are collective: every process calls them, in the same order. A process alone has nobody
-    to talk to, and they cost it nothing.
+    job: a name for all starts of the launcher's job. restarts: how often the launcher has restarted the processes.
+    max_restarts: how often it may. sharded: whether each process holds only a part of the network (see `fsdp`).
+    Methods marked with * are collective: every process calls them, in the same order. For a single process they do
+    nothing and cost nothing.
     """
 
     rank: int = 0
@@ -41,21 +41,21 @@ class ProcessGroup:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     def share(self, images: int, total: int | None) -> float:
-        """By what to multiply the mean loss of this process's `images`, to make the average of all that of `total`."""
+        """The weight of this process's mean loss over `images`, so that DDP's average is the mean over `total`."""
         return 1.0 if self.alone or total is None else images * self.size / total
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """*The sum over all processes, in place. On a GPU the host does not wait for it."""
+        """*Sum `tensor` over all processes, in place. On a GPU the host does not wait for the result."""
         if not self.alone:
             dist.all_reduce(tensor)
         return tensor
 
     def maximum(self, number: int) -> int:
-        """*The largest of the processes' numbers."""
+        """*The largest `number` of all processes."""
         if self.alone:
             return number
         found = torch.tensor([number])
@@ -63,7 +63,7 @@ class ProcessGroup:
         return int(found)
 
     def broadcast_flag(self, mine: bool) -> bool:
-        """*What process 0 decides, where processes with different clocks have to do the same."""
+        """*The flag of process 0, for decisions that depend on a clock."""
         if self.alone:
             return mine
         found = torch.tensor([mine])
@@ -71,7 +71,7 @@ class ProcessGroup:
         return bool(found)
 
     def broadcast_text(self, text: str) -> str:
-        """*What process 0 says."""
+        """*The text of process 0."""
         if self.alone:
             return text
         data = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
@@ -84,44 +84,47 @@ class ProcessGroup:
 
     @contextmanager
     def one_first_per_machine(self) -> Iterator[None]:
-        """*The first process of each machine does the block, then all others: what it downloads they find."""
+        """*Run the block in the first process of each machine, then in all others, which find its downloads."""
         if self.local_rank:
-            self.maximum(0)  # which waits for all
+            self.maximum(0)  # a barrier
         yield
         if not self.local_rank:
             self.maximum(0)
 
     @torch.no_grad()
     def share_buffers(self, model: nn.Module) -> None:
-        """*Give all processes the buffers of process 0: each keeps running statistics of its own images alone."""
+        """*Copy the buffers of process 0 to all others; until then running statistics differ between processes."""
         if not self.alone:
             for buffer in model.buffers():
                 dist.broadcast(buffer, 0)
 
     def agreement(self) -> Agreement | None:
-        """How the processes stop together; None for one."""
+        """An `Agreement` between the processes about signals; None for a single process."""
         return None if self.alone else Agreement()
 
     def data_parallel(self, model: nn.Module) -> nn.Module:
-        """*`model`, whose backward pass then leaves in each process the average of all processes' gradients.
+        """*`model`, wrapped so that a backward pass averages the gradients of all processes.
 
-        All begin with the parameters and buffers of process 0. Source: Li et al. 2020, "PyTorch Distributed".
+        All start with the parameters and buffers of process 0. Source: Li et al. 2020, "PyTorch Distributed".
         """
-        # Running statistics are shared before they are used, see `share_buffers`; training does not read them.
+        # No sync of running statistics here: training does not read them, and `share_buffers` syncs them before use.
         new = "forward_sync_buffers" in signature(nn.parallel.DistributedDataParallel).parameters
         unsynced = {"forward_sync_buffers" if new else "broadcast_buffers": False}
         return nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True, **unsynced)  # type: ignore[arg-type]
 
-    def no_sync(self, joined: nn.Module | None, on: bool) -> AbstractContextManager[None]:
-        """Within it, if `on`, a pass of what `joined` gave adds to the gradients of this process alone."""
-        if on and isinstance(joined, nn.parallel.DistributedDataParallel):
-            return joined.no_sync()
+    def no_sync(self, parallel: nn.Module | None, on: bool) -> AbstractContextManager[None]:
+        """A context in which, if `on`, a backward pass of `parallel` only adds to the gradients of this process.
+
+        parallel: the result of `data_parallel`, or None.
+        """
+        if on and isinstance(parallel, nn.parallel.DistributedDataParallel):
+            return parallel.no_sync()
         return nullcontext()
 
     def seed_step(self, seed: int, step: int, device: torch.device) -> None:
-        """Let what a step draws (dropout) be a function of seed, step and rank: then there is nothing to save of it.
+        """Seed the step's random numbers (dropout) by seed, step and rank, so a checkpoint need not store their state.
 
-        A process alone goes on with its random numbers instead, as the textbook's loop does.
+        A single process continues its sequence of random numbers instead, as a textbook's loop does.
         """
         if self.alone:
             return
@@ -135,20 +138,20 @@ ALONE: Final = ProcessGroup()
 
 
 class Agreement:
-    """Lets the processes find out together whether any of them has heard a signal, without waiting in each step.
+    """Finds out whether any process has received a signal, without a wait in each step.
 
-    The answer of a call is that of the call before it, which has had a step's time to come.
+    A call returns the result of the call before it, which had the time of a step to arrive.
     """
 
     def __init__(self) -> None:
-        self._asked: tuple[dist.Work, Tensor] | None = None
+        self._pending: tuple[dist.Work, Tensor] | None = None
 
     def ask(self, number: int) -> int:
-        """*The largest number that any process had at the call before; 0 at the first."""
-        before, found = self._asked, torch.tensor([number])
+        """*The largest number of any process at the previous call; 0 at the first call."""
+        before, found = self._pending, torch.tensor([number])
         work = dist.all_reduce(found, dist.ReduceOp.MAX, async_op=True)
         assert work is not None
-        self._asked = work, found
+        self._pending = work, found
         if before is None:
             return 0
         before[0].wait()

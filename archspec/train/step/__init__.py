@@ -1,1 +1,1 @@
-"""One training step: gradients, precision, memory, and what keeps a bad step from the weights."""
+"""One training step: gradients, precision, memory, and protection of the weights from a bad step."""

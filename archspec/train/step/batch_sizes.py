@@ -1,4 +1,4 @@
-"""Whether a network can compute batches of the sizes that a run makes; what is wrong is reported before it begins."""
+"""Checks that a network can compute all batch sizes of a run, before the run starts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from archspec.train.distributed.process_group import ALONE, ProcessGroup
 
 
 def check_trainable(graph: Graph, recipe: Recipe, group: ProcessGroup = ALONE) -> None:
-    """Raise SpecError BUILD204 where there is nothing to train, BUILD203 where a batch is too small for a norm.
+    """Raise SpecError BUILD204 if there is nothing to train, BUILD203 if a process's batch is too small for a norm.
 
-    A batch is that of each process. Needs no data.
+    It needs no data.
     """
     check_learns(graph)
     path = lone_value(graph, recipe.batch_size // group.size, training=True)
@@ -28,10 +28,10 @@ def check_trainable(graph: Graph, recipe: Recipe, group: ProcessGroup = ALONE) -
 def check_steps(
     graph: Graph, steps: Mapping[str, Sequence[int]], images: int, group: ProcessGroup = ALONE
 ) -> list[str]:
-    """A notice of training images that no step of an epoch takes.
+    """A notice if the steps of an epoch leave out training images.
 
-    steps: the images of each step of a pass over a split, of all processes together. images: of the training set.
-    Raises SpecError RUN318 where an epoch has no step at all, BUILD203 as `check_evaluated` does for the other splits.
+    steps: by split, the images of each step, over all processes. images: the size of the training set.
+    Raises SpecError RUN318 if an epoch has no step, BUILD203 as `check_evaluated` does for the other splits.
     """
     check_epoch(graph, steps["train"], images, group)
     for split in steps.keys() - {"train"}:
@@ -40,7 +40,7 @@ def check_steps(
 
 
 def check_epoch(graph: Graph, steps: Sequence[int], images: int, group: ProcessGroup = ALONE) -> None:
-    """Raise SpecError RUN318 where a training set of so many images gives an epoch no step."""
+    """Raise SpecError RUN318 if a training set of `images` gives an epoch without steps."""
     if steps:
         return
     path = lone_value(graph, 1, training=True)
@@ -52,9 +52,9 @@ def check_epoch(graph: Graph, steps: Sequence[int], images: int, group: ProcessG
 
 
 def check_evaluated(graph: Graph, steps: Sequence[int], group: ProcessGroup = ALONE) -> None:
-    """Raise SpecError BUILD203 where a step of an evaluation is too small for a norm without running statistics.
+    """Raise SpecError BUILD203 if an evaluation step is too small for a norm without running statistics.
 
-    steps: images of each, all processes together.
+    steps: the images of each step, over all processes.
     """
     path = lone_value(graph, 1, training=False)
     small = [size for size in steps if size // group.size <= 1]
@@ -66,12 +66,12 @@ def check_evaluated(graph: Graph, steps: Sequence[int], group: ProcessGroup = AL
     raise error(
         "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time{_each(group)}: "
         f"of {images}, {small[-1]} would be left for the last batch",
-        span=graph.origin(path), hint=f"{other}, or let it keep its running statistics (`track_running_stats: true`)",
+        span=graph.origin(path), hint=f"{other}, or let the norm keep running statistics (`track_running_stats: true`)",
     )
 
 
 def left_out(graph: Graph, images: int, steps: Sequence[int], group: ProcessGroup = ALONE) -> list[str]:
-    """A notice of images that no training step of an epoch takes."""
+    """A notice if the training steps of an epoch leave out images."""
     left = images - sum(steps)
     if not left:
         return []
@@ -81,13 +81,13 @@ def left_out(graph: Graph, images: int, steps: Sequence[int], group: ProcessGrou
 
 
 def least_per_step(graph: Graph) -> int:
-    """Images below which a training step is left out; 0 where every number will do, for a process none at all."""
+    """The least number of images of a process in a training step, smaller steps are left out; 0 if any number works."""
     smallest = smallest_batch(graph, training=True)
     return smallest if smallest > 1 else 0
 
 
 def _fitting(images: int, size: int, group: ProcessGroup) -> int | None:
-    """The batch size nearest below `size`, else above it, of which no step is too small."""
+    """The largest batch size up to `size`, or else the smallest above it, with which no step is too small."""
     sizes: list[int] = [*range(size - size % group.size, 0, -group.size), *range(size, images + group.size)]
     for candidate in sizes:
         rest = images % candidate

@@ -1,4 +1,4 @@
-"""A network compiled for the batches of its training."""
+"""Compiles a network for the batches of its training."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from archspec.train.step.precision import Settings
 
 
 def compiled(network: Callable[[Tensor], Tensor], images: int, settings: Settings) -> Callable[[Tensor], Tensor]:
-    """`network` compiled for batches of `images`; any other batch, an epoch's last, say, takes the usual way.
+    """`network` compiled for batches of `images`; a batch of another size, such as an epoch's last, is not compiled.
 
-    The parameters stay shared. Compiling happens at the first call, and may take minutes on a CPU.
-    That call raises SpecError RUN321 where torch.compile fails.
+    The parameters stay shared. The first call compiles, which may take minutes on a CPU, and raises SpecError RUN321
+    if torch.compile fails.
     """
     mode = "reduce-overhead" if settings.cuda_graphs else "default"
     fast = torch.compile(network, dynamic=False, mode=mode)
@@ -30,7 +30,7 @@ def compiled(network: Callable[[Tensor], Tensor], images: int, settings: Setting
         except torch._dynamo.exc.TorchDynamoException as problem:
             raise error(
                 "RUN321", "torch.compile failed on this network", notes=[_first_line(problem)],
-                hint="leave --compile out, or install what it needs: on a CPU that is a C++ compiler, g++ say",
+                hint="leave --compile out, or install what it needs: on a CPU a C++ compiler such as g++",
             ) from problem
         return result
 

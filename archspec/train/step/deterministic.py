@@ -1,7 +1,7 @@
-"""Runs that give the same bits each time on one device: deterministic kernels, or a refusal that names the layer.
+"""Bitwise reproducible runs on one device: deterministic kernels, or an error that names the layer without one.
 
-What torch does without them: reductions that add up in the order in which threads finish, and on a GPU the fastest of
-several convolution algorithms, whichever that is today.
+By default torch has reductions that add in the order in which threads finish, and on a GPU it chooses the convolution
+algorithm that is fastest at the moment.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from archspec.train.step.gradients import gradients
 from archspec.train.step.precision import Settings
 
 WORKSPACE: Final = "CUBLAS_WORKSPACE_CONFIG"
-FIXED: Final = (":4096:8", ":16:8")  # with others cuBLAS may change its algorithm from call to call
-_REFUSAL: Final = re.compile(r"(\S+) does not have a deterministic implementation")  # torch's, of a kernel
+FIXED: Final = (":4096:8", ":16:8")  # with other values cuBLAS may change its algorithm from call to call
+_REFUSAL: Final = re.compile(r"(\S+) does not have a deterministic implementation")  # torch's message
 _HINT: Final = "leave --deterministic out, or use another layer; on a CPU every layer has such a kernel"
 
 
 def fix_workspace(settings: Settings, device: torch.device) -> None:
-    """Let cuBLAS work in a buffer of a fixed size. Call it before the first matrix product on the device.
+    """Give cuBLAS a workspace of fixed size. Call it before the first matrix product on the device.
 
-    Raises SpecError RUN337 where the environment asks for another.
+    Raises SpecError RUN337 if the environment variable has another value.
     """
     if not settings.deterministic or device.type != "cuda":
         return
@@ -43,9 +43,9 @@ def fix_workspace(settings: Settings, device: torch.device) -> None:
 
 @contextmanager
 def deterministic_kernels(settings: Settings, device: torch.device) -> Iterator[None]:
-    """Within the block torch takes deterministic kernels only, if the settings say so; afterwards all is as before.
+    """Use only deterministic kernels within the block, if the settings require it.
 
-    Raises SpecError RUN337 where an operation has none.
+    Raises SpecError RUN337 for an operation without one.
     """
     if not settings.deterministic:
         yield
@@ -57,7 +57,7 @@ def deterministic_kernels(settings: Settings, device: torch.device) -> Iterator[
     )
     fill, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(True)
-    memory.fill_uninitialized_memory = False  # which takes time, and nothing here reads such memory
+    memory.fill_uninitialized_memory = False  # it takes time, and nothing here reads such memory
     torch.backends.cudnn.benchmark = False
     try:
         yield
@@ -72,7 +72,7 @@ def deterministic_kernels(settings: Settings, device: torch.device) -> Iterator[
 
 
 def check_layers(run: Run, train: Batches) -> None:
-    """Where the settings want it, do a forward and a backward pass that changes nothing.
+    """If the settings require determinism, try a forward and a backward pass, which change nothing.
 
     Raises SpecError RUN337 for a layer without a deterministic kernel.
     """
@@ -93,9 +93,9 @@ def check_layers(run: Run, train: Batches) -> None:
 
 
 def _explained(problem: RuntimeError, layer: str | None, device: torch.device) -> SpecError | None:
-    """What to raise for torch's refusal of an operation; None for any other problem."""
+    """The error to raise if torch rejects an operation as not deterministic; None for any other problem."""
     text = str(problem)
-    if WORKSPACE in text:  # torch looks at it once, before the first matrix product
+    if WORKSPACE in text:  # torch reads it once, before the first matrix product
         return error("RUN337", f"cuBLAS was used in this process before {WORKSPACE} was set",
                      hint=f"set {WORKSPACE}={FIXED[0]} before Python starts")
     found = _REFUSAL.search(text)
@@ -106,11 +106,11 @@ def _explained(problem: RuntimeError, layer: str | None, device: torch.device) -
 
 
 class _Watch:
-    """The layer whose forward or backward pass was begun last; None while something else computes."""
+    """The layer whose forward or backward pass started last; None while no layer computes."""
 
     def __init__(self, model: nn.Module) -> None:
         self.last: str | None = None
-        self._seen: set[Any] = set()  # what computes gradients; kept, so that no other one gets its identity
+        self._seen: set[Any] = set()  # autograd nodes; kept alive so that no other node gets the same id
         self._handles: list[Any] = []
         for name, module in model.named_modules():
             if not any(module.children()):
@@ -128,7 +128,7 @@ class _Watch:
         def end(module: nn.Module, inputs: Any, output: Any) -> None:
             self.last = None
             node = output.grad_fn if isinstance(output, Tensor) else None
-            if node is not None and node not in self._seen:  # a layer that does nothing has its input's
+            if node is not None and node not in self._seen:  # a layer that does nothing has its input's node
                 self._seen.add(node)
                 self._handles.append(node.register_prehook(self._begin(name)))
 

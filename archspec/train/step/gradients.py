@@ -1,4 +1,4 @@
-"""The gradients of one step: the whole batch at once, or in pieces, with `accumulate` and where memory is short."""
+"""The gradients of one step: of the whole batch at once, or in pieces, for `accumulate` or if memory runs out."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from archspec.train.step.microbatch import (
 
 
 def gradients(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """A forward and a backward pass, which leaves gradients in the parameters: logits (N, classes), the loss ().
+    """Do a forward and a backward pass; returns logits (N, classes) and the loss (). Gradients are in the parameters.
 
-    Where memory is too short the same step is done again with half as many images at once, and so are all after
-    it. Raises SpecError BUILD201 where there is nothing left to halve.
+    If memory runs out, this step and all later ones use half as many images at once. Raises SpecError BUILD201 if
+    they cannot be halved any more.
     """
     while True:
         try:
             return attempt(run, batch)
         except RuntimeError as problem:
-            if not is_shortage(problem) or run.runtime.group.sharded:  # whose passes all processes do in step
+            if not is_shortage(problem) or run.runtime.group.sharded:  # all processes compute together
                 raise
             smaller = _smaller(run, len(batch.y), problem)
-        # Not above: there the exception still holds all that the pass has computed.
+        # Outside the except block, where the exception would still hold all tensors of the failed pass.
         free_memory(run.runtime.device)
         run.policy.put_back(run)
         run.state.micro_batch = smaller
@@ -45,7 +45,7 @@ def gradients(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def attempt(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The same, without a second try. Gradients of the batch are the sum of those of its pieces."""
+    """The same without a second try. The gradients of the batch are the sum over its micro-batches."""
     if not len(batch.y):
         return _idle(run, batch)
     images, targets = run.objective.mix(batch.x, batch.y, run.state.step)
@@ -67,7 +67,7 @@ def attempt(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
 def _backward(
     run: Run, images: Tensor, targets: Targets, weight: float, *, last: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """weight: by which the images' mean loss counts. last: whether the gradients of the batch are then complete."""
+    """One pass. weight: the factor of the mean loss. last: whether this pass completes the gradients of the batch."""
     with run.runtime.autocast(), run.runtime.group.no_sync(run.runtime.parallel, not last):
         logits = run.runtime.forward(images)
         loss = run.objective.loss(logits.float(), targets)
@@ -77,14 +77,14 @@ def _backward(
     except RuntimeError as problem:
         if not last or run.runtime.group.alone or not is_shortage(problem):
             raise
-        # The other processes have perhaps had a part of these gradients: they would not understand a second try.
+        # Other processes may already have received some of these gradients, so this one cannot repeat the pass.
         what = "the backward pass that all processes do together"
         raise shortage(what, problem, hint="lower the batch size, or use more processes") from problem
     return logits, loss
 
 
 def _idle(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """For a process that has no image in the step, but its part in what all do: a black one that counts for nothing."""
+    """A pass with a black image of weight 0, for a process that has no image in this step but must join collectives."""
     with run.runtime.autocast():
         logits = run.runtime.forward(padded(batch.x))
     loss = 0 * logits.float().sum()
@@ -93,26 +93,27 @@ def _idle(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def join(run: Run, train: Batches) -> None:
-    """Let each pass leave the average of all processes' gradients; and do two that change nothing.
+    """Average gradients over all processes from now on, and do two passes that change nothing.
 
-    After its first pass DDP puts the gradients together anew, in the order in which they came; and where a gradient
-    lies decides, for three processes or more, the last bit of its sum. Every start of a run is to be past that.
+    After its first pass DDP rearranges the gradients into buckets, in the order in which they arrived. With three
+    processes or more, the position in a bucket decides the last bit of a sum. Two passes here put a new run and a
+    resumed run into the same arrangement.
     """
-    processes = run.runtime.group
-    if processes.alone or processes.sharded:  # a sharded network exchanges its gradients itself
+    model, runtime = run.state.model, run.runtime
+    if runtime.group.alone or runtime.group.sharded:  # a sharded network exchanges its gradients itself
         return
-    run.runtime.forward = run.runtime.parallel = run.runtime.group.data_parallel(run.state.model)
+    runtime.forward = runtime.parallel = runtime.group.data_parallel(model)
     images = next(islice(train.batches(run.state.epoch % run.recipe.epochs), 1)).x
-    run.state.model.eval()  # no random numbers, no statistics
-    for _ in range(2):  # the second begins with the change
-        with run.runtime.autocast():
-            logits = run.runtime.forward(padded(images[:0], smallest_evaluated(run.state.model)))
+    model.eval()  # draws no random numbers and changes no running statistics
+    for _ in range(2):  # DDP rearranges at the start of the second
+        with runtime.autocast():
+            logits = runtime.forward(padded(images[:0], smallest_evaluated(model)))
         (0 * logits.float().sum()).backward()
     run.state.optimizer.zero_grad(set_to_none=True)
 
 
 def _most_at_once(run: Run) -> int | None:
-    """The most images of this process that go through the network at once; None for all of a step."""
+    """The most images in one pass of this process; None for all images of a step."""
     recipe, short = run.recipe, run.state.micro_batch
     if recipe.accumulate == 1:
         return short
@@ -121,16 +122,16 @@ def _most_at_once(run: Run) -> int | None:
 
 
 def _pieces(run: Run, batch: Batch, most: int) -> int:
-    """Into how many pieces this process cuts its images."""
+    """The number of pieces into which this process divides its images."""
     group, smallest = run.runtime.group, _smallest_piece(run)
     if not group.sharded or batch.total is None:
         return pieces_of(len(batch.y), most, smallest)
-    # Each pass gathers the parameters from all processes: all do as many, though one may have an image more.
+    # Each pass gathers the parameters from all processes, so all need the same number, even if one has an image more.
     return min(pieces_of(-(-batch.total // group.size), most), max(1, batch.total // group.size // smallest))
 
 
 def _smaller(run: Run, images: int, problem: RuntimeError) -> int:
-    """What `run.state.micro_batch` should become."""
+    """The next value of `run.state.micro_batch`."""
     smallest = _smallest_piece(run)
     smaller = halved(images, _most_at_once(run), smallest)
     if smaller is None:

@@ -1,4 +1,4 @@
-"""Where in a network a number first ceased to be one: a step done again, with an eye on every layer."""
+"""Finds the first infinite or NaN value of a step: repeats the step and checks the output of every layer."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from archspec.train.run import Run
 
 @dataclass(frozen=True, slots=True)
 class FirstBad:
-    """place: in words; None where the second pass found every number finite. images: whose inputs are not finite."""
+    """The first value that is not finite.
+
+    place: a description; None if all values were finite in the second pass. images: the indices of the images whose
+    values are not finite.
+    """
 
     place: str | None
     images: list[int]
 
 
 def first_bad(run: Run, batch: Batch, step: Callable[[], object]) -> FirstBad:
-    """Do a step's forward and backward pass again, by `step`, up to the first number that is none.
+    """Repeat the forward and backward pass of a step by calling `step`, up to the first value that is not finite.
 
-    The network must be in the state, and the random numbers where they were, before the step. Gradients of the
-    step remain in the parameters.
+    The network and the random numbers must be in their state before the step. The gradients of the step remain in the
+    parameters.
     """
     outside = _values_from_outside(run.state.model, batch)
     if outside is not None:
@@ -41,7 +45,7 @@ def first_bad(run: Run, batch: Batch, step: Callable[[], object]) -> FirstBad:
 
 
 def _values_from_outside(model: nn.Module, batch: Batch) -> FirstBad | None:
-    """What is wrong before anything is computed."""
+    """Values that are not finite before anything is computed: in the images, parameters or buffers."""
     fine = torch.isfinite(batch.x).flatten(1).all(1).cpu()
     if not bool(fine.all()):
         return FirstBad("the input images", batch.indices[~fine].tolist())
@@ -52,11 +56,11 @@ def _values_from_outside(model: nn.Module, batch: Batch) -> FirstBad | None:
 
 
 class _Found(Exception):
-    """No error: the search is over."""
+    """Ends the search; not an error."""
 
 
 class _Watch:
-    """Looks at the output of every layer as it is computed, then at its gradient as that comes back."""
+    """Checks the output of every layer in the forward pass, and its gradient in the backward pass."""
 
     def __init__(self, model: nn.Module) -> None:
         self.place: str | None = None
@@ -75,7 +79,7 @@ class _Watch:
                 self._handles.append(output.register_hook(look_back))  # type: ignore[no-untyped-call]
 
         def look_back(gradient: Tensor) -> None:
-            # An exception would cross the engine, which adds its own words to it; the first place counts.
+            # No exception here: autograd would change its message. The first place counts.
             if self.place is None and not _finite(gradient):
                 self.place = f"the gradient of `{name}`'s output"
 
@@ -91,13 +95,13 @@ class _Watch:
 
 
 def _bad_gradient(model: nn.Module) -> str | None:
-    """The last parameter, in the order of the layers, whose gradient is not finite: it was computed first."""
+    """The last parameter, in the order of the layers, whose gradient is not finite: backward computed it first."""
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     found = [name for name, gradient in gradients.items() if not _finite(gradient)]
     if found:
         return f"the gradient of `{found[-1]}`"
     if not _finite(torch.nn.utils.get_total_norm(list(gradients.values()))):
-        return "the norm of all gradients, each of which is a number"
+        return "the norm of all gradients, although each gradient is finite"
     return None
 
 

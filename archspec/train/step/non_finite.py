@@ -1,4 +1,4 @@
-"""Ends a run before the update by a loss or gradient that is no finite number; the weights stay as they are."""
+"""Ends a run before an infinite or NaN loss or gradient reaches the weights."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from archspec.train.run import Run
 from archspec.train.step.locate_non_finite import FirstBad, first_bad
 from archspec.train.step.policy import StepPolicy
 
-CHECK_S: Final = 0.5  # to look at the losses means to wait for the device
-CHECK_STEPS: Final = 32  # the same for several processes, which have to look at the same step
-LEAST_SCALE: Final = 2.0**-14  # of the loss in fp16: if gradients overflow here, no scale will help
+CHECK_S: Final = 0.5  # seconds between two checks, because each waits for the device
+CHECK_STEPS: Final = 32  # the same in steps, for several processes, which must check at the same step
+LEAST_SCALE: Final = 2.0**-14  # of the loss in fp16; if gradients overflow here, no scale helps
 SHOWN_IMAGES: Final = 8
 
 
 class NonFinitePolicy(StepPolicy):
-    """Raises SpecError RUN310 where the loss, or the norm of a gradient, is infinite or undefined.
+    """Raises SpecError RUN310 if the loss or the norm of a gradient is infinite or NaN.
 
-    On a CPU each step is looked at before its update. Elsewhere the update is done by fused kernels that do nothing
-    where a flag on the device is set; the flag is read twice a second, so that no step waits, and once set it stays:
-    parameters and optimizer are what they were before the bad step. Buffers (running statistics) are put back
-    to where they were at the last look. In fp16 a gradient may overflow: the scaler leaves that update out.
+    On a CPU each step is checked before its update. On other devices the fused update kernels do nothing while a flag
+    on the device is set. The flag is read twice a second, so that steps do not wait, and is never cleared; so
+    parameters and optimizer keep their values from before the bad step. Buffers (running statistics) are restored to
+    their values at the last check. In fp16 a gradient may overflow; the scaler then skips the update.
 
-    train: used to reload the failing batch. attempt: does a step's forward and backward pass.
+    train: reloads the failing batch. attempt: does the forward and backward pass of a step.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class NonFinitePolicy(StepPolicy):
     ) -> None:
         super().__init__()
         self._train, self._attempt, self._deferred = train, attempt, deferred
-        self._states: deque[tuple[int, dict[str, Tensor]]] = deque()  # random numbers before each step since the look
-        self._shadow: list[Tensor] = []  # buffers as they were then
+        self._states: deque[tuple[int, dict[str, Tensor]]] = deque()  # random state before each step since a check
+        self._shadow: list[Tensor] = []  # the buffers at the last check
         self._next = 0.0
         self._flag = self._first = torch.zeros(())
 
     def on_start(self, run: Run) -> None:
-        """Decide whether to look at each step or to let the device do so."""
+        """Decide whether to check each step here or on the device."""
         if self._deferred is None:
             device = run.runtime.device.type
             self._deferred = device != "cpu" and device in FUSED_DEVICES and not run.runtime.group.sharded
@@ -63,32 +63,32 @@ class NonFinitePolicy(StepPolicy):
             vars(run.state.optimizer).update(grad_scale=None, found_inf=self._flag)  # as torch's GradScaler does
 
     def before_step(self, run: Run) -> None:
-        """Keep what is needed to do the step again; off the CPU the random numbers of each step since the look."""
+        """Keep what a repetition needs; if the device checks, the random state of each step since the last check."""
         super().before_step(run)
         if not self._deferred:
             self._states.clear()
         self._states.append((run.state.step, self._random))
 
-    def _looked(self, run: Run) -> None:
-        """All is well so far."""
+    def _passed(self, run: Run) -> None:
+        """Forget the steps before this check, which found nothing."""
         self._states.clear()
         if self._shadow:
             torch._foreach_copy_(self._shadow, list(run.state.model.buffers()))
 
     def on_loss(self, run: Run, loss: Tensor) -> Tensor:
-        """The loss to differentiate: in fp16 one that makes the scaler leave out a bad step and all after it.
+        """The loss to differentiate: in fp16 it makes the scaler skip a bad step and all later ones.
 
-        With several processes a bad loss of one is to make the gradients of all bad, so that all stop.
+        With several processes a bad loss in one makes the gradients of all NaN, so that all of them stop.
         """
         if not run.runtime.group.alone:
             loss = loss * torch.where(torch.isfinite(loss.detach()), 1.0, torch.nan)
         if not self._deferred or not run.state.scaler.is_enabled():
             return loss
         self._note(run, ~torch.isfinite(loss.detach()))
-        return loss * torch.where(self._flag > 0, torch.nan, 1.0)  # a product: what is only replaced has gradient 0
+        return loss * torch.where(self._flag > 0, torch.nan, 1.0)  # a product, because a replaced value has gradient 0
 
     def before_update(self, run: Run, loss: Tensor) -> None:
-        """Look at the step, or have the device look; raises RUN310."""
+        """Check the step, here or on the device. Raises RUN310."""
         trained = (p for group in run.state.optimizer.param_groups for p in group["params"])
         norms = torch._foreach_norm([own_part(p.grad) for p in trained if p.grad is not None])
         figures = torch.stack([loss.detach(), *norms])
@@ -104,18 +104,18 @@ class NonFinitePolicy(StepPolicy):
             raise self._broken(run, run.state.step, float(loss.detach()))
 
     def _note(self, run: Run, bad: Tensor) -> None:
-        """Set the flag, which is never taken down; no wait for the device."""
+        """Set the flag if `bad`, without waiting for the device."""
         self._first.copy_(torch.where((self._flag == 0) & bad, run.state.step, self._first))
         self._flag.copy_(torch.maximum(self._flag, bad.to(self._flag.dtype)))
 
     def after_update(self, run: Run) -> None:
-        """Look twice a second (with several processes every CHECK_STEPS), and at an epoch's last step."""
+        """Check twice a second (every CHECK_STEPS with several processes), and at the last step of an epoch."""
         due = time.monotonic() >= self._next if run.runtime.group.alone else run.state.step % CHECK_STEPS == 0
         if run.state.step % run.state.steps_per_epoch == 0 or due:
             self._look(run)
 
     def before_save(self, run: Run) -> None:
-        """No checkpoint is of a state that nothing can come of; raises RUN310."""
+        """Raise RUN310 instead of saving a checkpoint with values that are not finite."""
         self._look(run)
         tensors = {name: tensor for name, tensor in run.state.model.state_dict().items() if tensor.is_floating_point()}
         finite = torch.stack([torch.isfinite(own_part(tensor)).all() for tensor in tensors.values()]).tolist()
@@ -128,7 +128,7 @@ class NonFinitePolicy(StepPolicy):
                         hint=_hint(run, run.state.step - 1))
 
     def _look(self, run: Run) -> None:
-        """Read what was found since the last look, which waits for the device; raises RUN310."""
+        """Read the flag, which waits for the device. Raises RUN310."""
         self._next = time.monotonic() + CHECK_S
         if run.state.scaler.is_enabled() and run.state.scaler.get_scale() < LEAST_SCALE:
             raise self._broken(run, run.state.step - 1, None)
@@ -137,10 +137,10 @@ class NonFinitePolicy(StepPolicy):
             if bad >= 0:
                 position = bad - run.state.epoch * run.state.steps_per_epoch
                 raise self._broken(run, bad, float(run.state.meter.losses()[position]))
-            self._looked(run)
+            self._passed(run)
 
     def after_epoch(self, run: Run) -> None:
-        """The last update of an epoch shows in the evaluated loss."""
+        """Check the evaluated loss, which shows the effect of the last update. Raises RUN310."""
         result = run.state.results[-1]
         if not math.isfinite(result.evaluated_loss):
             raise error(
@@ -150,7 +150,7 @@ class NonFinitePolicy(StepPolicy):
             )
 
     def after_test(self, run: Run) -> None:
-        """The test set may show what the validation set did not."""
+        """Check the test loss, which may not be finite although the validation loss is. Raises RUN310."""
         if run.test is not None and not math.isfinite(run.test[0].loss):
             raise error(
                 "RUN310", f"the test loss is {run.test[0].loss} after the last epoch",
@@ -158,7 +158,7 @@ class NonFinitePolicy(StepPolicy):
             )
 
     def _broken(self, run: Run, step: int, loss: float | None) -> SpecError:
-        """The error of a step, counted from 0 over the run; loss None: of a gradient that no scale saves."""
+        """The error for a step, counted from 0 over the run. loss: None if a gradient overflows at every fp16 scale."""
         position = step - run.state.epoch * run.state.steps_per_epoch
         losses = run.state.meter.losses()[max(0, position - 3) : position].tolist()
         before = ", ".join(f"{value:.3g}" for value in losses)
@@ -166,7 +166,7 @@ class NonFinitePolicy(StepPolicy):
         if before:
             notes.append(f"the losses just before it: {before}")
         if loss is None:
-            what = "a gradient is not finite in fp16, whatever the loss is scaled by,"
+            what = "a gradient is not finite in fp16, with any scale of the loss,"
         elif math.isfinite(loss):
             what = f"the gradient is not finite (the loss is {loss:.4g})"
         else:
@@ -176,23 +176,23 @@ class NonFinitePolicy(StepPolicy):
         return error("RUN310", f"{what} at {place}", hint=_hint(run, step), notes=notes)
 
     def _again(self, run: Run, step: int, position: int) -> tuple[FirstBad | None, Batch | None]:
-        """A second pass over the bad step's batch. It changes nothing that the run is made of.
+        """Repeat the bad step to find the first bad value, without changing the run.
 
-        Not with a network that is spread: where one process has found the place, others would wait for it.
+        A sharded network is not repeated: once one process had found the place, the others would wait for it.
         """
         if run.runtime.group.sharded:
             return None, None
         batches = self._train.batches(run.state.epoch, position)
         try:
             batch = next(islice(batches, 1))
-        except SpecError:  # the data cannot be read a second time: the first finding is what counts
+        except SpecError:  # the data cannot be read a second time; report the first finding without a place
             return None, None
         self._put_buffers_back(run)
         after = random_state(run.runtime.device)
         set_random_state(run.runtime.device, dict(self._states).get(step, after))
         gradients = [parameter.grad for parameter in run.state.model.parameters()]
         now, forward = run.state.step, run.runtime.forward
-        run.state.step, run.runtime.forward = step, run.state.model  # whose layers can be watched
+        run.state.step, run.runtime.forward = step, run.state.model  # not compiled or wrapped, so hooks work
         run.state.optimizer.zero_grad(set_to_none=True)
         try:
             return first_bad(run, batch, lambda: self._attempt(run, batch)), batch
@@ -208,7 +208,7 @@ class NonFinitePolicy(StepPolicy):
             set_random_state(run.runtime.device, after)
 
     def _put_buffers_back(self, run: Run) -> None:
-        """To before the step, or to the last look."""
+        """Restore the buffers from before the step, or from the last check."""
         kept = self._shadow if self._deferred else self._buffers or ()
         for buffer, before in zip(run.state.model.buffers(), kept, strict=True):
             buffer.copy_(before)
@@ -219,7 +219,7 @@ def _found_notes(found: FirstBad | None, batch: Batch | None, group: ProcessGrou
         return []
     if found is None:
         found = FirstBad("unknown: memory was too short for a second pass", [])
-    images = "the same images" if group.alone else f"those of the images that process {group.rank} has"
+    images = "the same images" if group.alone else f"the images of process {group.rank}"
     place = found.place or f"nowhere: in a second pass over {images} all numbers are finite"
     notes = [f"first not finite: {place}"]
     if found.images:
@@ -235,6 +235,6 @@ def _some(images: Sequence[int]) -> str:
 
 def _hint(run: Run, step: int) -> str:
     ways = f"try lr {rate_after_failure(run.recipe.lr, run.recipe.optimizer):g}, or a warm-up"
-    if run.state.scaler.is_enabled():  # fp16, which ends at 65504
+    if run.state.scaler.is_enabled():  # fp16, whose largest value is 65504
         ways += ", or --precision bf16"
     return f"the rate was {run.rate_at(step):g} there: {ways}"

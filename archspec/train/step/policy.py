@@ -1,4 +1,4 @@
-"""What happens to a step that cannot be used as it is: its numbers are not finite, or memory is too short for it."""
+"""How to handle a step that fails because its values are not finite or because memory is too short."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class StepPolicy:
-    """Keeps what a second try of a step needs, so that it can be done again in smaller pieces; checks nothing.
+    """Keeps what is needed to repeat a step in smaller pieces.
 
-    `NonFinitePolicy` also checks every step before its update.
+    It checks nothing; the subclass `NonFinitePolicy` checks every step before its update.
     """
 
     def __init__(self) -> None:
@@ -24,10 +24,10 @@ class StepPolicy:
         self._buffers: list[Tensor] | None = None
 
     def on_start(self, run: Run) -> None:
-        """Before the first step, after a checkpoint was restored."""
+        """Called before the first step, after a checkpoint was restored."""
 
     def before_step(self, run: Run) -> None:
-        """Keep random numbers and buffers; the batch is there, nothing is computed yet. No wait for the device."""
+        """Keep random state and buffers before the step computes anything, without waiting for the device."""
         self._random = random_state(run.runtime.device)
         if self._buffers is None:
             self._buffers = [buffer.clone() for buffer in run.state.model.buffers()]
@@ -46,16 +46,16 @@ class StepPolicy:
         return loss
 
     def before_update(self, run: Run, loss: Tensor) -> None:
-        """After the backward pass. An exception leaves the weights as they are."""
+        """Called after the backward pass. If it raises, the weights are not updated."""
 
     def after_update(self, run: Run) -> None:
-        """After the update, before the callbacks."""
+        """Called after the update, before the callbacks."""
 
     def after_epoch(self, run: Run) -> None:
-        """After an epoch's evaluation, before the callbacks."""
+        """Called after an epoch's evaluation, before the callbacks."""
 
     def after_test(self, run: Run) -> None:
-        """After the test set was evaluated, where the epochs are evaluated on a validation set."""
+        """Called after the final test, if the epochs are evaluated on a validation set."""
 
     def before_save(self, run: Run) -> None:
-        """Before a checkpoint is written. An exception keeps it from being written."""
+        """Called before a checkpoint is written. If it raises, the checkpoint is not written."""

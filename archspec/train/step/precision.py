@@ -1,4 +1,4 @@
-"""How the arithmetic of a run is done: what changes its speed, and its results by rounding alone."""
+"""Numerical settings of a run: they change its speed, and its results by rounding only."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ AMPERE: Final = (8, 0)  # the first compute capability with tf32 and bf16
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a machine may choose without changing what a recipe means.
+    """Settings that a machine may choose without changing the meaning of a recipe.
 
-    precision: of matrix products and convolutions; weights, sums and the update are float32 always.
+    precision: of matrix products and convolutions; weights, sums and the update are always float32.
     channels_last: store activations as NHWC. own_kernels: on a CPU, see `backends.own_kernels`.
-    compile: of the training step's forward and backward pass, by torch.compile.
-    cuda_graphs: replay the compiled kernels as one graph, so that the host need not start each.
-    deterministic: only kernels that give the same bits each time, see `deterministic`.
+    compile: compile forward and backward pass with torch.compile.
+    cuda_graphs: replay the compiled kernels as one graph, so that the host does not launch each of them.
+    deterministic: only use kernels that give the same bits each time, see `deterministic`.
     """
 
     precision: Precision = "fp32"
@@ -37,7 +37,7 @@ class Settings:
 
     @property
     def layout(self) -> torch.memory_format:
-        """How activations are stored."""
+        """The memory format of activations."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def to_json(self) -> dict[str, Any]:
@@ -46,10 +46,10 @@ class Settings:
 
 
 def pick_precision(name: str, device: torch.device) -> Precision:
-    """The precision of `auto` or of a name in PRECISIONS, on `device`.
+    """The precision on `device`. name: one of PRECISIONS, or `auto`.
 
-    `auto` is fp32, on a GPU that has tf32, tf32, in which torch itself does convolutions by default.
-    Raises SpecError RUN320 where the device cannot compute so.
+    `auto` is tf32 on a GPU that supports it, as torch does for convolutions by default, and fp32 elsewhere.
+    Raises SpecError RUN320 if the device does not support the precision.
     """
     modern = device.type == "cuda" and torch.cuda.get_device_capability(device) >= AMPERE
     if name == "auto":
@@ -67,26 +67,28 @@ def pick_precision(name: str, device: torch.device) -> Precision:
 
 
 def check_settings(settings: Settings, device: torch.device) -> None:
-    """Raise SpecError RUN320 where the device cannot compute so, or one setting needs another; RUN337 see there."""
+    """Raise SpecError RUN320 if the device does not support the settings or one needs another; RUN337 if compiled
+    kernels would not be deterministic.
+    """
     if settings.own_kernels and device.type != "cpu":
         raise error("RUN320", "archspec's own kernels are for CPUs", hint="leave --own-kernels out")
     if settings.cuda_graphs and device.type != "cuda":
         raise error("RUN320", f"a {device.type.upper()} has no CUDA graphs", hint="leave --cuda-graphs out")
     if settings.cuda_graphs and not settings.compile:
-        raise error("RUN320", "CUDA graphs are made of compiled kernels", hint="add --compile")
+        raise error("RUN320", "CUDA graphs need compiled kernels", hint="add --compile")
     if settings.deterministic and settings.compile and device.type == "cuda":
-        raise error("RUN337", "on a GPU compiled kernels are chosen by their speed, which differs from run to run",
+        raise error("RUN337", "on a GPU torch chooses compiled kernels by their speed, which differs from run to run",
                     hint="leave --compile and --cuda-graphs out, or --deterministic")
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """The context for forward pass and loss: products in 16 bits where the precision says so."""
+    """The context for forward pass and loss: products in 16 bits if `precision` is bf16 or fp16."""
     dtype = LOW.get(precision)
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
 
 
 def make_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
-    """Scales the loss, so that no gradient vanishes in fp16's small range; does nothing for other precisions.
+    """Scales the loss so that gradients do not underflow in fp16; disabled for other precisions.
 
     Source: Micikevicius et al. 2018, "Mixed precision training", section 3.2.
     """
@@ -95,14 +97,14 @@ def make_scaler(precision: Precision, device: torch.device) -> torch.amp.GradSca
 
 @contextmanager
 def float32_products(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Let CUDA's float32 products use tf32 within the block if that is the precision, and only then.
+    """Use tf32 for float32 products on CUDA within the block if and only if it is the precision.
 
-    torch's own default is to do so in convolutions and not in matrix products.
+    By default torch uses it in convolutions but not in matrix products.
     """
     if device.type != "cuda":
         yield
         return
-    # The older of torch's two switches: while only the newer one is set, reading the older one raises.
+    # torch has two switches; this is the older one, because reading it raises while only the newer one is set.
     switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [switch.allow_tf32 for switch in switches]
     try:

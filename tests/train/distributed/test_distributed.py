@@ -97,7 +97,7 @@ def test_a_number_that_is_none_stops_both_before_the_update(together):
     assert "nan" not in str(first["not_finite"]["weights"])
     for seen in (first, second):
         assert "step 3 of 5 in epoch 2 of 3" in seen["not_finite"]["told"]
-    assert "nowhere: in a second pass over those of the images that process 0 has" in first["not_finite"]["told"]
+    assert "nowhere: in a second pass over the images of process 0" in first["not_finite"]["told"]
     assert "first not finite: the input images" in second["not_finite"]["told"]
 
 
@@ -324,13 +324,13 @@ class Store(dict):
 
 def test_a_mistake_that_all_find_is_told_once():
     store, mistake, other = Store(), unfit("a"), unfit("b")
-    assert processes._in_one_voice(mistake, ProcessGroup(0, 2), store) is mistake
-    assert isinstance(processes._in_one_voice(unfit("a"), ProcessGroup(1, 2), store), SystemExit)
+    assert processes._reported_once(mistake, ProcessGroup(0, 2), store) is mistake
+    assert isinstance(processes._reported_once(unfit("a"), ProcessGroup(1, 2), store), SystemExit)
     lost = processes._lost(ProcessGroup(1, 2))
-    assert isinstance(processes._in_one_voice(lost, ProcessGroup(1, 2), store), SystemExit)
-    told = processes._in_one_voice(other, ProcessGroup(1, 2), store)
+    assert isinstance(processes._reported_once(lost, ProcessGroup(1, 2), store), SystemExit)
+    told = processes._reported_once(other, ProcessGroup(1, 2), store)
     assert told.diagnostics[0].notes == ("found by process 1 of 2",)
-    alone = processes._in_one_voice(lost, ProcessGroup(1, 2), Store())
+    alone = processes._reported_once(lost, ProcessGroup(1, 2), Store())
     assert alone.diagnostics[0].code == "RUN331"
 
 

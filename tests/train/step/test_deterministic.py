@@ -148,7 +148,7 @@ def test_other_mistakes_stay_what_they_are():
 
 def test_compiled_kernels_are_refused_on_a_gpu_only():
     compiled = Settings(compile=True, deterministic=True)
-    assert "compiled kernels are chosen by their speed" in refused(check_settings, compiled, CUDA)
+    assert "torch chooses compiled kernels by their speed" in refused(check_settings, compiled, CUDA)
     check_settings(compiled, CPU)
     check_settings(Settings(compile=True), CUDA)
 

@@ -261,7 +261,7 @@ def test_gradients_too_large_to_be_squared():
 
     with pytest.raises(SpecError, match=r"the gradient is not finite \(the loss is ") as caught:
         run(nn.Sequential(nn.Flatten(), nn.Linear(64, 4), Steep()), recipe())
-    assert caught.value.diagnostics[0].notes[0] == "first not finite: the norm of all gradients, each of which is a number"
+    assert caught.value.diagnostics[0].notes[0] == "first not finite: the norm of all gradients, although each gradient is finite"
 
 
 def test_what_a_second_pass_does_not_show_is_said():
@@ -419,7 +419,7 @@ def test_in_fp16_gradients_that_no_scale_saves():
             return Spoilt.apply(x, math.inf)
 
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), Steep())
-    with pytest.raises(SpecError, match="in fp16, whatever the loss is scaled by, at step 5 of 5") as caught:
+    with pytest.raises(SpecError, match="in fp16, with any scale of the loss, at step 5 of 5") as caught:
         run(model, recipe(epochs=20), settings=Settings("fp16"))
     assert "the gradient of `1`'s output" in caught.value.diagnostics[0].notes[0]
 
@@ -432,7 +432,7 @@ def test_between_its_looks_the_guard_does_not_wait_for_the_device(monkeypatch):
     guard = NonFinitePolicy(train, attempt, deferred=True)
     trial.policy = guard
     guard.on_start(trial)
-    monkeypatch.setattr(guard, "_looked", lambda run: looks.append(run.state.step))
+    monkeypatch.setattr(guard, "_passed", lambda run: looks.append(run.state.step))
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     for step in range(1, 1001):
