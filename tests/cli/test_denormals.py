@@ -89,7 +89,7 @@ def test_a_run_that_did_not_flush_is_resumed_with_a_note(
             assert cli("train", "tiny.yaml", *FEW, "--run-dir", "old", "--epochs", 1).code == 0
         done = cli("train", "--resume", "old", "--epochs", 2)
         assert done.code == 0, done.err
-        assert "flush_denormal was false, is true: the rest of the run will not be equal to the last bit" in done.err
+        assert "flush_denormal was false, is true: the rest of the run will not be bitwise equal" in done.err
         again = cli("train", "--resume", "old", "--epochs", 3)
         assert "flush_denormal" not in again.err
         shutil.rmtree("old")

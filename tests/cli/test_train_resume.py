@@ -94,7 +94,7 @@ def test_without_a_checkpoint_it_starts_anew(cli: Cli, spec: Path, monkeypatch: 
         stop_early(cli, monkeypatch, 2, spec, *FEW)
     done = cli("train", "--resume", "run")
     assert done.code == 0
-    assert "note: there is no checkpoint in run yet: it starts from the beginning" in done.err
+    assert "note: there is no checkpoint in run yet: the run starts from the beginning" in done.err
     assert weights("run") == weights("whole")
 
 
@@ -269,7 +269,7 @@ def test_what_breaks_equality_is_told(cli: Cli, spec: Path, monkeypatch: pytest.
     monkeypatch.setattr("archspec.train.run_dir.environment.platform.python_version", lambda: "3.99")
     done = cli("train", "--resume", "run", "--precision", "bf16")
     assert done.code == 0
-    told = [line for line in done.err.splitlines() if line.endswith("will not be equal to the last bit")]
+    told = [line for line in done.err.splitlines() if line.endswith("will not be bitwise equal")]
     assert [line.split(":")[1].split(",")[1] for line in told] == [" is bf16", " is 99", " is 3.99"]
 
 

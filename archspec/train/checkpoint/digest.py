@@ -1,4 +1,4 @@
-"""What a checkpoint keeps of its network and recipe, to tell later whether they are still the same."""
+"""The digest of network and recipe in a checkpoint, which shows later whether they are still the same."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from archspec.language.recipe import Recipe
 from archspec.ops import Operation
 from archspec.train.checkpoint.digest_0_1 import old_fields, old_recipe
 
-# Raise it when a default changes, or what is hashed: the method before then moves to a module of its own, as
-# `digest_0_1` has that of archspec 0.1, so that runs of every release can be resumed.
+# Increase it when a default or the hashed data changes, and move the old method to a separate module, as `digest_0_1`
+# keeps the one of archspec 0.1, so that runs of every release can be resumed.
 VERSION: Final = 2
 
 
 def spec_digest(graph: Graph, recipe: Recipe) -> str:
-    """`2:` and the SHA-256 of what is trained and how: the lowered network, and the recipe without its `epochs`.
+    """`2:` and the SHA-256 of the lowered network and of the recipe without its `epochs`.
 
-    Fields with their default value do not count, so that a release may add one. Neither does spelling: comments,
-    blocks or vars that come to the same network have the same digest. A run of more epochs is the same run prolonged,
-    unless the schedule depends on its length.
+    Fields with their default value do not count, so that a release may add fields. The text does not count either:
+    specs with different comments, blocks or vars have the same digest if they give the same network. A run with more
+    epochs is the same run, only longer, unless the schedule depends on its length.
     """
     data = _chosen(recipe)
     if not needs_length(recipe.to_data()):
@@ -32,7 +32,7 @@ def spec_digest(graph: Graph, recipe: Recipe) -> str:
 
 
 def _chosen(recipe: Recipe) -> dict[str, Any]:
-    """The recipe without its defaults; that the test set decides is one, under either name."""
+    """The recipe without its defaults; `validation: test` counts as the default, which it means."""
     data = recipe.to_data(defaults=False)
     if data.get("validation") == "test":
         del data["validation"]
@@ -40,14 +40,14 @@ def _chosen(recipe: Recipe) -> dict[str, Any]:
 
 
 def is_digest_of(saved: str, graph: Graph, recipe: Recipe) -> bool:
-    """Whether a checkpoint's digest is that of this network and recipe; archspec 0.1 wrote it without a version."""
+    """Whether a checkpoint's digest belongs to this network and recipe. archspec 0.1 wrote it without a version."""
     if ":" in saved:
         return saved == spec_digest(graph, recipe)
     return saved == first_digest(graph, recipe)
 
 
 def release_of(saved: str) -> str:
-    """What wrote a checkpoint's digest, as far as that matters: `0.1`, `this` or `newer`."""
+    """The release that wrote a checkpoint's digest: `0.1`, `this` or `newer`."""
     version = saved.partition(":")[0] if ":" in saved else ""
     if not version:
         return "0.1"
@@ -55,7 +55,7 @@ def release_of(saved: str) -> str:
 
 
 def first_digest(graph: Graph, recipe: Recipe) -> str:
-    """The digest as archspec 0.1 took it: of all fields that there were then, defaults included."""
+    """The digest of archspec 0.1: of all fields that existed then, defaults included."""
     data = old_recipe(recipe.to_data(), _chosen(recipe))
     if not needs_length(data):
         del data["epochs"]

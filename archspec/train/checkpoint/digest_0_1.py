@@ -1,6 +1,6 @@
-"""The fields that there were in archspec 0.1, whose digests were of all of them: so its runs can still be resumed.
+"""The fields of archspec 0.1, whose digests covered all of them; needed to resume its runs.
 
-Nothing here changes again. A field or op that is not named here came later: a run of 0.1 has its default, or none.
+This file never changes. Fields and ops that are missing here are newer: a run of 0.1 has their default, or no such op.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ _METRICS: Final = {"accuracy": "test_accuracy", "loss": "test_loss"}
 
 
 def old_fields(op: str, fields: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of an op's fields that it had, and those that it did not have and that are `chosen`: not the default."""
+    """The fields of an op that 0.1 had, and the newer ones in `chosen`, whose values are not the default."""
     return _old(fields, chosen, _OPS.get(op, ""))
 
 
 def old_recipe(data: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of a recipe, under the names that values had."""
+    """The same for a recipe, with the names that values had in 0.1."""
     old = {key: value for key, value in data.items() if key in _RECIPE or key in chosen}
     for name, fields in _SECTIONS.items():
         if name in old:

@@ -1,4 +1,4 @@
-"""Saves a run's state as it trains, so that it can be resumed."""
+"""Saves checkpoints of a run during training, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from archspec.train.run_dir.full_disk import explain_write_failures
 from archspec.train.summary import best_epoch
 
 KEEP: Final = 3
-FOLDER: Final = "checkpoints"  # in a run's folder
+FOLDER: Final = "checkpoints"  # in the run folder
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """When to save: after so many steps, epochs, seconds, whichever comes first; with none of them, only at a stop."""
+    """Save after this many steps, epochs or seconds, whichever comes first; if none is set, only when the run stops."""
 
     steps: int | None = None
     epochs: int | None = 1
@@ -35,17 +35,17 @@ class Every:
 
     @property
     def never(self) -> bool:
-        """Whether nothing is saved as long as nobody stops the run."""
+        """Whether to save only when the run stops."""
         return self == Every(None, None, None)
 
 
 class Checkpointer(Callback):
-    """Keeps the last `keep` checkpoints and that of the best epoch in `folder`.
+    """Keeps the last `keep` checkpoints and the one of the best epoch in `folder`.
 
-    digest, conditions: what a resumed run is compared with, see `same_run`. before_save: is called before anything is
-    written, see `RunFolder.check`. A save that fails during training is reported and tried again when the next one is
-    due: a full disk must not cost what is in memory.
-    Only rank 0 creates one; with FSDP every rank does, and rank 0 writes.
+    digest, conditions: compared when the run is resumed, see `compatibility`. before_save: called before anything is
+    written, see `RunFolder.check`. If a save fails during training, it is reported, training continues, and the next
+    save is tried when it is due, so a full disk does not end the run.
+    Only rank 0 creates a Checkpointer; with FSDP every rank does, and rank 0 writes.
     """
 
     phase = Phase.SAVE
@@ -61,43 +61,43 @@ class Checkpointer(Callback):
         self._digest, self._conditions = digest, dict(conditions or {})
         self._best: str | None = None
         self._next = 0.0
-        self.last: Path | None = None  # the newest that is known to be sound, and the state that it is of
-        self.last_loss: float | None = None  # of it: the highest of the last figures
+        self.last: Path | None = None  # the newest valid checkpoint, and the state that it holds
+        self.last_loss: float | None = None  # of this checkpoint, see `Snapshot.last_loss`
         self._saved: tuple[int, int] | None = None
         self._damaged: list[Path] = []
 
     def goes_on_from(self, found: Found) -> None:
-        """The run is resumed from this checkpoint. Damaged ones are removed when the next is written."""
+        """Continue after this checkpoint. Damaged ones are removed when the next is written."""
         self.last, self._damaged = found.path, list(found.damaged)
         self.last_loss = found.saved.last_loss()
         best = found.saved.state.best
         self._best = None if best is None or self.folder / best in found.damaged else best
 
     def on_start(self, run: Run) -> None:
-        """Remove what a killed run left unfinished."""
+        """Remove unfinished files of a killed run."""
         check_own_folder(self.folder)
         clear_drafts(self.folder, NAMES)
         self._next = time.monotonic() + (self.every.seconds or 0)
 
     def on_step(self, run: Run) -> None:
-        """Save if the time has come, or the steps are done."""
+        """Save if a save is due by time or steps."""
         every = self.every
         due = bool(every.steps and run.state.step % every.steps == 0)
         if _decided(run, due or bool(every.seconds and time.monotonic() >= self._next)):
             self._try(run)
 
     def on_epoch(self, run: Run) -> None:
-        """Save if the epochs are done, and where the epoch is the best so far."""
+        """Save if a save is due by epochs, or if the epoch is the best so far."""
         is_best = best_epoch(run.state.results, criterion(run.recipe)) is run.state.results[-1]
         if (self.every.epochs and run.state.epoch % self.every.epochs == 0) or (is_best and not self.every.never):
             self._try(run, is_best=is_best)
 
     def on_stop(self, run: Run) -> None:
-        """Save where the run stands."""
+        """Save the current state."""
         self._try(run)
 
     def on_finish(self, run: Run) -> None:
-        """Save the end, so that the run can be prolonged."""
+        """Save the final state, so that the run can continue with more epochs."""
         if not self.every.never:
             self._try(run)
 
@@ -109,14 +109,14 @@ class Checkpointer(Callback):
             self.save(run, is_best=is_best)
         except SpecError as problem:
             (failure,) = problem.diagnostics
-            if failure.code == "RUN336":  # the folder is not this run's any more
+            if failure.code == "RUN336":  # another run has taken over the folder
                 raise
             last = f"the last checkpoint is {self.last}" if self.last else "there is no checkpoint yet"
             run.notify(f"warning[{failure.code}]: {failure.message}; {last}")
         self._next = time.monotonic() + (self.every.seconds or 0)
 
     def save(self, run: Run, *, is_best: bool = False) -> None:
-        """Write a checkpoint, then remove those that are not kept. Raises SpecError RUN313; those before are intact."""
+        """Write a checkpoint, then remove old ones. Raises SpecError RUN313; earlier checkpoints stay intact."""
         if run.runtime.group.leads:
             self._before_save(run)
         path = self.folder / f"{next_serial(self.folder):05d}-step-{run.state.step}"
@@ -133,7 +133,7 @@ class Checkpointer(Callback):
         self._prune()
 
     def _prune(self) -> None:
-        """Remove the oldest. What cannot be removed now will be tried again after the next save; links stay."""
+        """Remove the oldest checkpoints. A failed removal is tried again after the next save; links are not removed."""
         sound = [path for path in checkpoints(self.folder) if path not in self._damaged and not path.is_symlink()]
         for path in [*self._damaged, *sound[: -self.keep]]:
             if path.name != self._best:
@@ -142,5 +142,5 @@ class Checkpointer(Callback):
 
 
 def _decided(run: Run, mine: bool) -> bool:
-    """Of a network that is spread, all processes save or none: process 0's clock counts, and whether it could write."""
+    """With FSDP the decision of process 0, which has the clock and writes: all processes must save, or none."""
     return run.runtime.group.broadcast_flag(mine) if run.runtime.group.sharded else mine

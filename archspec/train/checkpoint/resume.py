@@ -1,4 +1,4 @@
-"""A run that was stopped, found again in its folder."""
+"""Finds a stopped run in its folder, to resume it."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from archspec.train.step.precision import Settings
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """What a run goes on from. found: None where the run was stopped before its first checkpoint."""
+    """What a run resumes from. found: None if the run was stopped before its first checkpoint."""
 
     folder: Path
     found: Found | None
-    environment: Mapping[str, Any]  # as it was when the run was last started
+    environment: Mapping[str, Any]  # of the last start of the run
 
     def notices(self, epochs: int) -> list[str]:
-        """Which checkpoint it is, and which were damaged. epochs: of the whole run."""
+        """Lines for the user: the checkpoint, and the damaged ones that are skipped. epochs: of the whole run."""
         if self.found is None:
-            return [f"note: there is no checkpoint in {self.folder} yet: it starts from the beginning"]
+            return [f"note: there is no checkpoint in {self.folder} yet: the run starts from the beginning"]
         notices = [f"warning: {path} is damaged and skipped: {why}" for path, why in self.found.damaged.items()]
         state = self.found.saved.state
         done, name = len(state.results), self.found.path.name
@@ -51,25 +51,25 @@ class Resumption:
             notices.append(f"note: this run is finished ({plural(done, 'epoch')}): {name} is only evaluated again")
             return notices
         notices.append(f"note: resuming from {name} (step {state.step}, {plural(done, 'epoch')} finished)")
-        if state.micro_batch is not None:  # more at once would be another run, by rounding
+        if state.micro_batch is not None:  # larger micro-batches would round differently
             notices.append(f"note: memory was short: micro-batches have at most {plural(state.micro_batch, 'image')}")
         return notices
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """The recipe with the validation set that the run began with, where it says nothing of it."""
+        """The recipe; if it does not set `validation`, with the validation set that the run started with."""
         then = self.environment.get("recipe")
         begun = then.get("validation") if isinstance(then, dict) else None
         if recipe.validation is not None or begun is None:
             return default_to_test(recipe)
         try:
             return Recipe.model_validate(recipe.to_data() | {"validation": begun})
-        except ValidationError:  # nobody vouches for environment.json
+        except ValidationError:  # environment.json is not trusted
             return default_to_test(recipe)
 
     def check_spec(self, graph: Graph, recipe: Recipe, given: Collection[str] = ()) -> None:
-        """Raise SpecError RUN315 where the network or the recipe are not those of the checkpoint.
+        """Raise SpecError RUN315 if the network or the recipe differ from those of the checkpoint.
 
-        given: the fields of the recipe that the command line has changed.
+        given: the fields of the recipe that the command line sets.
         """
         if self.found is None or is_digest_of(self.found.saved.state.digest, graph, recipe):
             return
@@ -83,9 +83,9 @@ class Resumption:
         )
 
     def check_environment(self, environment: Mapping[str, Any], *, strict: bool = True) -> list[str]:
-        """What else has changed, so that the run will not be equal to the last bit: a notice for each.
+        """A notice for each change because of which the run will not be bitwise equal to an uninterrupted one.
 
-        Raises SpecError RUN315 where the data has, if `strict`.
+        Raises SpecError RUN315 if the data has changed and `strict` is set.
         """
         if self.found is None:
             return []
@@ -96,13 +96,13 @@ class Resumption:
         if strict:
             check_same_data(then, now)
         return [
-            f"note: {change}: the rest of the run will not be equal to the last bit"
+            f"note: {change}: the rest of the run will not be bitwise equal"
             for change in differences(then, now)
         ]
 
 
 def _whole(recipe: object) -> dict[str, Any]:
-    """A recipe as a run noted it, with fields that have come since; as it stands where it cannot be read."""
+    """A recipe from a run folder, completed with the defaults of newer fields; unchanged if it is not valid."""
     try:
         return Recipe.model_validate(recipe).to_data()
     except ValidationError:
@@ -110,7 +110,7 @@ def _whole(recipe: object) -> dict[str, Any]:
 
 
 def _network(path: Path) -> Graph | None:
-    """The network of the run's own spec, as far as that still can be read."""
+    """The network of the spec in the run folder; None if it can no longer be read."""
     try:
         return load(path).graph
     except SpecError:

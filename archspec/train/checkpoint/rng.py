@@ -1,4 +1,4 @@
-"""The states of torch's random numbers that a run draws from."""
+"""The states of torch's random number generators that a run uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
-    """Generator → its state, uint8 on the CPU: `cpu`, and `cuda` for a run on such a device. No wait for the device."""
+    """The state of each generator (uint8, on the CPU): `cpu`, and `cuda` on such a device. Does not wait for it."""
     states = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
@@ -17,7 +17,7 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def set_random_state(device: torch.device, states: Mapping[str, Tensor]) -> None:
-    """Continue from what `random_state` gave; the state of a generator that `device` does not have is ignored."""
+    """Restore states from `random_state`; the state of a generator that `device` does not have is ignored."""
     if "cpu" in states:
         torch.set_rng_state(states["cpu"])
     if "cuda" in states and device.type == "cuda":

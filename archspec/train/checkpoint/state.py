@@ -1,4 +1,4 @@
-"""All that a run is between two steps, and a run put back to it."""
+"""Captures the complete state of a run between two steps, and restores it."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ class _Data(BaseModel):
 
 
 class OptimizerData(_Data):
-    """kind: the class. numbers: what it keeps of a parameter besides tensors, parameter → name → value."""
+    """The optimizer. kind: its class. numbers: its state beside tensors, parameter → name → value."""
 
     kind: str
     numbers: dict[str, dict[str, Number]] = {}
 
 
 class MeterData(_Data):
-    """Of the training pass in progress. images: of each step so far. seconds: since it began."""
+    """The training pass in progress. images: of each step so far. seconds: since its start."""
 
     images: list[Count]
     seconds: Annotated[float, Field(ge=0)]
 
 
 class SavedState(_Data):
-    """The part of a run's state that is not tensors, as `state.json` holds it.
+    """The state of a run except for tensors, as stored in `state.json`.
 
-    step: updates done. results: of the epochs finished. rng: states of torch's generators, base64.
-    digest, conditions: see `same_run`. micro_batch: see `Run`. world: processes that trained together.
-    best: the checkpoint of the best epoch so far. parts: see `run.Part`.
+    step: updates done. results: one per finished epoch. rng: states of torch's generators, base64.
+    digest, conditions: see `compatibility`. micro_batch: see `TrainingState`. world: the number of processes that
+    trained together. best: the checkpoint of the best epoch so far. parts: see `train.state.Part`.
     """
 
     format: Literal[1]
@@ -68,7 +68,7 @@ class SavedState(_Data):
 
     @property
     def position(self) -> int:
-        """Updates done since the last epoch that was finished."""
+        """Updates done since the last finished epoch."""
         return self.step - len(self.results) * self.steps_per_epoch
 
 
@@ -85,12 +85,12 @@ class Snapshot:
     training: dict[str, Tensor]
 
     def about(self, *, digest: str, conditions: Mapping[str, JsonValue], best: str | None) -> Snapshot:
-        """The same state, with what was true around it."""
+        """The same state with the data for a comparison when it is resumed, and the best checkpoint."""
         fields = {"digest": digest, "conditions": dict(conditions), "best": best}
         return replace(self, state=self.state.model_copy(update=fields))
 
     def last_loss(self) -> float | None:
-        """The highest of the newest losses: of the last epoch, trained and evaluated, and of the last step after it."""
+        """The highest of the latest losses: training and evaluation of the last epoch, and the last step after it."""
         losses = [loss for row in self.state.results[-1:] for loss in (row.train_loss, row.evaluated_loss)]
         if "meter/losses" in self.training:
             losses += self.training["meter/losses"][-1:].tolist()
@@ -98,7 +98,7 @@ class Snapshot:
 
 
 def capture(run: Run) -> Snapshot:
-    """The state of a run between two steps. Its tensors are the run's own: the next step changes them."""
+    """The state of a run between two steps. The tensors are not copied: the next step changes them."""
     parameters = dict(run.state.model.named_parameters())
     training: dict[str, Tensor] = {}
     numbers: dict[str, dict[str, Number]] = {}
@@ -126,10 +126,10 @@ def capture(run: Run) -> Snapshot:
 
 
 def restore(run: Run, saved: Snapshot) -> None:
-    """Put a fresh run into a state, except for its random numbers, see `restore_rng`.
+    """Load a saved state into a new run, except for the random numbers (see `restore_rng`).
 
-    Where the recipe has changed what can be kept is kept: of another optimizer nothing; of another number of
-    steps an epoch the epochs that were finished. Raises SpecError RUN315 where the tensors are not this network's.
+    If the recipe has changed, whatever still fits is loaded: nothing of a different optimizer, and only whole epochs
+    if an epoch has a different number of steps. Raises SpecError RUN315 if the tensors belong to another network.
     """
     state = saved.state
     _copy(dict(run.state.model.state_dict()), saved.weights, "the network")
@@ -149,7 +149,7 @@ def restore(run: Run, saved: Snapshot) -> None:
 
 
 def restore_rng(run: Run, saved: Snapshot) -> None:
-    """Continue with the random numbers where the state's run would have continued."""
+    """Restore the random numbers, so that they continue as in the saved run."""
     for name, text in saved.state.rng.items():
         try:
             numbers = torch.frombuffer(bytearray(base64.b64decode(text, validate=True)), dtype=torch.uint8)
@@ -164,7 +164,7 @@ def _rng(device: torch.device) -> dict[str, str]:
 
 
 def _restore_optimizer(run: Run, saved: Snapshot) -> None:
-    """The state of each parameter, laid out in memory as the parameter is: fused kernels count on that."""
+    """Load the state of each parameter, with the memory layout of the parameter, as fused kernels require."""
     fresh = run.state.optimizer.state_dict()
     parameters = [p for group in run.state.optimizer.param_groups for p in group["params"]]
     numbers = {parameter: number for number, parameter in enumerate(parameters)}
@@ -175,7 +175,7 @@ def _restore_optimizer(run: Run, saved: Snapshot) -> None:
         state: dict[str, object] = dict(saved.state.optimizer.numbers.get(name, {}))
         for key, tensor in _optimizer_tensors(saved, name).items():
             if tensor.shape not in (parameter.shape, torch.Size()):
-                raise _misfit(f"{key} of {name} is of the shape {tuple(tensor.shape)}")
+                raise _misfit(f"{key} of {name} has the shape {tuple(tensor.shape)}")
             like = parameter if tensor.shape == parameter.shape else tensor
             state[key] = found = torch.empty_like(like, dtype=tensor.dtype)
             fill(found, tensor)
@@ -209,7 +209,7 @@ def _restore_meter(run: Run, data: MeterData, tensors: dict[str, Tensor]) -> Non
 
 @torch.no_grad()
 def _copy(targets: dict[str, Tensor], sources: Mapping[str, Tensor], what: str) -> None:
-    """Copy tensor by tensor, each into the one that is there, whatever its device and layout."""
+    """Copy each source into the existing target of the same name, of any device and layout."""
     if missing := targets.keys() - sources.keys():
         raise _misfit(f"{what} has {listing(sorted(missing), 4)}, the checkpoint does not")
     if extra := sources.keys() - targets.keys():
@@ -227,5 +227,5 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _misfit(message: str) -> SpecError:
-    return error("RUN315", f"the checkpoint is of another network: {message}",
+    return error("RUN315", f"the checkpoint belongs to another network: {message}",
                  hint="start a new run: leave --resume out")

@@ -1,10 +1,10 @@
-"""A checkpoint on the disk: a folder that is whole or absent, and proves to be unharmed before it is parsed.
+"""A checkpoint on the disk: a folder that is written atomically, and verified before it is parsed.
 
     00007-step-1200/
         weights.safetensors    the network's state_dict
         training.safetensors   tensors of the optimizer, of the epoch's measurements, and of other parts
-        state.json             the rest, see `snapshot.SavedState`
-        manifest.sha256        the three files' SHA-256, as `sha256sum --check` reads it
+        state.json             the rest, see `state.SavedState`
+        manifest.sha256        the SHA-256 of the three files, in the format of `sha256sum --check`
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ TRAINING: Final = "training.safetensors"
 STATE: Final = "state.json"
 MANIFEST: Final = "manifest.sha256"
 FILES: Final = (WEIGHTS, TRAINING, STATE)  # what the manifest covers
-NAMES: Final = (MANIFEST, *FILES)  # in the order of their removal: without a manifest it is not a checkpoint
-MAX_STATE_BYTES: Final = 1 << 26  # of state.json; each step of a broken-off epoch takes some ten bytes
+NAMES: Final = (MANIFEST, *FILES)  # in the order of removal: without a manifest the rest is not a checkpoint
+MAX_STATE_BYTES: Final = 1 << 26  # of state.json; each step of an unfinished epoch takes about ten bytes
 MAX_MANIFEST_BYTES: Final = 1 << 12
 NAME: Final = re.compile(r"(\d{5,9})-step-\d{1,18}")
 
 
 class DamagedError(Exception):
-    """A checkpoint that cannot be used; the message names the file and what is wrong with it."""
+    """A checkpoint cannot be used; the message names the file and its fault."""
 
 
 def write_checkpoint(path: Path, saved: Snapshot) -> None:
-    """Write a checkpoint to `path`, where none is yet; OSError where that cannot be done, and nothing is left."""
+    """Write a checkpoint to `path`, which must not exist. Raises OSError, and then leaves nothing behind."""
     with whole_folder(path, NAMES) as draft:
         digests = {
             WEIGHTS: write_file(draft / WEIGHTS, tensor_file(saved.weights)),
@@ -53,9 +53,9 @@ def write_checkpoint(path: Path, saved: Snapshot) -> None:
 
 
 def read_checkpoint(path: Path) -> Snapshot:
-    """The state that a checkpoint holds, its tensors on the CPU. Raises DamagedError; OSError where it cannot be read.
+    """Read a checkpoint, with its tensors on the CPU. Raises DamagedError, or OSError if it cannot be read.
 
-    No byte of it is interpreted before all of it has proved to be what was written.
+    All files are verified before any byte is interpreted.
     """
     verify(path)
     try:
@@ -70,7 +70,7 @@ def read_checkpoint(path: Path) -> Snapshot:
 
 
 def verify(path: Path) -> None:
-    """Raise DamagedError unless the manifest is, byte for byte, that of the files as they are."""
+    """Raise DamagedError unless the manifest matches the files exactly."""
     if path.is_symlink():
         raise DamagedError("it is a link, and links in a run folder are not followed")
     found = {}
@@ -94,7 +94,7 @@ def verify(path: Path) -> None:
 
 
 def manifest(digests: Mapping[str, str]) -> bytes:
-    """The manifest of files with these SHA-256 digests."""
+    """The text of a manifest. digests: file name → SHA-256."""
     return "".join(f"{digests[name]}  {name}\n" for name in FILES).encode()
 
 
@@ -104,15 +104,15 @@ def state_bytes(state: SavedState) -> bytes:
 
 
 def checkpoint_bytes(saved: Snapshot) -> int:
-    """About what a checkpoint takes on the disk, in bytes."""
+    """The approximate size of a checkpoint on the disk, in bytes."""
     tensors: Iterable[Tensor] = [*saved.weights.values(), *saved.training.values()]
     return sum(map(tensor_bytes, tensors)) + len(state_bytes(saved.state))
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, the oldest first; whether they are sound, or links, is not looked at.
+    """The checkpoints in a folder, the oldest first, without a check whether they are valid or links.
 
-    Raises SpecError RUN335 where the folder itself is a link, or something else.
+    Raises SpecError RUN335 if the folder itself is a link or not a folder.
     """
     check_own_folder(folder)
     if not folder.is_dir():
@@ -121,21 +121,21 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def serial(path: Path) -> int:
-    """The number of a checkpoint: each is newer than those of lower numbers."""
+    """The serial number of a checkpoint; newer checkpoints have higher numbers."""
     found = NAME.fullmatch(path.name)
     assert found is not None
     return int(found[1])
 
 
 def next_serial(folder: Path) -> int:
-    """A number above that of whatever has a checkpoint's name."""
+    """A number higher than that of any entry with the name of a checkpoint."""
     names = [path for path in folder.iterdir() if NAME.fullmatch(path.name)] if folder.is_dir() else []
     return max(map(serial, names), default=0) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The newest sound checkpoint and what it holds; newer ones that are not sound, and what is wrong with each."""
+    """The newest valid checkpoint and its contents. damaged: newer ones, with the fault of each."""
 
     path: Path
     saved: Snapshot
@@ -143,9 +143,9 @@ class Found:
 
 
 def newest(folder: Path) -> Found | None:
-    """Look for the newest checkpoint that is sound; None if there is none at all.
+    """Find the newest valid checkpoint; None if the folder has no checkpoints.
 
-    Raises SpecError RUN314 where there are some, and none of them can be used.
+    Raises SpecError RUN314 if there are checkpoints but none is valid.
     """
     damaged: dict[Path, str] = {}
     for path in reversed(checkpoints(folder)):

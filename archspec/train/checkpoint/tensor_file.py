@@ -1,4 +1,4 @@
-"""Tensors as a safetensors file, written piece by piece: one tensor at a time is brought to the CPU."""
+"""Writes tensors as a safetensors file, and copies only one tensor at a time to the CPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 # The format: https://huggingface.co/docs/safetensors. Eight bytes with the header's length, the header (JSON, padded
 # with spaces to a multiple of eight bytes), then the tensors' bytes without a gap, row by row, little-endian.
-_NAMES: Final = {  # in the order in which the format's own library writes them
+_NAMES: Final = {  # in the order in which the safetensors library writes them
     torch.int64: "I64", torch.float64: "F64", torch.float32: "F32", torch.int32: "I32", torch.bfloat16: "BF16",
     torch.float16: "F16", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }
@@ -20,10 +20,10 @@ _ALIGNMENT: Final = 8
 
 
 def tensor_file(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
-    """The pieces of a safetensors file with these tensors, of any device and layout; read with safetensors.
+    """Yield the pieces of a safetensors file with these tensors, of any device and layout.
 
-    The bytes are a function of names, shapes, dtypes and values: wide dtypes come first, so that each tensor is
-    aligned, then the order is that of the names. Raises TypeError for other dtypes than those above.
+    The bytes are a function of names, shapes, dtypes and values: tensors are sorted by the width of their dtype, widest
+    first, so that each is aligned, and then by name. Raises TypeError for a dtype that is not in the list above.
     """
     order = sorted(tensors, key=lambda name: (_rank(name, tensors[name]), name))
     header: dict[str, object] = {}
@@ -42,7 +42,7 @@ def tensor_file(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
 
 
 def tensor_bytes(tensor: Tensor) -> int:
-    """What it takes in a file."""
+    """The size of a tensor in a file, in bytes."""
     return tensor.numel() * tensor.dtype.itemsize
 
 

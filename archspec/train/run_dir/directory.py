@@ -1,4 +1,4 @@
-"""The folder that a run leaves: what was trained, how it went, and the weights."""
+"""The run folder: spec, environment, metrics and weights of a run."""
 
 from __future__ import annotations
 
@@ -29,12 +29,11 @@ MAX_SPEC_BYTES: Final = 1 << 24
 
 
 class RunFolder(Callback):
-    """Writes `spec.yaml` and `environment.json` at the start, the metrics after each epoch, at the end the weights.
+    """Writes `spec.yaml` and `environment.json` at the start, metrics after each epoch, and the weights at the end.
 
-    path: a folder that `check_free` accepts, or that of the run that is `resumed`; it is made when the run starts.
-    spec: the text of spec.yaml. `weights.safetensors`, its digest and `summary.json` are there only when a run came to
-    its end.
-    Of a resumed run environment.json keeps what it was at every start, spec.yaml holds the last spec.
+    path: a folder that `check_free` accepts, or the folder of the run that is `resumed`; it is created when the run
+    starts. spec: the text of spec.yaml. `weights.safetensors`, its digest and `summary.json` exist only in the folder
+    of a finished run. In a resumed run environment.json keeps the data of every start; spec.yaml is the last spec.
     """
 
     phase = Phase.FOLDER
@@ -47,7 +46,7 @@ class RunFolder(Callback):
         self._identity: tuple[int, int] | None = None
 
     def on_start(self, run: Run) -> None:
-        """Make the folder, or bring it to where the run stands: what was written after that will come again."""
+        """Create the folder; in a resumed run, remove what was written after the checkpoint."""
         self._environment = self._starts(run)
         with explain_write_failures("the run folder", self.path, len(self._spec)):
             self._begin(run)
@@ -59,7 +58,7 @@ class RunFolder(Callback):
         self._take(run)
         clear_drafts(self.path)
         write_text(self.path / "environment.json", json.dumps(self._environment, indent=2) + "\n")
-        self._write_spec(run)  # last: where it is, there is a run
+        self._write_spec(run)  # last, because spec.yaml marks a run folder
 
     def _write_spec(self, run: Run) -> None:
         path = self.path / "spec.yaml"
@@ -70,9 +69,9 @@ class RunFolder(Callback):
         write_text(path, self._spec)
 
     def check(self, run: Run) -> None:
-        """Before something is written: where somebody has removed the folder or its spec, make it anew, and say so.
+        """Check the folder before a write; if it or its spec was removed, create it again with a warning.
 
-        Raises SpecError RUN336 where another folder has taken its place; RUN313 where it cannot be made.
+        Raises SpecError RUN336 if another folder has taken its place, RUN313 if it cannot be created.
         """
         if self.path.exists():
             if _identity(self.path) != self._identity:
@@ -100,13 +99,13 @@ class RunFolder(Callback):
         self._identity = _identity(self.path)
 
     def on_end(self, run: Run) -> None:
-        """Give the folder back."""
+        """Release the lock on the folder."""
         if self._claim is not None:
             os.close(self._claim)
             self._claim = None
 
     def _starts(self, run: Run) -> Mapping[str, object]:
-        """The environment, with those of the run's other starts."""
+        """The environment, together with those of earlier starts of the run."""
         if not self._resumed:
             return self._environment
         first = read_json(self.path / "environment.json") or self._environment
@@ -115,7 +114,7 @@ class RunFolder(Callback):
         return {**first, "resumes": [*(resumes if isinstance(resumes, list) else []), again]}
 
     def on_epoch(self, run: Run) -> None:
-        """Add the epoch's line. Where the disk is full it will be written with the next."""
+        """Write the metrics. If the disk is full, the next epoch writes these too."""
         with warn_write_failures(run):
             self.check(run)
             self._write_metrics(run)
@@ -138,7 +137,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def check_free(path: Path) -> None:
-    """Raise SpecError RUN312 unless `path` is free for a run: nothing, or an empty folder."""
+    """Raise SpecError RUN312 unless `path` does not exist or is an empty folder."""
     if path.is_symlink() and not path.exists():
         raise error("RUN312", f"the run folder {path} is a broken link",
                     hint="create the folder that it points to, or name another with --run-dir")
@@ -150,17 +149,14 @@ def check_free(path: Path) -> None:
 
 
 def save_weights(model: nn.Module, path: Path, group: ProcessGroup = ALONE) -> None:
-    """Every parameter and buffer of `model` as safetensors, its state_dict's keys as names, and a digest beside it.
-
-    Raises SpecError RUN313.
-    """
+    """Write the state_dict of `model` as safetensors, and its digest into a file beside it. Raises SpecError RUN313."""
     weights = whole(model.state_dict(), group)
     with explain_write_failures("the weights", path, sum(map(tensor_bytes, weights.values()))):
         write_weights(path, weights)
 
 
 def new_run_path(name: str, root: Path = Path("runs"), now: datetime | None = None) -> Path:
-    """`runs/NAME-TIME`, with a number behind it where that is taken. The spec's name cannot lead elsewhere."""
+    """`runs/NAME-TIME`, with a number appended if that exists. The name of a spec cannot lead out of `root`."""
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "run"
     stem = f"{safe}-{(now or datetime.now()).strftime('%Y%m%d-%H%M%S')}"
     path, number = root / stem, 1

@@ -1,4 +1,4 @@
-"""What besides the spec a run depends on, for `environment.json`."""
+"""Everything beside the spec that a run depends on, for `environment.json`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def environment(task: Task) -> dict[str, object]:
 
 
 def _splits(task: Task) -> dict[str, object]:
-    """How many images each split of the run has, and where they lie."""
+    """The number of images of each split of the run, and its location."""
     batches = task.batches()
     images = {f"{split}_images": sum(part.step_sizes) for split, part in batches.items()}
     return {**images, **{split: part.description for split, part in batches.items()}}
@@ -60,6 +60,6 @@ def _versions() -> dict[str, str]:
     for package in PACKAGES:
         try:
             found[package] = version(package)
-        except PackageNotFoundError:  # numpy is not needed
+        except PackageNotFoundError:  # numpy is optional
             continue
     return found

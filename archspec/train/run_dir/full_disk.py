@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from archspec.train.run import Run
 
 FULL: Final = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
-TAKEN: Final = frozenset({errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST})  # a folder is where a file should be
+TAKEN: Final = frozenset({errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST})  # a folder is in the place of a file
 _MOUNTS: Final = Path("/proc/self/mounts")
 _ESCAPES: Final = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}
 
 
 @contextmanager
 def explain_write_failures(what: str, path: Path, needed_bytes: int) -> Iterator[None]:
-    """Turn an OSError within the block into SpecError RUN313: the disk, what was needed, and what is free."""
+    """Turn an OSError in the block into SpecError RUN313, which names the disk, the needed and the free space.
+
+    what: `a checkpoint`. path: where it was to be written. needed_bytes: its size.
+    """
     try:
         yield
     except OSError as problem:
@@ -33,14 +36,14 @@ def explain_write_failures(what: str, path: Path, needed_bytes: int) -> Iterator
 
 
 def save_text(what: str, path: Path, text: str) -> None:
-    """Write a text, see `files.write_text`. Raises SpecError RUN313 where that cannot be done."""
+    """Write a text, see `files.write_text`. Raises SpecError RUN313 if it cannot be written."""
     with explain_write_failures(what, path, len(text)):
         write_text(path, text)
 
 
 @contextmanager
 def warn_write_failures(run: Run) -> Iterator[None]:
-    """What cannot be written in the block costs a warning, not the run: SpecError RUN313 ends here."""
+    """Turn SpecError RUN313 in the block into a warning, so that a failed write does not end the run."""
     try:
         yield
     except SpecError as problem:
@@ -62,12 +65,12 @@ def write_failure(what: str, path: Path, needed_bytes: int, problem: OSError) ->
     needed, free = bytes_text(needed_bytes), bytes_text(shutil.disk_usage(place).free)
     return error(
         "RUN313", f"{what} could not be written: {full} ({disk_of(place)}): {needed} needed, {free} free",
-        notes=[f"it was to be {path}"], hint=f"make room there: {needed} or more",
+        notes=[f"the file is {path}"], hint=f"free {needed} or more there",
     )
 
 
 def disk_of(path: Path) -> str:
-    """What holds `path`, as `/home (/dev/sda2)`; just a path where the system does not tell."""
+    """The mount point of `path` and its device: `/home (/dev/sda2)`; a path only if the system does not list mounts."""
     real = os.path.realpath(path)
     best = ("", "")
     try:
@@ -80,13 +83,13 @@ def disk_of(path: Path) -> str:
         for escape, character in _ESCAPES.items():
             point = point.replace(escape, character)
         inside = real == point or real.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best[0]):  # of two on one place, the later lies on top
+        if inside and len(point) >= len(best[0]):  # the last mount on a place hides the others
             best = (point, device)
     return f"{best[0]} ({best[1]})" if best[0] else real
 
 
 def existing(path: Path) -> Path:
-    """The nearest folder above `path` that is there."""
+    """The nearest existing folder above `path`."""
     path = path.absolute()
     while not path.is_dir() and path != path.parent:
         path = path.parent

@@ -1,4 +1,4 @@
-"""A run's figures as text: a line an epoch as JSON or CSV, and what the run came to."""
+"""The figures of a run as text: one line per epoch as JSON or CSV, and the summary."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Final
 
 from archspec.train.summary import EpochResult, Summary
 
-LINES: Final = "metrics.jsonl"  # these are in a run's folder
+LINES: Final = "metrics.jsonl"  # files in the run folder
 TABLE: Final = "metrics.csv"
 RESULT: Final = "summary.json"
 
 
 def metrics_jsonl(rows: Sequence[EpochResult]) -> str:
-    """A JSON object a line for each epoch."""
+    """One line per epoch, each a JSON object."""
     return "".join(json.dumps(row.to_json()) + "\n" for row in rows)
 
 
 def metrics_csv(rows: Sequence[EpochResult]) -> str:
-    """The same as a table with a head; what is not known is an empty cell."""
+    """The same as a CSV table with a header; an unknown figure is an empty cell."""
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, rows[0].to_json().keys(), lineterminator="\n")
@@ -31,6 +31,6 @@ def metrics_csv(rows: Sequence[EpochResult]) -> str:
 
 
 def summary_json(summary: Summary) -> str:
-    """What a finished run came to, apart from its epochs and the doctor's findings, which have files of their own."""
+    """The results of a finished run, without its epochs and the doctor's findings, which have separate files."""
     data = {key: value for key, value in summary.to_json().items() if key not in ("epochs", "findings")}
     return json.dumps(data, indent=2) + "\n"

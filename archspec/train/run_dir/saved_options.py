@@ -1,4 +1,4 @@
-"""What an earlier start of a run has noted in its folder, for the command line: without torch."""
+"""Reads from a run folder what the command line needs of earlier starts, without torch."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, Final
 
 from archspec.files import is_regular, kind_of, read_regular
 
-MAX_JSON_BYTES: Final = 1 << 24  # thousands of classes with long names, thousands of resumes
-_CHOICES: Final = {  # option of `archspec train` → where environment.json has it
+MAX_JSON_BYTES: Final = 1 << 24  # enough for thousands of classes with long names and thousands of resumes
+_CHOICES: Final = {  # option of `archspec train` → its place in environment.json
     "device": ("device", "type"), "threads": ("threads",), "fsdp": ("fsdp",), "data_root": ("data", "root"),
     "limit_train": ("data", "limit_train"), "limit_test": ("data", "limit_test"),
 }
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The mapping that a JSON file in a run's folder holds; an empty one where there is none."""
+    """The mapping in a JSON file of a run folder; empty if the file has none."""
     data = _json(path)
     return data if isinstance(data, dict) else {}
 
 
 def _json(path: Path) -> dict[str, Any] | str:
-    """The mapping that a JSON file holds, or why there is none: `it is missing`."""
+    """The mapping in a JSON file, or a text that explains why there is none: `it is missing`."""
     try:
         data = json.loads(read_regular(path, MAX_JSON_BYTES))
     except FileNotFoundError:
@@ -31,11 +31,11 @@ def _json(path: Path) -> dict[str, Any] | str:
         return f"it {(problem.strerror or str(problem)).lower()}"
     except (ValueError, RecursionError):
         return "it is not JSON"
-    return data if isinstance(data, dict) else "it holds no mapping"
+    return data if isinstance(data, dict) else "it is not a mapping"
 
 
 def no_run(folder: Path) -> str:
-    """Why there is no run in a folder whose `spec.yaml` is not a regular file, in words."""
+    """A text that explains why there is no run in a folder whose `spec.yaml` is not a regular file."""
     if folder.is_dir():
         kind = kind_of(folder / "spec.yaml")
         return f"its spec.yaml is {kind}, not a regular file" if kind else "it has no spec.yaml"
@@ -43,7 +43,7 @@ def no_run(folder: Path) -> str:
 
 
 def last_environment(folder: Path) -> dict[str, Any]:
-    """The environment of the run's last start, as `environment.json` tells it; what it says is not trusted."""
+    """The environment of the run's last start, from `environment.json`. Its contents are not trusted."""
     first = read_json(folder / "environment.json")
     resumes = first.get("resumes")
     last = resumes[-1] if isinstance(resumes, list) and resumes else first
@@ -51,7 +51,7 @@ def last_environment(folder: Path) -> dict[str, Any]:
 
 
 def unknown_choices(folder: Path) -> str | None:
-    """A warning where a run's folder no longer tells which options it was started with."""
+    """A warning if the run folder no longer records the options of the run; None otherwise."""
     found = _json(folder / "environment.json")
     if isinstance(found, dict) or not is_regular(folder / "spec.yaml"):
         return None
@@ -60,7 +60,7 @@ def unknown_choices(folder: Path) -> str | None:
 
 
 def earlier_choices(folder: Path) -> dict[str, Any]:
-    """Options of the command line as they were: what is not given anew stays as it was. None is left out."""
+    """The command-line options of the run, which apply unless they are given again; without those that were not set."""
     environment = last_environment(folder)
     settings = environment.get("settings")
     chosen = dict(settings) if isinstance(settings, dict) else {}

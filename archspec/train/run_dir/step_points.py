@@ -1,4 +1,4 @@
-"""The points within epochs that `steps.jsonl` holds, for those who only read it: without torch."""
+"""Reads the points within epochs from `steps.jsonl`, without torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_BYTES: Final = 8 * MiB
 
 @dataclass(frozen=True, slots=True)
 class StepPoint:
-    """Means over a few consecutive steps, of which `step` is the last, counted from 1. epoch: with its fraction."""
+    """Means over a few consecutive steps. step: the last of them, counted from 1. epoch: as a fraction."""
 
     step: int
     epoch: float
@@ -26,7 +26,7 @@ class StepPoint:
     learning_rate: float
 
     def scalars(self) -> dict[str, float]:
-        """The figures under the names that TensorBoard and others show, beside those of the epochs."""
+        """The figures, by the names that TensorBoard and other tools show."""
         return {"steps/loss": self.loss, "steps/accuracy": self.accuracy, "steps/learning_rate": self.learning_rate}
 
 
@@ -34,7 +34,7 @@ _POINT: Final = TypeAdapter(StepPoint)
 
 
 def read_steps(path: Path) -> list[StepPoint]:
-    """The points of a file, up to the first line that cannot be read; none where there is no such file."""
+    """The points in a file, up to the first invalid line; empty if the file does not exist."""
     found: list[StepPoint] = []
     try:
         for line in read_regular(path, MAX_BYTES).decode("utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""Figures within an epoch: `steps.jsonl`, thinned so that it stays small however long a run is."""
+"""Writes figures within epochs to `steps.jsonl`, thinned so that the file stays small in a long run."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from archspec.train.run import Run
 from archspec.train.run_dir.full_disk import save_text, warn_write_failures
 from archspec.train.run_dir.step_points import NAME, StepPoint, read_steps
 
-MOST_POINTS: Final = 8_000  # of a run, which keeps the file below 1 MB
+MOST_POINTS: Final = 8_000  # in a run; keeps the file below 1 MB
 MOST_AN_EPOCH: Final = 100
 LEAST_AN_EPOCH: Final = 2
 
 
 class StepLog(Callback):
-    """Writes the points of each epoch when it ends: it reads what the meter holds anyway, and no step waits for it."""
+    """Writes the points of an epoch at its end, from the figures in the meter, so that no step waits for it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self.points: list[StepPoint] = []
 
     def on_start(self, run: Run) -> None:
-        """Keep the points of the epochs that are finished where the run is resumed."""
+        """Keep the points of the finished epochs of a resumed run."""
         done = run.state.step - run.state.position
         self.points = [point for point in read_steps(self._path) if point.step <= done] if run.state.step else []
 
     def on_epoch(self, run: Run) -> None:
-        """Add the epoch's points. Where the disk is full they are written with the next."""
+        """Add the points of the epoch. If the disk is full, the next epoch writes them too."""
         self.points += points_of(run)
         text = "".join(json.dumps(asdict(point)) + "\n" for point in self.points)
         with warn_write_failures(run):
@@ -38,7 +38,7 @@ class StepLog(Callback):
 
 
 def points_of(run: Run) -> list[StepPoint]:
-    """Means over equal stretches of the epoch that has ended; every image counts once."""
+    """Means over equal stretches of the last epoch; every image has the same weight."""
     tensors, sizes = run.state.meter.tensors(), run.state.meter.sizes
     losses, hits = tensors["losses"].tolist(), tensors["hits"].tolist()
     steps = len(sizes)

@@ -1,4 +1,4 @@
-"""A run's figures for TensorBoard, an epoch at a time."""
+"""Writes the figures of a run for TensorBoard after each epoch."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from archspec.train.run_dir.steps import points_of
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-FOLDER: Final = "tensorboard"  # in a run's folder
-STEPS: Final = "steps"  # in that
+FOLDER: Final = "tensorboard"  # in the run folder
+STEPS: Final = "steps"  # in FOLDER
 
 
 def check_tensorboard() -> None:
-    """Raise SpecError RUN362 where the package that writes TensorBoard's files is not installed."""
+    """Raise SpecError RUN362 if the package that writes TensorBoard's files is not installed."""
     if find_spec("tensorboard") is None:
         raise error("RUN362", "--tensorboard needs the package tensorboard, which is not installed",
                     hint="pip install 'archspec-nn[tensorboard]', or leave it out: metrics.jsonl is always written")
 
 
 class Scalars(Callback):
-    """Writes each epoch's figures into `folder`; `tensorboard --logdir RUNS` then shows them, run beside run.
+    """Writes the figures of each epoch into `folder`; `tensorboard --logdir RUNS` shows the runs together.
 
-    The horizontal axis counts epochs; that of the points within epochs, in a folder of their own, counts updates. A
-    resumed run takes back what was written after the state it goes on from: for all tags of a folder from one place
-    on, hence two folders.
+    The horizontal axis counts epochs. The points within epochs are in a separate folder, whose axis counts updates. A
+    resumed run purges what was written after its checkpoint; TensorBoard does that per folder from one position on,
+    so figures with different axes need different folders.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Scalars(Callback):
         self._steps: SummaryWriter | None = None
 
     def on_start(self, run: Run) -> None:
-        """Open two files of events."""
+        """Open two event files."""
         from torch.utils.tensorboard import SummaryWriter
 
         for folder in (self._folder, self._folder / STEPS):
@@ -51,7 +51,7 @@ class Scalars(Callback):
         self._steps = SummaryWriter(str(self._folder / STEPS), purge_step=done + 1 if resumed else None)
 
     def on_epoch(self, run: Run) -> None:
-        """Add the epoch's figures, so that they are seen at once."""
+        """Add the figures of the epoch, and flush, so that they are visible immediately."""
         row = run.state.results[-1]
         _write(self._epochs, row.scalars(), row.epoch)
         for point in points_of(run):
@@ -59,7 +59,7 @@ class Scalars(Callback):
         self._flush()
 
     def on_finish(self, run: Run) -> None:
-        """Add the test set's figures, where they are not each epoch's."""
+        """Add the final test, if the epochs were evaluated on a validation set."""
         if run.test is not None:
             metrics, _ = run.test
             _write(self._epochs, {"loss/test": metrics.loss, "accuracy/test": metrics.accuracy}, run.state.epoch)

@@ -1,4 +1,4 @@
-"""A finished run's weights: written with a digest beside them, read as a file that anybody may have written."""
+"""Writes the weights of a run with a digest beside them, and reads weights from files that are not trusted."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from archspec.train.checkpoint.tensor_file import tensor_file
 
 _DTYPES: Final = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
 MAX_DIGEST_BYTES: Final = 1 << 12
-_SHOWN: Final = 5  # names of a message
+_SHOWN: Final = 5  # names in a message
 
 
 def load_weights(model: nn.Module, path: Path, prefix: str = "") -> None:
     """Set every parameter and buffer of `model` from a safetensors file, in place.
 
-    prefix: of the names, where the file holds other tensors too. Names, shapes and dtypes are compared with the
-    model's before any tensor is read, and all values must be finite; nothing of the file is executed. Raises
-    SpecError RUN361 and leaves the model as it was.
+    prefix: of the names in the file; other tensors are ignored. Names, shapes and dtypes are compared with the model
+    before any tensor is read, and all values must be finite; nothing in the file is executed. Raises SpecError RUN361
+    and then leaves the model unchanged.
     """
     wanted = model.state_dict()
     tensors = _read(path, wanted, prefix)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise _unfit(path, f"{_said(name)} holds infinite or NaN values")
+            raise _unfit(path, f"{_name(name)} holds infinite or NaN values")
     with torch.no_grad():
         for name, tensor in wanted.items():
             tensor.copy_(tensors[name])
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file, and beside it its SHA-256, as `sha256sum --check` reads it. Raises OSError."""
+    """Write a safetensors file, and beside it its SHA-256 in the format of `sha256sum --check`. Raises OSError."""
     beside = digest_file(path)
     with whole_file(path) as draft:
         digest = write_file(draft, tensor_file(tensors))
-        beside.unlink(missing_ok=True)  # killed before the next is written, there is none rather than a wrong one
+        beside.unlink(missing_ok=True)  # if killed before the new digest is written, none is better than a wrong one
     write_text(beside, _digest_text(digest, path))
 
 
 def check_digest(path: Path) -> tuple[str, ...]:
-    """Raise SpecError RUN361 where a run's weights are not what was written; a note where nothing says what that was.
+    """Raise SpecError RUN361 if the weights do not match their digest. Returns a note if there is no digest.
 
-    Until version 0.1 there was no digest beside them.
+    archspec 0.1 wrote no digest.
     """
     beside = digest_file(path)
     try:
@@ -68,7 +68,7 @@ def check_digest(path: Path) -> tuple[str, ...]:
 
 
 def digest_file(path: Path) -> Path:
-    """Where the SHA-256 of a file of weights stands."""
+    """The file with the SHA-256 of a file of weights."""
     return path.with_suffix(".sha256")
 
 
@@ -109,20 +109,20 @@ def _compare_names(path: Path, found: set[str], wanted: set[str]) -> None:
 
 
 def _compare(path: Path, name: str, found: Any, wanted: Tensor) -> None:
-    """A tensor of the file, not read yet, against the model's."""
+    """Raise SpecError RUN361 unless a tensor's shape and dtype match the model. found: its slice, not read yet."""
     shape, dtype = tuple(found.get_shape()), found.get_dtype()
     if shape != tuple(wanted.shape):
-        raise _unfit(path, f"{_said(name)} has the shape {list(shape)}, the network's has {list(wanted.shape)}")
+        raise _unfit(path, f"{_name(name)} has the shape {list(shape)}, the network's has {list(wanted.shape)}")
     if dtype != _DTYPES[wanted.dtype]:
-        raise _unfit(path, f"{_said(name)} is {dtype}, the network's is {_DTYPES[wanted.dtype]}")
+        raise _unfit(path, f"{_name(name)} is {dtype}, the network's is {_DTYPES[wanted.dtype]}")
 
 
 def _names(names: list[str]) -> str:
-    return listing(map(_said, names), _SHOWN)
+    return listing(map(_name, names), _SHOWN)
 
 
-def _said(name: str) -> str:
-    """A tensor's name, however long and odd, for a message."""
+def _name(name: str) -> str:
+    """The name of a tensor for a message: printable, and not too long."""
     return f"`{''.join(c if c.isprintable() else '?' for c in name[:80])}`"
 
 

@@ -181,7 +181,7 @@ def test_a_command_as_users_give_it_and_one_that_is_killed_and_restarted(tmp_pat
 
     monkeypatch.chdir(tmp_path)
     assert run(["train", "--resume", "run", "--epochs", "4"]) == 0
-    assert "note: world was 2, is 1: the rest of the run will not be equal to the last bit" in capsys.readouterr().err
+    assert "note: the number of processes was 2, is 1: the rest of the run will not be bitwise equal" in capsys.readouterr().err
     assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 4
 
 
