@@ -209,13 +209,13 @@ def collapse(archive: Archive) -> list[str]:
 
 
 def fate(losses: Sequence[float]) -> str:
-    """What became of a run by its mean training losses: it never learnt, kept what it learnt, or collapsed."""
+    """What became of a run by its mean training losses: it never learned, kept what it learnt, or collapsed."""
     learnt = next((k for k, loss in enumerate(losses) if loss < LEARNT), None)
     if learnt is None:
-        return "never learnt"
+        return "never learned"
     lost = next((k for k, loss in enumerate(losses) if k > learnt and not loss < LOST), None)
     if lost is None:
-        return "learnt and kept it"
+        return "learned and kept it"
     recovered = any(loss < LEARNT for loss in losses[lost:])
     return f"collapsed and {'recovered' if recovered else 'stayed'} at epoch {lost + 1}"
 

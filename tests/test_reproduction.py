@@ -201,12 +201,12 @@ def test_the_committed_results_belong_to_today_s_recipes(load):  # noqa: F811
 @pytest.mark.parametrize(
     ("losses", "fate"),
     [
-        ([2.3, 2.3, 2.3], "never learnt"),
-        ([2.3, 1.0, 0.5], "learnt and kept it"),
+        ([2.3, 2.3, 2.3], "never learned"),
+        ([2.3, 1.0, 0.5], "learned and kept it"),
         ([2.3, 1.0, 2.31], "collapsed and stayed at epoch 3"),
         ([1.0, float("nan"), float("nan")], "collapsed and stayed at epoch 2"),
         ([1.0, 2.3, 1.0], "collapsed and recovered at epoch 2"),
-        ([1.0, 2.0, 1.0], "learnt and kept it"),  # between the two thresholds
+        ([1.0, 2.0, 1.0], "learned and kept it"),  # between the two thresholds
     ],
 )
 def test_what_became_of_a_run(load, losses, fate):  # noqa: F811

@@ -95,6 +95,6 @@ def _other_classes(run: FinishedRun, classes: tuple[str, ...]) -> list[str]:
     if learnt == classes or learnt[0] == "output 0":
         return []
     return [
-        f"warning: the run learnt other classes ({listing(learnt, 4)}) than these ({listing(classes, 4)}): "
+        f"warning: the run learned other classes ({listing(learnt, 4)}) than these ({listing(classes, 4)}): "
         "classes are compared by their numbers only, so the figures mean little"
     ]

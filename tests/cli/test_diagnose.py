@@ -27,7 +27,7 @@ def test_the_verdict_of_a_run_that_is_over_with_its_advice_tried(cli: Cli, run_d
     assert done.code == 0, done.err
     lines = done.out.splitlines()
     assert lines[0].startswith("tried: no change → loss 2.3")
-    assert lines[1].startswith("doctor[RUN345]: nothing learnt so far: the weights barely move")
+    assert lines[1].startswith("doctor[RUN345]: nothing learned so far: the weights barely move")
     assert any(line.startswith("  - tried: lr ") for line in lines)
     assert any(line.startswith("  = use ") for line in lines)
     assert content(run_dir) == before

@@ -129,7 +129,7 @@ def test_many_classes_are_a_list_and_other_data_is_told(cli: Cli, tmp_path: Path
     done = cli("evaluate", "r")
     assert sum(" c" in line and "%" in line for line in done.out.splitlines()) == 20
     other = cli("evaluate", "r", "--data", "digits")
-    assert "warning: the run learnt other classes (c00, c01, c02, c03, …) than these (0, 1, 2, 3, …): " in other.err
+    assert "warning: the run learned other classes (c00, c01, c02, c03, …) than these (0, 1, 2, 3, …): " in other.err
     assert other.out.splitlines()[-1] == "picture: r/confusion-evaluate.svg"
     (tmp_path / "i.png").write_bytes((tmp_path / "many/test/c03/a.png").read_bytes())
     names = json.loads(cli("predict", "r", "i.png", "--top", 99, "--json").out)["images"][0]["classes"]

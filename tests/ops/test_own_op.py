@@ -146,7 +146,7 @@ def test_the_doctor_asks_its_traits() -> None:
     model = archspec.build(loaded)
     assert linear_chains(loaded.graph) == []
     facts = facts_of(model, Recipe(data="cifar10", lr=0.1), loaded.graph)
-    assert (facts.norms, facts.batch_norm, facts.bends, facts.dropout) == (("batch_norm1d",), False, True, 0.0)
+    assert (facts.norms, facts.batch_norm, facts.saturates, facts.dropout) == (("batch_norm1d",), False, True, 0.0)
     probe = Probe(model)
     model(torch.full((32, 4), 99.0)).sum().backward()
     (activation,) = probe.sample(1, 0.1, [float(f) for f in probe.figures(model, torch.zeros(32, 4))]).activations

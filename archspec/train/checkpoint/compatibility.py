@@ -17,7 +17,6 @@ from archspec.train.checkpoint.digest import needs_length
 # The entries of environment.json that affect bitwise reproducibility. All of `settings` counts.
 _DECIDE: Final = ("versions", "cpu", "cpu_kernels", "device", "threads", "settings", "world", "fsdp", "flush_denormal")
 UNRECORDED: Final[Mapping[str, JsonValue]] = {"flush_denormal": False}  # the value in 0.1.0, which did not record it
-_LABELS: Final = {"world": "the number of processes"}
 SHOWN: Final = 6  # changes in a message
 _TEST: Final = ("validation", "test")  # `validation: test` in a recipe means the same as leaving it out
 _DATA: Final = ("train_images", "validation_images", "test_images")
@@ -43,9 +42,13 @@ def _flat(data: Mapping[str, Any], prefix: str) -> list[tuple[str, JsonValue]]:
 def differences(then: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> list[str]:
     """What has changed, as texts: `threads was 4, is 2`."""
     return [
-        f"{_LABELS.get(key, key.removeprefix('versions.'))} was {_value_text(then.get(key))}, is {_value_text(now.get(key))}"
+        f"{_label(key)} was {_value_text(then.get(key))}, is {_value_text(now.get(key))}"
         for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)
     ]
+
+
+def _label(key: str) -> str:
+    return "the number of processes" if key == "world" else key.removeprefix("versions.")
 
 
 def _value_text(value: JsonValue) -> str:

@@ -79,7 +79,7 @@ class Resumption:
         raise changed_spec(
             "the spec is not the one that the checkpoint was trained with",
             [*([network] if network else []), *changes.values(), *(["a newer archspec wrote it"] if newer else [])],
-            mend="" if network or not changes.keys() <= set(given) else _left_out(changes),
+            remedy="" if network or not changes.keys() <= set(given) else _left_out(changes),
         )
 
     def check_environment(self, environment: Mapping[str, Any], *, strict: bool = True) -> list[str]:

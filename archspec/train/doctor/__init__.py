@@ -1,4 +1,4 @@
-"""The doctor: watches a run cheaply, says in words why a network does not learn, and tries what could help."""
+"""The doctor: watches a run at little cost, explains why a network does not learn, and tries changes that may help."""
 
 from archspec.train.doctor.finding import Evidence, Finding, Trial, findings_text
 from archspec.train.doctor.patient import Patient

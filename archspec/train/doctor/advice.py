@@ -1,4 +1,4 @@
-"""The change most likely to help, as far as several verdicts share it."""
+"""Advice that several verdicts share: the change that is most likely to help."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
 ADAMS: Final = ("adam", "adamw")
 ADAM_RATE: Final = 0.001  # Kingma & Ba 2015, algorithm 1
 SGD_RATE: Final = 0.1
-HIGHEST_RATE: Final = 5.0  # a fifth of a higher one would still be too high
+HIGHEST_RATE: Final = 5.0  # a fifth of a higher rate would still be too high
 HIGHEST_WITH_RELU: Final = 1.0
-SOUND_RATIO: Final = 1e-3  # update over weight in runs that go well, as an order of magnitude
-MOST_RAISED: Final = 10  # times: the ratio is a rough guide
-MOST_AFTER_FAILURE: Final = 0.1  # of a rate with which a run has failed
+SOUND_RATIO: Final = 1e-3  # norm of an update over the norm of the weight in runs that go well: order of magnitude
+MOST_RAISED: Final = 10  # the largest factor for a rate, because the ratio is only a rough guide
+MOST_AFTER_FAILURE: Final = 0.1  # the highest new rate after a failure, as a share of the old one
 
 
 class Remedy(NamedTuple):
-    """Words, an imperative; and the change of spec or recipe that they describe, if they describe one."""
+    """Advice in the imperative, and the change of spec or recipe that it describes, if any."""
 
     text: str
     change: Mapping[str, JsonValue] | None = None
 
 
 def usual_rate(optimizer: str) -> float:
-    """What one begins with."""
+    """The usual initial learning rate of an optimizer."""
     return ADAM_RATE if optimizer in ADAMS else SGD_RATE
 
 
 def rate_after_failure(lr: float, optimizer: str) -> float:
-    """The rate to try where losses ceased to be numbers at `lr`: the usual one, or a tenth of what failed."""
+    """The rate to try after a loss became infinite or NaN at `lr`: the usual one, at most a tenth of `lr`."""
     return rounded(min(MOST_AFTER_FAILURE * lr, usual_rate(optimizer)))
 
 
 def after_divergence(history: History) -> Remedy:
-    """The same rate, in the words of an advice."""
+    """The advice to use `rate_after_failure`."""
     return _lower(rate_after_failure(history.lr, history.optimizer))
 
 
 def lower_rate(history: History) -> Remedy:
-    """A lower rate to start again with."""
+    """The advice to start again with a lower rate."""
     if history.optimizer in ADAMS and history.lr > 3 * ADAM_RATE:
         text = f"start again with a lower rate: {history.optimizer}'s usual one is lr {ADAM_RATE:g}"
         return Remedy(text, {"train.lr": ADAM_RATE})
@@ -60,23 +60,26 @@ def _lower(rate: float) -> Remedy:
 
 
 def raise_rate(history: History, ratio: float) -> Remedy:
-    """A higher rate, such that updates become SOUND_RATIO of the weights, as far as that is no wild guess."""
+    """The advice to raise the rate until updates are SOUND_RATIO of the weights, by MOST_RAISED at most.
+
+    ratio: norm of an update over the norm of the weight now.
+    """
     factor = SOUND_RATIO / ratio if ratio else inf
     rate = rounded(min(factor * history.lr, max(MOST_RAISED * history.lr, usual_rate(history.optimizer))))
     return Remedy(f"raise the rate: try lr {rate:g}", {"train.lr": rate})
 
 
 def stronger_start(history: History) -> Remedy:
-    """What keeps signals and gradients at their size through many layers."""
+    """The advice to use what preserves the scale of signals and gradients through many layers."""
     norm = " or ".join(history.facts.norms)
     insert: Remedy = Remedy(f"add {norm} after the layers with weights", {"layers.norm": "batch_norm"})
     if history.facts.batch_norm or not norm:
-        insert = Remedy("use fewer layers, or connections that skip some")
-    if history.init.startswith("kaiming") or not (_has_relu(history) or _bends(history)):
+        insert = Remedy("use fewer layers, or skip connections")
+    if history.init.startswith("kaiming") or not (_has_relu(history) or _saturates(history)):
         return insert
     if _has_relu(history):
         return Remedy(
-            f"set `init: kaiming_normal`, which is made for ReLUs (He et al. 2015), or {insert.text}",
+            f"set `init: kaiming_normal`, which is designed for ReLUs (He et al. 2015), or {insert.text}",
             {"train.init": "kaiming_normal"},
         )
     text = f"use {RECTIFIER} with `init: kaiming_normal`, or {insert.text}"
@@ -87,19 +90,19 @@ def _has_relu(history: History) -> bool:
     return bool(layers(history.samples, (RECTIFIED.name,)))
 
 
-def _bends(history: History) -> bool:
+def _saturates(history: History) -> bool:
     return bool(layers(history.samples, (SIGMOID.name, TANH.name)))
 
 
-def jumped(jump: Jump) -> Evidence:
-    """Where the loss first went up at once."""
+def first_jump(jump: Jump) -> Evidence:
+    """Where the loss first jumped."""
     return Evidence(
         f"the loss first jumped at step {jump.step}, from {short(jump.before)} to {short(jump.after)}",
         {"step": jump.step, "loss_before": jump.before, "loss_after": jump.after},
     )
 
 
-def began(history: History) -> Evidence:
-    """The first loss seen."""
+def first_loss(history: History) -> Evidence:
+    """The first loss of the run."""
     step, loss = history.first + 1, history.losses[0]
     return Evidence(f"at step {step} the loss was {short(loss)}", {"first_step": step, "first_loss": loss})

@@ -1,4 +1,4 @@
-"""Whether a network does better than a guess that does not look at the image."""
+"""Whether a network is better than chance, that is, than a constant prediction for all images."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Final
 from archspec.train.doctor.finding import Evidence, short
 from archspec.train.doctor.history import BLOCK, Block, History
 
-LABELS_PER_CLASS: Final = 20  # fewer say too little of how common each class is
-BALANCED: Final = 0.02  # nats below ln(classes) that are put down to the sample of labels
-ALIKE: Final = 0.0005  # the same where every label is known: what three digits do not show
-NOISE: Final = 0.02  # nats: a block of a network that answers every image alike is no lower than this
+LABELS_PER_CLASS: Final = 20  # with fewer labels the frequency of each class is not known well enough
+BALANCED: Final = 0.02  # nats below ln(classes) that may come from the sample of labels
+ALIKE: Final = 0.0005  # the same if every label is known: a difference that three digits do not show
+NOISE: Final = 0.02  # nats below chance that the mean loss of a block may reach with a constant prediction
 CLOSE: Final = 0.005  # the same for 100 steps or more
 SIGMAS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """The best answer that is the same for every image: its cross entropy (the labels' entropy) and accuracy.
+    """The best constant prediction: its cross entropy, which is the entropy of the labels, and its accuracy.
 
-    balanced: the classes are about equally common, so that the loss is reported as ln(classes).
+    balanced: the classes are about equally common, so the loss is reported as ln(classes).
     """
 
     loss: float
@@ -31,7 +31,7 @@ class Chance:
     balanced: bool
 
     def holds(self, mean: Block, images: int, noise: float = NOISE) -> bool:
-        """Whether a mean over so many images is no better than this answer."""
+        """Whether a mean over this many images is no better than the constant prediction."""
         spread = sqrt(self.accuracy * (1 - self.accuracy) / max(1, images))
         return mean.loss >= self.loss - noise and mean.accuracy <= self.accuracy + SIGMAS * spread + 0.005
 
@@ -41,10 +41,10 @@ class Chance:
 
 
 def chance_of(labels: Counter[int], *, complete: bool = False) -> Chance | None:
-    """From the labels seen; None where they are too few, or of one class.
+    """Chance for these label counts; None if there are too few labels, or only one class.
 
-    complete: they are those of all images. Else they are a sample, whose entropy is too low by about
-    (classes - 1) / 2n (Miller 1955, "Note on the bias of information estimates"), which is added.
+    complete: the labels of all images. Otherwise they are a sample of size n, whose entropy is too low by about
+    (classes - 1) / 2n (Miller 1955, "Note on the bias of information estimates"); this is added.
     """
     n, classes = labels.total(), len(labels)
     if classes < 2 or (n < LABELS_PER_CLASS * classes and not complete):
@@ -60,12 +60,12 @@ def chance_of(labels: Counter[int], *, complete: bool = False) -> Chance | None:
 
 
 def chance_in(history: History) -> Chance | None:
-    """Chance among the labels that a run has seen."""
+    """Chance for the labels that a run has seen so far."""
     return chance_of(history.labels, complete=history.all_labels)
 
 
 def steps_at_chance(history: History, chance: Chance) -> int:
-    """How many steps up to the last one were no better than chance, in whole blocks."""
+    """The number of steps before now that were no better than chance, in whole blocks."""
     end = len(history)
     while end >= BLOCK:
         images = sum(history.sizes[end - BLOCK : end])
@@ -76,7 +76,7 @@ def steps_at_chance(history: History, chance: Chance) -> int:
 
 
 def at_chance(history: History, chance: Chance, steps: int) -> Evidence:
-    """The fact that every verdict on a network that learns nothing begins with."""
+    """The first evidence of every verdict on a network that learns nothing."""
     mean = history.last(steps)
     return Evidence(
         f"over the last {steps} steps the loss is {short(mean.loss, 4)} and the accuracy {mean.accuracy:.3f}, "
@@ -89,7 +89,7 @@ def at_chance(history: History, chance: Chance, steps: int) -> Evidence:
 
 
 def lately(history: History, steps: int) -> Evidence:
-    """How well the network does now."""
+    """Loss and accuracy over the last steps."""
     mean = history.last(steps)
     return Evidence(
         f"over the last {steps} steps the loss is {short(mean.loss)} and the accuracy {mean.accuracy:.3f}",
@@ -98,7 +98,7 @@ def lately(history: History, steps: int) -> Evidence:
 
 
 def best_so_far(block: Block) -> Evidence:
-    """How well the network once did."""
+    """Loss and accuracy of the best block."""
     return Evidence(
         f"at step {block.step} the loss was {short(block.loss)} and the accuracy {block.accuracy:.3f}",
         {"step": block.step, "loss": block.loss, "accuracy": block.accuracy},

@@ -1,4 +1,4 @@
-"""A run that is over, looked at once more: its data, and what changes come to from its own initial state."""
+"""Diagnoses a finished run: checks its data, and tries changes from its initial state."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from archspec.train.doctor.verdicts import Verdicts
 from archspec.train.setup import Task
 
 DIAGNOSIS_FORMAT: Final = 1
-SHARE: Final = 0.2  # of the budget, for the recipe as it is
+SHARE: Final = 0.2  # of the time, for the unchanged recipe
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """findings: what holds of the run, the advice tried. as_it_is: a trial of the recipe without a change."""
+    """findings: the verdicts on the run, with trials of their advice. as_it_is: a trial of the unchanged recipe."""
 
     findings: tuple[Finding, ...]
     as_it_is: Trial | None
@@ -47,7 +47,7 @@ class Diagnosis:
 
 
 def patient_of(loaded: Loaded, task: Task) -> Patient:
-    """What the doctor knows of a run before it begins."""
+    """What the doctor needs to start a run again."""
     data = {key: value for key, value in loaded.data.items() if key not in ("recipes", "expect")}
     evaluated, split = (task.test, "test") if task.validation is None else (task.validation, "validation")
     return Patient(data, loaded.graph, task.recipe, task.machine, task.train, evaluated, split)
@@ -56,9 +56,9 @@ def patient_of(loaded: Loaded, task: Task) -> Patient:
 def diagnose(
     folder: Path, loaded: Loaded, task: Task, *, seconds: float, tell: Callable[[str], None]
 ) -> Diagnosis:
-    """Look at the run in `folder`: what its doctor remembers, its data, and trials for `seconds` in all.
+    """Diagnose the run in `folder` from its doctor's record, its data, and trials that take `seconds` in total.
 
-    The run's folder, its network and its numbers stay as they are.
+    tell: shows progress. The run folder, its network and its random numbers do not change.
     """
     patient, history, verdicts = patient_of(loaded, task), _history(loaded, task), Verdicts()
     verdicts.findings = _remembered(folder, history)
@@ -90,7 +90,7 @@ def _history(loaded: Loaded, task: Task) -> History:
 
 
 def _remembered(folder: Path, history: History) -> list[Finding]:
-    """What the doctor of the run remembers in its newest sound checkpoint; fills the history."""
+    """The findings in the newest valid checkpoint of the run; fills the history."""
     with suppress(SpecError, ValueError):
         found = newest(folder / CHECKPOINTS)
         data = None if found is None else found.saved.state.parts.get("doctor")

@@ -1,8 +1,8 @@
-"""A finding's change, as data, applied to a spec.
+"""Applies the change of a finding to a spec.
 
-Keys are `train.FIELD`, with the recipe's new value (None: its default), and three that change layers: `layers.norm`
-(batch_norm: one between each convolution or linear layer and the activation after it), `layers.activation` (another one
-in place of sigmoid and tanh) and `layers.dropout` (the probability of every dropout layer).
+The keys of a change are `train.FIELD`, with the new value in the recipe (None: the default), and three that change
+layers: `layers.norm` (batch_norm: insert one between each convolution or linear layer and the activation after it),
+`layers.activation` (replaces sigmoid and tanh) and `layers.dropout` (the probability of every dropout layer).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def _rectifier() -> str:
     return next(name for name, trait in traits if trait is not None and trait.family is RECTIFIED)
 
 
-RECTIFIER: Final = _rectifier()  # what takes the place of a sigmoid or tanh
+RECTIFIER: Final = _rectifier()  # replaces a sigmoid or tanh
 
 
 def norm_after(cls: type[Operation]) -> str | None:
-    """The op that normalises over the batch what this op with weights gives."""
+    """The op that normalises the output of this op with weights over the batch; None if there is none."""
     if cls.trait(Projects) is None:
         return None
     norms = ((name, op, op.trait(Normalises)) for name, op in OPS.items())
@@ -35,19 +35,19 @@ def norm_after(cls: type[Operation]) -> str | None:
 
 
 def apply_change(data: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec `data`, plain and resolved, with the change laid over it; `data` stays as it is."""
+    """A copy of the spec with the change. data: the resolved spec as plain data."""
     edited = deepcopy(dict(data))
     fields = {key.removeprefix(RECIPE): value for key, value in change.items() if key.startswith(RECIPE)}
     if fields.get("weight_decay") == 0:
-        fields["decay_norm_and_bias"] = None  # it spares from nothing
+        fields["decay_norm_and_bias"] = None  # without weight decay it has no effect
     if fields:
         edited["train"] = merge_recipe(edited.get("train"), fields)
     if any(key.startswith("layers.") for key in change):
-        edited.pop("expect", None)  # of another network
+        edited.pop("expect", None)  # it describes the unchanged network
     if "layers.dropout" in change:
         _edit(edited, lambda layers: [_with_dropout(layer, change["layers.dropout"]) for layer in layers])
     if "layers.activation" in change:
-        _edit(edited, lambda layers: [_bent(layer, change["layers.activation"]) for layer in layers])
+        _edit(edited, lambda layers: [_with_activation(layer, change["layers.activation"]) for layer in layers])
     if "layers.norm" in change:
         _edit(edited, _normed)
     return edited
@@ -76,7 +76,7 @@ def _text(key: str, value: Any) -> str:
 
 
 def _edit(data: dict[str, Any], rewrite: Callable[[list[Any]], list[Any]]) -> None:
-    """Rewrite every list of layers in stages and blocks; a single layer is a list of one."""
+    """Apply `rewrite` to every list of layers in stages and blocks; a single layer counts as a list of one."""
     for part in ("stages", "blocks"):
         if isinstance(data.get(part), dict):
             data[part] = {name: _walk(value, rewrite, layer=part == "stages") for name, value in data[part].items()}
@@ -97,7 +97,7 @@ def _single(value: Any, rewrite: Callable[[list[Any]], list[Any]]) -> Any:
 
 
 def _op(layer: Any) -> type[Operation] | None:
-    """The op that a layer names, if it names one."""
+    """The op that a layer names; None if it names none."""
     if isinstance(layer, str):
         return OPS.get(layer)
     return next((OPS[key] for key in layer if key in OPS), None) if isinstance(layer, dict) else None
@@ -115,7 +115,7 @@ def _normed(layers: list[Any]) -> list[Any]:
     return edited
 
 
-def _bent(layer: Any, name: str) -> Any:
+def _with_activation(layer: Any, name: str) -> Any:
     op = _op(layer)
     trait = None if op is None else op.trait(Saturates)
     if op is None or trait is None or trait.family.high is None:

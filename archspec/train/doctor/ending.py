@@ -1,4 +1,4 @@
-"""A run that is over before anybody can say why it has learnt nothing."""
+"""The verdict on a run that ends before the cause of its failure can be known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import History
 from archspec.train.doctor.trouble import TIMES
 
-LUCK: Final = 0.05  # of the evaluated images, above chance: a small split may give as much to who learnt nothing
+LUCK: Final = 0.05  # accuracy above chance that a network without any learning may reach on a small split
 
 
 def ends_at_chance(history: History) -> Finding | None:

@@ -1,4 +1,4 @@
-"""What the doctor has to say: a verdict, the numbers that it rests on, and the change most likely to help."""
+"""A finding of the doctor: a verdict, the evidence for it, and the change that is most likely to help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Figure = float | int | str
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A measured fact. text: for people, its numbers rounded. values: the same numbers, finite, each with a name."""
+    """A measured fact. text: for people, with rounded numbers. values: the same numbers by name, all finite."""
 
     text: str
     values: Mapping[str, Figure]
@@ -32,10 +32,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A change that was tried on a fresh network, and what came of it.
+    """A short training of a new network with one change, and its result.
 
-    change: as `Finding.change`; text: the same in words. loss, accuracy: means over the last of its steps; None where
-    the loss ceased to be a number. learnt: whether it did clearly better than chance, and than the run does now.
+    change: as `Finding.change`. text: the same, for people. loss, accuracy: means over the last steps; None if the loss
+    became infinite or NaN. learnt: whether it was clearly better than chance, and than the run is now.
     """
 
     text: str
@@ -63,11 +63,11 @@ class Trial:
 class Finding:
     """One verdict.
 
-    code: stable, see `archspec explain`. step: the update, counted from 1, after which it was seen; 0 where it
-    is of no step. title: the verdict in a few words. advice: an imperative, the change most likely to help.
-    final: the run will come to nothing. until: the step at which the network was seen to learn after all.
-    change: the advice as data, see `archspec.train.doctor.edit`; None where it is not a change of spec or recipe.
-    trials: what was tried, in order. sure: the advice follows from the evidence, and needs no trial.
+    code: stable, see `archspec explain`. step: the update, counted from 1, after which it was found; 0 if it does not
+    belong to a step. title: the verdict in a few words. advice: the change that is most likely to help, in the
+    imperative. final: the run cannot recover. until: the step at which the network was found to learn after all.
+    change: the advice as data, see `archspec.train.doctor.edit`; None if it does not change spec or recipe. trials: in
+    their order. sure: the advice follows from the evidence and needs no trial.
     """
 
     code: str
@@ -83,19 +83,19 @@ class Finding:
 
     @property
     def remedy(self) -> str:
-        """The advice, which is called a guess unless it was tried or follows from the evidence."""
+        """The advice, marked as a guess unless it was tried or follows from the evidence."""
         tried = self.change is not None and any(t.learnt and t.change == self.change for t in self.trials)
         return self.advice if self.sure or tried else f"a guess, not tried: {self.advice}"
 
     def line(self) -> str:
-        """All of it in one line."""
+        """The finding in one line."""
         place = f"step {self.step}: " if self.step else ""
         facts = "; ".join([*(fact.text for fact in self.evidence), self.remedy])
         separator = ": " if self.evidence else "; "
         return f"doctor[{self.code}]: {place}{self.title}{separator}{facts}"
 
     def diagnostic(self) -> Diagnostic:
-        """As the reason why a run was ended."""
+        """The finding as the error that ends a run."""
         place = f" (step {self.step})" if self.step else ""
         notes = [*(fact.text for fact in self.evidence), *self.tried()]
         return Diagnostic(self.code, self.title + place, notes=tuple(notes), hint=self.remedy)
@@ -105,7 +105,7 @@ class Finding:
         return [f"tried: {trial.line()}" for trial in self.trials]
 
     def to_json(self) -> dict[str, object]:
-        """Plain data, an element of `findings` in a summary and in findings.json (format 1)."""
+        """The finding as plain data: an element of `findings` in a summary and in findings.json (format 1)."""
         return {
             "code": self.code, "step": self.step, "title": self.title,
             "evidence": [fact.to_json() for fact in self.evidence], "advice": self.advice, "final": self.final,
@@ -115,12 +115,12 @@ class Finding:
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
-    """The section of a printed summary: each verdict, its evidence below it, then the advice."""
+    """The section of a printed summary: each verdict with its evidence and advice."""
     lines = []
     for finding in findings:
         place = f" (step {finding.step})" if finding.step else ""
         if finding.until is not None:
-            place = f" (from step {finding.step} to {finding.until}, then it learnt)"
+            place = f" (from step {finding.step} to {finding.until}, then it learned)"
         lines.append(f"doctor[{finding.code}]: {finding.title}{place}")
         lines += [f"  - {fact}" for fact in (*(fact.text for fact in finding.evidence), *finding.tried())]
         lines.append(f"  = {finding.remedy}")
@@ -128,7 +128,7 @@ def findings_text(findings: Sequence[Finding]) -> str:
 
 
 def short(number: float, digits: int = 3) -> str:
-    """A few digits, as people write them: `0.0123`, `2.3`, `1.5e-07`."""
+    """A number with a few significant digits: `0.0123`, `2.3`, `1.5e-07`."""
     return f"{number:.{digits}g}"
 
 
@@ -138,7 +138,7 @@ def percent(share: float) -> str:
 
 
 def rounded(rate: float) -> float:
-    """One digit: a rate is a guess, and 0.0308 would claim more."""
+    """The rate with one significant digit, because it is only a guess."""
     return float(f"{rate:.0e}")
 
 

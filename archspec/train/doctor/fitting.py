@@ -1,4 +1,4 @@
-"""Over-fitting, from the figures of the epochs."""
+"""Detects over-fitting in the figures of the epochs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import History
 from archspec.train.summary import EpochResult
 
-EPOCHS: Final = 3  # after the best one: fewer may be a bad epoch
-RISEN: Final = 1.15  # test or validation loss over its lowest
-RISEN_BY: Final = 0.03  # and by so many nats, where it is small
+EPOCHS: Final = 3  # after the best one; with fewer, a single bad epoch would count
+RISEN: Final = 1.15  # test or validation loss over its lowest value
+RISEN_BY: Final = 0.03  # nats that it must also have risen by
 GAP_GROWN: Final = 0.05  # nats
-LEARNT: Final = 0.9  # of chance: the lowest such loss must lie below
+LEARNED: Final = 0.9  # of chance: the lowest evaluated loss must be below
 
 
 def overfits(history: History) -> Finding | None:
-    """The evaluated loss has risen well above its lowest while the training loss fell: the gap between them grows."""
+    """The evaluated loss has risen well above its lowest value while the training loss fell."""
     epochs = history.epochs
     if len(epochs) <= EPOCHS:
         return None
     best, now = min(epochs, key=lambda row: row.evaluated_loss), epochs[-1]
     chance = chance_in(history)
-    if chance is not None and best.evaluated_loss > LEARNT * chance.loss:
-        return None  # what has learnt nothing has nothing to forget
+    if chance is not None and best.evaluated_loss > LEARNED * chance.loss:
+        return None  # a network that has learned nothing cannot over-fit
     since = epochs[epochs.index(best) + 1 :]
     if len(since) < EPOCHS or now.train_loss >= best.train_loss:
         return None

@@ -1,4 +1,4 @@
-"""A network that does well in training and badly when it is evaluated, or the other way about: which of the reasons."""
+"""Explains why a network does well in training and badly in evaluation, or vice versa."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from archspec.train.doctor.history import Contrast, History, Modes, Score
 from archspec.train.doctor.inputs import out_of_range
 from archspec.train.doctor.stuck import without_dropout
 
-WORSE: Final = 0.15  # of all images: what an epoch's figures must differ by to give cause for a second look
-GAP: Final = 0.3  # nats between two modes, and
-TIMES: Final = 1.25  # the lower loss
-SETTLED: Final = 200  # steps after which running statistics should have arrived
-HALF: Final = 0.5  # of the gap that the batch's own statistics close
-UNLIKE: Final = 0.75  # of the images, for which a linear model can tell the split
+WORSE: Final = 0.15  # difference of the accuracies of an epoch that calls for a second look
+GAP: Final = 0.3  # nats between two modes that count as a gap, if also
+TIMES: Final = 1.25  # the ratio of the losses is this large
+SETTLED: Final = 200  # steps after which running statistics should have converged
+HALF: Final = 0.5  # share of the gap that the batch's own statistics must close
+UNLIKE: Final = 0.75  # share of the images whose split a linear model recognises
 LUCK: Final = 0.05
 DUPLICATES: Final = 0.05  # of the evaluated images; Fashion-MNIST, MNIST and CIFAR have less than 0.01
-HEART: Final = 0.1  # above chance, in training, of what is learnt by heart
+MEMORISED: Final = 0.1  # training accuracy above chance that shows memorised images
 
 
 def suspicious(history: History) -> bool:
-    """Whether the last epoch's figures give cause to measure the modes and compare the splits."""
+    """Whether the figures of the last epoch call for measuring the modes and comparing the splits."""
     if not history.epochs:
         return False
     row, chance = history.epochs[-1], chance_in(history)
@@ -35,12 +35,12 @@ def suspicious(history: History) -> bool:
 
 
 def lags(history: History) -> Finding | None:
-    """What is evaluated lags behind what is trained: batch norm's running statistics, or the weights' average."""
+    """The running statistics of batch norm or the average of the weights lag behind the trained weights."""
     modes = history.modes
     if modes is None or modes.step < history.step or not suspicious(history):
         return None
     if not history.ended and modes.step < SETTLED:
-        return None  # a few steps after the start it must be so
+        return None  # shortly after the start a lag is normal
     live = modes.without_dropout or modes.training
     if history.facts.batch_norm and _apart(live, modes.running):
         return _stale(history, modes, live)
@@ -48,7 +48,7 @@ def lags(history: History) -> Finding | None:
         fact = _scores(modes.step, "with the weights themselves", modes.running, "with their average", modes.average)
         return Finding(
             "RUN354", modes.step, "the average of the weights lags behind them", (fact,),
-            "lower `ema`: to 0.99, say, or train for more steps", change={"train.ema": 0.99},
+            "lower `ema`, for example to 0.99, or train for more steps", change={"train.ema": 0.99},
         )
     return None
 
@@ -61,15 +61,15 @@ def _stale(history: History, modes: Modes, live: Score) -> Finding:
             modes.step, "on evaluated images with their own statistics", own, "with the running ones", with_running,
         ))
     if history.step < SETTLED:
-        text = "train for more steps, in smaller batches or for more epochs: at each the statistics move by a tenth"
+        text = "train for more steps, with smaller batches or more epochs: each step moves the statistics by a tenth"
     else:
-        text = "lower the rate, or let it fall (`schedule: cosine`): the weights move faster than the statistics follow"
+        text = "lower the rate, or let it decay (`schedule: cosine`): the statistics cannot follow the weights"
     change = {"train.schedule": "cosine"} if history.step >= SETTLED else None
     return Finding("RUN354", modes.step, "batch norm's running statistics are stale", tuple(facts), text, change=change)
 
 
 def drops_too_much(history: History) -> Finding | None:
-    """Dropout costs so much in training that little is learnt."""
+    """Dropout is so strong that little is learned."""
     modes, chance = history.modes, chance_in(history)
     if modes is None or modes.step < history.step or modes.without_dropout is None or chance is None:
         return None
@@ -84,29 +84,29 @@ def drops_too_much(history: History) -> Finding | None:
 
 
 def differs(history: History) -> Finding | None:
-    """The evaluated images are not like the training images, or their labels mean something else."""
+    """The evaluated images differ from the training images, or their labels have another meaning."""
     seen = history.contrast
     if seen is None or not _fails(history, seen):
         return None
     if _unlike(seen):
         title, text = f"the {seen.split} images are not like the training images", "prepare both splits in the same way"
-    elif seen.held_out > lucky(seen) and seen.across <= min(lucky(seen), seen.held_out / 2):
-        title = f"the {seen.split} labels do not mean what the training labels mean"
+    elif seen.held_out > lucky_guess(seen) and seen.across <= min(lucky_guess(seen), seen.held_out / 2):
+        title = f"the {seen.split} labels have another meaning than the training labels"
         text = "give both splits the same order of classes"
     else:
         return None
     return Finding("RUN357", history.step, title, (_images(seen), line_of(seen)), text, sure=True)
 
 
-def by_heart(history: History) -> Finding | None:
-    """The training images are memorised, and nothing of it holds for others: the labels are no use."""
+def memorised(history: History) -> Finding | None:
+    """The training images are memorised without any effect on other images, so the labels are useless."""
     seen, chance = history.contrast, chance_in(history)
     if seen is None or chance is None or not history.epochs or not _fails(history, seen):
         return None
     row = history.epochs[-1]
     if row.evaluated_accuracy > max(chance.accuracy, seen.chance) + LUCK:
         return None
-    if row.train_accuracy < chance.accuracy + HEART or seen.held_out > lucky(seen) or _unlike(seen):
+    if row.train_accuracy < chance.accuracy + MEMORISED or seen.held_out > lucky_guess(seen) or _unlike(seen):
         return None
     fact = Evidence(
         f"epoch {row.epoch}: train accuracy {row.train_accuracy:.3f}, {seen.split} accuracy "
@@ -120,21 +120,21 @@ def by_heart(history: History) -> Finding | None:
 
 
 def leaks(history: History) -> Finding | None:
-    """Evaluated images are training images too."""
+    """Some evaluated images are also training images."""
     broken = history.inputs is not None and out_of_range(history.inputs) is not None
     if broken or history.shared < DUPLICATES:
-        return None  # images that are all alike are of course in both
+        return None  # if all images are equal, they are in both splits
     split = history.epochs[-1].split if history.epochs else "test"
     fact = Evidence(
-        f"{100 * history.shared:.3g} % of the {split} images are in the training set too, pixel by pixel",
+        f"{100 * history.shared:.3g} % of the {split} images are also in the training set, pixel by pixel",
         {"shared": history.shared},
     )
-    text = f"remove them from one of the two: the {split} figures are too good"
+    text = f"remove them from one of the two splits: they make the {split} figures too good"
     return Finding("RUN359", history.step, f"{split} images are training images", (fact,), text, sure=True)
 
 
 def _fails(history: History, seen: Contrast) -> bool:
-    """Whether the network does much worse on the evaluated split than in evaluation mode on a training batch."""
+    """Whether the network is much worse on the evaluated split than on a training batch, both in eval mode."""
     row, modes = history.epochs[-1], history.modes
     if row.train_accuracy - row.evaluated_accuracy < WORSE / 2:
         return False
@@ -145,8 +145,8 @@ def _unlike(seen: Contrast) -> bool:
     return seen.apart >= UNLIKE + (0.5 / sqrt(max(1, seen.images)))
 
 
-def lucky(seen: Contrast) -> float:
-    """What a guess reaches on half of the sample, with much luck."""
+def lucky_guess(seen: Contrast) -> float:
+    """The accuracy that a guess reaches on half of the sample with a lot of luck."""
     half = max(1, seen.images // 2)
     return seen.chance + SIGMAS * sqrt(seen.chance * (1 - seen.chance) / half) + 0.01
 
@@ -173,9 +173,9 @@ def _images(seen: Contrast) -> Evidence:
 
 
 def line_of(seen: Contrast) -> Evidence:
-    """What a linear model says of the labels."""
+    """How well a linear model predicts the labels."""
     return Evidence(
         f"a linear model of half of the training images is right for {seen.held_out:.3f} of the other half and "
-        f"{seen.across:.3f} of the {seen.split} images; one answer for every image is for {seen.chance:.3f}",
+        f"{seen.across:.3f} of the {seen.split} images; a constant prediction is right for {seen.chance:.3f}",
         {"held_out": seen.held_out, "across": seen.across, "chance": seen.chance},
     )

@@ -1,4 +1,4 @@
-"""What the doctor has seen of a run so far, as plain numbers: the rules read nothing else."""
+"""What the doctor has measured in a run so far, as plain numbers; the rules only read this."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from archspec.train.summary import EpochResult
 
-BLOCK: Final = 20  # steps that are averaged where single batches are too noisy
-KEPT_FIRST: Final = 9  # samples kept from the start: steps 1, 2, 4, … 50, 100
+BLOCK: Final = 20  # steps that are averaged, because single batches are too noisy
+KEPT_FIRST: Final = 9  # samples to keep from the start: steps 1, 2, 4, … 50, 100
 KEPT_LAST: Final = 9
 
 
@@ -21,9 +21,9 @@ KEPT_LAST: Final = 9
 class Activation:
     """An activation layer in one step.
 
-    kind: relu, sigmoid or tanh. units: channels of an image, features of a vector. stuck: share of the units
-    that no longer tell the images of the batch apart: a ReLU that is zero, a sigmoid or tanh that is saturated
-    at the same end, for every image and everywhere in it.
+    kind: relu, sigmoid or tanh. units: the number of channels of an image or features of a vector. stuck: the share of
+    units that no longer distinguish the images of the batch: a ReLU that is zero, or a sigmoid or tanh that is
+    saturated at the same end, at every position of every image.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A weight tensor in one step: Euclidean norms of it, of its gradient, and of what the step changed."""
+    """A weight tensor in one step: the Euclidean norms of the weight, its gradient, and its update."""
 
     name: str
     norm: float
@@ -43,13 +43,13 @@ class Weight:
 
     @property
     def ratio(self) -> float:
-        """The update's norm over the weight's; 0 for a weight of zeros."""
+        """The norm of the update over the norm of the weight; 0 if the weight is 0."""
         return self.update / self.norm if self.norm else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The inside of the network at one step, counted from 1. Activations stand in the order in which they ran."""
+    """Measurements inside the network at one step, counted from 1. Activations are in the order of execution."""
 
     step: int
     rate: float
@@ -59,8 +59,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class FirstBatch:
-    """The first batch's inputs. mean, std: of all values. spread: the largest deviation, over the images, of one
-    value's place; None for a single image. finite: whether all values are numbers.
+    """The inputs of the first batch.
+
+    mean, std: of all values. spread: the largest standard deviation of a position over the images; None for a single
+    image. finite: whether all values are finite.
     """
 
     step: int
@@ -72,7 +74,7 @@ class FirstBatch:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """BLOCK steps that end with `step`: means over their images."""
+    """Means over the images of BLOCK steps, of which `step` is the last."""
 
     step: int
     loss: float
@@ -81,7 +83,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """A step whose loss is far above that of the steps before: `before` is their median."""
+    """A step whose loss is far above the steps before it. before: the median of their losses."""
 
     step: int
     before: float
@@ -90,11 +92,11 @@ class Jump:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What spec and recipe say before the first step.
+    """What is known from spec and recipe before the first step.
 
-    dropout: the largest probability of a dropout layer. norms: the ops that would normalise over the batch what the
-    layers with weights give; of convolutions where there are any. batch_norm: whether there is one already.
-    bends: whether there are sigmoids or tanh. chain: names of linear layers between which nothing bends.
+    dropout: the largest probability of a dropout layer. norms: the ops that could normalise the outputs of the layers
+    with weights over the batch; only those of convolutions if there are any. batch_norm: whether the network has one.
+    saturates: whether it has sigmoids or tanh. chain: the names of linear layers without an activation between them.
     """
 
     dropout: float = 0.0
@@ -102,12 +104,12 @@ class Facts:
     momentum: float = 0.0
     norms: tuple[str, ...] = ()
     batch_norm: bool = False
-    bends: bool = False
+    saturates: bool = False
     chain: tuple[str, ...] = ()
 
 
 class Score(NamedTuple):
-    """How a network does on some images."""
+    """Loss and accuracy of a network on some images."""
 
     loss: float
     accuracy: float
@@ -115,11 +117,11 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Modes:
-    """One training batch, and a sample of the evaluated split, through the network in its several modes.
+    """Scores of the network in different modes, on one training batch and on a sample of the evaluated split.
 
-    training: as in a training step. without_dropout: the same, dropout off. running: in evaluation mode, with running
-    statistics. average: the same of the averaged weights. evaluated, evaluated_batch: of the other split, in
-    evaluation mode, and with the statistics of its own batch. None where the network has no such layers.
+    training: in train mode. without_dropout: the same without dropout. running: in eval mode, with running statistics.
+    average: in eval mode, with averaged weights. evaluated: of the evaluated split in eval mode. evaluated_batch: the
+    same, with the statistics of its own batch. None if the network lacks the layers for a mode.
     """
 
     step: int
@@ -133,13 +135,13 @@ class Modes:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """The training images against those of the evaluated split.
+    """A comparison of the training images with those of the evaluated split.
 
-    mean, std: of a sample's values, training first. apart: how well a linear model tells which split an image is of,
-    accuracy on images that it was not fitted to; 0.5 where they are alike (Lopez-Paz & Oquab 2016, "Revisiting
-    classifier two-sample tests"). held_out: accuracy of a linear model of the labels, fitted to one half of the
-    training sample, on its other half; across: on the evaluated split. chance: of one answer for every image.
-    images: of the smaller sample.
+    mean, std: of the values of a sample of both, training first. apart: the accuracy with which a linear model predicts
+    the split of an image that it was not fitted to; 0.5 if the splits are alike (Lopez-Paz & Oquab 2016, "Revisiting
+    classifier two-sample tests"). held_out: the accuracy of a linear model of the labels, fitted to one half of the
+    training sample, on the other half. across: its accuracy on the evaluated split. chance: the accuracy of a constant
+    prediction. images: the size of the smaller sample.
     """
 
     split: str
@@ -154,15 +156,15 @@ class Contrast:
 
 @dataclass
 class History:
-    """A run so far. Steps count from 1; `first` were done before the watch began (a resumed run).
+    """A run so far. Steps are counted from 1.
 
-    lr: the highest rate of the schedule. total_steps: of the whole run, as its recipe says. ended: the last is done.
-    hits, sizes: rightly classified images and images of each step.
-    labels: how often each label was seen. all_labels: whether they are those of all images, a whole epoch.
-    best: the block with the lowest loss. broken: the first step whose loss is not finite.
-    modes, contrast: measured where the figures of an epoch give cause, the last of each. shared: of the evaluated
-    images, those that are training images too, known at the end.
-    sealed: the step at which an activation layer was found to be constant for every training image, for ever.
+    first: the number of steps before the doctor started to watch (in a resumed run). lr: the highest rate of the
+    schedule. total_steps: of the whole recipe. ended: whether the last step is done. hits, sizes: the correctly
+    classified images, and all images, of each step. labels: how often each label was seen. all_labels: whether all
+    images have been counted. best: the block with the lowest loss. broken: the first step whose loss is not finite.
+    modes, contrast: the latest measurements; only made if the figures of an epoch call for them. shared: the share of
+    evaluated images that are also training images, known at the end. sealed: the step at which an activation layer was
+    proved to be constant for every training image.
     """
 
     lr: float
@@ -194,12 +196,12 @@ class History:
 
     @property
     def step(self) -> int:
-        """The last step seen."""
+        """The last recorded step."""
         return self.first + len(self.losses)
 
     @property
     def samples(self) -> list[Sample]:
-        """The first ones and the last ones: a long run has too many."""
+        """The first and the last samples; those in the middle of a long run are dropped."""
         return [*self._early, *self._late]
 
     def add_steps(self, losses: Iterable[float], hits: Iterable[int], sizes: Iterable[int]) -> None:
@@ -217,17 +219,17 @@ class History:
                 self.best = block
 
     def end_epoch(self, result: EpochResult) -> None:
-        """Append an epoch's result. Within the first one each image is seen once, so that its labels are known."""
+        """Append the result of an epoch. After the first one all labels are known."""
         self.epochs.append(result)
         if self.labels.total() == sum(self.sizes) and len(self) == self.steps_per_epoch:
             self.all_labels = True
 
     def add_sample(self, sample: Sample) -> None:
-        """Append a sample; the middle ones of a long run are forgotten."""
+        """Append a sample, and drop one in the middle if there are too many."""
         (self._early if len(self._early) < KEPT_FIRST else self._late).append(sample)
 
     def block(self, end: int, steps: int = BLOCK) -> Block:
-        """The mean over the `steps` steps that end with the `end`-th of those seen."""
+        """The mean over `steps` steps, of which the `end`-th recorded one is the last."""
         part = slice(max(0, end - steps), end)
         images = max(1, sum(self.sizes[part]))
         loss = sum(loss * size for loss, size in zip(self.losses[part], self.sizes[part], strict=True))
@@ -238,7 +240,7 @@ class History:
         return self.block(len(self.losses), steps)
 
     def jump(self, since: int = 0, *, factor: float = 1.4, rise: float = 0.5) -> Jump | None:
-        """The first step after step `since` whose loss is `factor` times the median of the five before, and more."""
+        """The first step after `since` whose loss exceeds the median of the five before by `factor` and by `rise`."""
         for k in range(max(1, since - self.first), len(self.losses)):
             before, after = median(self.losses[max(0, k - 5) : k]), self.losses[k]
             if after >= max(factor * before, before + rise):

@@ -1,4 +1,4 @@
-"""Looks into the network during one step, without waiting for the device."""
+"""Measures inside the network during one step, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from archspec.backends.built import layers_with
 from archspec.ops.traits import Family, Saturates
 from archspec.train.doctor.history import Activation, FirstBatch, Sample, Weight
 
-SATURATED: Final = 0.01  # of the range, from either end: there the slope is less than 4 % of the greatest
-COMPILED: Final = "_orig_mod."  # what torch.compile puts before the names of a module that it wraps
-FEWEST: Final = 16  # images of a batch in which a unit that is zero for all of them means something
-REPLAYED: Final = 64  # images of a pass that is made for the hooks alone
-MOST_ELEMENTS: Final = 1 << 20  # of a weight whose update is measured; of a larger one, evenly spaced rows
+SATURATED: Final = 0.01  # of the range, from either end, where the slope is below 4 % of its maximum
+COMPILED: Final = "_orig_mod."  # the prefix that torch.compile adds to names in a module
+FEWEST: Final = 16  # images in a batch; with fewer, a unit that is zero for all of them means nothing
+REPLAYED: Final = 64  # images of an extra pass that only serves the hooks
+MOST_ELEMENTS: Final = 1 << 20  # of a weight whose update is measured; larger ones are sampled by rows
 
 
 class _Seen(NamedTuple):
@@ -27,10 +27,10 @@ class _Seen(NamedTuple):
 
 
 class Probe:
-    """Attached before a step, it measures in that step, and is read and removed after it.
+    """Measures in one step: attach it before the step, then read and remove it.
 
-    While it is attached, a forward hook on each activation layer reduces the output to one number, on the
-    device; copies of the weights tell what the step changed. What the network computes stays the same.
+    While it is attached, a forward hook on each activation layer reduces the output to one number on the device;
+    copies of the weights show what the step changed. The network's results stay the same.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -55,22 +55,23 @@ class Probe:
             if module.training and isinstance(output, Tensor) and output.ndim > 1 and len(output) >= FEWEST:
                 with torch.no_grad():
                     stuck = stuck_share(output, family)
-                    if name in self._seen:  # the batch comes in pieces: what is stuck in all of it is so in each
+                    if name in self._seen:  # a micro-batch: a unit that is stuck in the batch is stuck in each
                         stuck = torch.minimum(stuck, self._seen[name].stuck)
                     self._seen[name] = _Seen(name, family, output.shape[1], stuck)
 
         return hook
 
     def remove(self) -> None:
-        """Take the hooks away."""
+        """Remove the hooks."""
         for handle in self._handles:
             handle.remove()
 
     @torch.no_grad()
     def figures(self, model: nn.Module, images: Tensor) -> list[Tensor]:
-        """Numbers on the device, shape () and float32, for `sample` to take apart on the host.
+        """The measurements as tensors of shape (), float32, on the device; `sample` interprets them on the host.
 
-        Takes the hooks away. images: the step's, for a compiled model, whose code passes hooks by.
+        Removes the hooks. images: of the step, for an extra pass if the model is compiled, because compiled code does
+        not call hooks.
         """
         if self._handles and not self._reached and len(images) >= FEWEST:
             _replay(model, images[:REPLAYED])
@@ -85,7 +86,7 @@ class Probe:
         return found
 
     def sample(self, step: int, rate: float, figures: Sequence[float]) -> Sample:
-        """The numbers of `figures`, read from the device, under their names."""
+        """A sample from the numbers of `figures`, after they were copied to the host."""
         rest = iter(figures)
         activations = tuple(Activation(s.name, s.family.name, s.units, next(rest)) for s in self._seen.values())
         weights = tuple(Weight(name, next(rest), next(rest), next(rest)) for name in self._names)
@@ -93,7 +94,7 @@ class Probe:
 
 
 def _replay(model: nn.Module, images: Tensor) -> None:
-    """A forward pass outside of compiled code that leaves running statistics and random state as they were."""
+    """Do a forward pass without compiled code that changes neither running statistics nor the random state."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     devices = [images.device] if images.device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
@@ -103,7 +104,7 @@ def _replay(model: nn.Module, images: Tensor) -> None:
 
 
 def stuck_share(output: Tensor, family: Family) -> Tensor:
-    """Share of the units (N, units, …) that are zero (ReLUs), or saturated at one end, everywhere: shape ()."""
+    """The share of units that are zero (ReLU) or saturated at one end everywhere, shape (). output: (N, units, …)."""
     others = [d for d in range(output.ndim) if d != 1]
     high = output.amax(others)
     if family.high is None:
@@ -113,14 +114,14 @@ def stuck_share(output: Tensor, family: Family) -> Tensor:
 
 
 def input_figures(images: Tensor) -> list[Tensor]:
-    """Mean, standard deviation, largest deviation between the images, and whether all is finite; shape () each."""
+    """Mean, standard deviation, largest deviation of a position over the images, whether all is finite; each ()."""
     x = images.detach().float()
     between = x.std(0, correction=0).amax()
     return [x.mean(), x.std(correction=0), between, torch.isfinite(x).all().float()]
 
 
 def first_batch(step: int, images: int, figures: Sequence[float]) -> FirstBatch:
-    """What `input_figures` gave, read from the device."""
+    """A `FirstBatch` from the numbers of `input_figures`, after they were copied to the host."""
     mean, std, spread, finite = figures
     return FirstBatch(step, mean, std, spread if images > 1 else None, finite=bool(finite))
 
@@ -131,5 +132,5 @@ def _norm(tensor: Tensor) -> Tensor:
 
 
 def _rows(parameter: Tensor) -> Tensor:
-    """The tensor, or evenly spaced rows of a large one: a whole copy would cost memory that a run may lack."""
+    """The tensor, or evenly spaced rows of a large one, because a whole copy might not fit into memory."""
     return parameter.detach()[:: -(-parameter.numel() // MOST_ELEMENTS)]

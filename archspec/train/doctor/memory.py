@@ -1,4 +1,4 @@
-"""What the doctor remembers across a resumed run: plain data for a checkpoint, and back."""
+"""Stores the state of the doctor in a checkpoint, and restores it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERIES: Final = {"losses": torch.float64, "hits": torch.int64, "sizes": torch.in
 
 @dataclass
 class Memory:
-    """A history without its series of steps, and what was said."""
+    """A history without its series of steps, and the findings."""
 
     first: int
     labels: dict[int, int]
@@ -44,12 +44,12 @@ _ADAPTER: Final = TypeAdapter(Memory)
 
 
 def series_of(history: History) -> dict[str, Tensor]:
-    """The series of steps as tensors (steps,)."""
+    """The series of steps as tensors of shape (steps,)."""
     return {name: torch.tensor(getattr(history, name).tolist(), dtype=dtype) for name, dtype in SERIES.items()}
 
 
 def data_of(history: History, findings: list[Finding]) -> JsonValue:
-    """The rest, as plain data. A sample that holds infinite numbers, which JSON lacks, is left out."""
+    """The rest as plain data, without samples that contain infinite numbers, which JSON does not have."""
     samples = [s for s in history.samples if all(isfinite(w.norm + w.gradient + w.update) for w in s.weights)]
     memory = Memory(
         history.first, dict(history.labels), history.all_labels, history.best, history.inputs, samples,
@@ -60,7 +60,10 @@ def data_of(history: History, findings: list[Finding]) -> JsonValue:
 
 
 def recall(history: History, tensors: Mapping[str, Tensor], data: JsonValue) -> list[Finding]:
-    """Fill `history` with what `series_of` and `data_of` gave; return the findings. ValueError for other data."""
+    """Fill `history` from the results of `series_of` and `data_of`, and return the findings.
+
+    Raises ValueError for other data.
+    """
     memory = _ADAPTER.validate_python(data)
     if tensors.keys() != SERIES.keys() or len({tuple(tensor.shape) for tensor in tensors.values()}) != 1:
         raise ValueError("not the doctor's series")

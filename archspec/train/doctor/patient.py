@@ -1,4 +1,4 @@
-"""What it takes to begin a run afresh, with one thing changed."""
+"""Everything that is needed to start a run again with one change."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from archspec.train.setup import Machine
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """All that it takes to begin a run afresh.
+    """Everything that is needed to start a run again.
 
-    data: the spec, plain and resolved, with what is run as `train`. evaluated: the images that are evaluated after each
-    epoch, `split`.
+    data: the resolved spec as plain data, with the recipe of the run as `train`. evaluated: the images that are
+    evaluated after each epoch. split: the name of their split.
     """
 
     data: Mapping[str, Any]
@@ -40,12 +40,12 @@ class Patient:
     split: str = "test"
 
     def alone(self) -> Patient:
-        """The same for one process, without compiled code, whose making would take longer than a trial."""
+        """The same for a single process and without compiling, which would take longer than a trial."""
         settings = replace(self.machine.settings, compile=False, cuda_graphs=False)
         return replace(self, machine=replace(self.machine, group=ALONE, settings=settings), train=self.train.alone())
 
     def changed(self, change: Mapping[str, Any]) -> tuple[Graph, Recipe] | None:
-        """Network and recipe with the change; None where it does not fit them."""
+        """Network and recipe with the change; None if it cannot be applied."""
         try:
             if all(key.startswith(RECIPE) for key in change):
                 recipe = apply_change({"train": self.recipe.to_data()}, change)["train"]
@@ -59,7 +59,7 @@ class Patient:
 
 
 def facts_of(model: nn.Module, recipe: Recipe, graph: Graph | None) -> Facts:
-    """What network and recipe say before the first step. graph: the network's, if it is known."""
+    """What is known before the first step. graph: of the network, if it is known."""
     weighted = [(layer.op, isinstance(trait, Convolves)) for layer, trait in layers_with(model, Projects)]
     convolutions = [op for op, convolves in weighted if convolves] or [op for op, _ in weighted]
     norms = dict.fromkeys(norm_after(type(op)) for op in convolutions)
@@ -70,6 +70,6 @@ def facts_of(model: nn.Module, recipe: Recipe, graph: Graph | None) -> Facts:
         momentum=recipe.momentum if recipe.optimizer == "sgd" else 0.0,
         norms=tuple(norm for norm in norms if norm),
         batch_norm=normalises_batch(model),
-        bends=any(s.family.high is not None for _, s in layers_with(model, Saturates)),
+        saturates=any(s.family.high is not None for _, s in layers_with(model, Saturates)),
         chain=chains[0] if chains else (),
     )

@@ -1,4 +1,4 @@
-"""Which changes to try for a verdict, the likeliest first."""
+"""The changes to try for a verdict, the most promising first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from archspec.language.recipe import Recipe
 
 Change = dict[str, Any]
-WARM: Final = 30  # steps of a warm-up that is tried
+WARM: Final = 30  # steps of the warm-up to try
 TOO_HIGH: Final = frozenset({"RUN341", "RUN342", "RUN344", "RUN346", "RUN347"})
 HIGHEST: Final = 10.0
 HELP: Final[tuple[Change, ...]] = (
@@ -24,7 +24,7 @@ BENT: Final[Change] = {"layers.activation": RECTIFIER, "train.init": "kaiming_no
 
 
 def remedies(finding: Finding, history: History, recipe: Recipe) -> list[list[Change]]:
-    """Groups of changes: where one of a group helps, those after it need not be tried."""
+    """Groups of changes. If a change of a group helps, later groups need not be tried."""
     first: list[Change] = [] if finding.change is None else [dict(finding.change)]
     groups = [first, *_by_verdict(finding.code, history, recipe)]
     seen: list[Change] = []
@@ -75,13 +75,13 @@ def _adam(recipe: Recipe) -> Change:
 
 
 def _changes(change: Change, history: History, recipe: Recipe) -> bool:
-    """Whether the change changes anything."""
+    """Whether the change has any effect on this run."""
     facts, data = history.facts, recipe.to_data()
     if change.get("layers.dropout") == 0 and not facts.dropout:
         return False
     if "layers.norm" in change and facts.batch_norm:
         return False
-    if "layers.activation" in change and not facts.bends:
+    if "layers.activation" in change and not facts.saturates:
         return False
     if change.get("train.optimizer") in ADAMS and recipe.optimizer in ADAMS and recipe.lr <= ADAM_RATE:
         return False

@@ -1,4 +1,4 @@
-"""The proof that a network cannot learn any more: a layer of it is constant for every training image."""
+"""Proves that a network can no longer learn, because a layer is constant for every training image."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from archspec.train.doctor.second_look import draws
 from archspec.train.run import Run
 
 LIMIT_S: Final = 30.0
-LOOKS: Final = 2  # in a row with a gradient of 0
+LOOKS: Final = 2  # consecutive samples with a gradient of 0
 
 
 def may_be_sealed(history: History, run: Run) -> bool:
-    """Whether a look at every image could prove it: no gradient arrives, and nothing but an update changes anything.
+    """Whether a pass over all images could prove it: no gradient arrives, and only updates change the activations.
 
-    Dropout, batch norm, augmentation and mixing show a layer other values in each epoch; weight decay moves weights
-    that have no gradient.
+    Dropout, batch norm, augmentation and mixing give a layer other values in each epoch, and weight decay changes
+    weights without a gradient.
     """
     recent, recipe = history.samples[-LOOKS:], run.recipe
     if len(recent) < LOOKS or history.sealed is not None or not run.runtime.group.alone:
@@ -37,10 +37,10 @@ def may_be_sealed(history: History, run: Run) -> bool:
 
 @torch.no_grad()
 def sealed(run: Run, train: Batches) -> bool:
-    """Whether some activation layer gives each of its units one value, flat, for every training image.
+    """Whether an activation layer has a constant output with slope 0 for every training image.
 
-    Then no gradient passes it, and all that lies before it stays as it is: so does the layer. It ends at the first
-    image that says otherwise, and after LIMIT_S without an answer.
+    Then no gradient passes the layer, so everything before it stays as it is, and so does the layer itself. The check
+    ends at the first image that disproves it, and returns False after LIMIT_S seconds.
     """
     constant: dict[str, bool] = {}
 
@@ -70,7 +70,7 @@ def sealed(run: Run, train: Batches) -> bool:
 
 
 def _flat(output: Tensor, family: Family) -> bool:
-    """Whether every value is one at which the slope is exactly 0."""
+    """Whether the slope is exactly 0 at every value."""
     if family.high is None:
         return bool((output <= family.low).all())
     return bool(((output == family.low) | (output == family.high)).all())

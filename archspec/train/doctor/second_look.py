@@ -1,4 +1,4 @@
-"""Measurements that cost a little, and are made only where an epoch's figures give cause."""
+"""Measurements that take some time, and are only made if the figures of an epoch call for them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from archspec.train.doctor.history import Contrast, Modes, Score
 from archspec.train.finetune import training_mode
 from archspec.train.run import Run
 
-IMAGES: Final = 128  # of a batch that goes through the network in several modes
-CONTRASTED: Final = 2000  # images of each split that are compared
+IMAGES: Final = 128  # of a batch to evaluate in several modes
+CONTRASTED: Final = 2000  # images of each split to compare
 FEWEST: Final = 100
-MOST_VALUES: Final = 1 << 26  # of the images of a split: 256 MiB
-SIDE: Final = 16  # pixels to which an image is reduced for class means
+MOST_VALUES: Final = 1 << 26  # in the images of a split: 256 MiB
+SIDE: Final = 16  # pixels to which height and width are reduced for the linear model
 RIDGE: Final = 0.1  # of the mean variance of a pixel
 
 
 def modes(run: Run, train: Batch, evaluated: Batch | None) -> Modes:
-    """The network on a training batch and on images of the evaluated split, in each of its modes.
+    """Scores of the network in each mode, on a training batch and on images of the evaluated split.
 
-    Random numbers, running statistics and the modules' modes are left as they were.
+    Random numbers, running statistics and the modes of the modules do not change.
     """
     random = draws(run.state.model)
     normed = normalises_batch(run.state.model)
@@ -86,7 +86,7 @@ def _undisturbed(run: Run) -> Iterator[None]:
 
 @torch.no_grad()
 def contrast(train: Batches, evaluated: Batches, split: str) -> Contrast:
-    """The images of both splits, and what class means of the training images' pixels say of either's labels."""
+    """Compare the images of both splits, and fit a linear model of the labels to the training images."""
     pixels = train.some(1).x[0].numel()
     count = max(FEWEST, min(CONTRASTED, MOST_VALUES // pixels))
     ours, theirs = train.some(count), evaluated.some(count)
@@ -109,13 +109,13 @@ def contrast(train: Batches, evaluated: Batches, split: str) -> Contrast:
 
 
 def shared(train: Batches, evaluated: Batches) -> float:
-    """The share of the evaluated split's images that the training set has too, pixel by pixel; 0 where unknown."""
+    """The share of evaluated images that are also in the training set, pixel by pixel; 0 if it is not known."""
     ours, theirs = train.digests(), evaluated.digests()
     return 0.0 if ours is None or theirs is None else float(torch.isin(theirs, ours).float().mean())
 
 
 def _reduced(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, features) with at most SIDE × SIDE a channel."""
+    """(N, C, H, W) -> (N, features), with at most SIDE × SIDE features per channel."""
     height, width = x.shape[-2:]
     return F.adaptive_avg_pool2d(x, (min(SIDE, height), min(SIDE, width))).flatten(1)
 

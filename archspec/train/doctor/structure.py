@@ -1,4 +1,4 @@
-"""What the network's graph says before the first step."""
+"""Verdicts from the graph of the network, before the first step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from archspec.train.doctor.history import History
 
 
 def no_activation(history: History) -> Finding | None:
-    """Linear layers between which nothing bends are one linear layer."""
+    """Linear layers without an activation between them are equivalent to one linear layer."""
     chain = history.facts.chain
     if not chain:
         return None

@@ -1,4 +1,4 @@
-"""A network that answers every image alike: is it so, and why."""
+"""Detects a network that learns nothing, and finds the cause."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from archspec.train.doctor.finding import Evidence, Figure, Finding, percent, sh
 from archspec.train.doctor.history import Activation, History, Sample, Weight
 from archspec.train.doctor.inputs import out_of_range
 
-# Steps at chance before a verdict, in whole blocks of 20. A sound network of sigmoids stays there for some 350
-# steps (LeNet at 0.9 on Fashion-MNIST), so that without a sign of what is wrong the patience must be long. Even
-# what is saturated or dead may come back, late: LeNet at 3 at 4 of 5 seeds, after 400 to 750 steps; three NiN blocks
-# at 0.3 after 850 steps, of which the gradient was 0 in seven looks in a row. So no patience makes a verdict final:
-# only the proof that a layer is constant for every training image does, see `sealed`.
-CUT_OFF: Final = 40  # nothing reaches the first layers
+# Steps at chance before a verdict, in whole blocks of 20. A network of sigmoids that learns well stays at chance for
+# about 350 steps (LeNet at lr 0.9 on Fashion-MNIST), so a verdict without a known cause needs many steps. Even a
+# saturated or dead network may recover late: LeNet at lr 3 with 4 of 5 seeds, after 400 to 750 steps; three NiN blocks
+# at lr 0.3 after 850 steps, although the gradient was 0 in seven consecutive samples. So no number of steps makes a
+# verdict final; only the proof that a layer is constant for every training image does, see `sealed`.
+CUT_OFF: Final = 40  # no gradient reaches the first layers
 SIGN: Final = 100
 SLOW: Final = 140
 MANY: Final = 200
@@ -30,34 +30,31 @@ JUMPED: Final = 300
 LONG: Final = 1000
 LONG_EPOCHS: Final = 3
 
-STUCK_SIGMOIDS: Final = 0.5  # share of a layer's units. Sound runs at chance: 0. LeNet at lr 3: 0.6 to 0.9
-STUCK_RELUS: Final = 0.6  # sound runs at chance: up to 0.5 for some steps. LeNet with ReLU at 0.6: 0.75 to 0.95
-MOSTLY: Final = 0.85  # of a layer's ReLUs, where the rest still learns
-POOR: Final = 0.4  # of chance: a lower loss is not little
-LITTLE: Final = 0.75  # of chance
-STILL: Final = 0.97  # of the loss of the 100 steps before
-GROWN: Final = 0.2  # by how much the share must have grown: what was so from the start killed no run
+STUCK_SIGMOIDS: Final = 0.5  # share of a layer's units. Good runs at chance: 0. LeNet at lr 3: 0.6 to 0.9
+STUCK_RELUS: Final = 0.6  # good runs at chance: up to 0.5 for some steps. LeNet with ReLU at lr 0.6: 0.75 to 0.95
+MOSTLY: Final = 0.85  # of the ReLUs of a layer, while the others still learn
+POOR: Final = 0.4  # of chance: a network with a lower loss has learned enough
+LITTLE: Final = 0.75  # of chance: a network with a higher loss has learned little
+STILL: Final = 0.97  # of the loss of the 100 steps before: above it, the loss no longer falls
+GROWN: Final = 0.2  # by which the share must have grown; a share that is high from the start does no harm
 ALL: Final = 0.99
-VANISHED: Final = 3e-4  # least over greatest gradient of the weights. Sound sigmoids: 0.004 to 0.02
-NOTHING: Final = 1e-6  # the same, where the gradient does not arrive at all
+VANISHED: Final = 3e-4  # smallest over largest gradient of the weights. Good runs with sigmoids: 0.004 to 0.02
+NOTHING: Final = 1e-6  # the same, if no gradient arrives at all
 NO_GRADIENT: Final = 1e-8
-USUAL: Final = 1 / 3  # of the usual rate, momentum counted: what is no lower is not called too low
-HARDLY: Final = 1e-4  # median of update over weight. LeNet at 0.9: 0.0015, at 0.01: 0.00003
-SHRUNK: Final = 0.3  # of its first norm, to which a weight has been pulled by weight decay
-PULL: Final = 1 / 3  # of the gradient, with which it is about in balance
+USUAL: Final = 1 / 3  # of the usual rate, momentum included: only a lower rate can be too low
+BARELY: Final = 1e-4  # median of update over weight. LeNet at lr 0.9: 0.0015, at lr 0.01: 0.00003
+SHRUNK: Final = 0.3  # of its initial norm, to which weight decay has pulled a weight
+PULL: Final = 1 / 3  # of the gradient: a stronger weight decay pulls the weight to zero
 HIGH_DROPOUT: Final = 0.8
 HIGH_ABOVE: Final = 0.3  # nats above chance
 HIGH_JUMP: Final = 2.0  # times, and nats
 
-BENDING: Final = (SIGMOID.name, TANH.name)
+SATURATING: Final = (SIGMOID.name, TANH.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why it learns nothing.
-
-    steps: how long it must have learnt nothing for this to be believed.
-    """
+    """A possible cause. steps: how many steps at chance it takes for a verdict."""
 
     code: str
     title: str
@@ -67,7 +64,7 @@ class Cause:
 
 
 def learns_nothing(history: History) -> Finding | None:
-    """Loss and accuracy no better than a constant prediction, for as long as the cause asks for."""
+    """Loss and accuracy are no better than a constant prediction, for the number of steps that the cause requires."""
     chance = chance_in(history)
     if chance is None:
         return None
@@ -78,7 +75,7 @@ def learns_nothing(history: History) -> Finding | None:
     cause = next(filter(None, (rule(history, recent, chance) for rule in CAUSES)))
     mean = history.last(cause.steps)
     if steps < cause.steps or not chance.holds(mean, sum(history.sizes[-cause.steps :]), CLOSE):
-        return None  # a slow learner shows over many steps, not in a few batches
+        return None  # slow learning is visible over many steps, not in a few batches
     inputs = out_of_range(history.inputs) if history.inputs is not None else None
     facts = [at_chance(history, chance, min(steps, SIGN)), *cause.evidence]
     final = history.sealed is not None and history.sealed > history.step - steps
@@ -87,13 +84,13 @@ def learns_nothing(history: History) -> Finding | None:
             f"at step {history.sealed} a layer is constant for every training image, and no update reaches what lies "
             "before it", {"step": history.sealed or 0},
         ))
-    title = cause.title if final else f"nothing learnt so far: {cause.title}"
+    title = cause.title if final else f"nothing learned so far: {cause.title}"
     text, change = Remedy(inputs[2]) if inputs else cause.advice
     return Finding(cause.code, history.step, title, tuple(facts), text, final, change=change, sure=inputs is not None)
 
 
 def held_back(history: History) -> Finding | None:
-    """The recipe's weight decay, or dropout, lets little be learnt."""
+    """Weight decay or dropout is so strong that the network learns little."""
     chance = chance_in(history)
     if chance is None:
         return None
@@ -102,12 +99,13 @@ def held_back(history: History) -> Finding | None:
         if cause is not None and len(history) >= cause.steps and history.last(cause.steps).loss >= LITTLE * chance.loss:
             facts = (lately(history, cause.steps), *cause.evidence)
             text, change = cause.advice
-            return Finding(cause.code, history.step, f"little learnt so far: {cause.title}", facts, text, change=change)
+            title = f"little learned so far: {cause.title}"
+            return Finding(cause.code, history.step, title, facts, text, change=change)
     return None
 
 
 def mostly_dead(history: History) -> Finding | None:
-    """Most ReLUs of a layer died, and the network stays where the rest brings it."""
+    """Most ReLUs of a layer have died, and the loss no longer falls."""
     chance, recent = chance_in(history), history.samples[-2:]
     if chance is None or len(recent) < 2 or len(history) < 3 * SIGN:
         return None
@@ -123,12 +121,12 @@ def mostly_dead(history: History) -> Finding | None:
     layer = max(found, key=lambda a: a.stuck)
     facts = (lately(history, SIGN), stuck_units(layer, last.step, _same(first, layer), first.step))
     text, change = advice.lower_rate(history)
-    title = f"most ReLUs are dead, and little is learnt so far: the rate {short(history.lr)} is too high"
+    title = f"most ReLUs are dead, and little is learned so far: the rate {short(history.lr)} is too high"
     return Finding("RUN341", history.step, title, facts, text, change=change)
 
 
 def _long(history: History) -> int:
-    """Steps at chance that few sound networks need."""
+    """A number of steps at chance that few networks need which learn in the end."""
     return max(LONG, min(LONG_EPOCHS * history.steps_per_epoch, 5 * LONG))
 
 
@@ -141,7 +139,7 @@ def _dead_from_the_start(history: History, recent: list[Sample], chance: Chance)
     return Cause(
         "RUN341" if layer.kind == RECTIFIED.name else "RUN342", f"{_state(layer)} from the start",
         (stuck_units(layer, first.step),),
-        Remedy(f"check the inputs' mean and deviation, and how the weights start: {text}", change),
+        Remedy(f"check the mean and deviation of the inputs, and the initial weights: {text}", change),
         CUT_OFF if _cut_off(recent) else SIGN,
     )
 
@@ -178,7 +176,7 @@ def _decayed(history: History, recent: list[Sample], chance: Chance) -> Cause | 
 
 
 def _dropped(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
-    """So little gets through a dropout layer that the rest cannot learn from it."""
+    """A dropout layer drops so much that the other layers cannot learn."""
     share = history.facts.dropout
     if share < HIGH_DROPOUT:
         return None
@@ -187,17 +185,17 @@ def _dropped(history: History, recent: list[Sample], chance: Chance) -> Cause | 
 
 
 def _saturated(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
-    return _gone(history, recent, "RUN342", BENDING, STUCK_SIGMOIDS)
+    return _newly_stuck(history, recent, "RUN342", SATURATING, STUCK_SIGMOIDS)
 
 
 def _dead(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
-    return _gone(history, recent, "RUN341", (RECTIFIED.name,), STUCK_RELUS)
+    return _newly_stuck(history, recent, "RUN341", (RECTIFIED.name,), STUCK_RELUS)
 
 
-def _gone(
+def _newly_stuck(
     history: History, recent: list[Sample], code: str, kinds: tuple[str, ...], least: float
 ) -> Cause | None:
-    """Units that told images apart when the run began, and no longer do."""
+    """Units that distinguished images at the start of the run and no longer do."""
     first, last = history.samples[0], recent[-1]
     found = [
         layer for layer in last.activations
@@ -209,7 +207,7 @@ def _gone(
     layer = max(found, key=lambda a: a.stuck)
     before = _same(first, layer)
     jump = history.jump()
-    facts = [stuck_units(layer, last.step, before, first.step), *([advice.jumped(jump)] if jump else [])]
+    facts = [stuck_units(layer, last.step, before, first.step), *([advice.first_jump(jump)] if jump else [])]
     return Cause(
         code, f"{_state(layer)}: the rate {short(history.lr)} is too high", tuple(facts),
         advice.lower_rate(history), CUT_OFF if layer.stuck >= ALL and _cut_off(recent) else SIGN,
@@ -226,13 +224,13 @@ def _vanished_later(history: History, recent: list[Sample], chance: Chance) -> C
 
 
 def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
-    # where warm-up or schedule keep the rate low, small updates say nothing of `lr`
+    # while a warm-up or the schedule keeps the rate low, small updates do not show that `lr` is too low
     steady = history.lr / (1 - history.facts.momentum)
     if steady >= USUAL * advice.usual_rate(history.optimizer):
-        return None  # GoogLeNet at 0.05 moves as little, and begins to learn after 500 steps
+        return None  # GoogLeNet at lr 0.05 has updates as small, and starts to learn after 500 steps
     full = [s for s in history.samples if s.weights and s.rate >= history.lr / 2][-len(recent) :]
     ratios = [_moved(s) for s in full]
-    if len(full) < len(recent) or max(ratios) > HARDLY:
+    if len(full) < len(recent) or max(ratios) > BARELY:
         return None
     last = full[-1]
     fact = Evidence(
@@ -245,17 +243,17 @@ def _too_low(history: History, recent: list[Sample], chance: Chance) -> Cause | 
 
 
 def _too_high(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
-    if max((_moved(s) for s in history.samples if s.weights), default=0.0) <= HARDLY:
-        return None  # what hardly moves the weights is not too high
+    if max((_moved(s) for s in history.samples if s.weights), default=0.0) <= BARELY:
+        return None  # a rate that barely moves the weights is not too high
     title = f"the rate {short(history.lr)} is too high"
     if history.last(ABOVE).loss >= max(history.losses[0], chance.loss) + HIGH_ABOVE:
         jump = history.jump()
-        fact = advice.jumped(jump) if jump else advice.began(history)
+        fact = advice.first_jump(jump) if jump else advice.first_loss(history)
         return Cause("RUN344", title, (fact,), advice.lower_rate(history), ABOVE)
     high = history.jump(factor=HIGH_JUMP, rise=HIGH_JUMP)
     if high is None or high.step > history.step - JUMPED:
         return None
-    return Cause("RUN344", title, (advice.jumped(high),), advice.lower_rate(history), JUMPED)
+    return Cause("RUN344", title, (advice.first_jump(high),), advice.lower_rate(history), JUMPED)
 
 
 def _unknown(history: History, recent: list[Sample], chance: Chance) -> Cause:
@@ -273,12 +271,12 @@ CAUSES: Final[tuple[Callable[[History, list[Sample], Chance], Cause | None], ...
 
 
 def without_dropout() -> Remedy:
-    """Advice where dropout is too strong."""
+    """The advice if dropout is too strong."""
     return Remedy("train without dropout, or with 0.5 at most", {"layers.dropout": 0})
 
 
 def _moved(sample: Sample) -> float:
-    """By how much of its size the step changed a weight: the median over the weights."""
+    """Norm of the update over the norm of the weight: the median over the weights."""
     return median(weight.ratio for weight in sample.weights)
 
 
@@ -288,13 +286,13 @@ def _worst(sample: Sample, kinds: tuple[str, ...]) -> Activation | None:
 
 
 def _same(sample: Sample, layer: Activation) -> Activation:
-    """That layer in another sample; as if it were sound where it did not run."""
+    """The same layer in another sample; without stuck units if it did not run there."""
     found = [a for a in sample.activations if a.name == layer.name]
     return found[0] if found else Activation(layer.name, layer.kind, layer.units, 0.0)
 
 
 def _weakest(sample: Sample) -> float:
-    """The least gradient of a weight over the greatest; 0 where all are as good as none, 1 for a single weight."""
+    """The smallest gradient of a weight over the largest; 0 if all are practically 0, 1 for a single weight."""
     gradients = [weight.gradient for weight in sample.weights]
     if len(gradients) < 2:
         return 1.0
@@ -302,7 +300,7 @@ def _weakest(sample: Sample) -> float:
 
 
 def _cut_off(recent: list[Sample]) -> bool:
-    """Whether the gradient did not arrive everywhere, in any of these samples."""
+    """Whether in each of these samples some weight got no gradient."""
     return max(map(_weakest, recent)) <= NOTHING
 
 
@@ -311,7 +309,7 @@ def _state(layer: Activation) -> str:
 
 
 def stuck_units(layer: Activation, step: int, before: Activation | None = None, first: int = 0) -> Evidence:
-    """The share of a layer's units that are stuck at a step, and what it was at the first one."""
+    """The share of a layer's units that are stuck at a step, and at the first step."""
     what = "are zero" if layer.kind == RECTIFIED.name else "are saturated"
     text = f"at step {step} {percent(layer.stuck)} of the {layer.units} units of {layer.name} {what} for every image"
     values: dict[str, Figure] = {"layer": layer.name, "step": step, "share": layer.stuck, "units": layer.units}
@@ -322,7 +320,7 @@ def stuck_units(layer: Activation, step: int, before: Activation | None = None, 
 
 
 def _gradients(sample: Sample) -> Evidence:
-    """The gradient's norm at both ends."""
+    """The smallest and the largest gradient norm."""
     least, most = _ends(sample)
     if not most.gradient:
         return Evidence(

@@ -1,4 +1,4 @@
-"""Advice is tried before it is given: short trainings of fresh networks, each with one change."""
+"""Tries advice before it is given: short trainings of new networks, each with one change."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from archspec.train.setup import fresh_model
 from archspec.train.step.microbatch import free_memory
 from archspec.train.step.precision import float32_products
 
-STEPS: Final = (60, 180, 540)  # of each change, in rounds: the next begins where nothing has learnt
+STEPS: Final = (60, 180, 540)  # of each change, in rounds; the next round starts only if nothing has learned
 LOOK_EVERY: Final = 10  # steps
-FEWEST: Final = 20  # steps of a trial that says something
-LEARNT: Final = 0.9  # of chance, and of the run's own loss
-FALLING: Final = 0.98  # of chance: what is worth more steps at once
-BETTER: Final = 0.05  # of accuracy above one answer for every image
-BLOWN: Final = 20.0  # times chance: a loss above it will not come down in time
-CLOSE: Final = 1.05  # times the best loss: of these the change that comes first is taken
+FEWEST: Final = 20  # steps of a trial whose result counts
+LEARNED: Final = 0.9  # of chance, and of the run's own loss
+FALLING: Final = 0.98  # of chance: a lower loss is worth more steps immediately
+BETTER: Final = 0.05  # accuracy above that of a constant prediction
+BLOWN: Final = 20.0  # times chance: a higher loss will not recover in time
+CLOSE: Final = 1.05  # times the best loss: among these the first change is chosen
 
 
 class _Enough(Exception):
-    """The rest would tell nothing more, or there is no time for it."""
+    """Ends a trial: more steps would not change the result, or the time is up."""
 
 
 class _Observer(Callback):
@@ -62,11 +62,11 @@ def try_changes(
     patient: Patient, groups: Sequence[Sequence[Mapping[str, Any]]], *, seconds: float, chance: Chance | None,
     now: float,
 ) -> tuple[Trial, ...]:
-    """What came of each change within `seconds` in all. now: the loss of the run.
+    """Try the changes, group by group, within `seconds` in total. now: the loss of the run.
 
-    Every trial begins with the recipe's seed and sees the same images in the same order. Nothing of the run is
-    touched: not its network, its random numbers, or the order of its images. It ends with the group in which a change
-    has learnt.
+    Every trial starts from the recipe's seed and sees the same images in the same order. The run itself does not
+    change: neither its network nor its random numbers nor the order of its images. Later groups are skipped after a
+    group in which a change has learned.
     """
     trials = _Trials(patient.alone(), chance, now, time.monotonic() + seconds)
     for short, long in pairwise(STEPS):
@@ -81,7 +81,7 @@ def try_changes(
 
 
 class _Trials:
-    """What was tried so far, the longest trial of each change."""
+    """The trials so far: the longest of each change."""
 
     def __init__(self, patient: Patient, chance: Chance | None, now: float, deadline: float) -> None:
         self._patient, self._chance, self._now, self._deadline = patient, chance, now, deadline
@@ -95,7 +95,7 @@ class _Trials:
         return any(trial.learnt for trial in self._done.values())
 
     def run(self, group: Sequence[Mapping[str, Any]], steps: int) -> None:
-        """Try each change for so many steps, unless it has been, or its loss has ceased to be a number."""
+        """Try each change for `steps`, unless it was tried for as many or its loss became infinite or NaN."""
         for change in group:
             before = self._done.get(change_text(change))
             if before is not None and (before.loss is None or before.steps >= steps):
@@ -106,7 +106,7 @@ class _Trials:
                     self._done[trial.text] = trial
 
     def promising(self, group: Sequence[Mapping[str, Any]], steps: int) -> list[Mapping[str, Any]]:
-        """The change of which the loss has begun to fall furthest, if one has."""
+        """The change whose loss has fallen furthest, if any has fallen."""
         if self._chance is None:
             return []
         found = [self._done[change_text(change)] for change in group if change_text(change) in self._done]
@@ -118,7 +118,7 @@ class _Trials:
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
-    """The change that learnt best; of those about as good the first."""
+    """The trial with the best result; among about equal ones the first. None if nothing has learned."""
     learnt = [(trial.loss, trial) for trial in trials if trial.learnt and trial.loss is not None]
     if not learnt:
         return None
@@ -129,7 +129,7 @@ def best_of(trials: Sequence[Trial]) -> Trial | None:
 def _attempt(
     patient: Patient, change: Mapping[str, Any], steps: int, deadline: float, chance: Chance | None, now: float
 ) -> Trial | None:
-    """One trial; None where the change does not fit, or time or memory is too short for it."""
+    """One trial; None if the change cannot be applied, or time or memory is too short."""
     changed = patient.changed(change)
     if changed is None:
         return None
@@ -153,14 +153,14 @@ def _attempt(
     bar = chance or chance_of(labels)
     least = min(now, bar.loss) if bar is not None and isfinite(now) else bar.loss if bar is not None else now
     above = 0.0 if bar is None else min(bar.accuracy + BETTER, (1 + bar.accuracy) / 2)
-    learnt = loss <= LEARNT * least and accuracy >= above
+    learnt = loss <= LEARNED * least and accuracy >= above
     return Trial(change_text(change), change, len(losses), loss, accuracy, learnt)
 
 
 def _train(
     patient: Patient, graph: Graph, recipe: Recipe, steps: int, deadline: float, most: float
 ) -> tuple[list[float], list[float], Counter[int]]:
-    """Losses and accuracies of the steps of a fresh network, at the recipe's rate from the first step or warm-up on."""
+    """Train a new network at the recipe's rate, after a warm-up if it has one: losses, accuracies, label counts."""
     machine = patient.machine
     observer = _Observer(deadline, most)
     with (
@@ -169,7 +169,7 @@ def _train(
         closing(_endless(patient.train)) as batches, suppress(_Enough),
     ):
         model = fresh_model(graph, recipe, machine)
-        warm = min(recipe.warmup.steps or 0, steps // 2)  # a longer one would say nothing of what comes after it
+        warm = min(recipe.warmup.steps or 0, steps // 2)  # a longer one would leave no steps at the full rate
 
         def rate_at(step: int) -> float:
             return recipe.lr * min(1.0, (step + 1) / (warm + 1))

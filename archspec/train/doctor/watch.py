@@ -1,4 +1,4 @@
-"""The watcher: when to look, what to remember, whom to tell."""
+"""The doctor as a callback: when to measure, what to remember, what to report."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from archspec.train.doctor.memory import data_of, recall, series_of
 from archspec.train.doctor.patient import Patient, facts_of
 from archspec.train.doctor.seal import may_be_sealed, sealed
 from archspec.train.doctor.second_look import IMAGES, contrast, modes, shared
-from archspec.train.doctor.verdicts import Said, Verdicts
+from archspec.train.doctor.verdicts import Message, Verdicts
 from archspec.train.run import Run
 from archspec.train.run_dir.full_disk import save_text, warn_write_failures
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-EVERY: Final = 50  # steps between two looks, after the first 32 steps
+EVERY: Final = 50  # steps between two measurements, after the first 32 steps
 EARLY: Final = frozenset({1, 2, 4, 8, 16, 32})
-MOST_LABELS: Final = 50_000  # that are counted: enough to know how common each class is
+MOST_LABELS: Final = 50_000  # to count; enough to know the frequency of each class
 
 
 class Doctor(Callback):
-    """Looks into the network at steps 1, 2, 4, … 32, and every 50th, and says what is wrong, each thing once.
+    """Measures inside the network at steps 1, 2, 4, … 32 and at every 50th step, and reports each problem once.
 
-    A look costs one wait for the device, a copy of the weights and a pass over the activations; between two
-    of them there is no cost. The run's numbers are the same with and without it. A resumed run's doctor
-    remembers what it saw and said.
+    A measurement costs one wait for the device, a copy of the weights and a pass over the activations; other steps
+    cost nothing. The results of the run are the same with and without the doctor. Its state is part of checkpoints, so
+    it continues in a resumed run.
 
-    stop: end the run, by SpecError, at a verdict that is final. folder: where `findings.json` is written at
-    the run's end, if the folder exists. patient: what the run is made of: the splits are compared where a figure
-    gives cause. trials: also try changes on fresh networks, when the run ends badly.
+    stop: end the run with SpecError at a final verdict. folder: where `findings.json` is written at the end of the
+    run, if the folder exists. patient: needed to compare the splits if the figures of an epoch call for it. trials:
+    also try changes on new networks if the run ends badly.
     """
 
     def __init__(
@@ -54,31 +54,31 @@ class Doctor(Callback):
         self._verdicts = Verdicts()
         self._probe: Probe | None = None
         self._run: Run | None = None
-        self._labels: list[Tensor] = []  # of the steps since the last look on the device
+        self._labels: list[Tensor] = []  # on the device, of the steps since the last measurement
         self._history = History(lr=0.0)
         self._clock = Clock()
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found so far."""
+        """The findings so far."""
         return self._verdicts.findings
 
     def on_start(self, run: Run) -> None:
-        """Begin a history, or go on with that of the checkpoint, and attach to the first step."""
-        recipe = run.recipe
-        begin = run.state.step - run.state.position  # a pass that was broken off brings its meter along
+        """Start a history, or continue the one in the checkpoint, and attach a probe to the first step."""
+        recipe, state = run.recipe, run.state
+        begin = state.step - state.position  # the checkpoint holds the figures of an unfinished pass
         self._run = run
         graph = None if self._patient is None else self._patient.graph
         self._history = History(
-            recipe.lr, recipe.optimizer, recipe.init.weights, run.state.steps_per_epoch, run.total_steps, begin,
-            facts_of(run.state.model, recipe, graph),
+            recipe.lr, recipe.optimizer, recipe.init.weights, state.steps_per_epoch, run.total_steps, begin,
+            facts_of(state.model, recipe, graph),
         )
-        run.state.keep("doctor", self)
-        self._probe = Probe(run.state.model)
-        self._clock.start(run.state.step)
+        state.keep("doctor", self)
+        self._probe = Probe(state.model)
+        self._clock.start(state.step)
 
     def on_step(self, run: Run) -> None:
-        """Read what was measured in this step; attach to the next if that is due."""
+        """Read the measurements of this step, and attach a probe to the next if it is due."""
         if not self._history.all_labels and self._history.labels.total() < MOST_LABELS:
             self._labels.append(run.batch.y)
         if self._probe is not None:
@@ -86,38 +86,38 @@ class Doctor(Callback):
             self._look(run, probe)
             if self._patient is not None and may_be_sealed(self._history, run) and sealed(run, self._patient.train):
                 self._history.sealed = run.state.step
-            self._say(run, self._verdicts.examine(self._history))
+            self._report(run, self._verdicts.examine(self._history))
         if due(run.state.step + 1):
             self._probe = Probe(run.state.model)
 
     def on_epoch(self, run: Run) -> None:
-        """Read the pass's last steps and its result; look again where that gives cause."""
+        """Read the last steps of the pass and its result, and measure more if the figures call for it."""
         self._catch_up(run)
         self._history.end_epoch(run.state.results[-1])
         epoch = run.state.epoch
         if suspicious(self._history) and (epoch & (epoch - 1) == 0 or epoch == run.recipe.epochs):
             self._look_again(run)
-        self._say(run, self._verdicts.examine(self._history))
+        self._report(run, self._verdicts.examine(self._history))
 
     def on_finish(self, run: Run) -> None:
-        """What the run came to."""
+        """Report the final verdicts."""
         if self._history.epochs and suspicious(self._history):
             self._look_again(run)
         if self._patient is not None:
             self._history.shared = shared(self._patient.train, self._patient.evaluated)
-        self._say(run, self._verdicts.at_the_end(self._history))
+        self._report(run, self._verdicts.at_the_end(self._history))
 
     def on_stop(self, run: Run) -> None:
-        """Nobody waits for trials."""
+        """Do no trials, so that the program ends soon."""
         self._trials = False
 
     def on_end(self, run: Run) -> None:
-        """Say what a run came to that was cut short, try what could help, and write the findings."""
+        """Report on the last steps of an interrupted run, try changes, and write the findings."""
         if self._probe is not None:
             self._probe.remove()
-        with suppress(RuntimeError, SpecError):  # a device that has failed; a stop that has been reported
+        with suppress(RuntimeError, SpecError):  # the device has failed, or the stop was already reported
             self._catch_up(run)
-            self._say(run, self._verdicts.examine(self._history))
+            self._report(run, self._verdicts.examine(self._history))
         if self._trials and self._patient is not None:
             with suppress(RuntimeError):
                 self._try(run, self._patient)
@@ -126,24 +126,24 @@ class Doctor(Callback):
                 write_findings(self.findings, self._folder / "findings.json")
 
     def tensors(self) -> dict[str, Tensor]:
-        """For a checkpoint: the series of steps."""
+        """The series of steps, for a checkpoint."""
         if self._run is not None:
             self._catch_up(self._run)
         return series_of(self._history)
 
     def data(self) -> JsonValue:
-        """For a checkpoint: the rest."""
+        """The rest of the state, for a checkpoint."""
         return data_of(self._history, self.findings)
 
     def restore(self, tensors: Mapping[str, Tensor], data: JsonValue) -> None:
-        """Remember; what another version wrote is left alone, and the watch begins anew."""
+        """Restore the state of a checkpoint; data of another version is ignored, and the doctor starts anew."""
         with suppress(ValueError):
             self._verdicts.findings = recall(self._history, tensors, data)
 
     def _look(self, run: Run, probe: Probe) -> None:
-        """One wait for the device, for everything."""
+        """Read all measurements of a step with a single wait for the device."""
         images = run.batch.x
-        inside = probe.figures(run.state.model, images[: run.state.micro_batch])  # more at once have no room
+        inside = probe.figures(run.state.model, images[: run.state.micro_batch])  # more at once would not fit
         first = self._history.inputs is None and len(images) > 0
         inputs = input_figures(images) if first else []
         rows, sizes = self._unread(run)
@@ -155,7 +155,7 @@ class Doctor(Callback):
         self._history.add_sample(probe.sample(run.state.step, run.rate_at(run.state.step - 1), numbers[:begin]))
 
     def _unread(self, run: Run) -> tuple[Tensor, list[int]]:
-        """Of the steps that the history lacks: losses, hits, and then labels, on the device; and images."""
+        """Losses, hits and labels of the steps that the history lacks, in one tensor on the device; their sizes."""
         meter = run.state.meter
         known = max(0, self._history.step - meter.first)
         rows = meter.tensors()
@@ -174,38 +174,39 @@ class Doctor(Callback):
         self._history.labels.update(map(int, numbers[2 * steps :]))
 
     def _look_again(self, run: Run) -> None:
-        """Measure the network's modes, and compare the splits, at the end of an epoch."""
+        """Measure the modes of the network and compare the splits, at the end of an epoch."""
         if self._history.modes is not None and self._history.modes.step == run.state.step:
             return
         patient = self._patient
         if patient is None or run.runtime.group.sharded or not hasattr(run, "batch") or len(run.batch.y) < 2:
-            return  # a run that is resumed after an epoch's last step has no batch
+            return  # a run that was resumed after the last step of an epoch has no batch
         with suppress(RuntimeError, SpecError):  # memory is short, or the data cannot be read again
             self._history.modes = modes(run, run.batch, patient.evaluated.some(2 * IMAGES))
             self._history.contrast = contrast(patient.train, patient.evaluated, patient.split)
 
     def _try(self, run: Run, patient: Patient) -> None:
-        """Try changes where the run ended badly, and say the one verdict that comes of it."""
-        from archspec.train.doctor.consult import consult  # which trains, as the loop does that this is a part of
+        """Try changes if the run ended badly, and report the final verdict."""
+        from archspec.train.doctor.consult import consult  # here, because it imports the loop
 
         seconds = self._clock.allowance(run.state.step, run.total_steps)
         finding = consult(patient, self._history, self._verdicts, seconds=seconds)
         if finding is not None:
-            self._say(run, [Said(finding.line(), None), *(Said(f"  {line}", None) for line in finding.tried())])
+            lines = [finding.line(), *(f"  {line}" for line in finding.tried())]
+            self._report(run, [Message(line, None) for line in lines])
 
-    def _say(self, run: Run, said: Iterable[Said]) -> None:
-        for text, finding in said:
+    def _report(self, run: Run, messages: Iterable[Message]) -> None:
+        for text, finding in messages:
             if self._stop and finding is not None and finding.final:
                 raise SpecError([finding.diagnostic()])
             run.notify(text)
 
 
 def due(step: int) -> bool:
-    """Whether to look into this step, counted from 1."""
+    """Whether to measure at this step, counted from 1."""
     return step in EARLY or step % EVERY == 0
 
 
 def write_findings(findings: list[Finding], path: Path) -> None:
-    """The findings as JSON."""
+    """Write the findings as JSON. Raises SpecError RUN313."""
     data = {"format": FINDINGS_FORMAT, "findings": [finding.to_json() for finding in findings]}
     save_text("the findings", path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")

@@ -66,7 +66,7 @@ def too_low(**fields):
     """A weight would change by some 5 % in the source's 2,350 steps: it gets nowhere."""
     finding = verdict("lenet", 200, name="lenet-03", **fields)
     assert finding.code == "RUN345"
-    assert finding.title == "nothing learnt so far: the weights barely move: the rate 0.01 is too low"
+    assert finding.title == "nothing learned so far: the weights barely move: the rate 0.01 is too low"
     assert 140 <= finding.step <= 150
     assert finding.evidence[1].values["update_to_weight"] < 1e-4
     assert finding.advice == "raise the rate: try lr 0.1"  # tenfold, and no more: the source's other rate is 0.9
@@ -75,7 +75,7 @@ def too_low(**fields):
 def adam_at_sgds_rate(**fields):
     finding = verdict("lenet", 100, name="lenet-02", **fields)
     assert finding.code == "RUN342"
-    assert finding.title.removeprefix("nothing learnt so far: ") == "saturated sigmoids: the rate 0.9 is too high"
+    assert finding.title.removeprefix("nothing learned so far: ") == "saturated sigmoids: the rate 0.9 is too high"
     assert CUT_OFF <= finding.step <= 50
     assert finding.evidence[1].values["share"] == 1.0
     assert "adam's usual one is lr 0.001" in finding.advice
@@ -85,7 +85,7 @@ def adam_at_sgds_rate(**fields):
 def too_high(finding):
     """LeNet at 3: at this rate a plateau that may pass, see `test_lenet_05_in_full_size`."""
     assert (finding.code, finding.step) == ("RUN342", 100)
-    assert finding.title == "nothing learnt so far: saturated sigmoids: the rate 3 is too high"
+    assert finding.title == "nothing learned so far: saturated sigmoids: the rate 3 is too high"
     _, share, jump = finding.evidence
     assert share.values["layer"] == "head.sigmoid_2"
     assert share.values["share"] > 0.5 > share.values["first_share"] == 0
@@ -97,7 +97,7 @@ def too_high(finding):
 def dead(finding):
     assert finding.code == "RUN341"
     assert finding.title.endswith("dead ReLUs: the rate 0.6 is too high")
-    assert finding.title.startswith("nothing learnt so far: ") is not finding.final
+    assert finding.title.startswith("nothing learned so far: ") is not finding.final
     assert finding.evidence[1].values["share"] > 0.6 > finding.evidence[1].values["first_share"] + 0.2
     assert "lower rate: try lr 0.1" in finding.advice
 
@@ -105,7 +105,7 @@ def dead(finding):
 def started_badly(spec, **fields):
     finding = verdict(spec, 60, **fields)
     assert (finding.code, finding.step) == ("RUN343", 50)
-    title = finding.title.removeprefix("nothing learnt so far: ")
+    title = finding.title.removeprefix("nothing learned so far: ")
     assert title == "the gradient vanishes on its way to the first layers"
     values = finding.evidence[1].values
     if values["greatest_gradient"]:  # else it is 0 in every weight
@@ -190,7 +190,7 @@ def test_stop_when_dead_ends_a_run_of_which_nothing_can_come(tmp_path: Path, cap
 def test_stop_when_dead_lets_lenet_05_go_on(tmp_path: Path, capsys):
     code, printed, epochs = train(capsys, tmp_path / "run", "lenet", "--recipe", "lenet-05", "--epochs", "14")
     assert code == 0, printed.err
-    assert "doctor[RUN342]: step 100: nothing learnt so far: saturated sigmoids" in printed.err
+    assert "doctor[RUN342]: step 100: nothing learned so far: saturated sigmoids" in printed.err
     assert epochs == 14
 
 
@@ -211,7 +211,7 @@ def test_saturated_tanh_on_digits():
     assert verdict(digits("tanh"), 150, images=800, optimizer="adam", lr=3.0).code == "RUN342"
 
 
-def test_few_images_learnt_by_heart():
+def test_few_images_memorised():
     finding = verdict(digits(), 2500, images=60, test=100, batch_size=20, lr=0.2)
     assert finding.code == "RUN348"
     best, now = (fact.values for fact in finding.evidence)

@@ -39,7 +39,7 @@ def test_in_a_summary():
 
 def test_a_verdict_that_was_taken_back_in_a_summary():
     assert findings_text([replace(FINDING, until=700)]).splitlines()[0] == (
-        "doctor[RUN345]: the weights barely move (from step 150 to 700, then it learnt)"
+        "doctor[RUN345]: the weights barely move (from step 150 to 700, then it learned)"
     )
 
 

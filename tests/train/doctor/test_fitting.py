@@ -28,7 +28,7 @@ def test_the_gap_grows_while_the_test_loss_rises():
     pytest.param([1.0, 0.5, 0.4, 0.3, 0.2], [1.0, 0.5, 0.55, 0.57, 0.56], id="risen-a-little"),
     pytest.param([1.0, 0.5, 0.4, 0.3, 0.2], [1.0, 0.5, 0.9, 0.9, 0.55], id="came-back"),
     pytest.param([1.0, 0.5, 0.6, 0.7, 0.8], [1.0, 0.5, 0.7, 0.9, 1.2], id="both-rise"),
-    pytest.param([9.0, 8.0, 7.0, 6.0, 5.0], [7.0, 6.0, 8.0, 9.0, 10.0], id="never-learnt"),
+    pytest.param([9.0, 8.0, 7.0, 6.0, 5.0], [7.0, 6.0, 8.0, 9.0, 10.0], id="never-learned"),
     pytest.param([0.02, 0.01, 0.009, 0.008, 0.007], [0.03, 0.02, 0.03, 0.03, 0.03], id="tiny-losses"),
     # lenet_relu and cnn28 on all of Fashion-MNIST
     pytest.param([0.598, 0.372, 0.321, 0.293, 0.271, 0.254, 0.238, 0.225, 0.216, 0.212],

@@ -61,12 +61,12 @@ def test_nothing_is_final_that_is_not_proven(code, patience, now, first):
     for steps in (patience, LONG, 10 * LONG):
         finding = learns_nothing(seen(steps))
         assert not finding.final
-        assert finding.title.startswith("nothing learnt so far: ")
+        assert finding.title.startswith("nothing learned so far: ")
     proven = seen(LONG)
     proven.sealed = LONG - 10
     finding = learns_nothing(proven)
     assert finding.final
-    assert not finding.title.startswith("nothing learnt so far: ")
+    assert not finding.title.startswith("nothing learned so far: ")
     assert finding.evidence[-1].text == (
         f"at step {LONG - 10} a layer is constant for every training image, and no update reaches what lies before it"
     )
@@ -173,7 +173,7 @@ def test_one_sample_is_not_enough():
 
 def test_a_loss_above_chance_means_a_rate_too_high():
     finding = learns_nothing(stuck(ABOVE, sample(1), sample(50), sample(100), loss=3.1, start=(2.4, 9.0), lr=2.0))
-    assert (finding.code, finding.title) == ("RUN344", "nothing learnt so far: the rate 2 is too high")
+    assert (finding.code, finding.title) == ("RUN344", "nothing learned so far: the rate 2 is too high")
     assert finding.evidence[1].values == {"step": 2, "loss_before": 2.4, "loss_after": 9.0}
 
 
@@ -223,7 +223,7 @@ def test_the_words_of_a_dead_network():
                  start=(2.3, 2.2, 2.1, 3.9))
     finding = learns_nothing(seen)
     assert finding.line() == (
-        "doctor[RUN341]: step 200: nothing learnt so far: dead ReLUs: the rate 0.6 is too high: over the last 100 steps the loss is 2.303 and "
+        "doctor[RUN341]: step 200: nothing learned so far: dead ReLUs: the rate 0.6 is too high: over the last 100 steps the loss is 2.303 and "
         "the accuracy 0.100, no better than a constant prediction (2.303 = ln 10); at step 200 94 % of the 50 "
         "units of layer1.act are zero for every image (6 % at step 1); the loss first jumped at step 4, from 2.2 to "
         "3.9; a guess, not tried: start again with a lower rate: try lr 0.1, or a warm-up"
@@ -258,7 +258,7 @@ def test_the_advice_for_a_high_rate(fields, kind, text):
 @pytest.mark.parametrize(("facts", "text"), [
     (Facts(norms=("batch_norm2d",)), "use relu with `init: kaiming_normal`, or add batch_norm2d after the layers with weights"),
     (Facts(norms=("batch_norm1d",)), "use relu with `init: kaiming_normal`, or add batch_norm1d after the layers with weights"),
-    (Facts(batch_norm=True), "use relu with `init: kaiming_normal`, or use fewer layers, or connections that skip some"),
+    (Facts(batch_norm=True), "use relu with `init: kaiming_normal`, or use fewer layers, or skip connections"),
 ], ids=["convolutions", "linear-layers", "batch-norm"])
 def test_the_advice_for_a_gradient_that_vanishes_between_sigmoids(facts, text):
     samples = [sample(s, kind="sigmoid", gradients=(1e-9, 0.1)) for s in (1, 150, 200)]

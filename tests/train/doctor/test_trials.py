@@ -109,7 +109,7 @@ def test_one_verdict_one_number():
 
 def test_where_nothing_learns_that_is_said():
     finding = judged(FINDING, (trial(2.3, learnt=False), trial(None, learnt=False)), 2.3)
-    assert finding.remedy == "tried 2 changes, none learnt within 60 steps"
+    assert finding.remedy == "tried 2 changes, none learned within 60 steps"
     assert finding.change is None
 
 
@@ -119,7 +119,7 @@ def recipe(**fields):
 
 @pytest.mark.parametrize("code", [f"RUN{n}" for n in (*range(340, 348), 352, 355, 356)])
 def test_changes_to_try_change_something_and_come_once(code):
-    seen = history([2.3] * 100, facts=Facts(dropout=0.5, weight_decay=0.1, bends=True))
+    seen = history([2.3] * 100, facts=Facts(dropout=0.5, weight_decay=0.1, saturates=True))
     groups = remedies(Finding(code, 1, "", (), "", change={"train.lr": 0.02}), seen, recipe(weight_decay=0.1))
     changes = [change for group in groups for change in group]
     assert changes[0] == {"train.lr": 0.02}

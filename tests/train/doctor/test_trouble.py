@@ -1,4 +1,4 @@
-"""Runs that diverge, and networks that lose what they had learnt."""
+"""Runs that diverge, and networks that lose what they had learned."""
 
 import math
 
@@ -110,7 +110,7 @@ def test_a_collapse():
     seen = lost([9.0, 4.0] + [2.31] * (LOST_STEPS + 10), samples=[sample(1), sample(150, stuck=0.94, rate=0.2)], lr=0.2)
     finding = collapses(seen)
     assert finding.code == "RUN347"
-    assert finding.title == "the network collapsed after it had learnt, at rate 0.2"
+    assert finding.title == "the network collapsed after it had learned, at rate 0.2"
     values = [fact.values for fact in finding.evidence]
     assert values[0]["step"] == 60  # the first of equal blocks
     assert values[0]["loss"] == pytest.approx(0.3)
@@ -126,8 +126,8 @@ def test_a_collapse():
     pytest.param(lost([2.31, 2.4, 0.5, 2.2] * 20, 0.3), id="single-bad-batches"),
     pytest.param(lost([1.5] * 100, 0.5), id="half-of-it-lost"),
     pytest.param(lost([2.4] * 100, 0.8), id="sure-of-its-errors"),
-    pytest.param(history([LN10] * 300), id="never-learnt"),
-    pytest.param(history([1.9] * 50 + [LN10] * 100), id="had-hardly-learnt"),
+    pytest.param(history([LN10] * 300), id="never-learned"),
+    pytest.param(history([1.9] * 50 + [LN10] * 100), id="barely-learned"),
 ])
 def test_what_is_no_collapse(seen):
     assert collapses(seen) is None

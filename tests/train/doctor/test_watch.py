@@ -186,7 +186,7 @@ def test_a_verdict_that_no_longer_holds_is_taken_back():
     (finding,) = doctor.findings
     assert (finding.code, finding.step, finding.until, finding.final) == ("RUN342", 100, 450, False)
     assert len(told) == 2
-    assert told[0].startswith("doctor[RUN342]: step 100: nothing learnt so far: saturated sigmoids: the rate 3 is too high")
+    assert told[0].startswith("doctor[RUN342]: step 100: nothing learned so far: saturated sigmoids: the rate 3 is too high")
     assert told[1] == (
         "doctor[RUN342]: step 450: the network learns after all: over the last 40 steps the loss is 1.5 and the "
         "accuracy 0.450"
