@@ -80,7 +80,7 @@ def test_find_lr_draws_suggests_and_trains_nothing(cli: Cli, spec: str) -> None:
     assert done.code == 0, done.err
     assert "smoothed loss over learning rate" in done.out
     assert "this recipe's rate 1e-06 is 1/" in done.out
-    assert "doctor[RUN351]: the rate 1e-06 is far below what the range test suggests" in done.out
+    assert "doctor[RUN351]: the rate 1e-06 is far below the suggestion of the range test" in done.out
     assert sorted(p.name for p in Path("rates").iterdir()) == ["rate_range.json", "rate_range.svg"]
     found = json.loads(Path("rates/rate_range.json").read_text())
     assert found["recipe_lr"] == 1e-6

@@ -1,4 +1,4 @@
-"""A rate-range test as text: the curve in Braille dots, or in ASCII where the terminal has no more."""
+"""A rate-range test as text: the curve in Braille dots, or in ASCII if the terminal does not support them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from archspec.train.report.canvas import Canvas
 
 WIDTH: Final = 60  # characters
 HEIGHT: Final = 12
-CEILING: Final = 1.3  # times the first loss: what is higher is cut off
+CEILING: Final = 1.3  # times the first loss: higher losses are cut off
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The stretch of rates, as powers of ten, and of losses that a picture shows."""
+    """The ranges of the axes: exponents of ten for the rates, and losses."""
 
     left: float
     right: float
@@ -39,7 +39,7 @@ class Scale:
 
 
 def scale_of(test: RateRange) -> Scale:
-    """All rates, and the smoothed losses up to CEILING times the first."""
+    """The scale that shows all rates, and the smoothed losses up to CEILING times the first."""
     curve = test.smoothed
     top = min(max(curve), CEILING * curve[0])
     bottom = min(curve)
@@ -51,7 +51,7 @@ def _share(value: float, low: float, high: float) -> float:
 
 
 def rate_chart(test: RateRange, rate: float, *, ascii_only: bool = False) -> str:
-    """The smoothed loss over the rate, with marks for the suggestion and for `rate`, that of the recipe."""
+    """The smoothed loss over the rate, with marks for the suggestion and for `rate`, the recipe's."""
     scale = scale_of(test)
     canvas = Canvas(WIDTH, HEIGHT)
     canvas.line([(scale.x(rate), scale.y(loss)) for rate, loss in zip(test.rates, test.smoothed, strict=True)])
@@ -70,7 +70,7 @@ def rate_chart(test: RateRange, rate: float, *, ascii_only: bool = False) -> str
 
 
 def verdict(test: RateRange) -> str:
-    """The suggestion and its rule in words."""
+    """The suggestion and its rule as a sentence."""
     if test.suggestion is None:
         steps = plural(len(test.rates), "step")
         text = f"no suggestion: in {steps} the loss fell no lower than that of a constant prediction"
@@ -83,7 +83,7 @@ def verdict(test: RateRange) -> str:
 
 
 def comparison(test: RateRange, rate: float) -> str | None:
-    """The recipe's rate compared with the suggestion, in words; None where there is no suggestion."""
+    """A comparison of the recipe's rate with the suggestion as a sentence; None if there is no suggestion."""
     if test.suggestion is None:
         return None
     factor = rate / test.suggestion
@@ -103,7 +103,7 @@ def _column(scale: Scale, rate: float) -> int:
 
 
 def _ticks(scale: Scale) -> str:
-    """The powers of ten, each beginning at its place."""
+    """The powers of ten, each starting at its position."""
     line = ""
     for power in scale.decades():
         at = _column(scale, 10.0**power)
@@ -113,7 +113,7 @@ def _ticks(scale: Scale) -> str:
 
 
 def _mark(scale: Scale, rate: float, text: str) -> str:
-    """A mark under its rate, its text to the side that has room."""
+    """A mark under its rate, with its text on the side that has room."""
     at = _column(scale, rate)
     if at + len(text) > WIDTH:
         arrow, _, words = text.partition(" ")

@@ -14,13 +14,13 @@ from archspec.train.lr_finder.range_test import RateRange
 from archspec.train.report.svg import LINE, SIZE, Style, box, label, number_text, paragraph, picture, text_width, ticks
 from archspec.train.run_dir.full_disk import save_text
 
-PICTURE: Final = "rate_range.svg"  # its name in a run's folder
+PICTURE: Final = "rate_range.svg"  # its name in the run folder
 WIDTH: Final = 400
-SHOWN: Final = 560  # pixels that it takes where there is room
+SHOWN: Final = 560  # pixels, its width if there is room
 MARGIN: Final = 10
 PLOT_HEIGHT: Final = 200
-SWATCH: Final = 22  # pixels, of a legend's sample with the space behind it
-HIGHEST: Final = 2.0  # times the first loss: a single step above that is no reason to flatten all others
+SWATCH: Final = 22  # pixels, the width of a sample in the legend with the space after it
+HIGHEST: Final = 2.0  # times the first loss: single higher steps do not extend the axis
 STYLES: Final[Style] = {
     "curve": ("stroke:#08519c;fill:none", "stroke:#79c0ff;fill:none"),
     "point": ("fill:#6baed6", "fill:#388bfd"),
@@ -33,7 +33,7 @@ _DASHES: Final = {"suggested": "6 3", "recipe": "2 3"}
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Where the plot lies, and what it shows: rates low to high on a log scale, losses of `levels`."""
+    """The position and scales of the plot: rates from `low` to `high` on a log scale, losses at `levels`."""
 
     left: float
     top: float
@@ -43,7 +43,7 @@ class Plot:
 
     @property
     def width(self) -> float:
-        """From its left edge to its right one."""
+        """Its width in pixels."""
         return WIDTH - MARGIN - self.left
 
     @property
@@ -52,17 +52,17 @@ class Plot:
         return self.top + PLOT_HEIGHT
 
     def x(self, rate: float) -> float:
-        """The place of a rate; outside of the plot where the rate is."""
+        """The position of a rate; outside the plot if the rate is outside its range."""
         share = (log10(rate) - log10(self.low)) / (log10(self.high) - log10(self.low))
         return round(self.left + share * self.width, 1)
 
     def y(self, loss: float) -> float:
-        """The place of a loss, above the plot for one that it does not show."""
+        """The position of a loss; above the plot if the loss is above its range."""
         share = (loss - self.levels[0]) / (self.levels[-1] - self.levels[0])
-        return round(self.bottom - min(share, 2.0) * PLOT_HEIGHT, 1)  # 2: no numbers of a mile, the rest is clipped
+        return round(self.bottom - min(share, 2.0) * PLOT_HEIGHT, 1)  # at most 2: no huge coordinates
 
     def shows(self, loss: float) -> bool:
-        """Whether the loss lies within."""
+        """Whether the loss is inside the plot."""
         return loss <= self.levels[-1]
 
 
@@ -95,9 +95,9 @@ def draw_rate_range(test: RateRange, path: Path, rate: float, name: str) -> None
 
 
 def _levels(test: RateRange) -> tuple[float, ...]:
-    """Round losses that enclose all that is shown: everything but what lies far above the first loss.
+    """Round losses for the axis, which enclose all losses except those far above the first one.
 
-    No loss lies below them. Before the lowest point single steps may lie above CEILING times the first loss.
+    No loss is below them. Before the lowest point, single steps may be above CEILING times the first loss.
     """
     lowest = min(range(len(test.smoothed)), key=test.smoothed.__getitem__)
     first = test.smoothed[0]
@@ -108,7 +108,7 @@ def _levels(test: RateRange) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the legend: how it looks, by its class, and its text."""
+    """An entry of the legend: its CSS class, and its text."""
 
     style: str
     text: str
@@ -131,7 +131,7 @@ def _outside(plot: Plot, rate: float) -> str:
 
 
 def _legend(entries: list[Entry], y: float) -> tuple[list[str], float]:
-    """The entries in as many lines as they need, the top at y, and where the next thing may begin."""
+    """The entries in as many lines as they need, from y downwards; and the y below them."""
     parts, x, line = [], float(MARGIN), SIZE * LINE
     for entry in entries:
         width = SWATCH + text_width(entry.text) + 10
@@ -155,7 +155,7 @@ def _swatch(style: str, x: float, y: float) -> str:
 
 
 def _over(x: float, y: float) -> str:
-    """A small arrow at y, pointing up: there is a point above."""
+    """A small arrow at y that points to a step above the plot."""
     return f'<path d="M{x - 3:.1f} {y + 6:.1f}h6l-3 -6z" class="point"/>'
 
 
@@ -179,7 +179,7 @@ def _grid(plot: Plot) -> Iterator[str]:
 
 
 def _diverged(plot: Plot, test: RateRange) -> float | None:
-    """The rate from which on the smoothed loss stays above the plot."""
+    """The rate from which on the smoothed loss stays above the plot; None if it does not."""
     inside = [k for k, loss in enumerate(test.smoothed) if plot.shows(loss)]
     return test.rates[inside[-1]] if inside[-1] + 1 < len(test.rates) else None
 

@@ -1,4 +1,4 @@
-"""A short rate-range test: on a copy of the network the rate rises, and the loss shows which rates are good."""
+"""The learning-rate range test: trains a copy of the network with a rising rate, and suggests a rate."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from archspec.train.step.precision import Settings, float32_products
 RANGE_FORMAT: Final = 1
 STEPS: Final = 100
 RATES: Final = {"sgd": (1e-5, 10.0), "adam": (1e-6, 1.0), "adamw": (1e-6, 1.0)}  # of the first and last step
-SMOOTHING: Final = 0.9  # weight of what was before, in the moving average
+SMOOTHING: Final = 0.9  # weight of the earlier losses in the moving average
 LOOK_EVERY: Final = 10  # steps
-BLOWN: Final = 4.0  # times the lowest smoothed loss: higher rates tell nothing more
-FELL: Final = 0.015  # share by which the smoothed loss must fall below chance; its noise is a third of that
+BLOWN: Final = 4.0  # times the lowest smoothed loss: above it, the test ends
+FELL: Final = 0.015  # share by which the smoothed loss must fall below chance; its noise is a third of this
 ROSE: Final = 1.25  # times the lowest smoothed loss
 BELOW_LOWEST: Final = 10.0
-FAR_BELOW: Final = 30.0  # a lower rate only takes longer, up to a point
+FAR_BELOW: Final = 30.0  # larger than FAR_ABOVE, because a rate that is too low only takes longer
 
 
 @dataclass(frozen=True, slots=True)
 class RateRange:
-    """What the test measured.
+    """The result of the test.
 
-    rates, losses, smoothed: of each step, as far as it went. suggestion: a rate to train with, None where the loss
+    rates, losses, smoothed: of each step, up to the end of the test. suggestion: a rate to train with; None if the loss
     did not fall. lowest: the rate of the lowest smoothed loss. too_high: the rate at which it has clearly risen.
     """
 
@@ -63,11 +63,11 @@ class RateRange:
 
 
 class _Enough(Exception):
-    """The rest would tell nothing more."""
+    """Ends the test: higher rates would not change the result."""
 
 
 class _Observer(Callback):
-    """Keeps the labels, and ends the test when the loss has gone through the roof."""
+    """Records the labels, and ends the test when the loss is far too high."""
 
     def __init__(self) -> None:
         self.labels: list[Tensor] = []
@@ -90,13 +90,13 @@ def rate_range(
     settings: Settings = FP32,
     steps: int = STEPS,
 ) -> RateRange:
-    """Train a copy of `model` for `steps` steps, the rate rising exponentially; `model` stays as it is.
+    """Train a copy of `model` for `steps` steps with an exponentially rising rate. `model` itself does not change.
 
-    The rates of RATES span what is usual for the optimizer. A suggestion is a tenth of the rate at which the
-    smoothed loss is lowest: there it still falls, and has not begun to become unstable.
-    Source: Smith 2015, "Cyclical learning rates for training neural networks", section 3.3, where the rate
-    rises linearly and accuracy is watched.
-    Raises SpecError RUN310 where even the first loss is not a finite number: no rate has caused that.
+    RATES spans the usual rates of the optimizer. The suggestion is a tenth of the rate at which the smoothed loss is
+    lowest: at that rate the loss still falls, and training is not yet unstable.
+    Source: Smith 2015, "Cyclical learning rates for training neural networks", section 3.3, which raises the rate
+    linearly and uses the accuracy.
+    Raises SpecError RUN310 if the first loss, which does not depend on the rate, is infinite or NaN.
     """
     low, high = RATES[recipe.optimizer]
     twin = copy.deepcopy(model)
@@ -116,7 +116,7 @@ def rate_range(
     if not finite:
         raise error(
             "RUN310", f"the loss is {losses[0]} at the first step of the rate-range test, before any update",
-            hint="look at the inputs (`normalize`), and at how the weights start (`init`)",
+            hint="check the inputs (`normalize`) and the initialisation (`init`)",
         )
     chance = chance_of(Counter(torch.cat(observer.labels).tolist()))
     rates = [rate_at(k) for k in range(finite)]
@@ -124,7 +124,10 @@ def rate_range(
 
 
 def judge(rates: Sequence[float], losses: Sequence[float], chance: float) -> RateRange:
-    """What a measured curve says. All losses finite, rates rising; chance: the loss of one answer for all images."""
+    """The result for a measured curve.
+
+    rates: rising. losses: all finite. chance: the loss of a constant prediction.
+    """
     curve = smooth(losses)
     bottom = min(range(len(curve)), key=curve.__getitem__)
     fell = curve[bottom] <= (1 - FELL) * min(curve[0], chance)
@@ -138,7 +141,7 @@ def judge(rates: Sequence[float], losses: Sequence[float], chance: float) -> Rat
 
 
 def far_rate(test: RateRange, rate: float) -> Finding | None:
-    """RUN351: a rate far from what the test suggests, or one at which the loss rises."""
+    """The finding RUN351 for a rate that is far from the suggestion, or at which the loss rises; None otherwise."""
     highest = test.lowest if test.lowest is not None else test.too_high
     facts = []
     if test.suggestion is not None and test.lowest is not None:
@@ -150,17 +153,17 @@ def far_rate(test: RateRange, rate: float) -> Finding | None:
         facts.append(Evidence(f"it has risen at rate {short(test.too_high, 2)}", {"too_high_from": test.too_high}))
     if highest is not None and rate >= highest:
         better = test.suggestion if test.suggestion is not None else highest / BELOW_LOWEST
-        title = f"the rate {short(rate)} is far above what the range test suggests"
+        title = f"the rate {short(rate)} is far above the suggestion of the range test"
     elif test.suggestion is not None and rate < test.suggestion / FAR_BELOW:
         better = test.suggestion
-        title = f"the rate {short(rate)} is far below what the range test suggests"
+        title = f"the rate {short(rate)} is far below the suggestion of the range test"
     else:
         return None
     return Finding("RUN351", 0, title, tuple(facts), f"try lr {round_rate(better)}", sure=True)
 
 
 def smooth(losses: Sequence[float]) -> list[float]:
-    """An exponential moving average without the bias of its start (Kingma & Ba 2015, section 3)."""
+    """An exponential moving average with bias correction (Kingma & Ba 2015, section 3)."""
     curve, mean = [], 0.0
     for k, loss in enumerate(losses, start=1):
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss

@@ -1,1 +1,1 @@
-"""What a run shows of itself: pictures and the parts that they share."""
+"""Progress, tables and pictures of a run."""

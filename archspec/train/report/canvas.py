@@ -1,4 +1,4 @@
-"""Curves as text: Braille dots, or asterisks where the terminal has no more."""
+"""Draws curves as text: with Braille dots, or with asterisks if the terminal does not support them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # rows b
 
 
 class Canvas:
-    """`width` × `height` characters of 2 × 4 dots each."""
+    """A canvas of `width` × `height` characters, with 2 × 4 dots each."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self._dots = [[False] * (2 * width) for _ in range(4 * height)]
 
     def line(self, points: Sequence[tuple[float, float]]) -> None:
-        """Draw a line through these points; (0, 0) is the lower left corner, (1, 1) the upper right one."""
+        """Draw a line through the points; (0, 0) is the lower left corner, (1, 1) the upper right corner."""
         rows, columns = len(self._dots) - 1, len(self._dots[0]) - 1
         places = [(round(x * columns), round((1 - y) * rows)) for x, y in points]
         for (x0, y0), (x1, y1) in zip(places, [*places[1:], *places[-1:]], strict=True):
@@ -24,11 +24,11 @@ class Canvas:
                 self._dots[round(y0 + (y1 - y0) * k / n)][round(x0 + (x1 - x0) * k / n)] = True
 
     def rows(self, *, ascii_only: bool = False) -> list[str]:
-        """The lines of text, the top one first."""
+        """The lines of text, from top to bottom."""
         return ["".join(_character(cell, ascii_only) for cell in row) for row in self._cells()]
 
     def _cells(self) -> Iterable[list[int]]:
-        """Of each character the dots that are set, as Braille numbers them."""
+        """The dots of each character, as the bits of its Braille code."""
         for y in range(0, 4 * self.height, 4):
             yield [
                 sum(DOTS[r][c] for r in range(4) for c in range(2) if self._dots[y + r][x + c])

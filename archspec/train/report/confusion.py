@@ -1,4 +1,4 @@
-"""Which classes a network takes for which: counted without waiting for the device, read at the end."""
+"""The confusion matrix of a network: counted without waiting for the device, and read at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFUSION_FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class ClassResult:
-    """One class: how many images it has, and how many of them were recognised."""
+    """One class: its number of images, and how many of them were classified correctly."""
 
     name: str
     images: int
@@ -24,15 +24,16 @@ class ClassResult:
 
     @property
     def accuracy(self) -> float | None:
-        """The share that was recognised; None where the class has no image."""
+        """The share of its images that were classified correctly; None if the class has no images."""
         return self.right / self.images if self.images else None
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """The confusion matrix of one pass. counts: (true class, predicted class) → images, nought left out.
+    """The confusion matrix of one pass.
 
-    names: of all outputs; the first `classes` of them are the data's, an output beyond those stands for nothing.
+    counts: (true class, predicted class) → number of images, without zeros. names: of all outputs. classes: the number
+    of classes of the data, which are the first outputs; the other outputs have no meaning.
     """
 
     names: tuple[str, ...]
@@ -41,26 +42,26 @@ class Confusion:
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """The outputs that a matrix shows: the data's classes, and others only where they were predicted."""
+        """The outputs to show: the classes of the data, and other outputs that were predicted."""
         beyond = {predicted for _, predicted in self.counts if predicted >= self.classes}
         return (*range(self.classes), *sorted(beyond))
 
     @property
     def images(self) -> int:
-        """Images of the pass."""
+        """The number of images of the pass."""
         return sum(self.counts.values())
 
     @property
     def accuracy(self) -> float:
-        """The share of all images that was recognised."""
+        """The share of all images that were classified correctly."""
         return sum(n for (true, predicted), n in self.counts.items() if true == predicted) / self.images
 
     def matrix(self) -> list[list[int]]:
-        """A row for each class, a column for each of `columns`."""
+        """The counts, with a row for each class and a column for each of `columns`."""
         return [[self.counts.get((row, column), 0) for column in self.columns] for row in range(self.classes)]
 
     def per_class(self) -> list[ClassResult]:
-        """Each class, in the order of the labels."""
+        """The results of the classes, in the order of the labels."""
         images = [0] * self.classes
         for (true, _), number in self.counts.items():
             images[true] += number
@@ -69,7 +70,7 @@ class Confusion:
         ]
 
     def taken_for(self, true: int) -> tuple[str, int] | None:
-        """The wrong class that images of a class were most often taken for, and how often; None if never."""
+        """The wrong class that was predicted most often for a class, and how often; None if there is none."""
         wrong = [(-n, predicted) for (t, predicted), n in self.counts.items() if t == true != predicted]
         if not wrong:
             return None
@@ -89,19 +90,19 @@ class Confusion:
 
 
 class Tally:
-    """Collects what a pass predicts. `add` never waits for the device."""
+    """Collects the predictions of a pass. `add` never waits for the device."""
 
     def __init__(self) -> None:
         self._pairs: list[Tensor] = []
         self._outputs = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Note one step. logits: (N, outputs). labels: (N,)."""
+        """Record one step. logits: (N, outputs). labels: (N,)."""
         self._outputs = logits.shape[1]
         self._pairs.append(torch.stack([labels, logits.detach().argmax(1)]))
 
     def confusion(self, classes: Sequence[str], group: ProcessGroup = ALONE) -> Confusion:
-        """What was collected, of at least one step. classes: the names of the labels. group: all of it is counted."""
+        """The matrix of one step or more. classes: the names of the labels. group: the processes to sum over."""
         seen = torch.cat(self._pairs, dim=1)
         table = torch.bincount(seen[0] * self._outputs + seen[1], minlength=len(classes) * self._outputs)
         table = group.sum(table).cpu()
@@ -111,5 +112,5 @@ class Tally:
 
 
 def output_names(classes: Sequence[str], outputs: int) -> tuple[str, ...]:
-    """A name for every output of a network: the classes', then `output K`."""
+    """A name for every output of a network: the names of the classes, then `output K`."""
     return (*classes[:outputs], *(f"output {k}" for k in range(len(classes), outputs)))

@@ -1,4 +1,4 @@
-"""A run's confusion matrix as data: `confusion.json` in its folder, for pages and programs. Needs no torch."""
+"""The confusion matrix of a run as data: `confusion.json` in its folder, for reports and programs; without torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ MAX_BYTES: Final = 64 * MiB
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """names: of the outputs. classes: how many of them are the data's. counts: (true, predicted) → images."""
+    """A confusion matrix.
+
+    names: of the outputs. classes: the number of classes of the data. counts: (true, predicted) → number of images.
+    """
 
     names: Sequence[str]
     classes: int
@@ -29,14 +32,14 @@ class Matrix:
 
 
 def save_confusion(confusion: Confusion, folder: Path) -> None:
-    """Write the matrix, its noughts left out, into a run's folder."""
+    """Write the matrix without zeros into a run folder. Raises SpecError RUN313."""
     counts = [[*pair, number] for pair, number in sorted(confusion.counts.items())]
     data = {"format": FORMAT, "names": confusion.names, "classes": confusion.classes, "counts": counts}
     save_text("the confusion matrix", folder / NAME, json.dumps(data, ensure_ascii=False) + "\n")
 
 
 def read_confusion(folder: Path) -> Matrix | None:
-    """The matrix of a run; None where there is none, or where the file is not what `save_confusion` writes."""
+    """The matrix of a run; None if there is none, or if the file is not valid."""
     try:
         data = json.loads(read_regular(folder / NAME, MAX_BYTES))
         names, classes = tuple(map(str, data["names"])), data["classes"]

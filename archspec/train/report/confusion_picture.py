@@ -1,4 +1,4 @@
-"""A confusion matrix as an SVG."""
+"""Draws a confusion matrix as SVG."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from archspec.train.report.confusion import Confusion
 from archspec.train.report.svg import Style, box, cut, label, paragraph, picture, svg_text, text_width
 from archspec.train.run_dir.full_disk import save_text
 
-CELL: Final = 34  # pixels, where a number has room
-SMALL_CELL: Final = 7  # pixels, for matrices too large for numbers and names
-READABLE: Final = 32  # classes whose names and numbers still have room
+CELL: Final = 34  # pixels; has room for a number
+SMALL_CELL: Final = 7  # pixels, in matrices too large for numbers and names
+READABLE: Final = 32  # the most classes with room for names and numbers
 NAME_WIDTH: Final = 130.0  # pixels; longer names are cut
-LEAST_WIDTH: Final = 300.0  # pixels, of the picture: room for title and axes
+LEAST_WIDTH: Final = 300.0  # pixels, the width of the picture that title and axes need
 MARGIN: Final = 16
 GAP: Final = 6  # pixels, between a name and its row
-PICTURE: Final = "confusion.svg"  # its name in a run's folder
-OTHER_PICTURE: Final = "confusion-evaluate.svg"  # of other images than the run's own test set
+PICTURE: Final = "confusion.svg"  # its name in the run folder
+OTHER_PICTURE: Final = "confusion-evaluate.svg"  # for images other than the run's test set
 READING: Final = "row: true class, column: predicted class; shade: share of the row"
-FAINTEST: Final = 0.06  # opacity of a single image of very many
+FAINTEST: Final = 0.06  # opacity of a cell with one of very many images
 STYLES: Final[Style] = {
-    "cell": ("fill:#08519c", "fill:#58a6ff"),  # blues, which the colour-blind can tell from the page too
-    "on": ("fill:#fff", "fill:#0d1117"),  # a number on a cell that is mostly its colour
+    "cell": ("fill:#08519c", "fill:#58a6ff"),  # blues that colour-blind people can distinguish from the page
+    "on": ("fill:#fff", "fill:#0d1117"),  # a number on a cell of high opacity
 }
 
 
 def confusion_svg(confusion: Confusion, title: str) -> str:
-    """The matrix, a row for each true class, shaded by the share of the row; counts where they have room."""
+    """The matrix with a row for each true class, shaded by the share of the row, with counts if they have room."""
     columns = confusion.columns
     readable = len(columns) <= READABLE
     cell = CELL if readable else SMALL_CELL
@@ -56,7 +56,7 @@ def draw_confusion(confusion: Confusion, path: Path, name: str, data: str, split
 
 
 def _names(confusion: Confusion, columns: tuple[int, ...]) -> list[str]:
-    """A name for each column; with its number where names that are cut would look alike."""
+    """A name for each column, with its number if names that are cut would look the same."""
     names = [cut(confusion.names[k], NAME_WIDTH) for k in columns]
     if len(set(names)) == len(names):
         return names
@@ -64,7 +64,7 @@ def _names(confusion: Confusion, columns: tuple[int, ...]) -> list[str]:
 
 
 def _numbers(columns: tuple[int, ...]) -> list[str]:
-    """In place of names that have no room: the number of every tenth class, of the fiftieth if there are very many."""
+    """Labels if names have no room: the number of every tenth class, or of every fiftieth if there are very many."""
     every = 10 if len(columns) <= 200 else 50
     return [str(k) if k % every == 0 else "" for k in columns]
 
@@ -92,7 +92,7 @@ def _cells(confusion: Confusion, columns: tuple[int, ...], side: float, top: flo
             yield _count(x, y, str(number), "on" if share > 0.7 else "ink")
     if cell == CELL:
         for row, total in enumerate(totals):
-            if not total:  # no image of the class: nothing is known
+            if not total:  # the class has no images
                 yield _count(side + row * cell, top + row * cell, "–", "faint")
 
 

@@ -1,4 +1,4 @@
-"""Learning curves as an SVG: loss, accuracy and rate over the epochs, of one run or of several."""
+"""Draws learning curves as SVG: loss, accuracy and rate over the epochs of one or several runs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from archspec.train.report.svg import (
 from archspec.train.run_dir.step_points import StepPoint
 from archspec.train.summary import EpochResult
 
-NAME: Final = "curves.svg"  # its name in a run's folder
+NAME: Final = "curves.svg"  # its name in the run folder
 WIDTH: Final = 640
 MARGIN: Final = 12
 PANEL: Final = 170
 RATE_PANEL: Final = 54
 GAP: Final = 16
 LOG_FACTOR: Final = 20  # losses that differ by more are drawn on a log scale
-MOST_RUNS: Final = 8  # with colours of their own; the rest is drawn in grey
-# Okabe & Ito 2008: told apart by colour-blind people; darker or lighter as the page asks
+MOST_RUNS: Final = 8  # with separate colours; the others are grey
+# Okabe & Ito 2008: colours that colour-blind people can distinguish, in a darker and a lighter shade for the page
 _COLOURS: Final = (
     ("#0072b2", "#56b4e9"), ("#d55e00", "#ff9d5c"), ("#007a5a", "#2fd0a2"), ("#a8508a", "#e79ac8"),
     ("#8a6d00", "#f0e442"), ("#3b5bdb", "#91a7ff"), ("#5c4033", "#c9a28f"), ("#2f2f2f", "#d0d0d0"),
@@ -48,7 +48,7 @@ STYLES: Final[Style] = {
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What is drawn of a run. events: epoch → what happened there, a doctor's code say."""
+    """The data to draw of a run. events: pairs of an epoch and a text, for example a code of the doctor."""
 
     name: str
     epochs: Sequence[EpochResult]
@@ -57,7 +57,7 @@ class Curve:
 
 
 def events_of(findings: Sequence[Mapping[str, Any]], steps_per_epoch: float) -> list[tuple[float, str]]:
-    """The doctor's findings as events; one that was taken back says so."""
+    """The doctor's findings as events; a retracted one is marked."""
     found = []
     for finding in findings:
         step, code = finding.get("step"), finding.get("code")
@@ -68,7 +68,7 @@ def events_of(findings: Sequence[Mapping[str, Any]], steps_per_epoch: float) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One line of a panel. style: its colour's number. dash: how it is broken. points: whether each is marked."""
+    """One line of a panel. style: the number of its colour. dash: its dash pattern. points: whether to mark points."""
 
     points: Sequence[tuple[float, float]]
     style: int
@@ -79,7 +79,7 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """A part of the picture with an axis of its own."""
+    """A part of the picture with its own vertical axis."""
 
     left: float
     top: float
@@ -101,7 +101,7 @@ class _Panel:
 
 
 def curves_svg(curves: Sequence[Curve], title: str) -> str:
-    """The picture. One run: train and evaluated figures; several: the evaluated ones, a colour each."""
+    """The picture: train and evaluated figures of one run, or the evaluated figures of several in different colours."""
     one = len(curves) == 1
     ends = [float(row.epoch) for curve in curves for row in curve.epochs]
     epochs = max([1.0, *ends, *(point.epoch for curve in curves for point in curve.steps)])
@@ -136,7 +136,7 @@ def curves_svg(curves: Sequence[Curve], title: str) -> str:
 
 
 def _both(curve: Curve, what: str) -> list[_Line]:
-    """Train and evaluated figures of one run: a line of the steps, points at the epochs' ends."""
+    """Train and evaluated figures of one run: a line through the steps, and points at the ends of epochs."""
     steps = [(point.epoch, getattr(point, what)) for point in curve.steps]
     trained = [(row.epoch, getattr(row, f"train_{what}")) for row in curve.epochs]
     tested = [(row.epoch, getattr(row, f"evaluated_{what}")) for row in curve.epochs]
@@ -153,12 +153,12 @@ def _evaluated(curves: Sequence[Curve], what: str) -> list[_Line]:
 
 
 def _look(number: int) -> tuple[int, str]:
-    """Colour and dash of the k-th run: eight colours, then the same ones dashed."""
+    """Colour and dash of the k-th run: eight colours, then the same colours dashed."""
     return number % MOST_RUNS, _DASHES[number // MOST_RUNS % len(_DASHES)]
 
 
 def _rates(curves: Sequence[Curve]) -> list[_Line]:
-    """The learning rate, where at least one run changes it."""
+    """The learning rate, if a run changes it."""
     found = []
     for k, curve in enumerate(curves):
         steps = [(point.epoch, point.learning_rate) for point in curve.steps]
@@ -169,7 +169,7 @@ def _rates(curves: Sequence[Curve]) -> list[_Line]:
 
 
 def _levels(values: Sequence[float], name: str) -> tuple[tuple[float, ...], bool]:
-    """Round levels that enclose the values; powers of ten where losses lie far apart."""
+    """Round levels that enclose the values, and whether the scale is logarithmic, as for losses far apart."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if name == "loss" and low > 0 and high / low > LOG_FACTOR:
         return tuple(10.0**k for k in range(floor(log10(low)), ceil(log10(high)) + 1)), True

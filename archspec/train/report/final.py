@@ -1,4 +1,4 @@
-"""What a finished run shows beside its curves: which classes it knows, and what it takes for what."""
+"""The confusion matrix of a finished run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from archspec.train.run_dir.full_disk import warn_write_failures
 
 
 class FinalConfusion(Callback):
-    """The test split's confusion matrix, when a run is finished: draws it into the run's folder and keeps its numbers.
+    """Computes the confusion matrix of the test split at the end of a run, and writes it into the run folder.
 
-    test: the test split. classes: the names of its labels. confusion: the result, None before the end.
-    Each process of a run needs one; process 0 draws.
+    test: the test split. classes: the names of its labels. confusion: the result; None before the end.
+    Each process of a run needs this callback; process 0 writes the files.
     """
 
     def __init__(self, test: Batches, classes: Sequence[str], *, name: str, folder: Path) -> None:
@@ -27,7 +27,7 @@ class FinalConfusion(Callback):
         self.confusion: Confusion | None = None
 
     def on_finish(self, run: Run) -> None:
-        """One pass over the test split, where the run itself has not just made it."""
+        """Evaluate the test split, unless the run has just done so."""
         if run.test is not None:
             _, tally = run.test
         else:

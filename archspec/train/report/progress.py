@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: one live line on a terminal, a plain line an epoch elsewhere."""
+"""Shows the progress of a run: a live line on a terminal, otherwise a plain line per epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archspec.train.summary import loss_text
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-REFRESH_S: Final = 0.25  # to read loss and accuracy means to wait for the device
+REFRESH_S: Final = 0.25  # not more often, because reading loss and accuracy waits for the device
 
 
 def display(stream: TextIO) -> Callback:
@@ -33,17 +33,17 @@ class PlainDisplay(Callback):
         self._stream = stream
 
     def on_epoch(self, run: Run) -> None:
-        """Write the epoch's line at once."""
+        """Write the line of the epoch immediately."""
         self.on_notice(epoch_line(run.state.results[-1], run.recipe.epochs))
 
     def on_notice(self, text: str) -> None:
-        """Write it at once."""
+        """Write the text immediately."""
         self._stream.write(text + "\n")
         self._stream.flush()
 
 
 class LiveDisplay(Callback):
-    """One line that changes (epoch, step, loss, accuracy, images/s, time left), above it the finished epochs."""
+    """A live line (epoch, step, loss, accuracy, images/s, time left) below the lines of the finished epochs."""
 
     phase = Phase.SHOW
 
@@ -61,7 +61,7 @@ class LiveDisplay(Callback):
         self._progress.start()
 
     def on_step(self, run: Run) -> None:
-        """Read the figures, four times a second and at an epoch's last step."""
+        """Update the figures, four times a second and at the last step of an epoch."""
         now = time.perf_counter()
         if now < self._next and len(run.state.meter) < run.state.steps_per_epoch:
             return
@@ -78,16 +78,16 @@ class LiveDisplay(Callback):
         )
 
     def on_epoch(self, run: Run) -> None:
-        """Leave the epoch's line above the live one."""
+        """Print the line of the epoch above the live line."""
         self._progress.console.print(epoch_line(run.state.results[-1], run.recipe.epochs), highlight=False)
 
     def on_notice(self, text: str) -> None:
-        """Leave it above the live line."""
+        """Print the text above the live line."""
         console = self._progress.console
         console.print(wrapped(text, console.width, 2), highlight=False, markup=False, soft_wrap=True)
 
     def on_end(self, run: Run) -> None:
-        """Remove the line."""
+        """Remove the live line."""
         self._progress.stop()
 
 

@@ -1,4 +1,4 @@
-"""The picture of a run, drawn anew at the end of each epoch."""
+"""Draws the learning curves of a run at the end of each epoch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Redraw(Callback):
-    """Keeps `curves.svg` in a run's folder. doctors: what they have found is marked."""
+    """Keeps `curves.svg` in the run folder up to date. doctors: their findings are marked."""
 
     phase = Phase.DRAW
 
@@ -26,7 +26,7 @@ class Redraw(Callback):
         self._path, self._name, self._steps, self._doctors = folder / NAME, name, steps, doctors
 
     def on_epoch(self, run: Run) -> None:
-        """Draw what there is. A picture that cannot be written ends no run."""
+        """Draw the curves so far. A failed write is only a warning."""
         findings = [finding.to_json() for doctor in self._doctors for finding in doctor.findings]
         events = events_of(findings, run.state.steps_per_epoch)
         recipe = run.recipe

@@ -1,6 +1,6 @@
-"""Parts of SVG pictures: text that is measured, cut, wrapped and escaped, colours for light and dark, round ticks.
+"""Parts of SVG pictures: measuring, cutting, wrapping and escaping text, light and dark colours, round ticks.
 
-No library draws, and no font is needed: widths are estimates for a wide sans-serif, so that text has room in any.
+No font is needed: text widths are estimates for a wide sans-serif font, so text fits with any font.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from html import escape
 from math import ceil, floor, isclose, log10
 from typing import Final
 
-SIZE: Final = 12.0  # pixels, of a font where nothing else is said
-LINE: Final = 1.35  # height of a line, in sizes of its font
-_WIDE: Final = 1.0  # widths, in sizes of the font
+SIZE: Final = 12.0  # pixels, the default font size
+LINE: Final = 1.35  # height of a line, in font sizes
+_WIDE: Final = 1.0  # widths, in font sizes
 _AMBIGUOUS: Final = 0.8  # as wide as Latin, or as Chinese, depending on the font
 _USUAL: Final = 0.64
 _CAPITAL: Final = 0.74
-_OWN: Final = {  # characters whose width is far from the others'
+_OWN: Final = {  # characters with an unusual width
     character: width
     for width, characters in ((0.36, "ijlI|!.,:;'` "), (0.46, "ftr()[]{}-/\\\""), (1.0, "mwMW@%"))
     for character in characters
 }
-_ATTACHED: Final = ("Mn", "Me", "Cf")  # categories of what is drawn onto the character before it
-_EMOJI: Final = "\N{VARIATION SELECTOR-16}"  # makes the character before it a wide one
+_ATTACHED: Final = ("Mn", "Me", "Cf")  # categories of characters that are drawn onto the one before
+_EMOJI: Final = "\N{VARIATION SELECTOR-16}"  # makes the character before it wide
 _JOINERS: Final = ("\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NON-JOINER}")
 _HANGUL_TAIL: Final = range(0x1160, 0x1200)  # vowels and finals of a syllable that is written in parts
 
@@ -39,7 +39,7 @@ COLOURS: Final[Style] = {
 
 
 def text_width(text: str, size: float = SIZE) -> float:
-    """About how wide a line of text is, in pixels."""
+    """The estimated width of a line of text, in pixels."""
     return size * sum(map(_em, text))
 
 
@@ -55,7 +55,7 @@ def _em(character: str) -> float:
 
 
 def cut(text: str, width: float, size: float = SIZE) -> str:
-    """The text, or as much of it as fits with an `…`; no character is taken apart from its accents."""
+    """The text, cut with an `…` if it does not fit; a character keeps its accents."""
     if text_width(text, size) <= width:
         return text
     kept, room = "", width - text_width("…", size)
@@ -68,7 +68,7 @@ def cut(text: str, width: float, size: float = SIZE) -> str:
 
 
 def _clusters(text: str) -> Iterator[str]:
-    """Characters together with what is drawn onto them or joined to them."""
+    """Characters, each with its accents and joined characters."""
     current = ""
     for character in text:
         if current and _em(character) > 0 and character != _EMOJI and not current.endswith(_JOINERS[0]):
@@ -80,7 +80,7 @@ def _clusters(text: str) -> Iterator[str]:
 
 
 def wrap_lines(text: str, width: float, size: float = SIZE) -> list[str]:
-    """The text in lines no wider than `width`: broken at spaces, within a word only where that is wider than a line."""
+    """The text in lines no wider than `width`, broken at spaces, and inside a word only if it is wider than a line."""
     lines, current = [], ""
     for word in text.split():
         longer = f"{current} {word}" if current else word
@@ -104,7 +104,7 @@ def _pieces(word: str, width: float, size: float) -> list[str]:
 
 
 def svg_text(text: str) -> str:
-    """Text for an SVG: without what XML forbids, and without what would turn the direction of the rest."""
+    """Text escaped for SVG, without characters that XML forbids or that change the writing direction."""
     plain = (c if c.isprintable() or c in _JOINERS else "\N{REPLACEMENT CHARACTER}" for c in text)
     return escape("".join(plain))
 
@@ -118,7 +118,7 @@ def label(
     x: float, y: float, text: str, *, size: float = SIZE, anchor: str = "start", style: str = "ink", bold: bool = False,
     turned: bool = False,
 ) -> str:
-    """A line of text whose baseline begins, ends or has its middle at (x, y). turned: it runs upwards."""
+    """A line of text. anchor: whether its baseline starts, ends or is centred at (x, y). turned: it runs upwards."""
     place = f'transform="translate({x:g} {y:g}) rotate(-90)"' if turned else f'x="{x:g}" y="{y:g}"'
     more = (f' text-anchor="{anchor}"' if anchor != "start" else "") + (' font-weight="bold"' if bold else "")
     more += f' font-size="{size:g}"' if size != SIZE else ""
@@ -128,7 +128,7 @@ def label(
 def paragraph(
     x: float, y: float, text: str, width: float, *, size: float = SIZE, style: str = "ink", bold: bool = False
 ) -> tuple[list[str], float]:
-    """Lines of text whose top is at y, and where the next may begin."""
+    """Lines of text from y downwards; and the y below them."""
     room = width / 1.1 if bold else width
     parts = []
     for line in wrap_lines(text, room, size):
@@ -140,10 +140,10 @@ def paragraph(
 def picture(
     width: float, height: float, parts: Iterable[str], title: str, *, styles: Style, shown: float | None = None
 ) -> str:
-    """A whole SVG on a page of its own, in light or dark as the viewer prefers.
+    """A complete SVG with a background, in light or dark as the viewer prefers.
 
-    title: for who cannot see it. styles: classes of its own. shown: its width where there is room for it,
-    default `width`; where there is less it shrinks.
+    title: for screen readers. styles: its CSS classes. shown: the width to show it at, by default `width`; it shrinks
+    if there is less room.
     """
     scale = 1.0 if shown is None else shown / width
     light, dark = ("".join(f".{name}{{{rules[k]}}}" for name, rules in (COLOURS | styles).items()) for k in (0, 1))
@@ -162,7 +162,7 @@ def picture(
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten that enclose [low, high]: at most `most` of them, or two."""
-    if not high - low > max(1e-300, 1e-9 * max(abs(low), abs(high))):  # the digits of a tick would not tell them apart
+    if not high - low > max(1e-300, 1e-9 * max(abs(low), abs(high))):  # ticks would have the same digits
         margin = abs(low) / 10 if abs(low) > 1e-9 else 1.0
         low, high = low - margin, high + margin
     power = floor(log10((high - low) / max(1, most - 1)))
@@ -175,7 +175,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def number_text(value: float) -> str:
-    """A tick's number: `0.5`, `20`, `1e-5`, `3e12`."""
+    """The number of a tick as text: `0.5`, `20`, `1e-5`, `3e12`."""
     if value == 0 or 1e-3 <= abs(value) < 1e6 or isclose(abs(value), 1e-3):
         return f"{value:.6g}"
     mantissa, _, exponent = f"{value:.6e}".partition("e")

@@ -1,4 +1,4 @@
-"""A run in plain text: a line for an epoch that has ended, and the figures at the end."""
+"""A run as plain text: a line for each finished epoch, and the summary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archspec.train.summary import (
 
 
 def epoch_line(result: EpochResult, epochs: int) -> str:
-    """What is printed when an epoch ends: at most 80 characters, up to 999 epochs of up to 9999 s."""
+    """The line of a finished epoch: at most 80 characters for up to 999 epochs of up to 9999 s."""
     width = len(str(epochs))
     return (
         f"epoch {result.epoch:>{width}}/{epochs}"
@@ -27,12 +27,12 @@ def epoch_line(result: EpochResult, epochs: int) -> str:
 
 
 def _loss(loss: float) -> str:
-    """Six characters where it is below 10,000: `2.3026`, `23.026`."""
-    return f"{loss:.4f}" if loss < 9.99995 else f"{loss:.3f}" if loss < 99.9995 else f"{loss:.5g}"  # NaN: the last
+    """A loss in six characters if it is below 10,000: `2.3026`, `23.026`."""
+    return f"{loss:.4f}" if loss < 9.99995 else f"{loss:.3f}" if loss < 99.9995 else f"{loss:.5g}"  # the last for NaN
 
 
 def summary_text(summary: Summary) -> str:
-    """The last and the best epoch, the test set, the doctor's verdicts. Each epoch's line was printed when it ended."""
+    """The last and the best epoch, the final test and the doctor's verdicts, without the lines of the epochs."""
     last, best = summary.last, summary.best
     lines = [] if summary.stopped is None else [summary.stopped]
     lines.append(f"last epoch ({last.epoch}): {_evaluated(last)}")

@@ -1,4 +1,4 @@
-"""Which settings are fastest for a network on this machine: measured, not guessed."""
+"""Measures which settings are fastest for a network on this machine."""
 
 from archspec.train.tune.candidates import Candidate, Space
 from archspec.train.tune.measure import TOLERANCE, Measured, Problem

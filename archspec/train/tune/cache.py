@@ -1,4 +1,4 @@
-"""What was found before, for the same network, batch and machine."""
+"""Caches the fastest settings for a network, batch size and machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from archspec.train.tune.candidates import Candidate, Space
 from archspec.train.tune.search import Tuning
 
 FORMAT: Final = 1
-MAX_BYTES: Final = 1 << 16  # of a file of the cache
+MAX_BYTES: Final = 1 << 16  # of a cache file
 
 
 class _Data(BaseModel):
@@ -43,7 +43,7 @@ class SavedSettings(_Data):
 
 
 class Saved(_Data):
-    """A file of the cache. speedup: over fp32, NCHW, not compiled."""
+    """The contents of a cache file. speedup: relative to fp32, NCHW, not compiled."""
 
     format: Literal[1]
     settings: SavedSettings
@@ -52,7 +52,7 @@ class Saved(_Data):
 
     @property
     def candidate(self) -> Candidate:
-        """What was chosen."""
+        """The chosen settings."""
         return Candidate(Settings(**self.settings.model_dump()), self.threads)
 
 
@@ -70,7 +70,7 @@ def cache_file(graph: Graph, recipe: Recipe, device: torch.device, space: Space,
 
 
 def find(path: Path, device: torch.device) -> Saved | None:
-    """What a file of the cache says; None where there is none, or none that can be used."""
+    """The contents of a cache file; None if it does not exist or cannot be used."""
     try:
         saved = Saved.model_validate_json(read_regular(path, MAX_BYTES))
         pick_precision(saved.settings.precision, device)
@@ -81,7 +81,7 @@ def find(path: Path, device: torch.device) -> Saved | None:
 
 
 def keep(path: Path, tuning: Tuning) -> str | None:
-    """Write the choice; why it could not be written, if so."""
+    """Write the choice. Returns the reason if it could not be written, otherwise None."""
     best = tuning.best.candidate
     saved = Saved(
         format=FORMAT, settings=SavedSettings(**best.settings.to_json()), threads=best.threads,

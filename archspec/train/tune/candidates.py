@@ -1,4 +1,4 @@
-"""What can be chosen, and which combinations are sensible."""
+"""The settings to choose from, and the combinations that are worth a try."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from archspec.train.step.precision import PRECISIONS, Precision, Settings, check
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to compute. threads: of the CPU."""
+    """One combination of settings. threads: of the CPU."""
 
     settings: Settings
     threads: int
 
     def text(self) -> str:
-        """In words: `bf16, NHWC, own kernels, 2 threads`."""
+        """A description: `bf16, NHWC, own kernels, 2 threads`."""
         chosen = self.settings
         words = [chosen.precision, "NHWC" if chosen.channels_last else "NCHW"]
         if chosen.own_kernels:
@@ -32,7 +32,7 @@ class Candidate:
 
 
     def options(self) -> str:
-        """The options of `archspec train` that ask for it."""
+        """The options of `archspec train` that select it."""
         chosen = self.settings
         flags = {
             "--channels-last": chosen.channels_last, "--own-kernels": chosen.own_kernels,
@@ -44,7 +44,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Space:
-    """For each setting the values to try; a setting that the user has fixed has one."""
+    """The values to try for each setting; one value if the user has fixed the setting."""
 
     precision: tuple[Precision, ...]
     channels_last: tuple[bool, ...] = (False, True)
@@ -55,7 +55,7 @@ class Space:
 
     @classmethod
     def of(cls, device: torch.device, **fixed: Any) -> Space:
-        """All that `device` can do; fixed: settings, and `threads`, that are not to be chosen."""
+        """All settings that `device` supports. fixed: settings, and `threads`, with given values."""
         cuda = device.type == "cuda"
         whole = cls(
             precision=precisions(device),
@@ -66,28 +66,28 @@ class Space:
         return replace(whole, **{name: (value,) for name, value in fixed.items()})
 
     def first(self) -> Iterator[Candidate]:
-        """Every precision in every layout, each with and without archspec's own kernels: they decide most.
+        """Every precision in every layout, with and without archspec's own kernels: these have the largest effect.
 
-        None of them is compiled, even if the user wants that: it takes too long for things that are soon given up.
+        None of them is compiled, even if the user requires it, because most of them are soon rejected.
         """
         for precision, last, own in product(self.precision, self.channels_last, self.own_kernels):
             settings = Settings(precision, last, own)
             yield Candidate(settings, self.threads[0])
 
     def around(self, best: Candidate) -> Iterator[Candidate]:
-        """The best so far with other numbers of threads."""
+        """The best candidate so far with other numbers of threads."""
         for threads in self.threads[1:]:
             yield replace(best, threads=threads)
 
     def compiled(self, best: Candidate) -> Iterator[Candidate]:
-        """The best so far, compiled: that takes long before the first step."""
+        """The best candidate so far, compiled; compiling takes long before the first step."""
         if True in self.compile:
             for graphs in self.cuda_graphs:
                 yield replace(best, settings=replace(best.settings, compile=True, cuda_graphs=graphs))
 
 
 def precisions(device: torch.device) -> tuple[Precision, ...]:
-    """Those that `device` can compute in; on a CPU without fp16, in which no CPU of today is fast."""
+    """The precisions to try on `device`; not fp16 on a CPU, because it is slow on all current CPUs."""
     found = []
     for precision in PRECISIONS:
         if precision == "fp16" and device.type == "cpu":
@@ -100,12 +100,12 @@ def precisions(device: torch.device) -> tuple[Precision, ...]:
 
 
 def thread_counts(most: int) -> tuple[int, ...]:
-    """What to try: all, then half of them; hyper-threads share what multiplies."""
+    """The numbers of threads to try: all, then half of them, because hyper-threads share their arithmetic units."""
     return (most, most // 2) if most > 1 else (most,)
 
 
 def possible(candidate: Candidate, device: torch.device) -> bool:
-    """Whether `device` can compute so."""
+    """Whether `device` supports the candidate."""
     try:
         check_settings(candidate.settings, device)
     except SpecError:

@@ -1,8 +1,8 @@
-"""Candidates measured in a process of their own: one that kills it is a line in the table, not the end of the run.
+"""Measures candidates in a separate process, so that a candidate that crashes it does not end the run.
 
-All candidates share one process, which is started anew only after a death: a candidate is then timed as it will run,
-with torch warm and a CUDA context that is there already. The two speak through pipes: a message is its length, in
-eight bytes, and JSON; after the first one come the batches, as a safetensors file. Nothing is pickled.
+All candidates share one process, which is restarted only after a crash: so torch is warm and the CUDA context exists,
+as in training. The processes communicate through pipes. A message is its length in eight bytes, followed by JSON;
+after the first message come the batches as a safetensors file. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _LENGTH: Final = struct.Struct(">Q")
 
 
 class Child:
-    """Measures candidates as `measure` does, in a process that starts with the first; as a context it ends it.
+    """Measures candidates with `measure`, in a process that starts with the first one; a context manager that ends it.
 
-    spec: the text of the problem's network. start: the Python code that the process runs.
+    spec: the spec of the network. start: the Python code that the process runs.
     """
 
     def __init__(self, spec: str, *, start: str = START) -> None:
@@ -51,7 +51,7 @@ class Child:
         self.close()
 
     def measure(self, problem: Problem, candidate: Candidate, best_s: float | None = None) -> Measured:
-        """See `measure.measure`. A candidate that ends the process is refused."""
+        """See `measure.measure`. A candidate that ends the process is rejected."""
         try:
             if self._process is None:
                 self._start(problem)
@@ -62,27 +62,27 @@ class Child:
         return Measured(candidate, reply["step_s"], tuple(reply["losses"]), reply["norm"], reply["refused"])
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process."""
         process, self._process = self._process, None
         if process is not None:
             assert process.stdin is not None and process.stdout is not None
             process.kill()
             process.wait()
-            with suppress(OSError):  # what was not sent yet
+            with suppress(OSError):  # closing flushes unsent data
                 process.stdin.close()
             process.stdout.close()
 
     def _death(self) -> str:
-        """How the process has ended, in words."""
+        """How the process ended, as a text."""
         process = self._process
         if process is not None:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(10)  # its memory may still be written to the disk
+                process.wait(10)  # a core dump may take this long
         self.close()
         return "it did not start" if process is None else _ending(process.returncode)
 
     def _start(self, problem: Problem) -> None:
-        # Its own session: Ctrl-C is for this process, which then ends the other.
+        # In a new session, so that Ctrl-C only reaches this process, which then ends the other.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
             [sys.executable, "-c", self._start_code, json.dumps(sys.path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
@@ -105,9 +105,9 @@ class Child:
 
 
 def serve() -> None:
-    """What the process does: read the problem, then measure one candidate after the other, until nobody asks."""
+    """The main function of the process: read the problem, then measure candidates until stdin ends."""
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what torch prints does not get between the answers
+    os.dup2(2, 1)  # so that output of torch does not mix with the answers
     with denormals_flushed(), suppress(EOFError, BrokenPipeError):  # as in training, before torch starts its threads
         problem = _problem(_receive(questions), _read(questions))
         while True:
@@ -162,7 +162,7 @@ def _read(stream: BinaryIO | Any) -> bytes:
 
 
 def _ending(code: int) -> str:
-    """An exit code in words: `SIGSEGV`, `exit code 1`."""
+    """An exit code as text: `SIGSEGV`, `exit code 1`."""
     if code >= 0:
         return f"exit code {code}"
     return signal.Signals(-code).name if -code in {number.value for number in signal.Signals} else f"signal {-code}"

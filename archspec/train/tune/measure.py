@@ -1,4 +1,4 @@
-"""One candidate measured: some training steps on real images, their time and their losses."""
+"""Measures one candidate: the time and the losses of some training steps on real images."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from archspec.train.step.precision import float32_products
 from archspec.train.tune.candidates import Candidate
 
 COMPARED: Final = 3  # steps whose losses are compared
-TOLERANCE: Final = 0.02  # of the reference's loss
-NORM_TOLERANCE: Final = 0.05  # of the reference's norm of all gradients, in the first step
-SLOWED: Final = 0.01  # of the recipe's rate: at its own a network may amplify each rounding, and none would agree
-GIVE_UP: Final = 1.5  # times the best time so far: after one step of that length the rest is not measured
-BLOCK_S: Final = 0.25  # steps are timed together: on a GPU each alone would wait for the device
+TOLERANCE: Final = 0.02  # relative to the loss of the reference
+NORM_TOLERANCE: Final = 0.05  # relative to the reference's norm of all gradients in the first step
+SLOWED: Final = 0.01  # of the recipe's rate; at the full rate a network may amplify rounding so that nothing agrees
+GIVE_UP: Final = 1.5  # times the best time so far: a candidate with a slower first step is not measured further
+BLOCK_S: Final = 0.25  # steps are timed in blocks, because on a GPU each timing waits for the device
 BLOCKS: Final = 4
 MOST_STEPS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is to be fast. batches: a few of the training set's, float32 and NCHW, on the device."""
+    """What to measure. batches: a few training batches, float32 and NCHW, on the device."""
 
     graph: Graph
     recipe: Recipe
@@ -56,16 +56,16 @@ class Problem:
 
     @property
     def images(self) -> int:
-        """Images of a step."""
+        """The number of images in a step."""
         return len(self.batches[0].y)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How a candidate did.
+    """The measurements of a candidate.
 
-    step_s: seconds a step. losses: of the first steps. norm: of all gradients in the first step; None where a scaler
-    has scaled them. refused: why it cannot be chosen.
+    step_s: seconds per step. losses: of the first steps. norm: of all gradients in the first step; None if a scaler
+    has scaled them. refused: why it cannot be chosen; None if it can.
     """
 
     candidate: Candidate
@@ -75,31 +75,31 @@ class Measured:
     refused: str | None = None
 
     def off_by(self, reference: Measured) -> float:
-        """The greatest deviation of its losses from the reference's, as a share of these."""
+        """The largest relative deviation of its losses from those of the reference."""
         deviations = [abs(a - b) / abs(b) for a, b in zip(self.losses, reference.losses, strict=True)]
         return nan if any(map(isnan, deviations)) else max(deviations, default=0.0)
 
     def norm_off_by(self, reference: Measured) -> float:
-        """The deviation of its gradients' norm, as a share of the reference's."""
+        """The relative deviation of its gradient norm from that of the reference."""
         if self.norm is None or not reference.norm:
             return 0.0
         return abs(self.norm - reference.norm) / reference.norm
 
     def disagreement(self, reference: Measured) -> str | None:
-        """Why it does not compute the same as the reference, in words."""
+        """How its results differ from the reference, as a text; None if they agree."""
         for what, off, most in (
             ("loss", self.off_by(reference), TOLERANCE), ("gradient", self.norm_off_by(reference), NORM_TOLERANCE),
         ):
-            if not off <= most:  # NaN disagrees too
+            if not off <= most:  # also true for NaN
                 return f"its {what} is off by {100 * off:.1f} %, more than {100 * most:g} %"
         return None
 
 
 def measure(problem: Problem, candidate: Candidate, best_s: float | None = None) -> Measured:
-    """Train a fresh network for some steps. best_s: seconds a step of the best so far.
+    """Train a new network for some steps. best_s: seconds per step of the best candidate so far.
 
-    Dropout and stochastic depth are switched off: the same seed would draw another mask in another layout, and the
-    losses could not be compared. What cannot be done, or needs too much memory, is refused.
+    Dropout and stochastic depth are off: the same seed gives other masks in another memory layout, so losses could not
+    be compared. A candidate that fails or needs too much memory is rejected.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(candidate.threads)
@@ -134,7 +134,7 @@ def _measured(problem: Problem, candidate: Candidate, best_s: float | None) -> M
         steps = max(1, round(BLOCK_S / seconds))
         block = [batches[k % len(batches)] for k in range(steps)]
         times = [_timed(run, block) for _ in range(BLOCKS)]
-        # The least: whatever else runs on the machine can only make a step slower.
+        # The minimum, because other programs on the machine can only make a step slower.
         return Measured(candidate, min(seconds, *times), losses, norm)
 
 
@@ -151,20 +151,20 @@ def _run(problem: Problem, candidate: Candidate) -> Run:
 
 
 class _Quiet(nn.Module):
-    """A layer that stays in evaluation mode, in which it draws no random numbers."""
+    """A layer that stays in eval mode, in which it draws no random numbers."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
 
     def train(self, mode: bool = True) -> _Quiet:
-        """Set the mode of this module alone."""
+        """Set the mode of this module, but not of the layer."""
         super().train(mode)
         self.layer.eval()
         return self
 
     def forward(self, *inputs: Any) -> Any:
-        """What the layer gives in evaluation."""
+        """The output of the layer in eval mode."""
         return self.layer(*inputs)
 
 
@@ -174,7 +174,7 @@ def _gradient_norm(run: Run) -> float | None:
 
 
 def _timed(run: Run, batches: Sequence[Batch]) -> float:
-    """Seconds a step. The pass's metrics are read at its end, which waits for the device."""
+    """Seconds per step. The pass reads its metrics at the end, which waits for the device."""
     start = time.perf_counter()
     train_epoch(run, batches)
     return (time.perf_counter() - start) / len(batches)

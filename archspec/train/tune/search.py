@@ -1,4 +1,4 @@
-"""The search: first what matters most, then the best of that with one more change."""
+"""Searches for the fastest settings: first those with the largest effect, then one more change of the best."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from archspec.train.step.precision import Settings
 from archspec.train.tune.candidates import Candidate, Space, possible
 from archspec.train.tune.measure import Measured, Problem, measure
 
-WORTH: Final = 1.03  # so much faster must be what is tried later than the simpler thing before it
-LONG_S: Final = {"cpu": 1200.0, "cuda": 300.0}  # a run that takes longer may repay minutes of compiling
+WORTH: Final = 1.03  # the speedup that a later candidate needs over the simpler ones before it
+LONG_S: Final = {"cpu": 1200.0, "cuda": 300.0}  # in a longer run, compiling for minutes may pay off
 SKIPPED: Final = "not tried: compiling only pays off in longer runs"
 
 Measure = Callable[[Problem, Candidate, float | None], Measured]
@@ -19,9 +19,9 @@ Measure = Callable[[Problem, Candidate, float | None], Measured]
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What a search found. reference: fp32, NCHW, not compiled; rows: all that was measured, in order.
+    """The result of a search. reference: fp32, NCHW, not compiled. rows: all measurements, in order.
 
-    Where the reference itself is refused there is no other row, and no speedup.
+    If the reference itself is rejected, there are no other rows and no speedup.
     """
 
     best: Measured
@@ -30,7 +30,7 @@ class Tuning:
 
     @property
     def speedup(self) -> float:
-        """How many times as fast as the reference."""
+        """The time of the reference divided by the time of the best candidate."""
         assert self.best.step_s is not None and self.reference.step_s is not None
         return self.reference.step_s / self.best.step_s
 
@@ -39,13 +39,13 @@ def tune(
     problem: Problem, space: Space, steps: int, *, tell: Callable[[Measured, Measured], None] = lambda row, ref: None,
     measure: Measure = measure,
 ) -> Tuning:
-    """Find the fastest of `space` whose losses agree with fp32's.
+    """Find the fastest candidate of `space` whose losses agree with those of fp32.
 
-    steps: of the whole run, which tells whether compiling can pay. tell: is given each row as it is measured, and
-    the reference. measure: times one candidate.
+    steps: of the whole run; they decide whether compiling can pay off. tell: receives each row as it is measured, and
+    the reference. measure: measures one candidate.
     """
     reference = measure(problem, Candidate(Settings(), space.threads[0]), None)
-    if reference.step_s is None:  # there is nothing to compare with
+    if reference.step_s is None:  # nothing to compare with
         return Tuning(reference, reference, (reference,))
     search = _Search(problem, space, reference, tell, measure)
     for candidate in space.first():
@@ -63,7 +63,7 @@ def _look_compiled(search: _Search, steps: int) -> None:
     assert best is not None and best.step_s is not None
     wanted = False not in search.space.compile
     if wanted:
-        search.best = None  # only compiled candidates are wanted
+        search.best = None  # only compiled candidates are allowed
     for candidate in search.space.compiled(best.candidate):
         if wanted or best.step_s * steps >= LONG_S[search.problem.device.type]:
             search.look(candidate)
@@ -72,7 +72,7 @@ def _look_compiled(search: _Search, steps: int) -> None:
 
 
 class _Search:
-    """The rows so far, and the best of them."""
+    """The rows so far, and the best one."""
 
     def __init__(
         self, problem: Problem, space: Space, reference: Measured, tell: Callable[[Measured, Measured], None],
@@ -84,7 +84,7 @@ class _Search:
         self._tell, self._measure = tell, measure
 
     def look(self, candidate: Candidate) -> None:
-        """Measure a candidate, unless it is impossible, or the same as another."""
+        """Measure a candidate, unless it is impossible or was measured before."""
         chosen = candidate.settings
         if not possible(candidate, self.problem.device) or any(row.candidate == candidate for row in self.rows):
             return
@@ -96,7 +96,7 @@ class _Search:
         self.note(self._judged(row))
 
     def note(self, row: Measured) -> None:
-        """Keep a row, as the best if it is."""
+        """Add a row, and update the best."""
         self.rows.append(row)
         if row.refused is None and row.step_s is not None and (
             self.best is None or self.best.step_s is None or WORTH * row.step_s < self.best.step_s
@@ -105,7 +105,7 @@ class _Search:
         self._tell(row, self.reference)
 
     def _judged(self, row: Measured) -> Measured:
-        """Refuse what computes something else."""
+        """Reject a row whose results differ from the reference."""
         if row.refused is not None or not row.losses or not self.reference.losses:
             return row
         return replace(row, refused=row.disagreement(self.reference))

@@ -209,7 +209,7 @@ def test_a_rate_near_the_suggestion_is_left_alone(rate):
 def test_a_rate_far_from_it_is_told(test, rate, side, advice):
     finding = far_rate(test, rate)
     assert (finding.code, finding.step, finding.advice) == ("RUN351", 0, advice)
-    assert finding.title.endswith(f"is far {side} what the range test suggests")
+    assert finding.title.endswith(f"is far {side} the suggestion of the range test")
     values = {key: value for fact in finding.evidence for key, value in fact.values.items()}
     known = {"lowest_loss_at": test.lowest, "suggestion": test.suggestion, "too_high_from": test.too_high}
     assert values == {key: value for key, value in known.items() if value is not None}
