@@ -14,7 +14,7 @@ HEIGHT: Final = 10
 
 
 def curves_text(curves: Sequence[Curve], *, ascii_only: bool = False) -> str:
-    """A chart of the evaluated loss and one of the accuracy if there are epochs to draw, and each run's last figures."""
+    """A chart of the evaluated loss and one of the accuracy if epochs are finished, and each run's last figures."""
     charts = [_chart(curves, what, ascii_only) for what in ("loss", "accuracy")]
     names = [f"{curve.name}: {_last(curve)}" for curve in curves]
     return "\n\n".join([*filter(None, charts), "\n".join(names)])
