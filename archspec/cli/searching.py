@@ -89,8 +89,8 @@ def run_search(
             store.write_order({trial.id: trial.variant for trial in queue.trials.values()})
             print(progress_line(queue, result), file=sys.stderr, flush=True)
 
-        Runner(store, engine, options, on_result=ended, stopped=interrupted.asked).run_queue(queue)
-        return queue, interrupted.asked()
+        Runner(store, engine, options, on_result=ended, stopped=interrupted.stop_requested).run_queue(queue)
+        return queue, interrupted.stop_requested()
 
 
 def _costs(search: Search, store: Store, device: str, threads: int) -> Costs:

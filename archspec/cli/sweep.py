@@ -142,9 +142,10 @@ def _run(trials: Sequence[Trial], store: Store, options: list[str], engines: Eng
         progress = Progress(len(trials), len(trials) - len(missing), sys.stderr)
         with engines.opened(missing) as engine, Interrupted() as interrupted:  # in this order: Ray handles signals too
             Runner(
-                store, engine, options, on_start=progress.started, on_result=progress.ended, stopped=interrupted.asked
+                store, engine, options, on_start=progress.started, on_result=progress.ended,
+                stopped=interrupted.stop_requested,
             ).run(missing)
-            return interrupted.asked()
+            return interrupted.stop_requested()
 
 
 def _show_plan(found: Expansion, store: Store, engines: Engines, options: Sequence[str], *, as_json: bool) -> Plan:

@@ -1,1 +1,1 @@
-"""Sweeps: one file that names many trainings, run as trials that survive whatever happens to one of them."""
+"""Sweeps: one file that describes many trainings, which run as independent trials."""

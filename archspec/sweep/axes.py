@@ -1,4 +1,4 @@
-"""`grid` and `zip`: lists of values, and the axes that they span."""
+"""Reads `grid` and `zip`: lists of values, as the axes of a sweep."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from archspec.sweep.model import Changes, Value
 
 
 def read_grid(raw: Any, at: At, errors: Errors) -> list[tuple[Changes, ...]]:
-    """`grid`: an axis for each key."""
+    """The axes of `grid`: one for each key."""
     lists = _lists("grid", raw, at, errors)
     return [tuple({key: Value(item, place)} for item, place in items) for key, items in lists.items() if items]
 
 
 def read_zip(raw: Any, at: At, errors: Errors) -> list[tuple[Changes, ...]]:
-    """`zip`: one axis, along which all lists advance together."""
+    """The axis of `zip`, along which all lists advance together."""
     lists = _lists("zip", raw, at, errors)
     if not lists:
         return []
     lengths = {key: len(items) for key, items in lists.items()}
     if len(set(lengths.values())) > 1:
-        said_lengths = ", ".join(f"`{key}` has {length}" for key, length in lengths.items())
-        errors.add("SWEEP401", f"lists of `zip` must be equally long: {said_lengths}", at, key=True,
+        counts = ", ".join(f"`{key}` has {length}" for key, length in lengths.items())
+        errors.add("SWEEP401", f"lists of `zip` must be equally long: {counts}", at, key=True,
                    hint="use `grid` for every combination")
         return []
     rows = zip(*lists.values(), strict=True)
@@ -63,7 +63,7 @@ def _check_repeats(key: str, items: list[Any], at: At, errors: Errors) -> None:
 
 
 def check_distinct(axes: Iterable[Set[str]], top: At, errors: Errors) -> None:
-    """Note keys that vary in two of the axes."""
+    """Report keys that vary in two axes."""
     seen: set[str] = set()
     for axis in axes:
         for key in sorted(axis & seen):

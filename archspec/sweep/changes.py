@@ -1,4 +1,4 @@
-"""Changes of a spec as a sweep file writes them: `{train.lr: 0.1, vars.width: 2}`."""
+"""Reads changes of a spec in a sweep file: `{train.lr: 0.1, vars.width: 2}`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archspec.sweep.model import SECTIONS, WHOLE, Value
 
 
 def read_changes(raw: Any, at: At, what: str, errors: Errors) -> dict[str, Value]:
-    """Changes written as a mapping of keys to values."""
+    """Read a mapping of keys to values. what: its name in messages."""
     if raw is None or raw is BROKEN:
         return {}
     if not isinstance(raw, dict):
@@ -21,15 +21,15 @@ def read_changes(raw: Any, at: At, what: str, errors: Errors) -> dict[str, Value
 
 
 def can_change(key: str, at: At, errors: Errors) -> bool:
-    """Whether a sweep can change this; `lr` is answered with `train.lr`."""
+    """Whether a sweep can change this key; reports it otherwise, with a hint such as `train.lr` for `lr`."""
     section, dot, name = key.partition(".")
     if key in WHOLE or (dot and name and section in SECTIONS and "." not in name):
         return True
-    errors.add("SWEEP401", f"a sweep cannot change `{short(key)}`", at, key=True, hint=_meant_key(key))
+    errors.add("SWEEP401", f"a sweep cannot change `{short(key)}`", at, key=True, hint=_hint_for(key))
     return False
 
 
-def _meant_key(key: str) -> str:
+def _hint_for(key: str) -> str:
     from archspec.language.message_text import close
     from archspec.language.recipe import Recipe
 

@@ -1,4 +1,4 @@
-"""What is wrong with a sweep file, as `archspec validate` and pytest report it."""
+"""Checks a sweep file, for `archspec validate` and pytest."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from archspec.sweep.model import Sweep
 from archspec.sweep.points import Point, points
 from archspec.sweep.read import read_sweep, sweep_of
 
-_LOOKED_AT: Final = 20  # points of a sweep with a `sample`
+_CHECKED: Final = 20  # points of a sweep with a `sample`
 
 
 def examine_sweep(path: str) -> Examined:
-    """Every mistake of a sweep file: in its own text, or in what it makes of the specs that it names."""
+    """Every mistake of a sweep file: in its own text, or in the specs that its changes produce."""
     try:
         sweep = read_sweep(path)
         found = expand(sweep, path) if sweep.sample is None else expand_points(sweep, path, _spread(sweep))
@@ -31,7 +31,7 @@ def examine_sweep(path: str) -> Examined:
 
 
 def examine_sweep_text(text: str, path: str, *, at_most: int) -> Examined:
-    """As `examine_sweep`, of a text that stands for the file at `path`. at_most: how many combinations are checked."""
+    """`examine_sweep` for a text instead of the file at `path`. at_most: the most combinations to check."""
     try:
         sweep = sweep_of(parse(text, path), Path(path).stem)
         if sweep.search is not None:
@@ -44,13 +44,13 @@ def examine_sweep_text(text: str, path: str, *, at_most: int) -> Examined:
 
 
 def _spread(sweep: Sweep) -> list[Point]:
-    """Some points of all, far from each other: which of them the sample has takes long to find out."""
+    """Some points, far from each other, because choosing the points of the sample would take long."""
     every = list(points(sweep))
-    return every[:: max(1, len(every) // _LOOKED_AT)]
+    return every[:: max(1, len(every) // _CHECKED)]
 
 
 def mistakes(found: Iterable[Invalid]) -> tuple[Diagnostic, ...]:
-    """Each mistake once, with the number of combinations that it rules out."""
+    """Each mistake once, with the number of combinations that have it."""
     groups: dict[object, tuple[Diagnostic, int]] = {}
     for invalid in found:
         for diagnostic in invalid.diagnostics:

@@ -1,4 +1,4 @@
-"""`where`: conditions on a trial."""
+"""Evaluates `where`, a condition on a trial."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archspec.sweep.names import Names
 
 
 def condition_of(value: Value) -> Expression:
-    """The expression that is written. Raises SpecError at its place."""
+    """The parsed condition. Raises SpecError at its place."""
     try:
         parsed = template(value.value)
     except ExpressionError as problem:
@@ -20,7 +20,7 @@ def condition_of(value: Value) -> Expression:
 
 
 def holds(condition: Expression, at: At, names: Names) -> bool:
-    """Whether a trial meets it. Raises SpecError where the condition is neither true nor false."""
+    """Whether a trial meets the condition. Raises SpecError if the condition is neither true nor false."""
     try:
         result = evaluate(condition, names.visible())
     except ExpressionError as problem:

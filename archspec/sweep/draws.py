@@ -1,4 +1,4 @@
-"""`random`: values drawn from ranges and lists, by seed."""
+"""Reads `random`, and draws values from ranges and lists by seed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HINT: Final = "write `{log_uniform: [0.001, 1]}`, `{uniform: [0, 0.5]}` or `{ch
 
 
 def read_random(raw: Any, at: At, errors: Errors, allowed: Callable[[str, At], bool]) -> Random | None:
-    """The `random` section: `trials`, `seed`, and a distribution for each key that it draws."""
+    """Read the `random` section: `trials`, `seed`, and a distribution for each key."""
     if not isinstance(raw, dict):
         errors.add("SWEEP401", f"`random` must be a mapping, got {value_text(raw)}", at,
                    hint="write `random: {trials: 20, train.lr: {log_uniform: [0.001, 1]}}`")
@@ -46,7 +46,7 @@ def read_random(raw: Any, at: At, errors: Errors, allowed: Callable[[str, At], b
 
 
 def read_draw(key: str, raw: Any, at: At, errors: Errors) -> Draw | None:
-    """The distribution of one key; None, and the mistake noted, where there is none."""
+    """Read the distribution of one key; reports a mistake and returns None if it is not valid."""
     if raw is BROKEN:
         return None
     kinds = [kind for kind in KINDS if isinstance(raw, dict) and kind in raw]
@@ -77,12 +77,12 @@ def read_draw(key: str, raw: Any, at: At, errors: Errors) -> Draw | None:
 
 
 def draw_points(plan: Random) -> list[Changes]:
-    """`plan.trials` points, a function of `plan.seed`: more trials begin with the same ones."""
+    """Draw `plan.trials` points, as a function of `plan.seed`. With more trials the first points stay the same."""
     return [*islice(points_of(plan.draws, plan.seed), plan.trials)]
 
 
 def points_of(draws: Mapping[str, Draw], seed: int) -> Iterator[Changes]:
-    """Points without end, a function of `seed`."""
+    """An endless sequence of points, as a function of `seed`."""
     source = random.Random(seed)  # noqa: S311
     while True:
         yield {key: Value(_drawn(draw, source), draw.at) for key, draw in draws.items()}
@@ -97,9 +97,9 @@ def _drawn(draw: Draw, source: random.Random) -> Any:
 
 
 def as_written(draw: Draw, value: float) -> Any:
-    """A number that was drawn between bounds, as a person would write it."""
+    """A number that was drawn between bounds, rounded to four significant digits."""
     assert draw.bounds is not None
     low, high = draw.bounds
     if draw.whole:
         return min(max(round(value), math.ceil(low)), math.floor(high))
-    return float(f"{value:.4g}")  # the table shows what was trained
+    return float(f"{value:.4g}")  # so that tables show the exact value

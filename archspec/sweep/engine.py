@@ -1,4 +1,4 @@
-"""What runs trials: on this machine (`local.py`), or on a cluster (`cluster/`)."""
+"""The interface of an engine, which runs trials on this machine (`local.py`) or on a cluster (`cluster/`)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ NEW_RUNS_ONLY: Final = frozenset({"--tune"})  # options of `archspec train`: a r
 class Task:
     """A training to start.
 
-    spec: its file; folder: its run folder. begun: the run in it goes on. options: of `archspec train`.
-    devices: the processes that train together, each on a device of its own. output, errors: what gets its streams.
+    spec: its file. folder: its run folder. begun: whether to resume the run in it. options: of `archspec train`.
+    devices: the number of processes that train together, each on its own device. output, errors: files for its streams.
     """
 
     spec: Path
@@ -29,7 +29,7 @@ class Task:
     errors: Path
 
     def arguments(self, spec: Path | None = None, folder: Path | None = None) -> list[str]:
-        """Of `archspec`. spec, folder: where they are, if not on this machine."""
+        """The arguments of `archspec`. spec, folder: their paths if they are on another machine."""
         spec, folder = spec or self.spec, folder or self.folder
         what = ["--resume", str(folder)] if self.begun else [str(spec), "--run-dir", str(folder)]
         options = [option for option in self.options if not (self.begun and option in NEW_RUNS_ONLY)]
@@ -37,20 +37,20 @@ class Task:
 
 
 class Engine(Protocol):
-    """Runs trials, each `archspec train` in a process of its own."""
+    """Runs trials, each as `archspec train` in a separate process."""
 
     @property
     def threads(self) -> int:
-        """CPU threads of each process that trains."""
+        """The number of CPU threads of each process."""
 
     def capacity(self) -> int:
-        """How many trials run at once."""
+        """The most trials that can run at once."""
 
     def has_room(self) -> bool:
-        """Whether one more trial may start now; true where none runs."""
+        """Whether another trial may start now; true if none runs."""
 
     def start(self, task: Task) -> Process:
-        """Start a trial. When it has ended, its run folder and its streams are in the task's files."""
+        """Start a trial. When it has ended, its run folder and its output are in the files of the task."""
 
     def close(self) -> None:
-        """End what still runs, and let go of what the engine holds."""
+        """End all trials, and release all resources."""

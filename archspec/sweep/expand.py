@@ -1,4 +1,4 @@
-"""A sweep → its trials: every combination, checked, each with the whole spec that it trains."""
+"""Expands a sweep into trials: every combination, checked, each with its complete spec."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from archspec.train.distributed.batch_shares import uneven_batch
 
 @dataclass(frozen=True)
 class Trial:
-    """A training that a sweep asks for.
+    """One training of a sweep.
 
-    varied: the values that tell it from the others, `spec` included where there are several. data: the whole spec, its
-    `train` the recipe with the seed in it. loaded: that spec, checked. devices: how many it trains on.
+    varied: the values that distinguish it from the others, with `spec` if there are several. data: the complete spec,
+    whose `train` is the recipe with the seed. loaded: that spec, checked. devices: the number of devices it trains on.
     """
 
     variant: str
@@ -40,12 +40,12 @@ class Trial:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """How it is trained."""
+        """The recipe of the training."""
         return self.loaded.recipe()
 
     @cached_property
     def id(self) -> str:
-        """What the trial is known by: equal trainings have equal ids, whatever sweep asks for them."""
+        """The identity of the training; equal trainings have the same id in all sweeps."""
         from archspec.sweep.identity import trial_id
 
         return trial_id(self)
@@ -53,7 +53,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What a sweep comes to. left_out: how many points a `where` left out. invalid: points that cannot be trained."""
+    """The trials of a sweep. left_out: the number of points that `where` excludes. invalid: points with mistakes."""
 
     trials: tuple[Trial, ...]
     left_out: int
@@ -62,7 +62,7 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """A point that cannot be trained, and why; the diagnostics are at the sweep file's places."""
+    """A point that cannot be trained, with the reasons as diagnostics at places in the sweep file."""
 
     variant: str
     varied: Mapping[str, Any]
@@ -70,10 +70,10 @@ class Invalid:
 
 
 def expand(sweep: Sweep, file: str) -> Expansion:
-    """All trials of a sweep, in order: variants, then points, then seeds. Equal ones are there once.
+    """All trials of a sweep, ordered by variant, point and seed, without duplicates.
 
-    file: the sweep's own path, from which specs are found. Raises SpecError where a spec cannot be read, where
-    a `where` is wrong, or where there are more than MAX_TRIALS points.
+    file: the path of the sweep file; paths of specs are relative to its folder. Raises SpecError if a spec cannot be
+    read, if a `where` is not valid, or if there are more than MAX_TRIALS points.
     """
     if sweep.search is not None:
         from archspec.sweep.search.candidates import sample
@@ -114,7 +114,7 @@ class Checker:
         self._conditions = [(condition_of(value), value.at) for value in sweep.where]
 
     def check(self, point: Point) -> Trial | Invalid | None:
-        """The point's trial with the recipe's own seed, or why there is none; None where a `where` leaves it out."""
+        """The trial of a point with the recipe's own seed, or why there is none; None if a `where` excludes it."""
         found = self.resolve(point)
         if isinstance(found, Invalid):
             return found
@@ -122,7 +122,7 @@ class Checker:
         return found if self.allows(Names(found.data, found.recipe, report.params, report.macs)) else None
 
     def resolve(self, point: Point) -> Trial | Invalid:
-        """As `check`, whatever a `where` says."""
+        """`check` without `where`."""
         return _checked(self._sweep, point, self.base(point))
 
     def allows(self, names: Names) -> bool:
@@ -130,19 +130,19 @@ class Checker:
         return all(holds(condition, at, names) for condition, at in self._conditions)
 
     def base(self, point: Point) -> Loaded:
-        """The point's spec without its changes. Raises SpecError with the place where the sweep names it."""
+        """The spec of the point without its changes. Raises SpecError at the place where the sweep names it."""
         return self._bases.of(point)
 
 
 class _Bases:
-    """The specs that a sweep names, each read once."""
+    """The specs that a sweep names; each is read once."""
 
     def __init__(self, file: str) -> None:
         self._file = file
         self._known: dict[str, Loaded | SpecError] = {}
 
     def of(self, point: Point) -> Loaded:
-        """The variant's spec. Raises SpecError with the place where the sweep names it."""
+        """The spec of the point's variant. Raises SpecError at the place where the sweep names it."""
         name = point.variant.spec.value
         if name not in self._known:
             found = examine(spec_path(name, self._file))
@@ -155,7 +155,7 @@ class _Bases:
 
 
 def _checked(sweep: Sweep, point: Point, base: Loaded) -> Trial | Invalid:
-    """The point's trial with the recipe's own seed, or why there is none."""
+    """The trial of a point with the recipe's own seed, or why there is none."""
     try:
         data = resolved_data(base, point.changes)
     except SpecError as problem:
@@ -173,7 +173,7 @@ def _checked(sweep: Sweep, point: Point, base: Loaded) -> Trial | Invalid:
 
 
 def _seeded(trial: Trial, seeds: Sequence[int]) -> Iterator[Trial]:
-    """The trial at each of these seeds; at its own where there are none."""
+    """The trial with each of these seeds; with its own if there are none."""
     if not seeds:
         yield trial
         return
@@ -185,7 +185,7 @@ def _seeded(trial: Trial, seeds: Sequence[int]) -> Iterator[Trial]:
 
 
 def _to_blame(point: Point, diagnostic: Diagnostic, data: Mapping[str, Any]) -> At:
-    """The change that a diagnostic of the resolved spec is about: at its place, of a var used there, else the last."""
+    """The change that a diagnostic of the resolved spec is about: the one at its place, of a var there, or the last."""
     used = names_in(_raw_at(data, diagnostic.path)) if diagnostic.path else frozenset[str]()
     keys = {tuple(key.split(".")): value.at for key, value in point.changes.items()}
     there = (at for key, at in keys.items() if diagnostic.path[: len(key)] == key)
@@ -194,7 +194,7 @@ def _to_blame(point: Point, diagnostic: Diagnostic, data: Mapping[str, Any]) -> 
 
 
 def _raw_at(data: Any, path: tuple[str | int, ...]) -> Any:
-    """What is written there; None where it is not in the data."""
+    """The value at a path; None if the data has none."""
     for step in path:
         try:
             data = data[step]
@@ -211,7 +211,7 @@ def _named(point: Point) -> str:
 
 
 def _shown_at(diagnostic: Diagnostic, at: At, trial: str = "") -> Diagnostic:
-    """A trial's diagnostic at the sweep file's place, the trial named in a note."""
+    """A diagnostic of a trial, moved to a place in the sweep file, with a note that names the trial."""
     if diagnostic.span is not None and trial == "":
         return diagnostic
     where = () if diagnostic.span is None else (Label(diagnostic.span, "here"),)

@@ -1,4 +1,4 @@
-"""What makes two trials the same training."""
+"""The identity of a trial: when two trials are the same training."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from archspec.sweep.expand import Trial
 
-# Raised whenever a change of archspec changes what a training comes to, so that old results are not taken for new ones.
+# Increase it when a change of archspec changes the results of trainings, so that old results are not reused.
 RESULTS: Final = 1
 ID_LENGTH: Final = 16  # hexadecimal digits: 64 bits
 
 
 def trial_id(trial: Trial) -> str:
-    """The trial's digest: the lowered network, the recipe with seed and epochs, the data, and RESULTS.
+    """The digest of a trial: of the lowered network, the recipe with seed and epochs, the data, and RESULTS.
 
-    Several devices count, since each takes the statistics of batch norm of its own images, and draws its own dropout.
-    Spelling does not count: two specs that come to the same network and recipe are the same trial.
+    The number of devices counts, because each device has its own batch norm statistics and dropout masks. The text of
+    the spec does not count: two specs with the same network and recipe are the same trial.
     """
     from archspec.ir.digest import graph_digest
 

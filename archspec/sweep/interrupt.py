@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a question that is asked between two polls."""
+"""Records Ctrl-C and SIGTERM, so that a sweep can check for them between two polls."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted:
-    """Within the block the first signal is noted; a second SIGINT raises KeyboardInterrupt."""
+    """A context manager that records the first signal; a second SIGINT raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._received = False
         self._before: dict[signal.Signals, Any] = {}
 
-    def asked(self) -> bool:
-        """Whether a signal has come."""
-        return self._asked
+    def stop_requested(self) -> bool:
+        """Whether a signal has been received."""
+        return self._received
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._asked and number == signal.SIGINT:
+        if self._received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._asked = True
+        self._received = True
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}

@@ -1,4 +1,4 @@
-"""The local engine: trials as processes of this machine, as many at once as its cores or GPUs carry."""
+"""The local engine: runs trials as processes on this machine, as many at once as its cores or GPUs allow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from archspec.sweep.trial import Command, Forked, Launcher, Process
 
 
 class Local:
-    """One trial at a time in each slot."""
+    """Runs one trial at a time in each slot."""
 
     def __init__(self, slots: Slots, launcher: Launcher | None = None) -> None:
         self.threads = slots.threads
@@ -30,12 +30,12 @@ class Local:
         return _InSlot(self._launcher.start(command), slot, self._free)
 
     def close(self) -> None:
-        """End what still runs."""
+        """End all trials."""
         self._launcher.close()
 
 
 class _InSlot:
-    """A trial that gives its slot back when it has ended."""
+    """A trial that releases its slot when it has ended."""
 
     def __init__(self, process: Process, slot: int, free: list[int]) -> None:
         self._process, self._slot, self._free = process, slot, free

@@ -1,4 +1,4 @@
-"""A sweep as it is written: which networks, what varies, over which seeds."""
+"""The contents of a sweep file: which networks, what varies, which seeds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from archspec.sweep.search.model import Search
 
 SECTIONS: Final = ("vars", "train", "stages", "blocks")  # of a spec, whose entries a sweep may change
-FIGURES: Final = ("params", "macs", "memory_bound_bytes")  # of a network, known without training it
-WHOLE: Final = ("recipe", "input")  # what a sweep may change besides
+FIGURES: Final = ("params", "macs", "memory_bound_bytes")  # of a network, known without training
+WHOLE: Final = ("recipe", "input")  # keys that a sweep may only change as a whole
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value of a sweep and where it stands."""
+    """A value in a sweep file, with its place."""
 
     value: Any
     at: At
@@ -29,7 +29,7 @@ Changes = Mapping[str, Value]  # `train.lr`, `vars.width`, `recipe` → its valu
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A network to train: a spec with changes. label: how tables call it."""
+    """A network to train: a spec with changes. label: its name in tables."""
 
     label: str
     spec: Value
@@ -38,7 +38,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A single departure from the base. seeds: its own; none where it has the sweep's."""
+    """A single point beside the product of the axes. seeds: its own; empty for those of the sweep."""
 
     changes: Changes
     seeds: tuple[int, ...] = ()
@@ -46,7 +46,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """Points drawn at random. draws: key → what its value is drawn from."""
+    """Points drawn at random. draws: key → distribution of its values."""
 
     trials: int
     seed: int
@@ -55,9 +55,9 @@ class Random:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One random value: `uniform` or `log_uniform` between two bounds, or one of `choice`.
+    """The distribution of a value: `uniform` or `log_uniform` between two bounds, or one of `choice`.
 
-    whole: numbers are rounded to integers.
+    whole: whether to round numbers to integers.
     """
 
     kind: str
@@ -69,7 +69,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Some of the combinations: one from each of `trials` equal shares of all, ranked by a figure of the network."""
+    """A sample of the combinations: one from each of `trials` equal shares, ranked by a figure of the network."""
 
     by: str
     trials: int
@@ -81,11 +81,11 @@ class Sample:
 class Sweep:
     """A sweep file.
 
-    base: changes of every trial. axes: each a list of points; the trials are their product. An axis is a key of `grid`,
-    or all of `zip`, whose lists advance together. runs: single departures from the base, beside the product.
-    where: conditions on a trial, each with its place. limits: `limit_train` and `limit_test`.
-    search: instead of axes and runs, points that are chosen one after another. sample: which of the points to train.
-    devices: how many each trial trains on, in as many processes.
+    base: changes in every trial. axes: lists of points, whose product gives the trials; an axis is a key of `grid`, or
+    all of `zip`, whose lists advance together. runs: single points beside the product. where: conditions on a trial,
+    each with its place. limits: `limit_train` and `limit_test`. search: replaces axes and runs by points that are
+    chosen one after another. sample: which of the points to train. devices: the number of devices, and processes, of
+    each trial.
     """
 
     name: str
@@ -103,5 +103,5 @@ class Sweep:
     devices: int = 1
 
     def with_seeds(self, seeds: tuple[int, ...]) -> Sweep:
-        """The same sweep with these seeds for each trial, those of its `runs` too."""
+        """The same sweep with these seeds for each trial, including `runs`."""
         return replace(self, seeds=seeds, runs=tuple(Run(run.changes) for run in self.runs))

@@ -1,4 +1,4 @@
-"""The names that a condition of a sweep sees: `train.lr`, `vars.width`, `params`, `macs`."""
+"""The names that a condition of a sweep can use: `train.lr`, `vars.width`, `params`, `macs`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from archspec.language.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A section of a spec, as an expression asks for its entries."""
+    """A section of a spec, for use in expressions."""
 
     name: str
     values: Mapping[str, Any]
 
     def field(self, name: str) -> Any:
-        """The entry of that name; LookupError where there is none."""
+        """The entry of that name. Raises LookupError if there is none."""
         if name in self.values:
             return self.values[name]
         raise LookupError(f"`{self.name}` has no `{name}`; it has {listing(self.values)}")
@@ -26,7 +26,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """A trial's spec, recipe and figures."""
+    """The spec, recipe and figures of a trial, for use in expressions."""
 
     data: Mapping[str, Any]
     recipe: Recipe
@@ -34,7 +34,7 @@ class Names:
     macs: int
 
     def visible(self) -> dict[str, Any]:
-        """Name → value. `macs` and `params` are those of one image and of the network."""
+        """Name → value. `macs` are of one image, `params` of the network."""
         return {
             "train": Group("train", self.recipe.to_data()),
             "vars": Group("vars", self.data.get("vars") or {}),

@@ -1,4 +1,4 @@
-"""A sweep's changes laid over a spec."""
+"""Applies the changes of a sweep to a spec."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from archspec.language.resolve import without_unused_vars
 from archspec.language.syntax import At
 from archspec.sweep.model import SECTIONS, Changes, Value
 
-_SHAPED: Final = ("vars", "stages", "blocks", "input")  # what changes the network, and so what `expect` expects
+_SHAPED: Final = ("vars", "stages", "blocks", "input")  # change the network, so `expect` no longer applies
 
 
 def resolved_data(base: Loaded, changes: Changes) -> dict[str, Any]:
-    """The whole spec of a point: the base's, its recipe chosen, changes laid over it. Raises SpecError."""
+    """The complete spec of a point: the base with the chosen recipe and the changes. Raises SpecError."""
     data: dict[str, Any] = {"archspec": 1, "name": base.name, **base.data}
     recipes = data.pop("recipes", {})
     train: dict[str, Any] = dict(data.get("train") or {})
     if "recipe" in changes:
         chosen = changes["recipe"].value
         if chosen is not None:
-            base.recipe(str(chosen))  # raises where there is none
+            base.recipe(str(chosen))  # raises if there is none
             train = merge_recipe(train, recipes.get(chosen, {}))
     written = {key.partition(".")[2]: v.value for key, v in changes.items() if key.startswith("train.")}
     data["train"] = merge_recipe(train, written)
@@ -38,7 +38,7 @@ def resolved_data(base: Loaded, changes: Changes) -> dict[str, Any]:
 
 
 def _replace(data: dict[str, Any], section: str, name: str, value: Value) -> None:
-    """Replace one var, stage or block; a new name is a mistake, but for `null`, which removes one."""
+    """Replace one var, stage or block, or remove it if the value is `null`. Raises SpecError for an unknown name."""
     known = data.get(section) or {}
     if name not in known:
         from archspec.diagnostics import Hint, listing
@@ -56,7 +56,7 @@ def _replace(data: dict[str, Any], section: str, name: str, value: Value) -> Non
 
 
 def _key_of(at: At) -> At:
-    """The place of the key whose value, or whose list, a value stands in."""
+    """The place of the key that a value, or the list around it, belongs to."""
     path = at.path
     while path and isinstance(path[-1], int):
         path = path[:-1]

@@ -1,4 +1,4 @@
-"""What a sweep will cost, before anything of it runs."""
+"""Estimates the cost of a sweep before it runs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from archspec.sweep.starts import Starts
 
 PLAN_FORMAT: Final = 1
-STEPS: Final = 4  # timed of each distinct network and batch; the first ones are not counted
+STEPS: Final = 4  # to time for each network and batch size, after some that do not count
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What one trial costs.
+    """The cost of one trial.
 
-    steps: updates in all. macs: multiply-adds of the forward passes over the training images; a training step costs
-    about three times that. seconds: predicted, with its evaluations and without the start of its process; None where
-    it was not timed. problem: why it cannot run here, None if it can.
+    steps: all updates. macs: multiply-adds of the forward passes over the training images; training costs about three
+    times as much. seconds: the predicted time with evaluations, without the start of the process; None if it was not
+    timed. problem: why the trial cannot run here; None if it can.
     """
 
     trial: Trial
@@ -39,7 +39,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a sweep comes to. done: trials with a result. slots: how many run at once. starts: None if not measured."""
+    """The cost of a sweep. done: trials with a result. slots: trials at once. starts: None if not measured."""
 
     estimates: tuple[Estimate, ...]
     done: frozenset[str]
@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def seconds(self) -> float | None:
-        """Predicted wall time of the trials without a result, starts included; None where one could not be timed."""
+        """Predicted wall time of the trials without a result, including starts; None if one could not be timed."""
         left = [e.seconds for e in self.estimates if e.trial.id not in self.done and e.problem is None]
         known = [seconds for seconds in left if seconds is not None]
         if len(known) < len(left):
@@ -77,7 +77,7 @@ class Plan:
         }
 
     def text(self) -> str:
-        """The same in a few lines."""
+        """The plan as a few lines of text."""
         lines = [f"{plural(len(self.estimates), 'trial')}, {len(self.done)} done"]
         if self.invalid:
             lines[0] += f"; {plural(self.invalid, 'combination')} cannot be trained"
@@ -101,9 +101,9 @@ def plan(
     found: Expansion, store: Store, slots: Slots, device: str = "auto",
     starts: Callable[[Trial], Starts | None] = lambda trial: None,
 ) -> Plan:
-    """Count, check against memory, and time a few steps of each distinct network and batch.
+    """Count the trials, check that they fit into memory, and time a few steps of each network and batch size.
 
-    starts: measures how long a trial takes to start; asked once, for one of those that are left.
+    starts: measures the start of a trial; called once, for a trial without a result.
     """
     from archspec.ir.digest import graph_digest
 
@@ -122,7 +122,7 @@ def plan(
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of a training step and of a forward pass of as many images, or why there is no step."""
+    """Seconds of a training step and of a forward pass of the same batch, or why the step is impossible."""
 
     step_s: float | None = None
     forward_s: float | None = None
@@ -130,7 +130,7 @@ class Timing:
 
 
 def timing(trial: Trial, device: str, threads: int) -> Timing:
-    """Time a few steps of the trial's network and batch on random images."""
+    """Time a few steps of the trial's network with its batch size on random images."""
     from archspec.profile import measure
 
     try:
@@ -160,7 +160,7 @@ def _estimate(trial: Trial, timed: Timing) -> Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """How many images a trial trains on, evaluates after each epoch, and evaluates at its end besides."""
+    """The numbers of images that a trial trains on, evaluates after each epoch, and evaluates at the end."""
 
     train: int
     each_epoch: int
@@ -168,7 +168,7 @@ class Images:
 
 
 def images(trial: Trial) -> Images | None:
-    """Those of a trial; None where only reading the data would tell."""
+    """The numbers of images of a trial; None if they are only known after reading the data."""
     from archspec.data.registry import DATASETS
     from archspec.data.validation import resolve_validation
 
@@ -178,10 +178,10 @@ def images(trial: Trial) -> Images | None:
     limits: Mapping[str, int] = trial.limits
     train = min(info.train_size, limits.get("limit_train", info.train_size))
     test = min(info.test_size, limits.get("limit_test", info.test_size))
-    wanted = resolve_validation(trial.recipe).validation
-    if not isinstance(wanted, (int, float)):
+    setting = resolve_validation(trial.recipe).validation
+    if not isinstance(setting, (int, float)):
         return Images(train, test, 0)
-    held = min(wanted if isinstance(wanted, int) else round(wanted * train), train)
+    held = min(setting if isinstance(setting, int) else round(setting * train), train)
     return Images(train - held, held, test)
 
 

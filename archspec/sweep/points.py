@@ -1,4 +1,4 @@
-"""The combinations that a sweep asks for, not yet checked."""
+"""The combinations of a sweep, before they are checked."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MAX_TRIALS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A combination that a sweep asks for, not yet checked.
+    """A combination of a sweep, before it is checked.
 
-    varied: what tables show of it. seeds: at which it is trained; none for the recipe's own.
+    varied: the values that tables show. seeds: to train with; empty for the recipe's own seed.
     """
 
     variant: Variant
@@ -29,13 +29,13 @@ class Point:
 
     @property
     def at(self) -> At:
-        """The place to show for what is wrong with it."""
+        """The place for mistakes of the point."""
         places = [value.at for value in self.changes.values()]
         return places[-1] if places else self.variant.spec.at
 
 
 def points(sweep: Sweep) -> Iterator[Point]:
-    """Every combination: for each variant the product of all axes and random draws, then its single runs."""
+    """Every combination: for each variant the product of all axes and random draws, then `runs`."""
     axes: list[Sequence[Changes]] = [*sweep.axes]
     if sweep.random is not None:
         axes.append(draw_points(sweep.random))

@@ -1,4 +1,4 @@
-"""The networks of a sweep as a population: the figures of each, without training and without torch."""
+"""The networks of a sweep as a population: the figures of each network, without training and without torch."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from archspec.template import Template
 
 QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 POPULATION_FORMAT: Final = 1
-_TEMPLATES: Final = 64  # that are kept: a stage that varies has one for each of its values
+_TEMPLATES: Final = 64  # to keep; each value of a stage that varies needs its own
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """A network of the population.
 
-    macs: of one image. memory_bound_bytes: about the most that a training step of its recipe may need; the true peak is
-    lower, since a training keeps only some of the activations.
+    macs: of one image. memory_bound_bytes: an approximate upper bound for a training step of its recipe; the real peak
+    is lower, because training keeps only some of the activations.
     """
 
     point: Point
@@ -40,7 +40,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """All members in the sweep's order. left_out: by a `where`. invalid: points without a network or recipe."""
+    """All members, in the order of the sweep.
+
+    left_out: the number of points that `where` excludes. invalid: points without a valid network or recipe.
+    """
 
     members: tuple[Member, ...]
     left_out: int
@@ -48,18 +51,18 @@ class Population:
 
     @property
     def varied(self) -> tuple[str, ...]:
-        """The settings that tell members apart."""
+        """The settings that differ between members."""
         keys = dict.fromkeys(key for member in self.members for key in member.point.varied)
         values = {key: {repr(member.point.varied.get(key)) for member in self.members} for key in keys}
         return tuple(key for key in keys if len(values[key]) > 1)
 
     def at(self, figure: str, quantile: float) -> Member:
-        """The member at a quantile of a figure: the smallest that a share of `quantile` does not exceed."""
+        """The member at a quantile of a figure: the smallest one that a share of `quantile` does not exceed."""
         ranked = self.ranked(figure)
         return ranked[max(0, math.ceil(quantile * len(ranked)) - 1)]
 
     def ranked(self, figure: str) -> list[Member]:
-        """The members by a figure, the smallest first; equal ones in the sweep's order."""
+        """The members sorted by a figure, the smallest first; equal ones in the order of the sweep."""
         return sorted(self.members, key=lambda member: getattr(member, figure))
 
     def to_json(self) -> dict[str, Any]:
@@ -76,7 +79,7 @@ class Population:
         }
 
     def rows(self) -> Iterator[list[Any]]:
-        """A table of all members, its head first."""
+        """The rows of a table of all members, with a header."""
         yield [*self.varied, *FIGURES]
         for member in self.members:
             yield [*(member.point.varied.get(k, "") for k in self.varied), *(getattr(member, f) for f in FIGURES)]
@@ -87,7 +90,7 @@ def _varied(member: Member) -> dict[str, Any]:
 
 
 def population(sweep: Sweep, file: str) -> Population:
-    """Analyse the network of every combination; of a search, of as many points as it trains. Raises as `expand`."""
+    """Analyse the network of every combination, or of as many points as a search trains. Raises as `expand` does."""
     analyst = _Analyst(sweep, file)
     members: list[Member] = []
     invalid: list[Invalid] = []
@@ -112,7 +115,7 @@ def _drawn(sweep: Sweep) -> Iterator[Point]:
 
 
 def stratified(found: Population, plan: Sample) -> list[Point]:
-    """As many points as `plan.trials`, one from each of equal shares of the population by its figure, in its order."""
+    """`plan.trials` points, one from each of as many equal shares of the population, ranked by the figure of `plan`."""
     ranked, count = found.ranked(plan.by), min(plan.trials, len(found.members))
     source = random.Random(plan.seed)  # noqa: S311
     bounds = [k * len(ranked) // count for k in range(count + 1)] if count else [0]
@@ -121,7 +124,7 @@ def stratified(found: Population, plan: Sample) -> list[Point]:
 
 
 class _Analyst:
-    """Finds the figures of points. A spec is read once for all values of its vars, a recipe once for all networks."""
+    """Computes the figures of points. Reads a spec once for all values of its vars, a recipe once for all networks."""
 
     def __init__(self, sweep: Sweep, file: str) -> None:
         self._checker = Checker(sweep, file)
@@ -130,7 +133,7 @@ class _Analyst:
         self._dependent: dict[int, bool] = {}
 
     def member(self, point: Point) -> Member | Invalid | None:
-        """The point's figures; why it has none; None where a `where` leaves it out."""
+        """The figures of a point, or why it has none; None if a `where` excludes it."""
         base = self._checker.base(point)
         variables = {key.removeprefix("vars."): v.value for key, v in _section(point.changes, "vars.")}
         try:
@@ -152,7 +155,7 @@ class _Analyst:
         return found
 
     def _template(self, point: Point) -> Template:
-        """What the point's changes make of its spec, but for those of vars."""
+        """The template of the point's spec with all its changes except those of vars."""
         others = {key: v for key, v in point.changes.items() if not key.startswith(("vars.", "train.", "recipe"))}
         key = _key(point, others)
         if key not in self._templates:
@@ -163,9 +166,9 @@ class _Analyst:
         return self._templates[key]
 
     def _like(self, point: Point) -> Trial | Invalid:
-        """A trial with the point's recipe: of the first point that has it."""
+        """A trial with the recipe of the point: the trial of the first point that has this recipe."""
         base = self._checker.base(point)
-        if id(base) not in self._dependent:  # the recipe on the vars
+        if id(base) not in self._dependent:  # whether the recipe depends on the vars
             self._dependent[id(base)] = "$" in repr([base.data.get("train"), base.data.get("recipes")])
         own = point.changes if self._dependent[id(base)] else dict(_section(point.changes, "train.", "recipe"))
         key = _key(point, own)

@@ -1,4 +1,4 @@
-"""One display over all trials of a sweep."""
+"""Shows the progress of a sweep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archspec.text import duration_text
 
 
 class Progress:
-    """A line for each trial that ends, with how many are done and how long the rest will take."""
+    """Prints a line for each finished trial, with the number of finished trials and the remaining time."""
 
     def __init__(self, trials: int, done: int, stream: TextIO) -> None:
         self._trials, self._done, self._stream = trials, done, stream
@@ -21,10 +21,10 @@ class Progress:
             self._write(f"{done} of {trials} trials have a result already")
 
     def started(self, trial: Trial) -> None:
-        """A trial has begun."""
+        """Called when a trial starts."""
 
     def ended(self, result: Result) -> None:
-        """A trial has ended."""
+        """Called when a trial has ended."""
         if result.status != "stopped":
             self._done += 1
         values = ", ".join(f"{key} {value_text(value)}" for key, value in result.varied.items() if key != "spec")
@@ -44,7 +44,7 @@ class Progress:
 
 
 def outcome(result: Result) -> str:
-    """What became of a trial, in a few words."""
+    """The outcome of a trial in a few words."""
     if result.summary is None:
         return f"{result.status}: {result.reason}"
     last = result.summary["last"]

@@ -1,4 +1,4 @@
-"""A sweep file → Sweep, every mistake at its place."""
+"""Reads a sweep file into a `Sweep`, and reports every mistake at its place."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ MAX_DEVICES: Final = 1024
 
 
 def read_sweep(source: str | Path, limits: Limits = DEFAULT_LIMITS) -> Sweep:
-    """The sweep in a file. Raises SpecError with every mistake: SPEC0xx of the text, SWEEP4xx of the sweep."""
+    """Read a sweep from a file. Raises SpecError with every mistake: SPEC0xx of the text, SWEEP4xx of the sweep."""
     document = read(source, limits)
     return sweep_of(document, Path(source).stem)
 
 
 def sweep_text(text: str, name: str = "<text>") -> Sweep:
-    """The sweep in a text. Raises SpecError as `read_sweep`."""
+    """Read a sweep from a text. Raises SpecError as `read_sweep` does."""
     return sweep_of(parse(text, name), "sweep")
 
 
 def recipes_of(spec: str) -> Sweep:
-    """The sweep that trains a spec with its default recipe and with each of the others. Raises SpecError."""
+    """The sweep that trains a spec with each of its recipes, the default included. Raises SpecError."""
     from archspec.api import load
     from archspec.source import document_of
 
@@ -54,17 +54,17 @@ def recipes_of(spec: str) -> Sweep:
 
 
 def sweep_of(document: Document, stem: str) -> Sweep:
-    """The sweep in a document. stem: its name, where it gives none. Raises SpecError."""
+    """Read a sweep from a document. stem: its name if it has no `name`. Raises SpecError."""
     _check_kind(document)
     errors = Errors(document.errors)
     sweep = _Reader(document, errors).sweep(stem)
     errors.raise_any()
-    assert sweep is not None  # or something was wrong
+    assert sweep is not None  # otherwise there were errors
     return sweep
 
 
 def _check_kind(document: Document) -> None:
-    """Raise SpecError where the document is a spec: one message then, and not one for each of its keys."""
+    """Raise SpecError if the document is a spec, with one message instead of one for each key."""
     data = document.data
     if isinstance(data, dict) and "archspec" in data and VERSION_KEY not in data:
         raise error(
@@ -75,7 +75,7 @@ def _check_kind(document: Document) -> None:
 
 
 class _Reader:
-    """Reads one document; what is wrong is noted in `errors`, and the rest is read on."""
+    """Reads one document; collects mistakes in `errors`, and continues with the rest."""
 
     def __init__(self, document: Document, errors: Errors) -> None:
         self.errors = errors
@@ -86,11 +86,11 @@ class _Reader:
                       hint="begin with `archspec-sweep: 1`")
 
     def fail(self, message: str, at: At, *, key: bool = False, hint: str | None = None) -> None:
-        """Note one mistake."""
+        """Report one mistake."""
         self.errors.add("SWEEP401", message, at, key=key, hint=hint)
 
     def sweep(self, stem: str) -> Sweep | None:
-        """The sweep; what could not be read is left out."""
+        """The sweep, without the parts that could not be read."""
         self._keys()
         variants = VariantReader(self.data, self.top, self.errors).variants()
         axes = (*read_grid(*self._at("grid"), self.errors), *read_zip(*self._at("zip"), self.errors))
@@ -129,7 +129,7 @@ class _Reader:
         return default
 
     def _at(self, key: str) -> tuple[Any, At]:
-        """What is written under a key, and where."""
+        """The value of a key, and its place."""
         return self.data.get(key), self.top / key
 
     def _changes(self, key: str) -> Changes:
@@ -163,7 +163,7 @@ class _Reader:
         return tuple(self._run(item, at / k) for k, item in enumerate(raw))
 
     def _run(self, raw: Any, at: At) -> Run:
-        """One departure: changes, and `seeds` of its own."""
+        """One entry of `runs`: changes, and possibly `seeds`."""
         if not isinstance(raw, dict):
             return Run(read_changes(raw, at, "runs", self.errors))
         changes = {key: value for key, value in raw.items() if key != "seeds"}
@@ -209,7 +209,7 @@ class _Reader:
 
 
 def spec_path(name: str, sweep_file: str | os.PathLike[str]) -> str:
-    """A spec that a sweep names: a shipped one by its bare name, else a path from the sweep's folder."""
+    """The path of a spec in a sweep: a shipped spec for a bare name, otherwise a path from the sweep's folder."""
     from archspec.language.shipped import find_shipped
 
     beside = Path(sweep_file).parent / name

@@ -1,4 +1,4 @@
-"""A sweep's results as run records, those of trials that never became a run among them."""
+"""The results of a sweep as run records, including trials without a run."""
 
 from __future__ import annotations
 

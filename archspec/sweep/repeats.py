@@ -1,4 +1,4 @@
-"""`seeds`: at how many seeds, or at which, a trial is repeated."""
+"""Reads `seeds`: how many seeds, or which, a trial is repeated with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_SEED: Final = 2**63
 
 
 def read_seeds(raw: Any, at: At, errors: Errors) -> tuple[int, ...]:
-    """The seeds in order: 0, 1, … for a number, or those of a list; none where nothing is written."""
+    """The seeds in order: 0, 1, … for a number, or those of a list; empty if `seeds` is not set."""
     if raw is None or raw is BROKEN:
         return ()
     if is_count(raw, MAX_SEEDS):
@@ -27,7 +27,7 @@ def read_seeds(raw: Any, at: At, errors: Errors) -> tuple[int, ...]:
 
 
 def check_seeds(sweep: Sweep, errors: Errors) -> None:
-    """Note where `train.seed` stands beside `seeds`, which would replace it."""
+    """Report `train.seed` beside `seeds`, which would replace it."""
     of_all = [sweep.base, *(variant.changes for variant in sweep.variants), *(p for axis in sweep.axes for p in axis)]
     replaced = [changes for changes in of_all if sweep.seeds]
     replaced += [run.changes for run in sweep.runs if run.seeds or sweep.seeds]

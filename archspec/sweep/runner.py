@@ -1,4 +1,4 @@
-"""Runs the trials of a sweep on an engine, and saves the result of each as it ends."""
+"""Runs the trials of a sweep on an engine, and saves each result."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ _KILL_AFTER_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A trial to train. stop_after: the epochs after which it is paused, None for its end."""
+    """A trial to train. stop_after: the number of epochs after which it pauses; None to train to the end."""
 
     trial: Trial
     stop_after: int | None = None
 
 
 class Queue(Protocol):
-    """What gives the runner its jobs."""
+    """Gives the runner its jobs."""
 
     def next(self) -> Job | None:
-        """The next one; None where there is none: if something runs, its result may bring one."""
+        """The next job; None if there is none now. While a job runs, its result may bring a new one."""
 
     def ended(self, job: Job, result: Result) -> None:
-        """A job has ended."""
+        """Called when a job has ended."""
 
 
 class InOrder:
-    """Trials that are known from the beginning."""
+    """A queue of trials that are known from the start."""
 
     def __init__(self, trials: Sequence[Trial]) -> None:
         self._waiting = iter(trials)
@@ -56,7 +56,7 @@ class InOrder:
         return None if trial is None else Job(trial)
 
     def ended(self, job: Job, result: Result) -> None:
-        """Its result changes nothing for the others."""
+        """Do nothing: a result does not change the other trials."""
 
 
 @dataclass(slots=True)
@@ -84,11 +84,11 @@ class Runner:
     _running: list[_Running] = field(default_factory=list)
 
     def run(self, trials: Sequence[Trial]) -> None:
-        """Run these trials, in order, as there is room for them."""
+        """Run these trials in order, as many at once as there is room for."""
         self.run_queue(InOrder(trials))
 
     def run_queue(self, queue: Queue) -> None:
-        """Run what a queue gives, as there is room, until nothing runs and it gives no more."""
+        """Run the jobs of a queue, as many at once as there is room for, until the queue is empty and nothing runs."""
         try:
             while True:
                 while not self.stopped() and self.engine.has_room() and (job := queue.next()) is not None:
@@ -132,7 +132,7 @@ class Runner:
                 continue
             self._running.remove(running)
             result = self._result(running, code)
-            if result.status != "stopped":  # which goes on with the next sweep
+            if result.status != "stopped":  # a stopped trial resumes with the next start of the sweep
                 self.store.save(result)
             queue.ended(running.job, result)
             self.on_result(result)
@@ -142,7 +142,7 @@ class Runner:
         report, seconds = trial.loaded.report, time.monotonic() - running.started
         status, reason, summary = outcome_of(code, self.store.log(trial.id))
         failure = failure_of(self.store.log(trial.id)) if status == "failed" else ("", "")
-        if status != "done" and running.stopping is not None:  # by us; torchrun's own exit code does not tell
+        if status != "done" and running.stopping is not None:  # stopped by us; torchrun's exit code does not show that
             status = "stopped"
         if status == "done" and job.stop_after is not None:
             status = "paused"
@@ -157,7 +157,7 @@ class Runner:
 
 
 def outcome_of(code: int, log: Path) -> tuple[Status, str, dict[str, Any] | None]:
-    """Status, reason and summary of a trial that ended with this exit code; `log` is what it printed on stderr."""
+    """Status, reason and summary of a trial that ended with this exit code. log: its output on stderr."""
     if code in _STOPPED:
         return "stopped", f"stopped by {signal.Signals(code - 128).name}", None
     if code < 0:
@@ -167,7 +167,7 @@ def outcome_of(code: int, log: Path) -> tuple[Status, str, dict[str, Any] | None
 
 
 def failure_of(log: Path) -> tuple[str, str]:
-    """Code and message of the mistake that ended a trial; both empty where it printed none as JSON."""
+    """Code and message of the error that ended a trial; both empty if it printed none as JSON."""
     found = (_printed(log) or {}).get("diagnostics")
     first = found[0] if isinstance(found, list) and found else None
     code, message = (first.get("code"), first.get("message")) if isinstance(first, dict) else (None, None)
@@ -175,7 +175,7 @@ def failure_of(log: Path) -> tuple[str, str]:
 
 
 def _printed(log: Path) -> dict[str, Any] | None:
-    """What `train --json` printed beside its log, apart from the confusion matrix."""
+    """The output of `train --json` beside the log, without the confusion matrix."""
     try:
         data = json.loads(read_regular(log.with_suffix(".json"), MAX_RESULT_BYTES))
     except (OSError, ValueError, RecursionError):
@@ -186,7 +186,7 @@ def _printed(log: Path) -> dict[str, Any] | None:
 
 
 def _reason(log: Path) -> str:
-    """The first line with which a training says why it failed."""
+    """The first line of the log that explains why a training failed."""
     try:
         with open_regular(log) as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _LOG_BYTES))

@@ -1,4 +1,4 @@
-"""`sample`: which of a sweep's combinations are trained."""
+"""Reads `sample`: which combinations of a sweep to train."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EXAMPLE: Final = "sample: {by: macs, trials: 20}"
 
 
 def read_sample(raw: Any, at: At, errors: Errors) -> Sample | None:
-    """The `sample` section; None where there is none, or none that can be read."""
+    """Read the `sample` section; None if it is missing or not valid."""
     if raw is None or raw is BROKEN:
         return None
     if not isinstance(raw, dict):

@@ -1,6 +1,6 @@
-"""The JSON Schema of sweep files, for editors: their keys, and for each setting the values that a recipe takes.
+"""The JSON Schema of sweep files, for editors: their keys, and for each setting the values that a recipe accepts.
 
-What needs the spec (its vars, stages, blocks and recipes) is `archspec validate`'s part.
+Checks that need the spec (its vars, stages, blocks and recipes) are left to `archspec validate`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _DESCRIPTIONS: Final = {
 
 
 def sweep_schema() -> Schema:
-    """The schema of a sweep file, as draft 7."""
+    """The schema of a sweep file (draft 7)."""
     recipe = recipe_form()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -90,7 +90,7 @@ def _or_null(form: Schema) -> Schema:
 
 
 def _mapping(around: Callable[[Schema], Schema]) -> Schema:
-    """A mapping of what a sweep may change; `around` a value's form."""
+    """The form of a mapping of changes. around: wraps the form of a value."""
     recipe = "#/definitions/recipe/properties"
     settings = {f"train.{name}": around({"$ref": f"{recipe}/{name}"}) for name in Recipe.model_fields}
     size = or_value({"type": "integer", "minimum": 1})
@@ -104,7 +104,7 @@ def _mapping(around: Callable[[Schema], Schema]) -> Schema:
 
 
 def _draw() -> Schema:
-    """The distribution of one setting."""
+    """The form of a distribution."""
     bounds: Schema = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
     options: Schema = {"type": "array", "minItems": 1}
     return {
@@ -131,7 +131,7 @@ def _random() -> Schema:
 
 
 def _run() -> Schema:
-    """A single departure: changes, and seeds of its own."""
+    """The form of an entry of `runs`: changes, and possibly seeds."""
     changes = _mapping(lambda form: form)
     seeds = described({"$ref": "#/definitions/seeds"}, "instead of the sweep's")
     return {**changes, "properties": {**changes["properties"], "seeds": seeds}}

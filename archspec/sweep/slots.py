@@ -1,4 +1,4 @@
-"""How many trials run at once, and where."""
+"""Decides how many trials run at once, and where."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from archspec.diagnostics import error, plural
 if TYPE_CHECKING:
     from archspec.sweep.expand import Trial
 
-PER_GPU: Final = 4  # trials of small networks share a GPU: more gain little, since each has its own CUDA context
-CONTEXT_BYTES: Final = 600 * 2**20  # what a process takes of a GPU's memory before it holds a tensor
-GPU_SHARE: Final = 0.8  # of the free memory, that trials plan with
+PER_GPU: Final = 4  # trials of small networks that share a GPU; more gain little, because each has a CUDA context
+CONTEXT_BYTES: Final = 600 * 2**20  # GPU memory of a process before it creates a tensor
+GPU_SHARE: Final = 0.8  # of the free memory, for all trials together
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Where trials run: one at a time in each slot.
+    """Places for trials; each slot runs one trial at a time.
 
-    environments: the variables of each slot, such as the GPUs that it sees. threads: CPU threads of each process.
+    environments: the environment variables of each slot, such as its visible GPUs. threads: CPU threads per process.
     """
 
     environments: tuple[Mapping[str, str], ...]
@@ -29,9 +29,9 @@ class Slots:
 
 
 def slots_for(device: str, trials: Sequence[Trial], jobs: int | None, threads: int | None) -> Slots:
-    """Slots that use the machine once: its GPUs if there are any and `device` allows it, else its cores.
+    """Slots that together use the whole machine: its GPUs if it has any and `device` allows them, otherwise its cores.
 
-    Raises SpecError BUILD202 where that device is not there, SWEEP412 where there are fewer than a trial trains on.
+    Raises SpecError BUILD202 if the device does not exist, SWEEP412 if there are fewer devices than a trial needs.
     """
     if device != "cpu":
         from archspec.backends.device import pick_device
@@ -42,14 +42,14 @@ def slots_for(device: str, trials: Sequence[Trial], jobs: int | None, threads: i
 
 
 def devices_of(trials: Sequence[Trial]) -> int:
-    """On how many devices each trial trains: all on as many."""
+    """The number of devices of each trial, which is the same for all."""
     return max((trial.devices for trial in trials), default=1)
 
 
 def cpu_slots(trials: int, jobs: int | None, threads: int | None, processes: int = 1) -> Slots:
-    """As many slots as there are cores, or trials where those are fewer; together they use each core once.
+    """As many slots as cores, or as trials if these are fewer; together they use each core once.
 
-    processes: of each trial, each with threads of its own.
+    processes: the number of processes of each trial, each with its own threads.
     """
     cores = core_count()
     count = jobs or max(1, min(trials, cores // (processes * (threads or 1))))
@@ -74,7 +74,7 @@ def _gpu_slots(device: str, trials: Sequence[Trial], jobs: int | None, threads: 
 
 
 def _gpu_groups(gpus: Sequence[int], devices: int, trials: int, jobs: int | None, threads: int | None) -> Slots:
-    """Slots of several GPUs, which no other slot uses: processes that share a GPU cannot use nccl."""
+    """Slots with several GPUs each; no GPU is shared, because processes that share a GPU cannot use nccl."""
     groups = [gpus[k : k + devices] for k in range(0, len(gpus) - devices + 1, devices)]
     if not groups:
         raise error(
@@ -95,7 +95,7 @@ def _visible_names() -> list[str]:
 
 
 def _step_bytes(trial: Trial) -> int:
-    """About what a training step of a trial needs."""
+    """The approximate memory of a training step, in bytes."""
     from archspec.backends.step import step_bytes
 
     recipe = trial.recipe
@@ -103,5 +103,5 @@ def _step_bytes(trial: Trial) -> int:
 
 
 def core_count() -> int:
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

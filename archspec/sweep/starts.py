@@ -1,4 +1,4 @@
-"""How long it takes to start a trial: its process, its data, its model, its run folder."""
+"""Measures how long a trial takes to start: its process, data, model and run folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATIENCE_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Seconds before trials train. first_s: once, until the first trial starts. each_s: of every trial."""
+    """The time before trials train, in seconds. first_s: once, before the first trial. each_s: of every trial."""
 
     first_s: float
     each_s: float
@@ -31,7 +31,7 @@ def measure_starts(
     trial: Trial, options: Sequence[str], threads: int, *, launcher: Callable[[], Launcher] = Forked,
     clock: Callable[[], float] = time.perf_counter, sleep: Callable[[float], None] = time.sleep,
 ) -> Starts | None:
-    """Train a trial for one step, twice: the first start imports what both need. None where it cannot be trained."""
+    """Train a trial for one step, twice, because the first start imports what both need. None if the training fails."""
     with tempfile.TemporaryDirectory(prefix="archspec-") as folder:
         started = launcher()
         try:
@@ -46,7 +46,7 @@ def _run(
     launcher: Launcher, trial: Trial, options: Sequence[str], threads: int, folder: Path,
     clock: Callable[[], float], sleep: Callable[[float], None],
 ) -> float | None:
-    """Seconds from the start to the end of a training of one step; None where it fails."""
+    """Seconds from the start to the end of a training of one step; None if it fails."""
     folder.mkdir()
     kept = [option for option in options if option not in NEW_RUNS_ONLY]  # tuning happens once for many trials
     spec = folder / "spec.yaml"

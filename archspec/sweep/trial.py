@@ -1,4 +1,4 @@
-"""The process of one trial, as whoever started it sees it."""
+"""Starts and controls the process of a trial."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-DIED: Final = -signal.SIGKILL  # the exit code of trials whose server is gone
+DIED: Final = -signal.SIGKILL  # the exit code of trials whose server has died
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a trial's process runs: arguments of `archspec`, variables, and the files for what it prints.
+    """The command of a trial: arguments of `archspec`, environment variables, and files for its output.
 
-    devices: with more than 1 it is torchrun that runs, and so many processes train together.
+    devices: if more than 1, torchrun starts this number of processes, which train together.
     """
 
     arguments: Sequence[str]
@@ -35,29 +35,29 @@ class Process(Protocol):
     """A running trial."""
 
     def poll(self) -> int | None:
-        """Its exit code, negative for a signal that ended it; None while it runs."""
+        """The exit code, negative if a signal ended the trial; None while it runs."""
 
     def terminate(self) -> None:
-        """Ask it to save and stop."""
+        """Ask the trial to save and stop."""
 
     def kill(self) -> None:
-        """End it at once."""
+        """End the trial immediately."""
 
 
 class Launcher(Protocol):
-    """What starts trials."""
+    """Starts trials."""
 
     def start(self, command: Command) -> Process:
-        """Start one."""
+        """Start a trial."""
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release all resources."""
 
 
 class Forked:
-    """Starts each trial as a fork of one server, which has only imported modules: it saves seconds a trial.
+    """Starts each trial as a fork of a server that has only imported modules, which saves seconds per trial.
 
-    Nothing of a trial reaches another: the server itself never trains. Where this process is killed, the trials save
+    Trials do not affect each other, because the server itself never trains. If this process is killed, the trials save
     their state and stop.
     """
 
@@ -68,13 +68,13 @@ class Forked:
 
     @property
     def server_process(self) -> int | None:
-        """The server's process; None before the first start."""
+        """The process id of the server; None before the first start."""
         return None if self._server is None else self._server.pid
 
     def start(self, command: Command) -> Process:
-        """Fork one."""
+        """Fork a trial."""
         server = self._server
-        if server is None or server.poll() is not None:  # it has died, with what it ran
+        if server is None or server.poll() is not None:  # the server has died, and its trials with it
             self._end()
             server = self._begin()
         assert server.stdin is not None
@@ -90,7 +90,7 @@ class Forked:
         return trial
 
     def close(self) -> None:
-        """End the server, and with it what still runs."""
+        """End the server and its trials."""
         self._end()
 
     def _end(self) -> None:

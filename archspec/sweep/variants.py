@@ -1,4 +1,4 @@
-"""`spec` and `variants`: the networks of a sweep."""
+"""Reads `spec` and `variants`: the networks of a sweep."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from archspec.sweep.model import Changes, Value, Variant
 
 
 class VariantReader:
-    """Reads `spec` and `variants` of a sweep's data; what is wrong is noted in `errors`."""
+    """Reads `spec` and `variants` of a sweep; collects mistakes in `errors`."""
 
     def __init__(self, data: dict[str, Any], top: At, errors: Errors) -> None:
         self.data, self.top, self.errors = data, top, errors
 
     def fail(self, message: str, at: At, *, key: bool = False, hint: str | None = None) -> None:
-        """Note one mistake."""
+        """Report one mistake."""
         self.errors.add("SWEEP401", message, at, key=key, hint=hint)
 
     def _present(self, key: str) -> bool:
         return self.data.get(key) not in (None, BROKEN)
 
     def variants(self) -> tuple[Variant, ...]:
-        """The networks; none, and the mistake noted, where there are none."""
+        """The networks; empty, with a reported mistake, if there are none."""
         if self._present("spec") and self._present("variants"):
             self.fail("give `spec` or `variants`, not both", self.top / "variants", key=True,
                       hint="a variant names its own spec: `variants: [{spec: lenet}]`")
@@ -85,7 +85,7 @@ def _variant_label(spec: Any, changes: Changes) -> str:
 
 
 def _labelled(variants: list[Variant]) -> tuple[Variant, ...]:
-    """The variants, labels made different where two are equal: two files of one name in two folders."""
+    """The variants with distinct labels, also if two files in different folders have the same name."""
     taken: dict[str, int] = {}
     found = []
     for variant in variants:

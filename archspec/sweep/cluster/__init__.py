@@ -1,1 +1,1 @@
-"""Trials on a Ray cluster: the same command lines, on whatever node Ray places them."""
+"""Runs trials on a Ray cluster: the same command lines, on the nodes that Ray chooses."""

@@ -1,4 +1,4 @@
-"""A folder as bytes: a plain tar of regular files, packed and unpacked without following or making a link."""
+"""Packs a folder into bytes: a plain tar of regular files, packed and unpacked without following or creating links."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _PLAIN: Final = (tarfile.REGTYPE, tarfile.AREGTYPE)
 
 
 class BadArchive(ValueError):
-    """An archive that holds more than regular files with plain names."""
+    """An archive contains something else than regular files with plain names."""
 
 
 def pack(folder: Path) -> bytes:
-    """The regular files in a folder and those below it. What is being written at the moment is left out."""
+    """The regular files in a folder and its subfolders, except files that are being written."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in _files(folder):
@@ -46,9 +46,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def unpack(content: bytes, folder: Path) -> None:
-    """Make `folder`, which is not there yet, with the files of an archive.
+    """Create `folder`, which must not exist, with the files of an archive.
 
-    Raises BadArchive, before anything is written, where it holds a link, a special file or a name that leads elsewhere.
+    Raises BadArchive, before anything is written, for a link, a special file or a name that leads out of the folder.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
@@ -66,7 +66,7 @@ def unpack(content: bytes, folder: Path) -> None:
 
 
 def _members(archive: tarfile.TarFile, limit: int) -> dict[str, tuple[int, int]]:
-    """Name → where its bytes begin, and how many they are."""
+    """Name → offset and number of its bytes."""
     found: dict[str, tuple[int, int]] = {}
     for member in archive:
         name, end = member.name, member.offset_data + member.size
@@ -79,12 +79,12 @@ def _members(archive: tarfile.TarFile, limit: int) -> dict[str, tuple[int, int]]
         found[name] = member.offset_data, member.size
     folders = {str(parent) for name in found for parent in PurePosixPath(name).parents}
     if folders & found.keys():
-        raise BadArchive("it holds a file and a folder of one name")
+        raise BadArchive("it holds a file and a folder of the same name")
     return found
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name stays below its folder, and shows all that it is."""
+    """Whether a name stays inside its folder, and has only printable characters."""
     parts = PurePosixPath(name).parts
     return (
         0 < len(parts) <= 8 and len(name) <= 255 and name.isprintable() and "\\" not in name and ":" not in name
@@ -93,7 +93,7 @@ def _is_plain(name: str) -> bool:
 
 
 def replace_folder(content: bytes, folder: Path) -> None:
-    """Put what an archive holds in a folder's place; after a kill in between nothing is there, never a part.
+    """Replace a folder by the contents of an archive. If it is killed in between, the folder is missing, never partial.
 
     Raises BadArchive, OSError.
     """

@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster, and what its nodes have."""
+"""Connects to a Ray cluster, and queries the resources of its nodes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import Any, Final
 
 from archspec.diagnostics import SpecError, error, plural
 
-Node = Mapping[str, float]  # what a node has: `CPU`, `GPU`, … → how many
+Node = Mapping[str, float]  # the resources of a node: `CPU`, `GPU`, … → number
 _ANSWER_S: Final = 5.0
 _START: Final = "start one with `ray start --head`, or name its address: --ray-address HOST:6379"
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a trial takes of one node. gpus: a number, or a share of one."""
+    """The resources that a trial needs on one node. gpus: a number, or a share of one GPU."""
 
     cpus: int
     gpus: float = 0.0
 
     def on(self, node: Node) -> int:
-        """How many such trials a node carries."""
+        """The number of such trials that fit on a node."""
         counts = [node.get("CPU", 0.0) / self.cpus]
         if self.gpus:
             counts.append(node.get("GPU", 0.0) / self.gpus)
@@ -45,20 +45,20 @@ class Need:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Within the block Ray talks to the cluster at an address: host:port, ray://host:port, `local` or `auto`.
+    """Connect to the cluster at an address within the block: host:port, ray://host:port, `local` or `auto`.
 
-    Raises SpecError SWEEP410 where Ray is not installed, SWEEP411 where no cluster answers. Where the program is
-    connected already, that cluster is used.
+    If the program is already connected, that cluster is used. Raises SpecError SWEEP410 if Ray is not installed,
+    SWEEP411 if no cluster answers.
     """
     ray = _import_ray()
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):  # Ray prints there
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):  # Ray prints to stdout
         if ray.is_initialized():
             yield
             return
         address = address or "auto"
         _check_answers(address)
         options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-        on_sigterm = signal.getsignal(signal.SIGTERM)  # which Ray takes for itself
+        on_sigterm = signal.getsignal(signal.SIGTERM)  # Ray replaces this handler
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
         except (OSError, RuntimeError, ValueError) as problem:
@@ -72,7 +72,7 @@ def connected(address: str | None) -> Iterator[None]:
 
 
 def _import_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when a cluster starts, as with `local`
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it starts a cluster, as with `local`
     try:
         import ray
     except ImportError:
@@ -83,7 +83,7 @@ def _import_ray() -> Any:
 
 
 def _check_answers(address: str) -> None:
-    """Raise SpecError SWEEP411 where nothing listens: Ray itself would try for a minute."""
+    """Raise SpecError SWEEP411 if nothing listens at an address, because Ray itself would try for a minute."""
     host, colon, port = address.rpartition("://")[2].rpartition(":")
     if not colon or not port.isdecimal():
         if address in ("auto", "local"):
@@ -99,26 +99,26 @@ def _no_cluster(address: str, why: str) -> SpecError:
     where = "there is no Ray cluster on this machine" if address == "auto" else f"no Ray cluster answers at {address}"
     notes = [line for line in why.splitlines()[:1] if address != "auto"]
     if "connect" in why.lower() and "RAY_AUTH_MODE" not in os.environ and address not in ("auto", "local"):
-        notes.append("a cluster that asks for a token needs RAY_AUTH_MODE=token here too")
+        notes.append("a cluster that requires a token needs RAY_AUTH_MODE=token here too")
     return error("SWEEP411", where, notes=notes, hint=_START)
 
 
 def alive() -> list[Node]:
-    """What each node has that is there now."""
+    """The resources of each live node."""
     import ray
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def gpus_of_trial(device: str, nodes: Sequence[Node], devices: int, share: float | None) -> float:
-    """How many GPUs a trial takes: with `auto` none where no node has one."""
+    """The number of GPUs of a trial; with `auto` 0 if no node has a GPU."""
     if device == "cpu" or (device == "auto" and not any(node.get("GPU") for node in nodes)):
         return 0.0
     return float(devices) if devices > 1 else share or 1.0
 
 
 def threads_of_trial(nodes: Sequence[Node], gpus: float, devices: int, trials: int) -> int:
-    """Threads of each process of a trial, so that the trials that run at once use each core once."""
+    """The number of threads of each process of a trial, so that the running trials together use each core once."""
     fit = [node for node in nodes if Need(devices, gpus).on(node)]
     if not fit:
         return 1
@@ -128,7 +128,7 @@ def threads_of_trial(nodes: Sequence[Node], gpus: float, devices: int, trials: i
 
 
 def lacking(need: Need, nodes: Sequence[Node]) -> SpecError:
-    """SWEEP412: no node has what a trial takes."""
+    """The error SWEEP412: no node has enough resources for a trial."""
     cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
     gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
     has = f"{plural(int(cpus), 'CPU')} and {plural(int(gpus), 'GPU')}"
@@ -139,5 +139,5 @@ def lacking(need: Need, nodes: Sequence[Node]) -> SpecError:
         hint = f"use --threads {int(cpus)} or fewer, or fewer `devices`"
     else:
         hint = "add a node: `ray start --address=HOST:6379`"
-    return error("SWEEP412", f"a trial takes {need.text()} of one node, and no node has that much", notes=[largest],
+    return error("SWEEP412", f"a trial needs {need.text()} on one node, and no node has that much", notes=[largest],
                  hint=hint)

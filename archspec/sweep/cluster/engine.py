@@ -1,4 +1,4 @@
-"""The engine `ray`: trials on the nodes of a cluster, placed by Ray, begun again where a node dies."""
+"""The engine `ray`: Ray places trials on the nodes of a cluster; a trial restarts if its node dies."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from archspec.sweep.trial import DIED, Process
 if TYPE_CHECKING:
     from archspec.sweep.expand import Trial
 
-ATTEMPTS: Final = 4  # a trial that its host never survives is most likely what kills it
-PATIENCE_S: Final = 60.0  # without a node that could carry a trial: one may be starting
-SAVE_S: Final = 60.0  # between two looks for a new checkpoint, which a trial goes on from when its node dies
-_SAVE_SHARE: Final = 0.05  # of the time, that such copies may take: a large network's are gigabytes
+ATTEMPTS: Final = 4  # after as many dead hosts, the trial itself is probably the cause
+PATIENCE_S: Final = 60.0  # without a suitable node, because one may be starting
+SAVE_S: Final = 60.0  # between two copies of a new checkpoint, from which a trial resumes if its node dies
+_SAVE_SHARE: Final = 0.05  # of the time for such copies, which are gigabytes for a large network
 _LOOK_S: Final = 1.0
 _BUSY_S: Final = 20.0
 
@@ -34,9 +34,9 @@ def ray_engine(
     trials: Sequence[Trial], device: str, gpu_share: float | None, jobs: int | None, threads: int | None,
     tell: Callable[[str], None],
 ) -> OnRay:
-    """The engine for such trials on the cluster that this process is connected to.
+    """The engine for these trials on the cluster to which this process is connected.
 
-    Raises SpecError SWEEP412 where no node of it carries one.
+    Raises SpecError SWEEP412 if a trial does not fit on any node.
     """
     nodes, devices = alive(), devices_of(trials)
     gpus = gpus_of_trial(device, nodes, devices, gpu_share)
@@ -45,10 +45,10 @@ def ray_engine(
 
 
 class OnRay:
-    """Trains on actors that Ray places; each trains one trial after another.
+    """Runs trials on actors that Ray places; each actor trains one trial after another.
 
-    need: what a trial takes of a node. jobs: the most trials at once; None: as many as the cluster carries.
-    tell: is given notes for the user.
+    need: the resources of a trial. jobs: the most trials at once; None for as many as fit on the cluster.
+    tell: shows a note to the user.
     """
 
     def __init__(
@@ -63,37 +63,37 @@ class OnRay:
             raise lacking(need, alive())
 
     def capacity(self) -> int:
-        """How many trials the nodes carry that are there now."""
+        """The number of trials that fit on the live nodes."""
         if time.monotonic() - self._looked > _LOOK_S:
             self._capacity, self._looked = sum(self.need.on(node) for node in alive()), time.monotonic()
         return self._capacity if self._jobs is None else min(self._capacity, self._jobs)
 
     def has_room(self) -> bool:
-        """Whether the cluster carries one more."""
+        """Whether another trial fits on the cluster."""
         return len(self._running) < max(1, self.capacity())
 
     def start(self, task: Task) -> Process:
-        """Start a trial: on an actor that has nothing to do, or a new one."""
+        """Start a trial on an idle actor or on a new one."""
         trial = _Trial(self, task)
         self._running.add(trial)
         return trial
 
     def host(self) -> Hosted:
-        """An actor that trains nothing: on a node, or one that waits for a node."""
+        """An idle actor, on a node or waiting for one."""
         return self.idle_host() or Hosted(self.need)
 
     def idle_host(self) -> Hosted | None:
-        """An actor on a node that trains nothing, if there is one."""
+        """An idle actor on a node; None if there is none."""
         return self._idle.pop() if self._idle else None
 
     def ended(self, trial: _Trial, host: Hosted | None) -> None:
-        """A trial has ended. host: its actor, None where that is no more."""
+        """Called when a trial has ended. host: its actor; None if it has died."""
         self._running.discard(trial)
         if host is not None:
             self._idle.append(host)
 
     def close(self) -> None:
-        """End what still runs, and all actors."""
+        """End all trials and actors."""
         for trial in [*self._running]:
             trial.kill()
         for host in self._idle:
@@ -102,12 +102,12 @@ class OnRay:
 
 
 class Hosted:
-    """An actor on a node. `check` raises SpecError SWEEP413 where that node cannot train."""
+    """An actor on a node. `check` raises SpecError SWEEP413 if that node cannot train."""
 
     def __init__(self, need: Need) -> None:
         import ray
 
-        # a call trains, meanwhile others stop it and look for checkpoints
+        # concurrent calls: one trains, others stop it or fetch checkpoints
         options = {"num_cpus": need.cpus, "num_gpus": need.gpus, "max_concurrency": 4, "max_restarts": 0}
         self.actor: Any = ray.remote(Host).options(**options).remote(str(Path.cwd()))
         self._version: Any = self.actor.version.remote()
@@ -115,11 +115,11 @@ class Hosted:
         self.placed = False
 
     def wait_s(self) -> float:
-        """For how long it has not been placed."""
+        """How long it has been waiting for a node, in seconds."""
         return 0.0 if self.placed else time.monotonic() - self._since
 
     def check(self) -> bool:
-        """Whether it is on a node. Raises Ray's errors where that node died."""
+        """Whether it is on a node. Raises Ray's errors if that node has died."""
         import ray
 
         if not self.placed and ray.wait([self._version], timeout=0)[0]:
@@ -135,7 +135,7 @@ class Hosted:
         return self.placed
 
     def kill(self) -> None:
-        """End it, and what it trains."""
+        """End the actor and its trial."""
         import ray
 
         with suppress(ray.exceptions.RayError, ValueError, ConnectionError):
@@ -150,7 +150,7 @@ def _unlike(what: str) -> SpecError:
 
 
 class _Trial:
-    """A trial on the cluster, over all its attempts."""
+    """A trial on the cluster, with all its attempts."""
 
     def __init__(self, engine: OnRay, task: Task) -> None:
         self._engine, self._task = engine, task
@@ -169,16 +169,16 @@ class _Trial:
         self._host = host
         self._answer: Any = host.actor.run.remote(tuple(self._order))
         self._copy: Any = None
-        self._asked = time.monotonic() + SAVE_S  # when a copy was asked for, or will be
+        self._copy_time = time.monotonic() + SAVE_S  # of the pending or next copy
 
     def poll(self) -> int | None:
-        """Its exit code; None while it runs or waits for a node."""
+        """The exit code; None while the trial runs or waits for a node."""
         import ray
 
         if self._code is None:
             try:
                 self._look()
-            except ray.exceptions.RayTaskError as problem:  # a fault of the host's own: no space left, say
+            except ray.exceptions.RayTaskError as problem:  # a fault of the host, such as a full disk
                 self._fail(f"internal error: on its node: {str(problem.cause).splitlines()[0]}", self._host)
             except ray.exceptions.RayError as problem:
                 self._lost(str(problem))
@@ -195,14 +195,14 @@ class _Trial:
             copy, self._copy = ray.get(self._copy), None
             if copy:
                 replace_folder(copy, self._task.folder)
-            took = time.monotonic() - self._asked
-            self._asked += took + max(SAVE_S, took / _SAVE_SHARE)
-        elif self._copy is None and time.monotonic() > self._asked:
-            self._copy, self._asked = self._host.actor.saved.remote(), time.monotonic()
+            took = time.monotonic() - self._copy_time
+            self._copy_time += took + max(SAVE_S, took / _SAVE_SHARE)
+        elif self._copy is None and time.monotonic() > self._copy_time:
+            self._copy, self._copy_time = self._host.actor.saved.remote(), time.monotonic()
 
     def _wait(self) -> None:
         idle = self._engine.idle_host()
-        if idle is not None:  # which holds what this one waits for
+        if idle is not None:  # it occupies the resources for which this trial waits
             self._host.kill()
             self._train_on(idle)
             return
@@ -220,12 +220,12 @@ class _Trial:
             if outcome.run:
                 replace_folder(outcome.run, self._task.folder)
         except BadArchive as problem:
-            self._fail(f"internal error: the run folder that came from its node is damaged: {problem}", self._host)
+            self._fail(f"internal error: the run folder from its node is damaged: {problem}", self._host)
             return
         self._end(outcome.code, self._host)
 
     def _lost(self, why: str) -> None:
-        """The node, or the actor's process on it, is no more."""
+        """Start again after the node or the actor's process has died, or give up."""
         self._host.kill()
         if self._stopping:
             self._end(DIED, None)
@@ -244,12 +244,12 @@ class _Trial:
     def _end(self, code: int, host: Hosted | None) -> None:
         self._code = code
         if host is not None and self._stopping:
-            host.kill()  # it trains no more
+            host.kill()  # a host trains nothing after `terminate`
             host = None
         self._engine.ended(self, host)
 
     def terminate(self) -> None:
-        """Ask it to save and stop; where it is on no node yet, it ends at once."""
+        """Ask the trial to save and stop; if it is not on a node yet, it ends immediately."""
         self._stopping = True
         if self._host.placed:
             self._host.actor.terminate.remote()
@@ -257,7 +257,7 @@ class _Trial:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End the trial immediately."""
         if self._code is None:
             self._host.kill()
             self._end(DIED, None)

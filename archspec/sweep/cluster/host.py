@@ -1,4 +1,4 @@
-"""What trains on a node of a cluster: Ray imports this module there."""
+"""Trains on a node of a cluster; Ray imports this module there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PREFIX: Final = "archspec-trial-"
 
 
 class Order(NamedTuple):
-    """A trial to train, as it travels to a node. run: its run folder as an archive; empty where it has none yet."""
+    """A trial to train, as sent to a node. run: its run folder as an archive; empty if it has none yet."""
 
     spec: bytes
     run: bytes
@@ -33,7 +33,7 @@ class Order(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What travels back: the exit code, what the trial printed, and its run folder as an archive."""
+    """The result, as sent back: the exit code, the output of the trial, and its run folder as an archive."""
 
     code: int
     output: bytes
@@ -42,9 +42,9 @@ class Outcome(NamedTuple):
 
 
 class Host:
-    """Trains one trial at a time, each in a process of its own; Ray makes an actor of it.
+    """A Ray actor that trains one trial at a time, each in a separate process.
 
-    home: the folder in which the sweep runs. Where the node has it too, relative paths of data mean the same.
+    home: the working folder of the sweep. If the node has it too, relative paths of data have the same meaning.
     """
 
     def __init__(self, home: str) -> None:
@@ -57,7 +57,7 @@ class Host:
         self._sent: list[str] = []
 
     def version(self) -> str:
-        """Of archspec, here."""
+        """The version of archspec on this node."""
         return archspec.__version__
 
     def run(self, order: Order) -> Outcome:
@@ -90,13 +90,13 @@ class Host:
         return Outcome(code, _end_of(output, MAX_RESULT_BYTES), _end_of(errors, MAX_LOG_BYTES), run)
 
     def terminate(self) -> None:
-        """Ask the trial to save and stop. No other is trained here after that."""
+        """Ask the trial to save and stop. This host trains nothing after that."""
         self._stopping = True
         if self._process is not None:
             self._process.terminate()
 
     def saved(self) -> bytes:
-        """The run folder as an archive, where it has a checkpoint that was not sent yet; else nothing."""
+        """The run folder as an archive if it has a checkpoint that was not sent yet, otherwise empty."""
         folder = self._folder
         if folder is None or (found := checkpoints(folder)) == self._sent:
             return b""
@@ -105,7 +105,7 @@ class Host:
 
 
 def checkpoints(folder: Path) -> list[str]:
-    """The names of a run's checkpoints, without torch, which a host has no need of."""
+    """The names of a run's checkpoints, without importing torch, which a host does not need."""
     try:
         return sorted(path.name for path in (folder / "checkpoints").iterdir() if not path.name.startswith("."))
     except OSError:
@@ -113,7 +113,7 @@ def checkpoints(folder: Path) -> list[str]:
 
 
 def remove_abandoned() -> None:
-    """Remove what trials left behind here whose host was killed."""
+    """Remove files of trials whose host was killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError):
             if is_folder(folder) and folder.stat().st_uid == os.getuid() and (handle := claim(folder)) is not None:

@@ -1,1 +1,1 @@
-"""Search: points of a space, drawn or proposed one after another, most of them given up early."""
+"""Search: points of a space are chosen one after another, and most of their trainings are ended early."""

@@ -1,4 +1,4 @@
-"""Which trial of a search trains on: asynchronous successive halving (Li et al. 2020, algorithm 2)."""
+"""Decides which trials of a search continue: asynchronous successive halving (Li et al. 2020, algorithm 2)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from archspec.sweep.search.model import Asha
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """rungs: epochs after which trials are compared, the last being all. reduction: of so many trials one goes on."""
+    """The rungs of a search.
+
+    rungs: the epochs after which trials are compared; the last is the whole training. reduction: one in this many
+    trials continues.
+    """
 
     rungs: tuple[int, ...]
     reduction: int
 
     @classmethod
     def of(cls, asha: Asha, epochs: int) -> Ladder:
-        """Rungs at `min_epochs`, and each `reduction` times the one before, up to `epochs`."""
+        """Rungs at `min_epochs`, then each `reduction` times the one before, up to `epochs`."""
         rungs = []
         rung = asha.min_epochs
         while rung < epochs:
@@ -29,16 +33,16 @@ class Ladder:
     def promoted(
         self, scores: Mapping[str, Sequence[float]], running: Collection[str] = (), *, closing: bool = False
     ) -> str | None:
-        """The trial to train to its next rung; None where none has earned it yet.
+        """The trial to train to its next rung; None if none has qualified yet.
 
-        scores: trial, in the order in which they began → its score at each rung that it has reached, the highest is
-        the best. running: trials on their way to their next rung. closing: no further trial will come, so that the
-        best of a rung goes on however few are there.
+        scores: trial → its score at each rung that it has reached, in the order of their starts; higher is better.
+        running: trials that train towards their next rung. closing: no new trial will come, so the best of a rung
+        continues even if few have reached it.
         """
         below_top = range(len(self.rungs) - 1)
         for rung in below_top if closing else reversed(below_top):
             here = [trial for trial, reached in scores.items() if len(reached) > rung]
-            ranked = sorted(here, key=lambda trial: -scores[trial][rung])  # stable: of equals the first
+            ranked = sorted(here, key=lambda trial: -scores[trial][rung])  # stable: the first among equals
             quota = max(len(here) // self.reduction, int(closing))
             for trial in ranked[:quota]:
                 waits = len(scores[trial]) == rung + 1 and trial not in running
@@ -47,7 +51,7 @@ class Ladder:
         return None
 
     def expected_epochs(self, trials: int) -> int:
-        """Epochs of so many trials together, where each rung keeps exactly its share."""
+        """The total epochs of this many trials if each rung keeps exactly its share."""
         total, below, left = 0, 0, trials
         for rung in self.rungs:
             total += left * (rung - below)

@@ -1,4 +1,4 @@
-"""Points of a search's space → trials that may start."""
+"""Turns points of the search space into trials, or rejects them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from archspec.sweep.search.asha import Ladder
 from archspec.sweep.search.costs import Costs
 from archspec.sweep.search.model import Search
 
-DRAWS: Final = 20  # points that are drawn for each trial at most: a space where fewer may start is too wide
-SAMPLE: Final = 20  # points that stand for a space whose points are known only as it is searched
+DRAWS: Final = 20  # the most points to draw per trial; if none of them may start, the space is too wide
+SAMPLE: Final = 20  # random points that represent a space whose sampler chooses points only during the search
 
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A point that must not start. excess: constraint → how far it is above, as a share; empty for a `where`."""
+    """A rejected point. excess: constraint → relative excess; empty if a `where` rejects it."""
 
     excess: Mapping[str, float]
 
 
 class Repeats:
-    """Notices when a space has no more points to offer: so many in a row that were there before."""
+    """Detects that a space has no new points, from many repeated points in a row."""
 
     MOST: Final = 50
 
@@ -39,7 +39,7 @@ class Repeats:
         self._in_a_row = 0
 
     def add(self, values: Mapping[str, Any]) -> bool:
-        """Whether the point is a new one."""
+        """Whether the point is new."""
         key = json.dumps(values, sort_keys=True, default=str)
         new = key not in self._known
         self._known.add(key)
@@ -48,12 +48,12 @@ class Repeats:
 
     @property
     def exhausted(self) -> bool:
-        """Whether to ask no more."""
+        """Whether to stop asking for points."""
         return self._in_a_row >= self.MOST
 
 
 class Candidates:
-    """Judges the points of a sweep's search."""
+    """Checks the points of a search."""
 
     def __init__(self, sweep: Sweep, file: str, costs: Costs | None = None) -> None:
         assert sweep.search is not None
@@ -63,9 +63,9 @@ class Candidates:
         self._checker = Checker(sweep, file)
 
     def judge(self, changes: Changes) -> Trial | Invalid | Unfit:
-        """The trial of a point, its recipe with a validation set; or why it must not start.
+        """The trial of a point, whose recipe has a validation set, or why the point must not start.
 
-        Raises SpecError SWEEP407 where its recipe makes choices on the test set.
+        Raises SpecError SWEEP407 if the recipe has `validation: test`.
         """
         varied = {key: value.value for key, value in changes.items()}
         found = self._checker.check(Point(self._variant, {**self._base, **changes}, varied))
@@ -89,24 +89,24 @@ class Candidates:
         return replace(trial, data=data, loaded=replace(trial.loaded, data=data, recipes={"train": recipe}))
 
     def ladder(self, trial: Trial) -> Ladder:
-        """The rungs of a trial: all its epochs, where nothing is pruned."""
+        """The rungs of a trial; only one, after all epochs, without `prune`."""
         asha, epochs = self.search.asha, trial.recipe.epochs
         return Ladder((epochs,), 2) if asha is None else Ladder.of(asha, epochs)
 
 
 def sample(sweep: Sweep, file: str) -> Expansion:
-    """Trials of a search: those of the random sampler, or a few drawn at random that stand for another's.
+    """Trials of a search: those of the random sampler, or a few random ones that represent another sampler's.
 
-    Raises SpecError SWEEP406 where ASHA does not suit the epochs, SWEEP408 where no point keeps to the constraints.
+    Raises SpecError SWEEP406 if ASHA does not suit the epochs, SWEEP408 if no point meets the constraints.
     """
     candidates = Candidates(sweep, file)
     search = candidates.search
-    wanted = search.trials if search.sampler == "random" else min(search.trials, SAMPLE)
+    needed = search.trials if search.sampler == "random" else min(search.trials, SAMPLE)
     trials: dict[str, Trial] = {}
     invalid: list[Invalid] = []
     unfit: list[Unfit] = []
     repeats = Repeats()
-    for changes in islice(points_of(search.draws, search.seed), DRAWS * wanted):
+    for changes in islice(points_of(search.draws, search.seed), DRAWS * needed):
         if repeats.exhausted:
             break
         if not repeats.add({key: value.value for key, value in changes.items()}):
@@ -118,7 +118,7 @@ def sample(sweep: Sweep, file: str) -> Expansion:
             invalid.append(found)
         else:
             unfit.append(found)
-        if len(trials) == wanted or len(invalid) > wanted:
+        if len(trials) == needed or len(invalid) > needed:
             break
     if unfit and not trials and not invalid:
         raise _nothing_fits(search, unfit)

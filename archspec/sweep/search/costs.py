@@ -1,4 +1,4 @@
-"""What a network costs, known before it is trained."""
+"""The costs of a network, which are known before it is trained."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _SLOW: Final = {"memory_bytes": 1, "milliseconds": 2}
 
 
 class Costs:
-    """The costs of networks. times: measures them; without it `milliseconds` are not known, and constrain nothing."""
+    """The costs of networks. times: measures `milliseconds`; without it they are unknown and unconstrained."""
 
     def __init__(self, times: Times | None = None) -> None:
         self.times = times
 
     def of(self, trial: Trial, name: str) -> float | None:
-        """`params`, `macs` and `milliseconds` of one image, or `memory_bytes` of a training step; None if unknown."""
+        """`params`, `macs` or `milliseconds` of one image, or `memory_bytes` of a training step; None if unknown."""
         report = trial.loaded.report
         if name == "milliseconds":
             return None if self.times is None else self.times.of(trial)
@@ -30,9 +30,9 @@ class Costs:
         return report.params if name == "params" else report.macs
 
     def excess(self, trial: Trial, constraints: Mapping[str, float]) -> dict[str, float]:
-        """How far a trial is above each constraint that it breaks, as a share of it.
+        """The relative excess of a trial over each constraint that it violates.
 
-        What takes a while to find out is asked only of a trial that breaks no other.
+        Costs that take long to measure are only checked if the trial meets all other constraints.
         """
         found: dict[str, float] = {}
         for name, most in sorted(constraints.items(), key=lambda item: _SLOW.get(item[0], 0)):
@@ -45,7 +45,7 @@ class Costs:
 
 
 def memory_bytes(trial: Trial) -> int:
-    """The peak of a training step with the trial's batch and optimizer. Allocates nothing."""
+    """The peak memory of a training step with the trial's batch size and optimizer. Allocates nothing."""
     from archspec.analysis.parts import frozen_tensors
     from archspec.ir.digest import graph_digest
     from archspec.language.recipe import kept_states
@@ -57,7 +57,7 @@ def memory_bytes(trial: Trial) -> int:
 
 
 class _Known:
-    """A graph that equals others of its digest: what is computed of one holds for all."""
+    """A graph that is compared by its digest, so that results are cached for equal graphs."""
 
     def __init__(self, graph: Graph, digest: str) -> None:
         self.graph, self._digest = graph, digest

@@ -1,4 +1,4 @@
-"""The points that a search has asked for, kept in the sweep's folder, so that a repeated search asks for none again."""
+"""Stores the points of a search in the sweep folder, so that a restarted search does not ask for them again."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MAX_BYTES: Final = 1 << 26
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A point and what is known of it so far.
+    """A point and its results so far.
 
-    excess: of a point that must not start, constraint → how far it is above. rungs: epochs → score. worth: a score for
-    each objective, of a trial that has trained all its epochs. running: whether something is still to come.
-    Neither of them: it failed.
+    excess: constraint → relative excess, for a rejected point. rungs: epochs → score. worth: a score for each
+    objective, once all epochs are trained. running: whether more results will come. A point without results that is
+    not running has failed.
     """
 
     values: Mapping[str, Any]
@@ -36,14 +36,14 @@ class Observation:
 
 
 class Sampler(Protocol):
-    """What proposes points."""
+    """Proposes points."""
 
     def ask(self, history: Sequence[Observation]) -> dict[str, Any]:
-        """The next point, key → value. history: all points so far, in the order in which they were asked for."""
+        """The next point, key → value. history: all points so far, in the order of their proposals."""
 
 
 class Points:
-    """The values of every point in order; written whole before a trial of the last one starts."""
+    """The values of all points in order; the file is written before the trial of a new point starts."""
 
     def __init__(self, folder: Path, search: Search) -> None:
         self._path, self._space = folder / NAME, _space_digest(search)
@@ -51,17 +51,17 @@ class Points:
         self.values: list[dict[str, Any]] = self._read()
 
     def add(self, values: dict[str, Any]) -> None:
-        """Keep one more."""
+        """Append a point and write the file."""
         self.values.append(values)
         data = {"format": FORMAT, "space": self._space, "points": self.values}
         write_text(self._path, json.dumps(data) + "\n")
 
     def changes(self, values: Mapping[str, Any]) -> Changes:
-        """A point as changes of the base, each at its place in the sweep file."""
+        """A point as changes of the base, each with its place in the sweep file."""
         return {key: Value(values[key], draw.at) for key, draw in self._draws.items()}
 
     def _read(self) -> list[dict[str, Any]]:
-        """Those of an earlier start with the same sampler and space; none where the file is of another search."""
+        """The points of an earlier start with the same sampler and space; empty if the file is of another search."""
         try:
             data = json.loads(read_regular(self._path, MAX_BYTES))
             sound = data["format"] == FORMAT and data["space"] == self._space

@@ -1,4 +1,4 @@
-"""The `search` section of a sweep as it is written."""
+"""The contents of the `search` section of a sweep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COSTS: Final = ("params", "macs", "memory_bytes", "milliseconds")  # of a networ
 
 @dataclass(frozen=True, slots=True)
 class Asha:
-    """Asynchronous successive halving: rungs of `min_epochs`, `reduction` times as many, and so on."""
+    """Asynchronous successive halving: rungs at `min_epochs`, `reduction` times as many epochs, and so on."""
 
     min_epochs: int
     reduction: int
@@ -24,16 +24,16 @@ class Asha:
 
     @property
     def three_rungs(self) -> int:
-        """Epochs that it suits."""
+        """A number of epochs that gives three rungs."""
         return self.min_epochs * self.reduction**2
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is searched for, and how.
+    """A search.
 
-    trials: points that are trained. seed: of the sampler. draws: key → what its values are drawn from.
-    objective: one figure, or a figure and costs for a Pareto front. constraints: cost → the most that is allowed.
+    trials: the number of points to train. seed: of the sampler. draws: key → distribution of its values.
+    objective: one figure, or a figure and costs for a Pareto front. constraints: cost → its upper limit.
     """
 
     sampler: Sampler

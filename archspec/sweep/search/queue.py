@@ -1,4 +1,4 @@
-"""A search as it runs: which trial trains next, and how far."""
+"""The queue of a search: decides which trial trains next, and for how many epochs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DONE: Final = ("done", "paused")
 class SearchQueue:
     """The trials of a search, in an order that depends on their results.
 
-    All that it knows is the points that were asked for and the results: it goes on from them after whatever ended it.
+    Its whole state is the proposed points and their results, which are on disk; so it continues after any interruption.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class SearchQueue:
         self._found_result = results
         self._running: set[str] = set()
         self._repeats = Repeats()
-        self._asked: list[tuple[Mapping[str, Any], Trial | Invalid | Unfit]] = []
+        self._proposed: list[tuple[Mapping[str, Any], Trial | Invalid | Unfit]] = []
         for values in self._points.values:
             self._take(values)
 
     def next(self) -> Job | None:
-        """What trains next: a trial that was begun, one that has earned more epochs, a new one, at last the winner."""
+        """The next job: an unfinished trial, one that qualified for more epochs, a new one, or the winner."""
         begun = next((t for t in self.trials.values() if t.id not in self.results and t.id not in self._running), None)
         trial = begun or self._promoted() or self._new()
         if trial is None and not self._running:
@@ -55,13 +55,13 @@ class SearchQueue:
         return None
 
     def ended(self, job: Job, result: Result) -> None:
-        """A job's result is there."""
+        """Record the result of a job."""
         self._running.discard(job.trial.id)
         if result.status != "stopped":
             self.results[job.trial.id] = result
 
     def winners(self) -> list[str]:
-        """The best of the trials that trained all their epochs; with several objectives the whole Pareto front."""
+        """The best trial that trained all its epochs, or with several objectives the Pareto front of these."""
         points = {}
         for name, result in self.results.items():
             trial = self.trials[name]
@@ -73,7 +73,7 @@ class SearchQueue:
 
     def finished(self) -> bool:
         """Whether nothing is left to train."""
-        if self._asks_on() or self._running:
+        if self._may_ask() or self._running:
             return False
         return all(self.results[winner].status == "done" for winner in self.winners())
 
@@ -81,13 +81,13 @@ class SearchQueue:
         return self._candidates.ladder(trial).rungs
 
     def _reached(self, trial: Trial) -> list[float]:
-        """The trial's score at each rung that it has reached."""
+        """The score of a trial at each rung that it has reached."""
         result = self.results.get(trial.id)
         if result is None:
             return []
         rungs = self._rungs(trial)
         if result.status not in _DONE:
-            return [score(result, self.search.objective[0])]  # the worst: it ends at the first rung
+            return [score(result, self.search.objective[0])]  # the worst score, so the trial ends at the first rung
         return [
             score(result, self.search.objective[0], rung) for rung in rungs
             if result.rung is None or rung <= result.rung
@@ -102,9 +102,9 @@ class SearchQueue:
         return None if found is None else self.trials[found]
 
     def _new(self) -> Trial | None:
-        """Ask for points until one may start."""
-        while self._asks_on():
-            values = self._sampler.ask([self._observed(*asked) for asked in self._asked])
+        """Ask the sampler for points until one may start."""
+        while self._may_ask():
+            values = self._sampler.ask([self._observed(*proposed) for proposed in self._proposed])
             self._points.add(values)
             before = len(self.trials)
             trial = self._take(values)
@@ -112,17 +112,17 @@ class SearchQueue:
                 return trial
         return None
 
-    def _asks_on(self) -> bool:
+    def _may_ask(self) -> bool:
         most = DRAWS * self.search.trials
-        return len(self.trials) < self.search.trials and len(self._asked) < most and not self._repeats.exhausted
+        return len(self.trials) < self.search.trials and len(self._proposed) < most and not self._repeats.exhausted
 
     def _take(self, values: Mapping[str, Any]) -> Trial | None:
         new = self._repeats.add(values)
         if new:
             found = self._candidates.judge(self._points.changes(values))
         else:
-            found = next(judged for known, judged in self._asked if known == values)
-        self._asked.append((values, found))
+            found = next(judged for known, judged in self._proposed if known == values)
+        self._proposed.append((values, found))
         if not new:
             return None
         if isinstance(found, Invalid):

@@ -1,4 +1,4 @@
-"""What a search has found: every trial with how far it trained, the best first."""
+"""The results of a search: its trials, the best first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A trial. epochs: that it has trained, of `of`. figures: the objectives' values. test: of a winner alone."""
+    """A trial. epochs: trained, out of `of`. figures: the values of the objectives. test: only for a winner."""
 
     id: str
     varied: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The trials of a search. unfit: points that constraints or a `where` ruled out; invalid: that cannot be built."""
+    """The trials of a search. unfit: the number of rejected points. invalid: points whose network cannot be built."""
 
     objective: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -58,11 +58,11 @@ class Ranking:
 
     @property
     def winner_name(self) -> str:
-        """What a winner is called: with several objectives it is one of a front."""
+        """The name of a winner in tables: with several objectives it is on the Pareto front."""
         return "best" if len(self.objective) == 1 else "front"
 
     def text(self) -> str:
-        """What it came to in a few lines."""
+        """The results as a few lines of text."""
         trained, whole = (sum(getattr(row, name) for row in self.rows) for name in ("epochs", "of"))
         lines = [f"{plural(len(self.rows), 'trial')}, {trained:,} of {whole:,} epochs trained"]
         if self.unfit:
@@ -86,7 +86,7 @@ def _count(value: float) -> str:
 
 
 def ranking(queue: SearchQueue) -> Ranking:
-    """The trials that have a result: winners, then by epochs and the first objective."""
+    """The trials that have a result: the winners first, the others by epochs and by the first objective."""
     objective, winners = queue.search.objective, queue.winners()
     rows = []
     for name, trial in queue.trials.items():

@@ -1,4 +1,4 @@
-"""The `search` section of a sweep file → Search, every mistake at its place."""
+"""Reads the `search` section of a sweep file into a `Search`, and reports every mistake at its place."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _ALONE: Final[Mapping[str, str]] = {
     "grid": "move its keys to `space`: `{choice: [0.1, 1]}`",
     "zip": "move its keys to `space`: `{choice: [0.1, 1]}`",
     "random": "move its keys to `space`",
-    "runs": "put them into a sweep file of their own",
+    "runs": "put them into a separate sweep file",
     "sample": "leave it out: `sampler` chooses the points",
-    "seeds": "train the winner with several seeds in a sweep file of its own",
+    "seeds": "train the winner with several seeds in a separate sweep file",
 }
 
 
 def read_search(raw: Any, at: At, errors: Errors, allowed: Callable[[str, At], bool]) -> Search | None:
-    """The section. allowed: whether a sweep can change a key; notes the mistake where it cannot."""
+    """Read the section. allowed: whether a sweep can change a key; reports the key otherwise."""
     if isinstance(raw, dict):
         return _Reader(raw, at, errors).search(allowed)
     errors.add("SWEEP401", f"`search` must be a mapping, got {value_text(raw)}", at,
@@ -36,7 +36,7 @@ def read_search(raw: Any, at: At, errors: Errors, allowed: Callable[[str, At], b
 
 
 def check_alone(data: Mapping[str, Any], top: At, errors: Errors) -> None:
-    """Note what stands beside `search` and does not go with it."""
+    """Report keys that cannot be used together with `search`."""
     for key, remedy in _ALONE.items():
         if data.get(key) not in (None, BROKEN):
             errors.add("SWEEP406", f"a sweep with `search` takes no `{key}`", top / key, key=True, hint=remedy)
@@ -53,14 +53,14 @@ class _Reader:
     def fail(
         self, message: str, *path: str, hint: str | None = None, code: str = "SWEEP401", at_key: bool = False
     ) -> None:
-        """Note one mistake at `path` within the section."""
+        """Report one mistake at `path` in the section."""
         at = self.at
         for key in path:
             at = at / key
         self.errors.add(code, message, at, key=at_key, hint=hint)
 
     def search(self, allowed: Callable[[str, At], bool]) -> Search:
-        """The section; what is wrong has its default."""
+        """The section, with defaults in place of mistakes."""
         self._known("search", self.raw, _KEYS)
         sampler = self.raw.get("sampler", "random")
         if sampler not in _SAMPLERS and sampler is not BROKEN:
@@ -130,8 +130,8 @@ class _Reader:
             hint: str | None = "write `validation_accuracy`: only the winner is evaluated on the test set"
         else:
             hint = "write `validation_accuracy`, or `[validation_accuracy, macs]` for a Pareto front"
-        wanted = f"{' or '.join(FIGURES)}, alone or in a list with {listing(COSTS)}"
-        self.fail(f"`objective` must be {wanted}, got {value_text(raw)}", "objective", hint=hint)
+        rule = f"{' or '.join(FIGURES)}, alone or in a list with {listing(COSTS)}"
+        self.fail(f"`objective` must be {rule}, got {value_text(raw)}", "objective", hint=hint)
         return FIGURES[:1]
 
     def _asha(self) -> Asha | None:

@@ -1,4 +1,4 @@
-"""What proposes the points of a search: chance, or a model of what was good."""
+"""Propose the points of a search: at random, or from a model of the results so far."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def sampler_of(search: Search) -> Sampler:
-    """The sampler that a search names. Raises SpecError SWEEP409 where it is not installed."""
+    """The sampler of a search. Raises SpecError SWEEP409 if its package is not installed."""
     return Tpe(search) if search.sampler == "tpe" else Chance(search)
 
 
 class Chance:
-    """Independent draws, a function of the seed."""
+    """Independent random draws, as a function of the seed."""
 
     def __init__(self, search: Search) -> None:
         self._search = search
 
     def ask(self, history: Sequence[Observation]) -> dict[str, Any]:
-        """The draw of that number."""
+        """The next draw; its number is the length of the history."""
         draws = points_of(self._search.draws, self._search.seed)
         return {key: value.value for key, value in next(islice(draws, len(history), None)).items()}
 
@@ -37,8 +37,8 @@ class Chance:
 class Tpe:
     """Optuna's tree-structured Parzen estimator (Bergstra et al. 2011).
 
-    Its study is made anew from the history at each question, so that the sweep's folder is all that is kept: a trial
-    that ASHA let train on is known by its newest figure, and a kill leaves nothing that contradicts the results.
+    Each call builds a new study from the history, so that the sweep folder is the only state: a trial that continues
+    counts with its latest figure, and a killed search cannot leave a state that contradicts the results.
     """
 
     def __init__(self, search: Search) -> None:
@@ -54,7 +54,7 @@ class Tpe:
         self._space = {key: _distribution(draw) for key, draw in search.draws.items()}
 
     def ask(self, history: Sequence[Observation]) -> dict[str, Any]:
-        """The point that promises the greatest improvement."""
+        """The point with the largest expected improvement."""
         import optuna
 
         seed = (self._search.seed * 1_000_003 + len(history)) % 2**32
@@ -73,7 +73,7 @@ class Tpe:
         if seen.running:
             return create_trial(params=params, distributions=self._space, state=TrialState.RUNNING)
         rungs = dict(seen.rungs) if len(self._search.objective) == 1 else {}
-        return create_trial(  # without a figure: it failed, and ranks below all that have one
+        return create_trial(  # without a value: a failed trial ranks below all others
             params=params, distributions=self._space, state=TrialState.PRUNED, intermediate_values=rungs,
             constraints=dict(seen.excess) or None,
         )

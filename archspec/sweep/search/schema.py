@@ -10,7 +10,7 @@ from archspec.sweep.search.model import COSTS, FIGURES, Sampler
 
 
 def search_form(space: Schema) -> Schema:
-    """The form of `search`. space: of the mapping from settings to distributions."""
+    """The form of `search`. space: the form of the mapping from settings to distributions."""
     figure: Schema = {"enum": [*FIGURES]}
     several: Schema = {"items": {"enum": [*FIGURES, *COSTS]}, "minItems": 1, "uniqueItems": True, "contains": figure}
     trials = {"type": "integer", "minimum": 1, "maximum": MAX_TRIALS}

@@ -1,4 +1,4 @@
-"""What a trial's result is worth to a search."""
+"""Scores the results of trials for a search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def figure(result: Result, name: str, epochs: int | None = None) -> float | None:
-    """`validation_accuracy` or `validation_loss` after so many epochs, or the last; None where it has none."""
+    """`validation_accuracy` or `validation_loss` after `epochs`, by default the last; None if there is none."""
     rows: Sequence[Mapping[str, Any]] = (result.summary or {}).get("epochs", ())
     if not rows:
         return None
@@ -24,7 +24,7 @@ def figure(result: Result, name: str, epochs: int | None = None) -> float | None
 
 
 def score(result: Result, name: str, epochs: int | None = None) -> float:
-    """The same with the sign that makes the highest the best; -inf where there is none."""
+    """The figure as a score, where higher is better; -inf if there is none."""
     value = figure(result, name, epochs)
     if value is None:
         return -math.inf
@@ -32,7 +32,7 @@ def score(result: Result, name: str, epochs: int | None = None) -> float:
 
 
 def worth(trial: Trial, result: Result, objective: Sequence[str], costs: Costs) -> tuple[float, ...] | None:
-    """A score for each objective, higher is better; None where the trial has no figure."""
+    """A score for each objective, where higher is better; None if the trial has no figure."""
     def of(name: str) -> float:
         value = score(result, name) if name in FIGURES else costs.of(trial, name)
         return -math.inf if value is None else value if name in FIGURES else -value
@@ -42,7 +42,7 @@ def worth(trial: Trial, result: Result, objective: Sequence[str], costs: Costs) 
 
 
 def front(points: Mapping[str, tuple[float, ...]]) -> list[str]:
-    """Those that no other beats in one figure without losing in another, in order; the best alone of one figure."""
+    """The Pareto front, in order: points that no other point dominates. With one figure, only the best."""
     def beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
         return one != other and all(a >= b for a, b in zip(one, other, strict=True))
 

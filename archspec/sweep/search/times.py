@@ -1,4 +1,4 @@
-"""How long a network takes for an image, measured where the trials of a search train."""
+"""Measures the time of a network for one image, on the device where the trials of a search train."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 NAME: Final = "times.json"
 FORMAT: Final = 1
-RUNS: Final = 20  # forward passes, of which the median counts; 5 before them do not
+RUNS: Final = 20  # forward passes, of which the median counts, after 5 for warm-up
 MAX_BYTES: Final = 1 << 24
 
 Forward = Callable[["Trial"], float]  # the milliseconds of a forward pass of one image
 
 
 class Times:
-    """Milliseconds of a forward pass of one image, in float32: one measurement a network.
+    """Milliseconds of a forward pass of one image in float32, measured once per network.
 
-    They are kept in the sweep's folder, so that a search that goes on decides as it did before; a folder that was
-    measured on another device, or with other threads, is measured anew.
+    They are stored in the sweep folder, so that a restarted search makes the same decisions. They are measured again
+    if device or threads are different.
     """
 
     def __init__(self, folder: Path, device: str, threads: int, forward: Forward | None = None) -> None:
@@ -37,7 +37,7 @@ class Times:
         self._known: dict[str, float | None] = self._read()
 
     def of(self, trial: Trial) -> float | None:
-        """Those of a trial's network; None where it cannot run here, which its training will say."""
+        """The time of a trial's network; None if it cannot run here, which its training will report."""
         from archspec.ir.digest import graph_digest
 
         key = graph_digest(trial.loaded.graph)

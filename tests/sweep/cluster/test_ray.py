@@ -144,7 +144,7 @@ def test_what_no_node_has_is_told_at_once(nodes, cli, work, monkeypatch):  # noq
     address = f"--ray-address={nodes.address}"
     done = cli("sweep", "s.yaml", "--engine=ray", address, "--device=cpu", "--threads=5")
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("error[SWEEP412]: a trial takes 5 CPUs of one node, and no node has that much\n")
+    assert done.err.startswith("error[SWEEP412]: a trial needs 5 CPUs on one node, and no node has that much\n")
     assert "use --threads 1 or fewer" in done.err
     done = cli("sweep", "s.yaml", "--engine=ray", address, "--device=cuda", "--threads=1")
     assert done.err.startswith("error[SWEEP412]: a trial takes 1 CPU and 1 GPU of one node")

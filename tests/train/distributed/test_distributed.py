@@ -296,7 +296,7 @@ def test_a_batch_is_shared_out_evenly(tmp_path):
 
 
 @pytest.mark.parametrize(("fields", "settings", "words"), [
-    ({"ema": 0.9}, Settings(), "an average of the weights"), ({}, Settings("fp16"), "fp16, whose loss scale"),
+    ({"ema": 0.9}, Settings(), "an average of the weights"), ({}, Settings("fp16"), "fp16, because all processes"),
     ({}, Settings(channels_last=True), "--channels-last"), ({}, Settings(compile=True), "--compile"),
 ])
 def test_what_a_network_that_is_spread_cannot_have(tmp_path, fields, settings, words):
