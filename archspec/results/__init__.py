@@ -1,1 +1,1 @@
-"""Finished runs as data: records, an index over them, statistics, comparisons, pictures and reports."""
+"""Finished runs as data: records, an index, statistics, comparisons, pictures and reports."""

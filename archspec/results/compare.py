@@ -1,4 +1,4 @@
-"""Runs beside each other: repetitions together, what varies first, and whether a difference is more than noise."""
+"""Compares runs: groups repetitions, finds what varies, and tests whether a difference is more than noise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archspec.results.stats import Difference, difference, holm
 from archspec.train.statistics import Statistic
 
 ALPHA: Final = 0.05
-IMAGES: Final = "train_images"  # what varies where runs see different amounts of data
+IMAGES: Final = "train_images"  # the name of the setting if runs use different amounts of data
 COMPARISON_FORMAT: Final = 1
 Verdict = Literal["baseline", "better", "worse", "within noise", "not known", "no figure"]
 
@@ -23,8 +23,8 @@ Verdict = Literal["baseline", "better", "worse", "within noise", "not known", "n
 class Measure:
     """A figure of a run.
 
-    latest: its value as far as the run has come. higher: whether more of it is better. trained: whether it is known
-    only at the end of a training.
+    latest: its value so far. higher: whether a higher value is better. trained: whether it is only known at the end of
+    a training.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Measure:
     trained: bool = True
 
     def of(self, record: RunRecord) -> float | None:
-        """The figure to compare: None of a run that has not come to its end, whose last epoch is like no other's."""
+        """The figure to compare; None for an unfinished run, whose last epoch cannot be compared with others."""
         return None if self.trained and record.status != "finished" else self.latest(record)
 
 
@@ -76,10 +76,10 @@ SHOWN: Final = ("last_train_loss", "last_train_accuracy", "test_accuracy", "best
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Repetitions of one experiment: runs that differ by their seeds at most.
+    """Repetitions of one experiment: runs that only differ in their seeds.
 
-    values: what tells it from the other groups. figures: measure → mean and spread over its finished runs; those that
-    have the figure. against: the difference to the baseline, None for the baseline itself.
+    values: the settings that distinguish it from other groups. figures: measure → statistics over the finished runs
+    that have the figure. against: the difference to the baseline; None for the baseline itself.
     """
 
     values: Mapping[str, Any]
@@ -91,17 +91,17 @@ class Group:
 
     @property
     def n(self) -> int:
-        """Its runs."""
+        """The number of runs."""
         return len(self.records)
 
     @property
     def finished(self) -> int:
-        """Its runs that came to their end."""
+        """The number of finished runs."""
         return sum(record.status == "finished" for record in self.records)
 
     @property
     def diagnosis(self) -> str:
-        """What was wrong with its runs, each thing once."""
+        """The problems of its runs, each once."""
         counts: dict[str, int] = {}
         for record in self.records:
             if record.diagnosis:
@@ -111,11 +111,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Groups side by side.
+    """A comparison of groups.
 
-    varied: the settings in which they differ. measure: what they are compared by. baseline: the index of the group that
-    the others are tested against. least_seeds: how many seeds a group needs to be chosen as that; None where the user
-    named it.
+    varied: the settings in which they differ. measure: the figure to compare. baseline: the index of the group against
+    which the others are tested. least_seeds: how many seeds that group needed to be chosen; None if the user chose it.
     """
 
     varied: tuple[str, ...]
@@ -140,7 +139,7 @@ class Comparison:
 
 
 def named_by_recipe(comparison: Comparison) -> bool:
-    """Whether each group has a recipe, and no two the same."""
+    """Whether every group has a different recipe."""
     recipes = [group.values.get(RECIPE) for group in comparison.groups]
     return bool(recipes) and None not in recipes and len({str(recipe) for recipe in recipes}) == len(recipes)
 
@@ -150,14 +149,14 @@ def compare(
 ) -> Comparison:
     """Group runs, find what varies, and test each group against the baseline.
 
-    measure: a name of MEASURES. baseline: a group's index in order of appearance; None for the best mean among groups
-    with enough seeds, see `_enough_seeds`.
-    P-values are adjusted for the number of comparisons (Holm 1979); a difference counts at ALPHA.
+    measure: a name in MEASURES. baseline: the index of a group, in order of appearance; None for the best mean among
+    the groups with enough seeds, see `_enough_seeds`.
+    P-values are adjusted for the number of comparisons (Holm 1979); ALPHA is the significance level.
     """
     chosen = MEASURES[measure]
     grouped: dict[str, dict[int | None, RunRecord]] = {}
     for record in records:
-        grouped.setdefault(record.digest, {})[record.seed] = record  # to repeat a seed is no further evidence
+        grouped.setdefault(record.digest, {})[record.seed] = record  # repeating a seed adds no evidence
     members = [list(group.values()) for group in grouped.values()]
     varied = _varied([group[0] for group in members])
     groups = [
@@ -169,7 +168,7 @@ def compare(
 
 
 def _varied(firsts: Sequence[RunRecord]) -> list[str]:
-    """What differs among the groups; `network` first. A var that only some of the networks have does not count."""
+    """The settings that differ between the groups, `network` first. A var that not all networks have does not count."""
     names = ["network"] if len({record.network for record in firsts}) > 1 else []
     settings = [record.settings for record in firsts]
     for key in dict.fromkeys(key for one in settings for key in one):
@@ -180,7 +179,7 @@ def _varied(firsts: Sequence[RunRecord]) -> list[str]:
             names.append(key)
     if len({_images(record) for record in firsts} - {None}) > 1:
         names.append(IMAGES)
-    for key in ("params", "macs", "path"):  # until no two rows look alike
+    for key in ("params", "macs", "path"):  # until all rows are different
         rows = {tuple(_key(_value(record, name)) for name in names) for record in firsts}
         if len(rows) < len(firsts) and len({_value(record, key) for record in firsts}) > 1:
             names.append(key)
@@ -188,13 +187,13 @@ def _varied(firsts: Sequence[RunRecord]) -> list[str]:
 
 
 def follows_optimizer(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a setting differs only because another optimizer does not have it."""
+    """Whether a setting only differs because some of the optimizers do not have it."""
     having = {_key(one[key]) for one in settings if key in one}
     return key.removeprefix("train.") in ANY_OPTIMIZER and len(having) == 1
 
 
 def _images(record: RunRecord) -> Any:
-    """How many images it was trained on; None where that is not known."""
+    """The number of training images; None if it is not known."""
     data = record.environment.get("data")
     return data.get("train_images") if isinstance(data, dict) else None
 
@@ -265,7 +264,7 @@ def _judged(groups: Sequence[Group], measure: Measure, baseline: int) -> list[Gr
 
 
 def _by_seed(group: Group, measure: Measure) -> dict[int, float]:
-    """The figure of each run, by its seed."""
+    """Seed → figure of each run."""
     figures = ((record.seed, measure.of(record)) for record in group.records)
     return {seed or 0: value for seed, value in figures if value is not None and math.isfinite(value)}
 

@@ -1,4 +1,4 @@
-"""What makes two runs repetitions of one experiment: everything but the seed."""
+"""The digest of an experiment: runs with equal digests are repetitions, which only differ in their seeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DATA = ("limit_train", "limit_test", "train_images", "test_images")
 
 
 def run_digest(graph: Graph | None, recipe: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
-    """The digest of network, recipe without its seed, and the amount of data; 16 hexadecimal digits."""
+    """The digest of the network, the recipe without its seed, and the amount of data: 16 hexadecimal digits."""
     from archspec.ir.digest import graph_digest
 
     data = environment.get("data")
@@ -24,7 +24,7 @@ def run_digest(graph: Graph | None, recipe: Mapping[str, Any], environment: Mapp
 
 
 def _without_defaults(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The recipe's own choices, so that a release may add a field; as it stands where it is not a recipe."""
+    """The recipe without defaults, so that a release may add fields; unchanged if it is not a valid recipe."""
     from pydantic import ValidationError
 
     from archspec.language.recipe import Recipe

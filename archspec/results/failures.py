@@ -1,4 +1,4 @@
-"""Trials of a sweep's folder that failed: as run records, whether or not they became a run."""
+"""Failed trials in a sweep folder as run records, with or without a run folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from archspec.results.trials import Result, Store
 
 
 def with_failures(records: Sequence[RunRecord], folder: Path) -> list[RunRecord]:
-    """The records, with why trials of the sweep in `folder` failed, and those trials added that left no run."""
+    """The records with the reasons of failed trials of the sweep in `folder`, and with the trials that left no run."""
     if not all(is_folder(folder / name) for name in ("results", "specs", "trials")):
         return in_sweep_order(records)
     store = Store(folder)
     found = {record.path.resolve(): k for k, record in enumerate(records)}
-    joined = list(records)
+    updated = list(records)
     for path in sorted((folder / "results").glob("*.json")):
         result = store.result(path.stem)
         if result is None or result.status in ("done", "stopped", "paused"):
@@ -28,16 +28,16 @@ def with_failures(records: Sequence[RunRecord], folder: Path) -> list[RunRecord]
         number = found.get(run.resolve())
         reason = result.short_reason() or result.status
         if number is not None:
-            joined[number] = replace(joined[number], status="failed", reason=reason)
+            updated[number] = replace(updated[number], status="failed", reason=reason)
         elif (record := _without_run(result, store, run, reason, records)) is not None:
-            joined.append(record)
-    return in_sweep_order(joined)
+            updated.append(record)
+    return in_sweep_order(updated)
 
 
 def _without_run(
     result: Result, store: Store, run: Path, reason: str, others: Sequence[RunRecord]
 ) -> RunRecord | None:
-    """The record of a trial that ended before its run began; None where its spec cannot be read."""
+    """The record of a trial that ended before its run started; None if its spec cannot be read."""
     from archspec.api import load
     from archspec.diagnostics import SpecError
 
@@ -46,7 +46,7 @@ def _without_run(
         recipe = loaded.recipe().to_data()
     except (SpecError, OSError):
         return None
-    # its seeds that ran are of the same data: they say how much of it
+    # runs of the same trial with other seeds have the same amount of data
     alike = next((o.environment for o in others if o.settings.get("train.data") == recipe.get("data")), {})
     settings = {f"train.{key}": value for key, value in recipe.items() if key != "seed"}
     settings |= {f"vars.{key}": value for key, value in (loaded.data.get("vars") or {}).items()}

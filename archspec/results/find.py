@@ -1,4 +1,4 @@
-"""The runs below some folders."""
+"""Finds runs below folders."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Final
 
 from archspec.results.record import RECIPE, RunRecord, is_run_folder, read_record
 
-TRIALS: Final = "trials"  # of a sweep's folder: where its runs lie
+TRIALS: Final = "trials"  # the folder of the runs in a sweep folder
 MAX_DEPTH: Final = 6
 _OF_A_RUN: Final = frozenset({"checkpoints", "tensorboard"})
-_TRIAL: Final = re.compile(r"([0-9a-f]{16})(?:-\d+)?")  # its folder: a later attempt has a number
+_TRIAL: Final = re.compile(r"([0-9a-f]{16})(?:-\d+)?")  # its folder; a later attempt has a number
 
 
 def find_runs(paths: Iterable[Path]) -> list[RunRecord]:
-    """The runs in these folders and below them, each once, in the order of their names; trials of a sweep in its
-    order. Links are not followed.
+    """The runs in these folders and below them, each once, sorted by name; trials of a sweep keep its order.
+
+    Links are not followed.
     """
     found: dict[Path, RunRecord] = {}
     for path in paths:
@@ -31,7 +32,7 @@ def find_runs(paths: Iterable[Path]) -> list[RunRecord]:
 
 
 def in_sweep_order(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """The records, trials of a sweep in its order, with its names for their networks and recipes."""
+    """The records, with the trials of a sweep in its order and with its names for networks and recipes."""
     parents: dict[Path, list[RunRecord]] = {}
     for record in records:
         parents.setdefault(record.path.resolve().parent, []).append(record)
@@ -59,13 +60,13 @@ def _of_sweep(parent: Path, records: list[RunRecord]) -> list[RunRecord]:
 
 
 def trial_of(folder: str) -> str:
-    """The trial whose run lies in a folder of this name."""
+    """The id of the trial whose run folder has this name."""
     match = _TRIAL.fullmatch(folder)
     return match[1] if match else folder
 
 
 def run_folders(top: Path) -> list[Path]:
-    """The folders of runs at `top` and below it."""
+    """The run folders at `top` and below it."""
     if is_run_folder(top):
         return [top]
     found = []

@@ -1,4 +1,4 @@
-"""An index of all runs below a folder, in one SQLite file that can be thrown away: it is made anew from the folders."""
+"""An index of all runs below a folder: an SQLite file that can be deleted, because it is rebuilt from the folders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archspec.results.find import run_folders
 from archspec.results.record import RunRecord, read_record
 
 NAME: Final = "archspec.db"
-VERSION: Final = 2  # of the table; another one is thrown away
+VERSION: Final = 2  # of the table; a table of another version is rebuilt
 TAGS: Final = "tags.json"
 _WATCHED: Final = (
     "environment.json", "metrics.jsonl", "findings.json", "summary.json", "weights.safetensors", "spec.yaml", TAGS,
@@ -25,14 +25,14 @@ _BUSY_MS: Final = 10_000  # how long to wait for another process that writes
 
 
 class Index:
-    """The runs below `root`: `root/archspec.db`, with a row a run as JSON, and what its files were when it was read."""
+    """The index `root/archspec.db` of the runs below `root`: a row per run, as JSON, with a signature of its files."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.path = root / NAME
 
     def rows(self) -> list[dict[str, Any]]:
-        """All runs as they stand on disk now; only those whose files have changed are read again."""
+        """All runs on disk; only those whose files have changed are read again."""
         with self._open() as database:
             known = dict(database.execute("SELECT path, signature FROM runs"))
             folders = {str(folder.relative_to(self.root)): folder for folder in run_folders(self.root)}
@@ -47,7 +47,7 @@ class Index:
             return [json.loads(data) for (data,) in found]
 
     def rebuild(self) -> list[dict[str, Any]]:
-        """Forget everything and read every run again."""
+        """Delete the index, and read every run again."""
         self._forget()
         return self.rows()
 
@@ -68,11 +68,11 @@ class Index:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """The database; one that is damaged or of another version is made anew."""
+        """The database; rebuilt if it is damaged or of another version."""
         try:
             connection = self._connect()
         except sqlite3.OperationalError:
-            raise  # another process has it for long, or the disk is full: it is not damaged
+            raise  # the database is not damaged: another process holds it for long, or the disk is full
         except sqlite3.DatabaseError:
             self._forget()
             connection = self._connect()
@@ -83,7 +83,7 @@ class Index:
         connection = sqlite3.connect(self.path, timeout=_BUSY_MS / 1000)
         try:
             _write_ahead(connection)
-            connection.execute("BEGIN IMMEDIATE")  # several may find that there is no table yet: one of them makes it
+            connection.execute("BEGIN IMMEDIATE")  # if several processes find no table, one creates it
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version != VERSION:
                 connection.execute("DROP TABLE IF EXISTS runs")
@@ -100,7 +100,7 @@ class Index:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Turn WAL on. SQLite does not wait here for others that do the same: that is done by hand."""
+    """Turn WAL on, with retries, because SQLite does not wait here for other processes that do the same."""
     until = time.monotonic() + _BUSY_MS / 1000
     while True:
         try:
@@ -113,7 +113,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def row_of(record: RunRecord, name: str) -> dict[str, Any]:
-    """What the index says of a run: plain data."""
+    """The row of a run, as plain data."""
     figures: dict[str, Any] = {key: measure.latest(record) for key, measure in MEASURES.items()}
     return {
         "path": name, "network": record.network, "status": record.status, "started": record.started,
@@ -133,14 +133,14 @@ def read_tags(folder: Path) -> list[str]:
 
 
 def write_tags(folder: Path, tags: list[str]) -> None:
-    """Replace the tags of a run; they lie in its folder, so that the index can be made anew."""
+    """Replace the tags of a run. They are stored in its folder, so that the index can be rebuilt."""
     from archspec.atomic_files import write_text
 
     write_text(folder / TAGS, json.dumps(sorted(set(tags)), ensure_ascii=False) + "\n")
 
 
 def signature(folder: Path) -> str:
-    """What the run's files are: sizes and times."""
+    """The sizes and times of a run's files, which show whether it has changed."""
     parts = []
     for name in _WATCHED:
         try:

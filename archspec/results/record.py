@@ -1,4 +1,4 @@
-"""A run's folder as data. Nothing in it is trusted, and a part that is missing is left open."""
+"""Reads a run folder as data. Its contents are not trusted, and any part may be missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from archspec.train.summary import EpochResult, StoredEpoch, best_epoch, mean_im
 MAX_METRICS_BYTES: Final = 64 * MiB
 MAX_JSON_BYTES: Final = 4 * MiB
 _EPOCH: Final[TypeAdapter[EpochResult]] = TypeAdapter(StoredEpoch)
-RECIPE: Final = "recipe"  # the setting that names one of the spec's recipes, where a sweep varies it
+RECIPE: Final = "recipe"  # the setting that names a recipe of the spec, if a sweep varies it
 Status = Literal["finished", "unfinished", "failed"]
 
 
@@ -25,10 +25,10 @@ Status = Literal["finished", "unfinished", "failed"]
 class RunRecord:
     """One run.
 
-    network: the spec's name. digest: of what was trained and how, the seed left out: equal for runs that differ by
-    their seeds. settings: what may vary, `train.lr` → its value. params, macs: of the network, macs of one image; None
-    where its spec cannot be read. epochs: a row an epoch. test: loss and accuracy on the test set at the end, None
-    without. reason: why it failed. place: its number in the order of its sweep; None for a run of no sweep.
+    network: the name of the spec. digest: of the experiment; equal for runs that only differ in their seeds. settings:
+    what may vary, `train.lr` → its value. params, macs: of the network and of one image; None if its spec cannot be
+    read. epochs: one row per epoch. test: the final test loss and accuracy; None if there are none. reason: why it
+    failed. place: its position in its sweep; None for a run outside sweeps.
     """
 
     path: Path
@@ -51,12 +51,12 @@ class RunRecord:
 
     @property
     def best(self) -> EpochResult | None:
-        """The best epoch by the run's own criterion."""
+        """The best epoch by the criterion of the run."""
         return best_epoch(self.epochs, self.criterion) if self.epochs else None
 
     @property
     def last(self) -> EpochResult | None:
-        """The last epoch that was finished."""
+        """The last finished epoch."""
         return self.epochs[-1] if self.epochs else None
 
     @property
@@ -66,17 +66,17 @@ class RunRecord:
 
     @property
     def images_per_s(self) -> float | None:
-        """Training images a second, over the training passes of all epochs."""
+        """Training images per second over the training passes of all epochs."""
         return mean_images_per_s(self.epochs)
 
     @property
     def peak_memory_bytes(self) -> int | None:
-        """The most memory that it needed, all its processes together."""
+        """The peak memory of all its processes together, in bytes."""
         return peak_memory_bytes(self.epochs)
 
     @property
     def diagnosis(self) -> str:
-        """Why the run failed, or how far it is and what the doctor found and did not take back; else empty."""
+        """Why the run failed, or its progress and the findings that still hold; empty if there are none."""
         if self.reason:
             return self.reason
         parts = [] if self.status == "finished" else [f"{self.status}: {self.progress}"]
@@ -92,18 +92,18 @@ class RunRecord:
 
 
 def is_run_folder(path: Path) -> bool:
-    """Whether a folder holds a run that `archspec train` began."""
+    """Whether a folder contains a run of `archspec train`."""
     return is_regular(path / "spec.yaml") and is_regular(path / "environment.json")
 
 
 def read_record(path: Path) -> RunRecord | None:
-    """The run in a folder; None where there is none that can be read."""
+    """The run in a folder; None if there is none or it cannot be read."""
     environment = _environment(path / "environment.json")
     if environment is None or not is_regular(path / "spec.yaml"):
         return None
     recipe = environment.get("recipe")
     recipe = recipe if isinstance(recipe, dict) else {}
-    if recipe.get("validation") == "test":  # as a resumed run writes what else is left out
+    if recipe.get("validation") == "test":  # a resumed run writes this default explicitly
         recipe = recipe | {"validation": None}
     name, digest, params, macs, variables = _network(path / "spec.yaml", recipe, environment)
     rows = _epochs(path / "metrics.jsonl")
@@ -122,7 +122,7 @@ def read_record(path: Path) -> RunRecord | None:
 
 
 def _environment(path: Path) -> dict[str, Any] | None:
-    """What a run depends on, as of its last start, which may have changed its recipe, with the first one's time."""
+    """The environment of the last start, which may have changed the recipe, with the time of the first start."""
     first = _json(path)
     if not isinstance(first, dict):
         return None
@@ -135,7 +135,7 @@ def _environment(path: Path) -> dict[str, Any] | None:
 def _network(
     spec: Path, recipe: Mapping[str, Any], environment: Mapping[str, Any]
 ) -> tuple[str, str, int | None, int | None, dict[str, Any]]:
-    """Name, digest, parameters, MACs and vars of the run's spec."""
+    """Name, digest, parameters, MACs and vars of the spec of a run."""
     from archspec.api import load
     from archspec.diagnostics import SpecError
     from archspec.results.digest import run_digest
@@ -152,7 +152,7 @@ def _network(
 
 
 def _epochs(path: Path) -> tuple[EpochResult, ...]:
-    """The rows of a metrics.jsonl, up to the first that cannot be read."""
+    """The rows of a metrics.jsonl, up to the first invalid one."""
     rows: list[EpochResult] = []
     try:
         lines = read_regular(path, MAX_METRICS_BYTES).decode("utf-8").splitlines()
@@ -177,7 +177,7 @@ def _criterion(recipe: Mapping[str, Any]) -> Literal["accuracy", "loss"]:
 
 
 def _test(summary: Any, rows: Sequence[EpochResult]) -> Mapping[str, float] | None:
-    """The test set's figures at the end: as summary.json has them, else those of the last epoch."""
+    """The final test figures: from summary.json, or else from the last epoch."""
     noted = summary.get("test") if isinstance(summary, dict) else None
     if isinstance(noted, dict) and all(isinstance(noted.get(key), (int, float)) for key in ("loss", "accuracy")):
         return {"loss": noted["loss"], "accuracy": noted["accuracy"]}

@@ -1,4 +1,4 @@
-"""Removing a run: its own files, nothing that a link leads to, nothing that archspec did not write there."""
+"""Removes a run folder, but nothing that a link points to, and no folder that archspec did not create."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archspec.results.record import is_run_folder
 
 
 def check_removable(run: Path) -> None:
-    """Raise SpecError unless `run` is a run's folder that no training uses: RUN360, RUN317."""
+    """Raise SpecError RUN360 if `run` is not a run folder, RUN317 if a training uses it."""
     if not is_folder(run) or not is_run_folder(run):
         raise error("RUN360", f"there is no run in {run}", hint="name a folder that `archspec train` made")
     try:
@@ -26,9 +26,9 @@ def check_removable(run: Path) -> None:
 
 
 def remove_run(run: Path) -> None:
-    """Remove the folder, and of a sweep's trial its result too: the sweep runs it again.
+    """Remove a run folder; for a trial also its result, so that the sweep runs it again.
 
-    `shutil.rmtree` removes links themselves, never what they lead to.
+    `shutil.rmtree` removes links themselves, never their targets.
     """
     shutil.rmtree(run)
     if run.parent.name == TRIALS:

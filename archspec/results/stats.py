@@ -1,4 +1,4 @@
-"""What can be said of a few numbers: means with intervals, and whether two sets of them differ."""
+"""Statistics of small samples: whether the means of two sets differ, with intervals and adjusted p-values."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Test = Literal["paired t", "Welch t", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How much larger the mean of `a` is than that of `b`, and whether chance explains it.
+    """The mean of `a` minus the mean of `b`, and whether chance explains it.
 
-    test: `paired t` over the seeds that both have, `Welch t` where they share fewer than two, `none` where one side
-    has a single value: then p is None, and nothing is known. low, high: the difference's interval at LEVEL.
+    test: `paired t` over common seeds, `Welch t` if there are fewer than two of them, `none` if one side has a single
+    value; p is then None. low, high: the confidence interval of the difference at LEVEL.
     """
 
     mean: float
@@ -30,7 +30,7 @@ class Difference:
 
 
 def difference(a: Mapping[int, float], b: Mapping[int, float], level: float = LEVEL) -> Difference:
-    """Compare two sets of figures, each by seed. Equal seeds see equal data orders, so they are compared in pairs."""
+    """Compare two sets of figures, seed → figure. Equal seeds have equal data orders, so they are compared in pairs."""
     shared = sorted(a.keys() & b.keys())
     if len(shared) >= 2:
         gaps = [a[seed] - b[seed] for seed in shared]
@@ -38,7 +38,7 @@ def difference(a: Mapping[int, float], b: Mapping[int, float], level: float = LE
     mean, n = fmean(a.values()) - fmean(b.values()), min(len(a), len(b))
     if n < 2:
         return Difference(mean, "none", n)
-    # Welch 1947: the variances need not be equal
+    # Welch 1947: for unequal variances
     parts = [stdev(side.values()) ** 2 / len(side) for side in (a, b)]
     error = math.sqrt(sum(parts))
     if not error:
@@ -56,7 +56,7 @@ def _tested(mean: float, error: float, freedom: float, test: Test, n: int, level
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """P-values of several comparisons, adjusted so that the chance of any false one stays what it is (Holm 1979)."""
+    """P-values adjusted for several comparisons, which controls the chance of any false positive (Holm 1979)."""
     order = sorted(range(len(values)), key=lambda k: values[k])
     adjusted, highest = [0.0] * len(values), 0.0
     for rank, k in enumerate(order):

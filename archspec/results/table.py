@@ -10,13 +10,14 @@ from archspec.results.formats import cells, shown_measures, titles
 if TYPE_CHECKING:
     from rich.table import Table
 
-_GAP: Final = 3  # columns of a terminal between two of the table's
-_FOLDED: Final = 18  # what a column of words needs where it is folded
+_GAP: Final = 3  # characters between two columns
+_FOLDED: Final = 18  # the width that a column of words needs if it is folded
 
 
 def comparison_table(comparison: Comparison, width: int) -> tuple[Table, list[str]]:
-    """What varies first, figures in columns of their own, the verdict and what was wrong last; and the titles of the
-    columns that have no room in `width`, the least important ones.
+    """A table with what varies first, then figures, and verdict and diagnosis last.
+
+    Also returns the titles of the columns, the least important ones, that do not fit into `width`.
     """
     from rich import box
     from rich.table import Table
@@ -37,7 +38,7 @@ def comparison_table(comparison: Comparison, width: int) -> tuple[Table, list[st
 
 
 def _columns(comparison: Comparison, heads: list[str], rows: list[list[str]], width: int) -> list[int]:
-    """The columns that fit, in their order: what varies, n, the figure compared by and the verdict always."""
+    """The columns that fit, in order; what varies, n, the compared figure and the verdict are always included."""
     from rich.cells import cell_len
 
     varied, last = len(comparison.varied), len(heads) - 1

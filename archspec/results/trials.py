@@ -1,4 +1,4 @@
-"""A sweep's folder: one result a trial, whole or absent, so that a repeated sweep runs only what is missing."""
+"""The sweep folder: one atomically written result per trial, so that a restarted sweep only runs what is missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from archspec.sweep.expand import Trial
 
 RESULT_FORMAT: Final = 1
-_DIAGNOSIS: Final = re.compile(r"error\[(\w+)\]: (.*)", re.DOTALL)  # what earlier results hold of code and message
+_DIAGNOSIS: Final = re.compile(r"error\[(\w+)\]: (.*)", re.DOTALL)  # in results of an earlier archspec
 MAX_RESULT_BYTES: Final = 1 << 24
 ORDER: Final = "trials.json"
 Status = Literal["done", "paused", "failed", "killed", "stopped"]
@@ -30,13 +30,12 @@ Status = Literal["done", "paused", "failed", "killed", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a trial.
+    """The result of a trial.
 
-    status: done; paused, after the `rung` epochs that a search let it train, before the test set; failed, with
-    archspec's own diagnosis in `reason`; killed, by a signal that it did not survive; stopped, by the user.
-    code, message: of that diagnosis; empty where there was none, and in results of an earlier archspec.
-    summary: `archspec train --json`'s, None where the training did not finish.
-    seconds: wall time of the trial's processes, start included.
+    status: done; paused (after the `rung` epochs that a search allowed, before the final test); failed, with
+    archspec's diagnosis in `reason`; killed by a signal; stopped by the user. code, message: of the diagnosis; empty
+    if there is none, and in results of an earlier archspec. summary: from `archspec train --json`; None if the
+    training did not finish. seconds: wall time of the trial's processes, start included.
     """
 
     id: str
@@ -55,7 +54,7 @@ class Result:
     message: str = ""
 
     def short_reason(self) -> str:
-        """`RUN310 the gradient is not finite`: without the figures that differ from run to run."""
+        """The reason without figures that differ between runs: `RUN310 the gradient is not finite`."""
         code, message = self.code, self.message
         if not code and (old := _DIAGNOSIS.fullmatch(self.reason)):
             code, message = old[1], old[2]
@@ -65,35 +64,35 @@ class Result:
 class Store:
     """The folder of a sweep.
 
-    `results/ID.json` is a trial's result; `trials/ID/` its run folder; `specs/ID.yaml` and `logs/ID.log` what it
-    trains and what it printed. `trials.json` lists the trials in the sweep's order.
+    `results/ID.json` is the result of a trial, `trials/ID/` its run folder, `specs/ID.yaml` its spec, and
+    `logs/ID.log` its output. `trials.json` lists the trials in the order of the sweep.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def attempts(self, trial: str) -> Iterator[Path]:
-        """The folders in which a trial may be begun, one after the other, whether they are there or not."""
+        """The possible run folders of a trial, one per attempt, whether they exist or not."""
         yield self.folder / "trials" / trial
         for number in count(2):
             yield self.folder / "trials" / f"{trial}-{number}"
 
     def run_folders(self, trial: str) -> list[Path]:
-        """Those that are there; the first one may have been removed."""
+        """The existing run folders of a trial; the first attempt may have been removed."""
         first, later = next(self.attempts(trial)), islice(self.attempts(trial), 1, None)
         return [*([first] if first.exists() else []), *takewhile(Path.exists, later)]
 
     def run_folder(self, trial: str) -> Path:
-        """The run of a trial: where it was last begun, or will be."""
+        """The run folder of the latest attempt, or of the first one if there is none yet."""
         folders = self.run_folders(trial)
         return folders[-1] if folders else next(self.attempts(trial))
 
     def spec(self, trial: str) -> Path:
-        """The whole spec of a trial."""
+        """The file of a trial's complete spec."""
         return self.folder / "specs" / f"{trial}.yaml"
 
     def log(self, trial: str) -> Path:
-        """What a trial printed."""
+        """The file of a trial's output."""
         return self.folder / "logs" / f"{trial}.log"
 
     def _result(self, trial: str) -> Path:
@@ -101,7 +100,7 @@ class Store:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """This process alone runs trials here. Raises SpecError SWEEP405 where another one does."""
+        """Lock the folder, so that only this process runs trials here. Raises SpecError SWEEP405 if another does."""
         for name in ("trials", "specs", "logs", "results"):
             make_folder(self.folder / name)
         try:
@@ -116,17 +115,17 @@ class Store:
                 os.close(handle)
 
     def write_order(self, trials: Mapping[str, str]) -> None:
-        """Note which trials the sweep has, in its order, for those who find the folder without the sweep's file.
+        """Write the order of the trials, for use of the folder without the sweep file.
 
-        trials: each with what tables call its network.
+        trials: id → the name of its network in tables.
         """
         data = {"format": 1, "trials": list(trials), "variants": list(trials.values())}
         write_text(self.folder / ORDER, json.dumps(data, indent=1) + "\n")
 
     def order(self) -> dict[str, str]:
-        """The trials of the sweep as it last ran, in its order, each with what tables call its network.
+        """The trials of the last start of the sweep, in its order: id → the name of its network in tables.
 
-        Empty where that is not known; the names where an earlier archspec wrote the file.
+        Empty if it is not known. The names are empty if an earlier archspec wrote the file.
         """
         try:
             found = json.loads(read_regular(self.folder / ORDER, MAX_RESULT_BYTES))
@@ -139,17 +138,17 @@ class Store:
         return {trial: name for trial, name in pairs if isinstance(trial, str) and isinstance(name, str)}
 
     def write_spec(self, trial: Trial) -> None:
-        """Write the trial's whole spec."""
+        """Write the complete spec of a trial."""
         from archspec.source import dump
 
         write_text(self.spec(trial.id), dump(dict(trial.data)))
 
     def save(self, result: Result) -> None:
-        """Write a trial's result: after this it counts, before it does not."""
+        """Write the result of a trial, which makes it count as run."""
         write_text(self._result(result.id), json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n")
 
     def result(self, trial: str) -> Result | None:
-        """A trial's result, if there is a sound one."""
+        """The result of a trial; None if there is no valid one."""
         path = self._result(trial)
         try:
             data = json.loads(read_regular(path, MAX_RESULT_BYTES))
@@ -159,6 +158,6 @@ class Store:
         return found if found.id == trial and found.format == RESULT_FORMAT else None
 
     def results(self, trials: Iterable[str]) -> dict[str, Result]:
-        """The results that are there, in the order of the trials."""
+        """The existing results, in the order of the trials."""
         found = ((trial, self.result(trial)) for trial in trials)
         return {trial: result for trial, result in found if result is not None}

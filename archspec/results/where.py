@@ -1,4 +1,4 @@
-"""Conditions on runs: `lr > 0.1 and network = lenet`, parsed here and evaluated on plain data."""
+"""Parses conditions on runs, such as `lr > 0.1 and network = lenet`, and evaluates them on plain data."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class _Token:
 
 
 def parse_where(text: str) -> Condition:
-    """A condition: comparisons of a field with a value by = != < <= > >= or ~ (contains), joined by and, or, not and
-    brackets. A field that a run does not have fails every comparison but !=. Raises SpecError RUN380.
+    """Parse a condition: comparisons of a field with a value by = != < <= > >= or ~ (contains), and `and`, `or`, `not`
+    and brackets. If a run does not have the field, every comparison except != is false. Raises SpecError RUN380.
     """
     if len(text) > MAX_LENGTH:
         raise error("RUN380", f"a condition of {len(text)} characters (limit {MAX_LENGTH})")
@@ -41,7 +41,7 @@ def parse_where(text: str) -> Condition:
 
 
 def field_of(row: Row, name: str) -> Any:
-    """A run's figure or setting: `network`, `test_accuracy`, `lr` (of `train.lr`), `vars.width`; None without."""
+    """A figure or setting of a run: `network`, `test_accuracy`, `lr` (for `train.lr`), `vars.width`; or None."""
     if name in row and name not in ("settings", "tags"):
         return row[name]
     if name in ("tag", "tags"):
@@ -51,14 +51,14 @@ def field_of(row: Row, name: str) -> Any:
 
 
 def field_names(rows: list[dict[str, Any]]) -> list[str]:
-    """What can be asked of these runs."""
+    """The fields of these runs."""
     names = dict.fromkeys(key for row in rows for key in row if key != "settings")
     settings = dict.fromkeys(key.removeprefix("train.") for row in rows for key in row.get("settings") or {})
     return [*names, *settings, *(key for row in rows for key in row.get("settings") or {} if key.startswith("train."))]
 
 
 def check_fields(text: str, rows: list[dict[str, Any]]) -> None:
-    """Raise SpecError RUN380 where a condition asks for a field that no run has."""
+    """Raise SpecError RUN380 if a condition uses a field that no run has."""
     known = field_names(rows)
     for first, second in pairwise(_tokens(text)):
         name = first.text
@@ -126,15 +126,15 @@ class _Parser:
             return True
         return False
 
-    def _next(self, kinds: tuple[str, ...], wanted: str) -> str:
+    def _next(self, kinds: tuple[str, ...], expected: str) -> str:
         if not self.rest or self.rest[0].kind not in kinds:
-            raise self.unexpected(wanted)
+            raise self.unexpected(expected)
         return self.rest.pop(0).text
 
-    def unexpected(self, wanted: str = "`and` or `or`") -> Exception:
-        """The error for what stands where `wanted` is missing."""
+    def unexpected(self, expected: str = "`and` or `or`") -> Exception:
+        """The error for a token in the place of `expected`."""
         found = f"got `{self.rest[0].text[:20]}`" if self.rest else "the condition ends"
-        return error("RUN380", f"the condition needs {wanted}: {found}", hint=_HINT)
+        return error("RUN380", f"the condition needs {expected}: {found}", hint=_HINT)
 
 
 def _comparison(name: str, operator: str, text: str) -> Condition:

@@ -1,4 +1,4 @@
-"""Comparisons in words."""
+"""Describes a comparison in a few sentences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from archspec.results.record import RECIPE
 
 
 def summary_lines(comparison: Comparison) -> list[str]:
-    """What a comparison comes to: the best row, how many others it can be told from, and what went wrong."""
+    """The summary of a comparison: the best row, how many others differ from it, and what went wrong."""
     groups, name = comparison.groups, comparison.measure.name
     if not groups or not any(name in group.figures for group in groups):
         return ["no run has the figure to compare"] if groups else []
@@ -31,7 +31,7 @@ def summary_lines(comparison: Comparison) -> list[str]:
 
 
 def label(comparison: Comparison, group: Group) -> str:
-    """`lr 0.3, batch_size 64`: what tells a group from the others; a recipe that no other has does so alone."""
+    """The settings that distinguish a group: `lr 0.3, batch_size 64`, or just the recipe if no other group has it."""
     if named_by_recipe(comparison):
         return str(group.values[RECIPE])
     values = [f"{title_of(key)} {value_text(group.values[key])}" for key in comparison.varied]

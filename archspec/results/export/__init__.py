@@ -1,1 +1,1 @@
-"""Finished runs written for other tools. Each adapter is a file; it imports its library when it is asked to write."""
+"""Exports runs for other tools. Each adapter is one file, and imports its library only when it is used."""

@@ -1,4 +1,4 @@
-"""Runs as two tables: `runs.csv`, a row a run, and `curves.csv`, a row an epoch."""
+"""Exports runs as two tables: `runs.csv` with a row per run, and `curves.csv` with a row per epoch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from archspec.train.run_dir.full_disk import save_text
 
 RUNS: Final = "runs.csv"
 CURVES: Final = "curves.csv"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet takes a text for a formula
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a text that starts with these for a formula
 
 
 def export(runs: Sequence[ExportedRun], place: str, project: str) -> Done:
-    """Write both tables, whole: what they held before is gone."""
+    """Write both tables, and replace existing ones."""
     path = folder(place)
     save_text("the table of runs", path / RUNS, table(map(_run, runs)))
     save_text("the table of curves", path / CURVES, table(row for run in runs for row in _epochs(run)))
@@ -37,7 +37,7 @@ def _epochs(run: ExportedRun) -> Iterable[dict[str, Any]]:
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> str:
-    """CSV with a column for each key that a row has; what a row lacks is an empty cell."""
+    """CSV with a column for every key of any row; a missing value is an empty cell."""
     listed = list(rows)
     out = io.StringIO()
     if listed:

@@ -1,4 +1,4 @@
-"""Runs for MLflow: parameters, metrics by epoch and by step, tags, files. Into a folder, or any tracking server."""
+"""Exports runs to MLflow, in a folder or on a tracking server: parameters, metrics per epoch and step, tags, files."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 ID: Final = "archspec.run"
-CONTENT: Final = "archspec.content"  # the last tag that is set: a run without it was not written whole
-_METRICS: Final = 1000  # MLflow's limits of one request
+CONTENT: Final = "archspec.content"  # the last tag to be set; a run without it is incomplete
+_METRICS: Final = 1000  # MLflow's limits for one request
 _PARAMS: Final = 100
 _PAGE: Final = 1000
 _RETRIES: Final = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -29,7 +29,7 @@ _MOST_FILE: Final = 16 * MiB
 
 
 def export(runs: Sequence[ExportedRun], place: str, project: str) -> Done:
-    """Write runs into an experiment. place: a folder, or a tracking URI such as http://localhost:5000."""
+    """Write runs to an experiment. place: a folder, or a tracking URI such as http://localhost:5000."""
     need("mlflow")
     from mlflow.exceptions import MlflowException
 
@@ -52,7 +52,7 @@ def export(runs: Sequence[ExportedRun], place: str, project: str) -> Done:
 
 
 def _store(place: str) -> tuple[str, str | None]:
-    """The tracking URI, and where files go; None for where the server puts them."""
+    """The tracking URI, and the place for files; None if the server chooses it."""
     if "://" in place or place.startswith(("databricks", "file:")):
         return place, None
     need("sqlalchemy", "alembic")
@@ -63,10 +63,10 @@ def _store(place: str) -> tuple[str, str | None]:
 def _experiment(uri: str, project: str, artifacts: str | None) -> tuple[MlflowClient, str]:
     from mlflow.tracking import MlflowClient
 
-    logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # each step of making a database
+    logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # it logs each step of creating a database
     logging.getLogger("alembic").setLevel(logging.WARNING)
     client = MlflowClient(uri)
-    with variables(**{_RETRIES: os.environ.get(_RETRIES, "1")}):  # by default it tries a dead server for 4 minutes
+    with variables(**{_RETRIES: os.environ.get(_RETRIES, "1")}):  # by default it retries a dead server for 4 minutes
         found = client.get_experiment_by_name(project)
     if found is not None:
         return client, found.experiment_id
@@ -74,7 +74,7 @@ def _experiment(uri: str, project: str, artifacts: str | None) -> tuple[MlflowCl
 
 
 def _known(client: MlflowClient, experiment: str) -> dict[str, list[tuple[str, str | None]]]:
-    """Of each run that was exported before: its number there and its content."""
+    """The runs that were exported before: identity → pairs of MLflow's run id and content."""
     found: dict[str, list[tuple[str, str | None]]] = {}
     token = None
     while True:
@@ -106,7 +106,7 @@ def _write(client: MlflowClient, experiment: str, run: ExportedRun) -> None:
 
 
 def _metrics(run: ExportedRun) -> Iterator[Metric]:
-    """Figures of the epochs over the epochs, of the steps over the steps, and what the run came to."""
+    """The figures of epochs and of steps, each over their own axis, and the final figures."""
     from mlflow.entities import Metric
 
     for epoch, _, now, values in run.epochs():
@@ -124,10 +124,10 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _add_files(client: MlflowClient, number: str, run: ExportedRun) -> None:
-    """Copies: what MLflow reads is then nobody's but ours."""
+    """Add copies of the files, so that nobody else can change them while MLflow reads them."""
     with tempfile.TemporaryDirectory(prefix="archspec-") as copies:
         for path in run.files():
-            with suppress(OSError):  # one that has gone since, or is too large to be shown
+            with suppress(OSError):  # a file that was removed meanwhile, or is too large
                 (Path(copies) / path.name).write_bytes(read_regular(path, _MOST_FILE))
         if any(Path(copies).iterdir()):
             client.log_artifacts(number, copies)

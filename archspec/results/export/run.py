@@ -1,4 +1,4 @@
-"""A run as other tools take it: an identity, flat settings, figures, and curves over epochs and steps."""
+"""A run in the form that other tools accept: identity, flat settings, figures, and curves over epochs and steps."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from archspec.results.record import RunRecord
 from archspec.train.run_dir.step_points import NAME as STEPS
 from archspec.train.run_dir.step_points import StepPoint, read_steps
 
-FILES: Final = (  # of a run's folder: what is worth a look; not its weights and checkpoints
+FILES: Final = (  # files of the run folder to export: not weights and checkpoints
     "spec.yaml", "environment.json", "metrics.csv", STEPS, "summary.json", "findings.json", "curves.svg",
     "confusion.json", "confusion.svg",
 )
-MOST_NAME: Final = 60  # characters of a name: a file's may have 255 bytes
+MOST_NAME: Final = 60  # characters of a name, because a file name may have 255 bytes
 MOST_TEXT: Final = 500
 MOST_KEY: Final = 200
-_MOST_STEPS: Final = 1 << 53  # what every tool can count
+_MOST_STEPS: Final = 1 << 53  # every tool can represent this number exactly
 _LONG_S: Final = 1e8
 
 
@@ -34,9 +34,9 @@ _LONG_S: Final = 1e8
 class ExportedRun:
     """One run.
 
-    id: 32 hexadecimal digits, the same for each export, also after its folder was moved or copied. name: for people,
-    its own. group: shared by runs that differ by their seeds alone. content: a digest of all that is exported, which
-    changes when a run goes on. settings: flat, no None in it. figures: what it came to. started: seconds since 1970.
+    id: 32 hexadecimal digits, the same in each export, even if the run folder was moved or copied. name: for people,
+    unique. group: shared by runs that only differ in their seeds. content: a digest of everything that is exported,
+    which changes when the run continues. settings: flat, without None. figures: the results. started: Unix time.
     """
 
     id: str
@@ -51,7 +51,7 @@ class ExportedRun:
     started: float
 
     def epochs(self) -> list[tuple[int, int | None, float, dict[str, float]]]:
-        """Of each epoch its number, the updates done, the time at its end and its figures."""
+        """For each epoch: its number, the updates done, the time at its end, and its figures."""
         now, found = self.started, []
         for row in self.record.epochs:
             now += row.seconds if 0 <= row.seconds < _LONG_S else 0.0
@@ -61,16 +61,16 @@ class ExportedRun:
 
     @property
     def ended(self) -> float:
-        """When its last epoch ended."""
+        """The Unix time at the end of the last epoch."""
         return self.epochs()[-1][2] if self.epochs() else self.started
 
     def files(self) -> Iterator[Path]:
-        """The files of its folder that are worth a look. Links are left out."""
+        """The files of its folder to export, without links."""
         return (self.record.path / name for name in FILES if is_regular(self.record.path / name))
 
 
 def exported(record: RunRecord) -> ExportedRun:
-    """A run, ready to be written somewhere else."""
+    """A run in the form for export."""
     identity = identity_of(record)
     steps = tuple(point for point in read_steps(record.path / STEPS) if 0 <= point.step < _MOST_STEPS)
     settings = dict(_flat({"network": record.network, "seed": record.seed} | _titled(record.settings)))
@@ -91,15 +91,15 @@ def exported(record: RunRecord) -> ExportedRun:
 
 
 def identity_of(record: RunRecord) -> str:
-    """What a run noted of its own start: folders may be moved, names may change."""
+    """A digest of the run's start, because its folder may be moved and its name may change."""
     about = record.environment
-    if about.get("recipe") is None:  # a trial that never became a run
+    if about.get("recipe") is None:  # a trial that failed before its run started
         return _digest([record.digest, record.seed, record.path.name])
     return _digest([about.get(key) for key in ("started", "command", "recipe")])
 
 
 def safe_name(text: str) -> str:
-    """A name without what means something in a path, a URL or a query."""
+    """A name without characters that have a meaning in a path, a URL or a query."""
     return re.sub(r"[^\w.]+", "-", text).strip("-.")[:MOST_NAME] or "run"
 
 
@@ -125,7 +125,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _started(record: RunRecord) -> float:
-    """When it began, as it noted it, else when its folder was last changed."""
+    """The recorded start time, or else the time of the last change of its folder."""
     try:
         return datetime.fromisoformat(record.started).timestamp()
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""What the adapters share: what they are asked for, what they answer, and how they refuse."""
+"""What the export adapters share: their interface, their results and their errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES: Final = {  # module → extra
 
 @dataclass(slots=True)
 class Done:
-    """What an export came to. unchanged: runs that were there already, as they are. look: how to look at them."""
+    """The result of an export. unchanged: runs that were there already. look: the command that shows them."""
 
     look: str
     written: int = 0
@@ -30,14 +30,14 @@ class Done:
 
 
 class Adapter(Protocol):
-    """Writes runs for another tool; a run that is there already is replaced if it has changed, else left alone."""
+    """Writes runs for another tool. A run that was exported before is replaced if it has changed, otherwise skipped."""
 
     def __call__(self, runs: Sequence[ExportedRun], place: str, project: str) -> Done:
-        """place: a folder, or what else the tool takes. project: what the runs are filed under there."""
+        """Write runs. place: a folder, or another place that the tool accepts. project: the name to file them under."""
 
 
 def need(*modules: str) -> None:
-    """Raise SpecError RUN381 where a library is not installed."""
+    """Raise SpecError RUN381 if a library is not installed."""
     for module in modules:
         if find_spec(module) is None:
             raise error("RUN381", f"this export needs the package {module}, which is not installed",
@@ -45,7 +45,7 @@ def need(*modules: str) -> None:
 
 
 def folder(place: str) -> Path:
-    """The folder to write to, made if it is not there. Raises SpecError RUN382."""
+    """The folder to write to; created if it does not exist. Raises SpecError RUN382."""
     path = Path(place)
     if "://" in place:
         raise error("RUN382", f"{place} is not a folder: this export writes files",
@@ -63,14 +63,14 @@ def refused(what: str, place: str, *problems: type[Exception]) -> Iterator[None]
     except SpecError:
         raise
     except problems as problem:
-        said = str(getattr(problem, "strerror", None) or problem).strip().splitlines() or [type(problem).__name__]
-        raise error("RUN382", f"{what} {place} cannot be written to: {said[0][:300]}",
+        lines = str(getattr(problem, "strerror", None) or problem).strip().splitlines() or [type(problem).__name__]
+        raise error("RUN382", f"{what} {place} cannot be written to: {lines[0][:300]}",
                     hint="name another place with --into") from problem
 
 
 @contextmanager
 def variables(**values: str) -> Iterator[None]:
-    """Set environment variables for the block."""
+    """Set environment variables within the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -1,4 +1,4 @@
-"""Runs for TensorBoard: scalars over epochs and steps, and settings that its HPARAMS tab sets beside the figures."""
+"""Exports runs to TensorBoard: scalars over epochs and steps, and settings with figures for the HPARAMS tab."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-EVENTS: Final = "events.out.tfevents.0.archspec"  # one file a run: the next export writes it again
+EVENTS: Final = "events.out.tfevents.0.archspec"  # one file per run, which the next export overwrites
 _VERSION: Final = "brain.Event:2"
 
 
@@ -50,7 +50,7 @@ def _read(file: Path) -> bytes | None:
 
 
 def events_bytes(run: ExportedRun) -> bytes:
-    """A file of events."""
+    """The contents of an event file."""
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     out = io.BytesIO()
@@ -85,16 +85,16 @@ def _events(run: ExportedRun) -> Iterator[Event]:
 def _session_start(run: ExportedRun) -> Summary:
     from tensorboard.plugins.hparams import plugin_data_pb2, summary_v2
 
-    settings = {key: value for key, value in run.settings.items() if key != "seed"}  # sessions of a group differ by it
+    settings = {key: value for key, value in run.settings.items() if key != "seed"}  # sessions of a group differ in it
     found = summary_v2.hparams_pb(settings, trial_id=run.group, start_time_secs=run.started)
     about = found.value[0].metadata.plugin_data
     data = plugin_data_pb2.HParamsPluginData.FromString(about.content)
-    about.content = data.SerializeToString(deterministic=True)  # else its map is in another order in each process
+    about.content = data.SerializeToString(deterministic=True)  # otherwise its order differs between processes
     return found
 
 
 def _session_end(run: ExportedRun) -> Summary:
-    """As `hparams.summary.session_end_pb`, which wants TensorFlow."""
+    """Like `hparams.summary.session_end_pb`, which needs TensorFlow."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 

@@ -1,4 +1,4 @@
-"""Runs for trackio and Weights & Biases, whose interfaces are alike. Nothing is sent anywhere."""
+"""Exports runs to trackio and Weights & Biases, which have similar interfaces. Nothing is sent over the network."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from archspec.results.export.run import ExportedRun
 from archspec.results.export.target import Done, folder, need, refused, variables
 from archspec.text import shell
 
-NOTES: Final = "archspec-exported"  # a file a run, written when the run is whole: its content
+NOTES: Final = "archspec-exported"  # a folder with a file per complete run: the digest of its content
 
 
 class _Tool(Protocol):
-    """What the two do differently."""
+    """The differences between the two tools."""
 
     def options(self, run: ExportedRun) -> Mapping[str, Any]:
-        """Further arguments of `init`."""
+        """Additional arguments of `init`."""
 
     def has(self, run: ExportedRun) -> bool:
-        """Whether a run is there, whole or not."""
+        """Whether a run exists there, complete or not."""
 
     def remove(self, run: ExportedRun) -> None:
-        """Remove it."""
+        """Remove a run."""
 
 
 class _Trackio:
     def __init__(self, module: Any, project: str) -> None:
         try:
             listed = list(module.Api().runs(project))
-        except ValueError:  # there is no such project yet
+        except ValueError:  # the project does not exist yet
             listed = []
         self._runs: dict[str, list[Any]] = {}
         for run in listed:
@@ -77,13 +77,13 @@ class _Wandb:
 
 
 def export_trackio(runs: Sequence[ExportedRun], place: str, project: str) -> Done:
-    """Write runs into trackio's database in a folder."""
+    """Write runs to trackio's database in a folder."""
     need("trackio")
     path = folder(place).absolute()
     look = f"TRACKIO_DIR={shell(path)} {shell('trackio', 'show', '--project', project)}"
     with variables(TRACKIO_DIR=str(path)), redirect_stdout(sys.stderr):
         module: Any = import_module("trackio")
-        if Path(module.utils.TRACKIO_DIR) != path:  # it looks for its folder when it is imported, and never again
+        if Path(module.utils.TRACKIO_DIR) != path:  # trackio only reads its folder when it is imported
             raise error("RUN382", f"this process already uses trackio with the folder {module.utils.TRACKIO_DIR}",
                         hint="export from a separate process: `archspec export`")
         with refused("the trackio folder", place, OSError, ValueError):
@@ -131,7 +131,7 @@ def _read(note: Path) -> str | None:
 
 
 def _by_step(run: ExportedRun) -> dict[int, dict[str, float]]:
-    """All figures over one axis, the updates done; over the epochs where a run of an old release did not note them."""
+    """All figures over the updates done, or over the epochs for a run of an old release that did not record them."""
     rows = list(run.epochs())
     counted = all(step is not None for _, step, _, _ in rows)
     found: dict[int, dict[str, float]] = {}

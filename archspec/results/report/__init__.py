@@ -1,1 +1,1 @@
-"""A page of many runs: one HTML file that needs no network."""
+"""The report of many runs: one HTML file that works without a network."""

@@ -1,7 +1,7 @@
-"""Learning curves in few characters: two a value, so that a page of 500 runs stays small.
+"""Encodes learning curves with two characters per value, so that a page of 500 runs stays small.
 
-A value is one of LEVELS steps between the lowest and the highest of its curve; losses are spaced by their logarithm.
-The page's script decodes them.
+A value is one of LEVELS steps between the minimum and the maximum of its curve; losses use a logarithmic scale.
+The script of the page decodes them.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from archspec.results.record import RunRecord
 SERIES: Final = ("evaluated_accuracy", "evaluated_loss", "train_accuracy", "train_loss")
 MOST_POINTS: Final = 60
 LEAST_POINTS: Final = 4
-ALPHABET: Final = "".join(chr(code) for code in range(0x23, 0x7F) if chr(code) not in "\\<")  # as they stand in JSON
-LEVELS: Final = len(ALPHABET) ** 2 - 1  # of the codes the last one means: not finite
+ALPHABET: Final = "".join(chr(code) for code in range(0x23, 0x7F) if chr(code) not in "\\<")  # not escaped in JSON
+LEVELS: Final = len(ALPHABET) ** 2 - 1  # the last code means: not finite
 
 
 def thinned(count: int, points: int) -> list[int]:
-    """At most `points` places of a list, evenly spaced, the first and the last among them."""
+    """At most `points` evenly spaced indices below `count`, including the first and the last."""
     if count <= points:
         return list(range(count))
     return sorted({round(k * (count - 1) / (points - 1)) for k in range(points)})
 
 
 class Encoder:
-    """Encodes curves. grids: the epochs of the points, shared by runs of equal length."""
+    """Encodes curves. grids: the epochs of the points, which runs of equal length share."""
 
     def __init__(self, points: int = MOST_POINTS) -> None:
         self.points = points
@@ -35,7 +35,7 @@ class Encoder:
         self._numbers: dict[tuple[int, ...], int] = {}
 
     def encode(self, record: RunRecord) -> list[Any]:
-        """`[grid, place, epoch, curve, …]`: at `place` of its grid the run has its best epoch instead."""
+        """`[grid, place, epoch, curve, …]`: `epoch`, the best one, replaces the epoch at `place` of the grid."""
         rows, best = record.epochs, record.best
         if best is None:
             return []
@@ -44,7 +44,7 @@ class Encoder:
         at = rows.index(best)
         place = -1
         if at not in kept:
-            inner = range(1, len(kept) - 1)  # the first and the last stay
+            inner = range(1, len(kept) - 1)  # keep the first and the last
             place = min(inner, key=lambda k: abs(kept[k] - at))
             kept[place] = at
         curves = [encode([getattr(rows[k], name) for k in kept], name.endswith("loss")) for name in SERIES]
@@ -69,7 +69,7 @@ def encode(values: Sequence[float], log: bool) -> list[Any]:
 
 
 def short(value: float) -> float:
-    """A figure of five digits."""
+    """A figure with five significant digits."""
     rounded = float(f"{value:.5g}")
     return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e9 else rounded
 

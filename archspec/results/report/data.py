@@ -1,4 +1,4 @@
-"""Runs as the data of a page: plain, rounded, each fact once."""
+"""The data of a report page: plain and rounded, with each fact only once."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from archspec.train.run_dir.step_points import NAME as STEPS
 from archspec.train.run_dir.step_points import read_steps
 
 FORMAT: Final = 1
-MOST_STEPPED: Final = 12  # runs whose points within an epoch are shown
+MOST_STEPPED: Final = 12  # with more runs, the points within epochs are not shown
 STEP_POINTS: Final = 200
 MOST_MATRICES: Final = 8
-MOST_TEXT: Final = 400  # characters of what comes from a run
+MOST_TEXT: Final = 400  # characters of a text from a run
 
 
 def page_data(
     records: Sequence[RunRecord], *, title: str, measure: str = "test_accuracy", points: int = MOST_POINTS,
     reload_s: int = 0,
 ) -> dict[str, Any]:
-    """All that a page shows. points: of each curve. reload_s: after how long the page looks for a newer one."""
+    """All data of a page. points: in each curve. reload_s: after how many seconds the page reloads itself."""
     comparison = compare(_in_order(compare(records, measure)), measure)
     runs = [record for group in comparison.groups for record in group.records]
     folder = common_folder(runs)
@@ -55,7 +55,7 @@ def page_data(
 
 
 def _in_order(comparison: Comparison) -> list[RunRecord]:
-    """The runs of a sweep in its order, others by what varies, numbers by size: as legends and tables list them."""
+    """The runs in the order for legends and tables: that of their sweep, or else sorted by the settings that vary."""
     if all(record.place is not None for group in comparison.groups for record in group.records):
         return [record for group in comparison.groups for record in group.records]
 
@@ -68,7 +68,7 @@ def _in_order(comparison: Comparison) -> list[RunRecord]:
 
 
 def _measures(comparison: Comparison) -> list[dict[str, Any]]:
-    """The figures that at least one run has."""
+    """The measures that at least one run has."""
     measures: list[Measure] = [*MEASURES.values(), *_COSTS]
     found = [m for m in measures if any(m.of(r) is not None for g in comparison.groups for r in g.records)]
     return [{"name": m.name, "title": m.title, "higher": m.higher} for m in found]
@@ -81,7 +81,7 @@ _COSTS: Final = (
 
 
 def _param(key: str, groups: Sequence[Group]) -> dict[str, Any]:
-    """A setting that varies. log: its numbers lie far apart."""
+    """A setting that varies. log: whether its numbers need a logarithmic scale."""
     values = [group.values[key] for group in groups]
     numbers = [value for value in values if is_number(value)]
     numeric = len(numbers) == len(values)
@@ -96,7 +96,7 @@ def _group(group: Group, comparison: Comparison) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A number as it is, anything else as text."""
+    """A number unchanged, anything else as text."""
     return value if is_number(value) else _text(value_text(value))
 
 
@@ -125,7 +125,7 @@ def _below(run: RunRecord, folder: str) -> str:
 
 
 def _numbered(texts: Sequence[str]) -> dict[str, Any]:
-    """Each distinct text once, and which one each run has."""
+    """The distinct texts, and for each run the index of its text."""
     distinct = {text: k for k, text in enumerate(dict.fromkeys(texts))}
     return {"texts": list(distinct), "of": [distinct[text] for text in texts]}
 
@@ -135,7 +135,7 @@ def _figure(value: float | None) -> float | None:
 
 
 def _steps(runs: Sequence[RunRecord]) -> list[list[Any]]:
-    """Epoch, training loss and accuracy of the points within the epochs, where the runs are few."""
+    """Epoch, training loss and accuracy of the points within epochs, if there are few runs."""
     if len(runs) > MOST_STEPPED:
         return []
     found = []
@@ -148,7 +148,7 @@ def _steps(runs: Sequence[RunRecord]) -> list[list[Any]]:
 
 
 def _importance(runs: Sequence[RunRecord], comparison: Comparison) -> dict[str, Any]:
-    """The share of each varied setting, and what is left among repetitions."""
+    """The share of variance of each varied setting, and what remains between repetitions."""
     rows = [dict(group.values) for group in comparison.groups for _ in group.records]
     figures = [comparison.measure.of(run) for run in runs]
     known = [k for k, value in enumerate(figures) if is_number(value)]
@@ -167,7 +167,7 @@ def _importance(runs: Sequence[RunRecord], comparison: Comparison) -> dict[str, 
 
 
 def _findings(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """Each verdict of the doctor once, with the runs that it was given for: `[run, step, until, epoch]`."""
+    """Each verdict of the doctor once, with its runs: `[run, step, until, epoch]`."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for k, run in enumerate(runs):
         last = run.last
@@ -208,7 +208,7 @@ def _matrices(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _environments(runs: Sequence[RunRecord]) -> dict[str, Any]:
-    """Each environment once, and which one each run had."""
+    """The distinct environments, and for each run the index of its environment."""
     rows = [tuple((_text(name), _text(value)) for name, value in environment_of(run)) for run in runs]
     distinct = {row: k for k, row in enumerate(dict.fromkeys(rows))}
     return {"environments": [list(map(list, row)) for row in distinct], "environment": [distinct[row] for row in rows]}

@@ -1,4 +1,4 @@
-"""How much of a figure's variance each varied setting accounts for, alone."""
+"""The share of a figure's variance that each varied setting alone explains."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ BINS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """share: of the variance between runs, corrected for chance; None where there are too few runs to know.
+    """The importance of a setting.
 
-    levels: how many values, or bins of them. together: settings that vary with this one and so share all of it.
+    share: of the variance between runs, corrected for chance; None if there are too few runs. levels: the number of
+    values, or of bins. together: settings that always vary together with this one, so that they share the variance.
     """
 
     key: str
@@ -27,9 +28,9 @@ class Importance:
 
 
 def importance(rows: Sequence[Mapping[str, Any]], figures: Sequence[float], keys: Sequence[str]) -> list[Importance]:
-    """One-way analysis of variance for each setting, largest first.
+    """One-way analysis of variance for each setting, the largest share first.
 
-    rows: the settings of each run; figures: what came of it.
+    rows: the settings of each run. figures: its results.
     """
     labels = {key: _levels([row.get(key) for row in rows]) for key in keys}
     found = []
@@ -41,9 +42,9 @@ def importance(rows: Sequence[Mapping[str, Any]], figures: Sequence[float], keys
 
 
 def epsilon_squared(labels: Sequence[Hashable], figures: Sequence[float]) -> float | None:
-    """The share of variance between the labels' means (Kelley 1935): η² less what chance alone would give.
+    """The share of variance between the means of the labels (Kelley 1935): η² minus its expectation by chance.
 
-    None with a single label, or as many labels as figures.
+    None for a single label, or for as many labels as figures.
     """
     groups: dict[Hashable, list[float]] = {}
     for label, figure in zip(labels, figures, strict=True):
@@ -60,14 +61,14 @@ def epsilon_squared(labels: Sequence[Hashable], figures: Sequence[float]) -> flo
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a finite number that a script reads back as it is."""
+    """Whether a value is a finite number that JavaScript reads back exactly."""
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) < 2**53
     return isinstance(value, float) and isfinite(value)
 
 
 def _levels(values: Sequence[Any]) -> tuple[list[Hashable], bool]:
-    """A label for each value; numbers with many values in bins of equal counts."""
+    """A label for each value, and whether they are bins; many different numbers are put into bins of equal counts."""
     distinct = {repr(value) for value in values}
     numbers = [value for value in values if is_number(value)]
     if len(distinct) <= MOST_LEVELS or len(numbers) < len(values):

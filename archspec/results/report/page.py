@@ -1,7 +1,7 @@
-"""The page: data, style and script in one HTML file.
+"""The report page: data, style and script in one HTML file.
 
-Nothing of a spec or a run can become markup or script: the data is JSON without a `<`, the script writes text nodes
-alone, and the page's own policy allows no script and no style but those whose digests it names, and no request at all.
+Nothing from a spec or a run can become markup or script: the data is JSON without `<`, the script only writes text
+nodes, and the content security policy only allows this script and style, by their digests, and no requests.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _PARTS: Final = Path(__file__).with_name("parts")
 def report_html(
     records: Sequence[RunRecord], *, title: str, measure: str = "test_accuracy", reload_s: int = 0
 ) -> str:
-    """The page. Curves have as many points as MOST_BYTES allow, LEAST_POINTS at least."""
+    """The HTML of the page. Curves have as many points as MOST_BYTES allows, but at least LEAST_POINTS."""
     points = MOST_POINTS
     while True:
         text = render(page_data(records, title=title, measure=measure, points=points, reload_s=reload_s))
-        if len(text) <= MOST_BYTES or points <= LEAST_POINTS:  # it is ASCII
+        if len(text) <= MOST_BYTES or points <= LEAST_POINTS:  # ASCII, so characters are bytes
             return text
         points = max(LEAST_POINTS, min(points - 1, points - round((len(text) - MOST_BYTES) / (9 * len(records)))))
 
@@ -56,7 +56,7 @@ def render(data: Mapping[str, Any]) -> str:
 
 
 def to_script_json(data: Any) -> str:
-    """JSON that can stand in a script element: ASCII, and no `<` that could end the element."""
+    """JSON for a script element: ASCII, without a `<` that could end the element."""
     return json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
 
 
@@ -65,6 +65,6 @@ def _digest(text: str) -> str:
 
 
 def _part(name: str) -> str:
-    """A part's text, without comments and indentation: a page of few runs is mostly this."""
+    """The text of a part without comments and indentation, because it is most of a page with few runs."""
     lines = (line.strip() for line in (_PARTS / name).read_text(encoding="utf-8").splitlines())
     return "".join(line + "\n" for line in lines if line and not line.startswith("//"))

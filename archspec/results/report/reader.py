@@ -1,4 +1,4 @@
-"""The runs of a page, read again only where their files have changed."""
+"""Reads the runs of a page, and later only those whose files have changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archspec.results.record import RunRecord, read_record
 
 
 class Reader:
-    """Runs below some folders. changed: whether the last call of `records` found something new."""
+    """Reads the runs below some folders. changed: whether the last call of `records` found changes."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
@@ -21,7 +21,7 @@ class Reader:
         self.changed = False
 
     def records(self) -> list[RunRecord]:
-        """The runs as they stand on disk now, each once; trials of a sweep that never became a run too."""
+        """The runs on disk, each once, including trials of a sweep that left no run."""
         found: dict[Path, tuple[str, RunRecord | None]] = {}
         seen: set[Path] = set()
         for top in self._folders:

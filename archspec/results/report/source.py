@@ -1,4 +1,4 @@
-"""What a page of runs shows of one run besides its figures: environment, command, confusion matrix."""
+"""What a report shows of a run beside its figures: environment, command, confusion matrix."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from archspec.results.record import RunRecord
 from archspec.text import shell
 from archspec.train.report.confusion_data import read_confusion
 
-# Of an environment's `settings`.
+# Entries of `settings` in an environment.
 _FLAGS: Final = ("channels_last", "own_kernels", "compile", "cuda_graphs", "deterministic")
-MOST_CLASSES: Final = 30  # of a matrix that a page shows
+MOST_CLASSES: Final = 30  # of a confusion matrix in a report
 
 
 def environment_of(record: RunRecord) -> list[tuple[str, str]]:
-    """What a run depended on besides spec and recipe, as names and texts."""
+    """The environment of a run as pairs of a name and a text."""
     about = record.environment
     versions, settings, data = (_mapping(about.get(key)) for key in ("versions", "settings", "data"))
     rows: list[tuple[str, Any]] = [(str(name), value) for name, value in versions.items()]
@@ -31,7 +31,7 @@ def environment_of(record: RunRecord) -> list[tuple[str, str]]:
 
 
 def options_of(record: RunRecord) -> str:
-    """The options with which `archspec train RUN/spec.yaml` repeats a run; recipe and seed are in the spec."""
+    """The options for `archspec train RUN/spec.yaml` that repeat a run; recipe and seed are in the spec."""
     about = record.environment
     settings, data, device = (_mapping(about.get(key)) for key in ("settings", "data", "device"))
     words: list[Any] = []
@@ -47,13 +47,13 @@ def options_of(record: RunRecord) -> str:
 
 
 def processes_of(record: RunRecord) -> int:
-    """How many processes trained together."""
+    """The number of processes that trained together."""
     size = record.environment.get("world")
     return size if type(size) is int and size > 1 else 1
 
 
 def matrix_of(records: Sequence[RunRecord]) -> tuple[list[str], list[list[int]]] | None:
-    """Names of the columns and a row a class, summed over the runs that have one; None where it would be too large."""
+    """Column names and rows of the confusion matrix, summed over the runs that have one; None if it is too large."""
     found = [matrix for matrix in map(read_confusion, (record.path for record in records)) if matrix is not None]
     alike = [matrix for matrix in found if matrix.names == found[0].names and matrix.classes == found[0].classes]
     if not alike or len(alike[0].names) > MOST_CLASSES:
@@ -68,11 +68,11 @@ def matrix_of(records: Sequence[RunRecord]) -> tuple[list[str], list[list[int]]]
 
 
 def common_folder(records: Sequence[RunRecord]) -> Path:
-    """The deepest folder that holds all runs, as the user named them."""
+    """The deepest folder that contains all runs, in the form that the user gave."""
     parents = [str(record.path.parent) for record in records]
     try:
         return Path(os.path.commonpath(parents)) if parents else Path()
-    except ValueError:  # absolute and relative ones
+    except ValueError:  # absolute and relative paths are mixed
         return Path()
 
 

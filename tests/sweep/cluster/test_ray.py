@@ -147,7 +147,7 @@ def test_what_no_node_has_is_told_at_once(nodes, cli, work, monkeypatch):  # noq
     assert done.err.startswith("error[SWEEP412]: a trial needs 5 CPUs on one node, and no node has that much\n")
     assert "use --threads 1 or fewer" in done.err
     done = cli("sweep", "s.yaml", "--engine=ray", address, "--device=cuda", "--threads=1")
-    assert done.err.startswith("error[SWEEP412]: a trial takes 1 CPU and 1 GPU of one node")
+    assert done.err.startswith("error[SWEEP412]: a trial needs 1 CPU and 1 GPU on one node")
     assert "add --device cpu" in done.err
     monkeypatch.setattr("archspec.sweep.starts.measure_starts", lambda *given: None)
     planned = json.loads(cli("sweep", "s.yaml", "--engine=ray", address, "--dry-run", "--json", "--device=cpu").out)
