@@ -1,7 +1,7 @@
-"""Random crop, flip and erasing of a whole batch on the device; each sample's randomness is its own.
+"""Random crop, flip and erasing of a whole batch on the device, with independent random numbers for each sample.
 
-What happens to a sample is a pure function of (seed, epoch, its number in the data set): it depends
-neither on the other samples of its batch, nor on the rank or device that it falls to.
+The augmentation of a sample is a pure function of (seed, epoch, its number in the data set): it depends neither on
+the other samples of its batch, nor on rank or device.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 # torchvision's defaults for RandomErasing (Zhong et al. 2017, "Random erasing data augmentation").
 ERASED_AREA: Final = (0.02, 0.33)  # share of the image
 ERASED_RATIO: Final = (0.3, 3.3)  # height / width
-_ATTEMPTS: Final = 10  # boxes drawn; where none fits the image stays whole
+_ATTEMPTS: Final = 10  # boxes to draw; if none fits, the image stays unchanged
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What is done to training images, after the resize and before the scaling.
+    """Augmentation of training images, after resizing and before scaling.
 
-    crop_padding: pixels of black around the image, of which a window of its own size is cut.
-    flip: probability of a mirror image (left and right). erase: probability of a black rectangle.
+    crop_padding: pixels of black around the image, from which a window of the original size is cut.
+    flip: probability of mirroring left and right. erase: probability of a black rectangle.
     """
 
     crop_padding: int = 0

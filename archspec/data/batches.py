@@ -1,4 +1,4 @@
-"""Batches for a network: what a trainer sees, and the source for data that lies in memory."""
+"""Batches for a network: the interface for a trainer, and the source for data in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archspec.data.augment import Augmentation
 
 
-_DIGESTED: Final = 1024  # images at a time: eight bytes for each of a byte
+_DIGESTED: Final = 1024  # images at a time, because a digest needs eight bytes of memory per byte
 
 
 class Batch(NamedTuple):
@@ -28,7 +28,7 @@ class Batch(NamedTuple):
 
     x: float (n, C, H, W), y: int64 (n,), both on the device. indices: int64 (n,), the samples' numbers in
     the data set, on the CPU, so that naming them costs no synchronisation. n may be 0, see `order.shard`.
-    total: samples of the step of all ranks together; None where these are all.
+    total: samples of the step in all ranks together; None if this rank has all of them.
     """
 
     x: torch.Tensor
@@ -39,10 +39,10 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """How batches are made.
+    """How to make batches.
 
-    batch_size: of each rank. shuffle: a new order every epoch, a function of (seed, epoch); else that of
-    the data set. at_least: a last step that gives some rank fewer samples is left out, see `order.shard`.
+    batch_size: of each rank. shuffle: whether each epoch has a new order, a function of (seed, epoch), instead of the
+    order of the data set. at_least: a last step with fewer samples for some rank is dropped, see `order.shard`.
     dtype: of x, default float32. memory_format: of x, default contiguous.
     """
 
@@ -58,18 +58,18 @@ class BatchOptions:
     memory_format: torch.memory_format | None = None
 
     def step_sizes(self, n: int) -> list[int]:
-        """Samples of each step of a pass over n, all ranks together."""
+        """Samples of each step of a pass over n samples, all ranks together."""
         return step_sizes(n, self.world_size, self.batch_size, at_least=self.at_least)
 
     def steps(self, n: int, epoch: int) -> list[torch.Tensor]:
-        """The samples of each step of an epoch that fall to this rank."""
+        """The samples of this rank in each step of an epoch."""
         import torch
 
         order = epoch_order(n, self.seed, epoch) if self.shuffle else torch.arange(n)
         return shard(order, self.rank, self.world_size, self.batch_size, at_least=self.at_least)
 
     def for_one(self) -> BatchOptions:
-        """The same for one process that has the batches of all."""
+        """The same options for a single process with the samples of all ranks."""
         return replace(self, batch_size=self.batch_size * self.world_size, rank=0, world_size=1)
 
     def finish(self, images: torch.Tensor, indices: torch.Tensor, plan: InputPlan, epoch: int) -> torch.Tensor:
@@ -90,7 +90,7 @@ def evenly(n: int, count: int) -> torch.Tensor:
 
 
 class Batches(Protocol):
-    """What a trainer needs of a source of batches."""
+    """A source of batches."""
 
     @property
     def step_sizes(self) -> list[int]:
@@ -98,32 +98,32 @@ class Batches(Protocol):
 
     @property
     def description(self) -> str:
-        """Where the data lies, for the user."""
+        """Where the data is, as a text for the user."""
 
     def __len__(self) -> int:
-        """Steps of an epoch."""
+        """The number of steps in an epoch."""
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from a step on: the same, whether or not the steps before were run."""
+        """The batches of an epoch from a step on; they do not depend on whether earlier steps were run."""
 
     def some(self, count: int) -> Batch:
         """At most `count` samples, evenly spaced over the data set, not augmented."""
 
     def alone(self) -> Batches:
-        """The same batches for one process that trains alone: it has all samples of each step."""
+        """The same batches for a single process, with all samples of each step."""
 
     def digests(self) -> torch.Tensor | None:
-        """A number for each sample, int64 (n,): equal images have equal ones. None where the data is not in memory."""
+        """A number for each sample, int64 (n,), equal for equal images. None if the data is not in memory."""
 
     def close(self) -> None:
-        """Give back processes. Harmless when repeated."""
+        """End worker processes. May be called more than once."""
 
 
 class ResidentBatches:
     """Batches of an `ImageData` whose bytes stay on the device; no host synchronisation per step.
 
-    home: where the bytes lie, default the device itself; the CPU for data that the device has no room for:
-    then each batch is gathered there and sent.
+    home: where the bytes are stored, by default the device. With the CPU, for data that does not fit on the device,
+    each batch is gathered there and copied.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class ResidentBatches:
         steps = self._options.steps(len(self._images), epoch)[start_step:]
         if not steps:
             return
-        whole = torch.cat(steps).to(self.home)  # once an epoch: a copy in each step would wait for the device
+        whole = torch.cat(steps).to(self.home)  # once per epoch, because a copy in each step would wait for the device
         rows_of = torch.split(whole, [len(step) for step in steps])
         for indices, rows, total in zip(steps, rows_of, self.step_sizes[start_step:], strict=True):
             images, labels = self._images.index_select(0, rows), self._labels.index_select(0, rows)
@@ -175,14 +175,14 @@ class ResidentBatches:
         return Batch(plain.finish(resize(images, self._plan.size), rows, self._plan, 0), labels, indices)
 
     def alone(self) -> ResidentBatches:
-        """The same batches for one process that trains alone."""
+        """The same batches for a single process."""
         other = copy.copy(self)
         other._options = self._options.for_one()
         other.step_sizes = other._options.step_sizes(len(self._images))
         return other
 
     def digests(self) -> torch.Tensor:
-        """A number for each sample, int64 (n,): equal images have equal ones."""
+        """A number for each sample, int64 (n,), equal for equal images."""
         import torch
 
         factors = torch.randint(
@@ -192,8 +192,8 @@ class ResidentBatches:
         return torch.cat([(part.long() * factors).sum(1) for part in parts])
 
     def _sent(self, tensor: torch.Tensor) -> torch.Tensor:
-        """On the device, the copy going on in the background where the host's memory allows it."""
+        """The tensor on the device, copied in the background if the host's memory is pinned."""
         return (tensor.pin_memory() if self._pin else tensor).to(self.device, non_blocking=self._pin)
 
     def close(self) -> None:
-        """Nothing to give back: the memory goes with the object."""
+        """Do nothing: there are no worker processes."""

@@ -1,4 +1,4 @@
-"""All of a data set looked at: what is in it, and everything that is wrong with it. Imports no torch for folders."""
+"""Checks all of a data set: its contents, and everything that is wrong with it. Folders need no torch."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ CHECK_FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SplitCheck:
-    """A split. counts: class → images, in the order of the labels. look: None where the files are of a known data set,
-    whose checksums were compared.
+    """The result for a split.
+
+    counts: class → number of images, in the order of the labels. look: None for a known data set, whose checksums
+    were compared.
     """
 
     split: str
@@ -31,7 +33,7 @@ class SplitCheck:
 
     @property
     def images(self) -> int:
-        """Images of the split."""
+        """The number of images of the split."""
         return sum(self.counts.values())
 
     def to_json(self) -> dict[str, object]:
@@ -48,7 +50,7 @@ class SplitCheck:
 
 @dataclass(slots=True)
 class DataCheck:
-    """What was found. problems: one for each thing that is wrong; empty for a data set that can be used."""
+    """The result of a check. problems: one for each fault; empty if the data set can be used."""
 
     name: str
     splits: list[SplitCheck] = field(default_factory=list)
@@ -67,10 +69,10 @@ def check_data(
     name: str, *, channels: int | None = None, root: Path | None = None, workers: int | None = None,
     progress: Progress | None = None,
 ) -> DataCheck:
-    """Read every file of a data set: images of a folder are decoded, of a known data set checksums are compared.
+    """Read every file of a data set: decode the images of a folder, compare the checksums of a known data set.
 
-    channels: 1 or 3, what the images are to serve; None for either. Nothing is downloaded. Raises SpecError RUN304
-    for an unknown name; whatever else is wrong is in the result.
+    channels: 1 or 3, of the network's input; None for either. Nothing is downloaded. Raises SpecError RUN304 for an
+    unknown name; all other faults are in the result.
     """
     info, result = check_name(name), DataCheck(name)
     if info is None:
@@ -92,10 +94,10 @@ def check_data(
 
 
 def splits_to_open(path: Path) -> Iterator[RunSplit]:
-    """The splits to open. One that every folder needs is opened even where it is missing, which is then an error."""
+    """The splits to open, including required ones that are missing, for which opening raises the error."""
     present = splits_present(path)
     yield "train"
-    if "val" in present and "test" in present:  # alone `val` is the test set
+    if "val" in present and "test" in present:  # without `test`, `val` is the test set
         yield "validation"
     if present:
         yield "test"

@@ -1,7 +1,7 @@
-"""CIFAR-10 and CIFAR-100 in their binary version: records of labels and the planes red, green, blue.
+"""Reads the binary version of CIFAR-10 and CIFAR-100: records of labels and the planes red, green, blue.
 
-The other version, which torchvision reads, is in Python's pickle format, where a file can run any code:
-it is never read (https://www.cs.toronto.edu/~kriz/cifar.html describes both).
+The other version, which torchvision reads, is in Python's pickle format, in which a file can run any code; archspec
+never reads it (https://www.cs.toronto.edu/~kriz/cifar.html describes both).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def read_split(info: DatasetInfo, split: Split, found: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Images uint8 (N, C, H, W) and labels int64 (N,); of cifar100 the fine labels.
 
-    found: the folder with the .bin files, or the archive as it was published, which is read without
-    unpacking it to the disk. Errors: RUN302 for a broken or wrong file, RUN305 for one that cannot be read.
+    found: the folder with the .bin files, or the published archive, which is read without unpacking it to the disk.
+    Errors: RUN302 for a broken or wrong file, RUN305 for a file that cannot be read.
     """
     import torch
 
@@ -56,7 +56,7 @@ def _contents(info: DatasetInfo, split: Split, found: Path) -> Iterator[tuple[Pa
 def _members(
     info: DatasetInfo, split: Split, path: Path, archive: Archive
 ) -> Iterator[tuple[Path, bytearray]]:
-    """The split's files in the archive, in order; only members of known name, type and size are read."""
+    """The files of the split in the archive, in order; only members with the known name, type and size are read."""
     _check_archive(path, archive)
     wanted = {f"{info.folders[0]}/{file.name}": file.size for file in info.files(split)}
     contents = _extract(path, wanted)
@@ -76,14 +76,14 @@ def _check_archive(path: Path, archive: Archive) -> None:
 
 
 def _extract(path: Path, wanted: dict[str, int]) -> dict[str, bytearray]:
-    """The members of these names and sizes, as far as the archive has them."""
+    """The members with these names and sizes that the archive has."""
     contents: dict[str, bytearray] = {}
     try:
         with tarfile.open(path, "r:gz") as tar:
             for member in tar:
                 if member.isreg() and member.size == wanted.get(member.name):
                     stream = tar.extractfile(member)
-                    assert stream is not None  # it is for regular files
+                    assert stream is not None  # true for regular files
                     contents[member.name] = bytearray(stream.read())
                 if len(contents) == len(wanted):
                     break

@@ -1,8 +1,8 @@
-"""Random numbers that are a pure function of what they are for: a counter-based generator.
+"""A counter-based random number generator: each number is a pure function of its purpose.
 
 The value for (seed, epoch, sample, stream, draw) is a hash of these numbers, by SplitMix64's finaliser
-(Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", figure 17). So what happens to a
-sample depends neither on its batch, nor on the device, nor on what ran before; and there is nothing to save.
+(Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", figure 17). So the random numbers of a
+sample depend neither on its batch, nor on the device, nor on earlier computations, and there is no state to save.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def uniform(key: int, index: torch.Tensor, draws: int) -> torch.Tensor:
 
 
 def integers(uniforms: torch.Tensor, bound: int) -> torch.Tensor:
-    """Integers of 0 … bound - 1 from uniform numbers of `uniform`; int64, bound < 2**20."""
+    """Integers in 0 … bound - 1, int64, from the numbers of `uniform`; bound < 2**20."""
     import torch
 
     return (uniforms.double() * bound).floor().to(torch.int64)
@@ -62,7 +62,7 @@ def _mix(values: torch.Tensor) -> torch.Tensor:
 
 
 def _shift(values: torch.Tensor, bits: int) -> torch.Tensor:
-    """The logical right shift; torch's keeps the sign."""
+    """The logical right shift; torch's shift is arithmetic."""
     return (values >> bits) & ((1 << (64 - bits)) - 1)
 
 

@@ -1,6 +1,6 @@
-"""The loop of a process that decodes image files for another one.
+"""The main loop of a process that decodes image files for another process.
 
-Imports neither torch nor the rest of archspec, as `decode`.
+Like `decode`, it imports neither torch nor the rest of archspec.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ READY: Final = bytes(4)
 
 
 def serve(requests: BinaryIO | None = None, replies: BinaryIO | None = None) -> None:
-    """Decode for another process, until it closes `requests` (default stdin, stdout).
+    """Decode for another process until it closes `requests` (by default stdin and stdout).
 
-    It first says that it is ready, by 4 zero bytes. A request is a line of JSON: {path, channels, size} for an image,
-    {path, channels} for a look at all of it, {paths, channels} for looks at headers. A reply is the length of an
-    error as 4 bytes, big-endian, then that error, JSON [code, message, hint]; or 4 zero bytes, then the image's
-    bytes, or of a look the length of its facts and these, as JSON, of headers a list of facts and errors.
+    First it sends 4 zero bytes when it is ready. A request is a line of JSON: {path, channels, size} to decode an
+    image, {path, channels} for the properties of a whole file, {paths, channels} for those of headers. A reply is the
+    length of an error as 4 bytes, big-endian, followed by the error as JSON, [code, message, hint]. Without an error
+    it is 4 zero bytes, followed by the bytes of the image, or by the length of a JSON text and the text: the
+    properties of a file, or for headers a list of properties and errors.
     """
     import numpy as np  # noqa: F401 - before the first request, whose time is limited
     import PIL.Image  # noqa: F401
@@ -57,6 +58,6 @@ def _header(path: str, channels: int | None) -> dict[str, Any] | list[str]:
 
 
 def _packed(data: object) -> bytes:
-    """JSON after its length."""
+    """A length, followed by JSON."""
     text = json.dumps(data).encode()
     return struct.pack(">I", len(text)) + text

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: the small real data set that needs no download."""
+"""Reads scikit-learn's handwritten digits, a small real data set that needs no download."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from archspec.diagnostics import error
 if TYPE_CHECKING:
     import torch
 
-TEST_EVERY: Final = 5  # of each class, every fifth image is of the test split
+TEST_EVERY: Final = 5  # every fifth image of each class belongs to the test split
 _LEVELS: Final = 16  # pixels are counts of 0 … 16
 
 
 def find() -> Path:
-    """The file in scikit-learn's package. It is read as it lies: importing scikit-learn takes seconds.
+    """The file in scikit-learn's package, which is not imported, because that takes seconds.
 
-    Errors: RUN301 where scikit-learn is not installed.
+    Errors: RUN301 if scikit-learn is not installed.
     """
     spec = importlib.util.find_spec("sklearn")
     if spec is None or spec.origin is None:
@@ -35,10 +35,10 @@ def find() -> Path:
 def read_split(info: DatasetInfo, split: Split, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Images uint8 (N, 1, 8, 8) and labels int64 (N,).
 
-    A pixel v of 0 … 16 becomes round(v * 255 / 16). Of each class, in the order of the file, the 5th, 10th,
-    15th … image is of the test split: both splits have the same share of each class, and the split never
-    changes. The same writers are in both, so that accuracies are those of known hands.
-    Errors: RUN302 for a broken file, RUN305 for one that cannot be read.
+    A pixel v of 0 … 16 becomes round(v * 255 / 16). The 5th, 10th, 15th … image of each class, in the order of the
+    file, belongs to the test split; so both splits have the same share of each class, and they never change. Both
+    contain the same writers, so the test accuracy is for known handwriting.
+    Errors: RUN302 for a broken file, RUN305 for a file that cannot be read.
     """
     import torch
 
@@ -55,7 +55,7 @@ def read_split(info: DatasetInfo, split: Split, path: Path) -> tuple[torch.Tenso
 
 
 def _chosen(labels: torch.Tensor, num_classes: int, split: Split) -> torch.Tensor:
-    """Indices of a split, rising. labels: (N,)."""
+    """The indices of a split in ascending order. labels: (N,)."""
     import torch
 
     is_test = torch.zeros(len(labels), dtype=torch.bool)

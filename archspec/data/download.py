@@ -1,4 +1,4 @@
-"""Fetching a data set into the user's cache, whole or not at all."""
+"""Downloads a data set into the user's cache, completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Final
 from archspec.data.places import cache_folder, not_found
 from archspec.data.registry import DatasetInfo, Split
 
-_PATIENCE_S: Final = 30.0  # without a byte for so long, a server counts as unreachable
-# torchvision's classes know the mirrors of these data sets and the checksums of what lies there.
+_PATIENCE_S: Final = 30.0  # without a byte for this long, a server counts as unreachable
+# torchvision's classes have the mirrors of these data sets and the checksums of their files.
 _TORCHVISION: Final = {"fashion-mnist": "FashionMNIST", "mnist": "MNIST"}
 
 
 def fetch(info: DatasetInfo, split: Split, root: Path | None) -> None:
     """Download both splits with torchvision, which shows its progress on stderr, into the user's cache.
 
-    It is downloaded beside its place and moved there when complete: what is cut off leaves nothing that
-    would be taken for the data set. `split` and `root` are for the error.
-    Errors: RUN301 with every other way to get it.
+    It is downloaded to a temporary folder and moved to its place when complete, so an interrupted download is never
+    taken for the data set. split, root: for the error message.
+    Errors: RUN301, which lists every other way to get the data set.
     """
     cache = cache_folder()
     try:
@@ -40,7 +40,7 @@ def fetch(info: DatasetInfo, split: Split, root: Path | None) -> None:
 def _download(info: DatasetInfo, folder: Path) -> None:
     import torchvision
 
-    with contextlib.redirect_stdout(sys.stderr):  # stdout is for results, torchvision prints there
+    with contextlib.redirect_stdout(sys.stderr):  # torchvision prints to stdout, which is for results
         if info.archive is not None:
             archive = info.archive
             torchvision.datasets.utils.download_url(archive.url, folder, archive.name, archive.md5)
@@ -49,12 +49,12 @@ def _download(info: DatasetInfo, folder: Path) -> None:
 
 
 def _move(folder: Path, info: DatasetInfo, cache: Path) -> None:
-    """Move what was downloaded to its place; where another process was faster, its copy stays."""
+    """Move the download to its place; if another process was faster, keep its copy."""
     if info.archive is not None:
         (folder / info.archive.name).replace(cache / info.archive.name)
         return
     source, target = folder / info.folders[0], cache / info.folders[0]
-    for packed in source.glob("*.gz"):  # torchvision unpacked them beside
+    for packed in source.glob("*.gz"):  # torchvision has unpacked them
         packed.unlink()
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -66,7 +66,7 @@ def _move(folder: Path, info: DatasetInfo, cache: Path) -> None:
 
 @contextlib.contextmanager
 def _patience() -> Iterator[None]:
-    """torchvision sets no time limit: a silent server would hang the program."""
+    """Set a timeout, because torchvision has none and a silent server would block the program."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE_S)
     try:

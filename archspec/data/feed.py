@@ -1,4 +1,4 @@
-"""From a data set's name to batches: which source of them suits this machine."""
+"""Opens a data set by name, and chooses the source of batches that suits this machine."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def open_data(
 ) -> ImageData | ImageFolder:
     """One split of any data set that a recipe's `data` can name.
 
-    channels: of the network's input, which decides how image files are decoded. limit: only so many
-    images, the first in the order of the data set. workers: processes that look at image files. decode: as for
+    channels: of the network's input, which decides how image files are decoded. limit: the most images to use, the
+    first in the order of the data set. workers: the number of processes that check image files. decode: see
     `check_headers`.
     Errors: those of `load`, `open_folder` and `check_headers`.
     """
@@ -56,11 +56,11 @@ def make_batches(
     progress: Progress | None = None,
     room: Callable[[int, torch.device | str], bool] = fits,
 ) -> Batches:
-    """Batches from memory where the data has room there, by `memory.RESIDENT_SHARE`; else the next best.
+    """Batches from memory if the data fits by `memory.RESIDENT_SHARE`, otherwise from the next best source.
 
-    An `ImageData` lies on the device, or where that is full on the CPU. An `ImageFolder` is decoded once
-    and then lies in memory, or where it has no room is decoded anew in every epoch, ahead of its use; the
-    batches are the same. sharers: processes of this machine that each do this, and share its memory and processors.
+    An `ImageData` is stored on the device if it fits there, otherwise on the CPU. An `ImageFolder` is decoded once
+    and kept in memory if it fits, otherwise it is decoded in every epoch, ahead of its use; the batches are the same.
+    sharers: the number of processes on this machine that do the same and share its memory and processors.
     Errors: those of `FolderBatches`.
     """
     if isinstance(data, ImageFolder):
@@ -74,6 +74,6 @@ def make_batches(
         if progress is not None:
             progress(f"reading {plural(len(data), 'image')} of {data.source} into memory ({bytes_text(size)})")
         data = read_all(data, plan.size, workers=workers)
-    # On the CPU it lies in memory already.
+    # On the CPU it is already in memory.
     on_device = str(options.device).startswith("cpu") or room(data.nbytes, options.device)
     return ResidentBatches(data, plan, options, home=None if on_device else "cpu")

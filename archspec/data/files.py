@@ -1,4 +1,4 @@
-"""Reading a data file whose size and checksum are known: bounded, checked, and named where it is wrong."""
+"""Reads data files of known size and checksum, with limits, and with errors that name the file."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from typing import Final
 from archspec.data.registry import DATASETS, DataFile
 from archspec.diagnostics import SpecError, error, one_line
 
-_CHUNK: Final = 1 << 18  # bytes read, and at most decompressed, at a time: stays in the processor's cache
+_CHUNK: Final = 1 << 18  # bytes to read or decompress at a time; fits into the processor's cache
 # Deflate adds at most 5 bytes to 16 KiB that it cannot compress; a .gz longer than this is not that file.
 _GZIP_SLACK: Final = 1 << 16
 
 
 def read_checked(path: Path, file: DataFile) -> bytearray:
-    """The content of `path`, decompressed where its name ends in .gz.
+    """The content of `path`, decompressed if its name ends in .gz.
 
-    No more than `file.size` bytes and a chunk are held, so that a gzip bomb costs no more memory than the
-    real file. Errors: RUN302 where size or checksum differ or the gzip stream is broken, RUN305 where it
-    cannot be read.
+    At most `file.size` bytes and a chunk are in memory, so a gzip bomb needs no more memory than the real file.
+    Errors: RUN302 if size or checksum differ or the gzip stream is broken, RUN305 if the file cannot be read.
     """
     content = bytearray(file.size)
     window = memoryview(content)
@@ -43,7 +42,7 @@ def read_checked(path: Path, file: DataFile) -> bytearray:
 
 
 def md5_of(path: Path) -> str:
-    """The checksum of a file as it lies. Errors: RUN305."""
+    """The checksum of a file, not decompressed. Errors: RUN305."""
     digest = hashlib.md5(usedforsecurity=False)
     for chunk in read_chunks(path):
         digest.update(chunk)
@@ -51,7 +50,7 @@ def md5_of(path: Path) -> str:
 
 
 def broken(path: Path, what: str, note: str | None = None) -> SpecError:
-    """The error for a file that must not be trained on."""
+    """The error RUN302 for a broken or wrong file. what: its fault."""
     return error(
         "RUN302", f"{path} {what}", notes=() if note is None else (note,),
         hint=f"delete {path} and get it again, or give another folder with --data-root",
@@ -79,13 +78,13 @@ def read_chunks(path: Path) -> Iterator[bytes]:
 
 
 def reason_text(problem: Exception) -> str:
-    """What an exception says, as the end of a message; a path in it keeps its case."""
+    """The text of an exception as the end of a message, in lower case except for paths."""
     text = one_line(str(problem) or type(problem).__name__)
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def unreadable(path: Path, problem: OSError) -> SpecError:
-    """The error for a file that the system does not let us read."""
+    """The error RUN305 for a file that the system does not allow to read."""
     way = "restore it" if isinstance(problem, FileNotFoundError) else f"make it readable (chmod a+r {path})"
     return error(
         "RUN305", f"cannot read {path}: {(problem.strerror or str(problem)).lower()}",
@@ -94,7 +93,7 @@ def unreadable(path: Path, problem: OSError) -> SpecError:
 
 
 def _inflate(path: Path, size: int) -> Iterator[bytes]:
-    """The decompressed content in pieces, for a file whose content has `size` bytes."""
+    """The decompressed content in pieces. size: of the whole content, in bytes."""
     limit = size + size // 1000 + _GZIP_SLACK
     stream = zlib.decompressobj(wbits=31)  # 31: with the header and checksum of gzip
     packed = 0

@@ -34,11 +34,11 @@ _SPLIT_FOLDERS: Final[dict[RunSplit, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ImageFolder:
-    """One split of a folder of images, none of them read yet: a map-style data set.
+    """One split of a folder of images, as a map-style data set that reads files on access.
 
-    samples: file and label. They go round the classes (the first file of each class by name, then the
-    second …), so that the head of the list is a fair sample. channels: 1 or 3, what files are decoded to.
-    notices: what the user should know. size: (H, W) where all images are known to have it (see `survey`).
+    samples: pairs of file and label, which alternate between the classes (the first file of each class by name, then
+    the second …), so that the head of the list is a fair sample. channels: 1 or 3, to decode to. notices: lines for
+    the user. size: (H, W) if all images are known to have this size (see `survey`).
     """
 
     samples: tuple[tuple[Path, int], ...]
@@ -55,13 +55,14 @@ class ImageFolder:
 
     @property
     def shape(self) -> ImageShape:
-        """(C, H, W) of a decoded image; None for the size where images differ, or nobody has looked."""
+        """(C, H, W) of a decoded image; None for sizes that differ between images or are not known."""
         return self.channels, *(self.size or (None, None))
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        """uint8 (C, H, W), of the file's own size, and the label.
+        """The image, uint8 (C, H, W), in the size of the file, and its label.
 
-        Errors: RUN303 a colour image for one channel, RUN305, RUN307 a broken image; all name the file.
+        Errors: RUN303 for a colour image with one channel, RUN305 for an unreadable file, RUN307 for a broken image;
+        all name the file.
         """
         import torch
 
@@ -80,17 +81,17 @@ class ImageFolder:
         return replace(self, samples=self.samples[:limit])
 
     def take(self, rows: torch.Tensor, split: RunSplit) -> ImageFolder:
-        """The images of these numbers, int64 (n,), as another split; its notices were those of the whole."""
+        """The images with these numbers, int64 (n,), as another split, without notices."""
         return replace(self, samples=tuple(self.samples[row] for row in rows.tolist()), split=split, notices=())
 
 
 def open_folder(path: Path, split: RunSplit, channels: int) -> ImageFolder:
-    """List the images of a split. Class names are the folders' names, sorted; labels are their positions.
+    """List the images of a split. The classes are the sorted names of the folders; labels are their positions.
 
-    Labels come from the folders of `train` for both splits. Images may lie in folders within a class's folder.
-    Only files of known endings count; notices name what is left out, and classes without a test image.
-    Errors: RUN303 for channels other than 1 and 3; RUN305 a folder that cannot be read; RUN306 where split,
-    classes or images are missing, or `test` has a class that `train` has not.
+    The labels of all splits come from the folders of `train`. Images may be in subfolders of a class folder. Only
+    files with known extensions count; notices name what is left out, and classes without a test image.
+    Errors: RUN303 for channels other than 1 and 3; RUN305 for a folder that cannot be read; RUN306 if split, classes
+    or images are missing, or if `test` has a class that `train` does not have.
     """
     if channels not in (1, 3):
         raise error(
@@ -111,7 +112,7 @@ def open_folder(path: Path, split: RunSplit, channels: int) -> ImageFolder:
 
 
 def _class_files(folder: Path, names: Iterable[str]) -> dict[str, ClassFiles]:
-    """The files of each class. Errors: those of `class_files`, of all classes in one."""
+    """The files of each class. Raises one SpecError with the errors of `class_files` for all classes."""
     found: dict[str, ClassFiles] = {}
     problems: list[Diagnostic] = []
     for name in names:
@@ -127,12 +128,12 @@ def _class_files(folder: Path, names: Iterable[str]) -> dict[str, ClassFiles]:
 def _notices(folder: Path, others: int, empty: list[str]) -> list[str]:
     notices = []
     if others:
-        notices.append(f"{plural(others, 'file')} in {folder} without an image's ending {_left_out(others)}")
+        notices.append(f"{plural(others, 'file')} in {folder} without an image extension {_left_out(others)}")
     if stray := stray_images(folder):
-        notices.append(f"{plural(stray, 'image')} directly in {folder}, in no class's folder, {_left_out(stray)}")
+        notices.append(f"{plural(stray, 'image')} directly in {folder}, not in a class folder, {_left_out(stray)}")
     if empty:
         classes, their = ("class", "its") if len(empty) == 1 else ("classes", "their")
-        notices.append(f"{folder} has no image of the {classes} {listing(empty)}: {their} accuracy stays unknown")
+        notices.append(f"{folder} has no image of the {classes} {listing(empty)}: {their} accuracy is not known")
     return [one_line(notice) for notice in notices]
 
 
@@ -141,7 +142,7 @@ def _left_out(number: int) -> str:
 
 
 def _check_images(folder: Path, empty: list[str]) -> None:
-    """Errors: RUN306 for each class without an image."""
+    """Raise SpecError RUN306 for each class without an image."""
     problems = [
         error("RUN306", f"{folder / name} has no image", hint=f"put images there ({', '.join(SUFFIXES)}), or remove it")
         for name in empty
@@ -151,7 +152,7 @@ def _check_images(folder: Path, empty: list[str]) -> None:
 
 
 def _labels(folder: Path, classes: tuple[str, ...], train: Path) -> dict[str, int]:
-    """Class names of a split and their labels, which are those of `train`."""
+    """Class → label of a split; the labels are those of `train`."""
     names = class_names(folder)
     unknown = [name for name in names if name not in classes]
     if unknown:
@@ -163,7 +164,7 @@ def _labels(folder: Path, classes: tuple[str, ...], train: Path) -> dict[str, in
 
 
 def _same_word(name: str, classes: tuple[str, ...], folder: Path) -> str | None:
-    """A remedy, where a class of `train` has the same name but for case, or for how Unicode writes its accents."""
+    """A remedy if the name of a class in `train` only differs in case, or in how Unicode encodes its accents."""
     for other in classes:
         if _plain(other) == _plain(name):
             if normalize("NFC", other) == normalize("NFC", name):

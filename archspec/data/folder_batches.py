@@ -1,4 +1,4 @@
-"""Batches from a folder of images, decoded ahead by other processes."""
+"""Batches from a folder of images, which other processes decode ahead of time."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from archspec.diagnostics import Diagnostic, SpecError, plural
 if TYPE_CHECKING:
     import torch
 
-_AHEAD: Final = 2  # batches decoded before they are asked for
-_CHUNK: Final = 256  # images asked for at a time when all are read
+_AHEAD: Final = 2  # batches to decode ahead of time
+_CHUNK: Final = 256  # images to request at a time when all are read
 
 
 @dataclass(slots=True)
@@ -35,12 +35,12 @@ class _Pending:
     total: int | None = None
 
     def wait(self) -> None:
-        """Until every image is there; raises the first image's error."""
+        """Wait for all images. Raises the error of the first bad image."""
         for job in self.jobs:
             job.result()
 
     def problems(self) -> Iterator[Diagnostic]:
-        """Wait until every image is there, and give each image's error."""
+        """Wait for all images, and yield the error of each bad one."""
         for job in self.jobs:
             try:
                 job.result()
@@ -53,11 +53,11 @@ class _Pending:
 
 
 class FolderBatches:
-    """Batches of an `ImageFolder`: decoded and resized by `workers` processes ahead of their use.
+    """Batches of an `ImageFolder`, which `workers` processes decode and resize ahead of their use.
 
-    Each image is resized to the network's input when decoded; augmentation and scaling are done for the
-    whole batch on the device, as for data in memory.
-    Errors while iterating: RUN303, RUN307 for an image, RUN308 for a process that died or took longer than
+    Each image is resized to the network's input when it is decoded; augmentation and scaling run for the whole batch
+    on the device, as for data in memory.
+    Errors while iterating: RUN303 or RUN307 for an image, RUN308 for a process that died or took longer than
     `patience_s` for one image; each names the file and its number.
     """
 
@@ -115,14 +115,14 @@ class FolderBatches:
         return Batch(plain.finish(images, pending.indices, self._plan, 0), labels, pending.indices)
 
     def alone(self) -> FolderBatches:
-        """The same batches for one process that trains alone; it shares the decoding processes."""
+        """The same batches for a single process; it shares the decoding processes."""
         other = copy.copy(self)
         other._options = self._options.for_one()
         other.step_sizes = other._options.step_sizes(len(self._data))
         return other
 
     def digests(self) -> None:
-        """Not known: the images are not in memory."""
+        """None, because the images are not in memory."""
 
     def close(self) -> None:
         """Stop the decoding processes."""
@@ -132,7 +132,7 @@ class FolderBatches:
 def _start(
     decoders: Decoders, data: ImageFolder, size: tuple[int, int], indices: torch.Tensor, device: torch.device
 ) -> _Pending:
-    """Have the images with these numbers decoded."""
+    """Start to decode the images with these numbers."""
     import torch
 
     pin = device.type == "cuda"
@@ -147,9 +147,9 @@ def _start(
 
 
 def read_all(data: ImageFolder, size: tuple[int, int], *, workers: int | None = None) -> ImageData:
-    """Every image of a folder, decoded once and resized to (H, W): data that then lies in memory.
+    """Read all images of a folder into memory, resized to (H, W).
 
-    Batches of it equal those of `FolderBatches`, byte for byte. Errors as there, of all images in one.
+    Batches of the result equal those of `FolderBatches`, byte for byte. Raises one SpecError for all bad images.
     """
     import torch
 

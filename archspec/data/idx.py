@@ -1,4 +1,4 @@
-"""The idx files of MNIST and Fashion-MNIST: a header of big-endian words, then bytes (LeCun et al. 1998)."""
+"""Reads the idx files of MNIST and Fashion-MNIST: a header of big-endian words, then bytes (LeCun et al. 1998)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _UINT8: Final = 0x08  # the third byte of the magic number: the type of an eleme
 
 
 def read_split(info: DatasetInfo, split: Split, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images uint8 (N, 1, H, W) and labels int64 (N,) of a split, from the files in `folder`, packed or not.
+    """Images uint8 (N, 1, H, W) and labels int64 (N,) of a split, from the files in `folder`, compressed or not.
 
-    Errors: RUN302 for a broken or wrong file, RUN305 for one that cannot be read.
+    Errors: RUN302 for a broken or wrong file, RUN305 for a file that cannot be read.
     """
     import torch
 
@@ -38,7 +38,7 @@ def read_split(info: DatasetInfo, split: Split, folder: Path) -> tuple[torch.Ten
 
 
 def _payload(path: Path, content: bytearray, shape: tuple[int, ...]) -> memoryview:
-    """The bytes after the header, which must tell `shape`."""
+    """The bytes after the header, whose dimensions must be `shape`."""
     magic = bytes((0, 0, _UINT8, len(shape)))
     if content[:4] != magic:
         what = f"starts with {content[:4].hex(' ')}, an idx file of {len(shape)} dims with {magic.hex(' ')}"

@@ -1,4 +1,4 @@
-"""What the rest of archspec sees of a data set: one split, resident in memory."""
+"""One split of a data set, in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ImageData:
     """One split of a data set, in memory.
 
     images: uint8 (N, C, H, W). labels: int64 (N,), in 0 … len(classes) - 1.
-    source: where it was found, to be shown.
+    source: where it was found, for messages.
     """
 
     images: torch.Tensor
@@ -38,13 +38,13 @@ class ImageData:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the images and labels."""
+        """The size of images and labels in bytes."""
         return self.images.nbytes + self.labels.nbytes
 
     def head(self, limit: int | None) -> ImageData:
         """The first `limit` images in the order of the file; all of them for None or a larger number.
 
-        The files of the known data sets are shuffled by their authors, so that their heads are fair samples.
+        The authors of the known data sets have shuffled them, so the first images are a fair sample.
         """
         if limit is None or limit >= len(self):
             return self
@@ -53,5 +53,5 @@ class ImageData:
         return replace(self, images=self.images[:limit], labels=self.labels[:limit])
 
     def take(self, rows: torch.Tensor, split: RunSplit) -> ImageData:
-        """The images of these numbers, int64 (n,), as another split."""
+        """The images with these numbers, int64 (n,), as another split."""
         return replace(self, images=self.images[rows], labels=self.labels[rows], split=split)

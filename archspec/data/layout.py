@@ -1,4 +1,4 @@
-"""How a folder of images is laid out: `PATH/SPLIT/CLASS/…/IMAGE`. Lists files, and reads none of them."""
+"""Lists the files of a folder of images, `PATH/SPLIT/CLASS/…/IMAGE`, without reading them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archspec.data.decode import SUFFIXES
 from archspec.diagnostics import SpecError, error
 
 SPLIT_NAMES: Final = ("train", "val", "test")
-_MISNAMED: Final = {  # what people call the folders of the splits, in lower case
+_MISNAMED: Final = {  # other usual names for the folders of the splits, in lower case
     "train": ("train", "training", "train_set", "trainset"),
     "validation": ("val", "valid", "validation", "eval", "dev"),
     "test": ("test", "testing", "test_set", "testset", "val", "valid", "validation", "eval"),
@@ -22,19 +22,19 @@ _Identity = tuple[int, int]  # device and inode
 
 @dataclass(frozen=True, slots=True)
 class ClassFiles:
-    """The images of a class, and how many files of its folder have no ending of an image."""
+    """The images of a class, and the number of other files in its folder."""
 
     images: tuple[Path, ...]
     others: int
 
 
 def splits_present(path: Path) -> dict[str, Path]:
-    """The folders of splits that an image folder has: `train`, `val`, `test`, as far as they are there."""
+    """The existing folders of splits in an image folder: `train`, `val`, `test`."""
     return {name: path / name for name in SPLIT_NAMES if (path / name).is_dir()}
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
-    """The classes of a split: its folders, sorted. Hidden ones are passed over. Errors: RUN305, RUN306."""
+    """The classes of a split: the names of its folders, sorted, without hidden ones. Errors: RUN305, RUN306."""
     names = tuple(sorted(entry.name for entry in _entries(folder) if _is_folder(entry)))
     if not names:
         raise error(
@@ -44,20 +44,20 @@ def class_names(folder: Path) -> tuple[str, ...]:
 
 
 def class_files(folder: Path) -> ClassFiles:
-    """The images of a class, those in folders within its folder too: by name, files before folders.
+    """The images of a class, including subfolders, sorted by name with files before folders.
 
-    As torchvision's ImageFolder it follows links. Whatever has an image's ending counts, a pipe or a link that
-    leads nowhere too: what is wrong with it is found when it is looked at. Hidden names are passed over.
-    Errors: RUN305 a folder that cannot be read; RUN306 a link to a folder that the link is in.
+    Like torchvision's ImageFolder it follows links. Anything with an image extension counts, even a pipe or a broken
+    link, which is reported when it is opened. Hidden names are skipped.
+    Errors: RUN305 for a folder that cannot be read; RUN306 for a link to a folder that contains the link.
     """
     images, others = [], 0
-    todo: list[tuple[Path, tuple[_Identity, ...]]] = [(folder, ())]  # a folder, and those that it is in
+    todo: list[tuple[Path, tuple[_Identity, ...]]] = [(folder, ())]  # a folder, and the folders that contain it
     while todo:
         current, above = todo.pop()
         within = (*above, _identity(current))
         if within[-1] in above:
             raise error(
-                "RUN306", f"{current} is a link to a folder that it is in: an endless loop", hint="remove the link"
+                "RUN306", f"{current} is a link to a folder that contains it: an endless loop", hint="remove the link"
             )
         folders = []
         for entry in sorted(_entries(current), key=lambda entry: entry.name):
@@ -72,15 +72,15 @@ def class_files(folder: Path) -> ClassFiles:
 
 
 def stray_images(folder: Path) -> int:
-    """How many images lie directly in the folder of a split, and so in no class."""
+    """The number of images directly in the folder of a split, which have no class."""
     return sum(entry.name.lower().endswith(SUFFIXES) and not _is_folder(entry) for entry in _entries(folder))
 
 
 def likely_folder(path: Path) -> Path | None:
-    """The image folder that `path` probably stands for: itself, one that it is in, or the one that is in it."""
+    """The image folder that `path` probably means: `path` itself, a folder that contains it, or one in it."""
     try:
         above = list(path.parents)[:3]
-        if not path.exists():  # a mistyped name says nothing about the folder that we are in
+        if not path.exists():  # for a mistyped name, do not guess the working folder
             above = [folder for folder in above if folder != Path()]
         candidates = [path, *above]
         if path.is_dir():
@@ -92,7 +92,7 @@ def likely_folder(path: Path) -> Path | None:
 
 
 def misnamed_split(path: Path, split: str) -> str | None:
-    """A folder in `path` that is probably that split under another name."""
+    """A folder in `path` that is probably the split under another name."""
     names = [entry.name for entry in _entries(path) if _is_folder(entry)]
     return next((name for name in sorted(names) if name.lower() in _MISNAMED[split]), None)
 
@@ -108,7 +108,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself, say
+    except OSError:  # such as a link to itself
         return False
 
 

@@ -1,4 +1,4 @@
-"""`load`: a data set's name → one checked split in memory."""
+"""Loads a split of a known data set into memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archspec.data import places
 from archspec.data.images import ImageData
 from archspec.data.registry import DatasetInfo, RunSplit, Split, check_name
 
-Progress = Callable[[str], None]  # is given lines of plain text for the user
+Progress = Callable[[str], None]  # shows lines of plain text to the user
 
 
 def load(
@@ -23,17 +23,17 @@ def load(
 ) -> ImageData:
     """One split of a data set, from the first place of `places.locate` that has it, checked byte for byte.
 
-    What is nowhere is downloaded into the user's cache, unless `download` is false. A data set is never
-    replaced by another, nor a damaged copy by the next one: it is an error.
-    Errors: RUN301 not found, RUN302 a broken or wrong file, RUN304 unknown name, RUN305 an unreadable file;
-    ValueError for `folder:PATH`, whose images are of any size (see `ImageFolder`).
+    If it is not found it is downloaded into the user's cache, unless `download` is false. A data set is never replaced
+    by another one, and a damaged copy is an error even if there is another copy.
+    Errors: RUN301 if not found, RUN302 for a broken or wrong file, RUN304 for an unknown name, RUN305 for an unreadable
+    file; ValueError for `folder:PATH`, whose images may have any size (see `ImageFolder`).
     """
     if split not in get_args(Split) or split == "validation":  # the second is for type checkers
         raise ValueError(f"split must be one of {get_args(Split)}, got {split!r}")
     info = check_name(name)
     if info is None:
         raise ValueError(f"{name} is a folder of images: use open_folder")
-    from archspec.data import cifar, digits, idx  # what reads files is not needed to know the names
+    from archspec.data import cifar, digits, idx  # late, because names need no readers
 
     found = digits.find() if info.layout == "digits" else _found(info, split, root, download, progress)
     reader = {"idx": idx, "cifar": cifar, "digits": digits}[info.layout]
@@ -44,7 +44,7 @@ def load(
 def _found(
     info: DatasetInfo, split: Split, root: Path | None, may_download: bool, progress: Progress | None
 ) -> Path:
-    """The folder or archive with the data set's files, downloaded if need be."""
+    """The folder or archive with the files of the data set, downloaded if necessary."""
     found = places.find(info, split, root)
     if found is None and may_download:
         if progress is not None:

@@ -1,4 +1,4 @@
-"""Whether a data set may stay in memory."""
+"""Decides whether a data set fits into memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESIDENT_SHARE: Final = 0.4
 
 
 def fits(nbytes: int, device: torch.device | str) -> bool:
-    """Whether `nbytes` are at most RESIDENT_SHARE of the free memory; true where that is not known."""
+    """Whether `nbytes` are at most RESIDENT_SHARE of the free memory; true if that is not known."""
     import torch
 
     free = available_bytes(torch.device(device))

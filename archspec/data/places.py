@@ -1,4 +1,4 @@
-"""Where a data set is looked for, in which order, and what to say where it is nowhere."""
+"""Finds data sets: the places to search, their order, and the error if a data set is not found."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DATA_VARIABLE: Final = "ARCHSPEC_DATA"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder that may hold a data set. `origin`: why it is looked at."""
+    """A folder that may contain a data set. origin: why it is searched."""
 
     path: Path
     origin: str
@@ -36,11 +36,11 @@ def cache_folder() -> Path:
 
 
 def locate(info: DatasetInfo, root: Path | None = None) -> list[Place]:
-    """The folders that are looked at for a data set, in order.
+    """The folders to search for a data set, in order.
 
     First those below `root` (--data-root), $ARCHSPEC_DATA, ./data and the user's cache: in each of them
     torchvision's folder, then archspec's, then the folder itself. Last the folders of the system's packages.
-    Errors: RUN301 where `root` is not a folder.
+    Errors: RUN301 if `root` is not a folder.
     """
     if root is not None and not root.is_dir():
         raise error(
@@ -67,10 +67,10 @@ def _system(info: DatasetInfo) -> list[Place]:
 
 
 def find(info: DatasetInfo, split: Split, root: Path | None = None) -> Path | None:
-    """The first folder that has every file of a split, or the archive it is published as; None for nowhere.
+    """The first folder that has every file of a split, or the published archive; None if there is none.
 
-    A damaged copy is found like a whole one: reading it is then an error, it is not passed over.
-    Errors: RUN301 where `root` is not a folder.
+    A damaged copy is not skipped; reading it is an error.
+    Errors: RUN301 if `root` is not a folder.
     """
     for place in locate(info, root):
         if all(has(place.path, file) for file in info.files(split)):
@@ -81,18 +81,18 @@ def find(info: DatasetInfo, split: Split, root: Path | None = None) -> Path | No
 
 
 def has(folder: Path, file: DataFile) -> bool:
-    """Whether the folder has the file, as it is or as .gz."""
+    """Whether the folder has the file, compressed or not."""
     return _exists(folder / file.name) or _exists(folder / f"{file.name}.gz")
 
 
 def present(folder: Path, name: str) -> Path:
-    """The path of a file in a folder: as it is, or as .gz."""
+    """The path of a file in a folder, compressed or not."""
     plain = folder / name
     return plain if _exists(plain) else folder / f"{name}.gz"
 
 
 def _exists(path: Path) -> bool:
-    """Whether there is something at `path`; in a folder that may not be searched there is nothing."""
+    """Whether `path` exists; false in a folder without permission to search."""
     try:
         return path.exists()
     except OSError:

@@ -1,4 +1,4 @@
-"""What must be done to a data set's images for a network, and whether the two suit each other at all."""
+"""Plans how images of a data set become the input of a network, or rejects data that does not match it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from archspec.diagnostics.hints import SetInput, SetOutputs
 from archspec.text import shape_text, sizes_text
 from archspec.types import channels_first
 
-ImageShape = tuple[int, int | None, int | None]  # channels, height, width; None where images differ
+ImageShape = tuple[int, int | None, int | None]  # channels, height, width; None if images differ
 
 
 class WrongNormalisation(SpecError):
-    """`normalize` does not suit the network's input."""
+    """`normalize` does not match the network's input."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputPlan:
     """How stored images become the network's input (channels, *size).
 
-    mean, std: of pixels scaled to 0…1, one for each channel, or None. notices: what the user should know.
+    mean, std: of pixels scaled to 0…1, one for each channel, or None. notices: lines for the user.
     """
 
     channels: int
@@ -39,11 +39,11 @@ def plan(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> InputPlan:
-    """The plan for images (C, H, W) of the data set `name` and a network whose input is (C, H, W).
+    """The plan for images (C, H, W) of the data set `name` and a network with the input (C, H, W).
 
-    Images are resized without keeping their aspect; a grey image is repeated for a network with three
-    channels; a notice says so. mean, std: one number for all channels, or one for each.
-    Errors: RUN303 where the channels do not suit, or the number of means and deviations does not.
+    Images are resized without keeping their aspect ratio, and a grey image is repeated for a network with three
+    channels; a notice reports both. mean, std: one number for all channels, or one for each.
+    Errors: RUN303 if the channels, or the number of means or deviations, do not match the network.
     """
     if len(input_shape) != 3:
         raise error(
@@ -55,7 +55,7 @@ def plan(
     if data_shape[0] != channels:
         if (data_shape[0], channels) != (1, 3):
             raise _unsuited(name, data_shape[0], input_shape)
-        notices.append(f"{name} is grey: its channel is repeated for the three of the network")
+        notices.append(f"{name} is grey: its channel is repeated for the network's three channels")
     if data_shape[1] is None:
         notices.append(f"images are resized to {sizes_text((height, width))}")
     elif data_shape[1:] != (height, width):
@@ -66,9 +66,9 @@ def plan(
 
 
 def check_classes(name: str, num_classes: int, outputs: int, *, trained: bool = False) -> None:
-    """Whether a network with so many outputs can tell the classes apart. Errors: RUN303 for too few.
+    """Raise SpecError RUN303 if a network has fewer outputs than the data has classes.
 
-    trained: the network cannot be changed any more.
+    trained: whether the network is already trained, so that the hint must not suggest to change it.
     """
     if outputs < num_classes:
         other = f"use data of at most {plural(outputs, 'class')}, or train a network with {num_classes} outputs"

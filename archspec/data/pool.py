@@ -1,7 +1,7 @@
-"""Processes that decode image files. One that dies or hangs is noticed and its file named.
+"""Worker processes that decode image files. If one dies or hangs, the error names its file.
 
-Not torch's DataLoader: that one reports the death of a worker by an exception out of a signal handler, at
-whatever line the program then is, cannot tell which file it died of, and stumbles over exceptions like ours.
+torch's DataLoader does not serve: it reports a dead worker by an exception from a signal handler, at an arbitrary line
+of the program, it cannot name the file, and it cannot pass on exceptions such as SpecError.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from archspec.text import shell
 if TYPE_CHECKING:
     import numpy as np
 
-PATIENCE_S: Final = 60.0  # to decode one image
-_START_S: Final = 60.0  # to start a process
+PATIENCE_S: Final = 60.0  # for one image
+_START_S: Final = 60.0  # for the start of a process
 _START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from archspec.data.decoder import serve; serve()"
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 def default_workers() -> int:
-    """Decoding processes: one for each processor that this program may use, at most 8."""
+    """The default number of decoding processes: one for each processor that this program may use, at most 8."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(8, usable))
 
@@ -51,12 +51,12 @@ class _Refused(Exception):
 
 
 def image_text(path: Path | str, index: int, what: str) -> str:
-    """A message on an image of a folder; `index`: its number there."""
+    """A message about an image of a folder. index: its number."""
     return one_line(f"{path} (image {index}) {what}")
 
 
 class Decoders:
-    """`workers` processes, started when first needed; `submit` from any thread, `close` at the end."""
+    """A pool of `workers` processes, started when first needed. Thread-safe; call `close` at the end."""
 
     def __init__(self, workers: int, *, patience_s: float = PATIENCE_S) -> None:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="archspec-decode")
@@ -69,20 +69,20 @@ class Decoders:
     def submit(
         self, path: Path, channels: int, out: np.ndarray[Any, Any], index: int
     ) -> Future[None]:
-        """Decode `path` into `out`, uint8 (channels, H, W), resized to it; `index` is its number, for messages.
+        """Decode `path` into `out`, uint8 (channels, H, W), resized to its size. index: its number, for messages.
 
-        The future's error: SpecError RUN303 or RUN307 for the image, RUN308 for a process that died or hung.
+        The future raises SpecError RUN303, RUN305 or RUN307 for the image, RUN308 if the process died or hung.
         """
         request = {"path": str(path), "channels": channels, "size": out.shape[1:]}
         return self._threads.submit(self._ask, request, index, lambda decoder, deadline: decoder.fill(out, deadline))
 
     def headers(self, paths: Sequence[Path], channels: int | None) -> Future[list[Facts | BadImage]]:
-        """What `decode.look` finds in each header. The future's error: RUN308, whichever of the files it was."""
+        """`decode.look` for the headers of several files. The future raises RUN308 for any of them."""
         request = {"path": str(paths[0]), "paths": list(map(str, paths)), "channels": channels}
         return self._threads.submit(self._ask, request, 0, _Decoder.looks)
 
     def look(self, path: Path, channels: int | None, index: int) -> Future[Facts]:
-        """What `decode.look` finds in all of the file. The future's errors are those of `submit`."""
+        """`decode.look` for the whole file. The future raises the same errors as for `submit`."""
         request = {"path": str(path), "channels": channels}
         return self._threads.submit(self._ask, request, index, _Decoder.facts)
 
@@ -90,15 +90,15 @@ class Decoders:
         decoder = self._decoder()
         try:
             return decoder.ask(request, index, read)
-        except _Refused as refused:  # its pipes are empty
+        except _Refused as refused:  # the process can continue: its pipes are empty
             code, message, hint = refused.args
             raise error(code, image_text(request["path"], index, message), hint=hint) from None
-        except BaseException:  # whatever happened, what is left in its pipes belongs to this image
+        except BaseException:  # the rest in its pipes belongs to this image, so the process cannot be used again
             self._drop(decoder)
             raise
 
     def _decoder(self) -> _Decoder:
-        """This thread's process."""
+        """The process of this thread."""
         found: _Decoder | None = getattr(self._mine, "decoder", None)
         if found is None:
             with self._lock:
@@ -117,13 +117,13 @@ class Decoders:
         decoder.release()
 
     def close(self) -> None:
-        """Stop the processes, whatever they are at."""
+        """End the processes, even if they are busy."""
         with self._lock:
             self._closed = True
             running, self._running = self._running, set()
         self._threads.shutdown(wait=False, cancel_futures=True)
         for decoder in running:
-            decoder.kill()  # which wakes the thread that waits for it
+            decoder.kill()  # wakes the thread that waits for it
         self._threads.shutdown(wait=True)
         for decoder in running:
             decoder.release()
@@ -134,7 +134,7 @@ class _Decoder:
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
-        # Its own session: Ctrl-C is for the trainer, which saves and stops its decoders in its own time.
+        # In a new session, so that Ctrl-C only reaches the trainer, which saves and then ends its decoders.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
             [sys.executable, "-c", _START, json.dumps(sys.path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -145,7 +145,7 @@ class _Decoder:
         self._started = False
 
     def ask(self, request: Request, index: int, read: Callable[[_Decoder, float], T]) -> T:
-        """What `read` finds in the reply. Errors: _Refused of a bad image, RUN308 of a death or a hang."""
+        """Send a request, and `read` the reply. Raises _Refused for a bad image, RUN308 if the process died or hung."""
         self._start()
         deadline = time.monotonic() + self._patience_s
         try:
@@ -159,20 +159,20 @@ class _Decoder:
         raise _Refused(*json.loads(problem))
 
     def fill(self, out: np.ndarray[Any, Any], deadline: float) -> None:
-        """The image of a reply."""
+        """Read the image of a reply into `out`."""
         self._fill(out.data.cast("B"), deadline)
 
     def facts(self, deadline: float) -> Facts:
-        """The facts of a reply."""
+        """Read the facts of a reply."""
         return Facts(**json.loads(self._packed(deadline)))
 
     def looks(self, deadline: float) -> list[Facts | BadImage]:
-        """The facts and errors of a reply."""
+        """Read the facts and errors of a reply."""
         found = json.loads(self._packed(deadline))
         return [Facts(**one) if isinstance(one, dict) else BadImage(*one) for one in found]
 
     def _packed(self, deadline: float) -> bytearray:
-        """What stands after its length."""
+        """Read a length, and as many bytes."""
         (length,) = struct.unpack(">I", self._read(4, deadline))
         return self._read(length, deadline)
 
@@ -215,7 +215,7 @@ class _Decoder:
         )
 
     def _end(self, problem: Exception, patience_s: float) -> str:
-        """How the process came to its end."""
+        """How the process ended, as a text."""
         if isinstance(problem, TimeoutError):
             return f"did not finish within {patience_s:g} s"
         with suppress(subprocess.TimeoutExpired):
@@ -223,14 +223,14 @@ class _Decoder:
         return f"ended ({_ending(self._process.returncode)})"
 
     def kill(self) -> None:
-        """End the process; from any thread. One that cannot be killed (a dead network disk) is let go."""
+        """End the process, from any thread. A process that cannot be killed (on a dead network disk) is abandoned."""
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
 
     def release(self) -> None:
-        """Close the pipes, when no thread uses them any more."""
-        with suppress(OSError):  # what was not sent yet
+        """Close the pipes, once no thread uses them."""
+        with suppress(OSError):  # closing flushes unsent data
             self._requests.close()
         self._replies.close()
 

@@ -1,4 +1,4 @@
-"""Whether the data set of a recipe is there and suits its network, found out without training, torch or a download."""
+"""Checks that the data set of a recipe exists and matches its network, without training, torch or a download."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from archspec.language.recipe import Recipe
 
 
 def check_present(recipe: Recipe, graph: Graph, root: Path | None = None) -> tuple[Diagnostic, ...]:
-    """Everything that would keep the recipe's data set from being used; empty if it can be.
+    """Every reason why the data set of a recipe cannot be used; empty if it can.
 
-    The headers of a folder's images are read. Of a known data set the files must be there in their size; their
-    checksums are compared when it is used (or by `archspec data check`).
+    For a folder, the headers of its images are read. For a known data set, existence and size of its files are
+    checked; their checksums are compared when it is used (or by `archspec data check`).
     """
     found: list[Diagnostic] = []
     try:
@@ -68,7 +68,7 @@ def _check_files(info: DatasetInfo, split: Split, root: Path | None) -> None:
         return
     for file in info.files(split):
         path = places.present(found, file.name)
-        if path.suffix != ".gz":  # whose size says nothing
+        if path.suffix != ".gz":  # the size of a compressed file is not known
             _check_size(path, file.name, file.size)
 
 
@@ -81,7 +81,7 @@ def _check_size(path: Path, name: str, size: int) -> None:
 def check_recipes_present(
     recipes: Mapping[str, Recipe], graph: Graph, root: Path | None = None
 ) -> Iterator[Diagnostic]:
-    """`check_present` of a spec's recipes, "train" the default one; what several of them use is looked at once."""
+    """`check_present` for the recipes of a spec; each data set is checked once. "train": the default."""
     checked = []
     for name, recipe in recipes.items():
         use = recipe.data, recipe.normalize

@@ -1,4 +1,4 @@
-"""The data sets that archspec knows by name, and the files that they consist of. Never imports torch."""
+"""The data sets that archspec knows by name, and their files. Does not import torch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FOLDER_PREFIX: Final = "folder:"
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One file of a data set. `size` in bytes and `md5` are of its content, decompressed.
+    """One file of a data set. size: of its decompressed content, in bytes. md5: of the same content.
 
-    The content is what is checked, not the archive around it: Debian packs the same content into other .gz
-    files than the authors do. MD5 finds damage and mix-ups; it is what the authors publish.
+    The content is checked and not the compressed file, because Debian compresses the same content differently. MD5 is
+    enough to find damage and mix-ups, and the authors publish it.
     """
 
     name: str
@@ -30,7 +30,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The one archive that a data set is published as."""
+    """The archive in which a data set is published."""
 
     name: str
     size: int  # bytes
@@ -40,11 +40,11 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """What is known of a data set without reading it. Heights and widths in pixels, sizes in images.
+    """What is known about a data set without reading it. Heights and widths in pixels, sizes in images.
 
-    layout: `idx` (files: images, labels of a split), `cifar` (files: batches of a split), `digits`.
-    folders: its folders below a data root, best known first. label_bytes: labels of a cifar record.
-    pickled: names that hold it in Python's pickle format, which is never read.
+    layout: `idx` (files: images and labels of a split), `cifar` (files: batches of a split), `digits`.
+    folders: its folders below a data root, the usual one first. label_bytes: label bytes of a cifar record.
+    pickled: names of files with the data set in Python's pickle format, which is never read.
     """
 
     name: str
@@ -68,20 +68,20 @@ class DatasetInfo:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes; labels are 0 … num_classes - 1."""
+        """The number of classes; labels are 0 … num_classes - 1."""
         return len(self.classes)
 
     def size(self, split: Split) -> int:
-        """Images of a split."""
+        """The number of images of a split."""
         return self.train_size if split == "train" else self.test_size
 
     def files(self, split: Split) -> tuple[DataFile, ...]:
-        """Files of a split."""
+        """The files of a split."""
         return self.train_files if split == "train" else self.test_files
 
 
 def _idx_files(prefix: str, count: int, images_md5: str, labels_md5: str) -> tuple[DataFile, ...]:
-    """The images and labels of a split of 28×28 images; headers are of 16 and 8 bytes."""
+    """The files of images and labels of a split of 28×28 images; their headers have 16 and 8 bytes."""
     return (
         DataFile(f"{prefix}-images-idx3-ubyte", 16 + count * 28 * 28, images_md5),
         DataFile(f"{prefix}-labels-idx1-ubyte", 8 + count, labels_md5),
@@ -195,7 +195,7 @@ DATASETS: Final[dict[str, DatasetInfo]] = {
 
 
 def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
-    """What is known of the data set that a recipe's `data` names; None for `folder:PATH`.
+    """The data set that `data` in a recipe names; None for `folder:PATH`.
 
     Errors: RUN304 for an unknown name.
     """
@@ -214,7 +214,7 @@ def folder_path(name: str) -> Path:
 
 
 def expand_home(text: str) -> Path:
-    """A path whose `~` or `~user` stands for that home folder, as far as there is one."""
+    """A path with `~` or `~user` expanded, if there is such a home folder."""
     try:
         return Path(text).expanduser()
     except RuntimeError:  # no user of that name
@@ -222,12 +222,12 @@ def expand_home(text: str) -> Path:
 
 
 def data_argument(folder: Path | str) -> str:
-    """What names a folder of images on a command line: `folder:PATH`, quoted for the shell where it must be."""
+    """The argument for a folder of images on a command line: `folder:PATH`, quoted for the shell if necessary."""
     return shell(f"{FOLDER_PREFIX}{folder}")
 
 
 def _folder_meant(name: str) -> Path | None:
-    """The folder of images that a name without `folder:` probably stands for."""
+    """The folder of images that a name without `folder:` probably means; None if there is none."""
     from archspec.data.layout import likely_folder  # only needed after a mistake
 
     return likely_folder(expand_home(name)) if name.strip() else None

@@ -1,4 +1,4 @@
-"""The splits of a run: what it trains on, what its choices are made on, and what it is tested on."""
+"""The splits of a run: the images to train on, to make choices on, and to test on."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from archspec.language.recipe import Recipe
 if TYPE_CHECKING:
     import torch
 
-_ONCE: Final = "choices are made on it, the test set is evaluated once, at the end"
+_ONCE: Final = "choices depend on it, and the test set is only evaluated at the end"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a run's images come from.
+    """Where the images of a run come from.
 
-    channels: of the network's input. limit_train: so many of the training set's first images; a validation set is
-    taken from these. limit_test: so many of the test set's first images, and of a folder's `val/`.
+    channels: of the network's input. limit_train: the most training images, the first of the set, before a validation
+    set is taken from them. limit_test: the most images of the test set, and of the `val/` of a folder.
     """
 
     recipe: Recipe
@@ -47,7 +47,7 @@ class Source:
     workers: int | None = None
 
     def read(self, split: RunSplit, *, decode: bool = False) -> ImageData | ImageFolder:
-        """A split as it is published: nothing is held out. decode, and errors: those of `open_data`."""
+        """A split as published, before a validation set is held out. decode, and errors: see `open_data`."""
         limit = self.limit_train if split == "train" else self.limit_test
         return open_data(
             self.recipe.data, split, self.channels, root=self.root, limit=limit, progress=self.progress,
@@ -57,7 +57,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """validation: None where choices are made on the test set. notices: what the user should know of them."""
+    """The splits of a run. validation: None if choices are made on the test set. notices: lines for the user."""
 
     train: ImageData | ImageFolder
     validation: ImageData | ImageFolder | None
@@ -76,9 +76,9 @@ def open_splits(source: Source) -> Splits:
 
 
 def _with_all(problem: SpecError, source: Source) -> SpecError:
-    """The error with what else is wrong with any split of a folder: one run names every broken file.
+    """The error, extended by all other faults in any split of a folder, so that one run names every broken file.
 
-    The images are decoded, since a file that is cut off looks sound until then.
+    All images are decoded, because a truncated file can only be found that way.
     """
     if not source.recipe.data.startswith(FOLDER_PREFIX):
         return problem
@@ -93,23 +93,23 @@ def _with_all(problem: SpecError, source: Source) -> SpecError:
 
 
 def training_splits(source: Source) -> tuple[ImageData | ImageFolder, ImageData | ImageFolder | None, list[str]]:
-    """The training set, the validation set or None, and notices: the same sets for a recipe, its seed and a limit.
+    """The training set, the validation set or None, and notices; a function of the recipe, its seed and the limit.
 
     Errors: RUN370, RUN371, and those of `open_data`.
     """
-    wanted = resolve_validation(source.recipe).validation
-    if wanted == VAL:
+    amount = resolve_validation(source.recipe).validation
+    if amount == VAL:
         check_val_folder(source.recipe.data)
     whole = source.read("train")
     notices = list(whole.notices) if isinstance(whole, ImageFolder) else []
-    if wanted is None or isinstance(wanted, str):
-        if wanted != VAL:
+    if amount is None or isinstance(amount, str):
+        if amount != VAL:
             return whole, None, [*notices, *_unused(source.recipe)]
         validation = source.read("validation")
         notices += validation.notices if isinstance(validation, ImageFolder) else ()
         about = f"the validation set is {validation.source} ({plural(len(validation), 'image')})"
         return whole, validation, [*notices, f"{about}: {_ONCE}"]
-    train, held = hold_out(whole, wanted, source.recipe.seed)
+    train, held = hold_out(whole, amount, source.recipe.seed)
     about = f"the validation set is {len(held):,} of the {plural(len(whole), 'training image')}"
     if source.recipe.validation is None:
         about += " (`early_stopping` needs one)"
@@ -118,23 +118,23 @@ def training_splits(source: Source) -> tuple[ImageData | ImageFolder, ImageData 
 
 
 def hold_out(
-    data: ImageData | ImageFolder, wanted: float, seed: int
+    data: ImageData | ImageFolder, amount: float, seed: int
 ) -> tuple[ImageData | ImageFolder, ImageData | ImageFolder]:
-    """A training set without its validation set, and that: a function of the images' labels, `wanted` and `seed`.
+    """Divide a training set into a training and a validation set, as a function of the labels, `amount` and `seed`.
 
-    wanted: a share of the images, or a number of them. Each class gives its share, and at least one image where
-    there are enough; the images of both are in the order of the data set. Errors: RUN370.
+    amount: a share of the images if it is a float, or else a number of them. Each class gives its share, and at least
+    one image if there are enough; both sets keep the order of the data set. Errors: RUN370.
     """
     import torch
 
     labels = labels_of(data)
     counts = torch.bincount(labels, minlength=len(data.classes)).tolist()
-    held = draw(labels, class_shares(counts, held_out_images(counts, wanted)), seed)
+    held = draw(labels, class_shares(counts, held_out_images(counts, amount)), seed)
     return data.take((~held).nonzero().flatten(), "train"), data.take(held.nonzero().flatten(), "validation")
 
 
 def _test_notices(test: ImageData | ImageFolder) -> list[str]:
-    """What the user should know of the test set."""
+    """Notices about the test set."""
     if not isinstance(test, ImageFolder):
         return []
     folder = Path(test.source)
@@ -143,7 +143,7 @@ def _test_notices(test: ImageData | ImageFolder) -> list[str]:
 
 
 def _unused(recipe: Recipe) -> list[str]:
-    """A notice, where a folder has a `val` that the recipe has no use for."""
+    """A notice if a folder has a `val` that the recipe does not use."""
     folder = val_folder(recipe.data)
     if folder is not None:
         return [f"{folder} is not used: the recipe says `validation: {recipe.validation}`"]
@@ -156,7 +156,7 @@ def _unused(recipe: Recipe) -> list[str]:
 
 
 def _without_image(train: ImageData | ImageFolder, held: ImageData | ImageFolder) -> list[str]:
-    """A notice, where classes that are trained have no image in the validation set."""
+    """A notice if classes of the training set have no image in the validation set."""
     trained, present = set(labels_of(train).tolist()), set(labels_of(held).tolist())
     missing = [name for k, name in enumerate(held.classes) if k in trained - present]
     return [f"the validation set has no image of {listing(missing)}"] if missing else []

@@ -1,4 +1,4 @@
-"""Whether a network suits the data set that its recipe names, as far as that is known without reading any."""
+"""Checks that a network matches the data set of its recipe, as far as possible without reading the data."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from archspec.types import INTEGERS
 
 
 def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph, errors: Errors) -> None:
-    """Note, where it is written, what would keep a spec's own recipes from training its network.
+    """Report, at its place, whatever would prevent the recipes of a spec from training its network.
 
-    recipes: "train" is the default one. Errors: BUILD203, BUILD204, RUN303, RUN304, RUN311, SPEC063; warnings: SPEC061,
+    recipes: "train" is the default. Errors: BUILD203, BUILD204, RUN303, RUN304, RUN311, SPEC063; warnings: SPEC061,
     SPEC062.
     """
     section = "train" if "train" in recipes else "recipes"
@@ -54,19 +54,22 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
 
 
 def _check_parts(
-    recipe: Recipe, graph: Graph, places: Mapping[str, At], told: set[PartProblem], errors: Errors
+    recipe: Recipe, graph: Graph, places: Mapping[str, At], reported: set[PartProblem], errors: Errors
 ) -> None:
-    """Note the parts in `freeze` and `lr_scale` that the network does not have. told: so far, of other recipes."""
+    """Report the parts in `freeze` and `lr_scale` that the network does not have.
+
+    reported: the problems of other recipes so far.
+    """
     own = [places[key] for key in ("freeze", "lr_scale") if key in places]
     for problem in part_problems(graph, recipe) if own else ():
-        if problem not in told:
-            told.add(problem)
+        if problem not in reported:
+            reported.add(problem)
             at, key = _place_of(problem.part, places.get(problem.field, own[0]))
             errors.add(problem.code, problem.message, at, key=key, hint=problem.hint)
 
 
 def _place_of(part: str, at: At) -> tuple[At, bool]:
-    """Where a part is written in the value at `at`, as far as it is written there; and whether that is a key."""
+    """The place of a part in the value at `at`, or `at` itself; and whether that place is a key."""
     raw = at.value()
     if isinstance(raw, dict) and part in raw:
         return at / part, True
@@ -76,7 +79,10 @@ def _place_of(part: str, at: At) -> tuple[At, bool]:
 
 
 def check_data_names(program: Program, value: Callable[[Any, At], Any], errors: Errors) -> None:
-    """Note every name in `data` that is not a data set's, whatever else is wrong. `value` evaluates a raw value."""
+    """Report every name in `data` that is not a data set, even if the spec has other errors.
+
+    value: evaluates a raw value.
+    """
     sections = [(program.data.get("train"), program.places["train"])]
     for name, at in program.places["recipes"].items():
         sections.append((program.data["recipes"][name], {"data": at / "data"}))
@@ -90,7 +96,7 @@ def check_data_names(program: Program, value: Callable[[Any, At], Any], errors: 
 
 
 def _places(program: Program, name: str) -> Mapping[str, At]:
-    """The places of a recipe's own fields."""
+    """The places of the fields that a recipe sets itself."""
     if name == "train":
         return program.places["train"]
     at = program.places["recipes"][name]
@@ -117,7 +123,7 @@ def _note(e: SpecError, at: At, errors: Errors, program: Program | None = None) 
 
 
 def _as_edit(hint: str | None, program: Program) -> str | None:
-    """A remedy of a data set as an edit of the network's input, or of its last layer."""
+    """A remedy for a data set as an edit of the network's input or last layer; None if it is not such an edit."""
     match hint:
         case SetInput():
             return fixes.moved(Hint(str(hint), str(list(hint.shape))), program.input[1])
@@ -137,7 +143,7 @@ def _end(program: Program) -> Body:
 
 
 def _last_layer(program: Program) -> Layer | None:
-    """The layer that the network ends with, as far as no block holds it."""
+    """The last layer of the network, unless it is in a block."""
     body = _end(program)
     last = body.layers[-1] if body.layers else None
     while last is not None and last.body is not None and last.body.layers:
@@ -146,7 +152,7 @@ def _last_layer(program: Program) -> Layer | None:
 
 
 def probabilities(graph: Graph) -> list[str]:
-    """A notice, where the network ends in probabilities."""
+    """A notice if the network ends in probabilities."""
     op = squashing_end(graph)
     return [f"`{op}` ends the network, but its loss, cross entropy, takes logits"] if op else []
 
@@ -212,7 +218,7 @@ def input_plan(name: str, shape: ImageShape, input_shape: tuple[int, ...], recip
 
 
 def idle_outputs(name: str, num_classes: int, outputs: int) -> list[str]:
-    """A notice, where the network has more `outputs` than the data set has classes."""
+    """A notice if the network has more `outputs` than the data set has classes."""
     if num_classes >= outputs:
         return []
     classes = plural(num_classes, "class")

@@ -1,4 +1,4 @@
-"""All images of a folder looked at before anything else is done with them: every broken one is found in one go."""
+"""Checks all images of a folder before they are used, so that one run finds every broken image."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from archspec.data.registry import data_argument
 from archspec.diagnostics import Diagnostic, SpecError, one_line, plural
 
 Progress = Callable[[str], None]
-_CHUNK: Final = 256  # requests ahead of their results
-_TOGETHER: Final = 64  # headers in a request
-_FEW: Final = 2000  # headers that are read sooner than a process has started
-_DECODED: Final = 10_000  # images that are all decoded where one is broken: some seconds
-SHOWN: Final = 20  # broken images that an error names one by one
+_CHUNK: Final = 256  # requests to send before their results arrive
+_TOGETHER: Final = 64  # headers per request
+_FEW: Final = 2000  # reading this many headers is faster than starting a process
+_DECODED: Final = 10_000  # up to this many images are all decoded if one is broken, which takes some seconds
+SHOWN: Final = 20  # broken images that are named individually
 
 
 @dataclass(slots=True)
 class Survey:
-    """What a look at the images of a split found.
+    """The results of checking the images of a split.
 
-    problems: one for each image that cannot be used. sizes: (H, W) of the upright images. turned: how many are
-    turned upright as their EXIF orientation says. deep: how many are scaled from more than 8 bits. frames: how many
-    have several frames (only where all of each image was looked at).
+    problems: one for each image that cannot be used. sizes: (H, W) of the upright images. turned: the number of images
+    that are turned upright by their EXIF orientation. deep: the number of images with more than 8 bits. frames: the
+    number of images with several frames (only known if whole files were read).
     """
 
     images: int = 0
@@ -42,7 +42,7 @@ class Survey:
     frames: int = 0
 
     def add(self, found: Facts | Diagnostic) -> None:
-        """Count an image."""
+        """Add the result for an image."""
         self.images += 1
         if isinstance(found, Diagnostic):
             self.problems.append(found)
@@ -55,15 +55,15 @@ class Survey:
         self.frames += found.frames
 
     def notices(self, source: str = "") -> tuple[str, ...]:
-        """What is done to images that the user may not expect. source: where they are, to be named."""
+        """Lines about conversions that the user may not expect. source: where the images are, for the text."""
         where = one_line(source and f" of {source}")
         notices = []
         if self.turned:
-            notices.append(f"{_are(self.turned, where)} turned upright, as the EXIF orientation says")
+            notices.append(f"{_are(self.turned, where)} turned upright by the EXIF orientation")
         if self.deep:
             notices.append(f"{_are(self.deep, where)} scaled to 8 bits: white of the greater depth becomes 255")
         if self.frames:
-            notices.append(f"of {plural(self.frames, 'image')}{where} with several frames only the first is used")
+            notices.append(f"{plural(self.frames, 'image')}{where} with several frames: only the first frame is used")
         return tuple(notices)
 
 
@@ -72,9 +72,9 @@ def _are(number: int, where: str) -> str:
 
 
 def survey(data: ImageFolder, channels: int | None, *, whole: bool, workers: int | None = None) -> Survey:
-    """Look at all images of a split, at their headers or, with `whole`, at every pixel.
+    """Check all images of a split: their headers or, with `whole`, every pixel.
 
-    channels: 1 or 3, what the images are to serve; None for either. What is wrong is in the result, never raised.
+    channels: 1 or 3, of the network's input; None for either. Faults are in the result, not raised.
     """
     found = Survey()
     if not whole and len(data) <= _FEW:
@@ -104,14 +104,14 @@ def _problem(path: Path, index: int, bad: BadImage) -> Diagnostic:
 
 
 def _headers(decoders: Decoders, data: ImageFolder, channels: int | None) -> Iterator[Facts | Diagnostic]:
-    """Many headers in a request: one of its own would cost more than the look."""
+    """Read headers, many per request, because a request takes longer than reading a header."""
     numbered = enumerate(path for path, _ in data.samples)
     groups = iter(lambda: list(islice(numbered, _TOGETHER)), [])
     while ahead := [(g, decoders.headers([path for _, path in g], channels)) for g in islice(groups, _CHUNK)]:
         for group, job in ahead:
             try:
                 found = job.result()
-            except SpecError:  # the process died of one of them: of which?
+            except SpecError:  # one of them ended the process: find out which
                 yield from _looks(decoders, iter(group), channels)
             else:
                 for (index, path), one in zip(group, found, strict=True):
@@ -132,13 +132,13 @@ def _looks(
 def check_headers(
     data: ImageFolder, *, progress: Progress | None = None, workers: int | None = None, decode: bool = False
 ) -> ImageFolder:
-    """The folder with what the headers of its images show: their common size, and notices.
+    """The folder, completed with the common size of its images and with notices from their headers.
 
-    decode: find damage behind the headers too, unless the images are very many.
-    Errors: RUN303, RUN305, RUN307 for images that cannot be used, all of them (see `all_problems`).
+    decode: also find damage after the headers, unless there are very many images.
+    Errors: RUN303, RUN305 or RUN307 for all images that cannot be used (see `all_problems`).
     """
     if progress is not None and len(data) > _FEW:
-        progress(f"looking at the headers of {plural(len(data), 'image')} of {data.source}")
+        progress(f"checking the headers of {plural(len(data), 'image')} of {data.source}")
     found = survey(data, data.channels, whole=decode and len(data) <= _DECODED, workers=workers)
     if found.problems:
         raise all_problems(found.problems, data)
@@ -149,7 +149,7 @@ def check_headers(
 def all_problems(problems: Iterable[Diagnostic], data: ImageFolder) -> SpecError:
     """The error for all images that cannot be used: the first SHOWN by name, RUN309 for the others.
 
-    Where several do not match the network, that is one mistake, of the network or of the data set.
+    Several images that do not match the network count as one mistake of the network or the data set.
     """
     ordered = list(problems)
     unsuited = [problem for problem in ordered if problem.code == "RUN303"]

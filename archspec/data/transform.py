@@ -1,4 +1,4 @@
-"""Images as stored → what the network takes: resize and scale, for a whole batch, on the device."""
+"""Converts stored images to the input of a network: resizes and scales a whole batch on the device."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Bilinear, antialiased: uint8 (N, C, h, w) -> uint8 (N, C, *size), rounded to whole levels.
+    """Bilinear with antialiasing: uint8 (N, C, h, w) -> uint8 (N, C, *size), rounded to whole levels.
 
-    Equals torchvision's `Resize` on each PIL image to within one level of 255: a rounding that falls the
-    other way. Off the CPU torch has no such kernel for bytes: there it is done in float32 and rounded.
+    Equals torchvision's `Resize` on each PIL image up to rounding, that is, to one level of 255. Except on the CPU,
+    torch has no such kernel for bytes, so it is computed in float32 and rounded.
     """
     from torch.nn import functional
 
@@ -45,7 +45,7 @@ def scale(
 ) -> torch.Tensor:
     """uint8 (N, c, H, W) -> float (N, channels, H, W) in 0…1, or (that - mean) / std.
 
-    c is `channels`, or 1 and then repeated. The arithmetic is in float32, the result in `dtype`, default
+    c is `channels`, or 1, which is then repeated. The arithmetic is in float32, the result in `dtype`, by default
     float32. Equals torchvision's `ToTensor` and `Normalize` on each image.
     """
     import torch
@@ -61,7 +61,7 @@ def scale(
 
 
 def _column(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
-    """(C, 1, 1); made without waiting for the device, which a copy from unpinned memory would do."""
+    """(C, 1, 1), created without waiting for the device, as a copy from unpinned memory would."""
     import torch
 
     parts = [torch.full((1, 1, 1), value, dtype=like.dtype, device=like.device) for value in values]
@@ -78,7 +78,7 @@ def to_input(
     std: Sequence[float] | None = None,
     memory_format: torch.memory_format | None = None,
 ) -> torch.Tensor:
-    """`resize`, then `scale`: uint8 (N, c, h, w) -> float (N, channels, *size), for a batch on its device.
+    """`resize`, then `scale`, on the device of the batch: uint8 (N, c, h, w) -> float (N, channels, *size).
 
     Equals torchvision's `Resize` and `ToTensor` on each image to within 1/255.
     """

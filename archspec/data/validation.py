@@ -1,4 +1,4 @@
-"""The validation set: images of the training set that are held out of it, or the `val/` of a folder of images."""
+"""The validation set: images held out of the training set, or the `val/` of a folder of images."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from archspec.language.recipe import Recipe
 if TYPE_CHECKING:
     import torch
 
-DEFAULT_SHARE: Final = 0.1  # of the training images, where early stopping has nothing else to decide on
+DEFAULT_SHARE: Final = 0.1  # of the training images, if early stopping needs a validation set and none is set
 VAL: Final = "val"  # the folder
 
 
 def resolve_validation(recipe: Recipe) -> Recipe:
-    """The recipe with its `validation` named where it leaves that open and yet needs a validation set."""
+    """The recipe; if it needs a validation set and does not set one, with the default `validation`."""
     if recipe.validation is not None:
         return recipe
     chosen = VAL if val_folder(recipe.data) else DEFAULT_SHARE if recipe.early_stopping else None
@@ -27,12 +27,12 @@ def resolve_validation(recipe: Recipe) -> Recipe:
 
 
 def default_to_test(recipe: Recipe) -> Recipe:
-    """The recipe of a run that has begun: where it says nothing of `validation`, the test set was evaluated."""
+    """The recipe of an earlier run, in which a missing `validation` means that the test set was evaluated."""
     return recipe if recipe.validation is not None else recipe.model_copy(update={"validation": "test"})
 
 
 def val_folder(data: str) -> Path | None:
-    """`PATH/val` of a folder of images that has a `test` too, and so keeps `val` for choices."""
+    """`PATH/val` of a folder of images that also has a `test`; None otherwise."""
     if not data.startswith(FOLDER_PREFIX):
         return None
     path = folder_path(data)
@@ -52,26 +52,26 @@ def check_val_folder(data: str) -> None:
                 hint=f"{remedy}, or write a share of the training images: `validation: 0.1`")
 
 
-def held_out_images(counts: Sequence[int], wanted: float) -> int:
-    """How many images `wanted` is, a share or a number. counts: images of each class.
+def held_out_images(counts: Sequence[int], amount: float) -> int:
+    """The number of images for `amount`, a share or a number. counts: the number of images of each class.
 
-    Raises SpecError RUN370 where a class would have no image left to train on.
+    Raises SpecError RUN370 if a class would have no image left for training.
     """
-    total = wanted if isinstance(wanted, int) else max(1, round(wanted * sum(counts)))
+    total = amount if isinstance(amount, int) else max(1, round(amount * sum(counts)))
     images, classes = sum(counts), sum(count > 0 for count in counts)
     most = images - classes
     if total <= most:
         return total
-    taken = f"`validation: {wanted}` takes {total:,}"
+    taken = f"`validation: {amount}` takes {total:,}"
     why = "no image to train on" if total >= images else f"some of the {classes} classes no image to train on"
     hint = f"take at most {plural(most, 'image')}" if most else "train on more images: each class has only one"
     raise error("RUN370", f"{taken} of {plural(images, 'training image')}, which leaves {why}", hint=hint)
 
 
 def class_shares(counts: Sequence[int], total: int) -> list[int]:
-    """How many of the `total` images each class gives: in proportion, rounded by largest remainder.
+    """The number of images that each class gives to make `total`: in proportion, rounded by largest remainder.
 
-    Each class keeps at least one image, and gives one where it has two, if `total` is enough for that.
+    Each class keeps at least one image, and gives one if it has two and `total` is large enough.
     """
     images = sum(counts)
     least = 1 if total >= sum(count > 1 for count in counts) else 0
@@ -79,14 +79,14 @@ def class_shares(counts: Sequence[int], total: int) -> list[int]:
     owed = [total * count - share * images for count, share in zip(counts, shares, strict=True)]
     for missing in [1] * (total - sum(shares)) + [-1] * (sum(shares) - total):
         able = [k for k, s in enumerate(shares) if (s < counts[k] - 1 if missing > 0 else s > least)]
-        chosen = max(able, key=lambda k: missing * owed[k])  # of equals the first
+        chosen = max(able, key=lambda k: missing * owed[k])  # the first among equals
         shares[chosen] += missing
         owed[chosen] -= missing * images
     return shares
 
 
 def draw(labels: torch.Tensor, shares: Sequence[int], seed: int) -> torch.Tensor:
-    """Which images are held out, bool (N,): of each class as many as `shares` says, drawn by `seed`."""
+    """Which images are held out, bool (N,): a random choice by `seed` of `shares[k]` images of class k."""
     import torch
 
     generator = torch.Generator()

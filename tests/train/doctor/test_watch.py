@@ -176,7 +176,7 @@ def saturated(steps, losses=(), accuracy=0.1, **fields):
 def examined(doctor, *histories):
     told = Told()
     for doctor._history in histories:
-        doctor._say(told, doctor._verdicts.examine(doctor._history))
+        doctor._report(told, doctor._verdicts.examine(doctor._history))
     return told
 
 
