@@ -68,8 +68,8 @@ def test_what_a_user_may_not_expect_is_a_note(cli: Cli, pets: Path) -> None:
     frames = [Image.new("L", (4, 4), level) for level in (10, 20)]
     frames[0].save(pets / "train/ant/a.gif", save_all=True, append_images=frames[1:])
     lines = check(cli, "folder:pets").out.splitlines()
-    assert "  note: of 1 image of pets/train with several frames only the first is used" in lines
-    assert "  note: pets/test has no image of the class bee: its accuracy stays unknown" in lines
+    assert "  note: 1 image of pets/train with several frames: only the first frame is used" in lines
+    assert "  note: pets/test has no image of the class bee: its accuracy is not known" in lines
     assert "  ant 1, bee 0" in lines
 
 

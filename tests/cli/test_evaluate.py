@@ -299,7 +299,7 @@ def test_predict_reads_what_training_reads_and_says_what_it_does(cli: Cli, run: 
     done = cli("predict", run, "a.png", "数字.gif", "deep.tif", "side.png", "--json")
     first, *others = [row["classes"] for row in json.loads(done.out)["images"]]
     assert others == [first] * 3
-    assert "note: 1 image is turned upright, as the EXIF orientation says" in done.err
+    assert "note: 1 image is turned upright by the EXIF orientation" in done.err
     assert "note: 1 image is scaled to 8 bits" in done.err
     lines = cli("predict", run, "a.png", "数字.gif").out.splitlines()
     assert [line.split("  ", 1)[0] for line in lines] == ["a.png", "数字.gif"]

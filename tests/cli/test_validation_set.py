@@ -29,7 +29,7 @@ def test_what_is_printed_and_noted(cli: Cli, spec: Path) -> None:
     done = cli("train", spec, *FEW, "--validation", "0.1", "--run-dir", "run")
     assert done.code == 0, done.err
     notice, first, _ = done.err.splitlines()
-    assert notice.startswith("note: the validation set is 20 of the 200 training images: choices are made on it")
+    assert notice.startswith("note: the validation set is 20 of the 200 training images: choices depend on it")
     assert "  val loss " in first
     tail = done.out.splitlines()[-5:]
     assert tail[0].startswith("last epoch (2): validation loss ")
@@ -164,7 +164,7 @@ def test_the_val_of_a_folder_is_used(cli: Cli, spec: Path) -> None:
     folder_of_images(Path("imgs"), {"train": 6, "val": 4, "test": 3})
     done = cli("train", spec, "--data", "folder:imgs", "--run-dir", "run")
     assert done.code == 0, done.err
-    assert "note: the validation set is imgs/val (8 images): choices are made on it" in done.err
+    assert "note: the validation set is imgs/val (8 images): choices depend on it" in done.err
     assert recipe_of("run")["validation"] == "val"
     for split, images in (("train", 12), ("validation", 8), ("test", 6)):
         assert json.loads(cli("evaluate", "run", "--split", split, "--json").out)["images"] == images

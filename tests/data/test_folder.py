@@ -73,8 +73,8 @@ def test_other_files_are_left_out_and_counted(root):
     folder = open_folder(root, "train", 3)
     assert len(folder) == 7
     assert folder.notices == (
-        f"1 file in {root / 'train'} without an image's ending is left out",
-        f"1 image directly in {root / 'train'}, in no class's folder, is left out",
+        f"1 file in {root / 'train'} without an image extension is left out",
+        f"1 image directly in {root / 'train'}, not in a class folder, is left out",
     )
     (root / "train/cat/b\nc.txt").touch()
     assert open_folder(root, "train", 3).notices[0].startswith("2 files in ")
@@ -138,7 +138,7 @@ def test_a_class_without_a_test_image_is_named(root, empty):
     (root / "test/ant").mkdir() if empty else remove(root / "test/cat")
     folder = open_folder(root, "test", 3)
     names = "class ant: its" if empty else "classes ant, cat: their"
-    assert folder.notices == (f"{root / 'test'} has no image of the {names} accuracy stays unknown",)
+    assert folder.notices == (f"{root / 'test'} has no image of the {names} accuracy is not known",)
     assert folder.classes == ("ant", "bee", "cat")
 
 

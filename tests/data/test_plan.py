@@ -11,7 +11,7 @@ from archspec.diagnostics import SpecError
     pytest.param((1, 28, 28), (1, 96, 64), ("images are resized from 28×28 to 96×64",), id="resized"),
     pytest.param((3, None, None), (3, 96, 96), ("images are resized to 96×96",), id="of-any-size"),
     pytest.param(
-        (1, 28, 28), (3, 28, 28), ("d is grey: its channel is repeated for the three of the network",), id="grey"
+        (1, 28, 28), (3, 28, 28), ("d is grey: its channel is repeated for the network's three channels",), id="grey"
     ),
 ])
 def test_what_is_done_is_told(data, wanted, notices):

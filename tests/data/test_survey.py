@@ -150,7 +150,7 @@ def test_what_is_done_to_images_is_said(root):
     Image.new("I;16", (8, 4)).save(root / "train/ant/deep.png")
     notices = open_data(f"folder:{root}", "train", 3).notices
     assert notices == (
-        f"2 images of {root}/train are turned upright, as the EXIF orientation says",
+        f"2 images of {root}/train are turned upright by the EXIF orientation",
         f"1 image of {root}/train is scaled to 8 bits: white of the greater depth becomes 255",
     )
 
