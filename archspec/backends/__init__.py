@@ -1,1 +1,1 @@
-"""What a graph can be turned into."""
+"""Builds and runs networks from graphs, with torch."""

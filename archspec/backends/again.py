@@ -1,4 +1,4 @@
-"""A module for each further run of weights that several nodes share."""
+"""The module for a node that uses the weights of another node."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing_extensions import override
 
 
 class Again(nn.Module):
-    """Runs another module once more, with its weights. They stay that module's: none is a parameter of this one."""
+    """Runs another module again, with its weights, which are parameters of that module only."""
 
     owner: nn.Module
 

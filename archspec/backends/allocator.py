@@ -1,4 +1,4 @@
-"""The C library's allocator, told that a training step will want again what the last one gave back."""
+"""Configures the C library's allocator to keep freed memory for the next training step."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _NEVER: Final = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let freed memory stay with this process; whether the C library knows how to (glibc does).
+    """Keep freed memory in this process. Returns whether the C library supports it, as glibc does.
 
-    By default glibc gives a large tensor's memory back to the system when the tensor dies. Every step then gets new
-    pages, and the system fills each with zeros first, which can take a third of the step. The price is memory that
-    is kept in pieces: up to about a quarter more. See `benchmarks/train_throughput.py --default-allocator`.
+    By default glibc returns the memory of a large tensor to the system when it is freed. Every step then gets new
+    pages, which the system fills with zeros first; that can take a third of the step. The price is fragmentation: up
+    to about a quarter more memory. See `benchmarks/train_throughput.py --default-allocator`.
     """
     if not sys.platform.startswith("linux"):
         return False

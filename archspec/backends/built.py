@@ -1,4 +1,4 @@
-"""What a layer of a built network was built from. Training asks a layer's op, not its torch class."""
+"""Records the op from which each layer of a network was built, so that training queries the op, not the torch class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archspec.ops.parameters import ParamSpec
 from archspec.ops.traits import Normalises, Trait
 from archspec.types import TensorType
 
-_ATTRIBUTE: Final = "archspec_layer"  # of a module; deepcopy and pickle keep it, print does not show it
+_ATTRIBUTE: Final = "archspec_layer"  # of a module; deepcopy and pickle keep it, and print does not show it
 T = TypeVar("T", bound=Trait)
 
 
@@ -23,11 +23,11 @@ class Built(NamedTuple):
     inputs: tuple[TensorType, ...]
 
     def __deepcopy__(self, memo: object) -> Built:
-        return self  # nothing in it changes
+        return self  # it is immutable
 
 
 class Layer(NamedTuple):
-    """A layer of a network: its path, its module and what that was built from."""
+    """A layer of a network: its path, its module, and the op and inputs that it was built from."""
 
     path: str
     module: nn.Module
@@ -35,14 +35,14 @@ class Layer(NamedTuple):
     inputs: tuple[TensorType, ...]
 
     def parameters(self) -> Iterator[tuple[str, Tensor, ParamSpec]]:
-        """Its tensors: their names in its module, themselves, and what the op says of them."""
+        """Its tensors: name in the module, tensor, and the op's specification of it."""
         for name, spec in self.op.parameters(*self.inputs).items():
             owner, _, last = name.rpartition(".")
             yield name, getattr(self.module.get_submodule(owner), last), spec
 
 
 def build_layer(op: Operation, inputs: tuple[TensorType, ...]) -> nn.Module:
-    """A new module of an op, which remembers it. TypeError if its tensors are not what the op's `parameters` say."""
+    """A new module of an op, which it remembers. Raises TypeError if its tensors differ from the op's `parameters`."""
     module = op.build(*inputs)
     _check(module, op, op.parameters(*inputs))
     setattr(module, _ATTRIBUTE, Built(op, inputs))
@@ -50,7 +50,7 @@ def build_layer(op: Operation, inputs: tuple[TensorType, ...]) -> nn.Module:
 
 
 def layers(model: nn.Module) -> Iterator[Layer]:
-    """The layers of a network in its order. What archspec has not built is passed over."""
+    """The layers of a network, in order. Modules that archspec did not build are skipped."""
     for path, module in model.named_modules():
         built: Built | None = getattr(module, _ATTRIBUTE, None)
         if built is not None:
@@ -66,12 +66,12 @@ def layers_with(model: nn.Module, kind: type[T]) -> Iterator[tuple[Layer, T]]:
 
 
 def normalises_batch(model: nn.Module) -> bool:
-    """Whether what the network computes of an image depends, in training, on the others that go with it."""
+    """Whether the output for an image depends, in training, on the other images of the batch."""
     return any(norm.batch for _, norm in layers_with(model, Normalises))
 
 
 def _check(module: nn.Module, op: Operation, specs: dict[str, ParamSpec]) -> None:
-    """Hold a module's parameters and buffers against the op's own account of them."""
+    """Compare the parameters and buffers of a module with those that its op declares."""
     found = {name: (tuple(p.shape), True) for name, p in module.named_parameters()}
     found |= {name: (tuple(b.shape), False) for name, b in module.named_buffers()}
     listed = {name: (spec.shape, spec.learned) for name, spec in specs.items()}

@@ -1,4 +1,4 @@
-"""The device that a command line names."""
+"""Selects the device that the command line names."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from archspec.diagnostics import error, plural
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of `auto`, `cpu`, `cuda` or `cuda:N`; `auto` is the first GPU, or else the CPU.
+    """The device for `auto`, `cpu`, `cuda` or `cuda:N`; `auto` is the first GPU, or the CPU if there is none.
 
-    Raises SpecError BUILD202 where that device is not there, ValueError for any other name.
+    Raises SpecError BUILD202 if the device does not exist, ValueError for any other name.
     """
     kind, colon, index = name.partition(":")
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
@@ -30,9 +30,9 @@ def pick_device(name: str) -> torch.device:
 
 
 def place(model: nn.Module, device: torch.device, *, channels_last: bool) -> nn.Module:
-    """The model on the device; with `channels_last` its tensors of four dimensions are NHWC, others as before.
+    """Move the model to the device; with `channels_last` its tensors of four dimensions become NHWC.
 
-    `nn.Module.to` refuses a model that also has a tensor of five dimensions.
+    `nn.Module.to` would reject a model that also has a tensor of five dimensions.
     """
     model = model.to(device)
     if channels_last:
@@ -44,12 +44,12 @@ def place(model: nn.Module, device: torch.device, *, channels_last: bool) -> nn.
 
 
 def device_name(device: torch.device) -> str:
-    """What a person calls it: the GPU's name, or `CPU`."""
+    """A name for people: the name of the GPU, or `CPU`."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
 
 
 def cpu_name() -> str:
-    """The processor's name as the system tells it."""
+    """The name of the processor, as the system reports it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(errors="replace").splitlines():

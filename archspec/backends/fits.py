@@ -1,4 +1,4 @@
-"""Does it fit? Asked before anything large is allocated."""
+"""Checks whether something fits into memory before it is allocated, and explains out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SHORTAGES: Final = (
     "DefaultCPUAllocator: ", "std::bad_alloc", "CUDA error: out of memory",
     "STATUS_ALLOC_FAILED", "ALLOCATION_FAILED",  # cuBLAS, cuDNN
-    "unable to find an engine to execute this computation",  # cuDNN's kernels all lacked memory for their workspace
+    "unable to find an engine to execute this computation",  # no cuDNN kernel had enough memory for its workspace
 )
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMINFO: Final = Path("/proc/meminfo")
@@ -25,9 +25,9 @@ _STATM: Final = Path("/proc/self/statm")
 
 
 def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training") -> None:
-    """Raise SpecError BUILD201 if `device` has not so much memory available. Allocates nothing.
+    """Raise SpecError BUILD201 if `device` does not have this much memory available. Allocates nothing.
 
-    Where the system does not tell how much it has, nothing is refused.
+    If the available memory is not known, there is no error. what: names the use of the memory in the message.
     """
     available = available_bytes(device)
     if available is None or needed_bytes <= available:
@@ -41,7 +41,7 @@ def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training
 
 
 def is_shortage(problem: RuntimeError) -> bool:
-    """Whether it is torch's way to say that memory is short: an exception of its own, or only words."""
+    """Whether an exception of torch means that memory ran out, by its type or its text."""
     import torch
 
     return isinstance(problem, torch.OutOfMemoryError) or any(words in str(problem) for words in _SHORTAGES)
@@ -59,15 +59,15 @@ def report_memory_shortage(what: str) -> Iterator[None]:
 
 
 def shortage(what: str, problem: RuntimeError, *, hint: str) -> SpecError:
-    """SpecError BUILD201 for `what` (`training`), which torch ended with `problem`."""
+    """SpecError BUILD201 for `what` (`training`), from torch's exception `problem`."""
     notes = [str(problem).splitlines()[0][:200]]
     return error("BUILD201", f"{what} ran out of memory", notes=notes, hint=hint)
 
 
 def available_bytes(device: torch.device) -> int | None:
-    """Memory that could be allocated on `device` now, in bytes; None where that cannot be known.
+    """The memory that can be allocated on `device` now, in bytes; None if it is not known.
 
-    On a CPU the smallest of what the system, the container (cgroup) and `ulimit -v` leave.
+    On a CPU, the minimum of what the system, the container (cgroup) and `ulimit -v` leave.
     """
     if device.type == "cuda":
         import torch
@@ -80,14 +80,14 @@ def available_bytes(device: torch.device) -> int | None:
 
 
 def _system_bytes() -> int | None:
-    """MemAvailable of Linux; elsewhere the physical memory."""
+    """MemAvailable on Linux, the physical memory on other systems."""
     if _MEMINFO.exists():
         for line in _MEMINFO.read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, some systems not these names
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, and some systems lack these names
         return None
 
 
@@ -104,7 +104,7 @@ def _limit_bytes() -> int | None:
 
 
 def _cgroup_bytes() -> int | None:
-    """What the container's limit leaves: version 2 of cgroups, then version 1. Page cache counts as free."""
+    """What the limit of the container leaves (cgroups version 2, or else 1). Page cache counts as free."""
     for limit, usage, stat, cache in (
         ("memory.max", "memory.current", "memory.stat", "inactive_file"),
         (

@@ -1,7 +1,7 @@
-"""Convolutions of small maps as matrix products, on a CPU.
+"""Convolutions of small maps as matrix products on a CPU.
 
-oneDNN's kernels are made for maps of many positions. Where a convolution has few of them and many channels, its
-weight gradient takes two to five times as long as the same numbers in one matrix product.
+oneDNN's kernels are designed for maps with many positions. For a convolution with few positions and many channels,
+the weight gradient takes two to five times as long as an equivalent matrix product.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FEW: Final = 16  # positions of an output map for which a convolution is faster as a matrix product
+FEW: Final = 16  # the most positions of an output map for which a matrix product is faster
 
 
 class GemmConv2d(nn.Conv2d):
     """A convolution whose windows become the rows of a matrix (Chellapilla et al. 2006, section 3).
 
-    The result is that of nn.Conv2d but for the order of sums. Activations are stored as NHWC.
-    Only for one group, no dilation, and zeros as padding.
+    The result equals that of nn.Conv2d except for the order of sums. Activations are stored as NHWC.
+    Only for one group, no dilation, and zero padding.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class GemmConv2d(nn.Conv2d):
 
     @staticmethod
     def suits(layer: nn.Module, inputs: tuple[int, ...], outputs: tuple[int, ...], *, channels_last: bool) -> bool:
-        """Whether it is the faster way to compute this layer for such shapes (N, C, H, W)."""
+        """Whether this is the faster way to compute a layer with these shapes (N, C, H, W)."""
         small = channels_last and type(layer) is nn.Conv2d and prod(outputs[2:]) <= FEW
         return small and can_be_gemm(cast("nn.Conv2d", layer))
 
@@ -47,7 +47,7 @@ def can_be_gemm(layer: nn.Conv2d) -> bool:
 
 
 def windows(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...]) -> Tensor:
-    """(N, C, H, W) → (N, H', W', kernel height, kernel width, C), a view of the padded images where that can be."""
+    """(N, C, H, W) → (N, H', W', kernel height, kernel width, C), a view of the padded images if possible."""
     nhwc = x.permute(0, 2, 3, 1)
     vertical, horizontal = padding
     if vertical or horizontal:
@@ -56,7 +56,7 @@ def windows(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], padding
 
 
 class _Product(torch.autograd.Function):
-    """All tensors are of one dtype."""
+    """The convolution as an autograd function. All tensors have the same dtype."""
 
     @staticmethod
     def forward(
@@ -81,7 +81,7 @@ class _Product(torch.autograd.Function):
             for_x = torch.ops.aten.convolution_backward(
                 gradient, x, weight, None, ctx.stride, ctx.padding, (1, 1), False, (0, 0), 1, (True, False, False)
             )[0]
-        if ctx.needs_input_grad[1]:  # the windows are made again: to keep them would take a multiple of the images
+        if ctx.needs_input_grad[1]:  # recompute the windows, which are several times as large as the images
             rows = windows(x, kernel, ctx.stride, ctx.padding).reshape(len(flat), -1)
             for_weight = (flat.t() @ rows).view(out, *kernel, inputs).permute(0, 3, 1, 2)
         if ctx.biased and ctx.needs_input_grad[2]:

@@ -1,4 +1,4 @@
-"""Seeded initialisation: the start of a run is a function of its seed, and of nothing else."""
+"""Seeded initialisation: the initial weights of a run only depend on its seed."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _RULES: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 
 
 def initialise(model: nn.Module, init: Initialisation | WeightsInit, seed: int) -> None:
-    """Set every parameter and buffer of `model` anew: as its op's `parameters` say, then by the rules of `init`,
-    or its rule for weights where it is a name.
+    """Initialise every parameter and buffer of `model`: by the `parameters` of its ops, then by the rules of `init`.
 
-    The result is a function of the layers' order, `init` and `seed`, the same on every device that the model
-    is moved to afterwards. The global random state is left as it was. What is not archspec's keeps its values.
+    init: the name of a rule sets the weights only. The result is a function of the layers' order, `init` and `seed`,
+    on any device to which the model is moved afterwards. The global random state does not change. Modules that archspec
+    did not build keep their values.
 
-    Raises ValueError where a parameter is not on the CPU: each device draws other numbers.
+    Raises ValueError if a parameter is not on the CPU, because each device draws different numbers.
     Sources: Glorot & Bengio 2010, section 4.2.1 (xavier); He et al. 2015, "Delving deep into rectifiers",
     section 2.2 (kaiming, fan-in).
     """
@@ -56,7 +56,7 @@ def initialise(model: nn.Module, init: Initialisation | WeightsInit, seed: int) 
 
 
 def _start(tensor: Tensor, init: Init) -> None:
-    """Fill a tensor as PyTorch does: the same numbers from the same random state."""
+    """Fill a tensor as PyTorch does, with the same numbers from the same random state."""
     if isinstance(init, Kernel):
         nn.init.kaiming_uniform_(tensor, a=math.sqrt(5))  # within ±1/√fan_in
     elif isinstance(init, Bias):
@@ -71,14 +71,14 @@ def _start(tensor: Tensor, init: Init) -> None:
 
 
 def stream_seed(seed: int, stream: str) -> int:
-    """A seed of 63 bits for one use of randomness, so that two uses of one run's seed share no numbers."""
+    """A seed of 63 bits for one use of randomness, so that different uses of a run's seed are independent."""
     digest = hashlib.sha256(f"{seed} {stream}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Draw the CPU's random numbers, and `device`'s if it is a CUDA one, from `seed`; leave no trace."""
+    """Seed the CPU's random numbers, and those of `device` if it is a CUDA device, within the block."""
     devices = []
     if device is not None and device.type == "cuda":
         devices.append(torch.cuda.current_device() if device.index is None else device.index)

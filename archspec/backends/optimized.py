@@ -1,4 +1,4 @@
-"""A network rewritten for inference, which takes the state_dict of the network as its spec has it."""
+"""Builds a network that is rewritten for inference and accepts the state_dict of the original network."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from archspec.ir.rewrites.result import Derivation
 
 
 def optimized(graph: Graph, model: nn.Module) -> nn.Module:
-    """The network in evaluation mode after `for_inference`, with the weights that follow from those of `model`.
+    """The network after `for_inference`, in eval mode, with weights derived from those of `model`.
 
-    graph: what `model` was built from. Its `load_state_dict` takes weights of either form.
+    graph: the graph from which `model` was built. `load_state_dict` of the result accepts weights of either network.
     """
     evaluated = evaluation(graph)
     new = for_inference(evaluated)
-    with torch.random.fork_rng([]):  # the weights that it starts with are not used
+    with torch.random.fork_rng([]):  # the initial weights are not used
         network = build(new.graph, generated=True)
     assert isinstance(network, Body)
     network.meta[Body.FROZEN] = True
@@ -33,7 +33,7 @@ def optimized(graph: Graph, model: nn.Module) -> nn.Module:
 
 
 def _keys(graph: Graph) -> frozenset[str]:
-    """The keys of a network's state_dict, as its ops list them."""
+    """The keys of a network's state_dict, from the `parameters` of its ops."""
     return frozenset(
         f"{site.path}.{name}" for site in sites(graph) if site.owns_weights and site.node.op is not None
         for name in site.node.op.parameters(*site.inputs)
@@ -41,7 +41,7 @@ def _keys(graph: Graph) -> frozenset[str]:
 
 
 class _Derive:
-    """Before weights are loaded: those of the spec's own form become those of the rewritten network."""
+    """A hook of `load_state_dict` that derives the weights of the rewritten network from original ones."""
 
     def __init__(
         self, keys: frozenset[str], unused: frozenset[str], derivations: tuple[Derivation, ...]
@@ -55,7 +55,7 @@ class _Derive:
             state.pop(prefix + key, None)
         own = {key: state[prefix + key] for key in self.keys if prefix + key in state}
         if not self.derivations or own.keys() != self.keys:
-            return  # weights of its own form, or incomplete ones: torch names what is missing
+            return  # weights of the rewritten network, or incomplete ones, for which torch names what is missing
         for key in own:
             del state[prefix + key]
         for derivation in self.derivations:

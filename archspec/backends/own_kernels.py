@@ -1,4 +1,4 @@
-"""Which layers of a network have a faster way on a CPU than torch's own kernel, and that way."""
+"""Replaces torch's kernels of some layers by faster ones on a CPU."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ KERNELS: Final = (GemmConv2d, SlicedAvgPool2d)
 
 
 def use_own_kernels(model: nn.Module, graph: Graph, *, channels_last: bool) -> list[str]:
-    """Change how layers of `model` compute, by rounding only; parameters and names stay. Returns the layers' paths.
+    """Replace the kernels of layers of `model` and return their paths. Results change by rounding only.
 
-    graph: what `model` was built from. Average pooling becomes sums of slices; in NHWC convolutions to small maps
-    become matrix products.
+    graph: the graph from which `model` was built. Parameters and names do not change. Average pooling becomes sums of
+    slices; in NHWC, convolutions to small maps become matrix products.
     """
     everywhere = sites(graph)
     runs = Counter(site.state for site in everywhere)

@@ -1,8 +1,8 @@
-"""Average pooling as sums of slices, on a CPU.
+"""Average pooling as sums of slices on a CPU.
 
-torch's kernel goes window by window. Where windows do not overlap, sums of whole slices give the same numbers, since
-they go through memory in order, in a tenth of the time forward and a quarter backward for NCHW; for NHWC in a fifth
-and a third where channels are few, and in as much time where they are many.
+torch's kernel processes one window at a time. If windows do not overlap, sums of whole slices give the same numbers
+and read memory in order. For NCHW they take a tenth of the time forward and a quarter backward; for NHWC a fifth and a
+third with few channels, and the same time with many.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class SlicedAvgPool2d(nn.AvgPool2d):
-    """nn.AvgPool2d whose square windows tile the image; the result is the same but for the order of sums."""
+    """nn.AvgPool2d with square windows that tile the image; the result is the same except for the order of sums."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, C, H / k, W / k)."""
@@ -23,7 +23,7 @@ class SlicedAvgPool2d(nn.AvgPool2d):
 
     @staticmethod
     def suits(layer: nn.Module, inputs: tuple[int, ...], outputs: tuple[int, ...], *, channels_last: bool) -> bool:
-        """Whether it is the faster way to compute this layer for such shapes (N, C, H, W)."""
+        """Whether this is the faster way to compute a layer with these shapes (N, C, H, W)."""
         return type(layer) is nn.AvgPool2d and can_be_sliced(layer, *inputs[2:])
 
 

@@ -1,4 +1,4 @@
-"""A training step without data: its loss, whether it can be done, and whether it fits into memory."""
+"""A training step without data: its loss, whether it is possible, and whether it fits into memory."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ COUNTABLE: Final = 2**61  # bytes; torch refuses a tensor of 2**63, even one tha
 
 
 def example_loss(outputs: Tensor | Mapping[str, Tensor], labels: Tensor) -> Tensor:
-    """Something to differentiate: cross-entropy of (N, classes) with labels (N,), the mean of any other outputs.
+    """A loss to differentiate: cross entropy of (N, classes) with labels (N,), or the mean of any other outputs.
 
-    Several outputs: the sum. Labels that a later output has no class for are taken modulo its classes.
+    The loss of several outputs is the sum. Labels that are too large for an output are taken modulo its classes.
     """
     if isinstance(outputs, Tensor):
         return F.cross_entropy(outputs, labels) if outputs.ndim == 2 else outputs.mean()
@@ -39,7 +39,7 @@ def example_loss(outputs: Tensor | Mapping[str, Tensor], labels: Tensor) -> Tens
 
 
 def why_no_step(graph: Graph, batch_size: int) -> str | None:
-    """Why no training step can be done with so many images, or None if one can."""
+    """Why a training step with this batch size is impossible, as a text; None if it is possible."""
     if not cost_report(graph).params:
         return "the network has no parameters to train"
     path = lone_value(graph, batch_size, training=True)
@@ -47,7 +47,7 @@ def why_no_step(graph: Graph, batch_size: int) -> str | None:
 
 
 def check_batch(graph: Graph, batch_size: int, remedy: str = "make the batch 2 or more") -> None:
-    """Raise SpecError BUILD203 where a norm cannot even run with so many images: torch refuses it."""
+    """Raise SpecError BUILD203 if a norm cannot run with this batch size at all, not even in evaluation."""
     if path := lone_value(graph, batch_size, training=False):
         raise error(
             "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time, got one",
@@ -61,10 +61,10 @@ def check_step_fits(
     what: str = "training", copies: int = 1, accumulate: int = 1,
     frozen: Collection[str] = (),
 ) -> None:
-    """Raise SpecError BUILD201 if training steps of so many images would not fit on `device`. Allocates nothing.
+    """Raise SpecError BUILD201 if training steps with this batch size would not fit on `device`. Allocates nothing.
 
-    states, accumulate, frozen: see `step_bytes`. what: what is to be done, for the message. copies: processes that do
-    it at the same time, on the same device. A forward pass needs less.
+    states, accumulate, frozen: see `step_bytes`. what: the activity, for the message. copies: the number of processes
+    that do the same on this device.
     """
     needed = step_bytes(graph, batch_size, states=states, dtype=dtype, accumulate=accumulate, frozen=frozen)
     several = f" in each of {copies} processes" if copies > 1 else ""
@@ -77,8 +77,8 @@ def step_bytes(
 ) -> int:
     """The peak memory of a training step in bytes, weights included; see `step_peak_bytes`. Allocates nothing.
 
-    accumulate: passes of `batch_size` images in a step, whose images are all there from its start. frozen: names of
-    parameters that have no gradient, and of which the optimizer keeps nothing.
+    accumulate: the number of passes of `batch_size` images in a step; all its images are in memory from the start.
+    frozen: the names of parameters without a gradient, for which the optimizer keeps no state.
     """
     report, width = cost_report(graph), DTYPE_BYTES[dtype]
     held = sum(spec.numel for name, spec in all_weights(graph) if spec.learned and name in frozen) if frozen else 0
@@ -109,7 +109,7 @@ def check_forward_fits(
 
 
 def _largest(graph: Graph) -> int:
-    """Elements of the largest activation of one image, the image itself included."""
+    """The number of elements of the largest activation of one image, or of the image itself."""
     types = [port.type for port in graph.inputs] + [x for site in sites(graph) for x in site.node.outputs]
     return max(x.at(1).numel for x in types)
 
@@ -119,22 +119,22 @@ def _on_meta(graph: Graph, dtype: str) -> nn.Module:
         model = build(graph).to(getattr(torch, dtype))
     for layer, norm in layers_with(model, Normalises):
         if norm.batch and getattr(layer.module, "momentum", 0.0) is None:
-            layer.module.momentum = 0.0  # type: ignore[assignment]  # None reads a number of batches: there is no data
+            layer.module.momentum = 0.0  # type: ignore[assignment]  # None needs a count of batches
     return model
 
 
 def inputs_of(graph: Graph, batch_size: int) -> tuple[TensorType, ...]:
-    """The types of a network's inputs in a batch of so many samples."""
+    """The types of the inputs of a network for a batch of `batch_size` samples."""
     return tuple(port.type.at(batch_size) for port in graph.inputs)
 
 
 def step_peak_bytes(model: nn.Module, inputs: Inputs, *, states: int = 0, passes: int = 1) -> int:
-    """A training step's peak in bytes: images, parameters, gradients, optimizer state, buffers, activations.
+    """The peak of a training step in bytes: images, parameters, gradients, optimizer state, buffers, activations.
 
-    model: on the meta device, in training mode, so that nothing is allocated; its gradients are removed.
-    inputs: a shape, (N, C, H, W), or the types of several inputs. states: tensors of a parameter's size that the
-    optimizer keeps for it: 1 with momentum, 2 with Adam. passes: forward and backward passes; the second one finds the
-    gradients of the first. What a kernel needs for itself is not known here.
+    model: in train mode on the meta device, so that nothing is allocated; its gradients are removed. inputs: a shape,
+    (N, C, H, W), or the types of several inputs. states: the number of tensors that the optimizer keeps for each
+    parameter: 1 with momentum, 2 with Adam. passes: forward and backward passes; from the second on, the gradients of
+    the first are in memory. The workspace of kernels is not known and not included.
     """
     batch, labels = _batch(model, inputs)
     living = _Living(model, *batch, labels)
@@ -146,7 +146,7 @@ def step_peak_bytes(model: nn.Module, inputs: Inputs, *, states: int = 0, passes
 
 
 def forward_peak_bytes(model: nn.Module, inputs: Inputs) -> int:
-    """A forward pass's peak in bytes where nothing is kept for a backward pass. See `step_peak_bytes`."""
+    """The peak of a forward pass without a graph for backward, in bytes. See `step_peak_bytes`."""
     batch, _ = _batch(model, inputs)
     living = _Living(model, *batch)
     with torch.no_grad(), living:
@@ -165,7 +165,7 @@ def _batch(model: nn.Module, inputs: Inputs) -> tuple[list[Tensor], Tensor]:
 
 
 class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within it, counts the bytes of the storages that live: each once, however many tensors share it."""
+    """Counts the bytes of live storages within the context; each counts once, even if several tensors share it."""
 
     def __init__(self, model: nn.Module, *others: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

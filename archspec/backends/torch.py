@@ -1,4 +1,4 @@
-"""Graph → torch.nn.Module: chains become nn.Sequential, the rest torch.fx.GraphModules."""
+"""Builds a torch.nn.Module from a graph: chains become nn.Sequential, other graphs torch.fx.GraphModules."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from archspec.ir import Graph, Node, Site, StateId, interpret
 from archspec.ir.interpret import Run
 from archspec.ops.base import Merge
 
-UNNAMED: Final = "input"  # the only input of a network that gives it no name
-VARIABLE: Final = "v_"  # begins each variable of generated code
+UNNAMED: Final = "input"  # the only input of a network without a name for it
+VARIABLE: Final = "v_"  # the prefix of variables in generated code
 _Flow = fx.Node | None
 
 
 class Body(fx.GraphModule):
-    """A sub-graph that is not a chain. Prints as its modules, as nn.Sequential does; `.code` is its forward."""
+    """A sub-graph that is not a chain. It prints its modules, as nn.Sequential does; `.code` is its forward."""
 
-    FROZEN: Final = "archspec.frozen"  # in `meta`, which copies keep: it can only evaluate
+    FROZEN: Final = "archspec.frozen"  # a key of `meta`, which copies keep: the network can only evaluate
 
     def __str__(self) -> str:
         return nn.Module.__repr__(self)
@@ -39,7 +39,7 @@ class Body(fx.GraphModule):
         return super().train(mode)
 
     def extra_repr(self) -> str:
-        """The calls that take more than the value before them: `add(main, x)`. An identity branch shows only here."""
+        """The calls with more than the previous value as input: `add(main, x)`. An identity branch only shows here."""
         names: dict[fx.Node, str] = {}
         calls, last = [], None
         for node in self.graph.nodes:
@@ -56,19 +56,19 @@ class Body(fx.GraphModule):
 
 
 def _values(node: fx.Node) -> list[fx.Node]:
-    """What a call takes, in order; a value may come twice."""
+    """The inputs of a call, in order; a value may occur twice."""
     first = node.args[0]
     return list(first) if isinstance(first, list) else list(node.args)  # type: ignore[arg-type]
 
 
 def build(graph: Graph, *, generated: bool = False) -> nn.Module:
-    """A new module of the whole network, (N, C, H, W) → its output.
+    """Build a new module of the whole network: (N, C, H, W) → its output.
 
     Every name of the spec is an attribute (`model.b3`), and the roots of state_dict keys are the stages. Several inputs
     are arguments, in order or by name; several outputs come as a dict by name. Outputs for training only are computed
     in training mode alone: a single one that is left in evaluation is returned bare.
     Parameters are initialised as torch does, from the global random state; see `backends.init` for a seed.
-    generated: a `Body` also where it is a chain.
+    generated: build a `Body` even for a chain.
     """
     if not graph.nodes and not generated:
         return nn.Sequential()
@@ -83,25 +83,25 @@ def build(graph: Graph, *, generated: bool = False) -> nn.Module:
 
 
 class _Building:
-    """Modules by interpretation. What flows are nodes of the fx graph of the module that is open, None in a chain."""
+    """Builds modules by interpretation. Values are nodes in the fx graph of the current module; None in a chain."""
 
     def __init__(self) -> None:
-        self.frames: list[_Frame] = []  # the modules that are open, the innermost last
+        self.frames: list[_Frame] = []  # the modules under construction, the innermost last
         self.built: dict[StateId, nn.Module] = {}
-        self.graphs: dict[StateId, Graph] = {}  # what those modules run
+        self.graphs: dict[StateId, Graph] = {}  # the graphs of those modules
 
     def open(self, graph: Graph, *, named: bool = False, generated: bool = False) -> _Frame:
         self.frames.append(_Frame(graph, named=named, generated=generated))
         return self.frames[-1]
 
     def close(self, outputs: Any) -> nn.Module:
-        """outputs: what its forward returns."""
+        """Finish the current module. outputs: of its forward."""
         return self.frames.pop().module(outputs)
 
     def on_op(self, site: Site, values: tuple[_Flow, ...]) -> list[_Flow]:
         op = site.node.op
         assert op is not None
-        own = site.owns_weights or not op.parameters(*site.inputs)  # without weights it may depend on the input's size
+        own = site.owns_weights or not op.parameters(*site.inputs)  # it may depend on the input size
         module = build_layer(op, site.inputs) if own else Again(self.built[site.state])
         return self._add(site, module, values)
 
@@ -121,10 +121,10 @@ class _Building:
 
 
 class _Frame:
-    """One module that is being built: an nn.Sequential for a chain, else a module of generated code.
+    """One module under construction: an nn.Sequential for a chain, otherwise a module with generated code.
 
-    Names of the spec are attributes (`self.self`, `getattr(self, "0")`), and only part of a variable's name.
-    So no name can hide another, break the syntax, or take the place of `self` or of a builtin.
+    Names of the spec become attributes (`self.self`, `getattr(self, "0")`), and only a part of a variable's name. So a
+    name can neither hide another one, nor break the syntax, nor replace `self` or a builtin.
     """
 
     def __init__(self, graph: Graph, *, named: bool, generated: bool) -> None:
@@ -157,7 +157,7 @@ class _Frame:
         return tuple(found)
 
     def add(self, node: Node, module: nn.Module, values: tuple[_Flow, ...]) -> list[_Flow]:
-        """A child, and its call."""
+        """Add a child module and its call."""
         self.children[node.name] = module
         if self.traced is None:
             return [None]
@@ -183,7 +183,7 @@ def _argument(k: int, name: str) -> str:
 
 
 def _class_name(graph: Graph) -> str:
-    """The label as a class is named, for `print(model)`; a network's own name may hold any character."""
+    """The label in the form of a class name, for `print(model)`; the name of a network may have any characters."""
     words = re.findall(r"[A-Za-z0-9]+", graph.label)
     name = "".join(word[0].upper() + word[1:].lower() for word in words)
     return name if name and not name[0].isdigit() else f"Body{name}"

@@ -41,13 +41,13 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
     except SpecError as e:
         _note(e, top.key if top.path else top, errors)
     lone = lone_value(graph, 1, training=True)
-    told: set[PartProblem] = set()
+    reported: set[PartProblem] = set()
     for name, recipe in recipes.items():
         places = _places(program, name)
         if lone is not None and recipe.batch_size == 1 and "batch_size" in places:
             errors.add("BUILD203", f"`{lone}` has one value per channel in a batch of 1, which has no variance",
                        places["batch_size"], hint=Hint("set batch_size to 2 or more", "2"))
-        _check_parts(recipe, graph, places, told, errors)
+        _check_parts(recipe, graph, places, reported, errors)
         own = [places[key] for key in ("data", "normalize") if key in places]
         if own:
             _check_data(program, recipe, graph, outputs, own[0], own[-1], errors)

@@ -1,4 +1,4 @@
-"""A finished run on a split of its data: its loss, its accuracy, and what it takes for what."""
+"""Evaluates a finished run on a split of its data: loss, accuracy and confusion matrix."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVALUATION_FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """metrics: loss and accuracy. data, split, source: which images, and where they were found."""
+    """The result. metrics: loss and accuracy. data, split: the images. source: where they were found."""
 
     metrics: Metrics
     confusion: Confusion
@@ -49,9 +49,9 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate a finished run on a split of its recipe's `data`, in batches of its `batch_size`.
 
-    The training and validation sets are those of the run where the machine's limits are, too.
-    Raises SpecError: RUN303 where data and network do not suit each other, RUN371 where there is no validation set,
-    BUILD203 where a batch is too small for a norm, and the errors of `FinishedRun.model` and of `archspec.data`.
+    Training and validation set are those of the run if the limits of the machine are the same.
+    Raises SpecError: RUN303 if the data does not match the network, RUN371 if there is no validation set, BUILD203 if
+    a batch is too small for a norm, and the errors of `FinishedRun.model` and of `archspec.data`.
     """
     recipe, graph = run.recipe, run.graph
     input_shape, outputs = image_shape_of(graph), outputs_of(graph)
@@ -75,7 +75,7 @@ def evaluate_run(
 
 
 def _images(source: Source, split: RunSplit) -> ImageData | ImageFolder:
-    """The images of a run's split."""
+    """The images of a split of the run."""
     if split == "test":
         return source.read(split)
     train, validation, _ = training_splits(source)
@@ -90,11 +90,11 @@ def _images(source: Source, split: RunSplit) -> ImageData | ImageFolder:
 
 
 def _other_classes(run: FinishedRun, classes: tuple[str, ...]) -> list[str]:
-    """Data may have the right number of classes and yet others than those that were learnt."""
-    learnt = run.names[: len(classes)]
-    if learnt == classes or learnt[0] == "output 0":
+    """A warning if the data has the right number of classes, but not the classes that the run learned."""
+    learned = run.names[: len(classes)]
+    if learned == classes or learned[0] == "output 0":
         return []
     return [
-        f"warning: the run learned other classes ({listing(learnt, 4)}) than these ({listing(classes, 4)}): "
+        f"warning: the run learned other classes ({listing(learned, 4)}) than these ({listing(classes, 4)}): "
         "classes are compared by their numbers only, so the figures mean little"
     ]

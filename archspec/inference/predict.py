@@ -1,4 +1,4 @@
-"""A finished run on image files: the likeliest classes of each."""
+"""Predicts the classes of image files with a finished run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from archspec.train.step.precision import float32_products
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One image. classes: the likeliest ones and their probabilities, best first; none where `problem` says why.
+    """The prediction for one image.
 
-    facts: of the file, None where it cannot be used.
+    classes: the most likely ones with their probabilities, best first; empty if there is a `problem`. facts: the
+    properties of the file; None if it cannot be used.
     """
 
     path: Path
@@ -43,11 +44,11 @@ class Prediction:
 def predict(
     run: FinishedRun, paths: Sequence[Path], device: torch.device, *, top: int, batch_size: int
 ) -> Iterator[Prediction]:
-    """Each image's likeliest classes, in the order of `paths`; a broken image spoils none of the others.
+    """The most likely classes of each image, in the order of `paths`. A broken image does not affect the others.
 
-    Images are decoded, resized and scaled as those of a folder are in training, by the same decoder.
-    Raises SpecError RUN303 where the network's input is not an image, BUILD203 where a batch is too small for a
-    norm, and the errors of `FinishedRun.model`.
+    The same decoder as in training decodes, resizes and scales the images.
+    Raises SpecError RUN303 if the network's input is not an image, BUILD203 if a batch is too small for a norm, and
+    the errors of `FinishedRun.model`.
     """
     input_shape = image_shape_of(run.graph)
     channels = input_shape[0]
@@ -83,10 +84,10 @@ def _predicted(
 
 
 def _problem(path: Path, bad: BadImage) -> Diagnostic:
-    """What is wrong with a file that was named, not found in a data set's folder."""
+    """The diagnostic for a file that the user named, in contrast to a file of a data set."""
     message, hint = f"{path} {bad.message}", bad.hint
     if path.is_dir():
-        message, hint = f"{path} is a folder, not an image", f"name the images in it: `{shell(path)}/*.png`, say"
+        message, hint = f"{path} is a folder, not an image", f"name the images in it, for example `{shell(path)}/*.png`"
     elif bad.code == "RUN307" and not os.path.lexists(path):
         message, hint = f"{path}: no such file", "name a file that exists"
     elif hint == REPLACE:
@@ -99,7 +100,7 @@ def _best(
     model: nn.Module, names: tuple[str, ...], plan: InputPlan, images: list[torch.Tensor], device: torch.device,
     top: int,
 ) -> list[tuple[tuple[str, float], ...]]:
-    """The likeliest classes of each image, uint8 (C, H, W)."""
+    """The most likely classes of each image, uint8 (C, H, W)."""
     if not images:
         return []
     x = scale(torch.stack(images).to(device), plan.channels, mean=plan.mean, std=plan.std)

@@ -1,4 +1,4 @@
-"""A finished run, found again in its folder: the network with its weights, and what its outputs mean."""
+"""Opens a finished run: the network with its weights, and the meaning of its outputs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ SPEC: Final = "spec.yaml"
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """What a run's folder holds. names: of each output of the network.
+    """The contents of a run folder. names: of the outputs of the network.
 
-    weights: the file that has them, under names with `prefix`. notices: messages for the user about them.
-    test_images: how many it was tested on, as far as it noted that.
+    weights: the file with the weights, whose names start with `prefix`. notices: lines for the user about them.
+    test_images: the number of test images; None if the run did not record it.
     """
 
     path: Path
@@ -47,18 +47,18 @@ class FinishedRun:
     test_images: int | None = None
 
     def was_tested_on(self, data: str, images: int) -> bool:
-        """Whether so many test images of this data set are those of the run itself."""
+        """Whether the run was tested on this many test images of this data set."""
         return data == self.recipe.data and images == self.test_images
 
     def with_recipe(self, **changes: Any) -> FinishedRun:
-        """The run with other values in its recipe; None leaves a value as it is."""
+        """The run with changes in its recipe; None keeps a value."""
         given = {key: value for key, value in changes.items() if value is not None}
         return replace(self, recipe=self.recipe.model_copy(update=given))
 
     def model(self, device: torch.device, batch_size: int, settings: Settings | None = None) -> nn.Module:
-        """The network with the run's weights, on `device`, dropout off.
+        """The network with the weights of the run, on `device`, in eval mode.
 
-        Raises SpecError BUILD201 where it would not fit, RUN361 for weights that cannot be used.
+        Raises SpecError BUILD201 if it would not fit, RUN361 for weights that cannot be used.
         """
         check_forward_fits(self.graph, batch_size, device)
         with torch.random.fork_rng([]):
@@ -68,11 +68,11 @@ class FinishedRun:
 
 
 def open_run(path: Path) -> FinishedRun:
-    """Read a run's folder, apart from its weights. Nothing in it is trusted.
+    """Read a run folder except for its weights. Its contents are not trusted.
 
-    The weights of a run that was stopped are those of its newest sound checkpoint. Raises SpecError RUN360 where
-    it holds no run, or one without weights; RUN314 where no checkpoint is sound; RUN311 where the network is no
-    classifier; and the errors of a spec.
+    The weights of a stopped run are those of its newest valid checkpoint. Raises SpecError RUN360 if the folder has no
+    run or no weights, RUN314 if no checkpoint is valid, RUN311 if the network is not a classifier, and the errors of a
+    spec.
     """
     if not is_regular(path / SPEC):
         raise error("RUN360", f"there is no run in {path}: {no_run(path)}",
@@ -85,7 +85,7 @@ def open_run(path: Path) -> FinishedRun:
 
 
 def _classes(noted: tuple[str, ...], recipe: Recipe, outputs: int) -> tuple[str, ...]:
-    """Names as the run noted them, else those of a known data set, else none."""
+    """The class names that the run recorded, or those of a known data set, or none."""
     if 0 < len(noted) <= outputs:
         return noted
     info = DATASETS.get(recipe.data)
@@ -93,7 +93,7 @@ def _classes(noted: tuple[str, ...], recipe: Recipe, outputs: int) -> tuple[str,
 
 
 def _noted(path: Path) -> tuple[tuple[str, ...], int | None]:
-    """`data.classes` and `data.test_images` of an environment.json; empty and None where they are not there."""
+    """`data.classes` and `data.test_images` of an environment.json; empty and None if they are missing."""
     try:
         data: Any = read_json(path)
         classes, images = data["data"]["classes"], data["data"].get("test_images")

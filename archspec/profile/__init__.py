@@ -1,4 +1,4 @@
-"""How fast a network runs, how much memory it needs, and what it does meanwhile: measured, not counted."""
+"""Measures how fast a network runs, how much memory it needs, and where the time goes."""
 
 from archspec.profile.measurement import Measurement
 from archspec.profile.run import measure

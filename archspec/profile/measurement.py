@@ -1,4 +1,4 @@
-"""What a measurement says, as plain data."""
+"""The results of a measurement, as plain data."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ MEASUREMENT_FORMAT: Final = 1
 class Measurement:
     """How fast a network runs on one device, and how much memory it needs there.
 
-    forward: in eval mode, nothing kept for a backward pass. step: forward, loss, backward and update; None where
-    the network cannot be trained with this batch, then `no_step` says why.
-    macs: multiply-adds of one forward pass of the batch, counted, not measured.
-    loss, optimizer: what the training step used. memory: what the peaks are, and how they were measured.
-    trace: the file that was written, if one was asked for.
+    forward: in eval mode, without a graph for backward. step: forward, loss, backward and update; None if the network
+    cannot be trained with this batch, for the reason in `no_step`. macs: multiply-adds of one forward pass of the
+    batch, counted, not measured. loss, optimizer: of the training step. memory: the meaning of the peaks, and how they
+    were measured. trace: the trace file, if any.
     """
 
     name: str
@@ -40,23 +39,23 @@ class Measurement:
 
     @property
     def forward_ms(self) -> float:
-        """Median time of a forward pass."""
+        """The median time of a forward pass, in milliseconds."""
         return self.forward.median_ms
 
     @property
     def step_ms(self) -> float | None:
-        """Median time of a training step; None where there is none."""
+        """The median time of a training step, in milliseconds; None if there is none."""
         return self.step.median_ms if self.step else None
 
     @property
     def peak_memory_bytes(self) -> int | None:
-        """The larger of the two peaks; None where no memory was measured."""
+        """The larger of the two peaks, in bytes; None if memory was not measured."""
         peaks = [runs.peak_memory_bytes for runs in (self.forward, self.step) if runs]
         return max((peak for peak in peaks if peak is not None), default=None)
 
     @property
     def gmacs_per_s(self) -> float:
-        """Speed of the forward pass, in 10⁹ multiply-adds a second."""
+        """The speed of the forward pass, in 10⁹ multiply-adds per second."""
         return self.forward.per_s(self.macs) / 1e9
 
     def to_json(self) -> dict[str, Any]:

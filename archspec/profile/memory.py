@@ -1,4 +1,4 @@
-"""The most memory that a pass needs, as torch's allocator hands it out: one way for CUDA, one for the CPU."""
+"""Measures the peak memory of a pass in torch's allocator, on CUDA or on the CPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from archspec.profile.quiet import quiet_profiler
 
-# Twice, since the second training step runs beside the optimizer's state, which the first one makes.
+# Twice, because the second training step also has the state of the optimizer in memory, which the first one creates.
 TIMES: Final = 2
 MEASURED_AS: Final = {
     "cuda": "torch.cuda.max_memory_allocated: weights, images, activations, gradients, workspaces",
@@ -25,10 +25,10 @@ Passes = Mapping[str, Callable[[], object]]
 
 
 def peak_bytes(make: Callable[[], Passes], device: torch.device) -> dict[str, int | None]:
-    """The peak of each pass in bytes, what `make` allocates for all of them included.
+    """The peak of each pass in bytes, including everything that `make` allocates.
 
-    make: builds what is to be measured and returns its passes, in the order in which they are run, each twice.
-    None for every pass on a device whose allocator tells nothing.
+    make: builds what is measured, and returns its passes in the order in which they run, each twice. The peaks are
+    None on a device whose allocator reports nothing.
     """
     if device.type == "cuda":
         return dict(_cuda_peaks(make, device))
@@ -50,7 +50,7 @@ def _cuda_peaks(make: Callable[[], Passes], device: torch.device) -> dict[str, i
 
 
 def _cpu_peaks(make: Callable[[], Passes]) -> dict[str, int]:
-    """Everything is made and freed within the profiler's sight: it cannot tell the size of what it saw only freed."""
+    """Allocate and free everything while the profiler runs, which must see an allocation to know its size."""
     quiet_profiler()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as seen:
         names = _run_marked(make())
@@ -70,7 +70,7 @@ def _mark(name: str) -> str:
 
 
 def _events(seen: profile) -> list[dict[str, Any]]:
-    """The profiler's events in Chrome's form, the only public one that has single allocations."""
+    """The profiler's events in Chrome's format, the only public one with individual allocations."""
     with tempfile.TemporaryDirectory(prefix="archspec-") as folder:
         file = Path(folder) / "memory.json"
         seen.export_chrome_trace(str(file))
@@ -79,7 +79,7 @@ def _events(seen: profile) -> list[dict[str, Any]]:
 
 
 def peaks_of_events(events: Sequence[Mapping[str, Any]], passes: Iterable[str]) -> dict[str, int]:
-    """The most that was allocated at once during each pass, in bytes, from Chrome trace events."""
+    """The peak of allocated memory during each pass, in bytes, from Chrome trace events."""
     times, totals = _timeline(events)
     spans = {event["name"]: (event["ts"], event["ts"] + event["dur"]) for event in events if event.get("ph") == "X"}
     peaks = {}
@@ -91,9 +91,9 @@ def peaks_of_events(events: Sequence[Mapping[str, Any]], passes: Iterable[str]) 
 
 
 def _timeline(events: Iterable[Mapping[str, Any]]) -> tuple[list[float], list[int]]:
-    """When memory was allocated or freed; how much there was before the first of these moments, and after each.
+    """The times at which memory was allocated or freed, and the total before the first of them and after each.
 
-    What is freed without having been allocated before the profiler's eyes is left out.
+    Memory whose allocation the profiler did not see is ignored.
     """
     changes = sorted(
         ((event["ts"], event["args"]["Addr"], event["args"]["Bytes"]) for event in events

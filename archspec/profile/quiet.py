@@ -6,8 +6,8 @@ import os
 
 
 def quiet_profiler() -> None:
-    """Let Kineto, which reads this once when it is first used, log fatal errors only.
+    """Make Kineto log fatal errors only; it reads the setting once, at its first use.
 
-    It reports its start, its stop and every missing GPU on stderr otherwise.
+    Otherwise it reports its start, its stop and every missing GPU on stderr.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")

@@ -1,4 +1,4 @@
-"""Measure a network: build it, run it, time it."""
+"""Measures a network: builds it, runs it and times it."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def measure(
 ) -> Measurement:
     """Time the forward pass and the training step of a network on random images, and find their peak memory.
 
-    dtype: of weights and images, a torch dtype's name. device: auto, cpu, cuda or cuda:N. threads: of the CPU,
-    None for torch's choice. steps, warmup: how many runs are measured, and done before; None for as many as
-    `profile.timing` finds enough. trace: a folder for a torch.profiler trace; it gets a folder of the network's name.
+    dtype: of weights and images, the name of a torch dtype. device: auto, cpu, cuda or cuda:N. threads: of the CPU;
+    None for torch's default. steps, warmup: the number of measured runs, and of runs before them; None for as many as
+    `profile.timing` requires. trace: a folder for a torch.profiler trace, in a subfolder with the network's name.
 
-    Raises SpecError: BUILD202 where there is no such device, BUILD201 where it would not fit, raised before it is
-    built; BUILD203 where the batch is too small for a norm.
+    Raises SpecError: BUILD202 if the device does not exist; BUILD201, before anything is built, if the network would
+    not fit; BUILD203 if the batch is too small for a norm.
     """
     chosen = setting(loaded.graph, batch_size, dtype, pick_device(device))
     folder = None if trace is None else run_folder(trace, loaded.name)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)  # what is wrong with it is reported before the work, not after
+        folder.mkdir(parents=True, exist_ok=True)  # first, so that an error is reported before the work
     repeat = partial(
         time_runs, batch_size=batch_size, clock=clock, synchronise=_synchroniser(chosen.device),
         warmup=WARMUP if warmup is None else Until(warmup), measured=MEASURED if steps is None else Until(steps),
@@ -62,18 +62,18 @@ def measure(
 
 
 def _run(chosen: Setting, repeat: Callable[[Callable[[], object]], Runs]) -> dict[str, Runs]:
-    """Memory first, with a workload of its own, which warms the libraries up too; then the times."""
+    """Measure memory first, with a separate workload, which also warms up the libraries; then time."""
     peaks = peak_bytes(lambda: Workload(chosen).passes, chosen.device)
     passes = Workload(chosen).passes
     return {name: replace(repeat(run), peak_memory_bytes=peaks[name]) for name, run in passes.items()}
 
 
 def _trace(workload: Workload, folder: Path, device: torch.device) -> Path:
-    """A trace of training steps, or where there are none, of forward passes."""
+    """A trace of training steps, or of forward passes if training is impossible."""
 
     def step() -> None:
         workload.step(scope=record_function)
-        # Freed within the step: the profiler complains of what was allocated before its eyes were open.
+        # Free gradients within the step: the profiler reports frees of memory that it did not see allocated.
         workload.optimizer.zero_grad(set_to_none=True)
 
     return write_trace(workload.model, step if "step" in workload.passes else workload.forward, folder, device)
@@ -107,7 +107,7 @@ def _loss_text(graph: Graph) -> str:
 
 
 def _synchroniser(device: torch.device) -> Callable[[], None]:
-    """What waits until the device has done its work; on a CPU there is nothing to wait for."""
+    """A function that waits until the device has finished its work; on a CPU it does nothing."""
     if device.type == "cuda":
         return lambda: torch.cuda.synchronize(device)
     return lambda: None
@@ -115,7 +115,7 @@ def _synchroniser(device: torch.device) -> Callable[[], None]:
 
 @contextmanager
 def _threads(number: int | None) -> Iterator[int]:
-    """Use so many threads of the CPU within the block, torch's choice if None; yields how many that is."""
+    """Use this number of CPU threads within the block, torch's default for None. Yields the number."""
     before = torch.get_num_threads()
     torch.set_num_threads(number or before)
     try:

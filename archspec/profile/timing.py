@@ -1,4 +1,4 @@
-"""How long something takes: repeated until the figure can be relied on. Knows nothing of torch."""
+"""Times something: repeats it until the figure is reliable. Does not depend on torch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from math import floor, inf
 from typing import Final
 
-Clock = Callable[[], float]  # seconds since some fixed moment, as time.perf_counter
+Clock = Callable[[], float]  # seconds since a fixed moment, like time.perf_counter
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """When enough runs are done: at least `runs` of them and `seconds` in all.
+    """When to stop repeating: after at least `runs` runs and `seconds` in total.
 
-    What is slow ends earlier: `few` runs are enough once they took `most_seconds`.
+    If it is slow, `few` runs are enough once they took `most_seconds`.
     """
 
     runs: int
@@ -23,7 +23,7 @@ class Until:
     most_seconds: float = inf
 
     def reached(self, runs: int, seconds: float) -> bool:
-        """Whether so many runs, which took so long in all, are enough."""
+        """Whether this number of runs, which took `seconds` in total, is enough."""
         if runs >= self.few and seconds >= self.most_seconds:
             return True
         return runs >= self.runs and seconds >= self.seconds
@@ -35,10 +35,7 @@ MEASURED: Final = Until(runs=10, seconds=1.0, few=3, most_seconds=10.0)
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The measured runs of one thing, in the order in which they were done; warm-up runs are not among them.
-
-    peak_memory_bytes: what it needs at most; None where that was not measured.
-    """
+    """The measured runs, in their order, without warm-up runs. peak_memory_bytes: None if it was not measured."""
 
     times_ms: tuple[float, ...]
     warmup_runs: int
@@ -47,31 +44,31 @@ class Runs:
 
     @property
     def median_ms(self) -> float:
-        """Half of the runs took longer."""
+        """The median time of a run, in milliseconds."""
         return quantile(self.times_ms, 0.5)
 
     @property
     def p10_ms(self) -> float:
-        """A tenth of the runs took less."""
+        """The time below which a tenth of the runs are, in milliseconds."""
         return quantile(self.times_ms, 0.1)
 
     @property
     def p90_ms(self) -> float:
-        """A tenth of the runs took longer."""
+        """The time above which a tenth of the runs are, in milliseconds."""
         return quantile(self.times_ms, 0.9)
 
     @property
     def images_per_s(self) -> float:
-        """Images of the batch by the median time."""
+        """Images per second: the batch size over the median time."""
         return self.per_s(self.batch_size)
 
     def per_s(self, amount: float) -> float:
-        """How much of something a second brings if every run brings `amount`; infinite below the clock's tick."""
+        """The rate of something of which each run does `amount`; infinite if a run is shorter than the clock's tick."""
         return 1000 * amount / self.median_ms if self.median_ms else inf
 
 
 def quantile(values: Sequence[float], q: float) -> float:
-    """The value below which a share `q` of `values` lies, interpolated between neighbours.
+    """The value below which a share `q` of `values` is, interpolated between neighbours.
 
     Source: Hyndman & Fan 1996, "Sample quantiles in statistical packages", definition 7 (numpy's default).
     """
@@ -88,8 +85,8 @@ def time_runs(
 ) -> Runs:
     """Call `run` until it is warm, then until it is measured.
 
-    synchronise: waits until the device has done all its work; called before every look at the clock, so that a
-    run's time ends with its last kernel.
+    synchronise: waits until the device has finished its work; called before every reading of the clock, so that the
+    time of a run ends with its last kernel.
     """
     cold = _repeat(run, synchronise, clock, warmup)
     times = _repeat(run, synchronise, clock, measured)
@@ -99,7 +96,7 @@ def time_runs(
 def _repeat(
     run: Callable[[], object], synchronise: Callable[[], None], clock: Clock, until: Until
 ) -> list[float]:
-    """Seconds of each run."""
+    """The seconds of each run."""
     times: list[float] = []
     total = 0.0
     while not until.reached(len(times), total):

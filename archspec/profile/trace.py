@@ -1,4 +1,4 @@
-"""A torch.profiler trace whose scopes are the spec's paths, for TensorBoard and Perfetto."""
+"""Writes a torch.profiler trace with the paths of the spec as scopes, for TensorBoard and Perfetto."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from torch.profiler import ProfilerActivity, profile, record_function, schedule,
 
 from archspec.profile.quiet import quiet_profiler
 
-# One step runs unseen, one while the profiler warms up; the next ones are the trace.
+# The first step is not recorded, in the second the profiler warms up; the trace starts with the third.
 WAIT, WARMUP, ACTIVE = 1, 1, 3
-WORKER: Final = "archspec"  # TensorBoard's name for a process; the runs of one network are its spans
-FORWARD: Final = "## forward ##"  # no path has such a name: paths are made of identifiers
-BACKWARD: Final = " (backward)"  # after a path
+WORKER: Final = "archspec"  # TensorBoard's name for the process; the runs of one network are its spans
+FORWARD: Final = "## forward ##"  # never a path, because paths consist of identifiers
+BACKWARD: Final = " (backward)"  # appended to a path
 
 
 def write_trace(model: nn.Module, step: Callable[[], object], folder: Path, device: torch.device) -> Path:
-    """Run `step` a few times under the profiler; return the trace's file, in `folder`, which is made if need be.
+    """Run `step` a few times under the profiler, and return the trace file in `folder`, which is created if necessary.
 
-    Every module's forward is a scope named by its path in `model`, and so is what its backward computes, with
-    ` (backward)` after it; each run is a `ProfilerStep`. The model is left without hooks.
-    The file's name, WORKER.TIME.pt.trace.json, is what torch-tb-profiler 0.4.3 looks for.
+    The forward of every module is a scope with its path in `model` as its name; its backward is a scope with
+    ` (backward)` appended. Each run is a `ProfilerStep`. All hooks are removed from the model. The name of the file,
+    WORKER.TIME.pt.trace.json, is the one that torch-tb-profiler 0.4.3 looks for.
     """
     quiet_profiler()
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def write_trace(model: nn.Module, step: Callable[[], object], folder: Path, devi
             on_trace_ready=tensorboard_trace_handler(str(folder), worker_name=WORKER),
             record_shapes=True,
             profile_memory=True,
-            acc_events=True,  # of one cycle: else torch before 2.12 warns of what further ones would lose
+            acc_events=True,  # otherwise torch before 2.12 warns, although there is only one cycle
         ) as profiler,
     ):
         for _ in range(WAIT + WARMUP + ACTIVE):
@@ -51,13 +51,13 @@ def write_trace(model: nn.Module, step: Callable[[], object], folder: Path, devi
 
 
 def run_folder(folder: Path, name: str) -> Path:
-    """The folder of a network's traces in `folder`: TensorBoard takes it for a run of that name."""
+    """The folder for the traces of a network, which TensorBoard shows as a run with this name."""
     return folder / (re.sub(r"[^\w-]+", "_", name).strip("_") or "network")
 
 
 @contextmanager
 def module_scopes(model: nn.Module) -> Iterator[None]:
-    """Within the block, every module's forward and backward is a profiler scope of its path's name."""
+    """Make the forward and backward of every module a profiler scope with its path as name, within the block."""
     with ExitStack() as hooks:
         for path, module in model.named_modules():
             scopes = _Scopes(path or FORWARD, leaf=next(module.children(), None) is None)
@@ -75,11 +75,11 @@ class _Scopes:
         self._open: list[record_function] = []
 
     def enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        """Before the module's forward."""
+        """Called before the forward of the module."""
         self._open.append(_opened(self._name))
 
     def leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor | None) -> None:
-        """After the module's forward, also where it raised."""
+        """Called after the forward of the module, even if it raised."""
         self._open.pop().__exit__(None, None, None)
         if self._leaf and output is not None:
             for node in _backward_nodes(inputs, output):
@@ -100,9 +100,9 @@ def _opened(name: str) -> record_function:
 
 
 def _backward_nodes(inputs: tuple[Any, ...], output: Tensor) -> list[Node]:
-    """What autograd recorded between a module's inputs and its output, without the parameters' accumulators.
+    """The autograd nodes between the inputs and the output of a module, without the accumulators of parameters.
 
-    Those outlive the graph, and so would a hook on them.
+    Accumulators outlive the graph, and so would a hook on them.
     """
     found: list[Node] = []
     seen = {tensor.grad_fn for tensor in inputs if isinstance(tensor, Tensor)}

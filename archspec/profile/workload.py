@@ -1,4 +1,4 @@
-"""What is measured: a network with one batch of random images, its forward pass and its training step."""
+"""The workload to measure: a network with one batch of random images, its forward pass and its training step."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from archspec.ir import Graph
 from archspec.types import FLOATS, TensorType
 
 MOMENTUM: Final = 0.9
-STATES: Final = 1  # tensors of a parameter's size that momentum keeps
+STATES: Final = 1  # tensors that momentum keeps for each parameter
 OPTIMIZER: Final = f"SGD with momentum {MOMENTUM}"
-# So small that thousands of steps on one batch leave the weights where they were: a diverging network computes
-# with NaN or denormal numbers, which take other times.
+# So small that thousands of steps on one batch barely change the weights: a diverging network would compute with NaN
+# or subnormal numbers, which take a different time.
 RATE: Final = 1e-6
 
 Scope = Callable[[str], AbstractContextManager[object]]
@@ -34,7 +34,7 @@ Scope = Callable[[str], AbstractContextManager[object]]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is to be built, and where. no_step: why it cannot be trained, None if it can."""
+    """What to build, and where. no_step: why it cannot be trained; None if it can."""
 
     graph: Graph
     batch_size: int
@@ -44,9 +44,9 @@ class Setting:
 
 
 def setting(graph: Graph, batch_size: int, dtype: str, device: torch.device) -> Setting:
-    """A setting that can be run; allocates nothing.
+    """Check a setting, without allocating anything.
 
-    Raises SpecError: BUILD201 where it would not fit into memory, BUILD203 where the batch is too small for a norm.
+    Raises SpecError: BUILD201 if it would not fit into memory, BUILD203 if the batch is too small for a norm.
     """
     check_batch(graph, batch_size)
     no_step = why_no_step(graph, batch_size)
@@ -76,16 +76,16 @@ class Workload:
 
     @torch.inference_mode()
     def forward(self) -> Tensor | dict[str, Tensor]:
-        """The outputs of a forward pass in eval mode, nothing kept for a backward pass."""
-        if self.model.training:  # to set it every time would take time: it visits every module
+        """The outputs of a forward pass in eval mode, without a graph for backward."""
+        if self.model.training:  # setting the mode visits every module, which takes time
             self.model.eval()
         outputs: Tensor | dict[str, Tensor] = self.model(*self.inputs)
         return outputs
 
     def step(self, scope: Scope = nullcontext) -> None:
-        """Forward in training mode, loss, backward and update, in the trainer's order.
+        """Forward in train mode, loss, backward and update, in the same order as the trainer.
 
-        scope: what surrounds each part, by its name; see `archspec.profile.trace`.
+        scope: a context manager around each part, by its name; see `archspec.profile.trace`.
         """
         if not self.model.training:
             self.model.train()
