@@ -1,7 +1,7 @@
 """Flushes subnormal numbers to zero, because many CPUs compute with them many times slower.
 
-The running mean of the gradient of a weight without gradient decays by a tenth per step: after about 800 steps with
-Adam or momentum it is below 1.2e-38, and stays subnormal.
+Adam and momentum keep a running mean of each weight's gradient. Without a gradient it decays by a tenth per step: after
+about 800 steps it is below 1.2e-38, and stays subnormal.
 
 The switch is a register of each thread. A new thread inherits it, so torch's worker threads flush if the switch is set
 before the first large operation. The backward pass on a CPU runs in the calling thread and in the same workers.

@@ -278,7 +278,7 @@ def test_a_broken_image_is_named_and_the_others_are_predicted(cli: Cli, run: Pat
         ("RUN307", "missing.png: no such file"), ("RUN303", "colour.png "), ("RUN305", "run is a folder, not an image"),
     ]:
         assert f"error[{code}]: {name}" in done.err
-    assert "hint: name the images in it: `run/*.png`, say" in done.err
+    assert "hint: name the images in it, for example `run/*.png`" in done.err
     assert done.err.count("hint: name intact images: .png, ") == 2
     assert not any(word in done.err for word in ("restore it", "remove it", "is gone"))
     told = cli("predict", run, *names, "--json")
