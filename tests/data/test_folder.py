@@ -120,7 +120,7 @@ def test_a_link_to_a_folder_above_ends(root):
     with pytest.raises(SpecError) as caught:
         open_folder(root, "train", 3)
     assert [d.code for d in caught.value.diagnostics] == ["RUN306"] * 2  # all of them
-    assert "bee/self is a link to a folder that it is in" in caught.value.diagnostics[0].message
+    assert "bee/self is a link to a folder that contains it" in caught.value.diagnostics[0].message
 
 
 def test_what_has_an_image_s_ending_is_listed_whatever_it_is(root):
