@@ -109,7 +109,7 @@ def test_data_that_is_gone_at_the_start(cli: Cli, spec: Path, monkeypatch: pytes
         at_step(patch, 5, IMAGE.unlink)
         assert cli("train", spec, "--run-dir", "run").code == 1
     done = cli("train", "--resume", "run")
-    assert (done.code, "error[RUN315]: the run had 11 training images, now there are 10" in done.err) == (1, True)
+    assert (done.code, "error[RUN315]: the run had 11 training images, now it has 10" in done.err) == (1, True)
     shutil.move("pets", "elsewhere")
     done = cli("train", "--resume", "run")
     assert (done.code, "error[RUN306]: there is no folder pets" in done.err) == (1, True)

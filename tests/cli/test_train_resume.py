@@ -130,7 +130,7 @@ def test_all_damaged(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (["--batch-size", "16"], "batch_size was 32, is 16"),
     (["--optimizer", "adam"], "optimizer was sgd, is adam"),
     (["--set", "vars.hidden=9"], "the network is different: `head.layer_1.linear_1`: `out_features` was 8, is 9"),
-    (["--limit-train", "90"], "the run had 100 training images, now there are 90"),
+    (["--limit-train", "90"], "the run had 100 training images, now it has 90"),
 ], ids=str)
 def test_another_run_is_refused(
     cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str

@@ -111,5 +111,5 @@ def test_changes_of_a_recipe():
 def test_other_data_is_refused():
     check_same_data({"data.train_images": 10}, {"data.train_images": 10})
     check_same_data({}, {"data.train_images": 10})
-    with pytest.raises(SpecError, match="the run had 10 training images, now there are 9"):
+    with pytest.raises(SpecError, match="the run had 10 training images, now it has 9"):
         check_same_data({"data.train_images": 10}, {"data.train_images": 9})
