@@ -116,6 +116,113 @@ class Zero(nn.Module):
         return x * 0.0
 
 
+class Abs(nn.Module):
+    """The absolute value of each element."""
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs()
+
+
+class Scale(nn.Module):
+    """A fixed number times the input."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"factor={self.factor}"
+
+
+class _Reduction(nn.Module):
+    """What reductions share: the dims, which count the batch."""
+
+    def __init__(self, dim: tuple[int, ...], *, keepdim: bool = False) -> None:
+        super().__init__()
+        self.dim = dim
+        self.keepdim = keepdim
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"dim={self.dim}, keepdim={self.keepdim}"
+
+
+class Mean(_Reduction):
+    """The mean over dims."""
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(self.dim, self.keepdim)
+
+
+class Max(_Reduction):
+    """The largest value over dims."""
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax(self.dim, self.keepdim)
+
+
+class Roll(nn.Module):
+    """Shift along dims, cyclically."""
+
+    def __init__(self, shifts: tuple[int, ...], dims: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shifts = shifts
+        self.dims = dims
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.roll(x, self.shifts, self.dims)
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"shifts={self.shifts}, dims={self.dims}"
+
+
+class Slice(nn.Module):
+    """Part of the dimension `dim`: places start, start + step, … before `end`."""
+
+    def __init__(self, dim: int, start: int = 0, end: int | None = None, step: int = 1) -> None:
+        super().__init__()
+        self.dim = dim
+        self.start = start
+        self.end = end
+        self.step = step
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = torch.ops.aten.slice(x, self.dim, self.start, self.end, self.step)
+        return y
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"dim={self.dim}, start={self.start}, end={self.end}, step={self.step}"
+
+
+class Pad(nn.Module):
+    """Add a value at the ends of the last dimensions; `padding` begins with the last one."""
+
+    def __init__(self, padding: tuple[int, ...], value: float = 0.0) -> None:
+        super().__init__()
+        self.padding = list(padding)  # TorchScript takes a list
+        self.value = value
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.pad(x, self.padding, "constant", self.value)
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"padding={self.padding}, value={self.value}"
+
+
 class LayerScale(nn.Module):
     """A learned factor per channel (Touvron et al. 2021, "Going deeper with image transformers", section 2).
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archspec.backends.built import layers
-from archspec.ops.parameters import Bias, Init, Kernel, Normal, TruncatedNormal
+from archspec.ops.parameters import Bias, Computed, Glorot, Init, Kernel, Normal, TruncatedNormal
 
 if TYPE_CHECKING:
     from archspec.language.finetuning import Initialisation, WeightsInit
@@ -49,7 +49,7 @@ def initialise(model: nn.Module, init: Initialisation | WeightsInit, seed: int) 
         for tensor, start in tensors:
             _start(tensor, start)
         for tensor, start in tensors:
-            if isinstance(start, Kernel):
+            if isinstance(start, (Kernel, Glorot)):
                 _RULES[weights](tensor)
             elif isinstance(start, Bias) and biases == "zeros":
                 nn.init.zeros_(tensor)
@@ -62,11 +62,14 @@ def _start(tensor: Tensor, init: Init) -> None:
     elif isinstance(init, Bias):
         bound = 1 / math.sqrt(init.fan_in)
         nn.init.uniform_(tensor, -bound, bound)
+    elif isinstance(init, Glorot):
+        bound = math.sqrt(6 / (init.fan_in + init.fan_out))
+        nn.init.uniform_(tensor, -bound, bound)
     elif isinstance(init, Normal):
         nn.init.normal_(tensor, std=init.std)
     elif isinstance(init, TruncatedNormal):
         nn.init.trunc_normal_(tensor, std=init.std)
-    else:
+    elif not isinstance(init, Computed):
         tensor.fill_(init)
 
 

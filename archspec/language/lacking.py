@@ -33,12 +33,14 @@ _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower ca
      "(attention|attn|mha|mhsa)", Lack(
         "attention of this name", "use `attention`, which takes a query, a key and a value")),
     ("(vision)?transformer(encoder|decoder)?(layer|block)?|vit|swin(block)?|mamba|moe|mixtureofexperts", Lack(
-        "transformer layers", _NONE)),
-    ("embeddings?(bag)?|(pos|positional|patch|token|rotary)(embed|embedding|encoding)s?", Lack(
-        "embeddings", "for patches, use `conv2d` with `kernel_size` and `stride` of the patch's size; "
-        "tokens cannot be an input")),
+        "op for whole blocks of this kind", "build it from `multi_head_attention`, `layer_norm`, `linear` and `add`")),
+    ("patch(embed|embedding|encoding)s?", Lack(
+        "op of that name", "use `conv2d` with `kernel_size` and `stride` of the patch's size")),
+    ("(pos|positional|rotary)(embed|embedding|encoding)s?", Lack(
+        "op for positions", "`add` a learned tensor of the input's shape")),
+    ("embeddings?bag", Lack("op of that name", "use `embedding` and `mean`")),
     ("(reflection|replication|circular|constant)pad[123]d", Lack(
-        "padding layer of this kind", "use `zero_pad2d`, or `padding_mode` of `conv2d`")),
+        "padding layer of this kind", "use `pad`, or `padding_mode` of `conv2d`")),
     ("(alpha|feature)?dropout[13]d|upsample[13]d|pixelshuffle[13]d", Lack(
         "1-d or 3-d layers of this kind", "use the one for images, or `dropout` for any shape")),
     ("rmsnorm", Lack("RMS normalization", "use `layer_norm`")),

@@ -126,7 +126,10 @@ class Layers:
         return self.instead.get(id(found), found)
 
     def _source(self, builder: Builder, layer: Layer, flow: Val, scope: Scope) -> Val:
-        name = layer.source or ""
+        return self._named_value(builder, layer.source or "", layer.beside("from"), flow, scope)
+
+    def _named_value(self, builder: Builder, name: str, at: At, flow: Val, scope: Scope) -> Val:
+        """The value of a stage or named layer, whose name is at `at`."""
         found = self.visible(name, scope)
         if found is not None:
             return found
@@ -136,7 +139,7 @@ class Layers:
         visible = [*scope.outputs, *(["input"] if one else [])]
         self.reporter.tell(
             "SPEC040", f"no earlier layer or stage `{short(name)}`; visible: {listing(map(short, visible))}",
-            layer.beside("from"), scope,
+            at, scope,
             hint=remedy(name, visible, self.context.program, scope),
         )
         return builder.broken(short(name), flow)
@@ -298,8 +301,10 @@ class Layers:
             message = f"{builder.path}.{name}: `{cls.op}` applies to the width of {image}"
             self.reporter.tell("SHAPE112", message, layer.head, scope,
                                hint=fixes.before(f"put `{before}` before it", layer.place, before))
+        others = self._references(builder, op, layer, flow, scope)
+        types = (tensor, *(blank(tensor.ndim) if other.tensor is None else other.tensor for other in others))
         try:
-            return builder.run(name, op, (flow,), infer_outputs(op, (tensor,))[0])
+            return builder.run(name, op, (flow, *others), infer_outputs(op, types)[0])
         except ShapeError as e:
             at, related = window_place(layer, e, scope)
             if not self.reporter.is_reported(e.code, at, scope):
@@ -309,9 +314,19 @@ class Layers:
                 if hint is not None and at == layer.head:
                     hint = fixes.moved(hint, layer.at)  # the hint is about the value, not the name
                 fields = fields or read_fields(layer, cls, self.context.ev, scope, tensor)
-                related += [*field_place(e, fields, at), *self._from(flow, at)]
+                related += field_place(e, fields, at)
+                related += [place for value in (flow, *others) for place in self._from(value, at)]
                 self.reporter.tell(e.code, message, at, scope, notes=[flow.way()], related=related, hint=hint)
             return builder.broken(name, flow, e.partial)
+
+    def _references(
+        self, builder: Builder, op: Operation, layer: Layer, flow: Val, scope: Scope
+    ) -> tuple[Val, ...]:
+        """The further inputs of an op: values that its fields name."""
+        names = [(field, getattr(op, field)) for field in op.references]
+        return tuple(
+            self._named_value(builder, name, layer.at / field, flow, scope) for field, name in names if name is not None
+        )
 
     def _from(self, flow: Val, at: At) -> list[Place]:
         """Where the input was made, if that is in the same file."""

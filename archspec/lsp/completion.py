@@ -120,7 +120,7 @@ def _of_spec(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     if section in ("extends", "use") and place.is_key is not True:
         yield from _files(snapshot)
         return
-    if path and path[-1] == "from" and section in ("stages", "blocks"):
+    if path and section in ("stages", "blocks") and _names_value(path):
         yield from _sources(snapshot, place)
         return
     if path and path[-1] == "data" and section in ("train", "recipes"):
@@ -228,6 +228,12 @@ def _inputs(snapshot: Snapshot, place: Probe) -> list[str]:
     if own is None and snapshot.program is not None:
         return [*snapshot.program.inputs]
     return [*own] if isinstance(own, dict) else []
+
+
+def _names_value(path: tuple[str | int, ...]) -> bool:
+    """Whether the value at this place is the name of a stage or layer: of `from`, or of such a field of an op."""
+    op = OPS.get(str(path[-2])) if len(path) > 1 else None
+    return path[-1] == "from" or (op is not None and path[-1] in op.references)
 
 
 def _sources(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:

@@ -172,6 +172,9 @@ class _Walk:
                     yield from self._body(value, at / name, scope)
         elif kind in OPS:
             yield from self._values(raw, at, scope)
+            for field in OPS[kind].references if isinstance(raw, dict) else ():
+                if isinstance(raw.get(field), str):
+                    yield from self._source(raw[field], at / field, scope)
         elif isinstance(raw, dict) and kind in self.blocks:
             for name, value in raw.items():
                 yield Occurrence(PARAM, name, (at / name).key, kind)

@@ -182,3 +182,17 @@ class Hardsigmoid(Activation):
     aliases = ("hsigmoid",)
     torch_name = "Hardsigmoid"
     traits = (Elementwise(), Saturates(SIGMOID), SquashesLogits())
+
+
+@register_op
+class Abs(Activation):
+    """The absolute value, as between the features of two images (Koch et al. 2015, section 3.1)."""
+
+    op = "abs"
+    aliases = ("absolute",)
+
+    @override
+    def build(self, x: TensorType) -> "nn.Module":
+        from archspec.nn import Abs as Module
+
+        return Module()

@@ -42,6 +42,7 @@ class Operation(BaseModel):
     ndim: ClassVar[int | None] = None  # rank of every input (batch included) if it is fixed
     dtypes: ClassVar[frozenset[str]] = FLOATS  # what its inputs may be: FLOATS, INTEGERS or ANY
     aliases: ClassVar[tuple[str, ...]] = ()  # in lower case: what people write for it by mistake
+    references: ClassVar[tuple[str, ...]] = ()  # fields that name values, as `from` does; these are further inputs
     traits: ClassVar[tuple[Trait, ...]] = ()  # what passes ask, see `archspec.ops.traits`
 
     @abstractmethod

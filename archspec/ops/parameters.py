@@ -16,6 +16,13 @@ class Kernel(NamedTuple):
     fan_in: int
 
 
+class Glorot(NamedTuple):
+    """Drawn evenly within ±√(6/(fan_in + fan_out)), or by the recipe's rule for weights (Glorot & Bengio 2010)."""
+
+    fan_in: int
+    fan_out: int
+
+
 class Bias(NamedTuple):
     """Drawn evenly within ±1/√fan_in, the kernel's; 0 by the recipe's `init: {biases: zeros}`."""
 
@@ -34,7 +41,11 @@ class TruncatedNormal(NamedTuple):
     std: float
 
 
-Init = float | Kernel | Bias | Normal | TruncatedNormal  # a number: every element has that value
+class Computed(NamedTuple):
+    """Made by the op's module, and left as it is."""
+
+
+Init = float | Kernel | Glorot | Bias | Normal | TruncatedNormal | Computed  # a number: every element has that value
 
 
 class ParamSpec(NamedTuple):
@@ -73,6 +84,6 @@ def learned(*shape: int, init: Init, decays: bool = False) -> ParamSpec:
     return ParamSpec(shape, init, decays=decays)
 
 
-def buffer(*shape: int, init: float = 0.0, dtype: str = "float32") -> ParamSpec:
+def buffer(*shape: int, init: float | Computed = 0.0, dtype: str = "float32") -> ParamSpec:
     """State that no gradient changes."""
     return ParamSpec(shape, init, learned=False, dtype=dtype)

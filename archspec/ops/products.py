@@ -143,10 +143,10 @@ class Attention(_Product):
         scores = (*query.shape[:-1], key.shape[-2])
         pairs = zip(bias.shape[1:], scores[1:], strict=True)
         if bias.shape[0] != scores[0] or any(size != score for size, score in pairs if size != 1):
-            wrong = f"`bias` {shape_text(bias.shape[1:])} does not fit the scores {shape_text(scores[1:])}"
+            wanted = shape_text(scores[1:])
             raise ShapeError(
-                f"{wrong} of `query` and `key`",
-                code="SHAPE107", inputs=(0, 1, 3), partial=y, hint="each of its dims must be that of the scores, or 1",
+                f"`bias` {shape_text(bias.shape[1:])} does not fit the scores {wanted} of `query` and `key`",
+                code="SHAPE107", inputs=(0, 1, 3), partial=y, hint=f"give it the shape {wanted}, or 1 in a dim",
             )
 
     @override

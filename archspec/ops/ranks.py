@@ -88,3 +88,6 @@ def _in_rank(text: str, rank: int) -> str:
         text = text.replace(f"pair {_PAIR}", f"list {axes}").replace(_PAIR, axes)
         return text.replace("top, bottom]", "top, bottom, front, back]")
     return text
+
+
+NonNegativePair = Annotated[tuple[int, int], *PerAxis(0).resolved(2)]  # (height, width); one number stands for both

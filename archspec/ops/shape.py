@@ -81,6 +81,7 @@ class Flatten(Op):
     """
 
     op = "flatten"
+    main = "start_dim"
     dtypes = ANY
     traits = (Affine(),)
 

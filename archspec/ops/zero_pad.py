@@ -48,7 +48,6 @@ class ZeroPad2d(ZeroPad):
     """
 
     op = "zero_pad2d"
-    aliases = ("pad",)
     rank = 2
     torch_name = "ZeroPad2d"
 

@@ -11,8 +11,8 @@ from archspec.ops import OPS
 from tests.helpers import assert_marked, spec
 
 NAMES = [
-    "causal_conv1d", "separable_conv1d", "depthwise_conv3d", "lp_pool1d", "fractional_max_pool3d", "lstm", "LSTM", "gru", "rnn", "spatial_attention", "self_attention",
-    "multihead_attention", "MultiheadAttention", "transformer", "transformer_encoder_layer", "embedding",
+    "causal_conv1d", "separable_conv1d", "depthwise_conv3d", "lp_pool1d", "fractional_max_pool3d", "lstm", "LSTM", "gru", "rnn", "spatial_attention", "cross_attention",
+    "flash_attention", "transformer", "transformer_encoder_layer", "embedding_bag",
     "positional_encoding", "selu", "softplus", "glu", "einsum", "cross_entropy", "reflection_pad2d", "spectral_norm",
     "rms_norm", "depthwise_conv2d", "max_unpool2d", "fold", "dropout1d", "upsample3d",
     "max_unpool3d", "sync_norm3d", "maximum",

@@ -6,12 +6,18 @@ batch normalisation has something to normalise.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+import torch
 from hypothesis import strategies as st
+
+from archspec.ops import OPS
+from archspec.types import INTEGERS, TensorType
 
 Case = tuple[dict[str, Any], tuple[tuple[int, ...], ...]]
 
+BELOW = 7  # the integers of an op that takes them are 0 to 6
 BATCH = st.integers(2, 3)
 CHANNELS = st.sampled_from([1, 2, 3, 4, 6, 8])
 SIZE = st.integers(1, 9)
@@ -25,6 +31,18 @@ SHAPES = {  # by rank
     1: st.tuples(BATCH, CHANNELS, st.integers(1, 12)), 2: IMAGE,
     3: st.tuples(BATCH, CHANNELS, st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),
 }
+
+
+def types_of(name: str, shapes: Iterable[tuple[int, ...]]) -> tuple[TensorType, ...]:
+    """The types of an op's inputs of these shapes: integers where it takes nothing else."""
+    if OPS[name].dtypes == INTEGERS:
+        return tuple([TensorType(shape, "int64", BELOW) for shape in shapes])
+    return tuple(map(TensorType, shapes))
+
+
+def random_of(x: TensorType, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """A random tensor of this type."""
+    return torch.randint(x.below or 1, x.shape) if x.dtype == "int64" else torch.randn(x.shape, dtype=dtype)
 
 
 def sizes(rank: int, low: int, high: int) -> st.SearchStrategy[Any]:
@@ -228,6 +246,52 @@ def attention(draw: st.DrawFn) -> Case:
 
 
 @st.composite
+def multi_head(draw: st.DrawFn) -> Case:
+    heads, width = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    total = heads * width if draw(st.integers(0, 4)) else draw(SIZE)
+    batch, length = draw(BATCH), draw(SIZE)
+    drawn = draw(fields(bias_=st.booleans(), dropout_=st.sampled_from([0.0, 0.5]), causal_=st.booleans()))
+    inputs: tuple[tuple[int, ...], ...] = ((batch, length, total),)
+    if draw(st.booleans()):
+        drawn["memory"] = "other"
+        inputs = (*inputs, (batch, draw(SIZE), total if draw(st.integers(0, 4)) else draw(SIZE)))
+    if not draw(st.integers(0, 9)):
+        inputs = (draw(ANY), *inputs[1:])
+    return {"num_heads": heads, **drawn}, inputs
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> Case:
+    heads, width = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    shape = (draw(BATCH), draw(SIZE), draw(SIZE), heads * width if draw(st.integers(0, 4)) else draw(SIZE))
+    window = draw(st.one_of(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=2, max_size=2)))
+    smallest = min(window) if isinstance(window, list) else window
+    shift = draw(st.one_of(st.none(), pair(0, smallest - 1)))
+    drawn = {"num_heads": heads, "window_size": window, **draw(fields(bias_=st.booleans()))}
+    return drawn if shift is None else drawn | {"shift_size": shift}, (shape,)
+
+
+@st.composite
+def pad(draw: st.DrawFn) -> Case:
+    count = draw(st.integers(1, 8))
+    one = st.integers(0, 4)
+    return draw(fields(padding=st.lists(one, min_size=count, max_size=count), value_=st.floats(-2, 2))), (draw(ANY),)
+
+
+@st.composite
+def roll(draw: st.DrawFn) -> Case:
+    shape, count = draw(ANY), draw(st.integers(1, 2))
+    dims = draw(st.lists(st.integers(1, len(shape) - 1), min_size=count, max_size=count))
+    if not draw(st.integers(0, 4)):
+        dims[0] = draw(st.integers(-6, 6))
+    shifts = draw(st.lists(st.integers(-9, 9), min_size=count, max_size=count))
+    return {"shifts": shifts if count > 1 else shifts[0], "dims": dims if count > 1 else dims[0]}, (shape,)
+
+
+DIMS = st.one_of(st.integers(1, 2), st.lists(st.integers(-4, 4), min_size=1, max_size=3), st.just([1, -1]))
+
+
+@st.composite
 def along(draw: st.DrawFn, name: str = "dim", **given: st.SearchStrategy[Any]) -> Case:
     """An op with a field for a dim, usually one that the input has."""
     shape = draw(ANY)
@@ -268,6 +332,16 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "stack": stack(),
     "matmul": matmul(),
     "attention": attention(),
+    "multi_head_attention": multi_head(),
+    "window_attention": windows(),
+    "embedding": on(ANY, embedding_dim=st.integers(1, 6), num_embeddings=st.one_of(st.integers(BELOW, 30), st.integers(1, 30))),
+    "abs": UNIT,
+    "scale": on(ANY, factor=st.one_of(st.floats(0.1, 2), st.floats(-2, -0.1))),
+    "mean": on(ANY, dim=DIMS, keepdim_=st.booleans()),
+    "max": on(ANY, dim=DIMS, keepdim_=st.booleans()),
+    "roll": roll(),
+    "pad": pad(),
+    "slice": along(start_=st.integers(-3, 3), end_=st.one_of(st.none(), st.integers(-3, 9)), step_=st.integers(1, 3)),
     "linear": on(ANY, out_features=st.integers(1, 8), bias_=st.booleans()),
     "local_response_norm": on(
         ANY, size=st.integers(1, 7), alpha_=st.floats(0, 1), beta_=st.floats(0, 2), k_=st.floats(0.5, 2)

@@ -41,3 +41,11 @@ def test_every_other_op_refuses_integers(name):
 
 def test_a_batch_has_the_same_numbers():
     assert TOKENS.at(2) == TensorType((2, 6, 4), "int64", 100)
+
+
+def test_an_embedding_needs_to_know_how_many_integers_there_are():
+    op = make_op("embedding", {"embedding_dim": 3})
+    assert infer_outputs(op, (TOKENS,))[0] == TensorType((BATCH, 6, 4, 3))
+    with pytest.raises(ShapeError, match="needs the number of vectors"):
+        infer_outputs(op, (TensorType((BATCH, 6), "int64"),))
+    infer_outputs(op, (TensorType((BATCH, 6), UNKNOWN_DTYPE),))

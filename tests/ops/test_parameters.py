@@ -9,7 +9,18 @@ import torch
 from hypothesis import given, settings
 
 from archspec.ops import OPS
-from archspec.ops.parameters import Bias, Kernel, Normal, ParamSpec, TruncatedNormal, buffer, learned, projection
+from archspec.ops.parameters import (
+    Bias,
+    Computed,
+    Glorot,
+    Kernel,
+    Normal,
+    ParamSpec,
+    TruncatedNormal,
+    buffer,
+    learned,
+    projection,
+)
 from tests.ops.strategies import STRATEGIES, Case
 from tests.ops.test_registry import ours
 
@@ -28,7 +39,7 @@ def test_names_shapes_types_and_starts_are_the_module_s(name: str) -> None:
             spec = specs[key]
             assert (spec.shape, f"torch.{spec.dtype}", spec.learned) == (tuple(tensor.shape), str(tensor.dtype), key in learnt)
             if name != "parameter":
-                assert spec.decays == isinstance(spec.init, Kernel), "of torch's layers just the kernels decay"
+                assert spec.decays == isinstance(spec.init, (Kernel, Glorot, Normal)), "of torch's layers just the kernels decay"
             assert_starts_as(spec, tensor)
 
     settings(deadline=None, max_examples=15, database=None, derandomize=True)(given(STRATEGIES[name])(body))()
@@ -38,10 +49,12 @@ def assert_starts_as(spec: ParamSpec, tensor: torch.Tensor) -> None:
     if isinstance(spec.init, (Kernel, Bias)):
         assert float(tensor.abs().max()) <= 1.00001 / math.sqrt(spec.init.fan_in)
         assert isinstance(spec.init, Bias) or spec.init.fan_in == math.prod(spec.shape[1:])
+    elif isinstance(spec.init, Glorot):
+        assert float(tensor.abs().max()) <= 1.00001 * math.sqrt(6 / (spec.init.fan_in + spec.init.fan_out))
     elif isinstance(spec.init, (Normal, TruncatedNormal)):
         limit = 2 if isinstance(spec.init, TruncatedNormal) else 7 * spec.init.std
         assert bool(tensor.any()) and float(tensor.abs().max()) <= limit
-    else:
+    elif not isinstance(spec.init, Computed):
         assert torch.equal(tensor, torch.full_like(tensor, spec.init))
 
 

@@ -17,13 +17,16 @@ ALLOWED = {
     "backends/gemm_conv.py": {"nn.Conv2d"},  # a kernel is a subclass of the torch layer whose place it takes
     "backends/sliced_pool.py": {"nn.AvgPool2d"},
     "backends/init.py": {"relu"},  # torch's name of the gain of He et al. 2015
+    "language/synonyms.py": {"softmax"},  # what people call a loss
     "train/checkpoint/digest_0_1.py": set(OPS),  # which fields archspec 0.1 hashed: history, which stays as it is
     "train/doctor/stuck.py": {"dropout"},  # the name of a figure
 }
+ORDINARY = {"abs", "max", "mean", "pad", "roll", "scale", "slice"}  # words that code uses for other things too
+MODULES = ("nn.py", "attention.py")  # the torch modules that torch.nn lacks
 REWRITES = "ir/rewrites/"  # each is a rule of algebra on certain ops, which it matches and writes
 SOURCES = sorted(
     name for name in (str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py"))
-    if not name.startswith(("ops/", "nn.py", REWRITES))
+    if not name.startswith(("ops/", *MODULES, REWRITES))
 )
 
 
@@ -36,7 +39,8 @@ def layers() -> set[str]:
     """The torch classes that ops build: those that their sources name, and those of archspec.nn."""
     named = {n.attr for tree in trees(ROOT / "ops") for n in ast.walk(tree) if isinstance(n, ast.Attribute) and is_nn(n.value)}
     torch_names = {op.torch_name for op in OPS.values() if hasattr(op, "torch_name")}
-    own = {n.name for n in ast.walk(ast.parse((ROOT / "nn.py").read_text(encoding="utf-8"))) if isinstance(n, ast.ClassDef)}
+    files = [ast.parse((ROOT / name).read_text(encoding="utf-8")) for name in MODULES]
+    own = {n.name for tree in files for n in ast.walk(tree) if isinstance(n, ast.ClassDef)}
     return (named | torch_names | own) - {"Module", "Sequential", "Parameter"}
 
 
@@ -60,7 +64,7 @@ def mentions(source: str) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
             words = node.value.split()
-            if words and set(words) <= set(OPS) and node.value.strip() == node.value:
+            if words and set(words) <= set(OPS) - ORDINARY and node.value.strip() == node.value:
                 found.append(node.value)
         elif isinstance(node, ast.Attribute) and (is_nn(node.value) or "nn.modules" in ast.unparse(node.value)):
             if node.attr in LAYERS or (node.attr[0] == "_" and node.attr[1:2].isupper()):
@@ -69,7 +73,7 @@ def mentions(source: str) -> list[str]:
             names = {alias.name for alias in node.names}
             package, _, module = (node.module or "").rpartition(".")
             if (package == "archspec.ops" and module not in OPEN) or (node.module == "archspec.ops" and names & FILES) or (
-                node.module in ("archspec.nn", "torch.nn") and names & LAYERS
+                node.module in ("archspec.nn", "archspec.attention", "torch.nn") and names & LAYERS
             ):
                 found.append(ast.unparse(node))
     return found

@@ -67,7 +67,7 @@ def test_a_bias_is_added_to_the_scores() -> None:
      "`query` and `value` disagree in dim 1: (2, 4, 8) and (3, 5, 8)", None),
     ("attention", ((1, 4, 8), (1, 5, 8), (1, 5, 8), (1, 5, 4)),
      "`bias` (5, 4) does not fit the scores (4, 5) of `query` and `key`",
-     "each of its dims must be that of the scores, or 1"),
+     "give it the shape (4, 5), or 1 in a dim"),
 ])  # fmt: skip
 def test_words(name: str, shapes: tuple[tuple[int, ...], ...], message: str, hint: str | None) -> None:
     error = failure(name, *shapes)

@@ -25,7 +25,7 @@ from archspec.ops.traits import (
     Trait,
     Windowed,
 )
-from tests.ops.strategies import STRATEGIES, Case
+from tests.ops.strategies import BELOW, STRATEGIES, Case, random_of
 from tests.ops.test_registry import arguments, ours
 
 BENT = 1e-6
@@ -54,7 +54,7 @@ def each_case(name: str, body: Any, count: int = 8) -> int:
         with torch.no_grad():
             for parameter in module.parameters():
                 parameter.normal_()
-        body(module, [3 * torch.randn(x.shape, dtype=torch.float64) for x in types], op)
+        body(module, [3 * random_of(x, torch.float64) if x.dtype != "int64" else random_of(x) for x in types], op)
         seen += 1
 
     settings(deadline=None, max_examples=count, database=None, derandomize=True)(given(STRATEGIES[name])(one))()
@@ -72,7 +72,7 @@ def changed_elsewhere(module: torch.nn.Module, x: torch.Tensor) -> bool:
     """Whether a change of one element changes the output anywhere but there."""
     place = tuple(size // 2 for size in x.shape)
     other = x.clone()
-    other[place] += 1.0
+    other[place] += 1 if x.is_floating_point() else -1 if x[place] else 1
     before, after = call(module, [x]), call(module, [other])
     if before.shape != x.shape:
         return True
@@ -192,7 +192,7 @@ def test_which_ops_normalise_over_the_batch(name: str) -> None:
     def body(module: torch.nn.Module, inputs: list[torch.Tensor], op: Operation) -> None:
         torch.manual_seed(1)
         before = call(module.train(), inputs)
-        others = [torch.cat([x[:1], x[1:] + 1 + x[1:].abs()]) for x in inputs]
+        others = [torch.cat([x[:1], x[1:] + 1 + x[1:].abs() if x.is_floating_point() else (x[1:] + 1) % BELOW]) for x in inputs]
         torch.manual_seed(1)
         found.append(not torch.allclose(call(module, others)[0], before[0], equal_nan=True))
 

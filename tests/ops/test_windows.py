@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from archspec.ops import OPS, infer_outputs, make_op
 from archspec.ops.windows import Window
-from archspec.types import ShapeError, TensorType
-from tests.ops.strategies import STRATEGIES, Case, fields, pair
+from archspec.types import ShapeError
+from tests.ops.strategies import STRATEGIES, Case, fields, pair, types_of
 
 SMALL = {"kernel": st.integers(1, 7), "stride": st.integers(1, 9), "dilation": st.integers(1, 4)}
 WINDOW = st.builds(Window, **SMALL, before=st.integers(0, 4), after=st.integers(0, 4))
@@ -63,7 +63,7 @@ def test_largest_kernel_fits(size: int, window: Window) -> None:
 
 
 # Hints that ask for an edit elsewhere, so that no field of this op can follow them.
-ELSEWHERE = re.compile(r"give it|remove|put `flatten`|put it|write `\w+(?:: 1)?`|bring them|end input")
+ELSEWHERE = re.compile(r"give it|remove|put `flatten|put it|write `\w+(?:: 1)?`|bring them|end input")
 FIELD = re.compile(r"(\w+) to (?:at (?:least|most) )?(\[.*?\]|[\d.e-]+|zeros|false)")
 
 
@@ -90,7 +90,7 @@ def follow(given: dict[str, Any], error: ShapeError) -> dict[str, Any] | None:
 def follow_all(name: str, case: Case) -> int:
     """Follow hints until the op accepts its input, at most four; how many it took."""
     given, shapes = case
-    inputs = tuple(map(TensorType, shapes))
+    inputs = types_of(name, shapes)
     op = make_op(name, given)
     for step in range(5):
         try:

@@ -1,0 +1,176 @@
+"""Attention with its own projections: of a sequence, and in windows of an image."""
+
+from math import gcd, prod
+from typing import TYPE_CHECKING
+
+from pydantic import Field, ValidationInfo, field_validator
+from typing_extensions import override
+
+from archspec.diagnostics import plural
+from archspec.diagnostics.hints import set_to
+from archspec.ops.base import Op, PositiveInt, PositivePair, Probability, register_op
+from archspec.ops.fields import clash
+from archspec.ops.parameters import Computed, Glorot, ParamSpec, TruncatedNormal, buffer, learned, projection
+from archspec.ops.ranks import NonNegativePair
+from archspec.ops.traits import AffectsNothing, KeepsLayout, Stochastic
+from archspec.ops.windows import pair_text
+from archspec.text import shape_text
+from archspec.types import Cost, ShapeError, TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _check_heads(num_heads: int, x: TensorType) -> None:
+    """ShapeError if the heads do not divide the width, the last dim."""
+    width = x.shape[-1]
+    if width % num_heads:
+        raise ShapeError(
+            f"width ({width}) is not divisible by num_heads ({num_heads})", field="num_heads",
+            hint=set_to("num_heads", gcd(width, num_heads)), partial=x,
+        )
+
+
+@register_op
+class MultiHeadAttention(Op):
+    """Attention in several heads, with learned projections (Vaswani et al. 2017, section 3.2.2).
+
+    The weights and the order of its computations are those of `torch.nn.MultiheadAttention` with `batch_first`. Keys
+    and values come from the input, or from the value that `memory` names, as `from` does: a stage or a named layer.
+    Shapes: (N, L, E) and, with memory, (N, S, E) -> (N, L, E).
+    Cost: N*(2*L + 2*S)*E*E MACs of the projections, 2*N*L*S*E of the products; per score and head 4 elementwise
+        FLOPs; 4*E*E + 4*E parameters.
+    Errors: ShapeError if the input is no sequence, if num_heads does not divide E, or if the memory has another width.
+    """
+
+    op = "multi_head_attention"
+    aliases = ("multihead_attention", "mha", "multihead_self_attention", "self_attention")
+    main = "num_heads"
+    references = ("memory",)
+    traits = (Stochastic("dropout"),)
+
+    num_heads: AffectsNothing[PositiveInt] = Field(description="number of heads, which divides the width")
+    memory: AffectsNothing[str | None] = Field(
+        None, description="name of the value for keys and values; by default the input"
+    )
+    causal: AffectsNothing[bool] = Field(False, description="a place sees those up to its own, no later ones")
+    bias: AffectsNothing[bool] = Field(True, description="add a learned bias in each projection")
+    dropout: AffectsNothing[Probability] = Field(
+        0.0, description="probability of a weight of the attention to be zeroed in training"
+    )
+
+    @override
+    def infer(self, x: TensorType, memory: TensorType | None = None) -> tuple[TensorType]:
+        for value in (x,) if memory is None else (x, memory):
+            if value.ndim != 3:
+                of = "" if value is x else " of the memory"
+                hint = "put `flatten: 2` and `permute: [0, 2, 1]` before it"
+                raise ShapeError(
+                    f"needs a sequence (length, features), got {plural(value.ndim - 1, 'dimension')}{of}",
+                    hint=hint if value.ndim == 4 else None,
+                )
+        _check_heads(self.num_heads, x)
+        if memory is not None and memory.shape[-1] != x.shape[-1]:
+            raise ShapeError(
+                f"the memory {shape_text(memory.shape[1:])} and the input {shape_text(x.shape[1:])} disagree in width",
+                field="memory", hint=f"end the memory with `linear: {x.shape[-1]}`", code="SHAPE107", partial=x,
+            )
+        return (x,)
+
+    @override
+    def cost(self, *types: TensorType) -> Cost:
+        x, memory, _ = types if len(types) == 3 else (types[0], types[0], types[1])
+        n, length, width = x.shape
+        scores = n * length * memory.shape[1]
+        projections = n * (2 * length + 2 * memory.shape[1]) * width * width
+        return Cost(macs=projections + 2 * scores * width, elementwise_flops=4 * scores * self.num_heads)
+
+    @override
+    def parameters(self, x: TensorType, memory: TensorType | None = None) -> dict[str, ParamSpec]:
+        width = x.shape[-1]
+        inward = {"in_proj_weight": ParamSpec((3 * width, width), Glorot(width, 3 * width), decays=True)}
+        if not self.bias:
+            return inward | _linear("out_proj", width, width, bias=False)
+        outward = _linear("out_proj", width, width, bias=True)
+        outward["out_proj.bias"] = learned(width, init=0.0)
+        return inward | {"in_proj_bias": learned(3 * width, init=0.0)} | outward
+
+    @override
+    def build(self, x: TensorType, memory: TensorType | None = None) -> "nn.Module":
+        from archspec.attention import MultiHeadAttention as Module
+
+        return Module(x.shape[-1], self.num_heads, bias=self.bias, dropout=self.dropout, causal=self.causal)
+
+
+def _linear(name: str, width: int, outputs: int, *, bias: bool) -> dict[str, ParamSpec]:
+    return {f"{name}.{key}": spec for key, spec in projection((outputs, width), outputs, bias=bias).items()}
+
+
+@register_op
+class WindowAttention(Op):
+    """Attention in several heads within windows of an image, channels last (Liu et al. 2021, Swin, section 3.2).
+
+    Each head adds a learned bias for each relative position of two places in a window. With a shift, the windows are
+    moved by so many places, and places that are no neighbours in the image do not see each other. An image is padded
+    with zeros to a multiple of the window. Where a window covers an axis, there is no shift along it. As
+    `torchvision.models.swin_transformer.ShiftedWindowAttention`, with the same weights in the same order.
+    Shapes: (N, H, W, C) -> the same.
+    Cost: with the padded H', W' and windows of M places: N*H'*W'*(4*C*C + 2*M*C) MACs; per score and head 5
+        elementwise FLOPs; 4*C*C + 4*C parameters and (2*window_h - 1)*(2*window_w - 1)*num_heads in the table; M*M
+        buffers.
+    Errors: ShapeError if the input is no image, or if num_heads does not divide C.
+    """
+
+    op = "window_attention"
+    aliases = ("shifted_window_attention", "swin_attention")
+    traits = (KeepsLayout(),)
+
+    num_heads: AffectsNothing[PositiveInt] = Field(description="number of heads, which divides the channels")
+    window_size: AffectsNothing[PositivePair] = Field(description="size of a window, an integer or [height, width]")
+    shift_size: AffectsNothing[NonNegativePair] = Field(
+        (0, 0), description="by how much the windows are moved, an integer or [height, width]; usually half a window"
+    )
+    bias: AffectsNothing[bool] = Field(True, description="add a learned bias in each projection")
+
+    @field_validator("shift_size")
+    @classmethod
+    def _within_the_window(cls, shift: tuple[int, int], info: ValidationInfo) -> tuple[int, int]:
+        window = info.data.get("window_size")
+        if window is not None and any(s >= w for s, w in zip(shift, window, strict=True)):
+            raise clash(f"shift_size ({pair_text(shift)}) must be smaller than window_size ({pair_text(window)})")
+        return shift
+
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        if x.ndim != 4:
+            raise ShapeError(
+                f"needs an image (height, width, channels), got {plural(x.ndim - 1, 'dimension')}"
+            )
+        _check_heads(self.num_heads, x)
+        return (x,)
+
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
+        n, *sizes, channels = x.shape
+        padded = [-(-size // window) * window for size, window in zip(sizes, self.window_size, strict=True)]
+        places, window = n * prod(padded), prod(self.window_size)
+        macs = places * (4 * channels * channels + 2 * window * channels)
+        return Cost(macs=macs, elementwise_flops=5 * places * window * self.num_heads)
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        channels, places = x.shape[-1], prod(self.window_size)
+        distances = prod(2 * size - 1 for size in self.window_size)
+        table = learned(distances, self.num_heads, init=TruncatedNormal(0.02))
+        index = buffer(places * places, init=Computed(), dtype="int64")
+        return {
+            "relative_position_bias_table": table, "relative_position_index": index,
+            **_linear("qkv", channels, 3 * channels, bias=self.bias),
+            **_linear("proj", channels, channels, bias=self.bias),
+        }
+
+    @override
+    def build(self, x: TensorType) -> "nn.Module":
+        from archspec.attention import WindowAttention as Module
+
+        return Module(x.shape[-1], self.num_heads, self.window_size, self.shift_size, bias=self.bias)

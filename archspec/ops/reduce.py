@@ -1,0 +1,86 @@
+"""Ops that reduce dimensions to one value."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BeforeValidator, Field
+from typing_extensions import override
+
+from archspec.diagnostics.hints import set_to
+from archspec.ops.axes import axis
+from archspec.ops.base import Op, register_op
+from archspec.ops.fields import int_list, int_list_schema
+from archspec.types import Cost, ShapeError, TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Dims = Annotated[
+    tuple[int, ...],
+    BeforeValidator(int_list(-64, "a dim or a list of dims, with the batch as 0", bare=True)),
+    int_list_schema(-64, bare=True),
+]
+
+
+class _Reduction(Op):
+    """What reductions share.
+
+    Shapes: (N, …) -> without the dims of `dim`, or with size 1 in them if keepdim.
+    Cost: one elementwise FLOP per input element.
+    Errors: ShapeError if there is no such dim, if it is the batch, or if a dim is named twice.
+    """
+
+    main = "dim"
+
+    dim: Dims = Field(description="the dim to reduce, or a list of them, with the batch as 0")
+    keepdim: bool = Field(False, description="keep the dims with size 1")
+
+    @override
+    def infer(self, x: TensorType) -> tuple[TensorType]:
+        dims = [axis(dim, x) for dim in self.dim]
+        if len(set(dims)) < len(dims):
+            hint = set_to("dim", [*dict.fromkeys(dims)])
+            raise ShapeError(f"dim {list(self.dim)} names a dim twice", field="dim", hint=hint)
+        kept = [1 if d in dims else size for d, size in enumerate(x.shape) if self.keepdim or d not in dims]
+        return (x.reshaped(*kept),)
+
+    @override
+    def cost(self, x: TensorType, y: TensorType) -> Cost:
+        return Cost(elementwise_flops=x.numel)
+
+
+@register_op
+class Mean(_Reduction):
+    """The mean over dims, such as over the tokens of a transformer.
+
+    Shapes: (N, …) -> without the dims of `dim`, or with size 1 in them if keepdim.
+    Cost: one elementwise FLOP per input element.
+    Errors: ShapeError if there is no such dim, if it is the batch, or if a dim is named twice.
+    """
+
+    op = "mean"
+    aliases = ("average", "reduce_mean")
+
+    @override
+    def build(self, x: TensorType) -> "nn.Module":
+        from archspec.nn import Mean as Module
+
+        return Module(self.dim, keepdim=self.keepdim)
+
+
+@register_op
+class Max(_Reduction):
+    """The largest value over dims.
+
+    Shapes: (N, …) -> without the dims of `dim`, or with size 1 in them if keepdim.
+    Cost: one elementwise FLOP per input element.
+    Errors: ShapeError if there is no such dim, if it is the batch, or if a dim is named twice.
+    """
+
+    op = "max"
+    aliases = ("amax", "reduce_max")
+
+    @override
+    def build(self, x: TensorType) -> "nn.Module":
+        from archspec.nn import Max as Module
+
+        return Module(self.dim, keepdim=self.keepdim)
