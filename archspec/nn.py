@@ -322,36 +322,30 @@ class MatMul(nn.Module):
         return inputs[0] @ inputs[1]
 
 
-class Concat(nn.Module):
-    """All inputs, one after another along `dim`. It takes a list, see `Add`."""
-
+class _AlongDim(nn.Module):
     def __init__(self, dim: int = 1) -> None:
         super().__init__()
         self.dim = dim
+
+    def extra_repr(self) -> str:
+        """The module's arguments, for `print(model)`."""
+        return f"dim={self.dim}"
+
+
+class Concat(_AlongDim):
+    """All inputs, one after another along `dim`. It takes a list, see `Add`."""
 
     @override
     def forward(self, inputs: list[Tensor]) -> Tensor:
         return torch.cat(inputs, self.dim)
 
-    def extra_repr(self) -> str:
-        """The module's arguments, for `print(model)`."""
-        return f"dim={self.dim}"
 
-
-class Stack(nn.Module):
+class Stack(_AlongDim):
     """All inputs along a new dimension `dim`. It takes a list, see `Add`."""
-
-    def __init__(self, dim: int = 1) -> None:
-        super().__init__()
-        self.dim = dim
 
     @override
     def forward(self, inputs: list[Tensor]) -> Tensor:
         return torch.stack(inputs, self.dim)
-
-    def extra_repr(self) -> str:
-        """The module's arguments, for `print(model)`."""
-        return f"dim={self.dim}"
 
 
 class Split(nn.Module):

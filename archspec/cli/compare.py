@@ -33,18 +33,11 @@ def command(paths: tuple[Path, ...], measure: str, baseline: int | None, form: s
     Runs that only differ by their seeds form one row: mean ± standard deviation. Differences are tested in pairs of
     equal seeds (t-test), with Holm's correction for the number of rows; with one seed there is no test.
     """
-    from archspec.cli.run_folders import folder_of_runs
+    from archspec.cli.run_folders import runs_of
     from archspec.results.compare import compare
-    from archspec.results.failures import with_failures
-    from archspec.results.find import find_runs
 
     check_measure(measure)
-    folders = [folder_of_runs(path) for path in paths]
-    records = find_runs(folders)
-    for folder in folders:
-        records = with_failures(records, folder)
-    if not records:
-        raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
+    records = runs_of(paths)
     rows = len({record.digest for record in records})
     if baseline is not None and baseline > rows:
         raise click.UsageError(f"--baseline {baseline}: there {'is' if rows == 1 else 'are'} {plural(rows, 'row')}")

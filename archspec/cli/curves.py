@@ -27,16 +27,14 @@ def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
     For one run the picture includes points within the epochs and the doctor's findings; for several it shows the
     evaluated figures, with one colour per run.
     """
-    from archspec.cli.run_folders import folder_of_runs
+    from archspec.cli.run_folders import folder_of_runs, require_runs
     from archspec.results.find import find_runs
     from archspec.train.report.curves import NAME, curves_svg
     from archspec.train.run_dir.full_disk import save_text
 
     if output is not None and output.suffix.lower() != ".svg":
         raise click.UsageError(f"{output}: the picture is an SVG file: give it a name that ends in .svg")
-    records = find_runs(folder_of_runs(path) for path in paths)
-    if not records:
-        raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
+    records = require_runs(find_runs(folder_of_runs(path) for path in paths), paths)
     if len(records) > MOST:
         raise click.UsageError(f"{len(records)} runs are too many for one picture (limit {MOST}): name some of them")
     names = _names(records)

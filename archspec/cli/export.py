@@ -27,19 +27,12 @@ def command(paths: tuple[Path, ...], tool: str | None, place: str | None, projec
 
     A run that was exported before is replaced if it has continued since then.
     """
-    from archspec.cli.run_folders import folder_of_runs
+    from archspec.cli.run_folders import runs_of
     from archspec.results.export.run import exported, safe_name
-    from archspec.results.failures import with_failures
-    from archspec.results.find import find_runs
 
     if tool is None:
         raise click.UsageError(f"name the target tool: --to {'|'.join(TOOLS)}")
-    folders = [folder_of_runs(path) for path in paths]
-    records = find_runs(folders)
-    for folder in folders:
-        records = with_failures(records, folder)
-    if not records:
-        raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
+    records = runs_of(paths)
     runs = {run.id: run for run in map(exported, records)}  # a folder and its copy count once
     if len(runs) < len(records):
         tell(f"note: {plural(len(records) - len(runs), 'run')} left out: copies of others")

@@ -35,7 +35,7 @@ def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | No
     SWEEP is a sweep's file or folder. The page works offline and needs no other file.
     """
     from archspec.cli.compare import check_measure
-    from archspec.cli.run_folders import folder_of_runs
+    from archspec.cli.run_folders import folder_of_runs, require_runs
     from archspec.results.report.reader import Reader
 
     check_measure(measure)
@@ -44,9 +44,7 @@ def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | No
     if watch:
         _watch(reader, output, name, measure)
         return
-    records = reader.records()
-    if not records:
-        raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
+    records = require_runs(reader.records(), paths)
     tell(f"{_write(records, output, name, measure)} of {plural(len(records), 'run')}")
     click.echo(clean(str(output)))
 

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from archspec.text import shell
+
+if TYPE_CHECKING:
+    from archspec.results.record import RunRecord
+
+
+def runs_of(paths: Sequence[Path]) -> list[RunRecord]:
+    """The runs that paths name, with the failed trials of sweeps. Raises UsageError if there are none."""
+    from archspec.results.failures import with_failures
+    from archspec.results.find import find_runs
+
+    folders = [folder_of_runs(path) for path in paths]
+    records = find_runs(folders)
+    for folder in folders:
+        records = with_failures(records, folder)
+    return require_runs(records, paths)
+
+
+def require_runs(records: list[RunRecord], paths: Sequence[Path]) -> list[RunRecord]:
+    """The records that were found in `paths`. Raises UsageError if there are none."""
+    if not records:
+        raise click.UsageError(f"there is no run in {', '.join(map(str, paths))}")
+    return records
 
 
 def folder_of_runs(path: Path) -> Path:

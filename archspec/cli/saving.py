@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 
 from archspec.cli.console import tell
+from archspec.cli.options import ParamType
 from archspec.text import shell
 
 if TYPE_CHECKING:
     from archspec.train.checkpoint.policy import Checkpointer, Every
     from archspec.train.checkpoint.resume import Resumption
     from archspec.train.distributed.process_group import ProcessGroup
-
-    ParamType = click.ParamType[Any]
-else:
-    ParamType = click.ParamType  # generic only in newer versions of click
 
 F = TypeVar("F", bound=Callable[..., Any])
 _AFTER_REPAIR: Final = "the last checkpoint is {last}: fix that, and {resume} continues from it"

@@ -12,6 +12,7 @@ import click
 
 from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.json_output import print_json
+from archspec.cli.options import ParamType
 from archspec.text import shell
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from archspec.language.recipe import Recipe
     from archspec.train.distributed.process_group import ProcessGroup
     from archspec.train.seeds import SeedRun, SeedRuns
-
-    ParamType = click.ParamType[Any]
-else:
-    ParamType = click.ParamType  # generic only in newer versions of click
 
 MOST: Final = 1000  # the most runs of one command
 _LARGEST: Final = 2**63 - 1  # the largest seed of a recipe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from archspec.diagnostics import SourceSpan, SpecError, error, nearest
 from archspec.diagnostics.hints import near
@@ -88,40 +88,36 @@ def _idx_files(prefix: str, count: int, images_md5: str, labels_md5: str) -> tup
     )
 
 
-_FASHION_MNIST: Final = DatasetInfo(
-    name="fashion-mnist",
-    description="grey 28×28 pictures of clothes (Xiao, Rasul & Vollgraf 2017)",
-    channels=1, height=28, width=28, train_size=60_000, test_size=10_000,
+def _like_mnist(
+    name: str, description: str, *, train: tuple[str, str], test: tuple[str, str], **more: Any
+) -> DatasetInfo:
+    """A data set with the sizes and files of MNIST. train, test: the MD5 digests of images and labels."""
+    return DatasetInfo(
+        name, description, channels=1, height=28, width=28, train_size=60_000, test_size=10_000, layout="idx",
+        train_files=_idx_files("train", 60_000, *train), test_files=_idx_files("t10k", 10_000, *test), **more,
+    )
+
+
+_FASHION_MNIST: Final = _like_mnist(
+    "fashion-mnist", "grey 28×28 pictures of clothes (Xiao, Rasul & Vollgraf 2017)",
+    train=("f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9"),
+    test=("8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965"),
     classes=(
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
         "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     ),
     sources=("Debian's package dataset-fashion-mnist", "a download of 30 MiB"),
-    layout="idx",
-    train_files=_idx_files(
-        "train", 60_000, "f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9"
-    ),
-    test_files=_idx_files(
-        "t10k", 10_000, "8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965"
-    ),
     folders=("FashionMNIST/raw", "fashion-mnist"),
     system_folders=("/usr/share/datasets/fashion-mnist",),
     package="dataset-fashion-mnist",
 )
 
-_MNIST: Final = DatasetInfo(
-    name="mnist",
-    description="grey 28×28 pictures of handwritten digits (LeCun et al. 1998)",
-    channels=1, height=28, width=28, train_size=60_000, test_size=10_000,
+_MNIST: Final = _like_mnist(
+    "mnist", "grey 28×28 pictures of handwritten digits (LeCun et al. 1998)",
+    train=("6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624"),
+    test=("2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637"),
     classes=tuple("0123456789"),
     sources=("a download of 11 MiB",),
-    layout="idx",
-    train_files=_idx_files(
-        "train", 60_000, "6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624"
-    ),
-    test_files=_idx_files(
-        "t10k", 10_000, "2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637"
-    ),
     folders=("MNIST/raw", "mnist"),
 )
 

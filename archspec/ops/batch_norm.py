@@ -27,8 +27,29 @@ def norm_parameters(channels: int, *, affine: bool, running: bool) -> dict[str, 
     return (factor if affine else {}) | (statistics if running else {})
 
 
-class BatchNorm(Ranked):
-    """What all ranks have: running statistics, and a learned factor and offset for each channel, which is dim 1."""
+class RunningNorm(Ranked):
+    """What batch and instance norms have: running statistics, and a factor and an offset for each channel (dim 1)."""
+
+    eps: AffectsNothing[float]
+    momentum: AffectsNothing[float | None]
+    affine: AffectsNothing[bool]
+    track_running_stats: AffectsNothing[bool]
+
+    @override
+    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
+        return norm_parameters(x.shape[1], affine=self.affine, running=self.track_running_stats)
+
+    @override
+    def build(self, x: TensorType) -> "nn.Module":
+        from torch import nn
+
+        fields = (self.eps, self.momentum, self.affine, self.track_running_stats)
+        module: nn.Module = getattr(nn, self.torch_name)(x.shape[1], *fields)
+        return module
+
+
+class BatchNorm(RunningNorm):
+    """What all ranks have: each channel is normalised over the batch and all positions."""
 
     traits = (Normalises(batch=True), Affine(), KeepsLayout())
 
@@ -50,18 +71,6 @@ class BatchNorm(Ranked):
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=2 * x.numel)
-
-    @override
-    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
-        return norm_parameters(x.shape[1], affine=self.affine, running=self.track_running_stats)
-
-    @override
-    def build(self, x: TensorType) -> "nn.Module":
-        from torch import nn
-
-        fields = (self.eps, self.momentum, self.affine, self.track_running_stats)
-        module: nn.Module = getattr(nn, self.torch_name)(x.shape[1], *fields)
-        return module
 
 
 @register_op

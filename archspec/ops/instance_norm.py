@@ -8,19 +8,17 @@ from typing_extensions import override
 
 from archspec.diagnostics.hints import WriteLayer
 from archspec.ops.base import Probability, register_op
-from archspec.ops.batch_norm import norm_parameters
+from archspec.ops.batch_norm import RunningNorm
 from archspec.ops.fields import NonNegativeFloat
 from archspec.ops.norm import wider
-from archspec.ops.parameters import ParamSpec
-from archspec.ops.ranks import Ranked
 from archspec.ops.traits import AffectsNothing, KeepsLayout, Normalises
 from archspec.types import Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
-class InstanceNorm(Ranked):
+class InstanceNorm(RunningNorm):
     """What all ranks have: each channel of a sample is normalised over all its positions."""
 
     traits = (Normalises(), KeepsLayout())
@@ -41,18 +39,6 @@ class InstanceNorm(Ranked):
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel * (5 + 2 * self.affine))
-
-    @override
-    def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
-        return norm_parameters(x.shape[1], affine=self.affine, running=self.track_running_stats)
-
-    @override
-    def build(self, x: TensorType) -> "nn.Module":
-        from torch import nn
-
-        fields = (self.eps, self.momentum, self.affine, self.track_running_stats)
-        module: nn.Module = getattr(nn, self.torch_name)(x.shape[1], *fields)
-        return module
 
 
 @register_op

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable
-from dataclasses import replace
 from typing import Any, Final
 
 from yaml import events as ev
 
-from archspec.diagnostics import Diagnostic, Edit, Fix, Label, SourceSpan
+from archspec.diagnostics import Diagnostic, Label, SourceSpan
 from archspec.source.document import Limits, Node
-from archspec.source.repair import Cut, cut_at, quoted, unbalanced
-from archspec.source.scalars import BROKEN, NumberTooLong, forbidden, resolve
-
-MAX_ERRORS: Final = 100  # reading stops there: a text with more mistakes is not a spec
+from archspec.source.repair import Cut, cut_at, unbalanced
+from archspec.source.report import MAX_ERRORS, Reporter, Stop, cut_diagnostic, too_many, unmoved
+from archspec.source.scalars import BROKEN, NumberTooLong, resolve
 
 _NO_SPACE = r"[\w$.-]+:(?=\S)"
 _NO_COLON = r"[\w$.-]+(?= +[\[{])"
 _FREE: Final = ("name", "data", "extends", "use")  # values that may contain any visible character
 _WAITING: Final = object()  # a mapping expects a key
 _DROPPED: Final = object()  # the next value has no usable key
-
-
-class Stop(Exception):
-    """The diagnostic of a limit, which ends parsing."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
 
 
 class _Frame:
@@ -47,34 +37,26 @@ class _Frame:
         self.key_node = node
 
 
-def _as_it_is(line: int, column: int) -> tuple[int, int]:
-    return line, column
-
-
-class Builder:
+class Builder(Reporter):
     """Builds one document from events.
 
-    holes: where placeholders stand for unreadable text. place: maps a place in the repaired `text` to one in `lines`.
+    holes: where placeholders stand for unreadable text.
     """
 
     def __init__(
         self, name: str, text: str, lines: tuple[str, ...], limits: Limits,
-        holes: Container[tuple[int, int]] = frozenset(), place: Callable[[int, int], tuple[int, int]] = _as_it_is,
+        holes: Container[tuple[int, int]] = frozenset(), place: Callable[[int, int], tuple[int, int]] = unmoved,
     ) -> None:
-        self.name = name
+        super().__init__(name, lines, place)
         self.text = text
-        self.lines = lines
         self.limits = limits
         self.holes = holes
-        self.place = place
-        self.errors: list[Diagnostic] = []
         self.cuts: list[Cut] = []  # expressions to replace before the text is parsed again
         self.cut_errors: list[Diagnostic] = []
         self.last = (0, 0, 0, 0)  # where the last quoted scalar of `text` starts and ends
         self.lost: set[str] = set()  # words in unreadable text
         self.odd: list[tuple[int, int, frozenset[str]]] = []  # parts of `text` with lookalike characters
         self.documents = 0
-        self.muted: int | None = None  # depth of the value of a `<<`, in which nothing is reported
         top = Node(0, 0, 0, 0)
         self.stack = [_Frame([], top, [], False, False)]
 
@@ -93,7 +75,7 @@ class Builder:
         for count, event in enumerate(events):
             if count >= self.limits.max_events:
                 message = f"more than {self.limits.max_events} YAML events"
-                raise Stop(self._diagnostic("SPEC003", message, event, hint="split the file"))
+                raise Stop(self.diagnostic("SPEC003", message, event, hint="split the file"))
             kind = type(event)
             if kind is ev.ScalarEvent:
                 self._scalar(event)
@@ -108,37 +90,6 @@ class Builder:
             elif kind is ev.DocumentStartEvent and not self._document(event):
                 return
 
-    def report(
-        self, code: str, message: str, event: Any, *, hint: str | None, related: tuple[Label, ...] = (),
-        length: int = 0, put: str | None = None,
-    ) -> None:
-        """Report a mistake that does not stop parsing. put: the replacement for the fix."""
-        diagnostic = self._diagnostic(code, message, event, related=related, hint=hint, length=length)
-        if put is not None and diagnostic.span is not None:
-            diagnostic = replace(diagnostic, fix=Fix((Edit(diagnostic.span, put),)))
-        self._note(diagnostic)
-
-    def _note(self, diagnostic: Diagnostic) -> None:
-        if self.muted is not None:
-            return
-        self.errors.append(diagnostic)
-        if len(self.errors) >= MAX_ERRORS:
-            raise Stop(too_many(diagnostic))
-
-    def _diagnostic(
-        self, code: str, message: str, event: Any, *, hint: str | None, related: tuple[Label, ...] = (), length: int = 0
-    ) -> Diagnostic:
-        start, end = event.start_mark, event.end_mark
-        line, column = self.place(start.line, start.column)
-        end_line, end_column = self.place(end.line, end.column)
-        if line >= len(self.lines):  # libyaml's end of a text that does not end its last line
-            line, column = len(self.lines) - 1, len(self.lines[-1])
-        text = self.lines[line]
-        if not length:
-            length = (end_column if end_line == line else len(text)) - column
-        span = SourceSpan(self.name, line + 1, column + 1, max(1, length), text)
-        return Diagnostic(code, message, span, (), hint, related=related)
-
     def _document(self, event: Any) -> bool:
         self.documents += 1
         if self.documents > 1:
@@ -147,7 +98,7 @@ class Builder:
 
     def _open(self, event: Any, data: Any, places: Any) -> None:
         if len(self.stack) > self.limits.max_depth:
-            raise Stop(self._diagnostic(
+            raise Stop(self.diagnostic(
                 "SPEC003", f"nested deeper than {self.limits.max_depth} levels", event, length=1,
                 hint="name the inner part as a block",
             ))
@@ -193,7 +144,7 @@ class Builder:
             self.muted = None
 
     def _scalar(self, event: Any) -> None:
-        node = self._node(event)
+        node = self.node(event)
         if event.anchor is not None or event.tag is not None:
             self._properties(event)
         if event.style:
@@ -228,7 +179,7 @@ class Builder:
             return BROKEN
         text = event.value
         if event.style:  # quoted or a block scalar: never a number
-            return BROKEN if self._forbidden(event) else text
+            return BROKEN if self.forbidden(event) else text
         if text.startswith("$(") and self._cut(event):
             return BROKEN
         try:
@@ -242,10 +193,10 @@ class Builder:
         if (event.start_mark.line, event.start_mark.column) in self.holes:
             return _DROPPED
         if event.style:
-            if self._forbidden(event):
+            if self.forbidden(event):
                 return _DROPPED
         elif match := re.match(_NO_SPACE, text):
-            self._no_space(event, match.end())
+            self.no_space(event, match.end())
             frame.spoilt, text = True, text[: match.end() - 1]
         elif match := re.match(_NO_COLON, text):
             self.report("SPEC002", "a key without `:`", event, hint="write `key: value`", length=match.end())
@@ -287,19 +238,6 @@ class Builder:
         self.report("SPEC008", what, event, hint=hint, put=None if value is None else f'"{text}"')
         return False
 
-    def _no_space(self, event: Any, column: int) -> None:
-        line, start = self.place(event.start_mark.line, event.start_mark.column)
-        span = SourceSpan(self.name, line + 1, start + column, 1, self.lines[line])
-        fix = Fix((Edit(span, ": "),), safe=True)
-        self._note(Diagnostic("SPEC002", "no space after `:`", span, (), "write a space after the colon", fix))
-
-    def _forbidden(self, event: Any) -> bool:
-        found = forbidden(event.value)
-        if found:
-            message = f"the text contains the control character U+{ord(found):04X}"
-            self.report("SPEC007", message, event, hint="delete it")
-        return found is not None
-
     def _cut(self, event: Any) -> bool:
         """Report an expression that YAML splits at its brackets."""
         if not unbalanced(event.value):
@@ -308,7 +246,7 @@ class Builder:
         cut = cut_at(self.text, start, event.end_mark.index)
         place = self.place(event.start_mark.line, event.start_mark.column)
         if not self.stack[-1].flow:
-            self._note(cut_diagnostic(self.name, self.text, self.lines, cut, *place))
+            self.note(cut_diagnostic(self.name, self.text, self.lines, cut, *place))
         elif not self.cuts or self.cuts[-1].end <= start:
             self.cuts.append(cut)
             self.cut_errors.append(cut_diagnostic(self.name, self.text, self.lines, cut, *place))
@@ -338,26 +276,4 @@ class Builder:
         if type(frame.data) is dict and frame.key is _WAITING:
             frame.key = _DROPPED
             return
-        self._add(BROKEN, self._node(event))
-
-    def _node(self, event: Any) -> Node:
-        start, end = event.start_mark, event.end_mark
-        return Node(*self.place(start.line, start.column), *self.place(end.line, end.column))
-
-
-def too_many(last: Diagnostic) -> Diagnostic:
-    """The diagnostic when reading stops after too many mistakes."""
-    message = f"{MAX_ERRORS} mistakes up to here: the rest was not read"
-    return Diagnostic("SPEC003", message, last.span, (), "correct these first")
-
-
-def cut_diagnostic(name: str, text: str, lines: tuple[str, ...], cut: Cut, line: int, column: int) -> Diagnostic:
-    """The diagnostic for an expression that needs quotes."""
-    source = text[cut.start : cut.end]
-    span = SourceSpan(name, line + 1, column + 1, len(re.split(r"[\r\n]", source, maxsplit=1)[0]), lines[line])
-    shown = " ".join(source.split())[:80]
-    if cut.closed:
-        fix = Fix((Edit(span, quoted(source)),)) if "\n" not in source else None
-        return Diagnostic("SPEC006", f"YAML takes `{shown}` apart", span, (), f"quote it: {quoted(source)}", fix)
-    hint = f"write {quoted(source + cut.missing)}" if cut.missing else 'close it, and quote the whole: "$(…)"'
-    return Diagnostic("SPEC006", f"the bracket of `{shown}` is not closed", span, (), hint)
+        self._add(BROKEN, self.node(event))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from archspec.diagnostics import Diagnostic, Edit, Fix, Label, SourceSpan, SpecError
-from archspec.source.build import MAX_ERRORS, Builder, Stop, cut_diagnostic, too_many
+from archspec.source.build import Builder
 from archspec.source.document import Document, Limits
 from archspec.source.repair import culprit, overwritten
+from archspec.source.report import MAX_ERRORS, Stop, cut_diagnostic, too_many
 from archspec.source.scalars import FORBIDDEN
 
 if TYPE_CHECKING:

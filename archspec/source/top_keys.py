@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 from yaml import events as ev
 
-from archspec.source.load import EVENT_PARSER
+from archspec.source.load import events_of
 
 # allowed before the first content: empty lines, comments, directives (which `parse` reports and ignores)
 _HEAD: Final = re.compile(r"(?:(?:[ \t]*+(?:#[^\r\n]*)?|%[^\r\n]*)[\r\n])*+")
@@ -32,18 +32,9 @@ def top_keys(text: str, max_events: int) -> Iterator[tuple[str, str | None]]:
     Lazy: a caller that needs only the first key reads only that far. Raises ValueError where reading fails.
     """
     try:
-        yield from _pairs(islice(_events(text), max_events))
+        yield from _pairs(islice(events_of(text), max_events))
     except (yaml.YAMLError, OverflowError) as problem:
         raise ValueError(str(problem)) from problem
-
-
-def _events(text: str) -> Iterator[Any]:
-    parser: Any = EVENT_PARSER(text)
-    try:
-        while parser.check_event():
-            yield parser.get_event()
-    finally:
-        parser.dispose()
 
 
 def _pairs(events: Iterator[Any]) -> Iterator[tuple[str, str | None]]:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from archspec.source import BROKEN, Limits, parse
-from archspec.source.build import MAX_ERRORS
+from archspec.source.report import MAX_ERRORS
 from tests.source.helpers import marked, told
 
 BEFORE = "a: 1\na: 2\n"
