@@ -9,7 +9,7 @@ from archspec.diagnostics import SpecError
 from archspec.train.loop import fit
 from archspec.train.step.precision import Settings
 from tests.train.helpers import batches, data, recipe
-from tests.train.step.test_non_finite import At, Clock, spoilt_network
+from tests.train.step.non_finite_helpers import At, Clock, spoilt_network
 
 from .helpers import DEVICE
 

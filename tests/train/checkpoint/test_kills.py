@@ -11,7 +11,7 @@ import pytest
 
 from archspec.train.checkpoint.storage import DamagedError, write_checkpoint
 from tests.train import kills
-from tests.train.checkpoint.test_storage import snapshot
+from tests.train.checkpoint.helpers import snapshot
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked and killed")
 QUICK = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()  # where to sync takes no time
