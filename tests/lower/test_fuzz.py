@@ -14,7 +14,7 @@ from tests.helpers import assert_form
 
 NAMES = [
     *OPS, "vgg_block", "nin_block", "inception", "residual", "sequential", "b", "c", "$b", "$x", "$x.0", "$(x)", "x", "y",
-    "main", "skip", "input", "name", "repeat", "when", "from", "params", "body", "channels", "act",
+    "main", "skip", "input", "left", "a", "name", "repeat", "when", "from", "params", "body", "channels", "act",
 ]
 FIELDS = sorted({field for op in OPS.values() for field in op.model_fields})
 SECTIONS = ["archspec", "name", "description", "input", "vars", "use", "blocks", "stages", "expect", "train", "recipes",
@@ -42,8 +42,17 @@ blocks = st.one_of(bodies, st.fixed_dictionaries({
     "params": st.dictionaries(st.sampled_from(["x", "y", "act", "in", "b"]), st.one_of(scalars, bodies), max_size=3),
     "body": bodies,
 }))
+declared = st.fixed_dictionaries({}, optional={
+    "shape": st.one_of(st.just([4]), st.just([3, 8, 8]), nested), "dtype": st.one_of(st.sampled_from(["int64", "float32"]), scalars),
+    "below": st.one_of(st.integers(1, 9), scalars), "zzz": scalars,
+})
+inputs = st.dictionaries(st.sampled_from(["left", "right", "a", "input", "class", "shape"]),
+                         st.one_of(st.just([3, 8, 8]), st.just([4]), declared, nested), max_size=3)
+modes = st.one_of(st.sampled_from(["always", "training"]), scalars)
+listed = st.one_of(st.sampled_from(["a", "b", "main", "left"]), scalars)
+outputs = st.one_of(st.lists(listed, max_size=3), st.dictionaries(st.sampled_from(["a", "b", "main", "left"]), modes, max_size=3), nested)
 specs = st.fixed_dictionaries(
-    {"archspec": st.just(1), "input": st.one_of(st.just([3, 8, 8]), st.just([4]), nested),
+    {"archspec": st.just(1), "input": st.one_of(st.just([3, 8, 8]), st.just([4]), inputs, nested),
      "stages": st.dictionaries(st.sampled_from(["a", "b", "c", "half"]), bodies, min_size=1, max_size=4)},
     optional={
         "vars": st.dictionaries(st.sampled_from(["x", "y", "b"]), st.one_of(scalars, bodies), max_size=3),
@@ -51,7 +60,7 @@ specs = st.fixed_dictionaries(
         "expect": st.dictionaries(st.sampled_from(["a", "output", "params", "zzz"]), nested, max_size=3),
         "train": st.dictionaries(st.sampled_from(["data", "lr", "epochs", "schedule", "betas", "zzz"]), nested, max_size=4),
         "recipes": st.dictionaries(st.sampled_from(["r", "train"]), nested, max_size=2),
-        "use": nested, "name": scalars, "description": scalars,
+        "outputs": outputs, "use": nested, "name": scalars, "description": scalars,
     },
 )
 RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -91,7 +100,7 @@ def test_any_data(data: dict[str, Any]) -> None:
 @RELAXED
 @given(st.lists(st.sampled_from([
     "archspec: 1", "input: [3, 8, 8]", "stages:", "  a:", "  a: [", "]", "{", "}", "- relu", "    - conv2d:", "      ",
-    "out_channels: 3", "$(max(1,", "2))", "vars: {x: $y}", "  b: {from: a}", "repeat: 2", "when: $", ", ", ": ", "#", "\t",
+    "out_channels: 3", "input: {left: [3, 8, 8], right: {shape: [4], dtype: int64, below: 9}}", "{relu: , from: left}", "outputs: [a]", "$(max(1,", "2))", "vars: {x: $y}", "  b: {from: a}", "repeat: 2", "when: $", ", ", ": ", "#", "\t",
     '"', "'", "&a", "*a", "!!x", "|", ">", "? ", "---", "%YAML 1.2", "<<: ", "\n", "  ",
 ]), max_size=25), st.booleans())
 def test_any_text(pieces: list[str], lines: bool) -> None:
