@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archspec.diagnostics import SourceSpan
-from archspec.ir import Graph, Place, Port, Site, interpret
+from archspec.ir import Graph, Place, Port, Site, StateId, interpret
 from archspec.ir.interpret import Run
 from archspec.ops import cost_of
 from archspec.types import DTYPE_BYTES, FLOATS, Cost, TensorType
@@ -20,6 +20,7 @@ class LayerCost:
     """One op of the network. Shapes are without the batch; `macs` and `activation_bytes` are for the batch.
 
     training_only: whether it runs only in training.
+    shared_with: the path of the op whose weights it uses; None if it has its own, or none.
     """
 
     path: str
@@ -32,6 +33,7 @@ class LayerCost:
     activation_bytes: int
     at: Place | None = field(default=None, compare=False, repr=False)
     training_only: bool = False
+    shared_with: StateId | None = None
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -54,6 +56,7 @@ class ReportNode:
     activation_bytes: the sum of all op outputs in it, views (flatten) and dropout included.
     training_only: whether only training runs it. The network's row then counts its params and buffers, and not its
     MACs, element-wise work and activations.
+    shared_with: the path of the node whose weights it uses; None if it has its own, or none.
     """
 
     name: str
@@ -67,6 +70,7 @@ class ReportNode:
     children: tuple[ReportNode, ...] = ()
     at: Place | None = field(default=None, compare=False, repr=False)
     training_only: bool = False
+    shared_with: StateId | None = None
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -185,6 +189,7 @@ class Report:
                     "path": x.path, "op": x.op, "output_shape": list(x.output_shape), "params": x.params,
                     "buffers": x.buffers, "macs": x.macs, "elementwise_flops": x.elementwise_flops,
                     "activation_bytes": x.activation_bytes, "training_only": x.training_only,
+                    **({} if x.shared_with is None else {"shared_with": x.shared_with}),
                 }
                 for x in self.layers()
             ],
@@ -204,7 +209,7 @@ def _layers(row: ReportNode, prefix: str, *, training_only: bool) -> Iterator[La
             cost = row.cost
             yield LayerCost(
                 path, row.label, row.output_shapes, cost.params, cost.buffers, cost.macs, cost.elementwise_flops,
-                row.activation_bytes, row.at, training_only,
+                row.activation_bytes, row.at, training_only, row.shared_with,
             )
         for child in row.children:
             yield from _layers(child, f"{path}.", training_only=training_only)
@@ -261,6 +266,7 @@ class _Pricing:
         row = ReportNode(
             node.name, site.path, "op", op.op, _shapes(outputs), cost if site.owns_weights else cost.without_weights,
             sum(map(self._size, outputs)), 1, (), node.at,
+            shared_with=None if site.owns_weights or not cost.params + cost.buffers else site.state,
         )
         self.open[-1].append(_Run(site, inputs, outputs, row))
         return outputs
@@ -277,6 +283,8 @@ class _Pricing:
         self.open.append([])
         outputs = run(inputs)
         row = self.close(site.node.name, site.path, graph, outputs)
+        if site.node.state is not None:
+            row = replace(row, shared_with=site.state)
         self.open[-1].append(_Run(site, inputs, outputs, row))
         return outputs
 

@@ -22,12 +22,33 @@ def of_count(figure: str, surplus: int, report: Report, graph: Graph) -> Iterato
         yield f"`{alike.path}` alone has {abs(surplus):,}"
     if figure == "params" and surplus > 0 and surplus == _convolution_biases(graph):
         yield f"the biases of all convolutions together are {surplus:,}: `bias: false` leaves them out"
+    copied = next(_copies(report, surplus), None) if figure == "params" else None
+    if copied is not None:
+        first, again = copied
+        yield f"`{again}` has the same layers as `{first}`: `{{share: {first}}}` would run them with the same weights"
     total = int(getattr(report, figure))
     largest = sorted((x for x in layers if getattr(x, figure)), key=lambda x: -int(getattr(x, figure)))[:_SHOWN]
     if len(largest) > 1:
         yield "most are in " + ", ".join(
             f"`{x.path}` {getattr(x, figure):,} ({100 * getattr(x, figure) / total:.0f} %)" for x in largest
         )
+
+
+def _copies(report: Report, params: int) -> Iterator[tuple[str, str]]:
+    """Stages with so many parameters whose layers have the names, ops and parameters of an earlier stage."""
+    seen: dict[tuple[object, ...], str] = {}
+    for stage in report.root.children:
+        layers = tuple(_layers(stage, ""))
+        first = seen.setdefault(layers, stage.name)
+        if first != stage.name and stage.cost.params == params > 0:
+            yield first, stage.name
+
+
+def _layers(row: ReportNode, path: str) -> Iterator[tuple[str, str, int, int]]:
+    for child in row.children:
+        yield from _layers(child, f"{path}.{child.name}")
+    if not row.children:
+        yield path, row.label, row.cost.params, row.count
 
 
 def _convolution_biases(graph: Graph) -> int:

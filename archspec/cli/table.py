@@ -111,29 +111,32 @@ def _tree(report: Report, depth: int) -> Table:
     for name, cell in zip(FIGURES, _cells(root, 1), strict=True):
         table.add_column(name, cell, justify="right", no_wrap=True)
     for child in root.children:
-        _add_rows(table, child, 1, depth - 1, ("", ""), idle=child.training_only)
+        _add_rows(table, child, 1, depth - 1, ("", ""), idle=child.training_only, shared=False)
     return table
 
 
 def _add_rows(
-    table: Table, node: ReportNode, copies: int, depth: int, guides: tuple[str, str], *, idle: bool
+    table: Table, node: ReportNode, copies: int, depth: int, guides: tuple[str, str], *, idle: bool, shared: bool
 ) -> None:
     """Add a row for the node, then those of its children.
 
     copies: the number of equal copies of it for which the enclosing rows stand. guides: the lines drawn before its
-    name, and before the names of its children. idle: whether only training runs it.
+    name, and before the names of its children. idle: whether only training runs it. shared: whether it is part of
+    a row that is marked as shared.
     """
     copies *= node.count
     open_here = depth > 0 and bool(node.children)
     style = "bold" if not guides[0] else ""
-    table.add_row(_name(node, guides[0]), sizes_text(node.output_shape), *_cells(node, copies, idle=idle), style=style)
+    name = _name(node, guides[0], shared=shared)
+    table.add_row(name, sizes_text(node.output_shape), *_cells(node, copies, idle=idle), style=style)
     if open_here:
         for child in node.children:
             first, below = ("└ ", "  ") if child is node.children[-1] else ("├ ", "│ ")
-            _add_rows(table, child, copies, depth - 1, (guides[1] + first, guides[1] + below), idle=idle)
+            _add_rows(table, child, copies, depth - 1, (guides[1] + first, guides[1] + below), idle=idle,
+                      shared=shared or node.shared_with is not None)
 
 
-def _name(node: ReportNode, guide: str) -> Text:
+def _name(node: ReportNode, guide: str, *, shared: bool) -> Text:
     from rich.text import Text
 
     name = node.name if node.count == 1 else f"{node.name}–{int(node.name) + node.count - 1}"
@@ -142,6 +145,7 @@ def _name(node: ReportNode, guide: str) -> Text:
     return Text.assemble(
         (guide, "dim"), clean(name), ("" if known else f" {clean(node.label)}", "dim not bold"), (times, "yellow"),
         (" training only" if node.training_only else "", "dim not bold"),
+        (f" shared with {clean(node.shared_with)}" if node.shared_with and not shared else "", "dim not bold"),
     )
 
 

@@ -140,7 +140,7 @@ class _Check:
         elif layer.kind in OPS:
             self.fields(layer)
         elif layer.kind not in (SEQUENTIAL, SHARE) and self.library.find(layer.kind) is None:
-            unknown_kind(layer.kind, layer.head, self.library, self.errors, names.layers)
+            unknown_kind(layer.kind, layer.head, self.library, self.errors, names.layers, stages=self.program.stages)
         if layer.args is not None and layer.body is None:
             self.expressions(layer.args, layer.at, names)
 

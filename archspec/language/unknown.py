@@ -19,7 +19,8 @@ INFERRED: Final = ("in_channels", "in_features", "num_features", "num_channels")
 
 
 def unknown_kind(
-    kind: str, at: At, library: Library, errors: Errors, names: Container[str], call: At | None = None
+    kind: str, at: At, library: Library, errors: Errors, names: Container[str], call: At | None = None,
+    stages: Container[str] = (),
 ) -> str | None:
     """Note that no op or block of this library has this name; returns the one that was probably meant.
 
@@ -48,6 +49,10 @@ def unknown_kind(
             near, hint = called, hints.called(called)
         elif lack is not None:
             near, message, hint = None, f"{message}: archspec has no {lack.what}", lack.instead
+    if kind in stages:
+        near = None
+        hint = f"`{short(kind)}` is a stage: `{{share: {short(kind)}}}` runs it again with its weights, " \
+               f"`{{from: {short(kind)}}}` takes its output"
     errors.add("SPEC020", message, at, hint=hint, subject=kind, call=call)
     return near
 

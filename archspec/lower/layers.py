@@ -261,7 +261,7 @@ class Layers:
     ) -> Val:
         """Report an unknown name, and continue with the nearest one if that causes no further mistake."""
         near = unknown_kind(kind, at or layer.head, home, self.context.errors, () if at else _held_names(scope),
-                            self.reporter.context(at or layer.head, scope)[1])
+                            self.reporter.context(at or layer.head, scope)[1], self.context.program.stages)
         if near is None:
             return builder.broken(name, flow)
         made = len(builder.drafts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from archspec.api import Loaded
 from archspec.expressions.functions import FUNCTIONS
 from archspec.language.detect import SWEEP_KEY, VERSION_KEY, Kind, has_suffix
 from archspec.language.names import EXPECTATIONS
-from archspec.language.parse import BESIDE, SEQUENTIAL, TYPES, is_merge
+from archspec.language.parse import BESIDE, SEQUENTIAL, SHARE, TYPES, is_merge
 from archspec.lsp.docs import block_docs, field_docs, op_docs, summary
 from archspec.lsp.probe import Probe, probe
 from archspec.lsp.roles import role
@@ -19,7 +19,7 @@ from archspec.lsp.snapshot import Snapshot
 from archspec.lsp.text import Spot
 from archspec.ops import OPS
 
-_SHAPE: Final = ("channels", "height", "width", "features", "length")
+_SHAPE: Final = ("channels", "height", "width", "features", "length", "shape")
 _CHANGED: Final = ("set", "grid", "zip", "runs", "random", "space")  # sections of a sweep with keys such as `train.lr`
 _FILES: Final = 200  # the most files that are offered for `extends` and `use`
 
@@ -120,6 +120,9 @@ def _of_spec(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     if section in ("extends", "use") and place.is_key is not True:
         yield from _files(snapshot)
         return
+    if path and path[-1] == SHARE and section in ("stages", "blocks"):
+        yield from _shared(snapshot, place)
+        return
     if path and section in ("stages", "blocks") and _names_value(path):
         yield from _sources(snapshot, place)
         return
@@ -174,6 +177,7 @@ def _kinds(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
         insert = f"{name}: " if needs or place.is_key else name
         yield Completion(name, "function", summary(name), op_docs(name), insert)
     yield Completion(SEQUENTIAL, "keyword", "layers as one", insert=f"{SEQUENTIAL}: ")
+    yield Completion(SHARE, "keyword", "a stage or named layer again, with its weights", insert=f"{SHARE}: ")
 
 
 def _fields(snapshot: Snapshot, kind: str) -> Iterator[Completion]:
@@ -236,6 +240,14 @@ def _names_value(path: tuple[str | int, ...]) -> bool:
     return path[-1] == "from" or (op is not None and path[-1] in op.references)
 
 
+def _shared(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
+    """Values for `share`: what can run again, or beside a layer whether its copies have one set of weights."""
+    if any(key not in BESIDE for key in _value_at(place.document.data, place.path[:-1])):
+        yield from (Completion(word, "keyword", "one set of weights for all copies") for word in ("true", "false"))
+    else:
+        yield from (offer for offer in _sources(snapshot, place) if offer.kind in ("module", "reference"))
+
+
 def _sources(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
     """The names that `from` can use: the inputs, earlier stages, and named layers of the lists around it."""
     path, data = place.path, place.document.data
@@ -249,11 +261,15 @@ def _sources(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
         yield from (Completion(name, "module", "stage") for name in stages[:here])
     for length, step in enumerate(path):
         if isinstance(step, int):
-            around: Any = data
-            for one in path[:length]:
-                around = around[one]
+            around = _value_at(data, path[:length])
             named = (item.get("name") for item in around[:step] if isinstance(item, dict))
             yield from (Completion(name, "reference", "layer") for name in named if isinstance(name, str))
+
+
+def _value_at(data: Any, path: Sequence[str | int]) -> Any:
+    for step in path:
+        data = data[step]
+    return data
 
 
 def _files(snapshot: Snapshot) -> Iterator[Completion]:

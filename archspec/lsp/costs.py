@@ -109,7 +109,8 @@ def described(uses: list[Use]) -> str:
         shapes = " and ".join(map(shape_text, use.entering))
         counts = f"{count_text(row.cost.params)} params, {count_text(row.cost.macs)} MACs"
         times = f", {row.count} times" if row.count > 1 else ""
-        lines.setdefault(key, f"`{use.path}`: {shapes} → {shape_text(row.output_shape)}, {counts}{times}")
+        shared = f", shared with `{row.shared_with}`" if row.shared_with else ""
+        lines.setdefault(key, f"`{use.path}`: {shapes} → {shape_text(row.output_shape)}, {counts}{times}{shared}")
     shown = list(lines.values())[:_SHOWN]
     more = len(lines) - len(shown)
     return "  \n".join([*shown, *([f"… and {plural(more, 'other shape')}"] if more else [])])

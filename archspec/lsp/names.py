@@ -10,7 +10,7 @@ from typing import Any, Final
 from archspec.expressions import Expression, ExpressionError, template
 from archspec.language.detect import SWEEP_KEY
 from archspec.language.names import EXPECTATIONS, RESERVED
-from archspec.language.parse import BESIDE, SEQUENTIAL, is_merge
+from archspec.language.parse import BESIDE, SEQUENTIAL, SHARE, is_merge
 from archspec.language.syntax import At
 from archspec.ops import OPS
 from archspec.source import Document
@@ -141,9 +141,9 @@ class _Walk:
             place = at / key
             if key == "name" and isinstance(value, str):
                 yield Occurrence(LAYER, value, place, where, defines=True)
-            elif key == "from" and isinstance(value, str):
+            elif key in ("from", SHARE) and isinstance(value, str) and value[:1] != "$" and key not in self.blocks:
                 yield from self._source(value, place, scope)
-            elif key in BESIDE:
+            elif key in BESIDE and key not in self.blocks:
                 yield from self._values(value, place, scope)
             else:
                 yield from self._kind(key, place.key, scope)

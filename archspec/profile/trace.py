@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.profiler import ProfilerActivity, profile, record_function, schedule, tensorboard_trace_handler
 
+from archspec.backends.again import Again
 from archspec.profile.quiet import quiet_profiler
 
 # The first step is not recorded, in the second the profiler warms up; the trace starts with the third.
@@ -60,7 +61,8 @@ def module_scopes(model: nn.Module) -> Iterator[None]:
     """Make the forward and backward of every module a profiler scope with its path as name, within the block."""
     with ExitStack() as hooks:
         for path, module in model.named_modules():
-            scopes = _Scopes(path or FORWARD, leaf=next(module.children(), None) is None)
+            leaf = next(module.children(), None) is None and not isinstance(module, Again)
+            scopes = _Scopes(path or FORWARD, leaf=leaf)
             hooks.callback(module.register_forward_pre_hook(scopes.enter).remove)
             hooks.callback(module.register_forward_hook(scopes.leave, always_call=True).remove)
         yield
