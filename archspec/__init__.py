@@ -19,10 +19,13 @@ _HOMES = {
     "Report": "archspec.analysis",
     "SpecError": "archspec.diagnostics",
     "Template": "archspec.template",
+    "Trained": "archspec.train.api",
     "analyze": "archspec.api",
     "build": "archspec.api",
     "check": "archspec.api",
+    "fit": "archspec.train.api",
     "load": "archspec.api",
+    "train": "archspec",  # the package archspec.train, which can be called
 }
 
 TYPE_CHECKING = False  # typing itself would take longer to import than all of this
@@ -34,10 +37,11 @@ if TYPE_CHECKING:
     from archspec.diagnostics import Diagnostic, SpecError
     from archspec.language.models import ArchSpec, Block, Layer
     from archspec.template import Template
+    from archspec.train.api import Trained, fit, train
 
 __all__ = [
-    "ArchSpec", "Block", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "Template", "__version__", "analyze",
-    "build", "check", "load",
+    "ArchSpec", "Block", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "Template", "Trained", "__version__",
+    "analyze", "build", "check", "fit", "load", "train",
 ]
 
 
@@ -46,6 +50,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'archspec' has no attribute {name!r}")
     import importlib
 
+    if name == "train":
+        return importlib.import_module("archspec.train")
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -88,7 +88,10 @@ def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
     machine, rate = task.machine, task.recipe.lr
     kernels = deterministic_kernels(machine.settings, machine.device)
     with report_memory_shortage("the rate-range test"), kernels:
-        test = rate_range(task.model, task.train, task.recipe, device=machine.device, settings=machine.settings)
+        test = rate_range(
+            task.model, task.train, task.recipe, device=machine.device, settings=machine.settings,
+            objective=task.objective,
+        )
     finding = far_rate(test, rate)
     findings = [] if finding is None else [finding.to_json()]
     data = {"name": name, "recipe_lr": rate, **test.to_json(), "findings": findings, "run_dir": str(path)}

@@ -79,12 +79,14 @@ def command(
         tell(notice)
     own = split == "test" and opened.was_tested_on(result.data, result.metrics.images)
     picture = run / (PICTURE if own else OTHER_PICTURE)
-    draw_confusion(result.confusion, picture, finished.name, result.data, split)
-    if own:
+    if result.confusion is not None:
+        draw_confusion(result.confusion, picture, finished.name, result.data, split)
+    if own and result.confusion is not None:
         save_confusion(result.confusion, run)
     if as_json:
-        about = {"name": finished.name, "run_dir": str(run), "device": str(where), "picture": str(picture)}
-        print_json(result.to_json() | about)
+        about = {"name": finished.name, "run_dir": str(run), "device": str(where)}
+        drawn = {} if result.confusion is None else {"picture": str(picture)}
+        print_json(result.to_json() | about | drawn)
     else:
         _show(finished, result, picture)
 
@@ -92,11 +94,12 @@ def command(
 def _show(finished: FinishedRun, result: Evaluation, picture: Path) -> None:
     from archspec.cli.confusion import show
     from archspec.cli.console import result_console
-    from archspec.train.summary import loss_text
+    from archspec.train.report.table import titled
 
     figures = result.metrics
     data = f"{clean(result.data)}, {result.split} split"
     click.echo(f"{clean(finished.name)} on {data}: {plural(figures.images, 'image')}")
-    click.echo(f"loss {loss_text(figures.loss)}, accuracy {figures.accuracy:.4f}")
-    show(result.confusion, result_console())
-    click.echo(f"picture: {clean(str(picture))}")
+    click.echo(titled(figures.figures()))
+    if result.confusion is not None:
+        show(result.confusion, result_console())
+        click.echo(f"picture: {clean(str(picture))}")

@@ -21,10 +21,10 @@ from archspec.cli.options import (
     spec_options,
 )
 from archspec.cli.processes import in_processes
-from archspec.cli.recipes import chosen_recipe, resolved_text
 from archspec.cli.saving import Saving, handle_signals, saving_options
 from archspec.cli.seeds import Seeds, SeedsType, train_seeds
 from archspec.cli.tuning import Computing, computing_options
+from archspec.train.chosen_recipe import chosen_recipe, resolved_text
 
 if TYPE_CHECKING:
     from archspec.language.input_override import InputShapes

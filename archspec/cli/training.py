@@ -12,8 +12,8 @@ import click
 from archspec.cli.console import result_console, tell
 from archspec.cli.doctoring import Doctoring, find_rate, name_tried_remedy, with_findings
 from archspec.cli.json_output import print_json
-from archspec.cli.recipes import resolved_text
 from archspec.cli.saving import Saving, name_run_on_stop, resume_command
+from archspec.train.chosen_recipe import resolved_text
 
 if TYPE_CHECKING:
     from archspec.api import Loaded

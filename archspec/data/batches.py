@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from archspec.data.images import ImageData
+from archspec.data.nested import Nested
 from archspec.data.order import epoch_order, shard, step_sizes
 from archspec.data.plan import InputPlan
 from archspec.data.transform import resize, scale
@@ -26,13 +27,13 @@ _DIGESTED: Final = 1024  # images at a time, because a digest needs eight bytes 
 class Batch(NamedTuple):
     """One step's samples of this rank.
 
-    x: float (n, C, H, W), y: int64 (n,), both on the device. indices: int64 (n,), the samples' numbers in
-    the data set, on the CPU, so that naming them costs no synchronisation. n may be 0, see `order.shard`.
-    total: samples of the step in all ranks together; None if this rank has all of them.
+    x: float (n, C, H, W), y: int64 (n,), or what a data set of the user's own gives; both on the device. indices: int64
+    (n,), the samples' numbers in the data set, on the CPU, so that naming them costs no synchronisation. n may be 0,
+    see `order.shard`. total: samples of the step in all ranks together; None if this rank has all of them.
     """
 
-    x: torch.Tensor
-    y: torch.Tensor
+    x: Nested
+    y: Nested
     indices: torch.Tensor
     total: int | None = None
 

@@ -13,6 +13,7 @@ from archspec.text import shell
 Split = Literal["train", "test"]  # as data sets are published
 RunSplit = Literal["train", "validation", "test"]  # as a run uses them
 FOLDER_PREFIX: Final = "folder:"
+OWN_PREFIX: Final = "python:"  # a data set of the user's own, by its class
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,9 @@ def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
         return None
     if name in DATASETS:
         return DATASETS[name]
+    if name.startswith(OWN_PREFIX):
+        raise error("RUN304", f"`{name[:80]}` is data that was given in Python", span=span,
+                    hint="train with `archspec.train(spec, train=…, test=…)`, or name a data set")
     raise _unknown(name, span)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from archspec.analysis import check_learns, lone_value, squashing_end
 from archspec.analysis.parts import PartProblem, part_problems
+from archspec.data.outputs import WrongLoss, check_for_classes, losses_of
 from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_classes, plan
 from archspec.data.registry import DatasetInfo, check_name
 from archspec.diagnostics import Hint, SpecError, error, listing, plural
@@ -48,6 +49,12 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
             errors.add("BUILD203", f"`{lone}` has one value per channel in a batch of 1, which has no variance",
                        places["batch_size"], hint=Hint("set batch_size to 2 or more", "2"))
         _check_parts(recipe, graph, places, reported, errors)
+        if any(key in places for key in ("loss", "data")):
+            at = places.get("loss", program.places["train"].get("loss", top))
+            try:
+                check_for_classes(recipe.data, losses_of(recipe, graph), graph)
+            except WrongLoss as e:
+                _note(e, at, errors)
         own = [places[key] for key in ("data", "normalize") if key in places]
         if own:
             _check_data(program, recipe, graph, outputs, own[0], own[-1], errors)

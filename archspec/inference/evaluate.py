@@ -18,6 +18,7 @@ from archspec.diagnostics import error, listing
 from archspec.inference.trained_run import FinishedRun
 from archspec.train.loop import evaluate
 from archspec.train.metrics import Metrics
+from archspec.train.objective import Objective
 from archspec.train.report.confusion import Confusion, Tally
 from archspec.train.setup import Machine, batch_options, run_source, stored_shape
 from archspec.train.step.batch_sizes import check_evaluated
@@ -28,10 +29,10 @@ EVALUATION_FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The result. metrics: loss and accuracy. data, split: the images. source: where they were found."""
+    """The result. confusion: None without classes. data, split: the images. source: where they were found."""
 
     metrics: Metrics
-    confusion: Confusion
+    confusion: Confusion | None
     data: str
     split: RunSplit
     source: str
@@ -39,9 +40,10 @@ class Evaluation:
 
     def to_json(self) -> dict[str, object]:
         """The versioned JSON form."""
-        figures = {"images": self.metrics.images, "loss": self.metrics.loss, "accuracy": self.metrics.accuracy}
+        figures = {"images": self.metrics.images, **self.metrics.figures()}
         about = {"format": EVALUATION_FORMAT, "data": {"name": self.data, "split": self.split, "source": self.source}}
-        return about | figures | {key: v for key, v in self.confusion.to_json().items() if key != "format"}
+        classes = {} if self.confusion is None else self.confusion.to_json()
+        return about | figures | {key: v for key, v in classes.items() if key != "format"}
 
 
 def evaluate_run(
@@ -63,10 +65,13 @@ def evaluate_run(
     options = batch_options(recipe, machine, graph, training=False)
     check_evaluated(graph, options.step_sizes(len(images)))
     batches = make_batches(images, plan, options, progress=progress)
-    tally = Tally()
+    tally, objective = Tally(), Objective.of(recipe)
     try:
         with float32_products(machine.settings.precision, machine.device):
-            metrics = evaluate(model, batches, machine.device, machine.settings, tally)
+            metrics = evaluate(
+                model, batches, machine.device, machine.settings, tally if objective.classifies else None,
+                objective=objective,
+            )
     finally:
         batches.close()
     notes = (*plan.notices, *(images.notices if isinstance(images, ImageFolder) else ()))

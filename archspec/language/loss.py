@@ -232,3 +232,15 @@ def _written(loss: Loss) -> Any:
 def metrics_of(losses: Mapping[str, Loss]) -> tuple[str, ...]:
     """The metrics of the first output; the first of them is the one that decides."""
     return next(iter(losses.values())).metrics
+
+
+def smoothing_of(loss: Loss, default: float) -> float:
+    """The label smoothing of a loss: its own, else the recipe's, of a loss with labels."""
+    own = loss.label_smoothing if isinstance(loss, _Labelled) else 0.0
+    return default if own is None else own
+
+
+def weights_of(loss: Loss) -> tuple[float, ...] | None:
+    """The class weights that a recipe gives as numbers."""
+    weights = loss.class_weights if isinstance(loss, CrossEntropy | BinaryCrossEntropy) else None
+    return weights if isinstance(weights, tuple) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from archspec.diagnostics import plural
+from archspec.language.loss import FIGURES
 from archspec.language.recipe import ANY_OPTIMIZER
 from archspec.results.record import RECIPE, RunRecord
 from archspec.results.stats import Difference, difference, holm
@@ -38,37 +39,62 @@ class Measure:
         return None if self.trained and record.status != "finished" else self.latest(record)
 
 
-def _last(field: str) -> Callable[[RunRecord], float | None]:
-    return lambda record: None if record.last is None else getattr(record.last, field)
+def _known(value: float) -> float | None:
+    """None for a metric that does not go with the run's loss. A loss may be NaN."""
+    return None if math.isnan(value) else value
 
 
-def _best(field: str) -> Callable[[RunRecord], float | None]:
-    return lambda record: None if record.best is None else getattr(record.best, field)
+def _last(name: str) -> Callable[[RunRecord], float | None]:
+    """Of the training pass of the last epoch."""
+    if name == "loss":
+        return lambda record: None if record.last is None else record.last.train_loss
+    return lambda record: None if record.last is None else _known(record.last.figure(name, "train"))
 
 
-def _mean(field: str) -> Callable[[RunRecord], float | None]:
+def _best(name: str) -> Callable[[RunRecord], float | None]:
+    """Of the evaluation after the best epoch."""
+    return lambda record: None if record.best is None else _known(record.best.figure(name))
+
+
+def _mean(name: str) -> Callable[[RunRecord], float | None]:
+    """Of the training passes of all epochs."""
     def figure(record: RunRecord) -> float | None:
-        values = [getattr(row, field) for row in record.epochs]
-        return math.fsum(values) / len(values) if values else None
+        values = [row.figure(name, "train") for row in record.epochs]
+        mean = math.fsum(values) / len(values) if values else None
+        return mean if mean is None or name == "loss" else _known(mean)
 
     return figure
 
 
 def _test(key: str) -> Callable[[RunRecord], float | None]:
-    return lambda record: None if record.test is None else record.test[key]
+    return lambda record: None if record.test is None else record.test.get(key)
+
+
+OTHER_METRICS: Final = tuple(name for name in FIGURES if name not in ("loss", "accuracy"))
+
+
+def _of_metric(name: str) -> tuple[Measure, ...]:
+    """The measures of a metric."""
+    higher, short = FIGURES[name].higher, FIGURES[name].short
+    return (
+        Measure(f"test_{name}", f"test {short}", _test(name), higher),
+        Measure(f"last_train_{name}", f"train {short}, last epoch", _last(name), higher),
+        Measure(f"best_{name}", f"{short}, best epoch", _best(name), higher),
+    )
 
 
 MEASURES: Final = {measure.name: measure for measure in (
     Measure("test_accuracy", "test acc", _test("accuracy")),
     Measure("test_loss", "test loss", _test("loss"), higher=False),
-    Measure("last_train_loss", "train loss, last epoch", _last("train_loss"), higher=False),
-    Measure("last_train_accuracy", "train acc, last epoch", _last("train_accuracy")),
-    Measure("best_accuracy", "acc, best epoch", _best("evaluated_accuracy")),
-    Measure("mean_train_loss", "train loss, mean over training", _mean("train_loss"), higher=False),
-    Measure("mean_train_accuracy", "train acc, mean over training", _mean("train_accuracy")),
+    Measure("last_train_loss", "train loss, last epoch", _last("loss"), higher=False),
+    Measure("last_train_accuracy", "train acc, last epoch", _last("accuracy")),
+    Measure("best_accuracy", "acc, best epoch", _best("accuracy")),
+    Measure("mean_train_loss", "train loss, mean over training", _mean("loss"), higher=False),
+    Measure("mean_train_accuracy", "train acc, mean over training", _mean("accuracy")),
     Measure("seconds", "s", lambda record: record.seconds or None, higher=False),
     Measure("images_per_s", "images/s", lambda record: record.images_per_s),
     Measure("peak_memory_bytes", "memory", lambda record: record.peak_memory_bytes, higher=False),
+    *(measure for name in OTHER_METRICS for measure in _of_metric(name)),
 )}
 SHOWN: Final = ("last_train_loss", "last_train_accuracy", "test_accuracy", "best_accuracy", "seconds", "images_per_s",
          "peak_memory_bytes")
@@ -144,16 +170,23 @@ def named_by_recipe(comparison: Comparison) -> bool:
     return bool(recipes) and None not in recipes and len({str(recipe) for recipe in recipes}) == len(recipes)
 
 
+def measure_of(records: Sequence[RunRecord], name: str) -> Measure:
+    """The measure of that name; for `test_accuracy`, and runs none of which has one, that of the first one's metric."""
+    metrics = [record.last.metric for record in records if record.last is not None]
+    other = name == "test_accuracy" and metrics and "accuracy" not in metrics
+    return MEASURES[f"test_{metrics[0]}" if other else name]
+
+
 def compare(
     records: Sequence[RunRecord], measure: str = "test_accuracy", baseline: int | None = None
 ) -> Comparison:
     """Group runs, find what varies, and test each group against the baseline.
 
-    measure: a name in MEASURES. baseline: the index of a group, in order of appearance; None for the best mean among
-    the groups with enough seeds, see `_enough_seeds`.
+    measure: a name in MEASURES; for runs without an accuracy `test_accuracy` is their own metric. baseline: the index
+    of a group, in order of appearance; None for the best mean among the groups with enough seeds, see `_enough_seeds`.
     P-values are adjusted for the number of comparisons (Holm 1979); ALPHA is the significance level.
     """
-    chosen = MEASURES[measure]
+    chosen = measure_of(records, measure)
     grouped: dict[str, dict[int | None, RunRecord]] = {}
     for record in records:
         grouped.setdefault(record.digest, {})[record.seed] = record  # repeating a seed adds no evidence

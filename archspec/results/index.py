@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.files import MiB, read_regular
-from archspec.results.compare import MEASURES
+from archspec.results.compare import MEASURES, OTHER_METRICS
 from archspec.results.find import run_folders
 from archspec.results.record import RunRecord, read_record
 
@@ -114,7 +114,10 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 def row_of(record: RunRecord, name: str) -> dict[str, Any]:
     """The row of a run, as plain data."""
-    figures: dict[str, Any] = {key: measure.latest(record) for key, measure in MEASURES.items()}
+    figures: dict[str, Any] = {
+        key: value for key, measure in MEASURES.items()
+        if (value := measure.latest(record)) is not None or not key.endswith(OTHER_METRICS)
+    }
     return {
         "path": name, "network": record.network, "status": record.status, "started": record.started,
         "seed": record.seed, "digest": record.digest, **figures, "epochs_done": len(record.epochs),

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from archspec.diagnostics import plural
 from archspec.files import MiB, is_regular, read_regular
+from archspec.language.loss import FIGURES
 from archspec.train.summary import EpochResult, StoredEpoch, best_epoch, mean_images_per_s, peak_memory_bytes
 
 MAX_METRICS_BYTES: Final = 64 * MiB
@@ -27,7 +28,7 @@ class RunRecord:
 
     network: the name of the spec. digest: of the experiment; equal for runs that only differ in their seeds. settings:
     what may vary, `train.lr` → its value. params, macs: of the network and of one image; None if its spec cannot be
-    read. epochs: one row per epoch. test: the final test loss and accuracy; None if there are none. reason: why it
+    read. epochs: one row per epoch. test: the final test loss and metrics; None if there are none. reason: why it
     failed. place: its position in its sweep; None for a run outside sweeps.
     """
 
@@ -39,7 +40,7 @@ class RunRecord:
     digest: str
     settings: Mapping[str, Any]
     epochs: tuple[EpochResult, ...]
-    criterion: Literal["accuracy", "loss"]
+    criterion: str
     test: Mapping[str, float] | None
     findings: tuple[Mapping[str, Any], ...]
     params: int | None
@@ -114,7 +115,7 @@ def read_record(path: Path) -> RunRecord | None:
         path=path, network=name, status="finished" if is_regular(path / "weights.safetensors") else "unfinished",
         started=str(environment.get("started", "")), seed=_whole(recipe.get("seed")), digest=digest,
         settings={f"train.{key}": value for key, value in recipe.items() if key != "seed"} | variables,
-        epochs=rows, criterion=_criterion(recipe), test=_test(_json(path / "summary.json"), rows),
+        epochs=rows, criterion=_criterion(recipe, rows), test=_test(_json(path / "summary.json"), rows),
         findings=tuple(f for f in listed if isinstance(f, dict)) if isinstance(listed, list) else (),
         params=params, macs=macs, device=str(device.get("name", "")) if isinstance(device, dict) else "",
         environment=environment,
@@ -170,20 +171,22 @@ def _json(path: Path) -> Any:
         return None
 
 
-def _criterion(recipe: Mapping[str, Any]) -> Literal["accuracy", "loss"]:
+def _criterion(recipe: Mapping[str, Any], rows: Sequence[EpochResult]) -> str:
     stopping = recipe.get("early_stopping")
     metric = stopping.get("metric") if isinstance(stopping, dict) else None
-    return "loss" if isinstance(metric, str) and metric.endswith("loss") else "accuracy"
+    if isinstance(metric, str) and metric.removeprefix("test_") in FIGURES:  # archspec 0.1 wrote `test_loss`
+        return metric.removeprefix("test_")
+    return rows[-1].metric if rows else "accuracy"
 
 
 def _test(summary: Any, rows: Sequence[EpochResult]) -> Mapping[str, float] | None:
     """The final test figures: from summary.json, or else from the last epoch."""
     noted = summary.get("test") if isinstance(summary, dict) else None
-    if isinstance(noted, dict) and all(isinstance(noted.get(key), (int, float)) for key in ("loss", "accuracy")):
-        return {"loss": noted["loss"], "accuracy": noted["accuracy"]}
-    if rows and rows[-1].split == "test":
-        return {"loss": rows[-1].evaluated_loss, "accuracy": rows[-1].evaluated_accuracy}
-    return None
+    if isinstance(noted, dict):
+        figures = {key: noted[key] for key in FIGURES if isinstance(noted.get(key), (int, float))}
+        if "loss" in figures:
+            return figures
+    return rows[-1].evaluated() if rows and rows[-1].split == "test" else None
 
 
 def _whole(value: Any) -> int | None:

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
+from archspec.data.nested import call, each, part, size
 from archspec.language.recipe import Recipe
 from archspec.train.callbacks import Callback, in_phases
 from archspec.train.checkpoint.state import Snapshot, restore, restore_rng
@@ -21,6 +21,7 @@ from archspec.train.early_stopping import why_stop
 from archspec.train.ema import Average
 from archspec.train.finetune import training_mode
 from archspec.train.metrics import Meter, Metrics
+from archspec.train.objective import Objective
 from archspec.train.optimizer import clip_gradients, make_optimizer, set_rate
 from archspec.train.report.confusion import Tally
 from archspec.train.run import Run
@@ -35,6 +36,7 @@ from archspec.train.step.precision import Settings, autocast, float32_products
 from archspec.train.summary import EpochResult, EvaluatedSplit, Summary
 
 FP32: Final = Settings()
+CROSS_ENTROPY: Final = Objective()
 
 
 def train_epoch(run: Run, batches: Iterable[Batch], callbacks: Sequence[Callback] = ()) -> Metrics:
@@ -42,15 +44,15 @@ def train_epoch(run: Run, batches: Iterable[Batch], callbacks: Sequence[Callback
     state, runtime, policy = run.state, run.runtime, run.policy
     training_mode(state.model)
     if not state.position:
-        state.meter = Meter(state.steps_per_epoch, runtime.device, state.step, runtime.group)
+        state.meter = run.new_meter()
     for batch in runtime.stop.between(batches):
         run.batch = batch
         set_rate(state.optimizer, run.rate_at(state.step))
         state.optimizer.zero_grad(set_to_none=True)
         runtime.group.seed_step(run.recipe.seed, state.step, runtime.device)
         policy.before_step(run)
-        logits, loss = gradients(run, batch)
-        state.meter.add(loss, logits, batch.y, batch.total)
+        outputs, loss = gradients(run, batch)
+        state.meter.add(loss, *run.objective.deciding(outputs, batch.y), batch.total)
         policy.before_update(run, loss)
         clip_gradients(state.optimizer, state.scaler, run.recipe.clip_grad_norm)
         state.scaler.step(state.optimizer)
@@ -66,22 +68,24 @@ def train_epoch(run: Run, batches: Iterable[Batch], callbacks: Sequence[Callback
 def evaluate(
     model: nn.Module, batches: Batches, device: torch.device, settings: Settings = FP32,
     tally: Tally | None = None, stop: Stop | None = None, group: ProcessGroup = ALONE,
+    objective: Objective = CROSS_ENTROPY,
 ) -> Metrics:
-    """Mean loss and accuracy of `model` in eval mode over one pass.
+    """Mean loss and metrics of `model` in eval mode over one pass.
 
-    tally: collects the predictions. stop: handles signals between two batches. group: the processes that share the
-    images; the means are over all of them.
+    tally: collects the predictions of a classifier. stop: handles signals between two batches. group: the processes
+    that share the images; the means are over all of them. objective: the losses, whose first one has the metrics.
     """
     model.eval()
-    forward, smallest = model if group.sharded else InPieces(model), smallest_evaluated(model)
+    forward, smallest = partial(call, model) if group.sharded else InPieces(model), smallest_evaluated(model)
     group.share_buffers(model)
-    meter = Meter(len(batches), device, group=group)
-    for images, labels, _, total in (stop or Stop()).between(batches.batches(0)):
+    meter = Meter(len(batches), device, group=group, score=objective.score)
+    for inputs, labels, _, total in (stop or Stop()).between(batches.batches(0)):
         with autocast(settings.precision, device):
-            logits = forward(padded(images, smallest)).float()[: len(images)]
-        meter.add(F.cross_entropy(logits, labels), logits, labels, total)
+            outputs = part(each(torch.Tensor.float, forward(padded(inputs, smallest))), 0, size(inputs))
+        deciding = objective.deciding(outputs, labels)
+        meter.add(objective.evaluated(outputs, labels), *deciding, total)
         if tally is not None:
-            tally.add(logits, labels)
+            tally.add(*deciding)
     return meter.metrics()
 
 
@@ -89,7 +93,9 @@ def evaluate_run(run: Run, batches: Batches, tally: Tally | None = None) -> Metr
     """`evaluate` with the weights, device and settings of a run."""
     runtime = run.runtime
     model = run.state.eval_model
-    return evaluate(model, batches, runtime.device, runtime.settings, tally, runtime.stop, runtime.group)
+    return evaluate(
+        model, batches, runtime.device, runtime.settings, tally, runtime.stop, runtime.group, run.objective
+    )
 
 
 def fit(
@@ -106,6 +112,7 @@ def fit(
     stop: Stop | None = None,
     stop_after: int | None = None,
     group: ProcessGroup = ALONE,
+    objective: Objective | None = None,
 ) -> Summary:
     """Train `model`, which is on `device`, according to `recipe`.
 
@@ -118,6 +125,7 @@ def fit(
     is only due at the end is not evaluated.
     callbacks: follow the run, in the order of their phases.
     group: the processes that train together. All have the same arguments, except for their parts of the batches.
+    objective: the losses; default: those of the recipe.
     Raises SpecError RUN310 if the loss becomes infinite or NaN, RUN315 if `resume` belongs to another network, RUN337
     if the settings require determinism and a layer does not support it.
     """
@@ -127,6 +135,7 @@ def fit(
         model, make_optimizer(model, recipe, device, sharded=group.sharded), rate_schedule(recipe, steps), device,
         recipe, steps, settings, group,
     )
+    run.objective = objective or run.objective
     run.policy = NonFinitePolicy(train, attempt)
     if recipe.ema is not None:
         average = Average(model, recipe.ema)
@@ -185,6 +194,7 @@ def _one_epoch(
     return EpochResult(
         run.state.epoch + 1, trained.loss, trained.accuracy, figures.loss, figures.accuracy,
         images_per_s, seconds=time.perf_counter() - started, split=split,
+        train_metrics=trained.others, evaluated_metrics=figures.others,
         step=run.state.step, learning_rate=run.rate_at(run.state.step - 1),
         gradient_norm=run.state.meter.gradient_norm(), peak_memory_bytes=run.runtime.memory.so_far(),
     )
@@ -205,7 +215,7 @@ def _end(run: Run, test: Batches | None, callbacks: Sequence[Callback]) -> None:
 def _test(run: Run, test: Batches) -> tuple[Metrics, Tally]:
     """Evaluate the test set with the weights of the last epoch."""
     tally = Tally()
-    return evaluate_run(run, test, tally), tally
+    return evaluate_run(run, test, tally if run.objective.classifies else None), tally
 
 
 def _notify(callbacks: Sequence[Callback], text: str) -> None:

@@ -12,14 +12,14 @@ from archspec.data.batches import Batch
 from archspec.language.recipe import Recipe
 from archspec.train.distributed.process_group import ALONE, ProcessGroup
 from archspec.train.early_stopping import criterion, why_stop
-from archspec.train.metrics import Metrics
+from archspec.train.metrics import Meter, Metrics
 from archspec.train.objective import Objective
 from archspec.train.runtime import Runtime
 from archspec.train.schedule import RateAt
 from archspec.train.state import TrainingState
 from archspec.train.step.policy import StepPolicy
 from archspec.train.step.precision import Settings, make_scaler
-from archspec.train.summary import Summary
+from archspec.train.summary import Criterion, Summary
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +62,14 @@ class Run:
         state = TrainingState(model, optimizer, make_scaler(settings.precision, device), steps_per_epoch)
         return cls(recipe, state, Runtime(device, model, settings, group), rate_at)
 
+    def new_meter(self) -> Meter:
+        """A meter for the training pass of the epoch that begins, or is in progress."""
+        state, runtime = self.state, self.runtime
+        first = state.epoch * state.steps_per_epoch
+        return Meter(
+            state.steps_per_epoch, runtime.device, first, runtime.group, self.objective.score, training=True
+        )
+
     def summary(self) -> Summary:
         """The results so far."""
         results, test = self.state.results, None if self.test is None else self.test[0]
@@ -71,8 +79,13 @@ class Run:
             stopped = f"paused after {done}: the run is not finished"
         measured_as = self.runtime.memory.measured_as
         return Summary(
-            tuple(results), stopped, criterion=criterion(self.recipe), test=test, memory_measured_as=measured_as
+            tuple(results), stopped, criterion=self.criterion, test=test, memory_measured_as=measured_as
         )
+
+    @property
+    def criterion(self) -> Criterion:
+        """The figure that decides which epoch is the best."""
+        return criterion(self.recipe, self.objective.score.name)
 
     @property
     def total_steps(self) -> int:

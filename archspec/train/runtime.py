@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from archspec.train.distributed.process_group import ALONE, ProcessGroup
 from archspec.train.peak_memory import PeakMemory
@@ -25,7 +26,7 @@ class Runtime:
     """
 
     device: torch.device
-    forward: Callable[[Tensor], Tensor] = field(repr=False)
+    forward: Callable[..., Any] = field(repr=False)
     settings: Settings = field(default_factory=Settings)
     group: ProcessGroup = ALONE
     parallel: nn.Module | None = field(default=None, repr=False)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 from archspec.atomic_files import make_folder, write_text
+from archspec.language.loss import FIGURES
 from archspec.train.run_dir.full_disk import explain_write_failures
 from archspec.train.statistics import Statistic
 from archspec.train.summary import SHORT, Summary, loss_text
 
 SEEDS_FORMAT: Final = 1
 FILE: Final = "seeds.json"  # in the folder of all runs
-_HEADS: Final = ("seed", "epochs", "test loss", "test acc", "best epoch", "its {} acc", "seconds")
+_HEADS: Final = ("seed", "epochs", "test loss", "test {1}", "best epoch", "its {0} {1}", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,11 @@ class SeedRun:
         if self.summary is None:
             return {}
         last, best, test = self.summary.last, self.summary.best, self.summary.test_figures()
-        figures = {"train_loss": last.train_loss, "train_accuracy": last.train_accuracy}
+        figures = {f"train_{name}": last.figure(name, "train") for name in last.evaluated() if name != "top5"}
         if last.split == "validation":
-            figures |= {"validation_loss": last.evaluated_loss, "validation_accuracy": last.evaluated_accuracy}
+            figures |= {f"validation_{name}": value for name, value in last.evaluated().items()}
         figures |= {f"test_{name}": value for name, value in (test or {}).items()}
-        return figures | {
-            f"best_{best.split}_loss": best.evaluated_loss, f"best_{best.split}_accuracy": best.evaluated_accuracy,
-        }
+        return figures | {f"best_{best.split}_{name}": value for name, value in best.evaluated().items()}
 
     def to_json(self) -> dict[str, object]:
         """As plain data; `figures` is empty for a run that has not finished."""
@@ -86,8 +85,8 @@ class SeedRuns:
         }
 
     def _heads(self) -> list[str]:
-        split = next(run.summary.last.split for run in self.runs if run.summary is not None)
-        return [head.format(SHORT[split]) for head in _HEADS]
+        last = next(run.summary.last for run in self.runs if run.summary is not None)
+        return [head.format(SHORT[last.split], FIGURES[last.metric].short) for head in _HEADS]
 
     def text(self) -> str:
         """A table with a row for each run, and the statistics below it."""
@@ -109,8 +108,8 @@ def _figure_text(figure: str) -> str:
 def _cells(seed: int, summary: Summary) -> tuple[str, ...]:
     test, best = summary.test_figures() or {}, summary.best
     return (
-        str(seed), str(len(summary.epochs)), loss_text(test["loss"]), f"{test['accuracy']:.4f}",
-        str(best.epoch), f"{best.evaluated_accuracy:.4f}", f"{summary.seconds:.1f}",
+        str(seed), str(len(summary.epochs)), loss_text(test["loss"]), f"{test[best.metric]:.4f}",
+        str(best.epoch), f"{best.figure(best.metric):.4f}", f"{summary.seconds:.1f}",
     )
 
 

@@ -58,18 +58,19 @@ class Session:
     """
 
     def __init__(
-        self, task: Task, path: Path, *, name: str, graph: Graph, text: str, options: SessionOptions,
-        doctors: Sequence[Doctor] = (), resumption: Resumption | None = None,
+        self, task: Task, path: Path, *, name: str, graph: Graph | None, text: str, options: SessionOptions,
+        doctors: Sequence[Doctor] = (), resumption: Resumption | None = None, callbacks: Sequence[Callback] = (),
     ) -> None:
         self.task, self.path, self.name, self.doctors = task, path, name, doctors
-        self._options, self._resumption = options, resumption
+        self._options, self._resumption, self._others = options, resumption, tuple(callbacks)
         for notice in task.notices:
             options.notify(f"note: {notice}")
         self._about = environment(task)
         self.folder = RunFolder(path, spec=text, environment=self._about, resumed=resumption is not None)
         self.final = FinalConfusion(task.test, task.classes, name=name, folder=path)
         self.checkpointer = Checkpointer(
-            path / CHECKPOINTS, digest=spec_digest(graph, task.recipe), conditions=conditions(self._about),
+            path / CHECKPOINTS, conditions=conditions(self._about),
+            digest="" if graph is None else spec_digest(graph, task.recipe),
             every=options.every, keep=options.keep, before_save=self.folder.check,
         )
         self._continue_from()
@@ -82,7 +83,7 @@ class Session:
                 task.model, task.train, task.test, task.recipe, validation=task.validation,
                 device=task.machine.device, settings=task.machine.settings, callbacks=self._callbacks(),
                 resume=None if found is None else found.saved, stop=stop, group=task.machine.group,
-                stop_after=self._options.stop_after,
+                stop_after=self._options.stop_after, objective=task.objective,
             )
 
     def _continue_from(self) -> None:
@@ -106,5 +107,5 @@ class Session:
         boards = [Scalars(self.path / TENSORBOARD)] if self._options.tensorboard else []
         return (
             self.folder, self.checkpointer, display(self._options.stream), *self.doctors, self.final, *boards, steps,
-            Redraw(self.path, self.name, steps, self.doctors),
+            Redraw(self.path, self.name, steps, self.doctors), *self._others,
         )

@@ -22,18 +22,21 @@ from archspec.data.feed import make_batches
 from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.load import Progress
+from archspec.data.outputs import check_for_classes, losses_of
 from archspec.data.plan import ImageShape, InputPlan, check_classes
 from archspec.data.registry import FOLDER_PREFIX, RunSplit
-from archspec.data.splits import Source, open_splits
+from archspec.data.splits import Source, labels_of, open_splits
 from archspec.data.suits import check_known_data, idle_outputs, image_shape_of, input_plan, outputs_of, probabilities
 from archspec.data.validation import resolve_validation
 from archspec.diagnostics import Diagnostic, SpecError, error
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe, kept_states
+from archspec.train.class_weights import balanced, need_targets
 from archspec.train.distributed.batch_shares import uneven_batch
 from archspec.train.distributed.fsdp import check_sharding, shard
 from archspec.train.distributed.process_group import ALONE, ProcessGroup
 from archspec.train.finetune import set_parts
+from archspec.train.objective import Objective
 from archspec.train.pretrained.initial import InitialWeights, initial_weights
 from archspec.train.step.batch_sizes import check_steps, check_trainable, least_per_step
 from archspec.train.step.precision import Settings
@@ -75,6 +78,7 @@ class Task:
     notices: tuple[str, ...]
     classes: tuple[str, ...] = ()
     initial: InitialWeights | None = None
+    objective: Objective = field(default_factory=Objective)
 
     def batches(self) -> dict[RunSplit, Batches]:
         """The batches of each split of the run, by its name."""
@@ -94,10 +98,11 @@ def prepare(
 
     resumed: whether a checkpoint replaces the weights, so that those that `init` names are not looked for.
     Raises SpecError: RUN303 if the data does not match the network, RUN311 if the network is not a classifier, RUN318
-    if an epoch has no step, RUN332 if the batch cannot be divided among the processes, RUN334 if FSDP does not support
-    the recipe or the settings, BUILD201 if the run would not fit into memory, BUILD203 if a batch is too small for a
-    norm, BUILD204 if there is nothing to train, SPEC063 if `freeze` or `lr_scale` does not suit the network, RUN363 and
-    RUN364 if the weights that `init` names cannot be used, and the errors of `archspec.data`.
+    if an epoch has no step, RUN323 or RUN326 if the recipe's `loss` does not match network or data, RUN332 if the batch
+    cannot be divided among the processes, RUN334 if FSDP does not support the recipe or the settings, BUILD201 if the
+    run would not fit into memory, BUILD203 if a batch is too small for a norm, BUILD204 if there is nothing to train,
+    SPEC063 if `freeze` or `lr_scale` does not suit the network, RUN363 and RUN364 if the weights that `init` names
+    cannot be used, and the errors of `archspec.data`.
     """
     group = machine.group
     check_shares(recipe, group)
@@ -106,6 +111,8 @@ def prepare(
     check_parts(graph, recipe)
     if group.sharded:
         check_sharding(recipe, machine.settings)
+    losses = losses_of(recipe, graph)
+    check_for_classes(recipe.data, losses, graph)
     input_shape, outputs = image_shape_of(graph), outputs_of(graph)
     check_known_data(recipe, input_shape, outputs)
     if not group.sharded:
@@ -129,9 +136,11 @@ def prepare(
     trained = initial.notices() if initial is not None else []
     notices = (*planned, *splits.notices, *idle, *others, *left, *trained)
     sources = {name: part.source for name, part in parts.items()}
+    targets = labels_of(splits.train) if need_targets(losses) else None
+    weights = {} if targets is None else balanced(losses, targets, dict.fromkeys(losses, outputs))
     return Task(
         model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes,
-        initial,
+        initial, Objective.of(recipe, losses, weights),
     )
 
 

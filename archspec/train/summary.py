@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator
+
+from archspec.language.loss import FIGURES
 
 if TYPE_CHECKING:
     from archspec.train.doctor.finding import Finding
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 SUMMARY_FORMAT: Final = 2
 EvaluatedSplit = Literal["validation", "test"]
-Criterion = Literal["accuracy", "loss"]
+Criterion = str  # of language.loss.FIGURES
 SHORT: Final[Mapping[EvaluatedSplit, str]] = {"validation": "val", "test": "test"}  # for lines of 80 characters
 
 
@@ -32,7 +34,8 @@ class EpochResult:
     evaluated_loss, evaluated_accuracy: of the weights at the end of the epoch, in eval mode, on the images of `split`.
     images_per_s: training images per second of the training pass. seconds: training and evaluation. step: updates
     done at the end of the epoch. learning_rate: of the last update. gradient_norm: mean over the steps, before
-    clipping. peak_memory_bytes: since the run was last started, see `peak_memory`. None: not known.
+    clipping. train_metrics, evaluated_metrics: other metrics of the loss by their names; the accuracy of a loss without
+    one is NaN. peak_memory_bytes: since the run was last started, see `peak_memory`. None: not known.
     """
 
     epoch: int
@@ -47,22 +50,53 @@ class EpochResult:
     learning_rate: float | None = None
     gradient_norm: float | None = None
     peak_memory_bytes: int | None = None
+    train_metrics: Mapping[str, float] = field(default_factory=dict)
+    evaluated_metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that goes with the loss first; `loss` for a loss without one."""
+        return next(iter(_with(self.evaluated_accuracy, self.evaluated_metrics)), "loss")
+
+    def figure(self, name: str, part: Literal["train", "evaluated"] = "evaluated") -> float:
+        """Loss or metric of the training pass or of the evaluation; NaN where there is none of that name."""
+        if name == "loss":
+            return self.train_loss if part == "train" else self.evaluated_loss
+        if part == "train":
+            return _with(self.train_accuracy, self.train_metrics).get(name, math.nan)
+        return _with(self.evaluated_accuracy, self.evaluated_metrics).get(name, math.nan)
+
+    def evaluated(self) -> dict[str, float]:
+        """Loss and metrics of the evaluation by their names."""
+        return {"loss": self.evaluated_loss, **_with(self.evaluated_accuracy, self.evaluated_metrics)}
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain data; its keys are `test_…` or `validation_…`, after the evaluated split."""
-        data = asdict(self)
-        split = data.pop("split")
-        return {key.replace("evaluated", split): value for key, value in data.items()}
+        data: dict[str, Any] = {}
+        for key, value in asdict(self).items():
+            if isinstance(value, dict):
+                data |= {f"{key.removesuffix('metrics')}{name}": number for name, number in value.items()}
+            elif key != "split" and not (key.endswith("_accuracy") and math.isnan(value)):
+                data[key] = value
+        return {key.replace("evaluated", self.split): value for key, value in data.items()}
 
     def scalars(self) -> dict[str, float]:
         """The known figures, by the names that TensorBoard and other tools show."""
+        trained = _with(self.train_accuracy, self.train_metrics)
+        evaluated = _with(self.evaluated_accuracy, self.evaluated_metrics)
         figures = {
             "loss/train": self.train_loss, f"loss/{self.split}": self.evaluated_loss,
-            "accuracy/train": self.train_accuracy, f"accuracy/{self.split}": self.evaluated_accuracy,
+            **{f"{name}/train": value for name, value in trained.items()},
+            **{f"{name}/{self.split}": value for name, value in evaluated.items()},
             "learning_rate": self.learning_rate, "gradient_norm": self.gradient_norm,
             "images_per_s": self.images_per_s, "peak_memory_bytes": self.peak_memory_bytes,
         }
         return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+def _with(accuracy: float, others: Mapping[str, float]) -> dict[str, float]:
+    """All metrics by their names."""
+    return ({} if math.isnan(accuracy) else {"accuracy": accuracy}) | dict(others)
 
 
 def neutral_names(row: Any) -> Any:
@@ -72,19 +106,36 @@ def neutral_names(row: Any) -> Any:
     split = next((split for split in ("validation", "test") if f"{split}_loss" in row), None)
     if split is None:
         return row
-    return {key.replace(split, "evaluated"): value for key, value in row.items()} | {"split": split}
+    named = {key.replace(split, "evaluated"): value for key, value in row.items()} | {"split": split}
+    for part in ("train", "evaluated"):
+        metrics = {name: named.pop(f"{part}_{name}") for name in _OTHERS if f"{part}_{name}" in named}
+        named.setdefault(f"{part}_accuracy", math.nan)
+        if metrics:
+            named[f"{part}_metrics"] = metrics
+    return named
+
+
+_OTHERS: Final = [name for name in FIGURES if name not in ("loss", "accuracy")]
 
 
 StoredEpoch = Annotated[EpochResult, BeforeValidator(neutral_names)]
 
 
 def best_epoch(rows: Sequence[EpochResult], criterion: Criterion = "accuracy") -> EpochResult:
-    """The row with the highest accuracy or the lowest loss; among equals the other figure decides, then the order."""
+    """The row with the best figure `criterion`: the highest accuracy, the lowest loss.
+
+    Among equals the loss decides, or for the loss the metric, then the order.
+    """
     def rank(row: EpochResult) -> tuple[float, float]:
-        figures = row.evaluated_accuracy, -row.evaluated_loss
-        return figures if criterion == "accuracy" else figures[::-1]
+        other = row.metric if criterion == "loss" else "loss"
+        return signed(criterion, row.figure(criterion)), signed(other, row.figure(other))
 
     return max(rows, key=rank)
+
+
+def signed(name: str, value: float) -> float:
+    """The figure so that more of it is better."""
+    return value if FIGURES[name].higher else -value
 
 
 def mean_images_per_s(rows: Sequence[EpochResult]) -> float | None:
@@ -130,10 +181,12 @@ class Summary:
         """Mean training loss over all epochs from the first step on; it does not describe the trained network."""
         return math.fsum(row.train_loss for row in self.epochs) / len(self.epochs)
 
-    @property
-    def mean_train_accuracy(self) -> float:
-        """Mean training accuracy over all epochs, from the first step on."""
-        return math.fsum(row.train_accuracy for row in self.epochs) / len(self.epochs)
+    def mean_metrics(self) -> dict[str, float]:
+        """Mean training metric over all epochs, by its name; empty for a loss without one."""
+        name = self.last.metric
+        if name == "loss":
+            return {}
+        return {name: math.fsum(row.figure(name, "train") for row in self.epochs) / len(self.epochs)}
 
     @property
     def seconds(self) -> float:
@@ -150,7 +203,8 @@ class Summary:
             "best_by": f"{self.best.split}_{self.criterion}",
             "test": self.test_figures(),
             "mean_over_all_epochs": {
-                "train_loss": self.mean_train_loss, "train_accuracy": self.mean_train_accuracy,
+                "train_loss": self.mean_train_loss,
+                **{f"train_{name}": value for name, value in self.mean_metrics().items()},
             },
             "stopped_early": self.stopped,
             "findings": [finding.to_json() for finding in self.findings],
@@ -161,9 +215,9 @@ class Summary:
         }
 
     def test_figures(self) -> dict[str, float] | None:
-        """Loss and accuracy of the final weights on the test set; None if they have not been evaluated on it."""
+        """Loss and metrics of the final weights on the test set; None if they have not been evaluated on it."""
         if self.test is not None:
-            return {"loss": self.test.loss, "accuracy": self.test.accuracy}
+            return self.test.figures()
         if self.last.split != "test":
             return None
-        return {"loss": self.last.evaluated_loss, "accuracy": self.last.evaluated_accuracy}
+        return self.last.evaluated()

@@ -16,7 +16,6 @@ from archspec.diagnostics import SpecError
 from archspec.train.callbacks import Callback, Phase
 from archspec.train.checkpoint.state import capture
 from archspec.train.checkpoint.storage import NAMES, Found, checkpoint_bytes, checkpoints, next_serial, write_checkpoint
-from archspec.train.early_stopping import criterion
 from archspec.train.run import Run
 from archspec.train.run_dir.full_disk import explain_write_failures
 from archspec.train.summary import best_epoch
@@ -88,7 +87,7 @@ class Checkpointer(Callback):
 
     def on_epoch(self, run: Run) -> None:
         """Save if a save is due by epochs, or if the epoch is the best so far."""
-        is_best = best_epoch(run.state.results, criterion(run.recipe)) is run.state.results[-1]
+        is_best = best_epoch(run.state.results, run.criterion) is run.state.results[-1]
         if (self.every.epochs and run.state.epoch % self.every.epochs == 0) or (is_best and not self.every.never):
             self._try(run, is_best=is_best)
 

@@ -16,7 +16,6 @@ from torch import Tensor
 from archspec.diagnostics import SpecError, error, listing
 from archspec.train.checkpoint.rng import random_state, set_random_state
 from archspec.train.distributed.fsdp import fill, whole
-from archspec.train.metrics import Meter
 from archspec.train.run import Run
 from archspec.train.summary import StoredEpoch
 
@@ -195,11 +194,12 @@ def _optimizer_tensors(saved: Snapshot, parameter: str) -> dict[str, Tensor]:
 
 
 def _restore_meter(run: Run, data: MeterData, tensors: dict[str, Tensor]) -> None:
-    state, runtime = run.state, run.runtime
+    state = run.state
     if not 0 < state.position == len(data.images) <= state.steps_per_epoch:
         raise _misfit(f"step {state.position} of an epoch of {state.steps_per_epoch}, with {len(data.images)} measured")
-    state.meter = Meter(state.steps_per_epoch, runtime.device, state.step - state.position, runtime.group)
+    state.meter = run.new_meter()
     run.state.meter.sizes[:] = data.images
+    run.state.meter.allocate(tensors)
     targets = run.state.meter.tensors()
     if "norms" not in tensors:  # of archspec 0.1
         del targets["norms"]

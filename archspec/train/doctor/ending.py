@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from archspec.language.loss import FIGURES
 from archspec.train.doctor.advice import Remedy, lower_rate
 from archspec.train.doctor.chance import at_chance, chance_in, steps_at_chance
 from archspec.train.doctor.finding import Evidence, Finding
@@ -21,10 +22,10 @@ def ends_at_chance(history: History) -> Finding | None:
     steps, result = steps_at_chance(history, chance), history.epochs[-1]
     if not steps or result.evaluated_accuracy > chance.accuracy + LUCK:
         return None
-    split = result.split
+    split, metric = result.split, result.metric
     tested = Evidence(
-        f"the {split} accuracy is {result.evaluated_accuracy:.3f}",
-        {f"{split}_accuracy": result.evaluated_accuracy, f"{split}_loss": result.evaluated_loss},
+        f"the {split} {FIGURES[metric].title} is {result.figure(metric):.3f}",
+        {f"{split}_{metric}": result.figure(metric), f"{split}_loss": result.evaluated_loss},
     )
     grown = history.last(steps).loss >= TIMES * max(history.losses[0], chance.loss)
     longer = Remedy("train for more epochs, or let `--find-lr` suggest a rate")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from archspec.diagnostics import plural
+from archspec.language.loss import FIGURES
 from archspec.train.doctor.chance import chance_in
 from archspec.train.doctor.finding import Evidence, Finding
 from archspec.train.doctor.history import History
@@ -43,9 +44,9 @@ def overfits(history: History) -> Finding | None:
 def _figures(row: EpochResult, label: str) -> Evidence:
     return Evidence(
         f"epoch {row.epoch} ({label}): train loss {row.train_loss:.3f}, {row.split} loss {row.evaluated_loss:.3f}, "
-        f"{row.split} accuracy {row.evaluated_accuracy:.3f}",
+        f"{row.split} {FIGURES[row.metric].title} {row.figure(row.metric):.3f}",
         {
             "epoch": row.epoch, "train_loss": row.train_loss, f"{row.split}_loss": row.evaluated_loss,
-            "gap": row.evaluated_loss - row.train_loss, f"{row.split}_accuracy": row.evaluated_accuracy,
+            "gap": row.evaluated_loss - row.train_loss, f"{row.split}_{row.metric}": row.figure(row.metric),
         },
     )

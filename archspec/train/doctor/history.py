@@ -6,7 +6,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, nan
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -74,7 +74,7 @@ class FirstBatch:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Means over the images of BLOCK steps, of which `step` is the last."""
+    """Means over the images of BLOCK steps, of which `step` is the last. accuracy: NaN for a loss that has none."""
 
     step: int
     loss: float
@@ -163,7 +163,9 @@ class History:
     classified images, and all images, of each step. labels: how often each label was seen. all_labels: whether all
     images have been counted. best: the block with the lowest loss. broken: the first step whose loss is not finite.
     modes, contrast: the latest measurements; only made if the figures of an epoch call for them. shared: the share of
-    evaluated images that are also training images, known at the end. sealed: the step at which an activation layer was
+    evaluated images that are also training images, known at the end. plain: whether the loss is one cross entropy
+    without class weights. classifies: whether there is an accuracy. constant: for a loss that is not plain the loss of
+    the best constant answer; None while it is not known. sealed: the step at which an activation layer was
     proved to be constant for every training image.
     """
 
@@ -188,6 +190,9 @@ class History:
     shared: float = 0.0
     sealed: int | None = None
     ended: bool = False
+    classifies: bool = True
+    plain: bool = True
+    constant: float | None = None
     _early: list[Sample] = field(default_factory=list)
     _late: deque[Sample] = field(default_factory=lambda: deque(maxlen=KEPT_LAST))
 
@@ -233,7 +238,8 @@ class History:
         part = slice(max(0, end - steps), end)
         images = max(1, sum(self.sizes[part]))
         loss = sum(loss * size for loss, size in zip(self.losses[part], self.sizes[part], strict=True))
-        return Block(self.first + end, loss / images, sum(self.hits[part]) / images)
+        accuracy = sum(self.hits[part]) / images if self.classifies else nan
+        return Block(self.first + end, loss / images, accuracy)
 
     def last(self, steps: int) -> Block:
         """The mean over the last steps."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from archspec.backends.built import layers_with
+from archspec.data.nested import Nested, call, part, size, tensors
 from archspec.ops.traits import Family, Saturates
 from archspec.train.doctor.history import Activation, FirstBatch, Sample, Weight
 
@@ -67,14 +68,14 @@ class Probe:
             handle.remove()
 
     @torch.no_grad()
-    def figures(self, model: nn.Module, images: Tensor) -> list[Tensor]:
+    def figures(self, model: nn.Module, images: Nested) -> list[Tensor]:
         """The measurements as tensors of shape (), float32, on the device; `sample` interprets them on the host.
 
         Removes the hooks. images: of the step, for an extra pass if the model is compiled, because compiled code does
         not call hooks.
         """
-        if self._handles and not self._reached and len(images) >= FEWEST:
-            _replay(model, images[:REPLAYED])
+        if self._handles and not self._reached and size(images) >= FEWEST:
+            _replay(model, part(images, 0, REPLAYED))
         self.remove()
         found = [seen.stuck for seen in self._seen.values()]
         for name, parameter in model.named_parameters():
@@ -93,12 +94,13 @@ class Probe:
         return Sample(step, rate, activations, weights)
 
 
-def _replay(model: nn.Module, images: Tensor) -> None:
+def _replay(model: nn.Module, images: Nested) -> None:
     """Do a forward pass without compiled code that changes neither running statistics nor the random state."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    devices = [images.device] if images.device.type == "cuda" else []
+    device = next(tensors(images)).device
+    devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
-        model(images)
+        call(model, images)
     for buffer, before in buffers:
         buffer.copy_(before)
 

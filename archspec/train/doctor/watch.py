@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
+from archspec.data.nested import Nested, each, joined, part, size
 from archspec.diagnostics import SpecError
 from archspec.train.callbacks import Callback
 from archspec.train.doctor.clock import Clock
+from archspec.train.doctor.constant import constant_loss, is_plain
 from archspec.train.doctor.finding import FINDINGS_FORMAT, Finding
 from archspec.train.doctor.gaps import suspicious
 from archspec.train.doctor.history import History
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 EVERY: Final = 50  # steps between two measurements, after the first 32 steps
 EARLY: Final = frozenset({1, 2, 4, 8, 16, 32})
+FEWEST_TARGETS: Final = 200  # fewer say too little of the loss of a constant answer
 MOST_LABELS: Final = 50_000  # to count; enough to know the frequency of each class
 
 
@@ -51,9 +54,11 @@ class Doctor(Callback):
     ) -> None:
         self._stop, self._folder, self._patient = stop, folder, patient
         self._trials = trials and patient is not None
+        self._targets: list[Nested] = []  # of a loss other than a plain cross entropy, on the CPU
         self._verdicts = Verdicts()
         self._probe: Probe | None = None
         self._run: Run | None = None
+        self._seen_targets = 0
         self._labels: list[Tensor] = []  # on the device, of the steps since the last measurement
         self._history = History(lr=0.0)
         self._clock = Clock()
@@ -73,18 +78,23 @@ class Doctor(Callback):
             recipe.lr, recipe.optimizer, recipe.init.weights, state.steps_per_epoch, run.total_steps, begin,
             facts_of(state.model, recipe, graph),
         )
+        self._history.plain, self._history.classifies = is_plain(run.objective), run.objective.classifies
+        self._trials = self._trials and self._history.plain
         state.keep("doctor", self)
         self._probe = Probe(state.model)
         self._clock.start(state.step)
 
     def on_step(self, run: Run) -> None:
         """Read the measurements of this step, and attach a probe to the next if it is due."""
-        if not self._history.all_labels and self._history.labels.total() < MOST_LABELS:
+        if not self._history.plain:
+            self._collect(run)
+        elif not self._history.all_labels and self._history.labels.total() < MOST_LABELS and run.batch.y.ndim == 1:
             self._labels.append(run.batch.y)
         if self._probe is not None:
             probe, self._probe = self._probe, None
             self._look(run, probe)
-            if self._patient is not None and may_be_sealed(self._history, run) and sealed(run, self._patient.train):
+            patient = self._patient if self._history.plain else None
+            if patient is not None and may_be_sealed(self._history, run) and sealed(run, patient.train):
                 self._history.sealed = run.state.step
             self._report(run, self._verdicts.examine(self._history))
         if due(run.state.step + 1):
@@ -143,8 +153,9 @@ class Doctor(Callback):
     def _look(self, run: Run, probe: Probe) -> None:
         """Read all measurements of a step with a single wait for the device."""
         images = run.batch.x
-        inside = probe.figures(run.state.model, images[: run.state.micro_batch])  # more at once would not fit
-        first = self._history.inputs is None and len(images) > 0
+        inside = probe.figures(run.state.model, part(images, 0, run.state.micro_batch))  # more at once would not fit
+        first = self._history.inputs is None and isinstance(images, Tensor) and len(images) > 0
+        first = first and images.is_floating_point()
         inputs = input_figures(images) if first else []
         rows, sizes = self._unread(run)
         numbers = torch.cat([*(f.float().reshape(1) for f in (*inside, *inputs)), rows]).tolist()
@@ -160,8 +171,18 @@ class Doctor(Callback):
         known = max(0, self._history.step - meter.first)
         rows = meter.tensors()
         labels, self._labels = self._labels, []
-        parts = [rows["losses"][known:], rows["hits"][known:], *labels]
+        hits = rows["hits"] if self._history.classifies else torch.zeros_like(rows["hits"])
+        parts = [rows["losses"][known:], hits[known:], *labels]
         return torch.cat([part.float() for part in parts]), meter.sizes[known:]
+
+    def _collect(self, run: Run) -> None:
+        """Keep the step's targets, and know the loss of a constant answer when the steps are enough."""
+        if self._seen_targets >= MOST_LABELS:
+            return
+        self._targets.append(each(lambda tensor: tensor.detach().cpu(), run.batch.y))
+        self._seen_targets += size(run.batch.y)
+        if due(run.state.step) and self._seen_targets >= FEWEST_TARGETS:
+            self._history.constant = constant_loss(run.objective, joined(self._targets))
 
     def _catch_up(self, run: Run) -> None:
         if hasattr(run.state, "meter"):
@@ -177,7 +198,7 @@ class Doctor(Callback):
         """Measure the modes of the network and compare the splits, at the end of an epoch."""
         if self._history.modes is not None and self._history.modes.step == run.state.step:
             return
-        patient = self._patient
+        patient = self._patient if self._history.plain else None
         if patient is None or run.runtime.group.sharded or not hasattr(run, "batch") or len(run.batch.y) < 2:
             return  # a run that was resumed after the last step of an epoch has no batch
         with suppress(RuntimeError, SpecError):  # memory is short, or the data cannot be read again

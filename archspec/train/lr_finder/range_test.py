@@ -12,16 +12,19 @@ from math import isfinite
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
+from archspec.data.nested import Nested, joined
 from archspec.diagnostics import error
 from archspec.language.recipe import Recipe
 from archspec.train.callbacks import Callback
 from archspec.train.doctor.chance import chance_of
+from archspec.train.doctor.constant import constant_loss, is_plain
 from archspec.train.doctor.finding import Evidence, Finding, round_rate, short
 from archspec.train.loop import FP32, train_epoch
+from archspec.train.objective import Objective
 from archspec.train.optimizer import make_optimizer
 from archspec.train.run import Run
 from archspec.train.step.precision import Settings, float32_products
@@ -67,13 +70,13 @@ class _Enough(Exception):
 
 
 class _Observer(Callback):
-    """Records the labels, and ends the test when the loss is far too high."""
+    """Records the targets, and ends the test when the loss is far too high."""
 
     def __init__(self) -> None:
-        self.labels: list[Tensor] = []
+        self.targets: list[Nested] = []
 
     def on_step(self, run: Run) -> None:
-        self.labels.append(run.batch.y)
+        self.targets.append(run.batch.y)
         if run.state.step % LOOK_EVERY == 0:
             losses = run.state.meter.losses().tolist()
             curve = smooth(losses)
@@ -89,6 +92,7 @@ def rate_range(
     device: torch.device,
     settings: Settings = FP32,
     steps: int = STEPS,
+    objective: Objective | None = None,
 ) -> RateRange:
     """Train a copy of `model` for `steps` steps with an exponentially rising rate. `model` itself does not change.
 
@@ -105,6 +109,7 @@ def rate_range(
         return float(low * (high / low) ** (step / max(1, steps - 1)))
 
     run = Run.create(twin, make_optimizer(twin, recipe, device), rate_at, device, recipe, steps, settings)
+    run.objective = objective or run.objective
     observer = _Observer()
     with (
         seeded(stream_seed(recipe.seed, "rate range"), device), float32_products(settings.precision, device),
@@ -118,9 +123,16 @@ def rate_range(
             "RUN310", f"the loss is {losses[0]} at the first step of the rate-range test, before any update",
             hint="check the inputs (`normalize`) and the initialisation (`init`)",
         )
-    chance = chance_of(Counter(torch.cat(observer.labels).tolist()))
     rates = [rate_at(k) for k in range(finite)]
-    return judge(rates, losses[:finite], losses[0] if chance is None else chance.loss)
+    return judge(rates, losses[:finite], _chance_loss(run.objective, joined(observer.targets)) or losses[0])
+
+
+def _chance_loss(objective: Objective, targets: Nested) -> float | None:
+    """The loss of one answer for all images; None where it is not known."""
+    if not is_plain(objective) or targets.ndim > 1:
+        return constant_loss(objective, targets)
+    chance = chance_of(Counter(targets.tolist()))
+    return None if chance is None else chance.loss
 
 
 def judge(rates: Sequence[float], losses: Sequence[float], chance: float) -> RateRange:

@@ -6,16 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from archspec.language.loss import FIGURES
 from archspec.train.report.canvas import Canvas
-from archspec.train.report.curves import Curve
+from archspec.train.report.curves import Curve, shown_figures
 
 WIDTH: Final = 64  # characters
 HEIGHT: Final = 10
 
 
 def curves_text(curves: Sequence[Curve], *, ascii_only: bool = False) -> str:
-    """A chart of the evaluated loss and one of the accuracy if epochs are finished, and each run's last figures."""
-    charts = [_chart(curves, what, ascii_only) for what in ("loss", "accuracy")]
+    """A chart of the evaluated loss and one of each metric if epochs are finished, and each run's last figures."""
+    charts = [_chart(curves, what, ascii_only) for what in shown_figures(curves)]
     names = [f"{curve.name}: {_last(curve)}" for curve in curves]
     return "\n\n".join([*filter(None, charts), "\n".join(names)])
 
@@ -24,12 +25,13 @@ def _last(curve: Curve) -> str:
     if not curve.epochs:
         return "no epoch is finished"
     row = curve.epochs[-1]
-    return f"{row.split} loss {row.evaluated_loss:.4g}, accuracy {row.evaluated_accuracy:.4f} after epoch {row.epoch}"
+    metric = "" if row.metric == "loss" else f", {FIGURES[row.metric].title} {row.figure(row.metric):.4f}"
+    return f"{row.split} loss {row.evaluated_loss:.4g}{metric} after epoch {row.epoch}"
 
 
 def _chart(curves: Sequence[Curve], what: str, ascii_only: bool) -> str:
     lines = [
-        [(row.epoch, value) for row in curve.epochs if math.isfinite(value := getattr(row, f"evaluated_{what}"))]
+        [(row.epoch, value) for row in curve.epochs if math.isfinite(value := row.figure(what))]
         for curve in curves
     ]
     values = [value for line in lines for _, value in line]
@@ -46,4 +48,4 @@ def _chart(curves: Sequence[Curve], what: str, ascii_only: bool) -> str:
     body = [f"{label:>{width}} {wall}{row}".rstrip() for label, row in zip(labels, rows, strict=True)]
     axis = " " * (width + 1) + corner + floor * WIDTH
     ends = " " * (width + 2) + "1" + f"epoch {epochs}".rjust(WIDTH - 1)
-    return "\n".join([f"{what} over the epochs", *body, axis, ends])
+    return "\n".join([f"{FIGURES[what].title} over the epochs", *body, axis, ends])

@@ -97,12 +97,19 @@ class Tally:
         self._outputs = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Record one step. logits: (N, outputs). labels: (N,)."""
+        """Record one step. logits: (N, outputs). labels: (N,); labels of pixels, say, are not counted."""
+        if labels.ndim != 1:
+            return
         self._outputs = logits.shape[1]
         self._pairs.append(torch.stack([labels, logits.detach().argmax(1)]))
 
-    def confusion(self, classes: Sequence[str], group: ProcessGroup = ALONE) -> Confusion:
-        """The matrix of one step or more. classes: the names of the labels. group: the processes to sum over."""
+    def confusion(self, classes: Sequence[str], group: ProcessGroup = ALONE) -> Confusion | None:
+        """The matrix of one step or more. classes: the names of the labels. group: the processes to sum over.
+
+        None if nothing was counted, or the classes have no names.
+        """
+        if not self._pairs or not classes:
+            return None
         seen = torch.cat(self._pairs, dim=1)
         table = torch.bincount(seen[0] * self._outputs + seen[1], minlength=len(classes) * self._outputs)
         table = group.sum(table).cpu()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Any, Final
 
+from archspec.language.loss import FIGURES
 from archspec.train.report.svg import (
     LINE,
     SIZE,
@@ -100,6 +101,12 @@ class _Panel:
         return round(self.top + self.height * (1 - min(max(share, -0.5), 1.5)), 1)
 
 
+def shown_figures(curves: Sequence[Curve]) -> list[str]:
+    """Names of what is drawn: the loss, and the metrics of the runs."""
+    metrics = dict.fromkeys(row.metric for curve in curves for row in curve.epochs[:1])
+    return list(dict.fromkeys(("loss", *metrics))) if metrics else ["loss", "accuracy"]
+
+
 def curves_svg(curves: Sequence[Curve], title: str) -> str:
     """The picture: train and evaluated figures of one run, or the evaluated figures of several in different colours."""
     one = len(curves) == 1
@@ -110,7 +117,7 @@ def curves_svg(curves: Sequence[Curve], title: str) -> str:
     parts = [*head, *legend]
     left = float(MARGIN + 62)
     panels = (
-        *((what, _both(curves[0], what) if one else _evaluated(curves, what), PANEL) for what in ("loss", "accuracy")),
+        *((what, _both(curves[0], what) if one else _evaluated(curves, what), PANEL) for what in shown_figures(curves)),
         ("rate", _rates(curves), RATE_PANEL),
     )
     shown = [(name, lines, height) for name, lines, height in panels if any(line.points for line in lines)]
@@ -121,7 +128,8 @@ def curves_svg(curves: Sequence[Curve], title: str) -> str:
         levels, log = _levels(values, name)
         panel = _Panel(left, y, height, epochs, levels, log)
         parts += [*_grid(panel), *_data(panel, lines, name), box(left, y, WIDTH - MARGIN - left, height, "axis")]
-        named = f"{name} (log)" if log else name
+        title = FIGURES[name].title if name in FIGURES else name
+        named = f"{title} (log)" if log else title
         parts.append(label(MARGIN + SIZE, y + height / 2, named, anchor="middle", turned=True))
         y += height + GAP
     axis = _Panel(left, 0, 0, epochs, (0, 1), False)
@@ -137,9 +145,9 @@ def curves_svg(curves: Sequence[Curve], title: str) -> str:
 
 def _both(curve: Curve, what: str) -> list[_Line]:
     """Train and evaluated figures of one run: a line through the steps, and points at the ends of epochs."""
-    steps = [(point.epoch, getattr(point, what)) for point in curve.steps]
-    trained = [(row.epoch, getattr(row, f"train_{what}")) for row in curve.epochs]
-    tested = [(row.epoch, getattr(row, f"evaluated_{what}")) for row in curve.epochs]
+    steps = [(point.epoch, point.figure(what)) for point in curve.steps]
+    trained = [(float(row.epoch), row.figure(what, "train")) for row in curve.epochs]
+    tested = [(float(row.epoch), row.figure(what)) for row in curve.epochs]
     lines = [_Line(steps, 0, faint=True)] if steps else []
     return [*lines, _Line(trained, 0, dash=_DASHES[1] if not steps else "", marked=True), _Line(tested, 1, marked=True)]
 
@@ -147,7 +155,7 @@ def _both(curve: Curve, what: str) -> list[_Line]:
 def _evaluated(curves: Sequence[Curve], what: str) -> list[_Line]:
     lines = []
     for k, curve in enumerate(curves):
-        points = [(row.epoch, getattr(row, f"evaluated_{what}")) for row in curve.epochs]
+        points = [(float(row.epoch), row.figure(what)) for row in curve.epochs if what in (row.metric, "loss")]
         lines.append(_Line(points, *_look(k), marked=len(points) == 1))
     return lines
 
@@ -173,7 +181,7 @@ def _levels(values: Sequence[float], name: str) -> tuple[tuple[float, ...], bool
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if name == "loss" and low > 0 and high / low > LOG_FACTOR:
         return tuple(10.0**k for k in range(floor(log10(low)), ceil(log10(high)) + 1)), True
-    if name == "accuracy":
+    if name in FIGURES and FIGURES[name].higher:
         high = min(high, 1.0)
     elif name == "rate":
         low = 0.0

@@ -27,14 +27,16 @@ class FinalConfusion(Callback):
         self.confusion: Confusion | None = None
 
     def on_finish(self, run: Run) -> None:
-        """Evaluate the test split, unless the run has just done so."""
+        """Evaluate the test split of a classifier, unless the run has just done so."""
+        if not run.objective.classifies:
+            return
         if run.test is not None:
             _, tally = run.test
         else:
             tally = Tally()
             evaluate_run(run, self._test, tally)
         self.confusion = tally.confusion(self._classes, run.runtime.group)
-        if run.runtime.group.leads:
+        if self.confusion is not None and run.runtime.group.leads:
             with warn_write_failures(run):
                 draw_confusion(self.confusion, self._folder / PICTURE, self._name, run.recipe.data)
             with warn_write_failures(run):

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from archspec.diagnostics import wrapped
 from archspec.train.callbacks import Callback, Phase
-from archspec.train.report.table import epoch_line
+from archspec.train.report.table import epoch_line, figures_text
 from archspec.train.run import Run
-from archspec.train.summary import loss_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -73,7 +72,7 @@ class LiveDisplay(Callback):
             self._task,
             completed=len(run.state.meter), total=run.state.steps_per_epoch,
             epoch=f"epoch {run.state.epoch + 1}/{run.recipe.epochs}",
-            figures=f"loss {loss_text(metrics.loss)}  acc {metrics.accuracy:.4f}  {speed:,.0f} images/s  "
+            figures=f"{figures_text(metrics.figures())}  {speed:,.0f} images/s  "
             f"{clock(left)} left",
         )
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 from archspec.diagnostics import plural
+from archspec.language.loss import FIGURES
 from archspec.text import bytes_text, duration_text
 from archspec.train.doctor.finding import findings_text
 from archspec.train.summary import (
@@ -20,10 +24,33 @@ def epoch_line(result: EpochResult, epochs: int) -> str:
     width = len(str(epochs))
     return (
         f"epoch {result.epoch:>{width}}/{epochs}"
-        f"  train loss {_loss(result.train_loss)} acc {result.train_accuracy:.4f}"
-        f"  {SHORT[result.split]} loss {_loss(result.evaluated_loss)} acc {result.evaluated_accuracy:.4f}"
+        f"  train loss {_loss(result.train_loss)}{_metric(result, 'train')}"
+        f"  {SHORT[result.split]} loss {_loss(result.evaluated_loss)}{_metric(result, 'evaluated')}"
         f"  {result.seconds:.{1 if result.seconds < 99.95 else 0}f} s"
     )
+
+
+def _metric(row: EpochResult, part: Literal["train", "evaluated"]) -> str:
+    """` acc 0.9000`, or nothing for a loss without a metric."""
+    name = row.metric
+    return "" if name == "loss" else f" {FIGURES[name].short} {figure_text(name, row.figure(name, part))}"
+
+
+def figures_text(figures: Mapping[str, float]) -> str:
+    """Loss and first metric, as in `loss 0.1234  acc 0.9000`."""
+    (_, loss), *metrics = figures.items()
+    parts = [f"loss {loss_text(loss)}", *(f"{FIGURES[k].short} {figure_text(k, value)}" for k, value in metrics[:1])]
+    return "  ".join(parts)
+
+
+def figure_text(name: str, value: float) -> str:
+    """Four digits after the point, or of a large error four in all."""
+    return loss_text(value) if name in ("loss", "mae") else f"{value:.4f}"
+
+
+def titled(figures: Mapping[str, float], before: str = "") -> str:
+    """`loss 0.1234, accuracy 0.9000`, of all metrics. before: a word in front of each."""
+    return ", ".join(f"{before}{FIGURES[name].title} {figure_text(name, value)}" for name, value in figures.items())
 
 
 def _loss(loss: float) -> str:
@@ -36,10 +63,10 @@ def summary_text(summary: Summary) -> str:
     last, best = summary.last, summary.best
     lines = [] if summary.stopped is None else [summary.stopped]
     lines.append(f"last epoch ({last.epoch}): {_evaluated(last)}")
-    lines.append(f"best epoch by {best.split} {summary.criterion} ({best.epoch}): {_evaluated(best)}")
+    by = FIGURES[summary.criterion].title
+    lines.append(f"best epoch by {best.split} {by} ({best.epoch}): {_evaluated(best)}")
     if summary.test is not None:
-        test = summary.test
-        lines.append(f"test set, after the last epoch: loss {loss_text(test.loss)}, accuracy {test.accuracy:.4f}")
+        lines.append(f"test set, after the last epoch: {titled(summary.test.figures())}")
     lines.append(_effort(summary))
     return "\n".join([*lines, *([findings_text(summary.findings)] if summary.findings else [])])
 
@@ -56,4 +83,4 @@ def _effort(summary: Summary) -> str:
 
 
 def _evaluated(row: EpochResult) -> str:
-    return f"{row.split} loss {loss_text(row.evaluated_loss)}, {row.split} accuracy {row.evaluated_accuracy:.4f}"
+    return titled(row.evaluated(), f"{row.split} ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import math
 from pathlib import Path
 from typing import Final
 
@@ -32,26 +32,28 @@ class StepLog(Callback):
     def on_epoch(self, run: Run) -> None:
         """Add the points of the epoch. If the disk is full, the next epoch writes them too."""
         self.points += points_of(run)
-        text = "".join(json.dumps(asdict(point)) + "\n" for point in self.points)
+        text = "".join(json.dumps(point.to_json()) + "\n" for point in self.points)
         with warn_write_failures(run):
             save_text("the figures of the steps", self._path, text)
 
 
 def points_of(run: Run) -> list[StepPoint]:
     """Means over equal stretches of the last epoch; every image has the same weight."""
-    tensors, sizes = run.state.meter.tensors(), run.state.meter.sizes
-    losses, hits = tensors["losses"].tolist(), tensors["hits"].tolist()
+    meter, sizes = run.state.meter, run.state.meter.sizes
+    losses, shares, name = meter.losses().tolist(), meter.shares(), meter.score.name
     steps = len(sizes)
     count = min(steps, MOST_AN_EPOCH, max(LEAST_AN_EPOCH, MOST_POINTS // max(1, run.recipe.epochs)))
     found = []
     for k in range(count):
         part = range(k * steps // count, (k + 1) * steps // count)
         images = sum(sizes[i] for i in part)
+        hits, labels = (sum(column) for column in zip(*(shares[i] for i in part), strict=True))
+        metric = _short(hits / labels) if labels else 0.0
         last = run.state.meter.first + part[-1]
         found.append(StepPoint(
             last + 1, round((last + 1) / run.state.steps_per_epoch, 4),
-            _short(sum(losses[i] * sizes[i] for i in part) / images), _short(sum(hits[i] for i in part) / images),
-            _short(run.rate_at(last)),
+            _short(sum(losses[i] * sizes[i] for i in part) / images), metric if name == "accuracy" else math.nan,
+            _short(run.rate_at(last)), {} if name in (None, "accuracy") else {str(name): metric},
         ))
     return found
 

@@ -62,7 +62,8 @@ class Scalars(Callback):
         """Add the final test, if the epochs were evaluated on a validation set."""
         if run.test is not None:
             metrics, _ = run.test
-            _write(self._epochs, {"loss/test": metrics.loss, "accuracy/test": metrics.accuracy}, run.state.epoch)
+            figures = {f"{name}/test": value for name, value in metrics.figures().items()}
+            _write(self._epochs, figures, run.state.epoch)
             self._flush()
 
     def _flush(self) -> None:

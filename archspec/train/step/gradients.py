@@ -10,6 +10,7 @@ from torch import Tensor
 from archspec.backends.built import normalises_batch
 from archspec.backends.fits import is_shortage, shortage
 from archspec.data.batches import Batch, Batches
+from archspec.data.nested import Nested, call, each, joined, size, split, tensors
 from archspec.diagnostics import plural
 from archspec.train.objective import Targets
 from archspec.train.run import Run
@@ -24,7 +25,7 @@ from archspec.train.step.microbatch import (
 )
 
 
-def gradients(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
+def gradients(run: Run, batch: Batch) -> tuple[Nested, Tensor]:
     """Do a forward and a backward pass; returns logits (N, classes) and the loss (). Gradients are in the parameters.
 
     If memory runs out, this step and all later ones use half as many images at once. Raises SpecError BUILD201 if
@@ -36,41 +37,41 @@ def gradients(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
         except RuntimeError as problem:
             if not is_shortage(problem) or run.runtime.group.sharded:  # all processes compute together
                 raise
-            smaller = _smaller(run, len(batch.y), problem)
+            smaller = _smaller(run, size(batch.y), problem)
         # Outside the except block, where the exception would still hold all tensors of the failed pass.
         free_memory(run.runtime.device)
         run.policy.put_back(run)
         run.state.micro_batch = smaller
-        run.notify(_notice(run, len(batch.y), smaller))
+        run.notify(_notice(run, size(batch.y), smaller))
 
 
-def attempt(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
+def attempt(run: Run, batch: Batch) -> tuple[Nested, Tensor]:
     """The same without a second try. The gradients of the batch are the sum over its micro-batches."""
-    if not len(batch.y):
+    images = size(batch.y)
+    if not images:
         return _idle(run, batch)
-    images, targets = run.objective.mix(batch.x, batch.y, run.state.step)
-    weight = run.runtime.group.share(len(images), batch.total)
+    inputs, targets = run.objective.mix(batch.x, batch.y, run.state.step)
+    weight = run.runtime.group.share(images, batch.total)
     most = _most_at_once(run)
     if most is None:
-        return _backward(run, images, targets, weight)
-    parts = images.tensor_split(_pieces(run, batch, most))
-    logits, losses, start = [], [], 0
-    for part in parts:
-        end, share = start + len(part), len(part) / len(images)
-        of_part, loss = _backward(run, part, targets.part(start, end), weight * share, last=end == len(images))
-        logits.append(of_part.detach())
+        return _backward(run, inputs, targets, weight)
+    outputs, losses, start = [], [], 0
+    for part in split(inputs, _pieces(run, batch, most)):
+        end, share = start + size(part), size(part) / images
+        of_part, loss = _backward(run, part, targets.part(start, end), weight * share, last=end == images)
+        outputs.append(each(Tensor.detach, of_part))
         losses.append(loss.detach() * share)
         start = end
-    return torch.cat(logits), torch.stack(losses).sum()
+    return joined(outputs), torch.stack(losses).sum()
 
 
 def _backward(
-    run: Run, images: Tensor, targets: Targets, weight: float, *, last: bool = True
-) -> tuple[Tensor, Tensor]:
+    run: Run, inputs: Nested, targets: Targets, weight: float, *, last: bool = True
+) -> tuple[Nested, Tensor]:
     """One pass. weight: the factor of the mean loss. last: whether this pass completes the gradients of the batch."""
     with run.runtime.autocast(), run.runtime.group.no_sync(run.runtime.parallel, not last):
-        logits = run.runtime.forward(images)
-        loss = run.objective.loss(logits.float(), targets)
+        outputs = call(run.runtime.forward, inputs)
+        loss = run.objective.loss(each(Tensor.float, outputs), targets)
     minimised = run.policy.on_loss(run, loss if weight == 1 else loss * weight)
     try:
         run.state.scaler.scale(minimised).backward()  # type: ignore[no-untyped-call]
@@ -80,16 +81,21 @@ def _backward(
         # Other processes may already have received some of these gradients, so this one cannot repeat the pass.
         what = "the backward pass that all processes do together"
         raise shortage(what, problem, hint="lower the batch size, or use more processes") from problem
-    return logits, loss
+    return outputs, loss
 
 
-def _idle(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
+def _idle(run: Run, batch: Batch) -> tuple[Nested, Tensor]:
     """A pass with a black image of weight 0, for a process that has no image in this step but must join collectives."""
     with run.runtime.autocast():
-        logits = run.runtime.forward(padded(batch.x))
-    loss = 0 * logits.float().sum()
+        outputs = call(run.runtime.forward, padded(batch.x))
+    loss = _nothing(outputs)
     run.state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-    return logits[:0], loss
+    return each(lambda output: output[:0], outputs), loss
+
+
+def _nothing(outputs: Nested) -> Tensor:
+    """0, as a function of all outputs."""
+    return 0 * torch.stack([output.float().sum() for output in tensors(outputs)]).sum()
 
 
 def join(run: Run, train: Batches) -> None:
@@ -103,12 +109,13 @@ def join(run: Run, train: Batches) -> None:
     if runtime.group.alone or runtime.group.sharded:  # a sharded network exchanges its gradients itself
         return
     runtime.forward = runtime.parallel = runtime.group.data_parallel(model)
-    images = next(islice(train.batches(run.state.epoch % run.recipe.epochs), 1)).x
+    inputs = next(islice(train.batches(run.state.epoch % run.recipe.epochs), 1)).x
+    none = each(lambda images: images[:0], inputs)
     model.eval()  # draws no random numbers and changes no running statistics
     for _ in range(2):  # DDP rearranges at the start of the second
         with runtime.autocast():
-            logits = runtime.forward(padded(images[:0], smallest_evaluated(model)))
-        (0 * logits.float().sum()).backward()
+            outputs = call(runtime.forward, padded(none, smallest_evaluated(model)))
+        _nothing(outputs).backward()  # type: ignore[no-untyped-call]
     run.state.optimizer.zero_grad(set_to_none=True)
 
 
@@ -125,7 +132,7 @@ def _pieces(run: Run, batch: Batch, most: int) -> int:
     """The number of pieces into which this process divides its images."""
     group, smallest = run.runtime.group, _smallest_piece(run)
     if not group.sharded or batch.total is None:
-        return pieces_of(len(batch.y), most, smallest)
+        return pieces_of(size(batch.y), most, smallest)
     # Each pass gathers the parameters from all processes, so all need the same number, even if one has an image more.
     return min(pieces_of(-(-batch.total // group.size), most), max(1, batch.total // group.size // smallest))
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archspec.data.batches import Batch
+from archspec.data.nested import tensors
 from archspec.train.run import Run
 
 
@@ -45,14 +46,20 @@ def first_bad(run: Run, batch: Batch, step: Callable[[], object]) -> FirstBad:
 
 
 def _values_from_outside(model: nn.Module, batch: Batch) -> FirstBad | None:
-    """Values that are not finite before anything is computed: in the images, parameters or buffers."""
-    fine = torch.isfinite(batch.x).flatten(1).all(1).cpu()
-    if not bool(fine.all()):
-        return FirstBad("the input images", batch.indices[~fine].tolist())
+    """Values that are not finite before anything is computed: in the images, targets, parameters or buffers."""
+    for what, values in (("the input images", batch.x), ("the targets", batch.y)):
+        fine = torch.stack([_finite_samples(tensor) for tensor in tensors(values)]).all(0).cpu()
+        if not bool(fine.all()):
+            return FirstBad(what, batch.indices[~fine].tolist())
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         if tensor.is_floating_point() and not _finite(tensor):
             return FirstBad(f"`{name}`, before the step", [])
     return None
+
+
+def _finite_samples(tensor: Tensor) -> Tensor:
+    """Whether each sample is finite, bool (N,)."""
+    return torch.isfinite(tensor).reshape(len(tensor), -1).all(1)
 
 
 class _Found(Exception):

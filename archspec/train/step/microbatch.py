@@ -6,10 +6,11 @@ import gc
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from archspec.backends.built import layers_with
 from archspec.backends.fits import is_shortage
+from archspec.data.nested import Nested, call, each, joined, size, split, tensors
 from archspec.ops.traits import Normalises
 
 SMALLEST_NORMED: Final = 2  # the fewest images for which batch norm has a variance
@@ -21,9 +22,9 @@ def smallest_evaluated(model: nn.Module) -> int:
                 if norm.batch and not any(True for _ in layer.module.buffers())), default=1)
 
 
-def padded(images: Tensor, smallest: int = 1) -> Tensor:
+def padded(inputs: Nested, smallest: int = 1) -> Nested:
     """The images (N, C, H, W), or `smallest` black ones if N is 0: not every layer accepts an empty batch."""
-    return images if len(images) else images.new_zeros(smallest, *images.shape[1:])
+    return inputs if size(inputs) else each(lambda images: images.new_zeros(smallest, *images.shape[1:]), inputs)
 
 
 def pieces_of(images: int, most: int | None, smallest: int = 1) -> int:
@@ -61,15 +62,18 @@ class InPieces:
         self._model, self._smallest = model, smallest_evaluated(model)
         self._most: int | None = None
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, inputs: Nested) -> Nested:
         """(N, C, H, W) -> logits (N, classes). Raises torch's error if even one image does not fit."""
+        images = size(inputs)
         while True:
             try:
-                parts = images.tensor_split(pieces_of(len(images), self._most, self._smallest))
-                return torch.cat([self._model(part) for part in parts]) if len(parts) > 1 else self._model(images)
+                count = pieces_of(images, self._most, self._smallest)
+                if count == 1:
+                    return call(self._model, inputs)
+                return joined([call(self._model, part) for part in split(inputs, count)])
             except RuntimeError as problem:
-                smaller = halved(len(images), self._most, self._smallest)
+                smaller = halved(images, self._most, self._smallest)
                 if smaller is None or not is_shortage(problem):
                     raise
             self._most = smaller
-            free_memory(images.device)
+            free_memory(next(tensors(inputs)).device)

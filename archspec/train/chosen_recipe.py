@@ -1,8 +1,8 @@
-"""The recipe of a spec with the options of the command line, and the spec that repeats a run."""
+"""The recipe of a spec with changed fields, and the spec that repeats a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,18 +11,23 @@ if TYPE_CHECKING:
 
 
 def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> Recipe:
-    """The spec's recipe with this name (None: the default one), with the changes of the command line.
+    """The spec's recipe with this name (None: the default one), with these fields changed.
 
-    A spec without `train` can be trained if the command line gives data and rate.
+    A spec without `train` can be trained if the changes give data and rate.
     """
+    enough = name is None and "train" not in loaded.recipes and {"data", "lr"} <= changes.keys()
+    base = {} if enough else loaded.recipe(name).to_data()
+    return validated(base, changes)
+
+
+def validated(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:
+    """A recipe with these fields changed. Raises SpecError SPEC060."""
     from pydantic import ValidationError
 
     from archspec.diagnostics import Diagnostic, SpecError
     from archspec.language.problems import explain
     from archspec.language.recipe import Recipe, merge_recipe
 
-    enough = name is None and "train" not in loaded.recipes and {"data", "lr"} <= changes.keys()
-    base = {} if enough else loaded.recipe(name).to_data()
     try:
         return Recipe.model_validate(merge_recipe(base, changes))
     except ValidationError as problems:
@@ -33,7 +38,7 @@ def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> 
 
 
 def _message(problem: dict[str, Any], explain: Callable[[dict[str, Any]], tuple[str, str | None]]) -> str:
-    """The message about a mistake that the options cause in a valid recipe."""
+    """The message about a mistake that the changes cause in a valid recipe."""
     if problem["type"] == "recipe_field":
         return str(problem["msg"])
     return f"`{'.'.join(map(str, problem['loc']))}` {explain(problem)[0]}"

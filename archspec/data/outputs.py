@@ -1,0 +1,79 @@
+"""Which loss each output of a network has, and whether the two suit each other; never imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from archspec.diagnostics import SpecError, error, listing
+from archspec.ir import Graph
+from archspec.language.loss import ONLY, AnyLoss, CrossEntropy
+from archspec.language.recipe import Recipe
+from archspec.text import shape_text
+from archspec.types import TensorType
+
+
+class WrongLoss(SpecError):
+    """A recipe's `loss` does not suit the network or the data."""
+
+
+def output_types(graph: Graph) -> dict[str, TensorType]:
+    """The outputs by their names: those of evaluation first, then those of training only."""
+    ports = sorted(graph.outputs, key=lambda port: port.training)
+    return {port.name: port.type for port in ports}
+
+
+def losses_of(recipe: Recipe, graph: Graph) -> dict[str, AnyLoss]:
+    """The loss of each output by its name; the first output is the one whose metrics decide.
+
+    Errors: RUN326 where an output has no loss or a loss has no output, RUN323 where a loss has class weights for other
+    classes than the output has.
+    """
+    types = output_types(graph)
+    if recipe.loss.keys() == {ONLY} and len(types) == 1:
+        found = {next(iter(types)): recipe.loss[ONLY]}
+    else:
+        _check_names(recipe.loss, types)
+        found = {name: recipe.loss[name] for name in types}
+    for name, loss in found.items():
+        _check_class_weights(name, loss, types[name])
+    return found
+
+
+def _check_names(losses: Mapping[str, AnyLoss], outputs: Mapping[str, TensorType]) -> None:
+    unknown = [name for name in losses if name not in outputs]
+    missing = [name for name in outputs if name not in losses]
+    example = ", ".join(f"{name}: cross_entropy" for name in outputs)
+    hint = f"write a loss for each: `loss: {{{example}}}`"
+    if losses.keys() == {ONLY}:
+        several = f"{len(outputs)} outputs ({listing(outputs)})"
+        raise _wrong("RUN326", f"the network has {several}, the recipe one loss", hint)
+    if unknown:
+        raise _wrong("RUN326", f"`loss` names {listing(unknown)}, the network's outputs are {listing(outputs)}", hint)
+    if missing:
+        raise _wrong("RUN326", f"`loss` has none for the output {listing(missing)}", hint)
+
+
+def _check_class_weights(name: str, loss: AnyLoss, output: TensorType) -> None:
+    weights = getattr(loss, "class_weights", None)
+    if not isinstance(weights, tuple) or len(output.shape) < 2 or len(weights) == output.shape[1]:
+        return
+    raise _wrong("RUN323", f"`class_weights` has {len(weights)} numbers, the output `{name}` has {output.shape[1]}",
+                 "write one number for each of the output's channels, or `balanced`")
+
+
+def check_for_classes(data: str, losses: Mapping[str, AnyLoss], graph: Graph) -> None:
+    """Raise SpecError RUN323 or RUN311 where an output or its loss is not one for the classes of a data set."""
+    types = output_types(graph)
+    for name, loss in losses.items():
+        if not isinstance(loss, CrossEntropy):
+            raise _wrong("RUN323", f"the images of {data} have classes, which {loss.kind} does not take",
+                         "use cross_entropy, or data with other targets: `data: table:FILE.csv`")
+        if len(types[name].shape) != 2:
+            raise error(
+                "RUN311", "a classifier outputs one number for each class, this network outputs "
+                f"{shape_text(types[name].shape)}", hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
+            )
+
+
+def _wrong(code: str, message: str, hint: str) -> WrongLoss:
+    return WrongLoss(error(code, message, hint=hint).diagnostics)

@@ -1,0 +1,279 @@
+"""`archspec.train` and `archspec.fit`: training from Python, on the loop of the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from torch import nn
+
+from archspec.api import Loaded, load
+from archspec.backends.denormals import denormals_flushed
+from archspec.backends.device import pick_device
+from archspec.data.registry import OWN_PREFIX
+from archspec.diagnostics import error, listing
+from archspec.ir import Graph
+from archspec.language.recipe import Recipe
+from archspec.train.callbacks import Callback
+from archspec.train.chosen_recipe import resolved_text, validated
+from archspec.train.doctor import Doctor
+from archspec.train.doctor.finding import Finding
+from archspec.train.loop import fit as fit_loop
+from archspec.train.own.task import OwnData, OwnObjective, own_task
+from archspec.train.report.progress import display
+from archspec.train.run_dir.directory import check_free
+from archspec.train.scores import SCORES
+from archspec.train.session import Session, SessionOptions
+from archspec.train.setup import Machine, Task, prepare
+from archspec.train.signals import Stop
+from archspec.train.step.precision import Settings, pick_precision
+from archspec.train.summary import EpochResult, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What `train` and `fit` return.
+
+    model: the trained network; of a recipe with `ema` the one with the averaged weights. summary: what the run came
+    to, as the command line prints it. recipe: as it was used. run_dir: None without one.
+    """
+
+    model: nn.Module
+    summary: Summary
+    recipe: Recipe
+    run_dir: Path | None = None
+
+    @property
+    def history(self) -> tuple[EpochResult, ...]:
+        """The figures of each epoch."""
+        return self.summary.epochs
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Loss and metrics of the last epoch's weights on the test data, by their names."""
+        return self.summary.test_figures() or self.summary.last.evaluated()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the doctor found."""
+        return self.summary.findings
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a run is followed. about: a comment for the spec of the run folder."""
+
+    callbacks: Sequence[Callback]
+    run_dir: Path | None
+    doctor: bool
+    progress: bool
+    name: str
+    graph: Graph | None
+    text: str
+
+
+def train(
+    spec: Any,
+    train: Any = None,
+    test: Any = None,
+    *,
+    validation: Any = None,
+    loss: Any = None,
+    metric: str | None = None,
+    callbacks: Sequence[Callback] = (),
+    recipe: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    run_dir: str | Path | None = None,
+    workers: int | None = None,
+    steps_per_epoch: int | None = None,
+    data_root: str | Path | None = None,
+    limit_train: int | None = None,
+    limit_test: int | None = None,
+    doctor: bool = True,
+    progress: bool = True,
+    sets: Sequence[str] = (),
+    input: Sequence[int] | None = None,
+    **fields: Any,
+) -> Trained:
+    """Train a spec's network with its recipe, on the recipe's data set or on your own.
+
+    spec: a path, a shipped spec's name, YAML text, a mapping, an `ArchSpec` or what `load` returned. sets, input: as
+    for `load`. recipe: one of the spec's `recipes` instead of `train`. fields: fields of the recipe that change, such
+    as `epochs=5`; None removes one.
+    train, test, validation: each a torch Dataset, a DataLoader or an iterable of batches; without them the recipe's
+    `data` is used. `validation` may also be a share or a number, as in a recipe. A batch is a tuple (inputs, targets),
+    or a mapping whose keys are the network's inputs, and the targets. steps_per_epoch: for data without a length.
+    loss: as in a recipe; a function (outputs, targets) → the mean loss; or a mapping from outputs to these. metric: of
+    a function, `accuracy`, `f1` or `mae`.
+    callbacks: follow the run. run_dir: a new folder for metrics, checkpoints and weights; None writes nothing. doctor:
+    look for what goes wrong. progress: show it on stderr.
+    A run of a recipe's own data set is equal to that of `archspec train`, to the last bit.
+    Raises SpecError for mistakes in the spec, the recipe and the data.
+    """
+    loaded = load(spec, sets=sets, input=input)
+    fields, own = _with_loss(_with_share(fields, validation), loss, metric)
+    machine = _machine(device, precision, data_root, limit_train, limit_test, workers)
+    if train is None:
+        _check_builtin(test, own, steps_per_epoch)
+        chosen = validated(_base(loaded, recipe, fields), fields)
+        make: Callable[[], Task] = lambda: prepare(loaded.graph, chosen, machine, progress=_tell(progress=progress))  # noqa: E731
+    else:
+        fields = {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields}
+        chosen = validated(_base(loaded, recipe, fields), fields)
+        held = None if _is_share(validation) else validation
+        data = OwnData(train, test, held, workers or 0, steps_per_epoch)
+        make = lambda: own_task(loaded.graph, chosen, machine, data, own)  # noqa: E731
+    text = resolved_text(loaded, recipe, _plain(fields), chosen)
+    how = _How(callbacks, None if run_dir is None else Path(run_dir), doctor, progress, loaded.name, loaded.graph, text)
+    return _run(make, machine, how)
+
+
+def fit(
+    model: nn.Module | Graph,
+    train: Any,
+    test: Any,
+    *,
+    validation: Any = None,
+    loss: Any = "cross_entropy",
+    metric: str | None = None,
+    callbacks: Sequence[Callback] = (),
+    device: str = "auto",
+    precision: str = "auto",
+    run_dir: str | Path | None = None,
+    name: str | None = None,
+    workers: int = 0,
+    steps_per_epoch: int | None = None,
+    doctor: bool = True,
+    progress: bool = True,
+    **fields: Any,
+) -> Trained:
+    """Train any torch module, or a graph such as `archspec.load(spec).graph`, on your own data.
+
+    model: a module is trained as it is, in place; a graph is built and initialised by the recipe's `init` and `seed`.
+    fields: those of a recipe; `lr` is required. name: of the run. Everything else as for `train`.
+    Raises SpecError for mistakes in the recipe and the data.
+    """
+    if not isinstance(model, nn.Module | Graph):
+        got = type(model).__name__  # type: ignore[unreachable]
+        raise TypeError(f"fit takes a torch module or a graph, not {got}; for a spec use archspec.train")
+    fields, own = _with_loss(_with_share(fields, validation), loss, metric)
+    chosen = validated({}, {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields})
+    machine = _machine(device, precision, None, None, None, workers)
+    held = None if _is_share(validation) else validation
+    data = OwnData(train, test, held, workers, steps_per_epoch)
+    graph = model if isinstance(model, Graph) else None
+    label = name or (graph.label if graph is not None else type(model).__name__) or "network"
+    text = f"# {label}: trained by archspec.fit, not from a spec\n"
+    how = _How(callbacks, None if run_dir is None else Path(run_dir), doctor, progress, label, graph, text)
+    return _run(lambda: own_task(model, chosen, machine, data, own), machine, how)
+
+
+def _run(make: Callable[[], Task], machine: Machine, how: _How) -> Trained:
+    """Prepare and run a task, in a folder if one is asked for."""
+    if how.run_dir is not None:
+        check_free(how.run_dir)
+    with ExitStack() as stack:
+        stack.enter_context(denormals_flushed())
+        task = make()
+        stack.callback(task.close)
+        doctors = [Doctor(folder=how.run_dir)] if how.doctor else []
+        averaged = _Averaged()
+        if how.run_dir is not None:
+            stream = sys.stderr if how.progress else stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+            summary = _session(task, how, doctors, averaged, stream)
+        else:
+            shown = [display(sys.stderr)] if how.progress else []
+            for notice in task.notices if how.progress else ():
+                print(f"note: {notice}", file=sys.stderr)
+            summary = fit_loop(
+                task.model, task.train, task.test, task.recipe, validation=task.validation, device=machine.device,
+                settings=machine.settings, callbacks=(*shown, *doctors, averaged, *how.callbacks), stop=Stop(),
+                objective=task.objective,
+            )
+    found = tuple(finding for doctor in doctors for finding in doctor.findings)
+    return Trained(averaged.model or task.model, replace(summary, findings=found), task.recipe, how.run_dir)
+
+
+def _session(
+    task: Task, how: _How, doctors: Sequence[Doctor], averaged: Callback, stream: TextIO
+) -> Summary:
+    assert how.run_dir is not None
+    options = SessionOptions(stream, lambda text: print(text, file=stream))
+    session = Session(
+        task, how.run_dir, name=how.name, graph=how.graph, text=how.text, options=options, doctors=doctors,
+        callbacks=(averaged, *how.callbacks),
+    )
+    return session.run(Stop())
+
+
+class _Averaged(Callback):
+    """Keeps the network that was evaluated: the average of the weights, if the recipe has one."""
+
+    model: nn.Module | None = None
+
+    def on_start(self, run: Any) -> None:
+        """It is there from the start."""
+        self.model = run.state.eval_model
+
+
+def _machine(
+    device: str, precision: str, root: str | Path | None, limit_train: int | None, limit_test: int | None,
+    workers: int | None,
+) -> Machine:
+    where = pick_device(device)
+    settings = Settings(pick_precision(precision, where))
+    return Machine(where, None if root is None else Path(root), limit_train, limit_test, settings, workers=workers)
+
+
+def _is_share(validation: Any) -> bool:
+    return isinstance(validation, int | float | str)
+
+
+def _with_share(fields: Mapping[str, Any], validation: Any) -> dict[str, Any]:
+    return {**fields, "validation": validation} if _is_share(validation) else dict(fields)
+
+
+def _with_loss(fields: dict[str, Any], loss: Any, metric: str | None) -> tuple[dict[str, Any], OwnObjective]:
+    """The recipe's fields with what is not a function of `loss`, and what is one."""
+    if metric is not None and metric not in SCORES:
+        raise error("RUN323", f"there is no metric `{metric}`", hint=f"its metrics are {listing(SCORES)}")
+    if callable(loss):
+        return fields, OwnObjective({"": loss}, metric)
+    functions = {name: own for name, own in loss.items() if callable(own)} if isinstance(loss, Mapping) else {}
+    if metric is not None and not functions:
+        raise error("RUN323", "`metric` goes with a loss function; a named loss has its own", hint="remove `metric`")
+    if loss is None:
+        return fields, OwnObjective({})
+    named = {k: "cross_entropy" if k in functions else v for k, v in loss.items()} if functions else loss
+    return {**fields, "loss": named}, OwnObjective(functions, metric)
+
+
+def _base(loaded: Loaded, name: str | None, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recipe that `fields` change."""
+    if name is None and "train" not in loaded.recipes and {"data", "lr"} <= fields.keys():
+        return {}
+    return loaded.recipe(name).to_data()
+
+
+def _check_builtin(test: Any, own: OwnObjective, steps: int | None) -> None:
+    """Raise SpecError RUN322 for what only goes with data of one's own."""
+    if test is not None:
+        raise error("RUN322", "there is test data and no train data", hint="pass `train` too, or neither")
+    if own.functions or steps is not None:
+        what = "a loss function" if own.functions else "`steps_per_epoch`"
+        raise error("RUN322", f"{what} goes with data of your own", hint="pass `train` and `test`")
+
+
+def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as a spec can write them."""
+    return {key: value.to_data() if hasattr(value, "to_data") else value for key, value in fields.items()}
+
+
+def _tell(*, progress: bool) -> Callable[[str], None] | None:
+    return (lambda text: print(text, file=sys.stderr)) if progress else None

@@ -1,0 +1,58 @@
+"""The loss of the best answer that is the same for every image, of any loss: the chance level of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from archspec.data.nested import Nested, tensors
+from archspec.language.loss import BinaryCrossEntropy, CrossEntropy
+from archspec.train.losses import OutputLoss
+from archspec.train.objective import Objective
+from archspec.train.scores import IGNORED
+
+
+def is_plain(objective: Objective) -> bool:
+    """Whether the chance level is the entropy of the labels: one cross entropy whose images all count alike."""
+    (first, *others) = objective.all_losses.values()
+    return not others and first.own is None and isinstance(first.loss, CrossEntropy) and first.class_weights is None
+
+
+def constant_loss(objective: Objective, targets: Nested) -> float | None:
+    """The sum of the outputs' losses for the best constant answers to these targets; None for a loss of the user's own.
+
+    Smoothing is left out. A median stands for the best answer of l1 and huber.
+    """
+    total = 0.0
+    for output, loss in objective.all_losses.items():
+        if loss.own is not None:
+            return None
+        own = targets[output] if isinstance(targets, Mapping) and output in targets else next(tensors(targets))
+        total += loss.weight * _of_output(loss, own.detach().cpu())
+    return total
+
+
+def _of_output(loss: OutputLoss, targets: Tensor) -> float:
+    if isinstance(loss.loss, CrossEntropy):
+        return _entropy(targets[targets != IGNORED].flatten(), loss.class_weights)
+    y = targets.double().reshape(len(targets), -1)
+    if isinstance(loss.loss, BinaryCrossEntropy):
+        share = y.mean(0)
+        weights = torch.tensor(loss.class_weights or (1.0,), dtype=torch.float64)
+        parts = len(weights) if y.shape[1] % len(weights) == 0 else 1
+        positives, negatives = share.reshape(parts, -1) * weights[:parts, None], (1 - share).reshape(parts, -1)
+        answer = positives / (positives + negatives)
+        return float(-(torch.xlogy(positives, answer) + torch.xlogy(negatives, 1 - answer)).mean())
+    answer = y.mean(0) if loss.loss.kind == "mse" else y.median(0).values
+    return float(OutputLoss(loss.loss).training(answer.expand_as(y), y))
+
+
+def _entropy(labels: Tensor, weights: tuple[float, ...] | None) -> float:
+    """Σ p w · H(p w / Σ p w), for classes with shares p and weights w."""
+    shares = F.one_hot(labels.long()).double().mean(0)
+    counted = shares if weights is None else shares * torch.tensor(weights[: len(shares)], dtype=torch.float64)
+    total = counted.sum()
+    return float(-torch.xlogy(counted, counted / total).sum())

@@ -1,0 +1,1 @@
+"""Training with data, losses and networks that are not archspec's."""

@@ -1,0 +1,32 @@
+"""Losses and outputs that do not match, told where the loss is written."""
+
+import pytest
+
+import archspec
+from tests.helpers import assert_marked, spec
+
+
+def text(train, head="linear: 10"):
+    return spec(f"stages: {{a: [flatten, {head}]}}\ntrain: {{lr: 0.1, {train}}}")
+
+
+@pytest.mark.parametrize(("train", "code", "message"), [
+    ("data: cifar10, loss: «mse»", "RUN323", "the images of cifar10 have classes, which mse does not take"),
+    ("data: 'folder:x', loss: «bce»", "RUN323", "the images of folder:x have classes"),
+    ("data: cifar10, loss: «{b: cross_entropy}»", "RUN326", "`loss` names b, the network's outputs are a"),
+    ("data: cifar10, loss: «{a: cross_entropy, b: mse}»", "RUN326", "`loss` names b"),
+    ("data: cifar10, loss: «{cross_entropy: {class_weights: [1, 2]}}»", "RUN323",
+     "`class_weights` has 2 numbers, the output `a` has 10"),
+])
+def test_a_loss_that_does_not_match_is_marked(train, code, message):
+    assert_marked(text(train), (code, message))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "{a: cross_entropy}", "{cross_entropy: {class_weights: balanced}}"])
+def test_a_loss_that_matches(loss):
+    assert archspec.check(text(f"data: cifar10, loss: {loss}")) == ()
+
+
+def test_a_recipe_without_a_loss_of_its_own_is_checked_where_the_base_has_it():
+    written = text("data: cifar10, loss: «mse»") + "\nrecipes: {long: {epochs: 20}}\n"
+    assert_marked(written, ("RUN323", "mse"))
