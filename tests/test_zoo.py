@@ -66,9 +66,27 @@ class UNet(nn.Module):
         return self.head(x)
 
 
+class Siamese(nn.Module):
+    """Koch et al. 2015, figure 4: written by hand, to compare with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tower = nn.Sequential(
+            nn.Conv2d(1, 64, 10), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(64, 128, 7), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(128, 128, 4), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(128, 256, 4), nn.ReLU(), nn.Flatten(),
+            nn.Linear(9216, 4096), nn.Sigmoid(),
+        )
+        self.head = nn.Linear(4096, 1)
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return self.head((self.tower(left) - self.tower(right)).abs())
+
+
 def reference(name: str) -> nn.Module:
     if name == "unet":
         return UNet()
+    if name == "siamese":
+        return Siamese()
     return getattr(torchvision_models, name)(**OPTIONS.get(name, {}))
 
 
@@ -148,3 +166,45 @@ def test_static_counts_equal_other_tools(name: str) -> None:
     assert report.flops == counts["flop_counter_mode"]
     if name != "inception_v3":  # its figures there include the auxiliary head's parameters
         assert (report.params, report.buffers) == (counts["params"], counts["buffers"])
+
+
+def test_siamese_equals_the_module_written_by_hand() -> None:
+    torch.manual_seed(0)
+    theirs, ours = Siamese(), archspec.build(ZOO / "siamese.yaml")
+    scramble_(theirs)
+    copy_in_order_(ours, theirs)
+    left, right = torch.randn(2, 2, 1, 105, 105)
+    expected, actual = theirs(left, right), ours(left=left, right=right)
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+    for output in (expected, actual):
+        output.sum().backward()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, other.grad, rtol=1e-4, atol=1e-4 * other.grad.abs().max().item())
+
+
+def test_googlenet_with_its_heads_equals_the_reference() -> None:
+    """All three outputs in training, without dropout; the only one in evaluation; and the figures of both."""
+    torch.manual_seed(0)
+    theirs = torchvision_models.googlenet(aux_logits=True, transform_input=False, init_weights=False)
+    for name in ("aux1", "aux2"):  # after the head, where the spec has them
+        theirs._modules[name] = theirs._modules.pop(name)
+    scramble_(theirs)
+    ours = archspec.build(ZOO / "googlenet_aux.yaml")
+    copy_in_order_(ours, theirs)
+    for module in (*ours.modules(), *theirs.modules()):
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    x = torch.randn(2, 3, 224, 224)
+    report = archspec.analyze(ZOO / "googlenet_aux.yaml")
+    for training, macs in ((False, report.macs), (True, report.training_macs)):
+        with torch.no_grad(), FlopCounterMode(display=False) as flops:
+            expected = theirs.train(training)(x)
+        with torch.no_grad():
+            actual = ours.train(training)(x)
+        assert flops.get_total_flops() // 4 == macs
+        pairs = [(actual["head"], expected.logits), (actual["aux1"], expected.aux_logits1),
+                 (actual["aux2"], expected.aux_logits2)] if training else [(actual, expected)]
+        for mine, other in pairs:
+            assert (mine - other).abs().max().item() <= 1e-5 * max(1.0, other.abs().max().item())
+            assert other.std() > 1e-3
+    assert report.params == sum(p.numel() for p in theirs.parameters())
