@@ -3,11 +3,13 @@
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import archspec
 from archspec.cli import run
+from archspec.ir import sites
 from archspec.results.compare import MEASURES
 from archspec.sweep.expand import expand
 from archspec.sweep.read import KEYS, sweep_text
@@ -32,6 +34,73 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+PACKAGE = ROOT / "archspec"
+WRITTEN = [page for page in PAGES if page.name not in {*GENERATED, "CHANGELOG.md"}]
+OURS = {"architecture.md", "CONTRIBUTING.md"}  # whose paths are all of this repository; other pages also name files of users
+PATH = r"(?<![\w./$-])((?:[\w.*-]+/)*[\w.*-]+\.(?:py|js)|(?:[\w.-]+/)+(?:\*\.\w+|[\w.-]+\.\w+)?)(?![\w/])(?:: (\w+))?"
+
+
+def named_paths(page: Path) -> list[tuple[str, str]]:
+    """The paths of this repository that a page names, each with the name in that file that follows it, or an empty one."""
+    codes = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+    found = {match for code in codes for match in re.findall(PATH, code)}
+    return sorted((path, name) for path, name in found if page.name in OURS or path.endswith((".py", ".js")))
+
+
+def files_of(path: str) -> list[Path]:
+    """What a path may mean: from the root, from docs/ or archspec/, or a part of the package."""
+    tops = (ROOT, ROOT / "docs", PACKAGE)
+    return [file for top in tops for file in top.glob(path)] or list(PACKAGE.rglob(path))
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda p: p.name)
+def test_paths_in_the_docs_exist(page: Path) -> None:
+    for path, name in named_paths(page):
+        if path == "archspec/analysis/dot.py":
+            continue  # the example of CONTRIBUTING, see below
+        files = files_of(path)
+        assert files, f"{page.name} names {path}"
+        assert not name or any(re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")) for file in files), (path, name)
+    assert page.name not in OURS or len(named_paths(page)) > 20
+
+
+def test_architecture_names_each_part() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    parts = [part for top in (PACKAGE, PACKAGE / "train") for part in top.iterdir() if part.suffix in ("", ".py")]
+    names = [f"{part.name}/" if part.is_dir() else part.name for part in parts if not part.name.startswith("__")]
+    assert len(names) > 40 and [name for name in names if name not in page] == []
+
+
+def test_names_of_modules_in_architecture_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    found = re.findall(r"`(\w+)\.(\w+)(?:\(.*?\))?`", page)
+    others = {"py", "Module", "Sequential"}  # the ending of a file, and torch's nn
+    named = [(PACKAGE / f"{module}.py", name) for module, name in found if (PACKAGE / f"{module}.py").exists() and name not in others]
+    assert named and [name for file, name in named if not re.search(rf"\b{name}\b", file.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize("thing", ["an op", "a diagnostic", "a callback", "a command"])
+def test_contributing_says_at_its_top_where_things_go(thing: str) -> None:
+    screen = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("\n")[:16]
+    (row,) = [line for line in screen if line.startswith(f"| {thing} |")]
+    assert re.search(r"`archspec/[\w/.]+`", row) and f"[Add {thing}](#add-{thing.replace(' ', '-')})" in row
+
+
+@pytest.mark.parametrize("spec", ["lenet_relu", "resnet18", "googlenet"])
+def test_the_export_that_contributing_shows(spec: str) -> None:
+    (text,) = [text for text in blocks(ROOT / "CONTRIBUTING.md", "python") if "def to_dot" in text]
+    names: dict[str, Any] = {}
+    exec(text, names)
+    graph = archspec.load(spec).graph
+    dot = names["to_dot"](graph)
+    ops = {layer.path: layer.op for layer in archspec.analyze(spec).layers()}
+    assert dict(re.findall(r'^  "(.+)" \[label="(\w+)"\]$', dot, re.MULTILINE)) == ops
+    edges = re.findall(r'^  "(.+)" -> "(.+)"$', dot, re.MULTILINE)
+    assert len(edges) == sum(len(site.inputs) for site in sites(graph))
+    (last,) = {*ops} - {source for source, _ in edges}  # only the network's output is used by no op
+    assert last == [*ops][-1] and {source for source, _ in edges} - {*ops} == {"input"}
 
 
 def whole_specs() -> list[object]:
