@@ -89,7 +89,8 @@ def engine_options(function: F) -> F:
         click.option("--engine", default="local", show_default=True, type=click.Choice(["local", "ray"]),
                      help="Run trials on this machine, or on a Ray cluster."),
         click.option("--ray-address", envvar="RAY_ADDRESS", metavar="HOST:PORT",
-                     help="The cluster; default $RAY_ADDRESS, or the one that runs on this machine."),
+                     help="The cluster, or ray://HOST:PORT from a machine outside it; default $RAY_ADDRESS, or the one "
+                          "that runs on this machine."),
         click.option("--gpu-share", type=click.FloatRange(0, 1, min_open=True), metavar="SHARE",
                      help="With --engine ray: the share of a GPU that a trial takes; default 1."),
     ]

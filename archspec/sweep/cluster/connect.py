@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from archspec.diagnostics import SpecError, error, plural
 Node = Mapping[str, float]  # the resources of a node: `CPU`, `GPU`, … → number
 _ANSWER_S: Final = 5.0
 _START: Final = "start one with `ray start --head`, or name its address: --ray-address HOST:6379"
+_CLIENTS: Final = "ray://"
+_CLIENT: Final = ("name the port of its client server, 10001 unless it was started with `ray start --head "
+                  "--ray-client-server-port=PORT`: --ray-address ray://HOST:10001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,9 @@ class Need:
 def connected(address: str | None) -> Iterator[None]:
     """Connect to the cluster at an address within the block: host:port, ray://host:port, `local` or `auto`.
 
-    If the program is already connected, that cluster is used. Raises SpecError SWEEP410 if Ray is not installed,
-    SWEEP411 if no cluster answers.
+    `ray://` is Ray's client, for a machine outside the cluster; the port is that of the cluster's client server.
+    If the program is already connected, that cluster is used. Raises SpecError SWEEP410 if Ray or its client is not
+    installed, SWEEP411 if no cluster answers.
     """
     ray = _import_ray()
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):  # Ray prints to stdout
@@ -60,7 +65,8 @@ def connected(address: str | None) -> Iterator[None]:
         options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
         on_sigterm = signal.getsignal(signal.SIGTERM)  # Ray replaces this handler
         try:
-            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
+            with warnings.catch_warnings(action="ignore"):  # what they say comes with the error
+                ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
         except (OSError, RuntimeError, ValueError) as problem:
             raise _no_cluster(address, str(problem)) from problem
         try:
@@ -96,17 +102,28 @@ def _check_answers(address: str) -> None:
 
 
 def _no_cluster(address: str, why: str) -> SpecError:
+    if "pip install ray[client]" in why:
+        return error("SWEEP410", f"{address} needs Ray's client, which is not installed",
+                     hint="run `pip install 'ray[client]'`")
     where = "there is no Ray cluster on this machine" if address == "auto" else f"no Ray cluster answers at {address}"
     notes = [line for line in why.splitlines()[:1] if address != "auto"]
     if "connect" in why.lower() and "RAY_AUTH_MODE" not in os.environ and address not in ("auto", "local"):
         notes.append("a cluster that requires a token needs RAY_AUTH_MODE=token here too")
-    return error("SWEEP411", where, notes=notes, hint=_START)
+    return error("SWEEP411", where, notes=notes, hint=_CLIENT if address.startswith(_CLIENTS) else _START)
+
+
+def lost(why: str = "") -> SpecError:
+    """SWEEP411: the connection broke."""
+    return error("SWEEP411", "the connection to the Ray cluster is lost", notes=why.splitlines()[:1],
+                 hint="the same command connects again and continues the sweep")
 
 
 def alive() -> list[Node]:
-    """The resources of each live node."""
+    """The resources of each live node. Raises SpecError SWEEP411 if the connection is lost."""
     import ray
 
+    if not ray.is_initialized():  # Ray would connect to some cluster by itself
+        raise lost()
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 

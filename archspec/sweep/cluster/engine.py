@@ -13,7 +13,7 @@ from archspec.atomic_files import whole_file, write_file
 from archspec.diagnostics import Diagnostic, SpecError, error, plural, render
 from archspec.files import MiB, read_regular
 from archspec.sweep.cluster.archive import BadArchive, pack, replace_folder
-from archspec.sweep.cluster.connect import Need, alive, gpus_of_trial, lacking, threads_of_trial
+from archspec.sweep.cluster.connect import Need, alive, gpus_of_trial, lacking, lost, threads_of_trial
 from archspec.sweep.cluster.host import Host, Order, Outcome
 from archspec.sweep.engine import Task
 from archspec.sweep.slots import devices_of
@@ -138,8 +138,9 @@ class Hosted:
         """End the actor and its trial."""
         import ray
 
-        with suppress(ray.exceptions.RayError, ValueError, ConnectionError):
-            ray.kill(self.actor)
+        if ray.is_initialized():
+            with suppress(ray.exceptions.RayError, ValueError, ConnectionError):
+                ray.kill(self.actor)
 
 
 def _unlike(what: str) -> SpecError:
@@ -176,12 +177,16 @@ class _Trial:
         import ray
 
         if self._code is None:
+            if not ray.is_initialized():
+                raise lost()
             try:
                 self._look()
             except ray.exceptions.RayTaskError as problem:  # a fault of the host, such as a full disk
                 self._fail(f"internal error: on its node: {str(problem.cause).splitlines()[0]}", self._host)
             except ray.exceptions.RayError as problem:
                 self._lost(str(problem))
+            except ConnectionError as problem:  # of Ray's client
+                raise lost(str(problem)) from problem
         return self._code
 
     def _look(self) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +26,11 @@ class Process:
 
 
 class Nodes:
-    """The cluster. folder: in which its nodes keep the trials that they train."""
+    """The cluster. folder: in which its nodes keep the trials that they train. client: where Ray's client connects."""
 
-    def __init__(self, cluster, folder):
+    def __init__(self, cluster, folder, client):
         self.cluster, self.folder = cluster, folder
-        self.address = cluster.address
+        self.address, self.client = cluster.address, client
 
     def add(self, folder):
         """A further node, which keeps its trials in a folder of its own."""
@@ -61,20 +62,31 @@ class Nodes:
         return [replace(process, leads=process.parent not in own) for process in found]
 
 
+def free_port():
+    """A port that nothing listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 @pytest.fixture(scope="session")
 def nodes():
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     folder = Path(tempfile.mkdtemp(prefix="ray-"))  # pytest's own are too long for the names of Ray's sockets
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "180")  # a busy machine starts it slowly
+        patch.setenv("RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S", "180")
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("TMPDIR", str(folder))
         patch.delenv("RAY_ADDRESS", raising=False)
         from ray.cluster_utils import Cluster
 
-        cluster = Cluster(initialize_head=True, head_node_args={**SMALL, "include_dashboard": False})
+        port = free_port()
+        head = {**SMALL, "include_dashboard": False, "ray_client_server_port": port}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         cluster.add_node(**SMALL)
-    found = Nodes(cluster, folder)
+    found = Nodes(cluster, folder, f"ray://127.0.0.1:{port}")
     yield found
     cluster.shutdown()
     until(lambda: not found.processes())

@@ -2,11 +2,12 @@
 
 import socket
 import sys
+import warnings
 
 import pytest
 
 from archspec.diagnostics import SpecError
-from archspec.sweep.cluster.connect import Need, connected, gpus_of_trial, lacking, threads_of_trial
+from archspec.sweep.cluster.connect import Need, alive, connected, gpus_of_trial, lacking, threads_of_trial
 from tests.cli.conftest import cli  # noqa: F401
 from tests.sweep.cluster.test_ray import SWEEP, lay_out
 
@@ -48,6 +49,42 @@ def test_what_is_lacking_is_told_with_a_remedy(need, nodes, hint):
     (found,) = lacking(need, nodes).diagnostics
     assert (found.code, need.text() in found.message) == ("SWEEP412", True)
     assert hint in found.hint
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "hint"),
+    [
+        (ConnectionError("ray client connection timeout"), "SWEEP411", "10001 unless it was started with"),
+        (ValueError("Ray Client requires pip package `ray[client]`. Try `pip install ray[client]`."), "SWEEP410", "ray[client]"),
+        (RuntimeError("Version mismatch: The cluster was started with:"), "SWEEP411", "ray://HOST:10001"),
+    ],
+)
+def test_what_ray_s_client_complains_of_is_told_with_a_remedy(monkeypatch, problem, code, hint):
+    """At an address where something listens that is no client server, say."""
+    import ray
+
+    def init(*given, **options):
+        warnings.warn("Ray Client connection timed out", UserWarning, stacklevel=1)
+        raise problem
+
+    monkeypatch.setattr(ray, "init", init)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address = f"ray://127.0.0.1:{listener.getsockname()[1]}"
+        with warnings.catch_warnings(action="error"), pytest.raises(SpecError) as caught, connected(address):
+            pass
+    (found,) = caught.value.diagnostics
+    assert found.code == code and hint in found.hint
+
+
+def test_without_a_connection_no_other_cluster_is_asked(monkeypatch):
+    """Ray would look for one by itself."""
+    import ray
+
+    monkeypatch.setattr(ray, "nodes", lambda: pytest.fail("asked"))
+    with pytest.raises(SpecError, match="the connection to the Ray cluster is lost"):
+        alive()
 
 
 def test_without_ray_the_hint_says_how_to_install_it(cli, tmp_path, monkeypatch):  # noqa: F811

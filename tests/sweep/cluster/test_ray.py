@@ -4,6 +4,8 @@ import json
 import os
 import signal
 
+import pytest
+
 from archspec.diagnostics import plural
 from archspec.results.trials import Store
 from archspec.sweep.cluster import engine
@@ -137,6 +139,56 @@ def test_a_search_pauses_and_resumes_its_trials_on_either_engine(nodes, cli, wor
     statuses = sorted(result["status"] for result in results_of(work / "ray").values())
     assert (statuses.count("done"), statuses.count("paused")) == (1, 3)
     assert Store(work / "ray").order() == Store(work / "local").order()
+
+
+def client(nodes):
+    return ("--engine=ray", f"--ray-address={nodes.client}", *OPTIONS)
+
+
+def test_through_ray_s_client_the_table_is_the_same(nodes, cli, work):  # noqa: F811
+    """From a machine that is no node of the cluster."""
+    lay_out(work, TABLE)
+    one = cli("sweep", "s.yaml", "--json", "--dir=local", *OPTIONS)
+    other = cli("sweep", "s.yaml", "--json", "--dir=client", *client(nodes))
+    assert (one.code, other.code) == (1, 1), other.err
+    results = [steady(results_of(work / name)) for name in ("local", "client")]
+    assert results[0] == results[1], other.err
+    assert weights_of(work / "local") == weights_of(work / "client") != {}
+
+
+@pytest.mark.slow
+def test_a_connection_of_ray_s_client_that_breaks_ends_the_sweep_which_can_go_on(nodes, cli, work):  # noqa: F811
+    from ray.util import disconnect
+
+    lay_out(work, LONG.replace("seeds: 3", "seeds: 1"))
+
+    def unplug():
+        until(nodes.training)
+        disconnect()
+
+    with meanwhile(unplug):
+        done = cli("sweep", "s.yaml", *client(nodes))
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error[SWEEP411]: the connection to the Ray cluster is lost\n")
+    assert results_of(work / "runs" / "sweep-s") == {}
+    until(lambda: not nodes.processes())
+    assert cli("sweep", "s.yaml", *client(nodes)).code == 0
+
+
+@pytest.mark.slow
+def test_through_ray_s_client_ctrl_c_saves(nodes, cli, work):  # noqa: F811
+    lay_out(work, LONG.replace("seeds: 3", "seeds: 2"))
+
+    def interrupt():
+        until(nodes.training)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with meanwhile(interrupt):
+        done = cli("sweep", "s.yaml", *client(nodes))
+    assert done.code == 130
+    assert "the same command continues" in done.err
+    until(lambda: not nodes.processes())
+    assert list((work / "runs" / "sweep-s" / "trials").glob("*/checkpoints/*"))
 
 
 def test_what_no_node_has_is_told_at_once(nodes, cli, work, monkeypatch):  # noqa: F811
