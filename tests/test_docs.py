@@ -38,7 +38,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 PACKAGE = ROOT / "archspec"
 WRITTEN = [page for page in PAGES if page.name not in {*GENERATED, "CHANGELOG.md"}]
-OURS = {"architecture.md", "CONTRIBUTING.md"}  # whose paths are all of this repository; other pages also name files of users
+OURS = {"architecture.md", "CONTRIBUTING.md"}  # all their paths are of this repository; other pages also name files of users
+FOLDERS = ("archspec/", "benchmarks/", "docs/", "tests/")
 PATH = r"(?<![\w./$-])((?:[\w.*-]+/)*[\w.*-]+\.(?:py|js)|(?:[\w.-]+/)+(?:\*\.\w+|[\w.-]+\.\w+)?)(?![\w/])(?:: (\w+))?"
 
 
@@ -46,7 +47,7 @@ def named_paths(page: Path) -> list[tuple[str, str]]:
     """The paths of this repository that a page names, each with the name in that file that follows it, or an empty one."""
     codes = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
     found = {match for code in codes for match in re.findall(PATH, code)}
-    return sorted((path, name) for path, name in found if page.name in OURS or path.endswith((".py", ".js")))
+    return sorted((path, name) for path, name in found if page.name in OURS or path.startswith(FOLDERS))
 
 
 def files_of(path: str) -> list[Path]:
