@@ -32,7 +32,7 @@ LEAK: Final = RESULTS / "leak.json"
 
 @dataclass(frozen=True)
 class Claim:
-    """A question of the sources. said: what they say. body: the answer's lines."""
+    """A question of the sources. said: their claim. body: the lines of the answer."""
 
     question: str
     said: str
@@ -78,7 +78,7 @@ def sgd_or_adam(archive: Archive) -> list[str]:
     lines = ["At SGD's rate, as in the sources:", "", *_compared(archive.records(rows))]
     for network in ("lenet", "lenet_relu"):
         searches = [f"claims/{network}_{optimizer}.yaml" for optimizer in ("sgd", "adam")]
-        lines += ["", f"`{network}`, each at its own rate. The searches, with equal budgets, on validation images:", ""]
+        lines += ["", f"`{network}`, each with its best rate. Searches of equal budgets, on validation images:", ""]
         for file in searches:
             lines += [f"- {_searched(archive, file)}"]
         file = f"claims/{network}_sgd_adam.yaml"
@@ -142,12 +142,12 @@ def large_batch(archive: Archive) -> list[str]:
     found = compare(records, baseline=0)
     lines = [*brief(found, "mean_train_accuracy", "last_train_loss"), ""]
     said = {
-        "worse": "is worse than", "better": "is better than", "within noise": "is not told apart from",
+        "worse": "is worse than", "better": "is better than", "within noise": "cannot be distinguished from",
         "not known": "has too few seeds to be compared with", "no figure": "has no figure beside",
     }
     settings = {
         (512, 10, 0.9): "at equal epochs", (512, 20, 0.9): "at equal steps",
-        (512, 10, 1.8): "at a rate that grows with it",
+        (512, 10, 1.8): "with a rate that is scaled with the batch",
     }
     for group in found.groups[1:]:
         recipe = group.records[0].settings
@@ -159,7 +159,7 @@ def large_batch(archive: Archive) -> list[str]:
 
 def at_chance(archive: Archive) -> list[str]:
     """The row of 2.303, fresh and leaked."""
-    lines = ["From a fresh network, as every run of archspec starts:", ""]
+    lines = ["With a fresh network, as in every run of archspec:", ""]
     for file, recipe in (("lenet_relu.yaml", "lenet_relu-01"), ("lenet.yaml", "lenet-02"), ("lenet.yaml", "lenet-03")):
         records = archive.records([trial for trial in trials_of(file) if trial.varied.get("recipe") == recipe])
         if records:
@@ -209,7 +209,7 @@ def collapse(archive: Archive) -> list[str]:
 
 
 def fate(losses: Sequence[float]) -> str:
-    """What became of a run by its mean training losses: it never learned, kept what it learnt, or collapsed."""
+    """The course of a run by its mean training losses: it never learned, learned and kept it, or collapsed."""
     learnt = next((k for k, loss in enumerate(losses) if loss < LEARNT), None)
     if learnt is None:
         return "never learned"

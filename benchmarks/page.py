@@ -151,8 +151,8 @@ def _beside_default(network: str, archive: Archive) -> list[str]:
     figures = [f"{spread_text(group.figures.get(by), by)} (n = {group.n})" for group in (first, second)]
     link = f"[{files[0]}](../benchmarks/sweeps/{files[0]})"
     return [
-        "", f"`{network}` by its spec's own recipe, without a search ({link}): {figures[0]}. By the recipe found:"
-        f" {figures[1]}, {verdict_text(second)}.",
+        "", f"`{network}` by its spec's own recipe, without a search ({link}): {figures[0]}. With the "
+        f"recipe that the search found: {figures[1]}, {verdict_text(second)}.",
     ]
 
 

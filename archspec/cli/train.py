@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--recipe", "name", metavar="NAME", help="One of the spec's `recipes` instead of `train`.")
 @click.option("--epochs", type=COUNT, metavar="N", help="Passes over the training set.")
 @click.option("--batch-size", type=COUNT, metavar="N", help="Images that go through the network at once.")
-@click.option("--accumulate", type=COUNT, metavar="K", help="Batches whose gradients one step adds up.")
+@click.option("--accumulate", type=COUNT, metavar="K", help="Batches whose gradients are added up per step.")
 @click.option("--lr", type=Rate(), metavar="RATE", help="Learning rate.")
 @click.option("--optimizer", type=click.Choice(["sgd", "adam", "adamw"]), help="Update rule.")
 @click.option("--data", metavar="NAME", help="Data set: a known name, or folder:PATH.")

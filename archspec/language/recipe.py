@@ -84,8 +84,8 @@ class Recipe(Section):
         64, description="images that go through the network at once; without `accumulate` also the images per step"
     )
     accumulate: Annotated[int, Field(ge=1)] = Field(
-        1, description="batches whose gradients one step adds up: its update is that of `batch_size` × `accumulate` "
-        "images, in the memory of `batch_size`"
+        1, description="number of batches whose gradients are added up in a step: the update is that of "
+        "`batch_size` × `accumulate` images, in the memory of `batch_size`"
     )
     epochs: Annotated[int, Field(ge=1)] = Field(10, description="passes over the training set")
     optimizer: OptimizerName = Field("sgd", description="update rule")
@@ -115,7 +115,7 @@ class Recipe(Section):
         None, description="stages or layers whose parameters and running statistics stay as they are: [stem, layer1]"
     )
     lr_scale: Scales | None = Field(
-        None, description="factors of the learning rate of stages or layers: {head: 10}; of several that hold a "
+        None, description="factors of the learning rate of stages or layers: {head: 10}; if several contain a "
         "parameter, the longest name counts"
     )
     normalize: Normalisation | None = Field(None, description="normalisation: {mean: …, std: …} of pixels scaled to "
@@ -133,13 +133,13 @@ class Recipe(Section):
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="decay of a moving average of the weights, which is tested and saved instead of the "
-                          "weights; 0.999, say"
+                          "weights, for example 0.999"
     )
     augment: Augmenting | None = Field(
         None, description="augmentation of training images: [random_crop: 4, horizontal_flip: 0.5, random_erase: 0.25]"
     )
     mixup: Positive | None = Field(
-        None, description="images are mixed in pairs by shares of Beta(mixup, mixup) (Zhang et al. 2017); 0.2, say"
+        None, description="images are mixed in pairs by shares of Beta(mixup, mixup) (Zhang et al. 2017); usually 0.2"
     )
     cutmix: Positive | None = Field(
         None, description="a box of one image is put into another, its area of Beta(cutmix, cutmix) (Yun et al. 2019); "
