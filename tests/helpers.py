@@ -45,11 +45,11 @@ def assert_errors(source: Any, expected: list[Expected], **options: Any) -> tupl
     Returns them. Line and column are None for a diagnostic without a place.
     """
     found = archspec.check(source, **options)
-    told = "\n".join(map(str, found)) or "no mistakes"
+    shown = "\n".join(map(str, found)) or "no mistakes"
     places = [(d.code, d.span.line if d.span else None, d.span.column if d.span else None) for d in found]
-    assert places == [(code, line, column) for code, line, column, _ in expected], told
+    assert places == [(code, line, column) for code, line, column, _ in expected], shown
     for diagnostic, (_, _, _, part) in zip(found, expected, strict=True):
-        assert part in diagnostic.message, told
+        assert part in diagnostic.message, shown
     for diagnostic in found:
         assert_form(diagnostic)
     return found
@@ -98,8 +98,8 @@ def assert_form(diagnostic: Diagnostic) -> None:
 
 def assert_rendered(source: Any, text: str, **options: Any) -> None:
     """Assert the whole text that a person reads."""
-    told = "\n".join(map(str, archspec.check(source, **options)))
-    assert told == text.strip("\n"), f"\n{told}"
+    shown = "\n".join(map(str, archspec.check(source, **options)))
+    assert shown == text.strip("\n"), f"\n{shown}"
 
 
 @cache

@@ -43,11 +43,11 @@ def failures(
         after = applied(text or "", fix)
         again = list(check(after, **options))
         key = _key(diagnostic)
-        told = "\n".join(map(str, again))
+        shown = "\n".join(map(str, again))
         if Counter(map(_key, again))[key] >= Counter(map(_key, found))[key]:
-            wrong.append(f"{diagnostic}\n--- is still told after its fix:\n{after}\n{told}")
+            wrong.append(f"{diagnostic}\n--- is still told after its fix:\n{after}\n{shown}")
         elif not any(d.code.startswith("SPEC00") for d in found) and sum(d.code not in EXPECTATIONS for d in again) > len(found):
-            wrong.append(f"{diagnostic}\n--- breaks something else by its fix:\n{after}\n{told}")
+            wrong.append(f"{diagnostic}\n--- breaks something else by its fix:\n{after}\n{shown}")
     return wrong
 
 

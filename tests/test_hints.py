@@ -20,16 +20,16 @@ PAGES = [c for c, page in CODES.items() if c.startswith(("SPEC", "SHAPE")) and p
 def test_the_fix_of_a_wrong_example_removes_the_mistake(code: str) -> None:
     text = CODES[code].wrong.text
     found = api.examine(text, training=True)
-    told = (*found.errors, *found.warnings)
+    diagnostics = (*found.errors, *found.warnings)
 
     def check(source: str) -> tuple[Diagnostic, ...]:
         again = api.examine(source, training=True)
         return (*again.errors, *again.warnings)
 
-    assert not failures(check, text, told, {})
-    assert lost(told) == []
-    for diagnostic in told:
-        if diagnostic.fix is not None and len(told) == 1:
+    assert not failures(check, text, diagnostics, {})
+    assert lost(diagnostics) == []
+    for diagnostic in diagnostics:
+        if diagnostic.fix is not None and len(diagnostics) == 1:
             assert check(applied(text, diagnostic.fix)) == (), diagnostic
 
 
@@ -79,15 +79,15 @@ def test_a_spec_is_valid_after_the_fix(stages: str, head: str | None) -> None:
     text = spec(f"stages: {stages}", head or "")
     for _ in range(3):  # some have more than one mistake
         examined = api.examine(text, training=True)
-        told = (*examined.errors, *examined.warnings)
-        if not told:
+        diagnostics = (*examined.errors, *examined.warnings)
+        if not diagnostics:
             return
         if head is None:
-            assert told[0].fix is None and told[0].hint == "it takes none"
+            assert diagnostics[0].fix is None and diagnostics[0].hint == "it takes none"
             return
-        assert told[0].fix is not None, f"{told[0]}"
-        text = applied(text, told[0].fix)
-    raise AssertionError(f"{text}\n{told}")
+        assert diagnostics[0].fix is not None, f"{diagnostics[0]}"
+        text = applied(text, diagnostics[0].fix)
+    raise AssertionError(f"{text}\n{diagnostics}")
 
 
 def test_the_input_that_suits_a_data_set() -> None:

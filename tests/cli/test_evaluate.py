@@ -59,12 +59,12 @@ def test_evaluate_tells_what_training_told(cli: Cli, run: Path, trained: tuple[P
     (run / "confusion.svg").unlink()
     done = cli("evaluate", run, "--limit-test", 150, "--json")
     assert done.code == 0, done.err
-    told, at_end = json.loads(done.out), trained[1]
-    assert told["loss"] == pytest.approx(at_end["last"]["test_loss"], rel=1e-6)
-    assert told["accuracy"] == at_end["last"]["test_accuracy"]
-    assert told["per_class"] == at_end["per_class"]
-    assert told["confusion"] == at_end["confusion"]
-    assert (told["format"], told["name"], told["images"], told["data"]["name"]) == (1, "tiny", 150, "digits")
+    output, at_end = json.loads(done.out), trained[1]
+    assert output["loss"] == pytest.approx(at_end["last"]["test_loss"], rel=1e-6)
+    assert output["accuracy"] == at_end["last"]["test_accuracy"]
+    assert output["per_class"] == at_end["per_class"]
+    assert output["confusion"] == at_end["confusion"]
+    assert (output["format"], output["name"], output["images"], output["data"]["name"]) == (1, "tiny", 150, "digits")
     assert (run / "confusion.svg").read_bytes() == (trained[0] / "confusion.svg").read_bytes()
     ElementTree.parse(run / "confusion.svg")
 
@@ -82,25 +82,25 @@ def test_the_runs_own_picture_is_kept(cli: Cli, run: Path) -> None:
 
 
 def test_evaluate_equals_the_arithmetic_by_hand(cli: Cli, run: Path) -> None:
-    told = json.loads(cli("evaluate", run, "--batch-size", 7, "--json").out)
+    output = json.loads(cli("evaluate", run, "--batch-size", 7, "--json").out)
     test = load_data("digits", "test")
     outputs = logits(run, test.images)
-    assert told["images"] == len(test) == 355
-    assert told["loss"] == pytest.approx(torch.nn.functional.cross_entropy(outputs, test.labels).item(), rel=1e-5)
+    assert output["images"] == len(test) == 355
+    assert output["loss"] == pytest.approx(torch.nn.functional.cross_entropy(outputs, test.labels).item(), rel=1e-5)
     expected = [[int(((test.labels == t) & (outputs.argmax(1) == p)).sum()) for p in range(10)] for t in range(10)]
-    assert told["confusion"]["rows"] == expected
+    assert output["confusion"]["rows"] == expected
 
 
 def test_the_table_is_plain_text_and_holds_the_matrix(cli: Cli, run: Path) -> None:
-    told = json.loads(cli("evaluate", run, "--json").out)
+    output = json.loads(cli("evaluate", run, "--json").out)
     done = cli("evaluate", run)
     assert "\x1b" not in done.out
     lines = done.out.splitlines()
     assert lines[0] == "tiny on digits, test split: 355 images"
-    assert lines[1] == f"loss {told['loss']:.4f}, accuracy {told['accuracy']:.4f}"
+    assert lines[1] == f"loss {output['loss']:.4f}, accuracy {output['accuracy']:.4f}"
     rows = [line.replace("·", "0").split() for line in lines if " % " in line]
-    assert [[int(cell) for cell in row[3:]] for row in rows] == told["confusion"]["rows"]
-    assert [row[1] for row in rows] == [f"{100 * c['accuracy']:.1f}" for c in told["per_class"]]
+    assert [[int(cell) for cell in row[3:]] for row in rows] == output["confusion"]["rows"]
+    assert [row[1] for row in rows] == [f"{100 * c['accuracy']:.1f}" for c in output["per_class"]]
     assert lines[-1] == "picture: run/confusion-evaluate.svg"  # of more images than the run was tested on
     assert max(map(len, lines)) <= 80
 
@@ -234,19 +234,19 @@ def test_predict_equals_the_arithmetic_by_hand(cli: Cli, run: Path) -> None:
     images = torch.stack([digit(k, f"{k}.png") for k in range(5)])
     done = cli("predict", run, *(f"{k}.png" for k in range(5)), "--json", "--batch-size", 2)
     assert done.code == 0, done.err
-    told = json.loads(done.out)
+    output = json.loads(done.out)
     shares, places = logits(run, images).softmax(1).topk(3)
-    assert [row["image"] for row in told["images"]] == [f"{k}.png" for k in range(5)]
-    assert [[int(c["class"]) for c in row["classes"]] for row in told["images"]] == places.tolist()
-    for row, expected in zip(told["images"], shares.tolist(), strict=True):
+    assert [row["image"] for row in output["images"]] == [f"{k}.png" for k in range(5)]
+    assert [[int(c["class"]) for c in row["classes"]] for row in output["images"]] == places.tolist()
+    for row, expected in zip(output["images"], shares.tolist(), strict=True):
         assert [c["probability"] for c in row["classes"]] == pytest.approx(expected, rel=1e-4)
 
 
 def test_predict_in_words(cli: Cli, run: Path) -> None:
     digit(0, "a.png")
     digit(1, "a longer name.png")
-    told = json.loads(cli("predict", run, "a.png", "a longer name.png", "--json").out)
-    rows = [row["classes"] for row in told["images"]]
+    output = json.loads(cli("predict", run, "a.png", "a longer name.png", "--json").out)
+    rows = [row["classes"] for row in output["images"]]
     lines = cli("predict", run, "a.png", "a longer name.png", "--top", 2).out.splitlines()
     for line, name, row in zip(lines, ["a.png", "a longer name.png"], rows, strict=True):
         assert line.startswith(name)
@@ -281,9 +281,9 @@ def test_a_broken_image_is_named_and_the_others_are_predicted(cli: Cli, run: Pat
     assert "hint: name the images in it, for example `run/*.png`" in done.err
     assert done.err.count("hint: name intact images: .png, ") == 2
     assert not any(word in done.err for word in ("restore it", "remove it", "is gone"))
-    told = cli("predict", run, *names, "--json")
-    assert told.code == 1
-    rows = json.loads(told.out)["images"]
+    output = cli("predict", run, *names, "--json")
+    assert output.code == 1
+    rows = json.loads(output.out)["images"]
     codes = [row.get("error", {}).get("code") for row in rows]
     assert codes == ["RUN307", None, "RUN307", "RUN307", "RUN303", "RUN305"]
 

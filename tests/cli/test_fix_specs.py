@@ -58,7 +58,7 @@ def planted(draw: st.DrawFn) -> tuple[Path, str, list[str]]:
     """A spec, its text with up to three mistakes on different lines, and which they are."""
     path = draw(st.sampled_from(SPECS))
     text = path.read_text(encoding="utf-8")
-    told, lines = [], set()
+    messages, lines = [], set()
     for kind in draw(st.lists(st.sampled_from(sorted(MISTAKES)), min_size=1, max_size=3, unique=True)):
         pattern, plant = MISTAKES[kind]
         found = [m for m in re.finditer(pattern, text) if text.count("\n", 0, m.start()) not in lines and not _in_comment(text, m)]
@@ -66,8 +66,8 @@ def planted(draw: st.DrawFn) -> tuple[Path, str, list[str]]:
             match = draw(st.sampled_from(found))
             lines.add(text.count("\n", 0, match.start()))
             text = text[: match.start()] + plant(match) + text[match.end() :]
-            told.append(f"{kind} for {match[0]!r}")
-    return path, text, told
+            messages.append(f"{kind} for {match[0]!r}")
+    return path, text, messages
 
 
 def _in_comment(text: str, match: re.Match[str]) -> bool:
@@ -82,8 +82,8 @@ def test_fixing_gives_back_the_shipped_network(tmp_path: Path, capsys: pytest.Ca
     spec = tmp_path / path.name
     spec.write_text(text, encoding="utf-8")
     code = run(["validate", str(spec), "--include", str(path.parent), "--fix"])
-    told = capsys.readouterr().err
-    assert code == 0, f"{mistakes}\n{told}"
+    errors = capsys.readouterr().err
+    assert code == 0, f"{mistakes}\n{errors}"
     loaded = examine(spec, includes=[path.parent]).loaded
     assert loaded is not None
     assert dict(loaded.data) == network(path), mistakes

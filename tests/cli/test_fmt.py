@@ -16,7 +16,7 @@ ODD = "archspec:  1\ninput: [1,2]  # features\nstages: {a:  flatten}\n"
 TIDY = "archspec: 1\ninput: [1, 2] # features\nstages: {a: flatten}\n"
 
 
-def told(cli: Cli, *arguments: object) -> tuple[int, str, str]:
+def run_fmt(cli: Cli, *arguments: object) -> tuple[int, str, str]:
     done = cli("fmt", *arguments)
     return done.code, done.out, done.err
 
@@ -31,24 +31,24 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_formatted_once(cli: Cli, folder: Path) -> None:
-    assert told(cli, folder) == (0, "2 files formatted, 1 file already formatted\n", "")
+    assert run_fmt(cli, folder) == (0, "2 files formatted, 1 file already formatted\n", "")
     assert (folder / "odd.yaml").read_text() == TIDY
     assert (folder / "sweep.yaml").read_text() == "archspec-sweep: 1\nspec: lenet\ngrid:\n  train.lr: [0.1]\n"
     assert (folder / "other.yaml").read_text() == "x:   1\n"
-    assert told(cli, folder) == (0, "3 files already formatted\n", "")
+    assert run_fmt(cli, folder) == (0, "3 files already formatted\n", "")
     assert sorted(p.name for p in folder.iterdir()) == ["odd.yaml", "other.yaml", "sweep.yaml", "tidy.yaml"]
 
 
 def test_check_writes_nothing(cli: Cli, folder: Path) -> None:
     out = f"would change: {folder}/odd.yaml\n1 file would change\n"
-    assert told(cli, "--check", folder / "odd.yaml") == (1, out, "")
+    assert run_fmt(cli, "--check", folder / "odd.yaml") == (1, out, "")
     assert (folder / "odd.yaml").read_text() == ODD
-    assert told(cli, "--check", folder / "tidy.yaml") == (0, "1 file already formatted\n", "")
+    assert run_fmt(cli, "--check", folder / "tidy.yaml") == (0, "1 file already formatted\n", "")
 
 
 def test_diff(cli: Cli, folder: Path) -> None:
     (folder / "odd.yaml").write_text(ODD.rstrip())
-    code, out, err = told(cli, "--diff", folder / "odd.yaml")
+    code, out, err = run_fmt(cli, "--diff", folder / "odd.yaml")
     assert (code, err) == (1, "1 file would change\n")
     assert out.splitlines()[3:] == [
         "-archspec:  1", "-input: [1,2]  # features", "-stages: {a:  flatten}", "\\ No newline at end of file",
@@ -60,7 +60,7 @@ def test_diff(cli: Cli, folder: Path) -> None:
 def test_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def given(text: str, *arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-        return told(cli, "-", *arguments)
+        return run_fmt(cli, "-", *arguments)
 
     assert given(ODD) == (0, TIDY, "")
     assert given(TIDY) == (0, TIDY, "")

@@ -31,9 +31,9 @@ def test_each_op_is_shown_with_all_its_fields(cli: Cli, name: str) -> None:
     for field, info in OPS[name].model_fields.items():
         row = re.search(rf"^  {field} +(.*(?:\n {{4,}}.*)*)", done.out, re.MULTILINE)
         assert row is not None, field
-        told = " ".join(row[1].split())
-        assert told.startswith(" ".join((info.description or "").split()))
-        assert ("(required)" in told) == info.is_required()
+        description = " ".join(row[1].split())
+        assert description.startswith(" ".join((info.description or "").split()))
+        assert ("(required)" in description) == info.is_required()
     assert "Shapes:" in done.out
     assert "Cost:" in done.out
 
@@ -45,16 +45,16 @@ def test_the_kind_may_be_left_out(cli: Cli, name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["conv2"], "a similar name exists: conv2d"), (["op"], "a similar name exists: ops"),
         (["conv2d", "relu"], "'conv2d' is not `specs`, `blocks` or `ops`, and not the name of one"),
     ],
 )
-def test_what_is_neither_a_kind_nor_a_name(cli: Cli, arguments: list[str], told: str) -> None:
+def test_what_is_neither_a_kind_nor_a_name(cli: Cli, arguments: list[str], message: str) -> None:
     done = cli("list", *arguments)
     assert (done.code, done.out) == (2, "")
-    assert told in done.err
+    assert message in done.err
 
 
 def test_an_op_s_fields_and_defaults(cli: Cli) -> None:

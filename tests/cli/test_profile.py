@@ -140,13 +140,13 @@ def test_shapes_of_inputs_by_name(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(done.out)["inputs"] == [
         {"name": "left", "shape": [2, 4, 4], "dtype": "float32"}, {"name": "right", "shape": [7], "dtype": "int64", "below": 9},
     ]
-    for options, code, told in (
+    for options, code, message in (
         (["--input", "3"], 1, "write `--input left=3`"), (["--input", "lefft=1x2x2"], 1, "a similar name exists: `left`"),
         (["--input", "left=1x2x2", "--input", "left=1x3x3"], 2, "two shapes to one input"),
         (["--input", "left=1x2x2", "--input", "3"], 2, "write NAME=SHAPE for each input"), (["--input", "=3"], 2, "is not a shape"),
     ):
         done = cli("profile", tmp_path / "pair.yaml", "--static", *options)
-        assert done.code == code and told in done.err, done.err
+        assert done.code == code and message in done.err, done.err
     done = cli("profile", "lenet", "--static", "--input", "image=1x32x32")
     assert "the spec's input has no name" in done.err and "write `--input 1x32x32`" in done.err
     (tmp_path / "one.yaml").write_text("archspec: 1\ninput: {image: [1, 8, 8]}\nstages: {a: flatten}\n")

@@ -39,15 +39,15 @@ def refused(cli: Cli, *arguments: object, code: str = "BUILD203") -> str:
 @pytest.mark.parametrize("name", ASKS)
 @pytest.mark.parametrize("more", [(), ("--find-lr",), ("--tune",)], ids=["train", "find-lr", "tune"])
 def test_a_batch_of_one_cannot_be_trained(cli: Cli, name: str, more: tuple[str, ...]) -> None:
-    told = refused(cli, "train", f"{name}.yaml", *FEW, "--batch-size", "1", *more)
-    assert "needs 2 images or more to train" in told and "set batch_size to 2 or more" in told
+    message = refused(cli, "train", f"{name}.yaml", *FEW, "--batch-size", "1", *more)
+    assert "needs 2 images or more to train" in message and "set batch_size to 2 or more" in message
 
 
 @pytest.mark.parametrize("name", ASKS)
 def test_an_epoch_without_a_step(cli: Cli, name: str) -> None:
     for more in ((), ("--find-lr",), ("--tune",)):
-        told = refused(cli, "train", f"{name}.yaml", "--limit-train", "1", "--limit-test", "8", *more, code="RUN318")
-        assert "an epoch of 1 training image has no step" in told and "train on 2 images or more" in told
+        message = refused(cli, "train", f"{name}.yaml", "--limit-train", "1", "--limit-test", "8", *more, code="RUN318")
+        assert "an epoch of 1 training image has no step" in message and "train on 2 images or more" in message
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -106,8 +106,8 @@ def test_profile(cli: Cli, name: str) -> None:
 def test_groups_of_one_value_are_refused_whatever_the_batch(cli: Cli) -> None:
     text = "archspec: 1\ninput: [3, 8, 8]\nstages: {a: [global_avg_pool2d, group_norm: 3, flatten, linear: 10]}\n"
     Path("groups.yaml").write_text(text)
-    told = refused(cli, "validate", "groups.yaml", code="SHAPE102")
-    assert "one value per group has no variance" in told
+    message = refused(cli, "validate", "groups.yaml", code="SHAPE102")
+    assert "one value per group has no variance" in message
     Path("groups.yaml").write_text(text.replace("group_norm: 3", "group_norm: 1"))
     assert cli("validate", "groups.yaml").code == 0
 

@@ -66,9 +66,9 @@ def test_the_checkpoint_before_stays_and_the_run_goes_on_when_there_is_room(
         assert text.endswith(f"; the last checkpoint is {disk}/run/checkpoints/00001-step-4")
         needed, left = map(float, re.search(figures, text).groups())
         assert 0 < left < needed < pages(checkpoint) / 1024
-    told = " ".join(done.err.split("error[")[1].split())
-    assert told.startswith(f"RUN313]: the weights could not be written: the disk is full ({disk} (tmpfs)): ")
-    assert f"the last checkpoint is 00001-step-4: fix that, and `archspec train --resume {disk}/run`" in told
+    message = " ".join(done.err.split("error[")[1].split())
+    assert message.startswith(f"RUN313]: the weights could not be written: the disk is full ({disk} (tmpfs)): ")
+    assert f"the last checkpoint is 00001-step-4: fix that, and `archspec train --resume {disk}/run`" in message
     assert [path.name for path in (disk / "run/checkpoints").iterdir()] == ["00001-step-4"]
     assert not list((disk / "run").rglob(".*"))
     assert not (disk / "run/weights.safetensors").exists()

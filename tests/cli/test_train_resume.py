@@ -130,9 +130,9 @@ def test_after_numbers_that_are_none(cli: Cli, spec: Path, monkeypatch: pytest.M
         "the last checkpoint, 00005-step-4, was saved before that; `archspec train --resume run` alone would fail again "
         "in the same way: add --allow-changes and a lower --lr"
     )
-    told = [" ".join(done.err.replace("  =", "").split()) for done in (first, again)]
-    assert all("error[RUN310]: " in text and way in text for text in told), told
-    assert told[0][told[0].index("error[") :] == told[1][told[1].index("error[") :]
+    messages = [" ".join(done.err.replace("  =", "").split()) for done in (first, again)]
+    assert all("error[RUN310]: " in text and way in text for text in messages), messages
+    assert messages[0][messages[0].index("error[") :] == messages[1][messages[1].index("error[") :]
     assert len(metrics("run")) == 3
     assert all(done.err.index("run folder: run\n") < done.err.index("error[") for done in (first, again))
 

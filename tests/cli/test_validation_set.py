@@ -48,8 +48,8 @@ def test_json_holds_the_test_figures_apart(cli: Cli, spec: Path) -> None:
     assert plain["best_by"] == "validation_accuracy"
     assert plain["test"].keys() == {"loss", "accuracy"}
     assert plain["recipe"]["validation"] == 20
-    told = json.loads(cli("evaluate", "run", "--limit-test", 50, "--json").out)
-    assert told["loss"] == pytest.approx(plain["test"]["loss"], rel=1e-6)
+    output = json.loads(cli("evaluate", "run", "--limit-test", 50, "--json").out)
+    assert output["loss"] == pytest.approx(plain["test"]["loss"], rel=1e-6)
 
 
 def test_early_stopping_takes_a_tenth_and_says_so(cli: Cli, spec: Path) -> None:
@@ -65,11 +65,11 @@ def test_each_split_of_a_run_is_evaluated(cli: Cli, spec: Path) -> None:
     plain = json.loads(cli("train", spec, *FEW, "--validation", "0.2", "--run-dir", "run", "--json").out)
     drawn = Path("run/confusion.svg").read_bytes()
     for split, images in (("train", 160), ("validation", 40), ("test", 355)):
-        told = json.loads(cli("evaluate", "run", "--split", split, "--json").out)
-        assert (told["data"]["split"], told["images"]) == (split, images)
+        output = json.loads(cli("evaluate", "run", "--split", split, "--json").out)
+        assert (output["data"]["split"], output["images"]) == (split, images)
         if split == "validation":
-            assert told["loss"] == pytest.approx(plain["last"]["validation_loss"], rel=1e-6)
-            assert told["accuracy"] == plain["last"]["validation_accuracy"]
+            assert output["loss"] == pytest.approx(plain["last"]["validation_loss"], rel=1e-6)
+            assert output["accuracy"] == plain["last"]["validation_accuracy"]
     assert Path("run/confusion.svg").read_bytes() == drawn
     assert "train split: 160 images" in cli("evaluate", "run", "--split", "train").out
 

@@ -108,17 +108,17 @@ def test_a_label_that_no_class_has_is_refused(cifar, tmp_path, diagnostic):
     assert "has a label 255" in diagnostic(read_split, info, "test", path.parent).message
 
 
-@pytest.mark.parametrize(("change", "told"), [
+@pytest.mark.parametrize(("change", "fault"), [
     pytest.param(lambda b: b[:-1], "bytes, cifar-", id="truncated"),
     pytest.param(lambda b: b[:-1] + bytes([b[-1] ^ 1]), "is not the published archive", id="flipped"),
 ])
-def test_a_damaged_archive_is_named(cifar, tmp_path, diagnostic, change, told):
+def test_a_damaged_archive_is_named(cifar, tmp_path, diagnostic, change, fault):
     info, path = cifar.publish(tmp_path, cifar.archive_bytes())
     path.write_bytes(change(path.read_bytes()))
     found = diagnostic(read_split, info, "train", path)
     assert found.code == "RUN302"
     assert found.message.startswith(f"{path} ")
-    assert told in found.message
+    assert fault in found.message
 
 
 def elsewhere(member):

@@ -193,16 +193,16 @@ def png(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize(("width", "height", "told"), [
+@pytest.mark.parametrize(("width", "height", "fault"), [
     pytest.param(8193, 8192, f"has 8193×8192 pixels, the limit is {MAX_PIXELS:,}", id="just-above"),
     pytest.param(11_000, 11_000, "has 11000×11000 pixels", id="where-pillow-warns"),
     pytest.param(60_000, 60_000, "has far too many pixels", id="where-pillow-refuses"),
 ])
-def test_a_decompression_bomb_is_refused_before_it_is_expanded(tmp_path, width, height, told):
+def test_a_decompression_bomb_is_refused_before_it_is_expanded(tmp_path, width, height, fault):
     (tmp_path / "a.png").write_bytes(png(width, height))
     found = refusal(tmp_path / "a.png")
     assert found.code == "RUN307"
-    assert told in found.message
+    assert fault in found.message
 
 
 def cut(path):

@@ -48,11 +48,11 @@ def mirror(tiny, server, monkeypatch):
 
 
 def test_a_download_goes_into_the_cache_and_is_found_there(tiny, mirror, capfd):
-    told = []
-    data = load("fashion-mnist", "train", progress=told.append)
+    messages = []
+    data = load("fashion-mnist", "train", progress=messages.append)
     assert torch.equal(data.images, tiny.images["train"])
     assert data.source == str(cache_folder() / "FashionMNIST/raw")
-    assert told == [f"downloading fashion-mnist (a download of 30 MiB) into {cache_folder()}"]
+    assert messages == [f"downloading fashion-mnist (a download of 30 MiB) into {cache_folder()}"]
     for path in mirror.iterdir():
         path.unlink()
     assert len(load("fashion-mnist", "test")) == 6  # both splits came at once

@@ -139,18 +139,18 @@ def test_a_broken_image_is_named(damaged, make, diagnostic):
     assert found.message.startswith(f"{path} (image {index}) is not an image: ")
 
 
-@pytest.mark.parametrize(("content", "told"), [
+@pytest.mark.parametrize(("content", "end"), [
     pytest.param("crash", f"ended (signal {int(signal.SIGSEGV)})", id="crash"),
     pytest.param("leave", "ended (exit code 3)", id="exit"),
     pytest.param("noise", "ended (exit code 0)", id="half-an-answer"),
     pytest.param("hangs", "did not finish within 2 s", id="hang"),
 ])
-def test_a_process_that_dies_or_hangs_is_told_with_its_file(damaged, make, diagnostic, monkeypatch, content, told):
+def test_a_process_that_dies_or_hangs_is_told_with_its_file(damaged, make, diagnostic, monkeypatch, content, end):
     monkeypatch.setattr(pool, "_START", EVIL)
     folder, path, index = damaged(content)
     found = first_error(make(folder, patience_s=2 if content == "hangs" else 60), diagnostic)
     assert found.code == "RUN308"
-    assert found.message == f"the process that decoded {path} (image {index}) {told}"
+    assert found.message == f"the process that decoded {path} (image {index}) {end}"
 
 
 def test_a_process_that_does_not_start_is_told(folder, make, diagnostic, monkeypatch):
@@ -281,12 +281,12 @@ def test_folders_are_opened_by_name(root):
 
 @pytest.mark.parametrize(("room", "kind"), [(True, ResidentBatches), (False, FolderBatches)])
 def test_files_are_read_once_where_there_is_room(folder, room, kind):
-    told = []
+    messages = []
     batches = make_batches(
-        folder, wanted(folder), OPTIONS, workers=1, progress=told.append, room=lambda nbytes, device: room
+        folder, wanted(folder), OPTIONS, workers=1, progress=messages.append, room=lambda nbytes, device: room
     )
     assert isinstance(batches, kind)
     assert sum(len(batch.y) for batch in batches.batches(0)) == 11
     size = bytes_text(11 * 3 * SIZE[0] * SIZE[1])
-    assert told == ([f"reading 11 images of {folder.source} into memory ({size})"] if room else [])
+    assert messages == ([f"reading 11 images of {folder.source} into memory ({size})"] if room else [])
     batches.close()

@@ -52,13 +52,13 @@ CORRUPTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "change", "told"), CORRUPTIONS)
-def test_a_damaged_file_is_named(tiny, tmp_path, diagnostic, name, change, told):
+@pytest.mark.parametrize(("name", "change", "fault"), CORRUPTIONS)
+def test_a_damaged_file_is_named(tiny, tmp_path, diagnostic, name, change, fault):
     path = corrupt(tiny.write(tmp_path), name, change)
     found = diagnostic(read_split, tiny.info, "train", tmp_path)
     assert found.code == "RUN302"
     assert found.message.startswith(f"{path} ")
-    assert told in found.message
+    assert fault in found.message
 
 
 @settings(deadline=None, max_examples=60)
@@ -117,19 +117,19 @@ def with_content(tiny, folder, name, content):
     return replace(tiny.info, train_files=files)
 
 
-@pytest.mark.parametrize(("name", "content", "told"), [
+@pytest.mark.parametrize(("name", "content", "fault"), [
     pytest.param(IMAGES, b"\x93NUMPY" + bytes(250), "starts with 93 4e 55 4d", id="magic"),
     pytest.param(IMAGES, idx_bytes((240,), bytes(248)), "an idx file of 3 dims with 00 00 08 03", id="rank"),
     pytest.param(IMAGES, idx_bytes((12, 4, 5), bytes(240)), "holds 12×4×5 bytes, expected 12×5×4", id="dims"),
     pytest.param(IMAGES, idx_bytes((2**31, 5, 4), bytes(240)), "expected 12×5×4", id="huge"),
     pytest.param(LABELS, idx_bytes((12,), bytes(11) + b"\3"), "a label 3, fashion-mnist has 3 classes", id="label"),
 ])
-def test_the_header_must_tell_the_shape(tiny, tmp_path, diagnostic, name, content, told):
+def test_the_header_must_tell_the_shape(tiny, tmp_path, diagnostic, name, content, fault):
     folder = tiny.write(tmp_path)
     info = with_content(tiny, folder, name, content)
     found = diagnostic(read_split, info, "train", folder)
     assert found.code == "RUN302"
-    assert told in found.message
+    assert fault in found.message
 
 
 def test_a_gzip_bomb_is_not_expanded(tiny, tmp_path, diagnostic):

@@ -57,9 +57,9 @@ def test_half_a_copy_is_passed_over_and_named(tiny, tmp_path, diagnostic):
 def test_not_found_tells_every_place_and_every_way(tiny, tmp_path, diagnostic, nothing_at_home):
     found = diagnostic(load, "fashion-mnist", "train", root=tmp_path, download=False)
     assert (found.code, found.message) == ("RUN301", "fashion-mnist was not found")
-    told = "\n".join(found.notes)
+    notes_text = "\n".join(found.notes)
     for place in (tmp_path, "data (the working folder)", nothing_at_home / ".cache/archspec", "FashionMNIST/raw"):
-        assert str(place) in told
+        assert str(place) in notes_text
     for way in ("apt-get install dataset-fashion-mnist", f"into {tmp_path / 'FashionMNIST/raw'}", "--data-root",
                 "--data digits"):
         assert way in found.hint

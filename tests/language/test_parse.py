@@ -142,15 +142,15 @@ expect: {a: [3, 8, 8]}
 # -- what was meant is taken as if it had been written ---------------------------------------------------------
 
 
-@pytest.mark.parametrize(("wrong", "told"), [
+@pytest.mark.parametrize(("wrong", "message"), [
     ("[conv2d: {out_channels: 4, kernel_size: 3}, «repeat»: 2]", ("SPEC021", "`repeat` needs the layer's braces")),
     ("[conv2d: {out_channels: 4, kernel_size: 3, «repeat»: 2}]", ("SPEC021", "`repeat` is not a field")),
     ("[{conv2d: {out_channels: 4, kernel_size: 3}, «repaet»: 2}]", ("SPEC010", "unknown key `repaet` beside a layer")),
 ])
-def test_a_misplaced_key_counts_where_it_belongs(wrong, told):
+def test_a_misplaced_key_counts_where_it_belongs(wrong, message):
     """Two 3×3 convolutions leave 4×4: so a 5×5 window after them does not fit, and a 4×4 one does."""
-    assert_marked(spec(f"stages: {{a: {wrong}, b: {{max_pool2d: «5»}}}}"), told, ("SHAPE101", "4×4 input"))
-    assert_marked(spec(f"stages: {{a: {wrong}, b: {{max_pool2d: 4}}}}"), told)
+    assert_marked(spec(f"stages: {{a: {wrong}, b: {{max_pool2d: «5»}}}}"), message, ("SHAPE101", "4×4 input"))
+    assert_marked(spec(f"stages: {{a: {wrong}, b: {{max_pool2d: 4}}}}"), message)
 
 
 def test_a_misplaced_value_is_told_at_its_place():

@@ -84,9 +84,9 @@ MISTAKES = [  # inputs, stages, (code, part of the message) of each mark
 ]
 
 
-@pytest.mark.parametrize(("inputs", "stages", "told"), MISTAKES)
-def test_mistakes(inputs, stages, told):
-    assert_marked(text(inputs, stages), told)
+@pytest.mark.parametrize(("inputs", "stages", "mistake"), MISTAKES)
+def test_mistakes(inputs, stages, mistake):
+    assert_marked(text(inputs, stages), mistake)
 
 
 def test_the_missing_choice_is_told_once():

@@ -10,7 +10,7 @@ CONV = "conv2d: {out_channels: 6, kernel_size: 3}"
 TOLD = "`linear` applies to the width of an image"
 
 
-def told(stages: str, blocks: str = "{}") -> list[tuple[str, str | None]]:
+def warnings_of(stages: str, blocks: str = "{}") -> list[tuple[str, str | None]]:
     found = examine(f"archspec: 1\ninput: [3, 8, 8]\nblocks: {blocks}\nstages: {stages}\n")
     assert found.errors == ()
     assert all(d.code == "SHAPE112" for d in found.warnings)
@@ -31,7 +31,7 @@ def told(stages: str, blocks: str = "{}") -> list[tuple[str, str | None]]:
     ],
 )
 def test_channels_first(stages: str) -> None:
-    found = told(stages)
+    found = warnings_of(stages)
     assert found
     assert all(TOLD in message and hint == "put `flatten` before it" for message, hint in found)
 
@@ -47,9 +47,9 @@ def test_channels_first(stages: str) -> None:
     ],
 )
 def test_any_other_order(stages: str) -> None:
-    assert told(stages) == []
+    assert warnings_of(stages) == []
 
 
 def test_it_is_told_once_for_a_block_and_a_linear_layer_after_it() -> None:
-    found = told("{a: [head: 4, head: 4]}", blocks="{head: {params: {n: int}, body: [linear: $n, linear: 3, relu]}}")
+    found = warnings_of("{a: [head: 4, head: 4]}", blocks="{head: {params: {n: int}, body: [linear: $n, linear: 3, relu]}}")
     assert [message.partition(":")[0] for message, _ in found] == ["stages.a.head_1.linear_1"]

@@ -99,10 +99,10 @@ def semantic(rng: random.Random) -> tuple[str, list[Diagnostic]] | None:
     return (text, found) if found else None
 
 
-def slip(text: str, told: list[Diagnostic], rng: random.Random) -> tuple[str, int, str] | None:
+def slip(text: str, diagnostics: list[Diagnostic], rng: random.Random) -> tuple[str, int, str] | None:
     """The text with one line broken that no mistake lies near, the line's number from 1, and the slip's name."""
     lines = text.split("\n")
-    near = {d.span.line + k for d in told if d.span for k in (-1, 0, 1)}
+    near = {d.span.line + k for d in diagnostics if d.span for k in (-1, 0, 1)}
     way = rng.choice(SLIPS)
     places = [k for k, line in enumerate(lines) if k + 1 not in near and way(line, random.Random(0)) not in (None, line)]
     if not places:
@@ -132,19 +132,19 @@ def rates(count: int = TEXTS, seed: int = 0, show: bool = False) -> tuple[float,
         for diagnostic in found:
             assert_form(diagnostic)
         wanted = {(d.code, d.span.line) for d in made[1] if d.span}
-        told = {(d.code, d.span.line) for d in found if d.span}
+        places = {(d.code, d.span.line) for d in found if d.span}
         reach = 60 if name in ("a_space_more", "a_space_less") else 1  # lines below may be what fits nothing
-        at_slip = {t for t in told if abs(t[1] - line) <= (reach if t[0] == "SPEC002" else 1) and t not in wanted}
+        at_slip = {t for t in places if abs(t[1] - line) <= (reach if t[0] == "SPEC002" else 1) and t not in wanted}
         others = [d for d in found if not d.span or ((d.code, d.span.line) not in wanted | at_slip and d.code not in EXPECTATIONS)]
         extra = len(others)
         planted += len(wanted) + 1
-        seen += len(wanted & told) + bool(at_slip)
+        seen += len(wanted & places) + bool(at_slip)
         false += extra
-        if show and (extra or len(wanted & told) < len(wanted) or not at_slip):
-            print("=" * 20, name, line, "missed", wanted - told, "slip", at_slip)
+        if show and (extra or len(wanted & places) < len(wanted) or not at_slip):
+            print("=" * 20, name, line, "missed", wanted - places, "slip", at_slip)
             print("\n".join(text.split("\n")[max(0, line - 4) : line + 3]))
             print(*map(str, found if not at_slip else others), sep="\n")
-        worst[name] += extra + len(wanted - told) + (not at_slip)
+        worst[name] += extra + len(wanted - places) + (not at_slip)
     return seen / planted, false / texts, worst
 
 

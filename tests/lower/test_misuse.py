@@ -7,7 +7,7 @@ import pytest
 from tests.helpers import assert_marked, spec
 
 
-@pytest.mark.parametrize(("head", "stages", "told"), [
+@pytest.mark.parametrize(("head", "stages", "message"), [
     ("vars: {act: relu}", "{a: [$act, linear: «$act»]}", ("SPEC012", "must be an integer, got \"relu\"")),
     ("vars: {width: 16}", "{a: [linear: $width, dropout: «$width»]}", ("SPEC012", "must be at most 1")),
     ("vars: {width: 16}", "{a: [linear: $(2 * width), «$width»]}", ("SPEC021", "`$width` is 16, not a layer")),
@@ -15,20 +15,20 @@ from tests.helpers import assert_marked, spec
     ("vars: {act: relu}", "{a: [$act, residual: «$act»]}", ("SPEC024", "must be an integer")),
     ("vars: {p: 0.5}", "{a: [dropout: $p, dropout: $p, linear: «$p»]}", ("SPEC012", "must be an integer, got 0.5")),
 ])
-def test_the_use_is_shown_where_the_var_is_used_elsewhere(head, stages, told):
-    (found,) = assert_marked(spec(f"stages: {stages}", head + "\n"), told)
+def test_the_use_is_shown_where_the_var_is_used_elsewhere(head, stages, message):
+    (found,) = assert_marked(spec(f"stages: {stages}", head + "\n"), message)
     assert found.related[-1].text.endswith(", and is also used elsewhere")
 
 
-@pytest.mark.parametrize(("head", "stages", "told"), [
+@pytest.mark.parametrize(("head", "stages", "message"), [
     ("vars: {n: «ten»}", "{a: [linear: $n]}", ("SPEC012", "must be an integer, got \"ten\"")),
     ("vars: {n: «ten»}", "{a: [linear: $n, linear: $n]}", ("SPEC012", "must be an integer, got \"ten\"")),
     ("vars: {n: «-1»}", "{a: {residual: $n}, b: [linear: $n]}", ("SPEC012", "")),
     ("vars: {n: «5»}", "{a: [$n]}", ("SPEC021", "not a layer")),
     ("vars: {block: «nope»}", "{a: [$block]}", ("SPEC020", "no op or block `nope`")),
 ])
-def test_the_var_is_shown_where_every_use_of_it_fails(head, stages, told):
-    (found,) = assert_marked(spec(f"stages: {stages}", head + "\n"), told)
+def test_the_var_is_shown_where_every_use_of_it_fails(head, stages, message):
+    (found,) = assert_marked(spec(f"stages: {stages}", head + "\n"), message)
     assert found.code == "SPEC020" or found.related
 
 

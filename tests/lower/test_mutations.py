@@ -186,14 +186,14 @@ def test_one_mistake_is_told_once(mistake: Callable[..., str | None], path: Path
         return
     text = dump(data)
     found = archspec.check(text)
-    told = f"{path.name}\n" + "\n".join(map(str, found))
+    message = f"{path.name}\n" + "\n".join(map(str, found))
     assert found, f"{path.name}: not noticed\n{text}"
     for diagnostic in found:
         assert_form(diagnostic)
     others = [d for d in found if d.code not in EXPECTATIONS]
-    assert len(others) <= 1, told
+    assert len(others) <= 1, message
     if code:
-        assert [d.code for d in others] == [code], told
+        assert [d.code for d in others] == [code], message
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

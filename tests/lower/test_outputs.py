@@ -106,10 +106,10 @@ MISTAKES = [  # stages, outputs, (code, part of the message), part of the hint
 ]
 
 
-@pytest.mark.parametrize(("stages", "outputs", "told", "hint"), MISTAKES)
-def test_mistakes(stages, outputs, told, hint):
+@pytest.mark.parametrize(("stages", "outputs", "mistake", "hint"), MISTAKES)
+def test_mistakes(stages, outputs, mistake, hint):
     blocks = "blocks: {half: [linear: 2]}\n" if "half" in stages else ""
-    (found,) = assert_marked(spec(f"stages: {stages}" + ("" if outputs is None else f"\noutputs: {outputs}"), blocks), told)
+    (found,) = assert_marked(spec(f"stages: {stages}" + ("" if outputs is None else f"\noutputs: {outputs}"), blocks), mistake)
     assert hint in found.hint
 
 

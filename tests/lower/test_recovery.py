@@ -109,9 +109,9 @@ def test_in_any_order_of_stages(order):
 
 
 def test_one_mistake_in_a_stage_each_and_nothing_else():
-    for piece, told in PIECES:
+    for piece, mistake in PIECES:
         assert_marked(f"archspec: 1\ninput: [6, 8, 8]\nstages:\n  {piece.replace('{n}', '')[1:-1]}\n"
-                      "  b: [relu, adaptive_avg_pool2d: 1, flatten, linear: 10]\nexpect: {output: [10]}\n", told)
+                      "  b: [relu, adaptive_avg_pool2d: 1, flatten, linear: 10]\nexpect: {output: [10]}\n", mistake)
 
 
 @pytest.mark.parametrize(("layer", "code"), [

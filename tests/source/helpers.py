@@ -16,7 +16,7 @@ stages:
 """
 
 
-def told(text, **limits):
+def mistakes(text, **limits):
     """(code, line, column, message) of all that reading the text tells."""
     try:
         found = parse(text, "t.yaml", Limits(**limits)).errors

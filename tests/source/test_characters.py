@@ -9,7 +9,7 @@ import pytest
 from archspec.source import parse
 from archspec.source.characters import invisible, odd
 from tests.hints import applied
-from tests.source.helpers import told
+from tests.source.helpers import mistakes
 
 SPACES = [chr(c) for c in range(0x80, 0x3001) if unicodedata.category(chr(c)) == "Zs"]
 WIDTHLESS = [c for c in map(chr, range(0x80, 0x10000)) if unicodedata.category(c) == "Cf" and c != "\ufeff"]
@@ -53,18 +53,18 @@ def test_look_alikes(parser, text, data):
     "train: {data: folder:\u5199\u771f \u2013 1}\n", "a: a text \u2013 with a dash\n", "a: \u00e9t\u00e9\n", "a: 3\u00d73\n",
 ])
 def test_what_may_stand_in_a_text(parser, text):
-    assert told(text) == []
+    assert mistakes(text) == []
 
 
 def test_they_hide_nothing_else(parser):
     text = "a\uff1a 1\nb: [1\nc:\n\u3000d: 1\nb: 2\ne: x\u200b\n"
-    assert [(code, line) for code, line, _, _ in told(text)] == [
+    assert [(code, line) for code, line, _, _ in mistakes(text)] == [
         ("SPEC014", 1), ("SPEC002", 2), ("SPEC014", 4), ("SPEC004", 5), ("SPEC014", 6),
     ]
 
 
 def test_a_control_character_does_not_hide_the_rest(parser):
-    assert [(code, line) for code, line, _, _ in told("a: \x01b\na: 2\nc: \x02\n")] == [
+    assert [(code, line) for code, line, _, _ in mistakes("a: \x01b\na: 2\nc: \x02\n")] == [
         ("SPEC007", 1), ("SPEC004", 2), ("SPEC007", 3),
     ]
 

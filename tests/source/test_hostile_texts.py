@@ -50,8 +50,8 @@ PIECES = [
 ]  # fmt: skip
 
 
-def told(content):
-    """The document, or what was told instead; every diagnostic must be whole."""
+def outcome(content):
+    """The document, or the diagnostics instead; every diagnostic must be whole."""
     try:
         document = parse(content, "t")
         diagnostics = document.errors
@@ -91,7 +91,7 @@ def check_tree(document: Document):
 @pytest.mark.parametrize("name", CASES)
 def test_hostile_files(name):
     content, code = CASES[name]
-    document, diagnostics = told(content)
+    document, diagnostics = outcome(content)
     if code is None:
         assert document is not None
         assert diagnostics == ()
@@ -126,7 +126,7 @@ def test_all_of_it_fits_the_memory_and_the_stack():
 @QUICK
 @given(st.binary(max_size=400))
 def test_random_bytes(content):
-    document, _ = told(content)
+    document, _ = outcome(content)
     if document is not None:
         check_tree(document)
 
@@ -134,7 +134,7 @@ def test_random_bytes(content):
 @QUICK
 @given(st.text(max_size=200))
 def test_random_text(content):
-    document, _ = told(content)
+    document, _ = outcome(content)
     if document is not None:
         check_tree(document)
 
@@ -157,7 +157,7 @@ def mutated(draw):
 @QUICK
 @given(pieces | mutated())
 def test_text_like_yaml(content):
-    document, _ = told(content)
+    document, _ = outcome(content)
     if document is not None:
         check_tree(document)
 
@@ -168,15 +168,15 @@ def test_both_parsers_read_the_same(content):
     """The same data and places where there is nothing to tell; else both have something to tell."""
     if re.search(r"[|>][-+0-9]*[#\t]", content):
         return  # libyaml lets a comment or a tab touch the head of a block text
-    fast, fast_told = told(content)
+    fast, fast_found = outcome(content)
     before = load.EVENT_PARSER
     load.EVENT_PARSER = PureParser
     try:
-        pure, pure_told = told(content)
+        pure, pure_found = outcome(content)
     finally:
         load.EVENT_PARSER = before
-    assert bool(fast_told) == bool(pure_told)
-    if not fast_told:
+    assert bool(fast_found) == bool(pure_found)
+    if not fast_found:
         assert repr(fast.data) == repr(pure.data)
         assert starts(fast) == starts(pure)
 
@@ -213,7 +213,7 @@ def places(document):
 @given(mutated())
 def test_what_is_marked_is_what_was_read(content):
     """A plain scalar of one line stands in its span as it is."""
-    document, _ = told(content)
+    document, _ = outcome(content)
     if document is None:
         return
     mended = {d.span.line for d in document.errors if d.span} | document.guessed

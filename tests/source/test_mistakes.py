@@ -6,7 +6,7 @@ import pytest
 
 from archspec.source import BROKEN, parse
 from tests.helpers import labels
-from tests.source.helpers import told
+from tests.source.helpers import mistakes
 
 
 def test_a_duplicate_key_is_told_where_it_stands_and_the_first_one_counts(parser):
@@ -47,7 +47,7 @@ def test_what_yaml_can_and_the_language_cannot(parser, text, data, place, messag
 
 def test_the_version_that_we_read_may_be_named(parser):
     assert parse("%YAML 1.2\n---\na: no\n", "t").data == {"a": "no"}
-    assert told("%YAML 1.2\n---\na: no\n") == []
+    assert mistakes("%YAML 1.2\n---\na: no\n") == []
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_version_that_we_read_may_be_named(parser):
     ],
 )  # fmt: skip
 def test_keys_are_names(parser, key, message):
-    (found,) = told(f"{key}\n: 1\nb: 2\n" if key == "? " else f"{key}: 1\nb: 2\n")
+    (found,) = mistakes(f"{key}\n: 1\nb: 2\n" if key == "? " else f"{key}: 1\nb: 2\n")
     assert (found[0], found[1], found[3]) == ("SPEC008", 1, message)
     assert parse(f'"{key}": 1\n', "t").data == {key: 1}
 
@@ -69,11 +69,11 @@ def test_keys_are_names(parser, key, message):
 def test_a_key_without_its_space_takes_its_value_along(parser):
     document = parse("a: {out:64, k: 3}\n", "t")
     assert document.data == {"a": {"out": BROKEN, "k": 3}}
-    assert told("a: {out:64, k: 3}\n") == [("SPEC002", 1, 8, "no space after `:`")]
+    assert mistakes("a: {out:64, k: 3}\n") == [("SPEC002", 1, 8, "no space after `:`")]
 
 
 def test_a_long_number_as_a_key(parser):
-    assert told("9" * 101 + ": 1\n") == [("SPEC009", 1, 1, "a number of 101 characters (limit 100)")]
+    assert mistakes("9" * 101 + ": 1\n") == [("SPEC009", 1, 1, "a number of 101 characters (limit 100)")]
 
 
 @pytest.mark.parametrize("text", ["9" * 101, "-" + "9" * 100, "0x" + "f" * 99, "0o" + "7" * 99, "0." + "1" * 99])
@@ -86,7 +86,7 @@ def test_long_numbers(parser, text):
 
 
 def test_floats_too_large(parser):
-    assert told("a: -1e999\n") == [("SPEC009", 1, 4, "-1e999 is too large for a float")]
+    assert mistakes("a: -1e999\n") == [("SPEC009", 1, 4, "-1e999 is too large for a float")]
 
 
 def test_control_characters_by_escape(parser):
@@ -99,13 +99,13 @@ def test_control_characters_by_escape(parser):
 
 def test_independent_mistakes_are_told_together_and_in_order(parser):
     text = "a: &x 1\nb: {c: $(f(1, 2)), c: 3}\na: 2\nd: !t 1\nf: 012\ng: g: h\n"
-    assert [(code, line) for code, line, _, _ in told(text)] == [
+    assert [(code, line) for code, line, _, _ in mistakes(text)] == [
         ("SPEC005", 1), ("SPEC006", 2), ("SPEC004", 2), ("SPEC004", 3), ("SPEC005", 4), ("SPEC002", 6),
     ]  # fmt: skip
 
 
 def test_the_hundredth_mistake_ends_the_reading(parser):
-    found = told("a: 1\n" * 500)
+    found = mistakes("a: 1\n" * 500)
     assert len(found) == 101
     assert found[-1][0] == "SPEC003"
     assert found[-1][3] == "100 mistakes up to here: the rest was not read"

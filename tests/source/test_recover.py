@@ -9,7 +9,7 @@ import pytest
 
 from archspec.source import BROKEN, Limits, parse
 from archspec.source.report import MAX_ERRORS
-from tests.source.helpers import marked, told
+from tests.source.helpers import marked, mistakes
 
 BEFORE = "a: 1\na: 2\n"
 AFTER = "y: &x 1\nz: 3\nz: {k: 4}\n"
@@ -87,12 +87,12 @@ def test_places_in_a_mended_line_are_those_of_the_text(parser):
 
 def test_several_syntax_errors_are_told_together(parser):
     text = "a: [1\nb:\n\tc: 1\nd: 'x\ne: f: g\nh: {i: 1]\nj: 1\n"
-    assert [(code, line) for code, line, _, _ in told(text)] == [("SPEC002", k) for k in (1, 3, 4, 5, 6)]
+    assert [(code, line) for code, line, _, _ in mistakes(text)] == [("SPEC002", k) for k in (1, 3, 4, 5, 6)]
     assert parse(text, "t").data["j"] == 1
 
 
 def test_a_line_is_told_once_though_it_stops_the_parser_more_often(parser):
-    assert len(told("a: [1, {b: 2, [c: }\nd: 1\n")) == 1
+    assert len(mistakes("a: [1, {b: 2, [c: }\nd: 1\n")) == 1
 
 
 def test_words_that_were_left_out_are_known(parser):
@@ -102,19 +102,19 @@ def test_words_that_were_left_out_are_known(parser):
 
 @pytest.mark.parametrize("line", ["a: [\n", "- {a: 'x\n", "a: b: c\n", "a: ]\n", "\ta: b: [\n", "&: {*\n"])
 def test_many_broken_lines_end_in_bounded_work(parser, line):
-    found = told(line * 500, max_bytes=2**20)
+    found = mistakes(line * 500, max_bytes=2**20)
     assert 1 <= len(found) <= MAX_ERRORS + 1
 
 
 def test_a_large_text_with_a_syntax_error_is_told():
     text = "".join(f"k{n}: [1, 2, 3]\n" for n in range(15_000))
-    found = told(text + "a: [1\n" + "z: 1\n")
+    found = mistakes(text + "a: [1\n" + "z: 1\n")
     assert [(code, line) for code, line, _, _ in found] == [("SPEC002", 15_001)]
     assert Limits().max_bytes > len(text)
 
 
 def test_a_tab_is_the_only_thing_told_of_its_line(parser):
-    assert told("a:\n  b:\n    - c\n\t  - d\ne: 1\ne: 2\n") == [
+    assert mistakes("a:\n  b:\n    - c\n\t  - d\ne: 1\ne: 2\n") == [
         ("SPEC002", 4, 1, "a tab cannot indent a line"), ("SPEC004", 6, 1, "duplicate key `e`"),
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.source.helpers import hints, told
+from tests.source.helpers import hints, mistakes
 
 
 @pytest.mark.parametrize(
@@ -43,20 +43,20 @@ from tests.source.helpers import hints, told
     ],
 )
 def test_syntax_errors(parser, text, place, message):
-    assert told(text) == [("SPEC002", *place, message)]
+    assert mistakes(text) == [("SPEC002", *place, message)]
     assert all(hints(text))
 
 
 @pytest.mark.parametrize(("text", "column"), [("a: *\n", 4), ("a: [& x]\n", 5), ("a: !e!x 1\n", 4), ("a: !<x 1\n", 4)])
 def test_broken_anchors_and_tags(parser, text, column):
-    ((code, line, where, _),) = told(text)
+    ((code, line, where, _),) = mistakes(text)
     assert (code, line, where) == ("SPEC005", 1, column)
 
 
 def test_a_syntax_error_at_the_end_is_shown_on_a_line_with_text(parser):
-    ((_, line, _, _),) = told("a: 1\nb:\n  'x': [1,\n\n\n")
+    ((_, line, _, _),) = mistakes("a: 1\nb:\n  'x': [1,\n\n\n")
     assert line == 3
 
 
 def test_mistakes_before_a_syntax_error_are_told_with_it(parser):
-    assert [f[:3] for f in told("a: 1\na: 2\nb: c: d\n")] == [("SPEC004", 2, 1), ("SPEC002", 3, 5)]
+    assert [f[:3] for f in mistakes("a: 1\na: 2\nb: c: d\n")] == [("SPEC004", 2, 1), ("SPEC002", 3, 5)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archspec.source import BROKEN, parse
-from tests.source.helpers import told
+from tests.source.helpers import mistakes
 
 
 @pytest.mark.parametrize(
@@ -65,28 +65,28 @@ def test_unclosed_expressions(parser, text, data, hint):
 
 @pytest.mark.parametrize("text", ["a: [$(f(a], 1)), 2]\n", "a: {b: $(x[(0]), c: 1}\n", "a: [$([a)], 2]\n"])
 def test_what_follows_from_an_unclosed_bracket_is_not_told(parser, text):
-    ((code, line, _, message),) = told(text)
+    ((code, line, _, message),) = mistakes(text)
     assert (code, line) == ("SPEC006", 1)
     assert message.endswith("is not closed")
 
 
 def test_many_torn_expressions(parser):
-    found = told("[" + "$(a,b), " * 200 + "]")
+    found = mistakes("[" + "$(a,b), " * 200 + "]")
     assert [f[0] for f in found] == ["SPEC006"] * 100 + ["SPEC003"]
 
 
 def test_many_directives(parser):
-    found = told("%FOO\n" * 200 + "--- a\n")
+    found = mistakes("%FOO\n" * 200 + "--- a\n")
     assert [f[0] for f in found] == ["SPEC005"] * 100 + ["SPEC003"]
 
 
 def test_directives_after_the_document(parser):
-    assert told("a: 1\n...\n%FOO\n---\nb: 1\n")[0][:2] == ("SPEC005", 3)
+    assert mistakes("a: 1\n...\n%FOO\n---\nb: 1\n")[0][:2] == ("SPEC005", 3)
 
 
 def test_torn_expressions_hide_nothing_else(parser):
     text = "a: [$x[0], 1]\nb: {c: $(f(1, 2)), c: 1}\nd: [$y[1], $(z[2])]\nb: 3\ne: f: g\n"
-    assert [(code, line, column) for code, line, column, _ in told(text)] == [
+    assert [(code, line, column) for code, line, column, _ in mistakes(text)] == [
         ("SPEC006", 1, 5), ("SPEC006", 2, 8), ("SPEC004", 2, 20), ("SPEC006", 3, 5), ("SPEC006", 3, 12),
         ("SPEC004", 4, 1), ("SPEC002", 5, 5),
     ]  # fmt: skip
@@ -97,4 +97,4 @@ def test_torn_expressions_hide_nothing_else(parser):
     ["a: $(max(c, 8))", "[$(a + b), '$(max(c, 8))', \"$(x[0])\"]", "a: x $(", "a: $(a))", "# $(\na: 1", "a: $x[0]"],
 )
 def test_what_is_whole_is_left_alone(parser, text):
-    assert told(text) == []
+    assert mistakes(text) == []

@@ -67,10 +67,10 @@ def test_epochs_are_evaluated_on_the_validation_set_and_the_test_set_once_at_the
     loss, accuracy = figures(model, TEST)
     assert (summary.test.loss, summary.test.accuracy) == (pytest.approx(loss, rel=1e-5), pytest.approx(accuracy))
     assert final.confusion.accuracy == pytest.approx(summary.test.accuracy)
-    told = json.loads(json.dumps(summary.to_json()))
-    assert told["best_by"] == "validation_accuracy"
-    assert told["test"] == {"loss": summary.test.loss, "accuracy": summary.test.accuracy}
-    assert "test_loss" not in told["last"]
+    summary_data = json.loads(json.dumps(summary.to_json()))
+    assert summary_data["best_by"] == "validation_accuracy"
+    assert summary_data["test"] == {"loss": summary.test.loss, "accuracy": summary.test.accuracy}
+    assert "test_loss" not in summary_data["last"]
 
 
 def test_without_one_the_test_set_is_evaluated_after_each_epoch():

@@ -72,7 +72,7 @@ class Case:
     seconds: float = 1e6
 
 
-class _Told(Callback):
+class _Listener(Callback):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -125,12 +125,12 @@ def run_case(name: str) -> Outcome:
         case.spoil(task)
     data = {key: value for key, value in loaded.data.items() if key not in ("recipes", "expect")}
     patient = Patient(data, loaded.graph, recipe, task.machine, task.train, task.test)
-    doctor, told = Doctor(patient=patient, trials=True), _Told()
+    doctor, listener = Doctor(patient=patient, trials=True), _Listener()
     doctor._clock.allowance = lambda step, total: case.seconds  # that what is tried does not depend on the machine
     epochs = []
     with contextlib.suppress(SpecError):
-        epochs = list(fit(task.model, task.train, task.test, recipe, device=CPU, callbacks=(doctor, told)).epochs)
-    return Outcome(doctor.findings, told.lines, patient, epochs)
+        epochs = list(fit(task.model, task.train, task.test, recipe, device=CPU, callbacks=(doctor, listener)).epochs)
+    return Outcome(doctor.findings, listener.lines, patient, epochs)
 
 
 def follow(outcome: Outcome, change: dict[str, Any], steps: int) -> float:

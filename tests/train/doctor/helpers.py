@@ -49,16 +49,16 @@ class Script(Callback):
     """Hears what is told, changes the rate at a step, and ends the run after another, or when it is told something."""
 
     def __init__(self, steps, change=None, *, until_told=False):
-        self.steps, self.change, self.until_told, self.told = steps, change, until_told, []
+        self.steps, self.change, self.until_told, self.messages = steps, change, until_told, []
 
     def on_notice(self, text):
-        self.told.append(text)
+        self.messages.append(text)
 
     def on_step(self, run):
         if self.change is not None and run.state.step == self.change[0]:
             base, factor = run.rate_at, self.change[1]
             run.rate_at = lambda step: base(step) * factor
-        if run.state.step >= self.steps or (self.until_told and self.told):
+        if run.state.step >= self.steps or (self.until_told and self.messages):
             raise Stop
 
 
@@ -77,4 +77,4 @@ def diagnose(spec, steps, *, name=None, images=2000, test=200, change=None, unti
     doctor, script = Doctor(patient=patient), Script(steps, change, until_told=until_told)
     with contextlib.suppress(Stop, SpecError):
         fit(task.model, task.train, task.test, chosen, device=CPU, callbacks=(doctor, script))
-    return [finding.code for finding in doctor.findings], doctor.findings, script.told, doctor
+    return [finding.code for finding in doctor.findings], doctor.findings, script.messages, doctor

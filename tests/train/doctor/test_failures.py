@@ -53,9 +53,9 @@ def digits(activation="relu"):
 
 def verdict(*arguments, **fields):
     """The single finding, at which the run is broken off; it was told in one line."""
-    _, findings, told, _ = diagnose(*arguments, until_told=True, **fields)
+    _, findings, messages, _ = diagnose(*arguments, until_told=True, **fields)
     (finding,) = findings
-    assert told == [finding.line()]
+    assert messages == [finding.line()]
     return finding
 
 
@@ -223,8 +223,8 @@ def test_few_images_memorised():
 
 
 def silent(*arguments, **fields):
-    codes, _, told, doctor = diagnose(*arguments, **fields)
-    assert (codes, told) == ([], [])
+    codes, _, messages, doctor = diagnose(*arguments, **fields)
+    assert (codes, messages) == ([], [])
     return doctor._history
 
 
@@ -287,10 +287,10 @@ def test_the_failures_in_full_size():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_lenet_05_in_full_size(seed):
     """The verdict comes at step 100, and is taken back when the network begins to learn, in the source's run too."""
-    _, (finding,), told, doctor = diagnose("lenet", 1000, name="lenet-05", seed=seed, **ALL)
+    _, (finding,), messages, doctor = diagnose("lenet", 1000, name="lenet-05", seed=seed, **ALL)
     too_high(finding)
     assert 300 < finding.until <= 900
-    assert len(told) == 2
+    assert len(messages) == 2
     assert doctor._history.last(20).accuracy > 0.4
 
 
@@ -299,10 +299,10 @@ def test_lenet_05_in_full_size(seed):
 @pytest.mark.parametrize("seed", [1, 4, 7])
 def test_lenet_relu_where_it_dies_in_full_size(seed):
     """In the end either no gradient arrives, or three epochs have passed."""
-    _, (finding,), told, doctor = diagnose("lenet_relu", 1500, name="lenet_relu-01", seed=seed, **ALL)
+    _, (finding,), messages, doctor = diagnose("lenet_relu", 1500, name="lenet_relu-01", seed=seed, **ALL)
     dead(finding)
     assert finding.until is None
-    assert len(told) in (1, 2)
+    assert len(messages) in (1, 2)
     assert doctor._history.last(100).accuracy < 0.12
 
 
@@ -310,11 +310,11 @@ def test_lenet_relu_where_it_dies_in_full_size(seed):
 @needs_fashion
 @pytest.mark.parametrize("seed", [2, 5, 9])
 def test_lenet_relu_where_it_dies_and_comes_back_in_full_size(seed):
-    _, (finding,), told, doctor = diagnose("lenet_relu", 600, name="lenet_relu-01", seed=seed, **ALL)
+    _, (finding,), messages, doctor = diagnose("lenet_relu", 600, name="lenet_relu-01", seed=seed, **ALL)
     dead(finding)
     assert not finding.final
     assert 200 < finding.until < 500
-    assert len(told) == 2
+    assert len(messages) == 2
     assert doctor._history.last(20).accuracy > 0.5
 
 

@@ -99,6 +99,6 @@ def test_what_was_said_is_not_said_again():
     fit(dead(), train, test, chosen, device=CPU, callbacks=(Doctor(), first, saver))
     again = Doctor()
     fit(dead(), train, test, chosen, device=CPU, callbacks=(again, second), resume=saver.saved)
-    assert len(first.told) == 1
-    assert second.told == []
+    assert len(first.messages) == 1
+    assert second.messages == []
     assert [finding.code for finding in again.findings] == ["RUN341"]

@@ -39,7 +39,7 @@ def train_with(doctor, model=None, *, callbacks=(), train=TRAIN, patient=False, 
     if patient:
         doctor._patient = Patient(SPEC.data, SPEC.graph, chosen, Machine(CPU), feed, test)
     summary = fit(model, feed, test, chosen, device=CPU, callbacks=(*doctors, listener, *callbacks))
-    return summary, model, listener.told
+    return summary, model, listener.messages
 
 
 def dead_network():
@@ -88,12 +88,12 @@ def test_a_network_that_is_dead_for_most_images_is_not_final():
 
 def test_a_run_is_the_same_with_and_without():
     plain, model, _ = train_with(None)
-    watched, other, told = train_with(Doctor())
+    watched, other, messages = train_with(Doctor())
     assert [(r.train_loss, r.evaluated_loss, r.evaluated_accuracy) for r in plain.epochs] == [
         (r.train_loss, r.evaluated_loss, r.evaluated_accuracy) for r in watched.epochs
     ]
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), other.state_dict().values(), strict=True))
-    assert told == []
+    assert messages == []
 
 
 def test_every_step_is_remembered_once_and_samples_lie_where_they_are_due():
@@ -154,10 +154,10 @@ def test_due(step):
 
 def test_a_dead_network_is_told_once():
     doctor = Doctor()
-    _, _, told = train_with(doctor, dead_network(), epochs=30)
+    _, _, messages = train_with(doctor, dead_network(), epochs=30)
     assert [finding.code for finding in doctor.findings] == ["RUN341"]
-    assert told == [doctor.findings[0].line()]
-    assert "100 % of the 4 units of 2 are zero for every image" in told[0]
+    assert messages == [doctor.findings[0].line()]
+    assert "100 % of the 4 units of 2 are zero for every image" in messages[0]
 
 
 class Told(list):
@@ -174,20 +174,20 @@ def saturated(steps, losses=(), accuracy=0.1, **fields):
 
 
 def examined(doctor, *histories):
-    told = Told()
+    messages = Told()
     for doctor._history in histories:
-        doctor._report(told, doctor._verdicts.examine(doctor._history))
-    return told
+        doctor._report(messages, doctor._verdicts.examine(doctor._history))
+    return messages
 
 
 def test_a_verdict_that_no_longer_holds_is_taken_back():
     doctor = Doctor(stop=True)
-    told = examined(doctor, saturated(100), saturated(400), saturated(400, [1.5] * 50, 0.45), saturated(400, [1.5] * 100, 0.45))
+    messages = examined(doctor, saturated(100), saturated(400), saturated(400, [1.5] * 50, 0.45), saturated(400, [1.5] * 100, 0.45))
     (finding,) = doctor.findings
     assert (finding.code, finding.step, finding.until, finding.final) == ("RUN342", 100, 450, False)
-    assert len(told) == 2
-    assert told[0].startswith("doctor[RUN342]: step 100: nothing learned so far: saturated sigmoids: the rate 3 is too high")
-    assert told[1] == (
+    assert len(messages) == 2
+    assert messages[0].startswith("doctor[RUN342]: step 100: nothing learned so far: saturated sigmoids: the rate 3 is too high")
+    assert messages[1] == (
         "doctor[RUN342]: step 450: the network learns after all: over the last 40 steps the loss is 1.5 and the "
         "accuracy 0.450"
     )
@@ -196,18 +196,18 @@ def test_a_verdict_that_no_longer_holds_is_taken_back():
 def test_after_that_what_else_goes_wrong_is_told():
     doctor = Doctor()
     collapse = saturated(400, [1.0] * 60 + [9.0] + [LN10] * 60, [0.5] * 60 + [0.1] * 61)
-    told = examined(doctor, saturated(100), saturated(400, [1.0] * 60, 0.5), collapse)
+    messages = examined(doctor, saturated(100), saturated(400, [1.0] * 60, 0.5), collapse)
     assert [(finding.code, finding.until) for finding in doctor.findings] == [("RUN342", 460), ("RUN347", None)]
-    assert len(told) == 3
+    assert len(messages) == 3
     again = saturated(400, [1.0] * 60 + [9.0] + [LN10] * 60 + [1.2] * 50, [0.5] * 60 + [0.1] * 61 + [0.6] * 50)
-    told += examined(doctor, again)
-    assert told[3].startswith("doctor[RUN347]: step 571: the network learns again: over the last 40 steps the loss is 1.2")
+    messages += examined(doctor, again)
+    assert messages[3].startswith("doctor[RUN347]: step 571: the network learns again: over the last 40 steps the loss is 1.2")
 
 
 @pytest.mark.parametrize("stop", [False, True])
 def test_what_was_said_so_far_gives_way_to_the_final_verdict(stop):
     doctor = Doctor(stop=stop)
-    told = examined(doctor, saturated(100), saturated(980))
+    messages = examined(doctor, saturated(100), saturated(980))
     assert [(finding.step, finding.final) for finding in doctor.findings] == [(100, False)]
     proven, later = saturated(1000), saturated(1050)
     proven.sealed = later.sealed = 1000
@@ -215,8 +215,8 @@ def test_what_was_said_so_far_gives_way_to_the_final_verdict(stop):
         with pytest.raises(SpecError, match=r"error\[RUN342\]: saturated sigmoids: the rate 3 is too high \(step 1000\)"):
             examined(doctor, proven)
     else:
-        told += examined(doctor, proven, later)
-        assert len(told) == 2
+        messages += examined(doctor, proven, later)
+        assert len(messages) == 2
     assert [(finding.step, finding.final) for finding in doctor.findings] == [(1000, True)]
 
 
@@ -238,9 +238,9 @@ def test_stop_does_not_end_a_run_that_can_be_saved(monkeypatch):
     assert "RUN348" not in FATAL
     assert "RUN349" not in FATAL
     doctor = Doctor(stop=True)
-    summary, _, told = train_with(doctor, normalize=None, train=scaled(TRAIN, 0.0), epochs=2)
+    summary, _, messages = train_with(doctor, normalize=None, train=scaled(TRAIN, 0.0), epochs=2)
     assert [finding.code for finding in doctor.findings] == ["RUN349"]
-    assert told[0].startswith("doctor[RUN349]: step 1: the inputs are constant")
+    assert messages[0].startswith("doctor[RUN349]: step 1: the inputs are constant")
     assert len(summary.epochs) == 2
 
 
@@ -267,7 +267,7 @@ def test_a_loss_that_is_no_number_is_explained_although_the_run_ends():
     assert finding.code == "RUN346"
     assert f"at step {finding.step} of 10 in epoch 1" in caught.value.diagnostics[0].message
     assert len(doctor._history) == finding.step, "the step that was not done included"
-    assert listener.told[-1].startswith("doctor[RUN346]")
+    assert listener.messages[-1].startswith("doctor[RUN346]")
 
 
 def test_a_run_that_ends_before_it_began():
@@ -303,10 +303,10 @@ def test_an_empty_batch_says_nothing():
 
 def test_a_run_that_ends_at_chance_is_told_at_its_end(tmp_path):
     doctor = Doctor(stop=True, folder=tmp_path)
-    summary, _, told = train_with(doctor, dead_network(), epochs=3)
+    summary, _, messages = train_with(doctor, dead_network(), epochs=3)
     (finding,) = doctor.findings
     assert (finding.code, finding.step, len(summary.epochs)) == ("RUN352", 30, 3)
-    assert told == [finding.line()]
+    assert messages == [finding.line()]
     assert [row["code"] for row in json.loads((tmp_path / "findings.json").read_text())["findings"]] == ["RUN352"]
 
 
