@@ -86,8 +86,8 @@ def test_what_breaks_equality_is_told(cli: Cli, spec: Path, monkeypatch: pytest.
     monkeypatch.setattr("archspec.train.run_dir.environment.platform.python_version", lambda: "3.99")
     done = cli("train", "--resume", "run", "--precision", "bf16")
     assert done.code == 0
-    told = [line for line in done.err.splitlines() if line.endswith("will not be bitwise equal")]
-    assert [line.split(":")[1].split(",")[1] for line in told] == [" is bf16", " is 99", " is 3.99"]
+    messages = [line for line in done.err.splitlines() if line.endswith("will not be bitwise equal")]
+    assert [line.split(":")[1].split(",")[1] for line in messages] == [" is bf16", " is 99", " is 3.99"]
 
 
 def test_one_folder_one_process(cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:

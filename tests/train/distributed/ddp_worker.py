@@ -117,7 +117,7 @@ def sharded(group):
         "of_unspread": trained(plain_network(), chosen, group),
         "of_unspread_clipped": trained(plain_network(), clipped, group),
         "of_unspread_normed": trained(network(), chosen, group, at_least=2),
-        "not_finite": not_finite(split, spread(plain_network()))["told"],
+        "not_finite": not_finite(split, spread(plain_network()))["error"],
     }
 
 
@@ -202,7 +202,7 @@ def not_finite(group, model):
             group=group,
         )
     except SpecError as problem:
-        return {"told": str(problem), "weights": [v.tolist() for v in whole(model.state_dict(), group).values()]}
+        return {"error": str(problem), "weights": [v.tolist() for v in whole(model.state_dict(), group).values()]}
     return None
 
 

@@ -76,9 +76,9 @@ def test_a_number_that_is_none_stops_both_before_the_update(together):
     assert first["not_finite"]["weights"] == second["not_finite"]["weights"]
     assert "nan" not in str(first["not_finite"]["weights"])
     for seen in (first, second):
-        assert "step 3 of 5 in epoch 2 of 3" in seen["not_finite"]["told"]
-    assert "nowhere: in a second pass over the images of process 0" in first["not_finite"]["told"]
-    assert "first not finite: the input images" in second["not_finite"]["told"]
+        assert "step 3 of 5 in epoch 2 of 3" in seen["not_finite"]["error"]
+    assert "nowhere: in a second pass over the images of process 0" in first["not_finite"]["error"]
+    assert "first not finite: the input images" in second["not_finite"]["error"]
 
 
 def test_the_order_in_which_gradients_are_summed_is_settled_before_the_first_step(together):
@@ -145,8 +145,8 @@ def test_a_command_as_users_give_it_and_one_that_is_killed_and_restarted(tmp_pat
     (tmp_path / "killed.py").write_text(KILLED)
     done = torchrun(tmp_path, "-m", "archspec", *TRAIN, "--run-dir", "whole", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)  # of one process alone
-    assert [row["epoch"] for row in told["epochs"]] == [1, 2, 3]
+    printed = json.loads(done.stdout)  # of one process alone
+    assert [row["epoch"] for row in printed["epochs"]] == [1, 2, 3]
     assert len(re.findall("^epoch ", done.stderr, re.MULTILINE)) == 3
     environment = json.loads((tmp_path / "whole/environment.json").read_text())
     assert (environment["world"], environment["data"]["train_images"]) == (2, 101)

@@ -88,8 +88,8 @@ def test_a_mistake_that_all_find_is_told_once():
     assert isinstance(processes._reported_once(unfit("a"), ProcessGroup(1, 2), store), SystemExit)
     lost = processes._lost(ProcessGroup(1, 2))
     assert isinstance(processes._reported_once(lost, ProcessGroup(1, 2), store), SystemExit)
-    told = processes._reported_once(other, ProcessGroup(1, 2), store)
-    assert told.diagnostics[0].notes == ("found by process 1 of 2",)
+    reported = processes._reported_once(other, ProcessGroup(1, 2), store)
+    assert reported.diagnostics[0].notes == ("found by process 1 of 2",)
     alone = processes._reported_once(lost, ProcessGroup(1, 2), Store())
     assert alone.diagnostics[0].code == "RUN331"
 
