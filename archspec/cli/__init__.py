@@ -18,6 +18,7 @@ import click
 from archspec import __version__
 from archspec.cli.console import tell
 from archspec.cli.failures import USAGE, WRONG, exit_code_of
+from archspec.cli.output_format import print_log
 from archspec.cli.streams import CLOSED, flush_results, open_closed, tolerate_encodings
 
 COMPLETE_VARIABLE: Final = "_ARCHSPEC_COMPLETE"
@@ -116,6 +117,7 @@ def run(arguments: Sequence[str]) -> int:
         with cli.make_context("archspec", list(arguments)) as context:
             meta = context.meta
             cli.invoke(context)
+        print_log(meta)
         flush_results()
     except BaseException as exception:  # noqa: BLE001 - the one place that turns exceptions into messages
         return exit_code_of(exception, meta)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any, Final
 
 import click
 
-from archspec.cli.console import print_diagnostics, tell
-from archspec.cli.json_output import failure, print_failure
+from archspec.cli.console import tell
+from archspec.cli.json_output import failure, is_first_process, print_failure
+from archspec.cli.output_format import print_log, report
 from archspec.cli.shortage import shortage_of
 from archspec.cli.streams import flush_results, forget_output, from_printing
 from archspec.diagnostics import SpecError
@@ -24,11 +25,12 @@ PIPE_CLOSED: Final = 141  # 128 + SIGPIPE
 DEBUG_VARIABLE: Final = "ARCHSPEC_DEBUG"
 
 
-def exit_code_of(exception: BaseException, meta: Mapping[str, Any] | None = None) -> int:
+def exit_code_of(exception: BaseException, meta: MutableMapping[str, Any] | None = None) -> int:
     """Report this exception on stderr; return its exit code.
 
     meta: that of the command line's context. With `--json`, stdout gets the report too.
     """
+    meta = {} if meta is None else meta
     if os.environ.get(DEBUG_VARIABLE) and not isinstance(exception, (SystemExit, click.exceptions.Exit)):
         import traceback
 
@@ -36,7 +38,8 @@ def exit_code_of(exception: BaseException, meta: Mapping[str, Any] | None = None
             traceback.print_exception(exception)
     code = _code(exception)
     try:
-        print_failure(meta or {}, _report(exception))
+        print_failure(meta, _report(exception, meta))
+        print_log(meta)
         flush_results()
     except BrokenPipeError:
         code = PIPE_CLOSED
@@ -62,11 +65,11 @@ def _code(exception: BaseException) -> int:
             return WRONG if shortage_of(exception) else INTERNAL
 
 
-def _report(exception: BaseException) -> list[dict[str, Any]]:
+def _report(exception: BaseException, meta: MutableMapping[str, Any]) -> list[dict[str, Any]]:
     """Report the exception on stderr; return its diagnostics as JSON, or [] if stdout cannot or need not have them."""
     match exception:
         case SpecError():
-            print_diagnostics(exception.diagnostics)
+            report(exception.diagnostics, meta)
             return [d.to_json() for d in exception.diagnostics]
         case click.exceptions.Exit() | SystemExit() | BrokenPipeError():
             return []
@@ -105,8 +108,8 @@ def _reason(problem: OSError) -> str:
 
 
 def _usage(exception: click.ClickException) -> None:
-    if os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0":
-        return  # only rank 0 reports it
+    if not is_first_process():
+        return
     context = getattr(exception, "ctx", None)
     if context is not None:
         sys.stderr.write(context.get_usage() + "\n")

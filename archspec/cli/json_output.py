@@ -20,12 +20,6 @@ def note_wanted(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     return value
 
 
-def note_format(ctx: click.Context, _: click.Parameter, value: str) -> str:
-    """Callback of `--output-format`."""
-    ctx.meta[WANTED] = ctx.meta.get(WANTED) or value == "json"
-    return value
-
-
 def print_json(data: Mapping[str, Any]) -> None:
     """Print the result of a command."""
     click.echo(json_text(data))
@@ -47,9 +41,13 @@ def json_text(data: Mapping[str, Any]) -> str:
 
 def print_failure(meta: Mapping[str, Any], diagnostics: Sequence[dict[str, Any]]) -> None:
     """Print why the command failed, if `--json` was given and nothing is printed yet. stderr has it as text."""
-    first = os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
-    if diagnostics and meta.get(WANTED) and not meta.get(PRINTED) and first:
+    if diagnostics and meta.get(WANTED) and not meta.get(PRINTED) and is_first_process():
         click.echo(json_text({"format": 1, "diagnostics": diagnostics}))
+
+
+def is_first_process() -> bool:
+    """Whether this is the only process, or the one of rank 0, which prints for all."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 def failure(message: str, hint: str | None) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def show(done: Done, form: str, *, aside: bool) -> None:
             from archspec.diagnostics.sarif import sarif
 
             _print(json_text(sarif(done.diagnostics, __version__)), aside)
+            note_printed()
         case "github":
             from archspec.diagnostics.github import github
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archspec.cli.console import print_diagnostics, result_console
+from archspec.cli.console import result_console
 from archspec.cli.json_output import print_json
 from archspec.cli.options import DEVICE, Reading, SpecPath, input_option, json_option, spec_options
+from archspec.cli.output_format import output_format_option
+from archspec.cli.output_format import report as report_diagnostics
 
 if TYPE_CHECKING:
     from archspec.analysis import Report
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
               help="Write a trace for TensorBoard and Perfetto.")
 @spec_options
 @json_option
+@output_format_option
 @click.pass_context
 def command(
     ctx: click.Context, /, spec: str, static: bool, input_shape: InputShapes | None, batch_size: int, dtype: str,
@@ -55,7 +58,7 @@ def command(
     found = examine(spec, input=input_shape, **reading.arguments())
     if found.loaded is None:
         raise SpecError(found.errors)
-    print_diagnostics(found.warnings)
+    report_diagnostics(found.warnings)
     loaded = found.loaded
     report = cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
     if not static and not found.errors:

@@ -20,6 +20,7 @@ from archspec.cli.options import (
     json_option,
     spec_options,
 )
+from archspec.cli.output_format import output_format_option
 from archspec.cli.processes import in_processes
 from archspec.cli.saving import Saving, handle_signals, saving_options
 from archspec.cli.seeds import Seeds, SeedsType, train_seeds
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 @doctor_options
 @spec_options
 @json_option
+@output_format_option
 @in_processes
 @handle_signals
 def command(

@@ -13,9 +13,9 @@ import click
 
 from archspec.cli.collect import Found, collect
 from archspec.cli.failures import WRONG
-from archspec.cli.json_output import note_format
 from archspec.cli.mistakes import Done, Results, all_diagnostics, show
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
+from archspec.cli.output_format import format_option
 from archspec.source.overlay import instead_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 STDIN: Final = "-"
-FORMATS: Final = ("text", "json", "sarif", "github")
 _GARBAGE: Final = 20_000  # new objects between two collections; with Python's 700 they take a quarter of the time
 _READS: Final = ("includes", "limits", "text_limits")  # the arguments that also apply to libraries
 
@@ -38,8 +37,7 @@ _READS: Final = ("includes", "limits", "text_limits")  # the arguments that also
 @click.option("--data-root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="With --data: folder to search first for data sets; also $ARCHSPEC_DATA.")
 @spec_options
-@click.option("--output-format", "form", type=click.Choice(FORMATS), default="text", show_default=True, is_eager=True,
-              callback=note_format, help="How mistakes are printed: for people, programs, code scanning, or GitHub.")
+@format_option
 @json_option
 @click.pass_context
 def command(
