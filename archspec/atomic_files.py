@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent: written under another name, synced, renamed."""
+"""Writes files and folders atomically: under another name, synced, then renamed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 from archspec.diagnostics import error
 from archspec.files import is_folder, is_regular, kind_of, open_regular
 
-# The name of a draft: a dot, the name of what it becomes, the process's number, `.part`.
+# The name of a draft: a dot, the final name, the process's number, `.part`.
 _OWN_DRAFT: Final = re.compile(
     r"\.(\d{5,9}-step-\d{1,18}(\.old)?|[a-z][a-z0-9_-]*\.(json|jsonl|csv|yaml|safetensors|sha256|svg))\.\d+\.part"
 )
@@ -24,9 +24,9 @@ _FOLDER_ONLY: Final = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write to with `write_file`; at the end of the block it becomes `path`, after an error it is removed.
+    """A name to write to with `write_file`. At the end of the block it becomes `path`; after an error it is removed.
 
-    A crash at any moment leaves the old file or the new one, never a part.
+    A crash at any moment leaves the old file or the new one, never a part of it.
     """
     draft = _draft(path)
     try:
@@ -42,13 +42,13 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text to `path`, in UTF-8, see `whole_file`."""
+    """Write a text to `path` in UTF-8, atomically (see `whole_file`)."""
     with whole_file(path) as draft:
         write_file(draft, [text.encode()])
 
 
 def replace_content(path: Path, content: bytes) -> None:
-    """Replace what a regular file holds, see `whole_file`, and keep its mode. Raises OSError, see `open_regular`."""
+    """Replace the content of a regular file atomically, and keep its mode. Raises OSError as `open_regular` does."""
     with open_regular(path) as old:
         mode = stat.S_IMODE(os.fstat(old.fileno()).st_mode)
     with whole_file(path) as draft:
@@ -58,9 +58,9 @@ def replace_content(path: Path, content: bytes) -> None:
 
 @contextmanager
 def whole_folder(path: Path, names: Collection[str]) -> Iterator[Path]:
-    """An empty folder to write files of these names into with `write_file`; at the end of the block it becomes `path`.
+    """An empty folder for files with these names, written with `write_file`. At the end of the block it becomes `path`.
 
-    `path` is not there yet. A crash at any moment leaves nothing there, or all its files, never a part.
+    `path` must not exist. A crash at any moment leaves nothing there, or all files, never a part.
     """
     draft = _draft(path)
     remove_folder(draft, names)
@@ -77,7 +77,7 @@ def whole_folder(path: Path, names: Collection[str]) -> Iterator[Path]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it that are not there yet, and bring them onto the disk."""
+    """Make a folder and its missing parents, and sync them to disk."""
     missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
@@ -85,13 +85,13 @@ def make_folder(path: Path) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a regular file, in hexadecimal digits. Raises OSError, see `open_regular`."""
+    """The SHA-256 of a regular file, in hexadecimal digits. Raises OSError as `open_regular` does."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_own_folder(path: Path) -> None:
-    """Raise SpecError RUN335 where something else than a folder stands at `path`, which is in a run's folder."""
+    """Raise SpecError RUN335 if `path`, which is inside a run folder, exists and is not a folder."""
     try:
         mode = path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -101,13 +101,13 @@ def check_own_folder(path: Path) -> None:
     if stat.S_ISLNK(mode):
         raise error(
             "RUN335", f"{path} is a link; archspec does not follow links in a run folder",
-            hint="replace it by the folder that it points to, or make the whole run folder a link",
+            hint="replace it with the folder that it points to, or make the whole run folder a link",
         )
     raise error("RUN335", f"{path} is {kind_of(path) or 'a file'}, not a folder", hint=f"rename or remove {path}")
 
 
 def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> str:
-    """Write a new file and bring it onto the disk; return the SHA-256 of its bytes, in hexadecimal digits."""
+    """Write a new file and sync it to disk. Returns the SHA-256 of its bytes, in hexadecimal digits."""
     digest = hashlib.sha256()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -123,9 +123,9 @@ def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> str:
 
 
 def remove_folder(path: Path, names: Collection[str]) -> None:
-    """Remove a folder's files of these names, in this order, and then the folder, if it is there.
+    """Remove the files with these names from a folder, in this order, and then the folder, if it exists.
 
-    What else lies in it stays, and the folder with it. A link in the folder's place is left alone.
+    Other files stay, and then the folder stays too. If the folder is a link, nothing is removed.
     """
     if not is_folder(path):
         return
@@ -135,7 +135,7 @@ def remove_folder(path: Path, names: Collection[str]) -> None:
             with suppress(FileNotFoundError):
                 if handle is None:
                     (path / name).unlink()
-                else:  # what stands at `path` may be another folder by now
+                else:  # `path` may be another folder by now
                     os.unlink(name, dir_fd=handle)
     finally:
         if handle is not None:
@@ -144,9 +144,9 @@ def remove_folder(path: Path, names: Collection[str]) -> None:
 
 
 def claim(folder: Path) -> int | None:
-    """Take a folder for this process; `os.close` of the result, or the process's end, gives it back.
+    """Lock a folder for this process. `os.close` of the result, or the end of the process, releases it.
 
-    None where the system cannot do that. Raises BlockingIOError where another process has it.
+    None if the system does not support that. Raises BlockingIOError if another process holds the lock.
     """
     try:
         import fcntl
@@ -165,9 +165,9 @@ def claim(folder: Path) -> int | None:
 
 
 def clear_drafts(folder: Path, names: Collection[str] = ()) -> None:
-    """Remove what programs that were killed left behind; nobody else may be writing in `folder`.
+    """Remove the drafts of killed programs. No other process may be writing in `folder`.
 
-    names: of the files in a folder that is a draft. What archspec did not write is left alone, see `remove_folder`.
+    names: the names of the files in a draft that is a folder. Other files are left alone, see `remove_folder`.
     """
     for path in folder.iterdir() if folder.is_dir() else ():
         if _OWN_DRAFT.fullmatch(path.name):
@@ -183,8 +183,8 @@ def _draft(path: Path) -> Path:
 
 
 def _sync(path: Path) -> None:
-    """Bring a file, or a folder's list of names, onto the disk."""
-    if path.is_dir() and os.name == "nt":  # Windows opens no folders
+    """Sync a file, or the entries of a folder, to disk."""
+    if path.is_dir() and os.name == "nt":  # Windows cannot open folders
         return
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:

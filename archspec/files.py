@@ -1,6 +1,6 @@
-"""Files that anybody may have put where archspec reads: only regular ones, of a bounded size, and never a link.
+"""Reads files that are not trusted: only regular files of limited size, and no links.
 
-A pipe would block the program, a device may never end, and a link leads out of the folder that the user named.
+A pipe would block the program, a device may never end, and a link may lead out of the folder that the user named.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ MiB = 1 << 20
 
 
 def open_regular(path: Path, *, follow: bool = False) -> BufferedReader:
-    """Open a regular file to read it. Raises OSError: FileNotFoundError, or one that says what is there instead.
+    """Open a regular file for reading. Raises OSError: FileNotFoundError, or one that says what is there instead.
 
-    follow: whether `path` may be a link, as one that the user names may be. The open itself never waits.
+    follow: whether `path` may be a link, which is safe for a path that the user names. Opening never blocks.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    found = path.stat() if follow else path.lstat()  # before it is opened: to open a device may do something
+    found = path.stat() if follow else path.lstat()  # before opening, since opening a device may have effects
     _check_regular(path, found)
     try:
         handle = os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
@@ -31,7 +31,7 @@ def open_regular(path: Path, *, follow: bool = False) -> BufferedReader:
             raise _unfit(path, "is a link") from problem
         raise
     try:
-        _check_regular(path, os.fstat(handle))  # what was there a moment ago may have been replaced
+        _check_regular(path, os.fstat(handle))  # the file may have been replaced in the meantime
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -39,7 +39,7 @@ def open_regular(path: Path, *, follow: bool = False) -> BufferedReader:
 
 
 def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
-    """The bytes of a regular file. Raises OSError, see `open_regular`, also where it holds more than `limit` bytes."""
+    """The bytes of a regular file. Raises OSError as `open_regular` does, and for a file larger than `limit` bytes."""
     with open_regular(path, follow=follow) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
@@ -48,7 +48,7 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether there is a regular file at `path` itself, and not a link to one."""
+    """Whether `path` is a regular file, and not a link to one."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
@@ -56,7 +56,7 @@ def is_regular(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder at `path` itself, and not a link to one."""
+    """Whether `path` is a folder, and not a link to one."""
     try:
         return stat.S_ISDIR(path.lstat().st_mode)
     except (OSError, ValueError):
@@ -64,7 +64,7 @@ def is_folder(path: Path) -> bool:
 
 
 def kind_of(path: Path) -> str | None:
-    """What stands at `path` instead of a regular file, `a link` say; None for a regular file, or for nothing."""
+    """What is at `path` instead of a regular file, such as `a link`. None for a regular file, or for nothing."""
     try:
         return _kind(path.lstat().st_mode)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A spec that is read once, and a network for each choice of its vars."""
+"""A spec that is parsed once, and a network for each choice of its vars."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Template:
     >>> cells.totals({"edge_01": "skip"}).params
     1288506
 
-    The spec is parsed and checked once, and blocks that a var does not change are lowered once for all networks. Takes
-    what `archspec.load` takes, and raises SpecError as it does. The spec's `expect` does not count. Only one thread at
-    a time may use a template.
+    The spec is parsed and checked once, and blocks that a var does not change are lowered once for all networks. The
+    arguments and SpecErrors are those of `archspec.load`. The spec's `expect` is ignored. Only one thread at a time may
+    use a template.
     """
 
     def __init__(self, source: Any, *, limits: Limits = LIMITS, **options: Any) -> None:
@@ -39,7 +39,7 @@ class Template:
         self._totals: WeakKeyDictionary[Graph, Totals] = WeakKeyDictionary()
 
     def graph(self, variables: Mapping[str, Any] = _NONE) -> Graph:
-        """The network with these values of its vars. Raises SpecError where that is not valid."""
+        """The network with these values of its vars. Raises SpecError if it is not valid."""
         self._check_names(variables)
         if all(map(_is_plain, variables.values())):
             self._program.library.vars = self._vars | {k: (raw, self._vars[k][1]) for k, raw in variables.items()}
@@ -47,14 +47,14 @@ class Template:
             graph = lower_variant(self._program, self._limits, self._kept)
             if graph is not None:
                 return graph
-        return self.load(variables).graph  # which says what is wrong
+        return self.load(variables).graph  # raises the mistake
 
     def totals(self, variables: Mapping[str, Any] = _NONE) -> Totals:
-        """Parameters, MACs and activations of that network."""
+        """Parameters, MACs and activations of the network with these values."""
         return totals(self.graph(variables), self._totals)
 
     def load(self, variables: Mapping[str, Any] = _NONE) -> Loaded:
-        """The whole spec with these values, as `archspec.load` gives it."""
+        """The whole spec with these values, as from `archspec.load`."""
         self._check_names(variables)
         data = {**self._data, "vars": {**self._data.get("vars", {}), **variables}}
         return load(without_unused_vars(data), limits=self._limits)
@@ -67,7 +67,7 @@ class Template:
 
 
 def _is_plain(raw: Any) -> bool:
-    """Whether a value is the same wherever it stands: it names no other value, and holds no layer."""
+    """Whether a value means the same at every place: it names no other value and contains no layer."""
     if isinstance(raw, list):
         return all(map(_is_plain, raw)) and not any(isinstance(part, str) for part in raw)
     return isinstance(raw, (bool, int, float)) or (isinstance(raw, str) and not raw.startswith("$"))

@@ -1,4 +1,4 @@
-"""Figures, counts and commands as messages show them: one way for the whole program."""
+"""Counts, sizes, shapes and commands as text, in one form for the whole program."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shape_text(shape: Iterable[object]) -> str:
 
 
 def sizes_text(sizes: Iterable[object]) -> str:
-    """Sizes of a window, an image or a table's column: `3×3`, `64×112×112`."""
+    """Sizes of a window or an image, or a shape in a table: `3×3`, `64×112×112`."""
     return "×".join(map(str, sizes))
 
 
@@ -51,7 +51,7 @@ def duration_text(seconds: float) -> str:
 
 
 def shell(*words: object) -> str:
-    """A command as it can be pasted into a shell: words that need it are quoted."""
+    """A command that can be pasted into a shell, with words quoted where necessary."""
     import shlex
 
     return shlex.join(map(str, words))

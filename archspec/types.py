@@ -1,4 +1,4 @@
-"""What ops speak in: tensors without data, costs, and the error of a shape rule."""
+"""The types that ops use: tensors without data, costs, and the error of a shape rule."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ DTYPE_BYTES: Final = {
 FLOATS: Final = frozenset(("float64", "float32", "float16", "bfloat16"))
 INTEGERS: Final = frozenset(("int64", "int32", "int8", "uint8"))
 ANY: Final = FLOATS | INTEGERS
-UNKNOWN_DTYPE: Final = "?"  # an earlier error left it open: it suits every op
+UNKNOWN_DTYPE: Final = "?"  # unknown after an error; every op accepts it
 
 
 class Dim:
-    """A dimension that is not a known integer. Whatever it does not support raises TypeError: `/`, `gcd`, `range`."""
+    """A dimension that is not a known integer. Unsupported operations (`/`, `gcd`, `range`) raise TypeError."""
 
     __slots__ = ()
 
 
 class UnknownDim(Dim):
-    """A dimension that an earlier error left unknown.
+    """A dimension that is unknown because of an error.
 
-    It absorbs whole-number arithmetic, and every comparison with it is false, so a rule written as
-    `if broken: raise ShapeError` never speaks of what is not known: one mistake is reported once.
+    Integer arithmetic with it gives UNKNOWN, and every comparison is false. So a rule of the form
+    `if broken: raise ShapeError` does not report what is unknown, and each mistake is reported once.
     Write a rule so that its *true* branch is the error, never as `if not (a == b)`.
 
-    `max`, `min` and `sorted` only compare, and would pass over it: ask `is_unknown` first.
+    `max`, `min` and `sorted` only compare, so they silently ignore it: check `is_unknown` first.
     """
 
     __slots__ = ()
@@ -65,10 +65,10 @@ class UnknownDim(Dim):
 
 @dataclass(frozen=True, slots=True)
 class BatchDim(Dim):
-    """A multiple of the batch size N, which a network does not fix.
+    """A multiple of the batch size N, which is not part of a network.
 
-    It can be multiplied by an integer, divided by one that divides the multiple, and added to its like. It has no
-    order, and equals no integer: a rule that would depend on the batch size raises instead.
+    It can be multiplied by an integer, divided by a divisor of the multiple, and added to another BatchDim. It has no
+    order and equals no integer, so a rule that depends on the batch size raises an error.
     """
 
     times: int = 1
@@ -94,7 +94,7 @@ class BatchDim(Dim):
         return 0 if isinstance(divisor, int) and divisor and not self.times % divisor else NotImplemented
 
     def at(self, batch_size: int) -> int:
-        """Its value in a batch of so many samples."""
+        """Its value for a batch of `batch_size` samples."""
         return self.times * batch_size
 
     def __repr__(self) -> str:
@@ -102,11 +102,11 @@ class BatchDim(Dim):
 
 
 UNKNOWN: Final = cast("int", UnknownDim())  # to a type checker a dimension is an int
-BATCH: Final = cast("int", BatchDim())  # N, the first dimension of what flows through a network
+BATCH: Final = cast("int", BatchDim())  # N, the first dimension of every activation
 
 
 def is_unknown(dim: object) -> bool:
-    """Whether an earlier error left this dimension open."""
+    """Whether this dimension is unknown because of an error."""
     return isinstance(dim, UnknownDim)
 
 
@@ -127,7 +127,7 @@ class TensorType:
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions, the batch included."""
+        """Number of dimensions, including the batch."""
         return len(self.shape)
 
     @property
@@ -137,7 +137,7 @@ class TensorType:
 
     @property
     def numel(self) -> int:
-        """Number of elements, the batch included."""
+        """Number of elements, including the batch."""
         shape = self.shape
         return shape[0] * prod(shape[1:]) if shape else 1
 
@@ -147,7 +147,7 @@ class TensorType:
         return self.numel * DTYPE_BYTES[self.dtype]
 
     def at(self, batch_size: int) -> TensorType:
-        """The type in a batch of so many samples: every figure of a batch comes from here. Only dim 0 can be BATCH."""
+        """The type for a batch of `batch_size` samples, which is the source of all figures of a batch."""
         shape: tuple[object, ...] = self.shape
         if not shape or not isinstance(first := shape[0], BatchDim):
             return self
@@ -156,11 +156,11 @@ class TensorType:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a node costs.
+    """The cost of a node.
 
     macs: multiply-adds of convolutions and linear products; bias not counted.
-    params: learned elements. buffers: elements of state (running mean and variance, counters).
-    elementwise_flops: floating-point operations that are no MACs (activation, norm, pool, add), an estimate.
+    params: number of learned parameters. buffers: elements of buffers (running mean and variance, counters).
+    elementwise_flops: an estimate of the floating-point operations that are not MACs (activation, norm, pool, add).
     """
 
     macs: int = 0
@@ -170,7 +170,7 @@ class Cost:
 
     @property
     def without_weights(self) -> Cost:
-        """What one more run with weights that are counted already costs."""
+        """The cost of another run with weights that are already counted."""
         return Cost(macs=self.macs, elementwise_flops=self.elementwise_flops)
 
     def __add__(self, other: Cost) -> Cost:
@@ -191,8 +191,8 @@ class ShapeError(Exception):
     SHAPE107 inputs of a matrix product or attention disagree.
     field: the op's field that the rule is about. inputs: of several inputs those that disagree, from 0; the message
     then may have `{k}` for the name of input k.
-    hint: advice, or a `Remedy` (archspec.diagnostics.hints), which can be done.
-    partial: the output as far as it is known in spite of the error (unknown dims are UNKNOWN).
+    hint: advice, or a `Remedy` (archspec.diagnostics.hints), which can be applied.
+    partial: the output as far as it is known despite the error (unknown dims are UNKNOWN).
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class ShapeError(Exception):
 
 
 def channels_first(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """(C, H, W) where an image's shape without its batch is plainly (H, W, C), as TensorFlow has it; else None."""
+    """(C, H, W) if an image's shape without its batch is clearly (H, W, C), as in TensorFlow; otherwise None."""
     if len(shape) != 3 or shape[2] not in (1, 3) or shape[0] <= 4 or shape[1] <= 4:
         return None
     return shape[2], shape[0], shape[1]

@@ -1,4 +1,4 @@
-"""The small arithmetic language of `$name` and `$(…)`: its own parser, no `eval`, everything bounded."""
+"""The small arithmetic language of `$name` and `$(…)`, with its own parser: no `eval`, every step bounded."""
 
 from archspec.expressions.functions import FUNCTIONS
 from archspec.expressions.language import Expression, evaluate, free_names, parse_expression, template

@@ -14,7 +14,7 @@ DEFAULT_DIVISOR: Final = 8
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Function:
-    """A function: `call(place, arguments)`, how many arguments it takes, and their names where they have some."""
+    """A function: `call(place, arguments)`, the number of its arguments, and their names if they have any."""
 
     signature: str
     least: int
@@ -103,7 +103,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
 
 
 def call(place: Place, name: str, arguments: list[Any]) -> Any:
-    """The value of a call whose argument count was checked; unknown if an argument is."""
+    """The value of a call with a valid number of arguments; unknown if an argument is."""
     if name == "len" and type(arguments[0]) is list:
         return len(arguments[0])  # known even if an item is not
     for argument in arguments:

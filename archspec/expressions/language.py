@@ -1,4 +1,4 @@
-"""Expressions as callers use them: a scalar → an Expression or a text, and its value."""
+"""The interface of the package: a scalar → an Expression or a text, and its value."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _CACHED: Final = 2048
 class Expression:
     """A parsed expression.
 
-    source: as it was written. names: the free names in it, `in` and `input` included.
-    name: the name, where the expression is `$name` and nothing else.
+    source: its text. names: its free names, including `in` and `input`.
+    name: the name if the expression is only `$name`.
     """
 
     source: str
@@ -36,9 +36,9 @@ class Expression:
     used: tuple[nodes.Name, ...]
 
     def evaluate(self, names: Mapping[str, Value]) -> Value:
-        """Its value; a list or mapping has at most MAX_ITEMS. Raises ExpressionError.
+        """Evaluate the expression. A list or mapping may have at most MAX_ITEMS. Raises ExpressionError.
 
-        Every name must be known, also in a branch that is not taken.
+        Every name must be known, even in a branch that is not taken.
         """
         for name in self.used:
             if name.name not in names:
@@ -56,17 +56,17 @@ class Expression:
 def evaluate(
     expression: Expression, lookup: Mapping[str, Value] | Callable[[str], Value], visible: Iterable[str] = ()
 ) -> Value:
-    """The value of an expression; a callable `lookup` raises KeyError for what is not among `visible`."""
+    """The value of an expression. A callable `lookup` must raise KeyError for a name that is not in `visible`."""
     return expression.evaluate(lookup if isinstance(lookup, Mapping) else _Lookup(lookup, visible))
 
 
 def parse_expression(text: str) -> Expression:
-    """The inside of a `$(…)`. Raises ExpressionError with offsets into `text`."""
+    """Parse the inside of a `$(…)`. Raises ExpressionError with offsets into `text`."""
     return _parsed(text, 0, len(text))
 
 
 def template(text: str) -> Expression | str:
-    """A whole YAML scalar: an Expression if it is `$name…` or `$(…)`, else the text it stands for (`$$x` is `$x`).
+    """Parse a YAML scalar: an Expression if it is `$name…` or `$(…)`, otherwise its text (`$$x` means `$x`).
 
     Raises ExpressionError with offsets into `text`.
     """
@@ -115,7 +115,7 @@ def _parsed(text: str, start: int, end: int) -> Expression:
 
 
 def free_names(expressions: Iterable[Expression | str]) -> frozenset[str]:
-    """All names that these use; texts use none."""
+    """All free names of these expressions. Texts have none."""
     return frozenset().union(*(e.names for e in expressions if isinstance(e, Expression)))
 
 
@@ -128,7 +128,7 @@ def _unknown(node: nodes.Name, names: Mapping[str, Value]) -> None:
 
 
 class _Lookup(Mapping[str, Value]):
-    """A callable and the names it is known to answer, as a mapping."""
+    """A callable and the names for which it has a value, as a mapping."""
 
     def __init__(self, lookup: Callable[[str], Value], visible: Iterable[str]) -> None:
         self._lookup = lookup

@@ -1,4 +1,4 @@
-"""The syntax tree of an expression; each node knows how to evaluate itself. A tree is cached, so nothing changes it."""
+"""The syntax tree of an expression. Each node evaluates itself. Trees are cached, so nothing changes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Names = Mapping[str, Any]
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Node:
-    """A piece of an expression, and the place that its errors are reported at."""
+    """A part of an expression, and the place at which its errors are reported."""
 
     place: Place
 
@@ -38,7 +38,7 @@ class Literal(Node):
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Name(Node):
-    """A name. That it is known was checked before."""
+    """A name, which is already checked to be known."""
 
     name: str
 
@@ -85,7 +85,7 @@ class Not(Node):
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Arithmetic(Node):
-    """`first + x - y …`, signs of one precedence from left to right: one node, so a long sum is not deep."""
+    """`first + x - y …`, signs of one precedence from left to right. It is one node, so a long sum is not deep."""
 
     first: Node
     rest: tuple[tuple[Place, str, Node], ...]
@@ -100,7 +100,7 @@ class Arithmetic(Node):
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Comparison(Node):
-    """`a < b <= c`: whether each pair holds. As in Python, the first pair that does not ends it."""
+    """`a < b <= c`: whether each pair holds. As in Python, evaluation ends at the first pair that does not."""
 
     first: Node
     rest: tuple[tuple[Place, str, Node], ...]
@@ -126,7 +126,7 @@ class Comparison(Node):
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Junction(Node):
-    """`a and b and …`, or `or`: the first operand that decides ends it."""
+    """`a and b and …`, or `or`. Evaluation ends at the first operand that decides the result."""
 
     word: str
     operands: tuple[tuple[Place, Node], ...]
@@ -150,7 +150,7 @@ class Junction(Node):
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Conditional(Node):
-    """`yes if condition else no`; the other branch is not evaluated."""
+    """`yes if condition else no`. The other branch is not evaluated."""
 
     condition: Node
     yes: Node
@@ -190,7 +190,7 @@ class Field(Node):
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Call(Node):
-    """`function(arguments)`; the parser checked name and count."""
+    """`function(arguments)`. The parser has checked its name and the number of arguments."""
 
     name: str
     arguments: tuple[Node, ...]

@@ -1,4 +1,4 @@
-"""What the operators do. Unknown operands give an unknown result, never an error."""
+"""The operators. An unknown operand gives an unknown result, never an error."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
 
 
 def known(value: Any) -> Any:
-    """The value, with UNKNOWN_VALUE for whatever stands for an unknown one."""
+    """The value, or UNKNOWN_VALUE for any kind of unknown value."""
     return UNKNOWN_VALUE if is_unknown(value) else value
 
 
 def arithmetic(place: Place, sign: str, left: Any, right: Any) -> Any:
-    """`left sign right`. An int stays one, except under `/` and negative powers."""
+    """`left sign right`. Integers give an integer, except with `/` and negative powers."""
     if is_unknown(left) or is_unknown(right):
         return UNKNOWN_VALUE
     for operand in (left, right):
@@ -105,7 +105,7 @@ def _equal(left: Any, right: Any) -> bool:
 
 
 def truth(place: Place, word: str, value: Any) -> Any:
-    """True, False or unknown; nothing else is a condition."""
+    """The value as a condition: true, false or unknown. Anything else is an error."""
     if is_unknown(value):
         return UNKNOWN_VALUE
     if type(value) is not bool:
@@ -114,7 +114,7 @@ def truth(place: Place, word: str, value: Any) -> Any:
 
 
 def item(place: Place, items: Any, index: Any) -> Any:
-    """`items[index]`; negative indices count from the end."""
+    """`items[index]`. Negative indices count from the end."""
     if is_unknown(items) or is_unknown(index):
         return UNKNOWN_VALUE
     if type(items) is not list:
@@ -127,7 +127,7 @@ def item(place: Place, items: Any, index: Any) -> Any:
 
 
 def field_of(place: Place, base: Any, name: str) -> Any:
-    """`base.name`; `.0` of a list is its first item."""
+    """`base.name`. `.0` of a list is its first item."""
     if is_unknown(base):
         return UNKNOWN_VALUE
     if has_fields(base):

@@ -1,4 +1,4 @@
-"""Text → syntax tree: a Pratt parser (Pratt 1973, "Top down operator precedence"), Python's precedences."""
+"""Text → syntax tree: a Pratt parser (Pratt 1973, "Top down operator precedence") with Python's precedences."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FOREIGN: Final = {
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Token(Place):
-    """A word of an expression; kind `end` after the last."""
+    """A token of an expression. After the last one comes one of kind `end`."""
 
     kind: str
     text: str
@@ -68,7 +68,7 @@ def tokens_of(text: str, start: int, end: int) -> list[Token]:
 
 
 class Parser:
-    """Parses one expression; `used` are its names in the order of the text."""
+    """Parses one expression. `used` are its names, in the order of the text."""
 
     def __init__(self, text: str, start: int, end: int) -> None:
         self.tokens = tokens_of(text, start, end)
@@ -79,18 +79,18 @@ class Parser:
 
     @property
     def token(self) -> Token:
-        """The token to come."""
+        """The next token."""
         return self.tokens[self.position]
 
     def parse(self) -> nodes.Node:
-        """The whole expression. Raises ExpressionError."""
+        """Parse the whole expression. Raises ExpressionError."""
         node = self.expression(0)
         if self.token.kind != "end":
             self._unexpected("an operator or the end")
         return node
 
     def expression(self, power: int) -> nodes.Node:
-        """What binds more tightly than `power`."""
+        """Parse an expression whose operators bind more tightly than `power`."""
         self.recursion += 1
         if self.recursion > _MAX_RECURSION:
             self.token.fail("nested too deeply", "name a part of it in `vars`", "SPEC033")
@@ -183,7 +183,7 @@ class Parser:
         return self.token.fail("nested too deeply", code="SPEC033")
 
     def _inner(self, opener: Token) -> nodes.Node:
-        """An expression in brackets."""
+        """Parse an expression in brackets."""
         self.levels += 1
         if self.levels > MAX_LEVELS:
             opener.fail("nested too deeply", "name a part of it in `vars`", "SPEC033")
@@ -197,7 +197,7 @@ class Parser:
         return node
 
     def _more(self, opener: Token, closer: str, count: int) -> bool:
-        """Whether another item of a bracket comes; takes the comma before it, or the closing bracket."""
+        """Whether another item follows in a bracket. Consumes the comma before it, or the closing bracket."""
         if count and self.token.text not in {closer, ""}:
             self._expect(",", "")
         if self.token.kind == "end":
@@ -208,7 +208,7 @@ class Parser:
         return False
 
     def _items(self, opener: Token) -> tuple[nodes.Node, ...]:
-        """The items of a list literal."""
+        """Parse the items of a list literal."""
         items: list[nodes.Node] = []
         while self._more(opener, "]", len(items)):
             items.append(self._inner(opener))
@@ -247,7 +247,7 @@ class Parser:
                 name.fail(f"`{name.text}` needs `{function.parameters[slot]}`", hint)
 
     def _slot(self, count: int, parameters: tuple[str, ...], name: str) -> tuple[int, bool]:
-        """Which argument comes now, and whether it was named."""
+        """The position of the next argument, and whether it is named."""
         token = self.token
         if token.kind != "name" or self.tokens[self.position + 1].text != "=":
             return count, False

@@ -1,4 +1,4 @@
-"""What expressions compute with: values, the unknown value, bounds, and the error that tells its place."""
+"""Values of expressions, the unknown value, the limits, and the error with its place."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from archspec.source import BROKEN
 from archspec.types import is_unknown as is_unknown_dim
 
 MAX_INT: Final = 10**30
-MAX_ITEMS: Final = 1_000  # of a list, those of the lists in it counted
+MAX_ITEMS: Final = 1_000  # of a list, including the items of lists inside it
 MAX_LEVELS: Final = 32
-_SHOWN_NAMES: Final = 200  # a text may define very many
+_SHOWN_NAMES: Final = 200  # the most names that are considered; a text may define many more
 
 
 class Unknown(enum.Enum):
-    """The type of UNKNOWN_VALUE; an Enum, so that copying and pickling keep the one instance."""
+    """The type of UNKNOWN_VALUE. It is an Enum, so that copying and pickling keep a single instance."""
 
     UNKNOWN_VALUE = "unknown"
 
@@ -31,14 +31,14 @@ class Unknown(enum.Enum):
     __str__ = __repr__
 
 
-UNKNOWN_VALUE: Final = Unknown.UNKNOWN_VALUE  # what an error already reported has left open
+UNKNOWN_VALUE: Final = Unknown.UNKNOWN_VALUE  # a value that is unknown because of an error that is already reported
 
 
 class Fields(Protocol):
-    """A host object that expressions may ask for fields, such as `in` and `input`."""
+    """An object with fields that expressions can use, such as `in` and `input`."""
 
     def field(self, name: str) -> Any:
-        """The field's value; LookupError (its first argument is the message) if it has no such field."""
+        """The value of a field. Raises LookupError, with the message as its argument, if there is no such field."""
 
 
 Value: TypeAlias = "int | float | bool | str | list[Any] | dict[str, Any] | Fields | Unknown | None"
@@ -64,12 +64,12 @@ class ExpressionError(Exception):
 
 
 def is_unknown(value: Any) -> bool:
-    """Whether an error reported elsewhere has left this value open; a dimension of a shape may be so, too."""
+    """Whether this value, or dimension of a shape, is unknown because of an error that is already reported."""
     return value is UNKNOWN_VALUE or value is BROKEN or is_unknown_dim(value)
 
 
 def has_fields(value: Any) -> TypeGuard[Fields]:
-    """Whether expressions may ask it for fields. `isinstance` with a Protocol takes 50 times as long."""
+    """Whether it has fields for expressions. `isinstance` with a Protocol takes 50 times as long."""
     return callable(getattr(value, "field", None))
 
 
@@ -83,12 +83,12 @@ def holds_unknown(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether arithmetic takes it: true and false are no numbers."""
+    """Whether it is a number for arithmetic, which true and false are not."""
     return type(value) is int or type(value) is float
 
 
 def show(value: Any) -> str:
-    """A value as a message shows it."""
+    """A value as text for messages."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
@@ -104,7 +104,7 @@ def show(value: Any) -> str:
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Place:
-    """Where a piece of an expression stands; what goes wrong in it is raised from here."""
+    """The place of a part of an expression, which raises the errors in that part."""
 
     offset: int
     length: int
@@ -114,13 +114,13 @@ class Place:
         raise ExpressionError(code, message, self.offset, self.length, hint=hint)
 
     def unlisted(self, message: str, name: str, known: Iterable[str]) -> NoReturn:
-        """Raise that `name` is not among those known, and which are; what could not be written is left out."""
+        """Raise that `name` is unknown, and list the known names that an expression can contain."""
         names = [known_name for known_name in islice(known, _SHOWN_NAMES) if known_name.isprintable()]
         near = nearest(name, names)
         self.fail(f"{message}; visible: {listing(names)}", write(near, safe=True) if near else None, "SPEC031")
 
     def bounded(self, value: Any) -> Any:
-        """The number, if it is within the limits."""
+        """The number. Raises ExpressionError if it exceeds the limits."""
         if type(value) is int:
             if -MAX_INT <= value <= MAX_INT:
                 return value
@@ -130,7 +130,7 @@ class Place:
         return value
 
     def sized(self, value: Any) -> Any:
-        """The value, if it is no list or mapping beyond the limits."""
+        """The value. Raises ExpressionError if it is a list or mapping that exceeds the limits."""
         if type(value) in (list, dict) and _weight(value, MAX_ITEMS, MAX_LEVELS) > MAX_ITEMS:
             kind = "list" if type(value) is list else "mapping"
             self.fail(f"a {kind} of more than {MAX_ITEMS:,} items or {MAX_LEVELS} levels", code="SPEC033")
@@ -138,9 +138,9 @@ class Place:
 
 
 def _weight(value: list[Any] | dict[str, Any], budget: int, levels: int) -> int:
-    """The number of items of a collection and those in it; above `budget` it stops counting.
+    """The number of items in a collection and in the collections inside it. Counting stops above `budget`.
 
-    Items are counted wherever they stand, so a list that holds one list twice weighs twice.
+    An item counts at each place, so the items of a list that occurs twice count twice.
     """
     total = len(value)
     if levels == 0:

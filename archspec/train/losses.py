@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from archspec.diagnostics import error
 from archspec.language.loss import BinaryCrossEntropy, CrossEntropy, Huber, Loss
+from archspec.text import shape_text
 from archspec.train.scores import IGNORED, Score, score_of
 
 OwnLoss = Callable[[Any, Any], Tensor]
@@ -59,9 +60,9 @@ class OutputLoss:
                 targets = targets.reshape(expected)
             targets = targets.to(outputs.dtype)
         if targets.shape != expected:
+            wanted, got = shape_text(expected), shape_text(targets.shape)
             raise error(
-                "RUN323", f"{self.loss.kind} takes targets {_shape(expected)} for outputs {_shape(outputs.shape)}, "
-                f"got {_shape(targets.shape)}",
+                "RUN323", f"{self.loss.kind} takes targets {wanted} for outputs {shape_text(outputs.shape)}, got {got}",
                 hint="change the targets, or the network's last layer",
             )
         return targets
@@ -104,11 +105,6 @@ class OutputLoss:
         return F.mse_loss(outputs, targets) if self.loss.kind == "mse" else F.l1_loss(outputs, targets)
 
 
-def _shape(sizes: Sequence[int]) -> str:
-    """`(4, 3)`, the samples included, unlike `types.shape_text`."""
-    return "(" + ", ".join(map(str, sizes)) + ")"
-
-
 def _without_ones(tensor: Tensor) -> list[int]:
     """The shape apart from dimensions of 1; that of the samples stays."""
     return [len(tensor), *(size for size in tensor.shape[1:] if size != 1)]
@@ -117,7 +113,7 @@ def _without_ones(tensor: Tensor) -> list[int]:
 def _checked(loss: Tensor) -> Tensor:
     """What the user's own loss gave. Errors: RUN325."""
     if not isinstance(loss, Tensor) or loss.numel() != 1:
-        got = _shape(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        got = shape_text(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise error("RUN325", f"the loss function must return one number as a tensor, got {got}",
                     hint="return the mean over the batch: `loss.mean()`")
     if torch.is_grad_enabled() and not loss.requires_grad:

@@ -213,9 +213,9 @@ class OwnBatches:
 
     def _check(self, name: str, tensor: Tensor, wanted: TensorType) -> None:
         if tuple(tensor.shape[1:]) != tuple(wanted.shape[1:]):
-            got = "(" + ", ".join(map(str, tensor.shape[1:])) + ")"
+            got = shape_text(tensor.shape[1:])
             raise _wrong(self._split, f"has samples {got} for the input `{name}`, the network's is "
-                         f"{shape_text(wanted.shape)}", "change the data set, or the spec's `input`")
+                         f"{shape_text(wanted.shape[1:])}", "change the data set, or the spec's `input`")
         if (tensor.dtype in _INTEGERS) != wanted.dtype.startswith("int"):
             kind = str(tensor.dtype).removeprefix("torch.")
             raise _wrong(self._split, f"has {kind} for the input `{name}`, the network takes {wanted.dtype}",
