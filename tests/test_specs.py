@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import archspec
@@ -69,17 +70,17 @@ def test_equals_the_hand_written_network(name: str) -> None:
 
 @by_name(SPECS)
 def test_static_figures_equal_the_built_module(path: Path) -> None:
-    report = archspec.analyze(path)
-    shapes = {}
-    with torch.device("meta"), torch.no_grad():
-        model = archspec.build(path)
+    loaded = archspec.load(path)
+    report, shapes = loaded.report, {}
+    with torch.device("meta"), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        model = archspec.build(loaded)
         for stage in report.shapes:
             model.get_submodule(stage).register_forward_hook(
                 lambda _, inputs, output, stage=stage: shapes.update({stage: tuple(output.shape[1:])})
             )
         for training, macs in ((True, report.training_macs), (False, report.macs)):
             with FlopCounterMode(display=False) as flops:
-                model.train(training)(*example_inputs(archspec.load(path).graph, 2, "meta"))
+                model.train(training)(*example_inputs(loaded.graph, 2, "meta"))
             assert flops.get_total_flops() // 4 == macs
     assert shapes == report.shapes
     assert sum(p.numel() for p in model.parameters()) == report.params
