@@ -182,7 +182,7 @@ class _Check:
             if word is not None:
                 self.unknown.add(word)
             self.errors.add(e.code, e.message, at.inside(e.offset, max(1, e.length)), hint=e.hint,
-                            subject=None if word is None else (names.owner, word))
+                            subject=None if word is None else (e.hint or names.owner, word))
 
 
 class _Names:
