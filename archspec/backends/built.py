@@ -13,6 +13,7 @@ from archspec.ops.traits import Normalises, Trait
 from archspec.types import TensorType
 
 _ATTRIBUTE: Final = "archspec_layer"  # of a module; deepcopy and pickle keep it, and print does not show it
+_FROZEN: Final = "archspec_frozen"  # the same of a norm
 T = TypeVar("T", bound=Trait)
 
 
@@ -67,7 +68,26 @@ def layers_with(model: nn.Module, kind: type[T]) -> Iterator[tuple[Layer, T]]:
 
 def normalises_batch(model: nn.Module) -> bool:
     """Whether the output for an image depends, in training, on the other images of the batch."""
-    return any(norm.batch for _, norm in layers_with(model, Normalises))
+    return any(norm.batch and not is_frozen(layer.module) for layer, norm in layers_with(model, Normalises))
+
+
+def freeze_norm(module: nn.Module) -> None:
+    """Mark a norm that computes as in evaluation while the rest of the network trains, see `training_mode`."""
+    setattr(module, _FROZEN, True)
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Whether `freeze_norm` has marked it."""
+    return getattr(module, _FROZEN, False)
+
+
+def training_mode(model: nn.Module) -> nn.Module:
+    """As `model.train()`, but frozen norms stay in evaluation mode: their running statistics are used, not updated."""
+    model.train()
+    for module in model.modules():
+        if is_frozen(module):
+            module.eval()
+    return model
 
 
 def _check(module: nn.Module, op: Operation, specs: dict[str, ParamSpec]) -> None:

@@ -19,12 +19,13 @@ _SHORTAGES: Final = (
     "STATUS_ALLOC_FAILED", "ALLOCATION_FAILED",  # cuBLAS, cuDNN
     "unable to find an engine to execute this computation",  # no cuDNN kernel had enough memory for its workspace
 )
+SMALLER: Final = "lower the batch size or the network's width"
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMINFO: Final = Path("/proc/meminfo")
 _STATM: Final = Path("/proc/self/statm")
 
 
-def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training") -> None:
+def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training", hint: str = SMALLER) -> None:
     """Raise SpecError BUILD201 if `device` does not have this much memory available. Allocates nothing.
 
     If the available memory is not known, there is no error. what: names the use of the memory in the message.
@@ -36,7 +37,7 @@ def check_fits(needed_bytes: int, device: torch.device, *, what: str = "training
     raise error(
         "BUILD201",
         f"{what} needs about {bytes_text(needed_bytes)}, {place} has {bytes_text(available)} available",
-        hint="lower the batch size or the network's width",
+        hint=hint,
     )
 
 
@@ -55,7 +56,7 @@ def report_memory_shortage(what: str) -> Iterator[None]:
     except RuntimeError as problem:
         if not is_shortage(problem):
             raise
-        raise shortage(what, problem, hint="lower the batch size or the network's width") from problem
+        raise shortage(what, problem, hint=SMALLER) from problem
 
 
 def shortage(what: str, problem: RuntimeError, *, hint: str) -> SpecError:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from archspec.analysis import cost_report, lone_value
 from archspec.analysis.weights import weights as all_weights
 from archspec.backends.built import layers_with
-from archspec.backends.fits import check_fits
+from archspec.backends.fits import SMALLER, check_fits
 from archspec.backends.torch import build
 from archspec.diagnostics import error
 from archspec.ir import Graph, sites
@@ -68,7 +68,11 @@ def check_step_fits(
     """
     needed = step_bytes(graph, batch_size, states=states, dtype=dtype, accumulate=accumulate, frozen=frozen)
     several = f" in each of {copies} processes" if copies > 1 else ""
-    check_fits(needed * copies, device, what=f"{what} with batches of {batch_size}{several}")
+    hint = "lower batch_size, and raise `accumulate` to keep the images per step; or lower the network's width"
+    check_fits(
+        needed * copies, device, what=f"{what} with batches of {batch_size}{several}",
+        hint=hint if what == "training" else SMALLER,
+    )
 
 
 def step_bytes(

@@ -108,6 +108,11 @@ def find_rate(task: Task, path: Path, name: str, *, as_json: bool) -> None:
         click.echo(compared)
     if finding is not None:
         click.echo(finding.line())
+    if scales := task.recipe.lr_scale:
+        from archspec.diagnostics import listing
+
+        factors = listing((f"`{part}` by {factor:g}" for part, factor in scales.items()), 6)
+        click.echo(f"these are values of `lr`, which `lr_scale` multiplies in {factors}")
     click.echo(f"picture: {path / PICTURE}")
 
 

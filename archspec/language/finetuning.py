@@ -17,6 +17,7 @@ WeightsInit = Literal[
 ]
 BiasesInit = Literal["default", "zeros"]
 TORCHVISION: Final = "torchvision:"
+TRAINED: Final = "trained"
 PICKLED: Final = (".pth", ".pt")  # torch's own files
 SAFE: Final = ".safetensors"
 
@@ -72,6 +73,11 @@ class Initialisation(Section):
         if self.strict and self.source is None:
             raise crossed("init", "has `strict` without `from`")
         return self
+
+    @property
+    def start(self) -> str:
+        """What decides the weights before the first step: the name of the rule, or `TRAINED`."""
+        return self.weights if self.source is None else TRAINED
 
     def rules(self) -> Initialisation:
         """The same without trained weights."""

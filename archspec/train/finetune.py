@@ -8,20 +8,19 @@ from typing import Final
 from torch import nn
 
 from archspec.analysis.parts import frozen_tensors, holds, rate_factors
-from archspec.backends.built import layers_with
+from archspec.backends.built import freeze_norm, layers_with
 from archspec.ir import Graph, sites
 from archspec.language.recipe import Recipe
 from archspec.ops.traits import Normalises
 
 _RATES: Final = "archspec_rate_factors"  # of a network: name of a parameter → factor; deepcopy keeps it
-_FROZEN: Final = "archspec_frozen"  # of a norm
 
 
 def set_parts(model: nn.Module, graph: Graph, recipe: Recipe) -> None:
     """Freeze what the recipe freezes, and note the parameters that have a rate of their own.
 
     Frozen parameters need no gradient, so the optimizer does not get them and weight decay does not touch them; frozen
-    norms are used as in evaluation, see `training_mode`. Dropout in frozen parts goes on.
+    norms compute as in evaluation, see `training_mode`. Dropout in frozen parts goes on.
     """
     frozen = frozen_tensors(graph, recipe)
     for name, parameter in model.named_parameters():
@@ -31,7 +30,7 @@ def set_parts(model: nn.Module, graph: Graph, recipe: Recipe) -> None:
     held = {site.state for site in sites(graph) for part in parts if holds(part, site.path) or holds(part, site.state)}
     for layer, _ in layers_with(model, Normalises):
         if layer.path in held:
-            setattr(layer.module, _FROZEN, True)
+            freeze_norm(layer.module)
     setattr(model, _RATES, rate_factors(graph, recipe))
 
 
@@ -39,12 +38,3 @@ def rate_factors_of(model: nn.Module) -> Mapping[str, float]:
     """The factors of the learning rate that `set_parts` noted, by the names of the parameters; others have 1."""
     factors: Mapping[str, float] = getattr(model, _RATES, {})
     return factors
-
-
-def training_mode(model: nn.Module) -> nn.Module:
-    """As `model.train()`, but frozen norms stay in evaluation mode: their running statistics are used, not updated."""
-    model.train()
-    for module in model.modules():
-        if getattr(module, _FROZEN, False):
-            module.eval()
-    return model

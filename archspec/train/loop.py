@@ -10,6 +10,7 @@ from typing import Final
 import torch
 from torch import nn
 
+from archspec.backends.built import training_mode
 from archspec.backends.init import seeded, stream_seed
 from archspec.data.batches import Batch, Batches
 from archspec.data.nested import call, each, part, size
@@ -19,7 +20,6 @@ from archspec.train.checkpoint.state import Snapshot, restore, restore_rng
 from archspec.train.distributed.process_group import ALONE, ProcessGroup
 from archspec.train.early_stopping import why_stop
 from archspec.train.ema import Average
-from archspec.train.finetune import training_mode
 from archspec.train.metrics import Meter, Metrics
 from archspec.train.objective import Objective
 from archspec.train.optimizer import clip_gradients, make_optimizer, set_rate

@@ -87,6 +87,11 @@ def test_find_lr_draws_suggests_and_trains_nothing(cli: Cli, spec: str) -> None:
     assert [f["code"] for f in found["findings"]] == ["RUN351"]  # far below what the test suggests
 
 
+def test_find_lr_says_which_rates_it_means(cli: Cli, spec: str) -> None:
+    done = cli("train", spec, "--find-lr", "--run-dir", "rates", "--set", "train.lr_scale={head: 10}")
+    assert "these are values of `lr`, which `lr_scale` multiplies in `head` by 10" in done.out
+
+
 @pytest.mark.parametrize("number", [310, 346, 352])
 def test_what_an_explanation_calls_wrong_gives_its_code(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

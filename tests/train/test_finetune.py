@@ -7,13 +7,12 @@ import torch
 
 from archspec.analysis.parts import frozen_tensors
 from archspec.api import load
-from archspec.backends.built import layers
+from archspec.backends.built import layers, normalises_batch, training_mode
 from archspec.backends.step import step_bytes
 from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
 from archspec.train.doctor import Doctor
-from archspec.train.finetune import training_mode
 from archspec.train.loop import fit
 from archspec.train.lr_finder.range_test import rate_range
 from archspec.train.optimizer import make_optimizer, set_rate
@@ -93,6 +92,8 @@ def test_frozen_norms_compute_as_in_evaluation():
     model.stem[1].running_mean.uniform_()
     training_mode(model)
     assert [layer.path for layer in layers(model) if not layer.module.training] == ["stem.batch_norm2d_1"]
+    assert normalises_batch(model)
+    assert not normalises_batch(started(freeze=["stem", "body.batch_norm2d_1"])[0])
     x = torch.rand(6, 1, 8, 8)
     trunk = model.stem(x)
     assert torch.equal(trunk, model.stem.eval()(x))
@@ -211,3 +212,15 @@ def test_the_doctor_says_nothing_of_a_frozen_trunk():
     trained(model, recipe, notes, doctor)
     assert doctor.findings
     assert not any("stem" in notice or "body" in notice for notice in notes.notices)
+
+
+def test_the_doctor_proposes_no_rule_that_would_drop_trained_weights():
+    from archspec.train.doctor.advice import stronger_start
+    from archspec.train.doctor.history import History
+    from archspec.train.doctor.remedies import _changes
+
+    for source, expected in ((None, True), ("trained.safetensors", False)):
+        _, recipe = network(**({} if source is None else {"init": {"from": source}}))
+        history = History(lr=0.1, init=recipe.init.start)
+        assert _changes({"train.init": "kaiming_normal"}, history, recipe) is expected
+        assert "train.init" not in (stronger_start(history).change or {})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from archspec.language.finetuning import TRAINED
 from archspec.ops.traits import RECTIFIED, SIGMOID, TANH
 from archspec.train.doctor.edit import RECTIFIER
 from archspec.train.doctor.finding import Evidence, rounded, short
@@ -75,7 +76,7 @@ def stronger_start(history: History) -> Remedy:
     insert: Remedy = Remedy(f"add {norm} after the layers with weights", {"layers.norm": "batch_norm"})
     if history.facts.batch_norm or not norm:
         insert = Remedy("use fewer layers, or skip connections")
-    if history.init.startswith("kaiming") or not (_has_relu(history) or _saturates(history)):
+    if history.init == TRAINED or history.init.startswith("kaiming") or not (_has_relu(history) or _saturates(history)):
         return insert
     if _has_relu(history):
         return Remedy(

@@ -84,7 +84,7 @@ def diagnose(
 def _history(loaded: Loaded, task: Task) -> History:
     recipe, steps = task.recipe, len(task.train)
     return History(
-        recipe.lr, recipe.optimizer, recipe.init.weights, steps, recipe.epochs * steps,
+        recipe.lr, recipe.optimizer, recipe.init.start, steps, recipe.epochs * steps,
         facts=facts_of(task.model, recipe, loaded.graph),
     )
 

@@ -10,13 +10,13 @@ from torch import nn
 
 from archspec.analysis.linear_chains import linear_chains
 from archspec.api import examine
-from archspec.backends.built import layers_with, normalises_batch
+from archspec.backends.built import layers_with
 from archspec.data.batches import Batches
 from archspec.diagnostics import SpecError
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.language.resolve import without_unused_vars
-from archspec.ops.traits import Convolves, Drops, Projects, Saturates
+from archspec.ops.traits import Convolves, Drops, Normalises, Projects, Saturates
 from archspec.train.distributed.process_group import ALONE
 from archspec.train.doctor.edit import RECIPE, apply_change, norm_after
 from archspec.train.doctor.history import Facts
@@ -69,7 +69,7 @@ def facts_of(model: nn.Module, recipe: Recipe, graph: Graph | None) -> Facts:
         weight_decay=recipe.weight_decay,
         momentum=recipe.momentum if recipe.optimizer == "sgd" else 0.0,
         norms=tuple(norm for norm in norms if norm),
-        batch_norm=normalises_batch(model),
+        batch_norm=any(norm.batch for _, norm in layers_with(model, Normalises)),
         saturates=any(s.family.high is not None for _, s in layers_with(model, Saturates)),
         chain=chains[0] if chains else (),
     )

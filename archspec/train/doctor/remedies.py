@@ -85,7 +85,7 @@ def _changes(change: Change, history: History, recipe: Recipe) -> bool:
         return False
     if change.get("train.optimizer") in ADAMS and recipe.optimizer in ADAMS and recipe.lr <= ADAM_RATE:
         return False
-    if change.get("train.init") == recipe.init.weights:
+    if change.get("train.init") == recipe.init.weights or ("train.init" in change and recipe.init.source is not None):
         return False
     fields = {key.removeprefix("train."): value for key, value in change.items() if key.startswith("train.")}
     return not fields or len(fields) < len(change) or any(data.get(key) != value for key, value in fields.items())

@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archspec.backends.built import layers_with, normalises_batch
+from archspec.backends.built import layers_with, normalises_batch, training_mode
 from archspec.data.batches import Batch, Batches
 from archspec.ops.traits import Stochastic
 from archspec.train.doctor.history import Contrast, Modes, Score
-from archspec.train.finetune import training_mode
 from archspec.train.run import Run
 
 IMAGES: Final = 128  # of a batch to evaluate in several modes

@@ -75,7 +75,7 @@ class Doctor(Callback):
         self._run = run
         graph = None if self._patient is None else self._patient.graph
         self._history = History(
-            recipe.lr, recipe.optimizer, recipe.init.weights, state.steps_per_epoch, run.total_steps, begin,
+            recipe.lr, recipe.optimizer, recipe.init.start, state.steps_per_epoch, run.total_steps, begin,
             facts_of(state.model, recipe, graph),
         )
         self._history.plain, self._history.classifies = is_plain(run.objective), run.objective.classifies
