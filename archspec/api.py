@@ -179,7 +179,10 @@ def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **optio
 def build(
     source: Any, *, seed: int | None = None, optimize: Literal["inference"] | None = None, **options: Any
 ) -> nn.Module:
-    """A new torch module of a spec, (N, C, H, W) → the last stage's output. Takes what `load` takes.
+    """A new torch module of a spec, (N, C, H, W) → its output. Takes what `load` takes.
+
+    Several inputs are arguments, in the order of the spec or by name. Several outputs come as a dict by name; outputs
+    for training are computed in training mode only.
 
     seed: None draws from torch's global random state. The recipe's `init` is applied by the trainer, or by
     `archspec.backends.init.initialise`.

@@ -44,6 +44,8 @@ class Change:
             return f"`{self.path}`: " + "; ".join([*changed[:_SHOWN], *more])
         if self.kind == "values":
             return f"`{self.path}` took {_text(self.then)}, takes {_text(self.now)}"
+        if self.kind in ("input", "output") and None in (self.then, self.now):
+            return f"the {self.kind} `{self.path}` was {'added' if self.then is None else 'removed'}"
         what = f"{self.kind} " if self.kind in ("input", "output") else ""
         return f"{what}`{self.path}` was {_text(self.then)}, is {_text(self.now)}"
 

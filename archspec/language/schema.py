@@ -69,7 +69,7 @@ def _spec() -> Schema:
     forms: dict[str, Schema] = {
         "archspec": {"const": 1}, "name": string, "description": string, "extends": string,
         "use": USES,
-        "input": by_type("object", _inputs(shape), or_value(shape)), "vars": {"type": "object"},
+        "input": by_type("object", inputs_form(shape), or_value(shape)), "vars": {"type": "object"},
         "blocks": _mapping(_or_null({"$ref": "#/definitions/block"})),
         "stages": _mapping(_or_null(BODY)),
         "outputs": _or_null(_outputs()),
@@ -86,7 +86,7 @@ def _spec() -> Schema:
     }
 
 
-def _inputs(shape: Schema) -> Schema:
+def inputs_form(shape: Schema) -> Schema:
     """Inputs by name: each is a shape, or says which numbers it holds."""
     declared = {
         "type": "object",

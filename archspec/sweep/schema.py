@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from archspec.language.recipe import Recipe
-from archspec.language.schema import recipe_form
+from archspec.language.schema import inputs_form, recipe_form
 from archspec.language.schema_variants import NULL, Schema, by_type, described, or_value
 from archspec.sweep.draws import KINDS, MAX_TRIALS
 from archspec.sweep.model import FIGURES
@@ -94,10 +94,11 @@ def _mapping(around: Callable[[Schema], Schema]) -> Schema:
     recipe = "#/definitions/recipe/properties"
     settings = {f"train.{name}": around({"$ref": f"{recipe}/{name}"}) for name in Recipe.model_fields}
     size = or_value({"type": "integer", "minimum": 1})
-    shape: Schema = {"type": "array", "items": size, "minItems": 1, "maxItems": 3}
+    shape: Schema = {"type": "array", "items": size, "minItems": 1, "maxItems": 4}
+    inputs = by_type("object", inputs_form(shape), or_value(shape))
     return {
         "type": "object",
-        "properties": {**settings, "recipe": around({"type": ["string", "null"]}), "input": around(or_value(shape))},
+        "properties": {**settings, "recipe": around({"type": ["string", "null"]}), "input": around(inputs)},
         "patternProperties": {_NAMED: around({})},
         "additionalProperties": False,
     }
