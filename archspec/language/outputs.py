@@ -47,13 +47,14 @@ def read_outputs(program: Program, errors: Errors) -> Outputs:
 
 def _listed(raw: list[Any], at: At, errors: Errors) -> Iterator[tuple[str, bool, At]]:
     for k, name in enumerate(raw):
-        if not isinstance(name, str):
-            hint = "write the name of a stage"
-            if isinstance(name, dict) and len(name) == 1 and [*name.values()][0] in MODES:  # noqa: RUF015
-                hint = "write a mapping, without dashes: `outputs: {head: always, aux: training}`"
+        if isinstance(name, dict) and len(name) == 1:  # `- aux: training`
+            errors.add("SPEC012", f"an output must be the name of a stage, got {value_text(name)}", at / k,
+                       hint="write a mapping, without dashes: `outputs: {head: always, aux: training}`")
+            yield from ((stage, mode == TRAINING, (at / k / stage).key) for stage, mode in name.items())
+        elif not isinstance(name, str):
             if name is not BROKEN:
                 errors.add("SPEC012", f"an output must be the name of a stage, got {value_text(name)}", at / k,
-                           hint=hint)
+                           hint="write the name of a stage")
         elif name in raw[:k]:
             errors.add("SPEC012", f"the output `{short(name)}` is listed twice", at / k,
                        hint=fixes.removed("remove it here", at / k))
@@ -74,7 +75,7 @@ def _mapped(raw: dict[str, Any], at: At, errors: Errors) -> Iterator[tuple[str, 
 def _unknown(name: str, at: At, program: Program, errors: Errors) -> None:
     """Note an output that is not a stage, and say what it is instead."""
     shown, stages = short(name), program.stages
-    near = close(name, stages)
+    near = close(name.removeprefix("$"), stages)
     hint: str = hints.near(near) if near else f"the stages are: {listing(map(short, stages))}"
     message = f"the output `{shown}` is not a stage"
     holder, what = _inside(name, program)

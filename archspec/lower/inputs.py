@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, NamedTuple
 
 from archspec.diagnostics import hints, listing
@@ -18,6 +19,7 @@ from archspec.types import BATCH, INTEGERS, UNKNOWN_DTYPE, TensorType
 
 UNNAMED: Final = "input"  # what the only input of a network is called that gives it no name
 KEYS: Final = ("shape", "dtype", "below")
+_LONG: Final = 60  # characters of a text that is no shape
 _RANKS: Final = 4  # dimensions without the batch
 _EXAMPLE: Final = "`{shape: [64], dtype: int64, below: 1000}`"
 
@@ -35,6 +37,11 @@ def read_inputs(context: Context, scope: Scope) -> list[Input]:
     raw, at = context.program.input
     if raw is None and at.path == ():
         return [Input(UNNAMED, None, at)]  # it is missing, which was reported
+    if isinstance(raw, list) and raw and all(isinstance(item, dict) and len(item) == 1 for item in raw):
+        context.errors.add("SPEC012", "several inputs must be a mapping, got a list", at,
+                           hint="write it without brackets or dashes inside: `input: {left: […], right: […]}`")
+        return [_named(name, value, at / k / name, context, scope) for k, item in enumerate(raw)
+                for name, value in item.items()]
     if not isinstance(raw, dict):
         shape = _shape(raw, at, context, scope, "`input` must be [channels, height, width]")
         return [Input(UNNAMED, shape, at)]
@@ -114,9 +121,19 @@ def _shape(raw: Any, at: At, context: Context, scope: Scope, rule: str) -> Tenso
         items = [(item, at / k) for k, item in enumerate(value)] if isinstance(value, list) else [(value, at)]
         found = ((context.ev.without_dollar(item, scope), place) for item, place in items)
         meant = (fixes.moved(hint, place) for hint, place in found if hint is not None)
-        context.errors.add("SPEC012", f"{rule}, got {value_text(value)}", at, hint=next(
-            meant, "write one to four positive integers, without the batch: `input: [1, 28, 28]`"))
+        key = at.path[-1] if at.path else UNNAMED
+        hint = _dimensions(value) or next(meant, None)
+        context.errors.add("SPEC012", f"{rule}, got {value_text(value)}", at, hint=hint or (
+            f"write one to four positive integers, without the batch: `{short(key)}: [1, 28, 28]`"))
     return tensor
+
+
+def _dimensions(value: Any) -> str | None:
+    """The hint for `3x8x8`."""
+    sizes = re.split(r" *[x×,] *", value) if isinstance(value, str) and len(value) < _LONG else []
+    if not 1 < len(sizes) <= _RANKS or not all(size.isdecimal() and size.isascii() and int(size) for size in sizes):
+        return None
+    return hints.write(f"[{', '.join(str(int(size)) for size in sizes)}]", safe=True)
 
 
 def shape_of(value: Any) -> TensorType | None:

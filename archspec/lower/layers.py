@@ -80,13 +80,18 @@ class Layers:
 
     def check_unused(self, builder: Builder, output: Val, place: Callable[[str], At], scope: Scope) -> None:
         """Note nodes whose output is not used. place: where the node of a name is written."""
-        for name in builder.unused((output,)):
-            self.unused(f"the output of `{name}`", place(name), "use it in a later layer with `from`", scope)
+        if self.knows_uses:
+            for name in builder.unused((output,)):
+                self.unused(f"the output of `{name}`", place(name), "use it in a later layer with `from`", scope)
+
+    @property
+    def knows_uses(self) -> bool:
+        """Whether no mistake so far may have removed the use of a value."""
+        return not any(d.code.startswith(_MISSING) for d in self.context.errors.found)
 
     def unused(self, what: str, at: At, remedy: str, scope: Scope) -> None:
-        """Note that nothing uses a value, unless a mistake may have removed its use."""
-        if not any(d.code.startswith(_MISSING) for d in self.context.errors.found):
-            self.reporter.tell("SPEC041", f"nothing uses {what}", at, scope, hint=f"remove it, or {remedy}")
+        """Note that nothing uses a value."""
+        self.reporter.tell("SPEC041", f"nothing uses {what}", at, scope, hint=f"remove it, or {remedy}")
 
     # -- layers --------------------------------------------------------------------------------------
 
@@ -96,6 +101,8 @@ class Layers:
         builder.at = layer.place
         if layer.source is not None:
             flow = self._source(builder, layer, flow, scope)
+        if flow.choices is not None and "in" in names_in(_written_beside(layer)):
+            flow = self.chosen(builder, flow, _taker(layer), scope)
         if layer.when is not None:
             at = layer.beside("when")
             condition = self.context.value(layer.when, at, scope, flow)
@@ -404,6 +411,12 @@ def _repeated(layer: Layer) -> object:
     """The raw layer without its own `repeat`, `when` and `share`, which do not see the index."""
     raw = layer.place.value()
     return {k: v for k, v in raw.items() if k not in ("repeat", "when", SHARE)} if isinstance(raw, dict) else raw
+
+
+def _written_beside(layer: Layer) -> object:
+    """What is written of a layer itself, without layers in it, which may have another input."""
+    args = layer.args.values() if isinstance(layer.args, dict) else [layer.args]
+    return [layer.when, layer.repeat, *(value for value in args if not isinstance(value, (dict, list)))]
 
 
 def _taker(layer: Layer) -> At:

@@ -133,6 +133,8 @@ def _check_owners(context: Context, graph: Graph) -> None:
 def _check_used(context: Context, layers: Layers, root: Builder, outputs: list[Val], scope: Scope) -> None:
     """Note stages that nothing uses and that are not outputs, and inputs that nothing uses."""
     program = context.program
+    if not layers.knows_uses:
+        return
     for name in root.unused(outputs):
         layers.unused(f"the output of `{name}`", program.stages[name].at.key,
                       "use it in a later stage with `from`, or list it in `outputs`", scope)

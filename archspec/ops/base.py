@@ -123,9 +123,9 @@ class Merge(Operation):
 
 def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
     """The types that `op` gives for these inputs, or ShapeError: its own rule, and what holds for every op."""
-    for x in inputs:
+    for k, x in enumerate(inputs):
         if x.dtype not in op.dtypes and x.dtype != UNKNOWN_DTYPE:
-            raise _wrong_numbers(op, x)
+            raise _wrong_numbers(x, (k,) if len(inputs) > 1 else ())
         if op.ndim is not None and x.ndim != op.ndim:
             wanted = _WANTED.get(op.ndim, f"{op.ndim - 1} dimensions")
             hint = PutBefore("flatten") if op.ndim == 2 else op.for_rank(x.ndim)
@@ -138,14 +138,18 @@ def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[Tensor
     return outputs
 
 
-def _wrong_numbers(op: Operation, x: TensorType) -> ShapeError:
+def _wrong_numbers(x: TensorType, inputs: tuple[int, ...]) -> ShapeError:
     """The error of an input that has integers where the op needs floating-point numbers, or the reverse."""
     if x.dtype in INTEGERS:
         found = f"integers ({x.dtype})" if x.below is None else f"integers from 0 to {x.below - 1:,} ({x.dtype})"
-        return ShapeError(f"needs floating-point numbers, got {found}", code="SHAPE105", hint="put an `embedding` "
-                          "before it, which gives a vector for each integer, or give the input no `dtype`")
-    return ShapeError(f"needs integers, got floating-point numbers ({x.dtype})", code="SHAPE105",
-                      hint="give the input integers: `{shape: […], dtype: int64, below: N}`")
+        return ShapeError(
+            f"needs floating-point numbers, got {found}", code="SHAPE105", inputs=inputs,
+            hint="put an `embedding` before it, which gives a vector for each integer, or give the input no `dtype`",
+        )
+    return ShapeError(
+        f"needs integers, got floating-point numbers ({x.dtype})", code="SHAPE105", inputs=inputs,
+        hint="give the input integers: `{shape: […], dtype: int64, below: N}`",
+    )
 
 
 def _too_large(y: TensorType) -> ShapeError:

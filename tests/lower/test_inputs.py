@@ -66,6 +66,12 @@ MISTAKES = [  # inputs, stages, (code, part of the message) of each mark
     ("{image: [1, 8, 8], «my image»: [4]}", "{a: {relu: , from: image}}", ("SPEC022", "is not an identifier")),
     ("{a: [1, 8, 8]}", "{«a»: relu}", ("SPEC023", "an input and a stage are named `a`")),
     ("{a: «[0]»}", "{b: relu}", ("SPEC012", "the shape of input `a` must be a list, got [0]")),
+    ("{a: «3x8×8»}", "{b: relu}", ("SPEC012", "must be a list")),
+    ("«3, 8x8»", "{b: relu}", ("SPEC012", "must be [channels, height, width]")),
+    ("«[left: [1, 8, 8], right: [1, 8, 8]]»", PAIR, ("SPEC012", "several inputs must be a mapping, got a list")),
+    (TWO, "{a: {«relu»: , when: $(in.channels == 1)}, b: {add: {x: [], y: {from: right}}}}", ("SPEC044", "left, right")),
+    (TWO, "{a: {relu: , repeat: $in.channels, from: «input»}, b: {add: {x: [], y: {from: right}}}}", ("SPEC044", "left, right")),
+    ("{a: {shape: [8], dtype: int64, below: 3}, b: [8]}", "{c: {«add»: {a: {from: a}, b: {from: b}}}}", ("SHAPE105", "integers from 0 to 2")),
     ("{a: «8»}", "{b: relu}", ("SPEC012", "got 8")),
     ("«{}»", "{b: relu}", ("SPEC012", "`input` has no inputs")),
     ("«{shape: [8], dtype: int64, below: 3}»", "{b: identity}", ("SPEC012", "needs a name")),
@@ -87,6 +93,17 @@ MISTAKES = [  # inputs, stages, (code, part of the message) of each mark
 @pytest.mark.parametrize(("inputs", "stages", "mistake"), MISTAKES)
 def test_mistakes(inputs, stages, mistake):
     assert_marked(text(inputs, stages), mistake)
+
+
+def test_a_block_whose_argument_asks_for_the_missing_input():
+    blocks = "blocks: {b: {params: {c: int, from_: layer}, body: [$from_, linear: $c]}}\n"
+    assert_marked(text(TWO, "{a: {«b»: {c: $in.channels, from_: {flatten: , from: left}}}, b: {add: {x: [], y: [{flatten: , from: right}, linear: 1]}}}", blocks), ("SPEC044", "left, right"))
+
+
+def test_layers_inside_may_have_an_input_where_the_whole_has_none():
+    blocks = "blocks: {b: {params: {l: layer, m: layer}, body: {concat: {l: $l, m: $m}}}}\n"
+    stages = "{a: {b: {l: {conv2d: {out_channels: $in.channels, kernel_size: 1}, from: left}, m: {relu: , when: $(in.channels == 1), from: right}}}}"
+    assert archspec.load(text(TWO, stages, blocks)).report.output_shape == (2, 8, 8)
 
 
 def test_the_missing_choice_is_told_once():
@@ -114,3 +131,8 @@ def test_channels_last_is_noticed_in_each_input():
 def test_the_way_to_an_error_starts_at_the_input_that_is_used():
     (found,) = assert_marked(text(TWO, "{a: [{flatten: , from: right}, linear: 4], b: {«conv2d»: {out_channels: 4, kernel_size: 3}}, c: {concat: {a: [], b: [{flatten: , from: left}]}}}"), ("SHAPE102", "needs an image"))
     assert found.notes == ("right (1, 8, 8) → a (4)",)
+
+
+@pytest.mark.parametrize("stages", ["{a: {b: {c: {from: left}}, from: «zzz»}}", "{a: [{b: {c: {from: left}}, from: «zzz»}, relu]}"])
+def test_a_mistake_in_an_input_that_a_block_does_not_use(stages):
+    assert_marked(text("{left: [1, 8, 8]}", stages, "blocks: {b: {params: {c: layer}, body: [$c]}}\n"), ("SPEC040", "`zzz`"))
