@@ -1,4 +1,4 @@
-"""A network that computes more in training than in evaluation: its heads for training only are left out there."""
+"""A network with outputs that are only computed in training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archspec.ops import Merge
 
 
 class _Step(NamedTuple):
-    """A call of a stage: the values that it takes, and how many it gives."""
+    """A call of a stage: its input values, and its number of outputs."""
 
     stage: str
     takes: tuple[Value, ...]
@@ -23,11 +23,11 @@ class _Step(NamedTuple):
 
 
 class Network(nn.Module):
-    """The stages of a network, which it calls in their order. In evaluation it leaves out what only training needs.
+    """Calls the stages of a network in order. In evaluation it skips the stages that only training needs.
 
-    It returns its outputs as a dict by name, and a single one bare: {"head": …, "aux1": …} in training, and what `head`
-    gives in evaluation. Inputs are arguments, in order or by name; those that only training needs may be left
-    out in evaluation.
+    It returns its outputs as a dict by name, or a single output without a dict: {"head": …, "aux1": …} in training, and
+    the output of `head` in evaluation. Inputs are arguments, in order or by name; inputs that only training needs may
+    be omitted in evaluation.
     """
 
     def __init__(self, graph: Graph, stages: Mapping[str, nn.Module], arguments: tuple[str, ...]) -> None:
@@ -64,7 +64,7 @@ class Network(nn.Module):
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
     def _in_order(self, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> tuple[Tensor | None, ...]:
-        """All inputs in their order; None for one that is left out, as only training needs it."""
+        """All inputs, in order; None for an omitted input that only training needs."""
         given = dict(zip(self._arguments, inputs, strict=False)) | named
         twice = len(inputs) + len(named) > len(given)
         needed = self._arguments if self.training else self._evaluated

@@ -1,4 +1,4 @@
-"""Inputs, outputs and targets of a network: one tensor, or several in a tuple or a mapping by name."""
+"""Helpers for inputs, outputs and targets of a network: one tensor, or several in a tuple or a mapping by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Nested = Any  # a tensor, or a tuple or mapping of tensors; all have the same nu
 
 
 def each(change: Callable[[torch.Tensor], torch.Tensor], values: Nested) -> Nested:
-    """The same form with every tensor changed."""
+    """The same structure, with `change` applied to every tensor."""
     if isinstance(values, Mapping):
         return {name: change(value) for name, value in values.items()}
     return tuple(map(change, values)) if isinstance(values, tuple) else change(values)
@@ -40,14 +40,14 @@ def part(values: Nested, start: int, end: int | None) -> Nested:
 
 
 def split(values: Nested, count: int) -> list[Nested]:
-    """`count` parts, whose sizes differ by one sample at most, as `Tensor.tensor_split` cuts."""
+    """`count` parts whose sizes differ by one sample at most, as from `Tensor.tensor_split`."""
     small, more = divmod(size(values), count)
     ends = [small * k + min(k, more) for k in range(count + 1)]
     return [part(values, start, end) for start, end in pairwise(ends)]
 
 
 def joined(parts: Sequence[Nested]) -> Nested:
-    """The samples of all parts, one after the other."""
+    """The samples of all parts, concatenated."""
     import torch
 
     first = parts[0]

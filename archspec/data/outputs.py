@@ -1,4 +1,4 @@
-"""Which loss each output of a network has, and whether the two suit each other; never imports torch."""
+"""Assigns a loss to each output of a network, and checks that they match; does not import torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archspec.types import TensorType
 
 
 class WrongLoss(SpecError):
-    """A recipe's `loss` does not suit the network or the data."""
+    """The `loss` of a recipe does not match the network or the data."""
 
 
 def output_types(graph: Graph) -> dict[str, TensorType]:
@@ -23,10 +23,10 @@ def output_types(graph: Graph) -> dict[str, TensorType]:
 
 
 def losses_of(recipe: Recipe, graph: Graph) -> dict[str, AnyLoss]:
-    """The loss of each output by its name; the first output is the one whose metrics decide.
+    """The loss of each output, by name; the metrics of the first output decide which epoch is best.
 
-    Errors: RUN326 where an output has no loss or a loss has no output, RUN323 where a loss has class weights for other
-    classes than the output has.
+    Errors: RUN326 if an output has no loss or a loss has no output, RUN323 if the class weights of a loss do not match
+    the classes of its output.
     """
     types = output_types(graph)
     if recipe.loss.keys() == {ONLY} and len(types) == 1:
@@ -62,7 +62,7 @@ def _check_class_weights(name: str, loss: AnyLoss, output: TensorType) -> None:
 
 
 def check_for_classes(data: str, losses: Mapping[str, AnyLoss], graph: Graph) -> None:
-    """Raise SpecError RUN323 or RUN311 where an output or its loss is not one for the classes of a data set."""
+    """Raise SpecError RUN323 or RUN311 if an output or its loss does not suit a data set with classes."""
     types = output_types(graph)
     for name, loss in losses.items():
         if not isinstance(loss, CrossEntropy):

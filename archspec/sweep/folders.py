@@ -1,4 +1,4 @@
-"""Which run folder of a sweep is a trial's own: what lies under its name may be another training's."""
+"""Finds the run folder of a trial, and detects folders under its name that belong to another training."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ if TYPE_CHECKING:
 
 
 def free_folder(store: Store, trial: Trial) -> tuple[Path, bool]:
-    """Where a trial trains, and whether its training was begun there and can go on.
+    """The folder in which a trial trains, and whether to resume its training there.
 
-    No other training's folder is used, nor that of a training which was killed before it wrote its spec: the next one
-    has a number behind its name.
+    A folder of another training, or of one that was killed before it wrote its spec, is not used; the next folder has
+    a number after its name.
     """
     for folder in store.attempts(trial.id):
         if _is_begun(folder) and not differences(trial, folder):
             return folder, True
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return folder, False
-    raise AssertionError("there is always one more")
+    raise AssertionError("there is always another folder")
 
 
 def own_folder(store: Store, trial: Trial) -> Path | None:
-    """The newest folder that holds the trial's run; None where there is none."""
+    """The newest folder with the run of the trial; None if there is none."""
     folders = reversed(store.run_folders(trial.id))
     return next((folder for folder in folders if _is_begun(folder) and not differences(trial, folder)), None)
 
 
 def result_of(store: Store, trial: Trial) -> Result | None:
-    """A trial's result; None where the sweep runs it: it has none, or its run is gone."""
+    """The result of a trial; None if it has none or its run was removed, so that the sweep runs it."""
     result = store.result(trial.id)
     gone = result is not None and result.status == "done" and own_folder(store, trial) is None
     return None if gone else result
 
 
 def is_due(store: Store, trial: Trial, *, retry: bool) -> bool:
-    """Whether a sweep runs this trial: it has no result, a pause as one, or its run is gone.
+    """Whether a sweep runs this trial: it has no result, is paused, or its run was removed.
 
-    retry: or it failed or was killed.
+    retry: also run it if it failed or was killed.
     """
     result = result_of(store, trial)
     return result is None or result.status == "paused" or (retry and result.status != "done")
 
 
 def strangers(store: Store, trial: Trial) -> list[Diagnostic]:
-    """A warning for each folder under the trial's name that holds another training."""
+    """A warning for each folder under the name of the trial that belongs to another training."""
     begun = [folder for folder in store.run_folders(trial.id) if _is_begun(folder)]
     found = [(folder, differences(trial, folder)) for folder in begun]
     return [
@@ -68,9 +68,9 @@ def strangers(store: Store, trial: Trial) -> list[Diagnostic]:
 
 
 def differences(trial: Trial, folder: Path) -> list[str]:
-    """How the run in a folder differs from the trial's training; empty where it does not.
+    """How the run in a folder differs from the training of the trial; empty if it does not.
 
-    Its spec and the environment of its last start are compared, each if it can be read.
+    Its spec and the environment of its last start are compared, as far as they can be read.
     """
     environment = last_environment(folder)
     found = [*_spec(trial, folder / "spec.yaml"), *_machine(environment, trial)]
@@ -126,7 +126,7 @@ def _recipe(found: Recipe, wanted: Recipe) -> list[str]:
 
 
 def _machine(environment: Mapping[str, Any], trial: Trial) -> list[str]:
-    """How much data it uses, and how many processes."""
+    """Differences in the amount of data and the number of processes."""
     data, world = environment.get("data"), environment.get("world")
     found = []
     if isinstance(data, dict):
@@ -143,7 +143,7 @@ def _limit(value: Any) -> str:
 
 
 def _started_with(environment: Mapping[str, Any]) -> Recipe | None:
-    """The recipe of the run's last start; None where it is not known."""
+    """The recipe of the run's last start; None if it is not known."""
     from pydantic import ValidationError
 
     from archspec.language.recipe import Recipe

@@ -37,10 +37,10 @@ from archspec.train.summary import EpochResult, Summary
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What `train` and `fit` return.
+    """The result of `train` and `fit`.
 
-    model: the trained network; of a recipe with `ema` the one with the averaged weights. summary: what the run came
-    to, as the command line prints it. recipe: as it was used. run_dir: None without one.
+    model: the trained network; with averaged weights if the recipe has `ema`. summary: the results, as the command line
+    prints them. recipe: of the run. run_dir: None if there is none.
     """
 
     model: nn.Module
@@ -55,12 +55,12 @@ class Trained:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Loss and metrics of the last epoch's weights on the test data, by their names."""
+        """Loss and metrics of the final weights on the test data, by name."""
         return self.summary.test_figures() or self.summary.last.evaluated()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the doctor found."""
+        """The findings of the doctor."""
         return self.summary.findings
 
 
@@ -101,19 +101,19 @@ def train(
     input: Sequence[int] | None = None,
     **fields: Any,
 ) -> Trained:
-    """Train a spec's network with its recipe, on the recipe's data set or on your own.
+    """Train the network of a spec with its recipe, on the data set of the recipe or on your own data.
 
-    spec: a path, a shipped spec's name, YAML text, a mapping, an `ArchSpec` or what `load` returned. sets, input: as
-    for `load`. recipe: one of the spec's `recipes` instead of `train`. fields: fields of the recipe that change, such
-    as `epochs=5`; None removes one.
+    spec: a path, the name of a shipped spec, YAML text, a mapping, an `ArchSpec` or a result of `load`. sets, input:
+    see `load`. recipe: the name of one of the spec's `recipes`, instead of `train`. fields: fields of the recipe to
+    change, such as `epochs=5`; None removes one.
     train, test, validation: each a torch Dataset, a DataLoader or an iterable of batches; without them the recipe's
     `data` is used. `validation` may also be a share or a number, as in a recipe. A batch is a tuple (inputs, targets),
-    or a mapping whose keys are the network's inputs, and the targets. steps_per_epoch: for data without a length.
-    loss: as in a recipe; a function (outputs, targets) → the mean loss; or a mapping from outputs to these. metric: of
-    a function, `accuracy`, `f1` or `mae`.
-    callbacks: follow the run. run_dir: a new folder for metrics, checkpoints and weights; None writes nothing. doctor:
-    look for what goes wrong. progress: show it on stderr.
-    A run of a recipe's own data set is equal to that of `archspec train`, to the last bit.
+    or a mapping with the network's inputs as keys, and the targets. steps_per_epoch: for data without a length.
+    loss: as in a recipe; or a function (outputs, targets) → mean loss; or a mapping from outputs to these. metric: for
+    a loss function, `accuracy`, `f1` or `mae`.
+    callbacks: follow the run. run_dir: a new folder for metrics, checkpoints and weights; with None nothing is written.
+    doctor: whether to diagnose the run. progress: whether to show progress on stderr.
+    A run on the recipe's data set is bitwise equal to that of `archspec train`.
     Raises SpecError for mistakes in the spec, the recipe and the data.
     """
     loaded = load(spec, sets=sets, input=input)
@@ -155,8 +155,8 @@ def fit(
 ) -> Trained:
     """Train any torch module, or a graph such as `archspec.load(spec).graph`, on your own data.
 
-    model: a module is trained as it is, in place; a graph is built and initialised by the recipe's `init` and `seed`.
-    fields: those of a recipe; `lr` is required. name: of the run. Everything else as for `train`.
+    model: a module is trained in place; a graph is built and initialised by the recipe's `init` and `seed`.
+    fields: the fields of a recipe; `lr` is required. name: of the run. The other arguments are those of `train`.
     Raises SpecError for mistakes in the recipe and the data.
     """
     if not isinstance(model, nn.Module | Graph):
@@ -175,7 +175,7 @@ def fit(
 
 
 def _run(make: Callable[[], Task], machine: Machine, how: _How) -> Trained:
-    """Prepare and run a task, in a folder if one is asked for."""
+    """Prepare and run a task, in a run folder if there is one."""
     if how.run_dir is not None:
         check_free(how.run_dir)
     with ExitStack() as stack:
@@ -213,12 +213,12 @@ def _session(
 
 
 class _Averaged(Callback):
-    """Keeps the network that was evaluated: the average of the weights, if the recipe has one."""
+    """Keeps the evaluated network, which has averaged weights if the recipe has `ema`."""
 
     model: nn.Module | None = None
 
     def on_start(self, run: Any) -> None:
-        """It is there from the start."""
+        """Keep the network, which exists from the start."""
         self.model = run.state.eval_model
 
 
@@ -240,7 +240,7 @@ def _with_share(fields: Mapping[str, Any], validation: Any) -> dict[str, Any]:
 
 
 def _with_loss(fields: dict[str, Any], loss: Any, metric: str | None) -> tuple[dict[str, Any], OwnObjective]:
-    """The recipe's fields with what is not a function of `loss`, and what is one."""
+    """The fields of the recipe with the losses that are not functions, and the loss functions."""
     if metric is not None and metric not in SCORES:
         raise error("RUN323", f"there is no metric `{metric}`", hint=f"its metrics are {listing(SCORES)}")
     if callable(loss):
@@ -255,14 +255,14 @@ def _with_loss(fields: dict[str, Any], loss: Any, metric: str | None) -> tuple[d
 
 
 def _base(loaded: Loaded, name: str | None, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The recipe that `fields` change."""
+    """The recipe to which `fields` are applied."""
     if name is None and "train" not in loaded.recipes and {"data", "lr"} <= fields.keys():
         return {}
     return loaded.recipe(name).to_data()
 
 
 def _check_builtin(test: Any, own: OwnObjective, steps: int | None) -> None:
-    """Raise SpecError RUN322 for what only goes with data of one's own."""
+    """Raise SpecError RUN322 for arguments that need your own data."""
     if test is not None:
         raise error("RUN322", "there is test data and no train data", hint="pass `train` too, or neither")
     if own.functions or steps is not None:
@@ -271,7 +271,7 @@ def _check_builtin(test: Any, own: OwnObjective, steps: int | None) -> None:
 
 
 def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields as a spec can write them."""
+    """Fields in the form that a spec can have."""
     return {key: value.to_data() if hasattr(value, "to_data") else value for key, value in fields.items()}
 
 

@@ -1,4 +1,4 @@
-"""Class weights that make up for classes of different size: `class_weights: balanced`."""
+"""Class weights that compensate for classes of different size: `class_weights: balanced`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def need_targets(losses: Mapping[str, AnyLoss]) -> bool:
 
 
 class Counts:
-    """How common each class, or each label, is among the targets seen."""
+    """Counts how often each class, or each label, occurs in the targets."""
 
     def __init__(self, outputs: int) -> None:
         self._positives = torch.zeros(outputs, dtype=torch.float64)
@@ -41,9 +41,9 @@ class Counts:
             self._total += len(targets) * by_label.shape[2]
 
     def weights(self, loss: AnyLoss) -> tuple[float, ...]:
-        """1 / (K p) for a class with the share p of K classes; for a label the ratio of negatives to positives.
+        """1 / (K p) for one of K classes with the share p; the ratio of negatives to positives for a label.
 
-        A class or label that does not occur has 1.
+        The weight of a class or label that does not occur is 1.
         """
         positives = self._positives
         if isinstance(loss, BinaryCrossEntropy):

@@ -1,4 +1,4 @@
-"""Parts of a network that do not learn, or learn at a rate of their own."""
+"""Parts of a network that are frozen, or that have their own learning rate."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _RATES: Final = "archspec_rate_factors"  # of a network: name of a parameter →
 
 
 def set_parts(model: nn.Module, graph: Graph, recipe: Recipe) -> None:
-    """Freeze what the recipe freezes, and note the parameters that have a rate of their own.
+    """Freeze parts according to the recipe, and record the parameters with their own learning rate.
 
-    Frozen parameters need no gradient, so the optimizer does not get them and weight decay does not touch them; frozen
-    norms compute as in evaluation, see `training_mode`. Dropout in frozen parts goes on.
+    Frozen parameters have no gradient, so the optimizer does not receive them and weight decay does not change them.
+    Frozen norms compute as in evaluation, see `training_mode`. Dropout in frozen parts remains active.
     """
     frozen = frozen_tensors(graph, recipe)
     for name, parameter in model.named_parameters():
@@ -35,6 +35,6 @@ def set_parts(model: nn.Module, graph: Graph, recipe: Recipe) -> None:
 
 
 def rate_factors_of(model: nn.Module) -> Mapping[str, float]:
-    """The factors of the learning rate that `set_parts` noted, by the names of the parameters; others have 1."""
+    """The factors of the learning rate from `set_parts`, by the names of parameters; the others have factor 1."""
     factors: Mapping[str, float] = getattr(model, _RATES, {})
     return factors

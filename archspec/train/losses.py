@@ -24,7 +24,7 @@ class OutputLoss:
     """The loss of one output.
 
     weight: its factor in the sum. smoothing: of the labels. class_weights: see `language.loss`, as numbers. own: a
-    function that is used instead of `loss`. score: the metrics.
+    function to use instead of `loss`. score: the metrics.
     """
 
     loss: Loss
@@ -44,9 +44,9 @@ class OutputLoss:
         return self.score or score_of(self.loss)
 
     def targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The targets as the loss takes them. Errors: RUN323 where their shape does not suit the outputs.
+        """The targets in the form that the loss needs. Errors: RUN323 if their shape does not match the outputs.
 
-        (N,) stands for (N, 1): torch would compare every target with every output.
+        (N,) becomes (N, 1), because torch would otherwise compare every target with every output.
         """
         if self.own is not None:
             return targets
@@ -79,7 +79,7 @@ class OutputLoss:
         return self._regression(outputs, targets)
 
     def evaluated(self, outputs: Any, targets: Any) -> Tensor:
-        """The same without smoothing and class weights."""
+        """The same, without smoothing and class weights."""
         if self.own is not None:
             return _checked(self.own(outputs, targets))
         return OutputLoss(self.loss).training(outputs, targets)
@@ -106,12 +106,12 @@ class OutputLoss:
 
 
 def _without_ones(tensor: Tensor) -> list[int]:
-    """The shape apart from dimensions of 1; that of the samples stays."""
+    """The shape without dimensions of size 1, except for the samples."""
     return [len(tensor), *(size for size in tensor.shape[1:] if size != 1)]
 
 
 def _checked(loss: Tensor) -> Tensor:
-    """What the user's own loss gave. Errors: RUN325."""
+    """The result of the user's loss function, checked. Errors: RUN325."""
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         got = shape_text(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise error("RUN325", f"the loss function must return one number as a tensor, got {got}",

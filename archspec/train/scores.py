@@ -1,4 +1,4 @@
-"""The metrics of a loss as sums over the images of a pass: added up on the device, read at the end."""
+"""The metrics of a loss, as sums over the images of a pass that are accumulated on the device and read at its end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 if TYPE_CHECKING:
     from archspec.language.loss import Loss
 
-IGNORED: Final = -100  # a label that counts for nothing, as in torch's cross_entropy
+IGNORED: Final = -100  # the label that is ignored, as in torch's cross_entropy
 TOP: Final = 5
-MOST_WITHOUT_TOP: Final = 10  # outputs beside which top-5 says something
+MOST_WITHOUT_TOP: Final = 10  # with more outputs, top-5 accuracy is reported too
 
 
 class Score:
@@ -30,34 +30,34 @@ class Score:
         return outputs.new_zeros(())
 
     def count(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
-        """The denominator, shape (); None where it is the number of images."""
+        """The denominator, shape (); None if it is the number of images."""
         return None
 
     def sums(self, outputs: Tensor, targets: Tensor, *, training: bool) -> Tensor | None:
-        """What the other metrics need, shape (any,); None without others."""
+        """The sums for the other metrics, shape (any,); None if there are no others."""
         return None
 
     def others(self, sums: Tensor) -> dict[str, float]:
-        """The other metrics from the sums over a pass, on the CPU."""
+        """The other metrics, from the sums over a pass on the CPU."""
         return {}
 
 
 class Accuracy(Score):
-    """The share of labels that are right. outputs: (N, classes, …). targets: int64 (N, …)."""
+    """The share of correct labels. outputs: (N, classes, …). targets: int64 (N, …)."""
 
     name = "accuracy"
     dtype = torch.int64
 
     def hits(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Labels that are right."""
+        """The number of correct labels."""
         return (outputs.argmax(1) == targets).sum()
 
     def count(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
-        """Labels that count, where an image has several."""
+        """The number of labels that count, if an image has several."""
         return None if targets.ndim == 1 else (targets != IGNORED).sum()
 
     def sums(self, outputs: Tensor, targets: Tensor, *, training: bool) -> Tensor | None:
-        """Top-5 hits and labels, of evaluation."""
+        """Top-5 hits and labels, in evaluation."""
         if training or outputs.shape[1] <= MOST_WITHOUT_TOP:
             return None
         found = (outputs.topk(TOP, 1).indices == targets.unsqueeze(1)).sum()
@@ -69,7 +69,7 @@ class Accuracy(Score):
 
 
 class MultiLabel(Score):
-    """F1 over all decisions, and the share of images without a wrong one. outputs: logits; targets: 0 or 1, as many.
+    """F1 over all decisions, and the share of images without a wrong one. outputs: logits. targets: 0 or 1 for each.
 
     F1 = 2 TP / (2 TP + FP + FN), with the counts of all labels together (micro average).
     """

@@ -123,9 +123,9 @@ def _left_out(fields: Iterable[str]) -> str:
 
 
 def find_run(folder: Path, group: ProcessGroup | None = None) -> Resumption:
-    """Look into a run's folder. Raises SpecError RUN316 where it is none, RUN314 where no checkpoint can be used.
+    """Find the run in a folder. Raises SpecError RUN316 if there is none, RUN314 if no checkpoint is valid.
 
-    RUN333 where the processes of `group` do not find the same.
+    Raises SpecError RUN333 if the processes of `group` find different checkpoints.
     """
     if not is_regular(folder / "spec.yaml"):
         raise error(

@@ -1,4 +1,4 @@
-"""Where a run's weights are: in a file of their own, or while it is not finished in its newest sound checkpoint."""
+"""Finds the weights of a run: in `weights.safetensors`, or in the newest valid checkpoint of an unfinished run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from archspec.train.run_dir.weights import check_digest
 
 
 def run_weights(path: Path) -> tuple[Path, str, tuple[str, ...]]:
-    """The file with a run's weights, the prefix of their names in it, and notices if the run is not finished.
+    """The file with the weights, the prefix of their names, and notices if the run is not finished.
 
-    With `ema` the weights are the average, as at the end of a run. Raises SpecError RUN360 if there are none, RUN361
-    if their digest is wrong, RUN314 if no checkpoint is sound.
+    With `ema` these are the averaged weights, as in a finished run. Raises SpecError RUN360 if there are none, RUN361
+    if their digest is wrong, RUN314 if no checkpoint is valid.
     """
     if os.path.lexists(path / WEIGHTS):
         return path / WEIGHTS, "", check_digest(path / WEIGHTS)

@@ -1,4 +1,4 @@
-"""The loss of the best answer that is the same for every image, of any loss: the chance level of a run."""
+"""The chance level of a run with any loss: the loss of the best constant prediction."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from archspec.train.scores import IGNORED
 
 
 def is_plain(objective: Objective) -> bool:
-    """Whether the chance level is the entropy of the labels: one cross entropy whose images all count alike."""
+    """Whether the chance level is the entropy of the labels: a single cross entropy without weights of images."""
     (first, *others) = objective.all_losses.values()
     return not others and first.own is None and isinstance(first.loss, CrossEntropy) and first.class_weights is None
 
 
 def constant_loss(objective: Objective, targets: Nested) -> float | None:
-    """The sum of the outputs' losses for the best constant answers to these targets; None for a loss of the user's own.
+    """The sum of the losses of the best constant predictions for these targets; None for a loss function of the user.
 
-    Smoothing is left out. A median stands for the best answer of l1 and huber.
+    Label smoothing is ignored. For l1 and huber the median counts as the best constant.
     """
     total = 0.0
     for output, loss in objective.all_losses.items():

@@ -1,1 +1,1 @@
-"""Training with data, losses and networks that are not archspec's."""
+"""Training with your own data, losses and networks."""

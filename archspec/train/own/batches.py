@@ -1,4 +1,4 @@
-"""Batches of the user's own data: a torch Dataset, a DataLoader, or any iterable of batches."""
+"""Batches from the user's data: a torch Dataset, a DataLoader, or any iterable of batches."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ _INTEGERS: Final = (torch.int64, torch.int32, torch.int16, torch.int8)
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What a network takes. names: of its inputs, in order. types: as far as they are known. by_name: whether inputs
-    by name are passed by name, and not in order.
+    """The inputs of a network.
+
+    names: of the inputs, in order. types: those that are known. by_name: whether named inputs are passed as keyword
+    arguments instead of in order.
     """
 
     names: tuple[str, ...]
@@ -35,13 +37,13 @@ class Arguments:
 
 
 class OwnBatches:
-    """Batches of a data set that the user has made.
+    """Batches of the user's data set.
 
-    data: a map-style Dataset (anything with `__getitem__` and `__len__`, lists apart), whose samples are shuffled as
-    those of archspec's own data sets are; an IterableDataset; a DataLoader or another iterable of batches, in its own
-    order. A batch is a tuple (inputs …, targets), or a mapping whose keys are the network's inputs, and targets.
-    Several inputs or targets may be in a tuple or a mapping.
-    workers: processes that load samples. steps: batches of an epoch, for data without a length.
+    data: a map-style Dataset (anything except a list with `__getitem__` and `__len__`), whose samples are shuffled like
+    those of archspec's data sets; an IterableDataset; or a DataLoader or other iterable of batches, in its own order.
+    A batch is a tuple (inputs …, targets), or a mapping with the network's inputs and the targets. Several inputs or
+    targets may be in a tuple or a mapping. workers: the number of processes that load samples. steps: the number of
+    batches in an epoch, for data without a length.
     Errors: RUN322.
     """
 
@@ -64,7 +66,7 @@ class OwnBatches:
         return len(self.step_sizes)
 
     def _sizes(self, data: Any, steps: int | None) -> list[int]:
-        """Samples of each step; of an iterable whose batches are not known yet the size that they should have."""
+        """Samples of each step; for an iterable whose batches are not known yet, the expected size."""
         options = self._options
         if self._samples is not None:
             return options.step_sizes(self._samples)
@@ -101,11 +103,11 @@ class OwnBatches:
                          "return as many batches in each pass as `len` says, or pass `steps_per_epoch`")
 
     def _generator(self, epoch: int) -> torch.Generator:
-        """Seeds the workers, so that a pass draws nothing from the global random state."""
+        """A generator that seeds the workers, so that a pass does not use the global random state."""
         return torch.Generator().manual_seed(key_of(self._options.seed, epoch, f"workers {self._split}"))
 
     def some(self, count: int) -> Batch:
-        """At most `count` samples: of a map-style data set evenly spaced, else the first."""
+        """At most `count` samples: evenly spaced in a map-style data set, otherwise the first ones."""
         if self._samples is not None:
             indices = evenly(self._samples, count)
             x, y = self._split_up(_collate([self._data[k] for k in indices.tolist()]))
@@ -119,17 +121,17 @@ class OwnBatches:
         return Batch(x, y, torch.arange(size(y)))
 
     def alone(self) -> OwnBatches:
-        """The same: it is for one process already."""
+        """The same object, which is for a single process anyway."""
         return self
 
     def digests(self) -> None:
-        """Not known."""
+        """None, because they are not known."""
 
     def close(self) -> None:
-        """Nothing to give back: workers end with each pass."""
+        """Do nothing: workers end with each pass."""
 
     def check(self, targets: Nested) -> None:
-        """Raise SpecError RUN323 for labels that are not classes of the network. No wait for a device."""
+        """Raise SpecError RUN323 for labels that are not classes of the network. Does not wait for the device."""
         for output, classes in self.limits.items():
             named = isinstance(targets, Mapping) and output in targets
             labels = targets[output] if named else next(tensors(targets))
@@ -149,7 +151,7 @@ class OwnBatches:
         return tensor.to(self._device, non_blocking=True)
 
     def _split_up(self, raw: Any) -> tuple[Nested, Nested]:
-        """Inputs and targets of a batch, as the network and the loss take them, on the CPU."""
+        """Inputs and targets of a batch in the form for network and loss, on the CPU."""
         x, y = self._parts(raw)
         x, y = self._as_tensors(x, "inputs"), self._as_tensors(y, "targets")
         sizes = {len(tensor) if tensor.ndim else 0 for values in (x, y) for tensor in tensors(values)}
@@ -175,7 +177,7 @@ class OwnBatches:
                      "make each one a tuple (inputs, targets), or a mapping with the names of the network's inputs")
 
     def _optional(self, x: Mapping[str, Any]) -> int:
-        """How many inputs may be left out: of a module by name, those with defaults, which it knows itself."""
+        """The number of inputs that may be omitted: those of a module with keyword arguments that have defaults."""
         return len(self._arguments.names) - len(x) if self._arguments.by_name else 0
 
     def _as_tensors(self, values: Any, what: str) -> Nested:
@@ -196,7 +198,7 @@ class OwnBatches:
         return value.float() if value.dtype == torch.float64 else value
 
     def _in_order(self, x: Nested) -> Nested:
-        """The inputs as the network is called with them; checked where its types are known."""
+        """The inputs in the form for the call of the network, checked if its types are known."""
         arguments = self._arguments
         if isinstance(x, Mapping) and not arguments.by_name:
             x = tuple(x[name] for name in arguments.names)
@@ -226,14 +228,14 @@ class OwnBatches:
 
 
 def is_map_style(data: Any) -> bool:
-    """Whether a data set gives samples by their number."""
+    """Whether a data set returns samples by index."""
     if isinstance(data, (list, tuple, str, bytes, Mapping, Tensor, DataLoader, IterableDataset)):
         return False
     return isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
 
 
 def _source(data: Any, options: BatchOptions, split: RunSplit, workers: int) -> Any:
-    """What batches are taken from."""
+    """The source of batches."""
     if isinstance(data, IterableDataset):
         return DataLoader(data, batch_size=options.batch_size, num_workers=workers, collate_fn=_collate)
     if is_map_style(data) or isinstance(data, DataLoader):
@@ -248,7 +250,7 @@ def _source(data: Any, options: BatchOptions, split: RunSplit, workers: int) -> 
 
 
 def _collate(samples: Sequence[Any]) -> Any:
-    """Samples as a batch. Errors: RUN322 instead of torch's, which names no data set."""
+    """Samples as a batch. Errors: RUN322 instead of torch's error, which does not mention the data set."""
     try:
         return default_collate(list(samples))
     except (TypeError, RuntimeError) as problem:

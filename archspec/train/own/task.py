@@ -1,4 +1,4 @@
-"""Everything that a run on the user's own data needs: of a spec's network, or of any module."""
+"""Builds everything for a run on the user's data, with the network of a spec or any module."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from archspec.train.scores import SCORES, Score
 from archspec.train.setup import Machine, Task, check_memory, fresh_model
 from archspec.train.step.batch_sizes import check_trainable, least_per_step
 
-_PROBED = 2  # samples that try the network out
+_PROBED = 2  # samples for the trial call of the network
 
 
 @dataclass(frozen=True, slots=True)
 class OwnData:
-    """Data sets as `OwnBatches` takes them. validation: None where `test` is evaluated after each epoch."""
+    """Data sets for `OwnBatches`. validation: None if `test` is evaluated after each epoch."""
 
     train: Any
     test: Any
@@ -46,9 +46,10 @@ class OwnData:
 
 @dataclass(frozen=True, slots=True)
 class OwnObjective:
-    """functions: loss functions of the user's own, by output; `""` for one that takes whatever the network returns.
+    """The user's loss functions.
 
-    metric: the name of the metric that goes with the first of them, None for none.
+    functions: by output; the key `""` is for a function of everything that the network returns. metric: the name of
+    the metric for the first of them, or None.
     """
 
     functions: Mapping[str, OwnLoss]
@@ -58,7 +59,7 @@ class OwnObjective:
 def own_task(
     network: Graph | nn.Module, recipe: Recipe, machine: Machine, data: OwnData, own: OwnObjective
 ) -> Task:
-    """A run of `network` on the user's own data. A Graph is built and initialised; a module is trained as it is.
+    """A run of `network` on the user's data. A Graph is built and initialised; a module is trained in place.
 
     Raises SpecError: RUN322 for data of the wrong form, RUN323, RUN325, RUN326 for targets, losses and outputs that do
     not match, BUILD201, BUILD203, BUILD204.
@@ -94,7 +95,7 @@ def own_task(
 
 
 def arguments_of(network: Graph | nn.Module) -> Arguments:
-    """What a network takes: a graph's inputs, or the arguments of a module's `forward`."""
+    """The inputs of a graph, or the arguments of a module's `forward`."""
     if isinstance(network, Graph):
         ports = network.inputs
         return Arguments(tuple(port.name for port in ports), tuple(port.type for port in ports))
@@ -122,7 +123,7 @@ def _check_recipe(recipe: Recipe, data: OwnData, network: Graph | nn.Module) -> 
 
 
 def _with_validation(data: OwnData, recipe: Recipe) -> OwnData:
-    """The data with the validation set that a recipe takes out of the training set."""
+    """The data with the validation set that the recipe holds out of the training set."""
     wanted = recipe.validation
     if data.validation is not None or wanted in (None, "test"):
         return data
@@ -141,7 +142,7 @@ def _with_validation(data: OwnData, recipe: Recipe) -> OwnData:
 
 
 def _least(network: Graph | nn.Module) -> int:
-    """Samples that a training batch needs: 2 where a norm takes its statistics from the batch."""
+    """The fewest samples of a training batch: 2 if a norm takes its statistics from the batch."""
     if isinstance(network, Graph):
         return least_per_step(network)
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -156,7 +157,7 @@ def _options(recipe: Recipe, machine: Machine, least: int, *, training: bool) ->
 
 
 def _objective(recipe: Recipe, graph: Graph | None, own: OwnObjective) -> Objective:
-    """The recipe's losses, with the user's own in place of those of their outputs."""
+    """The losses of the recipe, with the user's functions for their outputs."""
     score = Score() if own.metric is None else SCORES[own.metric]()
     if "" in own.functions:
         function = OutputLoss(CrossEntropy(), own=own.functions[""], score=score)
@@ -170,7 +171,7 @@ def _objective(recipe: Recipe, graph: Graph | None, own: OwnObjective) -> Object
 
 
 def _tried(task: Task, own: OwnObjective) -> Task:
-    """The task after a look at one batch: data, network and losses fit together. The network stays as it is."""
+    """The task, after checking with one batch that data, network and losses match. The network does not change."""
     train = task.train
     assert isinstance(train, OwnBatches)
     with torch.random.fork_rng(), torch.no_grad():
@@ -219,13 +220,13 @@ def _check_mixing(inputs: Any) -> None:
 
 
 def _channels(outputs: Any) -> dict[str, int]:
-    """The size of dimension 1 of each output by its name; the only one's is `""`."""
+    """The size of dimension 1 of each output, by name; the name of a single output is `""`."""
     named = outputs if isinstance(outputs, Mapping) else {"": next(tensors(outputs))}
     return {name: output.shape[1] if output.ndim > 1 else 1 for name, output in named.items()}
 
 
 def _limit_labels(task: Task, channels: Mapping[str, int]) -> None:
-    """Let every batch of the run check its labels against the classes that the network has."""
+    """Make every batch of the run check that its labels are classes of the network."""
     limits: dict[str, int] = {}
     for name, loss in task.objective.all_losses.items():
         found = channels.get(name, channels.get("", 0))

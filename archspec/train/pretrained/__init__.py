@@ -1,1 +1,1 @@
-"""Trained weights to start from: finding them, reading them safely, and matching them with a network."""
+"""Finds trained weights to start from, reads them safely, and matches them with a network."""

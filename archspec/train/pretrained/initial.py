@@ -1,4 +1,4 @@
-"""The trained weights that a recipe starts from, put into a fresh network; what had no counterpart is reported."""
+"""Loads the trained weights from which a recipe starts, and reports tensors without a counterpart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN: Final = 6  # names in a message
 
 @dataclass(frozen=True, slots=True)
 class InitialWeights:
-    """A file and what of it goes into a network. tensors: how many the network has, counters of batches left out."""
+    """A file, and its match with a network. tensors: the number of the network's tensors without batch counters."""
 
     file: WeightsFile
     match: Match
@@ -40,13 +40,13 @@ class InitialWeights:
                 state[mine].copy_(found[other])
 
     def _counters(self) -> set[str]:
-        """Counters of batches that can be taken over: with the names of the network."""
+        """The batch counters that can be copied, by their names in the network."""
         if self.file.ordered:
             return set()
         return {t.name for t in self.file.tensors if t.counts and t.shape == () and t.dtype == "I64"}
 
     def notices(self) -> list[str]:
-        """What the user should know: how much matches, and what does not."""
+        """Lines for the user: how many tensors match, and which do not."""
         how = "by order" if self.file.ordered else "by name"
         lines = [
             *(notice.removeprefix("note: ") for notice in self.file.notices),
@@ -97,7 +97,7 @@ def matched(graph: Graph, file: WeightsFile, *, strict: bool = False) -> Initial
 
 
 def misfit_texts(match: Match, network: list[TensorInfo], file: tuple[TensorInfo, ...]) -> list[str]:
-    """Each tensor whose counterpart has another shape or type, in words."""
+    """A text for each tensor whose counterpart has another shape or type."""
     ours, theirs = ({tensor.name: tensor for tensor in tensors} for tensors in (network, file))
     return [
         f"{_shown(mine)} is {_form(ours[mine])}, in the file {_form(theirs[other])}"
@@ -120,5 +120,5 @@ def _names(names: tuple[str, ...]) -> list[str]:
 
 
 def _shown(name: str) -> str:
-    """A tensor's name, however long and odd, for a message."""
+    """The name of a tensor for a message: printable, and not too long."""
     return f"`{''.join(c if c.isprintable() else '?' for c in name[:80])}`"

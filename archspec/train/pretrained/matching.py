@@ -1,4 +1,4 @@
-"""Which tensor of a file belongs to which tensor of a network: by name, or by order and shape."""
+"""Matches the tensors of a file with those of a network, by name or by order and shape."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Final
 from archspec.analysis.weights import weights
 from archspec.ir import Graph
 
-COUNTER: Final = "num_batches_tracked"  # of batch norm: older files lack it, and nothing is computed from it
+COUNTER: Final = "num_batches_tracked"  # of batch norm; older files lack it, and no result depends on it
 _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 _BYTES: Final = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """A tensor that need not be read to know this. dtype: as safetensors call it, `F32`."""
+    """Name, shape and type of a tensor that is not read yet. dtype: in the notation of safetensors, `F32`."""
 
     name: str
     shape: tuple[int, ...]
@@ -44,10 +44,11 @@ Couple = tuple[TensorInfo, TensorInfo]  # of the network, and of the file
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What of a file goes into a network.
+    """The match between a network and a file.
 
-    pairs: name in the network → name in the file. misfits: the same, of tensors whose shapes or types differ. missing:
-    of the network, not in the file. unused: of the file, not in the network. Counters of batches are in none of these.
+    pairs: name in the network → name in the file. misfits: the same for tensors whose shapes or types differ. missing:
+    tensors of the network that the file lacks. unused: tensors of the file that the network lacks. None of these
+    contain batch counters.
     """
 
     pairs: Mapping[str, str]
@@ -68,20 +69,20 @@ def tensors_in(graph: Graph) -> list[TensorInfo]:
 
 
 def by_name(network: Sequence[TensorInfo], file: Sequence[TensorInfo]) -> Match:
-    """Tensors of equal names belong together."""
+    """Match tensors with equal names."""
     found = {tensor.name: tensor for tensor in file}
     couples = [(tensor, found[tensor.name]) for tensor in network if tensor.name in found and not tensor.counts]
     return _judged(network, file, couples)
 
 
 def by_order(network: Sequence[TensorInfo], file: Sequence[TensorInfo]) -> Match:
-    """Tensors at the same place belong together, counters of batches left out, whatever they are called.
+    """Match tensors at the same position, regardless of their names. Batch counters are ignored.
 
-    What the place is decides the way that pairs most tensors, the first of these if several do:
-    - the n-th of all. With different numbers of tensors they are counted from the start up to the first that differ in
-      shape, and likewise from the end: so an additional head is left out, and what follows it is still right.
-    - the n-th of its shape, for shapes of which both have as many. PyTorch lists what a module holds itself (a layer
-      scale, a class token) before the layers in it, whenever it is used: this way that does not matter.
+    There are two definitions of the position; the one that pairs more tensors is used, or the first if equal:
+    - the n-th of all. If the numbers of tensors differ, they are counted from the start up to the first pair with
+      different shapes, and in the same way from the end; so an additional head is skipped, and what follows matches.
+    - the n-th of its shape, for shapes that both have equally often. It does not depend on the order of a module's own
+      tensors (a layer scale, a class token), which PyTorch always lists before those of its layers.
     """
     ours, theirs = ([tensor for tensor in tensors if not tensor.counts] for tensors in (network, file))
     ways = (_by_position(ours, theirs), _by_shape(ours, theirs))
@@ -97,12 +98,12 @@ def _by_position(ours: Sequence[TensorInfo], theirs: Sequence[TensorInfo]) -> li
 
 
 def _same(couples: Iterable[Couple]) -> list[Couple]:
-    """The couples up to the first that do not suit each other."""
+    """The couples before the first one that does not match."""
     return list(takewhile(lambda couple: couple[1].suits(couple[0]), couples))
 
 
 def _by_shape(ours: Sequence[TensorInfo], theirs: Sequence[TensorInfo]) -> list[Couple]:
-    """The n-th of each shape; what is left over likewise, if both have as many of it."""
+    """Pair the n-th of each shape that both have equally often; then pair the others by order, if equally many."""
     mine, other = _grouped(ours), _grouped(theirs)
     shared = [shape for shape, tensors in mine.items() if len(tensors) == len(other.get(shape, ()))]
     couples = [couple for shape in shared for couple in zip(mine[shape], other[shape], strict=True)]

@@ -1,8 +1,7 @@
-"""torch's own files (.pth): a pickle, of which nothing but tensors is accepted, and nothing is executed.
+"""Reads torch's own files (.pth): pickles, of which only tensors are accepted and nothing is executed.
 
-torch reads them with its restricted unpickler (`weights_only=True`), which only knows how to build tensors. Before
-that the file is checked: a regular file of limited size, with the SHA-256 that its name says, that unpacks to no more
-than its own size.
+torch's restricted unpickler (`weights_only=True`), which can only build tensors, reads them. Before that the file is
+checked: it must be a regular file of limited size, have the SHA-256 in its name, and unpack to no more than its size.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from archspec.files import open_regular
 
-MAX_BYTES: Final = 1 << 32  # the largest that torchvision publishes has 2.5 GB
+MAX_BYTES: Final = 1 << 32  # the largest file of torchvision has 2.5 GB
 _DIGITS: Final = re.compile(r"-([0-9a-f]{8,64})\.pth")  # of the SHA-256, at the end of the names of published files
 DTYPES: Final = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
@@ -31,13 +30,13 @@ DTYPES: Final = {
 
 
 class UnfitError(Exception):
-    """A file that cannot be used; the message says why: `it is larger than 4 GiB`."""
+    """A file cannot be used; the message is the reason: `it is larger than 4 GiB`."""
 
 
 def read_pickled(path: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a .pth file by name, in their order, on the CPU; and the file's SHA-256.
+    """The tensors of a .pth file by name, in order, on the CPU; and the SHA-256 of the file.
 
-    Raises UnfitError, and OSError where the file cannot be read.
+    Raises UnfitError, or OSError if the file cannot be read.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -59,7 +58,7 @@ def read_pickled(path: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def _check_archive(file: BufferedReader, size: int) -> None:
-    """Refuse an archive that would unpack to more than it is. Files in torch's oldest format are none."""
+    """Reject an archive that would unpack to more than its size. Files in torch's oldest format are not archives."""
     file.seek(0)
     if not zipfile.is_zipfile(file):
         return

@@ -1,4 +1,4 @@
-"""The file that `init: {from: …}` names: found, checked, and its tensors listed before any is read."""
+"""Opens the file that `init: {from: …}` names: checks it, and lists its tensors before any is read."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _KINDS: Final = "a .safetensors file, the folder of a run, or torchvision:NAME"
 class WeightsFile:
     """Trained weights in a file.
 
-    source: as the user named it. prefix: of the names in the file, which `tensors` leave out. ordered: whether the
-    order of `tensors` is the order of the layers. digest: the file's SHA-256. notices: messages for the user.
+    source: the name that the user gave. prefix: of the names in the file; `tensors` omits it. ordered: whether they
+    are in the order of the layers. digest: the SHA-256 of the file. notices: lines for the user.
     """
 
     source: str
@@ -41,7 +41,7 @@ class WeightsFile:
     held: Mapping[str, Tensor] | None = field(default=None, repr=False)
 
     def read(self, names: Collection[str]) -> dict[str, Tensor]:
-        """These tensors, on the CPU. Raises SpecError RUN363."""
+        """Read tensors, to the CPU. Raises SpecError RUN363."""
         if self.held is not None:
             return {name: self.held[name] for name in names}
         from safetensors import SafetensorError, safe_open
@@ -54,10 +54,10 @@ class WeightsFile:
 
 
 def open_weights(source: str) -> WeightsFile:
-    """The weights that `source` names: a .safetensors file, a run's folder, or torchvision:NAME.
+    """Open the weights that `source` names: a .safetensors file, a run folder, or torchvision:NAME.
 
-    Paths start from the working folder. Nothing in a file is executed, and no link is followed. Raises SpecError
-    RUN363 where there is no such file, or none that can be used; of a run also RUN314, RUN360 and RUN361.
+    Paths are relative to the working folder. Nothing in a file is executed, and no link is followed. Raises SpecError
+    RUN363 if the file does not exist or cannot be used; for a run also RUN314, RUN360 and RUN361.
     """
     if source.startswith(TORCHVISION):
         return _of_torchvision(source)
@@ -81,7 +81,7 @@ def open_weights(source: str) -> WeightsFile:
 
 
 def unfit(source: str, why: str, hint: str = f"name {_KINDS}", notes: tuple[str, ...] = ()) -> SpecError:
-    """The error of weights that cannot be used."""
+    """The error RUN363 for weights that cannot be used."""
     shown = source if len(source) <= 200 else f"{source[:199]}…"
     return error("RUN363", f"the weights {shown} cannot be used: {why}", hint=hint, notes=notes)
 
@@ -124,7 +124,7 @@ def _of_torchvision(source: str) -> WeightsFile:
 
 
 def _published(source: str, name: str) -> Path:
-    """The file of a model in torch's cache of downloads; of several the one that torchvision prefers."""
+    """The file of a model in torch's download cache; if there are several, the one that torchvision prefers."""
     import torch
 
     folder = Path(torch.hub.get_dir()) / "checkpoints"
