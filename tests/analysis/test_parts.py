@@ -85,3 +85,14 @@ def test_every_mistake_is_raised_before_a_run():
     with pytest.raises(SpecError) as caught:
         check_parts(GRAPH, recipe(freeze=["stm", "pool"], lr_scale={"nowhere": 2}))
     assert [d.code for d in caught.value.diagnostics] == ["SPEC063"] * 3
+
+
+def test_shared_weights_are_frozen_wherever_they_are_used():
+    """By the name of any stage that uses them; and a rate for one of these stages is for all."""
+    shared = SPEC.replace("  pool:", "  tower: [conv2d: {out_channels: 4, kernel_size: 1}]\n  again: [share: tower]\n  pool:")
+    graph = load(shared).graph
+    names = {"tower.conv2d_1.weight", "tower.conv2d_1.bias"}
+    assert frozen_tensors(graph, recipe(freeze="again")) == frozen_tensors(graph, recipe(freeze="tower")) == names
+    assert rate_factors(graph, recipe(lr_scale={"again": 3})) == dict.fromkeys(names, 3)
+    assert_marked(f"{shared}train: {{data: digits, lr: 0.1, freeze: tower, lr_scale: {{«again»: 2}}}}\n",
+                  ("SPEC063", "`again` is frozen"))

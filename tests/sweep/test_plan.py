@@ -40,6 +40,15 @@ def test_steps_evaluations_and_starts(tmp_path, timed):
     assert len(timed) == 1  # one network and batch, whatever the rate
 
 
+def test_accumulation_makes_fewer_steps_of_as_many_passes(tmp_path, timed):
+    found = expanded(HEAD + LIMITS + "grid: {train.accumulate: [1, 4]}\n")
+    plain, accumulated = plan(found, Store(tmp_path), TWO).estimates
+    assert (plain.steps, accumulated.steps) == (3 * 10, 3 * 3)
+    assert plain.seconds == accumulated.seconds
+    assert len({trial.id for trial in found.trials}) == 2
+    assert len(timed) == 1
+
+
 def test_without_starts_it_says_so(tmp_path, timed):
     planned = plan(expanded(HEAD + LIMITS), Store(tmp_path), TWO)
     assert planned.seconds == planned.estimates[0].seconds / 2
