@@ -54,7 +54,7 @@ _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower ca
     ("[a-z]*(crossentropy|loss)([a-z0-9]*)", Lack(
         "loss layers", "end with one output for each class; training always uses cross entropy")),
 )
-_OF_IMAGES: Final = Lack("1-d or 3-d layers of this kind", "use an op for images, if its name with `2d` exists")
+_OF_IMAGES: Final = Lack("1-d or 3-d layers of this kind", "use the op for images, if there is one")
 _COMPILED: Final[list[tuple[re.Pattern[str], Lack]]] = []
 
 

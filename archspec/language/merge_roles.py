@@ -32,6 +32,13 @@ def in_roles(kind: str, branches: dict[str, Body], place: At, errors: Errors) ->
     return None if missing else {role: named[role] for role in op.roles if role in named}
 
 
+def branches_example(kind: str, other: str = "main: […], skip: […]") -> str:
+    """The branches of a merge, for a hint; `other` for one that takes any names."""
+    op = OPS[kind]
+    roles = [role for role in op.roles if role not in op.optional] if issubclass(op, Merge) else []
+    return ", ".join(f"{name}: […]" for name in roles) or other
+
+
 def _meant(
     kind: str, name: str, roles: tuple[str, ...], free: list[str], at: At, errors: Errors
 ) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import hints, listing, plural
 from archspec.language import fixes
-from archspec.language.merge_roles import in_roles
+from archspec.language.merge_roles import branches_example, in_roles
 from archspec.language.message_text import close, did_you_mean, short, value_text
 from archspec.language.names import EXPECTATIONS, check_name, check_unique
 from archspec.language.syntax import At, Body, Errors, Layer
@@ -127,7 +127,8 @@ def _runs_again(raw: dict[str, Any]) -> bool:
 def _bare_name(raw: str, at: At, errors: Errors) -> Layer | None:
     if is_merge(raw):
         errors.add(
-            "SPEC043", f"`{raw}` needs named branches", at, hint=f"write `{raw}: {{main: […], skip: {{from: input}}}}`"
+            "SPEC043", f"`{raw}` needs named branches", at,
+            hint=f"write `{raw}: {{{branches_example(raw, 'main: […], skip: {from: input}')}}}`",
         )
         return None
     if raw == SEQUENTIAL:
@@ -295,7 +296,7 @@ def _merge(
         nameless = isinstance(args, list)
         errors.add(
             "SPEC043", f"the branches of `{kind}` have no names" if nameless else f"`{kind}` needs named branches",
-            place, hint=f"name them: `{kind}: {{main: […], skip: […]}}`",
+            place, hint=f"name them: `{kind}: {{{branches_example(kind)}}}`",
         )
         return None
     fields = OPS[kind].model_fields

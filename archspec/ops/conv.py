@@ -276,7 +276,7 @@ class ConvTranspose2d(ConvTranspose):
     """
 
     op = "conv_transpose2d"
-    aliases = ("deconv",)
+    aliases = ("deconv", "deconv2d", "transposed_conv2d")
     rank = 2
     torch_name = "ConvTranspose2d"
 
@@ -292,6 +292,7 @@ class ConvTranspose1d(ConvTranspose):
     """
 
     op = "conv_transpose1d"
+    aliases = ("deconv1d", "transposed_conv1d")
     rank = 1
     torch_name = "ConvTranspose1d"
 
@@ -307,5 +308,6 @@ class ConvTranspose3d(ConvTranspose):
     """
 
     op = "conv_transpose3d"
+    aliases = ("deconv3d", "transposed_conv3d")
     rank = 3
     torch_name = "ConvTranspose3d"

@@ -77,7 +77,10 @@ def slide(
 
 
 def _misfit(sizes: tuple[int, ...], windows: Windows) -> str:
-    message = f"{sizes_text(w.span for w in windows)} window does not fit a {sizes_text(sizes)} input"
+    spans = sizes_text(w.span for w in windows)
+    message = f"{spans} window does not fit a {sizes_text(sizes)} input"
+    if len(sizes) == 1:
+        message = f"window of {spans} does not fit an input of {sizes[0]}"
     if any(w.before or w.after for w in windows):
         padded = (size + window.before + window.after for size, window in zip(sizes, windows, strict=True))
         message += f" padded to {sizes_text(padded)}"

@@ -27,7 +27,7 @@ def unsettled(model: nn.Module, seed: int = 0) -> nn.Module:
     """In float64, with statistics and factors of norms as after training."""
     torch.manual_seed(seed)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
             for tensor in (module.running_mean, module.weight, module.bias):
                 if tensor is not None:
                     nn.init.normal_(tensor)
@@ -287,3 +287,10 @@ def test_half_precision_is_folded_in_float32() -> None:
 def test_exported_and_compiled_as_any_other() -> None:
     network = archspec.build(SMALL, seed=1, optimize="inference")
     torch.testing.assert_close(torch.export.export(network, (X,)).module()(X), network(X))
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_a_norm_is_folded_in_other_ranks(rank: int) -> None:
+    conv = {f"conv{rank}d": {"out_channels": 4, "kernel_size": 3}}
+    data = {"archspec": 1, "input": [2, *[6] * rank], "stages": {"a": [conv, f"batch_norm{rank}d", "relu"]}}
+    assert ops(same(archspec.load(data).graph)) == [f"conv{rank}d", "relu"]

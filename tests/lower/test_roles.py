@@ -35,6 +35,8 @@ def test_attention_of_a_sequence() -> None:
     ("div: {a: [], b: [tanh], «c»: []}", "`div` has no branch `c`", "remove it"),
     ("«sub»: {a: [tanh]}", "`sub` lacks the branch `b`", "add `b: …`"),
     ("attention: {«querry»: [], key: [], value: []}", "has no branch `querry`", "a similar name exists: `query`"),
+    ("sub: «[a, b]»", "the branches of `sub` have no names", "name them: `sub: {a: […], b: […]}`"),
+    ("«attention»", "`attention` needs named branches", "write `attention: {query: […], key: […], value: […]}`"),
     ("«attention»: {query: []}", "`attention` lacks the branches `key`, `value`", "add `key: …, value: …`"),
     ("attention: {query: [], key: [], value: [], «mask»: [linear: 6]}", "has no branch `mask`", "name it `bias`"),
 ])  # fmt: skip

@@ -105,3 +105,9 @@ def test_channels_of_a_sequence() -> None:
     """`in.channels` is the first dimension of a sequence too, as convolutions take it."""
     stage = [{"conv1d": {"out_channels": 6, "kernel_size": 3}}, {"conv1d": {"out_channels": "$(2 * in.channels)", "kernel_size": 1}}]
     assert archspec.load({"archspec": 1, "input": [3, 20], "stages": {"a": stage}}).report.output_shape == (12, 18)
+
+
+def test_a_window_of_a_sequence_has_words_of_its_own() -> None:
+    (error,) = archspec.check({"archspec": 1, "input": [4, 9], "stages": {"a": [{"max_pool1d": {"kernel_size": 12, "padding": 1}}]}})
+    assert error.message == "stages.a.max_pool1d_1: window of 12 does not fit an input of 9 padded to 11"
+    assert error.hint == "raise padding to at least 2"

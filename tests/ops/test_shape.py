@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from archspec.ops import infer_outputs, make_op
+from archspec.ops import OPS, infer_outputs, make_op
 from archspec.types import UNKNOWN, ShapeError, TensorType
 
 
@@ -255,3 +255,40 @@ def test_dropout_draws_as_torch_does(name: str, fields: dict[str, Any], expected
     first = module(x)
     torch.manual_seed(0)
     torch.testing.assert_close(first, expected(x))
+
+
+def test_a_plain_value_of_flatten_is_its_first_dim() -> None:
+    assert OPS["flatten"].main == "start_dim"
+    assert out("flatten", {"start_dim": 2}, (1, 8, 4, 4)) == (1, 8, 16)
+
+
+@pytest.mark.parametrize(("name", "fields", "shape", "message", "hint"), [
+    ("slice", {"dim": 1, "start": 9}, (1, 8), "start 9 is not in features (8)", "set start to 0"),
+    ("slice", {"dim": 1, "end": -9}, (1, 8), "end -9 is not in features (8)", "set end to 8"),
+    ("slice", {"dim": 1, "start": 5, "end": 3}, (1, 8), "5 to 3 leaves nothing of features (8)", "set start to 0"),
+    ("slice", {"dim": 1, "start": 8}, (1, 8), "8 to 8 leaves nothing of features (8)", "set start to 0"),
+    ("roll", {"shifts": 1, "dims": 0}, (1, 8, 4), "dims 0 is the batch, which an op cannot change", "set dims to 1"),
+    ("roll", {"shifts": [1, 1], "dims": [1, 3]}, (1, 8, 4), "dims 3 is not among the input's, 0 (batch) to 2",
+     "set dims to [1, 1]"),
+    ("pad", {"padding": [1, 1, 2, 2]}, (1, 8), "padding has 2 pairs, the input 1 dim beside the batch",
+     "set padding to [1, 1]"),
+    ("mean", {"dim": [1, -2]}, (1, 8, 4), "dim [1, -2] names a dim twice", "set dim to [1]"),
+    ("max", {"dim": 0}, (1, 8, 4), "dim 0 is the batch, which an op cannot change", "use a dim from 1 to 2"),
+])  # fmt: skip
+def test_words_of_cuts_and_reductions(
+    name: str, fields: dict[str, Any], shape: tuple[int, ...], message: str, hint: str
+) -> None:
+    with pytest.raises(ShapeError) as caught:
+        infer_outputs(make_op(name, fields), (TensorType(shape),))
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_values_of_cuts_and_reductions() -> None:
+    x = torch.randn(2, 5, 6)
+    for name, fields, expected in (
+        ("slice", {"dim": 1, "start": -4, "end": 5, "step": 2}, x[:, -4:5:2]), ("scale", {"factor": 0.5}, x / 2),
+        ("roll", {"shifts": [1, -2], "dims": [1, 2]}, x.roll((1, -2), (1, 2))), ("abs", {}, x.abs()),
+        ("pad", {"padding": [1, 2, 0, 3], "value": 7}, torch.nn.functional.pad(x, (1, 2, 0, 3), value=7)),
+        ("mean", {"dim": [1, 2], "keepdim": True}, x.mean((1, 2), keepdim=True)), ("max", {"dim": 2}, x.amax(2)),
+    ):
+        torch.testing.assert_close(make_op(name, fields).build(TensorType(tuple(x.shape)))(x), expected)
