@@ -22,6 +22,7 @@ from archspec.ops import OPS
 _SHAPE: Final = ("channels", "height", "width", "features", "length", "shape")
 _CHANGED: Final = ("set", "grid", "zip", "runs", "random", "space")  # sections of a sweep with keys such as `train.lr`
 _FILES: Final = 200  # the most files that are offered for `extends` and `use`
+_PARTS: Final = frozenset({"freeze", "lr_scale"})  # fields of a recipe that name stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _of_spec(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
         yield from (Completion(stage, "module", "stage") for stage in _stages(snapshot, place))
         yield from (Completion(name, "keyword") for name in EXPECTATIONS)
         return
-    if section == "outputs" and (len(path) == 1 or isinstance(path[-1], int)):
+    if (section == "outputs" and (len(path) == 1 or isinstance(path[-1], int))) or _names_parts(path):
         insert = ": " if place.is_key else ""
         yield from (Completion(name, "module", "stage", insert=f"{name}{insert}") for name in _stages(snapshot, place))
         return
@@ -135,6 +136,12 @@ def _of_spec(snapshot: Snapshot, place: Probe) -> Iterator[Completion]:
         yield from _layers(snapshot, place)
     elif section not in ("stages", "blocks", "vars"):
         yield from _of_schema(place_at(snapshot.kind, path), place)
+
+
+def _names_parts(path: Sequence[str | int]) -> bool:
+    """Whether a recipe names stages there."""
+    names = path[-2:-1] if path and isinstance(path[-1], int) else path[-1:]
+    return bool(path) and path[0] in ("train", "recipes") and bool(_PARTS.intersection(names))
 
 
 def _of_schema(known: Place, place: Probe) -> Iterator[Completion]:

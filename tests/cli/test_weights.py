@@ -99,3 +99,15 @@ def test_from_a_run_to_a_finetuned_run(tmp_path, monkeypatch, capsys):
     assert {name for name in before if torch.equal(before[name], after[name])} == {
         "trunk.linear_1.weight", "trunk.linear_1.bias",
     }
+
+
+def test_of_a_run_that_is_not_finished_they_are_the_average_of_its_checkpoint(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.yaml").write_text(SPEC.replace("epochs: 1", "epochs: 2, ema: 0.5"))
+    assert run(["train", "net.yaml", "--run-dir", "first", "--limit-train", "64", "--limit-test", "32", "--device", "cpu",
+                "--no-doctor", "--stop-after-epochs", "1"]) == 0
+    capsys.readouterr()
+    code, out, _ = inspect(capsys, "first", "--against", "net.yaml")
+    assert code == 0
+    assert "by name: 2 of 2" in out
+    assert "training.safetensors; SHA-256" in out
