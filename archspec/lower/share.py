@@ -81,7 +81,7 @@ class Shares:
             if draft.target is not None:
                 self._tell_ambiguous(wanted, first, value.owner, layer, scope)
             return builder.broken(name, flow)
-        if not any(True for _ in weights_of(draft)):
+        if not _has_weights(draft):
             self._tell_no_weights(wanted, layer, scope)
         if flow.tensor is not None and flow.tensor.known and flow.tensor == entry.tensor:
             out = self._same(builder, name, draft, entry, flow, value.owner, layer)
@@ -199,7 +199,7 @@ class Shares:
 
     def check_weights(self, sub: Builder, layer: Layer, scope: Scope) -> None:
         """Warn if the copies of a repeat have no weights that they could share."""
-        if sub.drafts and sub.drafts[0].target is not None and not any(True for _ in weights_of(sub.drafts[0])):
+        if sub.drafts and sub.drafts[0].target is not None and not _has_weights(sub.drafts[0]):
             self.reporter.tell("SPEC046", f"`{short(layer.stem)}` has no weights to share", layer.beside("share"),
                                scope, hint="remove `share`")
 
@@ -241,6 +241,13 @@ def _difference(theirs: Weights | None, mine: Weights, a: str, b: str) -> str:
         return f"this is `{theirs.op.op}` in `{short(a)}`, and `{mine.op.op}` in `{short(b)}`"
     return f"its `{changed}` is {value_text(before.get(changed))} in `{short(a)}`, and " \
            f"{value_text(after[changed])} in `{short(b)}`"
+
+
+def _has_weights(draft: Draft) -> bool:
+    """Whether a layer of a draft has weights, of its own or shared ones."""
+    if isinstance(draft.target, Graph):
+        return any(site.node.op is not None and site.node.op.parameters(*site.inputs) for site in sites(draft.target))
+    return any(True for _ in weights_of(draft))
 
 
 def weights_of(draft: Draft) -> Iterator[Weights]:

@@ -12,6 +12,7 @@ from torch import nn
 import archspec
 from archspec.analysis.totals import totals
 from archspec.analysis.weights import weights
+from archspec.api import examine
 from archspec.ir import sites
 from archspec.ir.digest import graph_digest
 from tests.helpers import assert_errors, assert_marked, labels, spec
@@ -315,9 +316,16 @@ stages:
 
 def test_sharing_what_has_no_weights_is_a_warning() -> None:
     text = spec("stages:\n  a: {max_pool2d: 2}\n  b: [{share: a}, {relu: , repeat: 2, share: true}]")
-    examined = archspec.api.examine(text)
+    examined = examine(text)
     assert [(d.code, d.severity) for d in examined.warnings] == [("SPEC046", "warning")] * 2
     assert archspec.load(text).report.shapes["b"] == (3, 2, 2)
+
+
+def test_a_stage_of_shared_layers_has_weights_to_share() -> None:
+    text = spec("stages:\n  a: {conv2d: {out_channels: 3, kernel_size: 1}}\n  b: [{share: a}, relu]\n  c: [tanh, {share: b}]")
+    assert not examine(text).warnings
+    m, x = build(text), torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(m(x), m.a(m.a(m.a(x)).relu().tanh()).relu())
 
 
 def test_several_inputs_without_a_first_from() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from archspec.backends.again import Again
 from archspec.diagnostics import error
 from archspec.language.recipe import Recipe
 from archspec.train.callbacks import Callback, Phase
@@ -42,11 +43,20 @@ def shard(model: nn.Module, device: torch.device) -> nn.Module:
     for module in (model, *model.children()):
         check_free_names(module)
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
-    for stage in model.children():
+    for stage in _stages_run_whole(model):
         if any(True for _ in stage.parameters()):
             fully_shard(stage, mesh=mesh)
     fully_shard(model, mesh=mesh)
     return model
+
+
+def _stages_run_whole(model: nn.Module) -> Iterator[nn.Module]:
+    """The stages without layers that a `share` in another stage runs alone: those find their weights put together."""
+    shared = [(path.partition(".")[0], part.owner) for path, part in model.named_modules() if isinstance(part, Again)]
+    for name, stage in model.named_children():
+        inside = {id(part) for part in stage.modules()} - {id(stage)}
+        if not any(id(owner) in inside and place != name for place, owner in shared):
+            yield stage
 
 
 def check_free_names(module: nn.Module) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+import archspec
 from archspec.data.augment import Augmentation
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.splits import hold_out
@@ -89,6 +90,20 @@ def equal_to_one(group):
     }
 
 
+def shared_network():
+    """A stage runs again as a whole, as parts on another size, and copies of a repeat have one set of weights."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(1)
+        return archspec.build({"archspec": 1, "input": [1, 8, 8], "stages": {
+            "tower": [{"conv2d": {"out_channels": 1, "kernel_size": 3, "padding": 1}}, "tanh"],
+            "twin": {"share": "tower"},
+            "low": {"avg_pool2d": 2},
+            "small": {"share": "tower"},
+            "deep": [{"linear": 4, "repeat": 3, "share": True}],
+            "head": ["flatten", {"linear": 4}],
+        }})
+
+
 def spread(model):
     return shard(model, CPU)
 
@@ -112,6 +127,8 @@ def sharded(group):
         "momentum": expected, "clipped": trained(spread(plain_network()), clipped, split),
         "normed": trained(spread(network()), chosen, split, at_least=2),
         "accumulated": trained(spread(plain_network()), recipe(momentum=0.9, batch_size=2, accumulate=5), split),
+        "shared": trained(spread(shared_network()), chosen, split),
+        "of_unspread_shared": trained(shared_network(), chosen, group),
         "code": place, "saved": steps, "same": again == expected,
         "unspread": trained(plain_network(), chosen, group, resume=found.saved),
         "of_unspread": trained(plain_network(), chosen, group),

@@ -100,7 +100,7 @@ def assert_close(found, expected):
 
 @pytest.mark.parametrize(("case", "of"), [
     ("momentum", "of_unspread"), ("clipped", "of_unspread_clipped"), ("normed", "of_unspread_normed"),
-    ("accumulated", "of_unspread"),
+    ("accumulated", "of_unspread"), ("shared", "of_unspread_shared"),
     ("unspread", "of_unspread"),  # that goes on from a checkpoint of one that was spread
 ])
 def test_a_network_that_is_spread_equals_one_that_is_not(together, case, of):
