@@ -83,7 +83,8 @@ class Shares:
             return builder.broken(name, flow)
         if not _has_weights(draft):
             self._tell_no_weights(wanted, layer, scope)
-        if flow.tensor is not None and flow.tensor.known and flow.tensor == entry.tensor:
+        same = flow.tensor is not None and flow.tensor.known and flow.tensor == entry.tensor
+        if same:
             out = self._same(builder, name, draft, entry, flow, value.owner, layer)
         else:
             out = self._anew(builder, name, first, entry, flow, value.owner, layer)
@@ -91,7 +92,7 @@ class Shares:
         if last is None or last.output is not out or last.name != name:
             return out  # with this input, its `when` leaves the layer out
         last.at, last.state = layer.place, builder.state(draft, value.owner)
-        if last.target is not draft.target and last.target is not None and out.tensor is not None and out.tensor.known:
+        if not same and last.target is not None and out.tensor is not None and out.tensor.known:
             message = (f"{builder.path}.{name}: `{wanted}` has weights for {_shape(entry)}, which do not fit "
                        f"{_shape(flow)}")
             self._compare(draft, last, wanted, f"{builder.path}.{name}".partition(".")[2], message, layer.head, scope)

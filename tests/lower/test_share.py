@@ -260,6 +260,13 @@ def test_other_channels() -> None:
     assert_errors(text, [("SHAPE106", 6, 10, "weights for (3, 8, 8), which do not fit (5, 8, 8)")])
 
 
+def test_a_single_op_on_other_channels() -> None:
+    text = spec("stages:\n  a: [{batch_norm2d: , name: n}, {conv2d: {out_channels: 5, kernel_size: 1}}, {share: n}]")
+    (found,) = assert_errors(text, [("SHAPE106", 4, 80, "`n` has weights for (3, 8, 8), which do not fit (5, 8, 8)")])
+    assert labels(found) == [(4, 7, "its `weight` is [3] in `n`, and would be [5] in `a.share_1`")]
+    assert found.hint == "give both runs inputs of one shape"
+
+
 def test_fields_that_differ() -> None:
     text = spec("""\
 stages:
