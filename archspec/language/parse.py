@@ -249,8 +249,9 @@ def _take_out(
     strays = [key for key in BESIDE if key in args and key not in OPS[kind].model_fields]
     for key in strays:
         misplaced(key, kind, place / key, errors)
-    found, _ = _beside({key: args[key] for key in strays}, {key: place / key for key in strays}, errors)
-    for key in strays:
+    told = [key for key in strays if key != SHARE or isinstance(args[key], bool)]
+    found, _ = _beside({key: args[key] for key in told}, {key: place / key for key in told}, errors)
+    for key in told:
         name = "source" if key == "from" else key
         if values[name] is None:
             values[name], moved[key] = found[name], place / key
@@ -268,8 +269,8 @@ def misplaced(key: str, kind: str, at: At, errors: Errors) -> None:
 def _of_kind(
     kind: str, args: Any, place: At, at: At, values: dict[str, Any], moved: dict[str, At], errors: Errors
 ) -> Layer | None:
-    if values.get(SHARE) is True and values["repeat"] is None:
-        beside = moved.get(SHARE) or at / SHARE
+    if values.get(SHARE) is True and values["repeat"] is None and SHARE not in moved:
+        beside = at / SHARE
         errors.add("SPEC045", f"`{SHARE}: true` needs a `repeat` beside it", beside, key=True,
                    hint=fixes.removed(f"remove it: a single run of `{short(kind)}` shares nothing", beside))
     if kind == SEQUENTIAL:

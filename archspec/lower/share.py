@@ -93,8 +93,8 @@ class Shares:
             return out  # with this input, its `when` leaves the layer out
         last.at, last.state = layer.place, builder.state(draft, value.owner)
         if not same and last.target is not None and out.tensor is not None and out.tensor.known:
-            message = (f"{builder.path}.{name}: `{wanted}` has weights for {_shape(entry)}, which do not fit "
-                       f"{_shape(flow)}")
+            message = (f"{builder.path}.{name}: `{wanted}` has weights for {_type(entry)}, which do not fit "
+                       f"{_type(flow)}")
             self._compare(draft, last, wanted, f"{builder.path}.{name}".partition(".")[2], message, layer.head, scope)
         return out
 
@@ -159,8 +159,11 @@ class Shares:
         scope: Scope = _seen(first)
         if scope.entered is entry:
             scope = replace(scope, entered=flow)
+        self.context.enter(layer.place)  # what it runs may be a `share` too, and so on
         with self._in_place_of(entry, flow), builder.at_depth_of(owner), self.reporter.again(layer.head):
-            return self.layers.into(builder, name, first.body, flow, scope)
+            out = self.layers.into(builder, name, first.body, flow, scope)
+        self.context.leave()
+        return out
 
     @contextmanager
     def _in_place_of(self, entry: Val, flow: Val) -> Iterator[None]:
@@ -222,7 +225,7 @@ class Shares:
             related: list[Label] = [(place, _difference(theirs, mine, a, b))] if isinstance(place, At) else []
             part = f", or share only the layers before `{mine.path}`" if mine.path else ""
             self.reporter.tell("SHAPE106", message, at, scope, related=related,
-                               hint=f"give both runs inputs of one shape{part}")
+                               hint=f"give both runs inputs of one type{part}")
             last.target = None
             return
 
@@ -273,6 +276,9 @@ def _seen(first: Made) -> Any:
     return replace(scope, outputs=Nested(own, *maps[1:]))
 
 
-def _shape(value: Val) -> str:
+def _type(value: Val) -> str:
     tensor: TensorType | None = value.tensor
-    return "an unknown input" if tensor is None else shape_text(tensor.shape[1:])
+    if tensor is None:
+        return "an unknown input"
+    limit = "" if tensor.below is None else f" of integers below {tensor.below:,}"
+    return shape_text(tensor.shape[1:]) + limit

@@ -14,14 +14,15 @@ from tests.helpers import assert_form
 
 NAMES = [
     *OPS, "vgg_block", "nin_block", "inception", "residual", "sequential", "b", "c", "$b", "$x", "$x.0", "$(x)", "x", "y",
-    "main", "skip", "input", "left", "a", "name", "repeat", "when", "from", "params", "body", "channels", "act",
+    "main", "skip", "input", "left", "a", "name", "repeat", "when", "from", "share", "params", "body", "channels", "act",
 ]
 FIELDS = sorted({field for op in OPS.values() for field in op.model_fields})
 SECTIONS = ["archspec", "name", "description", "input", "vars", "use", "blocks", "stages", "expect", "train", "recipes",
             "extends", "stage"]
 EXPRESSIONS = [
     "$x", "$y", "$(x + 1)", "$(i)", "$in.channels", "$input.height", "$(1 / 0)", "$(", "$x[0]", "$$x", "$", "$x.y.0",
-    "$(max(x, 8))", "$(x if y else 2)", "$(2 ** 99)", "$(not x)", "$(-1)", "$(x == 1)", "$(len(x))",
+    "$(max(x, 8))", "$(x if y else 2)", "$(2 ** 99)", "$(not x)", "$(-1)", "$(x == 1)", "$(len(x))", "$in.shape[-1]",
+    "$input.shape", "$x[i]",
 ]
 
 scalars = st.one_of(

@@ -246,7 +246,7 @@ def test_a_linear_that_depends_on_the_size() -> None:
     text = TWO_SIZES.replace("global_avg_pool2d, flatten]", "flatten, linear: 5]")
     (found,) = assert_errors(text, [("SHAPE106", 6, 10, "`tower` has weights for (3, 8, 8), which do not fit (3, 4, 4)")])
     assert labels(found)[0][::2] == (4, "its `weight` is [5, 144] in `tower`, and would be [5, 16] in `twin`")
-    assert found.hint == "give both runs inputs of one shape, or share only the layers before `linear_1`"
+    assert found.hint == "give both runs inputs of one type, or share only the layers before `linear_1`"
 
 
 def test_a_window_that_does_not_fit_in_the_second_run() -> None:
@@ -260,11 +260,57 @@ def test_other_channels() -> None:
     assert_errors(text, [("SHAPE106", 6, 10, "weights for (3, 8, 8), which do not fit (5, 8, 8)")])
 
 
+def test_an_embedding_of_other_integers() -> None:
+    text = """\
+archspec: 1
+input: {a: {shape: [6], dtype: int64, below: 20}, b: {shape: [9], dtype: int64, below: LIMIT}}
+stages:
+  words: [{embedding: 8, from: a}]
+  others: {share: words, from: b}
+  head: [concat: {x: {from: words}, y: []}, linear: 1]
+"""
+    assert archspec.load(text.replace("LIMIT", "20")).report.params == 169
+    assert_errors(text.replace("LIMIT", "30"), [
+        ("SHAPE106", 5, 12, "weights for (6) of integers below 20, which do not fit (9) of integers below 30"),
+    ])
+
+
+def test_memory_is_replaced_like_from() -> None:
+    text = """\
+archspec: 1
+input: {a: [5, 8], b: [7, 8]}
+stages:
+  self: [{multi_head_attention: {num_heads: 2, memory: a}, from: a}, linear: 8]
+  again: {share: self, from: b}
+  head: [concat: {x: {from: self}, y: []}, linear: 1]
+"""
+    m, a, b = build(text), torch.randn(2, 5, 8), torch.randn(2, 7, 8)
+    layer = m.get_submodule("self").multi_head_attention_1
+    y = torch.cat([m.get_submodule("self").linear_1(layer(x, x)) for x in (a, b)], 1)
+    torch.testing.assert_close(m(a, b), m.head.linear_1(y))
+
+
+def test_shares_of_shares_are_limited() -> None:
+    chain = "".join(f"  s{k}: {{share: s{k - 1}}}\n" for k in range(1, 100))
+    text = spec(f"stages:\n  s0: {{conv2d: {{out_channels: 3, kernel_size: 1}}}}\n{chain}  p: {{max_pool2d: 2}}\n  z: {{share: s99}}")
+    (found,) = archspec.check(text)
+    assert (found.code, found.message) == ("SPEC051", "modules are nested deeper than 64")
+    assert archspec.load(text.replace("max_pool2d: 2", "max_pool2d: 1")).report.macs == 101 * 9 * 64
+    doubled = "".join(f"  s{k}: [{{share: s{k - 1}}}, {{share: s{k - 1}}}]\n" for k in range(1, 40))
+    (found,) = archspec.check(spec(f"stages:\n  s0: {{conv2d: {{out_channels: 3, kernel_size: 1}}}}\n{doubled}"))
+    assert found.message == "the network has more than 100,000 ops"
+
+
+def test_share_among_the_fields_is_reported_once() -> None:
+    text = spec("stages:\n  a: {linear: 8}\n  b: [linear: {out_features: 8, «share»: true}]\n  c: [linear: {out_features: 8, «share»: a}]")
+    assert_marked(text, *[("SPEC021", "`share` is not a field of `linear`: it belongs beside it")] * 2)
+
+
 def test_a_single_op_on_other_channels() -> None:
     text = spec("stages:\n  a: [{batch_norm2d: , name: n}, {conv2d: {out_channels: 5, kernel_size: 1}}, {share: n}]")
     (found,) = assert_errors(text, [("SHAPE106", 4, 80, "`n` has weights for (3, 8, 8), which do not fit (5, 8, 8)")])
     assert labels(found) == [(4, 7, "its `weight` is [3] in `n`, and would be [5] in `a.share_1`")]
-    assert found.hint == "give both runs inputs of one shape"
+    assert found.hint == "give both runs inputs of one type"
 
 
 def test_fields_that_differ() -> None:
