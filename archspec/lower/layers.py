@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from archspec.diagnostics import listing
 from archspec.expressions import UNKNOWN_VALUE
 from archspec.ir import Graph
-from archspec.language import fixes
-from archspec.language.errors import Place
 from archspec.language.message_text import short, value_text
 from archspec.language.names import module_names, names_in
 from archspec.language.parse import SEQUENTIAL, SHARE, parse_as
 from archspec.language.problems import integer_hint, meant_value
 from archspec.language.syntax import At, Body, Layer, Library
 from archspec.language.unknown import may_be_layer, unknown_kind
+from archspec.lower.apply import Ops
 from archspec.lower.blocks import Blocks
-from archspec.lower.branches import remedy_of, reshaped, tensors_of
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
-from archspec.lower.kept import MOST
-from archspec.lower.layout import before_images, is_image, turned_input
-from archspec.lower.operations import field_place, guess, is_fixed, make, read_fields, window_place
 from archspec.lower.references import remedy
 from archspec.lower.share import Shares, made_by
 from archspec.lower.values import Nested, Scope, written
-from archspec.ops import OPS, Merge, Op, Operation, infer_outputs
-from archspec.text import shape_text
-from archspec.types import ShapeError
+from archspec.ops import OPS, Merge
 
 # A misspelt name is replaced with the nearest one. If that leads to one of these, the guess was wrong.
 _WRONG_GUESS: Final = frozenset({"SPEC010", "SPEC011", "SPEC021", "SPEC024", "SPEC026", "SPEC043", "SHAPE102"})
@@ -45,6 +38,7 @@ class Layers:
         self.context = context
         self.reporter = context.reporter
         self.blocks = Blocks(self)
+        self.ops = Ops(self)
         self.instead: dict[int, Val] = {}  # id of a value -> what a shared layer takes instead of it
         self.shares = Shares(self)
 
@@ -133,9 +127,9 @@ class Layers:
         return self.instead.get(id(found), found)
 
     def _source(self, builder: Builder, layer: Layer, flow: Val, scope: Scope) -> Val:
-        return self._named_value(builder, layer.source or "", layer.beside("from"), flow, scope)
+        return self.named_value(builder, layer.source or "", layer.beside("from"), flow, scope)
 
-    def _named_value(self, builder: Builder, name: str, at: At, flow: Val, scope: Scope) -> Val:
+    def named_value(self, builder: Builder, name: str, at: At, flow: Val, scope: Scope) -> Val:
         """The value of a stage or named layer, whose name is at `at`."""
         found = self.visible(name, scope)
         if found is not None:
@@ -231,7 +225,7 @@ class Layers:
         if layer.kind == "?":
             return builder.broken(name, flow)
         if layer.branches:
-            return self._merge(builder, layer, flow, scope, name, block or layer.kind)
+            return self.ops.merge(builder, layer, flow, scope, name, block or layer.kind)
         if layer.kind.startswith("$"):
             return self.blocks.held(builder, layer, flow, scope, name)
         return self.named(builder, layer.kind, scope.library, layer, flow, scope, name)
@@ -246,7 +240,9 @@ class Layers:
             # the name comes from a param, so its argument is not parsed yet
             return self._one(builder, self._taken_as(kind, layer), flow, scope, name, "")
         if cls is not None:
-            return self._op(builder, cls, layer, flow, scope, name)
+            self.context.count(1, layer.place)
+            flow = self.chosen(builder, flow, _taker(layer), scope)
+            return self.ops.op(builder, cls, layer, flow, scope, name)
         block = home.find(kind)
         if block is not None:
             return self.blocks.call(builder, block, layer, flow, scope, name)
@@ -283,104 +279,6 @@ class Layers:
         if len(builder.drafts) > made:
             builder.drafts[-1].target = None  # its cost is unknown
         return out
-
-    # -- ops -----------------------------------------------------------------------------------------
-
-    def _op(self, builder: Builder, cls: type[Operation], layer: Layer, flow: Val, scope: Scope, name: str) -> Val:
-        self.context.count(1, layer.place)
-        flow = self.chosen(builder, flow, _taker(layer), scope)
-        op, fields = self.context.fixed.get((layer, cls)), None
-        if op is None:
-            fields = read_fields(layer, cls, self.context.ev, scope, flow.tensor)
-            op = make(layer, cls, fields, self.context.ev, scope)
-            if op is None:
-                return builder.broken(name, flow, guess(cls, fields, flow.tensor))
-            if is_fixed(layer.args) and len(self.context.fixed) < MOST:  # values of params are parsed each time
-                self.context.fixed[layer, cls] = op
-        tensor = flow.tensor
-        if tensor is None and isinstance(op, Op) and op.ndim is not None:
-            tensor = blank(op.ndim)
-        if tensor is None:
-            return builder.broken(name, flow)
-        before = before_images(cls)
-        if before is not None and is_image(flow):
-            image = ("an image " if tensor.ndim == 4 else "a volume ") + shape_text(tensor.shape[1:])
-            message = f"{builder.path}.{name}: `{cls.op}` applies to the width of {image}"
-            self.reporter.tell("SHAPE112", message, layer.head, scope,
-                               hint=fixes.before(f"put `{before}` before it", layer.place, before))
-        others = self._references(builder, op, layer, flow, scope)
-        types = (tensor, *(blank(tensor.ndim) if other.tensor is None else other.tensor for other in others))
-        try:
-            return builder.run(name, op, (flow, *others), infer_outputs(op, types)[0])
-        except ShapeError as e:
-            at, related = window_place(layer, e, scope)
-            if not self.reporter.is_reported(e.code, at, scope):
-                message = f"{builder.path}.{name}: {e.message}"
-                hint = turned_input(flow, self.context.inputs) if e.code == "SHAPE101" else None
-                hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
-                if hint is not None and at == layer.head:
-                    hint = fixes.moved(hint, layer.at)  # the hint is about the value, not the name
-                fields = fields or read_fields(layer, cls, self.context.ev, scope, tensor)
-                related += field_place(e, fields, at)
-                related += [place for value in (flow, *others) for place in self._from(value, at)]
-                self.reporter.tell(e.code, message, at, scope, notes=[flow.way()], related=related, hint=hint)
-            return builder.broken(name, flow, e.partial)
-
-    def _references(
-        self, builder: Builder, op: Operation, layer: Layer, flow: Val, scope: Scope
-    ) -> tuple[Val, ...]:
-        """The further inputs of an op: values that its fields name."""
-        names = [(field, getattr(op, field)) for field in op.references]
-        return tuple(
-            self._named_value(builder, name, layer.at / field, flow, scope) for field, name in names if name is not None
-        )
-
-    def _from(self, flow: Val, at: At) -> list[Place]:
-        """Where the input was made, if that is in the same file."""
-        made_at, gives = flow.gives()
-        return [(made_at, gives)] if made_at is not None and made_at.document is at.document else []
-
-    def _merge(self, builder: Builder, layer: Layer, flow: Val, scope: Scope, name: str, label: str) -> Val:
-        context, cls = self.context, OPS[layer.kind or ""]
-        context.enter(layer.place)
-        context.count(1, layer.place)
-        sub = builder.child(name)
-        outputs = {}
-        for branch, body in layer.branches.items():
-            sub.at = body.at
-            outputs[branch] = self.into(sub, branch, body, flow, scope)
-        sub.at = layer.place
-        context.leave()
-        fields = read_fields(layer, cls, context.ev, scope, flow.tensor)
-        op = make(layer, cls, fields, context.ev, scope)
-        outputs = {n: self.chosen(sub, v, layer.branches[n].at.key, scope) for n, v in outputs.items()}
-        inputs = tuple(outputs.values())
-        if op is None or all(v.tensor is None for v in inputs):
-            merged = sub.broken(cls.op, inputs[0])
-        else:
-            merged = self._join(sub, op, layer, outputs, flow, scope)
-        if sub.drafts[:-1]:
-            return builder.call(sub, name, merged, kind="merge", label=label, flow=flow)
-        whole = op if sub.drafts[0].target else None  # all branches are empty: the layer is just the op
-        return builder.run(name, whole, inputs, merged.tensor)
-
-    def _join(
-        self, sub: Builder, op: Operation, layer: Layer, outputs: Mapping[str, Val], flow: Val, scope: Scope
-    ) -> Val:
-        inputs = tuple(outputs.values())
-        name = op.op
-        while name in outputs:
-            name += "_"
-        try:
-            return sub.run(name, op, inputs, infer_outputs(op, tensors_of(inputs))[0])
-        except ShapeError as e:
-            if not self.reporter.is_reported(e.code, layer.head, scope):
-                differ = {n: v for k, (n, v) in enumerate(outputs.items()) if k in (e.inputs or (k,)) and v.tensor}
-                related = [(layer.branches[n].at.key, v.gives()[1]) for n, v in differ.items()]
-                hint = reshaped(op, e, layer, outputs) or remedy_of(e.hint, layer, list(outputs), scope)
-                self.reporter.tell(e.code, f"{sub.path}: {e.named([f'`{n}`' for n in outputs])}", layer.head, scope,
-                                   related=related, notes=[flow.way()], hint=hint)
-            return sub.broken(name, inputs[0], e.partial)
 
 
 def _repeats(sub: Builder, flow: Val) -> bool:
