@@ -31,8 +31,8 @@ class Layer(Model):
 
     def to_data(self) -> Any:
         """The layer as a spec file writes it."""
-        beside = {"name": self.name, "repeat": self.repeat, "when": self.when, "from": self.from_,
-                  "share": self.share}
+        beside = {"name": self.name, "repeat": self.repeat, "when": self.when, "from": self.from_}
+        beside = {**beside, "share": self.share} if self.kind else {"share": self.share, **beside}
         beside = {key: value for key, value in beside.items() if value is not None}
         if self.kind is None:
             return beside
