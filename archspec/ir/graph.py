@@ -112,6 +112,8 @@ class Graph:
     @cached_property
     def training_only(self) -> frozenset[str]:
         """The names of the nodes of a network that evaluation does not run: only outputs for training need them."""
+        if not any(port.training for port in self.outputs):
+            return frozenset()
         needed = set[int]()
         waiting = [value for port, value in zip(self.outputs, self.results, strict=True) if not port.training]
         while waiting:
