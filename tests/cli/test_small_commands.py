@@ -130,7 +130,7 @@ def completed(*words: str) -> list[str]:
         (["val"], ["validate"]),
         (["validate", "resnet1"], ["resnet152", "resnet18", "resnet18_96"]),
         (["profile", "zoo/un"], ["zoo/unet"]),
-        (["explain", "shape10"], ["SHAPE101", "SHAPE102", "SHAPE103", "SHAPE104"]),
+        (["explain", "shape10"], [code for code in sorted(CODES) if code.startswith("SHAPE10")]),
         (["list", "ops", "conv"], sorted(name for name in OPS if name.startswith("conv"))),
         (["list", "blocks", "in"], ["inception"]),
         (["profile", "lenet", "--bat"], ["--batch-size"]),
