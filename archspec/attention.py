@@ -10,29 +10,6 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 
-class Attention(nn.Module):
-    """Scaled dot-product attention of a list [query, key, value] or [query, key, value, bias].
-
-    Source: Vaswani et al. 2017, "Attention is all you need", section 3.2.1.
-    """
-
-    def __init__(self, *, causal: bool = False, scale: float | None = None) -> None:
-        super().__init__()
-        self.causal = causal
-        self.scale = scale
-
-    @override
-    def forward(self, inputs: list[Tensor]) -> Tensor:
-        bias = inputs[3] if len(inputs) > 3 else None
-        return F.scaled_dot_product_attention(
-            inputs[0], inputs[1], inputs[2], attn_mask=bias, is_causal=self.causal, scale=self.scale
-        )
-
-    def extra_repr(self) -> str:
-        """The module's arguments, for `print(model)`."""
-        return f"causal={self.causal}, scale={self.scale}"
-
-
 class MultiHeadAttention(nn.Module):
     """Attention of x (N, L, E) to itself or to a memory (N, S, E), with the tensors of nn.MultiheadAttention.
 
@@ -133,7 +110,7 @@ class WindowAttention(nn.Module):
         """Attention within each window: (N, windows, places, C) -> the same."""
         n, windows, places, channels = x.shape
         heads = self.qkv(x).view(n, windows, places, 3, self.num_heads, -1).permute(3, 0, 1, 4, 2, 5)
-        y = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=bias.to(x.dtype))
+        y = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=bias.to(heads.dtype))
         projected: Tensor = self.proj(y.transpose(2, 3).reshape(n, windows, places, channels))
         return projected
 

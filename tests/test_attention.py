@@ -77,3 +77,13 @@ def test_initialise_leaves_the_index_of_positions_as_it_is() -> None:
     initialise(module, "kaiming_normal", 0)
     assert torch.equal(module.get_buffer("relative_position_index"), before) and before.max() == 14
     assert module.get_parameter("relative_position_bias_table").std().item() == pytest.approx(0.02, rel=0.4)
+
+
+@pytest.mark.parametrize("module", [MultiHeadAttention(8, 2), WindowAttention(8, 2, (2, 2), (1, 1))], ids=lambda m: type(m).__name__)
+def test_lower_precision(module: nn.Module) -> None:
+    """The bias of the scores follows the precision of what the projections give."""
+    x = torch.randn(2, 6, 8) if isinstance(module, MultiHeadAttention) else torch.randn(2, 6, 6, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        lower = module(x)
+    assert lower.dtype == torch.bfloat16
+    torch.testing.assert_close(lower.float(), module(x), rtol=0.1, atol=0.05)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torchvision.ops import StochasticDepth as Reference
 
-from archspec.nn import Add, Chunk, Concat, LayerScale, Mul, Permute, Reshape, Select, StochasticDepth
+from archspec.merges import Add, Concat, Mul
+from archspec.nn import Chunk, LayerScale, Permute, Reshape, Select, StochasticDepth
 
 X = torch.arange(2 * 4 * 3 * 5, dtype=torch.float32).reshape(2, 4, 3, 5)
 

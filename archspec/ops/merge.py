@@ -147,7 +147,7 @@ class Add(_Broadcast):
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
-        from archspec.nn import Add as Module
+        from archspec.merges import Add as Module
 
         return Module()
 
@@ -166,7 +166,7 @@ class Mul(_Broadcast):
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
-        from archspec.nn import Mul as Module
+        from archspec.merges import Mul as Module
 
         return Module()
 
@@ -186,7 +186,7 @@ class Sub(_Broadcast):
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
-        from archspec.nn import Sub as Module
+        from archspec.merges import Sub as Module
 
         return Module()
 
@@ -206,7 +206,7 @@ class Div(_Broadcast):
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
-        from archspec.nn import Div as Module
+        from archspec.merges import Div as Module
 
         return Module()
 
@@ -236,7 +236,7 @@ class Concat(Merge):
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
-        from archspec.nn import Concat as Module
+        from archspec.merges import Concat as Module
 
         return Module(self.dim)
 
@@ -266,6 +266,6 @@ class Stack(Merge):
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
-        from archspec.nn import Stack as Module
+        from archspec.merges import Stack as Module
 
         return Module(self.dim)

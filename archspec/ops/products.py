@@ -79,7 +79,7 @@ class MatMul(_Product):
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
-        from archspec.nn import MatMul as Module
+        from archspec.merges import MatMul as Module
 
         return Module()
 
@@ -157,6 +157,6 @@ class Attention(_Product):
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
-        from archspec.attention import Attention as Module
+        from archspec.merges import Attention as Module
 
         return Module(causal=self.causal, scale=self.scale)
