@@ -42,7 +42,7 @@ def ops_page() -> str:
     lines += [
         "Names are those of `torch.nn.functional`, fields those of `torch.nn`. A field in **bold** is the main one: a",
         "plain value sets it (`linear: 10`). `in_channels` and `in_features` are never written. Where a field takes a",
-        "pair, one number stands for both height and width.",
+        "number for each axis, such as [height, width], one number stands for all.",
         "",
     ]
     groups: dict[str, list[type[Operation]]] = {}

@@ -49,6 +49,14 @@ def test_inputs_and_outputs() -> None:
         rename(*at("left:", 1, PAIR), "a")
 
 
+def test_a_field_that_names_a_value() -> None:
+    """`memory` of attention names a stage or layer as `from` does."""
+    text = "archspec: 1\ninput: [6, 8]\nstages:\n  enc: [linear: 8]\n  dec: [multi_head_attention: {num_heads: 2, memory: enc}]\n"
+    assert [(s.line, s.column) for s in definition(*at("memory: enc", 9, text))] == [(4, 3)]
+    renamed = edited(text, tuple(rename(*at("enc:", 1, text), "encoder")))
+    assert "memory: encoder}" in renamed and archspec.check(renamed) == ()
+
+
 @pytest.mark.parametrize("needle", ["relu", "flatten", "[1, 28", "output: [10]", "archspec"])
 def test_what_has_no_definition(needle: str) -> None:
     assert definition(*at(needle, 1)) == []

@@ -30,8 +30,9 @@ def norm_after(cls: type[Operation]) -> str | None:
     """The op that normalises the output of this op with weights over the batch; None if there is none."""
     if cls.trait(Projects) is None:
         return None
-    norms = ((name, op, op.trait(Normalises)) for name, op in OPS.items())
-    return next((name for name, op, norm in norms if norm is not None and norm.batch and op.ndim == cls.ndim), None)
+    rank = 1 if cls.ndim is None else cls.ndim - 2  # of a norm: the dimensions after the channels
+    norms = ((name, op.trait(Normalises), getattr(op, "rank", None)) for name, op in OPS.items())
+    return next((name for name, norm, of in norms if norm is not None and norm.batch and of == rank), None)
 
 
 def apply_change(data: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

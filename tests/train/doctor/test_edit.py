@@ -42,6 +42,14 @@ def test_batch_norm_goes_between_a_layer_with_weights_and_its_activation(spec, n
     assert ops(apply_change(spec, {"layers.norm": "batch_norm"})).count(norm) == count
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_batch_norm_is_of_the_convolution_s_rank(rank):
+    layers = [{f"conv{rank}d": {"out_channels": 4, "kernel_size": 3}}, "relu", "flatten", {"linear": 2}]
+    spec = {"archspec": 1, "input": [2, *[6] * rank], "stages": {"a": layers}}
+    changed = apply_change(spec, {"layers.norm": "batch_norm"})
+    assert ops(changed)[1] == f"batch_norm{rank}d" and load(changed)
+
+
 def test_sigmoids_become_relus():
     changed = ops(apply_change(repeated(3, "sigmoid", 8), {"layers.activation": "relu"}))
     assert (changed.count("sigmoid"), changed.count("relu")) == (0, 4)
