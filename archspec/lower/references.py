@@ -26,6 +26,8 @@ def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope, ke
             f"a block cannot see the layers of its caller: give it a param `skip: layer`, called with "
             f"`{{{key}: {shown}}}`"
         )
+    if name in program.inputs and key != "from":
+        return f"`{shown}` is an input, which has no weights: write `from: {shown}` to use it"
     if name in program.stages:
         return f"`{key}` can only refer to earlier stages: put stage `{shown}` before this one"
     if home is not None:

@@ -11,7 +11,8 @@ from archspec.lsp.text import Spot
 from archspec.source.document import Node
 
 _SECTIONS: Final = {  # section → the kind of its symbols
-    "vars": "variable", "blocks": "class", "stages": "module", "recipes": "object", "grid": "array", "zip": "array",
+    "input": "variable", "vars": "variable", "blocks": "class", "stages": "module", "recipes": "object",
+    "grid": "array", "zip": "array",
 }
 _SHOWN: Final = 60  # the most characters of a value
 

@@ -136,3 +136,8 @@ def test_the_way_to_an_error_starts_at_the_input_that_is_used():
 @pytest.mark.parametrize("stages", ["{a: {b: {c: {from: left}}, from: «zzz»}}", "{a: [{b: {c: {from: left}}, from: «zzz»}, relu]}"])
 def test_a_mistake_in_an_input_that_a_block_does_not_use(stages):
     assert_marked(text("{left: [1, 8, 8]}", stages, "blocks: {b: {params: {c: layer}, body: [$c]}}\n"), ("SPEC040", "`zzz`"))
+
+
+def test_an_input_has_no_weights_to_share():
+    (found,) = assert_marked(text(TWO, "{a: {flatten: , from: left}, b: {share: «right»}}"), ("SPEC040", "`right`"))
+    assert found.hint == "`right` is an input, which has no weights: write `from: right` to use it"

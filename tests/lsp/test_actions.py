@@ -15,7 +15,7 @@ from archspec.lsp.snapshot import snapshot
 from archspec.lsp.text import lines_of
 from archspec.source.layout import formatted
 
-from .helpers import SPEC, marked
+from .helpers import PAIR, SPEC, marked
 
 
 def applied(text: str, changes: list[Replacement]) -> str:
@@ -75,6 +75,8 @@ def test_the_outline() -> None:
     symbols = {one.name: one for one in outline(snapshot(Path("/nowhere/a.yaml"), SPEC))}
     assert [one.name for one in symbols["stages"].children] == ["stem", "body", "head"]
     assert [(one.name, one.detail) for one in symbols["vars"].children] == [("width", "8"), ("double", "$(2 * width)")]
+    pair = {one.name: one for one in outline(snapshot(Path("/nowhere/a.yaml"), PAIR))}
+    assert [one.name for one in pair["input"].children] == ["left", "words"]
     body = symbols["stages"].children[1]
     assert (body.start, body.end) == ((12, 2), (14, 55))
     for one in symbols.values():
