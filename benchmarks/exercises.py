@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from archspec.analysis.cost import Report, ReportNode
+from archspec.analysis.report import Report, ReportNode
 from archspec.api import analyze, load
 
 BATCHES: Final = (64, 128, 256, 512)

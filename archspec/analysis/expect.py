@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from archspec.analysis.cost import Report
 from archspec.analysis.mismatch import of_count, of_shape
+from archspec.analysis.report import Report
 from archspec.diagnostics import Hint, listing
 from archspec.ir import Graph
 from archspec.language.message_text import did_you_mean, short, value_text

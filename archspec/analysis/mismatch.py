@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from archspec.analysis.cost import Report, ReportNode
+from archspec.analysis.report import Report, ReportNode
 from archspec.ir import Graph, sites
 from archspec.ops.traits import Convolves
 from archspec.text import shape_text

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from archspec.analysis.cost import Report, ReportNode
+    from archspec.analysis.report import Report, ReportNode
     from archspec.ir import Port
 
 ROWS: Final = 40  # the most rows that are easy to read

@@ -105,11 +105,16 @@ def _stages(context: Context, top: Scope, outputs: dict[str, Val]) -> Graph | No
         outputs[name] = flow
     if not program.stages:
         return None
-    chosen = [(outputs[name], training) for name, training in context.outputs.items()]
-    _check_used(context, layers, root, [value for value, _ in chosen], scope)
-    root.order([value for value, _ in inputs.values()])
-    training = {value.name for value, only in chosen if only}
-    graph = root.finish([value for value, _ in chosen], "network", program.name, training=training)
+    returned = [outputs[name] for name in context.outputs]
+    _check_used(context, layers, root, returned, scope)
+    return _finished(context, root, returned)
+
+
+def _finished(context: Context, root: Builder, returned: list[Val]) -> Graph | None:
+    """The network's graph with these outputs, or None after an error."""
+    root.order([value for value, _ in context.inputs.values()])
+    training = [name for name, only in context.outputs.items() if only]
+    graph = root.finish(returned, "network", context.program.name, training=training)
     if graph is not None and training and graph.shares_weights:
         _check_owners(context, graph)
     return graph

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from archspec.analysis.cost import ReportNode
+from archspec.analysis.report import ReportNode
 from archspec.api import Loaded
 from archspec.diagnostics import plural
 from archspec.language.names import module_names

@@ -1,0 +1,213 @@
+"""What a network costs, as data: a tree of rows, and the same as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from archspec.diagnostics import SourceSpan
+from archspec.ir import Place, Port, StateId
+from archspec.types import Cost, TensorType
+
+JSON_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """One op of the network. Shapes are without the batch; `macs` and `activation_bytes` are for the batch.
+
+    training_only: whether it runs only in training.
+    shared_with: the path of the op whose weights it uses; None if it has its own, or none.
+    """
+
+    path: str
+    op: str
+    output_shapes: tuple[tuple[int, ...], ...]
+    params: int
+    buffers: int
+    macs: int
+    elementwise_flops: int
+    activation_bytes: int
+    at: Place | None = field(default=None, compare=False, repr=False)
+    training_only: bool = False
+    shared_with: StateId | None = None
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of its first output."""
+        return self.output_shapes[0]
+
+    @property
+    def origin(self) -> SourceSpan | None:
+        """Where it is written in the spec, or in a library of blocks; None if there is no text."""
+        return None if self.at is None else self.at.span()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportNode:
+    """A row of the report: an op, or a sub-graph with the sum of its ops.
+
+    kind: network, sequence, block, merge, repeat or op. label: its name in the spec.
+    count: the row stands for this many equal consecutive copies of a repeat; its figures are for one of them, and
+    its name and path are those of the first.
+    activation_bytes: the sum of all op outputs in it, views (flatten) and dropout included.
+    training_only: whether only training runs it. The network's row then counts its params and buffers, and not its
+    MACs, element-wise work and activations.
+    shared_with: the path of the node whose weights it uses; None if it has its own, or none.
+    """
+
+    name: str
+    path: str
+    kind: str
+    label: str
+    output_shapes: tuple[tuple[int, ...], ...]
+    cost: Cost
+    activation_bytes: int
+    count: int
+    children: tuple[ReportNode, ...] = ()
+    at: Place | None = field(default=None, compare=False, repr=False)
+    training_only: bool = False
+    shared_with: StateId | None = None
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of its first output."""
+        return self.output_shapes[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The cost of one forward pass of a batch in evaluation.
+
+    `root.cost`: params and buffers in elements, including those of layers that only training runs; macs (bias not
+    counted) and elementwise_flops for the batch. inputs, outputs: those of the network.
+    """
+
+    name: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    batch_size: int
+    dtype: str
+    root: ReportNode
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the network's inputs, without the batch."""
+        return tuple(port.type.shape[1:] for port in self.inputs)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the network's first input, without the batch."""
+        return self.input_shapes[0]
+
+    @property
+    def params(self) -> int:
+        """Number of learned parameters."""
+        return self.root.cost.params
+
+    @property
+    def buffers(self) -> int:
+        """Elements of buffers, such as running means."""
+        return self.root.cost.buffers
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one forward pass of the batch in evaluation, without biases."""
+        return self.root.cost.macs
+
+    @property
+    def training_macs(self) -> int:
+        """Multiply-adds of one forward pass in training: those of layers that only training runs included."""
+        return sum(row.cost.macs for row in self.root.children)
+
+    @property
+    def flops(self) -> int:
+        """2 × MACs: only convolutions and linear products."""
+        return 2 * self.macs
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of all op outputs of the batch in evaluation."""
+        return self.root.activation_bytes
+
+    @property
+    def training_activation_bytes(self) -> int:
+        """Bytes of all op outputs in training: those of layers that only training runs included."""
+        return sum(row.activation_bytes for row in self.root.children)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the network's first output in evaluation, without the batch."""
+        return next(port.type.shape[1:] for port in self.outputs if not port.training)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Output shape of each stage, without the batch, in the order of the spec."""
+        return {child.name: child.output_shape for child in self.root.children}
+
+    def layers(self) -> tuple[LayerCost, ...]:
+        """Every op in order, including each copy of a repeat."""
+        return tuple(layer for row in self.root.children for layer in _layers(row, "", training_only=row.training_only))
+
+    def dominant(self, figure: str) -> tuple[LayerCost, float] | None:
+        """The op with the largest `params`, `macs` or `activation_bytes`, and its share of the total."""
+        layers = [x for x in self.layers() if figure == "params" or not x.training_only]
+        total = sum(getattr(layer, figure) for layer in layers)
+        if not total:
+            return None
+        top = max(layers, key=lambda layer: getattr(layer, figure))
+        return top, getattr(top, figure) / total
+
+    def to_json(self) -> dict[str, Any]:
+        """The versioned JSON of `--json`."""
+        return {
+            "format": JSON_FORMAT,
+            "name": self.name,
+            "input_shape": list(self.input_shape),
+            "output_shape": list(self.output_shape),
+            "inputs": [{"name": name, **_type_json(x)} for name, x, _ in self.inputs],
+            "outputs": [
+                {"name": name, **_type_json(x), "training_only": training} for name, x, training in self.outputs
+            ],
+            "batch_size": self.batch_size,
+            "dtype": self.dtype,
+            "totals": {
+                "params": self.params,
+                "buffers": self.buffers,
+                "macs": self.macs,
+                "flops": self.flops,
+                "elementwise_flops": self.root.cost.elementwise_flops,
+                "activation_bytes": self.activation_bytes,
+                "training_macs": self.training_macs,
+                "training_activation_bytes": self.training_activation_bytes,
+            },
+            "layers": [
+                {
+                    "path": x.path, "op": x.op, "output_shape": list(x.output_shape), "params": x.params,
+                    "buffers": x.buffers, "macs": x.macs, "elementwise_flops": x.elementwise_flops,
+                    "activation_bytes": x.activation_bytes, "training_only": x.training_only,
+                    **({} if x.shared_with is None else {"shared_with": x.shared_with}),
+                }
+                for x in self.layers()
+            ],
+        }
+
+
+def _type_json(x: TensorType) -> dict[str, Any]:
+    limit = {} if x.below is None else {"below": x.below}
+    return {"shape": list(x.shape[1:]), "dtype": x.dtype, **limit}
+
+
+def _layers(row: ReportNode, prefix: str, *, training_only: bool) -> Iterator[LayerCost]:
+    for copy in range(row.count):
+        name = row.name if row.count == 1 else str(int(row.name) + copy)
+        path = f"{prefix}{name}"
+        if row.kind == "op":
+            cost = row.cost
+            yield LayerCost(
+                path, row.label, row.output_shapes, cost.params, cost.buffers, cost.macs, cost.elementwise_flops,
+                row.activation_bytes, row.at, training_only, row.shared_with,
+            )
+        for child in row.children:
+            yield from _layers(child, f"{path}.", training_only=training_only)
