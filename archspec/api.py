@@ -330,7 +330,8 @@ def _check_expect(
             found = ((lowered.evaluator.without_dollar(part, lowered.scope), place) for part, place in parts)
             hints = (fixes.moved(hint, place) for hint, place in found if hint is not None)
             expect[key] = Expected(value, at, next(hints, None))
-    check_expectations(expect, lowered.stages, tuple(program.stages), lowered.output, counted, errors)
+    stages = {} if errors.guesses else lowered.stages  # a network that was guessed is not held against what is expected
+    check_expectations(expect, stages, tuple(program.stages), lowered.output, counted, errors)
 
 
 def _recipes(program: Program, lowered: Lowered, errors: Errors) -> dict[str, Recipe]:

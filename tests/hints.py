@@ -67,7 +67,7 @@ def lost(found: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def _out_of_reach(diagnostic: Diagnostic) -> bool:
     spans = [s for s in (diagnostic.span, *(label.span for label in diagnostic.related)) if s is not None]
-    several_lines = any(s.text.rstrip().endswith(("{", "[")) for s in spans)
+    several_lines = any(s.text.rstrip().endswith(("{", "[", ":")) for s in spans)  # in flow or in block style
     return diagnostic.span is None or several_lines or len({s.path for s in spans}) > 1
 
 

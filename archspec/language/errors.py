@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -16,10 +17,24 @@ Place: TypeAlias = "tuple[At | None, str]"  # and what there is to say of it
 
 MAX_ERRORS: Final = 100  # a text with more mistakes is not a spec
 _SHOWN_PLACES: Final = 8
+_KEY: Final = re.compile(r"[ \t]*([A-Za-z_]\w*):")  # at the start of a line
+_NAMES: Final = re.compile(r"([A-Za-z_]\w*):")
+_DEFINING: Final = frozenset({"params", "vars", "input", "blocks", "stages"})
 
 
 class TooManyErrors(Exception):
     """So many mistakes were found that the rest is not looked at; the last one says so."""
+
+
+def _defined(lines: Iterable[str]) -> set[str]:
+    """Names that a text probably defines: where its structure is guessed, the definition may lie elsewhere."""
+    found = set()
+    for line in lines:
+        if key := _KEY.match(line):
+            found.add(key[1])
+            if key[1] in _DEFINING:
+                found.update(_NAMES.findall(line))
+    return found
 
 
 class Errors:
@@ -73,6 +88,11 @@ class Errors:
         spot = _spot(at)
         return (code, spot, None) in self._told or (call is not None and (code, spot, _spot(call)) in self._told)
 
+    @property
+    def guesses(self) -> bool:
+        """Whether the syntax of a text was repaired by a guess: what its layers come to may not be what was meant."""
+        return bool(self._guessed)
+
     def read(self, document: Document) -> None:
         """Note the mistakes of a text's syntax, and what of it could not be read."""
         self.extend(document.errors)
@@ -80,6 +100,7 @@ class Errors:
         self.meant |= document.lost
         if document.guessed:
             self._guessed[document.name] = document.guessed
+            self.lost |= _defined(document.lines)
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Note mistakes that were found before there were places."""

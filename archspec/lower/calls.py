@@ -92,7 +92,8 @@ def _arguments(block: Block, layer: Layer, scope: Scope, context: Context) -> di
         if n == 1 and isinstance(args, list):
             name = short(params[0].name)
             hint = fixes.around(f"to pass a list, write `{{{name}: […]}}`", at, f"{{{name}: ", "}")
-        context.reporter.tell("SPEC024", f"`{block.name}` {takes}, got {len(values)}", at, scope, hint=hint)
+        if not context.errors.lost.intersection(p.name for p in params):  # else the list of them may be torn apart
+            context.reporter.tell("SPEC024", f"`{block.name}` {takes}, got {len(values)}", at, scope, hint=hint)
         return None
     given = {p.name: value for p, value in zip(params, values, strict=False)}
     return given if _complete(block, layer, given, scope, context) else None

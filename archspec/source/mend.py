@@ -326,7 +326,7 @@ def _indentation(fault: Fault, line: int, column: int) -> Iterator[Mend]:
     if not text[:column].strip():
         yield from _realigned(fault, line)
     elif text[column] in "]}":
-        yield Mend((Change(line, column, column + 1, ""),), whole=True)
+        yield Mend((Change(line, column, column + 1, ""),))  # its opening bracket may be missing anywhere in the line
     elif text[column] == ":":
         yield from _stray(fault, line, column)
     else:
