@@ -21,7 +21,7 @@ from rich.console import Console
 from archspec.api import load
 from archspec.cli.table import show
 from archspec.diagnostics.codes import CODES
-from archspec.language.extras import Augment, EarlyStopping
+from archspec.language.extras import Augment, EarlyStopping, TableOfTargets
 from archspec.language.finetuning import Initialisation
 from archspec.language.loss import LOSSES
 from archspec.language.recipe import Normalisation, Recipe
@@ -122,8 +122,8 @@ LOSS_FORMS = [
     "",
 ]
 SECTIONS: dict[str, type[Section]] = {
-    "init": Initialisation, "normalize": Normalisation, "warmup": WarmupLength, "augment": Augment,
-    "early_stopping": EarlyStopping,
+    "data": TableOfTargets, "init": Initialisation, "normalize": Normalisation, "warmup": WarmupLength,
+    "augment": Augment, "early_stopping": EarlyStopping,
 }
 
 

@@ -10,9 +10,9 @@ from typing import Final, get_args
 
 from archspec.data.folder import open_folder
 from archspec.data.layout import splits_present
-from archspec.data.registry import DatasetInfo, RunSplit, Split, check_name, folder_path
+from archspec.data.registry import TABLE_PREFIX, DatasetInfo, RunSplit, Split, check_name, folder_path
 from archspec.data.survey import Progress, Survey, survey
-from archspec.diagnostics import Diagnostic, SpecError, plural
+from archspec.diagnostics import Diagnostic, SpecError, error, plural
 
 CHECK_FORMAT: Final = 1
 
@@ -75,6 +75,9 @@ def check_data(
     unknown name; all other faults are in the result.
     """
     info, result = check_name(name), DataCheck(name)
+    if name.startswith(TABLE_PREFIX):
+        raise error("RUN304", f"`{name[:80]}` is a table, whose images are checked with its targets",
+                    hint="write it into a recipe's `data`, and run `archspec validate --data SPEC`")
     if info is None:
         path = folder_path(name)
         for split in splits_to_open(path):

@@ -38,7 +38,8 @@ class ImageFolder:
 
     samples: pairs of file and label, which alternate between the classes (the first file of each class by name, then
     the second …), so that the head of the list is a fair sample. channels: 1 or 3, to decode to. notices: lines for
-    the user. size: (H, W) if all images are known to have this size (see `survey`).
+    the user. size: (H, W) if all images are known to have this size (see `survey`). targets: of a table, whose rows the
+    labels of samples count, (rows, …); None if the label is the target.
     """
 
     samples: tuple[tuple[Path, int], ...]
@@ -49,6 +50,11 @@ class ImageFolder:
     source: str
     notices: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
+    targets: torch.Tensor | None = None
+
+    def targets_of(self, labels: torch.Tensor) -> torch.Tensor:
+        """The targets of samples with these labels, int64 (n,): the labels themselves, or rows of `targets`."""
+        return labels if self.targets is None else self.targets[labels]
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -143,6 +143,7 @@ def _start(
         decoders.submit(path, data.channels, out, index)
         for (index, path, _), out in zip(samples, images.numpy(), strict=True)
     ]
+    labels = data.targets_of(labels)
     return _Pending(indices, images, labels.pin_memory() if pin else labels, jobs)
 
 
@@ -166,5 +167,5 @@ def read_all(data: ImageFolder, size: tuple[int, int], *, workers: int | None = 
         decoders.close()
     if problems:
         raise all_problems(problems, data)
-    labels = torch.tensor([label for _, label in data.samples], dtype=torch.int64)
+    labels = data.targets_of(torch.tensor([label for _, label in data.samples], dtype=torch.int64))
     return ImageData(images, labels, data.classes, data.name, data.split, data.source)

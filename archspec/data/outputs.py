@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from archspec.diagnostics import SpecError, error, listing
+from archspec.diagnostics.hints import SetOutputs
 from archspec.ir import Graph
 from archspec.language.loss import ONLY, AnyLoss, CrossEntropy
 from archspec.language.recipe import Recipe
@@ -73,6 +74,22 @@ def check_for_classes(data: str, losses: Mapping[str, AnyLoss], graph: Graph) ->
                 "RUN311", "a classifier outputs one number for each class, this network outputs "
                 f"{shape_text(types[name].shape)}", hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
             )
+
+
+def check_for_targets(data: str, losses: Mapping[str, AnyLoss], graph: Graph, targets: Sequence[str]) -> None:
+    """Raise SpecError RUN323 where an output does not have one number for each target of a table.
+
+    targets: the names of the classes, or of the columns.
+    """
+    types = output_types(graph)
+    for name, loss in losses.items():
+        shape = types[name].shape
+        wanted, found = len(targets), shape[1] if len(shape) == 2 else None
+        if found == wanted or (found is not None and found > wanted and isinstance(loss, CrossEntropy)):
+            continue
+        what = "classes" if isinstance(loss, CrossEntropy) else "targets"
+        raise _wrong("RUN323", f"{data} has {wanted} {what} ({listing(targets, 6)}), the network's output `{name}` is "
+                     f"{shape_text(shape)}", SetOutputs(wanted))
 
 
 def _wrong(code: str, message: str, hint: str) -> WrongLoss:

@@ -12,10 +12,12 @@ from archspec.data import places
 from archspec.data.check import splits_to_open
 from archspec.data.files import broken
 from archspec.data.folder import open_folder
+from archspec.data.outputs import check_for_targets, losses_of
 from archspec.data.plan import check_classes
-from archspec.data.registry import DatasetInfo, RunSplit, Split, folder_path
+from archspec.data.registry import TABLE_PREFIX, DatasetInfo, RunSplit, Split, folder_path
 from archspec.data.suits import check_known_data, image_shape_of, input_plan, outputs_of
 from archspec.data.survey import check_headers
+from archspec.data.table import open_table
 from archspec.diagnostics import Diagnostic, SpecError
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
@@ -34,7 +36,9 @@ def check_present(recipe: Recipe, graph: Graph, root: Path | None = None) -> tup
         info = check_known_data(recipe, input_shape, outputs)
     except SpecError as bad:
         return bad.diagnostics
-    if info is None:
+    if recipe.data.startswith(TABLE_PREFIX):
+        checks = [partial(_check_table, split, recipe, input_shape, graph) for split in get_args(Split)]
+    elif info is None:
         path = folder_path(recipe.data)
         checks = [partial(_check_folder, path, split, recipe, input_shape, outputs) for split in splits_to_open(path)]
     else:
@@ -45,6 +49,13 @@ def check_present(recipe: Recipe, graph: Graph, root: Path | None = None) -> tup
         except SpecError as bad:
             found += bad.diagnostics
     return tuple(dict.fromkeys(found))
+
+
+def _check_table(split: RunSplit, recipe: Recipe, input_shape: tuple[int, ...], graph: Graph) -> None:
+    losses = losses_of(recipe, graph)
+    data = open_table(recipe.data, split, input_shape[0], next(iter(losses.values())).kind)
+    check_for_targets(recipe.data, losses, graph, data.classes)
+    check_headers(data)
 
 
 def _check_folder(path: Path, split: RunSplit, recipe: Recipe, input_shape: tuple[int, ...], outputs: int) -> None:

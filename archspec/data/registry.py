@@ -13,6 +13,7 @@ from archspec.text import shell
 Split = Literal["train", "test"]  # as data sets are published
 RunSplit = Literal["train", "validation", "test"]  # as a run uses them
 FOLDER_PREFIX: Final = "folder:"
+TABLE_PREFIX: Final = "table:"
 OWN_PREFIX: Final = "python:"  # a data set of the user's own, by its class
 
 
@@ -199,6 +200,10 @@ def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
     if name.startswith(FOLDER_PREFIX):
         if name == FOLDER_PREFIX:
             raise error("RUN304", "`folder:` names no folder", span=span, hint="write `folder:PATH`")
+        return None
+    if name.startswith(TABLE_PREFIX):
+        if name == TABLE_PREFIX:
+            raise error("RUN304", "`table:` names no file", span=span, hint="write `table:FILE.csv`")
         return None
     if name in DATASETS:
         return DATASETS[name]

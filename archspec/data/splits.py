@@ -11,7 +11,9 @@ from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.layout import misnamed_split
 from archspec.data.load import Progress
-from archspec.data.registry import FOLDER_PREFIX, RunSplit, folder_path
+from archspec.data.registry import FOLDER_PREFIX, TABLE_PREFIX, RunSplit, folder_path
+from archspec.data.survey import check_headers
+from archspec.data.table import open_table
 from archspec.data.validation import (
     VAL,
     check_val_folder,
@@ -49,6 +51,10 @@ class Source:
     def read(self, split: RunSplit, *, decode: bool = False) -> ImageData | ImageFolder:
         """A split as published, before a validation set is held out. decode, and errors: see `open_data`."""
         limit = self.limit_train if split == "train" else self.limit_test
+        if self.recipe.data.startswith(TABLE_PREFIX):
+            kind = next(iter(self.recipe.loss.values())).kind
+            table = open_table(self.recipe.data, split, self.channels, kind).head(limit)
+            return check_headers(table, progress=self.progress, workers=self.workers, decode=decode)
         return open_data(
             self.recipe.data, split, self.channels, root=self.root, limit=limit, progress=self.progress,
             workers=self.workers, decode=decode,
@@ -98,7 +104,7 @@ def training_splits(source: Source) -> tuple[ImageData | ImageFolder, ImageData 
     Errors: RUN370, RUN371, and those of `open_data`.
     """
     amount = resolve_validation(source.recipe).validation
-    if amount == VAL:
+    if amount == VAL and not source.recipe.data.startswith(TABLE_PREFIX):
         check_val_folder(source.recipe.data)
     whole = source.read("train")
     notices = list(whole.notices) if isinstance(whole, ImageFolder) else []
@@ -163,9 +169,18 @@ def _without_image(train: ImageData | ImageFolder, held: ImageData | ImageFolder
 
 
 def labels_of(data: ImageData | ImageFolder) -> torch.Tensor:
-    """The label of each image, int64 (N,)."""
+    """The class of each image, int64 (N,); 0 for all where images have other targets."""
+    import torch
+
+    targets = targets_of(data)
+    classes = targets.ndim == 1 and not targets.is_floating_point()
+    return targets if classes else torch.zeros(len(data), dtype=torch.int64)
+
+
+def targets_of(data: ImageData | ImageFolder) -> torch.Tensor:
+    """The targets of all images, (N, …)."""
     if isinstance(data, ImageData):
         return data.labels
     import torch
 
-    return torch.tensor([label for _, label in data.samples])
+    return data.targets_of(torch.tensor([label for _, label in data.samples]))

@@ -9,7 +9,7 @@ from archspec.analysis import check_learns, lone_value, squashing_end
 from archspec.analysis.parts import PartProblem, part_problems
 from archspec.data.outputs import WrongLoss, check_for_classes, losses_of
 from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_classes, plan
-from archspec.data.registry import DatasetInfo, check_name
+from archspec.data.registry import OWN_PREFIX, TABLE_PREFIX, DatasetInfo, check_name
 from archspec.diagnostics import Hint, SpecError, error, listing, plural
 from archspec.diagnostics.hints import SetInput, SetOutputs
 from archspec.ir import Graph
@@ -52,7 +52,9 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
         if any(key in places for key in ("loss", "data")):
             at = places.get("loss", program.places["train"].get("loss", top))
             try:
-                check_for_classes(recipe.data, losses_of(recipe, graph), graph)
+                losses = losses_of(recipe, graph)
+                if not recipe.data.startswith((TABLE_PREFIX, OWN_PREFIX)):
+                    check_for_classes(recipe.data, losses, graph)
             except WrongLoss as e:
                 _note(e, at, errors)
         own = [places[key] for key in ("data", "normalize") if key in places]

@@ -9,8 +9,9 @@ from archspec.data.feed import make_batches
 from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.load import Progress
+from archspec.data.outputs import check_for_classes, check_for_targets, losses_of
 from archspec.data.plan import check_classes
-from archspec.data.registry import RunSplit
+from archspec.data.registry import TABLE_PREFIX, RunSplit
 from archspec.data.splits import Source, training_splits
 from archspec.data.suits import check_known_data, image_shape_of, input_plan, outputs_of
 from archspec.data.validation import default_to_test
@@ -60,12 +61,17 @@ def evaluate_run(
     check_known_data(recipe, input_shape, outputs, trained=True)
     model = run.model(machine.device, recipe.batch_size, machine.settings)
     images = _images(run_source(default_to_test(recipe), machine, input_shape[0], progress), split)
-    check_classes(recipe.data, len(images.classes), outputs, trained=True)
+    losses = losses_of(recipe, graph)
+    if recipe.data.startswith(TABLE_PREFIX):
+        check_for_targets(recipe.data, losses, graph, images.classes)
+    else:
+        check_for_classes(recipe.data, losses, graph)
+        check_classes(recipe.data, len(images.classes), outputs, trained=True)
     plan = input_plan(recipe.data, stored_shape(images), input_shape, recipe)
     options = batch_options(recipe, machine, graph, training=False)
     check_evaluated(graph, options.step_sizes(len(images)))
     batches = make_batches(images, plan, options, progress=progress)
-    tally, objective = Tally(), Objective.of(recipe)
+    tally, objective = Tally(), Objective.of(recipe, losses)
     try:
         with float32_products(machine.settings.precision, machine.device):
             metrics = evaluate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote, urlencode
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -115,6 +116,53 @@ Validation = Annotated[
         {"enum": ["val", "test"]},
     ]}),
 ]
+
+
+class TableOfTargets(Section):
+    """Images with a table of targets: `data: table:labels.csv`, or `data: {table: labels.csv, target: [age, height]}`.
+
+    The table is CSV or Parquet. The images' paths are relative to it. With `cross_entropy` the target is one column of
+    classes, with `bce` columns of 0 and 1, with `mse`, `l1` and `huber` columns of numbers.
+    """
+
+    table: Annotated[str, Field(min_length=1)] = Field(description="the file, relative to the working directory")
+    image: str | None = Field(None, description="column of the images' paths; default: `image`, `path`, `file` or "
+                                                "`filename`")
+    target: str | Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
+        None, description="column of the target, or a list of columns; default: all others"
+    )
+    split: str | None = Field(None, description="column with train, val or test; default: `split`. Without one a fifth "
+                                                "of the rows are the test set")
+
+
+def _data(value: Any) -> Any:
+    """A mapping to the text that names the same: `table:FILE?image=…&target=…`."""
+    if not isinstance(value, (Mapping, TableOfTargets)):
+        return value
+    try:
+        found = TableOfTargets.model_validate(value)
+    except ValidationError as problems:
+        first: dict[str, Any] = dict(problems.errors(include_url=False)[0])
+        field = f"`{first['loc'][0]}` "
+        text = "has no field " + field if first["type"] == "extra_forbidden" else field + explain(first)[0]
+        if first["type"] == "missing":
+            text = "must have `table`, as in {table: labels.csv, target: COLUMN}"
+        raise PydanticCustomError(COMPLETE, "{text}", {"text": text.strip()}) from problems
+    targets = [found.target] if isinstance(found.target, str) else found.target or ()
+    pairs = [("image", found.image), *(("target", target) for target in targets), ("split", found.split)]
+    given = [(key, column) for key, column in pairs if column is not None]
+    if not given:
+        return f"table:{found.table}"
+    return f"table:{quote(found.table, safe='/~ :')}?{urlencode(given)}"
+
+
+DataName = Annotated[str, Field(min_length=1), BeforeValidator(_data), WithJsonSchema({"anyOf": [
+    {"type": "string", "minLength": 1},
+    {"type": "object", "required": ["table"], "additionalProperties": False, "properties": {
+        "table": {"type": "string", "minLength": 1}, "image": {"type": "string"}, "split": {"type": "string"},
+        "target": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]},
+    }},
+]})]
 
 
 def _metric(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from archspec.language.extras import Augmenting, Stopping, Validation
+from archspec.language.extras import Augmenting, DataName, Stopping, Validation
 from archspec.language.finetuning import Frozen, Init, Initialisation, Scales
 from archspec.language.loss import DEFAULT as CROSS_ENTROPY
 from archspec.language.loss import Losses, metrics_of, written
@@ -76,8 +76,9 @@ class Recipe(Section):
     `input` and scaled to 0…1.
     """
 
-    data: Annotated[str, Field(min_length=1)] = Field(
-        description="data set: fashion-mnist, mnist, cifar10, cifar100, digits, or a folder of images",
+    data: DataName = Field(
+        description="data set: fashion-mnist, mnist, cifar10, cifar100, digits, a folder of images (`folder:PATH`), or "
+                    "images with a table of targets (`table:FILE.csv`, or {table: …, image: …, target: …, split: …})",
     )
     lr: Positive = Field(description="learning rate; the highest one, if a schedule or warm-up changes it")
     batch_size: Annotated[int, Field(ge=1)] = Field(
@@ -166,7 +167,7 @@ class Recipe(Section):
                 name, "{optimizer} takes no `{field}`, which belongs to {owners}",
                 optimizer=self.optimizer, owners=" and ".join(owners),
             )
-        if self.validation == "val" and not self.data.startswith("folder:"):
+        if self.validation == "val" and not self.data.startswith(("folder:", "table:")):
             raise crossed(
                 "validation", "`validation: val` needs a folder of images, {data} has no `val`: write a share (0.1)",
                 data=self.data[:80],

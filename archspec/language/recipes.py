@@ -12,7 +12,7 @@ from archspec.diagnostics import hints, listing
 from archspec.expressions import holds_unknown
 from archspec.expressions.values import show
 from archspec.language import fixes
-from archspec.language.extras import Augment, EarlyStopping
+from archspec.language.extras import Augment, EarlyStopping, TableOfTargets
 from archspec.language.finetuning import Initialisation
 from archspec.language.loss import LOSSES
 from archspec.language.message_text import close, short, value_text
@@ -27,7 +27,7 @@ from archspec.source import BROKEN
 
 _SECTIONS: Final[dict[str, type[Section]]] = {
     "augment": Augment, "early_stopping": EarlyStopping, "normalize": Normalisation, "init": Initialisation,
-    "warmup": WarmupLength, **SCHEDULES, **LOSSES,
+    "data": TableOfTargets, "warmup": WarmupLength, **SCHEDULES, **LOSSES,
 }
 
 

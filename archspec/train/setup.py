@@ -22,10 +22,10 @@ from archspec.data.feed import make_batches
 from archspec.data.folder import ImageFolder
 from archspec.data.images import ImageData
 from archspec.data.load import Progress
-from archspec.data.outputs import check_for_classes, losses_of
+from archspec.data.outputs import check_for_classes, check_for_targets, losses_of
 from archspec.data.plan import ImageShape, InputPlan, check_classes
-from archspec.data.registry import FOLDER_PREFIX, RunSplit
-from archspec.data.splits import Source, labels_of, open_splits
+from archspec.data.registry import FOLDER_PREFIX, TABLE_PREFIX, RunSplit
+from archspec.data.splits import Source, open_splits, targets_of
 from archspec.data.suits import check_known_data, idle_outputs, image_shape_of, input_plan, outputs_of, probabilities
 from archspec.data.validation import resolve_validation
 from archspec.diagnostics import Diagnostic, SpecError, error
@@ -112,7 +112,9 @@ def prepare(
     if group.sharded:
         check_sharding(recipe, machine.settings)
     losses = losses_of(recipe, graph)
-    check_for_classes(recipe.data, losses, graph)
+    table = recipe.data.startswith(TABLE_PREFIX)
+    if not table:
+        check_for_classes(recipe.data, losses, graph)
     input_shape, outputs = image_shape_of(graph), outputs_of(graph)
     check_known_data(recipe, input_shape, outputs)
     if not group.sharded:
@@ -120,7 +122,10 @@ def prepare(
     with group.one_first_per_machine():  # opening a split may download it
         splits = open_splits(run_source(recipe, machine, input_shape[0], progress))
     recipe, test = resolve_validation(recipe), splits.test
-    check_classes(recipe.data, len(test.classes), outputs)
+    if table:
+        check_for_targets(recipe.data, losses, graph, test.classes)
+    else:
+        check_classes(recipe.data, len(test.classes), outputs)
     parts = {"train": splits.train, "test": test} | ({"validation": splits.validation} if splits.validation else {})
     plans = {name: input_plan(recipe.data, stored_shape(part), input_shape, recipe) for name, part in parts.items()}
     options = {name: batch_options(recipe, machine, graph, training=name == "train") for name in parts}
@@ -136,7 +141,7 @@ def prepare(
     trained = initial.notices() if initial is not None else []
     notices = (*planned, *splits.notices, *idle, *others, *left, *trained)
     sources = {name: part.source for name, part in parts.items()}
-    targets = labels_of(splits.train) if need_targets(losses) else None
+    targets = targets_of(splits.train) if need_targets(losses) else None
     weights = {} if targets is None else balanced(losses, targets, dict.fromkeys(losses, outputs))
     return Task(
         model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes,
@@ -171,7 +176,7 @@ def run_source(recipe: Recipe, machine: Machine, channels: int, progress: Progre
 
 
 def _worker_notices(recipe: Recipe, machine: Machine) -> list[str]:
-    if machine.workers is None or recipe.data.startswith(FOLDER_PREFIX):
+    if machine.workers is None or recipe.data.startswith((FOLDER_PREFIX, TABLE_PREFIX)):
         return []
     return [f"--workers has no effect on {recipe.data}, which is kept in memory: batches are cut and augmented there, "
             "without loader workers. For a folder of images it sets the number of processes that decode them"]
