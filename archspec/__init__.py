@@ -13,6 +13,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "ArchSpec": "archspec.language.models",
     "Block": "archspec.language.models",
+    "Callback": "archspec.train.callbacks",
     "Diagnostic": "archspec.diagnostics",
     "Layer": "archspec.language.models",
     "Loaded": "archspec.api",
@@ -38,9 +39,10 @@ if TYPE_CHECKING:
     from archspec.language.models import ArchSpec, Block, Layer
     from archspec.template import Template
     from archspec.train.api import Trained, fit, train
+    from archspec.train.callbacks import Callback
 
 __all__ = [
-    "ArchSpec", "Block", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "Template", "Trained", "__version__",
+    "ArchSpec", "Block", "Callback", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "Template", "Trained", "__version__",
     "analyze", "build", "check", "fit", "load", "train",
 ]
 
