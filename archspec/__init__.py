@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from archspec.train.callbacks import Callback
 
 __all__ = [
-    "ArchSpec", "Block", "Callback", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "Template", "Trained", "__version__",
-    "analyze", "build", "check", "fit", "load", "train",
+    "ArchSpec", "Block", "Callback", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "Template", "Trained",
+    "__version__", "analyze", "build", "check", "fit", "load", "train",
 ]
 
 
