@@ -14,13 +14,16 @@ from archspec.diagnostics import plural, wrapped
 
 _MEMORY: Final = "peak_memory_bytes"
 _COLUMNS: Final = (
-    "path", "network", "test_accuracy", "last_train_loss", "epochs_done", "seconds", _MEMORY, "tags", "diagnosis",
+    "path", "network", "test_accuracy", "test_f1", "test_mae", "test_r2", "last_train_loss", "epochs_done", "seconds",
+    _MEMORY, "tags", "diagnosis",
 )
 _TITLES: Final = {
-    "epochs_done": "epochs run", "last_train_loss": "train loss", "test_accuracy": "test acc", _MEMORY: "memory",
+    "epochs_done": "epochs run", "last_train_loss": "train loss", "test_accuracy": "test acc", "test_f1": "test F1",
+    "test_mae": "test MAE", "test_r2": "test R²", _MEMORY: "memory",
 }
 _NUMBERS: Final = {  # name → digits
-    "test_accuracy": 4, "last_train_loss": 4, "epochs_done": 0, "seconds": 0, _MEMORY: 0,
+    "test_accuracy": 4, "test_f1": 4, "test_mae": 4, "test_r2": 4, "last_train_loss": 4, "epochs_done": 0, "seconds": 0,
+    _MEMORY: 0,
 }
 _GAP: Final = 3  # characters between two columns of the table
 _FOLDED: Final = 18

@@ -76,11 +76,13 @@ OTHER_METRICS: Final = tuple(name for name in FIGURES if name not in ("loss", "a
 def _of_metric(name: str) -> tuple[Measure, ...]:
     """The measures of a metric."""
     higher, short = FIGURES[name].higher, FIGURES[name].short
-    return (
+    evaluated = (
         Measure(f"test_{name}", f"test {short}", _test(name), higher),
-        Measure(f"last_train_{name}", f"train {short}, last epoch", _last(name), higher),
         Measure(f"best_{name}", f"{short}, best epoch", _best(name), higher),
     )
+    if name == "top5":  # of evaluated images only
+        return evaluated
+    return *evaluated, Measure(f"last_train_{name}", f"train {short}, last epoch", _last(name), higher)
 
 
 MEASURES: Final = {measure.name: measure for measure in (

@@ -18,7 +18,9 @@ from archspec.train.scores import IGNORED
 def is_plain(objective: Objective) -> bool:
     """Whether the chance level is the entropy of the labels: a single cross entropy without weights of images."""
     (first, *others) = objective.all_losses.values()
-    return not others and first.own is None and isinstance(first.loss, CrossEntropy) and first.class_weights is None
+    if others or first.own is not None or not isinstance(first.loss, CrossEntropy):
+        return False
+    return first.weight == 1 and first.class_weights is None and first.loss.class_weights is None
 
 
 def constant_loss(objective: Objective, targets: Nested) -> float | None:
