@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from archspec.results.record import RunRecord
 
-SERIES: Final = ("evaluated_accuracy", "evaluated_loss", "train_accuracy", "train_loss")
 MOST_POINTS: Final = 60
 LEAST_POINTS: Final = 4
 ALPHABET: Final = "".join(chr(code) for code in range(0x23, 0x7F) if chr(code) not in "\\<")  # not escaped in JSON
@@ -29,8 +28,8 @@ def thinned(count: int, points: int) -> list[int]:
 class Encoder:
     """Encodes curves. grids: the epochs of the points, which runs of equal length share."""
 
-    def __init__(self, points: int = MOST_POINTS) -> None:
-        self.points = points
+    def __init__(self, points: int = MOST_POINTS, metric: str = "accuracy") -> None:
+        self.points, self.metric = points, metric
         self.grids: list[list[int]] = []
         self._numbers: dict[tuple[int, ...], int] = {}
 
@@ -47,7 +46,11 @@ class Encoder:
             inner = range(1, len(kept) - 1)  # keep the first and the last
             place = min(inner, key=lambda k: abs(kept[k] - at))
             kept[place] = at
-        curves = [encode([getattr(rows[k], name) for k in kept], name.endswith("loss")) for name in SERIES]
+        parts: tuple[Literal["evaluated", "train"], ...] = ("evaluated", "train")
+        curves = [
+            encode([rows[k].figure(name, part) for k in kept], name == "loss")
+            for part in parts for name in (self.metric, "loss")
+        ]
         return [grid, place, best.epoch, *curves]
 
     def _grid(self, epochs: list[int]) -> int:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from archspec import __version__
+from archspec.language.loss import FIGURES
 from archspec.results.compare import ALPHA, MEASURES, Comparison, Group, Measure, compare, named_by_recipe
 from archspec.results.formats import title_of, value_text, verdict_text
 from archspec.results.record import RECIPE, RunRecord
-from archspec.results.report.curves import MOST_POINTS, SERIES, Encoder, encode, short, thinned
+from archspec.results.report.curves import MOST_POINTS, Encoder, encode, short, thinned
 from archspec.results.report.importance import epsilon_squared, importance, is_number
 from archspec.results.report.source import (
     common_folder,
@@ -37,7 +38,8 @@ def page_data(
     comparison = compare(_in_order(compare(records, measure)), measure)
     runs = [record for group in comparison.groups for record in group.records]
     folder = common_folder(runs)
-    encoder = Encoder(points)
+    metric = next((run.last.metric for run in runs if run.last is not None), "accuracy")
+    encoder = Encoder(points, metric)
     return {
         "format": FORMAT, "title": title, "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "archspec": __version__, "reload": reload_s, "alpha": ALPHA, "repeated": len(records) - len(runs),
@@ -46,9 +48,10 @@ def page_data(
         "best": comparison.best, "reason": comparison.reason,
         "params": [_param(key, comparison.groups) for key in comparison.varied],
         "groups": [_group(group, comparison) for group in comparison.groups],
-        "series": SERIES, "split": next((run.epochs[0].split for run in runs if run.epochs), "test"),
+        "series": [f"{part}_{name}" for part in ("evaluated", "train") for name in (metric, "loss")],
+        "metric": FIGURES[metric].title, "split": next((run.epochs[0].split for run in runs if run.epochs), "test"),
         "folder": str(folder), "runs": _runs(runs, comparison, str(folder)),
-        "curves": [encoder.encode(run) for run in runs], "grids": encoder.grids, "steps": _steps(runs),
+        "curves": [encoder.encode(run) for run in runs], "grids": encoder.grids, "steps": _steps(runs, metric),
         "importance": _importance(runs, comparison), "findings": _findings(runs),
         "matrices": _matrices(comparison), **_environments(runs),
     }
@@ -134,7 +137,7 @@ def _figure(value: float | None) -> float | None:
     return short(value) if value is not None and is_number(value) else None
 
 
-def _steps(runs: Sequence[RunRecord]) -> list[list[Any]]:
+def _steps(runs: Sequence[RunRecord], metric: str) -> list[list[Any]]:
     """Epoch, training loss and accuracy of the points within epochs, if there are few runs."""
     if len(runs) > MOST_STEPPED:
         return []
@@ -142,7 +145,7 @@ def _steps(runs: Sequence[RunRecord]) -> list[list[Any]]:
     for run in runs:
         points = read_steps(run.path / STEPS)
         kept = [points[k] for k in thinned(len(points), STEP_POINTS)]
-        columns = [(p.epoch for p in kept), (p.accuracy for p in kept), (p.loss for p in kept)]
+        columns = [(p.epoch for p in kept), (p.figure(metric) for p in kept), (p.loss for p in kept)]
         found.append([encode(list(column), k == 2) for k, column in enumerate(columns)] if kept else [])
     return found
 

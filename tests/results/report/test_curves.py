@@ -2,10 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from archspec.results.report.curves import ALPHABET, LEVELS, MOST_POINTS, Encoder, encode, thinned
+from archspec.results.report.data import page_data
+from archspec.train.summary import EpochResult
 from tests.results.report.generated import generated
 
 
@@ -59,3 +62,15 @@ def test_the_best_epoch_is_a_point_and_grids_are_shared():
         assert epochs == sorted(set(epochs)) and len(epochs) == 10
         assert run.best.epoch == epoch and {1, 100, epoch} <= set(epochs)
     assert len(encoder.grids) == 1
+
+
+def test_a_page_of_regressions_shows_their_own_metric():
+    rows = tuple(
+        EpochResult(k, 1 / k, math.nan, 1 / k, math.nan, 1.0, 1.0, train_metrics={"mae": 2 / k}, evaluated_metrics={"mae": 3 / k})
+        for k in (1, 2, 3)
+    )
+    records = [replace(record, epochs=rows, criterion="mae", test={"loss": 1 / 3, "mae": 1.0}) for record in generated(4)]
+    data = page_data(records, title="ages")
+    assert data["measure"] == "test_mae"
+    assert (data["metric"], data["series"]) == ("MAE", ["evaluated_mae", "evaluated_loss", "train_mae", "train_loss"])
+    assert [curve[3][:2] for curve in data["curves"]] == [[1, 3]] * len(data["curves"])

@@ -6,9 +6,9 @@ const TOP = CODES.length ** 2 - 1;
 const MEASURE = new Map(D.measures.map((measure) => [measure.name, measure]));
 const PRIMARY = D.measure;
 const SPLIT = D.split;
-const SERIES_TITLES = {
-  evaluated_accuracy: `${SPLIT} accuracy`, evaluated_loss: `${SPLIT} loss`,
-  train_accuracy: "train accuracy", train_loss: "train loss",
+const SERIES_TITLES = { // the metric and the loss, evaluated and in training
+  [D.series[0]]: `${SPLIT} ${D.metric}`, [D.series[1]]: `${SPLIT} loss`,
+  [D.series[2]]: `train ${D.metric}`, [D.series[3]]: "train loss",
 };
 
 const RUNS = D.runs.group.map((group, k) => ({

@@ -1,6 +1,6 @@
 // What is shown: the state, which the address keeps, and the condition that chooses rows.
 const state = {
-  filter: "", figure: PRIMARY, series: "evaluated_accuracy",
+  filter: "", figure: PRIMARY, series: D.series[0],
   colour: GROUPS.length <= 8 ? "row" : "figure", band: "sd", smooth: 0, logY: "", logX: "", cost: "", costLog: "1",
   sort: "", all: "", chosen: "", open: "",
 };
