@@ -13,7 +13,7 @@ from archspec.ir import interpret
 from archspec.language.shipped import shipped_specs
 from archspec.ops import OPS, cost_of, infer_outputs, make_op
 from archspec.types import BATCH, ShapeError, TensorType
-from tests.ops.strategies import STRATEGIES
+from tests.ops.strategies import STRATEGIES, types_of
 
 
 def outcome(op: Any, inputs: tuple[TensorType, ...], batch_size: int) -> Any:
@@ -40,8 +40,8 @@ def test_every_rule_takes_a_batch_of_any_size(name: str) -> None:
         if len({shape[0] for shape in shapes}) > 1:
             return  # of several batches, one is wrong
         size = shapes[0][0]
-        sized, symbolic = ([TensorType((n, *shape[1:])) for shape in shapes] for n in (size, BATCH))
-        assert outcome(op, tuple(symbolic), size) == outcome(op, tuple(sized), size)
+        sized, symbolic = (types_of(name, [(n, *shape[1:]) for shape in shapes]) for n in (size, BATCH))
+        assert outcome(op, symbolic, size) == outcome(op, sized, size)
 
     body()
 
@@ -55,7 +55,8 @@ def test_a_network_in_a_batch_is_the_network_of_a_batch(name: str) -> None:
         assert outputs == tuple(x.at(3) for x in site.node.outputs), site.path
         return outputs
 
-    assert interpret(graph, [graph.input.at(3)], on_op) == (graph.output.at(3),)
+    found = interpret(graph, [port.type.at(3) for port in graph.inputs], on_op)
+    assert found == tuple(port.type.at(3) for port in graph.outputs)
 
 
 def test_a_rule_that_depends_on_the_batch_size_is_found_out() -> None:
