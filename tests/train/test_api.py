@@ -315,6 +315,21 @@ def test_nothing_is_left_of_a_failed_run(tmp_path):
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+@pytest.mark.parametrize("fields", [{}, {"mixup": 0.2}, {"loss": "l1"}])
+def test_targets_for_every_pixel(fields):
+    text = """
+    archspec: 1
+    input: [3, 8, 8]
+    stages: {body: [conv2d: {out_channels: 4, kernel_size: 3, padding: 1}, relu, conv2d: {out_channels: 3, kernel_size: 1}]}
+    """
+    images = torch.rand(12, 3, 8, 8)
+    data = TensorDataset(images, images if fields.get("loss") else images.argmax(1))
+    found = archspec.train(text, data, data, lr=0.1, epochs=1, **fields, **QUIET)
+    assert set(found.metrics) in ({"loss", "accuracy"}, {"loss", "mae", "r2"})
+    with pytest.raises(SpecError, match="cutmix is for images with one label"):
+        archspec.train(text, data, data, lr=0.1, cutmix=1.0, **(fields | {"mixup": None}), **QUIET)
+
+
 def zoo(name, **inputs):
     """A network of the zoo at another size, for which its `expect` does not hold."""
     data = {key: value for key, value in archspec.load(f"zoo/{name}").data.items() if key != "expect"}

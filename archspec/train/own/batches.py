@@ -15,7 +15,7 @@ from archspec.data.batches import Batch, BatchOptions, evenly
 from archspec.data.counter import key_of
 from archspec.data.nested import Nested, each, joined, part, size, tensors
 from archspec.data.registry import RunSplit
-from archspec.diagnostics import SpecError, error, listing
+from archspec.diagnostics import SpecError, error, listing, plural
 from archspec.text import shape_text
 from archspec.train.scores import IGNORED
 from archspec.types import TensorType
@@ -60,6 +60,7 @@ class OwnBatches:
         self.step_sizes = self._sizes(data, steps)
         if not self.step_sizes:
             raise _wrong(split, "has no batch", "give it at least one sample")
+        self._check_size(min(self.step_sizes))
         self.description = f"{self._what} of {self._samples:,} samples" if self._samples else self._what
 
     def __len__(self) -> int:
@@ -77,9 +78,8 @@ class OwnBatches:
             if steps is None:
                 hint = "pass `steps_per_epoch`" if self._split == "train" else "give a list of its batches"
                 raise _wrong(self._split, f"has no length ({self._what})", hint) from None
-        size = getattr(data, "batch_size", None) or options.batch_size
         count = found if steps is None or self._split != "train" else min(found, steps)
-        return [size] * count
+        return _loader_sizes(data)[:count] or [options.batch_size] * count
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from a step on."""
@@ -95,12 +95,19 @@ class OwnBatches:
         for raw in loaded:
             x, y = self._split_up(raw)
             self.check(y)
+            self._check_size(size(y))
             indices = torch.arange(seen, seen + size(y)) if steps is None else steps[done - start_step]
             seen, done = seen + size(y), done + 1
             yield Batch(each(self._sent, x), each(self._sent, y), indices)
         if done < len(self):
             raise _wrong(self._split, f"ended after {done} of {len(self)} batches",
                          "return as many batches in each pass as `len` says, or pass `steps_per_epoch`")
+
+    def _check_size(self, samples: int) -> None:
+        if samples < self._options.at_least:
+            few = f"has a batch with {plural(samples, 'sample')}"
+            raise _wrong(self._split, f"{few}, and the network's batch norm needs {self._options.at_least}",
+                         "leave it out: `DataLoader(…, drop_last=True)`")
 
     def _generator(self, epoch: int) -> torch.Generator:
         """A generator that seeds the workers, so that a pass does not use the global random state."""
@@ -247,6 +254,14 @@ def _source(data: Any, options: BatchOptions, split: RunSplit, workers: int) -> 
         raise _wrong(split, f"is an iterator ({type(data).__name__}), which ends after one pass",
                      "give something that can be iterated again: a list, a Dataset or a DataLoader")
     return data
+
+
+def _loader_sizes(data: Any) -> list[int]:
+    """Samples of each batch of a DataLoader, as far as it says; else empty."""
+    if not isinstance(data, DataLoader) or data.batch_size is None or isinstance(data.dataset, IterableDataset):
+        return []
+    full, rest = divmod(len(data.sampler), data.batch_size)  # type: ignore[arg-type]
+    return [data.batch_size] * full + [rest] * (rest > 0 and not data.drop_last)
 
 
 def _collate(samples: Sequence[Any]) -> Any:

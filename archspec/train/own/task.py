@@ -177,7 +177,7 @@ def _tried(task: Task, own: OwnObjective) -> Task:
     with torch.random.fork_rng(), torch.no_grad():
         batch = next(iter(train.batches(0)))
         if task.recipe.mixup or task.recipe.cutmix:
-            _check_mixing(batch.x)
+            _check_mixing(batch.x, batch.y, task.recipe)
         outputs = _try(task.model, part(batch.x, 0, _PROBED))
     outputs, targets = each(Tensor.float, outputs), part(batch.y, 0, _PROBED)
     channels = _channels(outputs)
@@ -213,7 +213,10 @@ def _try(model: nn.Module, inputs: Any) -> Any:
         model.train(training)
 
 
-def _check_mixing(inputs: Any) -> None:
+def _check_mixing(inputs: Any, targets: Any, recipe: Recipe) -> None:
+    if recipe.cutmix and any(tensor.ndim > 2 for tensor in tensors(targets)):
+        raise error("RUN322", "cutmix is for images with one label; these have targets in places of their own",
+                    hint="remove `cutmix`")
     if not isinstance(inputs, Tensor) or not inputs.is_floating_point() or inputs.ndim != 4:
         raise error("RUN322", "mixup and cutmix need one input with images (N, C, H, W)",
                     hint="remove `mixup` and `cutmix`")

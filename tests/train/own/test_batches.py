@@ -156,3 +156,11 @@ def test_ignored_labels_are_allowed():
     found = own([(X, torch.full((10,), -100))])
     found.limits = {"": 3}
     assert len(list(found.batches(0))) == 1
+
+
+@pytest.mark.parametrize("data", [DataLoader(TensorDataset(X[:9], Y[:9]), batch_size=4), [(X[:4], Y[:4]), (X[4:5], Y[4:5])]])
+def test_a_batch_that_is_too_small_for_a_norm_is_an_error(data):
+    with pytest.raises(SpecError, match="has a batch with 1 sample, and the network's batch norm needs 2"):
+        list(own(data, at_least=2).batches(0))
+    dropped = DataLoader(TensorDataset(X[:9], Y[:9]), batch_size=4, drop_last=True)
+    assert own(dropped, at_least=2).step_sizes == [4, 4]
