@@ -36,7 +36,7 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
     except SpecError as e:
         _note(e, top.key if top.path else top, errors)
         return
-    _check_end(program, graph, errors)
+    _check_end(program, graph, recipes, errors)
     try:
         check_learns(graph)
     except SpecError as e:
@@ -160,17 +160,19 @@ def _last_layer(program: Program) -> Layer | None:
     return last
 
 
-def probabilities(graph: Graph) -> list[str]:
-    """A notice if the network ends in probabilities."""
-    op = squashing_end(graph)
-    return [f"`{op}` ends the network, but its loss, cross entropy, takes logits"] if op else []
+def probabilities(graph: Graph, recipe: Recipe) -> list[str]:
+    """A notice if the network ends in probabilities, and its loss takes logits."""
+    op, loss = squashing_end(graph), next(iter(recipe.loss.values()))
+    if op is None or not loss.labelled:
+        return []
+    return [f"`{op}` ends the network, but its loss, {loss.kind.replace('_', ' ')}, takes logits"]
 
 
-def _check_end(program: Program, graph: Graph, errors: Errors) -> None:
+def _check_end(program: Program, graph: Graph, recipes: Mapping[str, Recipe], errors: Errors) -> None:
     body, op = _end(program), squashing_end(graph)
     last = _last_layer(program)
     at = last.head if last is not None and last.kind == op else body.at.key
-    for notice in probabilities(graph):
+    for notice in dict.fromkeys(notice for recipe in recipes.values() for notice in probabilities(graph, recipe)):
         errors.add("SPEC061", notice, at, hint=fixes.removed(f"remove `{op}`", last.place if last else at))
 
 

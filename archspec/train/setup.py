@@ -136,7 +136,7 @@ def prepare(
     model = fresh_model(graph, begun, machine, initial)
     made = _make_all(parts, plans, options, machine, progress)
     idle = idle_outputs(test.name, len(test.classes), outputs)
-    others = (*_worker_notices(recipe, machine), *probabilities(graph), *_layout_notices(graph, machine))
+    others = (*_worker_notices(recipe, machine), *probabilities(graph, recipe), *_layout_notices(graph, machine))
     planned = dict.fromkeys(notice for chosen in plans.values() for notice in chosen.notices)
     trained = initial.notices() if initial is not None else []
     notices = (*planned, *splits.notices, *idle, *others, *left, *trained)

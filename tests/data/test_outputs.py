@@ -2,7 +2,7 @@
 
 import pytest
 
-import archspec
+import archspec.api
 from tests.helpers import assert_marked, spec
 
 
@@ -30,3 +30,11 @@ def test_a_loss_that_matches(loss):
 def test_a_recipe_without_a_loss_of_its_own_is_checked_where_the_base_has_it():
     written = text("data: cifar10, loss: «mse»") + "\nrecipes: {long: {epochs: 20}}\n"
     assert_marked(written, ("RUN323", "mse"))
+
+
+@pytest.mark.parametrize(("loss", "warned"), [("cross_entropy", 1), ("mse", 0)])
+def test_probabilities_at_the_end_are_wrong_for_a_loss_of_logits_only(loss, warned):
+    data = "cifar10" if loss == "cross_entropy" else "'table:labels.csv'"
+    found = archspec.api.examine(text(f"data: {data}, loss: {loss}", "linear: 10, softmax: -1"), training=True)
+    assert [d.code for d in found.warnings] == ["SPEC061"] * warned
+    assert found.errors == ()
