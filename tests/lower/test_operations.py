@@ -11,8 +11,11 @@ from archspec.ops.traits import Affects, Projects
 from archspec.types import ShapeError, TensorType
 from tests.ops.strategies import STRATEGIES, Case
 
-# Ops that rearrange: without one of their fields nothing is known of the output.
-DECIDING = {"chunk", "flatten", "parameter", "permute", "pixel_shuffle", "pixel_unshuffle", "reshape", "select"}
+# Ops that rearrange, or give another rank: without one of their fields nothing is known of the output.
+DECIDING = {
+    "chunk", "embedding", "flatten", "max", "mean", "pad", "parameter", "permute", "pixel_shuffle", "pixel_unshuffle",
+    "reshape", "select", "slice",
+}
 FIELDS = [(op.op, field) for op in OPS.values() if issubclass(op, Op) for field in op.model_fields]
 
 

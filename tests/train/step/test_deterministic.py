@@ -16,7 +16,7 @@ from archspec.train.loop import fit
 from archspec.train.step.deterministic import WORKSPACE, deterministic_kernels, fix_workspace
 from archspec.train.step.precision import Settings, check_settings
 from tests.fake_cuda import CUDA
-from tests.ops.strategies import STRATEGIES
+from tests.ops.strategies import STRATEGIES, random_of
 from tests.ops.test_registry import EACH_OP, arguments, ours
 from tests.train.helpers import CPU, batches, data, network, recipe
 
@@ -181,7 +181,7 @@ def test_on_a_cpu_every_op_has_a_deterministic_kernel(name):
         with warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")  # torch warns of slow paths
             module = op.build(*inputs)
-            x = [torch.rand(shape.shape, requires_grad=True) for shape in inputs]
+            x = [random_of(x).requires_grad_(x.below is None) for x in inputs]
             module(*arguments(module, x)).sum().backward()
 
     with deterministic_kernels(DETERMINISTIC, CPU):
