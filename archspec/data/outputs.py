@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from archspec.diagnostics import SpecError, error, listing
+from archspec.diagnostics import Hint, SpecError, error, listing
 from archspec.diagnostics.hints import SetOutputs
 from archspec.ir import Graph
 from archspec.language.loss import ONLY, AnyLoss, CrossEntropy
@@ -67,8 +67,9 @@ def check_for_classes(data: str, losses: Mapping[str, AnyLoss], graph: Graph) ->
     types = output_types(graph)
     for name, loss in losses.items():
         if not isinstance(loss, CrossEntropy):
+            remedy = "use cross_entropy, or data with other targets: `data: table:FILE.csv`"
             raise _wrong("RUN323", f"the images of {data} have classes, which {loss.kind} does not take",
-                         "use cross_entropy, or data with other targets: `data: table:FILE.csv`")
+                         Hint(remedy, "cross_entropy") if len(losses) == 1 else remedy)
         if len(types[name].shape) != 2:
             raise error(
                 "RUN311", "a classifier outputs one number for each class, this network outputs "

@@ -279,7 +279,7 @@ def test_a_validation_set_as_large_as_a_known_training_set_is_found_without_read
     (found,) = archspec.check(text % 1433)
     assert found.code == "RUN370"
     assert "takes 1,433 of 1,442 training images, which leaves some of the 10 classes no image" in found.message
-    assert found.hint == "write a smaller one: at most 1,432 images"
+    assert found.hint == "take at most 1,432 images"
 
 
 def test_old_names_of_what_early_stopping_watches():
@@ -340,6 +340,6 @@ def test_recipes_with_mappings_are_hashable_and_equal_ones_alike():
     ("loss: {a: {cross_entropy: {label_smoothing: «2»}}}", None),
 ])
 def test_mistakes_in_a_loss_are_marked_at_their_place(wrong, hint):
-    text = spec(f"stages: {{a: [flatten, linear: 10]}}\ntrain: {{data: cifar10, lr: 0.1, {wrong}}}")
+    text = spec(f"stages: {{a: [flatten, linear: 10]}}\ntrain: {{data: 'table:labels.csv', lr: 0.1, {wrong}}}")
     (found,) = assert_marked(text, ("SPEC060", "loss"))
     assert found.hint == hint
