@@ -128,7 +128,13 @@ def _check_data(
 def _note(e: SpecError, at: At, errors: Errors, program: Program | None = None) -> None:
     for d in e.diagnostics:
         hint = d.hint if program is None else _as_edit(d.hint, program)
+        if isinstance(hint, Hint) and hint.own and not _is_word(at.value()):  # the edit would replace more than a name
+            hint = str(hint)
         errors.add(d.code, d.message, at, notes=d.notes, hint=hint)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and "$" not in value
 
 
 def _as_edit(hint: str | None, program: Program) -> str | None:

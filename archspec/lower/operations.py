@@ -11,7 +11,7 @@ from archspec.expressions import holds_unknown
 from archspec.language import fixes
 from archspec.language.errors import Place
 from archspec.language.message_text import short, value_text
-from archspec.language.problems import explain, integer_hint, is_about_integer, is_sentence
+from archspec.language.problems import explain, integer_hint, is_about_integer, is_sentence, meant_value
 from archspec.language.syntax import At, Layer
 from archspec.language.unknown import INFERRED, meant_field
 from archspec.lower.builder import blank
@@ -95,9 +95,13 @@ def _complain_main(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Sco
     hint: str = fixes.whole(f"write `{cls.op}: {{{fields}}}`", layer.at, f"{cls.op}: {{{fields}}}")
     if "…" in fields or len(values) > len(names):
         hint = str(hint)
-    if not any(field.is_required() for field in cls.model_fields.values()) and not _suits(cls, names, values):
+    if not _needs_fields(cls) and not _suits(cls, names, values):
         hint = fixes.whole(f"write `{cls.op}` alone", layer.at, cls.op)
     ev.reporter.tell("SPEC021", f"`{cls.op}` {rule}, got {value_text(layer.args)}", layer.at, scope, hint=hint)
+
+
+def _needs_fields(cls: type[Operation]) -> bool:
+    return any(field.is_required() for field in cls.model_fields.values())
 
 
 def _suits(cls: type[Operation], names: list[str], values: list[Any]) -> bool:
@@ -160,6 +164,9 @@ def _tell(
     if hint is None and isinstance(value, float) and is_about_integer(problem):
         hint = integer_hint(source.raw, value)
     hint = ev.without_dollar(source.raw, source.scope) or hint
+    means_yes = raw is True or meant_value("bool", raw) == "write `true`"
+    if hint is None and raw is layer.args and means_yes and not _needs_fields(cls):
+        hint = fixes.whole(f"write `{cls.op}` alone", layer.at, cls.op)  # `flatten: yes`
     subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"
     ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, related=related, hint=hint)
 
