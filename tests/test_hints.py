@@ -44,7 +44,7 @@ blocks:
 """
 
 ONE = [  # each spec is valid after its fix
-    ("{a: [relu: yes]}", ""), ("{a: [hardswish: [yes, 2]]}", ""), ("{a: [{relu: , repeat: 2.0}]}", ""),
+    ("{a: [relu: yes]}", ""), ("{a: [flatten: yes]}", ""), ("{a: [flatten: true]}", ""), ("\n  a:\n    - relu\n    - - tanh\n      - sigmoid", ""), ("{a: [leaky_relu: on]}", ""), ("{a: [hardswish: [yes, 2]]}", ""), ("{a: [{relu: , repeat: 2.0}]}", ""),
     ("{a: [{relu: , repeat: \"3\"}]}", ""), ("{a: [{relu: , repeat: $(4 / 2)}]}", ""),
     ("{a: [{relu: , repeat: $(0.5 * 4)}]}", ""), ("{a: [conv2d: {out_channels: \"8\", kernel_size: 3}]}", ""),
     ("{a: [conv2d: {out_channels: 8.0, kernel_size: 3}]}", ""), ("{a: [conv2d: {out_channels: 8, kernel_size: 3, bias: yes}]}", ""),

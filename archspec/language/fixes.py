@@ -42,8 +42,10 @@ def identity(at: At) -> Hint:
 def wrapped(at: At, key: str) -> Hint:
     """The hint to write a key before the list at `at`."""
     node, span = at.document.node(at.path), at.span()
-    edits = (_insertion(span, span.column, key),) if node and span and node.end_line >= 0 else ()
-    return Hint(f"write `{key}[…]`", None, edits, safe=True)
+    if node is None or span is None:
+        return Hint(f"write `{key}[…]`")
+    start = key if node.end_line >= 0 else f"{key.rstrip()}\n{' ' * node.column}"
+    return Hint(f"write `{key}[…]`", None, (_insertion(span, span.column, start),), safe=True)
 
 
 def around(words: str, at: At, start: str, end: str) -> Hint:

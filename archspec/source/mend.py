@@ -193,6 +193,8 @@ def _second_colon(fault: Fault, line: int, column: int) -> Iterator[Mend]:
     if key is None:
         return
     start, end = len(text) - len(text[key.end() :].lstrip()), _content_end(text)
+    if start >= end:  # no value
+        return
     if key[2] in ("description", "name"):
         yield from _quoting(fault, line, start, end)
     elif text[end - 1] == "}" and "}" not in open_brackets(text[:start]):

@@ -59,7 +59,7 @@ def test_a_field_by_another_name(wrong: str, right: str) -> None:
         ("«learning_rate»: 0.1", "it is called `lr` here"), ("lr: 0.1, «wd»: 0.1", "it is called `weight_decay` here"),
         ("lr: 0.1, «warmup_epochs»: 2", "it is called `warmup` here"), ("lr: 0.1, «bs»: 3", "it is called `batch_size` here"),
         ("lr: 0.1, «warmup_steps»: 2", "write `warmup: {steps: 2}`"),
-        ("lr: 0.1, «criterion»: mse", "it is called `loss` here"),
+        ("lr: 0.1, «criterion»: cross_entropy", "it is called `loss` here"),
     ],
 )
 def test_a_recipe_s_field_by_another_name(wrong: str, hint: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import archspec
@@ -104,5 +104,6 @@ def test_any_data(data: dict[str, Any]) -> None:
     "out_channels: 3", "input: {left: [3, 8, 8], right: {shape: [4], dtype: int64, below: 9}}", "{relu: , from: left}", "outputs: [a]", "$(max(1,", "2))", "vars: {x: $y}", "  b: {from: a}", "repeat: 2", "when: $", ", ", ": ", "#", "\t",
     '"', "'", "&a", "*a", "!!x", "|", ">", "? ", "---", "%YAML 1.2", "<<: ", "\n", "  ",
 ]), max_size=25), st.booleans())
+@example(["---", "---", "---", "  a:"], False)
 def test_any_text(pieces: list[str], lines: bool) -> None:
     only_diagnostics(("\n" if lines else " ").join(pieces) + "\n")

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from archspec.ops import OPS, Merge
+from archspec.ops import OPS
 from archspec.types import INTEGERS, TensorType
 
 Case = tuple[dict[str, Any], tuple[tuple[int, ...], ...]]
@@ -38,24 +38,6 @@ def types_of(name: str, shapes: Iterable[tuple[int, ...]]) -> tuple[TensorType, 
     if OPS[name].dtypes == INTEGERS:
         return tuple([TensorType(shape, "int64", BELOW) for shape in shapes])
     return tuple(map(TensorType, shapes))
-
-
-def spec_of(name: str, case: Case) -> dict[str, Any]:
-    """A spec whose network is this op, on an input for each of the op's."""
-    drawn, shapes = case
-    op = OPS[name]
-    inputs = {f"x{k}": x for k, x in enumerate(types_of(name, shapes))}
-    layer: dict[str, Any] = dict(drawn)
-    if issubclass(op, Merge):
-        layer |= {role: {"from": x} for role, x in zip(op.roles or inputs, inputs, strict=False)}
-    else:
-        layer |= dict(zip(op.references, [*inputs][1:], strict=False))
-    declared = {
-        x: {"shape": list(of.shape[1:]), "dtype": of.dtype} | ({"below": of.below} if of.below else {})
-        for x, of in inputs.items()
-    }
-    start = {} if issubclass(op, Merge) else {"from": "x0"}
-    return {"archspec": 1, "name": "one_op", "input": declared, "stages": {"a": [{name: layer or None, **start}]}}
 
 
 def random_of(x: TensorType, dtype: torch.dtype = torch.float32) -> torch.Tensor:
