@@ -45,16 +45,19 @@ def failures(
         again = list(check(after, **options))
         key = _key(diagnostic)
         shown = "\n".join(map(str, again))
-        if Counter(map(_key, again))[key] >= Counter(map(_key, found))[key]:
+        gone = (text or "").count("\n") - after.count("\n"), min(e.span.line for e in fix.edits)
+        if Counter(_key(d, *gone) for d in again)[key] >= Counter(map(_key, found))[key]:
             wrong.append(f"{diagnostic}\n--- is still told after its fix:\n{after}\n{shown}")
         elif not any(d.code.startswith("SPEC00") for d in found) and sum(d.code not in EXPECTATIONS for d in again) > len(found):
             wrong.append(f"{diagnostic}\n--- breaks something else by its fix:\n{after}\n{shown}")
     return wrong
 
 
-def _key(diagnostic: Diagnostic) -> tuple[object, ...]:
+def _key(diagnostic: Diagnostic, gone: int = 0, first: int = 0) -> tuple[object, ...]:
+    """What two reports of one mistake have in common. gone: how many lines were removed at line `first`."""
     span = diagnostic.span  # a text without sense may have the same fault of syntax again, elsewhere
-    place = (span.line, span.column) if diagnostic.code.startswith("SPEC00") and span else ()
+    line = 0 if span is None else span.line + gone * (span.line >= first)
+    place = (line, span.column) if diagnostic.code.startswith("SPEC00") and span else ()
     return diagnostic.code, diagnostic.message, *place
 
 
