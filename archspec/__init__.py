@@ -13,10 +13,14 @@ __version__ = "0.2.0"
 _HOMES = {
     "ArchSpec": "archspec.language.models",
     "Block": "archspec.language.models",
+    "Body": "archspec.language.models",
     "Callback": "archspec.train.callbacks",
     "Diagnostic": "archspec.diagnostics",
     "Layer": "archspec.language.models",
     "Loaded": "archspec.api",
+    "OneLayer": "archspec.language.models",
+    "Recipe": "archspec.language.recipe",
+    "RecipeFields": "archspec.language.recipe_fields",
     "Report": "archspec.analysis",
     "SpecError": "archspec.diagnostics",
     "Template": "archspec.template",
@@ -36,14 +40,16 @@ if TYPE_CHECKING:
     from archspec.analysis import Report
     from archspec.api import Loaded, analyze, build, check, load
     from archspec.diagnostics import Diagnostic, SpecError
-    from archspec.language.models import ArchSpec, Block, Layer
+    from archspec.language.models import ArchSpec, Block, Body, Layer, OneLayer
+    from archspec.language.recipe import Recipe
+    from archspec.language.recipe_fields import RecipeFields
     from archspec.template import Template
     from archspec.train.api import Trained, fit, train
     from archspec.train.callbacks import Callback
 
 __all__ = [
-    "ArchSpec", "Block", "Callback", "Diagnostic", "Layer", "Loaded", "Report", "SpecError", "Template", "Trained",
-    "__version__", "analyze", "build", "check", "fit", "load", "train",
+    "ArchSpec", "Block", "Body", "Callback", "Diagnostic", "Layer", "Loaded", "OneLayer", "Recipe", "RecipeFields",
+    "Report", "SpecError", "Template", "Trained", "__version__", "analyze", "build", "check", "fit", "load", "train",
 ]
 
 

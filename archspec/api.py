@@ -25,6 +25,7 @@ from archspec.language.syntax import At, Errors, Program
 from archspec.lower import Limits, Lowered, lower
 from archspec.source import DEFAULT_LIMITS, Document, document_of, parse, read
 from archspec.source import Limits as TextLimits
+from archspec.source.origin import nearest_span
 from archspec.text import shell
 
 if TYPE_CHECKING:
@@ -149,7 +150,18 @@ def examine(
     options = Options(tuple(sets), tuple(map(Path, includes)), text_limits, _shapes(input))
     whole = source.data if isinstance(source, Loaded) else source
     loaded, program, errors = _load(whole, options, partial(_checked, limits=limits, training=training))
-    return Examined(loaded, errors.sorted(), in_order(errors.warnings) if loaded is not None else (), program)
+    found = partial(_placed, source)
+    return Examined(
+        loaded, found(errors.sorted()), found(in_order(errors.warnings)) if loaded is not None else (), program
+    )
+
+
+def _placed(source: Any, told: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    """Diagnostics of a spec made in Python, those without a text at the lines that made what they are about."""
+    if not told or not hasattr(source, "origins"):
+        return told
+    origins = source.origins()
+    return in_order(d if d.span is not None else replace(d, span=nearest_span(origins, d.path)) for d in told)
 
 
 def _shapes(given: Iterable[int] | Mapping[str, Iterable[int]] | None) -> InputShapes | None:

@@ -1,4 +1,4 @@
-"""Write what of the docs comes from the code: ops, recipe, diagnostics, the JSON Schema, a picture.
+"""Write what comes from the code: pages on ops, recipe and diagnostics, the JSON Schema, a picture, the ops' types.
 
 python docs/generate.py           write
 python docs/generate.py --check   say what is out of date; exit code 1 if anything is
@@ -178,6 +178,57 @@ def profile_picture() -> str:
     return console.export_svg(title="archspec profile resnet18 --static", unique_id="profile")
 
 
+STUB = '''\
+"""What type checkers and editors see of `archspec.ops`. Written by docs/generate.py from the ops: edit those."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from archspec.ops.base import OPS as OPS
+from archspec.ops.base import Merge as Merge
+from archspec.ops.base import Op as Op
+from archspec.ops.base import Operation as Operation
+from archspec.ops.base import cost_of as cost_of
+from archspec.ops.base import infer_outputs as infer_outputs
+from archspec.ops.base import register_op as register_op
+'''
+STUB_END = '''
+def identity() -> Operation: ...
+def make_op(name: str, fields: dict[str, Any]) -> Operation: ...
+'''
+
+
+def ops_stub() -> str:
+    """Every op's class with a constructor that takes what a person writes, such as one number for a pair."""
+    ops = sorted(OPS.values(), key=lambda op: (op.__module__, op.__name__))
+    imports = [f"from {op.__module__} import {op.__name__} as _{op.__name__}" for op in ops]
+    classes = []
+    for op in ops:
+        properties = op.model_json_schema()["properties"]
+        fields = [f"        {name}: {_type(properties[name])}{'' if field.is_required() else ' = ...'},\n"
+                  for name, field in op.model_fields.items()]
+        taken = f"\n        self, *,\n{''.join(fields)}    " if fields else "self"
+        about = [op.documentation().partition("\n")[0], *([""] if fields else [])]
+        about += [f"    {name}: {field.description}" for name, field in op.model_fields.items()]
+        end = "\n    " if fields else ""
+        doc = "\n".join(about)
+        classes.append(f'class {op.__name__}(_{op.__name__}):\n    """{doc}{end}"""\n\n'
+                       f"    def __init__({taken}) -> None: ...\n")
+    return STUB + "\n".join(imports) + "\n" + STUB_END + "\n" + "\n".join(classes)
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """The Python type of what a JSON Schema takes."""
+    if "anyOf" in schema:
+        return " | ".join(dict.fromkeys(_type(choice) for choice in schema["anyOf"]))
+    if "enum" in schema:
+        return f"Literal[{', '.join(json.dumps(value) for value in schema['enum'])}]"
+    if schema["type"] == "array":
+        return f"Sequence[{_type(schema['items'])}]"
+    return {"integer": "int", "number": "float", "boolean": "bool", "string": "str", "null": "None",
+            "object": "Mapping[str, Any]"}[schema["type"]]
+
+
 def reproduction_page() -> str:
     """The sources' runs beside ours, from the results that are kept in the repository."""
     sys.path.insert(0, str(BENCHMARKS))
@@ -195,6 +246,7 @@ def pages() -> dict[str, str]:
         "recipe.md": recipe_page(),
         "reproduction.md": reproduction_page(),
         "profile.svg": profile_picture(),
+        "../archspec/ops/__init__.pyi": ops_stub(),
         "archspec.schema.json": json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
         "archspec-sweep.schema.json": json.dumps(sweep_schema(), indent=1, ensure_ascii=False) + "\n",
     }

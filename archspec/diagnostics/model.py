@@ -12,7 +12,10 @@ WARNINGS = frozenset({"SHAPE112", "SPEC046", "SPEC061", "SPEC062", "SWEEP415"})
 
 @dataclass(frozen=True, slots=True)
 class SourceSpan:
-    """A part of one line of a text. `line` and `column` count from 1, in characters. text: the whole line."""
+    """A part of one line of a text. `line` and `column` count from 1, in characters. text: the whole line.
+
+    Where the text cannot be read, as of Python typed at a prompt, it is empty, and so is the part.
+    """
 
     path: str
     line: int
@@ -90,7 +93,7 @@ class Diagnostic:
 
     code: stable. SPEC0xx: the language, SHAPE1xx: shapes, BUILD2xx: building, RUN3xx: running.
     message: the broken rule with its values; lower case, no full stop.
-    span: the place; None if there is no text (a spec built in Python).
+    span: the place; in a spec built in Python, where it was made, and None if no model was.
     notes: facts without a place, such as the shapes before this layer.
     hint: what to do.
     fix: the edits that the hint describes, if it describes any.

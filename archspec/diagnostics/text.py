@@ -75,6 +75,8 @@ def _snippet(group: list[_Mark], gutter: str) -> Iterator[Line]:
     last = None
     for start, marks in _windows(group):
         span = marks[0].span
+        if not span.length and not span.text:  # a place in Python without a readable file
+            continue
         if last is not None and span.line > last + 1:
             yield [("gutter", "...")]
         if span.line != last or start:

@@ -61,7 +61,7 @@ def json_schema() -> Schema:
 
 
 def _spec() -> Schema:
-    texts = {key: field.description or "" for key, field in ArchSpec.model_fields.items()}
+    texts = {key: field.description or "" for key, field in ArchSpec.model_fields.items() if key != "comments"}
     shape = {"type": "array", "items": or_value({"type": "integer", "minimum": 1}), "minItems": 1, "maxItems": 4}
     count = {"type": "integer", "minimum": 0}
     counts = [name for name in EXPECTATIONS if name != "output"]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic import ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from archspec.diagnostics.hints import write
 from archspec.language.synonyms import choice_meant
+from archspec.ops.placed import Placed
 
 
-class Section(BaseModel):
+class Section(Placed):
     """A part of a recipe: frozen, strict, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)

@@ -1,4 +1,7 @@
-"""The ops of the language: one class each, all in the registry `OPS`. Importing this never imports torch."""
+"""The ops of the language: one class each, all in the registry `OPS`, and by their names here. Never imports torch.
+
+Type checkers read `__init__.pyi`, which docs/generate.py writes from the ops: it has what each field takes.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ __all__ = ["OPS", "Merge", "Op", "Operation", "cost_of", "identity", "infer_outp
 
 for _module in iter_modules(__path__):  # each file beside this one registers its ops
     import_module(f"{__name__}.{_module.name}")
+_classes = {cls.__name__: cls for cls in OPS.values()}
+globals().update(_classes)
+__all__ += _classes  # noqa: PLE0605 (names)
 
 
 def identity() -> Operation:

@@ -7,12 +7,13 @@ import inspect
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from archspec.diagnostics import plural
 from archspec.diagnostics.hints import PutBefore, Remedy
 from archspec.ops.parameters import ParamSpec
+from archspec.ops.placed import Placed
 from archspec.ops.traits import Affects, Affine, Elementwise, Trait
 from archspec.types import FLOATS, INTEGERS, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType
 
@@ -27,7 +28,7 @@ _WANTED = {
 MAX_INT = 2**63 - 1  # torch's largest size; it also keeps every number in a message short
 
 
-class Operation(BaseModel):
+class Operation(Placed):
     """What the graph knows of an op: its name, and how to infer, price and build it.
 
     A subclass gives `infer`, `build` and, unless it is free, `cost`, with one argument for each input:

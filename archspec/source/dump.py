@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from archspec.source.document import Path
 from archspec.source.repair import unbalanced
 from archspec.source.scalars import resolve
 
@@ -18,35 +19,60 @@ _BARE: Final = r"[^\W\d]\w*(?:[./-]\w+)*"  # names and paths
 _EXPRESSION: Final = r"\$\(?[\w.+*/%<>=!() -]*"  # has no special meaning in YAML
 
 
-def dump(data: Any) -> str:
-    """The text of plain data. A short collection is on one line, a longer one has a line for each item."""
-    top = _mapping(data, "") if isinstance(data, dict) and data else _block(data, "", "")
+def dump(data: Any, comments: Mapping[Path, str] | None = None) -> str:
+    """The text of plain data. A short collection is on one line, a longer one has a line for each item.
+
+    comments: texts by the places of values that lie in collections; each is written above its key or item.
+    """
+    writer = _Writer(comments or {})
+    top = writer.mapping(data, "", ()) if isinstance(data, dict) and data else writer.block(data, "", "", ())
     return "\n".join(top) + "\n"
 
 
-def _block(value: Any, head: str, space: str) -> Iterator[str]:
-    """The lines of a value after its key or dash. `space` indents the lines after the first."""
-    line = head + _flow(value)
-    if not isinstance(value, (dict, list)) or not value or len(line) <= _WIDTH:
-        yield line
-        return
-    if head:
-        yield head.rstrip()
-    if isinstance(value, dict):
-        yield from _mapping(value, space)
-        return
-    for item in value:
-        if isinstance(item, dict) and (len(item) == 1 or len(f"{space}- {_flow(item)}") > _WIDTH):
-            first, *rest = _mapping(item, space + "  ")
-            yield f"{space}- {first.lstrip()}"
-            yield from rest
-        else:
-            yield from _block(item, f"{space}- ", space + "  ")
+class _Writer:
+    """Writes collections line by line. `space` indents all lines but the first."""
 
+    def __init__(self, comments: Mapping[Path, str]) -> None:
+        self.comments = comments
+        self.open = {path[:k] for path in comments for k in range(len(path))}  # a comment needs lines of its own
 
-def _mapping(value: dict[str, Any], space: str) -> Iterator[str]:
-    for key, item in value.items():
-        yield from _block(item, f"{space}{_text(key)}: ", space + "  ")
+    def block(self, value: Any, head: str, space: str, path: Path) -> Iterator[str]:
+        """The lines of a value after its key or dash."""
+        line = head + _flow(value)
+        if not isinstance(value, (dict, list)) or not value or (len(line) <= _WIDTH and path not in self.open):
+            yield line
+            return
+        if head:
+            yield head.rstrip()
+        if isinstance(value, dict):
+            yield from self.mapping(value, space, path)
+            return
+        for k, item in enumerate(value):
+            yield from self.comment((*path, k), space)
+            yield from self.item(item, space, (*path, k))
+
+    def item(self, item: Any, space: str, path: Path) -> Iterator[str]:
+        """An item of a list with its dash."""
+        is_open = path in self.open or len(f"{space}- {_flow(item)}") > _WIDTH
+        if not isinstance(item, dict) or not item or (len(item) > 1 and not is_open):
+            yield from self.block(item, f"{space}- ", space + "  ", path)
+            return
+        yield from self.comment((*path, next(iter(item))), space)
+        first, *rest = self.mapping(item, space + "  ", path, first=False)
+        yield f"{space}- {first.lstrip()}"
+        yield from rest
+
+    def mapping(self, value: dict[str, Any], space: str, path: Path, *, first: bool = True) -> Iterator[str]:
+        """A line or more for each key; first: with the comment of the first key."""
+        for k, (key, item) in enumerate(value.items()):
+            if first or k:
+                yield from self.comment((*path, key), space)
+            yield from self.block(item, f"{space}{_text(key)}: ", space + "  ", (*path, key))
+
+    def comment(self, path: Path, space: str) -> Iterator[str]:
+        """The comment at a place."""
+        for line in self.comments.get(path, "").splitlines():
+            yield f"{space}# {line}".rstrip()
 
 
 def _flow(value: Any) -> str:
