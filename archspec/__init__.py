@@ -17,8 +17,10 @@ _HOMES = {
     "Callback": "archspec.train.callbacks",
     "Diagnostic": "archspec.diagnostics",
     "Layer": "archspec.language.models",
+    "ImageDataset": "archspec.data.registry",
     "Loaded": "archspec.api",
     "OneLayer": "archspec.language.models",
+    "OwnLoss": "archspec.language.loss",
     "Recipe": "archspec.language.recipe",
     "RecipeFields": "archspec.language.recipe_fields",
     "Report": "archspec.analysis",
@@ -30,6 +32,9 @@ _HOMES = {
     "check": "archspec.api",
     "fit": "archspec.train.api",
     "load": "archspec.api",
+    "register_dataset": "archspec.data.registry",
+    "register_loss": "archspec.language.loss",
+    "register_op": "archspec.ops",
     "train": "archspec",  # the package archspec.train, which can be called
 }
 
@@ -39,17 +44,21 @@ if TYPE_CHECKING:
 
     from archspec.analysis import Report
     from archspec.api import Loaded, analyze, build, check, load
+    from archspec.data.registry import ImageDataset, register_dataset
     from archspec.diagnostics import Diagnostic, SpecError
+    from archspec.language.loss import OwnLoss, register_loss
     from archspec.language.models import ArchSpec, Block, Body, Layer, OneLayer
     from archspec.language.recipe import Recipe
     from archspec.language.recipe_fields import RecipeFields
+    from archspec.ops import register_op
     from archspec.template import Template
     from archspec.train.api import Trained, fit, train
     from archspec.train.callbacks import Callback
 
 __all__ = [
-    "ArchSpec", "Block", "Body", "Callback", "Diagnostic", "Layer", "Loaded", "OneLayer", "Recipe", "RecipeFields",
-    "Report", "SpecError", "Template", "Trained", "__version__", "analyze", "build", "check", "fit", "load", "train",
+    "ArchSpec", "Block", "Body", "Callback", "Diagnostic", "ImageDataset", "Layer", "Loaded", "OneLayer", "OwnLoss",
+    "Recipe", "RecipeFields", "Report", "SpecError", "Template", "Trained", "__version__", "analyze", "build", "check",
+    "fit", "load", "register_dataset", "register_loss", "register_op", "train",
 ]
 
 

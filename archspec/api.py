@@ -23,6 +23,8 @@ from archspec.language.resolve import resolved
 from archspec.language.shipped import find_shipped, shipped_specs
 from archspec.language.syntax import At, Errors, Program
 from archspec.lower import Limits, Lowered, lower
+from archspec.ops import OP_DOOR
+from archspec.plugins import generation
 from archspec.source import DEFAULT_LIMITS, Document, document_of, parse, read
 from archspec.source import Limits as TextLimits
 from archspec.source.origin import nearest_span
@@ -228,6 +230,17 @@ def _build(graph: Graph, seed: int | None) -> nn.Module:
 
 def _load(
     source: Any, options: Options, checked: Callable[[Program, Errors], T | None], *, library: bool = False
+) -> tuple[T | None, Program | None, Errors]:
+    """The result of `checked`, the syntax tree, and the mistakes; again with the ops of plugins if one is unknown."""
+    before = generation()
+    found = _load_once(source, options, checked, library=library)
+    if any(d.code == "SPEC020" for d in found[2].found) and (OP_DOOR.discover() or generation() > before):
+        return _load_once(source, options, checked, library=library)
+    return found
+
+
+def _load_once(
+    source: Any, options: Options, checked: Callable[[Program, Errors], T | None], *, library: bool
 ) -> tuple[T | None, Program | None, Errors]:
     errors = Errors()
     program = None

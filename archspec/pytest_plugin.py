@@ -38,11 +38,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--archspec-include", action="append", default=[], metavar="DIR",
         help="a further folder that specs may read with `use` and `extends`",
     )
+    group.addoption(
+        "--archspec-plugin", action="append", default=[], metavar="MODULE",
+        help="load further ops, data sets and losses from a Python module or a .py file",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Note where relative paths in tests start from."""
+    """Note where relative paths in tests start from, and load the plugins that are named."""
     _roots.append(config.rootpath)
+    for plugin in config.getoption("--archspec-plugin"):
+        from archspec.diagnostics import SpecError
+        from archspec.plugins import load
+
+        try:
+            load(plugin)
+        except SpecError as problem:
+            raise pytest.UsageError(str(problem)) from None
 
 
 def pytest_unconfigure() -> None:

@@ -10,7 +10,7 @@ import click
 from archspec.cli.console import clean, print_diagnostics, tell
 from archspec.cli.failures import USAGE, WRONG
 from archspec.cli.json_output import print_json
-from archspec.cli.options import COUNT, json_option
+from archspec.cli.options import COUNT, json_option, plugin_option
 from archspec.diagnostics import listing, one_line, plural
 from archspec.text import sizes_text
 
@@ -37,6 +37,7 @@ def command(ctx: click.Context) -> None:
               help="Folder to search first for known data sets; also $ARCHSPEC_DATA.")
 @click.option("--workers", type=COUNT, metavar="N", help="Processes that decode image files; default: one per "
                                                          "processor.")
+@plugin_option
 @json_option
 @click.pass_context
 def check(

@@ -10,7 +10,7 @@ import click
 
 from archspec.cli.console import tell
 from archspec.cli.json_output import print_json
-from archspec.cli.options import DEVICE, json_option
+from archspec.cli.options import DEVICE, json_option, plugin_option
 from archspec.cli.processes import alone
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg, unused-ignore]
               help="Folder to search first for data sets; also $ARCHSPEC_DATA.")
 @click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name,
               help="Where to compute.")
+@plugin_option
 @json_option
 @alone
 def command(run: Path, budget: float, data_root: Path | None, device: str, as_json: bool) -> None:
@@ -52,7 +53,6 @@ def command(run: Path, budget: float, data_root: Path | None, device: str, as_js
     initialisation, batch norm, weight decay, dropout. Also compares the training images with the
     evaluated ones. Prints the results. Does not change the run's folder.
     """
-    from archspec.api import load
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
     from archspec.backends.fits import report_memory_shortage
@@ -60,13 +60,14 @@ def command(run: Path, budget: float, data_root: Path | None, device: str, as_js
     from archspec.files import is_regular
     from archspec.train.doctor.diagnosis import diagnose
     from archspec.train.run_dir.saved_options import earlier_choices, no_run
+    from archspec.train.run_dir.used_plugins import load_run
     from archspec.train.setup import Machine, prepare
     from archspec.train.step.precision import Settings, pick_precision
 
     if not is_regular(run / "spec.yaml"):
         text = f"there is no run in {run}: {no_run(run)}"
         raise error("RUN360", text, hint="name a folder that `archspec train` made")
-    loaded, noted, where = load(run / "spec.yaml"), earlier_choices(run), pick_device(device)
+    loaded, noted, where = load_run(run), earlier_choices(run), pick_device(device)
     click.get_current_context().with_resource(denormals_flushed())
     machine = Machine(
         where, data_root, noted.get("limit_train"), noted.get("limit_test"), Settings(pick_precision("auto", where))

@@ -9,7 +9,7 @@ import click
 
 from archspec.cli.console import clean, tell
 from archspec.cli.json_output import print_json
-from archspec.cli.options import COUNT, DEVICE, json_option
+from archspec.cli.options import COUNT, DEVICE, json_option, plugin_option
 from archspec.cli.processes import alone
 from archspec.diagnostics import plural
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
               show_default=True, help="As for `archspec train`.")
 @click.option("--batch-size", type=COUNT, metavar="N", help="Images per batch; default: as in training.")
 @click.option("--limit-test", type=COUNT, metavar="N", help="Use only the first N test images.")
+@plugin_option
 @json_option
 @alone
 def command(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from archspec.cli.console import BOLD, CYAN, DIM, coloured, line_width, styled
+from archspec.cli.console import BOLD, CYAN, DIM, coloured, line_width, styled, tell
 from archspec.cli.json_output import print_json
-from archspec.cli.options import json_option
+from archspec.cli.options import json_option, plugin_option
 from archspec.diagnostics import wrapped
 
 if TYPE_CHECKING:
@@ -35,8 +35,11 @@ def _blocks() -> list[Entry]:
 
 
 def _ops() -> list[Entry]:
-    from archspec.ops import OPS
+    from archspec.ops import OP_DOOR, OPS
 
+    OP_DOOR.discover()
+    for problem in OP_DOOR.problems:
+        tell(f"warning: {problem}")
     return [_op(name, model) for name, model in OPS.items()]
 
 
@@ -63,6 +66,7 @@ def _complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @click.command("list")
 @click.argument("kind", required=False, metavar="[specs|blocks|ops]", shell_complete=_complete_kind)
 @click.argument("name", required=False, shell_complete=_complete_name)
+@plugin_option
 @json_option
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, name: str | None, as_json: bool) -> None:
@@ -113,13 +117,14 @@ def _find(ctx: click.Context, kind: str, entries: list[Entry], name: str) -> Ent
 
 
 def _op(name: str, model: type[Any]) -> Entry:
-    from archspec.ops import Merge
+    from archspec.ops import OP_DOOR, Merge
 
-    text = model.documentation()
+    text, plugin = model.documentation(), OP_DOOR.plugin(name)
+    whose = {} if plugin is None else {"plugin": str(plugin)}
     return {
         "name": name, "description": text.partition("\n")[0], "text": text, "main": model.main,
         "branches": issubclass(model, Merge),
-        "fields": [_field(key, field) for key, field in model.model_fields.items()],
+        "fields": [_field(key, field) for key, field in model.model_fields.items()], **whose,
     }
 
 
@@ -181,6 +186,8 @@ def _full(entry: Entry, colour: bool) -> str:
         parts.append(entry["description"])
     if entry.get("source", entry["description"]) != entry["description"]:
         parts.append(entry["source"])
+    if entry.get("plugin"):
+        parts.append(f"of the plugin {entry['plugin']}")
     if signature := _signature(entry):
         parts.append(_wrapped(signature, 2))
     parts.append(entry["text"])

@@ -204,10 +204,28 @@ def spec_options(function: F) -> F:
         decorators.append(click.option(
             _flag(name), name, type=click.IntRange(min=1), metavar="N", help=text, hidden=name != "max_ops"
         ))
-    result: Any = wrapped
+    result: Any = plugin_option(wrapped)
     for decorate in reversed(decorators):
         result = decorate(result)
     return cast("F", result)
+
+
+def plugin_option(function: F) -> F:
+    """Add `--plugin`. The plugins are loaded before the command runs."""
+
+    @wraps(function)
+    def wrapped(*args: Any, plugins: tuple[str, ...], **kwargs: Any) -> Any:
+        if plugins:
+            from archspec.plugins import load
+
+            for plugin in plugins:
+                load(plugin)
+        return function(*args, **kwargs)
+
+    return cast("F", click.option(
+        "--plugin", "plugins", multiple=True, metavar="MODULE",
+        help="Load further ops, data sets and losses from a Python module or a .py file. Repeatable.",
+    )(wrapped))
 
 
 def text_limit_options(function: F) -> F:

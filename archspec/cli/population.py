@@ -12,7 +12,7 @@ import click
 from archspec.cli.console import print_diagnostics, result_console
 from archspec.cli.failures import WRONG
 from archspec.cli.json_output import print_json
-from archspec.cli.options import json_option
+from archspec.cli.options import json_option, plugin_option
 from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ TITLES: Final = {"params": "parameters", "macs": "MACs", "memory_bound_bytes": "
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True,
               help="The quantiles as a table, or every network.")
+@plugin_option
 @json_option
 @click.pass_context
 def command(ctx: click.Context, file: Path, form: str, as_json: bool) -> None:

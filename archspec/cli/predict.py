@@ -10,7 +10,7 @@ import click
 from archspec.cli.console import clean, print_diagnostics, tell
 from archspec.cli.failures import WRONG
 from archspec.cli.json_output import print_json
-from archspec.cli.options import COUNT, DEVICE, json_option
+from archspec.cli.options import COUNT, DEVICE, json_option, plugin_option
 from archspec.cli.processes import alone
 from archspec.diagnostics import one_line
 
@@ -28,6 +28,7 @@ PREDICTION_FORMAT = 1
 @click.option("--device", default="auto", show_default=True, type=DEVICE, metavar=DEVICE.name,
               help="Where to compute.")
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, metavar="N", help="Images at a time.")
+@plugin_option
 @json_option
 @alone
 @click.pass_context

@@ -14,6 +14,7 @@ import click
 
 from archspec.cli.console import tell
 from archspec.cli.options import ParamType
+from archspec.plugins import named_options
 from archspec.text import shell
 
 if TYPE_CHECKING:
@@ -196,4 +197,4 @@ def name_run_on_stop(folder: Path, saves: Checkpointer) -> Iterator[None]:
 
 def resume_command(folder: Path) -> str:
     """The command that resumes the run in a folder."""
-    return shell("archspec", "train", "--resume", folder)
+    return shell("archspec", "train", "--resume", folder, *named_options())

@@ -13,7 +13,7 @@ import click
 from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.json_output import print_json
 from archspec.cli.options import ParamType
-from archspec.text import shell
+from archspec.cli.saving import resume_command
 
 if TYPE_CHECKING:
     from archspec.cli.training import Training
@@ -119,7 +119,7 @@ def _run(training: Training, recipe: Recipe, seed: int, runs: SeedRuns, about: d
         return SeedRun(seed, path, None, "failed", f"{first.code}: {first.message}")
     except (Stopped, KeyboardInterrupt):
         if path.exists():
-            resume = shell("archspec", "train", "--resume", path)
+            resume = resume_command(path)
             runs.add(SeedRun(seed, path, None, "stopped", f"`{resume}` resumes it"))
         raise
     about.update({key: value for key, value in outcome.about.items() if key != "run_dir"})

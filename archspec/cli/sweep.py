@@ -16,10 +16,11 @@ from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.doctoring import trials_option
 from archspec.cli.engines import Engines, engine_options
 from archspec.cli.failures import WRONG
-from archspec.cli.options import COUNT, json_option
+from archspec.cli.options import COUNT, json_option, plugin_option
 from archspec.cli.seeds import Seeds, SeedsType
 from archspec.cli.tuning import Computing, trial_computing_options
 from archspec.diagnostics import plural
+from archspec.plugins import named_options
 
 if TYPE_CHECKING:
     from archspec.results.trials import Result, Store
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @trial_computing_options
 @trials_option(default=False)
 @click.option("--retry", is_flag=True, help="Also rerun trials that failed or were killed.")
+@plugin_option
 @json_option
 @click.pass_context
 def command(
@@ -103,7 +105,7 @@ def _options(engines: Engines, data_root: Path | None, computing: Computing, tri
     """The options of `archspec train` for every trial."""
     options = engines.train_options()
     options += [f"--data-root={data_root.absolute()}"] if data_root else []
-    return [*options, "--trials" if trials else "--no-trials", *computing.arguments()]
+    return [*options, *named_options(), "--trials" if trials else "--no-trials", *computing.arguments()]
 
 
 def _search(

@@ -25,6 +25,7 @@ from archspec.cli.processes import in_processes
 from archspec.cli.saving import Saving, handle_signals, saving_options
 from archspec.cli.seeds import Seeds, SeedsType, train_seeds
 from archspec.cli.tuning import Computing, computing_options
+from archspec.diagnostics import SpecError
 from archspec.train.chosen_recipe import chosen_recipe, resolved_text
 
 if TYPE_CHECKING:
@@ -90,7 +91,10 @@ def command(
     doctoring.check(resumed=saving.resume is not None, group=group)
     computing.check(resumed=saving.resume is not None, alone=group is None or group.alone)
     earlier = saving.earlier(spec, run_dir, group)
-    loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), input=input_shape, **reading.arguments())
+    try:
+        loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), input=input_shape, **reading.arguments())
+    except SpecError as problem:
+        raise problem if earlier is None else earlier.with_missing(problem) from problem
     changes = {key: value for key, value in changes.items() if value is not None}
     chosen = chosen_recipe(loaded, name, changes)
     recipe = chosen if earlier is None else earlier.recipe(chosen)

@@ -9,7 +9,7 @@ import click
 from archspec.cli.console import clean
 from archspec.cli.failures import USAGE
 from archspec.cli.json_output import print_json
-from archspec.cli.options import json_option
+from archspec.cli.options import json_option, plugin_option
 from archspec.diagnostics import listing, one_line, plural
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def command(ctx: click.Context) -> None:
 @click.argument("source")
 @click.option("--against", metavar="SPEC", help="Also show which tensors fit the network of SPEC.")
 @json_option
+@plugin_option
 def inspect(source: str, against: str | None, as_json: bool) -> None:
     """List the tensors of SOURCE: FILE.safetensors, the folder of a run, torchvision:NAME or torchvision:PATH.pth.
 

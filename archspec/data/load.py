@@ -33,6 +33,10 @@ def load(
     info = check_name(name)
     if info is None:
         raise ValueError(f"{name} is a folder of images: use open_folder")
+    if info.reader is not None:
+        from archspec.data.plugin import read_plugin
+
+        return read_plugin(info, info.reader, split, root)
     from archspec.data import cifar, digits, idx  # late, because names need no readers
 
     found = digits.find() if info.layout == "digits" else _found(info, split, root, download, progress)

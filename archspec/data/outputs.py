@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from archspec.diagnostics import Hint, SpecError, error, listing
 from archspec.diagnostics.hints import SetOutputs
 from archspec.ir import Graph
-from archspec.language.loss import ONLY, AnyLoss, CrossEntropy
+from archspec.language.loss import ONLY, AnyLoss, takes_classes
 from archspec.language.recipe import Recipe
 from archspec.text import shape_text
 from archspec.types import TensorType
@@ -66,7 +66,7 @@ def check_for_classes(data: str, losses: Mapping[str, AnyLoss], graph: Graph) ->
     """Raise SpecError RUN323 or RUN311 if an output or its loss does not suit a data set with classes."""
     types = output_types(graph)
     for name, loss in losses.items():
-        if not isinstance(loss, CrossEntropy):
+        if not takes_classes(loss):
             remedy = "use cross_entropy, or data with other targets: `data: table:FILE.csv`"
             raise _wrong("RUN323", f"the images of {data} have classes, which {loss.kind} does not take",
                          Hint(remedy, "cross_entropy") if len(losses) == 1 else remedy)
@@ -86,9 +86,9 @@ def check_for_targets(data: str, losses: Mapping[str, AnyLoss], graph: Graph, ta
     for name, loss in losses.items():
         shape = types[name].shape
         wanted, found = len(targets), shape[1] if len(shape) == 2 else None
-        if found == wanted or (found is not None and found > wanted and isinstance(loss, CrossEntropy)):
+        if found == wanted or (found is not None and found > wanted and takes_classes(loss)):
             continue
-        what = "classes" if isinstance(loss, CrossEntropy) else "targets"
+        what = "classes" if takes_classes(loss) else "targets"
         raise _wrong("RUN323", f"{data} has {wanted} {what} ({listing(targets, 6)}), the network's output `{name}` is "
                      f"{shape_text(shape)}", SetOutputs(wanted))
 

@@ -71,6 +71,11 @@ def _check_files(info: DatasetInfo, split: Split, root: Path | None) -> None:
 
         digits.find()
         return
+    if info.reader is not None:
+        from archspec.data.load import load
+
+        load(info.name, split, root=root)
+        return
     found = places.find(info, split, root)
     if found is None:
         raise places.not_found(info, split, root, "checking a spec downloads nothing")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from archspec.diagnostics import SourceSpan, SpecError, error, nearest
 from archspec.diagnostics.hints import near
+from archspec.plugins import Door, PluginError
 from archspec.text import shell
 
 Split = Literal["train", "test"]  # as data sets are published
@@ -40,11 +42,34 @@ class Archive:
     url: str
 
 
+class ImageDataset(ABC):
+    """A data set of images with classes, for `@register_dataset`: what is known about it, and how to read it.
+
+    name: in recipes. description: one line. shape: (C, H, W) of its images, in pixels. classes: their names; labels are
+    0 … len(classes) - 1. train_size, test_size: the numbers of images.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str] = ""
+    shape: ClassVar[tuple[int, int, int]]
+    classes: ClassVar[tuple[str, ...]]
+    train_size: ClassVar[int]
+    test_size: ClassVar[int]
+
+    @abstractmethod
+    def read(self, split: Split, root: Path | None) -> tuple[Any, Any]:
+        """Images, uint8 (N, C, H, W), and labels, integers (N,), of a split: tensors or arrays, always the same.
+
+        root: the folder of `--data-root`. Raises OSError if its files cannot be read. The only method that imports
+        torch or numpy.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
     """What is known about a data set without reading it. Heights and widths in pixels, sizes in images.
 
-    layout: `idx` (files: images and labels of a split), `cifar` (files: batches of a split), `digits`.
+    layout: `idx` (files: images and labels of a split), `cifar` (files: batches of a split), `digits`, `plugin`.
     folders: its folders below a data root, the usual one first. label_bytes: label bytes of a cifar record.
     pickled: names of files with the data set in Python's pickle format, which is never read.
     """
@@ -58,7 +83,7 @@ class DatasetInfo:
     train_size: int
     test_size: int
     sources: tuple[str, ...]
-    layout: Literal["idx", "cifar", "digits"]
+    layout: Literal["idx", "cifar", "digits", "plugin"]
     train_files: tuple[DataFile, ...] = ()
     test_files: tuple[DataFile, ...] = ()
     folders: tuple[str, ...] = ()
@@ -67,6 +92,7 @@ class DatasetInfo:
     archive: Archive | None = None
     label_bytes: int = 1
     pickled: tuple[str, ...] = ()
+    reader: ImageDataset | None = None  # of the layout `plugin`
 
     @property
     def num_classes(self) -> int:
@@ -190,6 +216,40 @@ _DIGITS: Final = DatasetInfo(
 DATASETS: Final[dict[str, DatasetInfo]] = {
     info.name: info for info in (_FASHION_MNIST, _MNIST, _CIFAR10, _CIFAR100, _DIGITS)
 }
+DatasetClass = TypeVar("DatasetClass", bound=type[ImageDataset])
+
+
+def register_dataset(cls: DatasetClass) -> DatasetClass:
+    """Class decorator: make a data set known to recipes by its `name`.
+
+    Errors: ValueError if it is not a complete subclass of `ImageDataset`, or its name is taken.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, ImageDataset)):
+        raise PluginError(f"`{getattr(cls, '__name__', cls)}` is not a subclass of archspec.ImageDataset")
+    wanted = [key for key in ImageDataset.__annotations__ if not hasattr(cls, key)]
+    if missing := [*wanted, *sorted(cls.__abstractmethods__)]:
+        raise PluginError(f"the data set `{cls.__name__}` does not define {', '.join(f'`{key}`' for key in missing)}")
+    if not cls.name or ":" in cls.name:
+        raise PluginError(f"`{cls.name}` cannot be the name of a data set")
+    if len(cls.shape) != 3 or not cls.classes or min(*cls.shape, cls.train_size, cls.test_size) < 1:
+        raise PluginError(f"the data set `{cls.name}` needs a shape (C, H, W), classes, and images in both splits")
+    channels, height, width = cls.shape
+    info = DatasetInfo(
+        cls.name, cls.description, channels, height, width, tuple(cls.classes), cls.train_size, cls.test_size,
+        (f"{cls.__module__}.{cls.__qualname__}",), "plugin", reader=cls(),
+    )
+    DATASET_DOOR.add(cls.name, cls, info)
+    return cls
+
+
+DATASET_DOOR: Final = Door("data set", "archspec.datasets", DATASETS, register_dataset)
+
+
+def known_dataset(name: str) -> DatasetInfo | None:
+    """The data set of this name, built in or of a plugin; None if there is none, or the name is a folder's."""
+    if name not in DATASETS and ":" not in name:
+        DATASET_DOOR.discover()
+    return DATASETS.get(name)
 
 
 def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
@@ -205,8 +265,8 @@ def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
         if name == TABLE_PREFIX:
             raise error("RUN304", "`table:` names no file", span=span, hint="write `table:FILE.csv`")
         return None
-    if name in DATASETS:
-        return DATASETS[name]
+    if (info := known_dataset(name)) is not None:
+        return info
     if name.startswith(OWN_PREFIX):
         raise error("RUN304", f"`{name[:80]}` is data that was given in Python", span=span,
                     hint="train with `archspec.train(spec, train=…, test=…)`, or name a data set")
@@ -247,4 +307,5 @@ def _unknown(name: str, span: SourceSpan | None) -> SpecError:
     elif close is None and ("/" in name or name.startswith(".")):
         hint = f"a folder of images is written `{data_argument(name)}`"
     shown = name if len(name) <= 80 else name[:79] + "…"
-    return error("RUN304", f"no data set is named `{shown}`", span=span, hint=hint)
+    notes = DATASET_DOOR.problems
+    return error("RUN304", f"no data set is named `{shown}`", span=span, notes=notes, hint=hint)

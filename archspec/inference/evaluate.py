@@ -15,12 +15,13 @@ from archspec.data.registry import TABLE_PREFIX, RunSplit
 from archspec.data.splits import Source, training_splits
 from archspec.data.suits import check_known_data, image_shape_of, input_plan, outputs_of
 from archspec.data.validation import default_to_test
-from archspec.diagnostics import error, listing
+from archspec.diagnostics import SpecError, error, listing
 from archspec.inference.trained_run import FinishedRun
 from archspec.train.loop import evaluate
 from archspec.train.metrics import Metrics
 from archspec.train.objective import Objective
 from archspec.train.report.confusion import Confusion, Tally
+from archspec.train.run_dir.used_plugins import with_missing
 from archspec.train.setup import Machine, batch_options, run_source, stored_shape
 from archspec.train.step.batch_sizes import check_evaluated
 from archspec.train.step.precision import float32_products
@@ -58,7 +59,10 @@ def evaluate_run(
     """
     recipe, graph = run.recipe, run.graph
     input_shape, outputs = image_shape_of(graph), outputs_of(graph)
-    check_known_data(recipe, input_shape, outputs, trained=True)
+    try:
+        check_known_data(recipe, input_shape, outputs, trained=True)
+    except SpecError as problem:
+        raise with_missing(problem, run.path) from problem
     model = run.model(machine.device, recipe.batch_size, machine.settings)
     images = _images(run_source(default_to_test(recipe), machine, input_shape[0], progress), split)
     losses = losses_of(recipe, graph)

@@ -9,11 +9,10 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from archspec.api import load
 from archspec.backends.device import place
 from archspec.backends.step import check_forward_fits
 from archspec.backends.torch import build
-from archspec.data.registry import DATASETS
+from archspec.data.registry import known_dataset
 from archspec.data.suits import outputs_of
 from archspec.diagnostics import error
 from archspec.files import is_regular
@@ -22,6 +21,7 @@ from archspec.language.recipe import Recipe
 from archspec.train.checkpoint.run_weights import run_weights
 from archspec.train.report.confusion import output_names
 from archspec.train.run_dir.saved_options import no_run, read_json
+from archspec.train.run_dir.used_plugins import load_run
 from archspec.train.run_dir.weights import load_weights
 from archspec.train.step.precision import Settings
 
@@ -71,13 +71,13 @@ def open_run(path: Path) -> FinishedRun:
     """Read a run folder except for its weights. Its contents are not trusted.
 
     The weights of a stopped run are those of its newest valid checkpoint. Raises SpecError RUN360 if the folder has no
-    run or no weights, RUN314 if no checkpoint is valid, RUN311 if the network is not a classifier, and the errors of a
-    spec.
+    run or no weights, RUN314 if no checkpoint is valid, RUN365 if a plugin is missing, RUN311 if the network is not a
+    classifier, and the errors of a spec.
     """
     if not is_regular(path / SPEC):
         raise error("RUN360", f"there is no run in {path}: {no_run(path)}",
                     hint="name a folder that `archspec train` made")
-    loaded = load(path / SPEC)
+    loaded = load_run(path)
     recipe, outputs = loaded.recipe(), outputs_of(loaded.graph)
     classes, images = _noted(path / "environment.json")
     names = output_names(_classes(classes, recipe, outputs), outputs)
@@ -88,7 +88,7 @@ def _classes(noted: tuple[str, ...], recipe: Recipe, outputs: int) -> tuple[str,
     """The class names that the run recorded, or those of a known data set, or none."""
     if 0 < len(noted) <= outputs:
         return noted
-    info = DATASETS.get(recipe.data)
+    info = known_dataset(recipe.data)
     return info.classes if info is not None and info.num_classes <= outputs else ()
 
 

@@ -9,7 +9,7 @@ from archspec.language.message_text import close, short, value_text
 from archspec.language.names import RESERVED, check_name
 from archspec.language.parse import SEQUENTIAL, TYPES, parse_body
 from archspec.language.syntax import At, Block, Errors, Library, Param
-from archspec.ops import OPS
+from archspec.ops import OP_DOOR, OPS
 from archspec.source import BROKEN
 
 KEYS = ("params", "body")
@@ -28,7 +28,9 @@ def parse_blocks(raws: dict[str, tuple[Any, At]], library: Library, errors: Erro
 def parse_block(name: str, raw: Any, at: At, home: Library, errors: Errors) -> Block | None:
     """A block: `{params, body}`, or a body alone. None where not even its name can be used."""
     if name in OPS or name == SEQUENTIAL:
-        errors.add("SPEC027", f"block `{name}` shadows the op of that name", at, key=True,
+        plugin = OP_DOOR.plugin(name)
+        whose = "" if plugin is None else f" in the plugin {plugin}"
+        errors.add("SPEC027", f"block `{name}` shadows the op of that name{whose}", at, key=True,
                    hint=f"choose another name, such as `my_{name}`")
         return None
     if raw is BROKEN:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, GetJsonSchemaHandler, Tag, TypeAdapter, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from archspec.language.message_text import value_text
 from archspec.language.problems import COMPLETE
 from archspec.language.section import Section, not_one_of
+from archspec.plugins import Door, PluginError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
@@ -123,16 +127,73 @@ class Huber(_Regression):
     delta: Positive = Field(1.0, description="error up to which the loss is squared")
 
 
-LOSSES: Final[Mapping[str, type[Loss]]] = {
+class OwnLoss(Loss):
+    """The base class of a plugin's loss, for `@register_loss`.
+
+    A subclass defines `kind: Literal["my_loss"] = "my_loss"`, its fields, `metrics` and `compute`. metrics: `accuracy`
+    and `top5` of a loss for classes; `f1` and `exact_match`, or `mae` and `r2`, of one whose targets have the shape of
+    the outputs.
+    """
+
+    def compute(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss over a batch, shape (). The only method that imports torch.
+
+        outputs: float32, (N, classes) or any other shape. targets: int64 (N,) of a loss for classes, or else float32 in
+        the shape of the outputs.
+        """
+        raise NotImplementedError
+
+
+LOSSES: Final[dict[str, type[Loss]]] = {
     "cross_entropy": CrossEntropy, "bce": BinaryCrossEntropy, "mse": MeanSquaredError, "l1": MeanAbsoluteError,
     "huber": Huber,
 }
 ONLY: Final = ""  # the name of a network's only output, or of its first, in a recipe that names none
-AnyLoss = CrossEntropy | BinaryCrossEntropy | MeanSquaredError | MeanAbsoluteError | Huber
+AnyLoss = CrossEntropy | BinaryCrossEntropy | MeanSquaredError | MeanAbsoluteError | Huber | OwnLoss
+LossClass = TypeVar("LossClass", bound=type[OwnLoss])
 DEFAULT: Final[dict[str, AnyLoss]] = {ONLY: CrossEntropy()}
 
 
+def register_loss(cls: LossClass) -> LossClass:
+    """Class decorator: make a loss known to recipes by the default of its field `kind`.
+
+    Errors: ValueError if it is not a complete subclass of `OwnLoss`, or its name is taken.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, OwnLoss)):
+        raise PluginError(f"`{getattr(cls, '__name__', cls)}` is not a subclass of archspec.OwnLoss")
+    own: type[OwnLoss] = cls
+    name = own.model_fields["kind"].default
+    if not isinstance(name, str) or not name.isidentifier():
+        raise PluginError(f"the loss `{cls.__name__}` needs a name: `kind: Literal[\"my_loss\"] = \"my_loss\"`")
+    if cls.compute is OwnLoss.compute:
+        raise PluginError(f"the loss `{name}` does not define `compute`")
+    metrics = getattr(cls, "metrics", ())
+    if tuple(metrics) not in {loss.metrics for loss in LOSSES.values()}:
+        pairs = " or ".join(dict.fromkeys(str(loss.metrics) for loss in LOSSES.values()))
+        raise PluginError(f"the loss `{name}` needs metrics: {pairs}")
+    LOSS_DOOR.add(name, cls)
+    return cls
+
+
+LOSS_DOOR: Final = Door("loss", "archspec.losses", LOSSES, register_loss)
+
+
+def takes_classes(loss: Loss) -> bool:
+    """Whether its targets are class numbers, (N, …)."""
+    return loss.metrics[0] == CrossEntropy.metrics[0]
+
+
 def _losses(value: Any) -> Any:
+    """The mapping of `_read_losses`, with the losses of plugins if one is unknown."""
+    try:
+        return _read_losses(value)
+    except PydanticCustomError:
+        if not LOSS_DOOR.discover():
+            raise
+        return _read_losses(value)
+
+
+def _read_losses(value: Any) -> Any:
     """`mse`, `{mse: {weight: 2}}`, or a loss for each output by its name, to a mapping of fields with their `kind`."""
     if isinstance(value, Loss):
         return {ONLY: value}
@@ -147,12 +208,19 @@ def _losses(value: Any) -> Any:
     names = [name for name in value if name in LOSSES]
     if names and not any(_is_loss(value[name]) for name in names):
         return {ONLY: _one(value)}
-    if len(value) == 1 and isinstance(fields := next(iter(value.values())), Mapping) and fields.keys() <= _FIELDS:
-        return {ONLY: _one(value)}  # a misspelt name
+    if len(value) == 1 and _are_fields(next(iter(value.values()))):
+        return {ONLY: _one(value)}  # an unknown name
     return {output: _one(loss) for output, loss in value.items()}
 
 
 _FIELDS: Final = frozenset(name for loss in LOSSES.values() for name in loss.model_fields)
+
+
+def _are_fields(value: Any) -> bool:
+    """Whether a mapping gives fields of a loss: known ones, or only numbers and texts."""
+    if not isinstance(value, Mapping):
+        return False
+    return value.keys() <= _FIELDS or not any(item is None or isinstance(item, Mapping) for item in value.values())
 
 
 def _is_loss(value: Any) -> bool:
@@ -213,8 +281,32 @@ class _AsWritten:
         return {"anyOf": [names, mapping]}
 
 
+_PLUGIN: Final = "plugin"
+_BUILT_IN: Final = frozenset(LOSSES)
+
+
+def _tag(value: Any) -> str:
+    """The union's member for a loss."""
+    kind = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
+    return kind if kind in _BUILT_IN else _PLUGIN
+
+
+def _of_plugin(value: Any) -> Any:
+    """The loss; the place of an error in its fields starts with its name, as those of built-in losses do."""
+    if not isinstance(value, Mapping):
+        return value
+    kind: str = value["kind"]
+    named: Any = dict.__class_getitem__((str, LOSSES[kind]))
+    return TypeAdapter(named).validate_python({kind: dict(value)})[kind]
+
+
+_Tagged = (
+    Annotated[CrossEntropy, Tag("cross_entropy")] | Annotated[BinaryCrossEntropy, Tag("bce")]
+    | Annotated[MeanSquaredError, Tag("mse")] | Annotated[MeanAbsoluteError, Tag("l1")] | Annotated[Huber, Tag("huber")]
+    | Annotated[OwnLoss, BeforeValidator(_of_plugin), Tag(_PLUGIN)]
+)
 Losses = Annotated[
-    dict[str, Annotated[AnyLoss, Field(discriminator="kind")]], BeforeValidator(_losses), _AsWritten(),
+    dict[str, Annotated[_Tagged, Discriminator(_tag)]], BeforeValidator(_losses), _AsWritten(),
 ]
 
 
@@ -225,7 +317,7 @@ def written(losses: Mapping[str, Loss]) -> Any:
 
 
 def _written(loss: Loss) -> Any:
-    fields = loss.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+    fields = type(loss).model_dump(loss, mode="json", exclude_defaults=True, exclude={"kind"})
     return {loss.kind: fields} if fields else loss.kind
 
 

@@ -14,7 +14,7 @@ from archspec.expressions.values import show
 from archspec.language import fixes
 from archspec.language.extras import Augment, EarlyStopping, TableOfTargets
 from archspec.language.finetuning import Initialisation
-from archspec.language.loss import LOSSES
+from archspec.language.loss import LOSS_DOOR, LOSSES
 from archspec.language.message_text import close, short, value_text
 from archspec.language.names import without_dollar
 from archspec.language.problems import explain
@@ -27,7 +27,7 @@ from archspec.source import BROKEN
 
 _SECTIONS: Final[dict[str, type[Section]]] = {
     "augment": Augment, "early_stopping": EarlyStopping, "normalize": Normalisation, "init": Initialisation,
-    "data": TableOfTargets, "warmup": WarmupLength, **SCHEDULES, **LOSSES,
+    "data": TableOfTargets, "warmup": WarmupLength, **SCHEDULES,
 }
 
 
@@ -141,12 +141,14 @@ def _tell(
     if problem["type"] == "recipe_field" and len(problem["loc"]) == 0:
         errors.add("SPEC060", str(problem["msg"]), at, hint=hint)
     else:
-        errors.add("SPEC060", f"`{label}` {message}", at, key=at_key, hint=hint)
+        notes = LOSS_DOOR.problems if key == "loss" else ()
+        errors.add("SPEC060", f"`{label}` {message}", at, key=at_key, notes=notes, hint=hint)
 
 
 def _instead(section: str, name: str, at: At) -> str:
     """The hint for a field that a recipe's section does not have: `horizontal_flip` for `flip` of `augment`."""
-    model = _SECTIONS.get(section.rsplit(".", maxsplit=1)[-1])
+    last = section.rsplit(".", maxsplit=1)[-1]
+    model = _SECTIONS.get(last) or LOSSES.get(last)
     near = choice_meant(name, field_names(model)) if model else None
     if near is not None:
         return hints.near(near)

@@ -13,7 +13,7 @@ from archspec.language.names import as_seen, seen_wrongly
 from archspec.language.parse import SEQUENTIAL, SHARE
 from archspec.language.synonyms import field_called, kind_called
 from archspec.language.syntax import At, Errors, Library
-from archspec.ops import OPS, Operation
+from archspec.ops import OP_DOOR, OPS, Operation
 
 INFERRED: Final = ("in_channels", "in_features", "num_features", "num_channels")  # PyTorch's, never written here
 
@@ -53,7 +53,7 @@ def unknown_kind(
         near = None
         hint = f"`{short(kind)}` is a stage: `{{share: {short(kind)}}}` runs it again with its weights, " \
                f"`{{from: {short(kind)}}}` takes its output"
-    errors.add("SPEC020", message, at, hint=hint, subject=kind, call=call)
+    errors.add("SPEC020", message, at, notes=OP_DOOR.problems, hint=hint, subject=kind, call=call)
     return near
 
 

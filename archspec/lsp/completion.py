@@ -291,7 +291,7 @@ def _files(snapshot: Snapshot) -> Iterator[Completion]:
 def _datasets() -> Iterator[Completion]:
     from archspec.data.registry import DATASETS
 
-    yield from (Completion(name, "value", docs=getattr(info, "title", "")) for name, info in DATASETS.items())
+    yield from (Completion(name, "value", docs=info.description) for name, info in DATASETS.items())
     yield Completion("folder:", "value", "a folder with a folder of images for each class")
 
 

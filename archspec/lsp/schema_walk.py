@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from archspec.language.detect import Kind
+from archspec.plugins import generation
 from archspec.source.document import Path
 
 Schema = dict[str, Any]
@@ -31,9 +32,13 @@ class Place:
     flags: bool = False
 
 
-@cache
 def schema_of(kind: Kind) -> Schema:
     """The schema of a kind of file."""
+    return _schema(kind, generation())
+
+
+@cache
+def _schema(kind: Kind, generation: int) -> Schema:
     if kind is Kind.SWEEP:
         from archspec.sweep.schema import sweep_schema
 

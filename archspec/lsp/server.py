@@ -10,7 +10,9 @@ from typing import Any, Final, TypeVar
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
 
+from archspec.data.registry import DATASET_DOOR
 from archspec.diagnostics import SpecError
+from archspec.language.loss import LOSS_DOOR
 from archspec.lsp.actions import changes_of, fix_all, format_edits, quick_fixes
 from archspec.lsp.completion import complete
 from archspec.lsp.definition import CannotRename, definition, named_at, references, rename
@@ -19,6 +21,7 @@ from archspec.lsp.outline import Symbol, outline
 from archspec.lsp.session import DELAY_S, Server
 from archspec.lsp.snapshot import Snapshot
 from archspec.lsp.text import Change, Spot, changed
+from archspec.ops import OP_DOOR
 
 FIX_ALL: Final = "source.fixAll.archspec"
 T = TypeVar("T")
@@ -232,6 +235,8 @@ def _bound(answer: Callable[[Server, Any], T], server: Server) -> Callable[[Any]
 
 
 def run(delay_s: float = DELAY_S) -> None:
-    """Serve over standard input and output until the editor ends it."""
+    """Serve over standard input and output until the editor ends it. Completion offers what plugins have."""
+    for door in (OP_DOOR, DATASET_DOOR, LOSS_DOOR):
+        door.discover()
     with os.fdopen(os.dup(0), "rb") as stdin, os.fdopen(os.dup(1), "wb") as stdout:  # pygls closes its streams
         server_of(delay_s).start_io(stdin, stdout)

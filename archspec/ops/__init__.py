@@ -9,9 +9,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from archspec.ops.base import OPS, Merge, Op, Operation, cost_of, infer_outputs, register_op
+from archspec.ops.base import OP_DOOR, OPS, Merge, Op, Operation, cost_of, infer_outputs, register_op
 
-__all__ = ["OPS", "Merge", "Op", "Operation", "cost_of", "identity", "infer_outputs", "make_op", "register_op"]
+__all__ = [
+    "OPS", "OP_DOOR", "Merge", "Op", "Operation", "cost_of", "identity", "infer_outputs", "make_op", "register_op",
+]
 
 for _module in iter_modules(__path__):  # each file beside this one registers its ops
     import_module(f"{__name__}.{_module.name}")

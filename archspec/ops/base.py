@@ -15,6 +15,7 @@ from archspec.diagnostics.hints import PutBefore, Remedy
 from archspec.ops.parameters import ParamSpec
 from archspec.ops.placed import Placed
 from archspec.ops.traits import Affects, Affine, Elementwise, Trait
+from archspec.plugins import Door, PluginError
 from archspec.types import FLOATS, INTEGERS, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
@@ -175,14 +176,27 @@ def cost_of(op: Operation, inputs: tuple[TensorType, ...], outputs: tuple[Tensor
 
 OPS: dict[str, type[Operation]] = {}
 OpClass = TypeVar("OpClass", bound=type[Operation])
+_NOT_OPS = ("sequential", "share", "name", "repeat", "when", "from")  # keys of a layer that mean something else
 
 
 def register_op(cls: OpClass) -> OpClass:
-    """Class decorator: make an op known to the language by its `op` name."""
-    if cls.op in OPS:
-        raise ValueError(f"op {cls.op!r} is registered twice")
-    OPS[cls.op] = cls
+    """Class decorator: make an op known to the language by its `op` name.
+
+    Errors: ValueError if it is not a complete subclass of `Op` or `Merge`, or its name is taken.
+    """
+    name = getattr(cls, "op", None)
+    if not (isinstance(cls, type) and issubclass(cls, Operation)):
+        raise PluginError(f"`{getattr(cls, '__name__', cls)}` is not a subclass of archspec.ops.Op or Merge")
+    if not isinstance(name, str) or not name.isidentifier() or name in _NOT_OPS:
+        raise PluginError(f"the class `{cls.__name__}` needs a name: `op = \"my_op\"`"
+                          if not isinstance(name, str) else f"`{name}` cannot be the name of an op")
+    if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+        raise PluginError(f"the op `{name}` does not define {' and '.join(f'`{method}`' for method in missing)}")
+    OP_DOOR.add(name, cls)
     return cls
+
+
+OP_DOOR = Door("op", "archspec.ops", OPS, register_op)
 
 
 def _pair(value: Any) -> Any:

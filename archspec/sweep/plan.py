@@ -169,10 +169,10 @@ class Images:
 
 def images(trial: Trial) -> Images | None:
     """The numbers of images of a trial; None if they are only known after reading the data."""
-    from archspec.data.registry import DATASETS
+    from archspec.data.registry import known_dataset
     from archspec.data.validation import resolve_validation
 
-    info = DATASETS.get(trial.recipe.data)
+    info = known_dataset(trial.recipe.data)
     if info is None:
         return None
     limits: Mapping[str, int] = trial.limits

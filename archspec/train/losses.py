@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archspec.diagnostics import error
-from archspec.language.loss import BinaryCrossEntropy, CrossEntropy, Huber, Loss
+from archspec.language.loss import BinaryCrossEntropy, CrossEntropy, Huber, Loss, takes_classes
+from archspec.language.loss import OwnLoss as PluginLoss
 from archspec.text import shape_text
 from archspec.train.scores import IGNORED, Score, score_of
 
@@ -50,7 +51,7 @@ class OutputLoss:
         """
         if self.own is not None:
             return targets
-        if isinstance(self.loss, CrossEntropy):
+        if takes_classes(self.loss):
             expected = (len(outputs), *outputs.shape[2:])
             if targets.shape != expected and targets.shape == (*expected, 1):
                 return targets.flatten() if len(expected) == 1 else targets.squeeze(-1)
@@ -72,6 +73,8 @@ class OutputLoss:
         if self.own is not None:
             return _checked(self.own(outputs, targets))
         targets = self.targets(outputs, targets)
+        if isinstance(self.loss, PluginLoss):
+            return _checked(self.loss.compute(outputs, targets))
         if isinstance(self.loss, CrossEntropy):
             return self._cross_entropy(outputs, targets)
         if isinstance(self.loss, BinaryCrossEntropy):

@@ -65,7 +65,7 @@ class Session:
         self._options, self._resumption, self._others = options, resumption, tuple(callbacks)
         for notice in task.notices:
             options.notify(f"note: {notice}")
-        self._about = environment(task)
+        self._about = environment(task, graph)
         self.folder = RunFolder(path, spec=text, environment=self._about, resumed=resumption is not None)
         self.final = FinalConfusion(task.test, task.classes, name=name, folder=path)
         self.checkpointer = Checkpointer(

@@ -29,6 +29,7 @@ from archspec.train.checkpoint.policy import FOLDER
 from archspec.train.checkpoint.storage import Found, newest
 from archspec.train.distributed.process_group import ProcessGroup
 from archspec.train.run_dir.saved_options import last_environment, no_run
+from archspec.train.run_dir.used_plugins import with_missing
 from archspec.train.step.precision import Settings
 
 
@@ -81,6 +82,10 @@ class Resumption:
             [*([network] if network else []), *changes.values(), *(["a newer archspec wrote it"] if newer else [])],
             remedy="" if network or not changes.keys() <= set(given) else _left_out(changes),
         )
+
+    def with_missing(self, problem: SpecError) -> SpecError:
+        """An error of the run's spec; RUN365 if a plugin is missing."""
+        return with_missing(problem, self.folder)
 
     def check_environment(self, environment: Mapping[str, Any], *, strict: bool = True) -> list[str]:
         """A notice for each change because of which the run will not be bitwise equal to an uninterrupted one.

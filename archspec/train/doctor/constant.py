@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archspec.data.nested import Nested, tensors
-from archspec.language.loss import BinaryCrossEntropy, CrossEntropy
+from archspec.language.loss import BinaryCrossEntropy, CrossEntropy, OwnLoss
 from archspec.train.losses import OutputLoss
 from archspec.train.objective import Objective
 from archspec.train.scores import IGNORED
@@ -24,13 +24,13 @@ def is_plain(objective: Objective) -> bool:
 
 
 def constant_loss(objective: Objective, targets: Nested) -> float | None:
-    """The sum of the losses of the best constant predictions for these targets; None for a loss function of the user.
+    """The sum of the losses of the best constant predictions for these targets; None with a user's or a plugin's loss.
 
     Label smoothing is ignored. For l1 and huber the median counts as the best constant.
     """
     total = 0.0
     for output, loss in objective.all_losses.items():
-        if loss.own is not None:
+        if loss.own is not None or isinstance(loss.loss, OwnLoss):
             return None
         own = targets[output] if isinstance(targets, Mapping) and output in targets else next(tensors(targets))
         total += loss.weight * _of_output(loss, own.detach().cpu())

@@ -20,7 +20,7 @@ from archspec.data.outputs import losses_of
 from archspec.data.registry import RunSplit
 from archspec.diagnostics import SpecError, error
 from archspec.ir import Graph
-from archspec.language.loss import CrossEntropy
+from archspec.language.loss import CrossEntropy, takes_classes
 from archspec.language.recipe import Recipe
 from archspec.train.class_weights import all_targets, balanced, need_targets
 from archspec.train.losses import OutputLoss, OwnLoss
@@ -233,7 +233,7 @@ def _limit_labels(task: Task, channels: Mapping[str, int]) -> None:
     limits: dict[str, int] = {}
     for name, loss in task.objective.all_losses.items():
         found = channels.get(name, channels.get("", 0))
-        if loss.own is None and found and isinstance(loss.loss, CrossEntropy):
+        if loss.own is None and found and takes_classes(loss.loss):
             limits[name] = found
     for batches in task.batches().values():
         assert isinstance(batches, OwnBatches)

@@ -13,15 +13,18 @@ import torch
 import archspec
 from archspec.backends.denormals import flushing_threads
 from archspec.backends.device import cpu_name, device_name
+from archspec.ir import Graph
+from archspec.train.run_dir.used_plugins import used_plugins
 from archspec.train.setup import Task
 
 ENVIRONMENT_FORMAT: Final = 1
 PACKAGES: Final = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
 
 
-def environment(task: Task) -> dict[str, object]:
-    """Versions, machine, seed, data and command line of a run, as plain data."""
+def environment(task: Task, graph: Graph | None = None) -> dict[str, object]:
+    """Versions, plugins, machine, seed, data and command line of a run, as plain data."""
     device, root = task.machine.device, task.machine.data_root
+    plugins = used_plugins(graph, task.recipe)
     return {
         "format": ENVIRONMENT_FORMAT,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -45,7 +48,9 @@ def environment(task: Task) -> dict[str, object]:
         },
         "recipe": task.recipe.to_data(),
         "settings": task.machine.settings.to_json(),
-    } | ({} if task.initial is None else {"initial_weights": task.initial.to_json()})
+        **({"plugins": plugins} if plugins else {}),
+        **({} if task.initial is None else {"initial_weights": task.initial.to_json()}),
+    }
 
 
 def _splits(task: Task) -> dict[str, object]:

@@ -22,6 +22,8 @@ from safetensors.torch import load
 from archspec.backends.denormals import denormals_flushed
 from archspec.data.batches import Batch
 from archspec.language.recipe import Recipe
+from archspec.plugins import load as load_plugin
+from archspec.plugins import named
 from archspec.train.checkpoint.tensor_file import tensor_file
 from archspec.train.step.precision import Settings
 from archspec.train.tune.candidates import Candidate
@@ -92,7 +94,8 @@ class Child:
             f"{name}{number}": getattr(batch, name)
             for number, batch in enumerate(problem.batches) for name in ("x", "y", "indices")
         }
-        about = {"spec": self._spec, "recipe": problem.recipe.to_data(), "device": str(problem.device)}
+        about = {"spec": self._spec, "recipe": problem.recipe.to_data(), "device": str(problem.device),
+                 "plugins": named()}
         _send(self._process.stdin, about)
         pieces = list(tensor_file(tensors))
         self._process.stdin.write(_LENGTH.pack(sum(map(len, pieces))))
@@ -128,6 +131,8 @@ def _problem(about: dict[str, Any], batches: bytes) -> Problem:
     from archspec.api import load as load_spec
     from archspec.backends.allocator import keep_freed_memory
 
+    for plugin in about["plugins"]:
+        load_plugin(plugin)
     device = torch.device(about["device"])
     if device.type == "cpu":
         keep_freed_memory()
