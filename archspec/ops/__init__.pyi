@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from archspec.ops.base import OP_DOOR as OP_DOOR
 from archspec.ops.base import OPS as OPS
 from archspec.ops.base import Merge as Merge
 from archspec.ops.base import Op as Op
