@@ -165,6 +165,17 @@ def named_options() -> list[str]:
     return [f"--plugin={argument}" for argument in named()]
 
 
+def culprit(exception: BaseException) -> Plugin | None:
+    """The plugin whose code raised an exception; None if there is none."""
+    packages = {cls.__module__.partition(".")[0]: door._plugins[name]
+                for door in _doors for name, cls in door._classes.items() if name in door._plugins}
+    trace, found = exception.__traceback__, None
+    while trace is not None:
+        found = packages.get(trace.tb_frame.f_globals.get("__name__", "").partition(".")[0], found)
+        trace = trace.tb_next
+    return found
+
+
 def generation() -> int:
     """How much is registered: a key for caches."""
     return sum(len(door.known) for door in _doors)

@@ -313,6 +313,20 @@ def test_a_plugin_that_cannot_be_loaded_is_an_error(
     assert reason in " ".join(err.split())
 
 
+def test_an_exception_in_a_plugin_s_code_is_not_archspec_s(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "my_ops.py").write_text(op_module("my_op").replace("return (x,)", "return x.shape[9]"), encoding="utf-8")
+    (folder / "net.yaml").write_text(spec("my_op"), encoding="utf-8")
+    assert run(["validate", "net.yaml", "--plugin", "./my_ops.py"]) == 70
+    assert f"this is a bug in the plugin {folder / 'my_ops.py'}, not in your spec" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", sorted(LOSSES))
+def test_a_table_has_the_targets_of_every_loss(kind: str) -> None:
+    from archspec.data.table import _TARGETS
+
+    assert LOSSES[kind].metrics[0] in _TARGETS  # those of plugins are among them, see `register_loss`
+
+
 def test_the_named_plugin_comes_before_an_installed_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     install(folder, "one", "1", {"one_ops": op_module("same_op")}, ops="x = one_ops:SameOp")
     (folder / "mine.py").write_text(op_module("same_op"), encoding="utf-8")

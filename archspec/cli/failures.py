@@ -16,6 +16,7 @@ from archspec.cli.output_format import print_log, report
 from archspec.cli.shortage import shortage_of
 from archspec.cli.streams import flush_results, forget_output, from_printing
 from archspec.diagnostics import SpecError
+from archspec.plugins import culprit
 
 WRONG: Final = 1  # the spec or the run is wrong
 USAGE: Final = 2  # the command line is wrong
@@ -97,7 +98,10 @@ def _unexpected(exception: BaseException) -> tuple[str, str | None]:
         return shortage
     message = f"internal error: {type(exception).__name__}: {exception}"[:500]
     where = "" if os.environ.get(DEBUG_VARIABLE) else f"; {DEBUG_VARIABLE}=1 shows where it happened"
+    plugin = culprit(exception)
     advice = f"this is a bug in archspec, not in your spec; please report it with the spec{where}"
+    if plugin is not None:
+        advice = f"this is a bug in the plugin {plugin}, not in your spec{where}"
     tell(message)
     tell(advice)
     return message, advice

@@ -21,6 +21,7 @@ from archspec.data.folder import ImageFolder
 from archspec.data.registry import TABLE_PREFIX, RunSplit, expand_home
 from archspec.diagnostics import Diagnostic, SpecError, error, listing, plural
 from archspec.files import MiB, read_regular
+from archspec.language.loss import LOSSES
 
 if TYPE_CHECKING:
     import torch
@@ -129,7 +130,7 @@ def open_table(name: str, split: RunSplit, channels: int, kind: str) -> ImageFol
     image, split_column, targets = _columns(table, wanted)
     rows, notices = _rows(table, split_column, split)
     paths = _paths(table, image)
-    values, classes = _TARGETS[kind](table, targets)
+    values, classes = _TARGETS[LOSSES[kind].metrics[0]](table, targets)
     samples = tuple((paths[row], row) for row in rows)
     source = f"{table.path} ({split})"
     return ImageFolder(samples, classes, channels, name, split, source, tuple(notices), targets=values)
@@ -273,5 +274,5 @@ def _wrong_value(table: Table, column: str, row: int, what: str) -> SpecError:
 
 
 _TARGETS: Final[Mapping[str, Callable[[Table, Sequence[str]], tuple[torch.Tensor, tuple[str, ...]]]]] = {
-    "cross_entropy": _classes, "bce": _bits, "mse": _floats, "l1": _floats, "huber": _floats,
+    "accuracy": _classes, "f1": _bits, "mae": _floats,  # by the metric that goes with the loss
 }
