@@ -86,7 +86,7 @@ def _beside() -> dict[str, Schema]:
         "from": {"type": "string", "pattern": f"^{IDENTIFIER}$"},
         SHARE: {"type": ["string", "boolean"], "pattern": rf"^(\$.*|{IDENTIFIER})$"},
     }
-    fields = {field.alias or name: field for name, field in LayerModel.model_fields.items()}
+    fields = {str(field.validation_alias or name): field for name, field in LayerModel.model_fields.items()}
     return {key: described(form, fields[key].description or "") for key, form in forms.items()}
 
 

@@ -1,7 +1,7 @@
 """The file format as Pydantic models: what a spec built in Python is made of, and where the JSON Schema comes from.
 
 Type checkers see more of the models than Pydantic, which leaves layers alone: the language has its own checks, with
-better words than a union's.
+better words than a union's. They know a default by its keyword only, and take an `alias` for the parameter's name.
 """
 
 from __future__ import annotations
@@ -92,19 +92,23 @@ class Layer(Model):
     """
 
     kind: str | Operation | None = Field(
-        None, description="an op's model, or the name of an op, a block, a merge, `sequential`, or `$param`"
+        default=None, description="an op's model, or the name of an op, a block, a merge, `sequential`, or `$param`"
     )
-    args: Value = Field(None, description="a plain value, a list, a mapping of fields or branches")
-    branches: Bodies | None = Field(None, description="of a merge: name → body, beside the fields in `args`")
-    name: str | None = Field(None, description="the module's name; else `op_k`, k counting the unnamed ones")
-    repeat: int | str | None = Field(None, description="number of copies, with the index `i` from 0")
-    when: bool | str | None = Field(None, description="false: the layer is left out, and its input passes through")
-    from_: str | None = Field(None, alias="from", description="a named earlier output that replaces the input")
+    args: Value = Field(default=None, description="a plain value, a list, a mapping of fields or branches")
+    branches: Bodies | None = Field(default=None, description="of a merge: name → body, beside the fields in `args`")
+    name: str | None = Field(default=None, description="the module's name; else `op_k`, k counting the unnamed ones")
+    repeat: int | str | None = Field(default=None, description="number of copies, with the index `i` from 0")
+    when: bool | str | None = Field(
+        default=None, description="false: the layer is left out, and its input passes through"
+    )
+    from_: str | None = Field(
+        default=None, validation_alias="from", description="a named earlier output that replaces the input"
+    )
     share: bool | str | None = Field(
-        None, description="alone: the stage or named layer to run again, with its weights; "
+        default=None, description="alone: the stage or named layer to run again, with its weights; "
                           "true beside `repeat`: all copies have one set of weights",
     )
-    comment: Comment = Field("", description="a comment, which `to_yaml` writes above the layer")
+    comment: Comment = Field(default="", description="a comment, which `to_yaml` writes above the layer")
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -145,7 +149,7 @@ class Block(Model):
         default_factory=dict, description="name → type (int, float, bool, str, list, layer, any) or default"
     )
     body: Body = Field(description="a list of layers, or one bare layer")
-    comment: Comment = Field("", description="a comment, which `to_yaml` writes above the block")
+    comment: Comment = Field(default="", description="a comment, which `to_yaml` writes above the block")
 
 
 class ArchSpec(Model):
@@ -155,26 +159,26 @@ class ArchSpec(Model):
     (`Conv2d(out_channels=6, kernel_size=5)`).
     """
 
-    archspec: Literal[1] = Field(1, description="format version")
-    name: str | None = Field(None, description="defaults to the file name without its extension")
-    description: str = Field("", description="what the network is and where it comes from")
-    extends: str | None = Field(None, description="the base spec of this variant")
+    archspec: Literal[1] = Field(default=1, description="format version")
+    name: str | None = Field(default=None, description="defaults to the file name without its extension")
+    description: str = Field(default="", description="what the network is and where it comes from")
+    extends: str | None = Field(default=None, description="the base spec of this variant")
     use: str | Values | Sequence[str | Values] | None = Field(
-        None, description="block libraries: files, or inline vars and blocks"
+        default=None, description="block libraries: files, or inline vars and blocks"
     )
-    input: Value = Field(None, description="[channels, height, width], without the batch; "
+    input: Value = Field(default=None, description="[channels, height, width], without the batch; "
                                            "or name → shape, or {shape, dtype: int64, below: N}")
     vars: Values = Field(default_factory=dict, description="named values, used as $name")
     blocks: Blocks = Field(default_factory=dict, description="this file's blocks")
     stages: Bodies = Field(default_factory=dict, description="name → body, in order")
     outputs: Sequence[str] | Mapping[str, str] | None = Field(
-        None, description="the stages that the network returns, in order: a list, or name → always or training; "
-                          "default: the last stage"
+        default=None, description="the stages that the network returns, in order: a list, or name → always or "
+                                  "training; default: the last stage"
     )
     expect: Values = Field(
         default_factory=dict, description="stage or `output` → shape; params, macs, buffers → number"
     )
-    train: Train | None = Field(None, description="the default training recipe")
+    train: Train | None = Field(default=None, description="the default training recipe")
     recipes: Recipes = Field(
         default_factory=dict, description="named recipes, which list what differs from `train`"
     )

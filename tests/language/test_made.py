@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +241,38 @@ def test_origins_change_nothing_else() -> None:
     assert pickle.loads(pickle.dumps(one)) == one == copy.deepcopy(one)
     assert one.model_dump() == two.model_dump()
     assert origin_of(one) is not None and origin_of(Conv2d.model_validate({"out_channels": 2, "kernel_size": 3})) is None
+
+
+def test_a_layer_takes_from_by_either_name() -> None:
+    assert Layer(from_="x") == Layer(**{"from": "x"}) and Layer(from_="x").to_data() == {"from": "x"}
+
+
+WRONG = '''\
+from archspec import ArchSpec, Layer
+from archspec.ops import Add, Conv2d
+
+layer = Layer(from_="x")
+good = ArchSpec(stages={"a": {"add": {"x": ["relu"], "y": layer}}}, blocks={"b": {"body": "relu"}}, train={"lr": "$lr", "schedule": {"step": 3}})
+Conv2d(out_channels="x", kernel_size=3)
+Conv2d(out_channels=1, kernel=3)
+ArchSpec(stages={"a": [Conv2d(out_channels=1, kernel_size=3), 5]})
+ArchSpec(train={"data": "digits", "lr": 0.1, "epoch": 3})
+ArchSpec(train={"optimizer": "sdg"})
+Layer(kind=Add(), branches={"x": [1.5]})
+Layer(kind=Add(dim=1))
+ArchSpec(stage={"a": "relu"})
+'''
+
+
+@pytest.mark.slow
+def test_a_type_checker_without_plugins_takes_the_right_and_finds_the_wrong(tmp_path: Path) -> None:
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\n")
+    (tmp_path / "wrong.py").write_text(WRONG)
+    command = [sys.executable, "-m", "mypy", "--config-file", str(tmp_path / "mypy.ini"), "--cache-dir", str(tmp_path / "cache")]
+    found = subprocess.run([*command, "docs/build_net.py", str(tmp_path / "wrong.py")], capture_output=True, text=True, cwd=ROOT, check=False)
+    lines = re.findall(r"^(\S+):(\d+): error", found.stdout, re.MULTILINE)
+    assert [int(line) for name, line in lines if name.endswith("wrong.py")] == [*range(6, 14)], found.stdout
+    assert not [name for name, _ in lines if not name.endswith("wrong.py")], found.stdout
 
 
 def test_the_network_of_the_page() -> None:

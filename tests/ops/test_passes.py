@@ -51,6 +51,7 @@ def is_nn(node: ast.expr) -> bool:
 
 LAYERS = layers()
 FILES = {path.stem for path in (ROOT / "ops").iterdir()} - OPEN
+CLASSES = {op.__name__ for op in OPS.values()}
 
 
 def docstrings(tree: ast.AST) -> set[int]:
@@ -73,7 +74,7 @@ def mentions(source: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             names = {alias.name for alias in node.names}
             package, _, module = (node.module or "").rpartition(".")
-            if (package == "archspec.ops" and module not in OPEN) or (node.module == "archspec.ops" and names & FILES) or (
+            if (package == "archspec.ops" and module not in OPEN) or (node.module == "archspec.ops" and names & (FILES | CLASSES)) or (
                 node.module in ("archspec.nn", "archspec.attention", "archspec.merges", "torch.nn") and names & LAYERS
             ):
                 found.append(ast.unparse(node))
@@ -92,7 +93,7 @@ def test_a_pass_names_no_op(folder: str) -> None:
 @pytest.mark.parametrize("source", [
     'if node.op.op == "conv2d": pass', 'NORMS = {"batch_norm2d"}', 'NAMES = "relu tanh".split()', "x = nn.Conv2d",
     "isinstance(m, nn.modules.dropout._DropoutNd)", "from archspec.ops.conv import Conv2d", "from archspec.nn import Add",
-    "from archspec.ops import activation", "from torch.nn import Linear", "isinstance(m, nn.ReLU)", "nn.LayerNorm",
+    "from archspec.ops import activation", "from archspec.ops import Conv2d", "from torch.nn import Linear", "isinstance(m, nn.ReLU)", "nn.LayerNorm",
 ])
 def test_the_check_sees(source: str) -> None:
     assert mentions(source)
