@@ -383,3 +383,11 @@ def test_a_run_records_its_plugins_and_names_them_where_they_are_missing(
             assert "error[RUN365]: the run in run uses the op `gated_channels` of the plugin archspec-example 1.2.0, " \
                    "which is missing here" in err
             assert "`pip install archspec-example==1.2.0`" in err
+
+
+def test_pytest_takes_a_plugin(folder: Path) -> None:
+    (folder / "my_ops.py").write_text(op_module("my_op"), encoding="utf-8")
+    (folder / "net.yaml").write_text(spec("my_op"), encoding="utf-8")
+    arguments = ["-q", "-p", "no:cacheprovider", "net.yaml", "--rootdir", str(folder), "--archspec-plugin"]
+    assert pytest.main([*arguments, "./my_ops.py"]) == pytest.ExitCode.OK
+    assert pytest.main([*arguments, "no_such_module"]) == pytest.ExitCode.USAGE_ERROR
