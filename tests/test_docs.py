@@ -2,6 +2,7 @@
 
 import re
 import runpy
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from archspec.ir import sites
 from archspec.results.compare import MEASURES
 from archspec.sweep.expand import expand
 from archspec.sweep.read import KEYS, sweep_text
+from archspec.train.summary import EpochResult
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -135,6 +137,24 @@ def test_every_key_of_a_sweep_and_every_figure_is_in_the_docs() -> None:
     rows = "".join(re.findall(r"^\| (`.+?) \|", page, re.MULTILINE))
     assert [key for key in KEYS if f"`{key}`" not in rows] == []
     assert [name for name in MEASURES if f"`{name}`" not in page] == []
+
+
+def test_every_field_of_an_epochs_result_is_in_the_docs() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    assert [field.name for field in fields(EpochResult) if f"`{field.name}`" not in page] == []
+
+
+def test_readme_names_every_network_of_the_zoo() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    words = re.sub(r"\W", "", readme.partition("`specs/zoo/` contains")[2].partition("\n\n")[0]).lower()
+    short = {"mobilenet_v3_small": "v3", "r3d_18": "3dresnet", "textcnn": "textcnn"}
+    names = [path.stem for path in (ROOT / "specs" / "zoo").glob("*.yaml")]
+    assert len(names) > 20 and [n for n in names if short.get(n, re.match(r"[a-z]+", n)[0]) not in words] == []
+
+
+def test_no_page_has_conflict_markers() -> None:
+    marked = re.compile(r"^(<{7} |>{7} |={7}$)", re.MULTILINE)
+    assert [page.name for page in PAGES if marked.search(page.read_text(encoding="utf-8"))] == []
 
 
 def test_readme_names_the_two_commands() -> None:

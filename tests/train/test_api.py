@@ -351,3 +351,29 @@ def test_the_siamese_network_of_the_zoo_takes_a_data_set_of_mappings():
     pairs = [{"left": torch.rand(2, *shape), "right": torch.rand(2, *shape), "same": torch.tensor([0.0, 1.0])}]
     found = archspec.train(zoo("siamese", left=shape, right=shape), pairs, pairs, loss="bce", lr=0.01, epochs=1, **QUIET)
     assert found.metrics.keys() == {"loss", "f1", "exact_match"}
+
+
+def test_the_trained_model_is_in_evaluation_mode(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    trained = archspec.train(path, samples(), samples(20, seed=1), **QUIET)
+    averaged = archspec.train(path, samples(), samples(20, seed=1), ema=0.9, **QUIET)
+    given = module()
+    archspec.fit(given, samples(), samples(20, seed=1), lr=0.1, epochs=1, **QUIET)
+    assert (trained.model.training, averaged.model.training, given.training) == (False, False, False)
+    assert archspec.build(path).training
+
+
+def test_pixels_to_ignore_have_the_label_minus_100():
+    spec = "archspec: 1\ninput: [1, 4, 4]\nstages: {body: [conv2d: {out_channels: 3, kernel_size: 1}]}\n"
+    images, masks = torch.rand(8, 1, 4, 4), torch.randint(3, (8, 4, 4))
+    masks[:, 0] = 255
+    options = {"lr": 0.1, "epochs": 1, "batch_size": 4, **QUIET}
+    with pytest.raises(SpecError, match="label 255") as caught:
+        archspec.train(spec, TensorDataset(images, masks), TensorDataset(images, masks), **options)
+    assert caught.value.diagnostics[0].code == "RUN323"
+    data = TensorDataset(images, masks.masked_fill(masks == 255, -100))
+    found = archspec.train(spec, data, data, **options)
+    with torch.no_grad():
+        right = found.model(images).argmax(1)[:, 1:] == masks[:, 1:]
+    assert found.metrics["accuracy"] == pytest.approx(right.double().mean().item())
