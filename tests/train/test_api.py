@@ -372,6 +372,7 @@ def test_pixels_to_ignore_have_the_label_minus_100():
     with pytest.raises(SpecError, match="label 255") as caught:
         archspec.train(spec, TensorDataset(images, masks), TensorDataset(images, masks), **options)
     assert caught.value.diagnostics[0].code == "RUN323"
+    assert "to ignore the value -100" in (caught.value.diagnostics[0].hint or "")
     data = TensorDataset(images, masks.masked_fill(masks == 255, -100))
     found = archspec.train(spec, data, data, **options)
     with torch.no_grad():

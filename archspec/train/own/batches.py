@@ -152,7 +152,8 @@ class OwnBatches:
             if len(known) and not 0 <= int(known.min()) <= int(known.max()) < classes:
                 wrong = next(int(label) for label in known.flatten() if not 0 <= int(label) < classes)
                 message = f"the {self._split} data has the label {wrong}, the network has {classes} outputs"
-                raise error("RUN323", message, hint="count labels from 0, and have an output for each class")
+                ignore = f"; give labels to ignore the value {IGNORED}" if labels.ndim > 1 else ""
+                raise error("RUN323", message, hint=f"count labels from 0, and have an output for each class{ignore}")
 
     def _sent(self, tensor: Tensor) -> Tensor:
         return tensor.to(self._device, non_blocking=True)
