@@ -78,7 +78,7 @@ class Loaded:
                         hint="add `train: {data: fashion-mnist, batch_size: 128, epochs: 10, optimizer: sgd, lr: 0.1}`")
         close = nearest(name, known)
         if close:
-            hint = f"a similar name exists: `{close}`"
+            hint = close.words()
         elif holder := _shipped_with(name):  # `resnet-02` is a run of resnet18_96
             hint = f"the shipped spec `{holder}` has it"
         else:
@@ -332,7 +332,11 @@ def _with_shipped_name(problem: SpecError, name: str, path: Path) -> SpecError:
     if first.code != "SPEC001" or first.hint is not None or os.path.lexists(path):
         return problem
     from archspec.diagnostics import nearest
+    from archspec.language.access import similar_file
 
+    if path.suffix and (beside := similar_file(path)) is not None:
+        folder = name[: len(name) - len(path.name)]
+        return SpecError([replace(first, hint=beside.prefixed(folder).words())])
     known = {shipped.rpartition("/")[2]: shipped for shipped in shipped_specs()}
     close = nearest(path.stem, known)
     hint = "`archspec list specs` lists the specs shipped with archspec"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -76,13 +76,13 @@ def part_problems(graph: Graph, recipe: Recipe) -> Iterator[PartProblem]:
     freeze = recipe.freeze or ()
     frozen = {tensor.name for tensor in tensors if _held(freeze, tensor)}
     for part in freeze:
-        yield from known.problems("freeze", part, tensors)
+        yield from known.problems("freeze", part, tensors, freeze)
     learned = [tensor for tensor in tensors if tensor.learned]
     if freeze and learned and all(tensor.name in frozen for tensor in learned):
         yield PartProblem("freeze", freeze[-1], "BUILD204", "every parameter is frozen: there is nothing to train",
                           f"leave a part out of `freeze`, such as `{learned[-1].name.partition('.')[0]}`")
     for part in recipe.lr_scale or ():
-        yield from known.problems("lr_scale", part, learned)
+        yield from known.problems("lr_scale", part, learned, recipe.lr_scale or ())
         inside = [tensor.name for tensor in learned if _held((part,), tensor)]
         if inside and frozen.issuperset(inside):
             yield PartProblem("lr_scale", part, "SPEC063", f"`{part}` is frozen: a rate of its own has no effect",
@@ -112,12 +112,13 @@ class _Known:
         self.names = set(_prefixes([*paths, *(name for tensor in self.tensors for name in tensor.names)]))
 
     def problems(
-        self, where: Literal["freeze", "lr_scale"], part: str, tensors: Iterable[Tensor]
+        self, where: Literal["freeze", "lr_scale"], part: str, tensors: Iterable[Tensor], listed: Container[str]
     ) -> Iterator[PartProblem]:
-        """Why the name is not one of a part with tensors of that kind."""
+        """Why the name is not one of a part with tensors of that kind. listed: the names that are written there."""
         shown = part if len(part) <= 80 else f"{part[:79]}…"
         if part not in self.names:
-            close = nearest(part, [name for name in self.names if "." not in name]) or nearest(part, self.names)
+            free = [name for name in self.names if name not in listed]
+            close = nearest(part, [name for name in free if "." not in name]) or nearest(part, free)
             stages = listing([node.name for node in self.graph.nodes], 12)
             yield PartProblem(where, part, "SPEC063", f"the network has no stage or layer `{shown}`",
                               near(close) if close else f"its stages: {stages}")

@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
 
             close = nearest(args[0], COMMANDS)
             raise click.UsageError(
-                f"no command {args[0]!r}" + (f"; a command with a similar name exists: {close}" if close else ""), ctx
+                f"no command {args[0]!r}" + (f"; {close.words('')}" if close else ""), ctx
             )
         return super().resolve_command(ctx, args)
 

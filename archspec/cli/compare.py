@@ -53,7 +53,7 @@ def check_measure(name: str) -> None:
         from archspec.diagnostics import listing, nearest
 
         close = nearest(name, MEASURES)
-        meant = f"did you mean {close}?" if close else f"there are {listing(MEASURES)}"
+        meant = close.words("") if close else f"there are {listing(MEASURES)}"
         raise click.UsageError(f"there is no figure {name!r}; {meant}")
 
 

@@ -45,7 +45,7 @@ def command(ctx: click.Context, code: str | None, as_json: bool) -> None:
     if code is not None and code.upper() not in CODES:
         close = nearest(code, CODES)
         raise click.BadParameter(
-            f"no diagnostic has the code {code!r}" + (f"; the nearest is {close}" if close else ""),
+            f"no diagnostic has the code {code!r}" + (f"; {close.words('')}" if close else ""),
             ctx, param_hint="CODE",
         )
     chosen = list(CODES.values()) if code is None else [CODES[code.upper()]]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from archspec.atomic_files import replace_content
+from archspec.cli.block_calls import calls_of_blocks
 from archspec.cli.console import clean
 from archspec.diagnostics import Diagnostic, Edit, Fix
 from archspec.diagnostics.edits import compatible, edited
@@ -19,6 +20,10 @@ from archspec.source.overlay import instead_of
 STDIN: Final = "-"
 _BOM: Final = "\ufeff"
 _PASSES: Final = 50  # a fix may reveal the next mistake
+_ROUNDS: Final = 10  # of unsafe fixes
+_ALONE: Final = 10  # fixes of a round that are tried one by one
+_EXPECTED: Final = ("SHAPE110", "SHAPE111")  # a figure in `expect` is wrong: or the network is
+_SHAPES: Final = "SHAPE"  # codes of mistakes that depend on a block's call
 
 
 @dataclass(slots=True)
@@ -50,16 +55,65 @@ class Fixer:
         return [text for text in {t.path: t for t in self.texts.values()}.values() if text.after != text.before]
 
     def passes(self, examine: Callable[[], Iterable[Diagnostic]]) -> None:
-        """Fix and examine repeatedly, until nothing more can be fixed, or a state repeats."""
-        seen = set()
+        """Fix and examine repeatedly, until nothing more can be fixed.
+
+        The unsafe fixes come after the safe ones, in rounds. A round must leave fewer mistakes, else it is taken back,
+        and its fixes are tried one by one.
+        """
+        found = self._safe_passes(examine)
+        for _ in range(_ROUNDS if self.unsafe else 0):
+            chosen = self._unsafe(found)
+            after = self._round(chosen, found, examine) if chosen else None
+            for one in chosen[:_ALONE] if after is None and len(chosen) > 1 else ():
+                after = after or self._round([one], found, examine)
+            if after is None:
+                return
+            found = after
+
+    def _round(
+        self, chosen: list[Diagnostic], found: list[Diagnostic], examine: Callable[[], Iterable[Diagnostic]]
+    ) -> list[Diagnostic] | None:
+        """Apply the fixes of the chosen mistakes. Returns what remains; None if it is not less, and nothing changed."""
+        state, made = self._state(), dict(self.made)
+        self._fix(chosen)
+        after = self._safe_passes(examine) if self._state() != state else found
+        if _weight(after) < _weight(found):
+            return after
+        for text, before in zip(self.texts.values(), state, strict=True):
+            text.after = before
+        self.made = made
+        return None
+
+    def _safe_passes(self, examine: Callable[[], Iterable[Diagnostic]]) -> list[Diagnostic]:
+        """Apply the safe fixes until none is left, or a state repeats. Returns the mistakes that remain."""
+        seen = {self._state()}
         for _ in range(_PASSES):
             with self.read_fixed():
                 found = list(examine())
-            self._fix(found)
-            state = tuple(text.after for text in self.texts.values())
-            if state in seen:
-                return
-            seen.add(state)
+            self._fix([d for d in found if d.fix is not None and d.fix.safe])
+            if self._state() in seen:
+                break
+            seen.add(self._state())
+        return found
+
+    def _state(self) -> tuple[str, ...]:
+        return tuple(text.after for text in self.texts.values())
+
+    def _unsafe(self, found: list[Diagnostic]) -> list[Diagnostic]:
+        """Those mistakes whose fixes may be applied in one round.
+
+        Not one inside a block's body for the shapes of one call, since other calls would get it too. `expect` is only
+        changed in a run that changes nothing else: otherwise it shows what the fixes did to the network.
+        """
+        calls = {text.path: calls_of_blocks(text.after) for text in self.texts.values()}
+
+        def shared(fix: Fix) -> bool:
+            return any(calls[self.texts[edit.span.path].path].shared(edit.span.line) for edit in fix.edits)
+
+        fit = [d for d in found if d.fix is not None and self._may(d.fix)
+               and not (d.code.startswith(_SHAPES) and shared(d.fix))]
+        network = [d for d in fit if d.code not in _EXPECTED]
+        return network if network or self.made or _weight(found)[0] > _weight(fit)[0] else fit
 
     def read_fixed(self) -> AbstractContextManager[None]:
         """Inside this context, the fixed texts are read instead of the files."""
@@ -122,6 +176,12 @@ def fixer_of(paths: Iterable[str], stdin: bytes | None, limit: int, *, unsafe: b
         for name in {_shown(path), os.path.normpath(_shown(path))}:  # the latter is a library's name
             texts[name] = one
     return Fixer(texts, frozenset(links), unsafe)
+
+
+def _weight(found: Iterable[Diagnostic]) -> tuple[int, int]:
+    """How many errors and warnings these are."""
+    severities = [d.severity for d in found]
+    return severities.count("error"), severities.count("warning")
 
 
 def fixed_bytes(text: Text) -> bytes:

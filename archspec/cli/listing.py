@@ -72,7 +72,7 @@ def _complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) 
 def command(ctx: click.Context, kind: str | None, name: str | None, as_json: bool) -> None:
     """List the shipped specs, the standard blocks and the ops, or one of these kinds; or show one of them in full.
 
-    The kind may be left out before a NAME: `archspec list conv2d`.
+    The kind may be left out before a NAME: `archspec list conv2d`. `archspec list specs NAME > FILE` saves a spec.
     """
     if kind is not None and kind not in KINDS:
         kind, name = _kind_of(ctx, kind, name), kind
@@ -83,6 +83,9 @@ def command(ctx: click.Context, kind: str | None, name: str | None, as_json: boo
         print_json({"format": 1, **chosen})
         return
     colour = coloured(sys.stdout)
+    if kind == "specs" and name is not None and not sys.stdout.isatty():
+        click.echo(_file(chosen[kind][0]))
+        return
     if kind is not None and name is not None:
         click.echo(_full(chosen[kind][0], colour), color=colour)
         return
@@ -100,7 +103,7 @@ def _kind_of(ctx: click.Context, word: str, name: str | None) -> str:
     close = nearest(word, [*KINDS, *(named if name is None else ())])
     raise click.BadParameter(
         f"{word!r} is not `specs`, `blocks` or `ops`, and not the name of one"
-        + (f"; a similar name exists: {close}" if close else ""), ctx, param_hint="KIND",
+        + (f"; {close.words('')}" if close else ""), ctx, param_hint="KIND",
     )
 
 
@@ -112,7 +115,7 @@ def _find(ctx: click.Context, kind: str, entries: list[Entry], name: str) -> Ent
             return entry
     close = nearest(name, [entry["name"] for entry in entries])
     raise click.BadParameter(
-        f"no {kind[:-1]} {name!r}" + (f"; a similar name exists: {close}" if close else ""), ctx, param_hint="NAME"
+        f"no {kind[:-1]} {name!r}" + (f"; {close.words('')}" if close else ""), ctx, param_hint="NAME"
     )
 
 
@@ -196,6 +199,12 @@ def _full(entry: Entry, colour: bool) -> str:
     if entry.get("fields"):
         parts.append(_fields(entry["fields"]))
     return "\n\n".join(parts)
+
+
+def _file(entry: Entry) -> str:
+    """The text of a spec, to be saved as a file: its schema's place is that of the shipped file."""
+    first, newline, rest = entry["text"].partition("\n")
+    return rest if newline and first.startswith("# yaml-language-server:") else str(entry["text"])
 
 
 def _fields(fields: list[Entry]) -> str:

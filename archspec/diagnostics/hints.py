@@ -7,11 +7,21 @@ of it.
 from __future__ import annotations
 
 from archspec.diagnostics.model import Hint
+from archspec.diagnostics.wording import Similar
 
 
-def near(name: str) -> Hint:
-    """The hint for a misspelt name."""
-    return Hint(f"a similar name exists: `{name}`", name, safe=True)
+def near(name: str) -> str:
+    """The hint for a misspelt name. Where several are equally similar it lists them, and is not an edit."""
+    if not isinstance(name, Similar):
+        return Hint(f"a similar name exists: `{name}`", name, safe=True)
+    return name.words() if name.rivals else Hint(name.words(), str(name), safe=name.sure)
+
+
+def write_near(name: str, prefix: str = "") -> str:
+    """The hint to write a similar name, after a prefix. Where several are equally similar it lists them."""
+    if isinstance(name, Similar) and name.rivals:
+        return name.words()
+    return write(prefix + name, safe=not isinstance(name, Similar) or name.sure)
 
 
 def called(name: str) -> Hint:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 
 _WORDS = re.compile(r"(\s*)((?:`[^`]*`|\S)+)")
+_DIGITS = re.compile(r"[0-9]")
+_RIVALS = 12  # equally similar names that a hint lists
 _HISSING = ("s", "x", "sh", "tch", "nch")  # endings that take -es; not "ch", as in `epoch`
 
 
@@ -27,11 +29,55 @@ def wrapped(line: str, width: int, indent: int = 0) -> str:
     return "\n".join([*lines, current])
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most similar to `name`, or None if none is close."""
-    candidates = {k.lower(): k for k in sorted(known, reverse=True)}
-    found = difflib.get_close_matches(name.lower()[:80], candidates, n=1, cutoff=0.7)
-    return candidates[found[0]] if found else None
+class Similar(str):
+    """The known name that is most similar to a misspelt one.
+
+    rivals: all names that are as similar, if there are several; then this is only the first of them.
+    sure: it is the only one, and differs in more than its digits: `conv3` is probably not `conv2`.
+    """
+
+    __slots__ = ("rivals", "sure")
+    rivals: tuple[str, ...]
+    sure: bool
+
+    def __new__(cls, found: Iterable[str], name: str) -> Similar:
+        """Create it from the most similar names, at least one, and the misspelt one."""
+        names = tuple(found)
+        similar = super().__new__(cls, names[0])
+        similar.rivals = names if len(names) > 1 else ()
+        similar.sure = len(names) == 1 and not _differ_in_digits(name, names[0])
+        return similar
+
+    def prefixed(self, prefix: str) -> Similar:
+        """The same names after a prefix, such as the folder of files."""
+        other = Similar((prefix + name for name in self.rivals or (self,)), "")
+        other.sure = self.sure
+        return other
+
+    def words(self, quote: str = "`") -> str:
+        """What a hint says: ``a similar name exists: `relu` ``, or ``similar names: `enc1`, `enc2` ``."""
+        if not self.rivals:
+            return f"a similar name exists: {quote}{self}{quote}"
+        return f"similar names: {listing(f'{quote}{name}{quote}' for name in self.rivals)}"
+
+
+def _differ_in_digits(one: str, other: str) -> bool:
+    """Whether the texts are different, but only in their digits."""
+    return one != other and _DIGITS.sub("", one) == _DIGITS.sub("", other)
+
+
+def nearest(name: str, known: Iterable[str]) -> Similar | None:
+    """The known name that is most similar to `name`, with its rivals, or None if none is close."""
+    candidates: dict[str, list[str]] = {}
+    for one in sorted(set(known)):
+        candidates.setdefault(one.lower(), []).append(one)
+    wanted = name.lower()[:80]
+    found = difflib.get_close_matches(wanted, candidates, n=_RIVALS, cutoff=0.7)
+    if not found:
+        return None
+    ratios = {one: difflib.SequenceMatcher(None, one, wanted).ratio() for one in found}
+    best = sorted(one for one in found if ratios[one] == ratios[found[0]])
+    return Similar((original for one in best for original in candidates[one]), name)
 
 
 def plural(number: int, noun: str, nouns: str | None = None) -> str:

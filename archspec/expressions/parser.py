@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from archspec.diagnostics import Hint, listing, nearest, plural
-from archspec.diagnostics.hints import write
+from archspec.diagnostics.hints import write, write_near
 from archspec.expressions import nodes
 from archspec.expressions.functions import FUNCTIONS, Function
 from archspec.expressions.values import MAX_LEVELS, Place
@@ -218,7 +218,7 @@ class Parser:
         function = FUNCTIONS.get(name.text)
         if function is None:
             near = nearest(name.text, FUNCTIONS)
-            hint = write(near, safe=True) if near else f"functions: {', '.join(FUNCTIONS)}"
+            hint = write_near(near) if near else f"functions: {', '.join(FUNCTIONS)}"
             name.fail(f"unknown function `{name.text[:60]}`", hint, "SPEC031")
         opener = self._next()
         given: dict[int, nodes.Node] = {}

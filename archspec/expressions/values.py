@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final, NoReturn, Protocol, TypeAlias, TypeGuard
 
 from archspec.diagnostics import listing, nearest
-from archspec.diagnostics.hints import write
+from archspec.diagnostics.hints import write_near
 from archspec.source import BROKEN
 from archspec.types import is_unknown as is_unknown_dim
 
@@ -117,7 +117,7 @@ class Place:
         """Raise that `name` is unknown, and list the known names that an expression can contain."""
         names = [known_name for known_name in islice(known, _SHOWN_NAMES) if known_name.isprintable()]
         near = nearest(name, names)
-        self.fail(f"{message}; visible: {listing(names)}", write(near, safe=True) if near else None, "SPEC031")
+        self.fail(f"{message}; visible: {listing(names)}", write_near(near) if near else None, "SPEC031")
 
     def bounded(self, value: Any) -> Any:
         """The number. Raises ExpressionError if it exceeds the limits."""

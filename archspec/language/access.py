@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from archspec.diagnostics import SpecError, hints
+from archspec.diagnostics import SpecError, hints, nearest
+from archspec.diagnostics.wording import Similar
+from archspec.language.detect import has_suffix
 from archspec.language.message_text import short, value_text
 from archspec.language.shipped import find_shipped
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN, Document, Limits, parse, read
 
 MAX_FILES: Final = 32  # read for one spec
+_LISTED: Final = 300  # files of a folder whose names are compared with a misspelt one
 
 
 class Access:
@@ -77,6 +81,28 @@ def _other_file(path: Path, raw: str, at: At) -> str | None:
     for suffix in (".yaml", ".yml"):
         if path.with_name(path.name + suffix).is_file():
             return hints.write(f"{short(raw)}{suffix}")
-    if at.path == ("extends",) and find_shipped(raw.removesuffix(".yaml")) is not None:
-        return f"save what `archspec list specs {raw.removesuffix('.yaml')}` prints beside this file"
-    return None
+    if at.path == ("extends",) and (shipped := find_shipped(raw.removesuffix(".yaml"))) is not None:
+        root, file = shipped
+        name = file.relative_to(root).with_suffix("").as_posix()
+        return f"`archspec list specs {name} > {file.name}` saves the spec shipped with archspec beside this file"
+    return _neighbour(path, raw)
+
+
+def _neighbour(path: Path, raw: str) -> str | None:
+    """The hint at a file with a similar name in the same folder."""
+    close = similar_file(path)
+    if close is None:
+        return None
+    folder = raw[: len(raw) - len(Path(raw).name)]
+    return hints.near(close.prefixed(folder))
+
+
+def similar_file(path: Path) -> Similar | None:
+    """The YAML file beside `path` whose name is most similar to its name, if a name is."""
+    try:
+        with os.scandir(path.parent) as entries:
+            names = {Path(entry.name).stem: entry.name for entry in islice(entries, _LISTED) if has_suffix(entry.name)}
+    except OSError:
+        return None
+    close = nearest(path.stem, names)  # without the endings, which make all names similar
+    return Similar([names[stem] for stem in close.rivals or (close,)], path.stem) if close is not None else None

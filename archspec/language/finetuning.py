@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from archspec.diagnostics.hints import write
+from archspec.diagnostics.hints import write_near
 from archspec.language.section import AlsoPlain, Section, crossed, mapping_or, not_one_of
 from archspec.language.synonyms import choice_meant
 
@@ -34,7 +34,7 @@ def _source(value: Any) -> Any:
             near = choice_meant(name[:80], FILES)
             raise PydanticCustomError(
                 "recipe_value", "names a model of which torchvision publishes no weights",
-                {"hint": write(TORCHVISION + near, safe=True)} if near else {},
+                {"hint": write_near(near, TORCHVISION)} if near else {},
             )
     elif value.endswith(PICKLED):
         raise PydanticCustomError(

@@ -86,7 +86,7 @@ def _is_body(value: object) -> bool:
 def whole(words: str, at: At, text: str) -> Hint:
     """The hint to write `text` for a key together with its value, or for the item of a list."""
     start, end = at.span(key=True), at.span()
-    if start is None or end is None or start.line != end.line or end.line != _last_line(at) + 1:
+    if start is None or end is None or start.line != end.line or end.line != last_line(at) + 1:
         return Hint(words)
     length = end.column + end.length - start.column
     return Hint(words, None, (Edit(SourceSpan(start.path, start.line, start.column, length, start.text), text),))
@@ -135,7 +135,7 @@ def appended(words: str, at: At, items: tuple[str, ...]) -> Hint:
     if node is None or span is None:
         return Hint(words)
     if isinstance(node.items, list) and node.end_line < 0:
-        line = _last_line(at)
+        line = last_line(at)
         text = at.document.lines[line]
         end = SourceSpan(span.path, line + 1, len(text) + 1, 0, text)
         return Hint(words, None, (Edit(end, "".join(f"\n{' ' * node.column}- {item}" for item in items)),))
@@ -189,7 +189,7 @@ def _node(at: At, path: tuple[str | int, ...]) -> Node | None:
     return at.document.node(path)
 
 
-def _last_line(at: At) -> int:
+def last_line(at: At) -> int:
     """The last line (from 0) of the value at `at`."""
     waiting, last = [_node(at, at.path)], 0
     while waiting:
@@ -206,7 +206,7 @@ def _removal(at: At) -> tuple[Edit, ...]:
     start, holder, document = at.span(key=True), _node(at, at.path[:-1]) if at.path else None, at.document
     if start is None or holder is None:
         return ()
-    last = _last_line(at)
+    last = last_line(at)
     if holder.end_line < 0:  # whole lines
         edits = []
         for k in range(start.line - 1, last + 1):

@@ -46,7 +46,7 @@ def _meant(
     near = close(name, free)
     meant = near or (free[0] if free else None)
     if meant is None:
-        hint = fixes.removed("remove it", at)
+        hint: str = fixes.removed("remove it", at)
     else:
         hint = hints.near(meant) if near else Hint(f"name it `{meant}`", meant)
         free.remove(meant)

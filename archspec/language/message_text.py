@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import nearest
 from archspec.diagnostics.hints import near
-from archspec.diagnostics.wording import shortened
+from archspec.diagnostics.wording import Similar, shortened
 from archspec.expressions.values import show
 
 _COMPARED: Final = 300  # names that a misspelt one is compared with, and of how many they are chosen:
@@ -26,7 +26,7 @@ def value_text(value: Any) -> str:
     return short(show(value))
 
 
-def close(name: str, known: Iterable[str]) -> str | None:
+def close(name: str, known: Iterable[str]) -> Similar | None:
     """The known name that `name` probably stands for."""
     names = list(islice(known, _KNOWN))
     if len(names) > _COMPARED:

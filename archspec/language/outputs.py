@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, Final
 
 from archspec.diagnostics import hints, listing
@@ -38,7 +38,7 @@ def read_outputs(program: Program, errors: Errors) -> Outputs:
         if name in program.stages:
             found[name] = mode
         elif name not in errors.lost:
-            _unknown(name, where, program, errors)
+            _unknown(name, where, program, raw, errors)
     if found and all(found.values()) and len(found) == len(raw):
         errors.add("SPEC049", "evaluation has no output: all outputs are for training only", at,
                    hint=f"write `{next(iter(found))}: {ALWAYS}`")
@@ -72,10 +72,10 @@ def _mapped(raw: dict[str, Any], at: At, errors: Errors) -> Iterator[tuple[str, 
         yield name, mode == TRAINING, (at / name).key
 
 
-def _unknown(name: str, at: At, program: Program, errors: Errors) -> None:
-    """Note an output that is not a stage, and say what it is instead."""
+def _unknown(name: str, at: At, program: Program, listed: Container[Any], errors: Errors) -> None:
+    """Note an output that is not a stage, and say what it is instead. listed: all outputs that the spec names."""
     shown, stages = short(name), program.stages
-    near = close(name.removeprefix("$"), stages)
+    near = close(name.removeprefix("$"), [stage for stage in stages if stage not in listed])
     hint: str = hints.near(near) if near else f"the stages are: {listing(map(short, stages))}"
     message = f"the output `{shown}` is not a stage"
     holder, what = _inside(name, program)

@@ -69,7 +69,7 @@ def is_about_integer(problem: dict[str, Any]) -> bool:
 def _choice_meant(value: Any, choices: Iterable[str]) -> str | None:
     """The hint at the word that was probably meant, of those that a field takes."""
     near = choice_meant(value, choices) if isinstance(value, str) else None
-    return hints.write(near, safe=True) if near else None
+    return hints.write_near(near) if near else None
 
 
 def meant_value(kind: str, value: Any) -> str | None:

@@ -70,34 +70,37 @@ def _named(name: str, raw: Any, at: At, context: Context, scope: Scope) -> Input
 def _declared(name: str, raw: dict[str, Any], at: At, context: Context, scope: Scope) -> TensorType | None:
     """An input with `shape`, `dtype` and `below`."""
     errors, shown = context.errors, short(name)
-    for key in raw:
+    places = {key: at / key for key in KEYS}
+    for key in [*raw]:
         if key not in KEYS:
             near = close(key, [k for k in KEYS if k not in raw])
             errors.add("SPEC010", f"unknown key `{short(key)}` in input `{shown}`", at / key, key=True,
                        hint=hints.near(near) if near else f"known: {listing(KEYS)}")
+            if near:  # continue with the key that was meant
+                raw, places = {near if k == key else k: value for k, value in raw.items()}, {**places, near: at / key}
     if "shape" not in raw:
         if "shape" not in errors.lost:
             errors.add("SPEC011", f"input `{shown}` has no `shape`", at, hint=f"write {_EXAMPLE}")
         return None
-    shape = _shape(raw["shape"], at / "shape", context, scope, f"the shape of input `{shown}` must be a list")
+    shape = _shape(raw["shape"], places["shape"], context, scope, f"the shape of input `{shown}` must be a list")
     dtype = raw.get("dtype", DTYPES[0])
     if dtype not in DTYPES:
         if dtype is not BROKEN:
-            near = "int64" if "int" in str(dtype) else "float32" if "float" in str(dtype) else None
-            errors.add("SPEC012", f"`dtype` must be {' or '.join(DTYPES)}, got {value_text(dtype)}", at / "dtype",
-                       hint=hints.write(near) if near else "integers are `int64`")
+            meant = "int64" if "int" in str(dtype) else "float32" if "float" in str(dtype) else None
+            errors.add("SPEC012", f"`dtype` must be {' or '.join(DTYPES)}, got {value_text(dtype)}", places["dtype"],
+                       hint=hints.write(meant) if meant else "integers are `int64`")
         dtype = UNKNOWN_DTYPE
-    below = None if dtype == UNKNOWN_DTYPE else _below(raw, dtype, at, context, scope)
+    below = None if dtype == UNKNOWN_DTYPE else _below(raw, dtype, at, places["below"], context, scope)
     lost = below is None and dtype in INTEGERS
     return None if shape is None else TensorType(shape.shape, UNKNOWN_DTYPE if lost else dtype, below)
 
 
-def _below(raw: dict[str, Any], dtype: str, at: At, context: Context, scope: Scope) -> int | None:
-    """The limit of integers; floating-point numbers have none."""
+def _below(raw: dict[str, Any], dtype: str, at: At, place: At, context: Context, scope: Scope) -> int | None:
+    """The limit of integers, written at `place`; floating-point numbers have none."""
     errors = context.errors
     if dtype == DTYPES[0]:
         if "below" in raw:
-            errors.add("SPEC012", "only integers have a limit", at / "below", key=True,
+            errors.add("SPEC012", "only integers have a limit", place, key=True,
                        hint=fixes.field("add `dtype: int64`", at, "dtype", "int64"))
         return None
     if "below" not in raw:
@@ -105,11 +108,11 @@ def _below(raw: dict[str, Any], dtype: str, at: At, context: Context, scope: Sco
             errors.add("SPEC011", "an input of integers needs `below`", at,
                        hint="add `below: N`: its values are 0 to N - 1")
         return None
-    value = context.ev.value(raw["below"], at / "below", scope, None)
+    value = context.ev.value(raw["below"], place, scope, None)
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_INT:
         return value
     if value is not UNKNOWN_VALUE:
-        errors.add("SPEC012", f"`below` must be a positive integer, got {value_text(value)}", at / "below",
+        errors.add("SPEC012", f"`below` must be a positive integer, got {value_text(value)}", place,
                    hint=context.ev.without_dollar(raw["below"], scope) or "write the number of different values")
     return None
 

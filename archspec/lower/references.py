@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from archspec.diagnostics import hints
+from archspec.diagnostics.wording import Similar
 from archspec.language.message_text import close, short
 from archspec.language.syntax import Body, Program
 from archspec.lower.values import Scope
@@ -17,9 +18,10 @@ _COUNTED: Final = re.compile(r"\w+_[0-9]+")  # the automatic name of a layer wit
 def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope, key: str = "from") -> str:
     """The hint for a `from: NAME`, or another key, that sees only `visible`."""
     visible, shown = list(visible), short(name)
-    near = close(name, visible) or next((v for v in visible if v.startswith(name) or name.startswith(v)), None)
-    if near is not None:
-        return hints.near(near)
+    near = close(name, visible)
+    longer = [v for v in visible if v.startswith(name) or name.startswith(v)]
+    if near is not None or longer:
+        return hints.near(near or Similar(longer, name))
     home = next((stage for stage, body in program.stages.items() if _holds(body, name)), None)
     if scope.calls and (name in program.stages or home is not None or name in program.inputs):
         return (

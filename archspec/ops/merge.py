@@ -77,7 +77,9 @@ def _disagreement(inputs: Inputs, i: int, k: int, what: str) -> str:
 
 
 def _remedy(inputs: Inputs, i: int, k: int, wrong: list[int]) -> str | None:
-    """An edit of the larger of images i and k that makes them agree; for other ranks none is common."""
+    """An edit of the larger of images i and k, or of vector k, that makes them agree; None for other ranks."""
+    if inputs[i].ndim == 2 and wrong == [1] and inputs[i].known:
+        return EndInput(k, f"linear: {inputs[i].shape[1]}")
     if inputs[i].ndim != 4 or 0 in wrong or not (inputs[i].known and inputs[k].known):
         return None
     resize = 2 in wrong or 3 in wrong

@@ -65,7 +65,7 @@ def check_fields(text: str, rows: list[dict[str, Any]]) -> None:
         if not rows or second.kind != "op" or name == "tag" or {name, f"vars.{name}"} & {*known}:
             continue
         close = nearest(name, known)
-        hint = f"a similar name exists: `{close}`" if close else f"fields: {listing(known, 30)}"
+        hint = close.words() if close else f"fields: {listing(known, 30)}"
         raise error("RUN380", f"no run has a field `{name}`", hint=hint)
 
 

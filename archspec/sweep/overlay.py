@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from archspec.api import Loaded
-from archspec.diagnostics import error
+from archspec.diagnostics import Hint, error
 from archspec.language.recipe import merge_recipe
 from archspec.language.resolve import without_unused_vars
 from archspec.language.syntax import At
@@ -41,7 +41,7 @@ def _replace(data: dict[str, Any], section: str, name: str, value: Value) -> Non
     """Replace one var, stage or block, or remove it if the value is `null`. Raises SpecError for an unknown name."""
     known = data.get(section) or {}
     if name not in known:
-        from archspec.diagnostics import Hint, listing
+        from archspec.diagnostics import listing
         from archspec.diagnostics.hints import near
         from archspec.language.message_text import close, short
 
@@ -49,10 +49,15 @@ def _replace(data: dict[str, Any], section: str, name: str, value: Value) -> Non
         what = {"vars": "var", "stages": "stage", "blocks": "block"}[section]
         raise error(
             "SWEEP403", f"the spec has no {what} `{short(name)}`", span=_key_of(value.at).span(),
-            hint=Hint(near(meant), f"{section}.{meant}", safe=True) if meant else f"its {section}: {listing(known)}",
+            hint=_in_section(near(meant), section) if meant else f"its {section}: {listing(known)}",
         )
     changed = {key: value.value if key == name else old for key, old in known.items()}
     data[section] = {key: new for key, new in changed.items() if key != name or new is not None}
+
+
+def _in_section(hint: str, section: str) -> str:
+    """The hint at a similar name, whose edit writes it with its section."""
+    return Hint(hint, f"{section}.{hint.own}", safe=hint.safe) if isinstance(hint, Hint) else hint
 
 
 def _key_of(at: At) -> At:

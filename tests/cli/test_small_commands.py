@@ -40,7 +40,7 @@ def test_explain_shows_meaning_and_both_examples(cli: Cli, code: str) -> None:
 def test_explain_an_unknown_code(cli: Cli) -> None:
     done = cli("explain", "SHAPE11")
     assert (done.code, done.out) == (2, "")
-    assert "the nearest is SHAPE11" in done.err
+    assert "similar names: SHAPE101, SHAPE110, SHAPE111, SHAPE112" in done.err
 
 
 def test_explain_json(cli: Cli) -> None:

@@ -60,9 +60,13 @@ def test_at_most_32_files_are_read(tmp_path):
 
 @pytest.mark.parametrize(("line", "files", "hint"), [
     ("extends: base", ["base.yaml"], "write `base.yaml`"), ("use: sub/lib", ["sub/lib.yml"], "write `sub/lib.yml`"),
-    ("extends: resnet18.yaml", [], "save what `archspec list specs resnet18` prints beside this file"),
-    ("extends: resnet18", [], "save what `archspec list specs resnet18` prints beside this file"),
+    ("extends: resnet18.yaml", [], "`archspec list specs resnet18 > resnet18.yaml` saves the spec shipped with archspec beside this file"),
+    ("extends: resnet18", [], "`archspec list specs resnet18 > resnet18.yaml` saves the spec shipped with archspec beside this file"),
     ("use: resnet18", [], None), ("extends: nothing", [], None),
+        ("extends: lenet_rel.yaml", ["lenet_relu.yaml"], "a similar name exists: `lenet_relu.yaml`"),
+        ("use: sub/bloks.yaml", ["sub/blocks.yaml"], "a similar name exists: `sub/blocks.yaml`"),
+        ("extends: net_c.yaml", ["net_a.yaml", "net_b.yaml"], "similar names: `net_a.yaml`, `net_b.yaml`"),
+        ("extends: a.yaml", ["b.yaml"], None),  # only the endings are similar
 ])
 def test_the_hint_of_a_file_that_is_not_there(tmp_path, line, files, hint):
     path = write(tmp_path, {"net.yaml": HEAD + f"{line}\nstages: {{a: relu}}\n"} | dict.fromkeys(files, "archspec: 1\n"))
