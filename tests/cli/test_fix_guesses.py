@@ -34,8 +34,8 @@ def test_the_rivals_of_a_similar_name(name: str, rivals: tuple[str, ...], sure: 
     (NAMES, "similar names: `enc1`, `enc2`, `enc3`"), (PARTS, "a similar name exists: `conv2`"),
     ("stages: {enc1: relu, enc2: relu}\noutputs: [encl]\n", "similar names: `enc1`, `enc2`"),
     ("stages: {enc1: relu, enc2: relu}\noutputs: [enc1, enc3]\n", "a similar name exists: `enc2`"),
-    ("vars: {n1: 1, n2: 2}\nstages: {a: [flatten, linear: $(n1 + n2 + n3)]}\n", "similar names: `n1`, `n2`"),
-    ("blocks: {b: {params: {w1: int, w2: int}, body: [relu]}}\nstages: {a: {b: {w3: 1, w1: 2}}}\n", "a similar name exists: `w2`"),
+    ("vars: {width1: 1, width2: 2}\nstages: {a: [flatten, linear: $(width1 + width2 + width3)]}\n", "similar names: `width1`, `width2`"),
+    ("blocks: {b: {params: {wide1: int, wide2: int}, body: [linear: $(wide1 + wide2)]}}\nstages: {a: {b: {wide3: 1, wide1: 2}}}\n", "a similar name exists: `wide2`"),
 ], ids=["from", "freeze", "outputs", "listed-output", "expression", "param"])
 def test_a_guess_is_not_a_safe_fix(cli: Cli, folder: Path, text: str, hint: str) -> None:
     spec = folder / "guess.yaml"
