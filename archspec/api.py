@@ -29,6 +29,7 @@ from archspec.source import DEFAULT_LIMITS, Document, document_of, parse, read
 from archspec.source import Limits as TextLimits
 from archspec.source.origin import nearest_span
 from archspec.text import shell
+from archspec.types import INTEGERS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,6 +49,7 @@ class Loaded:
     data: its plain data after `extends` and overrides, libraries written out: it needs no other file.
     graph: the network. report: its costs for a batch of 1 in float32.
     recipes: "train" is the default one; empty if the spec has no `train`. files: the spec and what it extends.
+    program: the syntax tree, with the places of everything.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Loaded:
     report: Report
     recipes: Mapping[str, Recipe]
     files: tuple[str, ...]
+    program: Program | None = field(default=None, repr=False)
 
     @cached_property
     def spec(self) -> ArchSpec:
@@ -74,8 +77,7 @@ class Loaded:
 
         known = [k for k in self.recipes if k != "train"]
         if name is None:
-            raise error("SPEC011", f"{self.name} has no `train` section",
-                        hint="add `train: {data: fashion-mnist, batch_size: 128, epochs: 10, optimizer: sgd, lr: 0.1}`")
+            raise error("SPEC011", f"{self.name} has no `train` section", hint=self._add_train())
         close = nearest(name, known)
         if close:
             hint = close.words()
@@ -84,6 +86,15 @@ class Loaded:
         else:
             hint = f"its recipes: {listing(known)}" if known else "it has none: leave the name out to use `train`"
         raise error("SPEC010", f"{self.name} has no recipe `{name}`", hint=hint)
+
+    def _add_train(self) -> str:
+        """The hint for a spec without a recipe: a data set of archspec, if the network takes images."""
+        shape = self.graph.inputs[0].type.shape
+        data = {1: "fashion-mnist", 3: "cifar10"}.get(shape[1] if len(shape) == 4 else 0)
+        if data is None or len(self.graph.inputs) > 1 or self.graph.inputs[0].type.dtype in INTEGERS:
+            return ("train it from Python with data of your own: "
+                    "`archspec.train(spec, train=…, test=…, loss=…, lr=0.1)`")
+        return f"add `train: {{data: {data}, batch_size: 128, epochs: 10, optimizer: sgd, lr: 0.1}}`"
 
     def resolved_yaml(self) -> str:
         """The spec as one YAML text that needs no other file: `extends`, `use` and overrides are applied."""
@@ -292,7 +303,7 @@ def _checked(program: Program, errors: Errors, *, limits: Limits, training: bool
     if broken or lowered.graph is None or report is None:
         return None
     return Loaded(
-        program.name, program.description, resolved(program), lowered.graph, report, recipes, program.files
+        program.name, program.description, resolved(program), lowered.graph, report, recipes, program.files, program
     )
 
 

@@ -6,9 +6,10 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from archspec.diagnostics import SpecError, error, listing, nearest
+from archspec.diagnostics import Diagnostic, SpecError, error, listing, nearest, plural
 from archspec.diagnostics.hints import near
 from archspec.ir import Graph, sites
+from archspec.ops.parameters import Computed, ParamSpec
 
 if TYPE_CHECKING:
     from archspec.language.recipe import Recipe
@@ -20,7 +21,12 @@ class Tensor:
 
     name: str
     names: frozenset[str]
-    learned: bool
+    spec: ParamSpec
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is a parameter, not a buffer."""
+        return self.spec.learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,13 @@ def holds(part: str, name: str) -> bool:
 
 def tensors_of(graph: Graph) -> list[Tensor]:
     """Parameters and buffers in the order of the `state_dict`; what several places share appears once."""
-    found: dict[str, tuple[set[str], bool]] = {}
+    found: dict[str, tuple[set[str], ParamSpec]] = {}
     for site in sites(graph):
         if site.node.op is not None:
             for name, spec in site.node.op.parameters(*site.inputs).items():
-                names, _ = found.setdefault(f"{site.state}.{name}", (set(), spec.learned))
+                names, _ = found.setdefault(f"{site.state}.{name}", (set(), spec))
                 names.update((f"{site.state}.{name}", f"{site.path}.{name}"))
-    return [Tensor(name, frozenset(names), learned) for name, (names, learned) in found.items()]
+    return [Tensor(name, frozenset(names), spec) for name, (names, spec) in found.items()]
 
 
 def frozen_tensors(graph: Graph, recipe: Recipe) -> frozenset[str]:
@@ -87,6 +93,53 @@ def part_problems(graph: Graph, recipe: Recipe) -> Iterator[PartProblem]:
         if inside and frozen.issuperset(inside):
             yield PartProblem("lr_scale", part, "SPEC063", f"`{part}` is frozen: a rate of its own has no effect",
                               f"remove `{part}` from `lr_scale`, or from `freeze`")
+
+
+def part_lines(graph: Graph, recipe: Recipe) -> list[str]:
+    """Lines for the user: what is frozen, and which parts have rates of their own."""
+    lines = []
+    if recipe.freeze:
+        learned = [tensor for tensor in tensors_of(graph) if tensor.learned]
+        frozen = sum(tensor.spec.numel for tensor in learned if _held(recipe.freeze, tensor))
+        total = sum(tensor.spec.numel for tensor in learned)
+        lines.append(f"frozen: {listing(recipe.freeze)} ({frozen:,} of {plural(total, 'parameter')})")
+    if recipe.lr_scale:
+        lines.append("rates: " + listing(f"{part} × {factor:g}" for part, factor in recipe.lr_scale.items()))
+    return lines
+
+
+def untrained_parts(graph: Graph, recipe: Recipe) -> Iterator[str]:
+    """The frozen parts with random weights, where the recipe loads no trained ones."""
+    if recipe.freeze and recipe.init.source is None:
+        drawn = [t for t in tensors_of(graph) if t.learned and not isinstance(t.spec.init, (int, float, Computed))]
+        yield from (part for part in recipe.freeze if any(_held((part,), tensor) for tensor in drawn))
+
+
+def untrained_text(parts: Iterable[str]) -> str:
+    """The message about frozen parts with random weights."""
+    named = listing(f"`{part}`" for part in parts)
+    return f"frozen at its random start: {named}; the recipe loads no trained weights"
+
+
+def check_loaded(graph: Graph, recipe: Recipe, loaded: Collection[str], file: str) -> None:
+    """Raise SpecError RUN364 if a frozen part has tensors that the trained weights did not replace.
+
+    loaded: names of the tensors from the file.
+    """
+    problems = []
+    for part in recipe.freeze or ():
+        left = [tensor.name for tensor in tensors_of(graph) if _held((part,), tensor)
+                and tensor.spec.dtype.startswith("float") and not isinstance(tensor.spec.init, Computed)
+                and tensor.name not in loaded]
+        if left:
+            shown = listing((f"`{name}`" for name in left), 6)
+            problems.append(Diagnostic(
+                "RUN364", f"`{part}` is frozen, and {plural(len(left), 'tensor')} of it would stay untrained: {shown}",
+                notes=(f"{file} has none of that name and shape",), path=("freeze", part),
+                hint=f"remove `{part}` from `freeze`, or use weights that have it",
+            ))
+    if problems:
+        raise SpecError(problems)
 
 
 def check_parts(graph: Graph, recipe: Recipe) -> None:

@@ -61,7 +61,7 @@ def command(
     from archspec.train.setup import Machine
     from archspec.train.step.precision import Settings, pick_precision
 
-    opened = open_run(run)
+    opened = open_run(run, with_data=data is None)
     finished, limit_train = opened.with_recipe(batch_size=batch_size), None
     if data is not None:
         finished = finished.with_recipe(data=data, validation="val" if val_folder(data) else "test")

@@ -67,10 +67,9 @@ class Training:
     def run(self, recipe: Recipe, path: Path, earlier: Resumption | None = None) -> Outcome:
         """Train a new network in the folder `path`, or resume the `earlier` run there."""
         from archspec.train.session import Session
-        from archspec.train.setup import prepare
 
         resumed = earlier is not None and earlier.found is not None
-        task = prepare(self.loaded.graph, recipe, self.machine, progress=tell, resumed=resumed)
+        task = self._prepared(recipe, resumed=resumed)
         try:
             doctors = self.doctoring.callbacks(path, self.loaded, task)
             session = Session(
@@ -95,13 +94,18 @@ class Training:
 
     def find_rate(self, recipe: Recipe, path: Path, *, as_json: bool) -> None:
         """Test rates instead of training."""
-        from archspec.train.setup import prepare
-
-        task = prepare(self.loaded.graph, recipe, self.machine, progress=tell)
+        task = self._prepared(recipe)
         try:
             find_rate(task, path, self.loaded.name, as_json=as_json)
         finally:
             task.close()
+
+    def _prepared(self, recipe: Recipe, *, resumed: bool = False) -> Task:
+        from archspec.train.places import at_places
+        from archspec.train.setup import prepare
+
+        with at_places(self.loaded, self.name):
+            return prepare(self.loaded.graph, recipe, self.machine, progress=tell, resumed=resumed)
 
     def _about(self, task: Task, path: Path) -> dict[str, Any]:
         return {

@@ -73,7 +73,7 @@ def check_for_classes(data: str, losses: Mapping[str, AnyLoss], graph: Graph) ->
         if len(types[name].shape) != 2:
             raise error(
                 "RUN311", "a classifier outputs one number for each class, this network outputs "
-                f"{shape_text(types[name].shape)}", hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
+                f"{shape_text(types[name].shape[1:])}", hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
             )
 
 

@@ -268,8 +268,8 @@ def check_name(name: str, span: SourceSpan | None = None) -> DatasetInfo | None:
     if (info := known_dataset(name)) is not None:
         return info
     if name.startswith(OWN_PREFIX):
-        raise error("RUN304", f"`{name[:80]}` is data that was given in Python", span=span,
-                    hint="train with `archspec.train(spec, train=…, test=…)`, or name a data set")
+        raise error("RUN304", f"`{name[:80]}` is data that was given in Python: no command can read it",
+                    span=span, hint="train with `archspec.train(spec, train=…, test=…)`, or name a data set")
     raise _unknown(name, span)
 
 

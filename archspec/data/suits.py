@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from archspec.analysis import check_learns, lone_value, squashing_end
-from archspec.analysis.parts import PartProblem, part_problems
+from archspec.analysis.parts import PartProblem, part_problems, untrained_parts, untrained_text
 from archspec.data.outputs import WrongLoss, check_for_classes, losses_of
 from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_classes, plan
 from archspec.data.registry import OWN_PREFIX, TABLE_PREFIX, DatasetInfo, check_name
@@ -27,7 +27,7 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
     """Report, at its place, whatever would prevent the recipes of a spec from training its network.
 
     recipes: "train" is the default. Errors: BUILD203, BUILD204, RUN303, RUN304, RUN311, SPEC063; warnings: SPEC061,
-    SPEC062.
+    SPEC062, SPEC064.
     """
     section = "train" if "train" in recipes else "recipes"
     top = program.tops[section]
@@ -44,7 +44,7 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
     lone = lone_value(graph, 1, training=True)
     reported: set[PartProblem] = set()
     for name, recipe in recipes.items():
-        places = _places(program, name)
+        places = places_of(program, name)
         if lone is not None and recipe.batch_size == 1 and "batch_size" in places:
             errors.add("BUILD203", f"`{lone}` has one value per channel in a batch of 1, which has no variance",
                        places["batch_size"], hint=Hint("set batch_size to 2 or more", "2"))
@@ -73,11 +73,21 @@ def _check_parts(
     for problem in part_problems(graph, recipe) if own else ():
         if problem not in reported:
             reported.add(problem)
-            at, key = _place_of(problem.part, places.get(problem.field, own[0]))
+            at, key = place_of(problem.part, places.get(problem.field, own[0]))
             errors.add(problem.code, problem.message, at, key=key, hint=problem.hint)
+    if own:
+        _check_trained(recipe, graph, places, errors)
 
 
-def _place_of(part: str, at: At) -> tuple[At, bool]:
+def _check_trained(recipe: Recipe, graph: Graph, places: Mapping[str, At], errors: Errors) -> None:
+    """Warn of frozen parts that keep random weights."""
+    for part in untrained_parts(graph, recipe) if "freeze" in places else ():
+        at, _ = place_of(part, places["freeze"])
+        errors.add("SPEC064", untrained_text([part]), at,
+                   hint="add trained weights to start from, `init: {from: SOURCE}`, or remove it from `freeze`")
+
+
+def place_of(part: str, at: At) -> tuple[At, bool]:
     """The place of a part in the value at `at`, or `at` itself; and whether that place is a key."""
     raw = at.value()
     if isinstance(raw, dict) and part in raw:
@@ -104,7 +114,7 @@ def check_data_names(program: Program, value: Callable[[Any, At], Any], errors: 
                 _note(e, places["data"], errors)
 
 
-def _places(program: Program, name: str) -> Mapping[str, At]:
+def places_of(program: Program, name: str) -> Mapping[str, At]:
     """The places of the fields that a recipe sets itself."""
     if name == "train":
         return program.places["train"]

@@ -12,7 +12,7 @@ from torch import nn
 from archspec.backends.device import place
 from archspec.backends.step import check_forward_fits
 from archspec.backends.torch import build
-from archspec.data.registry import known_dataset
+from archspec.data.registry import OWN_PREFIX, check_name, known_dataset
 from archspec.data.suits import outputs_of
 from archspec.diagnostics import error
 from archspec.files import is_regular
@@ -67,8 +67,10 @@ class FinishedRun:
         return place(model, device, channels_last=settings is not None and settings.channels_last).eval()
 
 
-def open_run(path: Path) -> FinishedRun:
+def open_run(path: Path, *, with_data: bool = False) -> FinishedRun:
     """Read a run folder except for its weights. Its contents are not trusted.
+
+    with_data: the run's data will be read too; RUN304 if it was given in Python.
 
     The weights of a stopped run are those of its newest valid checkpoint. Raises SpecError RUN360 if the folder has no
     run or no weights, RUN314 if no checkpoint is valid, RUN365 if a plugin is missing, RUN311 if the network is not a
@@ -78,7 +80,10 @@ def open_run(path: Path) -> FinishedRun:
         raise error("RUN360", f"there is no run in {path}: {no_run(path)}",
                     hint="name a folder that `archspec train` made")
     loaded = load_run(path)
-    recipe, outputs = loaded.recipe(), outputs_of(loaded.graph)
+    recipe = loaded.recipe()
+    if with_data and recipe.data.startswith(OWN_PREFIX):
+        check_name(recipe.data)
+    outputs = outputs_of(loaded.graph)
     classes, images = _noted(path / "environment.json")
     names = output_names(_classes(classes, recipe, outputs), outputs)
     return FinishedRun(path, loaded.name, loaded.graph, recipe, names, *run_weights(path), images)

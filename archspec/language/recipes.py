@@ -93,13 +93,30 @@ def _meant_field(key: str, free: Set[str], at: At) -> tuple[str | None, str]:
         steps = f"warmup: {{steps: {show(at.value())}}}"
         return None, fixes.whole(f"write `{steps}`", at, steps)
     called = recipe_field_called(key)
-    if called is not None:
-        if called not in free:
-            return None, fixes.removed(f"remove it: `{called}` is written already", at)
+    if called is not None and called not in free:
+        return None, fixes.removed(f"remove it: `{called}` is written already", at)
+    return similar_field(key, free)
+
+
+def similar_field(key: str, free: Set[str]) -> tuple[str | None, str]:
+    """For what is no field of a recipe: the one of `free` that was probably meant, and a hint."""
+    called = recipe_field_called(key)
+    if called is not None and called in free:
         return called, hints.called(called)
     found = close(key, free)
     hint = hints.near(found) if found else f"its fields: {listing(Recipe.model_fields, 30)}"
     return found, hint
+
+
+def similar_part(section: str, name: str) -> str | None:
+    """The hint at the field of a recipe's section that was probably meant: `horizontal_flip` for `flip` of `augment`.
+
+    section: the path to it, `early_stopping`.
+    """
+    last = section.rsplit(".", maxsplit=1)[-1]
+    model = _SECTIONS.get(last) or LOSSES.get(last)
+    near = choice_meant(name, field_names(model)) if model else None
+    return None if near is None else hints.near(near)
 
 
 def _validate(
@@ -147,11 +164,9 @@ def _tell(
 
 def _instead(section: str, name: str, at: At) -> str:
     """The hint for a field that a recipe's section does not have: `horizontal_flip` for `flip` of `augment`."""
-    last = section.rsplit(".", maxsplit=1)[-1]
-    model = _SECTIONS.get(last) or LOSSES.get(last)
-    near = choice_meant(name, field_names(model)) if model else None
+    near = similar_part(section, name)
     if near is not None:
-        return hints.near(near)
+        return near
     field = name if name in Recipe.model_fields else recipe_field_called(name)
     if field is not None:
         return f"write `{field}: …` beside `{section.split('.', maxsplit=1)[0]}`: it is a field of the recipe"

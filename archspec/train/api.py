@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from torch import nn
 
@@ -25,6 +25,7 @@ from archspec.train.doctor import Doctor
 from archspec.train.doctor.finding import Finding
 from archspec.train.loop import fit as fit_loop
 from archspec.train.own.task import OwnData, OwnObjective, own_task
+from archspec.train.places import at_places
 from archspec.train.report.progress import display
 from archspec.train.run_dir.directory import check_free
 from archspec.train.scores import SCORES
@@ -121,17 +122,22 @@ def train(
     machine = _machine(device, precision, data_root, limit_train, limit_test, workers)
     if train is None:
         _check_builtin(test, own, steps_per_epoch)
-        chosen = validated(_base(loaded, recipe, fields), fields)
+        chosen = validated(_base(loaded, recipe, fields), fields, _OPTIONS)
         make: Callable[[], Task] = lambda: prepare(loaded.graph, chosen, machine, progress=_tell(progress=progress))  # noqa: E731
     else:
         fields = {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields}
-        chosen = validated(_base(loaded, recipe, fields), fields)
+        chosen = validated(_base(loaded, recipe, fields), fields, _OPTIONS)
         held = None if _is_share(validation) else validation
         data = OwnData(train, test, held, workers or 0, steps_per_epoch)
         make = lambda: own_task(loaded.graph, chosen, machine, data, own)  # noqa: E731
     text = resolved_text(loaded, recipe, _plain(fields), chosen)
     how = _How(callbacks, None if run_dir is None else Path(run_dir), doctor, progress, loaded.name, loaded.graph, text)
-    return _run(make, machine, how)
+
+    def placed() -> Task:
+        with at_places(loaded, recipe):
+            return make()
+
+    return _run(placed, machine, how)
 
 
 def fit(
@@ -163,7 +169,7 @@ def fit(
         got = type(model).__name__  # type: ignore[unreachable]
         raise TypeError(f"fit takes a torch module or a graph, not {got}; for a spec use archspec.train")
     fields, own = _with_loss(_with_share(fields, validation), loss, metric)
-    chosen = validated({}, {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields})
+    chosen = validated({}, {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields}, _OPTIONS)
     machine = _machine(device, precision, None, None, None, workers)
     held = None if _is_share(validation) else validation
     data = OwnData(train, test, held, workers, steps_per_epoch)
@@ -212,6 +218,9 @@ def _session(
     return session.run(Stop())
 
 
+_OPTIONS: Final = ("metric", "callbacks", "device", "precision", "run_dir", "workers", "steps_per_epoch", "progress")
+
+
 class _Averaged(Callback):
     """Keeps the evaluated network, which has averaged weights if the recipe has `ema`."""
 
@@ -255,9 +264,11 @@ def _with_loss(fields: dict[str, Any], loss: Any, metric: str | None) -> tuple[d
 
 
 def _base(loaded: Loaded, name: str | None, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The recipe to which `fields` are applied."""
-    if name is None and "train" not in loaded.recipes and {"data", "lr"} <= fields.keys():
-        return {}
+    """The recipe to which `fields` are applied. For data of your own a spec needs none."""
+    if name is None and "train" not in loaded.recipes:
+        own = str(fields.get("data", "")).startswith(OWN_PREFIX)
+        if own or {"data", "lr"} <= fields.keys():
+            return {}
     return loaded.recipe(name).to_data()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
+    from archspec.diagnostics import Diagnostic
     from archspec.language.recipe import Recipe
 
 
@@ -20,28 +21,67 @@ def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> 
     return validated(base, changes)
 
 
-def validated(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:
-    """A recipe with these fields changed. Raises SpecError SPEC060."""
+def validated(base: Mapping[str, Any], changes: Mapping[str, Any], options: Iterable[str] = ()) -> Recipe:
+    """A recipe with these fields changed. Raises SpecError SPEC060.
+
+    options: names that a caller may also have meant by a field that a recipe does not have.
+    """
     from pydantic import ValidationError
 
-    from archspec.diagnostics import Diagnostic, SpecError
-    from archspec.language.problems import explain
+    from archspec.diagnostics import SpecError
     from archspec.language.recipe import Recipe, merge_recipe
 
+    known = {name: value for name, value in changes.items() if name in Recipe.model_fields}
+    found = [_unknown(name, changes, options) for name in changes if name not in known]
     try:
-        return Recipe.model_validate(merge_recipe(base, changes))
+        recipe = Recipe.model_validate(merge_recipe(base, known))
     except ValidationError as problems:
-        found = [dict(problem) for problem in problems.errors(include_url=False)]
-        raise SpecError(
-            [Diagnostic("SPEC060", _message(problem, explain), hint=explain(problem)[1]) for problem in found]
-        ) from problems
+        told = [dict(problem) for problem in problems.errors(include_url=False)]
+        misspelt = found or any(problem["type"] == "extra_forbidden" for problem in told)
+        found += [_told(p) for p in told if not (misspelt and p["type"] == "missing")]  # one mistake, reported once
+        raise SpecError(found) from problems
+    if found:
+        raise SpecError(found)
+    return recipe
 
 
-def _message(problem: dict[str, Any], explain: Callable[[dict[str, Any]], tuple[str, str | None]]) -> str:
-    """The message about a mistake that the changes cause in a valid recipe."""
+def _unknown(name: str, changes: Mapping[str, Any], options: Iterable[str]) -> Diagnostic:
+    """The mistake that a recipe has no such field, as in a spec."""
+    from archspec.diagnostics import Diagnostic
+    from archspec.language.message_text import short
+    from archspec.language.recipe import Recipe
+    from archspec.language.recipes import similar_field
+    from archspec.language.synonyms import recipe_field_called
+
+    message, called = f"a recipe has no field `{short(name)}`", recipe_field_called(name)
+    if name.lower() == "warmup_steps":
+        return Diagnostic("SPEC060", message, hint=f"pass `warmup={{'steps': {changes[name]}}}`")
+    if called in changes:
+        return Diagnostic("SPEC060", message, hint=f"remove it: `{called}` is passed already")
+    _, hint = similar_field(name, {*Recipe.model_fields, *options} - changes.keys())
+    return Diagnostic("SPEC060", message, hint=hint)
+
+
+def _told(problem: dict[str, Any]) -> Diagnostic:
+    """A mistake that the changes cause in a valid recipe."""
+    from archspec.diagnostics import Diagnostic
+    from archspec.language.message_text import short
+    from archspec.language.problems import explain
+    from archspec.language.recipes import similar_part
+
+    *path, last = map(str, problem["loc"] or ("",))
+    if problem["type"] == "missing" and not path:
+        return Diagnostic("SPEC060", f"the recipe has no `{last}`", hint=f"pass `{last}=…`")
+    section = ".".join(path)
+    if problem["type"] == "missing" and not last.isdigit():
+        return Diagnostic("SPEC060", f"`{section}` has no `{last}`", hint=f"add `{last}`")
+    if problem["type"] == "extra_forbidden":
+        near = similar_part(section, last)
+        return Diagnostic("SPEC060", f"`{section}` has no field `{short(last)}`", hint=near or "remove it")
+    message, hint = explain(problem)
     if problem["type"] == "recipe_field":
-        return str(problem["msg"])
-    return f"`{'.'.join(map(str, problem['loc']))}` {explain(problem)[0]}"
+        return Diagnostic("SPEC060", str(problem["msg"]), hint=hint)
+    return Diagnostic("SPEC060", f"`{'.'.join((*path, last))}` {message}", hint=hint)
 
 
 def resolved_text(loaded: Loaded, name: str | None, changes: dict[str, Any], recipe: Recipe) -> str:

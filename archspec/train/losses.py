@@ -15,7 +15,7 @@ from archspec.diagnostics import error
 from archspec.language.loss import BinaryCrossEntropy, CrossEntropy, Huber, Loss, takes_classes
 from archspec.language.loss import OwnLoss as PluginLoss
 from archspec.text import shape_text
-from archspec.train.scores import IGNORED, Score, score_of
+from archspec.train.scores import IGNORED, INTEGERS, Score, score_of
 
 OwnLoss = Callable[[Any, Any], Tensor]
 
@@ -54,10 +54,12 @@ class OutputLoss:
         if takes_classes(self.loss):
             expected = (len(outputs), *outputs.shape[2:])
             if targets.shape != expected and targets.shape == (*expected, 1):
-                return targets.flatten() if len(expected) == 1 else targets.squeeze(-1)
+                targets = targets.squeeze(-1)
+            if targets.dtype in INTEGERS:
+                targets = targets.long()  # the only integers that torch's loss takes on every device
         else:
             expected = tuple(outputs.shape)
-            if targets.shape != expected and _without_ones(targets) == _without_ones(outputs):
+            if targets.shape != expected and _leaves_out(targets, outputs):
                 targets = targets.reshape(expected)
             targets = targets.to(outputs.dtype)
         if targets.shape != expected:
@@ -108,9 +110,11 @@ class OutputLoss:
         return F.mse_loss(outputs, targets) if self.loss.kind == "mse" else F.l1_loss(outputs, targets)
 
 
-def _without_ones(tensor: Tensor) -> list[int]:
-    """The shape without dimensions of size 1, except for the samples."""
-    return [len(tensor), *(size for size in tensor.shape[1:] if size != 1)]
+def _leaves_out(targets: Tensor, outputs: Tensor) -> bool:
+    """Whether the shapes differ by one dimension of size 1 that the targets leave out; or (N, 1) stands for (N)."""
+    ours, theirs = tuple(outputs.shape), tuple(targets.shape)
+    shorter = (ours[:k] + ours[k + 1:] for k in range(1, len(ours)) if ours[k] == 1)
+    return theirs in shorter or (len(ours) == 1 and theirs == (*ours, 1))
 
 
 def _checked(loss: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from archspec.language.loss import Loss
 
+INTEGERS: Final = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)  # types of labels
 IGNORED: Final = -100  # the label that is ignored, as in torch's cross_entropy
 TOP: Final = 5
 MOST_WITHOUT_TOP: Final = 10  # with more outputs, top-5 accuracy is reported too

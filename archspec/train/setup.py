@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from archspec.analysis.padding_only import columns_of_padding
-from archspec.analysis.parts import check_parts, frozen_tensors
+from archspec.analysis.parts import check_parts, frozen_tensors, part_lines, untrained_parts, untrained_text
 from archspec.backends.device import place
 from archspec.backends.init import initialise
 from archspec.backends.own_kernels import use_own_kernels
@@ -24,7 +24,7 @@ from archspec.data.images import ImageData
 from archspec.data.load import Progress
 from archspec.data.outputs import check_for_classes, check_for_targets, losses_of
 from archspec.data.plan import ImageShape, InputPlan, check_classes
-from archspec.data.registry import FOLDER_PREFIX, TABLE_PREFIX, RunSplit
+from archspec.data.registry import FOLDER_PREFIX, OWN_PREFIX, TABLE_PREFIX, RunSplit, check_name
 from archspec.data.splits import Source, open_splits, targets_of
 from archspec.data.suits import check_known_data, idle_outputs, image_shape_of, input_plan, outputs_of, probabilities
 from archspec.data.validation import resolve_validation
@@ -37,7 +37,7 @@ from archspec.train.distributed.fsdp import check_sharding, shard
 from archspec.train.distributed.process_group import ALONE, ProcessGroup
 from archspec.train.finetune import set_parts
 from archspec.train.objective import Objective
-from archspec.train.pretrained.initial import InitialWeights, initial_weights
+from archspec.train.pretrained.initial import InitialWeights, check_frozen, initial_weights
 from archspec.train.step.batch_sizes import check_steps, check_trainable, least_per_step
 from archspec.train.step.precision import Settings
 
@@ -97,14 +97,16 @@ def prepare(
     """Check, load, build and initialise. Mistakes that can be found without data are reported before any is read.
 
     resumed: whether a checkpoint replaces the weights, so that those that `init` names are not looked for.
-    Raises SpecError: RUN303 if the data does not match the network, RUN311 if the network is not a classifier, RUN318
-    if an epoch has no step, RUN323 or RUN326 if the recipe's `loss` does not match network or data, RUN332 if the batch
-    cannot be divided among the processes, RUN334 if FSDP does not support the recipe or the settings, BUILD201 if the
-    run would not fit into memory, BUILD203 if a batch is too small for a norm, BUILD204 if there is nothing to train,
-    SPEC063 if `freeze` or `lr_scale` does not suit the network, RUN363 and RUN364 if the weights that `init` names
-    cannot be used, and the errors of `archspec.data`.
+    Raises SpecError: RUN304 for data given in Python, RUN303 if the data does not match the network, RUN311 if the
+    network is not a classifier, RUN318 if an epoch has no step, RUN323 or RUN326 if the recipe's `loss` does not match
+    network or data, RUN332 if the batch cannot be divided among the processes, RUN334 if FSDP does not support the
+    recipe or the settings, BUILD201 if the run would not fit into memory, BUILD203 if a batch is too small for a norm,
+    BUILD204 if there is nothing to train, SPEC063 if `freeze` or `lr_scale` does not suit the network, RUN363 and
+    RUN364 if the weights that `init` names cannot be used, and the errors of `archspec.data`.
     """
     group = machine.group
+    if recipe.data.startswith(OWN_PREFIX):
+        check_name(recipe.data)
     check_shares(recipe, group)
     check_accumulation(recipe, machine.settings)
     check_trainable(graph, recipe, group)
@@ -138,8 +140,8 @@ def prepare(
     idle = idle_outputs(test.name, len(test.classes), outputs)
     others = (*_worker_notices(recipe, machine), *probabilities(graph, recipe), *_layout_notices(graph, machine))
     planned = dict.fromkeys(notice for chosen in plans.values() for notice in chosen.notices)
-    trained = initial.notices() if initial is not None else []
-    notices = (*planned, *splits.notices, *idle, *others, *left, *trained)
+    start = start_notices(graph, recipe, initial, resumed=resumed)
+    notices = (*planned, *splits.notices, *idle, *others, *left, *start)
     sources = {name: part.source for name, part in parts.items()}
     targets = targets_of(splits.train) if need_targets(losses) else None
     weights = {} if targets is None else balanced(losses, targets, dict.fromkeys(losses, outputs))
@@ -147,6 +149,15 @@ def prepare(
         model, made["train"], made.get("validation"), made["test"], recipe, machine, sources, notices, test.classes,
         initial, Objective.of(recipe, losses, weights),
     )
+
+
+def start_notices(
+    graph: Graph, recipe: Recipe, initial: InitialWeights | None, *, resumed: bool = False
+) -> list[str]:
+    """Lines for the user: the trained weights that a run starts from, and what is frozen or scaled."""
+    loaded = [] if initial is None else initial.notices()
+    untrained = [] if resumed else list(untrained_parts(graph, recipe))
+    return [*loaded, *part_lines(graph, recipe), *([untrained_text(untrained)] if untrained else [])]
 
 
 def _make_all(
@@ -194,6 +205,7 @@ def fresh_model(
     initialise(model, recipe.init, recipe.seed)
     initial = initial or initial_weights(graph, recipe.init)
     if initial is not None:
+        check_frozen(graph, recipe, initial)
         initial.load_into(model)
     set_parts(model, graph, recipe)
     settings = machine.settings

@@ -1,12 +1,16 @@
-"""`archspec weights inspect`."""
+"""`archspec weights inspect`, and what training says of weights that are loaded or frozen."""
 
 import json
+from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import save_file
 
 from archspec.api import build
 from archspec.cli import run
+
+from .conftest import Cli
 
 SPEC = """archspec: 1
 input: [1, 8, 8]
@@ -111,3 +115,53 @@ def test_of_a_run_that_is_not_finished_they_are_the_average_of_its_checkpoint(tm
     assert code == 0
     assert "by name: 2 of 2" in out
     assert "training.safetensors; SHA-256" in out
+
+
+FROZEN = """\
+archspec: 1
+name: frozen
+input: [1, 8, 8]
+stages:
+  stem: [conv2d: {out_channels: 4, kernel_size: 3}, relu]
+  head: [flatten, linear: 10]
+train:
+  data: digits
+  lr: 0.1
+  epochs: 1
+  freeze: [stem]
+  lr_scale: {head: 10}
+recipes:
+  tuned: {init: {from: run}, lr_scale: null}
+"""
+
+
+def test_a_run_says_what_is_frozen_and_a_mistake_has_its_place(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = ("--limit-train", "100", "--limit-test", "50", "--no-doctor")
+    Path("frozen.yaml").write_text(FROZEN)
+    done = cli("train", "frozen.yaml", *few, "--run-dir", "run")
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[:3] == [
+        "note: frozen: stem (40 of 1,490 parameters)", "note: rates: head × 10",
+        "note: frozen at its random start: `stem`; the recipe loads no trained weights",
+    ]
+    done = cli("train", "frozen.yaml", *few, "--recipe", "tuned", "--run-dir", "tuned")
+    assert done.code == 0, done.err
+    assert "random start" not in done.err
+    Path("frozen.yaml").write_text(FROZEN.replace("out_channels: 4", "out_channels: 5"))
+    done = cli("train", "frozen.yaml", *few, "--recipe", "tuned", "--run-dir", "other")
+    assert done.code == 1
+    assert "error[RUN364]: `stem` is frozen" in done.err and "--> frozen.yaml:11:12" in done.err
+    assert not Path("other").exists()
+
+
+def test_mistakes_that_validate_places_have_their_place_in_training_too(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("frozen.yaml").write_text(FROZEN.replace("head: 10", "haed: 10"))
+    assert "error[SPEC063]" in (done := cli("train", "frozen.yaml")).err and "--> frozen.yaml:12:14" in done.err
+    Path("frozen.yaml").write_text(FROZEN.replace("  lr: 0.1", "  loss: mse\n  lr: 0.1"))
+    assert "error[RUN323]" in (done := cli("train", "frozen.yaml")).err and "--> frozen.yaml:9:9" in done.err

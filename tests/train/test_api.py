@@ -269,6 +269,19 @@ IMAGES, LABELS = GOOD.tensors
 @pytest.mark.parametrize(("options", "code", "message"), [
     ({"test": None}, "RUN322", "there is no test data"),
     ({"lr": 0}, "SPEC060", "`lr` must be more than 0"), ({"lrr": 1}, "SPEC060", "lrr"),
+    ({"optimiser": "adam"}, "SPEC060", "has no field `optimiser`\n  = hint: a similar name exists: `optimizer`"),
+    ({"epoch": 1}, "SPEC060", "has no field `epoch`\n  = hint: a similar name exists: `epochs`"),
+    ({"freez": ["0"]}, "SPEC060", "has no field `freez`\n  = hint: a similar name exists: `freeze`"),
+    ({"devise": "cpu"}, "SPEC060", "a similar name exists: `device`"),
+    ({"learning_rate": 1}, "SPEC060", "remove it: `lr` is passed already"),
+    ({"warmup_steps": 3}, "SPEC060", "pass `warmup={'steps': 3}`"),
+    ({"early_stopping": {"patienc": 3}}, "SPEC060", "`early_stopping` has no field `patienc`\n  = hint: a similar name"),
+    ({"early_stopping": {}}, "SPEC060", "`early_stopping` has no `patience`"),
+    ({"schedule": {"step": {"every": 3, "gama": 0.1}}}, "SPEC060", "has no field `gama`"),
+    ({"loss": "bce", "train": TensorDataset(IMAGES, torch.full((40, 3), 2.0))}, "RUN323",
+     "bce takes targets from 0 to 1, the train data has 2"),
+    ({"loss": "bce", "test": TensorDataset(IMAGES, torch.full((40, 3), -1.0)),
+      "train": TensorDataset(IMAGES, torch.ones(40, 3))}, "RUN323", "the test data has -1"),
     ({"augment": ["horizontal_flip"]}, "RUN322", "`augment` works on the data sets that archspec reads"),
     ({"loss": lambda x, y: x}, "RUN325", "must return one number as a tensor, got (2, 3)"),
     ({"loss": lambda x, y: 1.0}, "RUN325", "got float"),
@@ -305,6 +318,62 @@ def test_mistakes_with_a_spec():
         archspec.fit("lenet", GOOD, GOOD, lr=0.1)
     with pytest.raises(SpecError, match=r"has samples \(1, 4, 4\) for the input `input`"):
         archspec.train("lenet", GOOD, GOOD, epochs=1, **QUIET)
+
+
+def test_a_misspelt_field_is_one_mistake():
+    text = SMALL.replace("epochs: 2", "epochs: 1")
+    for given in ({"lrate": 0.1}, {"epoch": 1, "lr": 0.1}):
+        with pytest.raises(SpecError) as caught:
+            archspec.fit(module(), GOOD, GOOD, **given, **QUIET)
+        assert len(caught.value.diagnostics) == 1
+    assert len(archspec.train(text, GOOD, GOOD, **QUIET).history) == 1
+
+
+@pytest.mark.parametrize("start", [
+    lambda text: archspec.train(text, GOOD, GOOD, loss="cross_entropy", epochs=1, **QUIET),
+    lambda _: archspec.fit(module(), GOOD, GOOD, epochs=1, **QUIET),
+], ids=["train", "fit"])
+def test_own_data_without_a_rate(start):
+    with pytest.raises(SpecError) as caught:
+        start(SMALL.partition("train:")[0])
+    (found,) = caught.value.diagnostics
+    assert (found.message, found.hint) == ("the recipe has no `lr`", "pass `lr=…`")
+
+
+@pytest.mark.parametrize(("inputs", "hint"), [
+    ("[1, 28, 28]", "add `train: {data: fashion-mnist"), ("[3, 32, 32]", "add `train: {data: cifar10"),
+    ("[12]", "train it from Python"), ("{tokens: {shape: [7], dtype: int64, below: 5}}", "train it from Python"),
+])
+def test_a_spec_without_a_recipe_is_given_data_that_it_takes(inputs, hint):
+    first = "embedding: 4, " if "int64" in inputs else ""
+    with pytest.raises(SpecError, match="SPEC011") as caught:
+        archspec.train(f"archspec: 1\ninput: {inputs}\nstages: {{head: [{first}flatten, linear: 3]}}", **QUIET)
+    assert caught.value.diagnostics[0].hint.startswith(hint)
+
+
+def test_own_data_starts_from_trained_weights_and_says_so(tmp_path, capsys):
+    first = archspec.train(SMALL, samples(), samples(), run_dir=tmp_path / "first", **QUIET)
+    options = {"init": {"from": str(tmp_path / "first")}, "lr_scale": {"head": 2.0}, "epochs": 1, "lr": 1e-9}
+    found = archspec.train(SMALL, samples(), samples(), run_dir=tmp_path / "b", device="cpu", doctor=False, **options)
+    told = capsys.readouterr().err
+    assert "note: init: 2 of 2 tensors" in told and "note: rates: head × 2" in told
+    for a, b in zip(first.model.parameters(), found.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    assert json.loads((tmp_path / "b" / "environment.json").read_text())["initial_weights"]["matched"] == 2
+
+
+@pytest.mark.parametrize("outputs", ["flatten, linear: 3", "relu"])
+def test_no_command_reads_data_that_was_given_in_python(tmp_path, capsys, outputs):
+    """Neither evaluation nor another start, whether the network is a classifier or not."""
+    text = f"archspec: 1\ninput: [1, 4, 4]\nstages: {{body: [conv2d: {{out_channels: 1, kernel_size: 1}}, {outputs}]}}"
+    data = [(IMAGES, LABELS if "flatten" in outputs else IMAGES)]
+    loss = "cross_entropy" if "flatten" in outputs else "mse"
+    archspec.train(text, data, data, loss=loss, lr=0.1, epochs=1, run_dir=tmp_path / "run", **QUIET)
+    for arguments in (["evaluate"], ["train", "--resume"]):
+        assert command_line([*arguments, str(tmp_path / "run")]) == 1
+        told = capsys.readouterr().err
+        assert "error[RUN304]: `python:list` is data that was given in Python: no command can read it" in told
+        assert "archspec.train(spec" in told and "RUN311" not in told
 
 
 def test_nothing_is_left_of_a_failed_run(tmp_path):

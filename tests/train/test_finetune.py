@@ -4,11 +4,13 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from archspec.analysis.parts import frozen_tensors
-from archspec.api import load
+from archspec.analysis.parts import frozen_tensors, part_lines, untrained_parts
+from archspec.api import examine, load
 from archspec.backends.built import layers, normalises_batch, training_mode
 from archspec.backends.step import step_bytes
+from archspec.diagnostics import SpecError
 from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.policy import Checkpointer, Every
 from archspec.train.checkpoint.storage import newest
@@ -16,7 +18,7 @@ from archspec.train.doctor import Doctor
 from archspec.train.loop import fit
 from archspec.train.lr_finder.range_test import rate_range
 from archspec.train.optimizer import make_optimizer, set_rate
-from archspec.train.setup import Machine, fresh_model
+from archspec.train.setup import Machine, fresh_model, start_notices
 from archspec.train.step.precision import Settings
 from tests.train.helpers import CPU, batches, data
 from tests.train.step.test_microbatch import Notes, StopAt
@@ -224,3 +226,51 @@ def test_the_doctor_proposes_no_rule_that_would_drop_trained_weights():
         history = History(lr=0.1, init=recipe.init.start)
         assert _changes({"train.init": "kaiming_normal"}, history, recipe) is expected
         assert "train.init" not in (stronger_start(history).change or {})
+
+
+def refused(**fields):
+    graph, recipe = network(**fields)
+    with pytest.raises(SpecError) as caught:
+        fresh_model(graph, recipe, Machine(CPU))
+    return caught.value.diagnostics
+
+
+def test_a_frozen_part_must_be_in_the_trained_weights(tmp_path):
+    """Whether the file lacks it, or has it in another shape; what learns may be missing."""
+    weights = state(started()[0])
+    weights["body.conv2d_1.weight"] = torch.zeros(2, 4, 3, 3)
+    del weights["head.linear_1.weight"], weights["body.batch_norm2d_1.running_var"]
+    save_file(weights, tmp_path / "w.safetensors")
+    init = {"from": str(tmp_path / "w.safetensors")}
+    (found,) = refused(init=init, freeze=["stem", "body"])
+    assert found.code == "RUN364"
+    assert found.message == ("`body` is frozen, and 2 tensors of it would stay untrained: `body.conv2d_1.weight`, "
+                             "`body.batch_norm2d_1.running_var`")
+    assert found.hint.startswith("remove `body` from `freeze`")
+    assert [d.message.split()[0] for d in refused(init=init, freeze=["body.conv2d_1", "stem", "head"])] == [
+        "`body.conv2d_1`", "`head`",
+    ]
+    started(init=init, freeze=["stem", "body.conv2d_1.bias"])  # as the hint says
+
+
+def test_lines_about_the_parts():
+    graph, recipe = network(freeze=["stem", "head.linear_1.bias"], lr_scale={"head": 10, "body": 0.5})
+    learned = {name: p.numel() for name, p in started()[0].named_parameters()}
+    frozen = sum(count for name, count in learned.items() if name.startswith("stem")) + 4
+    assert part_lines(graph, recipe) == [
+        f"frozen: stem, head.linear_1.bias ({frozen} of {sum(learned.values())} parameters)", "rates: head × 10, body × 0.5",
+    ]
+    assert part_lines(*network()) == []
+
+
+@pytest.mark.parametrize(("freeze", "warned"), [
+    (["stem"], ["stem"]), (["stem.batch_norm2d_1"], []), (["stem.conv2d_1.bias", "body.batch_norm2d_1"], ["stem.conv2d_1.bias"]),
+])
+def test_a_part_that_is_frozen_at_its_random_start(freeze, warned):
+    graph, recipe = network(freeze=freeze)
+    assert list(untrained_parts(graph, recipe)) == warned
+    text = SPEC.replace("RECIPE", json.dumps({"data": "digits", "lr": 0.1, "freeze": freeze}))
+    found = [d for d in examine(text, training=True).warnings if d.code == "SPEC064"]
+    assert [d.message.split("`")[1] for d in found] == warned
+    assert all(d.span.text[d.span.column - 1:].startswith(f'"{part}"') for d, part in zip(found, warned, strict=True))
+    assert not any("random start" in line for line in start_notices(graph, recipe, None, resumed=True))

@@ -91,7 +91,24 @@ def test_targets_of_another_shape_are_an_error_instead_of_a_broadcast(loss, outp
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize(("outputs", "targets"), [((4, 1), (4,)), ((4,), (4, 1)), ((4, 2, 1), (4, 2))])
+@pytest.mark.parametrize("loss", ["mse", "l1", "huber", "bce"])
+@pytest.mark.parametrize(("outputs", "targets"), [
+    ((4, 1), (4, 1, 1)), ((4, 1, 1), (4,)), ((4, 2), (4, 2, 1)), ((4,), (4, 1, 1)), ((1, 4), (4,)), ((4, 4), (4, 1)),
+])
+def test_only_a_dimension_of_one_may_be_left_out(loss, outputs, targets):
+    with pytest.raises(SpecError, match="RUN323"):
+        objective(loss).loss(torch.zeros(outputs), Targets(torch.zeros(targets)))
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.int8, torch.uint8])
+def test_class_numbers_of_every_type_of_integers(dtype):
+    logits, labels = torch.randn(5, 4), torch.tensor([0, 3, 1, 2, 2])
+    assert torch.equal(objective("cross_entropy").loss(logits, Targets(labels.to(dtype))), F.cross_entropy(logits, labels))
+
+
+@pytest.mark.parametrize(("outputs", "targets"), [
+    ((4, 1), (4,)), ((4,), (4, 1)), ((4, 2, 1), (4, 2)), ((4, 1, 3, 5), (4, 3, 5)),
+])
 def test_a_dimension_of_one_may_be_left_out(outputs, targets):
     x, y = torch.randn(outputs), torch.randn(targets)
     found = objective("mse").loss(x, Targets(y))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -54,6 +54,7 @@ class OwnBatches:
         self._options, self._arguments, self._split, self._workers = options, arguments, split, workers
         self._device = torch.device(options.device)
         self.limits: Mapping[str, int] = {}  # output → number of classes, of a loss that takes labels
+        self.shares: Collection[str] = ()  # outputs whose loss takes targets from 0 to 1
         self._data = _source(data, options, split, workers)
         self._samples = len(data) if is_map_style(data) else None
         self._what = type(data).__name__
@@ -138,22 +139,36 @@ class OwnBatches:
         """Do nothing: workers end with each pass."""
 
     def check(self, targets: Nested) -> None:
-        """Raise SpecError RUN323 for labels that are not classes of the network. Does not wait for the device."""
+        """Raise SpecError RUN323 for labels that are not classes of the network, and shares that are not from 0 to 1.
+
+        Does not wait for the device.
+        """
+        for output in self.shares:
+            self._check_shares(_of(output, targets))
         for output, classes in self.limits.items():
-            named = isinstance(targets, Mapping) and output in targets
-            labels = targets[output] if named else next(tensors(targets))
+            labels = _of(output, targets)
             if labels.is_floating_point() or labels.dtype == torch.bool:
                 kind = str(labels.dtype).removeprefix("torch.")
                 raise error("RUN323", f"cross_entropy takes class numbers, the {self._split} data has {kind} targets",
                             hint="convert the labels to int64, or choose a `loss` of numbers: bce, mse, l1 or huber")
             if labels.device.type != "cpu":
                 continue
+            labels = labels.long()
             known = labels[labels != IGNORED]
             if len(known) and not 0 <= int(known.min()) <= int(known.max()) < classes:
                 wrong = next(int(label) for label in known.flatten() if not 0 <= int(label) < classes)
                 message = f"the {self._split} data has the label {wrong}, the network has {classes} outputs"
                 ignore = f"; give labels to ignore the value {IGNORED}" if labels.ndim > 1 else ""
                 raise error("RUN323", message, hint=f"count labels from 0, and have an output for each class{ignore}")
+
+    def _check_shares(self, targets: Tensor) -> None:
+        if targets.device.type != "cpu":
+            return
+        wrong = targets[~((targets >= 0) & (targets <= 1))]  # NaN too
+        if len(wrong):
+            raise error("RUN323", f"bce takes targets from 0 to 1, the {self._split} data has {wrong[0].item():g}",
+                        hint="give 1 where a label holds and 0 where not, or choose another `loss`: mse, l1 or huber "
+                             "for numbers, cross_entropy for classes")
 
     def _sent(self, tensor: Tensor) -> Tensor:
         return tensor.to(self._device, non_blocking=True)
@@ -233,6 +248,12 @@ class OwnBatches:
         if wanted.below is not None and not 0 <= int(tensor.min()) <= int(tensor.max()) < wanted.below:
             raise _wrong(self._split, f"has {int(tensor.min())} … {int(tensor.max())} in the input `{name}`, which the "
                          f"network takes below {wanted.below}", "change the data set, or `below` of the spec's input")
+
+
+def _of(output: str, targets: Nested) -> Tensor:
+    """The targets of an output: those of its name, or the first."""
+    named = isinstance(targets, Mapping) and output in targets
+    return targets[output] if named else next(tensors(targets))
 
 
 def is_map_style(data: Any) -> bool:

@@ -20,14 +20,15 @@ from archspec.data.outputs import losses_of
 from archspec.data.registry import RunSplit
 from archspec.diagnostics import SpecError, error
 from archspec.ir import Graph
-from archspec.language.loss import CrossEntropy, takes_classes
+from archspec.language.loss import BinaryCrossEntropy, CrossEntropy, takes_classes
 from archspec.language.recipe import Recipe
 from archspec.train.class_weights import all_targets, balanced, need_targets
 from archspec.train.losses import OutputLoss, OwnLoss
 from archspec.train.objective import Objective
 from archspec.train.own.batches import Arguments, OwnBatches, is_map_style
+from archspec.train.pretrained.initial import initial_weights
 from archspec.train.scores import SCORES, Score
-from archspec.train.setup import Machine, Task, check_memory, fresh_model
+from archspec.train.setup import Machine, Task, check_memory, fresh_model, start_notices
 from archspec.train.step.batch_sizes import check_trainable, least_per_step
 
 _PROBED = 2  # samples for the trial call of the network
@@ -83,13 +84,15 @@ def own_task(
             workers=data.workers, steps=data.steps_per_epoch if split == "train" else None,
         ) for split, given in parts.items()
     }
-    model = fresh_model(network, recipe, machine) if isinstance(network, Graph) else place(
+    initial = None if graph is None else initial_weights(graph, recipe.init)
+    notices = () if graph is None else tuple(start_notices(graph, recipe, initial))
+    model = fresh_model(network, recipe, machine, initial) if isinstance(network, Graph) else place(
         network, machine.device, channels_last=machine.settings.channels_last
     )
     task = Task(
         model, made["train"], made.get("validation"), made["test"], recipe, machine,
-        {split: batches.description for split, batches in made.items()}, (), (),
-        objective=_objective(recipe, graph, own),
+        {split: batches.description for split, batches in made.items()}, notices,
+        initial=initial, objective=_objective(recipe, graph, own),
     )
     return _tried(task, own)
 
@@ -229,12 +232,14 @@ def _channels(outputs: Any) -> dict[str, int]:
 
 
 def _limit_labels(task: Task, channels: Mapping[str, int]) -> None:
-    """Make every batch of the run check that its labels are classes of the network."""
+    """Make every batch of the run check the values of its targets against network and losses."""
     limits: dict[str, int] = {}
     for name, loss in task.objective.all_losses.items():
         found = channels.get(name, channels.get("", 0))
         if loss.own is None and found and takes_classes(loss.loss):
             limits[name] = found
+    named = [(name, loss.loss) for name, loss in task.objective.all_losses.items() if loss.own is None]
+    shares = frozenset(name for name, loss in named if isinstance(loss, BinaryCrossEntropy))
     for batches in task.batches().values():
         assert isinstance(batches, OwnBatches)
-        batches.limits = limits
+        batches.limits, batches.shares = limits, shares

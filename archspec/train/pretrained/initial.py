@@ -8,9 +8,11 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from archspec.analysis.parts import check_loaded
 from archspec.diagnostics import error, listing
 from archspec.ir import Graph
 from archspec.language.finetuning import Initialisation
+from archspec.language.recipe import Recipe
 from archspec.train.pretrained.matching import Match, TensorInfo, by_name, by_order, tensors_in
 from archspec.train.pretrained.source import WeightsFile, open_weights, unfit
 
@@ -78,6 +80,11 @@ def initial_weights(graph: Graph, init: Initialisation) -> InitialWeights | None
         return None
     file = open_weights(init.source)
     return matched(graph, file, strict=init.strict)
+
+
+def check_frozen(graph: Graph, recipe: Recipe, initial: InitialWeights) -> None:
+    """Raise SpecError RUN364 if a part that the recipe freezes would keep random weights."""
+    check_loaded(graph, recipe, initial.match.pairs.keys(), str(initial.file.path))
 
 
 def matched(graph: Graph, file: WeightsFile, *, strict: bool = False) -> InitialWeights:
