@@ -59,7 +59,7 @@ def test_another_figure_and_another_baseline(cli):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["runs", "--by", "test_acuracy"], "did you mean test_accuracy?"),
+        (["runs", "--by", "test_acuracy"], "a similar name exists: test_accuracy"),
         (["runs", "--baseline", "4"], "--baseline 4: there are 3 rows"),
         (["empty"], "there is no run in empty"), (["nowhere"], "'nowhere' does not exist"),
         (["note.txt"], "note.txt is neither a folder of runs nor a sweep's file"),
