@@ -16,6 +16,7 @@ from archspec.language.message_text import short, value_text
 from archspec.language.shipped import find_shipped
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN, Document, Limits, parse, read
+from archspec.text import shell
 
 MAX_FILES: Final = 32  # read for one spec
 _LISTED: Final = 300  # files of a folder whose names are compared with a misspelt one
@@ -84,7 +85,7 @@ def _other_file(path: Path, raw: str, at: At) -> str | None:
     if at.path == ("extends",) and (shipped := find_shipped(raw.removesuffix(".yaml"))) is not None:
         root, file = shipped
         name = file.relative_to(root).with_suffix("").as_posix()
-        return f"`archspec list specs {name} > {file.name}` saves the spec shipped with archspec beside this file"
+        return f"`archspec list specs {shell(name)} > {shell(file.name)}` saves the spec shipped with archspec beside this file"
     return _neighbour(path, raw)
 
 

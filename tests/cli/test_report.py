@@ -72,7 +72,7 @@ def test_a_sweeps_file_means_its_folder(cli: Cli):
 @pytest.mark.parametrize(("arguments", "text"), [
     (["nowhere"], "nowhere is neither a folder of runs nor a sweep's file"),
     (["empty"], "there is no run in empty"),
-    (["empty", "--by", "test_acuracy"], "did you mean test_accuracy?"),
+    (["empty", "--by", "test_acuracy"], "a similar name exists: test_accuracy"),
 ])
 def test_mistakes(cli: Cli, arguments, text):
     Path("empty").mkdir()
