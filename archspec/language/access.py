@@ -85,7 +85,8 @@ def _other_file(path: Path, raw: str, at: At) -> str | None:
     if at.path == ("extends",) and (shipped := find_shipped(raw.removesuffix(".yaml"))) is not None:
         root, file = shipped
         name = file.relative_to(root).with_suffix("").as_posix()
-        return f"`archspec list specs {shell(name)} > {shell(file.name)}` saves the spec shipped with archspec beside this file"
+        command = f"`archspec list specs {shell(name)} > {shell(file.name)}`"
+        return f"{command} saves the spec shipped with archspec beside this file"
     return _neighbour(path, raw)
 
 
