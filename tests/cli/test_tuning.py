@@ -163,7 +163,7 @@ def test_deterministic_is_recorded_kept_and_checked(cli: Cli) -> None:
     about = json.loads(Path("a/environment.json").read_text(encoding="utf-8"))
     assert about["resumes"][-1]["settings"]["deterministic"] is True
     other = cli("train", "--resume", "b", "--epochs", 2, "--no-deterministic")
-    assert "note: settings.deterministic was true, is false: the rest of the run will not be equal" in other.err
+    assert "note: settings.deterministic was true, is false: the rest of the run will not be bitwise equal" in other.err
 
 
 def test_deterministic_and_tune_exclude_each_other(cli: Cli) -> None:
