@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,3 +90,4 @@ def install(folder: Path, name: str, version: str, modules: dict[str, str], **gr
     (about / "entry_points.txt").write_text(entries, encoding="utf-8")
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()  # the folder may have been listed within the clock's last tick
