@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -16,8 +17,9 @@ from archspec.diagnostics import SpecError
 from archspec.language.recipe import Recipe, merge_recipe
 from archspec.language.resolve import without_unused_vars
 from archspec.train.callbacks import Callback
-from archspec.train.doctor import Doctor, Finding, Patient
+from archspec.train.doctor import Doctor, Finding, Patient, trials
 from archspec.train.doctor.edit import apply_change
+from archspec.train.doctor.trials import STEPS
 from archspec.train.loop import fit
 from archspec.train.run import Run
 from archspec.train.setup import Machine, Task, prepare
@@ -57,7 +59,8 @@ def conv(*channels: int, act: Any = "relu", norm: bool = False, dropout: float |
 class Case:
     """A run. code: of the verdict that it should come to, None for a sound run. images, test: only so many.
 
-    learns: the accuracy in training that the advice must reach within `steps`, where it is a change.
+    learns: the accuracy in training that the advice must reach within `steps`, where it is a change. lengths: of the
+    doctor's trials, in steps.
     """
 
     name: str
@@ -69,7 +72,7 @@ class Case:
     spoil: Spoil | None = None
     learns: float | None = None
     steps: int = 300
-    seconds: float = 1e6
+    lengths: tuple[int, ...] = STEPS
 
 
 class _Listener(Callback):
@@ -126,9 +129,9 @@ def run_case(name: str) -> Outcome:
     data = {key: value for key, value in loaded.data.items() if key not in ("recipes", "expect")}
     patient = Patient(data, loaded.graph, recipe, task.machine, task.train, task.test)
     doctor, listener = Doctor(patient=patient, trials=True), _Listener()
-    doctor._clock.allowance = lambda step, total: case.seconds  # that what is tried does not depend on the machine
+    doctor._clock.allowance = lambda step, total: 1e6  # that what is tried does not depend on the machine
     epochs = []
-    with contextlib.suppress(SpecError):
+    with contextlib.suppress(SpecError), patch.object(trials, "STEPS", case.lengths):
         epochs = list(fit(task.model, task.train, task.test, recipe, device=CPU, callbacks=(doctor, listener)).epochs)
     return Outcome(doctor.findings, listener.lines, patient, epochs)
 
@@ -211,7 +214,7 @@ CASES: list[Case] = [
     Case("clipped-away", dense(64), "RUN352", {**SGD, "clip_grad_norm": 1e-6}, learns=0.6),
     # the data
     Case("shuffled-labels", dense(128), "RUN358", {**SGD, "optimizer": "adam", "lr": 0.01, "epochs": 40}, images=500, spoil=_labels(shuffled)),
-    Case("shuffled-labels-short", dense(32), "RUN358", {**SGD, "epochs": 4}, spoil=_labels(shuffled, test=True), seconds=4.0),
+    Case("shuffled-labels-short", dense(32), "RUN358", {**SGD, "epochs": 4}, spoil=_labels(shuffled, test=True), lengths=(60,)),
     Case("test-inverted", dense(64), "RUN357", SGD, spoil=_images("test", lambda x: 255 - x)),
     Case("test-upside-down", dense(64), "RUN357", SGD, spoil=_images("test", lambda x: x.flip(-2))),
     Case("test-dark", conv(8, 16, norm=True), "RUN357", SGD, spoil=_images("test", lambda x: x // 8)),
