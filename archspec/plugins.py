@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 _OWN: Final = "archspec."  # modules whose names start so are built in
+_IMPORT: Final = ("importlib.", "importlib_metadata.")  # the second is its backport, which other packages install
 
 
 class PluginError(ValueError):
@@ -244,7 +245,7 @@ def _place(problem: BaseException) -> str | None:
     trace, found = problem.__traceback__, None
     while trace is not None:
         name = trace.tb_frame.f_globals.get("__name__", "")
-        if not f"{name}.".startswith((_OWN, "importlib.")) and not trace.tb_frame.f_code.co_filename.startswith("<"):
+        if not f"{name}.".startswith((_OWN, *_IMPORT)) and not trace.tb_frame.f_code.co_filename.startswith("<"):
             found = f"{Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}"
         trace = trace.tb_next
     return found
