@@ -111,11 +111,13 @@ class Session:
             return False
         command = [
             sys.executable, "-m", "archspec", "sweep", str(file), "--dir", str(self.work / step.name), "--jobs",
-            str(step.jobs), "--threads", "1", "--no-trials", *step.options,
+            str(step.jobs), "--threads", "1", "--no-trials", "--json", *step.options,
         ]
         self.note(f"{step.name}: starts")
-        with (self.work / f"{step.name}.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment(), start_new_session=True)
+        with (self.work / f"{step.name}.log").open("ab") as log, (self.work / f"{step.name}.json").open("wb") as shown:
+            process = subprocess.Popen(
+                command, stdout=shown, stderr=log, env=self._environment(), start_new_session=True,
+            )
             self.running.add(process)
             code = process.wait()
         self.running.discard(process)
@@ -138,7 +140,7 @@ class Session:
             runs = [dict(run) for run in step.runs]
             source = {"archspec-sweep": 1, "name": step.name, "spec": step.spec, "runs": runs}
         if step.final:
-            best = winner(self.work / f"{step.name.removesuffix('_final')}_tuned", SWEEPS / step.final)
+            best = winner(self.work / f"{step.name.removesuffix('_final')}_tuned.json", SWEEPS / step.final)
             if best is None:
                 return None
             (self.out / f"{step.name}.json").write_text(json.dumps(best), encoding="utf-8")
@@ -170,20 +172,14 @@ class Session:
             self.note(f"{folder.name}: {len(found)} runs, {add(found, results)} new or changed")
 
 
-def winner(folder: Path, search: Path) -> dict[str, Any] | None:
-    """The settings with the best validation accuracy among the trials that were trained to the end."""
-    text = yaml.safe_load(search.read_text(encoding="utf-8"))
-    done = [
-        result for path in sorted(folder.glob("results/*.json"))
-        if (result := json.loads(path.read_text(encoding="utf-8")))["status"] == "done" and result["summary"]
-    ]
-    if not done:
+def winner(shown: Path, search: Path) -> dict[str, Any] | None:
+    """The winner of a search. shown: what `archspec sweep --json` has printed of it."""
+    ranking = json.loads(shown.read_text(encoding="utf-8") or "{}")
+    if not ranking.get("winners"):
         return None
-    best = max(done, key=lambda result: result["summary"]["last"]["validation_accuracy"])
-    return {
-        "spec": text["spec"], "settings": text["set"] | best["varied"], "trial": best["id"], "finished": len(done),
-        "validation_accuracy": best["summary"]["last"]["validation_accuracy"],
-    }
+    best = next(trial for trial in ranking["trials"] if trial["id"] == ranking["winners"][0])
+    text = yaml.safe_load(search.read_text(encoding="utf-8"))
+    return {"spec": text["spec"], "settings": text["set"] | best["varied"], "trial": best}
 
 
 def main() -> None:
