@@ -150,7 +150,7 @@ def test_all_tests_for_a_gpu_can_be_rehearsed_without_one() -> None:
     """All of them import."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "tests/cuda"],
-        env={**os.environ, "ARCHSPEC_CHECK_DEVICE": "cpu"}, cwd=FOLDER.parent, capture_output=True, text=True,
+        env={**os.environ, "ARCHSPEC_CHECK_DEVICE": "cpu", "PYTEST_ADDOPTS": ""}, cwd=FOLDER.parent, capture_output=True, text=True,
         timeout=120, check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins import EXAMPLE, STRIPES
+from tests.plugins.helpers import EXAMPLE, STRIPES
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,7 +63,8 @@ def test_pytest_collects_specs_with_the_installed_plugin(python: Path, tmp_path:
     (tmp_path / "stripes.yaml").write_text(STRIPES, encoding="utf-8")
     result = subprocess.run(
         [python, "-m", "pytest", "-q", "-p", "archspec.pytest_plugin", "--archspec-build", "stripes.yaml"],
-        check=False, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        check=False, cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "4 passed" in result.stdout

@@ -16,7 +16,8 @@ from archspec.backends.step import (
 )
 from archspec.diagnostics import SpecError
 from archspec.ops import OPS, Merge
-from tests.ops.strategies import STRATEGIES, types_of
+from tests.ops.draw import types_of
+from tests.ops.strategies import STRATEGIES
 
 CPU = torch.device("cpu")
 MIB = 2**20

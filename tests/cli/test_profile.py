@@ -16,41 +16,7 @@ from archspec.cli import run
 from archspec.cli.table import FIGURES, default_depth, largest_op, levels
 
 from .conftest import ROOT, Cli
-
-SCALE = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-FIGURE = r"(?:–|[\d.]+(?: (?:[kMGT]|B|[KMGT]iB))?)"
-ROW = re.compile(
-    rf"^ (?P<name>[│├└ ]*\S.*?)\s{{2,}}(?P<shape>[\d×]+)"
-    rf"\s+(?P<p>{FIGURE})\s+(?P<m>{FIGURE})\s+(?P<a>{FIGURE})\s*$"
-)
-
-
-def value(text: str) -> float:
-    number, _, unit = text.partition(" ")
-    return 0.0 if number == "–" else float(number) * SCALE[unit]
-
-
-def tolerance(text: str) -> float:
-    """Half of the last printed digit."""
-    number, _, unit = text.partition(" ")
-    return 0.0 if number == "–" or "." not in number else 0.005 * SCALE[unit]
-
-
-def rows_of(out: str) -> list[tuple[int, str, list[str]]]:
-    """(level, name, figures) of each row of a printed table, the total last."""
-    found = []
-    for line in out.splitlines():
-        if match := ROW.match(line):
-            guide = re.match(r"[│├└ ]*", match["name"])
-            assert guide is not None
-            found.append((1 + len(guide[0]) // 2, match["name"][guide.end() :], [match[k] for k in "pma"]))
-    return found
-
-
-def totals_of(out: str) -> dict[str, int]:
-    numbers = re.search(r"^([\d,]+) parameters .* and ([\d,]+) elements of buffers\n([\d,]+) MACs", out, re.MULTILINE)
-    assert numbers is not None
-    return dict(zip(("params", "buffers", "macs"), (int(n.replace(",", "")) for n in numbers.groups()), strict=True))
+from .profile_table import FIGURE, SCALE, rows_of, tolerance, totals_of, value
 
 
 @pytest.mark.parametrize("depth", [1, 2, 9])
@@ -103,70 +69,6 @@ def test_depth(cli: Cli) -> None:
 def test_default_depth_leaves_a_large_table_at_the_stages() -> None:
     assert default_depth(archspec.analyze("densenet121").root) == 1
     assert default_depth(archspec.analyze("googlenet").root) == 2
-
-
-def test_input_batch_and_dtype(cli: Cli) -> None:
-    def totals(*options: object) -> dict[str, int]:
-        done = cli("profile", "resnet18", "--static", "--json", *options)
-        assert done.code == 0, done.err
-        found: dict[str, int] = json.loads(done.out)["totals"]
-        return found
-
-    one = totals("--input", "1x96x96")
-    many = totals("--input", "1x96x96", "--batch-size", 8, "--dtype", "bfloat16")
-    assert one["params"] == many["params"] == archspec.analyze("resnet18").params
-    assert many["macs"] == 8 * one["macs"]
-    assert 2 * many["activation_bytes"] == 8 * one["activation_bytes"]
-    assert one["macs"] == archspec.analyze("resnet18", input=(1, 96, 96)).macs < archspec.analyze("resnet18").macs
-
-
-@pytest.mark.parametrize("text", ["1x96x96", "1,96,96", "[1, 96, 96]", "1×96×96"])
-def test_forms_of_an_input(cli: Cli, text: str) -> None:
-    done = cli("profile", "resnet18", "--static", "--json", "--input", text)
-    assert json.loads(done.out)["input_shape"] == [1, 96, 96]
-
-
-PAIR = """\
-archspec: 1
-input: {left: [1, 8, 8], right: {shape: [4], dtype: int64, below: 9}}
-stages: {a: [{flatten: , from: left}, linear: 4], b: {flatten: , from: right}}
-outputs: [a, b]
-"""
-
-
-def test_shapes_of_inputs_by_name(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "pair.yaml").write_text(PAIR)
-    done = cli("profile", tmp_path / "pair.yaml", "--static", "--json", "--input", "left=2x4x4", "--input", "right=7")
-    assert json.loads(done.out)["inputs"] == [
-        {"name": "left", "shape": [2, 4, 4], "dtype": "float32"}, {"name": "right", "shape": [7], "dtype": "int64", "below": 9},
-    ]
-    for options, code, message in (
-        (["--input", "3"], 1, "write `--input left=3`"), (["--input", "lefft=1x2x2"], 1, "a similar name exists: `left`"),
-        (["--input", "left=1x2x2", "--input", "left=1x3x3"], 2, "two shapes to one input"),
-        (["--input", "left=1x2x2", "--input", "3"], 2, "write NAME=SHAPE for each input"), (["--input", "=3"], 2, "is not a shape"),
-    ):
-        done = cli("profile", tmp_path / "pair.yaml", "--static", *options)
-        assert done.code == code and message in done.err, done.err
-    done = cli("profile", "lenet", "--static", "--input", "image=1x32x32")
-    assert "the spec's input has no name" in done.err and "write `--input 1x32x32`" in done.err
-    (tmp_path / "one.yaml").write_text("archspec: 1\ninput: {image: [1, 8, 8]}\nstages: {a: flatten}\n")
-    done = cli("profile", tmp_path / "one.yaml", "--static", "--json", "--input", "1x4x4")
-    assert json.loads(done.out)["input_shape"] == [1, 4, 4]
-
-
-def test_a_network_of_several_inputs_and_outputs_is_measured(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "pair.yaml").write_text(PAIR.replace("[a, b]", "{a: always, b: training}"))
-    done = cli("profile", tmp_path / "pair.yaml", "--batch-size", 2, "--steps", 1, "--warmup", 1)
-    assert done.code == 0, done.err
-    assert "left 1×8×8, right 4 (integers below 9), batch 2" in done.out
-    assert "training only" in done.out
-    assert "sum of a: cross-entropy" in done.out
-
-
-def test_an_input_that_does_not_suit_is_told_in_the_spec_s_terms(cli: Cli) -> None:
-    done = cli("profile", "lenet", "--static", "--input", "1x4x4")
-    assert (done.code, done.out) == (1, "")
-    assert "SHAPE101" in done.err
 
 
 def test_json_sums(cli: Cli) -> None:
@@ -268,69 +170,6 @@ def test_wrong_spec(cli: Cli, folder: Path) -> None:
 def test_the_specs_all_have_a_profile(cli: Cli) -> None:
     for path in sorted((ROOT / "specs").rglob("*.yaml")):
         assert cli("profile", path, "--static").code == 0, path
-
-
-# -- measured ------------------------------------------------------------------------------------------------
-
-
-def test_without_static_it_also_runs_the_network(cli: Cli) -> None:
-    done = cli("profile", "lenet", "--device", "cpu", "--batch-size", 2, "--steps", 3, "--warmup", 1, "--threads", 1)
-    assert done.code == 0, done.err
-    assert "61,706 parameters" in done.out
-    rows = {
-        name: re.search(rf"^ {name} +([\d.,]+) ms +([\d.,]+)–([\d.,]+) ms +\S.*? +(\d+) $", done.out, re.MULTILINE)
-        for name in ("forward", "training step")
-    }
-    for row in rows.values():
-        assert row is not None
-        median, low, high = (float(row[k].replace(",", "")) for k in (1, 2, 3))
-        assert 0 < low <= median <= high
-        assert row[4] == "3"
-    assert "batch of 2" in done.out
-    assert "1 thread, torch" in done.out
-
-
-def test_measured_json(cli: Cli) -> None:
-    done = cli("profile", "lenet", "--json", "--device", "cpu", "--steps", 2, "--warmup", 1, "--threads", 1)
-    assert done.code == 0, done.err
-    data = json.loads(done.out)
-    assert data["totals"]["params"] == 61706
-    assert data["measured"]["training_step"]["runs"] == 2
-    assert data["measured"]["forward"]["median_ms"] > 0
-
-
-def test_a_device_that_is_not_there(cli: Cli) -> None:
-    done = cli("profile", "lenet", "--device", "cuda:99")
-    assert done.code == 1
-    assert "error[BUILD202]" in done.err
-    assert cli("profile", "lenet", "--device", "gpu").code == 2
-
-
-# -- where only `expect` fails ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("options", [["--static"], []], ids=["static", "measured"])
-def test_a_network_that_is_not_what_is_expected_is_shown_and_not_run(
-    cli: Cli, folder: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("archspec.profile.measure", None)
-    spec = folder / "other.yaml"
-    spec.write_text((folder / "good.yaml").read_text() + "expect: {params: 1, output: [11]}\n", encoding="utf-8")
-    plain = cli("profile", "good.yaml", "--static", "--json")
-    done = cli("profile", spec, *options)
-    assert done.code == 1
-    assert totals_of(done.out)["params"] == json.loads(plain.out)["totals"]["params"]
-    assert re.findall(r"^error\[(\w+)\]", done.err, re.MULTILINE) == ["SHAPE111", "SHAPE110"]
-    done = cli("profile", spec, "--json", *options)
-    assert (done.code, json.loads(done.out)["totals"]) == (1, json.loads(plain.out)["totals"])
-
-
-def test_beside_another_mistake_there_is_no_table(cli: Cli, folder: Path) -> None:
-    spec = folder / "other.yaml"
-    spec.write_text((folder / "good.yaml").read_text() + "expect: {params: 1}\nvars: {n: 1}\n", encoding="utf-8")
-    done = cli("profile", spec, "--static")
-    assert (done.code, done.out) == (1, "")
-    assert re.findall(r"^error\[(\w+)\]", done.err, re.MULTILINE) == ["SHAPE111", "SPEC025"]
 
 
 def test_the_static_profile_estimates_a_training_step(cli: Cli) -> None:

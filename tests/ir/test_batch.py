@@ -13,7 +13,8 @@ from archspec.ir import interpret
 from archspec.language.shipped import shipped_specs
 from archspec.ops import OPS, cost_of, infer_outputs, make_op
 from archspec.types import BATCH, ShapeError, TensorType
-from tests.ops.strategies import STRATEGIES, types_of
+from tests.ops.draw import types_of
+from tests.ops.strategies import STRATEGIES
 
 
 def outcome(op: Any, inputs: tuple[TensorType, ...], batch_size: int) -> Any:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from archspec.ops import OPS, Op, infer_outputs, make_op
 from archspec.ops.traits import Affects, Projects
 from archspec.types import ShapeError, TensorType
-from tests.ops.strategies import STRATEGIES, Case
+from tests.ops.draw import Case
+from tests.ops.strategies import STRATEGIES
 
 # Ops that rearrange, or give another rank: without one of their fields nothing is known of the output.
 DECIDING = {

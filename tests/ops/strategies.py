@@ -1,148 +1,12 @@
-"""A Hypothesis strategy for every op: (fields, shapes of its inputs), most of them accepted, some refused.
-
-Shapes are small, so that a real module runs in microseconds, and hold two or three samples, so that
-batch normalisation has something to normalise.
-"""
+"""A Hypothesis strategy for every op: (fields, shapes of its inputs), most of them accepted, some refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-import torch
 from hypothesis import strategies as st
 
-from archspec.ops import OPS
-from archspec.types import INTEGERS, TensorType
-
-Case = tuple[dict[str, Any], tuple[tuple[int, ...], ...]]
-
-BELOW = 7  # the integers of an op that takes them are 0 to 6
-BATCH = st.integers(2, 3)
-CHANNELS = st.sampled_from([1, 2, 3, 4, 6, 8])
-SIZE = st.integers(1, 9)
-IMAGE = st.tuples(BATCH, CHANNELS, SIZE, SIZE)
-ANY = st.one_of(
-    IMAGE, st.tuples(BATCH, CHANNELS), st.tuples(BATCH, SIZE, CHANNELS), st.tuples(BATCH, CHANNELS, SIZE, SIZE, SIZE)
-)
-
-
-SHAPES = {  # by rank
-    1: st.tuples(BATCH, CHANNELS, st.integers(1, 12)), 2: IMAGE,
-    3: st.tuples(BATCH, CHANNELS, st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),
-}
-
-
-def types_of(name: str, shapes: Iterable[tuple[int, ...]]) -> tuple[TensorType, ...]:
-    """The types of an op's inputs of these shapes: integers where it takes nothing else."""
-    if OPS[name].dtypes == INTEGERS:
-        return tuple([TensorType(shape, "int64", BELOW) for shape in shapes])
-    return tuple(map(TensorType, shapes))
-
-
-def random_of(x: TensorType, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """A random tensor of this type."""
-    return torch.randint(x.below or 1, x.shape) if x.dtype == "int64" else torch.randn(x.shape, dtype=dtype)
-
-
-def sizes(rank: int, low: int, high: int) -> st.SearchStrategy[Any]:
-    """An integer, or a list of one for each axis, as YAML gives them."""
-    one = st.integers(low, high)
-    return st.one_of(one, st.lists(one, min_size=rank, max_size=rank))
-
-
-def pair(low: int, high: int) -> st.SearchStrategy[Any]:
-    """An integer, or a list of two, as YAML gives them."""
-    one = st.integers(low, high)
-    return st.one_of(one, st.lists(one, min_size=2, max_size=2))
-
-
-def fields(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """A dict of fields. Those whose name ends in an underscore may be left out."""
-    required = {k: v for k, v in given.items() if not k.endswith("_")}
-    optional = {k[:-1]: v for k, v in given.items() if k.endswith("_")}
-    return st.fixed_dictionaries(required, optional=optional)
-
-
-def on(shape: st.SearchStrategy[tuple[int, ...]], **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
-    """Fields and one input, drawn independently."""
-    return st.tuples(fields(**given), st.tuples(shape))
-
-
-@st.composite
-def grouped(draw: st.DrawFn, case: st.SearchStrategy[Case]) -> Case:
-    """A convolution whose channels groups usually divides."""
-    drawn, (shape,) = draw(case)
-    if draw(st.booleans()):
-        groups = draw(st.integers(1, 4))
-        drawn["groups"] = groups
-        if draw(st.integers(0, 4)):
-            drawn["out_channels"] *= groups
-            shape = (shape[0], shape[1] * groups, *shape[2:])
-    return drawn, (shape,)
-
-
-PADDING_MODE = st.sampled_from(["zeros", "reflect", "replicate", "circular"])
-
-
-def conv_fields(rank: int) -> dict[str, st.SearchStrategy[Any]]:
-    return {
-        "out_channels": st.integers(1, 6), "kernel_size": sizes(rank, 1, 4), "dilation_": sizes(rank, 1, 3),
-        "bias_": st.booleans(),
-    }
-
-
-def conv(rank: int) -> st.SearchStrategy[Case]:
-    shape, given, stride = SHAPES[rank], conv_fields(rank), sizes(rank, 1, 3)
-    return grouped(st.one_of(
-        on(shape, **given, stride_=stride, padding=sizes(rank, 1, 4)),
-        on(shape, **given, padding=st.just("same"), padding_mode_=PADDING_MODE),
-        on(shape, **given, stride_=stride, padding=sizes(rank, 0, 9), padding_mode_=PADDING_MODE),
-        on(shape, **given, stride_=stride, padding_=st.sampled_from(["same", "valid"])),
-    ))
-
-
-def conv_transpose(rank: int) -> st.SearchStrategy[Case]:
-    return grouped(on(
-        SHAPES[rank], **conv_fields(rank), stride_=sizes(rank, 1, 3), padding_=sizes(rank, 0, 3),
-        output_padding_=st.one_of(sizes(rank, 0, 1), sizes(rank, 0, 2)),
-    ))
-
-
-@st.composite
-def pool(draw: st.DrawFn, rank: int, **given: st.SearchStrategy[Any]) -> Case:
-    """A pool whose padding is usually at most half of its kernel."""
-    stride = st.one_of(st.none(), sizes(rank, 1, 8))
-    drawn = draw(fields(kernel_size=sizes(rank, 1, 6), stride_=stride, ceil_mode_=st.booleans(), **given))
-    kernel = drawn["kernel_size"]
-    half = min(kernel if isinstance(kernel, list) else [kernel]) // 2
-    padding = draw(st.one_of(st.none(), sizes(rank, 0, half), sizes(rank, 0, half), sizes(rank, 0, 3)))
-    if padding is not None:
-        drawn["padding"] = padding
-    return drawn, (draw(SHAPES[rank]),)
-
-
-def zero_pad(rank: int) -> st.SearchStrategy[Case]:
-    one = st.integers(0, 4)
-    return on(SHAPES[rank], padding=st.one_of(one, st.lists(one, min_size=2 * rank, max_size=2 * rank)))
-
-
-def in_rank(rank: int) -> dict[str, st.SearchStrategy[Case]]:
-    """The ops that come in ranks."""
-    shape = SHAPES[rank]
-    flags = {"affine_": st.booleans(), "track_running_stats_": st.booleans()}
-    norm = {"eps_": st.sampled_from([1e-3, 1e-5, 1]), **flags}
-    batch_norm = st.one_of(st.tuples(BATCH, CHANNELS), shape, ANY) if rank == 1 else shape
-    made = {
-        "conv": conv(rank), "conv_transpose": conv_transpose(rank),
-        "max_pool": pool(rank, dilation_=sizes(rank, 1, 3)), "avg_pool": pool(rank, count_include_pad_=st.booleans()),
-        "adaptive_avg_pool": on(shape, output_size=sizes(rank, 1, 12)),
-        "adaptive_max_pool": on(shape, output_size=sizes(rank, 1, 12)),
-        "global_avg_pool": on(shape), "global_max_pool": on(shape),
-        "batch_norm": on(batch_norm, momentum_=st.one_of(st.none(), P), **norm),
-        "instance_norm": on(shape, momentum_=P, **norm), "zero_pad": zero_pad(rank),
-    }
-    return {f"{name}{rank}d": strategy for name, strategy in made.items()}
+from tests.ops.draw import ANY, BATCH, BELOW, CHANNELS, IMAGE, SIZE, Case, P, along, fields, on, pair
+from tests.ops.draw_merges import attention, matmul, merge, multi_head, stack, windows
+from tests.ops.draw_ranks import in_rank
 
 
 @st.composite
@@ -185,93 +49,6 @@ def permute(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def merge(draw: st.DrawFn, *, dim: bool, count: int | None = None) -> Case:
-    """Some branches of one shape, then some dims changed: to 1, or (concat) along dim, or to anything."""
-    shape = draw(ANY)
-    drawn = draw(fields(dim_=st.integers(-len(shape), len(shape)))) if dim else {}
-    inputs = [list(shape) for _ in range(count or draw(st.integers(1, 4)))]
-    free = drawn.get("dim", 1)
-    for x in inputs:
-        if dim and -len(shape) <= free < len(shape):
-            x[free] = draw(SIZE)
-        for d in range(1, len(x)):
-            if not draw(st.integers(0, 5)):
-                x[d] = 1
-        if not draw(st.integers(0, 9)):
-            x[draw(st.integers(0, len(x) - 1))] = draw(SIZE)
-    if not draw(st.integers(0, 9)):
-        inputs[-1] = list(draw(ANY))
-    return drawn, tuple(map(tuple, inputs))
-
-
-@st.composite
-def stack(draw: st.DrawFn) -> Case:
-    shape = draw(ANY)
-    inputs = [shape] * draw(st.integers(1, 4))
-    if not draw(st.integers(0, 4)):
-        inputs[-1] = draw(ANY)
-    n = len(shape)
-    return draw(fields(dim_=st.one_of(st.integers(1, n), st.integers(-n - 2, n + 1)))), tuple(inputs)
-
-
-@st.composite
-def changed(draw: st.DrawFn, inputs: list[list[int]]) -> tuple[tuple[int, ...], ...]:
-    """The inputs, sometimes with another size or rank in one of them."""
-    if not draw(st.integers(0, 3)):
-        x = draw(st.sampled_from(inputs))
-        x[draw(st.integers(0, len(x) - 1))] = draw(SIZE)
-    if not draw(st.integers(0, 9)):
-        inputs[-1] = list(draw(ANY))
-    return tuple(map(tuple, inputs))
-
-
-LEAD = st.lists(st.integers(1, 3), min_size=0, max_size=2)  # dims between the batch and a matrix
-
-
-@st.composite
-def matmul(draw: st.DrawFn) -> Case:
-    batch, lead, rows, inner, columns = (draw(s) for s in (BATCH, LEAD, SIZE, SIZE, SIZE))
-    other = [1 if draw(st.booleans()) else size for size in lead]
-    return {}, draw(changed([[batch, *lead, rows, inner], [batch, *other, inner, columns]]))
-
-
-@st.composite
-def attention(draw: st.DrawFn) -> Case:
-    batch, lead, queries, keys, width, out = (draw(s) for s in (BATCH, LEAD, SIZE, SIZE, SIZE, SIZE))
-    start = [batch, *lead]
-    inputs = [[*start, queries, width], [*start, keys, width], [*start, keys, out]]
-    if draw(st.booleans()):
-        inputs.append([batch, *(1 if draw(st.booleans()) else size for size in (*lead, queries, keys))])
-    return draw(fields(causal_=st.booleans(), scale_=st.sampled_from([None, 0.5, 1]))), draw(changed(inputs))
-
-
-@st.composite
-def multi_head(draw: st.DrawFn) -> Case:
-    heads, width = draw(st.integers(1, 4)), draw(st.integers(1, 4))
-    total = heads * width if draw(st.integers(0, 4)) else draw(SIZE)
-    batch, length = draw(BATCH), draw(SIZE)
-    drawn = draw(fields(bias_=st.booleans(), dropout_=st.sampled_from([0.0, 0.5]), causal_=st.booleans()))
-    inputs: tuple[tuple[int, ...], ...] = ((batch, length, total),)
-    if draw(st.booleans()):
-        drawn["memory"] = "other"
-        inputs = (*inputs, (batch, draw(SIZE), total if draw(st.integers(0, 4)) else draw(SIZE)))
-    if not draw(st.integers(0, 9)):
-        inputs = (draw(ANY), *inputs[1:])
-    return {"num_heads": heads, **drawn}, inputs
-
-
-@st.composite
-def windows(draw: st.DrawFn) -> Case:
-    heads, width = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    shape = (draw(BATCH), draw(SIZE), draw(SIZE), heads * width if draw(st.integers(0, 4)) else draw(SIZE))
-    window = draw(st.one_of(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=2, max_size=2)))
-    smallest = min(window) if isinstance(window, list) else window
-    shift = draw(st.one_of(st.none(), pair(0, smallest - 1)))
-    drawn = {"num_heads": heads, "window_size": window, **draw(fields(bias_=st.booleans()))}
-    return drawn if shift is None else drawn | {"shift_size": shift}, (shape,)
-
-
-@st.composite
 def pad(draw: st.DrawFn) -> Case:
     count = draw(st.integers(1, 8))
     one = st.integers(0, 4)
@@ -289,16 +66,6 @@ def roll(draw: st.DrawFn) -> Case:
 
 
 DIMS = st.one_of(st.integers(1, 2), st.lists(st.integers(-4, 4), min_size=1, max_size=3), st.just([1, -1]))
-
-
-@st.composite
-def along(draw: st.DrawFn, name: str = "dim", **given: st.SearchStrategy[Any]) -> Case:
-    """An op with a field for a dim, usually one that the input has."""
-    shape = draw(ANY)
-    drawn = draw(fields(**given))
-    beyond = st.integers(-len(shape) - 1, len(shape))
-    drawn[name] = draw(st.one_of(st.integers(1, len(shape) - 1), beyond))
-    return drawn, (shape,)
 
 
 FACTOR = st.one_of(st.floats(0.05, 4), st.integers(1, 4), st.sampled_from([0.5, 1 / 3, 0.1, 2.5]))
@@ -319,7 +86,6 @@ PARAMETER = fields(
         st.dictionaries(st.sampled_from(["normal", "truncated_normal"]), st.floats(0.01, 3), min_size=1, max_size=1),
     ),
 )
-P = st.one_of(st.floats(0, 1), st.sampled_from([0, 1]))
 UNIT = on(ANY)
 
 STRATEGIES: dict[str, st.SearchStrategy[Case]] = {

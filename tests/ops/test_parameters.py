@@ -21,7 +21,8 @@ from archspec.ops.parameters import (
     learned,
     projection,
 )
-from tests.ops.strategies import STRATEGIES, Case
+from tests.ops.draw import Case
+from tests.ops.strategies import STRATEGIES
 from tests.ops.test_registry import ours
 
 

@@ -21,7 +21,8 @@ from archspec.merges import Add, Attention, Concat, Div, MatMul, Mul, Stack, Sub
 from archspec.ops import OPS, Operation, cost_of, infer_outputs, make_op, register_op
 from archspec.types import UNKNOWN, ShapeError, TensorType, is_unknown
 from tests.helpers import comparisons_are_written_out
-from tests.ops.strategies import STRATEGIES, Case, random_of, types_of
+from tests.ops.draw import Case, random_of, types_of
+from tests.ops.strategies import STRATEGIES
 
 EACH_OP = pytest.mark.parametrize("name", sorted(OPS))
 MANY = {"conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d"}  # most rules, most examples; other ranks share them

@@ -25,7 +25,8 @@ from archspec.ops.traits import (
     Trait,
     Windowed,
 )
-from tests.ops.strategies import BELOW, STRATEGIES, Case, random_of
+from tests.ops.draw import BELOW, Case, random_of
+from tests.ops.strategies import STRATEGIES
 from tests.ops.test_registry import arguments, ours
 
 BENT = 1e-6

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from archspec.ops import OPS, infer_outputs, make_op
 from archspec.ops.windows import Window
 from archspec.types import ShapeError
-from tests.ops.strategies import STRATEGIES, Case, fields, pair, types_of
+from tests.ops.draw import Case, fields, pair, types_of
+from tests.ops.strategies import STRATEGIES
 
 SMALL = {"kernel": st.integers(1, 7), "stride": st.integers(1, 9), "dilation": st.integers(1, 4)}
 WINDOW = st.builds(Window, **SMALL, before=st.integers(0, 4), after=st.integers(0, 4))

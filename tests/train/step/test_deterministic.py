@@ -16,7 +16,8 @@ from archspec.train.loop import fit
 from archspec.train.step.deterministic import WORKSPACE, deterministic_kernels, fix_workspace
 from archspec.train.step.precision import Settings, check_settings
 from tests.fake_cuda import CUDA
-from tests.ops.strategies import STRATEGIES, random_of
+from tests.ops.draw import random_of
+from tests.ops.strategies import STRATEGIES
 from tests.ops.test_registry import EACH_OP, arguments, ours
 from tests.train.helpers import CPU, batches, data, network, recipe
 

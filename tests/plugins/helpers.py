@@ -7,14 +7,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import archspec
 from archspec import plugins
 from archspec.data.registry import DATASET_DOOR
 from archspec.language.loss import LOSS_DOOR
 from archspec.ops import OP_DOOR
 
 DOORS = (OP_DOOR, DATASET_DOOR, LOSS_DOOR)
-EXAMPLE = Path(__file__).parent / "example_plugin"
+EXAMPLE = Path(__file__).parent.parent / "example_plugin"
 STRIPES = """\
 archspec: 1
 name: stripes
@@ -91,3 +93,11 @@ def install(folder: Path, name: str, version: str, modules: dict[str, str], **gr
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     importlib.invalidate_caches()  # the folder may have been listed within the clock's last tick
+
+
+def spec(layer: str) -> str:
+    return f"archspec: 1\ninput: [3, 8, 8]\nstages:\n  a: [{layer}]\n"
+
+
+def mistakes(source: Any) -> list[str]:
+    return [f"{d.code} {d.message}" for d in archspec.check(source)]
