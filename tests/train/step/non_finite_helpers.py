@@ -9,6 +9,11 @@ from torch import nn
 from archspec.diagnostics import SpecError
 from archspec.train.callbacks import Callback, Phase
 from archspec.train.loop import fit
+from archspec.train.optimizer import make_optimizer
+from archspec.train.run import Run
+from archspec.train.schedule import rate_schedule
+from archspec.train.step.gradients import attempt
+from archspec.train.step.non_finite import NonFinitePolicy
 from tests.train.helpers import CPU, batches, data, network, recipe
 
 IMAGES = data()
@@ -50,6 +55,18 @@ class Spoilt(torch.autograd.Function):
         return gradient, None
 
 
+class Keep(Callback):
+    """Notes the parameters, and the optimizer's state of each, as they are after a step."""
+
+    def __init__(self, step):
+        self.step, self.parameters, self.states = step, {}, []
+
+    def on_step(self, run):
+        if run.state.step == self.step:
+            self.parameters = {n: p.detach().clone() for n, p in run.state.model.named_parameters()}
+            self.states = [{k: v.clone() for k, v in s.items()} for s in run.state.optimizer.state.values()]
+
+
 class Clock(Callback):
     """Gives the module its clock, and notes the weights before each step."""
 
@@ -70,6 +87,17 @@ def spoilt_network(spoiler):
     model = network(dropout=0.2)
     model.insert(2, spoiler)  # convolution, norm, here, relu, flatten, dropout, linear
     return model
+
+
+def watched_run(monkeypatch, spoiler, chosen, *, device_side, settings=None):
+    """A run of five steps on a spoilt network, and its batches; the host looks at the epoch's end alone."""
+    monkeypatch.setattr("archspec.train.step.non_finite.CHECK_S", math.inf)
+    model, train = spoilt_network(spoiler), batches(IMAGES, chosen)
+    trial = Run.create(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5, settings)
+    trial.policy, spoiler.run = NonFinitePolicy(train, attempt, deferred=device_side), trial
+    trial.policy._next = math.inf
+    trial.policy.on_start(trial)
+    return trial, train
 
 
 def broken(spoiler, chosen=None, **options):

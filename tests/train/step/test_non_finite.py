@@ -17,7 +17,7 @@ from archspec.train.schedule import rate_schedule
 from archspec.train.step.gradients import attempt
 from archspec.train.step.non_finite import NonFinitePolicy
 from tests.train.helpers import CPU, batches, network, recipe
-from tests.train.step.non_finite_helpers import IMAGES, At, Clock, broken, run, spoilt_network
+from tests.train.step.non_finite_helpers import IMAGES, At, Clock, Keep, broken, run, spoilt_network, watched_run
 
 
 @pytest.mark.parametrize(("step", "place", "losses"), [
@@ -70,28 +70,15 @@ def test_of_few_images_none_is_left_out():
 ], ids=str)
 def test_both_ways_to_look(monkeypatch, fields, micro_batch, backward, device_side):
     """As on a GPU: the host looks at the epoch's end alone, and yet parameters and optimizer are untouched."""
-    monkeypatch.setattr("archspec.train.step.non_finite.CHECK_S", 1e9)
-    chosen, spoiler = recipe(**fields), At(2, backward=backward)
-    model, train = spoilt_network(spoiler), batches(IMAGES, chosen)
-    trial = Run.create(model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5)
+    spoiler, kept = At(2, backward=backward), Keep(2)
+    trial, train = watched_run(monkeypatch, spoiler, recipe(**fields), device_side=device_side)
     trial.state.micro_batch = micro_batch
-    guard, spoiler.run = NonFinitePolicy(train, attempt, deferred=device_side), trial
-    guard._next = math.inf
-    trial.policy = guard
-    guard.on_start(trial)
-    kept = []
-
-    class Keep(Callback):
-        def on_step(self, run):
-            if run.state.step == 2:
-                kept.append({n: p.detach().clone() for n, p in model.named_parameters()})
-                kept.append([{k: v.clone() for k, v in s.items()} for s in run.state.optimizer.state.values()])
-
     with pytest.raises(SpecError, match="at step 3 of 5 in epoch 1 of 3") as caught:
-        train_epoch(trial, train.batches(0), [Keep()])
+        train_epoch(trial, train.batches(0), [kept])
     assert trial.state.step == (5 if device_side else 2)
-    assert all(torch.equal(p, kept[0][n]) for n, p in model.named_parameters())
-    for now, before in zip(trial.state.optimizer.state.values(), kept[1], strict=True):
+    model = trial.state.model
+    assert kept.states and all(torch.equal(p, kept.parameters[n]) for n, p in model.named_parameters())
+    for now, before in zip(trial.state.optimizer.state.values(), kept.states, strict=True):
         assert all(torch.equal(now[key], before[key]) for key in before)
     assert all(bool(torch.isfinite(b).all()) for b in model.buffers())
     place = "the gradient of `1`'s output" if backward else "the output of `2`"

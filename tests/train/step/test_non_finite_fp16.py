@@ -9,15 +9,10 @@ from torch import nn
 from archspec.diagnostics import SpecError
 from archspec.train.callbacks import Callback
 from archspec.train.loop import fit, train_epoch
-from archspec.train.optimizer import make_optimizer
-from archspec.train.run import Run
-from archspec.train.schedule import rate_schedule
-from archspec.train.step.gradients import attempt
-from archspec.train.step.non_finite import NonFinitePolicy
 from archspec.train.step.precision import Settings
 from tests.fake_cuda import CUDA, fake_cuda
-from tests.train.helpers import CPU, batches, data, recipe
-from tests.train.step.non_finite_helpers import IMAGES, At, Clock, Spoilt, run, spoilt_network
+from tests.train.helpers import batches, data, recipe
+from tests.train.step.non_finite_helpers import IMAGES, At, Clock, Keep, Spoilt, run, spoilt_network, watched_run
 
 
 def test_in_fp16_an_overflow_only_lowers_the_scale():
@@ -35,26 +30,13 @@ def test_in_fp16_an_overflow_only_lowers_the_scale():
 @pytest.mark.parametrize("device_side", [False, True])
 def test_in_fp16_a_loss_that_is_none_ends_the_run(monkeypatch, device_side):
     monkeypatch.setattr("archspec.train.step.non_finite.FUSED_DEVICES", {"cpu"})
-    chosen, spoiler = recipe(momentum=0.9, weight_decay=0.1), At(2)  # with which no gradient is an update too
-    model, train = spoilt_network(spoiler), batches(IMAGES, chosen)
-    trial = Run.create(
-        model, make_optimizer(model, chosen, CPU), rate_schedule(chosen, 5), CPU, chosen, 5, Settings("fp16"),
-    )
-    guard, spoiler.run = NonFinitePolicy(train, attempt, deferred=device_side), trial
-    guard._next = math.inf
-    trial.policy = guard
-    guard.on_start(trial)
-    kept = []
-
-    class Keep(Callback):
-        def on_step(self, run):
-            if run.state.step == 2:
-                kept.append({n: p.detach().clone() for n, p in model.named_parameters()})
-
+    spoiler, kept = At(2), Keep(2)
+    chosen = recipe(momentum=0.9, weight_decay=0.1)  # with which no gradient is an update too
+    trial, train = watched_run(monkeypatch, spoiler, chosen, device_side=device_side, settings=Settings("fp16"))
     with pytest.raises(SpecError, match="the loss is nan at step 3 of 5") as caught:
-        train_epoch(trial, train.batches(0), [Keep()])
+        train_epoch(trial, train.batches(0), [kept])
     assert caught.value.diagnostics[0].hint == "the rate was 0.1 there: try lr 0.01, or a warm-up, or --precision bf16"
-    assert all(torch.equal(p, kept[0][n]) for n, p in model.named_parameters())
+    assert all(torch.equal(p, kept.parameters[n]) for n, p in trial.state.model.named_parameters())
 
 
 def test_in_fp16_gradients_that_no_scale_saves():
