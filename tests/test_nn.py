@@ -9,7 +9,22 @@ import torch
 from torchvision.ops import StochasticDepth as Reference
 
 from archspec.merges import Add, Concat, Mul
-from archspec.nn import Chunk, LayerScale, Permute, Reshape, Select, StochasticDepth
+from archspec.nn import (
+    Abs,
+    Chunk,
+    LayerScale,
+    Max,
+    Mean,
+    Pad,
+    Permute,
+    Reshape,
+    Roll,
+    Scale,
+    Select,
+    Slice,
+    StochasticDepth,
+    Zero,
+)
 
 X = torch.arange(2 * 4 * 3 * 5, dtype=torch.float32).reshape(2, 4, 3, 5)
 
@@ -21,14 +36,31 @@ X = torch.arange(2 * 4 * 3 * 5, dtype=torch.float32).reshape(2, 4, 3, 5)
     pytest.param(Chunk(2, 0, dim=3), X[..., :3], id="chunk-dim"),
     pytest.param(Select(2, -1), X[:, :, -1], id="select"),
     pytest.param(LayerScale((4, 1, 1), 0.5), X * 0.5, id="layer-scale"),
+    pytest.param(Roll((1, -2), (2, 3)), X[:, :, [2, 0, 1]][..., [2, 3, 4, 0, 1]], id="roll"),
+    pytest.param(Slice(3, 1), X[..., 1:], id="slice-start"),
+    pytest.param(Slice(1, 0, 3, 2), X[:, 0:3:2], id="slice-step"),
+    pytest.param(Slice(2, -2, -1), X[:, :, -2:-1], id="slice-negative"),
+    pytest.param(Pad((1, 0), -2.0), torch.cat([torch.full((2, 4, 3, 1), -2.0), X], 3), id="pad"),
+    pytest.param(Pad((0, 0, 0, 1)), torch.cat([X, torch.zeros(2, 4, 1, 5)], 2), id="pad-second"),
+    pytest.param(Mean((2, 3)), X.flatten(2).sum(2) / 15, id="mean"),
+    pytest.param(Mean((-1,), keepdim=True), X.sum(3, keepdim=True) / 5, id="mean-keepdim"),
+    pytest.param(Max((1, -1)), X[:, 3, :, 4], id="max"),
+    pytest.param(Max((2,), keepdim=True), X[:, :, 2:], id="max-keepdim"),
+    pytest.param(Scale(-0.25), X / -4, id="scale"),
+    pytest.param(Zero(), torch.zeros_like(X), id="zero"),
 ])
 def test_values(module: torch.nn.Module, expected: torch.Tensor) -> None:
     torch.testing.assert_close(module(X), expected)
     torch.testing.assert_close(copy.deepcopy(module)(X), expected)
 
 
+def test_absolute_values() -> None:
+    torch.testing.assert_close(Abs()(X - 7), torch.maximum(X - 7, 7 - X))
+
+
 @pytest.mark.parametrize("module", [
     Permute((0, 2, 3, 1)), Reshape((6, -1)), Chunk(2, 1), Select(2, -1), LayerScale((4, 1, 1)), StochasticDepth(0.2),
+    Roll((1, -2), (2, 3)), Slice(1, 0, 3, 2), Pad((1, 0), -2.0), Mean((2, 3)), Max((1, -1)), Scale(0.5), Abs(), Zero(),
 ], ids=lambda m: type(m).__name__)
 def test_export_and_trace(module: torch.nn.Module) -> None:
     module.eval()

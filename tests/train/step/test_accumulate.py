@@ -61,6 +61,17 @@ def test_it_equals_the_gradients_of_a_textbook_loop():
         torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("batch_size", [5, 7])
+def test_in_passes_of_unequal_size_each_image_counts_alike(batch_size):
+    """The last step has 23 images in passes of 5, 5, 5, 4 and 4, or 13 in passes of 7 and 6."""
+    large, small = plain(), plain()
+    expected, _ = trained(large, recipe(batch_size=5 * batch_size, momentum=0.9))
+    found, _ = trained(small, recipe(batch_size=batch_size, accumulate=5, momentum=0.9))
+    for a, b in zip(weights(small), weights(large), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    assert found.last.train_loss == pytest.approx(expected.last.train_loss, rel=1e-4)
+
+
 class Sizes(nn.Module):
     """Notes how many images pass in training."""
 
