@@ -13,6 +13,7 @@ from archspec.language import fixes
 from archspec.language.merge_roles import branches_example, in_roles
 from archspec.language.message_text import close, did_you_mean, short, value_text
 from archspec.language.names import EXPECTATIONS, check_name, check_unique
+from archspec.language.problems import meant_value
 from archspec.language.syntax import At, Body, Errors, Layer
 from archspec.ops import OPS, Merge
 from archspec.source import BROKEN
@@ -177,7 +178,7 @@ def _complain_kinds(raw: dict[str, Any], kinds: list[str], at: At, errors: Error
 
 
 def _layer(raw: dict[str, Any], kind: str | None, at: At, places: dict[str, At], errors: Errors) -> Layer | None:
-    if kind not in (None, SHARE) and _is_name(raw.get(SHARE)):
+    if kind not in (None, SHARE) and _is_name(raw.get(SHARE)) and not _means_flag(raw):
         return _share_instead(raw, kind or "", at, places, errors)
     values, moved = _beside(raw, places, errors)
     args, place = (None, at) if kind is None else (raw[kind], at / kind)
@@ -192,6 +193,11 @@ def _layer(raw: dict[str, Any], kind: str | None, at: At, places: dict[str, At],
 
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and value != "" and not value.startswith("$")
+
+
+def _means_flag(raw: dict[str, Any]) -> bool:
+    """Whether the `share` beside a `repeat` is a word for true or false: `yes`."""
+    return "repeat" in raw and meant_value("bool", raw[SHARE]) is not None
 
 
 def _share_instead(
@@ -237,7 +243,9 @@ def _flag(value: Any, at: At, errors: Errors) -> Any:
     """The value of a `share` beside a layer; None after an error."""
     if isinstance(value, bool) or (isinstance(value, str) and value.startswith("$")):
         return value
-    hint = f"write `{SHARE}: true` beside a `repeat`, or `{SHARE}: NAME` alone to run a stage or named layer again"
+    hint = meant_value("bool", value) or (
+        f"write `{SHARE}: true` beside a `repeat`, or `{SHARE}: NAME` alone to run a stage or named layer again"
+    )
     errors.add("SPEC045", f"`{SHARE}` beside a layer must be true or false, got {value_text(value)}", at, hint=hint)
     return None
 

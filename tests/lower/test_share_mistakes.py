@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import archspec
 from archspec.api import examine
 from tests.helpers import assert_errors, assert_marked, labels, spec
@@ -149,3 +151,10 @@ stages:
 def test_an_input_cannot_be_shared() -> None:
     text = SIAMESE.replace("share: tower, from", "share: left, from")
     assert_errors(text, [("SPEC040", 5, 17, "no earlier layer or stage `left`; visible: tower")])
+
+
+@pytest.mark.parametrize(("word", "meant"), [("yes", "true"), ("on", "true"), ("no", "false")])
+def test_a_word_for_true_beside_repeat_is_one_mistake(word: str, meant: str) -> None:
+    (mistake,) = archspec.check(spec(f"stages:\n  a: {{linear: 8, repeat: 2, share: {word}}}\n"))
+    assert (mistake.code, mistake.hint) == ("SPEC045", f"write `{meant}`")
+    assert mistake.fix is not None and [edit.text for edit in mistake.fix.edits] == [meant]
