@@ -198,7 +198,10 @@ def examine_library(
 
 def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **options: Any) -> Report:
     """Shapes, parameters, MACs and activation memory of every layer, without torch. Takes what `load` takes."""
-    return cost_report(load(source, **options).graph, batch_size=batch_size, dtype=dtype)
+    loaded = load(source, **options)
+    if (batch_size, dtype) == (1, "float32"):
+        return loaded.report
+    return cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
 
 
 def build(

@@ -93,6 +93,13 @@ def test_the_report_adds_up() -> None:
     assert totals["flops"] == 2 * totals["macs"]
 
 
+def test_a_loaded_spec_is_analyzed_once() -> None:
+    loaded = archspec.load(NET)
+    assert archspec.analyze(loaded) is loaded.report
+    assert archspec.analyze(loaded, batch_size=2).macs == 2 * loaded.report.macs
+    assert archspec.analyze(loaded, dtype="float16").activation_bytes * 2 == loaded.report.activation_bytes
+
+
 def test_analysis_imports_no_torch() -> None:
     script = "import archspec, sys; archspec.analyze('resnet18'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
