@@ -107,7 +107,7 @@ def _needs_fields(cls: type[Operation]) -> bool:
 def _suits(cls: type[Operation], names: list[str], values: list[Any]) -> bool:
     """Whether the op accepts these values in the fields of these names."""
     try:
-        cls(**dict(zip(names, values, strict=False)))
+        cls.model_validate(dict(zip(names, values, strict=False)))
     except ValidationError:
         return False
     return 0 < len(values) <= len(names)
@@ -116,7 +116,7 @@ def _suits(cls: type[Operation], names: list[str], values: list[Any]) -> bool:
 def make(layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scope: Scope) -> Operation | None:
     """The op, or None after an error."""
     try:
-        op = cls(**fields.values)
+        op = cls.model_validate(fields.values)
     except ValidationError as e:
         problems = e.errors(include_url=False, include_input=True)
         missing = [str(p["loc"][0]) for p in problems if p["type"] == "missing" and len(p["loc"]) == 1]

@@ -243,6 +243,11 @@ def test_origins_change_nothing_else() -> None:
     assert origin_of(one) is not None and origin_of(Conv2d.model_validate({"out_channels": 2, "kernel_size": 3})) is None
 
 
+def test_ops_of_a_text_have_no_origin() -> None:
+    graph = archspec.load("lenet").graph
+    assert all(origin_of(node.op) is None for _, node, _ in graph.walk())
+
+
 def test_a_layer_takes_from_by_either_name() -> None:
     assert Layer(from_="x") == Layer(**{"from": "x"}) and Layer(from_="x").to_data() == {"from": "x"}
 
