@@ -151,7 +151,7 @@ class TensorType:
         shape: tuple[object, ...] = self.shape
         if not shape or not isinstance(first := shape[0], BatchDim):
             return self
-        return self.reshaped(first.times * batch_size, *self.shape[1:])
+        return TensorType((first.times * batch_size, *self.shape[1:]), self.dtype, self.below)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,11 +59,13 @@ class _Pricing:
         node, op = site.node, site.node.op
         assert op is not None
         outputs = tuple([x.at(self.batch_size) for x in node.outputs])
-        cost = cost_of(op, inputs, outputs)
+        cost, owner = cost_of(op, inputs, outputs), None
+        if not site.owns_weights:
+            owner = site.state if cost.params + cost.buffers else None
+            cost = cost.without_weights
         row = ReportNode(
-            node.name, site.path, "op", op.op, _shapes(outputs), cost if site.owns_weights else cost.without_weights,
-            sum(map(self._size, outputs)), 1, (), node.at,
-            shared_with=None if site.owns_weights or not cost.params + cost.buffers else site.state,
+            node.name, site.path, "op", op.op, _shapes(outputs), cost, sum(map(self._size, outputs)), 1, (), node.at,
+            shared_with=owner,
         )
         self.open[-1].append(_Run(site, inputs, outputs, row))
         return outputs

@@ -64,12 +64,13 @@ class Ops:
             message = f"{builder.path}.{name}: `{cls.op}` applies to the width of {image}"
             self.reporter.tell("SHAPE112", message, layer.head, scope,
                                hint=fixes.before(f"put `{before}` before it", layer.place, before))
-        others = self._references(builder, op, layer, flow, scope)
-        types = (tensor, *(blank(tensor.ndim) if other.tensor is None else other.tensor for other in others))
+        others = self._references(builder, op, layer, flow, scope) if op.references else ()
+        inputs = (flow, *others)
+        types = (tensor, *[blank(tensor.ndim) if other.tensor is None else other.tensor for other in others])
         try:
-            return builder.run(name, op, (flow, *others), infer_outputs(op, types)[0])
+            return builder.run(name, op, inputs, infer_outputs(op, types)[0])
         except ShapeError as e:
-            self._report(e, f"{builder.path}.{name}", cls, fields, layer, (flow, *others), scope)
+            self._report(e, f"{builder.path}.{name}", cls, fields, layer, inputs, scope)
             return builder.broken(name, flow, e.partial)
 
     def _report(

@@ -211,15 +211,11 @@ class Builder:
                     for k in range(1, draft.count)
                 ]
             values[id(draft.output)] = Value(len(nodes) - 1)
-        taken_ports, given_ports = (
-            tuple([Port(v.name, v.tensor) for v in ports if v.tensor is not None and _is_whole(v.tensor)])
-            for ports in (inputs, own)
-        )
-        if len(taken_ports) != len(inputs) or len(given_ports) != len(own):
+        taken_ports = tuple([Port(v.name, v.tensor) for v in inputs if v.tensor is not None and _is_whole(v.tensor)])
+        if len(taken_ports) != len(inputs):
             return None
-        if training:
-            given_ports = tuple([port._replace(training=port.name in training) for port in given_ports])
-        results = tuple([values[id(v)] for v in own])
+        results = tuple([values[id(v)] for v in own])  # each is an input or the output of a draft, checked above
+        given_ports = tuple([Port(v.name, v.tensor, v.name in training) for v in own if v.tensor is not None])
         return Graph(kind, label, taken_ports, tuple(nodes), given_ports, results)
 
     def uses(self, value: Val) -> bool:

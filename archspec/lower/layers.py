@@ -74,8 +74,9 @@ class Layers:
 
     def check_unused(self, builder: Builder, output: Val, place: Callable[[str], At], scope: Scope) -> None:
         """Note nodes whose output is not used. place: where the node of a name is written."""
-        if self.knows_uses:
-            for name in builder.unused((output,)):
+        names = builder.unused((output,))
+        if names and self.knows_uses:
+            for name in names:
                 self.unused(f"the output of `{name}`", place(name), "use it in a later layer with `from`", scope)
 
     @property
@@ -241,7 +242,8 @@ class Layers:
             return self._one(builder, self._taken_as(kind, layer), flow, scope, name, "")
         if cls is not None:
             self.context.count(1, layer.place)
-            flow = self.chosen(builder, flow, _taker(layer), scope)
+            if flow.choices is not None:
+                flow = self.chosen(builder, flow, _taker(layer), scope)
             return self.ops.op(builder, cls, layer, flow, scope, name)
         block = home.find(kind)
         if block is not None:

@@ -1,7 +1,7 @@
 """Ops on channels that come in ranks: sequences (1), images (2) and volumes (3), one class for all."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -33,10 +33,14 @@ class PerAxis(NamedTuple):
         kind = "positive integer" if self.low else "non-negative integer"
         rule = _in_rank(self.rule or f"a {kind} or a pair {_PAIR} of them", rank)
         check = int_list(self.low, rule, size=size, bare=True, choices=self.words)
-        yield BeforeValidator(lambda value: value if isinstance(value, str) and value in self.words else check(value))
+        yield BeforeValidator(self._or_word(check) if self.words else check)
         one = {"type": "integer", "minimum": self.low}
         forms: list[dict[str, Any]] = [one, {"type": "array", "items": one, "minItems": size, "maxItems": size}]
         yield WithJsonSchema({"anyOf": [*forms, {"enum": list(self.words)}] if self.words else forms})
+
+    def _or_word(self, check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """The validator that also takes the words."""
+        return lambda value: value if isinstance(value, str) and value in self.words else check(value)
 
 
 Sizes = Annotated[tuple[int, ...], PerAxis(1)]
