@@ -117,4 +117,3 @@ class _Pricing:
 
 def _shapes(types: Sequence[TensorType]) -> tuple[tuple[int, ...], ...]:
     return tuple([x.shape[1:] for x in types])
-

@@ -99,5 +99,3 @@ def standard_library() -> Library:
         errors.raise_any()
         _standard.append(library)
     return _standard[0]
-
-

@@ -119,8 +119,9 @@ class Recipe(Section):
         None, description="factors of the learning rate of stages or layers: {head: 10}; if several contain a "
         "parameter, the longest name counts"
     )
-    normalize: Normalisation | None = Field(None, description="normalisation: {mean: …, std: …} of pixels scaled to "
-                                                              "0…1")
+    normalize: Normalisation | None = Field(
+        None, description="normalisation: {mean: …, std: …} of pixels scaled to 0…1"
+    )
     loss: Losses = Field(
         CROSS_ENTROPY, description="what is minimised: cross_entropy, bce, mse, l1 or huber, a loss with its fields, "
                                    "or a mapping from outputs to losses",
@@ -148,9 +149,8 @@ class Recipe(Section):
     )
     validation: Validation | None = Field(
         None, description="the images for choosing the best epoch and for early stopping: a share of the training "
-                          "images "
-        "(0.1), a number of them (5000), `val` for the folder's `val/`, or `test` for no separate set; default: a "
-        "folder's `val/` beside `test/`, otherwise a tenth if there is `early_stopping`, otherwise `test`"
+        "images (0.1), a number of them (5000), `val` for the folder's `val/`, or `test` for no separate set; "
+        "default: a folder's `val/` beside `test/`, otherwise a tenth if there is `early_stopping`, otherwise `test`"
     )
     early_stopping: Stopping | None = Field(
         None, description="epochs without improvement that end the run, or {patience: …, metric: …, min_delta: …}"

@@ -111,4 +111,4 @@ def _files(line: str) -> tuple[str, tuple[str, ...]]:
     return name, tuple(f"{file}.pth" for file in files)
 
 
-FILES: Final[Mapping[str, tuple[str, ...]]] = dict(map(_files, _TABLE.replace("\n    ", " ").strip().splitlines()))
+FILES: Final[Mapping[str, tuple[str, ...]]] = dict(map(_files, _TABLE.strip().splitlines()))

@@ -124,5 +124,3 @@ class Blocks:
                 value = UNKNOWN_VALUE
             return held._replace(raw=value)
         return held
-
-

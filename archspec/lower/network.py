@@ -164,4 +164,3 @@ def _expected(context: Context, stage: str, scope: Scope) -> TensorType | None:
         return None
     shape = shape_of(context.ev.value(context.program.data["expect"][stage], at, scope, None))
     return None if shape is None else TensorType(shape.shape, UNKNOWN_DTYPE)
-

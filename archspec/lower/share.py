@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from archspec.diagnostics import listing
 from archspec.ir import Graph, Place, sites
@@ -20,7 +20,6 @@ from archspec.lower.values import Nested, Scope
 from archspec.ops import Operation
 from archspec.ops.parameters import ParamSpec
 from archspec.text import shape_text
-from archspec.types import TensorType
 
 
 class Bodies(Protocol):
@@ -156,7 +155,7 @@ class Shares:
         self, builder: Builder, name: str, first: Made, entry: Val, flow: Val, owner: Builder, layer: Layer
     ) -> Val:
         """Lower the shared layers again, for an input of another type."""
-        scope: Scope = _seen(first)
+        scope = _seen(first)
         if scope.entered is entry:
             scope = replace(scope, entered=flow)
         self.context.enter(layer.place)  # what it runs may be a `share` too, and so on
@@ -268,7 +267,7 @@ def weights_of(draft: Draft) -> Iterator[Weights]:
             yield Weights("", target, specs, draft.at)
 
 
-def _seen(first: Made) -> Any:
+def _seen(first: Made) -> Scope:
     """The scope of shared layers with only the names that came before them."""
     scope = first.scope
     maps = scope.outputs.maps if isinstance(scope.outputs, Nested) else [scope.outputs]
@@ -277,7 +276,7 @@ def _seen(first: Made) -> Any:
 
 
 def _type(value: Val) -> str:
-    tensor: TensorType | None = value.tensor
+    tensor = value.tensor
     if tensor is None:
         return "an unknown input"
     limit = "" if tensor.below is None else f" of integers below {tensor.below:,}"

@@ -183,4 +183,3 @@ class Visible(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self.scope.names) + len(self.shapes)
-

@@ -144,4 +144,3 @@ def _file_at(snapshot: Snapshot, spot: Spot) -> list[SourceSpan]:
     target = (snapshot.path.parent / value).resolve()
     read = {file.resolve() for file in snapshot.files}
     return [SourceSpan(str(target), 1, 1, 0, "")] if target in read else []
-

@@ -194,5 +194,3 @@ def macs_text(macs: int) -> str:
 def _named(trial: Trial) -> str:
     values = ", ".join(f"{key}: {value}" for key, value in trial.varied.items() if key != "spec")
     return trial.variant + (f" with {values}" if values else "")
-
-

@@ -109,4 +109,3 @@ class _Search:
         if row.refused is not None or not row.losses or not self.reference.losses:
             return row
         return replace(row, refused=row.disagreement(self.reference))
-
