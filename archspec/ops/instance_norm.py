@@ -1,7 +1,6 @@
 """Normalisation of each channel of each sample."""
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 from typing_extensions import override
@@ -13,9 +12,6 @@ from archspec.ops.fields import NonNegativeFloat
 from archspec.ops.norm import wider
 from archspec.ops.traits import AffectsNothing, KeepsLayout, Normalises
 from archspec.types import Cost, ShapeError, TensorType
-
-if TYPE_CHECKING:
-    pass
 
 
 class InstanceNorm(RunningNorm):

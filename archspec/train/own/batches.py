@@ -92,7 +92,7 @@ class OwnBatches:
             )
         else:
             loaded = islice(iter(self._data), start_step, len(self))
-        done, seen = start_step, 0
+        done, seen = start_step, sum(self.step_sizes[:start_step])
         for raw in loaded:
             x, y = self._split_up(raw)
             self.check(y)

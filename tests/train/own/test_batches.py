@@ -69,6 +69,21 @@ def test_samples_are_shuffled_as_those_of_archspecs_own_data_sets_are():
     assert torch.equal(late[0].x, X[epoch_order(10, 0, 1)[8:]])
 
 
+def test_batches_in_their_own_order_go_on_from_a_step():
+    data = [(X[:4], Y[:4]), (X[4:8], Y[4:8]), (X[8:], Y[8:])]
+    for found in (own(data), own(DataLoader(TensorDataset(X, Y), batch_size=4))):
+        late = list(found.batches(0, start_step=1))
+        assert torch.equal(torch.cat([batch.x for batch in late]), X[4:])
+        assert torch.equal(torch.cat([batch.indices for batch in late]), torch.arange(4, 10))
+
+
+def test_a_pass_leaves_the_global_random_numbers_alone():
+    found = own(TensorDataset(X, Y), shuffle=True)
+    before = torch.random.get_rng_state()
+    list(found.batches(0))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_a_last_batch_that_is_too_small_is_left_out():
     assert [len(batch.y) for batch in own(TensorDataset(X[:9], Y[:9]), at_least=2).batches(0)] == [4, 4]
 
@@ -90,13 +105,15 @@ def test_a_modules_inputs_keep_their_names():
 
     arguments = arguments_of(Two())
     assert arguments == Arguments(("left", "right", "scale"), by_name=True)
-    (batch,) = own([{"right": X, "left": X, "target": Y}], arguments).batches(0)
+    (batch,) = own([{"right": X + 1, "left": X, "target": Y}], arguments).batches(0)
     assert list(batch.x) == ["left", "right"]
+    assert torch.equal(batch.x["left"], X) and torch.equal(batch.x["right"], X + 1)
 
 
 def test_several_targets_are_a_mapping():
     (batch,) = own([{"input": X, "head": Y, "depth": X[:, 0]}]).batches(0)
     assert list(batch.y) == ["head", "depth"]
+    assert torch.equal(batch.y["head"], Y) and torch.equal(batch.y["depth"], X[:, 0])
 
 
 def test_some_samples():
