@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from archspec.ops import Operation
+from archspec.ops import OPS, Operation
 from archspec.types import TensorType
 from tests.ops.draw import Case
 from tests.ops.test_registry import EACH_OP, check, ours
@@ -42,16 +42,25 @@ def built(module: nn.Module, name: str, field: str, value: Any) -> Any:
     return there is not None if isinstance(value, bool) and not isinstance(there, bool) else there  # a bias is a tensor
 
 
+def compare(name: str, case: Case) -> None:
+    found = ours(name, case)
+    if found is None:
+        return
+    op, inputs, _ = found
+    module = op.build(*inputs)
+    fields = [field for field in type(op).model_fields if (name, field) not in NOT_IN_THE_MODULE]
+    values = {field: written(op, field, inputs) for field in fields}
+    assert {k: plain(built(module, name, k, v)) for k, v in values.items()} == {k: plain(v) for k, v in values.items()}
+
+
 @EACH_OP
 def test_every_field_reaches_the_module(name: str) -> None:
+    flags = [key for key, field in OPS[name].model_fields.items() if field.annotation is bool]
+
     def body(case: Case) -> None:
-        found = ours(name, case)
-        if found is None:
-            return
-        op, inputs, _ = found
-        module = op.build(*inputs)
-        fields = [field for field in type(op).model_fields if (name, field) not in NOT_IN_THE_MODULE]
-        values = {field: written(op, field, inputs) for field in fields}
-        assert {k: plain(built(module, name, k, v)) for k, v in values.items()} == {k: plain(v) for k, v in values.items()}
+        fields, shapes = case
+        for flag in (None, *flags):  # each switch is tried both ways
+            drawn = {} if flag is None else {flag: not fields.get(flag, OPS[name].model_fields[flag].default)}
+            compare(name, ({**fields, **drawn}, shapes))
 
     check(name, body)
