@@ -22,9 +22,9 @@ def _no_user_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _every_graph_is_verified() -> Iterator[None]:
     """Whatever a test lowers without mistakes is a graph that keeps its promises."""
-    from archspec import api
+    from archspec.api import checks
 
-    lower = api.lower
+    lower = checks.lower
 
     def verified(*args: Any) -> Any:
         lowered = lower(*args)
@@ -33,5 +33,5 @@ def _every_graph_is_verified() -> Iterator[None]:
         return lowered
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "lower", verified)
+        patch.setattr(checks, "lower", verified)
         yield
