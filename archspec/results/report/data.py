@@ -49,6 +49,7 @@ def page_data(
         "params": [_param(key, comparison.groups) for key in comparison.varied],
         "groups": [_group(group, comparison) for group in comparison.groups],
         "series": [f"{part}_{name}" for part in ("evaluated", "train") for name in (metric, "loss")],
+        "shares": [name for name, figure in FIGURES.items() if figure.higher],  # metrics whose best value is 1
         "metric": FIGURES[metric].title, "split": next((run.epochs[0].split for run in runs if run.epochs), "test"),
         "folder": str(folder), "runs": _runs(runs, comparison, str(folder)),
         "curves": [encoder.encode(run) for run in runs], "grids": encoder.grids, "steps": _steps(runs, metric),

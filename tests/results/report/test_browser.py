@@ -1,5 +1,6 @@
 """The page in a real browser: it draws, it fits, it answers to keys, and nothing hostile runs."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,9 @@ OVERVIEW = """
 """
 
 
-def written(folder, records, title="t"):
+def written(folder, records, title="t", measure="test_accuracy"):
     path = folder / "page.html"
-    path.write_text(report_html(records, title=title), encoding="utf-8")
+    path.write_text(report_html(records, title=title, measure=measure), encoding="utf-8")
     return path
 
 
@@ -202,3 +203,34 @@ def test_pages_without_runs_or_figures(tmp_path):
     bare = [replace(record, epochs=(), test=None, status="unfinished", findings=()) for record in generated(4, seeds=1)]
     found = opened(written(tmp_path, bare), tmp_path, script)
     assert found == {"best": "No run has a result yet.", "curves": "No run has finished an epoch yet."}
+
+
+METRIC_LINES = """
+  const ends = () => { const d = all("#curves .plot path.line")[0].getAttribute("d").match(/-?[0-9.]+/g); return [Number(d[1]), Number(d.at(-1))]; };
+  const log = all("#curves input[type=checkbox]")[0], found = { plain: ends(), title: one("#curves svg.chart").textContent };
+  if (!log.checked) await press(log);
+  found.log = ends();
+  found.logTitle = one("#curves svg.chart").textContent;
+  return found;
+"""
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "exact_match", "r2", "mae"])
+def test_a_log_scale_shows_the_error_of_a_metric_whose_best_value_is_one(tmp_path, metric):
+    """It falls while the metric rises; an error such as MAE stays what it is."""
+    from dataclasses import replace
+
+    def with_metric(run):
+        rows = tuple(replace(
+            row, train_accuracy=math.nan, evaluated_accuracy=math.nan, train_metrics={metric: row.train_accuracy},
+            evaluated_metrics={metric: row.evaluated_accuracy},
+        ) for row in run.epochs)
+        figures = {"loss": run.test["loss"], metric: run.test["accuracy"]}
+        return replace(run, epochs=rows, criterion=metric, test=figures)
+
+    runs = generated(3) if metric == "accuracy" else [with_metric(run) for run in generated(3)]
+    found = opened(written(tmp_path, runs, measure=f"test_{metric}"), tmp_path, METRIC_LINES)
+    rises, rises_on_log = (first > last for first, last in (found["plain"], found["log"]))  # y grows downwards
+    assert (rises, rises_on_log) == (True, metric == "mae")
+    assert ("1 \u2212 " in found["logTitle"]) == (metric != "mae")
+    assert "1 \u2212 " not in found["title"]

@@ -39,12 +39,12 @@ function spanOf(values, log, margin = 0.05) {
   return [low - room, high + room];
 }
 
-// The same of a figure: an accuracy ends at 1, and nothing that is counted is below 0.
+// The same of a figure: a share, as an accuracy, ends at 1, and nothing that is counted is below 0.
 function figureSpan(name, values, log) {
   const [low, high] = spanOf(values, log), real = values.filter(isNumber);
   if (log) return [low, high];
   const least = real.some((value) => value < 0) ? low : Math.max(low, 0);
-  return [least, name.endsWith("accuracy") ? Math.min(high, 1.004) : high];
+  return [least, isShare(name) ? Math.min(high, 1.004) : high];
 }
 
 // An empty chart: svg, scales, axes. x, y: {low, high, log, title, ticks: [[value, text]]}.

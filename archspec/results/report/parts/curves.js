@@ -55,11 +55,15 @@ function legendOf(groups) {
 
 const swatch = (name) => draw("svg", { width: 18, height: 10, "aria-hidden": "true" }, draw("path", { class: `line ${name}`, d: "M1 5H17" }));
 
-// As drawn: smoothed, and on a log scale an accuracy as its error.
+// A value as drawn: on a log scale a share, as an accuracy, is drawn as its error.
+function drawnValue(log) {
+  const flip = log && isShare(state.series);
+  return (value) => (flip ? Math.max(1 - value, 1e-5) : value);
+}
+
 function drawnLine(group, log) {
   const line = lineOf(group, state.series);
-  const flip = log && state.series.endsWith("accuracy");
-  const value = (v) => (flip ? Math.max(1 - v, 1e-5) : v);
+  const value = drawnValue(log);
   return {
     group, epochs: line.epochs, values: smoothed(line.values).map(value), sd: line.sd, counts: line.counts,
     low: smoothed(line.low).map(value), high: smoothed(line.high).map(value),
@@ -92,7 +96,7 @@ function drawCurves(host, groups) {
   const drawn = chart(host, `Learning curves: ${title} over the epochs, ${plural(found.length, "row")}`, {
     height: host.clientWidth < 500 ? 260 : 380,
     x: { low: first, high: end, log: logX, title: "epoch", ticks: whole },
-    y: { low: lowHigh[0], high: lowHigh[1], log, title: log && title.endsWith("accuracy") ? `1 ${MINUS} ${title}` : title },
+    y: { low: lowHigh[0], high: lowHigh[1], log, title: log && isShare(state.series) ? `1 ${MINUS} ${title}` : title },
   });
   const { svg, px, py } = drawn;
   const window_ = draw("g", { "clip-path": "url(#frame)" });
@@ -115,8 +119,7 @@ function lineParts(line, px, py, count, log) {
   const points = line.values.map((value, k) => [px(line.epochs[k]), py(value)]);
   const runs = averaged(line.group), others = line.group.runs.filter((run) => !runs.includes(run));
   const drawn = (run, kind) => {
-    const curve = curveOf(run, state.series), flip = log && state.series.endsWith("accuracy");
-    const values = smoothed(curve.values).map((v) => (flip ? Math.max(1 - v, 1e-5) : v));
+    const curve = curveOf(run, state.series), values = smoothed(curve.values).map(drawnValue(log));
     return draw("path", { class: `line thin ${kind} ${name}`, d: pathOf(values.map((v, k) => [px(curve.epochs[k]), py(v)])) });
   };
   if (state.band === "runs" && runs.length > 1) parts.push(...runs.map((run) => drawn(run, "")));
@@ -147,7 +150,7 @@ function bandOf(line, px, py) {
 function stepValues(found, log) {
   const which = state.series === "train_loss" ? 2 : 1;
   const runs = found.flatMap((line) => line.group.runs).filter((run) => D.steps[run.number].length);
-  return runs.flatMap((run) => decoded(D.steps[run.number][which], which === 2)).map((v) => (log && which === 1 ? Math.max(1 - v, 1e-5) : v));
+  return runs.flatMap((run) => decoded(D.steps[run.number][which], which === 2)).map(drawnValue(log));
 }
 
 // The points within the epochs, where the page has them.
@@ -155,8 +158,7 @@ function stepParts(group, px, py) {
   const which = state.series === "train_loss" ? 2 : 1;
   return group.runs.filter((run) => D.steps[run.number].length).map((run) => {
     const epochs = decoded(D.steps[run.number][0], false), values = decoded(D.steps[run.number][which], which === 2);
-    const flip = py.log && which === 1;
-    const points = values.map((v, k) => [px(epochs[k]), py(flip ? Math.max(1 - v, 1e-5) : v)]);
+    const points = values.map(drawnValue(py.log)).map((v, k) => [px(epochs[k]), py(v)]);
     return draw("path", { class: `line steps ${colourOf(group)}`, d: pathOf(points) });
   });
 }

@@ -4,6 +4,7 @@ const CODES = Array.from({ length: 92 }, (_, k) => String.fromCharCode(0x23 + k)
 const CODE = new Map(CODES.map((character, k) => [character, k]));
 const TOP = CODES.length ** 2 - 1;
 const MEASURE = new Map(D.measures.map((measure) => [measure.name, measure]));
+const isShare = (name) => D.shares.some((metric) => name.endsWith(metric)); // a metric whose best value is 1
 const PRIMARY = D.measure;
 const SPLIT = D.split;
 const SERIES_TITLES = { // the metric and the loss, evaluated and in training

@@ -27,7 +27,7 @@ function columnsOf() {
     return MEASURE.get(name).higher ? Math.max(...values) : Math.min(...values);
   };
   const figures = names.map((name) => {
-    const top = best(name), mark = name.endsWith("accuracy") || name.endsWith("loss");
+    const top = best(name), mark = isShare(name) || name.endsWith("loss");
     return {
       name, title: MEASURE.get(name).title, extra: name !== PRIMARY && !ON_PAPER.includes(name), value: (group) => meanOf(group, name), numeric: true,
       cell: (group) => statText(group, name), strong: (group) => mark && GROUPS.length > 1 && meanOf(group, name) === top,
