@@ -56,17 +56,12 @@ def command(run: Path, budget: float, data_root: Path | None, device: str, as_js
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
     from archspec.backends.fits import report_memory_shortage
-    from archspec.diagnostics import error
-    from archspec.files import is_regular
     from archspec.train.doctor.diagnosis import diagnose
-    from archspec.train.run_dir.saved_options import earlier_choices, no_run
-    from archspec.train.run_dir.used_plugins import load_run
+    from archspec.train.run_dir.run_spec import load_run
+    from archspec.train.run_dir.saved_options import earlier_choices
     from archspec.train.setup import Machine, prepare
     from archspec.train.step.precision import Settings, pick_precision
 
-    if not is_regular(run / "spec.yaml"):
-        text = f"there is no run in {run}: {no_run(run)}"
-        raise error("RUN360", text, hint="name a folder that `archspec train` made")
     loaded, noted, where = load_run(run), earlier_choices(run), pick_device(device)
     click.get_current_context().with_resource(denormals_flushed())
     machine = Machine(

@@ -94,7 +94,7 @@ def command(
     try:
         loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), input=input_shape, **reading.arguments())
     except SpecError as problem:
-        raise problem if earlier is None else earlier.with_missing(problem) from problem
+        raise problem if earlier is None else earlier.explained(problem) from problem
     changes = {key: value for key, value in changes.items() if value is not None}
     chosen = chosen_recipe(loaded, name, changes)
     recipe = chosen if earlier is None else earlier.recipe(chosen)

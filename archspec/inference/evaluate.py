@@ -21,7 +21,7 @@ from archspec.train.loop import evaluate
 from archspec.train.metrics import Metrics
 from archspec.train.objective import Objective
 from archspec.train.report.confusion import Confusion, Tally
-from archspec.train.run_dir.used_plugins import with_missing
+from archspec.train.run_dir.run_spec import explained
 from archspec.train.setup import Machine, batch_options, run_source, stored_shape
 from archspec.train.step.batch_sizes import check_evaluated
 from archspec.train.step.precision import float32_products
@@ -62,7 +62,7 @@ def evaluate_run(
     try:
         check_known_data(recipe, input_shape, outputs, trained=True)
     except SpecError as problem:
-        raise with_missing(problem, run.path) from problem
+        raise explained(problem, run.path) from problem
     model = run.model(machine.device, recipe.batch_size, machine.settings)
     images = _images(run_source(default_to_test(recipe), machine, input_shape[0], progress), split)
     losses = losses_of(recipe, graph)

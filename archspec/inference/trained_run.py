@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,18 +14,14 @@ from archspec.backends.step import check_forward_fits
 from archspec.backends.torch import build
 from archspec.data.registry import OWN_PREFIX, check_name, known_dataset
 from archspec.data.suits import outputs_of
-from archspec.diagnostics import error
-from archspec.files import is_regular
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.train.checkpoint.run_weights import run_weights
 from archspec.train.report.confusion import output_names
-from archspec.train.run_dir.saved_options import no_run, read_json
-from archspec.train.run_dir.used_plugins import load_run
+from archspec.train.run_dir.run_spec import load_run
+from archspec.train.run_dir.saved_options import read_json
 from archspec.train.run_dir.weights import load_weights
 from archspec.train.step.precision import Settings
-
-SPEC: Final = "spec.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +69,9 @@ def open_run(path: Path, *, with_data: bool = False) -> FinishedRun:
     with_data: the run's data will be read too; RUN304 if it was given in Python.
 
     The weights of a stopped run are those of its newest valid checkpoint. Raises SpecError RUN360 if the folder has no
-    run or no weights, RUN314 if no checkpoint is valid, RUN365 if a plugin is missing, RUN311 if the network is not a
-    classifier, and the errors of a spec.
+    run or no weights, RUN314 if no checkpoint is valid, RUN365 if a plugin is missing, RUN366 if the run has no spec,
+    RUN311 if the network is not a classifier, and the errors of a spec.
     """
-    if not is_regular(path / SPEC):
-        raise error("RUN360", f"there is no run in {path}: {no_run(path)}",
-                    hint="name a folder that `archspec train` made")
     loaded = load_run(path)
     recipe = loaded.recipe()
     if with_data and recipe.data.startswith(OWN_PREFIX):

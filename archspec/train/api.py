@@ -28,6 +28,7 @@ from archspec.train.own.task import OwnData, OwnObjective, own_task
 from archspec.train.places import at_places
 from archspec.train.report.progress import display
 from archspec.train.run_dir.directory import check_free
+from archspec.train.run_dir.run_spec import comment_without_spec
 from archspec.train.scores import SCORES
 from archspec.train.session import Session, SessionOptions
 from archspec.train.setup import Machine, Task, prepare
@@ -175,7 +176,7 @@ def fit(
     data = OwnData(train, test, held, workers, steps_per_epoch)
     graph = model if isinstance(model, Graph) else None
     label = name or (graph.label if graph is not None else type(model).__name__) or "network"
-    text = f"# {label}: trained by archspec.fit, not from a spec\n"
+    text = comment_without_spec(label)
     how = _How(callbacks, None if run_dir is None else Path(run_dir), doctor, progress, label, graph, text)
     return _run(lambda: own_task(model, chosen, machine, data, own), machine, how)
 

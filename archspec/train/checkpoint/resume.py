@@ -28,8 +28,8 @@ from archspec.train.checkpoint.digest import is_digest_of, release_of
 from archspec.train.checkpoint.policy import FOLDER
 from archspec.train.checkpoint.storage import Found, newest
 from archspec.train.distributed.process_group import ProcessGroup
+from archspec.train.run_dir.run_spec import explained
 from archspec.train.run_dir.saved_options import last_environment, no_run
-from archspec.train.run_dir.used_plugins import with_missing
 from archspec.train.step.precision import Settings
 
 
@@ -83,9 +83,9 @@ class Resumption:
             remedy="" if network or not changes.keys() <= set(given) else _left_out(changes),
         )
 
-    def with_missing(self, problem: SpecError) -> SpecError:
-        """An error of the run's spec; RUN365 if a plugin is missing."""
-        return with_missing(problem, self.folder)
+    def explained(self, problem: SpecError) -> SpecError:
+        """The cause of an error in the spec of the run: see `run_spec.explained`."""
+        return explained(problem, self.folder)
 
     def check_environment(self, environment: Mapping[str, Any], *, strict: bool = True) -> list[str]:
         """A notice for each change because of which the run will not be bitwise equal to an uninterrupted one.

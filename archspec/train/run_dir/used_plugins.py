@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.api import Loaded, load
 from archspec.data.registry import DATASET_DOOR
 from archspec.diagnostics import Diagnostic, SpecError
 from archspec.ir import Graph, sites
@@ -43,19 +42,9 @@ def _with_version(plugin: Plugin) -> Plugin:
     return Plugin(names[0], version(names[0]), plugin.argument) if names else plugin
 
 
-def load_run(folder: Path) -> Loaded:
-    """The spec of a run folder. Raises SpecError RUN365 if it needs a plugin that is missing."""
-    try:
-        return load(folder / "spec.yaml")
-    except SpecError as problem:
-        raise with_missing(problem, folder) from problem
-
-
-def with_missing(problem: SpecError, folder: Path) -> SpecError:
-    """RUN365 for each missing plugin of the run, if an error is about an unknown name; or else the same error."""
-    if not any(d.code in _CODES for d in problem.diagnostics):
-        return problem
-    return SpecError(missing) if (missing := list(_missing(folder))) else problem
+def missing_plugins(problem: SpecError, folder: Path) -> list[Diagnostic]:
+    """RUN365 for each missing plugin of the run, if an error is about an unknown name."""
+    return list(_missing(folder)) if any(d.code in _CODES for d in problem.diagnostics) else []
 
 
 def _missing(folder: Path) -> Iterator[Diagnostic]:
