@@ -26,7 +26,7 @@ from archspec.cli.saving import Saving, handle_signals, saving_options
 from archspec.cli.seeds import Seeds, SeedsType, train_seeds
 from archspec.cli.tuning import Computing, computing_options
 from archspec.diagnostics import SpecError
-from archspec.train.chosen_recipe import chosen_recipe, resolved_text
+from archspec.train.chosen_recipe import chosen_recipe, completed, resolved_text
 
 if TYPE_CHECKING:
     from archspec.language.input_override import InputShapes
@@ -91,11 +91,12 @@ def command(
     doctoring.check(resumed=saving.resume is not None, group=group)
     computing.check(resumed=saving.resume is not None, alone=group is None or group.alone)
     earlier = saving.earlier(spec, run_dir, group)
+    changes = {key: value for key, value in changes.items() if value is not None}
+    reading = replace(reading, sets=completed(reading.sets, changes))
     try:
         loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), input=input_shape, **reading.arguments())
     except SpecError as problem:
         raise problem if earlier is None else earlier.explained(problem) from problem
-    changes = {key: value for key, value in changes.items() if value is not None}
     chosen = chosen_recipe(loaded, name, changes)
     recipe = chosen if earlier is None else earlier.recipe(chosen)
 

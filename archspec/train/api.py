@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from torch import nn
 
-from archspec.api import Loaded, load
+from archspec.api import load
 from archspec.backends.denormals import denormals_flushed
 from archspec.backends.device import pick_device
 from archspec.data.registry import OWN_PREFIX
@@ -20,7 +21,7 @@ from archspec.diagnostics import error, listing
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.train.callbacks import Callback
-from archspec.train.chosen_recipe import resolved_text, validated
+from archspec.train.chosen_recipe import chosen_recipe, completed, resolved_text, validated
 from archspec.train.doctor import Doctor
 from archspec.train.doctor.finding import Finding
 from archspec.train.loop import fit as fit_loop
@@ -68,7 +69,10 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """How a run is followed. about: a comment for the spec of the run folder."""
+    """How a run is followed and recorded.
+
+    doctor: whether to diagnose it. graph: None for a module. text: for the `spec.yaml` of the run folder.
+    """
 
     callbacks: Sequence[Callback]
     run_dir: Path | None
@@ -118,19 +122,20 @@ def train(
     A run on the recipe's data set is bitwise equal to that of `archspec train`.
     Raises SpecError for mistakes in the spec, the recipe and the data.
     """
-    loaded = load(spec, sets=sets, input=input)
+    if train is not None:
+        fields = {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields}
+    loaded = load(spec, sets=completed(sets, fields), input=input)
     fields, own = _with_loss(_with_share(fields, validation), loss, metric)
     machine = _machine(device, precision, data_root, limit_train, limit_test, workers)
     if train is None:
         _check_builtin(test, own, steps_per_epoch)
-        chosen = validated(_base(loaded, recipe, fields), fields, _OPTIONS)
-        make: Callable[[], Task] = lambda: prepare(loaded.graph, chosen, machine, progress=_tell(progress=progress))  # noqa: E731
+    chosen = chosen_recipe(loaded, recipe, fields, _OPTIONS)
+    if train is None:
+        make = partial(prepare, loaded.graph, chosen, machine, progress=_tell(progress=progress))
     else:
-        fields = {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields}
-        chosen = validated(_base(loaded, recipe, fields), fields, _OPTIONS)
         held = None if _is_share(validation) else validation
         data = OwnData(train, test, held, workers or 0, steps_per_epoch)
-        make = lambda: own_task(loaded.graph, chosen, machine, data, own)  # noqa: E731
+        make = partial(own_task, loaded.graph, chosen, machine, data, own)
     text = resolved_text(loaded, recipe, _plain(fields), chosen)
     how = _How(callbacks, None if run_dir is None else Path(run_dir), doctor, progress, loaded.name, loaded.graph, text)
 
@@ -262,15 +267,6 @@ def _with_loss(fields: dict[str, Any], loss: Any, metric: str | None) -> tuple[d
         return fields, OwnObjective({})
     named = {k: "cross_entropy" if k in functions else v for k, v in loss.items()} if functions else loss
     return {**fields, "loss": named}, OwnObjective(functions, metric)
-
-
-def _base(loaded: Loaded, name: str | None, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The recipe to which `fields` are applied. For data of your own a spec needs none."""
-    if name is None and "train" not in loaded.recipes:
-        own = str(fields.get("data", "")).startswith(OWN_PREFIX)
-        if own or {"data", "lr"} <= fields.keys():
-            return {}
-    return loaded.recipe(name).to_data()
 
 
 def _check_builtin(test: Any, own: OwnObjective, steps: int | None) -> None:

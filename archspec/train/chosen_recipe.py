@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,31 @@ if TYPE_CHECKING:
     from archspec.language.recipe import Recipe
 
 
-def chosen_recipe(loaded: Loaded, name: str | None, changes: dict[str, Any]) -> Recipe:
+def chosen_recipe(
+    loaded: Loaded, name: str | None, changes: Mapping[str, Any], options: Iterable[str] = ()
+) -> Recipe:
     """The spec's recipe with this name (None: the default one), with these fields changed.
 
-    A spec without `train` can be trained if the changes give data and rate.
+    A spec without `train` can be trained if the changes give data and rate. options: see `validated`.
+    Raises SpecError SPEC010 or SPEC011 if there is no such recipe, SPEC060.
     """
-    enough = name is None and "train" not in loaded.recipes and {"data", "lr"} <= changes.keys()
-    base = {} if enough else loaded.recipe(name).to_data()
-    return validated(base, changes)
+    from archspec.data.registry import OWN_PREFIX
+
+    own = str(changes.get("data", "")).startswith(OWN_PREFIX)  # given in Python, with the rate
+    enough = name is None and "train" not in loaded.recipes and (own or {"data", "lr"} <= changes.keys())
+    return validated({} if enough else loaded.recipe(name).to_data(), changes, options)
+
+
+def completed(sets: Iterable[str], changes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Overrides of a spec, with the data and the rate of `changes` if they set fields of `train`.
+
+    Without them, `train.epochs=3` would make an incomplete recipe in a spec that has none.
+    """
+    sets = tuple(sets)
+    if not any(text.startswith("train.") for text in sets):
+        return sets
+    given = {key: changes[key] for key in ("data", "lr") if isinstance(changes.get(key), str | int | float)}
+    return *(f"train.{key}={json.dumps(value)}" for key, value in given.items()), *sets
 
 
 def validated(base: Mapping[str, Any], changes: Mapping[str, Any], options: Iterable[str] = ()) -> Recipe:
