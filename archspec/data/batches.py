@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from archspec.data.images import ImageData
@@ -88,6 +89,12 @@ def evenly(n: int, count: int) -> torch.Tensor:
     import torch
 
     return torch.linspace(0, n - 1, min(n, count), dtype=torch.float64).round().long()
+
+
+def endless(train: Batches) -> Generator[Batch, None, None]:
+    """The batches of one epoch after the other. Close it to end the workers of the data."""
+    for epoch in count():
+        yield from train.batches(epoch)
 
 
 class Batches(Protocol):

@@ -113,7 +113,7 @@ def read_record(path: Path) -> RunRecord | None:
     device = environment.get("device")
     return RunRecord(
         path=path, network=name, status="finished" if is_regular(path / "weights.safetensors") else "unfinished",
-        started=str(environment.get("started", "")), seed=_whole(recipe.get("seed")), digest=digest,
+        started=str(environment.get("started", "")), seed=whole(recipe.get("seed")), digest=digest,
         settings={f"train.{key}": value for key, value in recipe.items() if key != "seed"} | variables,
         epochs=rows, criterion=_criterion(recipe, rows), test=_test(_json(path / "summary.json"), rows),
         findings=tuple(f for f in listed if isinstance(f, dict)) if isinstance(listed, list) else (),
@@ -189,5 +189,6 @@ def _test(summary: Any, rows: Sequence[EpochResult]) -> Mapping[str, float] | No
     return rows[-1].evaluated() if rows and rows[-1].split == "test" else None
 
 
-def _whole(value: Any) -> int | None:
+def whole(value: Any) -> int | None:
+    """The value if it is an integer; None otherwise."""
     return value if type(value) is int else None

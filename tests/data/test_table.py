@@ -196,3 +196,15 @@ def test_mistakes_in_the_name_of_a_table():
                                 "train": {"data": data, "lr": 0.1, "loss": "mse"}})
         assert [d.code for d in found] == ["SPEC060"]
         assert message in found[0].message
+
+
+def test_an_image_that_is_a_link_is_not_read_even_beside_others(table, tmp_path):
+    """Folders are looked at once for all their images, the images one by one."""
+    os.symlink(tmp_path / "images" / "0.png", tmp_path / "images" / "link.png")
+    linked = changed(table, lambda k, row: row | ({"image": "images/link.png"} if k == 9 else {}))
+    with pytest.raises(SpecError, match=r"1 image of the table .* without links: images/link.png"):
+        open_table(name(linked), "train", 1, "mse")
+    dangling = changed(table, lambda k, row: row | ({"image": "images/gone.png"} if k == 9 else {}))
+    os.symlink(tmp_path / "nowhere", tmp_path / "images" / "gone.png")
+    with pytest.raises(SpecError, match=r"1 image of the table .* do not exist: images/gone.png"):
+        open_table(name(dangling), "train", 1, "mse")

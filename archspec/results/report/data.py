@@ -10,7 +10,7 @@ from archspec import __version__
 from archspec.language.loss import FIGURES
 from archspec.results.compare import ALPHA, MEASURES, Comparison, Group, Measure, compare, named_by_recipe
 from archspec.results.formats import title_of, value_text, verdict_text
-from archspec.results.record import RECIPE, RunRecord
+from archspec.results.record import RECIPE, RunRecord, whole
 from archspec.results.report.curves import MOST_POINTS, Encoder, encode, short, thinned
 from archspec.results.report.importance import epsilon_squared, importance, is_number
 from archspec.results.report.source import (
@@ -182,7 +182,7 @@ def _findings(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
                 "code": code, "title": title, "advice": _text(finding.get("advice")),
                 "evidence": _evidence(finding.get("evidence")), "runs": [],
             })
-            step, until = _whole(finding.get("step")), _whole(finding.get("until"))
+            step, until = whole(finding.get("step")), whole(finding.get("until"))
             epoch = short(step / each) if step and each else None
             entry["runs"].append([k, step, until, epoch])
     return sorted(found.values(), key=lambda entry: -len(entry["runs"]))
@@ -221,7 +221,3 @@ def _environments(runs: Sequence[RunRecord]) -> dict[str, Any]:
 def _text(value: Any) -> str:
     text = "" if value is None else str(value)
     return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"
-
-
-def _whole(value: Any) -> int | None:
-    return value if type(value) is int else None

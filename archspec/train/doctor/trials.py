@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from itertools import count, islice, pairwise
+from itertools import islice, pairwise
 from math import isfinite
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from archspec.backends.fits import is_shortage
 from archspec.backends.init import seeded, stream_seed
-from archspec.data.batches import Batch, Batches
+from archspec.data.batches import endless
 from archspec.diagnostics import SpecError
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
@@ -166,7 +166,7 @@ def _train(
     with (
         seeded(stream_seed(recipe.seed, "training"), machine.device),
         float32_products(machine.settings.precision, machine.device),
-        closing(_endless(patient.train)) as batches, suppress(_Enough),
+        closing(endless(patient.train)) as batches, suppress(_Enough),
     ):
         model = fresh_model(graph, recipe, machine)
         warm = min(recipe.warmup.steps or 0, steps // 2)  # a longer one would leave no steps at the full rate
@@ -184,8 +184,3 @@ def _train(
     accuracies = [hit / size for hit, size in zip(hits, run.state.meter.sizes, strict=True)]
     labels = Counter(torch.cat(observer.labels).tolist()) if observer.labels else Counter()
     return losses, accuracies, labels
-
-
-def _endless(train: Batches) -> Generator[Batch, None, None]:
-    for epoch in count():
-        yield from train.batches(epoch)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from math import isfinite
 from typing import Final
 
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from archspec.backends.init import seeded, stream_seed
-from archspec.data.batches import Batch, Batches
+from archspec.data.batches import Batches, endless
 from archspec.data.nested import Nested, joined
 from archspec.diagnostics import error
 from archspec.language.recipe import Recipe
@@ -113,7 +113,7 @@ def rate_range(
     observer = _Observer()
     with (
         seeded(stream_seed(recipe.seed, "rate range"), device), float32_products(settings.precision, device),
-        closing(_endless(train)) as batches, suppress(_Enough),
+        closing(endless(train)) as batches, suppress(_Enough),
     ):
         train_epoch(run, islice(batches, steps), (observer,))
     losses = run.state.meter.losses().tolist()
@@ -181,8 +181,3 @@ def smooth(losses: Sequence[float]) -> list[float]:
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
         curve.append(mean / (1 - SMOOTHING**k))
     return curve
-
-
-def _endless(train: Batches) -> Generator[Batch, None, None]:
-    for epoch in count():
-        yield from train.batches(epoch)

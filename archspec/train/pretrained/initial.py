@@ -13,8 +13,10 @@ from archspec.diagnostics import error, listing
 from archspec.ir import Graph
 from archspec.language.finetuning import Initialisation
 from archspec.language.recipe import Recipe
+from archspec.text import shell
 from archspec.train.pretrained.matching import Match, TensorInfo, by_name, by_order, tensors_in
 from archspec.train.pretrained.source import WeightsFile, open_weights, unfit
+from archspec.train.run_dir.weights import shown_name
 
 _SHOWN: Final = 6  # names in a message
 
@@ -36,7 +38,7 @@ class InitialWeights:
         found = self.file.read(set(pairs.values()))
         for name in pairs.values():
             if found[name].is_floating_point() and not bool(torch.isfinite(found[name]).all()):
-                raise unfit(self.file.source, f"{_shown(name)} holds infinite or NaN values", "use other weights")
+                raise unfit(self.file.source, f"{shown_name(name)} holds infinite or NaN values", "use other weights")
         with torch.no_grad():
             for mine, other in pairs.items():
                 state[mine].copy_(found[other])
@@ -55,8 +57,8 @@ class InitialWeights:
             f"init: {len(self.match.pairs)} of {self.tensors} tensors are those of {self.file.path}, matched {how}",
         ]
         for what, names in (
-            ("other shapes", self.misfits), ("not in the file", _names(self.match.missing)),
-            ("not used", _names(self.match.unused)),
+            ("other shapes", self.misfits), ("not in the file", [*map(shown_name, self.match.missing)]),
+            ("not used", [*map(shown_name, self.match.unused)]),
         ):
             if names:
                 lines.append(f"init: {what}: {listing(names, _SHOWN)}")
@@ -107,7 +109,7 @@ def misfit_texts(match: Match, network: list[TensorInfo], file: tuple[TensorInfo
     """A text for each tensor whose counterpart has another shape or type."""
     ours, theirs = ({tensor.name: tensor for tensor in tensors} for tensors in (network, file))
     return [
-        f"{_shown(mine)} is {_form(ours[mine])}, in the file {_form(theirs[other])}"
+        f"{shown_name(mine)} is {_form(ours[mine])}, in the file {_form(theirs[other])}"
         for mine, other in match.misfits.items()
     ]
 
@@ -117,15 +119,4 @@ def _form(tensor: TensorInfo) -> str:
 
 
 def _inspect_hint(file: WeightsFile) -> str:
-    from archspec.text import shell
-
     return f"compare them: `{shell('archspec', 'weights', 'inspect', file.source)} --against SPEC`"
-
-
-def _names(names: tuple[str, ...]) -> list[str]:
-    return [_shown(name) for name in names]
-
-
-def _shown(name: str) -> str:
-    """The name of a tensor for a message: printable, and not too long."""
-    return f"`{''.join(c if c.isprintable() else '?' for c in name[:80])}`"

@@ -31,7 +31,7 @@ def load_weights(model: nn.Module, path: Path, prefix: str = "") -> None:
     tensors = _read(path, wanted, prefix)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise _unfit(path, f"{_name(name)} holds infinite or NaN values")
+            raise _unfit(path, f"{shown_name(name)} holds infinite or NaN values")
     with torch.no_grad():
         for name, tensor in wanted.items():
             tensor.copy_(tensors[name])
@@ -112,16 +112,16 @@ def _compare(path: Path, name: str, found: Any, wanted: Tensor) -> None:
     """Raise SpecError RUN361 unless a tensor's shape and dtype match the model. found: its slice, not read yet."""
     shape, dtype = tuple(found.get_shape()), found.get_dtype()
     if shape != tuple(wanted.shape):
-        raise _unfit(path, f"{_name(name)} has the shape {list(shape)}, the network's has {list(wanted.shape)}")
+        raise _unfit(path, f"{shown_name(name)} has the shape {list(shape)}, the network's has {list(wanted.shape)}")
     if dtype != _DTYPES[wanted.dtype]:
-        raise _unfit(path, f"{_name(name)} is {dtype}, the network's is {_DTYPES[wanted.dtype]}")
+        raise _unfit(path, f"{shown_name(name)} is {dtype}, the network's is {_DTYPES[wanted.dtype]}")
 
 
 def _names(names: list[str]) -> str:
-    return listing(map(_name, names), _SHOWN)
+    return listing(map(shown_name, names), _SHOWN)
 
 
-def _name(name: str) -> str:
+def shown_name(name: str) -> str:
     """The name of a tensor for a message: printable, and not too long."""
     return f"`{''.join(c if c.isprintable() else '?' for c in name[:80])}`"
 
