@@ -82,12 +82,12 @@ def examine(
     )
 
 
-def _placed(source: Any, told: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+def _placed(source: Any, found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
     """Diagnostics of a spec made in Python, those without a text at the lines that made what they are about."""
-    if not told or not hasattr(source, "origins"):
-        return told
+    if not found or not hasattr(source, "origins"):
+        return found
     origins = source.origins()
-    return in_order(d if d.span is not None else replace(d, span=nearest_span(origins, d.path)) for d in told)
+    return in_order(d if d.span is not None else replace(d, span=nearest_span(origins, d.path)) for d in found)
 
 
 def _shapes(given: Iterable[int] | Mapping[str, Iterable[int]] | None) -> InputShapes | None:

@@ -32,13 +32,13 @@ class Reading:
 
     def __init__(
         self, name: str, lines: tuple[str, ...], limits: Limits, events: Callable[[str], Iterator[Any]],
-        told: Iterable[Diagnostic] = (), *, tries_fixes: bool = True,
+        reported: Iterable[Diagnostic] = (), *, tries_fixes: bool = True,
     ) -> None:
         self.name = name
         self.lines = lines
         self.limits = limits
         self.events = events
-        self.told = list(told)
+        self.reported = list(reported)
         self.tries_fixes = tries_fixes
         self.text = re.sub(FORBIDDEN, " ", "\n".join(self._without_directives(list(lines))))
         self.holes: set[tuple[int, int]] = set()  # where placeholders start
@@ -59,7 +59,7 @@ class Reading:
             if self.read > _MAX_READ or isinstance(stopped, Diagnostic):
                 break
         limit = [stopped] if isinstance(stopped, Diagnostic) else []
-        raise SpecError((*_in_order(self.told), *limit))
+        raise SpecError((*_in_order(self.reported), *limit))
 
     def place(self, line: int, column: int) -> tuple[int, int]:
         """The original place of a place in the repaired text."""
@@ -84,13 +84,13 @@ class Reading:
 
     def _found(self, builder: Builder, stopped: Exception | Diagnostic | None) -> bool:
         """Report the split expressions of this pass and replace them. Returns whether there are any."""
-        cuts, told = builder.cuts, builder.cut_errors
+        cuts, reported = builder.cuts, builder.cut_errors
         if not cuts and isinstance(stopped, Exception):
             cut = culprit(self.text, _index(stopped, self.text))
             if cut is not None:
                 place = self.place(*place_of(self.text, cut.start))
-                cuts, told = [cut], [cut_diagnostic(self.name, self.text, self.lines, cut, *place)]
-        self.told += told
+                cuts, reported = [cut], [cut_diagnostic(self.name, self.text, self.lines, cut, *place)]
+        self.reported += reported
         for cut in cuts:
             place = place_of(self.text, cut.start)
             self.holes.add(place)
@@ -108,7 +108,7 @@ class Reading:
 
         found = odd_changes(self.text, builder.odd, stopped)
         for message, hint, changes in found:
-            self.told.append(self._shown_odd(message, hint, changes))
+            self.reported.append(self._shown_odd(message, hint, changes))
         if found:
             every = sorted((c for _, _, mend in found for c in mend.changes), key=lambda c: (c.line, c.start))
             self._apply(replace(found[0][2], changes=tuple(every)))
@@ -122,14 +122,14 @@ class Reading:
 
     def _end(self, builder: Builder, stopped: Exception | Diagnostic | None) -> Document:
         if self.tries_fixes:
-            self.told = self._with_fixes_that_work()
+            self.reported = self._with_fixes_that_work()
         guessed = frozenset(line + 1 for line in self.guessed)
         own = [d for d in builder.errors if d.span is None or d.span.line not in guessed]
         if isinstance(stopped, Diagnostic):
-            raise SpecError((*_in_order(self.told + own), stopped))
+            raise SpecError((*_in_order(self.reported + own), stopped))
         if stopped is not None:
-            raise SpecError(_in_order(self.told + own))
-        errors, lost = _in_order(self.told + own), frozenset(self.lost | builder.lost)
+            raise SpecError(_in_order(self.reported + own))
+        errors, lost = _in_order(self.reported + own), frozenset(self.lost | builder.lost)
         return Document(self.name, builder.data, errors, self.lines, builder.root, guessed, lost)
 
     # -- broken syntax -----------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class Reading:
         found = recover(stopped, self.name, tuple(self.text.split("\n")), builder.last, self._reach)
         follows = found.line in self.indented and found.rule in ("indent", "second_colon")
         if found.line not in self.guessed | self.open_lines and not follows:
-            self.told.append(self._shown(found.diagnostic, found.mend))
+            self.reported.append(self._shown(found.diagnostic, found.mend))
         if found.mend is None:
             return False
         if found.rule in ("tab", "indent"):
@@ -201,9 +201,9 @@ class Reading:
 
     def _with_fixes_that_work(self) -> list[Diagnostic]:
         """The diagnostics without fixes that do not help. Faults that depend on each other may need both fixes."""
-        tried = [k for k, d in enumerate(self.told) if d.fix is not None]
-        works = {k for k in tried[:_MAX_TRIED] if self._helps(self.told[k])}
-        return [d if d.fix is None or k in works else replace(d, fix=None) for k, d in enumerate(self.told)]
+        tried = [k for k, d in enumerate(self.reported) if d.fix is not None]
+        works = {k for k in tried[:_MAX_TRIED] if self._helps(self.reported[k])}
+        return [d if d.fix is None or k in works else replace(d, fix=None) for k, d in enumerate(self.reported)]
 
     def _helps(self, diagnostic: Diagnostic) -> bool:
         """Whether the fix removes the fault."""
@@ -237,9 +237,9 @@ class Reading:
         span = SourceSpan(self.name, number + 1, 1, len(line), line)
         fix = Fix((Edit(span, ""),), safe=True)
         message = "YAML directives (`%…`) are not allowed"
-        self.told.append(Diagnostic("SPEC005", message, span, (), "delete the line", fix))
-        if len(self.told) >= MAX_ERRORS:
-            raise SpecError((*self.told, too_many(self.told[-1])))
+        self.reported.append(Diagnostic("SPEC005", message, span, (), "delete the line", fix))
+        if len(self.reported) >= MAX_ERRORS:
+            raise SpecError((*self.reported, too_many(self.reported[-1])))
 
 
 def place_of(text: str, index: int) -> tuple[int, int]:

@@ -54,9 +54,9 @@ def validated(base: Mapping[str, Any], changes: Mapping[str, Any], options: Iter
     try:
         recipe = Recipe.model_validate(merge_recipe(base, known))
     except ValidationError as problems:
-        told = [dict(problem) for problem in problems.errors(include_url=False)]
-        misspelt = found or any(problem["type"] == "extra_forbidden" for problem in told)
-        found += [_told(p) for p in told if not (misspelt and p["type"] == "missing")]  # one mistake, reported once
+        invalid = [dict(problem) for problem in problems.errors(include_url=False)]
+        misspelt = found or any(problem["type"] == "extra_forbidden" for problem in invalid)
+        found += [_mistake(p) for p in invalid if not (misspelt and p["type"] == "missing")]  # one mistake, reported once
         raise SpecError(found) from problems
     if found:
         raise SpecError(found)
@@ -80,7 +80,7 @@ def _unknown(name: str, changes: Mapping[str, Any], options: Iterable[str]) -> D
     return Diagnostic("SPEC060", message, hint=hint)
 
 
-def _told(problem: dict[str, Any]) -> Diagnostic:
+def _mistake(problem: dict[str, Any]) -> Diagnostic:
     """A mistake that the changes cause in a valid recipe."""
     from archspec.diagnostics import Diagnostic
     from archspec.language.message_text import short
