@@ -56,7 +56,8 @@ def validated(base: Mapping[str, Any], changes: Mapping[str, Any], options: Iter
     except ValidationError as problems:
         invalid = [dict(problem) for problem in problems.errors(include_url=False)]
         misspelt = found or any(problem["type"] == "extra_forbidden" for problem in invalid)
-        found += [_mistake(p) for p in invalid if not (misspelt and p["type"] == "missing")]  # one mistake, reported once
+        # A misspelt field is one mistake: it is not reported as missing, too.
+        found += [_mistake(p) for p in invalid if not (misspelt and p["type"] == "missing")]
         raise SpecError(found) from problems
     if found:
         raise SpecError(found)
