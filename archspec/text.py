@@ -50,6 +50,13 @@ def duration_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def clean(text: str) -> str:
+    """The text with control characters escaped: names from files must not control the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n " else c.encode("unicode_escape").decode() for c in text)
+
+
 def shell(*words: object) -> str:
     """A command that can be pasted into a shell, with words quoted where necessary."""
     import shlex

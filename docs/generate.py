@@ -19,7 +19,6 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from archspec.api import load
-from archspec.cli.table import show
 from archspec.diagnostics.codes import CODES
 from archspec.language.extras import Augment, EarlyStopping, TableOfTargets
 from archspec.language.finetuning import Initialisation
@@ -29,6 +28,7 @@ from archspec.language.schedule import SCHEDULES, WarmupLength
 from archspec.language.schema import json_schema
 from archspec.language.section import Section, field_names
 from archspec.ops import OPS, Merge, Operation
+from archspec.printing.profile_table import show
 from archspec.sweep.schema import sweep_schema
 
 FOLDER = Path(__file__).parent

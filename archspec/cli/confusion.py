@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from archspec.cli.console import clean
 from archspec.diagnostics import one_line
-from archspec.text import percent_text
+from archspec.text import clean, percent_text
 
 if TYPE_CHECKING:
     from rich.console import Console

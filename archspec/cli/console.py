@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, TextIO
 
 from archspec.diagnostics import Diagnostic, wrapped
+from archspec.text import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,13 +49,6 @@ def result_console() -> Console:
     return Console(
         width=None if terminal else WIDE, color_system="auto" if coloured(sys.stdout) else None, highlight=False
     )
-
-
-def clean(text: str) -> str:
-    """The text with control characters escaped: names from files must not control the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n " else c.encode("unicode_escape").decode() for c in text)
 
 
 def styled(text: str, *styles: str, on: bool) -> str:

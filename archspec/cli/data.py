@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from archspec.cli.console import clean, print_diagnostics, tell
+from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.failures import USAGE, WRONG
 from archspec.cli.json_output import print_json
 from archspec.cli.options import COUNT, json_option, plugin_option
 from archspec.diagnostics import listing, one_line, plural
-from archspec.text import sizes_text
+from archspec.text import clean, sizes_text
 
 if TYPE_CHECKING:
     from archspec.data.check import DataCheck, SplitCheck

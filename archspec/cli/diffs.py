@@ -9,7 +9,8 @@ from typing import Final
 
 import click
 
-from archspec.cli.console import BOLD, GREEN, RED, clean, coloured, styled
+from archspec.cli.console import BOLD, GREEN, RED, coloured, styled
+from archspec.text import clean
 
 _STYLES: Final = {"-": (RED,), "+": (GREEN,), "@": (BOLD,)}
 _NO_END: Final = "\\ No newline at end of file"

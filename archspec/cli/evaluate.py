@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archspec.cli.console import clean, tell
+from archspec.cli.console import tell
 from archspec.cli.json_output import print_json
 from archspec.cli.options import COUNT, DEVICE, json_option, plugin_option
 from archspec.cli.processes import alone
 from archspec.diagnostics import plural
+from archspec.text import clean
 
 if TYPE_CHECKING:
     from archspec.data.registry import RunSplit

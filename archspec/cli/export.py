@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from archspec.cli.console import clean, tell
+from archspec.cli.console import tell
 from archspec.diagnostics import plural
+from archspec.text import clean
 
 if TYPE_CHECKING:
     from archspec.results.export.target import Adapter

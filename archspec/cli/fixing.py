@@ -11,11 +11,11 @@ from typing import Final
 
 from archspec.atomic_files import replace_content
 from archspec.cli.block_calls import calls_of_blocks
-from archspec.cli.console import clean
 from archspec.diagnostics import Diagnostic, Edit, Fix
 from archspec.diagnostics.edits import compatible, edited
 from archspec.files import read_regular
 from archspec.source.overlay import instead_of
+from archspec.text import clean
 
 STDIN: Final = "-"
 _BOM: Final = "\ufeff"

@@ -11,7 +11,7 @@ import click
 
 from archspec.atomic_files import replace_content
 from archspec.cli.collect import collect
-from archspec.cli.console import clean, print_diagnostics
+from archspec.cli.console import print_diagnostics
 from archspec.cli.diffs import print_diff
 from archspec.cli.failures import WRONG
 from archspec.cli.options import SpecPath, text_limit_options
@@ -19,6 +19,7 @@ from archspec.diagnostics import Diagnostic, SpecError, plural
 from archspec.source import Limits
 from archspec.source.layout import formatted
 from archspec.source.load import content_of
+from archspec.text import clean
 
 STDIN: Final = "-"
 

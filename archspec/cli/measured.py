@@ -5,9 +5,8 @@ from __future__ import annotations
 from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
-from archspec.cli.console import clean
 from archspec.diagnostics import plural
-from archspec.text import bytes_text
+from archspec.text import bytes_text, clean
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,9 +11,10 @@ import click
 
 from archspec import __version__
 from archspec.cli.collect import Found
-from archspec.cli.console import GREEN, RED, clean, coloured, print_diagnostics, styled, tell
+from archspec.cli.console import GREEN, RED, coloured, print_diagnostics, styled, tell
 from archspec.cli.json_output import json_text, note_printed
 from archspec.diagnostics import Diagnostic, plural
+from archspec.text import clean
 
 if TYPE_CHECKING:
     from archspec.api import Examined

@@ -54,10 +54,9 @@ def _print_table(found: Population) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from archspec.cli.console import clean
     from archspec.sweep.model import FIGURES
     from archspec.sweep.population import QUANTILES
-    from archspec.text import bytes_text
+    from archspec.text import bytes_text, clean
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archspec.cli.console import clean, print_diagnostics, tell
+from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.failures import WRONG
 from archspec.cli.json_output import print_json
 from archspec.cli.options import COUNT, DEVICE, json_option, plugin_option
 from archspec.cli.processes import alone
 from archspec.diagnostics import one_line
+from archspec.text import clean
 
 if TYPE_CHECKING:
     from archspec.data.survey import Survey

@@ -83,7 +83,7 @@ def _refuse_running(ctx: click.Context) -> None:
 
 
 def _show(report: Report, description: str, depth: int | None) -> None:
-    from archspec.cli.table import show
+    from archspec.printing.profile_table import show
 
     show(report, result_console(), depth=depth, description=description)
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from archspec.cli.console import clean
 from archspec.cli.failures import USAGE
 from archspec.cli.json_output import print_json
 from archspec.cli.options import json_option, plugin_option
 from archspec.diagnostics import listing, one_line, plural
+from archspec.text import clean
 
 if TYPE_CHECKING:
     from archspec.train.pretrained.matching import Match

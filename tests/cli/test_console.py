@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from archspec.cli.console import clean, diagnostic_text, line_width, tell
+from archspec.cli.console import diagnostic_text, line_width, tell
 from archspec.diagnostics import Diagnostic, SourceSpan, render, wrapped
+from archspec.text import clean
 
 
 @pytest.mark.parametrize(

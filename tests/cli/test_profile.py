@@ -13,7 +13,7 @@ import pytest
 import archspec
 from archspec.analysis import ReportNode
 from archspec.cli import run
-from archspec.cli.table import FIGURES, default_depth, largest_op, levels
+from archspec.printing.profile_table import FIGURES, default_depth, largest_op, levels
 
 from .conftest import ROOT, Cli
 from .profile_table import FIGURE, SCALE, rows_of, tolerance, totals_of, value

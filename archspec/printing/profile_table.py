@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from archspec.cli.console import clean
-from archspec.text import bytes_text, count_text, percent_text, sizes_text
+from archspec.text import bytes_text, clean, count_text, percent_text, sizes_text
 from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
