@@ -1,4 +1,4 @@
-"""`archspec list`: the shipped specs, the standard blocks, and the ops with their fields."""
+"""`archspec list`: the shipped specs, the standard blocks, the ops with their fields, and the devices."""
 
 from __future__ import annotations
 
@@ -43,7 +43,15 @@ def _ops() -> list[Entry]:
     return [_op(name, model) for name, model in OPS.items()]
 
 
-KINDS: Final[dict[str, Callable[[], list[Entry]]]] = {"specs": _specs, "blocks": _blocks, "ops": _ops}
+def _devices() -> list[Entry]:
+    from archspec.cli.shipped import devices
+
+    return devices()
+
+
+KINDS: Final[dict[str, Callable[[], list[Entry]]]] = {
+    "specs": _specs, "blocks": _blocks, "ops": _ops, "devices": _devices,
+}
 
 
 def _complete_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -64,15 +72,16 @@ def _complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 
 @click.command("list")
-@click.argument("kind", required=False, metavar="[specs|blocks|ops]", shell_complete=_complete_kind)
+@click.argument("kind", required=False, metavar="[specs|blocks|ops|devices]", shell_complete=_complete_kind)
 @click.argument("name", required=False, shell_complete=_complete_name)
 @plugin_option
 @json_option
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, name: str | None, as_json: bool) -> None:
-    """List the shipped specs, the standard blocks and the ops, or one of these kinds; or show one of them in full.
+    """List the shipped specs, standard blocks, ops and devices, or one of these kinds; or show one of them in full.
 
-    The kind may be left out before a NAME: `archspec list conv2d`. `archspec list specs NAME > FILE` saves a spec.
+    The kind may be left out before a NAME: `archspec list conv2d`. `archspec list specs NAME > FILE` saves a spec,
+    `archspec list devices NAME > FILE` the description of a device.
     """
     if kind is not None and kind not in KINDS:
         kind, name = _kind_of(ctx, kind, name), kind
@@ -83,7 +92,7 @@ def command(ctx: click.Context, kind: str | None, name: str | None, as_json: boo
         print_json({"format": 1, **chosen})
         return
     colour = coloured(sys.stdout)
-    if kind == "specs" and name is not None and not sys.stdout.isatty():
+    if kind in ("specs", "devices") and name is not None and not sys.stdout.isatty():
         click.echo(_file(chosen[kind][0]))
         return
     if kind is not None and name is not None:
@@ -102,7 +111,7 @@ def _kind_of(ctx: click.Context, word: str, name: str | None) -> str:
         return named[word]
     close = nearest(word, [*KINDS, *(named if name is None else ())])
     raise click.BadParameter(
-        f"{word!r} is not `specs`, `blocks` or `ops`, and not the name of one"
+        f"{word!r} is not `specs`, `blocks`, `ops` or `devices`, and not the name of one"
         + (f"; {close.words('')}" if close else ""), ctx, param_hint="KIND",
     )
 
@@ -162,8 +171,8 @@ def _default(value: Any) -> str:
 def _section(kind: str, entries: Iterable[Entry], colour: bool, *, detailed: bool) -> str:
     entries = list(entries)
     column = max((len(entry["name"]) for entry in entries), default=0) + 2
-    titles = {"specs": "specs", "blocks": "standard blocks", "ops": "ops"}
-    lines = [styled(f"{titles[kind]} ({len(entries)})", BOLD, on=colour)]
+    titles = {"blocks": "standard blocks"}
+    lines = [styled(f"{titles.get(kind, kind)} ({len(entries)})", BOLD, on=colour)]
     for entry in entries:
         name = styled(entry["name"], CYAN, on=colour) + " " * (column - len(entry["name"]))
         text = wrapped(" " * (column + 2) + entry["description"], line_width(sys.stdout) or 10**6, column + 2)
@@ -183,7 +192,7 @@ def _width() -> int:
 
 
 def _full(entry: Entry, colour: bool) -> str:
-    """One entry in full: an op's documentation and fields, or the text of a block or spec."""
+    """One entry in full: an op's documentation and fields, or the text of a block, spec or device."""
     parts = [styled(entry["name"], BOLD, CYAN, on=colour)]
     if "fields" not in entry:
         parts.append(entry["description"])
@@ -202,7 +211,7 @@ def _full(entry: Entry, colour: bool) -> str:
 
 
 def _file(entry: Entry) -> str:
-    """The text of a spec, to be saved as a file: its schema's place is that of the shipped file."""
+    """The text of a spec or device, to be saved as a file: the place of a spec's schema is that of the shipped file."""
     first, newline, rest = entry["text"].partition("\n")
     return rest if newline and first.startswith("# yaml-language-server:") else str(entry["text"])
 

@@ -1,4 +1,4 @@
-"""The shipped specs and standard blocks as plain entries, for lists and completion."""
+"""The shipped specs, standard blocks and devices as plain entries, for lists and completion."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archspec.devices import Device
     from archspec.language.syntax import Block
 
 Entry = dict[str, Any]
@@ -43,6 +44,23 @@ def _block(block: Block) -> Entry:
     ]
     source = str(block.at.document.data.get("description", ""))
     return {"name": block.name, "description": comment or source, "source": source, "params": params, "text": text}
+
+
+def devices() -> list[Entry]:
+    """The shipped devices, in order: name, description, figures, sources, and the text of their file."""
+    from archspec.devices.known import FOLDER, known_devices
+
+    return [
+        {"name": key, "description": _device_text(device), **device.to_json(),
+         "text": (FOLDER / f"{key}.yaml").read_text(encoding="utf-8").rstrip("\n")}
+        for key, device in known_devices().items()
+    ]
+
+
+def _device_text(device: Device) -> str:
+    """Its name and limits: `NVIDIA L4: fp32 30.3, tf32 60 TFLOP/s; 300 GB/s; 24 GiB`."""
+    peaks = ", ".join(f"{precision} {peak:g}" for precision, peak in device.peak_tflops.items())
+    return f"{device.name}: {peaks} TFLOP/s; {device.bandwidth_gb_per_s:,g} GB/s; {device.memory_gib:g} GiB"
 
 
 def block_source(block: Block) -> tuple[str, str]:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from archspec.data.places import cache_folder, not_found
+from archspec.data.places import not_found
 from archspec.data.registry import DatasetInfo, Split
+from archspec.user_cache import cache_folder
 
 _PATIENCE_S: Final = 30.0  # without a byte for this long, a server counts as unreachable
 # torchvision's classes have the mirrors of these data sets and the checksums of their files.

@@ -9,6 +9,7 @@ from typing import get_args
 from archspec.data import places
 from archspec.data.images import ImageData
 from archspec.data.registry import DatasetInfo, RunSplit, Split, check_name
+from archspec.user_cache import cache_folder
 
 Progress = Callable[[str], None]  # shows lines of plain text to the user
 
@@ -52,7 +53,7 @@ def _found(
     found = places.find(info, split, root)
     if found is None and may_download:
         if progress is not None:
-            progress(f"downloading {info.name} ({info.sources[-1]}) into {places.cache_folder()}")
+            progress(f"downloading {info.name} ({info.sources[-1]}) into {cache_folder()}")
         from archspec.data.download import fetch
 
         fetch(info, split, root)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 
 from archspec.data.registry import DataFile, DatasetInfo, Split, expand_home
 from archspec.diagnostics import SpecError, error
+from archspec.user_cache import cache_folder
 
 DATA_VARIABLE: Final = "ARCHSPEC_DATA"
 
@@ -21,18 +21,6 @@ class Place:
 
     path: Path
     origin: str
-
-
-def cache_folder() -> Path:
-    """The user's cache for downloads: $XDG_CACHE_HOME/archspec, or ~/.cache/archspec."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG base directory specification: a relative path is invalid and ignored.
-    if Path(base).is_absolute():
-        return Path(base) / "archspec"
-    try:
-        return Path.home() / ".cache" / "archspec"
-    except RuntimeError:  # a user without a home, as in some containers
-        return Path(tempfile.gettempdir()) / "archspec"
 
 
 def locate(info: DatasetInfo, root: Path | None = None) -> list[Place]:

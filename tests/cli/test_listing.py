@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+from archspec.devices import find_device, read_device
 from archspec.language.files import standard_library
 from archspec.ops import OPS
 
 from .conftest import ROOT, Cli
 
-STDLIB = ROOT / "archspec" / "stdlib"
+STDLIB, DEVICES = ROOT / "archspec" / "stdlib", ROOT / "archspec" / "devices"
 
 
-def test_all_specs_blocks_and_ops_are_listed(cli: Cli) -> None:
+def test_all_specs_blocks_ops_and_devices_are_listed(cli: Cli) -> None:
     done = cli("list")
     assert done.code == 0
     names = set(re.findall(r"^  (\S+) ", done.out, re.MULTILINE))
     specs = {p.relative_to(ROOT / "specs").with_suffix("").as_posix() for p in (ROOT / "specs").rglob("*.yaml")}
     blocks = set(re.findall(r"^  (\w+):", "\n".join(p.read_text() for p in STDLIB.glob("*.yaml")), re.MULTILINE))
-    assert names == specs | blocks | set(OPS)
+    devices = {p.stem for p in DEVICES.glob("*.yaml")}
+    assert names == specs | blocks | devices | set(OPS)
 
 
 @pytest.mark.parametrize("name", OPS)
@@ -48,7 +51,7 @@ def test_the_kind_may_be_left_out(cli: Cli, name: str, kind: str) -> None:
     ("arguments", "message"),
     [
         (["conv2"], "a similar name exists: conv2d"), (["op"], "a similar name exists: ops"),
-        (["conv2d", "relu"], "'conv2d' is not `specs`, `blocks` or `ops`, and not the name of one"),
+        (["conv2d", "relu"], "'conv2d' is not `specs`, `blocks`, `ops` or `devices`, and not the name of one"),
     ],
 )
 def test_what_is_neither_a_kind_nor_a_name(cli: Cli, arguments: list[str], message: str) -> None:
@@ -95,3 +98,9 @@ def test_json(cli: Cli) -> None:
         {"name": "stride", "required": False, "type": "any", "default": 1},
     ]
     assert list(json.loads(cli("list", "specs", "--json").out)) == ["format", "specs"]
+
+
+def test_a_listed_device_can_be_saved_and_used(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(cli("list", "devices", "rtx3090").out)
+    saved = read_device(tmp_path / "own.yaml")
+    assert (saved.key, saved.peak_tflops) == ("own", find_device("rtx3090").peak_tflops)

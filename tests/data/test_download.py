@@ -11,8 +11,8 @@ import torch
 from torchvision import datasets
 
 from archspec.data.load import load
-from archspec.data.places import cache_folder
 from archspec.data.registry import DATASETS, Archive
+from archspec.user_cache import cache_folder
 from tests.data.test_cifar import TinyCifar
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from archspec.data.load import load
-from archspec.data.places import cache_folder, find, locate
+from archspec.data.places import find, locate
 from archspec.data.registry import DATASETS
+from archspec.user_cache import cache_folder
 
 
 def test_every_kind_of_place_is_found_and_the_nearest_wins(tiny, tmp_path, monkeypatch, nothing_at_home):

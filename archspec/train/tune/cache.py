@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import archspec
 from archspec.atomic_files import write_text
 from archspec.backends.device import cpu_name, device_name
-from archspec.data.places import cache_folder
 from archspec.diagnostics import SpecError
 from archspec.files import read_regular
 from archspec.ir import Graph
@@ -22,6 +21,7 @@ from archspec.language.recipe import Recipe
 from archspec.train.step.precision import Precision, Settings, check_settings, pick_precision
 from archspec.train.tune.candidates import Candidate, Space
 from archspec.train.tune.search import Tuning
+from archspec.user_cache import cache_folder
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 1 << 16  # of a cache file

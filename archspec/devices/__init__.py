@@ -1,0 +1,10 @@
+"""Devices: what datasheets say of them, what was measured on this machine, and the time that kernels take there.
+
+`device`: the figures; `read`: a YAML file → `Device`; `known`: the shipped ones by name. Imports no torch.
+"""
+
+from archspec.devices.device import PRECISIONS, Device
+from archspec.devices.known import find_device, known_devices
+from archspec.devices.read import read_device
+
+__all__ = ["PRECISIONS", "Device", "find_device", "known_devices", "read_device"]

@@ -1,0 +1,51 @@
+"""The devices that archspec knows, by name and alias, and the user's own."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from archspec.devices.device import Device
+from archspec.devices.read import read_device
+from archspec.diagnostics import error, listing, nearest
+from archspec.language.detect import has_suffix
+
+FOLDER: Final = Path(__file__).parent
+
+
+@cache
+def known_devices() -> dict[str, Device]:
+    """The shipped devices by name, in order."""
+    return {path.stem: read_device(path, shipped=True) for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def find_device(name: str) -> Device:
+    """The device with this name or alias, in any case (`RTX 3090`, `rtx3090`), or the one that a file describes.
+
+    Raises SpecError: BUILD211 if there is none; BUILD210 and SPEC0xx for the mistakes of a file.
+    """
+    if has_suffix(name) or "/" in name:
+        return read_device(name)
+    if re.fullmatch(r"[\w-]{1,40}", name) and (FOLDER / f"{name}.yaml").is_file():
+        return read_device(FOLDER / f"{name}.yaml", shipped=True)  # without reading the others
+    every = {plain(word): device for device in known_devices().values() for word in _words(device)}
+    if plain(name) in every:
+        return every[plain(name)]
+    close = nearest(plain(name), every)
+    raise error(
+        "BUILD211", f"there is no device `{name[:80]}`",
+        hint=close.words("") if close else f"the devices: {listing(known_devices(), 30)}; or the path of a file that "
+                                            "describes one, with the suffix .yaml",
+    )
+
+
+def plain(name: str) -> str:
+    """A name without case, spaces and signs, in which names are compared."""
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def _words(device: Device) -> tuple[str, ...]:
+    """The names of a device: its key, its aliases, its full name with and without its maker."""
+    return device.key, *device.aliases, device.name, device.name.partition(" ")[2]

@@ -1,0 +1,112 @@
+"""Descriptions of devices: the shipped ones are complete, and every mistake of a file has its place."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archspec.devices import PRECISIONS, find_device, known_devices
+from archspec.devices.known import plain
+from archspec.devices.read import device_text
+from archspec.diagnostics import SpecError
+
+RIGHT = """\
+archspec-device: 1
+name: a GPU of mine
+aliases: [mine]
+kind: gpu
+peak_tflops: {fp32: 10, fp16: 20}
+bandwidth_gb_per_s: 300
+memory_gib: 8
+units: 20
+launch_us: 4
+sources: [measured]
+"""
+
+
+@pytest.mark.parametrize("key", known_devices())
+def test_a_shipped_device_is_complete_and_cites_its_sources(key: str) -> None:
+    device = known_devices()[key]
+    assert device.file is None
+    assert {name.split(".")[0] for source in device.sources for name in source.partition(":")[0].split(", ")} >= {
+        "peak_tflops", "bandwidth", "launch_us",
+    }
+    assert all(device.peak_flops(p) >= device.peak_flops("fp32") for p in PRECISIONS)  # fp32 where it has no such units
+    assert 1 < device.peak_flops("fp32") / device.bandwidth < 200  # flop per byte: a unit is wrong otherwise
+
+
+def test_names_and_aliases_lead_to_one_device_each() -> None:
+    words = [
+        (plain(word), device.key) for device in known_devices().values()
+        for word in {plain(w) for w in (device.key, *device.aliases, device.name)}
+    ]
+    assert len(words) == len(dict(words))
+
+
+@pytest.mark.parametrize("name", ["rtx3090", "RTX 3090", "3090", "NVIDIA GeForce RTX 3090", "geforce_rtx3090"])
+def test_a_device_is_found_in_any_spelling(name: str) -> None:
+    assert find_device(name).key == "rtx3090"
+
+
+@pytest.mark.parametrize("name", ["rtx309", "", "../devices/rtx3090", "x" * 500, "__init__"])
+def test_an_unknown_device_is_an_error_with_a_remedy(name: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        find_device(name)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code in ("BUILD211", "SPEC001")  # a word with a slash is a path
+
+
+def test_a_file_describes_a_device(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(RIGHT)
+    device = find_device(str(tmp_path / "own.yaml"))
+    assert (device.key, device.kind, device.target, device.memory_bytes) == ("own", "gpu", "cuda", 8 << 30)
+    assert (device.peak_flops("fp16"), device.peak_flops("bf16")) == (20e12, 10e12)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "column"),
+    [
+        ("archspec-device: 1", "archspec-device: 2", "device format 2 is not supported", 18),
+        ("archspec-device: 1", "archspec: 1", "this is a spec, not a device", 1),
+        ("name: a GPU of mine", "name: 3", "`name` must be text, got 3", 7),
+        ("kind: gpu", "kind: tpu", '`kind` must be `cpu` or `gpu`, got "tpu"', 7),
+        ("kind: gpu", "kid: gpu", "a device has no key `kid`", 1),
+        ("fp32: 10", "fp64: 10", "`fp64` is not a precision", 15),
+        ("fp32: 10", "fp32: -10", "`fp32` must be a number above 0 and at most 1,000,000, got -10", 21),
+        ("{fp32: 10, fp16: 20}", "20", "`peak_tflops` must be a mapping of precisions to numbers, got 20", 14),
+        ("300", "300 GB/s", '`bandwidth_gb_per_s` must be a number above 0 and at most 1,000,000, got "300 GB/s"', 21),
+        ("300", ".inf", "`bandwidth_gb_per_s` must be a number above 0 and at most 1,000,000, got inf", 21),
+        ("300", "true", "`bandwidth_gb_per_s` must be a number above 0 and at most 1,000,000, got true", 21),
+        ("300", "", "`bandwidth_gb_per_s` has no value", 20),
+        ("units: 20", "units: 2.5", "`units` must be a whole number, got 2.5", 8),
+        ("[measured]", "measured", '`sources` must be a list of texts, got "measured"', 10),
+        ("[measured]", "[1]", "`sources` must be a list of texts, got 1 in it", 11),
+        ("launch_us: 4\n", "", "a device needs `launch_us`", 1),
+    ],
+)
+def test_a_mistake_is_reported_at_its_place(old: str, new: str, message: str, column: int) -> None:
+    with pytest.raises(SpecError) as caught:
+        device_text(RIGHT.replace(old, new))
+    found = {(d.code, d.message): d.span for d in caught.value.diagnostics}
+    assert ("BUILD210", message) in found
+    span = found["BUILD210", message]
+    assert span is not None and span.column == column
+
+
+@given(st.text(st.sampled_from("archspec-device:1 {}[],nkf32.\n\t'\"&*!|>#é\0") | st.characters(), max_size=80))
+def test_any_text_is_a_device_or_a_spec_error(text: str) -> None:
+    for whole in (text, RIGHT + text, RIGHT.replace("300", text)):
+        try:
+            device_text(whole)
+        except SpecError as found:
+            assert found.diagnostics
+
+
+def test_devices_are_found_without_torch() -> None:
+    code = "import sys, archspec.devices as d; d.find_device('h200'); d.known_devices(); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
