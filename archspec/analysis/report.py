@@ -19,6 +19,8 @@ class LayerCost:
 
     training_only: whether it runs only in training.
     shared_with: the path of the op whose weights it uses; None if it has its own, or none.
+    backward_macs: of its gradients in a training step: of its weights, and of each input that something before it
+    learns from.
     """
 
     path: str
@@ -32,6 +34,7 @@ class LayerCost:
     at: Place | None = field(default=None, compare=False, repr=False)
     training_only: bool = False
     shared_with: StateId | None = None
+    backward_macs: int = 0
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -55,6 +58,7 @@ class ReportNode:
     training_only: whether only training runs it. The network's row then counts its params and buffers, and not its
     MACs, element-wise work and activations.
     shared_with: the path of the node whose weights it uses; None if it has its own, or none.
+    backward_macs: of the gradients in a training step. The network's row includes layers for training only.
     """
 
     name: str
@@ -69,6 +73,7 @@ class ReportNode:
     at: Place | None = field(default=None, compare=False, repr=False)
     training_only: bool = False
     shared_with: StateId | None = None
+    backward_macs: int = 0
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -120,6 +125,14 @@ class Report:
     def training_macs(self) -> int:
         """Multiply-adds of one forward pass in training: those of layers that only training runs included."""
         return sum(row.cost.macs for row in self.root.children)
+
+    @property
+    def backward_macs(self) -> int:
+        """Multiply-adds of the gradients of one training step: of all weights, and of every activation but the inputs.
+
+        Less than 2 × `training_macs`, because the first layers need no gradient for the network's inputs.
+        """
+        return self.root.backward_macs
 
     @property
     def flops(self) -> int:
@@ -180,12 +193,14 @@ class Report:
                 "elementwise_flops": self.root.cost.elementwise_flops,
                 "activation_bytes": self.activation_bytes,
                 "training_macs": self.training_macs,
+                "backward_macs": self.backward_macs,
                 "training_activation_bytes": self.training_activation_bytes,
             },
             "layers": [
                 {
                     "path": x.path, "op": x.op, "output_shape": list(x.output_shape), "params": x.params,
-                    "buffers": x.buffers, "macs": x.macs, "elementwise_flops": x.elementwise_flops,
+                    "buffers": x.buffers, "macs": x.macs, "backward_macs": x.backward_macs,
+                    "elementwise_flops": x.elementwise_flops,
                     "activation_bytes": x.activation_bytes, "training_only": x.training_only,
                     **({} if x.shared_with is None else {"shared_with": x.shared_with}),
                 }
@@ -207,7 +222,7 @@ def _layers(row: ReportNode, prefix: str, *, training_only: bool) -> Iterator[La
             cost = row.cost
             yield LayerCost(
                 path, row.label, row.output_shapes, cost.params, cost.buffers, cost.macs, cost.elementwise_flops,
-                row.activation_bytes, row.at, training_only, row.shared_with,
+                row.activation_bytes, row.at, training_only, row.shared_with, row.backward_macs,
             )
         for child in row.children:
             yield from _layers(child, f"{path}.", training_only=training_only)

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from archspec.diagnostics import plural
 from archspec.diagnostics.hints import set_to
-from archspec.ops.base import Op, PositiveInt, PositivePair, Probability, register_op
+from archspec.ops.base import Op, PositiveInt, PositivePair, Probability, Wanted, register_op
 from archspec.ops.fields import clash
 from archspec.ops.parameters import Computed, Glorot, ParamSpec, TruncatedNormal, buffer, learned, projection
 from archspec.ops.ranks import NonNegativePair
@@ -86,6 +86,19 @@ class MultiHeadAttention(Op):
         return Cost(macs=projections + 2 * scores * width, elementwise_flops=4 * scores * self.num_heads)
 
     @override
+    def backward_macs(self, wanted: Wanted, *types: TensorType) -> int:
+        x, memory, _ = types if len(types) == 3 else (types[0], types[0], types[1])
+        n, length, width = x.shape
+        inward = any(name.startswith("in_proj") for name in wanted.weights)
+        of_x, of_memory = wanted.inputs[0], wanted.inputs[-1]
+        of_query, of_keys = inward or of_x, inward or of_memory
+        ours, others = n * length * width * width, n * memory.shape[1] * width * width
+        macs = ours * (("out_proj.weight" in wanted.weights) + (of_query or of_keys))
+        macs += (ours + 2 * others) * ("in_proj_weight" in wanted.weights) + ours * of_x + 2 * others * of_memory
+        products = 2 * of_keys + of_query + (of_query or of_keys)  # of value and key, query, and the scores
+        return macs + products * n * length * memory.shape[1] * width
+
+    @override
     def parameters(self, x: TensorType, memory: TensorType | None = None) -> dict[str, ParamSpec]:
         width = x.shape[-1]
         inward = {"in_proj_weight": ParamSpec((3 * width, width), Glorot(width, 3 * width), decays=True)}
@@ -156,6 +169,17 @@ class WindowAttention(Op):
         places, window = n * prod(padded), prod(self.window_size)
         macs = places * (4 * channels * channels + 2 * window * channels)
         return Cost(macs=macs, elementwise_flops=5 * places * window * self.num_heads)
+
+    @override
+    def backward_macs(self, wanted: Wanted, x: TensorType, y: TensorType) -> int:
+        n, *sizes, channels = x.shape
+        padded = [-(-size // window) * window for size, window in zip(sizes, self.window_size, strict=True)]
+        (of_x,) = wanted.inputs
+        inward = of_x or not wanted.weights.isdisjoint(("qkv.weight", "qkv.bias"))
+        of_scores = inward or "relative_position_bias_table" in wanted.weights
+        projections = ("proj.weight" in wanted.weights) + of_scores + 3 * ("qkv.weight" in wanted.weights) + 3 * of_x
+        products = of_scores + 3 * inward  # of the scores; of query, key and value
+        return n * prod(padded) * channels * (channels * projections + prod(self.window_size) * products)
 
     @override
     def parameters(self, x: TensorType) -> dict[str, ParamSpec]:

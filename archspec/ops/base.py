@@ -5,7 +5,7 @@ Files of ops have no `from __future__ import annotations`: pydantic would compil
 
 import inspect
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -27,6 +27,16 @@ _WANTED = {
     5: "a volume (channels, depth, height, width)",
 }
 MAX_INT = 2**63 - 1  # torch's largest size; it also keeps every number in a message short
+
+
+class Wanted(NamedTuple):
+    """Of which tensors of an op a training step computes the gradient.
+
+    inputs: for each input, whether something before it learns. weights: the names of its parameters that learn.
+    """
+
+    inputs: tuple[bool, ...]
+    weights: frozenset[str]
 
 
 class Operation(Placed):
@@ -54,6 +64,19 @@ class Operation(Placed):
     def cost(self, *types: Any, **_: Any) -> Cost:
         """What one forward pass costs, given the types of the inputs and then of the outputs."""
         return Cost()
+
+    def backward_macs(self, wanted: Wanted, *types: Any) -> int:
+        """The MACs of its gradients, given those that are wanted and the types of the inputs and then of the outputs.
+
+        By default each gradient of an input, and that of the weights, is a product of the forward pass's size
+        (Rumelhart et al. 1986). An op of several products, or whose products do not use all its inputs, overrides this.
+        """
+        macs = self.cost(*types).macs
+        if not macs:
+            return 0
+        specs = self.parameters(*types[: len(wanted.inputs)])
+        learns = any(len(specs[name].shape) > 1 for name in wanted.weights)  # a bias has only sums
+        return macs * (sum(wanted.inputs) + learns)
 
     def parameters(self, *inputs: Any, **_: Any) -> dict[str, ParamSpec]:
         """The tensors of its module for inputs of these types, by their names there."""

@@ -7,7 +7,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from archspec.diagnostics.hints import EndInput, set_to
-from archspec.ops.base import Merge, register_op
+from archspec.ops.base import Merge, Wanted, register_op
 from archspec.ops.fields import PositiveFloat
 from archspec.ops.traits import AffectsNothing
 from archspec.text import shape_text
@@ -154,6 +154,14 @@ class Attention(_Product):
         query, key, *others, y = types
         scores = query.shape[0] * prod(query.shape[1:-1]) * key.shape[-2]
         return Cost(macs=scores * (query.shape[-1] + y.shape[-1]), elementwise_flops=scores * (4 + (len(others) > 1)))
+
+    @override
+    def backward_macs(self, wanted: Wanted, *types: TensorType) -> int:
+        query, key, *_, y = types
+        scores = query.shape[0] * prod(query.shape[1:-1]) * key.shape[-2]
+        of_query, of_key, of_value, *of_bias = wanted.inputs
+        of_scores = of_query or of_key or any(of_bias)
+        return scores * (y.shape[-1] * (of_value + of_scores) + query.shape[-1] * (of_query + of_key))
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":

@@ -169,6 +169,10 @@ def _totals(report: Report) -> Text:
         f"{cost.macs:,} MACs = {_flops(2 * cost.macs)}, and {_flops(cost.elementwise_flops)} of element-wise work",
         f"{bytes_text(report.root.activation_bytes)} of activations: every op's output, none freed or reused",
     ]
+    if report.backward_macs:
+        times = 1 + report.backward_macs / report.training_macs
+        lines.insert(2, f"{report.backward_macs:,} MACs backward: a training step takes {times:.2f} × the MACs of "
+                        "its forward pass")
     if any(node.training_only for node in report.root.children):
         lines.append(f"in training {report.training_macs:,} MACs and {bytes_text(report.training_activation_bytes)} of "
                      "activations: layers for training only count just in the parameters above")

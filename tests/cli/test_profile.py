@@ -189,3 +189,14 @@ def test_the_static_profile_estimates_a_training_step(cli: Cli) -> None:
         model = build(graph).train()
     counted = step_peak_bytes(model, (16, *graph.input.shape[1:]), states=1)
     assert counted <= shown <= 2 * counted
+
+
+def test_the_macs_of_a_training_step(cli: Cli) -> None:
+    out = cli("profile", "resnet18", "--static", "--json").out
+    totals, layers = json.loads(out)["totals"], json.loads(out)["layers"]
+    assert totals["backward_macs"] == sum(layer["backward_macs"] for layer in layers)
+    first = next(layer for layer in layers if layer["macs"])
+    assert first["backward_macs"] == first["macs"]  # no gradient for the image
+    assert totals["backward_macs"] == 2 * totals["macs"] - first["macs"]
+    text = cli("profile", "resnet18", "--static").out
+    assert f"{totals['backward_macs']:,} MACs backward: a training step takes 2.98 × the MACs of its forward pass" in text
