@@ -1,4 +1,4 @@
-"""The parts of a network that a recipe names: which tensors are frozen, and which have a rate of their own."""
+"""The parts of a network that a recipe names: what is frozen, what has a rate of its own, what is recomputed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from archspec.diagnostics import Diagnostic, SpecError, error, listing, nearest, plural
-from archspec.diagnostics.hints import near
+from archspec.diagnostics.hints import near, write
 from archspec.ir import Graph, sites
 from archspec.ops.parameters import Computed, ParamSpec
 
@@ -33,7 +33,7 @@ class Tensor:
 class PartProblem:
     """What is wrong with a part that a recipe names, in the words of a diagnostic."""
 
-    field: Literal["freeze", "lr_scale"]
+    field: Literal["freeze", "lr_scale", "recompute"]
     part: str
     code: str
     message: str
@@ -74,7 +74,8 @@ def rate_factors(graph: Graph, recipe: Recipe) -> dict[str, float]:
 
 
 def part_problems(graph: Graph, recipe: Recipe) -> Iterator[PartProblem]:
-    """What is wrong with the recipe's `freeze` and `lr_scale`. Errors: SPEC063, BUILD204."""
+    """What is wrong with the recipe's `freeze`, `lr_scale` and `recompute`. Errors: SPEC063, BUILD204."""
+    yield from _recompute_problems(graph, recipe.recompute or ())
     if recipe.freeze is None and recipe.lr_scale is None:
         return
     tensors = tensors_of(graph)
@@ -95,8 +96,27 @@ def part_problems(graph: Graph, recipe: Recipe) -> Iterator[PartProblem]:
                               f"remove `{part}` from `lr_scale`, or from `freeze`")
 
 
+def _recompute_problems(graph: Graph, listed: Collection[str]) -> Iterator[PartProblem]:
+    stages = [node.name for node in graph.nodes]
+    for part in listed:
+        stage, shown = part.partition(".")[0], _short(part)
+        if part in stages:
+            continue
+        if stage in stages:
+            yield PartProblem("recompute", part, "SPEC063", f"`{shown}` is a part of the stage `{stage}`: a stage is "
+                              "recomputed as a whole", f"remove `{shown}`" if stage in listed else write(stage))
+        else:
+            close = nearest(part, [name for name in stages if name not in listed])
+            yield PartProblem("recompute", part, "SPEC063", f"the network has no stage `{shown}`",
+                              near(close) if close else f"its stages: {listing(stages, 12)}")
+
+
+def _short(part: str) -> str:
+    return part if len(part) <= 80 else f"{part[:79]}…"
+
+
 def part_lines(graph: Graph, recipe: Recipe) -> list[str]:
-    """Lines for the user: what is frozen, and which parts have rates of their own."""
+    """Lines for the user: what is frozen, which parts have rates of their own, and what is recomputed."""
     lines = []
     if recipe.freeze:
         learned = [tensor for tensor in tensors_of(graph) if tensor.learned]
@@ -105,6 +125,8 @@ def part_lines(graph: Graph, recipe: Recipe) -> list[str]:
         lines.append(f"frozen: {listing(recipe.freeze)} ({frozen:,} of {plural(total, 'parameter')})")
     if recipe.lr_scale:
         lines.append("rates: " + listing(f"{part} × {factor:g}" for part, factor in recipe.lr_scale.items()))
+    if recipe.recompute:
+        lines.append(f"recomputed in the backward pass: {listing(recipe.recompute)}")
     return lines
 
 
@@ -143,7 +165,7 @@ def check_loaded(graph: Graph, recipe: Recipe, loaded: Collection[str], file: st
 
 
 def check_parts(graph: Graph, recipe: Recipe) -> None:
-    """Raise SpecError SPEC063 or BUILD204 where the recipe's `freeze` or `lr_scale` does not suit the network."""
+    """Raise SpecError SPEC063 or BUILD204 where `freeze`, `lr_scale` or `recompute` does not suit the network."""
     problems = [
         error(problem.code, problem.message, hint=problem.hint).diagnostics[0]
         for problem in part_problems(graph, recipe)
@@ -168,7 +190,7 @@ class _Known:
         self, where: Literal["freeze", "lr_scale"], part: str, tensors: Iterable[Tensor], listed: Container[str]
     ) -> Iterator[PartProblem]:
         """Why the name is not one of a part with tensors of that kind. listed: the names that are written there."""
-        shown = part if len(part) <= 80 else f"{part[:79]}…"
+        shown = _short(part)
         if part not in self.names:
             free = [name for name in self.names if name not in listed]
             close = nearest(part, [name for name in free if "." not in name]) or nearest(part, free)

@@ -1,45 +1,58 @@
-"""A network with outputs that are only computed in training."""
+"""A network whose stages do not all run alike: some only in training, some twice in a step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from archspec.backends.recompute import recomputed
 from archspec.ir import INPUT, Graph, Value
 from archspec.ops import Merge
 
 
 class _Step(NamedTuple):
-    """A call of a stage: its input values, and its number of outputs."""
+    """A call of a stage: its input values, and its number of outputs.
+
+    merges: its module takes a list. frees: the stages whose outputs nothing uses after this one.
+    """
 
     stage: str
     takes: tuple[Value, ...]
     gives: int
-    merges: bool  # its module takes a list
+    merges: bool
     training_only: bool
+    recomputed: bool
+    frees: tuple[int, ...]
 
 
 class Network(nn.Module):
     """Calls the stages of a network in order. In evaluation it skips the stages that only training needs.
+
+    recompute: the stages that run a second time in the backward pass instead of keeping their activations.
 
     It returns its outputs as a dict by name, or a single output without a dict: {"head": …, "aux1": …} in training, and
     the output of `head` in evaluation. Inputs are arguments, in order or by name; inputs that only training needs may
     be omitted in evaluation.
     """
 
-    def __init__(self, graph: Graph, stages: Mapping[str, nn.Module], arguments: tuple[str, ...]) -> None:
+    def __init__(
+        self, graph: Graph, stages: Mapping[str, nn.Module], arguments: tuple[str, ...],
+        recompute: Collection[str] = (),
+    ) -> None:
         super().__init__()
         for name, module in stages.items():
             self.add_module(name, module)
         self._label = graph.label
         self._arguments = arguments
+        frees = _last_uses(graph)
         self._steps = tuple(
             _Step(node.name, node.inputs, len(node.outputs), isinstance(node.target, Merge),
-                  node.name in graph.training_only)
-            for node in graph.nodes
+                  node.name in graph.training_only, node.name in recompute, tuple(frees[number]))
+            for number, node in enumerate(graph.nodes)
         )
         ports = {value.port for step in self._steps for value in step.takes
                  if value.node == INPUT and not step.training_only}
@@ -50,13 +63,17 @@ class Network(nn.Module):
     def forward(self, *inputs: Tensor, **named: Tensor) -> Any:
         values = self._in_order(inputs, named)
         made: list[Any] = []
+        learning = self.training and torch.is_grad_enabled()
         for step in self._steps:
             if step.training_only and not self.training:
                 made.append(None)
-                continue
-            taken = [values[port] if node == INPUT else made[node][port] for node, port in step.takes]
-            given = getattr(self, step.stage)(*([taken] if step.merges else taken))
-            made.append((given,) if step.gives == 1 else given)
+            else:
+                taken = [values[port] if node == INPUT else made[node][port] for node, port in step.takes]
+                stage, arguments = getattr(self, step.stage), [taken] if step.merges else taken
+                given = recomputed(stage, *arguments) if learning and step.recomputed else stage(*arguments)
+                made.append((given,) if step.gives == 1 else given)
+            for node in step.frees:
+                made[node] = None
         outputs = {
             name: values[port] if node == INPUT else made[node][port]
             for name, (node, port), training_only in self._outputs if self.training or not training_only
@@ -75,3 +92,14 @@ class Network(nn.Module):
 
     def _get_name(self) -> str:
         return "".join(word.capitalize() for word in self._label.split("_")) or "Network"
+
+
+def _last_uses(graph: Graph) -> list[list[int]]:
+    """For each stage, by its number, the stages whose outputs are used there for the last time."""
+    last = {value.node: number for number, node in enumerate(graph.nodes) for value in node.inputs}
+    kept = {INPUT, *(value.node for value in graph.results)}
+    found: list[list[int]] = [[] for _ in graph.nodes]
+    for node, number in last.items():
+        if node not in kept:
+            found[number].append(node)
+    return found

@@ -59,14 +59,16 @@ def check_batch(graph: Graph, batch_size: int, remedy: str = "make the batch 2 o
 def check_step_fits(
     graph: Graph, batch_size: int, device: torch.device, *, states: int, dtype: str = "float32",
     what: str = "training", copies: int = 1, accumulate: int = 1,
-    frozen: Collection[str] = (),
+    frozen: Collection[str] = (), recompute: Collection[str] = (),
 ) -> None:
     """Raise SpecError BUILD201 if training steps with this batch size would not fit on `device`. Allocates nothing.
 
-    states, accumulate, frozen: see `step_bytes`. what: the activity, for the message. copies: the number of processes
-    that do the same on this device.
+    states, accumulate, frozen, recompute: see `step_bytes`. what: the activity, for the message. copies: the number of
+    processes that do the same on this device.
     """
-    needed = step_bytes(graph, batch_size, states=states, dtype=dtype, accumulate=accumulate, frozen=frozen)
+    needed = step_bytes(
+        graph, batch_size, states=states, dtype=dtype, accumulate=accumulate, frozen=frozen, recompute=recompute
+    )
     several = f" in each of {copies} processes" if copies > 1 else ""
     hint = "lower batch_size, and raise `accumulate` to keep the images per step; or lower the network's width"
     check_fits(
@@ -77,12 +79,13 @@ def check_step_fits(
 
 def step_bytes(
     graph: Graph, batch_size: int, *, states: int, dtype: str = "float32", accumulate: int = 1,
-    frozen: Collection[str] = (),
+    frozen: Collection[str] = (), recompute: Collection[str] = (),
 ) -> int:
     """The peak memory of a training step in bytes, weights included; see `step_peak_bytes`. Allocates nothing.
 
     accumulate: the number of passes of `batch_size` images in a step; all its images are in memory from the start.
     frozen: the names of parameters without a gradient, for which the optimizer keeps no state.
+    recompute: the stages that run a second time in the backward pass.
     """
     report, width = cost_report(graph), DTYPE_BYTES[dtype]
     held = sum(spec.numel for name, spec in all_weights(graph) if spec.learned and name in frozen) if frozen else 0
@@ -90,7 +93,7 @@ def step_bytes(
     state = trained * states + report.buffers * width
     needed = max(weights + trained, weights + batch_size * width * _largest(graph)) + state  # at least
     if needed < COUNTABLE:
-        model, inputs = _on_meta(graph, dtype).train(), inputs_of(graph, batch_size)
+        model, inputs = _on_meta(graph, dtype, recompute).train(), inputs_of(graph, batch_size)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name not in frozen)
         needed = step_peak_bytes(model, inputs, states=states, passes=min(accumulate, 2))
@@ -118,9 +121,9 @@ def _largest(graph: Graph) -> int:
     return max(x.at(1).numel for x in types)
 
 
-def _on_meta(graph: Graph, dtype: str) -> nn.Module:
+def _on_meta(graph: Graph, dtype: str, recompute: Collection[str] = ()) -> nn.Module:
     with torch.device("meta"):
-        model = build(graph).to(getattr(torch, dtype))
+        model = build(graph, recompute=recompute).to(getattr(torch, dtype))
     for layer, norm in layers_with(model, Normalises):
         if norm.batch and getattr(layer.module, "momentum", 0.0) is None:
             layer.module.momentum = 0.0  # type: ignore[assignment]  # None needs a count of batches

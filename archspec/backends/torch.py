@@ -6,6 +6,7 @@ import keyword
 import operator
 import re
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any, Final, Self
 
 import torch
@@ -61,14 +62,15 @@ def _values(node: fx.Node) -> list[fx.Node]:
     return list(first) if isinstance(first, list) else list(node.args)  # type: ignore[arg-type]
 
 
-def build(graph: Graph, *, generated: bool = False) -> nn.Module:
+def build(graph: Graph, *, generated: bool = False, recompute: Collection[str] = ()) -> nn.Module:
     """Build a new module of the whole network: (N, C, H, W) → its output.
 
     Every name of the spec is an attribute (`model.b3`), and the roots of state_dict keys are the stages. Several inputs
     are arguments, in order or by name; several outputs come as a dict by name. Outputs for training only are computed
     in training mode alone: a single one that is left in evaluation is returned bare.
     Parameters are initialised as torch does, from the global random state; see `backends.init` for a seed.
-    generated: build a `Body` even for a chain.
+    generated: build a `Body` even for a chain. recompute: the stages whose activations are computed again in the
+    backward pass; see `backends.recompute`.
     """
     if not graph.nodes and not generated:
         return nn.Sequential()
@@ -76,8 +78,8 @@ def build(graph: Graph, *, generated: bool = False) -> nn.Module:
     named = [port.name for port in graph.inputs] != [UNNAMED]
     frame = building.open(graph, named=named, generated=generated or named)
     outputs = interpret(graph, frame.inputs, building.on_op, building.on_call)
-    if graph.training_only or any(port.training for port in graph.outputs):
-        return Network(graph, frame.children, frame.arguments)
+    if recompute or graph.training_only or any(port.training for port in graph.outputs):
+        return Network(graph, frame.children, frame.arguments, recompute)
     given = {port.name: value for port, value in zip(graph.outputs, outputs, strict=True)}
     return building.close(given if len(given) > 1 else outputs[0])
 

@@ -65,11 +65,11 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
 def _check_parts(
     recipe: Recipe, graph: Graph, places: Mapping[str, At], reported: set[PartProblem], errors: Errors
 ) -> None:
-    """Report the parts in `freeze` and `lr_scale` that the network does not have.
+    """Report the parts in `freeze`, `lr_scale` and `recompute` that the network does not have.
 
     reported: the problems of other recipes so far.
     """
-    own = [places[key] for key in ("freeze", "lr_scale") if key in places]
+    own = [places[key] for key in ("freeze", "lr_scale", "recompute") if key in places]
     for problem in part_problems(graph, recipe) if own else ():
         if problem not in reported:
             reported.add(problem)

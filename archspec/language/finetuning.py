@@ -1,8 +1,9 @@
-"""Fields of a recipe that say how a network starts, and which parts of it learn: `init`, `freeze`, `lr_scale`."""
+"""Fields of a recipe about parts of a network: how it starts, what learns, what is recomputed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -97,25 +98,28 @@ Init = Annotated[
 ]
 
 
-def _names(value: Any) -> Any:
-    """A name, or a list of different names."""
+def _names(value: Any, what: str = "stage or layer") -> Any:
+    """A name, or a list of different names. what: it names."""
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)) or not names:
-        raise PydanticCustomError("recipe_value", "must be the name of a stage or layer, or a list of them")
+        raise PydanticCustomError("recipe_value", f"must be the name of a {what}, or a list of them")
     for name in names:
         if not isinstance(name, str) or not name:
-            raise PydanticCustomError("recipe_value", "must be a list of names of stages or layers")
+            raise PydanticCustomError("recipe_value", f"must be a list of names of {_plurals(what)}")
     twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if twice is not None:
         raise PydanticCustomError("recipe_value", "has `{name}` twice", {"name": twice[:80]})
     return tuple(names)
 
 
+def _plurals(what: str) -> str:
+    return " or ".join(f"{word}s" for word in what.split(" or "))
+
+
 _NAME: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
-Frozen = Annotated[
-    tuple[str, ...], BeforeValidator(_names),
-    WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}),
-]
+_NAMES: Final = WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]})
+Frozen = Annotated[tuple[str, ...], BeforeValidator(_names), _NAMES]
+Recomputed = Annotated[tuple[str, ...], BeforeValidator(partial(_names, what="stage")), _NAMES]
 
 
 def _scales(value: Any) -> Any:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_va
 from pydantic_core import PydanticCustomError
 
 from archspec.language.extras import Augmenting, DataName, Stopping, Validation
-from archspec.language.finetuning import Frozen, Init, Initialisation, Scales
+from archspec.language.finetuning import Frozen, Init, Initialisation, Recomputed, Scales
 from archspec.language.loss import DEFAULT as CROSS_ENTROPY
 from archspec.language.loss import Losses, metrics_of, written
 from archspec.language.schedule import Constant, OneCycle, Schedule, Warmup, WarmupLength
@@ -118,6 +118,10 @@ class Recipe(Section):
     lr_scale: Scales | None = Field(
         None, description="factors of the learning rate of stages or layers: {head: 10}; if several contain a "
         "parameter, the longest name counts"
+    )
+    recompute: Recomputed | None = Field(
+        None, description="stages that keep only their inputs for the backward pass and run a second time there "
+        "(activation checkpointing): less memory, the same results: [b1, b2]"
     )
     normalize: Normalisation | None = Field(
         None, description="normalisation: {mean: …, std: …} of pixels scaled to 0…1"

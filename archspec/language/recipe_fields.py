@@ -34,6 +34,7 @@ class RecipeFields(TypedDict, total=False):
     init: str | Fields
     freeze: str | Sequence[str]
     lr_scale: Mapping[str, Number]
+    recompute: str | Sequence[str]
     normalize: Fields
     loss: str | Fields
     label_smoothing: Number

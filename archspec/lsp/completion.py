@@ -22,7 +22,7 @@ from archspec.ops import OPS
 _SHAPE: Final = ("channels", "height", "width", "features", "length", "shape")
 _CHANGED: Final = ("set", "grid", "zip", "runs", "random", "space")  # sections of a sweep with keys such as `train.lr`
 _FILES: Final = 200  # the most files that are offered for `extends` and `use`
-_PARTS: Final = frozenset({"freeze", "lr_scale"})  # fields of a recipe that name stages
+_PARTS: Final = frozenset({"freeze", "lr_scale", "recompute"})  # fields of a recipe that name stages
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,9 @@ def _begin(run: Run, train: Batches, resume: Snapshot | None, callbacks: Sequenc
     settings = run.runtime.settings
     if settings.compile:
         batch = run.recipe.batch_size // run.runtime.group.size
-        run.runtime.forward = compiled(run.runtime.forward, batch, settings)
+        run.runtime.forward = compiled(
+            run.runtime.forward, batch, settings, whole=run.recipe.recompute is not None
+        )
     run.policy.on_start(run)
     for callback in callbacks:
         callback.on_start(run)

@@ -101,8 +101,8 @@ def prepare(
     network is not a classifier, RUN318 if an epoch has no step, RUN323 or RUN326 if the recipe's `loss` does not match
     network or data, RUN332 if the batch cannot be divided among the processes, RUN334 if FSDP does not support the
     recipe or the settings, BUILD201 if the run would not fit into memory, BUILD203 if a batch is too small for a norm,
-    BUILD204 if there is nothing to train, SPEC063 if `freeze` or `lr_scale` does not suit the network, RUN363 and
-    RUN364 if the weights that `init` names cannot be used, and the errors of `archspec.data`.
+    BUILD204 if there is nothing to train, SPEC063 if `freeze`, `lr_scale` or `recompute` does not suit the network,
+    RUN363 and RUN364 if the weights that `init` names cannot be used, and the errors of `archspec.data`.
     """
     group = machine.group
     if recipe.data.startswith(OWN_PREFIX):
@@ -201,7 +201,7 @@ def fresh_model(
     initial: the trained weights of `init`, if they are found already. Errors: those of `initial_weights`.
     """
     with torch.random.fork_rng([]):
-        model = build(graph)
+        model = build(graph, recompute=recipe.recompute or ())
     initialise(model, recipe.init, recipe.seed)
     initial = initial or initial_weights(graph, recipe.init)
     if initial is not None:
@@ -235,7 +235,7 @@ def check_memory(graph: Graph, recipe: Recipe, device: torch.device, group: Proc
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
     check_step_fits(
         graph, recipe.batch_size // group.size, device, states=kept_states(recipe), accumulate=recipe.accumulate,
-        frozen=frozen_tensors(graph, recipe),
+        frozen=frozen_tensors(graph, recipe), recompute=recipe.recompute or (),
         copies=group.local_size if device.type == "cpu" else 1,
     )
 

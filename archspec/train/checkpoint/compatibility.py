@@ -19,6 +19,7 @@ _DECIDE: Final = ("versions", "cpu", "cpu_kernels", "device", "threads", "settin
 UNRECORDED: Final[Mapping[str, JsonValue]] = {"flush_denormal": False}  # the value in 0.1.0, which did not record it
 SHOWN: Final = 6  # changes in a message
 _TEST: Final = ("validation", "test")  # `validation: test` in a recipe means the same as leaving it out
+_SAME: Final = ("recompute",)  # fields of a recipe that change no result
 _DATA: Final = ("train_images", "validation_images", "test_images")
 
 
@@ -78,7 +79,7 @@ def recipe_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
     """
     changes = {}
     then, now = ({key: value for key, value in data.items() if (key, value) != _TEST} for data in (then, now))
-    for key in sorted(then.keys() | now.keys()):
+    for key in sorted((then.keys() | now.keys()).difference(_SAME)):
         if key == "epochs" and not needs_length(now):
             continue
         texts = differences(*(dict(_flat({key: data[key]} if key in data else {}, "")) for data in (then, now)))

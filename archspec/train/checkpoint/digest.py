@@ -32,8 +32,12 @@ def spec_digest(graph: Graph, recipe: Recipe) -> str:
 
 
 def _chosen(recipe: Recipe) -> dict[str, Any]:
-    """The recipe without its defaults; `validation: test` counts as the default, which it means."""
+    """The recipe without its defaults; `validation: test` counts as the default, which it means.
+
+    `recompute` does not count, because it changes no result.
+    """
     data = recipe.to_data(defaults=False)
+    data.pop("recompute", None)
     if data.get("validation") == "test":
         del data["validation"]
     return data

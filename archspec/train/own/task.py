@@ -114,7 +114,9 @@ def _check_recipe(recipe: Recipe, data: OwnData, network: Graph | nn.Module) -> 
             raise error("RUN322", f"`{name}` works on the data sets that archspec reads, not on your own",
                         hint=f"do it in the data set, and pass `{name}=None`")
     own_init = "init" in recipe.model_fields_set
-    for name, given in (("freeze", recipe.freeze), ("lr_scale", recipe.lr_scale), ("init", own_init)):
+    for name, given in (
+        ("freeze", recipe.freeze), ("lr_scale", recipe.lr_scale), ("recompute", recipe.recompute), ("init", own_init)
+    ):
         if given and not isinstance(network, Graph):
             raise error("RUN322", f"`{name}` is for networks of a spec, and this is a module",
                         hint="change the module itself: its weights, or `requires_grad` of its parameters")

@@ -11,14 +11,17 @@ from archspec.diagnostics import error
 from archspec.train.step.precision import Settings
 
 
-def compiled(network: Callable[[Tensor], Tensor], images: int, settings: Settings) -> Callable[[Tensor], Tensor]:
+def compiled(
+    network: Callable[[Tensor], Tensor], images: int, settings: Settings, *, whole: bool = False
+) -> Callable[[Tensor], Tensor]:
     """`network` compiled for batches of `images`; a batch of another size, such as an epoch's last, is not compiled.
 
-    The parameters stay shared. The first call compiles, which may take minutes on a CPU, and raises SpecError RUN321
+    whole: it is an error if torch compiles only parts of the network; recomputed stages need that. The parameters stay
+    shared. The first call compiles, which may take minutes on a CPU, and raises SpecError RUN321
     if torch.compile fails.
     """
     mode = "reduce-overhead" if settings.cuda_graphs else "default"
-    fast = torch.compile(network, dynamic=False, mode=mode)
+    fast = torch.compile(network, dynamic=False, mode=mode, fullgraph=whole)
 
     def forward(batch: Tensor) -> Tensor:
         if len(batch) != images:

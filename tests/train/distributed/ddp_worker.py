@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import archspec
+from archspec.backends.torch import build
 from archspec.data.augment import Augmentation
 from archspec.data.batches import BatchOptions, ResidentBatches
 from archspec.data.splits import hold_out
@@ -104,6 +105,15 @@ def shared_network():
         }})
 
 
+def deep_network(recompute=()):
+    """Two stages with batch norm and one without, of which some may be recomputed."""
+    layers = [{"conv2d": {"out_channels": 4, "kernel_size": 3, "padding": 1}}, "batch_norm2d", "tanh"]
+    spec = {"archspec": 1, "input": [1, 8, 8], "stages": {"a": layers, "b": layers, "head": ["flatten", {"linear": 4}]}}
+    with torch.random.fork_rng([]):
+        torch.manual_seed(1)
+        return build(archspec.load(spec).graph, recompute=recompute)
+
+
 def spread(model):
     return shard(model, CPU)
 
@@ -129,6 +139,9 @@ def sharded(group):
         "accumulated": trained(spread(plain_network()), recipe(momentum=0.9, batch_size=2, accumulate=5), split),
         "shared": trained(spread(shared_network()), chosen, split),
         "of_unspread_shared": trained(shared_network(), chosen, group),
+        "recomputed": trained(spread(deep_network(("a", "b"))), chosen, split, at_least=2),
+        "of_unspread_recomputed": trained(deep_network(("a", "head")), chosen, group, at_least=2),
+        "of_unspread_kept": trained(deep_network(), chosen, group, at_least=2),
         "code": place, "saved": steps, "same": again == expected,
         "unspread": trained(plain_network(), chosen, group, resume=found.saved),
         "of_unspread": trained(plain_network(), chosen, group),

@@ -101,11 +101,17 @@ def assert_close(found, expected):
 @pytest.mark.parametrize(("case", "of"), [
     ("momentum", "of_unspread"), ("clipped", "of_unspread_clipped"), ("normed", "of_unspread_normed"),
     ("accumulated", "of_unspread"), ("shared", "of_unspread_shared"),
+    ("recomputed", "of_unspread_kept"),
     ("unspread", "of_unspread"),  # that goes on from a checkpoint of one that was spread
 ])
 def test_a_network_that_is_spread_equals_one_that_is_not(together, case, of):
     (first, _), _, _ = together
     assert_close(first["sharded"][case], first["sharded"][of])
+
+
+def test_recomputed_stages_change_nothing_in_several_processes(together):
+    (first, _), _, _ = together
+    assert first["sharded"]["of_unspread_recomputed"] == first["sharded"]["of_unspread_kept"]
 
 
 def test_a_network_that_is_spread_is_saved_and_goes_on_bit_for_bit(together):
