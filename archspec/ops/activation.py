@@ -15,6 +15,9 @@ from archspec.types import Cost, ShapeError, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 class Activation(Op):
     """A function of each element on its own.
@@ -26,6 +29,7 @@ class Activation(Op):
 
     traits: ClassVar[tuple[Trait, ...]] = (Elementwise(),)
     torch_name: ClassVar[str]  # of the class in torch.nn, whose first arguments are the fields
+    saves: ClassVar[Literal["input", "output"]] = "input"  # what torch computes its gradient from
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -34,6 +38,10 @@ class Activation(Op):
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.activation(self.op, x, saves=self.saves)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -49,6 +57,7 @@ class ReLU(Activation):
 
     op = "relu"
     torch_name = "ReLU"
+    saves = "output"
     traits = (Elementwise(), Saturates(RECTIFIED))
 
 
@@ -153,6 +162,7 @@ class Sigmoid(Activation):
 
     op = "sigmoid"
     torch_name = "Sigmoid"
+    saves = "output"
     traits = (Elementwise(), Saturates(SIGMOID), SquashesLogits())
 
 
@@ -162,6 +172,7 @@ class Tanh(Activation):
 
     op = "tanh"
     torch_name = "Tanh"
+    saves = "output"
     traits = (Elementwise(), Saturates(TANH))
 
 

@@ -1,6 +1,6 @@
 """Pooling to a given size, over sequences, images and volumes."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
@@ -13,6 +13,9 @@ from archspec.types import Cost, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 class _ToSize(Ranked):
     """What gives each channel a size of its own. Output i of H' sees the input from floor(i*H/H') to ceil((i+1)*H/H').
@@ -21,6 +24,8 @@ class _ToSize(Ranked):
     Cost: one elementwise FLOP per input element (windows that overlap count once).
     Errors: none beyond the input's rank.
     """
+
+    keeps_places: ClassVar[bool] = False  # of the largest values, for backward
 
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
@@ -32,6 +37,15 @@ class _ToSize(Ranked):
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        size = tape.outputs[0].shape[2:]
+        if self.keeps_places:
+            return tape.max_pool(self.op, x, size, flops=x.numel)
+        if self.rank > 1 and set(size) == {1}:  # torch computes this case as a mean
+            return tape.mean(x, tuple(range(2, x.ndim)))
+        return tape.avg_pool(self.op, x, size, flops=x.numel)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -122,6 +136,7 @@ class AdaptiveMaxPool2d(AdaptivePool):
     op = "adaptive_max_pool2d"
     rank = 2
     torch_name = "AdaptiveMaxPool2d"
+    keeps_places = True
 
 
 @register_op
@@ -136,6 +151,7 @@ class AdaptiveMaxPool1d(AdaptivePool):
     op = "adaptive_max_pool1d"
     rank = 1
     torch_name = "AdaptiveMaxPool1d"
+    keeps_places = True
 
 
 @register_op
@@ -150,6 +166,7 @@ class AdaptiveMaxPool3d(AdaptivePool):
     op = "adaptive_max_pool3d"
     rank = 3
     torch_name = "AdaptiveMaxPool3d"
+    keeps_places = True
 
 
 @register_op
@@ -207,6 +224,7 @@ class GlobalMaxPool2d(GlobalPool):
     op = "global_max_pool2d"
     rank = 2
     torch_name = "AdaptiveMaxPool2d"
+    keeps_places = True
 
 
 @register_op
@@ -221,6 +239,7 @@ class GlobalMaxPool1d(GlobalPool):
     op = "global_max_pool1d"
     rank = 1
     torch_name = "AdaptiveMaxPool1d"
+    keeps_places = True
 
 
 @register_op
@@ -235,3 +254,4 @@ class GlobalMaxPool3d(GlobalPool):
     op = "global_max_pool3d"
     rank = 3
     torch_name = "AdaptiveMaxPool3d"
+    keeps_places = True

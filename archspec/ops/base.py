@@ -19,7 +19,12 @@ from archspec.plugins import Door, PluginError
 from archspec.types import FLOATS, INTEGERS, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
+
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
 
 TraitT = TypeVar("TraitT", bound=Trait)
 _WANTED = {
@@ -81,6 +86,14 @@ class Operation(Placed):
     def parameters(self, *inputs: Any, **_: Any) -> dict[str, ParamSpec]:
         """The tensors of its module for inputs of these types, by their names there."""
         return {}
+
+    def kernels(self, tape: "Tape", *inputs: Any, **_: Any) -> "Tensor | Sequence[Tensor]":
+        """What its module runs, written on a tape (`archspec.execution`), whose functions give its outputs.
+
+        tape: has its tensors in `tape.weights` and the types of its outputs in `tape.outputs`. inputs: tensors without
+        data. Without this rule, memory and time of the op are estimates: all that it reads is kept for backward.
+        """
+        return tape.opaque(self.op, inputs, sum([y.numel for y in tape.outputs]))
 
     @abstractmethod
     def build(self, *inputs: Any, **_: Any) -> "nn.Module":

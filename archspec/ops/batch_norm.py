@@ -16,6 +16,9 @@ from archspec.types import Cost, ShapeError, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 def norm_parameters(channels: int, *, affine: bool, running: bool) -> dict[str, ParamSpec]:
     """A learned factor and offset for each channel, and its running statistics."""
@@ -71,6 +74,13 @@ class BatchNorm(RunningNorm):
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=2 * x.numel)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        weights = tape.weights
+        running = (weights["running_mean"], weights["running_var"]) if self.track_running_stats else None
+        batch = tape.training or running is None
+        return tape.batch_norm(x, weights.get("weight"), weights.get("bias"), running, batch=batch)
 
 
 @register_op

@@ -20,6 +20,9 @@ from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 _RULE = "a non-negative integer, a pair [height, width] of them, `same` or `valid`"
 ConvPadding = Annotated[tuple[int, ...] | Literal["same", "valid"], PerAxis(0, words=("same", "valid"), rule=_RULE)]
 
@@ -133,6 +136,13 @@ class Conv(_GroupedOp):
     def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
         shape = (self.out_channels, x.shape[1] // self.groups, *self.kernel_size)
         return projection(shape, self.out_channels, bias=self.bias)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        weights, (y,) = tape.weights, tape.outputs
+        return tape.convolution(
+            x, weights["weight"], weights.get("bias"), y.shape[2:], self.stride, groups=self.groups
+        )
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -253,6 +263,13 @@ class ConvTranspose(_GroupedOp):
     def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
         shape = (x.shape[1], self.out_channels // self.groups, *self.kernel_size)
         return projection(shape, self.out_channels, bias=self.bias)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        weights, (y,) = tape.weights, tape.outputs
+        return tape.convolution(
+            x, weights["weight"], weights.get("bias"), y.shape[2:], self.stride, groups=self.groups, transposed=True
+        )
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

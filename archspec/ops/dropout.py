@@ -12,6 +12,9 @@ from archspec.types import TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 @register_op
 class Dropout(Op):
@@ -31,6 +34,10 @@ class Dropout(Op):
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
         return (x,)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.dropout(x, self.p)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -13,6 +13,9 @@ from archspec.types import Cost, ShapeError, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 @register_op
 class Linear(Op):
@@ -44,6 +47,10 @@ class Linear(Op):
     @override
     def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
         return projection((self.out_features, x.shape[-1]), self.out_features, bias=self.bias)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.linear(x, tape.weights["weight"], tape.weights.get("bias"))
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -16,6 +16,9 @@ from archspec.types import ANY, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, Tensor
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 Inputs = tuple[TensorType, ...]
 
 
@@ -148,6 +151,13 @@ class Add(_Broadcast):
     aliases = ("sum",)
 
     @override
+    def kernels(self, tape: "Tape", *inputs: "Tensor") -> "Tensor":
+        total = inputs[0]
+        for other in inputs[1:]:
+            total = tape.add(total, other)
+        return total
+
+    @override
     def build(self, *inputs: TensorType) -> "nn.Module":
         from archspec.merges import Add as Module
 
@@ -165,6 +175,13 @@ class Mul(_Broadcast):
 
     op = "mul"
     aliases = ("multiply",)
+
+    @override
+    def kernels(self, tape: "Tape", *inputs: "Tensor") -> "Tensor":
+        product = inputs[0]
+        for other in inputs[1:]:
+            product = tape.mul(product, other)
+        return product
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
@@ -235,6 +252,10 @@ class Concat(Merge):
         _check_dtypes(inputs)
         check_equal(inputs, "SHAPE104", broadcast=False, free=dim)
         return (_joined(inputs, broadcast=False, free=dim),)
+
+    @override
+    def kernels(self, tape: "Tape", *inputs: "Tensor") -> "Tensor":
+        return tape.cat(inputs, self.dim % inputs[0].ndim)
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":

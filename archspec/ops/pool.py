@@ -18,6 +18,9 @@ from archspec.types import UNKNOWN, Cost, ShapeError, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 class _SlidingPool(Ranked):
     """What max and average pooling share."""
@@ -76,6 +79,11 @@ class MaxPool(_SlidingPool):
     """
 
     dilation: AffectsSpace[Sizes] = Field((1,), description="distance between the window's taps")
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        (y,) = tape.outputs
+        return tape.max_pool(self.op, x, y.shape[2:], flops=y.numel * prod(self.kernel_size))
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -142,6 +150,11 @@ class AvgPool(_SlidingPool):
     """
 
     count_include_pad: AffectsNothing[bool] = Field(True, description="count the padding's zeros in the mean")
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        (y,) = tape.outputs
+        return tape.avg_pool(self.op, x, y.shape[2:], flops=y.numel * prod(self.kernel_size))
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

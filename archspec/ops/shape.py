@@ -18,6 +18,9 @@ from archspec.types import ANY, UNKNOWN, Cost, ShapeError, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 @register_op
 class Identity(Op):
@@ -36,6 +39,10 @@ class Identity(Op):
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
         return (x,)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return x
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -101,6 +108,10 @@ class Flatten(Op):
         return (x.reshaped(*x.shape[:first], prod(x.shape[first : last + 1]), *x.shape[last + 1 :]),)
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.reshape(x, tape.outputs[0].shape)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
@@ -160,6 +171,10 @@ class Reshape(Op):
                 wanted = [*self.shape[:i], total // others, *self.shape[i + 1 :]]
                 return SetFields(f"write {wanted}", shape=wanted)
         return SetFields(f"write [{total}], or another shape with {plural(total, 'element')}", shape=[total])
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.reshape(x, tape.outputs[0].shape)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -1,0 +1,128 @@
+"""Reverse-mode differentiation as torch's engine does it: which gradient exists when, and what is kept until then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final
+
+from archspec.execution.tensor import Tensor
+
+if TYPE_CHECKING:
+    from archspec.execution.recorder import Recorder
+
+FIRST: Final = 2**62  # the number of a parameter's node: torch accumulates gradients before all else
+Gradients = Sequence["Tensor | None"]
+# (tape, node, gradients of the outputs) -> gradients of the inputs. It must not hold tensors: they are in node.saved.
+Backward = Callable[["Recorder", "Node", Gradients], Gradients]
+
+
+class Node:
+    """One differentiable operation.
+
+    number: its place in time. edges: for each input, the node and port that made it, or None where no gradient is
+    needed. saved: what it keeps for backward, released when it has run.
+    """
+
+    __slots__ = ("backward", "edges", "layer", "name", "number", "region", "saved")
+
+    def __init__(
+        self, number: int, name: str, layer: str, edges: tuple[tuple[Node, int] | None, ...],
+        saved: tuple[Tensor, ...], backward: Backward,
+    ) -> None:
+        self.number, self.name, self.layer, self.edges, self.saved = number, name, layer, edges, saved
+        self.backward = backward
+        self.region: Region | None = None  # where its saved tensors are computed again in backward
+
+    def needs(self, k: int) -> bool:
+        """Whether input k needs a gradient."""
+        return self.edges[k] is not None
+
+
+class Region:
+    """Layers whose saved tensors are dropped in forward, and computed again when backward reaches the first of them.
+
+    As torch.utils.checkpoint with use_reentrant=False.
+    """
+
+    def __init__(self, again: Callable[[], None]) -> None:
+        self.nodes: list[Node] = []
+        self.again: Callable[[], None] | None = again
+
+    def restore(self) -> None:
+        """Run the layers again, unless that has been done."""
+        if self.again is not None:
+            again, self.again = self.again, None
+            again()
+
+
+def leaf(name: str) -> Node:
+    """The node of a parameter, where its gradient is accumulated."""
+    return Node(FIRST, name, "", (), (), _accumulate)
+
+
+def _accumulate(tape: Recorder, node: Node, gradients: Gradients) -> Gradients:
+    (gradient,) = gradients
+    assert gradient is not None
+    tape.accumulate(node.name, gradient)
+    return ()
+
+
+def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
+    """Compute the gradients of all parameters. gradient: that of the loss.
+
+    Nodes run in the reverse order of time, as soon as all gradients of their outputs are there (torch's engine).
+    """
+    root = loss.node
+    assert root is not None
+    waiting = _dependencies(root)
+    buffers: dict[int, list[Tensor | None]] = {id(root): [gradient]}
+    ready = [(-root.number, id(root), root)]
+    del gradient, root
+    while ready:
+        node = heappop(ready)[2]
+        given = buffers.pop(id(node))
+        if node.region is not None:
+            node.region.restore()
+        tape.layer = node.layer
+        results: list[Tensor | None] = list(node.backward(tape, node, given))
+        del given
+        node.saved = ()
+        for k, edge in enumerate(node.edges):
+            if edge is None:
+                continue
+            (into, port), result = edge, results[k]
+            results[k] = None  # so that only the buffer holds it
+            buffer = buffers.setdefault(id(into), [])
+            buffer += [None] * (port + 1 - len(buffer))
+            held, buffer[port] = buffer[port], None
+            buffer[port] = _sum(tape, held, result)
+            del held, result
+            waiting[id(into)] -= 1
+            if not waiting[id(into)]:
+                heappush(ready, (-into.number, id(into), into))
+
+
+def _sum(tape: Recorder, held: Tensor | None, new: Tensor | None) -> Tensor | None:
+    """The sum of two gradients of a value, in place where nothing else uses the first."""
+    if held is None or new is None:
+        return held or new
+    alone = held.storage.refs == 1 and held.is_dense
+    total = held if alone else tape.like(held)
+    tape.launch("add_", (held, new), (total,), flops=total.numel)
+    return total
+
+
+def _dependencies(root: Node) -> dict[int, int]:
+    """For each node, how many gradients it waits for."""
+    waiting: dict[int, int] = {}
+    seen, stack = {id(root)}, [root]
+    while stack:
+        for edge in stack.pop().edges:
+            if edge is not None:
+                into = edge[0]
+                waiting[id(into)] = waiting.get(id(into), 0) + 1
+                if id(into) not in seen:
+                    seen.add(id(into))
+                    stack.append(into)
+    return waiting

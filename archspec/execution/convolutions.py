@@ -1,0 +1,70 @@
+"""Convolutions and their transposes in any rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from archspec.execution.recorder import Recorder
+from archspec.execution.tensor import Tensor, channels_last
+
+if TYPE_CHECKING:
+    from archspec.execution.autograd import Gradients, Node
+
+
+class _Geometry(NamedTuple):
+    """What backward knows of a convolution."""
+
+    macs: int
+    shape: tuple[int, ...]
+    biased: bool
+
+
+class Convolutions(Recorder):
+    """Convolutions of a `Tape`."""
+
+    def convolution(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, size: Sequence[int], strides: Sequence[int], *,
+        groups: int = 1, transposed: bool = False,
+    ) -> Tensor:
+        """A convolution of (N, C, …) to (N, K, *size), or a transposed one. torch keeps input and weight, not the bias.
+
+        The gradients of the input and of the weight cost as many MACs each as the forward pass.
+        """
+        x, weight, *rest = self.lower(x, weight, *([] if bias is None else [bias]))
+        bias = rest[0] if rest else None
+        channels = weight.shape[1] * groups if transposed else weight.shape[0]
+        nhwc = any(t.is_channels_last and not t.is_contiguous for t in (x, weight))
+        if nhwc:
+            x, weight = (self.contiguous(t, channels_last(t.shape)) for t in (x, weight))
+        else:
+            x, weight = self.contiguous(x), self.contiguous(weight)
+        shape = (x.shape[0], channels, *size)
+        y = self.new(shape, x.dtype, channels_last(shape) if nhwc and len(shape) > 3 else None)
+        macs = (x if transposed else y).numel * (weight.numel // weight.shape[0])
+        geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides)
+        self.launch("convolution", (x, weight, bias), (y,), macs=macs, geometry=geometry)
+        known = _Geometry(macs, geometry, bias is not None)
+        self.record("convolution", (y,), (x, weight, bias), (x, weight),
+                    lambda tape, node, grads: _backward(tape, node, grads, known))
+        return y
+
+
+def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) -> Gradients:
+    (grad,), (x, weight) = grads, node.saved
+    assert grad is not None
+    nhwc = any(t.is_channels_last and not t.is_contiguous for t in (x, weight))
+    grad = tape.contiguous(grad, channels_last(grad.shape) if nhwc else None)
+    results: list[Tensor | None] = [None, None, None]
+    if node.needs(0):
+        results[0] = y = tape.like(x)
+        tape.launch("convolution_backward_input", (grad, weight), (y,), macs=known.macs,
+                    geometry=known.shape)
+    if node.needs(1):
+        results[1] = y = tape.like(weight)
+        tape.launch("convolution_backward_weight", (grad, x), (y,), macs=known.macs, geometry=known.shape)
+    if known.biased and node.needs(2):
+        results[2] = y = tape.new((grad.shape[1],), grad.dtype)
+        tape.launch("convolution_backward_bias", (grad,), (y,), flops=prod(grad.shape))
+    return results

@@ -1,0 +1,56 @@
+"""The circumstances of an execution: batch, precision, layout, optimizer, device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+Target = Literal["cpu", "cuda"]
+LOW: Final = {"bf16": "bfloat16", "fp16": "float16"}  # what autocast computes in
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """What decides the memory and time of an optimizer's step.
+
+    kind: sgd, adam or adamw. momentum: of SGD; 0 keeps no state.
+    """
+
+    kind: str = "sgd"
+    momentum: float = 0.0
+
+    @property
+    def states(self) -> int:
+        """How many tensors of a parameter's size it keeps for each parameter."""
+        return int(self.momentum != 0) if self.kind == "sgd" else 2
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a network runs.
+
+    training: a training step (forward, loss, backward, optimizer), else a forward pass without gradients in
+    evaluation mode.
+    precision: fp32 and tf32 compute in float32; bf16 and fp16 under torch's autocast, with float32 weights.
+    dtype: of weights and inputs, where they are not float32.
+    frozen: names of parameters without a gradient. recompute: stages whose activations are computed again in backward.
+    accumulate: the number of passes whose gradients a step adds up. ema: whether an average of the weights is kept.
+    """
+
+    batch_size: int = 1
+    training: bool = True
+    precision: Precision = "fp32"
+    channels_last: bool = False
+    target: Target = "cpu"
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    frozen: frozenset[str] = frozenset()
+    recompute: frozenset[str] = frozenset()
+    accumulate: int = 1
+    ema: bool = False
+    dtype: str = "float32"
+
+    @property
+    def low(self) -> str | None:
+        """The dtype of autocast, or None without it."""
+        return LOW.get(self.precision)

@@ -1,0 +1,126 @@
+"""Tensors without data: a storage of some bytes, and views of it. Storages are freed as torch frees them.
+
+Like torch, this relies on reference counts: a storage is freed when the last tensor on it is deleted. So a rule that
+keeps its tensors as long as torch's module does gets the same live bytes at every moment.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from archspec.types import DTYPE_BYTES
+
+if TYPE_CHECKING:
+    from archspec.execution.autograd import Node
+
+Shape = tuple[int, ...]
+
+
+class Memory:
+    """The bytes that are allocated now, and the most that ever were."""
+
+    __slots__ = ("granularity", "live", "peak")
+
+    def __init__(self, granularity: int = 1) -> None:
+        self.live = self.peak = 0
+        self.granularity = granularity  # an allocator's smallest unit, in bytes
+
+    def allocate(self, nbytes: int) -> int:
+        """Count an allocation. Returns its size with rounding, which `live` is lowered by when it is freed."""
+        size = -(-nbytes // self.granularity) * self.granularity
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        return size
+
+
+class Storage:
+    """Memory that tensors share. nbytes: of its data. size: with the allocator's rounding."""
+
+    __slots__ = ("memory", "nbytes", "refs", "size")
+
+    def __init__(self, memory: Memory, nbytes: int) -> None:
+        self.memory, self.nbytes, self.refs = memory, nbytes, 0
+        self.size = memory.allocate(nbytes)
+
+
+class Tensor:
+    """A view of a storage. node, port: the output of the autograd node that made it; None if it needs no gradient."""
+
+    __slots__ = ("dtype", "node", "numel", "port", "shape", "storage", "strides")
+
+    def __init__(self, storage: Storage, shape: Shape, dtype: str, strides: Shape) -> None:
+        self.storage, self.shape, self.dtype, self.strides = storage, shape, dtype, strides
+        self.numel = prod(shape)
+        self.node: Node | None = None
+        self.port = 0
+        storage.refs += 1
+
+    def __del__(self) -> None:
+        storage = self.storage
+        storage.refs -= 1
+        if not storage.refs:
+            storage.memory.live -= storage.size
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its elements; an expanded tensor counts those that it has in memory."""
+        return min(self.numel * DTYPE_BYTES[self.dtype], self.storage.nbytes)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions, including the batch."""
+        return len(self.shape)
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether its elements lie in the order of its dimensions."""
+        return same_order(self.shape, self.strides, contiguous(self.shape))
+
+    @property
+    def is_channels_last(self) -> bool:
+        """Whether it has 4 or 5 dimensions and its channels lie beside each other (NHWC)."""
+        return self.ndim in (4, 5) and same_order(self.shape, self.strides, channels_last(self.shape))
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether its elements lie side by side, in any order of the dimensions, each once."""
+        expected = 1
+        for stride, size in sorted(zip(self.strides, self.shape, strict=True)):
+            if size != 1:
+                if stride != expected:
+                    return False
+                expected *= size
+        return True
+
+    def view(self, shape: Shape, strides: Shape | None = None) -> Tensor:
+        """Another view of the storage, without a gradient. strides: contiguous ones by default."""
+        return Tensor(self.storage, shape, self.dtype, contiguous(shape) if strides is None else strides)
+
+    def alias(self) -> Tensor:
+        """The same view, without a gradient: what autograd saves."""
+        return Tensor(self.storage, self.shape, self.dtype, self.strides)
+
+
+def contiguous(shape: Shape) -> Shape:
+    """The strides of a contiguous tensor, in elements."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(strides[::-1])
+
+
+def channels_last(shape: Shape) -> Shape:
+    """The strides of (N, C, …) with the channels innermost."""
+    order = (0, *range(2, len(shape)), 1)
+    inner = contiguous(tuple([shape[d] for d in order]))
+    strides = [0] * len(shape)
+    for d, stride in zip(order, inner, strict=True):
+        strides[d] = stride
+    return tuple(strides)
+
+
+def same_order(shape: Shape, strides: Shape, wanted: Shape) -> bool:
+    """Whether strides are the wanted ones in every dimension of more than one element."""
+    return strides == wanted or all(size == 1 or a == b for size, a, b in zip(shape, strides, wanted, strict=True))

@@ -1,0 +1,38 @@
+"""What torch itself keeps and allocates, to hold the simulation against."""
+
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+
+from archspec.backends.step import _on_meta, example_loss, inputs_of
+
+
+def saved_by_torch(graph, batch_size, *, precision="fp32", device="cpu", channels_last=False):
+    """The bytes of all storages that autograd keeps in a training step's forward pass, each counted once."""
+    from archspec.backends.torch import build
+
+    model = build(graph).to(device).train()
+    types = inputs_of(graph, batch_size)
+    batch = [torch.zeros(x.shape, dtype=getattr(torch, x.dtype), device=device) for x in types]
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
+        batch = [x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in batch]
+    labels = torch.zeros(batch_size, dtype=torch.int64, device=device)
+    storages = {}
+
+    def pack(x):
+        storages[x.untyped_storage()._cdata] = (x.untyped_storage().nbytes(), x)
+        return x
+
+    low = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    with saved_tensors_hooks(pack, lambda x: x), torch.autocast("cpu", low, enabled=low is not None):
+        loss = example_loss(model(*batch), labels)
+    found = sum(nbytes for nbytes, _ in storages.values())
+    del loss
+    return found
+
+
+def tracked_by_torch(graph, batch_size, states=0):
+    """The peak of a step on the meta device, counted by a dispatch mode."""
+    from archspec.backends.step import step_peak_bytes
+
+    return step_peak_bytes(_on_meta(graph, "float32").train(), inputs_of(graph, batch_size), states=states)
