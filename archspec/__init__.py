@@ -16,6 +16,7 @@ _HOMES = {
     "Body": "archspec.language.models",
     "Callback": "archspec.train.callbacks",
     "Diagnostic": "archspec.diagnostics",
+    "Difference": "archspec.difference",
     "Layer": "archspec.language.models",
     "ImageDataset": "archspec.data.registry",
     "Loaded": "archspec.api",
@@ -30,6 +31,7 @@ _HOMES = {
     "analyze": "archspec.api",
     "build": "archspec.api",
     "check": "archspec.api",
+    "diff": "archspec.difference",
     "fit": "archspec.train.api",
     "load": "archspec.api",
     "register_dataset": "archspec.data.registry",
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from archspec.api import Loaded, analyze, build, check, load
     from archspec.data.registry import ImageDataset, register_dataset
     from archspec.diagnostics import Diagnostic, SpecError
+    from archspec.difference import Difference, diff
     from archspec.language.loss import OwnLoss, register_loss
     from archspec.language.models import ArchSpec, Block, Body, Layer, OneLayer
     from archspec.language.recipe import Recipe
@@ -56,9 +59,9 @@ if TYPE_CHECKING:
     from archspec.train.callbacks import Callback
 
 __all__ = [
-    "ArchSpec", "Block", "Body", "Callback", "Diagnostic", "ImageDataset", "Layer", "Loaded", "OneLayer", "OwnLoss",
-    "Recipe", "RecipeFields", "Report", "SpecError", "Template", "Trained", "__version__", "analyze", "build", "check",
-    "fit", "load", "register_dataset", "register_loss", "register_op", "train",
+    "ArchSpec", "Block", "Body", "Callback", "Diagnostic", "Difference", "ImageDataset", "Layer", "Loaded",
+    "OneLayer", "OwnLoss", "Recipe", "RecipeFields", "Report", "SpecError", "Template", "Trained", "__version__",
+    "analyze", "build", "check", "diff", "fit", "load", "register_dataset", "register_loss", "register_op", "train",
 ]
 
 

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "validate": ("archspec.cli.validate", "Check specs and report every mistake in them."),
     "fmt": ("archspec.cli.fmt", "Format spec and sweep files without changing their meaning."),
     "profile": ("archspec.cli.profile", "Show shapes, parameters, MACs and memory; time the network."),
+    "diff": ("archspec.cli.diff", "Show what changed between two specs: structure, figures, recipe."),
     "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
     "evaluate": ("archspec.cli.evaluate", "Evaluate a trained network: accuracy per class, confusion matrix."),
     "diagnose": ("archspec.cli.diagnose", "Diagnose a run that went badly, and try remedies."),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any, Final, Literal
 
 from archspec.diagnostics import plural
+from archspec.ir.align import Alignment, Step, align
 from archspec.ir.graph import Graph, NodePath, Port
-from archspec.ir.interpret import Site, interpret
-from archspec.ops import Operation
+from archspec.ir.wiring import Wiring
 from archspec.text import shape_text
 from archspec.types import TensorType
 
@@ -50,64 +49,29 @@ class Change:
         return f"{what}`{self.path}` was {_text(self.then)}, is {_text(self.now)}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """An op of a network: its path, its inputs (paths of ops, with the port if not 0), and its weights' owner."""
-
-    path: NodePath
-    op: Operation
-    takes: tuple[str, ...]
-    state: str
-
-
 def diff(then: Graph, now: Graph) -> list[Change]:
     """Every difference that affects the digest, in the order of `now`. Empty for networks with equal digests.
 
-    Ops are aligned by path if the op is the same, then by order; an op that moved to another path is renamed.
+    Ops are aligned by their order, kind, fields and names (`archspec.ir.align`). An op at another path is renamed.
+    Other inputs are not a change of their own if an added or removed op between the two explains them.
     """
-    (old, old_results), (new, new_results) = _steps(then), _steps(now)
-    pairs = _aligned(old, new)
-    names = {old[i].path: new[j].path for j, i in pairs.items()}
-    changes = [*_ports("input", then, now)]
-    for j, step in enumerate(new):
-        if j not in pairs:
-            changes.append(Change("added", step.path, None, step.op.op))
+    return changes(then, now, align(then, now))
+
+
+def changes(then: Graph, now: Graph, aligned: Alignment) -> list[Change]:
+    """The differences between two networks whose ops are aligned."""
+    wiring = Wiring(aligned)
+    found = [*_ports("input", then, now)]
+    for j, step in enumerate(aligned.new):
+        if j not in aligned.pairs:
+            found.append(Change("added", step.path, None, step.op.op))
         else:
-            changes += _of_step(old[pairs[j]], step, names)
-    kept = set(pairs.values())
-    changes += [Change("removed", step.path, step.op.op) for i, step in enumerate(old) if i not in kept]
-    return [*changes, *_ports("output", then, now), *_results(now, old_results, new_results, names)]
+            found += _of_step(aligned.old[aligned.pairs[j]], step, wiring)
+    found += [Change("removed", step.path, step.op.op) for step in aligned.removed]
+    return [*found, *_ports("output", then, now), *_results(now, aligned, wiring)]
 
 
-def _steps(graph: Graph) -> tuple[list[_Step], tuple[str, ...]]:
-    steps: list[_Step] = []
-
-    def on_op(site: Site, values: tuple[str, ...]) -> list[str]:
-        assert site.node.op is not None
-        steps.append(_Step(site.path, site.node.op, values, site.state))
-        return [site.path if port == 0 else f"{site.path}:{port}" for port in range(len(site.node.outputs))]
-
-    results = interpret(graph, [f"input {port.name}" for port in graph.inputs], on_op)
-    return steps, results
-
-
-def _aligned(old: list[_Step], new: list[_Step]) -> dict[int, int]:
-    """The number of a step now → its number then."""
-    places = {step.path: i for i, step in enumerate(old)}
-    pairs = {j: places[step.path] for j, step in enumerate(new) if step.path in places}
-    left = [i for i in range(len(old)) if i not in set(pairs.values())]
-    more = [j for j in range(len(new)) if j not in pairs]
-    same = SequenceMatcher(None, [_key(old[i]) for i in left], [_key(new[j]) for j in more], autojunk=False)
-    for a, b, size in same.get_matching_blocks():
-        pairs.update({more[b + k]: left[a + k] for k in range(size)})
-    return pairs
-
-
-def _key(step: _Step) -> str:
-    return repr(step.op)
-
-
-def _of_step(old: _Step, new: _Step, names: dict[str, str]) -> Iterator[Change]:
+def _of_step(old: Step, new: Step, wiring: Wiring) -> Iterator[Change]:
     if old.path != new.path:
         yield Change("renamed", new.path, old.path, new.path)
     if old.op.op != new.op.op:
@@ -116,16 +80,10 @@ def _of_step(old: _Step, new: _Step, names: dict[str, str]) -> Iterator[Change]:
         before, after = old.op.model_dump(mode="json"), new.op.model_dump(mode="json")
         changed = [name for name in after if before.get(name) != after[name]]
         yield Change("fields", new.path, {n: before.get(n) for n in changed}, {n: after[n] for n in changed})
-    took = tuple(_renamed(value, names) for value in old.takes)
-    if took != new.takes:
-        yield Change("values", new.path, took, new.takes)
-    if names.get(old.state, old.state) != new.state:
+    if not wiring.explained(old.takes, new.takes):
+        yield Change("values", new.path, tuple(map(wiring.renamed, old.takes)), new.takes)
+    if wiring.names.get(old.state, old.state) != new.state:
         yield Change("values", new.path, f"the weights of `{old.state}`", f"those of `{new.state}`")
-
-
-def _renamed(value: str, names: dict[str, str]) -> str:
-    path, colon, port = value.partition(":")
-    return names.get(path, path) + colon + port
 
 
 def _ports(kind: Literal["input", "output"], then: Graph, now: Graph) -> Iterator[Change]:
@@ -153,11 +111,12 @@ def _mode(port: Port) -> str:
     return "for training only" if port.training else "always there"
 
 
-def _results(now: Graph, old: tuple[str, ...], new: tuple[str, ...], names: dict[str, str]) -> Iterator[Change]:
+def _results(now: Graph, aligned: Alignment, wiring: Wiring) -> Iterator[Change]:
+    old, new = aligned.old_results, aligned.new_results
     if len(old) == len(new):
-        for port, before, after in zip(now.outputs, (_renamed(value, names) for value in old), new, strict=True):
-            if before != after:
-                yield Change("output", port.name, before, after)
+        for port, before, after in zip(now.outputs, old, new, strict=True):
+            if not wiring.explained((before,), (after,)):
+                yield Change("output", port.name, wiring.renamed(before), after)
 
 
 def _type(x: TensorType) -> str:

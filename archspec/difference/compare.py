@@ -1,0 +1,105 @@
+"""Compares two specs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from archspec.analysis import Report, cost_report
+from archspec.api import Loaded, load
+from archspec.diagnostics import Diagnostic, SpecError
+from archspec.difference.figures import figure_changes
+from archspec.difference.model import Difference, LayerChange
+from archspec.difference.structure import edits
+from archspec.files import is_regular
+from archspec.ir.align import Alignment, align
+from archspec.ir.diff import changes
+from archspec.language.recipe import Recipe
+
+
+def diff(
+    before: Any, after: Any = None, *, sets: Iterable[str] = (), sets_before: Iterable[str] = (),
+    recipe: str | None = None, recipe_before: str | None = None, batch_size: int = 1, dtype: str = "float32",
+    **options: Any,
+) -> Difference:
+    """What changed from one spec to another: structure, shapes, figures and recipe. Imports no torch.
+
+    before, after: what `load` takes, or the folder of a run. after: by default `before`, with what `sets` changes.
+    sets, sets_before: overrides of `after` and of `before`, such as `vars.width=0.5`. recipe, recipe_before: recipes by
+    name instead of `train`. batch_size, dtype: of the figures. options: as for `load`, for both.
+    Raises SpecError for mistakes in a spec, and for a recipe that does not exist.
+    """
+    sets, sets_before = tuple(sets), tuple(sets_before)
+    after = before if after is None else after
+    old, new = _loaded([(before, sets_before), (after, sets)], options)
+    reports = [cost_report(x.graph, batch_size=batch_size, dtype=dtype) for x in (old, new)]
+    aligned = align(old.graph, new.graph)
+    found = tuple(changes(old.graph, new.graph, aligned))
+    names = (_name(old, sets_before, recipe_before), _name(new, sets, recipe))
+    return Difference(
+        *names, {"batch_size": batch_size, "dtype": dtype}, figure_changes(*map(_totals, reports)),
+        edits(found, aligned), found, tuple(_layers(aligned, *reports)),
+        _recipe_changes(_recipe(old, recipe_before), _recipe(new, recipe)),
+    )
+
+
+def _loaded(specs: Iterable[tuple[Any, tuple[str, ...]]], options: Mapping[str, Any]) -> list[Loaded]:
+    """The specs with their overrides. Raises SpecError with the mistakes of both."""
+    found: list[Loaded] = []
+    mistakes: list[Diagnostic] = []
+    for spec, sets in specs:
+        try:
+            found.append(load(_source(spec), sets=sets, **options))
+        except SpecError as problem:
+            mistakes += problem.diagnostics
+    if mistakes:
+        raise SpecError(tuple(dict.fromkeys(mistakes)))
+    return found
+
+
+def _source(spec: Any) -> Any:
+    """The spec of a run, where a folder is given."""
+    path = Path(spec) if isinstance(spec, (str, Path)) and "\n" not in str(spec) else None
+    return path / "spec.yaml" if path is not None and is_regular(path / "spec.yaml") else spec
+
+
+def _name(loaded: Loaded, sets: tuple[str, ...], recipe: str | None) -> str:
+    changed = [*sets, *([] if recipe is None else [f"recipe {recipe}"])]
+    return loaded.name + (f" with {', '.join(changed)}" if changed else "")
+
+
+def _totals(report: Report) -> Mapping[str, Any]:
+    totals: Mapping[str, Any] = report.to_json()["totals"]
+    return totals
+
+
+def _layers(aligned: Alignment, before: Report, after: Report) -> Iterator[LayerChange]:
+    """Every op in the order of the second network; those that only the first one has come last."""
+    old, new = ({layer.path: layer for layer in report.layers()} for report in (before, after))
+
+    for j, step in enumerate(aligned.new):
+        partner = aligned.pairs.get(j)
+        yield LayerChange(None if partner is None else old[aligned.old[partner].path], new[step.path])
+    for step in aligned.removed:
+        yield LayerChange(old[step.path], None)
+
+
+def _recipe(loaded: Loaded, name: str | None) -> Recipe | None:
+    return loaded.recipe(name) if name is not None or "train" in loaded.recipes else None
+
+
+def _recipe_changes(before: Recipe | None, after: Recipe | None) -> dict[str, tuple[Any, Any]]:
+    """The fields that differ, `schedule.kind` for nested ones. Nothing if a spec has no recipe."""
+    if before is None or after is None:
+        return {}
+    old, new = (dict(_flat(recipe.to_data(), "")) for recipe in (before, after))
+    return {name: (old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)}
+
+
+def _flat(data: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + str(key), value

@@ -1,0 +1,78 @@
+"""`archspec diff`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from archspec.cli.failures import USAGE, WRONG
+
+from .conftest import GOOD, Cli
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "diff"
+CASES = {
+    "alexnet": ("alexnet", "alexnet_simplified"), "resnet": ("resnet34", "resnet152"), "classes": ("alexnet", "--set", "vars.num_classes=100", "--set", "train.lr=0.1"),
+    "zoo": ("resnet50", "zoo/resnext50_32x4d"), "outputs": ("zoo/googlenet_aux", "googlenet"), "same": ("lenet", "lenet"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_text(cli: Cli, name: str) -> None:
+    """Set ARCHSPEC_WRITE_GOLDEN=1 to write what is printed."""
+    result = cli("diff", *CASES[name])
+    text = "\n".join(line.rstrip() for line in result.out.split("\n"))
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("ARCHSPEC_WRITE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert (result.code, result.err) == (0, "") and text == path.read_text(encoding="utf-8")
+    assert max(map(len, text.split("\n"))) <= 80
+
+
+def test_all(cli: Cli) -> None:
+    short, whole = (cli("diff", "googlenet", "zoo/googlenet_aux", *more).out for more in ((), ("--all",)))
+    assert "more: --all shows every one" in short and "--all" not in whole and len(whole) > len(short)
+
+
+def test_conditions_decide_the_exit_code(cli: Cli) -> None:
+    result = cli("diff", "alexnet", "alexnet_simplified", "--fail-if", "params > 1.05x")
+    assert (result.code, result.err) == (0, "")
+    result = cli("diff", "alexnet", "alexnet_simplified", "--fail-if", "params > 1.05x", "--fail-if", "macs > 1.05x")
+    assert result.code == WRONG and result.out.startswith("alexnet → alexnet_simplified\n")
+    assert result.err == "error: --fail-if macs > 1.05x holds: 1.35 G > 985.05 M, 938.15 M before\n"
+    result = cli("diff", "alexnet", "alexnet_simplified", "--json", "--fail-if", "macs > 1.05x", "--fail-if", "changes == 0")
+    assert result.code == WRONG and [c["holds"] for c in json.loads(result.out)["conditions"]] == [True, False]
+
+
+@pytest.mark.parametrize(("arguments", "error"), [
+    (("alexnet",), "name a second spec, or change the first one"),
+    (("alexnet", "lenet", "--fail-if", "macs ~ 3"), "is not a condition; write a figure, a comparison and a number"),
+    (("alexnet", "lenet", "--fail-if", "mac > 3"), "there is no figure `mac`; a similar name exists: macs"),
+    (("alexnet", "lenet", "--set-a", "x"), "is not an assignment"),
+])
+def test_usage(cli: Cli, arguments: tuple[str, ...], error: str) -> None:
+    result = cli("diff", *arguments)
+    assert result.code == USAGE and error in result.err and result.out == ""
+
+
+def test_runs_and_folders_without_one(cli: Cli, folder: Path) -> None:
+    run = folder / "runs" / "one"
+    run.mkdir(parents=True)
+    result = cli("diff", "good.yaml", run)
+    assert result.code == WRONG and "RUN360" in result.err and "it has no spec.yaml" in result.err
+    (run / "spec.yaml").write_text(GOOD.replace("linear: 10", "linear: 12"), encoding="utf-8")
+    result = cli("diff", "good.yaml", run, "--json")
+    assert [edit["text"] for edit in json.loads(result.out)["structure"]] == ["out_features 10 → 12"]
+    (run / "spec.yaml").write_text("# net: trained by archspec.fit, not from a spec\n", encoding="utf-8")
+    assert "RUN366" in cli("diff", "good.yaml", run).err
+
+
+def test_mistakes_and_sides(cli: Cli, folder: Path) -> None:
+    result = cli("diff", "good.yaml", "bad.yaml")
+    assert result.code == WRONG and "SPEC" in result.err and result.out == ""
+    sides = cli("diff", "alexnet", "--set-a", "vars.num_classes=5", "--set", "vars.num_classes=7", "--json")
+    assert json.loads(sides.out)["structure"][0]["text"] == "out_features 5 → 7"
+    assert json.loads(cli("diff", "alexnet", "--recipe", "alexnet-02", "--json").out)["recipe"]["optimizer"] == {"before": "sgd", "after": "adam"}
+    assert json.loads(cli("diff", "good.yaml", "good.yaml", "--input", "1x32x32", "--batch-size", "4", "--json").out)["settings"]["batch_size"] == 4
