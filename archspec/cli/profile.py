@@ -13,10 +13,12 @@ from archspec.cli.json_output import print_json
 from archspec.cli.options import DEVICE, Reading, SpecPath, input_option, json_option, spec_options
 from archspec.cli.output_format import output_format_option
 from archspec.cli.output_format import report as report_diagnostics
+from archspec.cli.static_options import chosen_setting, examine_with_optimizer, setting_options
 
 if TYPE_CHECKING:
     from archspec.analysis import Report
     from archspec.api import Loaded
+    from archspec.execution import Setting
     from archspec.language.input_override import InputShapes
 
 
@@ -36,13 +38,15 @@ if TYPE_CHECKING:
 @click.option("--warmup", type=click.IntRange(min=1), metavar="N", help="Number of warm-up runs.")
 @click.option("--trace", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write a trace for TensorBoard and Perfetto.")
+@setting_options
 @spec_options
 @json_option
 @output_format_option
 @click.pass_context
 def command(
     ctx: click.Context, /, spec: str, static: bool, input_shape: InputShapes | None, batch_size: int, dtype: str,
-    depth: int | None, reading: Reading, as_json: bool, **running: Any,
+    depth: int | None, precision: str, channels_last: bool, optimizer: str | None, target: str | None,
+    reading: Reading, as_json: bool, **running: Any,
 ) -> None:
     """Show what SPEC costs: each layer's output shape, parameters, MACs and activation memory.
 
@@ -50,14 +54,16 @@ def command(
     differs from its spec's `expect` is only counted, and the exit code is 1.
     """
     from archspec.analysis import cost_report
-    from archspec.api import examine
     from archspec.diagnostics import SpecError
 
     if static:
         _refuse_running(ctx)
-    found = examine(spec, input=input_shape, **reading.arguments())
+    found, update = examine_with_optimizer(spec, reading, input_shape, optimizer)
     if found.loaded is None:
         raise SpecError(found.errors)
+    setting = chosen_setting(
+        batch_size, dtype, precision, channels_last=channels_last, optimizer=update, target=target
+    )
     report_diagnostics(found.warnings)
     loaded = found.loaded
     report = cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
@@ -66,11 +72,22 @@ def command(
         return
     if as_json:
         failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
-        print_json({**report.to_json(), **failed})
+        print_json({**_static_json(loaded, report, setting), **failed})
     else:
         _show(report, loaded.description, depth)
     if found.errors:
         raise SpecError(found.errors)
+
+
+def _static_json(loaded: Loaded, report: Report, setting: Setting) -> dict[str, Any]:
+    """The report, with memory and traffic in this setting."""
+    from archspec.analysis import resources
+
+    found, data = resources(loaded.graph, setting), report.to_json()
+    data["totals"] |= found.totals()
+    for layer in data["layers"]:
+        layer.update(found.layer(layer["path"]))
+    return data
 
 
 def _refuse_running(ctx: click.Context) -> None:

@@ -1,0 +1,64 @@
+"""Memory and traffic of a network in training and in inference, from a simulation of both; see `archspec.execution`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from archspec.analysis.weights import weights
+from archspec.execution import Execution, LayerUse, Setting, execute
+from archspec.ir import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a network needs in a setting.
+
+    inference: a forward pass in evaluation, without gradients. training: a training step with the setting's optimizer;
+    None if there is nothing to train.
+    """
+
+    setting: Setting
+    inference: Execution
+    training: Execution | None
+
+    @property
+    def main(self) -> Execution:
+        """The training step, or the forward pass where nothing is trained."""
+        return self.training or self.inference
+
+    def totals(self) -> dict[str, Any]:
+        """The figures of the whole network, for JSON; of a training step where it is not said otherwise.
+
+        intensity: FLOPs (2 × MACs) for each byte that is read or written.
+        """
+        uses = self.main.layers.values()
+        read, written = sum(x.read_bytes for x in uses), sum(x.written_bytes for x in uses)
+        macs = sum(x.forward_macs + x.backward_macs for x in uses)
+        training = self.training
+        return {
+            "saved_bytes": 0 if training is None else training.saved_bytes,
+            "inference_peak_bytes": self.inference.peak_bytes,
+            "training_peak_bytes": None if training is None else training.peak_bytes,
+            "read_bytes": read,
+            "written_bytes": written,
+            "intensity": round(2 * macs / (read + written), 3) if read + written else 0.0,
+        }
+
+    def layer(self, path: str) -> dict[str, Any]:
+        """The figures of one layer, for JSON."""
+        use = self.main.layers.get(path, LayerUse())
+        moved = use.read_bytes + use.written_bytes
+        macs = use.forward_macs + use.backward_macs
+        return {
+            "saved_bytes": use.saved_bytes, "read_bytes": use.read_bytes, "written_bytes": use.written_bytes,
+            "intensity": round(2 * macs / moved, 3) if moved else 0.0,
+        }
+
+
+def resources(graph: Graph, setting: Setting) -> Resources:
+    """Simulate both passes of a network. Imports no torch."""
+    inference = execute(graph, replace(setting, training=False))
+    learns = any(spec.learned for _, spec in weights(graph))
+    training = execute(graph, replace(setting, training=True)) if learns else None
+    return Resources(setting, inference, training)

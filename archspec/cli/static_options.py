@@ -1,0 +1,90 @@
+"""The options of static figures: precision, layout, optimizer and device, as a setting of `archspec.execution`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+if TYPE_CHECKING:
+    from archspec.api.examination import Examined
+    from archspec.cli.options import Reading
+    from archspec.execution import Optimizer, Setting
+    from archspec.language.input_override import InputShapes
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def setting_options(function: F) -> F:
+    """Add `--precision`, `--channels-last`, `--optimizer` and `--target`."""
+    decorators = [
+        click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32",
+                     show_default=True, help="Of training: bf16 and fp16 as torch's autocast computes them."),
+        click.option("--channels-last", is_flag=True, help="Images and weights in NHWC order."),
+        click.option("--optimizer", type=click.Choice(["sgd", "adam", "adamw"]),
+                     help="Of training steps; default: the recipe's, or sgd. Its fields: --set train.momentum=0.9."),
+        click.option("--target", metavar="DEVICE|FILE",
+                     help="A device, such as h200 (`archspec list devices`), or a file of one; default: a CPU."),
+    ]
+    result: Any = function
+    for decorate in reversed(decorators):
+        result = decorate(result)
+    return cast("F", result)
+
+
+def examine_with_optimizer(
+    spec: str, reading: Reading, shape: InputShapes | None, kind: str | None
+) -> tuple[Examined, Optimizer]:
+    """A spec with its mistakes, and the optimizer of its training: of `kind`, of overrides, of its recipe, or SGD.
+
+    Overrides may name the optimizer of a spec without a recipe, or of one whose recipe has another optimizer: of such
+    overrides of `train` only the optimizer counts.
+    """
+    from archspec.api import examine
+    from archspec.execution import Optimizer
+
+    changes = _training_changes(reading.sets)
+    found = examine(spec, input=shape, **reading.arguments())
+    if found.loaded is None and changes:
+        others = replace(reading, sets=tuple(text for text in reading.sets if not text.startswith("train.")))
+        without = examine(spec, input=shape, **others.arguments())
+        if without.loaded is not None and _may_stand_alone(changes):
+            found = without
+    recipe = None if found.loaded is None else found.loaded.recipes.get("train")
+    own = ("sgd", 0.0) if recipe is None else (recipe.optimizer, recipe.momentum)
+    name = kind or changes.get("optimizer", own[0])
+    momentum = float(changes.get("momentum", own[1])) if name == "sgd" and found.loaded is not None else 0.0
+    return found, Optimizer(name, momentum)
+
+
+def _training_changes(sets: tuple[str, ...]) -> dict[str, str]:
+    """The fields of `train` that overrides set, as texts."""
+    pairs = (text.partition("=") for text in sets if text.startswith("train."))
+    return {key.removeprefix("train.").strip(): value.strip() for key, _, value in pairs}
+
+
+def _may_stand_alone(changes: dict[str, str]) -> bool:
+    """Whether the overrides name nothing but fields of recipes, with a possible optimizer and momentum."""
+    from archspec.language.recipe import OPTIMIZER_FIELDS, Recipe
+
+    with suppress(ValueError):
+        kind, momentum = changes.get("optimizer", "sgd"), float(changes.get("momentum", "0"))
+        return changes.keys() <= Recipe.model_fields.keys() and kind in OPTIMIZER_FIELDS and 0 <= momentum < 1
+    return False
+
+
+def chosen_setting(
+    batch_size: int, dtype: str, precision: str, *, channels_last: bool, optimizer: Optimizer, target: str | None
+) -> Setting:
+    """The setting of a simulation. Raises SpecError BUILD211 for an unknown device."""
+    from archspec.devices import find_device
+    from archspec.execution import Setting
+
+    kind = "cpu" if target is None else find_device(target).target
+    return Setting(
+        batch_size=batch_size, precision=cast("Any", precision), channels_last=channels_last, target=kind,
+        optimizer=optimizer, dtype=dtype,
+    )

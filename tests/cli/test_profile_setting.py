@@ -1,0 +1,53 @@
+"""`profile --static` with a precision, layout, optimizer and device: memory and traffic of both passes."""
+
+import json
+
+import pytest
+
+import archspec
+from archspec.analysis import resources
+from archspec.execution import Optimizer, Setting
+
+WITHOUT_RECIPE = "archspec: 1\ninput: [1, 8, 8]\nstages: {head: [flatten, linear: 8, relu, linear: 10]}\n"
+
+
+def totals(cli, *arguments):
+    done = cli("profile", *arguments, "--static", "--json")
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+def test_figures_are_those_of_the_simulation(cli):
+    found = totals(cli, "lenet", "--batch-size=8", "--optimizer=adam")
+    own = resources(archspec.load("lenet").graph, Setting(batch_size=8, optimizer=Optimizer("adam")))
+    assert found["totals"]["training_peak_bytes"] == own.training.peak_bytes
+    assert found["totals"]["inference_peak_bytes"] == own.inference.peak_bytes
+    for key in ("saved_bytes", "read_bytes", "written_bytes"):
+        of_loss = 10 * 8 * 4 + 8 * 8 + 4 if key == "saved_bytes" else None  # log-softmax, labels, a weight
+        layers = sum(layer[key] for layer in found["layers"])
+        assert found["totals"][key] - layers == of_loss if of_loss else found["totals"][key] > layers > 0
+
+
+@pytest.mark.parametrize(("arguments", "states"), [
+    ((), 0), (("--optimizer=sgd", "--set=train.momentum=0.9"), 1), (("--set=train.momentum=0.9",), 1),
+    (("--optimizer=adam",), 2), (("--set=train.optimizer=adamw",), 2),
+])
+def test_the_optimizer_of_a_spec_without_a_recipe(cli, tmp_path, arguments, states):
+    (path := tmp_path / "net.yaml").write_text(WITHOUT_RECIPE)
+    found, plain = totals(cli, path, *arguments)["totals"], totals(cli, path)["totals"]
+    assert found["training_peak_bytes"] - plain["training_peak_bytes"] == states * 4 * found["params"]
+
+
+def test_a_mistake_in_an_override_is_still_reported(cli, tmp_path):
+    (path := tmp_path / "net.yaml").write_text(WITHOUT_RECIPE)
+    for override in ("train.momentm=0.9", "train.momentum=2", "train.optimizer=sgdd"):
+        done = cli("profile", path, "--static", "--set", override)
+        assert done.code == 1
+        assert "SPEC060" in done.err
+
+
+def test_autocast_halves_what_is_kept_and_an_unknown_device_is_an_error(cli):
+    full, half = (totals(cli, "alexnet28", "--batch-size=64", f"--precision={p}", "--target=h200")["totals"] for p in ("tf32", "bf16"))
+    assert 0.45 < half["saved_bytes"] / full["saved_bytes"] < 0.65
+    done = cli("profile", "lenet", "--static", "--target=h300")
+    assert (done.code, "BUILD211" in done.err) == (1, True)
