@@ -42,18 +42,21 @@ class Node:
 class Region:
     """Layers whose saved tensors are dropped in forward, and computed again when backward reaches the first of them.
 
-    As torch.utils.checkpoint with use_reentrant=False.
+    As torch.utils.checkpoint with use_reentrant=False. inputs: of its first layers, which `run` takes; it
+    keeps them until all of its nodes that save anything have run. saves: the number of these.
     """
 
-    def __init__(self, again: Callable[[], None]) -> None:
+    def __init__(self, inputs: list[Tensor], run: Callable[[Sequence[Tensor]], object]) -> None:
+        self.inputs = inputs
+        self.run: Callable[[Sequence[Tensor]], object] | None = run
         self.nodes: list[Node] = []
-        self.again: Callable[[], None] | None = again
+        self.saves = 0
 
-    def restore(self) -> None:
+    def restore(self, tape: Recorder) -> None:
         """Run the layers again, unless that has been done."""
-        if self.again is not None:
-            again, self.again = self.again, None
-            again()
+        if self.run is not None:
+            run, self.run = self.run, None
+            tape.replay(self, run)
 
 
 def leaf(name: str) -> Node:
@@ -83,11 +86,11 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
         node = heappop(ready)[2]
         given = buffers.pop(id(node))
         if node.region is not None:
-            node.region.restore()
+            node.region.restore(tape)
         tape.layer = node.layer
         results: list[Tensor | None] = list(node.backward(tape, node, given))
         del given
-        node.saved = ()
+        node.saved, node.region = (), None
         for k, edge in enumerate(node.edges):
             if edge is None:
                 continue

@@ -209,12 +209,10 @@ class _Running:
         return outputs
 
     def _last_uses(self, graph: Graph) -> list[list[tuple[int, int]]]:
-        """For each node, the values that no later node and no output needs. A network with heads keeps them all."""
+        """For each node, the values that no later node and no output needs."""
         known = self.last_uses.get(id(graph))
         if known is None:
             known = self.last_uses[id(graph)] = [[] for _ in graph.nodes]
-            if graph.training_only:
-                return known
             seen = set[tuple[int, int]](graph.results)
             for k in range(len(graph.nodes) - 1, -1, -1):
                 node = graph.nodes[k]

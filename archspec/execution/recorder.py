@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import prod
 from typing import Final, Literal, NamedTuple
 
@@ -63,6 +63,7 @@ class Recorder:
         self.saved_by: dict[str, int] = {}
         self._region: Region | None = None
         self._replayed: list[Node] | None = None
+        self._missing = 0  # nodes of the region that runs again which have not got what they save
 
     # Tensors
 
@@ -136,7 +137,7 @@ class Recorder:
         if not any(edges):
             return
         if self._replayed is not None:
-            self._replayed.pop(0).saved = tuple([x.alias() for x in saved])
+            self._restore(self._replayed.pop(0), outputs, saved)
             return
         self._number += 1
         region = self._region
@@ -145,8 +146,10 @@ class Recorder:
         kept = () if region is not None else tuple([x.alias() for x in saved])
         node = Node(self._number, name, self.layer, edges, kept, backward)
         if region is not None:
-            node.region = region
             region.nodes.append(node)
+            if saved:
+                node.region = region
+                region.saves += 1
         for port, y in enumerate(outputs):
             y.node, y.port = node, port
 
@@ -239,9 +242,7 @@ class Recorder:
             return run(inputs)
         kept = [self._detached(x) for x in inputs]
         self._count_saved(kept)
-        region = Region(lambda: None)
-        region.again = lambda: self._replay(region, kept, run)
-        self._region = region
+        self._region = Region(kept, run)
         try:
             return run(inputs)
         finally:
@@ -253,15 +254,28 @@ class Recorder:
         kept.node, kept.port = x.node, x.port
         return kept
 
-    def _replay(self, region: Region, inputs: list[Tensor], run: Callable[[Sequence[Tensor]], tuple[Tensor, ...]]
-                ) -> None:
-        self._replayed, layer = list(region.nodes), self.layer
+    def replay(self, region: Region, run: Callable[[Sequence[Tensor]], object]) -> None:
+        """Run the layers of a region again, in the backward pass, so that its nodes have what they save."""
+        self._replayed, self._missing, layer = region.nodes, region.saves, self.layer
+        region.nodes = []  # each of them holds the region, which would never be freed
         try:
-            with self.autocast():
-                run(inputs)
+            with self.autocast(), suppress(_AllRestored):
+                run(region.inputs)
         finally:
             self._replayed, self.layer = None, layer
-            inputs.clear()
+
+    def _restore(self, node: Node, outputs: Sequence[Tensor], saved: Sequence[Tensor]) -> None:
+        """Give a node of a region what it saves. Raises _AllRestored when no later node saves anything."""
+        node.saved = tuple([x.alias() for x in saved])
+        for port, y in enumerate(outputs):
+            y.node, y.port = node, port
+        self._missing -= bool(saved)
+        if not self._missing:
+            raise _AllRestored
+
+
+class _AllRestored(Exception):
+    """Ends a second run of a region, as torch's checkpoint does (`early_stop`)."""
 
 
 def _cast_back(tape: Recorder, gradient: Tensor | None, dtype: str) -> Tensor | None:

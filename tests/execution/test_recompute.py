@@ -1,0 +1,39 @@
+"""A step with recomputed stages needs the memory that torch's checkpoint needs, without running it."""
+
+import pytest
+
+from archspec.api import load
+from archspec.backends.step import step_bytes
+from archspec.execution import Optimizer, Setting, execute
+
+SKIPS = """archspec: 1
+input: [3, 16, 16]
+stages:
+  stem: [conv2d: {out_channels: 8, kernel_size: 3, padding: 1}, batch_norm2d, relu]
+  pool: {max_pool2d: 2}
+  body: {add: {main: [conv2d: {out_channels: 8, kernel_size: 3, padding: 1}, batch_norm2d, relu], skip: []}}
+  again: {share: body}
+  two: {concat: {left: {conv2d: {out_channels: 4, kernel_size: 1}}, right: [{max_pool2d: 2, from: stem}]}}
+  flat: flatten
+  head: [relu, linear: 4]
+"""
+
+
+@pytest.mark.parametrize(("spec", "stages"), [
+    ("resnet18", ["b1", "b3"]), ("resnet18", ["b1", "b2", "b3", "b4", "b5", "head"]), ("nin", ["b1", "pool1", "b2"]),
+    ("lenet", ["conv1", "pool1"]), ("googlenet", ["b3", "b4"]), (SKIPS, ["body", "two"]),
+    (SKIPS, ["stem", "pool", "body", "again", "two", "flat", "head"]), (SKIPS, ["flat"]),
+], ids=lambda x: x[:9] if isinstance(x, str) else "+".join(x))
+def test_the_peak_is_torchs(spec, stages):
+    graph = load(spec).graph
+    setting = Setting(batch_size=16, optimizer=Optimizer("sgd", 0.9), recompute=frozenset(stages))
+    assert execute(graph, setting).peak_bytes == pytest.approx(step_bytes(graph, 16, states=1, recompute=stages), rel=2e-3)
+
+
+def test_its_second_run_is_counted():
+    """The multiply-adds of the stages' forward pass again, and what they save is not saved."""
+    graph = load("resnet18").graph
+    plain, again = (execute(graph, Setting(batch_size=4, recompute=frozenset(stages))) for stages in ([], ["b2"]))
+    forward = sum(kernel.macs for kernel in plain.kernels if kernel.direction == "forward" and kernel.layer[:2] == "b2")
+    assert sum(k.macs for k in again.kernels) - sum(k.macs for k in plain.kernels) == forward
+    assert again.saved_bytes < plain.saved_bytes
