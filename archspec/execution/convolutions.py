@@ -35,7 +35,7 @@ class Convolutions(Recorder):
         x, weight, *rest = self.lower(x, weight, *([] if bias is None else [bias]))
         bias = rest[0] if rest else None
         channels = weight.shape[1] * groups if transposed else weight.shape[0]
-        nhwc = any(t.is_channels_last and not t.is_contiguous for t in (x, weight))
+        nhwc = any(t.is_channels_last for t in (x, weight))
         if nhwc:
             x, weight = (self.contiguous(t, channels_last(t.shape)) for t in (x, weight))
         else:
@@ -54,7 +54,7 @@ class Convolutions(Recorder):
 def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) -> Gradients:
     (grad,), (x, weight) = grads, node.saved
     assert grad is not None
-    nhwc = any(t.is_channels_last and not t.is_contiguous for t in (x, weight))
+    nhwc = any(t.is_channels_last for t in (x, weight))
     grad = tape.contiguous(grad, channels_last(grad.shape) if nhwc else None)
     results: list[Tensor | None] = [None, None, None]
     if node.needs(0):

@@ -86,7 +86,7 @@ class Recorder:
     def empty(self, shape: Sequence[int], dtype: str, of: Tensor) -> Tensor:
         """A new tensor whose layout is that of `of`: NHWC if `of` is channels-last and the shape has 4 or 5 dims."""
         shape = tuple(shape)
-        nhwc = len(shape) in (4, 5) and of.is_channels_last and not of.is_contiguous
+        nhwc = len(shape) in (4, 5) and of.is_channels_last
         return self.new(shape, dtype, channels_last(shape) if nhwc else None)
 
     def scratch(self, nbytes: int) -> None:

@@ -79,8 +79,15 @@ class Tensor:
 
     @property
     def is_channels_last(self) -> bool:
-        """Whether it has 4 or 5 dimensions and its channels lie beside each other (NHWC)."""
-        return self.ndim in (4, 5) and same_order(self.shape, self.strides, channels_last(self.shape))
+        """Whether its strides are those of NHWC, as torch's `suggest_memory_format` decides for sizes of 1."""
+        if self.ndim not in (4, 5) or 0 in self.shape:
+            return False
+        strides, least = self.strides, 0
+        for d in (1, *range(self.ndim - 1, 1, -1), 0):
+            if strides[d] < least or (d == 0 and least == strides[1]):
+                return False
+            least = strides[d] * self.shape[d]
+        return True
 
     @property
     def is_dense(self) -> bool:
