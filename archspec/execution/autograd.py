@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from archspec.execution.recorder import Recorder
 
 FIRST: Final = 2**62  # the number of a parameter's node: torch accumulates gradients before all else
+IN_PLACE: Final = True  # torch adds gradients in place, but not under a dispatch mode such as a memory tracker
 Gradients = Sequence["Tensor | None"]
 # (tape, node, gradients of the outputs) -> gradients of the inputs. It must not hold tensors: they are in node.saved.
 Backward = Callable[["Recorder", "Node", Gradients], Gradients]
@@ -107,11 +108,12 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
 
 
 def _sum(tape: Recorder, held: Tensor | None, new: Tensor | None) -> Tensor | None:
-    """The sum of two gradients of a value, in place where nothing else uses the first."""
+    """The sum of two gradients of a value, in place where nothing else uses one of them (torch's InputBuffer)."""
     if held is None or new is None:
         return held or new
-    alone = held.storage.refs == 1 and held.is_dense
-    total = held if alone else tape.like(held)
+    total = next((x for x in (held, new) if x.storage.refs == 1 and x.is_dense), None) if IN_PLACE else None
+    if total is None:
+        total = tape.like(held)
     tape.launch("add_", (held, new), (total,), flops=total.numel)
     return total
 

@@ -6,6 +6,7 @@ keeps its tensors as long as torch's module does gets the same live bytes at eve
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -80,18 +81,13 @@ class Tensor:
     @property
     def is_channels_last(self) -> bool:
         """Whether its strides are those of NHWC, as torch's `suggest_memory_format` decides for sizes of 1."""
-        if self.ndim not in (4, 5) or 0 in self.shape:
-            return False
-        strides, least = self.strides, 0
-        for d in (1, *range(self.ndim - 1, 1, -1), 0):
-            if strides[d] < least or (d == 0 and least == strides[1]):
-                return False
-            least = strides[d] * self.shape[d]
-        return True
+        return _is_channels_last(self.shape, self.strides)
 
     @property
     def is_dense(self) -> bool:
         """Whether its elements lie side by side, in any order of the dimensions, each once."""
+        if self.strides == contiguous(self.shape):
+            return True
         expected = 1
         for stride, size in sorted(zip(self.strides, self.shape, strict=True)):
             if size != 1:
@@ -109,6 +105,7 @@ class Tensor:
         return Tensor(self.storage, self.shape, self.dtype, self.strides)
 
 
+@lru_cache(4096)
 def contiguous(shape: Shape) -> Shape:
     """The strides of a contiguous tensor, in elements."""
     strides, step = [], 1
@@ -118,6 +115,7 @@ def contiguous(shape: Shape) -> Shape:
     return tuple(strides[::-1])
 
 
+@lru_cache(4096)
 def channels_last(shape: Shape) -> Shape:
     """The strides of (N, C, …) with the channels innermost."""
     order = (0, *range(2, len(shape)), 1)
@@ -126,6 +124,18 @@ def channels_last(shape: Shape) -> Shape:
     for d, stride in zip(order, inner, strict=True):
         strides[d] = stride
     return tuple(strides)
+
+
+@lru_cache(4096)
+def _is_channels_last(shape: Shape, strides: Shape) -> bool:
+    if len(shape) not in (4, 5) or 0 in shape:
+        return False
+    least = 0
+    for d in (1, *range(len(shape) - 1, 1, -1), 0):
+        if strides[d] < least or (d == 0 and least == strides[1]):
+            return False
+        least = strides[d] * shape[d]
+    return True
 
 
 def same_order(shape: Shape, strides: Shape, wanted: Shape) -> bool:
