@@ -20,6 +20,7 @@ from rich.console import Console
 
 from archspec.api import load
 from archspec.diagnostics.codes import CODES
+from archspec.difference import diff
 from archspec.language.extras import Augment, EarlyStopping, TableOfTargets
 from archspec.language.finetuning import Initialisation
 from archspec.language.loss import LOSSES
@@ -239,11 +240,20 @@ def reproduction_page() -> str:
         sys.path.remove(str(BENCHMARKS))
 
 
+def diff_page() -> str:
+    """The page on `archspec diff`, whose first example shows what is printed."""
+    text = (FOLDER / "diff.md").read_text(encoding="utf-8")
+    start, _, rest = text.partition("$ archspec diff alexnet alexnet_simplified\n")
+    end = rest[rest.index("```"):]
+    return f"{start}$ archspec diff alexnet alexnet_simplified\n{diff('alexnet', 'alexnet_simplified')}\n{end}"
+
+
 def pages() -> dict[str, str]:
     """File name → content."""
     return {
         "ops.md": ops_page(),
         "diagnostics.md": diagnostics_page(),
+        "diff.md": diff_page(),
         "recipe.md": recipe_page(),
         "reproduction.md": reproduction_page(),
         "profile.svg": profile_picture(),

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from archspec.diagnostics import SourceSpan
 from archspec.ir import Place, Port, StateId
+from archspec.printing.shown import Shown
 from archspec.types import Cost, TensorType
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 JSON_FORMAT = 1
 
@@ -82,11 +88,11 @@ class ReportNode:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """The cost of one forward pass of a batch in evaluation.
+class Report(Shown):
+    """The cost of one forward pass of a batch in evaluation. It prints as `archspec profile --static` does.
 
     `root.cost`: params and buffers in elements, including those of layers that only training runs; macs (bias not
-    counted) and elementwise_flops for the batch. inputs, outputs: those of the network.
+    counted) and elementwise_flops for the batch. inputs, outputs: those of the network. description: of the spec.
     """
 
     name: str
@@ -95,6 +101,17 @@ class Report:
     batch_size: int
     dtype: str
     root: ReportNode
+    description: str = field(default="", compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Report of {self.name}, batch {self.batch_size}: {self.params:,} parameters, {self.macs:,} MACs>"
+
+    @override
+    def show(self, console: Console) -> None:
+        """What `archspec profile --static` prints."""
+        from archspec.printing.profile_table import show
+
+        show(self, console, description=self.description)
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.analysis import Expected, Report, check_expectations, cost_report
@@ -43,7 +44,8 @@ def check_spec(program: Program, errors: Errors, *, limits: Limits, training: bo
     if broken or lowered.graph is None or report is None:
         return None
     return Loaded(
-        program.name, program.description, resolved(program), lowered.graph, report, recipes, program.files, program
+        program.name, program.description, resolved(program), lowered.graph,
+        replace(report, description=program.description), recipes, program.files, program
     )
 
 

@@ -20,6 +20,7 @@ from archspec.language.syntax import Errors, Program
 from archspec.lower import Limits
 from archspec.ops import OP_DOOR
 from archspec.plugins import generation
+from archspec.printing.diagnostics import Diagnostics
 from archspec.source import DEFAULT_LIMITS
 from archspec.source import Limits as TextLimits
 from archspec.source.origin import nearest_span
@@ -56,9 +57,12 @@ def load(source: Any, **options: Any) -> Loaded:
     return found.loaded
 
 
-def check(source: Any, **options: Any) -> tuple[Diagnostic, ...]:
-    """Every mistake in a spec, those of its training included; empty if it is valid. Takes what `load` takes."""
-    return examine(source, training=True, **options).errors
+def check(source: Any, **options: Any) -> Diagnostics:
+    """Every mistake in a spec, those of its training included; empty if it is valid. Takes what `load` takes.
+
+    The tuple prints as `archspec validate` does, and a notebook shows it with colours.
+    """
+    return Diagnostics(examine(source, training=True, **options).errors)
 
 
 def examine(

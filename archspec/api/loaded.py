@@ -7,21 +7,26 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from archspec.analysis import Report
 from archspec.diagnostics import error
 from archspec.ir import Graph
 from archspec.language.shipped import shipped_specs
 from archspec.language.syntax import Program
+from archspec.printing.shown import Shown
 from archspec.types import INTEGERS
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from archspec.language.models import ArchSpec
     from archspec.language.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
-    """A spec without mistakes.
+class Loaded(Shown):
+    """A spec without mistakes. It prints as its report does.
 
     data: its plain data after `extends` and overrides, libraries written out: it needs no other file.
     graph: the network. report: its costs for a batch of 1 in float32.
@@ -37,6 +42,11 @@ class Loaded:
     recipes: Mapping[str, Recipe]
     files: tuple[str, ...]
     program: Program | None = field(default=None, repr=False)
+
+    @override
+    def show(self, console: Console) -> None:
+        """What `archspec profile --static` prints."""
+        self.report.show(console)
 
     @cached_property
     def spec(self) -> ArchSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.analysis import Report, cost_report
@@ -18,7 +19,8 @@ def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **optio
     loaded = load(source, **options)
     if (batch_size, dtype) == (1, "float32"):
         return loaded.report
-    return cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
+    report = cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
+    return replace(report, description=loaded.description)
 
 
 def build(

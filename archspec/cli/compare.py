@@ -10,7 +10,7 @@ import click
 
 from archspec.cli.console import result_console
 from archspec.cli.options import json_option
-from archspec.diagnostics import plural, wrapped
+from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
     from archspec.results.compare import Comparison
@@ -72,21 +72,4 @@ def _show(comparison: Comparison, form: str) -> None:
 
 def print_comparison(comparison: Comparison) -> None:
     """Print the table, as wide as the terminal, and the conclusions below it."""
-    from archspec.results.formats import DIAGNOSIS
-    from archspec.results.table import comparison_table
-    from archspec.results.words import label, summary_lines
-
-    if not comparison.groups:
-        click.echo("no trial has a result yet")
-        return
-    console = result_console()
-    table, left_out = comparison_table(comparison, console.width)
-    console.print(table)
-    lines = summary_lines(comparison)
-    if DIAGNOSIS in left_out:
-        lines += [f"{label(comparison, group)}: {group.diagnosis}" for group in comparison.groups if group.diagnosis]
-    rest = [title for title in left_out if title != DIAGNOSIS]
-    if rest:
-        lines.append(f"no room for {'; '.join(rest)} (`archspec compare … --format csv` has all)")
-    for line in lines:
-        click.echo(wrapped(line, console.width, 2))
+    comparison.show(result_console())

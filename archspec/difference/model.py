@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from archspec.analysis import LayerCost
 from archspec.difference.figures import FigureChange, Number
 from archspec.difference.structure import Edit
 from archspec.ir.diff import Change
+from archspec.printing.shown import Shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 JSON_FORMAT = 1
 
@@ -54,8 +60,8 @@ def _layer_json(layer: LayerCost | None) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Difference:
-    """What changed from one spec to another. `str` gives the text of `archspec diff`.
+class Difference(Shown):
+    """What changed from one spec to another. It prints as `archspec diff` does.
 
     before, after: their names, with what was set. settings: of the figures, such as the batch size.
     figures: of the whole networks. edits: the changes of the structure as a person would list them; changes: the same
@@ -98,12 +104,9 @@ class Difference:
             "recipe": {name: {"before": a, "after": b} for name, (a, b) in self.recipe.items()},
         }
 
-    def __str__(self) -> str:
-        from archspec.printing.difference import difference_text
+    @override
+    def show(self, console: Console) -> None:
+        """What `archspec diff` prints."""
+        from archspec.printing.difference import show
 
-        return difference_text(self)
-
-    def _repr_html_(self) -> str:
-        from archspec.printing.difference import difference_html
-
-        return difference_html(self)
+        show(self, console)

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import plural
-from archspec.printing import html
 from archspec.printing.figures import number_text, ratio_text, shown
-from archspec.printing.plain import WIDTH, plain_text
+from archspec.printing.plain import UNLIMITED, WIDTH
 from archspec.text import clean, count_text, sizes_text
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ _FIXED: Final = "\N{NO-BREAK SPACE}"
 _NAME: Final = 20  # the most characters of a name above a column
 _MARKS: Final = {"added": "+", "removed": "-"}
 _STYLES: Final = {"+": "green", "-": "red", "~": "yellow"}
-_CLASSES: Final = {"+": "g", "-": "r", "~": "y"}
 HEAD: Final = ("figure", "change", "ratio")
 Line = tuple[str, str, str]  # mark, where, what
 
@@ -34,7 +32,7 @@ def show(difference: Difference, console: Console, *, everything: bool = False) 
     """Print the difference. everything: all changes, and not only the first."""
     from rich.text import Text
 
-    width = min(console.width, WIDTH)
+    width = min(console.width, WIDTH) if console.width < UNLIMITED else UNLIMITED
     console.print(Text(f"{clean(difference.before)} → {clean(difference.after)}", style="bold"))
     console.print(Text(_settings(difference), style="dim"))
     if difference.figures:
@@ -50,30 +48,6 @@ def show(difference: Difference, console: Console, *, everything: bool = False) 
             console.print(text)
     if difference.is_empty:
         console.print(Text("no difference"))
-
-
-def difference_text(difference: Difference) -> str:
-    """The text of `archspec diff`."""
-    return plain_text(lambda console: show(difference, console))
-
-
-def difference_html(difference: Difference) -> str:
-    """The same for a notebook."""
-    parts = [html.paragraph(f"{difference.before} → {difference.after}", "b"),
-             html.paragraph(_settings(difference), "d")]
-    if difference.figures:
-        first, *rest = HEAD
-        parts.append(html.table((first, *_names(difference), *rest), _figure_rows(difference)))
-    parts += [html.paragraph(line) for line in _reasons(difference)]
-    for title, lines in _sections(difference, everything=False):
-        parts.append(html.paragraph(title, "b"))
-        parts.append(html.lines(
-            [(_CLASSES.get(mark, "d"), f"{mark} "), ("u", where), ("", f": {what}" if what else "")]
-            for mark, where, what in lines
-        ).replace(_FIXED, " "))
-    if difference.is_empty:
-        parts.append(html.paragraph("no difference"))
-    return html.section(*parts)
 
 
 def _settings(difference: Difference) -> str:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH: Final = 80
+UNLIMITED: Final = 10_000  # the width of a notebook, which wraps lines itself
 
 
 def plain_text(show: Callable[[Console], None], width: int = WIDTH) -> str:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from typing_extensions import override
 
 from archspec.diagnostics import plural
 from archspec.language.loss import FIGURES
 from archspec.language.recipe import ANY_OPTIMIZER
+from archspec.printing.shown import Shown
 from archspec.results.record import RECIPE, RunRecord
 from archspec.results.stats import Difference, difference, holm
 from archspec.train.statistics import Statistic
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 ALPHA: Final = 0.05
 IMAGES: Final = "train_images"  # the name of the setting if runs use different amounts of data
@@ -138,8 +144,8 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """A comparison of groups.
+class Comparison(Shown):
+    """A comparison of groups. It prints as `archspec compare` does.
 
     varied: the settings in which they differ. measure: the figure to compare. baseline: the index of the group against
     which the others are tested. least_seeds: how many seeds that group needed to be chosen; None if the user chose it.
@@ -150,6 +156,13 @@ class Comparison:
     measure: Measure
     baseline: int
     least_seeds: int | None = None
+
+    @override
+    def show(self, console: Console) -> None:
+        """What `archspec compare` prints."""
+        from archspec.results.table import show_comparison
+
+        show_comparison(self, console)
 
     @property
     def best(self) -> int:

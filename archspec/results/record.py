@@ -6,14 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import TypeAdapter
+from typing_extensions import override
 
 from archspec.diagnostics import plural
 from archspec.files import MiB, is_regular, read_regular
 from archspec.language.loss import FIGURES
+from archspec.printing.shown import Shown
 from archspec.train.summary import EpochResult, StoredEpoch, best_epoch, mean_images_per_s, peak_memory_bytes
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MAX_METRICS_BYTES: Final = 64 * MiB
 MAX_JSON_BYTES: Final = 4 * MiB
@@ -23,8 +28,8 @@ Status = Literal["finished", "unfinished", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class RunRecord:
-    """One run.
+class RunRecord(Shown):
+    """One run. It prints its epochs and figures; a notebook also draws the curves.
 
     network: the name of the spec. digest: of the experiment; equal for runs that only differ in their seeds. settings:
     what may vary, `train.lr` → its value. params, macs: of the network and of one image; None if its spec cannot be
@@ -49,6 +54,24 @@ class RunRecord:
     environment: Mapping[str, Any]
     reason: str = ""
     place: int | None = None
+
+    @override
+    def show(self, console: Console) -> None:
+        """A title, the epochs, the test, and what is wrong with it."""
+        from archspec.train.report.run_table import show_run
+        from archspec.train.report.table import titled
+
+        texts = [] if self.test is None else [f"test: {titled(self.test)}"]
+        texts += [text for text in (self.diagnosis, f"run folder: {self.path}") if text]
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        show_run(console, f"{self.network}: {self.status}, {self.progress}{seed}", self.epochs, self.criterion, texts)
+
+    @override
+    def pictures(self) -> list[str]:
+        """The learning curves."""
+        from archspec.train.report.run_table import curves
+
+        return curves(self.network, self.epochs)
 
     @property
     def best(self) -> EpochResult | None:

@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from archspec.diagnostics import wrapped
 from archspec.results.compare import Comparison
-from archspec.results.formats import cells, shown_measures, titles
+from archspec.results.formats import DIAGNOSIS, cells, shown_measures, titles
+from archspec.results.words import label, summary_lines
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 _GAP: Final = 3  # characters between two columns
 _FOLDED: Final = 18  # the width that a column of words needs if it is folded
+
+
+def show_comparison(comparison: Comparison, console: Console) -> None:
+    """Print the table, as wide as the console, and the conclusions below it."""
+    from rich.text import Text
+
+    if not comparison.groups:
+        console.print(Text("no trial has a result yet"))
+        return
+    table, left_out = comparison_table(comparison, console.width)
+    console.print(table)
+    lines = summary_lines(comparison)
+    if DIAGNOSIS in left_out:
+        lines += [f"{label(comparison, group)}: {group.diagnosis}" for group in comparison.groups if group.diagnosis]
+    rest = [title for title in left_out if title != DIAGNOSIS]
+    if rest:
+        lines.append(f"no room for {'; '.join(rest)} (`archspec compare … --format csv` has all)")
+    for line in lines:
+        console.print(Text(wrapped(line, console.width, 2)), soft_wrap=True)
 
 
 def comparison_table(comparison: Comparison, width: int) -> tuple[Table, list[str]]:

@@ -9,9 +9,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from torch import nn
+from typing_extensions import override
 
 from archspec.api import load
 from archspec.backends.denormals import denormals_flushed
@@ -20,6 +21,7 @@ from archspec.data.registry import OWN_PREFIX
 from archspec.diagnostics import error, listing
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
+from archspec.printing.shown import Shown
 from archspec.train.callbacks import Callback
 from archspec.train.chosen_recipe import chosen_recipe, completed, resolved_text, validated
 from archspec.train.doctor import Doctor
@@ -37,10 +39,13 @@ from archspec.train.signals import Stop
 from archspec.train.step.precision import Settings, pick_precision
 from archspec.train.summary import EpochResult, Summary
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """The result of `train` and `fit`.
+class Trained(Shown):
+    """The result of `train` and `fit`. It prints its epochs and the summary; a notebook also draws the curves.
 
     model: the trained network; with averaged weights if the recipe has `ema`. summary: the results, as the command line
     prints them. recipe: of the run. run_dir: None if there is none.
@@ -50,6 +55,23 @@ class Trained:
     summary: Summary
     recipe: Recipe
     run_dir: Path | None = None
+
+    @override
+    def show(self, console: Console) -> None:
+        """The epochs, and the summary that `archspec train` prints."""
+        from archspec.train.report.run_table import show_run
+        from archspec.train.report.table import summary_text
+
+        folder = [] if self.run_dir is None else [f"run folder: {self.run_dir}"]
+        show_run(console, f"a run on {self.recipe.data}", self.history, self.summary.criterion,
+                 [summary_text(self.summary), *folder])
+
+    @override
+    def pictures(self) -> list[str]:
+        """The learning curves."""
+        from archspec.train.report.run_table import curves
+
+        return curves(f"a run on {self.recipe.data}", self.history)
 
     @property
     def history(self) -> tuple[EpochResult, ...]:

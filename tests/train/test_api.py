@@ -15,6 +15,7 @@ from archspec.cli import run as command_line
 from archspec.data.order import epoch_order
 from archspec.diagnostics import SpecError
 from archspec.train.callbacks import Callback
+from archspec.train.report.table import summary_text
 from tests.train.api_helpers import QUIET, SMALL, module, samples
 
 
@@ -57,6 +58,10 @@ def test_a_module_trains_as_in_the_textbooks_loop():
     assert found.metrics["accuracy"] == (logits.argmax(1) == test.tensors[1]).double().mean().item()
     assert found.metrics["loss"] == pytest.approx(F.cross_entropy(logits, test.tensors[1]).item(), rel=1e-5)
     assert [row.epoch for row in found.history] == [1, 2, 3]
+    text, page = str(found), found._repr_html_()
+    assert summary_text(found.summary).split() == text.split()[-len(summary_text(found.summary).split()):]
+    assert [line.split()[0] for line in text.split("\n")[4:7]] == ["1", "2", "3"]
+    assert page.count("<tr>") == 4 and page.count("data:image/svg+xml;base64,") == 1
 
 
 def test_a_loss_function_is_the_named_loss_to_the_bit():

@@ -8,7 +8,6 @@ from typing import Literal
 from archspec.diagnostics import plural
 from archspec.language.loss import FIGURES
 from archspec.text import bytes_text, duration_text
-from archspec.train.doctor.finding import findings_text
 from archspec.train.summary import (
     SHORT,
     EpochResult,
@@ -60,6 +59,8 @@ def _loss(loss: float) -> str:
 
 def summary_text(summary: Summary) -> str:
     """The last and the best epoch, the final test and the doctor's verdicts, without the lines of the epochs."""
+    from archspec.train.doctor.finding import findings_text  # imports torch
+
     last, best = summary.last, summary.best
     lines = [] if summary.stopped is None else [summary.stopped]
     lines.append(f"last epoch ({last.epoch}): {_evaluated(last)}")
