@@ -28,7 +28,7 @@ class Activation(Op):
     """
 
     traits: ClassVar[tuple[Trait, ...]] = (Elementwise(),)
-    torch_name: ClassVar[str]  # of the class in torch.nn, whose first arguments are the fields
+    torch_name: ClassVar[str]  # whose first arguments are the fields
     saves: ClassVar[Literal["input", "output"]] = "input"  # what torch computes its gradient from
 
     @override
@@ -200,6 +200,7 @@ class Abs(Activation):
     """The absolute value, as between the features of two images (Koch et al. 2015, section 3.1)."""
 
     op = "abs"
+    torch_name = "Abs"
     aliases = ("absolute",)
 
     @override

@@ -44,6 +44,7 @@ class MultiHeadAttention(Op):
     """
 
     op = "multi_head_attention"
+    torch_name = "MultiHeadAttention"
     aliases = ("multihead_attention", "mha", "multihead_self_attention", "self_attention")
     main = "num_heads"
     references = ("memory",)
@@ -135,6 +136,7 @@ class WindowAttention(Op):
     """
 
     op = "window_attention"
+    torch_name = "WindowAttention"
     aliases = ("shifted_window_attention", "swin_attention")
     traits = (KeepsLayout(),)
 

@@ -54,6 +54,7 @@ class Operation(Placed):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
     op: ClassVar[str]
+    torch_name: ClassVar[str | None] = None  # of its module's class, in torch.nn or archspec's own; None: not stated
     main: ClassVar[str | None] = None  # the field that a plain value sets: `linear: 10`
     likely: ClassVar[str | None] = None  # where there is no `main`: the field that a plain value probably was meant for
     ndim: ClassVar[int | None] = None  # rank of every input (batch included) if it is fixed

@@ -34,6 +34,7 @@ class Roll(Op):
     """
 
     op = "roll"
+    torch_name = "Roll"
     dtypes = ANY
 
     shifts: AffectsNothing[Shifts] = Field(description="by how many places, an integer or one for each dim")
@@ -78,6 +79,7 @@ class Slice(Op):
     """
 
     op = "slice"
+    torch_name = "Slice"
     dtypes = ANY
 
     dim: Dim = Field(description="the dim to cut, with the batch as 0")
@@ -141,6 +143,7 @@ class Pad(Op):
     """
 
     op = "pad"
+    torch_name = "Pad"
     main = "padding"
 
     padding: Margins = Field(description="[before, after] of the last dim, then of the dim before it, …")

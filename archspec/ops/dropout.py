@@ -26,6 +26,7 @@ class Dropout(Op):
     """
 
     op = "dropout"
+    torch_name = "Dropout"
     traits = (Elementwise(), Affine(), Drops())
     main = "p"
 
@@ -56,6 +57,7 @@ class Dropout2d(Op):
     """
 
     op = "dropout2d"
+    torch_name = "Dropout2d"
     traits = (Elementwise(), Affine(), Drops())
     main = "p"
     ndim = 4
@@ -83,6 +85,7 @@ class StochasticDepth(Op):
     """
 
     op = "stochastic_depth"
+    torch_name = "StochasticDepth"
     aliases = ("drop_path", "droppath")
     traits = (Elementwise(), Affine(), Stochastic())
     main = "p"

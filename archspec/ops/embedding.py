@@ -27,6 +27,7 @@ class Embedding(Op):
     """
 
     op = "embedding"
+    torch_name = "Embedding"
     aliases = ("embed",)
     main = "embedding_dim"
     dtypes = INTEGERS

@@ -69,6 +69,7 @@ class Parameter(Op):
     """
 
     op = "parameter"
+    torch_name = "Learned"
     aliases = ("learned", "pos_embed", "position_embedding", "cls_token", "class_token")
     likely = "shape"
     dtypes = ANY

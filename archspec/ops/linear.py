@@ -27,6 +27,7 @@ class Linear(Op):
     """
 
     op = "linear"
+    torch_name = "Linear"
     aliases = ("dense", "fc", "fully_connected")
     traits = (Projects(dim=-1, images="flatten"),)
     main = "out_features"

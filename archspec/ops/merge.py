@@ -148,6 +148,7 @@ class Add(_Broadcast):
     """
 
     op = "add"
+    torch_name = "Add"
     aliases = ("sum",)
 
     @override
@@ -174,6 +175,7 @@ class Mul(_Broadcast):
     """
 
     op = "mul"
+    torch_name = "Mul"
     aliases = ("multiply",)
 
     @override
@@ -200,6 +202,7 @@ class Sub(_Broadcast):
     """
 
     op = "sub"
+    torch_name = "Sub"
     aliases = ("subtract", "minus")
     roles = ("a", "b")
 
@@ -220,6 +223,7 @@ class Div(_Broadcast):
     """
 
     op = "div"
+    torch_name = "Div"
     aliases = ("divide",)
     roles = ("a", "b")
 
@@ -240,6 +244,7 @@ class Concat(Merge):
     """
 
     op = "concat"
+    torch_name = "Concat"
     dtypes = ANY
     aliases = ("cat", "concatenate")
     traits = (KeepsLayout(),)
@@ -274,6 +279,7 @@ class Stack(Merge):
     """
 
     op = "stack"
+    torch_name = "Stack"
     dtypes = ANY
 
     dim: Dim = Field(1, description="where the new dim stands in the output, with the batch as 0")

@@ -45,6 +45,7 @@ class LayerNorm(Op):
     """
 
     op = "layer_norm"
+    torch_name = "LayerNorm"
     aliases = ("ln",)
     traits = (Normalises(), KeepsLayout())
     main = "normalized_shape"
@@ -106,6 +107,7 @@ class GroupNorm(Op):
     """
 
     op = "group_norm"
+    torch_name = "GroupNorm"
     aliases = ("gn",)
     traits = (Normalises(), KeepsLayout())
     main = "num_groups"
@@ -157,6 +159,7 @@ class LocalResponseNorm(Op):
     """
 
     op = "local_response_norm"
+    torch_name = "LocalResponseNorm"
     aliases = ("lrn",)
     traits = (KeepsLayout(),)
     main = "size"
@@ -195,6 +198,7 @@ class LayerScale(Op):
     """
 
     op = "layer_scale"
+    torch_name = "LayerScale"
     traits = (Elementwise(), Affine())
     main = "init_value"
 

@@ -49,6 +49,7 @@ class MatMul(_Product):
     """
 
     op = "matmul"
+    torch_name = "MatMul"
     aliases = ("bmm",)
     roles = ("a", "b")
 
@@ -109,6 +110,7 @@ class Attention(_Product):
     """
 
     op = "attention"
+    torch_name = "Attention"
     aliases = ("scaled_dot_product_attention", "sdpa")
     roles = ("query", "key", "value", "bias")
     optional = ("bias",)

@@ -58,6 +58,7 @@ class Mean(_Reduction):
     """
 
     op = "mean"
+    torch_name = "Mean"
     aliases = ("average", "reduce_mean")
 
     @override
@@ -77,6 +78,7 @@ class Max(_Reduction):
     """
 
     op = "max"
+    torch_name = "Max"
     aliases = ("amax", "reduce_max")
 
     @override

@@ -30,6 +30,7 @@ class Interpolate(Op):
     """
 
     op = "interpolate"
+    torch_name = "Upsample"
     aliases = ("resize",)
     likely = "scale_factor"
     ndim = 4

@@ -24,6 +24,7 @@ class Scale(Op):
     """
 
     op = "scale"
+    torch_name = "Scale"
     aliases = ("rescale",)
     main = "factor"
     traits = (Elementwise(), Affine())

@@ -32,6 +32,7 @@ class Identity(Op):
     """
 
     op = "identity"
+    torch_name = "Identity"
     dtypes = ANY
     aliases = ("id", "noop")
     traits = (Elementwise(), Affine())
@@ -61,6 +62,7 @@ class Zero(Op):
     """
 
     op = "zero"
+    torch_name = "Zero"
     traits = (Elementwise(), Affine())
 
     @override
@@ -88,6 +90,7 @@ class Flatten(Op):
     """
 
     op = "flatten"
+    torch_name = "Flatten"
     main = "start_dim"
     dtypes = ANY
     traits = (Affine(),)
@@ -142,6 +145,7 @@ class Reshape(Op):
     """
 
     op = "reshape"
+    torch_name = "Reshape"
     dtypes = ANY
     aliases = ("unflatten", "view")
     main = "shape"
@@ -200,6 +204,7 @@ class Permute(Op):
     """
 
     op = "permute"
+    torch_name = "Permute"
     dtypes = ANY
     aliases = ("transpose",)
     main = "dims"
@@ -237,6 +242,7 @@ class Chunk(Op):
     """
 
     op = "chunk"
+    torch_name = "Chunk"
     dtypes = ANY
     aliases = ("split",)
 
@@ -289,6 +295,7 @@ class Select(Op):
     """
 
     op = "select"
+    torch_name = "Select"
     dtypes = ANY
 
     dim: Dim = Field(description="the dim to drop, with the batch as 0")

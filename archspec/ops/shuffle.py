@@ -25,6 +25,7 @@ class ChannelShuffle(Op):
     """
 
     op = "channel_shuffle"
+    torch_name = "ChannelShuffle"
     main = "groups"
     ndim = 4
 
@@ -58,6 +59,7 @@ class PixelShuffle(Op):
     """
 
     op = "pixel_shuffle"
+    torch_name = "PixelShuffle"
     aliases = ("depth_to_space",)
     main = "upscale_factor"
     ndim = 4
@@ -93,6 +95,7 @@ class PixelUnshuffle(Op):
     """
 
     op = "pixel_unshuffle"
+    torch_name = "PixelUnshuffle"
     aliases = ("space_to_depth",)
     main = "downscale_factor"
     ndim = 4

@@ -43,6 +43,7 @@ class Softmax(_Normalised):
     """
 
     op = "softmax"
+    torch_name = "Softmax"
     traits = (KeepsLayout(), SquashesLogits())
 
     @override
@@ -62,6 +63,7 @@ class LogSoftmax(_Normalised):
     """
 
     op = "log_softmax"
+    torch_name = "LogSoftmax"
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
