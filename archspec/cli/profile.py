@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.console import result_console
+from archspec.cli.counting_options import counting_options, figures_of
 from archspec.cli.json_output import print_json
 from archspec.cli.options import DEVICE, Reading, SpecPath, input_option, json_option, spec_options
 from archspec.cli.output_format import output_format_option
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--trace", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write a trace for TensorBoard and Perfetto.")
 @setting_options
+@counting_options
 @spec_options
 @json_option
 @output_format_option
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, /, spec: str, static: bool, input_shape: InputShapes | None, batch_size: int, dtype: str,
     depth: int | None, precision: str, channels_last: bool, optimizer: str | None, target: str | None,
-    reading: Reading, as_json: bool, **running: Any,
+    convention: str | None, reading: Reading, as_json: bool, **running: Any,
 ) -> None:
     """Show what SPEC costs: each layer's output shape, parameters, MACs and activation memory.
 
@@ -58,6 +60,8 @@ def command(
 
     if static:
         _refuse_running(ctx)
+    elif convention:
+        raise click.UsageError("--convention needs --static", ctx)
     found, update = examine_with_optimizer(spec, reading, input_shape, optimizer)
     if found.loaded is None:
         raise SpecError(found.errors)
@@ -70,11 +74,17 @@ def command(
     if not static and not found.errors:
         _measured(loaded, report, running, depth, as_json)
         return
+    counts = figures_of(loaded.graph, convention, batch_size)
     if as_json:
         failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
-        print_json({**_static_json(loaded, report, setting), **failed})
+        others = {"conventions": [figure.to_json() for figure in counts]} if counts else {}
+        print_json({**_static_json(loaded, report, setting), **others, **failed})
     else:
         _show(report, loaded.description, depth)
+        if counts:
+            from archspec.printing.conventions import show
+
+            show(counts, result_console())
     if found.errors:
         raise SpecError(found.errors)
 

@@ -200,3 +200,21 @@ def test_the_macs_of_a_training_step(cli: Cli) -> None:
     assert totals["backward_macs"] == 2 * totals["macs"] - first["macs"]
     text = cli("profile", "resnet18", "--static").out
     assert f"{totals['backward_macs']:,} MACs backward: a training step takes 2.98 × the MACs of its forward pass" in text
+
+
+def test_the_counts_of_another_tool(cli: Cli) -> None:
+    (figure,) = json.loads(cli("profile", "resnet18", "--static", "--json", "--convention", "thop").out)["conventions"]
+    assert (figure["convention"], figure["unit"], figure["total"], figure["exact"]) == ("thop", "MACs", 1_744_148_480, True)
+    assert figure["total"] == figure["macs"] + sum(each["amount"] for each in figure["differences"])
+    assert {each["what"] for each in figure["left_out"]} == {"ReLU", "MaxPool2d", "Add"}
+    text = cli("profile", "resnet18", "--static", "--convention", "thop").out
+    assert "thop: 1,744,148,480 MACs of one sample" in text
+    assert "+     9,232,384  BatchNorm2d ×17: a norm counts 4 per element, 2 without factor and offset" in text
+    every = json.loads(cli("profile", "lenet", "--static", "--json", "--convention", "all", "--batch-size", "3").out)
+    assert [each["convention"] for each in every["conventions"]].count("deepspeed") == 2
+    assert {each["batch_size"] for each in every["conventions"]} == {1, 3}  # ptflops always runs one sample
+
+
+def test_the_counts_of_another_tool_are_static(cli: Cli) -> None:
+    done = cli("profile", "lenet", "--convention", "thop")
+    assert done.code == 2 and "--convention needs --static" in done.err

@@ -19,9 +19,10 @@ def _product(_: Module, call: Call) -> tuple[float, str]:
     return call.macs, ""
 
 
-def _convolution(module: Module, call: Call) -> tuple[float, str] | None:
+def _convolution(module: Module, call: Call) -> tuple[float, str]:
     named = isinstance(getattr(module.op, "padding", 0), str) and getattr(module.op, "padding_mode", "") == "zeros"
-    return None if named else (call.macs, "")  # `same` and `valid` are traced as a function of their own
+    reason = "a convolution with padding `same` or `valid` is traced as a function without a rule"
+    return (0, reason) if named else (call.macs, "")
 
 
 def _matmul(_: Module, call: Call) -> tuple[float, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Final
 
-from archspec.analysis.conventions.strides import is_contiguous
+from archspec.analysis.conventions.strides import contiguous, is_contiguous, viewed
 from archspec.ops import Operation, cost_of
 from archspec.types import TensorType
 
@@ -131,8 +131,8 @@ def _linear(x: Shape, outputs: int, *, bias: bool, contiguous: bool = True) -> C
     return Call("F.linear", (x,), y, prod(y) * x[-1], kernel, bias)
 
 
-def _linear_module(op: Operation, x: Shape, outputs: int, *, bias: bool) -> Module:
-    call = _linear(x, outputs, bias=bias)
+def _linear_module(op: Operation, x: Shape, outputs: int, *, bias: bool, contiguous: bool = True) -> Module:
+    call = _linear(x, outputs, bias=bias, contiguous=contiguous)
     parameters: dict[str, Shape] = {"weight": (outputs, x[-1])}
     if bias:
         parameters["bias"] = (outputs,)
@@ -175,11 +175,16 @@ def _windows(op: Operation, operands: tuple[Operand, ...], y: Shape, parameters:
     heads: int = getattr(op, "num_heads")  # noqa: B009 (of this op)
     window: Shape = getattr(op, "window_size")  # noqa: B009
     n, *sizes, channels = operands[0].shape
-    count, places = prod(-(-size // w) for size, w in zip(sizes, window, strict=True)), prod(window)
-    bias, x = "qkv.bias" in parameters, (n, count, places, channels)
-    query = (n, count, heads, places, channels // heads)
-    linear = [_linear_module(op, x, size, bias=bias) for size in (3 * channels, channels)]
-    return [_products(query, query, query, fused=False)], linear
+    (down, across), (rows, columns) = (-(-size // w) for size, w in zip(sizes, window, strict=True)), window
+    x = (n, down * across, rows * columns, channels)
+    strides = contiguous((n, down, rows, across, columns, channels))
+    cut = viewed((n, down, across, rows, columns, channels), tuple([strides[k] for k in (0, 1, 3, 2, 4, 5)]), x)
+    bias = "qkv.bias" in parameters
+    query = (n, down * across, heads, rows * columns, channels // heads)
+    return [_products(query, query, query, fused=False)], [
+        _linear_module(op, x, 3 * channels, bias=bias, contiguous=is_contiguous(x, cut)),
+        _linear_module(op, x, channels, bias=bias),
+    ]
 
 
 def _neighbours(op: Operation, operands: tuple[Operand, ...], y: Shape, _: dict[str, Shape]) -> _Composed:

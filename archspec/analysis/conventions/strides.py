@@ -31,11 +31,10 @@ def is_contiguous(shape: Shape, strides: Shape) -> bool:
 def strides_of(op: Operation, inputs: Sequence[tuple[Shape, Shape]], output: Shape, *, fused: bool = False) -> Shape:
     """The strides of an op's output, given the shape and strides of each input.
 
-    fused: whether it is an attention in one kernel, which has the heads beside the width.
+    fused: whether it is an attention in one kernel, whose output is in the order of the query.
     """
     if fused:
-        *lead, heads, length, width = output
-        return (*contiguous((*lead, length, heads, width))[: len(lead)], width, heads * width, 1)
+        return _dense(output, inputs[0][1])
     rule = _RULES.get(op.torch_name or "")
     if rule is not None:
         return rule(op, inputs, output)
@@ -73,9 +72,8 @@ def _stepped(op: Any, inputs: Sequence[tuple[Shape, Shape]], output: Shape) -> S
     return tuple([s * getattr(op, "step", 1) if d == dim else s for d, s in enumerate(strides)])
 
 
-def _viewed(op: Operation, inputs: Sequence[tuple[Shape, Shape]], output: Shape) -> Shape:
-    """Those of a view if one is possible; otherwise torch copies."""
-    shape, strides = inputs[0]
+def viewed(shape: Shape, strides: Shape, output: Shape) -> Shape:
+    """The strides of a tensor in another shape: of a view if one is possible; otherwise torch copies."""
     runs = _runs(shape, strides)
     found: list[int] = []
     left = list(reversed(output))
@@ -87,6 +85,10 @@ def _viewed(op: Operation, inputs: Sequence[tuple[Shape, Shape]], output: Shape)
         if filled != size:
             return contiguous(output)
     return (*[1] * len(left), *reversed(found))
+
+
+def _reshaped(op: Operation, inputs: Sequence[tuple[Shape, Shape]], output: Shape) -> Shape:
+    return viewed(*inputs[0], output)
 
 
 def _runs(shape: Shape, strides: Shape) -> list[tuple[int, int]]:
@@ -132,7 +134,7 @@ def _copied(op: Operation, inputs: Sequence[tuple[Shape, Shape]], output: Shape)
 _IMAGES: Final = ("Conv", "ConvTranspose", "BatchNorm", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool")
 _RULES: Final[dict[str, Callable[[Any, Sequence[tuple[Shape, Shape]], Shape], Shape]]] = {
     "Identity": _same, "Dropout": _same, "Dropout2d": _same, "StochasticDepth": _same, "Permute": _permuted,
-    "Select": _without, "Slice": _stepped, "Chunk": _stepped, "Flatten": _viewed, "Reshape": _viewed,
+    "Select": _without, "Slice": _stepped, "Chunk": _stepped, "Flatten": _reshaped, "Reshape": _reshaped,
     "Learned": _expanded, "Upsample": _image, "GroupNorm": _image, "WindowAttention": _windows,
     "Attention": _copied, "MatMul": _copied, "MultiHeadAttention": _copied, "Concat": _copied, "Stack": _copied,
     **{f"{name}{rank}d": _image for name in _IMAGES for rank in (1, 2, 3)},

@@ -49,7 +49,7 @@ def check(name: str, graph: Graph, batch_size: int) -> None:
 
 @pytest.mark.parametrize("name", sorted(OPS))
 def test_every_op_is_counted_as_the_tools_count_it(name: str) -> None:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=3, deadline=None)
     @given(STRATEGIES[name])
     def examples(case: Any) -> None:
         graph = network(name, *case)

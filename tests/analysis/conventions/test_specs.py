@@ -29,3 +29,37 @@ def test_a_spec_is_counted_as_the_tool_counts_it(name: str, tool: str) -> None:
         figure = counted(graph, convention)
         assert figure.exact
         assert figure.total == numbers.get(convention.unit, numbers.get("")), convention.unit
+
+
+CHAINS = {  # whether a linear layer gets a contiguous input decides whether ptflops (aten) sees its bias
+    "permute": "input: [3, 4, 5]\nstages: {a: [permute: [0, 2, 3, 1], linear: 2]}",
+    "there and back": "input: [3, 4, 5]\nstages: {a: [permute: [0, 2, 3, 1], relu, permute: [0, 3, 1, 2], linear: 2]}",
+    "tokens": "input: [3, 4, 5]\nstages: {a: [{conv2d: {out_channels: 6, kernel_size: 1}}, flatten: 2, permute: [0, 2, 1], {linear: 2}]}",
+    "tokens after a norm": "input: [3, 4, 5]\nstages: {a: [flatten: 2, permute: [0, 2, 1], layer_norm, {linear: 2}]}",
+    "an activation of a permuted value": "input: [3, 4, 5]\nstages: {a: [permute: [0, 2, 3, 1], gelu, {linear: 2}]}",
+    "a convolution of channels last": "input: [4, 5, 3]\nstages: {a: [permute: [0, 3, 1, 2], {conv2d: {out_channels: 6, kernel_size: 1}}, permute: [0, 2, 3, 1], {linear: 2}]}",
+    "a pool of channels last": "input: [4, 6, 3]\nstages: {a: [permute: [0, 3, 1, 2], batch_norm2d, max_pool2d: 2, permute: [0, 2, 3, 1], {linear: 2}]}",
+    "a slice": "input: [4, 6]\nstages: {a: [{slice: {dim: 1, end: 2}}, {linear: 2}]}",
+    "a chunk": "input: [4, 6]\nstages: {a: [{chunk: {chunks: 2, index: 1, dim: -1}}, {linear: 2}]}",
+    "a place": "input: [4, 5, 6]\nstages: {a: [{select: {dim: 2, index: 1}}, {linear: 2}]}",
+    "a reshape of a permuted value": "input: [4, 5, 6]\nstages: {a: [permute: [0, 3, 1, 2], reshape: [6, 20], {linear: 2}]}",
+    "a reshape that copies": "input: [4, 5, 6]\nstages: {a: [permute: [0, 3, 1, 2], reshape: [30, 4], {linear: 2}]}",
+    "a sum of permuted values": "input: [4, 5]\nstages: {a: [permute: [0, 2, 1], {add: {main: relu, skip: identity}}, {linear: 2}]}",
+    "a learned tensor": "input: [4, 5]\nstages: {a: [{parameter: {shape: [3, 5], init: zeros}}, {linear: 2}]}",
+    "heads": "input: {q: [3, 4, 8]}\nstages: {a: [{attention: {query: {from: q}, key: {from: q}, value: {from: q}}}, permute: [0, 2, 1, 3], {linear: 2}]}",
+    "one head": "input: {q: [4, 8]}\nstages: {a: [{attention: {query: {from: q}, key: {from: q}, value: {from: q}}}, {linear: 2}]}",
+    "a learned bias of the scores": "input: {q: [3, 4, 8]}\nstages: {bias: [{parameter: {shape: [3, 4, 4], init: zeros}, from: q}], a: [{attention: {query: {from: q}, key: {from: q}, value: {from: q}, bias: {from: bias}}}, permute: [0, 2, 1, 3], {linear: 2}]}",
+    "windows of a width that is padded": "input: [5, 6, 8]\nstages: {a: [{window_attention: {num_heads: 2, window_size: 4}}, {linear: 2}]}",
+    "a named padding": "input: [3, 8, 8]\nstages: {a: [{conv2d: {out_channels: 4, kernel_size: 4, padding: same}}, relu, {conv2d: {out_channels: 4, kernel_size: 3, padding: valid}}]}",
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*jit")
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("tool", ["ptflops-aten", "fvcore", "deepspeed"])
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_chain_is_counted_as_the_tool_counts_it(name: str, tool: str) -> None:
+    graph = archspec.load(f"archspec: 1\nname: n\n{CHAINS[name]}\n").graph
+    numbers = printed(tool, graph, 2)
+    for convention in CONVENTIONS[tool]:
+        assert counted(graph, convention, 2).total == numbers.get(convention.unit, numbers.get("")), convention.unit
