@@ -30,7 +30,9 @@ from archspec.language.schema import json_schema
 from archspec.language.section import Section, field_names
 from archspec.ops import OPS, Merge, Operation
 from archspec.printing.profile_table import show
+from archspec.show.draw import network_svg
 from archspec.sweep.schema import sweep_schema
+from archspec.text import count_text
 
 FOLDER = Path(__file__).parent
 BENCHMARKS = FOLDER.parent / "benchmarks"
@@ -179,6 +181,24 @@ def profile_picture() -> str:
     return console.export_svg(title="archspec profile resnet18 --static", unique_id="profile")
 
 
+def network_pictures() -> dict[str, str]:
+    """A diagram of each network of the sources, and the page that lists them."""
+    found, rows = {}, []
+    for path in sorted((FOLDER.parent / "specs").glob("*.yaml")):
+        loaded = load(path)
+        name, report = loaded.name, loaded.report
+        found[f"networks/{name}.svg"] = network_svg(loaded.graph, report, description=loaded.description)
+        picture = f'<a href="networks/{name}.svg"><img src="networks/{name}.svg" alt="{name}" height="220"></a>'
+        figures = f"{count_text(report.params)} parameters, {count_text(report.macs)} MACs"
+        rows.append(f"| {picture} | **`{name}`**: {loaded.description}<br>{figures} |")
+    lines = [
+        NOTE, "# Networks", "",
+        "The networks of the sources, drawn with `archspec show NAME`; [show.md](show.md) explains the diagrams.", "",
+        "| diagram | network |", "|---|---|", *rows,
+    ]
+    return {"networks.md": "\n".join(lines) + "\n", **found}
+
+
 STUB = '''\
 """What type checkers and editors see of `archspec.ops`. Written by docs/generate.py from the ops: edit those."""
 
@@ -257,6 +277,7 @@ def pages() -> dict[str, str]:
         "recipe.md": recipe_page(),
         "reproduction.md": reproduction_page(),
         "profile.svg": profile_picture(),
+        **network_pictures(),
         "../archspec/ops/__init__.pyi": ops_stub(),
         "archspec.schema.json": json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
         "archspec-sweep.schema.json": json.dumps(sweep_schema(), indent=1, ensure_ascii=False) + "\n",

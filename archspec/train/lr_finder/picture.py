@@ -8,10 +8,10 @@ from math import ceil, floor, log10
 from pathlib import Path
 from typing import Final
 
+from archspec.svg import LINE, SIZE, Style, box, label, number_text, paragraph, picture, text_width, ticks
 from archspec.train.doctor.finding import short
 from archspec.train.lr_finder.chart import CEILING, verdict
 from archspec.train.lr_finder.range_test import RateRange
-from archspec.train.report.svg import LINE, SIZE, Style, box, label, number_text, paragraph, picture, text_width, ticks
 from archspec.train.run_dir.full_disk import save_text
 
 PICTURE: Final = "rate_range.svg"  # its name in the run folder

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from archspec.data.registry import RunSplit
+from archspec.svg import Style, box, cut, label, paragraph, picture, svg_text, text_width
 from archspec.train.report.confusion import Confusion
-from archspec.train.report.svg import Style, box, cut, label, paragraph, picture, svg_text, text_width
 from archspec.train.run_dir.full_disk import save_text
 
 CELL: Final = 34  # pixels; has room for a number

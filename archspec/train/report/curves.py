@@ -9,7 +9,7 @@ from math import ceil, floor, log10
 from typing import Any, Final
 
 from archspec.language.loss import FIGURES
-from archspec.train.report.svg import (
+from archspec.svg import (
     LINE,
     SIZE,
     Style,

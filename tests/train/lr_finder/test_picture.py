@@ -6,9 +6,9 @@ from itertools import combinations, pairwise
 
 import pytest
 
+from archspec.svg import text_width
 from archspec.train.lr_finder.picture import draw_rate_range, rate_svg
 from archspec.train.lr_finder.range_test import judge
-from archspec.train.report.svg import text_width
 
 RATES = [10 ** (-5 + 6 * k / 99) for k in range(100)]
 LOSSES = [2.3 + 0.03 * (-1) ** k for k in range(40)] + [2.3 - 0.05 * k for k in range(30)] + [1 + 0.2 * k for k in range(30)]

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
+from archspec.svg import text_width
 from archspec.train.report.confusion import Confusion, Tally, output_names
 from archspec.train.report.confusion_picture import FAINTEST, READABLE, confusion_svg
-from archspec.train.report.svg import text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from html import escape
 from math import ceil, floor, isclose, log10
-from typing import Final
+from typing import Final, Literal
 
 SIZE: Final = 12.0  # pixels, the default font size
 LINE: Final = 1.35  # height of a line, in font sizes
@@ -29,6 +29,7 @@ _HANGUL_TAIL: Final = range(0x1160, 0x1200)  # vowels and finals of a syllable t
 
 # class → its declarations in light and in dark
 Style = dict[str, tuple[str, str]]
+Theme = Literal["auto", "light", "dark"]
 COLOURS: Final[Style] = {
     "page": ("fill:#fff", "fill:#0d1117"),
     "ink": ("fill:#1f2328", "fill:#e6edf3"),
@@ -103,15 +104,20 @@ def _pieces(word: str, width: float, size: float) -> list[str]:
     return pieces
 
 
-def svg_text(text: str) -> str:
-    """Text escaped for SVG, without characters that XML forbids or that change the writing direction."""
-    plain = (c if c.isprintable() or c in _JOINERS else "\N{REPLACEMENT CHARACTER}" for c in text)
+def svg_text(text: str, *, lines: bool = False) -> str:
+    """Text escaped for SVG, without characters that XML forbids or that change the writing direction.
+
+    lines: it may have line breaks.
+    """
+    kept = (*_JOINERS, "\n") if lines else _JOINERS
+    plain = (c if c.isprintable() or c in kept else "\N{REPLACEMENT CHARACTER}" for c in text)
     return escape("".join(plain))
 
 
-def box(x: float, y: float, width: float, height: float, style: str) -> str:
-    """A rectangle."""
-    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" class="{style}"/>'
+def box(x: float, y: float, width: float, height: float, style: str, *, corner: float = 0.0) -> str:
+    """A rectangle. corner: the radius of its corners."""
+    rounded = f' rx="{corner:g}"' if corner else ""
+    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"{rounded} class="{style}"/>'
 
 
 def label(
@@ -123,6 +129,19 @@ def label(
     more = (f' text-anchor="{anchor}"' if anchor != "start" else "") + (' font-weight="bold"' if bold else "")
     more += f' font-size="{size:g}"' if size != SIZE else ""
     return f'<text {place} class="{style}"{more}>{svg_text(text)}</text>'
+
+
+def line_of_words(
+    x: float, y: float, words: Iterable[tuple[str, str]], *, size: float, space: float, style: str,
+    anchor: str = "start",
+) -> str:
+    """A line of words that differ in look: pairs of a text and a class, which may be empty, `space` pixels apart."""
+    spans = []
+    for k, (text, own) in enumerate(words):
+        look, gap = f' class="{own}"' if own else "", f' dx="{space:g}"' if k else ""
+        spans.append(f"<tspan{look}{gap}>{svg_text(text)}</tspan>")
+    side = f' text-anchor="{anchor}"' if anchor != "start" else ""
+    return f'<text x="{x:g}" y="{y:g}" class="{style}"{side} font-size="{size:g}">{"".join(spans)}</text>'
 
 
 def paragraph(
@@ -138,21 +157,23 @@ def paragraph(
 
 
 def picture(
-    width: float, height: float, parts: Iterable[str], title: str, *, styles: Style, shown: float | None = None
+    width: float, height: float, parts: Iterable[str], title: str, *, styles: Style, shown: float | None = None,
+    theme: Theme = "auto",
 ) -> str:
-    """A complete SVG with a background, in light or dark as the viewer prefers.
+    """A complete SVG with a background.
 
     title: for screen readers. styles: its CSS classes. shown: the width to show it at, by default `width`; it shrinks
-    if there is less room.
+    if there is less room. theme: light, dark, or auto: as the viewer prefers.
     """
     scale = 1.0 if shown is None else shown / width
     light, dark = ("".join(f".{name}{{{rules[k]}}}" for name, rules in (COLOURS | styles).items()) for k in (0, 1))
+    rules = {"light": light, "dark": dark, "auto": f"{light}@media(prefers-color-scheme:dark){{{dark}}}"}[theme]
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width * scale:g}" '
         f'height="{height * scale:g}" style="max-width:100%;height:auto" font-family="sans-serif" '
         f'font-size="{SIZE:g}" role="img">',
         f"<title>{svg_text(title)}</title>",
-        f"<style>{light}@media(prefers-color-scheme:dark){{{dark}}}</style>",
+        f"<style>{rules}</style>",
         box(0, 0, width, height, "page"),
         *parts,
         "</svg>",

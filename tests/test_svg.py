@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archspec.train.report.svg import COLOURS, cut, number_text, picture, svg_text, text_width, ticks, wrap_lines
+from archspec.svg import COLOURS, cut, number_text, picture, svg_text, text_width, ticks, wrap_lines
 
 
 @pytest.mark.parametrize(("text", "ems"), [

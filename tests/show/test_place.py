@@ -1,0 +1,78 @@
+"""The layout of every shipped spec, and of generated networks, closed and open, in both directions."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from archspec.api import load
+from archspec.show.layers import Layers, layers_of
+from archspec.show.place import centres_of
+from archspec.show.scene import Box, Edge
+from tests.lower.test_fuzz_ports import networks
+from tests.show.geometry import check, drawn
+
+SPECS = sorted((Path(__file__).parents[2] / "specs").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_no_box_lies_on_another_and_edges_end_at_their_boxes(path):
+    graph = load(path).graph
+    check(drawn(graph))
+    check(drawn(graph, depth=1, measure="params", right=True))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_every_layer_is_there_once(path):
+    loaded = load(path)
+    boxes = [x.box for x in drawn(loaded.graph).walk() if x.box.kind == "op"]
+    layers = loaded.report.layers()
+    assert sum(box.copies for box in boxes) == len(layers)
+    assert {box.path for box in boxes} <= {layer.path for layer in layers}
+    for measure, total in (("params", loaded.report.params), ("macs", loaded.report.training_macs), ("memory", loaded.report.training_activation_bytes)):
+        assert sum(box.figures[measure] for box in boxes) == total
+
+
+@settings(max_examples=40, deadline=None)
+@given(networks())
+def test_any_network(network):
+    data = network[0]
+    graph = load({**data, "outputs": list(data["outputs"])}).graph
+    check(drawn(graph))
+    check(drawn(graph, right=True))
+
+
+def test_branches_lie_side_by_side_in_their_order():
+    (merge,) = [x for x in drawn(load("googlenet").graph).walk() if x.box.path == "b3.inception_1"]
+    tops = [x for x in merge.boxes if x.y == min(box.y for box in merge.boxes)]
+    assert [(x.box.label, x.box.detail) for x in tops] == [("conv2d", "1×1")] * 3 + [("max_pool2d", "3×3")]
+    assert [x.x for x in tops] == sorted(x.x for x in tops)
+    (join,) = [x for x in merge.boxes if x.box.label == "concat"]
+    assert join.x + join.width / 2 == pytest.approx((tops[0].x + tops[-1].x + tops[-1].width) / 2, abs=40)
+
+
+def test_the_main_path_is_straight_and_the_skip_beside_it():
+    (block,) = [x for x in drawn(load("resnet18").graph).walk() if x.box.path == "b2"]
+    assert len({x.x + x.width / 2 for x in block.boxes}) == 1
+    (skip,) = [line for line in block.lines if len(line.points) > 3]
+    right = max(x.x + x.width for x in block.boxes)
+    assert all(x > right for x, _ in skip.points[:-1]) and skip.text == "64×56×56"
+
+
+def test_longer_skips_lie_further_out():
+    network = drawn(load("unet").graph, depth=0)
+    lanes = {network.boxes[line.edge.source].box.path: max(x for x, _ in line.points) for line in network.lines if len(line.points) > 3}
+    assert sorted(lanes, key=lanes.get) == ["enc4", "enc3", "enc2", "enc1"]
+
+
+def test_a_box_without_a_source_is_just_before_its_target():
+    """A learned parameter, beside the layer that precedes the one which takes it."""
+    op = Box("op", "a", "", "relu", "1")
+    edges = (Edge(-1, 0, "", "", ()), Edge(0, 1, "", "", ()), Edge(1, 3, "", "", ()), Edge(2, 3, "", "", ()))
+    assert layers_of(Box("frame", "", "", "", "", boxes=(op,) * 4, keys=((),) * 4, edges=edges)).layers == ((0,), (1, 2), (3,))
+
+
+def test_columns_take_no_more_room_than_they_need():
+    order = Layers(((0, 1), (2,)), (0, 1, 2), ())
+    centres, room = centres_of(order, [(10.0, 10.0), (20.0, 20.0), (5.0, 5.0)])
+    assert (centres, room) == ([10.0, 52.0, 36.0], 72.0)
