@@ -40,6 +40,7 @@ class Resources:
             "saved_bytes": 0 if training is None else training.saved_bytes,
             "inference_peak_bytes": self.inference.peak_bytes,
             "training_peak_bytes": None if training is None else training.peak_bytes,
+            "workspace_bytes": self.main.workspace_bytes,
             "read_bytes": read,
             "written_bytes": written,
             "intensity": round(2 * macs / (read + written), 3) if read + written else 0.0,

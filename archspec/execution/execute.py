@@ -12,6 +12,7 @@ from archspec.execution.recorder import Kernel
 from archspec.execution.setting import Setting
 from archspec.execution.tape import Tape
 from archspec.execution.tensor import Tensor, channels_last
+from archspec.execution.workspace import workspace_bytes
 from archspec.ir import INPUT, Graph, Node
 from archspec.ir.edit import evaluation
 from archspec.ir.graph import state_of
@@ -40,9 +41,9 @@ class Execution:
 
     kernels: in order. timeline: the live bytes when each has run. saved_bytes: what backward keeps, each storage once,
     weights, inputs and the loss's included; as `torch.autograd.graph.saved_tensors_hooks` sees it. peak_bytes: the most
-    that is ever live: weights, optimizer state, inputs, activations, gradients. weight_bytes, state_bytes,
-    gradient_bytes, input_bytes: the parts of it that stay. layers: by path. estimated: the paths of ops without a
-    kernel rule, whose figures are estimates.
+    that is ever live in tensors: weights, optimizer state, inputs, activations, gradients. workspace_bytes: by how much
+    scratch memory of libraries may raise it, at most. weight_bytes, state_bytes, gradient_bytes, input_bytes: the parts
+    of it that stay. layers: by path. estimated: the paths of ops without a kernel rule, whose figures are estimates.
     """
 
     setting: Setting
@@ -50,6 +51,7 @@ class Execution:
     timeline: tuple[int, ...]
     saved_bytes: int
     peak_bytes: int
+    workspace_bytes: int
     weight_bytes: int
     gradient_bytes: int
     state_bytes: int
@@ -240,6 +242,7 @@ class _Running:
             layers[name] = LayerUse(saved[name])
         return Execution(
             self.setting, tuple(tape.kernels), tuple(tape.timeline), tape.saved_bytes, tape.memory.peak,
+            workspace_bytes(tape.kernels, self.setting),
             self.weight_bytes, sum([x.storage.size for x in tape.gradients.values()]), self.state_bytes, input_bytes,
             layers, tuple(self.estimated),
         )

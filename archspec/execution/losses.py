@@ -16,10 +16,12 @@ class Losses(Recorder):
 
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean cross entropy of (N, classes) with labels (N,): a log-softmax, which is kept, and a sum."""
-        (logits,) = self.raise_(logits)
+        if not self.cuda:  # on a GPU, autocast leaves the log-softmax of a cross entropy in the low precision
+            (logits,) = self.raise_(logits)
         scores = self.like(logits)
         self.launch("log_softmax", (logits,), (scores,), flops=5 * logits.numel)
         self.record("log_softmax", (scores,), (logits,), (scores,), _log_softmax_backward)
+        (scores,) = self.raise_(scores)
         loss, total = self.new((), scores.dtype), self.new((), scores.dtype)
         self.launch("nll_loss", (scores, labels), (loss, total), flops=labels.numel)
         self.record("nll_loss", (loss,), (scores,), (scores, labels, total), _nll_backward)
