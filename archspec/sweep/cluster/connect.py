@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -18,8 +19,11 @@ from archspec.diagnostics import SpecError, error, plural
 
 Node = Mapping[str, float]  # the resources of a node: `CPU`, `GPU`, … → number
 _ANSWER_S: Final = 5.0
+_RETRY_S: Final = 60.0  # how long a connection that Ray's client server could not set up is tried again
 _START: Final = "start one with `ray start --head`, or name its address: --ray-address HOST:6379"
 _CLIENTS: Final = "ray://"
+_AGAIN: Final = ("run the same command again; if that fails too, restart the cluster: `ray stop`, then "
+                 "`ray start --head`")
 _CLIENT: Final = ("name the port of its client server, 10001 unless it was started with `ray start --head "
                   "--ray-client-server-port=PORT`: --ray-address ray://HOST:10001")
 
@@ -62,23 +66,38 @@ def connected(address: str | None) -> Iterator[None]:
             return
         address = address or "auto"
         _check_answers(address)
-        options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
         on_sigterm = signal.getsignal(signal.SIGTERM)  # Ray replaces this handler
         try:
-            with warnings.catch_warnings(action="ignore"):  # what they say comes with the error
-                ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
-        except (OSError, RuntimeError, ValueError) as problem:
-            raise _no_cluster(address, str(problem)) from problem
-        try:
+            _connect(address)
             yield
         finally:
-            ray.shutdown()
+            ray.shutdown()  # after a failure too: otherwise Ray's client stays half connected
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, on_sigterm)
 
 
+def _connect(address: str) -> None:
+    """Connect. Ray's client server sometimes cannot start the process that serves this connection: then try again."""
+    import ray
+
+    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    limit, pause = time.monotonic() + _RETRY_S, 1.0
+    while True:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # what they say comes with the error
+                ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
+            return
+        except Exception as problem:  # Ray raises many kinds, plain `Exception` and AssertionError too
+            if not isinstance(problem, ConnectionAbortedError) or time.monotonic() + pause > limit:
+                raise _no_cluster(address, problem) from problem
+        ray.shutdown()
+        time.sleep(pause)
+        pause *= 2
+
+
 def _import_ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it starts a cluster, as with `local`
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # with it, processes that gRPC forks sometimes crash
     try:
         import ray
     except ImportError:
@@ -94,27 +113,36 @@ def _check_answers(address: str) -> None:
     if not colon or not port.isdecimal():
         if address in ("auto", "local"):
             return
-        raise _no_cluster(address, "an address is HOST:PORT or ray://HOST:PORT")
+        raise _no_cluster(address, ValueError("an address is HOST:PORT or ray://HOST:PORT"))
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
     except (OSError, OverflowError) as problem:
-        raise _no_cluster(address, str(problem)) from problem
+        raise _no_cluster(address, problem) from problem
 
 
-def _no_cluster(address: str, why: str) -> SpecError:
+def _no_cluster(address: str, problem: Exception) -> SpecError:
+    why = str(problem)
     if "pip install ray[client]" in why:
         return error("SWEEP410", f"{address} needs Ray's client, which is not installed",
                      hint="run `pip install 'ray[client]'`")
     where = "there is no Ray cluster on this machine" if address == "auto" else f"no Ray cluster answers at {address}"
-    notes = [line for line in why.splitlines()[:1] if address != "auto"]
+    notes = [] if address == "auto" else _summary(why)
+    if isinstance(problem, ConnectionAbortedError):  # the client server answers: the port is right
+        return error("SWEEP411", where, notes=notes, hint=_AGAIN)
     if "connect" in why.lower() and "RAY_AUTH_MODE" not in os.environ and address not in ("auto", "local"):
         notes.append("a cluster that requires a token needs RAY_AUTH_MODE=token here too")
     return error("SWEEP411", where, notes=notes, hint=_CLIENT if address.startswith(_CLIENTS) else _START)
 
 
+def _summary(why: str) -> list[str]:
+    """The first line of a message; of one with a traceback, the last one."""
+    lines = [line for line in why.splitlines() if line.strip()]
+    return lines[-1:] if any(line.startswith("Traceback ") for line in lines) else lines[:1]
+
+
 def lost(why: str = "") -> SpecError:
     """SWEEP411: the connection broke."""
-    return error("SWEEP411", "the connection to the Ray cluster is lost", notes=why.splitlines()[:1],
+    return error("SWEEP411", "the connection to the Ray cluster is lost", notes=_summary(why),
                  hint="the same command connects again and continues the sweep")
 
 
@@ -124,7 +152,23 @@ def alive() -> list[Node]:
 
     if not ray.is_initialized():  # Ray would connect to some cluster by itself
         raise lost()
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    with calls():
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+@contextmanager
+def calls(but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Raise SpecError SWEEP411 for whatever Ray raises within the block, except for `but`.
+
+    When a connection breaks, Ray raises many kinds: RayError, ConnectionError, errors of gRPC and plain `Exception`.
+    """
+    try:
+        yield
+    except but:
+        raise
+    except Exception as problem:
+        details = getattr(problem, "details", None)  # an error of gRPC: its text is a page
+        raise lost(str(details() if callable(details) else problem)) from problem
 
 
 def gpus_of_trial(device: str, nodes: Sequence[Node], devices: int, share: float | None) -> float:

@@ -13,8 +13,9 @@ from archspec.atomic_files import whole_file, write_file
 from archspec.diagnostics import Diagnostic, SpecError, error, plural, render
 from archspec.files import MiB, read_regular
 from archspec.sweep.cluster.archive import BadArchive, pack, replace_folder
-from archspec.sweep.cluster.connect import Need, alive, gpus_of_trial, lacking, lost, threads_of_trial
+from archspec.sweep.cluster.connect import Need, alive, calls, gpus_of_trial, lacking, lost, threads_of_trial
 from archspec.sweep.cluster.host import Host, Order, Outcome
+from archspec.sweep.cluster.pulse import Pulse, pulse
 from archspec.sweep.engine import Task
 from archspec.sweep.slots import devices_of
 from archspec.sweep.trial import DIED, Process
@@ -36,25 +37,26 @@ def ray_engine(
 ) -> OnRay:
     """The engine for these trials on the cluster to which this process is connected.
 
-    Raises SpecError SWEEP412 if a trial does not fit on any node.
+    Raises SpecError SWEEP412 if a trial does not fit on any node, SWEEP411 if the connection breaks.
     """
     nodes, devices = alive(), devices_of(trials)
     gpus = gpus_of_trial(device, nodes, devices, gpu_share)
     threads = threads or threads_of_trial(nodes, gpus, devices, min(len(trials), jobs or len(trials)))
-    return OnRay(Need(threads * devices, gpus), threads, jobs, tell)
+    return OnRay(Need(threads * devices, gpus), threads, jobs, tell, pulse())
 
 
 class OnRay:
     """Runs trials on actors that Ray places; each actor trains one trial after another.
 
     need: the resources of a trial. jobs: the most trials at once; None for as many as fit on the cluster.
-    tell: shows a note to the user.
+    tell: shows a note to the user. pulse: is checked before Ray is called.
     """
 
     def __init__(
-        self, need: Need, threads: int, jobs: int | None = None, tell: Callable[[str], None] = lambda text: None
+        self, need: Need, threads: int, jobs: int | None = None, tell: Callable[[str], None] = lambda text: None,
+        pulse: Pulse | None = None,
     ) -> None:
-        self.need, self.threads, self.tell = need, threads, tell
+        self.need, self.threads, self.tell, self.pulse = need, threads, tell, pulse or Pulse()
         self._jobs = jobs
         self._capacity, self._looked = 0, 0.0
         self._idle: list[Hosted] = []
@@ -64,6 +66,7 @@ class OnRay:
 
     def capacity(self) -> int:
         """The number of trials that fit on the live nodes."""
+        self.pulse.check()
         if time.monotonic() - self._looked > _LOOK_S:
             self._capacity, self._looked = sum(self.need.on(node) for node in alive()), time.monotonic()
         return self._capacity if self._jobs is None else min(self._capacity, self._jobs)
@@ -109,8 +112,9 @@ class Hosted:
 
         # concurrent calls: one trains, others stop it or fetch checkpoints
         options = {"num_cpus": need.cpus, "num_gpus": need.gpus, "max_concurrency": 4, "max_restarts": 0}
-        self.actor: Any = ray.remote(Host).options(**options).remote(str(Path.cwd()))
-        self._version: Any = self.actor.version.remote()
+        with calls():
+            self.actor: Any = ray.remote(Host).options(**options).remote(str(Path.cwd()))
+            self._version: Any = self.actor.version.remote()
         self._since = time.monotonic()
         self.placed = False
 
@@ -122,9 +126,9 @@ class Hosted:
         """Whether it is on a node. Raises Ray's errors if that node has died."""
         import ray
 
-        if not self.placed and ray.wait([self._version], timeout=0)[0]:
+        if not self.placed and _ready(self._version):
             try:
-                version = ray.get(self._version)
+                version = _value(self._version)
             except ray.exceptions.RayError as problem:
                 if "archspec" in str(problem) and ("No module named" in str(problem) or "import" in str(problem)):
                     raise _unlike("has no archspec") from problem
@@ -139,8 +143,24 @@ class Hosted:
         import ray
 
         if ray.is_initialized():
-            with suppress(ray.exceptions.RayError, ValueError, ConnectionError):
+            with suppress(SpecError), calls():
                 ray.kill(self.actor)
+
+
+def _ready(reference: Any) -> bool:
+    """Whether an actor has answered a call."""
+    import ray
+
+    with calls():
+        return bool(ray.wait([reference], timeout=0)[0])
+
+
+def _value(reference: Any) -> Any:
+    """The answer. Raises RayError if the call has failed."""
+    import ray
+
+    with calls(but=ray.exceptions.RayError):
+        return ray.get(reference)
 
 
 def _unlike(what: str) -> SpecError:
@@ -168,7 +188,8 @@ class _Trial:
 
     def _train_on(self, host: Hosted) -> None:
         self._host = host
-        self._answer: Any = host.actor.run.remote(tuple(self._order))
+        with calls():
+            self._answer: Any = host.actor.run.remote(tuple(self._order))
         self._copy: Any = None
         self._copy_time = time.monotonic() + SAVE_S  # of the pending or next copy
 
@@ -179,31 +200,29 @@ class _Trial:
         if self._code is None:
             if not ray.is_initialized():
                 raise lost()
+            self._engine.pulse.check()
             try:
                 self._look()
             except ray.exceptions.RayTaskError as problem:  # a fault of the host, such as a full disk
                 self._fail(f"internal error: on its node: {str(problem.cause).splitlines()[0]}", self._host)
             except ray.exceptions.RayError as problem:
                 self._lost(str(problem))
-            except ConnectionError as problem:  # of Ray's client
-                raise lost(str(problem)) from problem
         return self._code
 
     def _look(self) -> None:
-        import ray
-
         if not self._host.check():
             self._wait()
-        elif ray.wait([self._answer], timeout=0)[0]:
-            self._take(Outcome(*ray.get(self._answer)))
-        elif self._copy is not None and ray.wait([self._copy], timeout=0)[0]:
-            copy, self._copy = ray.get(self._copy), None
+        elif _ready(self._answer):
+            self._take(Outcome(*_value(self._answer)))
+        elif self._copy is not None and _ready(self._copy):
+            copy, self._copy = _value(self._copy), None
             if copy:
                 replace_folder(copy, self._task.folder)
             took = time.monotonic() - self._copy_time
             self._copy_time += took + max(SAVE_S, took / _SAVE_SHARE)
         elif self._copy is None and time.monotonic() > self._copy_time:
-            self._copy, self._copy_time = self._host.actor.saved.remote(), time.monotonic()
+            with calls():
+                self._copy, self._copy_time = self._host.actor.saved.remote(), time.monotonic()
 
     def _wait(self) -> None:
         idle = self._engine.idle_host()
@@ -257,7 +276,9 @@ class _Trial:
         """Ask the trial to save and stop; if it is not on a node yet, it ends immediately."""
         self._stopping = True
         if self._host.placed:
-            self._host.actor.terminate.remote()
+            self._engine.pulse.check()
+            with calls():
+                self._host.actor.terminate.remote()
         else:
             self.kill()
 

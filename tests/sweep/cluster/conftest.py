@@ -1,18 +1,34 @@
-"""A Ray cluster of two nodes on this machine, started once for all tests that use it."""
+"""A Ray cluster of two nodes on this machine, and sweeps on it. pytest's process never loads Ray's core, which ends its process
+when it loses a cluster."""
 
+import importlib.util
+import json
 import os
 import shutil
-import socket
+import signal
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Result
 from tests.sweep.helpers import until
 
 ROOT = Path(__file__).parents[3]
-SMALL = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+PATIENCE_S = 240
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "GRPC_ENABLE_FORK_SUPPORT": "0",  # else what Ray's client server forks sometimes crashes in gRPC
+    "RAY_memory_monitor_refresh_ms": "0",  # nothing is killed because the machine is full
+    "RAY_health_check_failure_threshold": "40",  # a busy machine answers slowly
+    "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "180",
+    "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "180",
+    "PYTHONPATH": str(ROOT),
+    "OMP_NUM_THREADS": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -28,16 +44,57 @@ class Process:
 class Nodes:
     """The cluster. folder: in which its nodes keep the trials that they train. client: where Ray's client connects."""
 
-    def __init__(self, cluster, folder, client):
-        self.cluster, self.folder = cluster, folder
-        self.address, self.client = cluster.address, client
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="ray-"))  # pytest's own are too long for the names of Ray's sockets
+        environment = {**os.environ, **ENVIRONMENT, "TMPDIR": str(self.folder)}
+        environment.pop("RAY_ADDRESS", None)
+        self._log = (self.folder / "cluster.log").open("w")
+        self._cluster = subprocess.Popen(
+            [sys.executable, "-m", "tests.sweep.cluster.cluster"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            text=True, cwd=ROOT, env=environment, start_new_session=True,
+        )
+        about = self._answer()
+        self.address, self.client, self._parts = about["address"], about["client"], about["parts"]
+
+    def _answer(self):
+        line = self._cluster.stdout.readline()
+        assert line, f"the cluster has died: {(self.folder / 'cluster.log').read_text()[-2000:]}"
+        return json.loads(line)
+
+    def _ask(self, **command):
+        self._cluster.stdin.write(json.dumps(command) + "\n")
+        self._cluster.stdin.flush()
+        return self._answer()
 
     def add(self, folder):
         """A further node, which keeps its trials in a folder of its own."""
-        return self.cluster.add_node(**SMALL, env_vars={"TMPDIR": str(folder)})
+        return self._ask(add=str(folder))["number"]
 
     def kill(self, node):
-        self.cluster.remove_node(node, allow_graceful=False)
+        self._ask(kill=node)
+
+    def kill_part(self, name):
+        """Kill `head`, `client server`, `node` (of the head's machine) or `other node`."""
+        for number in self._parts[name]:
+            os.kill(number, signal.SIGKILL)
+
+    def works(self):
+        """Whether all its parts run."""
+        return self._cluster.poll() is None and all(runs(number) for part in self._parts.values() for number in part)
+
+    def end(self):
+        """End all of it."""
+        self._cluster.stdin.close()
+        try:
+            self._cluster.wait(60)
+        except subprocess.TimeoutExpired:
+            self._cluster.kill()
+        self._log.close()
+        for number in self._own():
+            if runs(number):
+                os.kill(number, signal.SIGKILL)
+        until(lambda: not self._own())
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def training(self, folder=None):
         """The run folders of trials that have finished an epoch, and train on."""
@@ -49,48 +106,67 @@ class Nodes:
 
     def processes(self):
         """Trials, and what starts them, on any of the nodes."""
-        found = []
+        found = [process for process in self._own().values() if "archspec" in process.command]
+        own = {process.number for process in found}
+        return [replace(process, leads=process.parent not in own) for process in found]
+
+    def client_processes(self):
+        """What serves the connections of Ray's client."""
+        return [number for number, process in self._own().items() if "specific-server" in process.command]
+
+    def _own(self):
+        """Number → process of all that the cluster has started."""
+        found = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 command, variables = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
                 state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
             except OSError:
                 continue
-            if b"archspec" in command and f"TMPDIR={self.folder}\0".encode() in variables and state != "Z":
-                found.append(Process(int(process.name), int(parent), command.replace(b"\0", b" ").decode()))
-        own = {process.number for process in found}
-        return [replace(process, leads=process.parent not in own) for process in found]
+            if f"TMPDIR={self.folder}\0".encode() in variables and state != "Z":
+                found[int(process.name)] = Process(int(process.name), int(parent), command.replace(b"\0", b" ").decode())
+        return found
 
 
-def free_port():
-    """A port that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def runs(number):
+    """Whether a process runs, and is no zombie."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Clusters:
+    """The cluster of all tests: a new one if a test has broken it."""
+
+    def __init__(self):
+        self.nodes = None
+
+    def working(self):
+        if self.nodes is not None and not self.nodes.works():
+            self.end()
+        if self.nodes is None:
+            self.nodes = Nodes()
+        return self.nodes
+
+    def end(self):
+        if self.nodes is not None:
+            self.nodes.end()
+        self.nodes = None
 
 
 @pytest.fixture(scope="session")
-def nodes():
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # pytest's own are too long for the names of Ray's sockets
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "180")  # a busy machine starts it slowly
-        patch.setenv("RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S", "180")
-        patch.setenv("PYTHONPATH", str(ROOT))
-        patch.setenv("TMPDIR", str(folder))
-        patch.delenv("RAY_ADDRESS", raising=False)
-        from ray.cluster_utils import Cluster
-
-        port = free_port()
-        head = {**SMALL, "include_dashboard": False, "ray_client_server_port": port}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        cluster.add_node(**SMALL)
-    found = Nodes(cluster, folder, f"ray://127.0.0.1:{port}")
+def clusters():
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("the extra `ray` is not installed")
+    found = Clusters()
     yield found
-    cluster.shutdown()
-    until(lambda: not found.processes())
-    shutil.rmtree(folder, ignore_errors=True)
+    found.end()
+
+
+@pytest.fixture
+def nodes(clusters):
+    return clusters.working()
 
 
 @pytest.fixture
@@ -98,6 +174,55 @@ def work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     return tmp_path
+
+
+class Started:
+    """A sweep in a process of its own."""
+
+    def __init__(self, process):
+        self._process = process
+
+    def stop(self):
+        """As Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
+    def result(self):
+        try:
+            out, err = self._process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            pytest.fail(f"the sweep did not end: {self._process.communicate()[1][-2000:]}")
+        return Result(self._process.returncode, out, err)
+
+    def end(self):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+@pytest.fixture
+def start(work):
+    """Start `archspec sweep s.yaml OPTIONS`. replaced: `module:name` → value, in its process; variables: its environment."""
+    started = []
+
+    def begin(*options, replaced=None, **variables):
+        command = [sys.executable, "-m", "tests.sweep.cluster.program", json.dumps(replaced or {}), "sweep", "s.yaml", *options]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=work,
+            env={**os.environ, **ENVIRONMENT, "COLUMNS": "80", **variables},
+        )
+        started.append(Started(process))
+        return started[-1]
+
+    yield begin
+    for sweep in started:
+        sweep.end()
+
+
+@pytest.fixture
+def sweep(start):
+    """Run it to its end."""
+    return lambda *options, **given: start(*options, **given).result()
 
 
 def pytest_collection_modifyitems(items):

@@ -3,11 +3,12 @@
 import socket
 import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 
 from archspec.diagnostics import SpecError
-from archspec.sweep.cluster.connect import Need, alive, connected, gpus_of_trial, lacking, threads_of_trial
+from archspec.sweep.cluster.connect import Need, alive, calls, connected, gpus_of_trial, lacking, threads_of_trial
 from tests.cli.conftest import cli  # noqa: F401
 from tests.sweep.cluster.test_ray import SWEEP, lay_out
 
@@ -76,6 +77,79 @@ def test_what_ray_s_client_complains_of_is_told_with_a_remedy(monkeypatch, probl
             pass
     (found,) = caught.value.diagnostics
     assert found.code == code and hint in found.hint
+
+
+START = ("Initialization failure from server:\nTraceback (most recent call last):\n  File …\n"
+         "RuntimeError: Starting Ray client server failed. See ray_client_server_23000.err")
+
+
+@pytest.fixture
+def client_server(monkeypatch):
+    """Something that listens, and pauses that take no time. Its `tries`: what `ray.init` does each time."""
+    ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    monkeypatch.setattr("archspec.sweep.cluster.connect.time.sleep", lambda seconds: None)
+    tries, ended = [], []
+
+    def init(*given, **options):
+        if (problem := tries.pop(0)) is not None:
+            raise problem
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: ended.append(len(tries)))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield SimpleNamespace(address=f"ray://127.0.0.1:{listener.getsockname()[1]}", tries=tries, ended=ended)
+
+
+def test_a_client_server_that_fails_to_start_is_tried_again(client_server):
+    client_server.tries += [ConnectionAbortedError(START), ConnectionAbortedError(START), None]
+    with connected(client_server.address):
+        assert client_server.tries == []
+        assert client_server.ended == [2, 1]  # nothing is left of an attempt when the next one begins
+    assert client_server.ended == [2, 1, 0]
+
+
+def test_a_client_server_that_never_starts_is_told_with_ray_s_reason(client_server, monkeypatch):
+    monkeypatch.setattr("archspec.sweep.cluster.connect._RETRY_S", -1.0)
+    client_server.tries.append(ConnectionAbortedError(START))
+    with pytest.raises(SpecError) as caught, connected(client_server.address):
+        pass
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.notes) == ("SWEEP411", (START.splitlines()[-1],))
+    assert "run the same command again" in found.hint
+    assert client_server.ended == [0]
+
+
+@pytest.mark.parametrize("problem", [AssertionError(), Exception("Ray Client is not connected"), KeyError("node")])
+def test_whatever_ray_raises_while_it_connects_is_told(client_server, problem):
+    """And Ray is left as before: otherwise its next connection in this process fails."""
+    client_server.tries.append(problem)
+    with pytest.raises(SpecError) as caught, connected(client_server.address):
+        pass
+    assert [found.code for found in caught.value.diagnostics] == ["SWEEP411"]
+    assert client_server.ended == [0]
+
+
+class RpcError(Exception):
+    """As gRPC's: its text is long, its details are short."""
+
+    def details(self):
+        return "unavailable"
+
+
+@pytest.mark.parametrize(("problem", "note"), [
+    (ConnectionError("gone\nand more"), "gone"), (RpcError("page"), "unavailable"), (Exception("not connected"), "not connected"),
+])
+def test_whatever_ray_raises_on_a_broken_connection_is_told(problem, note):
+    with pytest.raises(SpecError, match="is lost") as caught, calls():
+        raise problem
+    assert caught.value.diagnostics[0].notes == (note,)
+
+
+def test_an_error_of_a_trial_s_host_is_no_broken_connection():
+    with pytest.raises(LookupError), calls(but=LookupError):
+        raise KeyError("host")
 
 
 def test_without_a_connection_no_other_cluster_is_asked(monkeypatch):

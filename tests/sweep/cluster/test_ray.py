@@ -8,10 +8,9 @@ import pytest
 
 from archspec.diagnostics import plural
 from archspec.results.trials import Store
-from archspec.sweep.cluster import engine
 from archspec.sweep.cluster.host import remove_abandoned
 from tests.cli.conftest import cli  # noqa: F401
-from tests.sweep.helpers import meanwhile, until
+from tests.sweep.helpers import until
 
 SPEC = """\
 archspec: 1
@@ -52,10 +51,10 @@ def ray(nodes):
     return ("--engine=ray", f"--ray-address={nodes.address}", *OPTIONS)
 
 
-def test_both_engines_give_the_same_table_and_the_same_files(nodes, cli, work):  # noqa: F811
+def test_both_engines_give_the_same_table_and_the_same_files(nodes, cli, sweep, work):  # noqa: F811
     lay_out(work, TABLE)
     one = cli("sweep", "s.yaml", "--json", "--dir=local", *OPTIONS)
-    other = cli("sweep", "s.yaml", "--json", "--dir=ray", *ray(nodes))
+    other = sweep("--json", "--dir=ray", *ray(nodes))
     assert (one.code, other.code) == (1, 1)
     assert other.err.count("\n") == 4, other.err
     tables = [json.loads(done.out)["groups"] for done in (one, other)]
@@ -73,10 +72,8 @@ def test_both_engines_give_the_same_table_and_the_same_files(nodes, cli, work): 
     assert {path.name for path in run.iterdir()} == {path.name for path in (work / "local" / "trials" / run.name).iterdir()}
 
 
-def test_a_trial_whose_node_dies_goes_on_elsewhere(nodes, cli, work, monkeypatch):  # noqa: F811
+def test_a_trial_whose_node_dies_goes_on_elsewhere(nodes, start, work):
     lay_out(work, LONG)
-    monkeypatch.setattr(engine, "SAVE_S", 0.1)
-    monkeypatch.setattr("archspec.cli.sweep._options", lambda *given: ["--device=cpu", "--checkpoint-every=35"])
     doomed = work / "doomed"
     doomed.mkdir()
     third = nodes.add(doomed)
@@ -87,12 +84,13 @@ def test_a_trial_whose_node_dies_goes_on_elsewhere(nodes, cli, work, monkeypatch
         own = [(run / "spec.yaml").read_text() for run in nodes.training(doomed)]
         return any((run.parents[1] / "spec.yaml").read_text() in own for run in copies.glob("*/checkpoints/*"))
 
-    def kill():
-        until(saved)
-        nodes.kill(third)
-
-    with meanwhile(kill):
-        done = cli("sweep", "s.yaml", *ray(nodes))
+    running = start(*ray(nodes), replaced={
+        "archspec.sweep.cluster.engine:SAVE_S": 0.1,
+        "archspec.cli.sweep:_options": ["--device=cpu", "--checkpoint-every=35"],
+    })
+    until(saved)
+    nodes.kill(third)
+    done = running.result()
     assert done.code == 0, done.err
     assert done.err.count("note: a node was lost; its trial starts again, attempt 2 of 4") == 1
     results = results_of(work / "runs" / "sweep-s")
@@ -103,15 +101,12 @@ def test_a_trial_whose_node_dies_goes_on_elsewhere(nodes, cli, work, monkeypatch
     assert sorted(path.name for path in copies.iterdir()) == sorted(results)
 
 
-def test_ctrl_c_saves_and_the_other_engine_goes_on(nodes, cli, work):  # noqa: F811
+def test_ctrl_c_saves_and_the_other_engine_goes_on(nodes, cli, start, work):  # noqa: F811
     lay_out(work, LONG.replace("seeds: 3", "seeds: 2"))
-
-    def interrupt():
-        until(nodes.training)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    with meanwhile(interrupt):
-        done = cli("sweep", "s.yaml", *ray(nodes))
+    running = start(*ray(nodes))
+    until(nodes.training)
+    running.stop()
+    done = running.result()
     left = 2 - len(results_of(work / "runs" / "sweep-s"))  # one may have come to its end just before
     assert (done.code, left > 0) == (130, True)
     assert f"stopped: {plural(left, 'trial')} left; the same command continues" in done.err
@@ -129,10 +124,11 @@ search: {trials: 4, space: {train.lr: {log_uniform: [0.01, 1]}}, prune: {asha: {
 """
 
 
-def test_a_search_pauses_and_resumes_its_trials_on_either_engine(nodes, cli, work):  # noqa: F811
+@pytest.mark.slow
+def test_a_search_pauses_and_resumes_its_trials_on_either_engine(nodes, cli, sweep, work):  # noqa: F811
     lay_out(work, SEARCH)
     one = cli("sweep", "s.yaml", "--json", "--dir=local", "--jobs=1", *OPTIONS)
-    other = cli("sweep", "s.yaml", "--json", "--dir=ray", "--jobs=1", *ray(nodes))
+    other = sweep("--json", "--dir=ray", "--jobs=1", *ray(nodes))
     assert (one.code, other.code) == (0, 0), other.err
     found = [steady(json.loads(done.out)) | {"folder": ""} for done in (one, other)]
     assert found[0] == found[1]
@@ -145,87 +141,86 @@ def client(nodes):
     return ("--engine=ray", f"--ray-address={nodes.client}", *OPTIONS)
 
 
-def test_through_ray_s_client_the_table_is_the_same(nodes, cli, work):  # noqa: F811
+def test_through_ray_s_client_the_table_is_the_same(nodes, cli, sweep, work):  # noqa: F811
     """From a machine that is no node of the cluster."""
     lay_out(work, TABLE)
     one = cli("sweep", "s.yaml", "--json", "--dir=local", *OPTIONS)
-    other = cli("sweep", "s.yaml", "--json", "--dir=client", *client(nodes))
+    other = sweep("--json", "--dir=client", *client(nodes))
     assert (one.code, other.code) == (1, 1), other.err
     results = [steady(results_of(work / name)) for name in ("local", "client")]
     assert results[0] == results[1], other.err
     assert weights_of(work / "local") == weights_of(work / "client") != {}
 
 
+LOST = "error[SWEEP411]: the connection to the Ray cluster is lost\n"
+
+
 @pytest.mark.slow
-def test_a_connection_of_ray_s_client_that_breaks_ends_the_sweep_which_can_go_on(nodes, cli, work):  # noqa: F811
-    from ray.util import disconnect
-
+def test_a_connection_of_ray_s_client_that_breaks_ends_the_sweep_which_can_go_on(nodes, start, sweep, work):
     lay_out(work, LONG.replace("seeds: 3", "seeds: 1"))
-
-    def unplug():
-        until(nodes.training)
-        disconnect()
-
-    with meanwhile(unplug):
-        done = cli("sweep", "s.yaml", *client(nodes))
+    running = start(*client(nodes), RAY_CLIENT_RECONNECT_GRACE_PERIOD="1")
+    until(nodes.training)
+    for number in nodes.client_processes():
+        os.kill(number, signal.SIGKILL)
+    done = running.result()
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("error[SWEEP411]: the connection to the Ray cluster is lost\n")
+    assert LOST in done.err
     assert results_of(work / "runs" / "sweep-s") == {}
     until(lambda: not nodes.processes())
-    assert cli("sweep", "s.yaml", *client(nodes)).code == 0
+    assert sweep(*client(nodes)).code == 0
 
 
 @pytest.mark.slow
-def test_through_ray_s_client_ctrl_c_saves(nodes, cli, work):  # noqa: F811
+def test_through_ray_s_client_ctrl_c_saves(nodes, start, work):
     lay_out(work, LONG.replace("seeds: 3", "seeds: 2"))
-
-    def interrupt():
-        until(nodes.training)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    with meanwhile(interrupt):
-        done = cli("sweep", "s.yaml", *client(nodes))
+    running = start(*client(nodes))
+    until(nodes.training)
+    running.stop()
+    done = running.result()
     assert done.code == 130
     assert "the same command continues" in done.err
     until(lambda: not nodes.processes())
     assert list((work / "runs" / "sweep-s" / "trials").glob("*/checkpoints/*"))
 
 
-def test_what_no_node_has_is_told_at_once(nodes, cli, work, monkeypatch):  # noqa: F811
+def test_what_no_node_has_is_told_at_once(nodes, sweep, work):
     lay_out(work, SWEEP)
-    address = f"--ray-address={nodes.address}"
-    done = cli("sweep", "s.yaml", "--engine=ray", address, "--device=cpu", "--threads=5")
+    engine = ("--engine=ray", f"--ray-address={nodes.address}")
+    done = sweep(*engine, "--device=cpu", "--threads=5")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error[SWEEP412]: a trial needs 5 CPUs on one node, and no node has that much\n")
     assert "use --threads 1 or fewer" in done.err
-    done = cli("sweep", "s.yaml", "--engine=ray", address, "--device=cuda", "--threads=1")
+
+
+@pytest.mark.slow
+def test_a_dry_run_counts_the_trials_at_once(nodes, sweep, work):
+    lay_out(work, SWEEP)
+    engine = ("--engine=ray", f"--ray-address={nodes.address}")
+    done = sweep(*engine, "--device=cuda", "--threads=1")
     assert done.err.startswith("error[SWEEP412]: a trial needs 1 CPU and 1 GPU on one node")
     assert "add --device cpu" in done.err
-    monkeypatch.setattr("archspec.sweep.starts.measure_starts", lambda *given: None)
-    planned = json.loads(cli("sweep", "s.yaml", "--engine=ray", address, "--dry-run", "--json", "--device=cpu").out)
+    untimed = {"archspec.sweep.starts:measure_starts": None}
+    planned = json.loads(sweep(*engine, "--dry-run", "--json", "--device=cpu", replaced=untimed).out)
     assert planned["at_once"] == 1
 
 
-def test_a_trial_that_its_worker_never_survives_is_a_row(nodes, cli, work, monkeypatch):  # noqa: F811
+@pytest.mark.slow
+def test_a_trial_that_its_worker_never_survives_is_a_row(nodes, start, work):
     lay_out(work, SWEEP + "runs: [{train.epochs: 100000}, {train.lr: 0.2}]\n")
-    monkeypatch.setattr(engine, "ATTEMPTS", 1)
-
-    def kill():
-        until(nodes.training)
-        (server,) = nodes.servers()
-        os.kill(server.parent, signal.SIGKILL)
-
-    with meanwhile(kill):
-        done = cli("sweep", "s.yaml", "--json", "--jobs=1", *ray(nodes))
+    running = start("--json", "--jobs=1", *ray(nodes), replaced={"archspec.sweep.cluster.engine:ATTEMPTS": 1})
+    until(nodes.training)
+    (server,) = nodes.servers()
+    os.kill(server.parent, signal.SIGKILL)
+    done = running.result()
     dead, good = json.loads(done.out)["trials"]
     assert (done.code, dead["status"], good["status"]) == (1, "failed", "done")
     assert dead["reason"].startswith("error[SWEEP414]: its node or worker died 1 time: ")
 
 
-def test_a_node_with_another_archspec_ends_the_sweep(nodes, cli, work, monkeypatch):  # noqa: F811
+@pytest.mark.slow
+def test_a_node_with_another_archspec_ends_the_sweep(nodes, sweep, work):
     lay_out(work, SWEEP)
-    monkeypatch.setattr("archspec.__version__", "0.0.1")
-    done = cli("sweep", "s.yaml", *ray(nodes))
+    done = sweep(*ray(nodes), replaced={"archspec:__version__": "0.0.1"})
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error[SWEEP413]: a node of the cluster has archspec ")
     assert "pip install archspec-nn==0.0.1" in done.err
@@ -238,3 +233,22 @@ def test_nothing_is_left_of_all_that(nodes, monkeypatch):
     remove_abandoned()  # as before each trial: of the worker that was killed
     assert [path.name for path in nodes.folder.glob("archspec-trial-*")] == ["archspec-trial-link"]
     assert nodes.folder.parent.is_dir()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("part", "through", "why"), [
+    ("head", ray, "its head, "), ("head", client, ""), ("client server", client, ""), ("node", client, ""),
+])
+def test_a_cluster_that_dies_ends_the_sweep(nodes, start, work, part, through, why):
+    """The next test gets a new cluster."""
+    lay_out(work, LONG.replace("80", "100000").replace("seeds: 3", "seeds: 2"))
+    patience = {"archspec.sweep.cluster.pulse:_PATIENCE_S": 1.0}
+    running = start(*through(nodes), replaced=patience, RAY_CLIENT_RECONNECT_GRACE_PERIOD="1")
+    until(nodes.training)
+    nodes.kill_part(part)
+    done = running.result()
+    assert (done.code, done.out) == (1, "")
+    assert LOST + f"  = note: {why}" in done.err
+    again = start(*through(nodes)).result()
+    assert (again.code, again.out) == (1, "")
+    assert "error[SWEEP411]: no Ray cluster answers at " in again.err
