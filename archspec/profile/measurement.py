@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from archspec.profile.timing import Runs
@@ -17,7 +18,7 @@ class Measurement:
     forward: in eval mode, without a graph for backward. step: forward, loss, backward and update; None if the network
     cannot be trained with this batch, for the reason in `no_step`. macs: multiply-adds of one forward pass of the
     batch, counted, not measured. loss, optimizer: of the training step. memory: the meaning of the peaks, and how they
-    were measured. trace: the trace file, if any.
+    were measured. trace: the trace file, if any. settings: precision, layout and kernels, as in training.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Measurement:
     optimizer: str
     memory: str
     trace: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def forward_ms(self) -> float:
@@ -74,6 +76,7 @@ class Measurement:
             "no_training_step": self.no_step,
             "loss": self.loss,
             "optimizer": self.optimizer,
+            "settings": dict(self.settings),
             "memory": self.memory,
             "trace": self.trace,
         }

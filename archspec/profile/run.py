@@ -23,6 +23,7 @@ from archspec.profile.memory import MEASURED_AS, peak_bytes
 from archspec.profile.timing import MEASURED, WARMUP, Clock, Runs, Until, time_runs
 from archspec.profile.trace import run_folder, write_trace
 from archspec.profile.workload import OPTIMIZER, Setting, Workload, setting
+from archspec.train.step.precision import Settings, float32_products
 from archspec.types import FLOATS
 
 if TYPE_CHECKING:
@@ -34,17 +35,20 @@ SEED: Final = stream_seed(0, "profile")  # the same weights, images and dropout 
 def measure(
     loaded: Loaded, *, batch_size: int = 1, dtype: str = "float32", device: str = "auto", threads: int | None = None,
     steps: int | None = None, warmup: int | None = None, trace: Path | None = None, clock: Clock = time.perf_counter,
+    settings: Settings | None = None,
 ) -> Measurement:
     """Time the forward pass and the training step of a network on random images, and find their peak memory.
 
     dtype: of weights and images, the name of a torch dtype. device: auto, cpu, cuda or cuda:N. threads: of the CPU;
     None for torch's default. steps, warmup: the number of measured runs, and of runs before them; None for as many as
     `profile.timing` requires. trace: a folder for a torch.profiler trace, in a subfolder with the network's name.
+    settings: precision, layout and kernels, as in training; the trace is not compiled.
 
     Raises SpecError: BUILD202 if the device does not exist; BUILD201, before anything is built, if the network would
-    not fit; BUILD203 if the batch is too small for a norm.
+    not fit; BUILD203 if the batch is too small for a norm; RUN320 if the device does not support the settings; RUN321
+    if compiling fails.
     """
-    chosen = setting(loaded.graph, batch_size, dtype, pick_device(device))
+    chosen = setting(loaded.graph, batch_size, dtype, pick_device(device), settings)
     folder = None if trace is None else run_folder(trace, loaded.name)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)  # first, so that an error is reported before the work
@@ -52,20 +56,33 @@ def measure(
         time_runs, batch_size=batch_size, clock=clock, synchronise=_synchroniser(chosen.device),
         warmup=WARMUP if warmup is None else Until(warmup), measured=MEASURED if steps is None else Until(steps),
     )
+    with prepared(chosen, threads) as used:
+        runs = _run(chosen, repeat)
+        file = None if folder is None else _trace(Workload(eager(chosen)), folder, chosen.device)
+    return _measurement(loaded, chosen, runs, used, file)
+
+
+@contextmanager
+def prepared(chosen: Setting, threads: int | None) -> Iterator[int]:
+    """What all measurements have in common; yields the number of CPU threads."""
     with (
         denormals_flushed(), _threads(threads) as used, seeded(SEED, chosen.device),
         report_memory_shortage("profiling"),
     ):
-        runs = _run(chosen, repeat)
-        file = None if folder is None else _trace(Workload(chosen), folder, chosen.device)
-    return _measurement(loaded, chosen, runs, used, file)
+        yield used
+
+
+def eager(chosen: Setting) -> Setting:
+    """The same without compiling."""
+    return replace(chosen, settings=replace(chosen.settings, compile=False, cuda_graphs=False))
 
 
 def _run(chosen: Setting, repeat: Callable[[Callable[[], object]], Runs]) -> dict[str, Runs]:
     """Measure memory first, with a separate workload, which also warms up the libraries; then time."""
-    peaks = peak_bytes(lambda: Workload(chosen).passes, chosen.device)
-    passes = Workload(chosen).passes
-    return {name: replace(repeat(run), peak_memory_bytes=peaks[name]) for name, run in passes.items()}
+    with float32_products(chosen.settings.precision, chosen.device):
+        peaks = peak_bytes(lambda: Workload(chosen).passes, chosen.device)
+        passes = Workload(chosen).passes
+        return {name: replace(repeat(run), peak_memory_bytes=peaks[name]) for name, run in passes.items()}
 
 
 def _trace(workload: Workload, folder: Path, device: torch.device) -> Path:
@@ -90,7 +107,7 @@ def _measurement(
         macs=cost_report(chosen.graph, batch_size=chosen.batch_size).macs,
         forward=runs["forward"], step=runs.get("step"), no_step=chosen.no_step,
         loss=_loss_text(chosen.graph),
-        optimizer=OPTIMIZER, memory=MEASURED_AS.get(device.type, "not measured"),
+        optimizer=OPTIMIZER, settings=chosen.settings.to_json(), memory=MEASURED_AS.get(device.type, "not measured"),
         trace=None if file is None else str(file),
     )
 

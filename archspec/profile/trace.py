@@ -14,6 +14,7 @@ from torch.autograd.graph import Node
 from torch.profiler import ProfilerActivity, profile, record_function, schedule, tensorboard_trace_handler
 
 from archspec.backends.again import Again
+from archspec.profile.autograd import backward_nodes, nodes_of
 from archspec.profile.quiet import quiet_profiler
 
 # The first step is not recorded, in the second the profiler warms up; the trace starts with the third.
@@ -75,16 +76,19 @@ class _Scopes:
         self._name = name
         self._leaf = leaf
         self._open: list[record_function] = []
+        self._before: list[set[Node]] = []
 
     def enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         """Called before the forward of the module."""
+        self._before.append(nodes_of(inputs))
         self._open.append(_opened(self._name))
 
-    def leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor | None) -> None:
+    def leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Called after the forward of the module, even if it raised."""
         self._open.pop().__exit__(None, None, None)
-        if self._leaf and output is not None:
-            for node in _backward_nodes(inputs, output):
+        before = self._before.pop()
+        if self._leaf:
+            for node in backward_nodes(before, output):
                 node.register_prehook(self._enter_backward)
                 node.register_hook(self._leave_backward)
 
@@ -99,21 +103,3 @@ def _opened(name: str) -> record_function:
     scope = record_function(name)
     scope.__enter__()  # type: ignore[no-untyped-call]
     return scope
-
-
-def _backward_nodes(inputs: tuple[Any, ...], output: Tensor) -> list[Node]:
-    """The autograd nodes between the inputs and the output of a module, without the accumulators of parameters.
-
-    Accumulators outlive the graph, and so would a hook on them.
-    """
-    found: list[Node] = []
-    seen = {tensor.grad_fn for tensor in inputs if isinstance(tensor, Tensor)}
-    waiting = [output.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen or node.name().endswith("AccumulateGrad"):
-            continue
-        seen.add(node)
-        found.append(node)
-        waiting += [following for following, _ in node.next_functions]
-    return found

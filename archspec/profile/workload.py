@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from archspec.backends.device import place
+from archspec.backends.own_kernels import use_own_kernels
 from archspec.backends.step import (
     check_batch,
     check_forward_fits,
@@ -20,6 +22,8 @@ from archspec.backends.step import (
 )
 from archspec.backends.torch import build
 from archspec.ir import Graph
+from archspec.train.step.compile import compiled
+from archspec.train.step.precision import LOW, Settings, autocast, check_settings, make_scaler, pick_precision
 from archspec.types import FLOATS, TensorType
 
 MOMENTUM: Final = 0.9
@@ -28,33 +32,41 @@ OPTIMIZER: Final = f"SGD with momentum {MOMENTUM}"
 # So small that thousands of steps on one batch barely change the weights: a diverging network would compute with NaN
 # or subnormal numbers, which take a different time.
 RATE: Final = 1e-6
+# The parts of a step after its forward pass, as scopes; never paths, because paths consist of identifiers.
+LOSS_SCOPE, BACKWARD_SCOPE, OPTIMIZER_SCOPE = "## loss ##", "## backward ##", "## optimizer ##"
 
 Scope = Callable[[str], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What to build, and where. no_step: why it cannot be trained; None if it can."""
+    """What to build, and where. no_step: why it cannot be trained; None if it can. settings: as in training."""
 
     graph: Graph
     batch_size: int
     dtype: str
     device: torch.device
     no_step: str | None
+    settings: Settings = field(default_factory=Settings)
 
 
-def setting(graph: Graph, batch_size: int, dtype: str, device: torch.device) -> Setting:
-    """Check a setting, without allocating anything.
+def setting(
+    graph: Graph, batch_size: int, dtype: str, device: torch.device, settings: Settings | None = None
+) -> Setting:
+    """Check a setting, without allocating anything. settings: those of `archspec train` on the device if None.
 
-    Raises SpecError: BUILD201 if it would not fit into memory, BUILD203 if the batch is too small for a norm.
+    Raises SpecError: BUILD201 if it would not fit into memory, BUILD203 if the batch is too small for a norm, RUN320 if
+    the device does not support the settings.
     """
+    settings = settings or Settings(pick_precision("auto", device))
+    check_settings(settings, device)
     check_batch(graph, batch_size)
     no_step = why_no_step(graph, batch_size)
     if no_step is None:
         check_step_fits(graph, batch_size, device, states=STATES, dtype=dtype, what="a training step")
     else:
         check_forward_fits(graph, batch_size, device, dtype=dtype)
-    return Setting(graph, batch_size, dtype, device, no_step)
+    return Setting(graph, batch_size, dtype, device, no_step, settings)
 
 
 class Workload:
@@ -64,14 +76,17 @@ class Workload:
     """
 
     def __init__(self, chosen: Setting) -> None:
-        graph, batch_size = chosen.graph, chosen.batch_size
+        graph, batch_size, device, settings = chosen.graph, chosen.batch_size, chosen.device, chosen.settings
         dtype: torch.dtype = getattr(torch, chosen.dtype)
-        self.model = build(graph).to(device=chosen.device, dtype=dtype)
-        self.inputs = [_random(x, dtype).to(chosen.device) for x in inputs_of(graph, batch_size)]
-        self.labels = torch.randint(max(graph.first_output.shape[1:2], default=1), (batch_size,)).to(chosen.device)
+        self._settings, self._device = settings, device
+        self.model = _model(graph, dtype, device, settings)
+        self._network = compiled(self.model, batch_size, settings) if settings.compile else self.model
+        self.inputs = [_placed(_random(x, dtype), device, settings) for x in inputs_of(graph, batch_size)]
+        self.labels = torch.randint(max(graph.first_output.shape[1:2], default=1), (batch_size,)).to(device)
         self.passes: dict[str, Callable[[], object]] = {"forward": self.forward}
         if chosen.no_step is None:
             self.optimizer = torch.optim.SGD(self.model.parameters(), lr=RATE, momentum=MOMENTUM, fused=True)
+            self.scaler = make_scaler(settings.precision, device)
             self.passes["step"] = self.step
 
     @torch.inference_mode()
@@ -79,23 +94,48 @@ class Workload:
         """The outputs of a forward pass in eval mode, without a graph for backward."""
         if self.model.training:  # setting the mode visits every module, which takes time
             self.model.eval()
-        outputs: Tensor | dict[str, Tensor] = self.model(*self.inputs)
+        outputs: Tensor | dict[str, Tensor] = self._outputs()
         return outputs
 
     def step(self, scope: Scope = nullcontext) -> None:
         """Forward in train mode, loss, backward and update, in the same order as the trainer.
 
-        scope: a context manager around each part, by its name; see `archspec.profile.trace`.
+        scope: a context manager around each part after the forward pass, by its name.
         """
         if not self.model.training:
             self.model.train()
-        outputs = self.model(*self.inputs)
-        with scope("## loss ##"):
-            loss = example_loss(outputs, self.labels)
-        self.optimizer.zero_grad(set_to_none=True)
-        with scope("## backward ##"):
-            loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        outputs = self._outputs()
+        with scope(LOSS_SCOPE):
+            loss = example_loss(self._float32(outputs), self.labels)
+        with scope(OPTIMIZER_SCOPE):
+            self.optimizer.zero_grad(set_to_none=True)
+        with scope(BACKWARD_SCOPE):
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        with scope(OPTIMIZER_SCOPE):
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+
+    def _outputs(self) -> Any:
+        with autocast(self._settings.precision, self._device):
+            return self._network(*self.inputs)
+
+    def _float32(self, outputs: Any) -> Any:
+        """The outputs as the loss takes them: after autocast in float32, as in training."""
+        if self._settings.precision not in LOW:
+            return outputs
+        return {k: y.float() for k, y in outputs.items()} if isinstance(outputs, Mapping) else outputs.float()
+
+
+def _model(graph: Graph, dtype: torch.dtype, device: torch.device, settings: Settings) -> nn.Module:
+    model = build(graph).to(dtype=dtype)
+    if settings.own_kernels:
+        use_own_kernels(model, graph, channels_last=settings.channels_last)
+    return place(model, device, channels_last=settings.channels_last)
+
+
+def _placed(x: Tensor, device: torch.device, settings: Settings) -> Tensor:
+    """The input on its device, images in the layout of the settings."""
+    return x.to(device, memory_format=settings.layout) if x.ndim == 4 else x.to(device)
 
 
 def _random(x: TensorType, dtype: torch.dtype) -> Tensor:

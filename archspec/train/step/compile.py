@@ -12,8 +12,8 @@ from archspec.train.step.precision import Settings
 
 
 def compiled(
-    network: Callable[[Tensor], Tensor], images: int, settings: Settings, *, whole: bool = False
-) -> Callable[[Tensor], Tensor]:
+    network: Callable[..., Tensor], images: int, settings: Settings, *, whole: bool = False
+) -> Callable[..., Tensor]:
     """`network` compiled for batches of `images`; a batch of another size, such as an epoch's last, is not compiled.
 
     whole: it is an error if torch compiles only parts of the network; recomputed stages need that. The parameters stay
@@ -23,13 +23,13 @@ def compiled(
     mode = "reduce-overhead" if settings.cuda_graphs else "default"
     fast = torch.compile(network, dynamic=False, mode=mode, fullgraph=whole)
 
-    def forward(batch: Tensor) -> Tensor:
-        if len(batch) != images:
-            return network(batch)
+    def forward(*inputs: Tensor) -> Tensor:
+        if len(inputs[0]) != images:
+            return network(*inputs)
         if settings.cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         try:
-            result: Tensor = fast(batch)
+            result: Tensor = fast(*inputs)
         except torch._dynamo.exc.TorchDynamoException as problem:
             raise error(
                 "RUN321", "torch.compile failed on this network", notes=[_first_line(problem)],
