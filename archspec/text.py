@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import floor, inf, log10
 from typing import Final
 
 _SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
@@ -41,6 +42,14 @@ def sizes_text(sizes: Iterable[object]) -> str:
 def percent_text(part: int, whole: int) -> str:
     """A share: `87.1 %`."""
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
+
+
+def figures_text(number: float) -> str:
+    """At least three significant digits, without dropping integer digits: `0.0512`, `1.33`, `93.6`, `7,832`."""
+    if not 0 < number < inf:
+        return str(number)
+    digits = 2 - floor(log10(float(f"{number:.2e}")))
+    return f"{number:,.{max(0, digits)}f}"
 
 
 def duration_text(seconds: float) -> str:

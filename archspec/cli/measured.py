@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
 from archspec.diagnostics import plural
-from archspec.text import bytes_text, clean
+from archspec.text import bytes_text, clean, figures_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,20 +35,12 @@ def show(measured: Measurement, console: Console) -> None:
 
 def _cells(runs: Runs) -> tuple[str, ...]:
     peak = "–" if runs.peak_memory_bytes is None else bytes_text(runs.peak_memory_bytes)
-    spread = f"{_figures(runs.p10_ms)}–{_figures(runs.p90_ms)} ms"
-    return f"{_figures(runs.median_ms)} ms", spread, _figures(runs.images_per_s), peak, str(len(runs.times_ms))
-
-
-def _figures(number: float) -> str:
-    """At least three significant digits, without dropping integer digits: `0.0512`, `1.33`, `93.6`, `7,832`."""
-    if not 0 < number < inf:
-        return str(number)
-    digits = 2 - floor(log10(float(f"{number:.2e}")))
-    return f"{number:,.{max(0, digits)}f}"
+    spread = f"{figures_text(runs.p10_ms)}–{figures_text(runs.p90_ms)} ms"
+    return f"{figures_text(runs.median_ms)} ms", spread, figures_text(runs.images_per_s), peak, str(len(runs.times_ms))
 
 
 def _notes(measured: Measurement) -> list[str]:
-    notes = [f"forward: {_figures(measured.gmacs_per_s)} GMAC/s of convolutions and linear layers"]
+    notes = [f"forward: {figures_text(measured.gmacs_per_s)} GMAC/s of convolutions and linear layers"]
     if measured.step is None:
         notes.append(f"no training step: {measured.no_step}")
     else:

@@ -40,18 +40,18 @@ def show(report: Report, console: Console, *, depth: int | None = None, descript
     shown = min(depth, deepest) if depth is not None else default_depth(report.root)
     console.print(*_heading(report, description), sep="\n")
     table = _tree(report, shown)
-    _fit(table, 0, console)
+    fit(table, 0, console)
     console.print(table)
     if notes := "\n".join(_reading_notes(report.root, shown, deepest)):
         console.print(Text(f"{notes}\n", style="dim"))
     console.print(_totals(report))
     console.print()
     table = _dominant(report.root)
-    _fit(table, 3, console)
+    fit(table, 3, console)
     console.print(table)
 
 
-def _fit(table: Table, column: int, console: Console) -> None:
+def fit(table: Table, column: int, console: Console) -> None:
     """If the table is wider than the terminal, shorten this column, and never a figure."""
     from rich.measure import Measurement
 

@@ -135,7 +135,7 @@ class LayerProfile:
         seconds = ms / 1000
         return {
             "path": layer.path, "op": layer.op, "inference_ms": layer.inference_ms, "forward_ms": layer.forward_ms,
-            "backward_ms": layer.backward_ms, "share": self.share(ms), "predicted_ms": layer.predicted_ms,
+            "backward_ms": layer.backward_ms, "ms": ms, "share": self.share(ms), "predicted_ms": layer.predicted_ms,
             "flop_per_s": roof.flops / seconds if roof and seconds else None,
             "bytes_per_s": roof.bytes / seconds if roof and seconds else None,
             "roof_ms": roof.total_ms if roof else None,

@@ -100,3 +100,12 @@ def figures(run: str) -> list[dict]:
     """The epochs of a run without what differs from one to the next: times and speeds."""
     lines = [json.loads(line) for line in Path(run, "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s", "peak_memory_bytes")} for row in lines]
+
+
+@pytest.fixture
+def quick_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Peaks of a made-up machine: measuring those of this one takes seconds."""
+    from archspec.profile.peaks import Peaks
+
+    peaks = Peaks("fp32", {"matrices of 512": 200e9}, ((2**16, 80e9), (2**26, 12e9)), 1e-6)
+    monkeypatch.setattr("archspec.profile.run_layers.measure_peaks", lambda *_, **__: peaks)

@@ -45,6 +45,7 @@ def test_a_run_in_a_process_of_its_own_flushes_in_all_threads(spec: Path) -> Non
         assert recorded(run) is True
 
 
+@pytest.mark.usefixtures("quick_peaks")
 def test_the_commands_flush_and_leave_the_process_as_it_was(
     cli: Cli, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

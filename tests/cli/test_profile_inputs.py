@@ -61,7 +61,7 @@ def test_shapes_of_inputs_by_name(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(done.out)["input_shape"] == [1, 4, 4]
 
 
-def test_a_network_of_several_inputs_and_outputs_is_measured(cli: Cli, tmp_path: Path) -> None:
+def test_a_network_of_several_inputs_and_outputs_is_measured(cli: Cli, tmp_path: Path, quick_peaks: None) -> None:
     (tmp_path / "pair.yaml").write_text(PAIR.replace("[a, b]", "{a: always, b: training}"))
     done = cli("profile", tmp_path / "pair.yaml", "--batch-size", 2, "--steps", 1, "--warmup", 1)
     assert done.code == 0, done.err

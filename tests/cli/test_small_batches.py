@@ -93,7 +93,7 @@ def test_evaluate_and_predict(cli: Cli, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_profile(cli: Cli, name: str) -> None:
+def test_profile(cli: Cli, name: str, quick_peaks: None) -> None:
     once = ("--steps", "1", "--warmup", "1", "--json")
     done = cli("profile", f"{name}.yaml", "--batch-size", "1", *once)
     if name == "untracked":

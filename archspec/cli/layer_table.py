@@ -1,0 +1,144 @@
+"""Prints the measured time of every layer, beside what the machine can do and what was predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from archspec.cli.layer_rows import Row, sorted_rows, totals, tree_rows
+from archspec.diagnostics import plural
+from archspec.text import clean, figures_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from archspec.analysis import Report
+    from archspec.profile import LayerProfile
+    from archspec.profile.layer_profile import LayerTime, Trial
+    from archspec.profile.peaks import Peaks
+
+MOST_ROWS: Final = 20  # of a table sorted by time
+NOTHING: Final = "–"
+
+
+def show(
+    profile: LayerProfile, report: Report, console: Console, *, depth: int | None = None, by_time: bool = False
+) -> None:
+    """Print the table, the slowest layer with a remedy, and how it was measured."""
+    from rich.text import Text
+
+    from archspec.printing.profile_table import default_depth, fit, levels
+
+    levels_shown = min(depth or default_depth(report.root), levels(report.root))
+    rows = sorted_rows(report.root, profile, MOST_ROWS) if by_time else tree_rows(report.root, profile, levels_shown)
+    console.print(Text(f"\ntime of each layer in a {profile.name}, {profile.settings}", style="bold"))
+    table = _table(profile, list(rows))
+    fit(table, 0, console)
+    console.print(table)
+    console.print("\n".join(_notes(profile)), soft_wrap=True)
+
+
+def _table(profile: LayerProfile, rows: list[Row]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", show_footer=True, footer_style="bold")
+    predicted = any(row.predicted_ms is not None for row in rows)
+    sums = _cells(profile, totals(profile), predicted=predicted)
+    table.add_column("layer", "all layers", no_wrap=True, overflow="ellipsis")
+    for name, cell in zip(_columns(profile, predicted=predicted), sums, strict=True):
+        table.add_column(name, cell, justify="left" if name == "bound by" else "right", no_wrap=True)
+    for row in rows:
+        title = Text.assemble(
+            (row.guide, "dim"), clean(row.name), (f" ×{row.copies}" if row.copies > 1 else "", "yellow"),
+        )
+        table.add_row(title, *_cells(profile, row, predicted=predicted), style="" if row.guide else "bold")
+    return table
+
+
+def _columns(profile: LayerProfile, *, predicted: bool) -> list[str]:
+    times = ["forward", "backward"] if profile.trains else ["forward"]
+    return [*times, *(["predicted"] if predicted else []), "share", "GFLOP/s", "GB/s", "of peak", "bound by"]
+
+
+def _cells(profile: LayerProfile, row: Row, *, predicted: bool) -> list[str]:
+    times = [_ms(row.forward_ms), _ms(row.backward_ms)] if profile.trains else [_ms(row.inference_ms)]
+    foretold = [NOTHING if row.predicted_ms is None else _ms(row.predicted_ms)] if predicted else []
+    return [*times, *foretold, _percent(profile.share(row.ms)), *_speed(row)]
+
+
+def _speed(row: Row) -> list[str]:
+    """FLOP/s, bytes/s, the share of what the machine can do, and what bounds it."""
+    roof = row.roof
+    if roof is None or not row.ms:
+        return [NOTHING] * 4
+    flops = figures_text(roof.flops / row.ms / 1e6) if roof.flops else NOTHING
+    return [flops, figures_text(roof.bytes / row.ms / 1e6), f"{100 * roof.share_reached(row.ms):.0f} %", roof.bound]
+
+
+def _notes(profile: LayerProfile) -> Iterator[str]:
+    whole = profile.whole
+    rest = ", ".join(f"{name} {_ms(ms)} ({_percent(profile.share(ms))})" for name, ms in profile.rest())
+    yield f"besides: {rest}"
+    slower = f"{100 * whole.cost_of_measuring:+.1f} %" if abs(whole.cost_of_measuring) >= 5e-4 else "nothing"
+    yield (f"in all {_ms(whole.total_ms)}; without hooks the same {profile.name} takes {_ms(whole.plain_ms)}, so "
+           f"measuring costs {slower} (faster half of {plural(whole.runs, 'run')} each, in turns)")
+    if profile.peaks is not None:
+        yield _peaks(profile.peaks)
+    if profile.trials:
+        yield f"other settings, measured in turns with these: {'; '.join(map(_trial, profile.trials))}"
+    if profile.slowest is not None:
+        yield slowest_line(profile, profile.slowest)
+
+
+def _peaks(peaks: Peaks) -> str:
+    best = max(peaks.products, key=peaks.products.__getitem__)
+    cached = max(speed for _, speed in peaks.bandwidth)
+    return (f"peaks of this machine: {figures_text(peaks.flops / 1e9)} GFLOP/s in {peaks.precision} ({best}), "
+            f"{figures_text(peaks.memory_bytes_per_s / 1e9)} GB/s from memory and up to {figures_text(cached / 1e9)} "
+            f"GB/s from caches, {figures_text(1e6 * peaks.op_s)} µs for an op")
+
+
+def slowest_line(profile: LayerProfile, layer: LayerTime) -> str:
+    """`slowest: b2.conv2d_2, 23 % of the training step, at 61 % of what this machine can do, bound by bandwidth; …`."""
+    ms, roof = profile.ms(layer), layer.roof
+    text = f"slowest: {clean(layer.path)}, {100 * profile.share(ms):.0f} % of the {profile.name}"
+    if roof is not None:
+        text += f", at {100 * roof.share_reached(ms):.0f} % of what this machine can do, bound by {roof.bound}"
+    best = profile.best_trial()
+    if best is not None:
+        return f"{text}; {best.name} would save {100 * best.saving:.0f} % (measured)"
+    tried = [trial.name for trial in profile.trials if trial.problem is None]
+    return f"{text}; none of {', '.join(tried)} is faster (measured)" if tried else text
+
+
+def _trial(trial: Trial) -> str:
+    if trial.problem is not None:
+        return f"{trial.name}: {trial.problem}"
+    if trial.saving < 0:
+        return f"{trial.name} costs {-100 * trial.saving:.0f} %"
+    return f"{trial.name} saves {100 * trial.saving:.0f} %{'' if trial.helps else ' (noise)'}"
+
+
+def csv_text(profile: LayerProfile) -> str:
+    """Every layer, and what belongs to none in parentheses; `ms` adds up to the whole pass."""
+    import csv
+    import io
+
+    rows = [profile.row(layer) for layer in profile.layers]
+    rows += [{"path": f"({name})", "ms": ms, "share": profile.share(ms)} for name, ms in profile.rest()]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(profile.row(profile.layers[0])), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _ms(ms: float) -> str:
+    return f"{figures_text(ms)} ms"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

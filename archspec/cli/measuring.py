@@ -1,0 +1,159 @@
+"""The part of `archspec profile` that runs the network: its options, and what it prints."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from archspec.cli.console import result_console
+from archspec.cli.json_output import print_json
+from archspec.cli.options import DEVICE
+
+if TYPE_CHECKING:
+    from archspec.analysis import Report
+    from archspec.api import Loaded
+    from archspec.execution import Setting
+
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # generic only in newer versions of click
+
+F = TypeVar("F", bound=Callable[..., Any])
+# Options that change nothing in what is counted: --static refuses them.
+RUNNING: Final = ("device", "threads", "steps", "warmup", "trace", "own_kernels", "compile", "sort", "csv", "output")
+
+
+class BatchSizes(ParamType):
+    """`64`, or several: `1,8,64,256`."""
+
+    name = "N[,N…]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """See click."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(re.fullmatch(r"[0-9]{1,40}", part) and int(part) for part in parts):
+            self.fail(f"{value!r} is not a batch size; write a whole number above 0, or several as in 1,8,64,256",
+                      param, ctx)
+        return tuple(int(part) for part in parts)
+
+
+batch_size_option = click.option(
+    "--batch-size", "batch_sizes", type=BatchSizes(), default="1", show_default=True, metavar=BatchSizes.name,
+    help="Images; several, as in 1,8,64, compare speed and memory.",
+)
+
+
+def running_options(function: F) -> F:
+    """Add the options that concern a run."""
+    for decorate in reversed([
+        click.option("--device", type=DEVICE, metavar=DEVICE.name, default="auto", show_default=True,
+                     help="Where to run the network."),
+        click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads."),
+        click.option("--steps", type=click.IntRange(min=1), metavar="N",
+                     help="Number of measured runs; default: as many as needed."),
+        click.option("--warmup", type=click.IntRange(min=1), metavar="N", help="Number of warm-up runs."),
+        click.option("--own-kernels", is_flag=True, help="On a CPU: archspec's own kernels where they are faster."),
+        click.option("--compile", is_flag=True, help="Compile the passes with torch.compile, but not single layers."),
+        click.option("--sort", type=click.Choice(["spec", "time"]), default="spec", show_default=True,
+                     help="Order of the measured layers."),
+        click.option("--trace", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+                     help="Write a trace for TensorBoard and Perfetto."),
+        click.option("--csv", is_flag=True, help="Print the measured layers, or batch sizes, as CSV and nothing else."),
+        click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg",
+                     help="Draw the curves of several batch sizes."),
+    ]):
+        function = decorate(function)
+    return function
+
+
+def refuse_running(ctx: click.Context) -> None:
+    """Raise UsageError for options that need a run, which --static would silently ignore."""
+    from click.core import ParameterSource
+
+    for name in RUNNING:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            flag = name.replace("_", "-")
+            raise click.UsageError(f"--{flag} has no effect with --static, which does not run the network", ctx)
+
+
+def check_options(
+    ctx: click.Context, batch_sizes: tuple[int, ...], running: dict[str, Any], *, static: bool, as_json: bool
+) -> None:
+    """Raise UsageError for options that contradict each other."""
+    several, output = len(batch_sizes) > 1, running["output"]
+    if static and several:
+        raise click.UsageError("several batch sizes compare runs: leave --static out, or name one batch size", ctx)
+    if running["csv"] and as_json:
+        raise click.UsageError("--csv and --json exclude each other", ctx)
+    if output is not None and output.suffix.lower() != ".svg":
+        raise click.UsageError(f"{output}: the picture is an SVG file: give it a name that ends in .svg", ctx)
+    if output is not None and not several:
+        raise click.UsageError("-o draws curves of several batch sizes: add --batch-size 1,8,64", ctx)
+    if several and running["trace"] is not None:
+        raise click.UsageError("--trace needs one batch size", ctx)
+
+
+def run(
+    ctx: click.Context, loaded: Loaded, report: Report, setting: Setting, batch_sizes: tuple[int, ...],
+    running: dict[str, Any], *, depth: int | None, as_json: bool,
+) -> None:
+    """Run the network and print what was measured, after the static figures.
+
+    setting: precision, layout and optimizer. Without --precision it is that of training on the device.
+    """
+    from click.core import ParameterSource
+
+    from archspec.backends.allocator import keep_freed_memory
+    from archspec.backends.device import pick_device
+    from archspec.train.step.precision import Settings, pick_precision
+
+    device = pick_device(running["device"])
+    given = ctx.get_parameter_source("precision") is ParameterSource.COMMANDLINE
+    if device.type == "cpu":
+        keep_freed_memory()  # as in training
+    options = {key: running[key] for key in ("device", "threads", "steps")} | {
+        "dtype": report.dtype, "optimizer": setting.optimizer,
+        "settings": Settings(
+            pick_precision(setting.precision if given else "auto", device), setting.channels_last,
+            running["own_kernels"], running["compile"],
+        ),
+    }
+    if len(batch_sizes) > 1:
+        from archspec.cli.batch_sweep import sweep
+
+        sweep(loaded, batch_sizes, options | {"warmup": running["warmup"]}, as_json=as_json, as_csv=running["csv"],
+              output=running["output"])
+        return
+    _one_batch(loaded, report, options | {"batch_size": batch_sizes[0]}, running, depth, as_json=as_json)
+
+
+def _one_batch(
+    loaded: Loaded, report: Report, options: dict[str, Any], running: dict[str, Any], depth: int | None, *,
+    as_json: bool,
+) -> None:
+    from archspec import profile
+    from archspec.cli import layer_table, measured
+    from archspec.printing.profile_table import show
+
+    quiet, console = as_json or running["csv"], result_console()
+    if not quiet:
+        show(report, console, depth=depth, description=loaded.description)  # before the runs, which take a while
+        sys.stdout.flush()
+    passes = profile.measure(loaded, **options, warmup=running["warmup"], trace=running["trace"])
+    if not quiet:
+        measured.show(passes, console)
+        sys.stdout.flush()
+    layers = profile.profile_layers(loaded, **options)
+    if as_json:
+        print_json({**report.to_json(), "measured": passes.to_json() | {"layers": layers.to_json()}})
+    elif running["csv"]:
+        sys.stdout.write(layer_table.csv_text(layers))
+    else:
+        layer_table.show(layers, report, console, depth=depth, by_time=running["sort"] == "time")
