@@ -82,9 +82,10 @@ def _notes(profile: LayerProfile) -> Iterator[str]:
     whole = profile.whole
     rest = ", ".join(f"{name} {_ms(ms)} ({_percent(profile.share(ms))})" for name, ms in profile.rest())
     yield f"besides: {rest}"
-    slower = f"{100 * whole.cost_of_measuring:+.1f} %" if abs(whole.cost_of_measuring) >= 5e-4 else "nothing"
-    yield (f"in all {_ms(whole.total_ms)}; without hooks the same {profile.name} takes {_ms(whole.plain_ms)}, so "
-           f"measuring costs {slower} (faster half of {plural(whole.runs, 'run')} each, in turns)")
+    cost = whole.cost_of_measuring
+    costs = f"{100 * cost:.1f} %" if cost > 0 else "less than the noise"
+    yield (f"in all {_ms(whole.total_ms)}; without hooks the same {profile.name} takes {_ms(whole.plain_ms)}: "
+           f"measuring costs {costs} (faster half of {plural(whole.runs, 'run')} each, in turns)")
     if profile.peaks is not None:
         yield _peaks(profile.peaks)
     if profile.trials:

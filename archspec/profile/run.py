@@ -18,11 +18,12 @@ from archspec.backends.denormals import denormals_flushed
 from archspec.backends.device import cpu_name, device_name, pick_device
 from archspec.backends.fits import report_memory_shortage
 from archspec.backends.init import seeded, stream_seed
+from archspec.execution import Optimizer
 from archspec.profile.measurement import Measurement
 from archspec.profile.memory import MEASURED_AS, peak_bytes
 from archspec.profile.timing import MEASURED, WARMUP, Clock, Runs, Until, time_runs
 from archspec.profile.trace import run_folder, write_trace
-from archspec.profile.workload import OPTIMIZER, Setting, Workload, setting
+from archspec.profile.workload import USUAL, Setting, Workload, optimizer_text, setting
 from archspec.train.step.precision import Settings, float32_products
 from archspec.types import FLOATS
 
@@ -35,20 +36,20 @@ SEED: Final = stream_seed(0, "profile")  # the same weights, images and dropout 
 def measure(
     loaded: Loaded, *, batch_size: int = 1, dtype: str = "float32", device: str = "auto", threads: int | None = None,
     steps: int | None = None, warmup: int | None = None, trace: Path | None = None, clock: Clock = time.perf_counter,
-    settings: Settings | None = None,
+    settings: Settings | None = None, optimizer: Optimizer = USUAL,
 ) -> Measurement:
     """Time the forward pass and the training step of a network on random images, and find their peak memory.
 
     dtype: of weights and images, the name of a torch dtype. device: auto, cpu, cuda or cuda:N. threads: of the CPU;
     None for torch's default. steps, warmup: the number of measured runs, and of runs before them; None for as many as
     `profile.timing` requires. trace: a folder for a torch.profiler trace, in a subfolder with the network's name.
-    settings: precision, layout and kernels, as in training; the trace is not compiled.
+    settings: precision, layout and kernels, as in training; the trace is not compiled. optimizer: of the steps.
 
     Raises SpecError: BUILD202 if the device does not exist; BUILD201, before anything is built, if the network would
     not fit; BUILD203 if the batch is too small for a norm; RUN320 if the device does not support the settings; RUN321
     if compiling fails.
     """
-    chosen = setting(loaded.graph, batch_size, dtype, pick_device(device), settings)
+    chosen = setting(loaded.graph, batch_size, dtype, pick_device(device), settings, optimizer)
     folder = None if trace is None else run_folder(trace, loaded.name)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)  # first, so that an error is reported before the work
@@ -107,7 +108,8 @@ def _measurement(
         macs=cost_report(chosen.graph, batch_size=chosen.batch_size).macs,
         forward=runs["forward"], step=runs.get("step"), no_step=chosen.no_step,
         loss=_loss_text(chosen.graph),
-        optimizer=OPTIMIZER, settings=chosen.settings.to_json(), memory=MEASURED_AS.get(device.type, "not measured"),
+        optimizer=optimizer_text(chosen.optimizer), settings=chosen.settings.to_json(),
+        memory=MEASURED_AS.get(device.type, "not measured"),
         trace=None if file is None else str(file),
     )
 

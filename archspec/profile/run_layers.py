@@ -7,8 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from archspec import execution
 from archspec.analysis import cost_report
 from archspec.backends.device import pick_device
+from archspec.execution import Optimizer, execute
 from archspec.profile.breakdown import PassTimes
 from archspec.profile.layer_profile import LayerProfile, LayerTime, Trial
 from archspec.profile.layers import layer_times
@@ -18,7 +20,7 @@ from archspec.profile.roofline import Kernel, raised, roof_of
 from archspec.profile.run import eager, prepared
 from archspec.profile.timeline import watch_of
 from archspec.profile.timing import Clock, Until
-from archspec.profile.workload import Setting, Workload, setting
+from archspec.profile.workload import USUAL, Setting, Workload, setting
 from archspec.train.step.precision import Settings, float32_products
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 def profile_layers(
     loaded: Loaded, *, batch_size: int = 1, dtype: str = "float32", device: str = "auto", threads: int | None = None,
-    steps: int | None = None, settings: Settings | None = None, predicted: Mapping[str, float] | None = None,
-    clock: Clock = time.perf_counter,
+    steps: int | None = None, settings: Settings | None = None, optimizer: Optimizer = USUAL,
+    predicted: Mapping[str, float] | None = None, clock: Clock = time.perf_counter,
 ) -> LayerProfile:
     """Time every layer's forward and backward pass, and compare it with the peaks of the machine.
 
@@ -36,7 +38,7 @@ def profile_layers(
     Layers are not compiled, because compiling fuses them. predicted: milliseconds of each layer, by its path. See
     `measure` for the other arguments and the errors.
     """
-    chosen = eager(setting(loaded.graph, batch_size, dtype, pick_device(device), settings))
+    chosen = eager(setting(loaded.graph, batch_size, dtype, pick_device(device), settings, optimizer))
     watch = watch_of(chosen.device, clock)
     counted: dict[str, Any] = {} if steps is None else {"until": Until(steps)}
 
@@ -54,7 +56,17 @@ def profile_layers(
 
 def kernels_of(chosen: Setting) -> tuple[Kernel, ...]:
     """The kernels of a training step, or of a forward pass if the network cannot be trained."""
-    return ()
+    return execute(chosen.graph, simulated(chosen)).kernels
+
+
+def simulated(chosen: Setting) -> execution.Setting:
+    """The same for the simulation."""
+    settings = chosen.settings
+    return execution.Setting(
+        batch_size=chosen.batch_size, training=chosen.no_step is None, precision=settings.precision,
+        channels_last=settings.channels_last, target="cuda" if chosen.device.type == "cuda" else "cpu",
+        optimizer=chosen.optimizer, dtype=chosen.dtype,
+    )
 
 
 def layer_profile(

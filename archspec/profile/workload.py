@@ -21,14 +21,14 @@ from archspec.backends.step import (
     why_no_step,
 )
 from archspec.backends.torch import build
+from archspec.execution import Optimizer
 from archspec.ir import Graph
 from archspec.train.step.compile import compiled
 from archspec.train.step.precision import LOW, Settings, autocast, check_settings, make_scaler, pick_precision
 from archspec.types import FLOATS, TensorType
 
 MOMENTUM: Final = 0.9
-STATES: Final = 1  # tensors that momentum keeps for each parameter
-OPTIMIZER: Final = f"SGD with momentum {MOMENTUM}"
+USUAL: Final = Optimizer("sgd", MOMENTUM)
 # So small that thousands of steps on one batch barely change the weights: a diverging network would compute with NaN
 # or subnormal numbers, which take a different time.
 RATE: Final = 1e-6
@@ -40,7 +40,10 @@ Scope = Callable[[str], AbstractContextManager[object]]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What to build, and where. no_step: why it cannot be trained; None if it can. settings: as in training."""
+    """What to build, and where.
+
+    no_step: why it cannot be trained; None if it can. settings: as in training. optimizer: of training steps.
+    """
 
     graph: Graph
     batch_size: int
@@ -48,10 +51,12 @@ class Setting:
     device: torch.device
     no_step: str | None
     settings: Settings = field(default_factory=Settings)
+    optimizer: Optimizer = USUAL
 
 
 def setting(
-    graph: Graph, batch_size: int, dtype: str, device: torch.device, settings: Settings | None = None
+    graph: Graph, batch_size: int, dtype: str, device: torch.device, settings: Settings | None = None,
+    optimizer: Optimizer = USUAL,
 ) -> Setting:
     """Check a setting, without allocating anything. settings: those of `archspec train` on the device if None.
 
@@ -63,10 +68,10 @@ def setting(
     check_batch(graph, batch_size)
     no_step = why_no_step(graph, batch_size)
     if no_step is None:
-        check_step_fits(graph, batch_size, device, states=STATES, dtype=dtype, what="a training step")
+        check_step_fits(graph, batch_size, device, states=optimizer.states, dtype=dtype, what="a training step")
     else:
         check_forward_fits(graph, batch_size, device, dtype=dtype)
-    return Setting(graph, batch_size, dtype, device, no_step, settings)
+    return Setting(graph, batch_size, dtype, device, no_step, settings, optimizer)
 
 
 class Workload:
@@ -85,7 +90,7 @@ class Workload:
         self.labels = torch.randint(max(graph.first_output.shape[1:2], default=1), (batch_size,)).to(device)
         self.passes: dict[str, Callable[[], object]] = {"forward": self.forward}
         if chosen.no_step is None:
-            self.optimizer = torch.optim.SGD(self.model.parameters(), lr=RATE, momentum=MOMENTUM, fused=True)
+            self.optimizer = _optimizer(self.model, chosen.optimizer)
             self.scaler = make_scaler(settings.precision, device)
             self.passes["step"] = self.step
 
@@ -124,6 +129,21 @@ class Workload:
         if self._settings.precision not in LOW:
             return outputs
         return {k: y.float() for k, y in outputs.items()} if isinstance(outputs, Mapping) else outputs.float()
+
+
+def _optimizer(model: nn.Module, chosen: Optimizer) -> torch.optim.Optimizer:
+    parameters = model.parameters()
+    if chosen.kind == "sgd":
+        return torch.optim.SGD(parameters, lr=RATE, momentum=chosen.momentum, fused=True)
+    kind = torch.optim.Adam if chosen.kind == "adam" else torch.optim.AdamW
+    return kind(parameters, lr=RATE, fused=True)
+
+
+def optimizer_text(chosen: Optimizer) -> str:
+    """`SGD with momentum 0.9`, `AdamW`."""
+    if chosen.kind == "sgd":
+        return f"SGD with momentum {chosen.momentum:g}" if chosen.momentum else "SGD"
+    return {"adam": "Adam", "adamw": "AdamW"}[chosen.kind]
 
 
 def _model(graph: Graph, dtype: torch.dtype, device: torch.device, settings: Settings) -> nn.Module:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -68,7 +68,7 @@ def test_layers_by_time(cli: Cli, quick_peaks: None) -> None:
     table = done.out.partition("time of each layer")[2].split("─ \n")[1].splitlines()
     times = [sum(float(ms.replace(",", "")) for ms in re.findall(r"([\d.,]+) ms", line)[:2]) for line in table[:-1]]
     assert len(times) == 12
-    assert all(a >= b - 0.02 * a for a, b in itertools.pairwise(times))  # of rounded figures
+    assert all(a >= b - 0.02 * a for a, b in pairwise(times))  # of rounded figures
 
 
 @pytest.mark.parametrize(("options", "message"), [
