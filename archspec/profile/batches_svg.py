@@ -7,8 +7,8 @@ from math import log2
 from typing import Final
 
 from archspec.profile.batches import BatchRow
+from archspec.svg import Style, label, number_text, picture, svg_text, ticks
 from archspec.text import bytes_text, figures_text
-from archspec.train.report.svg import Style, label, number_text, picture, svg_text, ticks
 
 WIDTH, HEIGHT = 720, 300
 PANEL, TOP, FLOOR, LEFT = 330, 54, 250, 62  # of one panel, in pixels
