@@ -94,8 +94,8 @@ def differences(graph: Graph) -> dict[str, tuple[Any, Any]]:
     found = {}
     for name, value in theirs.items():
         own = mine[name]
-        if name == "executed" and value[1] is None:
-            own, value = own[:1], value[:1]
+        if name == "executed" and value[1] is None:  # only forward is known
+            own = [own[0], None]
         if value is not None and own != value and not (name == "peak" and abs(own - value) <= 8):
             found[name] = (own, value)
     return found
