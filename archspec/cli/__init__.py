@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "profile": ("archspec.cli.profile", "Show shapes, parameters, MACs and memory; time the network."),
     "diff": ("archspec.cli.diff", "Show what changed between two specs: structure, figures, recipe."),
     "show": ("archspec.cli.show", "Draw a network as SVG or as an HTML page."),
+    "fit": ("archspec.cli.fit", "Say whether training fits into memory, the largest batch, what makes one fit."),
     "train": ("archspec.cli.train", "Train a network with its spec's recipe."),
     "evaluate": ("archspec.cli.evaluate", "Evaluate a trained network: accuracy per class, confusion matrix."),
     "diagnose": ("archspec.cli.diagnose", "Diagnose a run that went badly, and try remedies."),

@@ -20,14 +20,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def setting_options(function: F) -> F:
     """Add `--precision`, `--channels-last`, `--optimizer` and `--target`."""
+    target = click.option("--target", metavar="DEVICE|FILE", help="A device, such as h200 (`archspec list devices`), "
+                                                                  "or a file of one; default: a CPU.")
+    return arithmetic_options(target(function))
+
+
+def arithmetic_options(function: F) -> F:
+    """Add `--precision`, `--channels-last` and `--optimizer`."""
     decorators = [
         click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32",
                      show_default=True, help="Of training: bf16 and fp16 as torch's autocast computes them."),
         click.option("--channels-last", is_flag=True, help="Images and weights in NHWC order."),
         click.option("--optimizer", type=click.Choice(["sgd", "adam", "adamw"]),
                      help="Of training steps; default: the recipe's, or sgd. Its fields: --set train.momentum=0.9."),
-        click.option("--target", metavar="DEVICE|FILE",
-                     help="A device, such as h200 (`archspec list devices`), or a file of one; default: a CPU."),
     ]
     result: Any = function
     for decorate in reversed(decorators):

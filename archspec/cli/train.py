@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.doctoring import Doctoring, doctor_options
+from archspec.cli.memory_size import MEMORY
 from archspec.cli.options import (
     COUNT,
     DEVICE,
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 @click.option("--limit-train", type=COUNT, metavar="N", help="Use only the first N training images.")
 @click.option("--limit-test", type=COUNT, metavar="N", help="Use only the first N test images.")
 @computing_options
+@click.option("--fit", "memory", type=MEMORY, metavar=MEMORY.name,
+              help="Change the recipe so that a step fits into this memory: recompute stages, or accumulate.")
 @click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="The run's folder; default runs/NAME-TIME.")
 @click.option("--tensorboard", is_flag=True, help="Also write each epoch's figures for TensorBoard.")
@@ -71,7 +74,7 @@ if TYPE_CHECKING:
 def command(
     spec: str | None, name: str | None, reading: Reading, as_json: bool, device: str, computing: Computing,
     data_root: Path | None, limit_train: int | None, limit_test: int | None,
-    input_shape: InputShapes | None, workers: int | None,
+    input_shape: InputShapes | None, workers: int | None, memory: int | None,
     run_dir: Path | None, saving: Saving, doctoring: Doctoring, stop: Stop, group: ProcessGroup | None,
     tensorboard: bool, seeds: Seeds | None, **changes: Any,
 ) -> None:
@@ -103,7 +106,7 @@ def command(
     from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
-    from archspec.cli.training import Training
+    from archspec.cli.training import Training, fit_recipe
     from archspec.train.distributed.process_group import ALONE
     from archspec.train.run_dir.directory import check_free, new_run_path
     from archspec.train.run_dir.tensorboard import check_tensorboard
@@ -118,13 +121,14 @@ def command(
             check_free(path)
     else:
         path = earlier.folder
-        if not saving.allow_changes:
-            earlier.check_spec(loaded.graph, recipe, changes.keys())
     click.get_current_context().with_resource(denormals_flushed())  # before torch starts its threads
     where = pick_device(device)
     if where.type == "cpu":
         keep_freed_memory()
     machine = Machine(where, data_root, limit_train, limit_test, computing.settings(where), group, workers)
+    recipe, changes = fit_recipe(loaded.graph, recipe, changes, machine, memory)
+    if earlier is not None and not saving.allow_changes:
+        earlier.check_spec(loaded.graph, recipe, changes.keys())
     if computing.tune or computing.retune:
         text = resolved_text(loaded, name, changes, recipe)
         machine = replace(machine, settings=computing.tuned(loaded.graph, text, recipe, machine))

@@ -17,6 +17,7 @@ from archspec.train.chosen_recipe import resolved_text
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
+    from archspec.ir import Graph
     from archspec.language.recipe import Recipe
     from archspec.train.checkpoint.resume import Resumption
     from archspec.train.report.confusion import Confusion
@@ -49,6 +50,26 @@ class Outcome:
         click.echo(f"{summary_text(self.summary)}\nrun folder: {self.about['run_dir']}")
         if self.paused:
             click.echo(f"`{resume_command(self.about['run_dir'])}` continues")
+
+
+def fit_recipe(
+    graph: Graph, recipe: Recipe, changes: dict[str, Any], machine: Machine, memory: int | None
+) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe, and the changes of the spec that give it, so that a step fits into `memory` bytes; it says which.
+
+    memory: None for a recipe that stays as it is.
+    """
+    if memory is None:
+        return recipe, changes
+    from archspec.train.fitting import fit_memory
+
+    if machine.group.sharded:
+        raise click.UsageError("--fit does not know how much memory a sharded network needs: leave it or --fsdp out")
+    fitting = fit_memory(graph, recipe, machine, memory)
+    if machine.group.leads:
+        tell(fitting.text)
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in fitting.changes.items()}
+    return recipe.model_copy(update=values), changes | fitting.changes
 
 
 @dataclass(frozen=True, slots=True)

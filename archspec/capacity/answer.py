@@ -1,0 +1,145 @@
+"""Whether a network fits into memory, for training and inference, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from archspec.analysis import smallest_batch
+from archspec.analysis.weights import weights
+from archspec.capacity.largest import largest_batch
+from archspec.capacity.options import Option, options_for
+from archspec.capacity.simulate import WORK, Price, Simulated
+from archspec.execution import Execution, Setting
+from archspec.ir import Graph
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked.
+
+    memory: bytes. setting: how it trains; its batch size is not used. batch_size: the batch that shall fit, or None.
+    usual: the recipe's batch, which is asked about besides where `batch_size` is None. price: of a step in time.
+    """
+
+    memory: int
+    setting: Setting
+    batch_size: int | None = None
+    usual: int | None = None
+    price: Price = WORK
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Training or inference with a limit of memory.
+
+    largest_batch: 0 if not even the smallest batch fits. batch_size: the one asked for, or else the largest one, or the
+    smallest one if none fits. peak_bytes, parts: of that batch; parts: weights, gradients, optimizer, inputs, and
+    activations, which are all the rest.
+    """
+
+    memory: int
+    largest_batch: int
+    batch_size: int
+    peak_bytes: int
+    parts: dict[str, int]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the batch fits."""
+        return self.peak_bytes <= self.memory
+
+    @property
+    def spare_bytes(self) -> int:
+        """What is left of the memory; negative if the batch does not fit."""
+        return self.memory - self.peak_bytes
+
+    @property
+    def bound(self) -> str:
+        """The largest part of the peak."""
+        return max(self.parts, key=lambda name: self.parts[name])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "fits": self.fits, "largest_batch": self.largest_batch, "batch_size": self.batch_size,
+            "peak_bytes": self.peak_bytes, "spare_bytes": self.spare_bytes, "bound": self.bound, "parts": self.parts,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request.
+
+    training: None for a network without parameters. usual: training with the recipe's batch. options: what makes the
+    batch that is asked about fit, if it does not.
+    """
+
+    request: Request
+    training: Use | None
+    usual: Use | None
+    inference: Use
+    options: tuple[Option, ...]
+
+    @property
+    def asked(self) -> Use | None:
+        """Training with the batch that is asked about."""
+        return self.usual or self.training
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: the figures of training, or else of inference, at the top."""
+        first = self.training or self.inference
+        return {
+            "format": FORMAT, "memory_bytes": self.request.memory, **first.to_json(),
+            "options": [option.to_json() for option in self.options], "price": self.request.price.unit,
+            "training": None if self.training is None else self.training.to_json(),
+            "recipe": None if self.usual is None else self.usual.to_json(),
+            "inference": self.inference.to_json(),
+        }
+
+
+def answer(graph: Graph, request: Request) -> Answer:
+    """Search the largest batches, and the options for a batch that does not fit. Imports no torch."""
+    learns = any(spec.learned for _, spec in weights(graph))
+    search = _Search(graph, request)
+    training = search.use(training=True) if learns else None
+    usual = None
+    if training is not None and request.batch_size is None and request.usual is not None:
+        usual = search.at(request.usual, training.largest_batch, training=True)
+    result = Answer(request, training, usual, search.use(training=False), ())
+    asked = result.asked
+    if asked is None or asked.fits:
+        return result
+    setting = replace(request.setting, batch_size=asked.batch_size, training=True)
+    return replace(result, options=tuple(options_for(graph, setting, request.memory, request.price)))
+
+
+class _Search:
+    def __init__(self, graph: Graph, request: Request) -> None:
+        self.graph, self.request = graph, request
+        training = replace(request.setting, training=True)
+        self.simulated = {
+            True: Simulated(graph, training),
+            False: Simulated(graph, replace(training, training=False, recompute=frozenset(), accumulate=1)),
+        }
+
+    def use(self, *, training: bool) -> Use:
+        """The largest batch, and the use with the batch asked for."""
+        simulated, least = self.simulated[training], smallest_batch(self.graph, training=training)
+        largest = largest_batch(lambda size: simulated.peak(batch_size=size), self.request.memory, least)
+        return self.at(self.request.batch_size or largest or least, largest, training=training)
+
+    def at(self, batch_size: int, largest: int, *, training: bool) -> Use:
+        """The use with a batch."""
+        run = self.simulated[training].run(batch_size=batch_size)
+        return Use(self.request.memory, largest, batch_size, run.peak_bytes, _parts(run))
+
+
+def _parts(run: Execution) -> dict[str, int]:
+    held = {
+        "weights": run.weight_bytes, "gradients": run.gradient_bytes, "optimizer": run.state_bytes,
+        "inputs": run.input_bytes,
+    }
+    return held | {"activations": max(run.peak_bytes - sum(held.values()), 0)}

@@ -1,0 +1,206 @@
+"""What makes a batch fit that does not: each change with its new peak and its price in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+from archspec.analysis.parts import holds, tensors_of
+from archspec.capacity.simulate import Price, Simulated
+from archspec.capacity.stages import stages_to_recompute
+from archspec.diagnostics import listing
+from archspec.execution import Optimizer, Setting
+from archspec.ir import Graph, sites
+from archspec.ops.traits import Normalises
+
+Kind = Literal["bf16", "recompute", "accumulate", "optimizer", "freeze", "together"]
+SAME: Final = "the same results"
+ROUGHLY: Final = 1.1  # recomputing every stage may need a little more memory than recomputing the right ones
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A change to recipe or precision.
+
+    recipe: the fields that it sets. precision: another one, or None. peak_bytes: of a training step with it. fits:
+    whether that is within the limit. price: of a step, divided by that without the change. effect: on the
+    results, in words.
+    """
+
+    kind: Kind
+    recipe: dict[str, Any] = field(hash=False)
+    peak_bytes: int
+    fits: bool
+    price: float
+    effect: str
+    precision: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The change as a recipe and the command line write it: `recompute: [b1, b2]`."""
+        fields = [f"{key}: {_value(value)}" for key, value in self.recipe.items()]
+        return ", ".join([*([f"--precision {self.precision}"] if self.precision else []), *fields])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "kind": self.kind, "recipe": self.recipe, "precision": self.precision, "peak_bytes": self.peak_bytes,
+            "fits": self.fits, "relative_price": round(self.price, 4), "effect": self.effect,
+        }
+
+
+def _value(value: Any) -> str:
+    return f"[{', '.join(value)}]" if isinstance(value, (list, tuple)) else str(value)
+
+
+def options_for(graph: Graph, setting: Setting, memory: int, price: Price) -> list[Option]:
+    """The changes that make a step in this setting fit into `memory` bytes, those that do first, the cheapest first.
+
+    A change that helps and is not enough has `fits` False. If none is enough alone, the last option is several at once.
+    """
+    search = _Search(graph, setting, memory, price)
+    found = [option for make in search.all() if (option := make()) is not None]
+    if not any(option.fits for option in found) and (together := search.together()) is not None:
+        found.append(together)
+    return sorted(found, key=lambda option: (not option.fits, option.price if option.fits else option.peak_bytes))
+
+
+class _Search:
+    """Finds options. base: the price of a step as it is."""
+
+    def __init__(self, graph: Graph, setting: Setting, memory: int, price: Price) -> None:
+        self.graph, self.setting, self.memory, self.price = graph, setting, memory, price
+        self.plain = Simulated(graph, setting)
+        self.base = price.of(self.plain.run())
+        self.normed = normalises_batch(graph)
+
+    def all(self) -> Iterator[Callable[[], Option | None]]:
+        """The searches for one change each."""
+        yield from (self.low_precision, self.recomputation, self.accumulation, self.optimizer, self.freezing)
+
+    def _option(self, kind: Kind, effect: str, setting: Setting, **recipe: Any) -> Option:
+        run = Simulated(self.graph, setting).run()
+        precision = setting.precision if setting.precision != self.setting.precision else None
+        price = self.price.of(run) / self.base if self.base else 1.0
+        return Option(kind, recipe, run.peak_bytes, run.peak_bytes <= self.memory, price, effect, precision)
+
+    def low_precision(self) -> Option | None:
+        """Autocast in bfloat16."""
+        if self.setting.precision in ("bf16", "fp16"):
+            return None
+        option = self._option("bf16", "results differ by rounding", replace(self.setting, precision="bf16"))
+        return option if option.peak_bytes < self.plain.peak() else None
+
+    def recomputation(self) -> Option | None:
+        """Activation checkpointing of the cheapest stages; of those that lower the peak most if that is not enough."""
+        stages = stages_to_recompute(self.plain, self.memory, self.price)
+        if stages is None:
+            every = frozenset(node.name for node in self.graph.nodes)
+            stages = stages_to_recompute(self.plain, self.plain.peak(recompute=every), self.price)
+        if not stages:
+            return None
+        setting = replace(self.setting, recompute=frozenset(stages))
+        return self._option("recompute", SAME, setting, recompute=list(stages))
+
+    def accumulation(self) -> Option | None:
+        """Passes of fewer images."""
+        passes = fewest_passes(self.graph, self.setting, self.memory)
+        if passes is None:
+            return None
+        setting = accumulated(self.setting, passes)
+        return self._option("accumulate", accumulation_effect(setting, normed=self.normed), setting,
+                            batch_size=setting.batch_size, accumulate=setting.accumulate)
+
+    def optimizer(self) -> Option | None:
+        """One that keeps fewer tensors for each parameter: the first that is enough, or the smallest."""
+        lighter = [x for x in (Optimizer("sgd", 0.9), Optimizer("sgd")) if x.states < self.setting.optimizer.states]
+        option = None
+        for optimizer in lighter:
+            option = self._option(
+                "optimizer", "another course of training", replace(self.setting, optimizer=optimizer),
+                optimizer="sgd", momentum=optimizer.momentum,
+            )
+            if option.fits:
+                break
+        return option
+
+    def freezing(self) -> Option | None:
+        """The fewest stages from the input on that keep their weights."""
+        names, tensors = [node.name for node in self.graph.nodes], tensors_of(self.graph)
+        for count in range(1, len(names)):
+            frozen = names[:count]
+            held = frozenset(x.name for x in tensors if any(holds(part, name) for part in frozen for name in x.names))
+            if not held - self.setting.frozen or all(x.name in held for x in tensors if x.learned):
+                continue
+            listed = [part for part in frozen if any(holds(part, name) for x in tensors for name in x.names)]
+            option = self._option(
+                "freeze", f"{listing(listed, 4)} {'does' if len(listed) == 1 else 'do'} not learn",
+                replace(self.setting, frozen=self.setting.frozen | held), freeze=listed,
+            )
+            if option.fits:
+                return option
+        return None
+
+    def together(self) -> Option | None:
+        """Recomputation in bf16; with passes of fewer images if that is not enough."""
+        low = replace(self.setting, precision=self.setting.precision if self.setting.precision == "fp16" else "bf16")
+        every = frozenset(node.name for node in self.graph.nodes)
+        for setting in _with_passes(low):
+            simulated = Simulated(self.graph, setting)
+            if simulated.peak(recompute=every) > ROUGHLY * self.memory:
+                continue
+            stages = stages_to_recompute(simulated, self.memory, self.price)
+            if stages is None:
+                continue
+            recipe: dict[str, Any] = {"recompute": list(stages)} if stages else {}
+            effects = ["results differ by rounding"]
+            if setting.accumulate > low.accumulate:
+                recipe |= {"batch_size": setting.batch_size, "accumulate": setting.accumulate}
+                effects = [accumulation_effect(setting, normed=self.normed)] if self.normed else effects
+            chosen = replace(setting, recompute=frozenset(stages))
+            return self._option("together", ", ".join(effects), chosen, **recipe)
+        return None
+
+
+def normalises_batch(graph: Graph) -> bool:
+    """Whether the output for an image depends, in training, on the other images of the batch."""
+    norms = (site.node.op.trait(Normalises) for site in sites(graph) if site.node.op is not None)
+    return any(norm is not None and norm.batch for norm in norms)
+
+
+def accumulation_effect(setting: Setting, *, normed: bool) -> str:
+    """What accumulation changes in the results."""
+    if normed:
+        return f"batch norm takes its statistics from {setting.batch_size} images"
+    return "the same results up to rounding"
+
+
+def accumulated(setting: Setting, passes: int) -> Setting:
+    """The same images per step in `passes` times as many passes."""
+    return replace(setting, batch_size=setting.batch_size // passes, accumulate=setting.accumulate * passes)
+
+
+def divisors(batch_size: int, least: int = 1) -> list[int]:
+    """The numbers of equal passes above 1 into which a batch can be divided, with at least `least` images in each."""
+    return [k for k in range(2, batch_size // least + 1) if batch_size % k == 0]
+
+
+def fewest_passes(graph: Graph, setting: Setting, memory: int) -> int | None:
+    """The fewest equal passes with which a step fits; None if it does not fit in any."""
+    least = 2 if normalises_batch(graph) else 1
+    known = divisors(setting.batch_size, least)
+    low, high = 0, len(known)  # known[:low] do not fit, known[high:] do
+    while low < high:
+        middle = (low + high) // 2
+        if Simulated(graph, accumulated(setting, known[middle])).peak() <= memory:
+            high = middle
+        else:
+            low = middle + 1
+    return known[low] if low < len(known) else None
+
+
+def _with_passes(setting: Setting) -> Iterator[Setting]:
+    yield setting
+    for passes in divisors(setting.batch_size):
+        yield accumulated(setting, passes)

@@ -1,0 +1,19 @@
+"""The setting in which a recipe trains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from archspec.analysis.parts import frozen_tensors
+from archspec.execution import Optimizer, Setting
+from archspec.ir import Graph
+from archspec.language.recipe import Recipe
+
+
+def recipe_setting(graph: Graph, recipe: Recipe, setting: Setting) -> Setting:
+    """The setting with all that the recipe says of memory: batch, optimizer, frozen and recomputed parts, average."""
+    return replace(
+        setting, batch_size=recipe.batch_size, accumulate=recipe.accumulate, ema=recipe.ema is not None,
+        optimizer=Optimizer(recipe.optimizer, recipe.momentum if recipe.optimizer == "sgd" else 0.0),
+        frozen=frozen_tensors(graph, recipe), recompute=frozenset(recipe.recompute or ()),
+    )

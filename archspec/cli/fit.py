@@ -1,0 +1,82 @@
+"""`archspec fit`: whether a network fits into memory, the largest batch, and what makes a batch fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from archspec.cli.console import result_console
+from archspec.cli.json_output import print_json
+from archspec.cli.memory_size import MEMORY
+from archspec.cli.options import COUNT, Reading, SpecPath, input_option, json_option, spec_options
+from archspec.cli.output_format import output_format_option, report
+from archspec.cli.static_options import arithmetic_options, chosen_setting, examine_with_optimizer
+
+if TYPE_CHECKING:
+    from archspec.devices import Device
+    from archspec.language.input_override import InputShapes
+
+RESERVED: Final = 1 << 29  # bytes of a GPU that the CUDA context and torch's kernels take
+
+
+@click.command("fit")
+@click.argument("spec", type=SpecPath())
+@click.option("--memory", type=MEMORY, metavar=MEMORY.name, help="Memory for tensors: 8GiB, 512MiB.")
+@click.option("--device", "--target", "device", metavar="DEVICE|FILE",
+              help="A device, such as rtx3060 (`archspec list devices`), or a file of one: its memory and kernels.")
+@click.option("--batch-size", type=COUNT, metavar="N", help="Images that shall fit; default: the recipe's batch.")
+@input_option
+@arithmetic_options
+@spec_options
+@json_option
+@output_format_option
+@click.pass_context
+def command(
+    ctx: click.Context, /, spec: str, memory: int | None, device: str | None, batch_size: int | None,
+    input_shape: InputShapes | None, precision: str, channels_last: bool, optimizer: str | None, reading: Reading,
+    as_json: bool,
+) -> None:
+    """Say whether training and inference of SPEC fit into memory, and the largest batch that does.
+
+    If a batch does not fit, it lists what makes it fit, with the new peak and the price in time: bf16, recomputed
+    stages, accumulation, another optimizer, freezing. It does not import torch.
+    """
+    from archspec.capacity import Request, answer, recipe_setting
+    from archspec.diagnostics import SpecError
+    from archspec.printing.capacity import show
+
+    if memory is None and device is None:
+        raise click.UsageError("give --memory, such as 8GiB, or --device, such as rtx3060", ctx)
+    found, update = examine_with_optimizer(spec, reading, input_shape, optimizer)
+    if found.loaded is None:
+        raise SpecError(found.errors)
+    report(found.warnings)
+    loaded = found.loaded
+    setting = chosen_setting(1, "float32", precision, channels_last=channels_last, optimizer=update, target=device)
+    known = None if device is None else _device(device)
+    recipe = loaded.recipes.get("train")
+    if recipe is not None:
+        setting = replace(recipe_setting(loaded.graph, recipe, setting), optimizer=update)
+    limit = memory if memory is not None else _available(known)
+    usual = None if recipe is None else recipe.batch_size
+    result = answer(loaded.graph, Request(limit, setting, batch_size, usual))
+    if as_json:
+        print_json({"name": loaded.name, "device": None if known is None else known.key, **result.to_json()})
+    else:
+        show(result, loaded.name, known, result_console())
+    if found.errors:
+        raise SpecError(found.errors)
+
+
+def _device(name: str) -> Device:
+    from archspec.devices import find_device
+
+    return find_device(name)
+
+
+def _available(device: Device | None) -> int:
+    """The memory of a device that tensors can have, in bytes."""
+    assert device is not None
+    return device.memory_bytes - (RESERVED if device.kind == "gpu" else 0)

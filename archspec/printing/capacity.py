@@ -1,0 +1,106 @@
+"""Prints whether a network fits into memory, and what makes a batch fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archspec.text import bytes_text, clean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from archspec.capacity import Answer, Option
+    from archspec.capacity.answer import Use
+    from archspec.devices import Device
+    from archspec.execution import Setting
+
+_SAME = 0.005  # a smaller change of the price is none
+
+
+def show(found: Answer, name: str, device: Device | None, console: Console) -> None:
+    """Print the answer in one line, then inference, what it is about, and the options."""
+    from rich.text import Text
+
+    style = "bold green" if found.asked is None or found.asked.fits else "bold red"
+    console.print(Text(answer_text(found), style=style), soft_wrap=True)
+    console.print(Text(f"inference: {_inference(found.inference)}"), soft_wrap=True)
+    place = f"{clean(device.name)}: " if device is not None else ""
+    about = f"{clean(name)}, {_setting(found.request.setting)}; {place}{bytes_text(found.request.memory)} for tensors"
+    console.print(Text(about + _bound(found.asked), style="dim"), soft_wrap=True)
+    if found.options:
+        _show_options(found, console)
+
+
+def answer_text(found: Answer) -> str:
+    """The answer for training in one line."""
+    use, memory = found.asked, bytes_text(found.request.memory)
+    if use is None:
+        return "the network has no parameters to train"
+    if found.request.batch_size is None and found.usual is None:
+        if not use.largest_batch:
+            return f"no: training needs {bytes_text(use.peak_bytes)} of {memory} even with a batch of {use.batch_size}"
+        return f"yes: training fits with batches up to {use.largest_batch:,}, which need {bytes_text(use.peak_bytes)}"
+    whose = "the recipe's batches" if found.usual is not None else "batches"
+    needs = f"training with {whose} of {use.batch_size:,} needs {bytes_text(use.peak_bytes)} of {memory}"
+    if use.fits:
+        return f"yes: {needs}, {bytes_text(use.spare_bytes)} to spare; the largest batch is {use.largest_batch:,}"
+    largest = f"the largest batch is {use.largest_batch:,}" if use.largest_batch else "no batch is small enough"
+    return f"no: {needs}; {largest}"
+
+
+def _inference(use: Use) -> str:
+    if not use.largest_batch:
+        return f"no, even {use.batch_size} image needs {bytes_text(use.peak_bytes)}"
+    most = f"at most {use.largest_batch:,} images at once"
+    if use.batch_size == use.largest_batch:
+        return most
+    return f"{'yes' if use.fits else 'no'}, {use.batch_size:,} images need {bytes_text(use.peak_bytes)}; {most}"
+
+
+def _setting(setting: Setting) -> str:
+    kind, momentum = setting.optimizer.kind, setting.optimizer.momentum
+    optimizer = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}.get(kind, kind)
+    layout = ", channels-last" if setting.channels_last else ""
+    return f"{setting.precision}{layout}, {optimizer}" + (f" with momentum {momentum:g}" if momentum else "")
+
+
+def _bound(use: Use | None) -> str:
+    return "" if use is None else f"; most of it: {use.bound}, {bytes_text(use.parts[use.bound])}"
+
+
+def _show_options(found: Answer, console: Console) -> None:
+    from rich.text import Text
+
+    assert found.asked is not None
+    batch = f"a batch of {found.asked.batch_size:,}"
+    for title, chosen in (
+        (f"{batch} fits with", [x for x in found.options if x.fits]),
+        ("this helps, but is not enough", [x for x in found.options if not x.fits]),
+    ):
+        if chosen:
+            console.print(Text(f"\n{title}", style="bold"))
+            console.print(_table(chosen, found.request.price.unit))
+
+
+def _table(options: list[Option], unit: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for option in options:
+        figures = (bytes_text(option.peak_bytes), price_text(option.price, unit), clean(option.effect))
+        table.add_row(Text(f"  {clean(option.text)}", style="cyan"), *map(Text, figures))
+    return table
+
+
+def price_text(ratio: float, unit: str) -> str:
+    """A ratio of prices: `+33 % multiply-adds`."""
+    if abs(ratio - 1) < _SAME:
+        return f"the same {unit}"
+    sign = "+" if ratio > 1 else "−"
+    return f"{sign}{abs(100 * (ratio - 1)):.0f} % {unit}"

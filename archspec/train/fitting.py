@@ -1,0 +1,36 @@
+"""`--fit`: the setting in which a recipe trains on this machine, and the changes that make its steps fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from archspec.capacity import Fitting, fitted, recipe_setting
+from archspec.execution import Setting
+
+if TYPE_CHECKING:
+    from archspec.ir import Graph
+    from archspec.language.recipe import Recipe
+    from archspec.train.setup import Machine
+
+
+def training_setting(graph: Graph, recipe: Recipe, machine: Machine) -> Setting:
+    """How one process of this machine trains: its part of the batch, and the machine's precision and layout."""
+    settings = machine.settings
+    setting = Setting(
+        precision=settings.precision, channels_last=settings.channels_last,
+        target="cuda" if machine.device.type == "cuda" else "cpu",
+    )
+    return replace(recipe_setting(graph, recipe, setting), batch_size=recipe.batch_size // machine.group.size)
+
+
+def fit_memory(graph: Graph, recipe: Recipe, machine: Machine, memory: int) -> Fitting:
+    """The changes of the recipe with which a step of each process fits into `memory` bytes.
+
+    Raises SpecError BUILD201 if nothing is enough.
+    """
+    fitting = fitted(graph, training_setting(graph, recipe, machine), memory)
+    if "batch_size" not in fitting.changes:
+        return fitting
+    whole = fitting.changes["batch_size"] * machine.group.size
+    return replace(fitting, changes={**fitting.changes, "batch_size": whole})

@@ -1,0 +1,114 @@
+"""Whether a network fits: the largest batch, and options that do what they say."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from archspec.api import load
+from archspec.capacity import Request, answer, recipe_setting
+from archspec.capacity.options import _Search
+from archspec.capacity.simulate import WORK
+from archspec.execution import Optimizer, Setting, execute
+from archspec.language.recipe import Recipe
+
+MIB = 2**20
+MOMENTUM = Setting(optimizer=Optimizer("sgd", 0.9))
+
+
+def peak(graph, setting, **changes):
+    return execute(graph, replace(setting, **changes)).peak_bytes
+
+
+@pytest.mark.parametrize(("name", "memory"), [("lenet", 8 * MIB), ("resnet18_96", 700 * MIB), ("zoo/siamese", 1500 * MIB)])
+@pytest.mark.parametrize("setting", [MOMENTUM, Setting(precision="bf16", target="cuda", optimizer=Optimizer("adam"))],
+                         ids=["fp32", "bf16"])
+def test_the_largest_batch_fits_and_one_more_does_not(name, memory, setting):
+    graph = load(name).graph
+    found = answer(graph, Request(memory, setting))
+    for use, training in ((found.training, True), (found.inference, False)):
+        assert use.peak_bytes == peak(graph, setting, batch_size=use.largest_batch, training=training) <= memory
+        assert peak(graph, setting, batch_size=use.largest_batch + 1, training=training) > memory
+        assert use.fits
+        assert use.spare_bytes == memory - use.peak_bytes
+        assert sum(use.parts.values()) == use.peak_bytes
+    assert not found.options
+
+
+@pytest.mark.parametrize(("name", "batch_size", "share"), [
+    ("resnet18_96", 64, 0.7), ("lenet", 256, 0.5), ("nin", 32, 0.8), ("zoo/textcnn", 64, 0.7),
+])
+def test_options_do_what_they_say(name, batch_size, share):
+    """Each is a recipe, or a precision, whose peak is that of its own simulation."""
+    graph, setting = load(name).graph, replace(MOMENTUM, batch_size=batch_size, optimizer=Optimizer("adam"))
+    memory = int(peak(graph, setting) * share)
+    found = answer(graph, Request(memory, setting, batch_size))
+    assert not found.training.fits
+    assert found.options
+    for option in found.options:
+        base = {"data": "digits", "lr": 0.1, "batch_size": batch_size, "optimizer": "adam"}
+        if option.kind == "optimizer":
+            del base["optimizer"]
+        recipe = Recipe.model_validate(base | option.recipe)
+        changed = recipe_setting(graph, recipe, replace(setting, precision=option.precision or "fp32"))
+        assert peak(graph, changed) == option.peak_bytes
+        assert option.fits == (option.peak_bytes <= memory)
+        assert option.peak_bytes < peak(graph, setting)
+        assert recipe.images_per_step == batch_size
+    assert any(option.fits for option in found.options)
+
+
+def test_changes_that_are_not_enough_alone_are_combined():
+    """Little memory for a network of three equal stages: bf16 and recomputation; then accumulation too."""
+    stage = "[conv2d: {out_channels: 8, kernel_size: 3, padding: 1}, batch_norm2d, relu]"
+    graph = load(f"archspec: 1\ninput: [8, 16, 16]\nstages: {{a: {stage}, b: {stage}, c: {stage}, head: [global_avg_pool2d, "
+                 "flatten, linear: 4]}\n").graph
+    setting = replace(MOMENTUM, batch_size=64)
+    both = peak(graph, replace(setting, precision="bf16", recompute=frozenset("abc")))
+    options = answer(graph, Request(both, setting, 64)).options
+    assert {option.kind: option.fits for option in options if option.kind in ("bf16", "recompute")} == dict.fromkeys(
+        ("bf16", "recompute"), False)
+    search = _Search(graph, setting, both, WORK)
+    assert search.together().text == "--precision bf16, recompute: [a, b]"
+    search.memory = both // 2
+    assert "accumulate: 4" in search.together().text
+    search.memory = 1
+    assert search.together() is None
+
+
+def test_accumulation_warns_of_batch_norm():
+    effects = {}
+    for name in ("resnet18_96", "lenet"):
+        graph, setting = load(name).graph, replace(MOMENTUM, batch_size=64)
+        options = answer(graph, Request(int(peak(graph, setting) * 0.8), setting, 64)).options
+        effects[name] = next(option.effect for option in options if option.kind == "accumulate")
+    assert effects == {"resnet18_96": "batch norm takes its statistics from 32 images",
+                       "lenet": "the same results up to rounding"}
+
+
+def test_the_recipes_batch_is_asked_about_beside_the_largest():
+    loaded = load("lenet")
+    found = answer(loaded.graph, Request(8 * MIB, MOMENTUM, None, loaded.recipe().batch_size))
+    assert (found.usual.batch_size, found.usual.fits) == (256, False)
+    assert found.training.batch_size == found.training.largest_batch
+    assert found.to_json()["recipe"]["batch_size"] == 256
+    assert {option["kind"] for option in found.to_json()["options"]} >= {"accumulate"}
+
+
+def test_a_network_without_parameters():
+    graph = load("archspec: 1\ninput: [3, 8, 8]\nstages: {a: [relu, flatten]}\n").graph
+    found = answer(graph, Request(MIB, Setting()))
+    assert found.training is None
+    assert found.to_json()["largest_batch"] == found.inference.largest_batch > 0
+
+
+def test_not_even_one():
+    found = answer(load("vgg11").graph, Request(MIB, MOMENTUM))
+    assert (found.training.largest_batch, found.training.fits, found.training.bound) == (0, False, "weights")
+
+
+def test_torch_is_not_imported():
+    code = ("import sys, archspec.capacity as c; from archspec.api import load; from archspec.execution import Setting;"
+            "c.answer(load('lenet').graph, c.Request(8 * 2**20, Setting(), 256)); sys.exit('torch' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,71 @@
+"""What `train --fit` changes: as little as possible of the results."""
+
+from dataclasses import replace
+
+import pytest
+
+from archspec.api import load
+from archspec.capacity import fitted
+from archspec.capacity.fitting import Fitting
+from archspec.diagnostics import SpecError
+from archspec.execution import Optimizer, Setting, execute
+
+SETTING = Setting(batch_size=64, optimizer=Optimizer("sgd", 0.9))
+
+
+def peak(graph, **changes):
+    return execute(graph, replace(SETTING, **changes)).peak_bytes
+
+
+@pytest.mark.parametrize("share", [1, 0.9, 0.8])
+def test_with_batch_norm_stages_are_recomputed(share):
+    graph = load("resnet18_96").graph
+    memory = int(peak(graph) * share)
+    found = fitted(graph, SETTING, memory)
+    assert found.changes.keys() == ({"recompute"} if share < 1 else set())
+    assert found.after == peak(graph, recompute=frozenset(found.changes.get("recompute", ()))) <= memory
+    assert (found.before, found.price > 1) == (peak(graph), share < 1)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.35])
+def test_without_batch_norm_the_batch_is_divided(share):
+    graph = load("lenet").graph
+    memory = int(peak(graph) * share)
+    found = fitted(graph, SETTING, memory)
+    assert found.changes["batch_size"] * found.changes["accumulate"] == 64
+    assert found.after == peak(graph, **found.changes) <= memory
+    half = {"batch_size": found.changes["batch_size"] * 2, "accumulate": found.changes["accumulate"] // 2}
+    assert peak(graph, **half) > memory
+    assert found.price == pytest.approx(1)
+
+
+def test_what_is_accumulated_already_stays():
+    graph = load("lenet").graph
+    found = fitted(graph, replace(SETTING, accumulate=3), int(peak(graph, accumulate=3) * 0.6))
+    assert found.changes["batch_size"] * found.changes["accumulate"] == 3 * 64
+
+
+def test_what_is_recomputed_already_stays():
+    graph = load("resnet18_96").graph
+    setting = replace(SETTING, recompute=frozenset({"head", "b3"}))
+    found = fitted(graph, setting, int(peak(graph, recompute=setting.recompute) * 0.85))
+    assert {"b3", "head"} < set(found.changes["recompute"])
+
+
+def test_what_never_fits_names_the_largest_batch():
+    graph = load("resnet18_96").graph
+    every = frozenset(node.name for node in graph.nodes)
+    memory = peak(graph, recompute=every) - 1
+    with pytest.raises(SpecError) as caught:
+        fitted(graph, SETTING, memory)
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.hint) == ("BUILD201", "use --batch-size 63")
+    assert fitted(graph, replace(SETTING, batch_size=63), memory).after <= memory
+
+
+def test_the_line_for_the_user():
+    assert Fitting({}, 2**20, 2**20, 1.0, "").text == "fits: a step needs about 1.00 MiB"
+    assert Fitting({"recompute": ["a", "b"]}, 2**21, 2**20, 1.25, "the results stay the same").text == (
+        "to fit: recompute: [a, b]; a step needs about 1.00 MiB instead of 2.00 MiB, 25 % more multiply-adds; the results "
+        "stay the same"
+    )

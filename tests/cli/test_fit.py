@@ -1,0 +1,120 @@
+"""`archspec fit` and `archspec train --fit` on the command line."""
+
+import json
+import re
+import subprocess
+import sys
+
+import click
+import pytest
+
+from archspec.cli.memory_size import MEMORY
+from tests.cli.conftest import Cli
+
+SPEC = """archspec: 1
+input: [1, 16, 16]
+stages:
+  stem: [conv2d: {out_channels: 32, kernel_size: 3, padding: 1}, batch_norm2d, relu]
+  a: [conv2d: {out_channels: 32, kernel_size: 3, padding: 1}, batch_norm2d, relu, dropout: 0.2]
+  b: [conv2d: {out_channels: 32, kernel_size: 3, padding: 1}, batch_norm2d, relu]
+  head: [global_avg_pool2d, flatten, linear: 10]
+train: {data: digits, lr: 0.1, batch_size: 128, epochs: 1}
+"""
+NEEDS = 34 * 2**20  # bytes of a step of 128, about
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.yaml").write_text(SPEC)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("text", "size"), [
+    ("8GiB", 8 << 30), ("8 GiB", 8 << 30), ("8g", 8 << 30), ("8G", 8 << 30), ("8GB", 8 * 10**9), ("512MiB", 512 << 20),
+    ("1.5GiB", 3 << 29), ("100", 100), ("64 kb", 64_000), ("2TiB", 2 << 40),
+])
+def test_sizes(text, size):
+    assert MEMORY.convert(text, None, None) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "8 apples", "-1GiB", "0", "1e9", "8iB", "0.1", "9" * 40, "8GiBs"])
+def test_what_is_not_a_size(text):
+    with pytest.raises(click.BadParameter, match="8GiB"):
+        MEMORY.convert(text, None, None)
+
+
+def test_yes(cli: Cli, net):
+    out = cli("fit", "net.yaml", "--memory", "1GiB").out
+    first, inference, about = out.splitlines()
+    assert re.fullmatch(r"yes: training with the recipe's batches of 128 needs [0-9.]+ MiB of 1.00 GiB, [0-9.]+ MiB to spare; "
+                        r"the largest batch is [0-9,]+", first)
+    assert inference.startswith("inference: at most ")
+    assert about.startswith("net, fp32, SGD; 1.00 GiB for tensors; most of it: activations, ")
+
+
+def test_no(cli: Cli, net):
+    out = cli("fit", "net.yaml", "--memory", "24MiB", "--optimizer", "adam").out
+    assert out.startswith("no: training with the recipe's batches of 128 needs ")
+    assert "a batch of 128 fits with\n" in out
+    rows = {line.strip().split("  ")[0]: line for line in out.splitlines() if line.startswith("  ")}
+    assert "results differ by rounding" in rows["--precision bf16"]
+    assert "batch norm takes its statistics from 64 images" in rows["batch_size: 64, accumulate: 2"]
+    assert re.search(r"\+\d+ % multiply-adds +the same results", rows["recompute: [stem, a]"])
+
+
+def test_the_json(cli: Cli, net):
+    found = json.loads(cli("fit", "net.yaml", "--memory", "24MiB", "--batch-size", "256", "--json").out)
+    assert found.keys() >= {"largest_batch", "peak_bytes", "bound", "options", "training", "inference", "memory_bytes"}
+    assert (found["batch_size"], found["fits"], found["bound"]) == (256, False, "activations")
+    assert 0 < found["largest_batch"] < 256
+    assert found["training"]["peak_bytes"] == found["peak_bytes"] > found["memory_bytes"] == 24 << 20
+    assert found["options"][0]["fits"]
+    largest = json.loads(cli("fit", "net.yaml", "--memory", "24MiB", "--json").out)
+    assert largest["batch_size"] == largest["largest_batch"] == found["largest_batch"]
+    assert largest["peak_bytes"] <= 24 << 20
+    assert largest["recipe"]["batch_size"] == 128
+
+
+def test_its_peak_is_that_of_the_static_profile(cli: Cli, net):
+    options = ("--precision", "bf16", "--optimizer", "adam", "--channels-last", "--json")
+    fits = json.loads(cli("fit", "net.yaml", "--device", "rtx3060", "--batch-size", "64", *options).out)
+    counted = json.loads(cli("profile", "net.yaml", "--static", "--target", "rtx3060", "--batch-size", "64", *options).out)
+    assert fits["training"]["peak_bytes"] == counted["totals"]["training_peak_bytes"]
+    assert fits["inference"]["peak_bytes"] == counted["totals"]["inference_peak_bytes"]
+    assert fits["device"] == "rtx3060"
+    assert fits["memory_bytes"] == 12 * 2**30 - 2**29
+
+
+def test_without_memory_or_with_an_unknown_device(cli: Cli, net):
+    assert "give --memory, such as 8GiB, or --device" in cli("fit", "net.yaml").err
+    assert "error[BUILD211]" in cli("fit", "net.yaml", "--device", "rtx306").err
+
+
+def test_torch_is_not_imported(net):
+    code = "import sys; from archspec.cli import run; run(['fit', 'net.yaml', '--memory', '24MiB']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+TRAIN = ("train", "net.yaml", "--limit-train", "128", "--limit-test", "32", "--device", "cpu")
+
+
+def test_training_with_fit_applies_it(cli: Cli, net):
+    """The recomputed stages are in the run's spec; the results are those of the run without them."""
+    plain = cli(*TRAIN, "--run-dir", "plain")
+    less = cli(*TRAIN, "--run-dir", "less", "--fit", "29MiB")
+    assert less.code == plain.code == 0
+    assert re.search(r"to fit: recompute: \[a\]; a step needs about [0-9.]+ MiB instead of", less.err)
+    assert "recompute: [a]" in (net / "less" / "spec.yaml").read_text()
+    rows = [(net / run / "metrics.csv").read_text().splitlines()[1].split(",")[:5] for run in ("plain", "less")]
+    assert rows[0] == rows[1]
+    assert "fits: a step needs about" in cli(*TRAIN, "--run-dir", "more", "--fit", "1GiB").err
+
+
+def test_training_that_cannot_fit(cli: Cli, net):
+    done = cli(*TRAIN, "--run-dir", "run", "--fit", "4MiB")
+    assert done.code == 1
+    assert "error[BUILD201]: a step with batches of 128 needs about" in done.err
+    assert not (net / "run").exists()
+    (batch,) = re.findall(r"use (--batch-size \d+)", done.err)
+    assert cli(*TRAIN, "--run-dir", "run", "--fit", "4MiB", *batch.split()).code == 0
