@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from archspec.cli.console import clean, print_diagnostics, tell
+from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.options import Reading, SpecPath, input_option, spec_options
+from archspec.text import clean
 
 if TYPE_CHECKING:
     from archspec.language.input_override import InputShapes
