@@ -35,16 +35,13 @@ class Convolutions(Recorder):
         x, weight, *rest = self.lower(x, weight, *([] if bias is None else [bias]))
         bias = rest[0] if rest else None
         channels = weight.shape[1] * groups if transposed else weight.shape[0]
-        nhwc = any(t.is_channels_last for t in (x, weight))
-        if nhwc:
-            x, weight = (self.contiguous(t, channels_last(t.shape)) for t in (x, weight))
-        else:
-            x, weight = self.contiguous(x), self.contiguous(weight)
+        nhwc = x.is_channels_last or weight.is_channels_last
         shape = (x.shape[0], channels, *size)
         y = self.new(shape, x.dtype, channels_last(shape) if nhwc and len(shape) > 3 else None)
         macs = (x if transposed else y).numel * (weight.numel // weight.shape[0])
         geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides)
-        self.launch("convolution", (x, weight, bias), (y,), macs=macs, geometry=geometry)
+        self.launch("convolution", (self.arranged(x, nhwc=nhwc), self.arranged(weight, nhwc=nhwc), bias), (y,),
+                    macs=macs, geometry=geometry)
         known = _Geometry(macs, geometry, bias is not None)
         self.record("convolution", (y,), (x, weight, bias), (x, weight),
                     lambda tape, node, grads: _backward(tape, node, grads, known))
@@ -54,8 +51,8 @@ class Convolutions(Recorder):
 def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) -> Gradients:
     (grad,), (x, weight) = grads, node.saved
     assert grad is not None
-    nhwc = any(t.is_channels_last for t in (x, weight))
-    grad = tape.contiguous(grad, channels_last(grad.shape) if nhwc else None)
+    nhwc = x.is_channels_last or weight.is_channels_last
+    grad, x, weight = (tape.arranged(t, nhwc=nhwc) for t in (grad, x, weight))
     results: list[Tensor | None] = [None, None, None]
     if node.needs(0):
         results[0] = y = tape.like(x)

@@ -105,7 +105,7 @@ class _Running:
 
     def _weight(self, name: str, shape: tuple[int, ...], dtype: str, *, learned: bool) -> Tensor:
         dtype = self.setting.dtype if dtype in FLOATS else dtype
-        nhwc = self.setting.channels_last and len(shape) in (4, 5)
+        nhwc = self.setting.channels_last and len(shape) == 4
         x = self.tape.new(shape, dtype, channels_last(shape) if nhwc else None)
         return self.tape.parameter(name, x) if learned else x
 
@@ -122,7 +122,7 @@ class _Running:
         for port in self.graph.inputs:
             x = port.type.at(self.setting.batch_size)
             dtype = self.setting.dtype if x.dtype in FLOATS else x.dtype
-            nhwc = self.setting.channels_last and x.ndim in (4, 5)
+            nhwc = self.setting.channels_last and x.ndim == 4
             found.append(self.tape.new(x.shape, dtype, channels_last(x.shape) if nhwc else None))
         return found
 

@@ -1,9 +1,13 @@
-"""Normalisations."""
+"""Normalisations and softmax."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
+from archspec.execution.moving import Moving
+from archspec.execution.pooling import Pooling
+from archspec.execution.products import Products
 from archspec.execution.recorder import Recorder
 from archspec.execution.tensor import Tensor
 
@@ -11,7 +15,7 @@ if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
 
 
-class Norms(Recorder):
+class Norms(Products, Moving, Pooling):
     """Normalisations of a `Tape`."""
 
     def batch_norm(
@@ -20,13 +24,89 @@ class Norms(Recorder):
     ) -> Tensor:
         """Each channel of (N, C, …) with its mean and deviation. batch: those of this batch, else the running ones."""
         channels = x.shape[1]
-        y = self.like(x)
-        statistics = [self.new((channels,), "float32") for _ in range(2)] if batch else []
+        y = self.empty(x.shape, x.dtype, x)
         known = [t for t in (weight, *(running or ())) if t is not None]
+        dtype = "float32" if known or self.cuda else x.dtype
+        statistics = [self.new((channels,), dtype) for _ in range(2)] if batch else []
         written = [y, *statistics, *(running or () if batch else ())]
         self.launch("batch_norm", (x, weight, bias, *(running or ())), written, flops=(4 if batch else 2) * x.numel)
         self.record("batch_norm", (y,), (x, weight, bias), (x, *known, *statistics), _batch_norm_backward)
         return y
+
+    def instance_norm(
+        self, x: Tensor, weight: Tensor | None, bias: Tensor | None, running: tuple[Tensor, Tensor] | None, *,
+        batch: bool,
+    ) -> Tensor:
+        """Each channel of each sample of (N, C, …): a batch norm of (1, N*C, …), with N copies of each vector."""
+        n, channels, *rest = x.shape
+        weight, bias = (None if t is None else self.repeat(t, n) for t in (weight, bias))
+        copies = None if running is None else (self.repeat(running[0], n), self.repeat(running[1], n))
+        flat = self.reshape(self.contiguous(x), (1, n * channels, *rest))
+        y = self.batch_norm(flat, weight, bias, copies, batch=batch)
+        if running is not None and copies is not None and batch:
+            for kept, new in zip(running, copies, strict=True):
+                self.launch("mean", (new,), (kept,), flops=new.numel)
+        return self.reshape(y, x.shape)
+
+    def layer_norm(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, over: int) -> Tensor:
+        """Each sample over its last `over` dimensions. torch keeps the offset, too."""
+        if self.cuda:
+            x, weight, bias = self._raised(x, weight, bias)
+        rows = prod(x.shape[:-over])
+        y = self.new(x.shape, x.dtype)
+        return self._normalised("layer_norm", x, y, weight, bias, (rows,), keeps_bias=True)
+
+    def group_norm(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: int) -> Tensor:
+        """Each sample of (N, C, …) over groups of its channels. A GPU needs its elements in order."""
+        if self.cuda:
+            x, weight, bias = self._raised(x, weight, bias)
+        x = self.contiguous(x, nhwc=not self.cuda and x.is_channels_last)
+        y = self.like(x)
+        return self._normalised("group_norm", x, y, weight, bias, (x.shape[0], groups), keeps_bias=False)
+
+    def _raised(self, x: Tensor, *weights: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        first, second = (None if t is None else self.raise_(t)[0] for t in weights)
+        return self.raise_(x)[0], first, second
+
+    def _normalised(
+        self, name: str, x: Tensor, y: Tensor, weight: Tensor | None, bias: Tensor | None, groups: tuple[int, ...], *,
+        keeps_bias: bool,
+    ) -> Tensor:
+        dtype = "float32" if weight is not None or self.cuda else x.dtype
+        statistics = [self.new(groups, dtype) for _ in range(2)]
+        self.launch(name, (x, weight, bias), (y, *statistics), flops=(5 + (weight is not None) + (bias is not None))
+                    * x.numel)
+        vectors = [t for t in (weight, bias if keeps_bias else None) if t is not None]
+        shape = None if weight is None else weight.shape
+        self.record(name, (y,), (x, weight, bias), (x, *vectors, *statistics),
+                    lambda tape, node, grads: _normalised_backward(tape, node, grads, shape))
+        return y
+
+    def softmax(self, name: str, x: Tensor) -> Tensor:
+        """A softmax, or its logarithm, along a dimension. Keeps the output."""
+        if self.cuda:
+            (x,) = self.raise_(x)
+        y = self.new(x.shape, x.dtype)
+        self.launch(name, (x,), (y,), flops=3 * x.numel)
+        self.record(name, (y,), (x,), (y,), _softmax_backward)
+        return y
+
+    def local_response_norm(self, x: Tensor, size: int) -> Tensor:
+        """x / (k + alpha * mean of `size` neighbouring channels' squares) ** beta, as torch computes it: in steps."""
+        squares = self.mul(x, x)
+        n, channels, *rest = x.shape
+        # A window over channels is one over depth, or over height, of an image with one channel.
+        squares = self.reshape(squares, (n, 1, channels, *rest) if x.ndim < 5 else (
+            n, 1, channels, rest[0], prod(rest[1:])))
+        after = squares.shape
+        squares = self.moved("constant_pad_nd", squares, (*after[:2], channels + size - 1, *after[3:]))
+        name = "avg_pool2d" if x.ndim == 3 else "avg_pool3d"
+        squares = self.avg_pool(name, squares, after[2:], flops=size * x.numel)
+        squares = self.reshape(squares, x.shape)
+        squares = self.scaled("mul", squares)
+        squares = self.scaled("add", squares)
+        squares = self.power(squares)
+        return self.div(x, squares)
 
 
 def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
@@ -38,3 +118,19 @@ def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradie
     written = [y for y in results if y is not None]
     tape.launch("batch_norm_backward", (grad, x), written, flops=5 * x.numel)
     return results
+
+
+def _normalised_backward(tape: Recorder, node: Node, grads: Gradients, shape: tuple[int, ...] | None) -> Gradients:
+    (grad,), (x, *_) = grads, node.saved
+    assert grad is not None
+    results: list[Tensor | None] = [tape.like(x) if node.needs(0) else None]
+    results += [tape.new(shape, "float32") if shape is not None and node.needs(k) else None for k in (1, 2)]
+    tape.launch(node.name + "_backward", (grad, *node.saved), [y for y in results if y is not None], flops=8 * x.numel)
+    return results
+
+
+def _softmax_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
+    (grad,), (y,) = grads, node.saved
+    result = tape.new(y.shape, y.dtype)
+    tape.launch(node.name + "_backward", (grad, y), (result,), flops=3 * y.numel)
+    return (result,)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Shape, Tensor
+from archspec.execution.tensor import Shape, Tensor, contiguous, iterated
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
+
+
+class _Like(NamedTuple):
+    """What backward knows of an input: its gradient has this shape and dtype."""
+
+    shape: Shape
+    dtype: str
 
 
 class Pointwise(Recorder):
@@ -28,43 +36,98 @@ class Pointwise(Recorder):
         self.record(name, (y,), (x,), (), _scaled_backward)
         return y
 
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
-        """a + b, broadcast."""
-        y = self._broadcast("add", a, b)
-        shapes = a.shape, b.shape
-        self.record("add", (y,), (a, b), (), lambda tape, node, grads: _add_backward(tape, node, grads, shapes))
+    def absolute(self, x: Tensor) -> Tensor:
+        """|x|. The gradient is a product with the sign of x, which is computed in backward."""
+        y = self.like(x)
+        self.launch("abs", (x,), (y,), flops=x.numel)
+        self.record("abs", (y,), (x,), (x,), _abs_backward)
+        return y
+
+    def power(self, x: Tensor) -> Tensor:
+        """x to the power of a number."""
+        if self.cuda:
+            (x,) = self.raise_(x)
+        y = self.like(x)
+        self.launch("pow", (x,), (y,), flops=x.numel)
+        self.record("pow", (y,), (x,), (x,), _power_backward)
+        return y
+
+    def prelu(self, x: Tensor, weight: Tensor) -> Tensor:
+        """x where positive, else a learned slope times x: one slope, or one for each channel (dim 1)."""
+        x, weight = self.lower(x, weight)
+        y = self.like(x)
+        self.launch("prelu", (x, weight), (y,), flops=x.numel)
+        self.record("prelu", (y,), (x, weight), (x, weight), _prelu_backward)
+        return y
+
+    def add(self, a: Tensor, b: Tensor, name: str = "add") -> Tensor:
+        """a + b, broadcast. name: `sub` for a - b."""
+        y = self._broadcast(name, a, b)
+        likes = _Like(a.shape, a.dtype), _Like(b.shape, b.dtype)
+        self.record(name, (y,), (a, b), (), lambda tape, node, grads: _add_backward(tape, node, grads, likes))
         return y
 
     def mul(self, a: Tensor, b: Tensor) -> Tensor:
         """a * b, broadcast."""
         y = self._broadcast("mul", a, b)
         keeps_a, keeps_b = self.needs(b), self.needs(a)
-        shapes = a.shape, b.shape
+        likes = _Like(a.shape, a.dtype), _Like(b.shape, b.dtype)
         saved = ([a] if keeps_a else []) + ([b] if keeps_b else [])
-        self.record("mul", (y,), (a, b), saved, lambda tape, node, grads: _mul_backward(tape, node, grads, shapes))
+        self.record("mul", (y,), (a, b), saved, lambda tape, node, grads: _mul_backward(tape, node, grads, likes))
+        return y
+
+    def div(self, a: Tensor, b: Tensor) -> Tensor:
+        """a / b, broadcast."""
+        y = self._broadcast("div", a, b)
+        likes = _Like(a.shape, a.dtype), _Like(b.shape, b.dtype)
+        saved = (b, a) if self.needs(b) else (b,)
+        self.record("div", (y,), (a, b), saved, lambda tape, node, grads: _div_backward(tape, node, grads, likes))
         return y
 
     def _broadcast(self, name: str, a: Tensor, b: Tensor) -> Tensor:
-        """The output of a binary kernel. torch takes the layout of the first input of full size."""
+        """The output of a binary kernel."""
         dtype = a.dtype if a.dtype == b.dtype else "float32"
-        if a.shape == b.shape:
+        if a.shape == b.shape and a.strides == b.strides:
             y = self.like(a, dtype)
         else:
             n = max(a.ndim, b.ndim)
             left, right = (1,) * (n - a.ndim) + a.shape, (1,) * (n - b.ndim) + b.shape
-            shape = tuple([max(p, q) for p, q in zip(left, right, strict=True)])
-            full = next((x for x in (a, b) if x.shape == shape), None)
-            y = self.new(shape, dtype) if full is None else self.like(full, dtype)
+            shape = tuple([q if p == 1 else p for p, q in zip(left, right, strict=True)])
+            y = self.new(shape, dtype, _output_strides(shape, a, b))
         self.launch(name, (a, b), (y,), flops=y.numel)
         return y
 
 
-def sum_to(tape: Recorder, x: Tensor, shape: Shape) -> Tensor:
-    """The gradient of a tensor that was broadcast from this shape."""
-    if x.shape == shape:
-        return x
-    y = tape.new(shape, x.dtype)
-    tape.launch("sum", (x,), (y,), flops=x.numel)
+def _output_strides(shape: Shape, *inputs: Tensor) -> Shape:
+    if all(x.shape == shape and x.is_contiguous for x in inputs):
+        return contiguous(shape)
+    operands = []
+    for x in inputs:
+        missing = len(shape) - x.ndim
+        pairs = zip(shape[missing:], x.shape, x.strides, strict=True)
+        operands.append((0,) * missing + tuple([0 if own == 1 != size else step for size, own, step in pairs]))
+    return iterated(shape, tuple(operands))
+
+
+def fitted(tape: Recorder, x: Tensor, like: _Like) -> Tensor:
+    """The gradient of a tensor that was broadcast, and cast to another dtype, for an element-wise kernel."""
+    if x.shape != like.shape:
+        y = tape.new(like.shape, x.dtype)
+        tape.launch("sum", (x,), (y,), flops=x.numel)
+        x = y
+    if x.dtype != like.dtype:
+        y = tape.like(x, like.dtype)
+        tape.launch("copy", (x,), (y,))
+        x = y
+    return x
+
+
+def _computed(tape: Recorder, name: str, *operands: Tensor | None, dtype: str | None = None) -> Tensor:
+    """The output of an element-wise kernel in backward, in the layout of its first operand."""
+    first = operands[0]
+    assert first is not None
+    y = tape.like(first, dtype)
+    tape.launch(name, operands, (y,), flops=y.numel)
     return y
 
 
@@ -77,31 +140,53 @@ def _pointwise_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradien
 
 
 def _scaled_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
+    return (_computed(tape, node.name + "_backward", grads[0]),)
+
+
+def _abs_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
+    return (_computed(tape, "mul", grads[0], _computed(tape, "sgn", node.saved[0])),)
+
+
+def _power_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
+    lower = _computed(tape, "pow", node.saved[0])  # x to the exponent - 1
+    return (_computed(tape, "mul", _computed(tape, "mul", grads[0]), lower),)
+
+
+def _prelu_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
+    (grad,), (x, weight) = grads, node.saved
+    assert grad is not None
+    of_x, of_weight = tape.like(x), tape.like(x)
+    tape.launch("prelu_backward", (grad, x, weight), (of_x, of_weight), flops=3 * x.numel)
+    return [of_x, fitted(tape, of_weight, _Like(weight.shape, weight.dtype))]
+
+
+def _add_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
     (grad,) = grads
     assert grad is not None
-    result = tape.like(grad)
-    tape.launch(node.name + "_backward", (grad,), (result,), flops=grad.numel)
-    return (result,)
+    results: list[Tensor | None] = [None, None]
+    if node.needs(0):
+        results[0] = fitted(tape, grad.alias(), likes[0])
+    if node.needs(1):
+        own = _computed(tape, "neg", grad) if node.name == "sub" else grad.alias()
+        results[1] = fitted(tape, own, likes[1])
+    return results
 
 
-def _add_backward(tape: Recorder, node: Node, grads: Gradients, shapes: tuple[Shape, Shape]) -> Gradients:
-    (grad,) = grads
-    assert grad is not None
-    return [sum_to(tape, grad.alias(), shape) if node.needs(k) else None for k, shape in enumerate(shapes)]
-
-
-def _mul_backward(tape: Recorder, node: Node, grads: Gradients, shapes: tuple[Shape, Shape]) -> Gradients:
+def _mul_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
     (grad,), saved = grads, list(node.saved)
-    assert grad is not None
     a = saved.pop(0) if node.needs(1) else None
     b = saved.pop(0) if node.needs(0) else None
-    results: list[Tensor | None] = []
-    for k, other in enumerate((b, a)):
-        if not node.needs(k):
-            results.append(None)
-            continue
-        assert other is not None
-        product = tape.like(grad)
-        tape.launch("mul", (grad, other), (product,), flops=grad.numel)
-        results.append(sum_to(tape, product, shapes[k]))
+    multiply: Callable[[Tensor | None], Tensor] = lambda other: _computed(tape, "mul", grad, other)  # noqa: E731
+    return [fitted(tape, multiply(other), likes[k]) if node.needs(k) else None for k, other in enumerate((b, a))]
+
+
+def _div_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
+    (grad,), (b, *a) = grads, node.saved
+    results: list[Tensor | None] = [None, None]
+    if node.needs(0):
+        results[0] = fitted(tape, _computed(tape, "div", grad, b), likes[0])
+    if a:
+        quotient = _computed(tape, "div", _computed(tape, "div", *a, b), b)  # a / b²
+        product = _computed(tape, "mul", _computed(tape, "neg", grad), quotient)
+        results[1] = fitted(tape, product, likes[1])
     return results

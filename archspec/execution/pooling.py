@@ -1,4 +1,4 @@
-"""Pooling."""
+"""Pooling and reductions."""
 
 from __future__ import annotations
 
@@ -16,20 +16,38 @@ if TYPE_CHECKING:
 class Pooling(Recorder):
     """Pools of a `Tape`."""
 
-    def max_pool(self, name: str, x: Tensor, size: Sequence[int], *, flops: int) -> Tensor:
-        """The largest value of each window: (N, C, …) -> (N, C, *size). Keeps the input and the places (int64)."""
-        shape = (*x.shape[:2], *size)
-        y, places = self.empty(shape, x.dtype, x), self.empty(shape, "int64", x)
-        self.launch(name, (x,), (y, places), flops=flops)
-        self.record(name, (y,), (x,), (x, places), _pool_backward)
+    def max_pool(self, name: str, x: Tensor, size: Sequence[int], *, flops: int, keeps_places: bool = True) -> Tensor:
+        """The largest value of each window: (N, C, …) -> (N, C, *size). Keeps the input and the places (int64).
+
+        keeps_places: whether it writes the places even if x needs no gradient.
+        """
+        x = self._pooled(x)
+        y = self._windows(x, size, x.dtype)
+        places = [self._windows(x, size, "int64")] if keeps_places or self.needs(x) else []
+        self.launch(name, (x,), (y, *places), flops=flops)
+        self.record(name, (y,), (x,), (x, *places), _pool_backward)
         return y
 
     def avg_pool(self, name: str, x: Tensor, size: Sequence[int], *, flops: int) -> Tensor:
         """The mean of each window: (N, C, …) -> (N, C, *size). Keeps the input."""
-        y = self.empty((*x.shape[:2], *size), x.dtype, x)
+        x = self._pooled(x)
+        y = self._windows(x, size, x.dtype)
         self.launch(name, (x,), (y,), flops=flops)
         self.record(name, (y,), (x,), (x,), _pool_backward)
         return y
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        """Under autocast a CPU pools volumes in float32."""
+        return x if self.cuda or x.ndim < 5 else self.raise_(x)[0]
+
+    def _windows(self, x: Tensor, size: Sequence[int], dtype: str) -> Tensor:
+        """A new tensor (N, C, *size) in the layout of x. torch pools a sequence as an image of height 1."""
+        if x.ndim > 3:
+            return self.empty((*x.shape[:2], *size), dtype, x)
+        n, channels, length = x.shape
+        image = x.view((n, channels, 1, length), (*x.strides[:2], length * x.strides[2], x.strides[2]))
+        y = self.empty((n, channels, 1, *size), dtype, image)
+        return y.view((n, channels, *size), (*y.strides[:2], y.strides[3]))
 
     def mean(self, x: Tensor, dims: tuple[int, ...]) -> Tensor:
         """The mean over dims, which stay with size 1. The gradient needs nothing saved."""
@@ -40,10 +58,33 @@ class Pooling(Recorder):
         self.record("mean", (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], before),))
         return y
 
+    def reduced(self, name: str, x: Tensor, dims: Sequence[int], shape: Sequence[int]) -> Tensor:
+        """The mean or the largest value (`amax`) over dims; shape: of the output. The latter keeps input and output."""
+        y = self.new(shape, x.dtype)
+        self.launch(name, (x,), (y,), flops=x.numel)
+        before = x.shape
+        if name == "mean":
+            self.record(name, (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], before),))
+        else:
+            self.record(name, (y,), (x,), (x, y), _amax_backward)
+        return y
+
 
 def _pool_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), (x, *places) = grads, node.saved
     assert grad is not None
     result = tape.like(x, grad.dtype)
     tape.launch(node.name + "_backward", (grad, *places), (result,), flops=x.numel)
+    return (result,)
+
+
+def _amax_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
+    """Equal largest values share the gradient."""
+    (grad,), (x, y) = grads, node.saved
+    assert grad is not None
+    mask, counts, share, result = tape.like(x, "bool"), tape.like(y, "int64"), tape.like(y), tape.like(x)
+    tape.launch("eq", (x, y), (mask,), flops=x.numel)
+    tape.launch("sum", (mask,), (counts,), flops=x.numel)
+    tape.launch("div", (grad, counts), (share,), flops=y.numel)
+    tape.launch("mul", (share, mask), (result,), flops=x.numel)
     return (result,)

@@ -5,27 +5,64 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from archspec.execution.pointwise import Pointwise
 from archspec.execution.recorder import Recorder
+from archspec.execution.reshaping import Reshaping
 from archspec.execution.tensor import Tensor
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
 
 
-class Products(Recorder):
+class Products(Pointwise, Reshaping):
     """Products of a `Tape`."""
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """x Wᵀ + b over the last dimension: (…, features) -> (…, K). torch multiplies one matrix (addmm)."""
+        """x Wᵀ + b over the last dimension: (…, features) -> (…, K). torch multiplies one matrix (addmm).
+
+        Of inputs whose elements do not lie in order it first copies them, and it adds the bias afterwards. Where the
+        weight has no gradient, it multiplies a batch of matrices without a copy.
+        """
         x, weight, *rest = self.lower(x, weight, *([] if bias is None else [bias]))
         bias = rest[0] if rest else None
+        if x.ndim == 2 or (bias is not None and x.is_contiguous):
+            return self._linear(x, weight, bias)
+        rows, shape = x.shape[:-1], (*x.shape[:-1], weight.shape[0])
+        if not self.needs(weight) and any(
+            x.strides[d] != x.strides[d + 1] * x.shape[d + 1] for d in range(x.ndim - 2)
+        ):
+            transposed = self.expand(self.transpose(weight, 0, 1), (*rows[:-1], *weight.shape[::-1]))
+            y = self._batched(x, transposed)
+        else:
+            y = self.reshape(self._linear(self.reshape(x, (prod(rows), x.shape[-1])), weight, None), shape)
+        return y if bias is None else self.add(y, bias)
+
+    def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         rows, features, outputs = prod(x.shape[:-1]), x.shape[-1], weight.shape[0]
         y = self.new((*x.shape[:-1], outputs), x.dtype)
-        self.launch("addmm" if rest else "mm", (x, weight, bias), (y,), macs=rows * features * outputs,
+        self.launch("mm" if bias is None else "addmm", (x, weight, bias), (y,), macs=rows * features * outputs,
                     geometry=(1, rows, outputs, features))
         saved = ([x] if self.needs(weight) else []) + ([weight] if self.needs(x) else [])
         self.record("linear", (y,), (x, weight, bias), saved, _linear_backward)
         return y
+
+    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
+        """The matrix products (…, L, K) x (…, K, M) -> (…, L, M) of two batches of one rank, broadcast (torch.bmm).
+
+        Inputs that have to be repeated, or whose elements do not lie in order, are copied.
+        """
+        return self._batched(*self.lower(a, b))
+
+    def _batched(self, a: Tensor, b: Tensor) -> Tensor:
+        lead = tuple([q if p == 1 else p for p, q in zip(a.shape[:-2], b.shape[:-2], strict=True)])
+        count, (rows, inner), columns = prod(lead), a.shape[-2:], b.shape[-1]
+        a = self.reshape(self.expand(a, (*lead, rows, inner)), (count, rows, inner))
+        b = self.reshape(self.expand(b, (*lead, inner, columns)), (count, inner, columns))
+        y = self.new((count, rows, columns), a.dtype)
+        self.launch("bmm", (a, b), (y,), macs=count * rows * inner * columns, geometry=(count, rows, columns, inner))
+        saved = ([a] if self.needs(b) else []) + ([b] if self.needs(a) else [])
+        self.record("bmm", (y,), (a, b), saved, _bmm_backward)
+        return self.reshape(y, (*lead, rows, columns))
 
 
 def _linear_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
@@ -48,4 +85,22 @@ def _linear_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     if node.needs(2):
         results[2] = y = tape.new((outputs,), grad.dtype)
         tape.launch("sum", (grad,), (y,), flops=grad.numel)
+    return results
+
+
+def _bmm_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
+    (grad,), saved = grads, list(node.saved)
+    assert grad is not None
+    a = saved.pop(0) if node.needs(1) else None
+    b = saved.pop(0) if node.needs(0) else None
+    count, rows, columns = grad.shape
+    results: list[Tensor | None] = [None, None]
+    if a is not None:
+        inner = a.shape[-1]
+        results[1] = y = tape.new((count, inner, columns), grad.dtype)
+        tape.launch("bmm", (a, grad), (y,), macs=grad.numel * inner, geometry=(count, inner, columns, rows))
+    if b is not None:
+        inner = b.shape[-2]
+        results[0] = y = tape.new((count, rows, inner), grad.dtype)
+        tape.launch("bmm", (grad, b), (y,), macs=grad.numel * inner, geometry=(count, rows, inner, columns))
     return results

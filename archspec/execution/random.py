@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archspec.execution.pointwise import Pointwise
 from archspec.execution.recorder import Recorder
 from archspec.execution.tensor import Tensor
 
@@ -11,21 +12,42 @@ if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
 
 
-class Random(Recorder):
+class Random(Pointwise):
     """Random functions of a `Tape`."""
 
     def dropout(self, x: Tensor, p: float) -> Tensor:
         """Zeros in training. On a GPU one kernel keeps a mask of bools; on a CPU the factors are kept, in x's dtype."""
         if not self.training or p == 0:
             return x
-        mask = self.like(x, "bool" if self.cuda else x.dtype)
+        if p == 1:
+            return self.mul(x, self.new((), x.dtype))  # torch multiplies with one zero
         if not self.cuda:
-            self.launch("bernoulli_", (), (mask,), flops=mask.numel)
-            self.launch("div_", (mask,), (mask,), flops=mask.numel)
-        y = self.like(x)
-        self.launch("dropout", (x,) if self.cuda else (x, mask), (y, mask) if self.cuda else (y,), flops=x.numel)
+            return self.mul(x, self._noise(self.like(x), p))
+        mask, y = self.like(x, "bool"), self.like(x)
+        self.launch("dropout", (x,), (y, mask), flops=x.numel)
         self.record("dropout", (y,), (x,), (mask,), _dropout_backward)
         return y
+
+    def channel_dropout(self, x: Tensor, p: float) -> Tensor:
+        """Zero channels of (N, C, …) in training."""
+        if not self.training or p == 0:
+            return x
+        if p == 1:
+            return self.mul(x, self.new((), x.dtype))
+        return self.mul(x, self._noise(self.new((*x.shape[:2], *[1] * (x.ndim - 2)), x.dtype), p))
+
+    def stochastic_depth(self, x: Tensor, p: float, rows: int) -> Tensor:
+        """Zero some of `rows` parts of x in training: its samples, or all of it."""
+        if not self.training or p == 0:
+            return x
+        return self.mul(x, self._noise(self.new((rows, *[1] * (x.ndim - 1)), x.dtype), p))
+
+    def _noise(self, noise: Tensor, p: float) -> Tensor:
+        """0 with probability p, else 1 / (1 - p)."""
+        self.launch("bernoulli_", (), (noise,), flops=noise.numel)
+        if p < 1:
+            self.launch("div_", (noise,), (noise,), flops=noise.numel)
+        return noise
 
 
 def _dropout_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from archspec.execution.autograd import FIRST, Backward, Gradients, Node, Region, leaf
 from archspec.execution.setting import Setting
-from archspec.execution.tensor import Memory, Shape, Storage, Tensor, channels_last, contiguous, same_order
+from archspec.execution.tensor import Memory, Shape, Storage, Tensor, channels_last, contiguous, iterated, same_order
 from archspec.types import DTYPE_BYTES, FLOATS, TensorType
 
 Direction = Literal["forward", "backward", "optimizer"]
@@ -76,10 +76,10 @@ class Recorder:
         )
 
     def like(self, x: Tensor, dtype: str | None = None) -> Tensor:
-        """A new tensor of the same shape, and of the same order of elements if that is dense (torch.empty_like)."""
+        """A new tensor of the same shape, its elements in the same order (torch.empty_like)."""
         strides = x.strides
         if not x.is_dense:
-            strides = contiguous(x.shape)
+            strides = iterated(x.shape, (strides,))
         dtype = dtype or x.dtype
         return Tensor(Storage(self.memory, x.numel * DTYPE_BYTES[dtype]), x.shape, dtype, strides)
 
@@ -107,14 +107,20 @@ class Recorder:
         ))
         self.timeline.append(self.memory.live)
 
-    def contiguous(self, x: Tensor, strides: Shape | None = None) -> Tensor:
-        """x with these strides, contiguous ones by default: x itself if it has them, otherwise a copy (`clone`)."""
-        wanted = contiguous(x.shape) if strides is None else strides
+    def arranged(self, x: Tensor, *, nhwc: bool = False) -> Tensor:
+        """x contiguous or NHWC, as a kernel needs it: itself if it is, otherwise a copy that autograd does not see."""
+        wanted = channels_last(x.shape) if nhwc and x.ndim in (4, 5) else contiguous(x.shape)
         if same_order(x.shape, x.strides, wanted):
             return x
         y = self.new(x.shape, x.dtype, wanted)
         self.launch("copy", (x,), (y,))
-        self.record("clone", (y,), (x,), (), lambda tape, node, grads: grads)
+        return y
+
+    def contiguous(self, x: Tensor, *, nhwc: bool = False) -> Tensor:
+        """x contiguous or NHWC: itself if it is, otherwise a copy (`Tensor.contiguous`)."""
+        y = self.arranged(x, nhwc=nhwc)
+        if y is not x:
+            self.record("clone", (y,), (x,), (), lambda tape, node, grads: grads)
         return y
 
     # Autograd
@@ -205,13 +211,19 @@ class Recorder:
         """The tensors as a product takes them under autocast: in the low precision."""
         if self._casts is None or self.low is None:
             return list(tensors)
-        return [self._cast_once(x, self.low) for x in tensors]
+        return [self._cast_once(x, self.low) for x in tensors[::-1]][::-1]  # the last first, as C++ compilers do
 
     def raise_(self, *tensors: Tensor) -> list[Tensor]:
         """The tensors as a sensitive function takes them under autocast: in float32."""
         if self._casts is None:
             return list(tensors)
-        return [self.cast(x, "float32") for x in tensors]
+        return [self.cast(x, "float32") for x in tensors[::-1]][::-1]
+
+    def promoted(self, *tensors: Tensor) -> list[Tensor]:
+        """The tensors as a concatenation takes them under autocast: in the widest of their dtypes."""
+        if self._casts is None or len({x.dtype for x in tensors}) == 1:
+            return list(tensors)
+        return self.raise_(*tensors)
 
     def _cast_once(self, x: Tensor, dtype: str) -> Tensor:
         if x.dtype == dtype or x.dtype not in FLOATS:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from math import prod
 from typing import TYPE_CHECKING
 
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Shape, Tensor
+from archspec.execution.tensor import Shape, Tensor, channels_last
 
 if TYPE_CHECKING:
-    from archspec.execution.autograd import Gradients, Node
+    from archspec.execution.autograd import Backward, Gradients, Node
 
 
 class Reshaping(Recorder):
@@ -20,34 +21,134 @@ class Reshaping(Recorder):
         """The same elements in another shape: a view where the strides allow it, otherwise a copy (torch.reshape)."""
         shape, before = tuple(shape), x.shape
         if shape == before:
-            return x.alias() if x.node is None else self._linked("alias", x.alias(), x, lambda tape, node, grads: grads)
+            return self._linked("alias", x.alias(), x, lambda tape, node, grads: grads)
         strides = view_strides(x.shape, x.strides, shape)
         if strides is None:
             x = self.contiguous(x)
         y = x.view(shape, strides)
         return self._linked("view", y, x, lambda tape, node, grads: (_reshaped(tape, grads[0], before),))
 
-    def _linked(self, name: str, y: Tensor, x: Tensor, backward: object) -> Tensor:
-        self.record(name, (y,), (x,), (), backward)  # type: ignore[arg-type]
+    def permute(self, x: Tensor, dims: Sequence[int]) -> Tensor:
+        """The dimensions in another order: a view."""
+        back = tuple(sorted(range(len(dims)), key=dims.__getitem__))
+        return self._linked("permute", _permuted(x, dims), x,
+                            lambda tape, node, grads: (None if grads[0] is None else _permuted(grads[0], back),))
+
+    def transpose(self, x: Tensor, a: int, b: int) -> Tensor:
+        """Two dimensions exchanged: a view."""
+        dims = list(range(x.ndim))
+        dims[a], dims[b] = dims[b], dims[a]
+        return self.permute(x, dims)
+
+    def part(self, x: Tensor, dim: int, size: int, step: int = 1) -> Tensor:
+        """`size` places of a dimension, `step` apart: a view. The gradient is one of zeros with these places filled."""
+        shape = (*x.shape[:dim], size, *x.shape[dim + 1 :])
+        strides = (*x.strides[:dim], x.strides[dim] * step, *x.strides[dim + 1 :])
+        before = x.shape
+        return self._linked("slice", x.view(shape, strides), x,
+                            lambda tape, node, grads: (_filled(tape, grads[0], before),))
+
+    def select(self, x: Tensor, dim: int) -> Tensor:
+        """One place of a dimension, which is dropped: a view."""
+        before = x.shape
+        y = x.view((*x.shape[:dim], *x.shape[dim + 1 :]), (*x.strides[:dim], *x.strides[dim + 1 :]))
+        return self._linked("select", y, x, lambda tape, node, grads: (_filled(tape, grads[0], before),))
+
+    def split(self, x: Tensor, dim: int, sizes: Sequence[int]) -> list[Tensor]:
+        """All parts of a dimension: views. Their gradients are joined; zeros stand for those that are missing."""
+        parts = [x.view((*x.shape[:dim], size, *x.shape[dim + 1 :]), x.strides) for size in sizes]
+        shapes, before = [y.shape for y in parts], x.shape
+        self.record("split", parts, (x,), (), lambda tape, node, grads: (_joined(tape, grads, shapes, before),))
+        return parts
+
+    def expand(self, x: Tensor, shape: Sequence[int]) -> Tensor:
+        """x, repeated along dimensions of size 1 and new ones in front, without a copy."""
+        shape, missing = tuple(shape), len(shape) - x.ndim
+        if shape == x.shape:
+            return x
+        pairs = zip(shape[missing:], x.shape, x.strides, strict=True)
+        strides = (0,) * missing + tuple([0 if size != own else step for size, own, step in pairs])
+        before = x.shape
+        return self._linked("expand", x.view(shape, strides), x,
+                            lambda tape, node, grads: (_summed(tape, grads[0], before),))
+
+    def repeat(self, x: Tensor, times: int) -> Tensor:
+        """A vector, so many times one after another: (C,) -> (times * C,)."""
+        y, before = self.new((times * x.numel,), x.dtype), x.shape
+        self.launch("repeat", (x,), (y,))
+        self.record("repeat", (y,), (x,), (), lambda tape, node, grads: (_summed(tape, grads[0], before),))
+        return y
+
+    def _linked(self, name: str, y: Tensor, x: Tensor, backward: Backward) -> Tensor:
+        self.record(name, (y,), (x,), (), backward)
         return y
 
     def cat(self, tensors: Sequence[Tensor], dim: int) -> Tensor:
         """All tensors, one after another along `dim`. The gradients are views of the output's."""
+        tensors = self.promoted(*tensors)
         first = tensors[0]
         shape = list(first.shape)
         shape[dim] = sum([x.shape[dim] for x in tensors])
-        y = self.empty(shape, first.dtype, first)
+        nhwc = all(x.is_channels_last for x in tensors)
+        y = self.empty(shape, first.dtype, first) if nhwc else self.new(shape, first.dtype)
         self.launch("cat", tensors, (y,))
         sizes = [x.shape for x in tensors]
         self.record("cat", (y,), tensors, (), lambda tape, node, grads: _narrowed(node, grads, sizes))
         return y
+
+    def stack(self, tensors: Sequence[Tensor], dim: int) -> Tensor:
+        """All tensors along a new dimension `dim`. torch joins them along `dim` where that exists, and views that."""
+        tensors = self.promoted(*tensors)
+        first = tensors[0]
+        shape = (*first.shape[:dim], len(tensors), *first.shape[dim:])
+        nhwc = dim < first.ndim and all(x.is_channels_last for x in tensors)
+        y = self.new(shape, first.dtype)
+        if nhwc:
+            joined = (*first.shape[:dim], len(tensors) * first.shape[dim], *first.shape[dim + 1 :])
+            inner = channels_last(joined)
+            y.strides = (*inner[:dim], inner[dim] * first.shape[dim], *inner[dim:])
+        self.launch("stack", tensors, (y,))
+        before = [x.shape for x in tensors]
+        self.record("stack", (y,), tensors, (), lambda tape, node, grads: _unstacked(node, grads, before, dim))
+        return y
+
+
+def _permuted(x: Tensor, dims: Sequence[int]) -> Tensor:
+    return x.view(tuple([x.shape[d] for d in dims]), tuple([x.strides[d] for d in dims]))
+
+
+def _filled(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
+    """Zeros with a gradient in some places."""
+    assert grad is not None
+    y = tape.new(shape, grad.dtype)
+    tape.launch("fill", (grad,), (y,))
+    return y
+
+
+def _summed(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
+    """The gradient of a tensor that was repeated: a sum, or a view of it where there is nothing to sum."""
+    assert grad is not None
+    if grad.numel == prod(shape):
+        return grad.view(shape, grad.strides[-len(shape) :] if shape else ())
+    y = tape.new(shape, grad.dtype)
+    tape.launch("sum", (grad,), (y,), flops=grad.numel)
+    return y
+
+
+def _joined(tape: Recorder, grads: Gradients, shapes: list[Shape], shape: Shape) -> Tensor:
+    dtype = next(grad.dtype for grad in grads if grad is not None)
+    given = zip_longest(grads, shapes)  # the last gradients may be missing
+    parts = [tape.new(part, dtype) if grad is None else grad for grad, part in given]
+    y = tape.new(shape, dtype)
+    tape.launch("cat", parts, (y,))
+    return y
 
 
 def _reshaped(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
     assert grad is not None
     strides = view_strides(grad.shape, grad.strides, shape)
     if strides is None:
-        grad = tape.contiguous(grad)
+        grad = tape.arranged(grad)
     return grad.view(shape, strides)
 
 
@@ -55,6 +156,13 @@ def _narrowed(node: Node, grads: Gradients, shapes: list[Shape]) -> Gradients:
     (grad,) = grads
     assert grad is not None
     return [grad.view(shape, grad.strides) if node.needs(k) else None for k, shape in enumerate(shapes)]
+
+
+def _unstacked(node: Node, grads: Gradients, shapes: list[Shape], dim: int) -> Gradients:
+    (grad,) = grads
+    assert grad is not None
+    strides = (*grad.strides[:dim], *grad.strides[dim + 1 :])
+    return [grad.view(shape, strides) if node.needs(k) else None for k, shape in enumerate(shapes)]
 
 
 def view_strides(shape: Shape, strides: Shape, target: Shape) -> Shape | None:

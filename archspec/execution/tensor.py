@@ -130,12 +130,48 @@ def channels_last(shape: Shape) -> Shape:
 def _is_channels_last(shape: Shape, strides: Shape) -> bool:
     if len(shape) not in (4, 5) or 0 in shape:
         return False
+    if not strides[1]:
+        return False
     least = 0
     for d in (1, *range(len(shape) - 1, 1, -1), 0):
         if strides[d] < least or (d == 0 and least == strides[1]):
             return False
         least = strides[d] * shape[d]
     return True
+
+
+@lru_cache(4096)
+def iterated(shape: Shape, operands: tuple[Shape, ...]) -> Shape:
+    """The strides of an element-wise kernel's output, in the order of its operands' elements (torch's TensorIterator).
+
+    operands: the strides of each, broadcast to `shape`; 0 where it is.
+    """
+    def inner(a: int, b: int) -> int:
+        """Positive if dimension a lies outside b."""
+        for strides in operands:
+            first, second = strides[a], strides[b]
+            if first and second:
+                if first != second:
+                    return first - second
+                if shape[a] > shape[b]:
+                    return 1
+        return 0
+
+    order = list(range(len(shape) - 1, -1, -1))
+    for k in range(1, len(order)):
+        d = k
+        for j in range(k - 1, -1, -1):
+            compared = inner(order[j], order[d])
+            if compared > 0:
+                order[j], order[d] = order[d], order[j]
+                d = j
+            elif compared < 0:
+                break
+    strides, step = [0] * len(shape), 1
+    for d in order:
+        strides[d] = step
+        step *= max(shape[d], 1)
+    return tuple(strides)
 
 
 def same_order(shape: Shape, strides: Shape, wanted: Shape) -> bool:

@@ -114,6 +114,10 @@ class PReLU(Activation):
     def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
         return {"weight": learned(self.num_parameters, init=self.init)}
 
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.prelu(x, tape.weights["weight"])
+
 
 @register_op
 class ELU(Activation):
@@ -202,6 +206,10 @@ class Abs(Activation):
     op = "abs"
     torch_name = "Abs"
     aliases = ("absolute",)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.absolute(x)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

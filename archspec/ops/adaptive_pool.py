@@ -43,7 +43,7 @@ class _ToSize(Ranked):
         size = tape.outputs[0].shape[2:]
         if self.keeps_places:
             return tape.max_pool(self.op, x, size, flops=x.numel)
-        if self.rank > 1 and set(size) == {1}:  # torch computes this case as a mean
+        if set(size) == {1}:  # torch computes this case as a mean
             return tape.mean(x, tuple(range(2, x.ndim)))
         return tape.avg_pool(self.op, x, size, flops=x.numel)
 

@@ -18,7 +18,12 @@ from archspec.text import shape_text
 from archspec.types import Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
+
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
 
 
 def _check_heads(num_heads: int, x: TensorType) -> None:
@@ -110,6 +115,27 @@ class MultiHeadAttention(Op):
         return inward | {"in_proj_bias": learned(3 * width, init=0.0)} | outward
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor", memory: "Tensor | None" = None) -> "Tensor":
+        weights, width = tape.weights, x.shape[-1]
+        weight, bias = weights["in_proj_weight"], weights.get("in_proj_bias")
+        if memory is None:
+            query, key, value = tape.split(tape.linear(x, weight, bias), 2, (width,) * 3)
+        else:
+            first = None if bias is None else tape.part(bias, 0, width)
+            rest = None if bias is None else tape.part(bias, 0, 2 * width)
+            query = tape.linear(x, tape.part(weight, 0, width), first)
+            key, value = tape.split(tape.linear(memory, tape.part(weight, 0, 2 * width), rest), 2, (width,) * 2)
+        heads = tape.attention(*(self._heads(tape, y) for y in (query, key, value)), causal=self.causal,
+                               dropout=self.dropout)
+        heads = tape.reshape(tape.transpose(heads, 1, 2), x.shape)
+        return tape.linear(heads, weights["out_proj.weight"], weights.get("out_proj.bias"))
+
+    def _heads(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        """(N, L, E) -> (N, heads, L, E / heads)."""
+        n, length, width = x.shape
+        return tape.transpose(tape.reshape(x, (n, length, self.num_heads, width // self.num_heads)), 1, 2)
+
+    @override
     def build(self, x: TensorType, memory: TensorType | None = None) -> "nn.Module":
         from archspec.attention import MultiHeadAttention as Module
 
@@ -194,6 +220,48 @@ class WindowAttention(Op):
             **_linear("qkv", channels, 3 * channels, bias=self.bias),
             **_linear("proj", channels, channels, bias=self.bias),
         }
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        before, (n, *sizes, channels) = x.shape, x.shape
+        padded = [-(-size // window) * window for size, window in zip(sizes, self.window_size, strict=True)]
+        (rows, columns), (vertical, horizontal) = self.window_size, self._windows(sizes)
+        shifted = any(s and size > w for s, w, size in zip(self.shift_size, self.window_size, padded, strict=True))
+        x = tape.moved("roll", tape.moved("constant_pad_nd", x, (n, *padded, channels)), (n, *padded, channels))
+        x = tape.transpose(tape.reshape(x, (n, vertical, rows, horizontal, columns, channels)), 2, 3)
+        x = tape.reshape(x, (n, vertical * horizontal, rows * columns, channels))
+        x = self._attend(tape, x, self._bias(tape, vertical * horizontal, shifted=shifted))
+        x = tape.transpose(tape.reshape(x, (n, vertical, horizontal, rows, columns, channels)), 2, 3)
+        x = tape.moved("roll", tape.reshape(x, (n, *padded, channels)), (n, *padded, channels))
+        return tape.part(tape.part(x, 1, before[1]), 2, before[2])
+
+    def _windows(self, sizes: "Sequence[int]") -> tuple[int, ...]:
+        """How many windows there are along height and width."""
+        return tuple([-(-size // window) for size, window in zip(sizes, self.window_size, strict=True)])
+
+    def _bias(self, tape: "Tape", windows: int, *, shifted: bool) -> "Tensor":
+        """What is added to the scores: (windows or 1, heads, places, places)."""
+        places, weights = prod(self.window_size), tape.weights
+        table = tape.rows(weights["relative_position_bias_table"], weights["relative_position_index"])
+        bias = tape.permute(tape.reshape(table, (places, places, self.num_heads)), (2, 0, 1))
+        bias = tape.reshape(bias, (1, *bias.shape))
+        if not shifted:
+            return bias
+        apart = tape.new((windows, 1, places, places), "bool")  # places that are no neighbours in the image
+        factors = tape.new(apart.shape, "float32")
+        tape.launch("mul", (apart,), (factors,), flops=factors.numel)
+        return tape.add(bias, factors, "sub")
+
+    def _attend(self, tape: "Tape", x: "Tensor", bias: "Tensor") -> "Tensor":
+        """Attention within each window: (N, windows, places, C) -> the same."""
+        n, windows, places, channels = x.shape
+        weights, heads = tape.weights, (3, self.num_heads, channels // self.num_heads)
+        qkv = tape.linear(x, weights["qkv.weight"], weights.get("qkv.bias"))
+        qkv = tape.permute(tape.reshape(qkv, (n, windows, places, *heads)), (3, 0, 1, 4, 2, 5))
+        query, key, value = (tape.select(qkv, 0) for _ in range(3))
+        y = tape.attention(query, key, value, tape.cast(bias, qkv.dtype))
+        y = tape.reshape(tape.transpose(y, 2, 3), (n, windows, places, channels))
+        return tape.linear(y, weights["proj.weight"], weights.get("proj.bias"))
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

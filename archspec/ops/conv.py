@@ -140,6 +140,13 @@ class Conv(_GroupedOp):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         weights, (y,) = tape.weights, tape.outputs
+        margins = [window.before + window.after for window in self.windows]
+        if self.padding_mode != "zeros":
+            x = tape.padded(self.padding_mode, x, margins)
+        elif self.padding == "same" and any(window.before != window.after for window in self.windows):
+            # torch pads by the difference, and the convolution by the same at both ends
+            margins = [window.after - window.before for window in self.windows]
+            x = tape.padded("zeros", x if tape.cuda else tape.lower(x)[0], margins)
         return tape.convolution(
             x, weights["weight"], weights.get("bias"), y.shape[2:], self.stride, groups=self.groups
         )

@@ -17,6 +17,9 @@ from archspec.types import ANY, UNKNOWN, ShapeError, TensorType, is_unknown
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 Shifts = Annotated[
     tuple[int, ...],
     BeforeValidator(int_list(-MAX_INT, "an integer or a list of integers", bare=True)),
@@ -61,6 +64,10 @@ class Roll(Op):
             hint = set_to("dims", dims if len(dims) > 1 else 1)
             raise ShapeError(f"dims {wrong[0]} {what}", field="dims", hint=hint, partial=x)
         return (x,)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.moved("roll", x, x.shape)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -114,6 +121,11 @@ class Slice(Op):
         return x.reshaped(*x.shape[:dim], size, *x.shape[dim + 1 :])
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        dim = self.dim % x.ndim
+        return tape.part(x, dim, tape.outputs[0].shape[dim], self.step)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Slice as Module
 
@@ -159,6 +171,10 @@ class Pad(Op):
             )
         added = [0] * (x.ndim - len(pairs)) + [before + after for before, after in reversed(pairs)]
         return (x.reshaped(x.shape[0], *(size + more for size, more in zip(x.shape[1:], added[1:], strict=True))),)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.moved("constant_pad_nd", x, tape.outputs[0].shape)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -69,6 +69,10 @@ class Dropout2d(Op):
         return (x,)
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.channel_dropout(x, self.p)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
@@ -98,6 +102,10 @@ class StochasticDepth(Op):
     @override
     def infer(self, x: TensorType) -> tuple[TensorType]:
         return (x,)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.stochastic_depth(x, self.p, x.shape[0] if self.mode == "row" else 1)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

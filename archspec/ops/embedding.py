@@ -14,6 +14,9 @@ from archspec.types import INTEGERS, ShapeError, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 @register_op
 class Embedding(Op):
@@ -58,6 +61,10 @@ class Embedding(Op):
     @override
     def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
         return {"weight": learned(self._count(x), self.embedding_dim, init=Normal(1.0), decays=True)}
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.rows(tape.weights["weight"], x, "embedding")
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

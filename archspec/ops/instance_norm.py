@@ -1,6 +1,7 @@
 """Normalisation of each channel of each sample."""
 
 from math import prod
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 from typing_extensions import override
@@ -12,6 +13,10 @@ from archspec.ops.fields import NonNegativeFloat
 from archspec.ops.norm import wider
 from archspec.ops.traits import AffectsNothing, KeepsLayout, Normalises
 from archspec.types import Cost, ShapeError, TensorType
+
+if TYPE_CHECKING:
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
 
 
 class InstanceNorm(RunningNorm):
@@ -35,6 +40,13 @@ class InstanceNorm(RunningNorm):
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel * (5 + 2 * self.affine))
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        weights = tape.weights
+        running = (weights["running_mean"], weights["running_var"]) if self.track_running_stats else None
+        batch = tape.training or running is None
+        return tape.instance_norm(x, weights.get("weight"), weights.get("bias"), running, batch=batch)
 
 
 @register_op

@@ -15,6 +15,9 @@ from archspec.types import ANY, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 _NUMBERS = {"zeros": 0.0, "ones": 1.0}
 _RULES: dict[str, Callable[[float], Init]] = {"normal": Normal, "truncated_normal": TruncatedNormal}
 Start = str | tuple[str, float]  # of `_NUMBERS`, or of `_RULES` with its standard deviation
@@ -88,6 +91,11 @@ class Parameter(Op):
     def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
         init = _NUMBERS[self.init] if isinstance(self.init, str) else _RULES[self.init[0]](self.init[1])
         return {"value": learned(*self.shape, init=init, decays=len(self.shape) > 1)}
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        value = tape.weights["value"]
+        return tape.expand(tape.reshape(value, (1, *value.shape)), (x.shape[0], *value.shape))
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -207,6 +207,10 @@ class Sub(_Broadcast):
     roles = ("a", "b")
 
     @override
+    def kernels(self, tape: "Tape", a: "Tensor", b: "Tensor") -> "Tensor":
+        return tape.add(a, b, "sub")
+
+    @override
     def build(self, *inputs: TensorType) -> "nn.Module":
         from archspec.merges import Sub as Module
 
@@ -226,6 +230,10 @@ class Div(_Broadcast):
     torch_name = "Div"
     aliases = ("divide",)
     roles = ("a", "b")
+
+    @override
+    def kernels(self, tape: "Tape", a: "Tensor", b: "Tensor") -> "Tensor":
+        return tape.div(a, b)
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
@@ -292,6 +300,10 @@ class Stack(Merge):
         check_equal(inputs, "SHAPE104", broadcast=False)
         shape = _joined(inputs, broadcast=False).shape
         return (TensorType((*shape[:dim], len(inputs), *shape[dim:]), first.dtype, _limit(inputs)),)
+
+    @override
+    def kernels(self, tape: "Tape", *inputs: "Tensor") -> "Tensor":
+        return tape.stack(inputs, self.dim % (inputs[0].ndim + 1))
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":

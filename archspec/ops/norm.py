@@ -20,6 +20,9 @@ from archspec.types import Cost, ShapeError, TensorType, is_unknown
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 NormalizedShape = Annotated[
     tuple[int, ...],
@@ -90,6 +93,11 @@ class LayerNorm(Op):
         return factor | ({"bias": learned(*shape, init=0.0)} if factor and self.bias else {})
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        over = len(self.normalized_shape or (1,))
+        return tape.layer_norm(x, tape.weights.get("weight"), tape.weights.get("bias"), over)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
@@ -140,6 +148,10 @@ class GroupNorm(Op):
         return norm_parameters(x.shape[1], affine=self.affine, running=False)
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.group_norm(x, tape.weights.get("weight"), tape.weights.get("bias"), self.num_groups)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
@@ -181,6 +193,10 @@ class LocalResponseNorm(Op):
         return Cost(elementwise_flops=x.numel * (self.size + 5))
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.local_response_norm(x, self.size)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
@@ -220,6 +236,10 @@ class LayerScale(Op):
 
     def _shape(self, x: TensorType) -> tuple[int, ...]:
         return (x.shape[self.dim], *[1] * (x.ndim - 1 - self.dim % x.ndim))
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.mul(tape.weights["weight"], x)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -83,7 +83,9 @@ class MaxPool(_SlidingPool):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         (y,) = tape.outputs
-        return tape.max_pool(self.op, x, y.shape[2:], flops=y.numel * prod(self.kernel_size))
+        flops = y.numel * prod(self.kernel_size)
+        places = self.rank > 1 or tape.cuda  # a CPU needs none of a sequence's unless it computes a gradient
+        return tape.max_pool(self.op, x, y.shape[2:], flops=flops, keeps_places=places)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -16,6 +16,9 @@ from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 class _Product(Merge):
     """What products of matrices share: the last two dims are a matrix, those between them and the batch agree."""
@@ -77,6 +80,10 @@ class MatMul(_Product):
     @override
     def cost(self, a: TensorType, b: TensorType, y: TensorType) -> Cost:
         return Cost(macs=y.numel * a.shape[-1])
+
+    @override
+    def kernels(self, tape: "Tape", a: "Tensor", b: "Tensor") -> "Tensor":
+        return tape.matmul(a, b)
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":
@@ -164,6 +171,10 @@ class Attention(_Product):
         of_query, of_key, of_value, *of_bias = wanted.inputs
         of_scores = of_query or of_key or any(of_bias)
         return scores * (y.shape[-1] * (of_value + of_scores) + query.shape[-1] * (of_query + of_key))
+
+    @override
+    def kernels(self, tape: "Tape", *inputs: "Tensor") -> "Tensor":
+        return tape.attention(*inputs, causal=self.causal)
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":

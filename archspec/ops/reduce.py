@@ -14,6 +14,9 @@ from archspec.types import Cost, ShapeError, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 Dims = Annotated[
     tuple[int, ...],
     BeforeValidator(int_list(-64, "a dim or a list of dims, with the batch as 0", bare=True)),
@@ -62,6 +65,10 @@ class Mean(_Reduction):
     aliases = ("average", "reduce_mean")
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.reduced("mean", x, [d % x.ndim for d in self.dim], tape.outputs[0].shape)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Mean as Module
 
@@ -80,6 +87,10 @@ class Max(_Reduction):
     op = "max"
     torch_name = "Max"
     aliases = ("amax", "reduce_max")
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.reduced("amax", x, [d % x.ndim for d in self.dim], tape.outputs[0].shape)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -16,6 +16,9 @@ from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 _EXACT = 2**53  # from here on a float no longer holds every integer
 _FLOPS = {"nearest": 0, "bilinear": 7, "bicubic": 31}  # 4 or 16 products and their sum
 
@@ -83,6 +86,13 @@ class Interpolate(Op):
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=_FLOPS[self.mode] * y.numel)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        if tape.cuda:
+            (x,) = tape.raise_(x)
+        (y,) = tape.outputs
+        return tape.moved(f"upsample_{self.mode}2d", x, y.shape, flops=_FLOPS[self.mode] * y.numel)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -13,6 +13,9 @@ from archspec.types import Cost, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 @register_op
 class Scale(Op):
@@ -38,6 +41,10 @@ class Scale(Op):
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:
         return Cost(elementwise_flops=x.numel)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.scaled("mul", x)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -74,6 +74,10 @@ class Zero(Op):
         return Cost(elementwise_flops=x.numel)
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.scaled("mul", x)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Zero as ZeroModule
 
@@ -226,6 +230,10 @@ class Permute(Op):
         return (x.reshaped(*(x.shape[d] for d in order)),)
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.permute(x, [d % x.ndim for d in self.dims])
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Permute as Module
 
@@ -279,6 +287,13 @@ class Chunk(Op):
         return x.reshaped(*x.shape[:dim], size, *x.shape[dim + 1 :])
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        dim = self.dim % x.ndim
+        size = -(-x.shape[dim] // self.chunks)
+        sizes = [min(size, x.shape[dim] - start) for start in range(0, x.shape[dim], size)]
+        return tape.split(x, dim, sizes)[self.index]
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Chunk as Module
 
@@ -314,6 +329,10 @@ class Select(Op):
                 partial=y,
             )
         return (y,)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.select(x, self.dim % x.ndim)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

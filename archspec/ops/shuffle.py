@@ -14,6 +14,9 @@ from archspec.types import UNKNOWN, ShapeError, TensorType, is_unknown
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 @register_op
 class ChannelShuffle(Op):
@@ -41,6 +44,10 @@ class ChannelShuffle(Op):
                 partial=x,
             )
         return (x,)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.moved("channel_shuffle", x, tape.outputs[0].shape, in_order=tape.cuda)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -79,6 +86,10 @@ class PixelShuffle(Op):
         return (TensorType((n, c // r**2, h * r, w * r), x.dtype),)
 
     @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.moved("pixel_shuffle", x, tape.outputs[0].shape, in_order=tape.cuda)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
@@ -115,6 +126,10 @@ class PixelUnshuffle(Op):
                     partial=TensorType((n, c * r**2, UNKNOWN, UNKNOWN), x.dtype),
                 )
         return (TensorType((n, c * r**2, h // r, w // r), x.dtype),)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.moved("pixel_unshuffle", x, tape.outputs[0].shape, in_order=tape.cuda)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -13,6 +13,9 @@ from archspec.types import TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 _SIDES = "a non-negative integer or a list [left, right, top, bottom]"
 Sides = Annotated[tuple[int, ...], PerAxis(0, each=2, rule=_SIDES)]
 
@@ -29,6 +32,10 @@ class ZeroPad(Ranked):
         added = [before + after for before, after in zip(self.padding[::2], self.padding[1::2], strict=True)]
         sizes = (size + more for size, more in zip(x.shape[2:], reversed(added), strict=True))
         return (TensorType((*x.shape[:2], *sizes), x.dtype),)
+
+    @override
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
+        return tape.moved("constant_pad_nd", x, tape.outputs[0].shape)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
