@@ -157,9 +157,10 @@ class _Running:
         return self._execution(input_bytes)
 
     def _loss(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
+        several = len(outputs) > 1  # the labels are then taken modulo the classes of each output
         losses = [
-            self.tape.cross_entropy(y, labels) if y.ndim == 2 else self.tape.mean_of(y)
-            for y in outputs if y.dtype in FLOATS
+            self.tape.cross_entropy(y, self.tape.like(labels) if several else labels) if y.ndim == 2
+            else self.tape.mean_of(y) for y in outputs if y.dtype in FLOATS
         ]
         total = losses[0]
         for loss in losses[1:]:
