@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archspec.profile import Measurement, Runs
+    from archspec.profile.measurement import Predicted
 
 
 def show(measured: Measurement, console: Console) -> None:
@@ -24,19 +25,21 @@ def show(measured: Measurement, console: Console) -> None:
     console.print(Text(f"\nmeasured on {place}", style="bold"))
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
     table.add_column("batch of " + str(measured.batch_size), no_wrap=True)
-    for name in ("median", "p10–p90", "images/s", "peak memory", "runs"):
+    for name in ("median", "p10–p90", "images/s", "peak memory", "predicted", "runs"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_row("forward", *_cells(measured.forward))
+    table.add_row("forward", *_cells(measured.forward, measured.predicted.get("forward")))
     if measured.step is not None:
-        table.add_row("training step", *_cells(measured.step))
+        table.add_row("training step", *_cells(measured.step, measured.predicted.get("step")))
     console.print(table)
     console.print("\n".join(_notes(measured)), soft_wrap=True)
 
 
-def _cells(runs: Runs) -> tuple[str, ...]:
-    peak = "–" if runs.peak_memory_bytes is None else bytes_text(runs.peak_memory_bytes)
+def _cells(runs: Runs, predicted: Predicted | None) -> tuple[str, ...]:
+    sizes = (runs.peak_memory_bytes, None if predicted is None else predicted.peak_bytes)
+    peak, foretold = ("–" if size is None else bytes_text(size) for size in sizes)
     spread = f"{figures_text(runs.p10_ms)}–{figures_text(runs.p90_ms)} ms"
-    return f"{figures_text(runs.median_ms)} ms", spread, figures_text(runs.images_per_s), peak, str(len(runs.times_ms))
+    speed = figures_text(runs.images_per_s)
+    return f"{figures_text(runs.median_ms)} ms", spread, speed, peak, foretold, str(len(runs.times_ms))
 
 
 def _notes(measured: Measurement) -> list[str]:
@@ -46,6 +49,10 @@ def _notes(measured: Measurement) -> list[str]:
     else:
         notes.append(f"training step: forward, {measured.loss}, backward, {measured.optimizer}")
     notes.append(f"peak memory: {measured.memory}")
+    if measured.predicted:
+        most = max(predicted.workspace_bytes for predicted in measured.predicted.values())
+        beside = f"; libraries may take up to {bytes_text(most)} of scratch beside them" if most else ""
+        notes.append(f"predicted: the peak of the tensors, without running anything{beside}")
     if measured.trace is not None:
         notes.append(f"trace: {clean(measured.trace)}")
     return notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -112,17 +113,20 @@ def run(
 
     from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.device import pick_device
+    from archspec.cli.static_options import step_line
+    from archspec.printing.profile_table import show
     from archspec.train.step.precision import Settings, pick_precision
 
     device = pick_device(running["device"])
     given = ctx.get_parameter_source("precision") is ParameterSource.COMMANDLINE
+    precision = pick_precision(setting.precision if given else "auto", device)
+    setting = replace(setting, precision=precision, target="cuda" if device.type == "cuda" else "cpu")
     if device.type == "cpu":
         keep_freed_memory()  # as in training
     options = {key: running[key] for key in ("device", "threads", "steps")} | {
         "dtype": report.dtype, "optimizer": setting.optimizer,
         "settings": Settings(
-            pick_precision(setting.precision if given else "auto", device), setting.channels_last,
-            running["own_kernels"], running["compile"],
+            precision, setting.channels_last, running["own_kernels"], running["compile"],
         ),
     }
     if len(batch_sizes) > 1:
@@ -131,6 +135,9 @@ def run(
         sweep(loaded, batch_sizes, options | {"warmup": running["warmup"]}, as_json=as_json, as_csv=running["csv"],
               output=running["output"])
         return
+    if not (as_json or running["csv"]):  # before the runs, which take a while
+        show(report, result_console(), depth=depth, description=loaded.description, step=step_line(loaded, setting))
+        sys.stdout.flush()
     _one_batch(loaded, report, options | {"batch_size": batch_sizes[0]}, running, depth, as_json=as_json)
 
 
@@ -140,12 +147,8 @@ def _one_batch(
 ) -> None:
     from archspec import profile
     from archspec.cli import layer_table, measured
-    from archspec.printing.profile_table import show
 
     quiet, console = as_json or running["csv"], result_console()
-    if not quiet:
-        show(report, console, depth=depth, description=loaded.description)  # before the runs, which take a while
-        sys.stdout.flush()
     passes = profile.measure(loaded, **options, warmup=running["warmup"], trace=running["trace"])
     if not quiet:
         measured.show(passes, console)

@@ -13,7 +13,7 @@ from archspec.cli.measuring import batch_size_option, check_options, refuse_runn
 from archspec.cli.options import Reading, SpecPath, input_option, json_option, spec_options
 from archspec.cli.output_format import output_format_option
 from archspec.cli.output_format import report as report_diagnostics
-from archspec.cli.static_options import chosen_setting, examine_with_optimizer, setting_options
+from archspec.cli.static_options import chosen_setting, examine_with_optimizer, setting_options, step_line
 
 if TYPE_CHECKING:
     from archspec.analysis import Report
@@ -50,6 +50,7 @@ def command(
     """
     from archspec.analysis import cost_report
     from archspec.diagnostics import SpecError
+    from archspec.printing import conventions, profile_table
 
     if static:
         refuse_running(ctx)
@@ -74,11 +75,11 @@ def command(
         others = {"conventions": [figure.to_json() for figure in counts]} if counts else {}
         print_json({**_static_json(loaded, report, setting), **others, **failed})
     else:
-        _show(report, loaded.description, depth)
+        profile_table.show(
+            report, result_console(), depth=depth, description=loaded.description, step=step_line(loaded, setting),
+        )
         if counts:
-            from archspec.printing.conventions import show
-
-            show(counts, result_console())
+            conventions.show(counts, result_console())
     if found.errors:
         raise SpecError(found.errors)
 
@@ -86,15 +87,12 @@ def command(
 def _static_json(loaded: Loaded, report: Report, setting: Setting) -> dict[str, Any]:
     """The report, with memory and traffic in this setting."""
     from archspec.analysis import resources
+    from archspec.analysis.step_memory import step_memory
 
     found, data = resources(loaded.graph, setting), report.to_json()
     data["totals"] |= found.totals()
+    if found.training is not None:
+        data["totals"] |= step_memory(found.training).to_json()
     for layer in data["layers"]:
         layer.update(found.layer(layer["path"]))
     return data
-
-
-def _show(report: Report, description: str, depth: int | None) -> None:
-    from archspec.printing.profile_table import show
-
-    show(report, result_console(), depth=depth, description=description)

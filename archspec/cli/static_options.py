@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 if TYPE_CHECKING:
+    from archspec.api import Loaded
     from archspec.api.examination import Examined
     from archspec.cli.options import Reading
     from archspec.execution import Optimizer, Setting
@@ -93,3 +94,12 @@ def chosen_setting(
         batch_size=batch_size, precision=cast("Any", precision), channels_last=channels_last, target=kind,
         optimizer=optimizer, dtype=dtype,
     )
+
+
+def step_line(loaded: Loaded, setting: Setting) -> str | None:
+    """What a training step needs in this setting, and what takes most of it; None if there is nothing to train."""
+    from archspec.analysis import resources
+    from archspec.analysis.step_memory import step_memory
+
+    training = resources(loaded.graph, setting).training
+    return None if training is None else step_memory(training).text(setting.optimizer.text)

@@ -25,6 +25,13 @@ class Optimizer:
         """How many tensors of a parameter's size it keeps for each parameter."""
         return int(self.momentum != 0) if self.kind == "sgd" else 2
 
+    @property
+    def text(self) -> str:
+        """`SGD with momentum 0.9`, `AdamW`."""
+        if self.kind == "sgd":
+            return f"SGD with momentum {self.momentum:g}" if self.momentum else "SGD"
+        return {"adam": "Adam", "adamw": "AdamW"}.get(self.kind, self.kind)
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

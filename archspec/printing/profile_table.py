@@ -32,8 +32,15 @@ FIGURES: Final[dict[str, Figure]] = {
 }
 
 
-def show(report: Report, console: Console, *, depth: int | None = None, description: str | None = None) -> None:
-    """Print the profile. depth: the number of levels of the tree; None: chosen automatically."""
+def show(
+    report: Report, console: Console, *, depth: int | None = None, description: str | None = None,
+    step: str | None = None,
+) -> None:
+    """Print the profile.
+
+    depth: the number of levels of the tree; None: chosen automatically. step: a line on the memory of a training step,
+    instead of an estimate from the figures of the report.
+    """
     from rich.text import Text
 
     deepest = levels(report.root)
@@ -44,7 +51,7 @@ def show(report: Report, console: Console, *, depth: int | None = None, descript
     console.print(table)
     if notes := "\n".join(_reading_notes(report.root, shown, deepest)):
         console.print(Text(f"{notes}\n", style="dim"))
-    console.print(_totals(report))
+    console.print(_totals(report, step))
     console.print()
     table = _dominant(report.root)
     fit(table, 3, console)
@@ -159,7 +166,7 @@ def _cells(node: ReportNode, copies: int, *, idle: bool = False) -> tuple[str, s
     return params, macs, bytes_text(size) if size else NOTHING
 
 
-def _totals(report: Report) -> Text:
+def _totals(report: Report, step: str | None = None) -> Text:
     from rich.text import Text
 
     cost = report.root.cost
@@ -176,7 +183,9 @@ def _totals(report: Report) -> Text:
     if any(node.training_only for node in report.root.children):
         lines.append(f"in training {report.training_macs:,} MACs and {bytes_text(report.training_activation_bytes)} of "
                      "activations: layers for training only count just in the parameters above")
-    if cost.params:
+    if step is not None:
+        lines.append(step)
+    elif cost.params:
         lines.append(f"a training step with momentum needs about {bytes_text(_step_bytes(report))}: "
                      "weights, gradients, momentum, activations")
     return Text("\n".join(lines))

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from archspec.profile.timing import Runs
 
 MEASUREMENT_FORMAT: Final = 1
+
+
+class Predicted(NamedTuple):
+    """The memory of a pass: the peak of its tensors, and the most scratch that libraries may take beside them."""
+
+    peak_bytes: int
+    workspace_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,7 @@ class Measurement:
     cannot be trained with this batch, for the reason in `no_step`. macs: multiply-adds of one forward pass of the
     batch, counted, not measured. loss, optimizer: of the training step. memory: the meaning of the peaks, and how they
     were measured. trace: the trace file, if any. settings: precision, layout and kernels, as in training.
+    predicted: the memory of each pass, `forward` and `step`, by simulation.
     """
 
     name: str
@@ -38,6 +46,7 @@ class Measurement:
     memory: str
     trace: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    predicted: Mapping[str, Predicted] = field(default_factory=dict)
 
     @property
     def forward_ms(self) -> float:
@@ -71,14 +80,21 @@ class Measurement:
             "device": {"type": self.device, "name": self.device_name},
             "threads": self.threads,
             "torch": self.torch_version,
-            "forward": _runs_json(self.forward) | {"gmacs_per_s": self.gmacs_per_s},
-            "training_step": _runs_json(self.step) if self.step else None,
+            "forward": self._json("forward", self.forward) | {"gmacs_per_s": self.gmacs_per_s},
+            "training_step": self._json("step", self.step) if self.step else None,
             "no_training_step": self.no_step,
             "loss": self.loss,
             "optimizer": self.optimizer,
             "settings": dict(self.settings),
             "memory": self.memory,
             "trace": self.trace,
+        }
+
+    def _json(self, name: str, runs: Runs) -> dict[str, Any]:
+        known = self.predicted.get(name)
+        return _runs_json(runs) | {
+            "predicted_peak_memory_bytes": None if known is None else known.peak_bytes,
+            "predicted_workspace_bytes": None if known is None else known.workspace_bytes,
         }
 
 

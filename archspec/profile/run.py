@@ -21,9 +21,10 @@ from archspec.backends.init import seeded, stream_seed
 from archspec.execution import Optimizer
 from archspec.profile.measurement import Measurement
 from archspec.profile.memory import MEASURED_AS, peak_bytes
+from archspec.profile.prediction import predicted_memory
 from archspec.profile.timing import MEASURED, WARMUP, Clock, Runs, Until, time_runs
 from archspec.profile.trace import run_folder, write_trace
-from archspec.profile.workload import USUAL, Setting, Workload, optimizer_text, setting
+from archspec.profile.workload import USUAL, Setting, Workload, setting
 from archspec.train.step.precision import Settings, float32_products
 from archspec.types import FLOATS
 
@@ -108,8 +109,8 @@ def _measurement(
         macs=cost_report(chosen.graph, batch_size=chosen.batch_size).macs,
         forward=runs["forward"], step=runs.get("step"), no_step=chosen.no_step,
         loss=_loss_text(chosen.graph),
-        optimizer=optimizer_text(chosen.optimizer), settings=chosen.settings.to_json(),
-        memory=MEASURED_AS.get(device.type, "not measured"),
+        optimizer=chosen.optimizer.text, settings=chosen.settings.to_json(),
+        memory=MEASURED_AS.get(device.type, "not measured"), predicted=predicted_memory(chosen),
         trace=None if file is None else str(file),
     )
 

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archspec import execution
 from archspec.analysis import cost_report
 from archspec.backends.device import pick_device
 from archspec.execution import Optimizer, execute
@@ -15,6 +14,7 @@ from archspec.profile.breakdown import PassTimes
 from archspec.profile.layer_profile import LayerProfile, LayerTime, Trial
 from archspec.profile.layers import layer_times
 from archspec.profile.peaks import Peaks, measure_peaks
+from archspec.profile.prediction import simulated
 from archspec.profile.remedies import try_remedies
 from archspec.profile.roofline import Kernel, raised, roof_of
 from archspec.profile.run import eager, prepared
@@ -56,17 +56,7 @@ def profile_layers(
 
 def kernels_of(chosen: Setting) -> tuple[Kernel, ...]:
     """The kernels of a training step, or of a forward pass if the network cannot be trained."""
-    return execute(chosen.graph, simulated(chosen)).kernels
-
-
-def simulated(chosen: Setting) -> execution.Setting:
-    """The same for the simulation."""
-    settings = chosen.settings
-    return execution.Setting(
-        batch_size=chosen.batch_size, training=chosen.no_step is None, precision=settings.precision,
-        channels_last=settings.channels_last, target="cuda" if chosen.device.type == "cuda" else "cpu",
-        optimizer=chosen.optimizer, dtype=chosen.dtype,
-    )
+    return execute(chosen.graph, simulated(chosen, training=chosen.no_step is None)).kernels
 
 
 def layer_profile(

@@ -139,13 +139,6 @@ def _optimizer(model: nn.Module, chosen: Optimizer) -> torch.optim.Optimizer:
     return kind(parameters, lr=RATE, fused=True)
 
 
-def optimizer_text(chosen: Optimizer) -> str:
-    """`SGD with momentum 0.9`, `AdamW`."""
-    if chosen.kind == "sgd":
-        return f"SGD with momentum {chosen.momentum:g}" if chosen.momentum else "SGD"
-    return {"adam": "Adam", "adamw": "AdamW"}[chosen.kind]
-
-
 def _model(graph: Graph, dtype: torch.dtype, device: torch.device, settings: Settings) -> nn.Module:
     model = build(graph).to(dtype=dtype)
     if settings.own_kernels:

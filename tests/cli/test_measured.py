@@ -11,12 +11,14 @@ from rich.console import Console
 
 from archspec.cli.measured import show
 from archspec.profile import Measurement, Runs
+from archspec.profile.measurement import Predicted
 
 MEASURED = Measurement(
     name="lenet", input_shape=(1, 28, 28), batch_size=32, dtype="float32", device="cpu", device_name="Some CPU",
     threads=2, torch_version="2.14.1", macs=13_328_640,
     forward=Runs((1.0, 1.5, 2.0, 1.25, 1.75), 3, 32, 2 * 2**20), step=Runs((2000.0, 2000.0), 1, 32, 3 * 2**30),
     no_step=None, loss="cross-entropy", optimizer="SGD", memory="what was allocated", trace="traces/lenet/x.json",
+    predicted={"forward": Predicted(3 * 2**20, 2**19), "step": Predicted(2**30, 2**18)},
 )
 
 
@@ -29,12 +31,13 @@ def shown(measured: Measurement) -> list[str]:
 def test_the_whole_text() -> None:
     assert [" ".join(line.split()) for line in shown(MEASURED) if line and "─" not in line] == [
         "measured on Some CPU (cpu), 2 threads, torch 2.14.1",
-        "batch of 32 median p10–p90 images/s peak memory runs",
-        "forward 1.50 ms 1.10–1.90 ms 21,333 2.00 MiB 5",
-        "training step 2,000 ms 2,000–2,000 ms 16.0 3.00 GiB 2",
+        "batch of 32 median p10–p90 images/s peak memory predicted runs",
+        "forward 1.50 ms 1.10–1.90 ms 21,333 2.00 MiB 3.00 MiB 5",
+        "training step 2,000 ms 2,000–2,000 ms 16.0 3.00 GiB 1.00 GiB 2",
         "forward: 8.89 GMAC/s of convolutions and linear layers",
         "training step: forward, cross-entropy, backward, SGD",
         "peak memory: what was allocated",
+        "predicted: the peak of the tensors, without running anything; libraries may take up to 512.00 KiB of scratch beside them",
         "trace: traces/lenet/x.json",
     ]
 
@@ -48,7 +51,7 @@ def test_without_a_training_step() -> None:
 def test_memory_that_was_not_measured() -> None:
     lines = shown(replace(MEASURED, forward=replace(MEASURED.forward, peak_memory_bytes=None)))
     (row,) = [line for line in lines if line.startswith("forward  ")]
-    assert row.split()[-2:] == ["–", "5"]
+    assert row.split()[-4:] == ["–", "3.00", "MiB", "5"]
 
 
 @pytest.mark.parametrize(("milliseconds", "cell"), [

@@ -251,6 +251,8 @@ def test_json():
     for key, median, low, high in (("forward", 3, 2.2, 3.8), ("training_step", 20, 12, 28)):
         figures = found[key]
         assert figures.pop("peak_memory_bytes") > 0
+        assert figures.pop("predicted_peak_memory_bytes") > 0
+        assert figures.pop("predicted_workspace_bytes") >= 0
         assert figures == {
             "median_ms": pytest.approx(median), "p10_ms": pytest.approx(low), "p90_ms": pytest.approx(high),
             "runs": 2, "warmup_runs": 1, "images_per_s": pytest.approx(2000 / median),
