@@ -29,7 +29,6 @@ from archspec.language.schedule import SCHEDULES, WarmupLength
 from archspec.language.schema import json_schema
 from archspec.language.section import Section, field_names
 from archspec.ops import OPS, Merge, Operation
-from archspec.printing.profile_table import show
 from archspec.show.draw import network_svg
 from archspec.sweep.schema import sweep_schema
 from archspec.text import count_text
@@ -177,7 +176,7 @@ def profile_picture() -> str:
     console = Console(record=True, width=84, file=io.StringIO(), force_terminal=True, color_system="truecolor",
                       highlight=False)
     loaded = load("resnet18")
-    show(loaded.report, console, description=loaded.description)
+    loaded.show(console)
     return console.export_svg(title="archspec profile resnet18 --static", unique_id="profile")
 
 

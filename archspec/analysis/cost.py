@@ -36,7 +36,7 @@ def cost_report(
     inputs = [Flow(port.type.at(batch_size), learns=False) for port in graph.inputs]
     outputs = interpret(graph, inputs, pricing.on_op, pricing.on_call)
     row = pricing.close(graph.label, "", graph, outputs)
-    return Report(graph.label, graph.inputs, graph.outputs, batch_size, dtype, row)
+    return Report(graph.label, graph.inputs, graph.outputs, batch_size, dtype, row, graph=graph)
 
 
 class _Run:

@@ -16,6 +16,11 @@ from archspec.types import Cost, TensorType
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from archspec.analysis.step_memory import StepMemory
+    from archspec.execution import Optimizer
+    from archspec.ir import Graph
+    from archspec.language.recipe import Recipe
+
 JSON_FORMAT = 1
 
 
@@ -93,6 +98,7 @@ class Report(Shown):
 
     `root.cost`: params and buffers in elements, including those of layers that only training runs; macs (bias not
     counted) and elementwise_flops for the batch. inputs, outputs: those of the network. description: of the spec.
+    graph, recipe: the network, and how it is trained, for the memory of a training step.
     """
 
     name: str
@@ -102,6 +108,8 @@ class Report(Shown):
     dtype: str
     root: ReportNode
     description: str = field(default="", compare=False)
+    graph: Graph | None = field(default=None, compare=False)
+    recipe: Recipe | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"<Report of {self.name}, batch {self.batch_size}: {self.params:,} parameters, {self.macs:,} MACs>"
@@ -111,7 +119,30 @@ class Report(Shown):
         """What `archspec profile --static` prints."""
         from archspec.printing.profile_table import show
 
-        show(self, console, description=self.description)
+        show(self, console, description=self.description, step=self._step_text())
+
+    def training_memory(self) -> StepMemory | None:
+        """The memory of a training step of the batch with the recipe's optimizer; None if there is nothing to train.
+
+        It is simulated, without torch.
+        """
+        if self.graph is None or not self.params:
+            return None
+        from archspec.analysis.step_memory import step_memory
+        from archspec.execution import Setting, execute
+
+        setting = Setting(batch_size=self.batch_size, dtype=self.dtype, optimizer=self._optimizer)
+        return step_memory(execute(self.graph, setting))
+
+    @property
+    def _optimizer(self) -> Optimizer:
+        from archspec.execution import Optimizer
+
+        return Optimizer() if self.recipe is None else Optimizer(self.recipe.optimizer, self.recipe.momentum)
+
+    def _step_text(self) -> str | None:
+        memory = self.training_memory()
+        return None if memory is None else memory.text(self._optimizer.text)
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:

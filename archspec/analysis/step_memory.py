@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
+from typing import Final
 
 from archspec.execution import Execution
-from archspec.text import bytes_text, percent_text
+from archspec.text import bytes_text
+
+_EQUAL: Final = 0.98  # parts of at least this share of the largest one count as equally large
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +27,42 @@ class StepMemory:
     activations: int
     inputs: int
     peak: int
+    batch_size: int = 1
 
     @property
     def parts(self) -> dict[str, int]:
-        """The parts by name, the largest first."""
-        named = {
-            "activations": self.activations, "weights": self.weights, "gradients": self.gradients,
-            "optimizer state": self.optimizer_state, "inputs": self.inputs,
+        """The parts by name."""
+        return {
+            "weights": self.weights, "gradients": self.gradients, "optimizer state": self.optimizer_state,
+            "activations": self.activations, "inputs": self.inputs,
         }
-        return dict(sorted(named.items(), key=lambda part: -part[1]))
+
+    @property
+    def dominant(self) -> list[str]:
+        """The largest part, and those that are as large."""
+        largest = max(self.parts.values())
+        return [name for name, size in self.parts.items() if size and size >= _EQUAL * largest]
+
+    @property
+    def activations_from(self) -> int | None:
+        """The batch from which on activations are the largest part; None if they never are."""
+        if not self.activations:
+            return None
+        others = max(self.weights, self.gradients, self.optimizer_state)
+        return max(1, ceil(others * self.batch_size / self.activations))
 
     def text(self, optimizer: str) -> str:
-        """`a training step with Adam needs 1.05 GiB; activations dominate with 890.12 MiB (72.1 %), then weights …`."""
-        parts = [(name, size) for name, size in self.parts.items() if size]
+        """`a training step with Adam needs 1.05 GiB: activations dominate`, and a line with the shares of all parts."""
         whole = sum(self.parts.values())
-        (first, most), *others = parts
-        verb = "dominates" if first == "optimizer state" else "dominate"
-        rest = ", ".join(f"{name} {bytes_text(size)}" for name, size in others)
-        return (f"a training step with {optimizer} needs {bytes_text(self.peak)}: {first} {verb} with "
-                f"{bytes_text(most)} ({percent_text(most, whole)})" + (f"; {rest}" if rest else ""))
+        shown = " · ".join(
+            f"{name} {bytes_text(size)} ({_percent(size, whole)})" for name, size in self.parts.items() if size
+        )
+        *others, last = self.dominant
+        names = f"{', '.join(others)} and {last}" if others else last
+        verb = "dominates" if self.dominant == ["optimizer state"] else "dominate"
+        later = "" if last == "activations" or self.activations_from is None else (
+            f", from batch {self.activations_from:,} on activations")
+        return f"a training step with {optimizer} needs {bytes_text(self.peak)}: {names} {verb}{later}\n  {shown}"
 
     def to_json(self) -> dict[str, int]:
         """For JSON: additions to the totals of a static profile."""
@@ -59,4 +80,11 @@ def step_memory(training: Execution) -> StepMemory:
     return StepMemory(
         training.weight_bytes, training.gradient_bytes, training.state_bytes,
         max(0, training.timeline[last] - stays), training.input_bytes, training.peak_bytes,
+        training.setting.batch_size,
     )
+
+
+def _percent(part: int, whole: int) -> str:
+    """`8 %`, `0.3 %`."""
+    share = 100 * part / whole
+    return f"{share:.0f} %" if share >= 1 else f"{share:.1f} %"

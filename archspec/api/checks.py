@@ -45,7 +45,7 @@ def check_spec(program: Program, errors: Errors, *, limits: Limits, training: bo
         return None
     return Loaded(
         program.name, program.description, resolved(program), lowered.graph,
-        replace(report, description=program.description), recipes, program.files, program
+        replace(report, description=program.description, recipe=recipes.get("train")), recipes, program.files, program
     )
 
 

@@ -20,7 +20,7 @@ def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **optio
     if (batch_size, dtype) == (1, "float32"):
         return loaded.report
     report = cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
-    return replace(report, description=loaded.description)
+    return replace(report, description=loaded.description, recipe=loaded.recipes.get("train"))
 
 
 def build(

@@ -11,9 +11,11 @@ from archspec.cli.console import result_console, tell
 from archspec.cli.failures import WRONG
 from archspec.cli.json_output import print_json
 from archspec.cli.options import Assignment, ParamType, Reading, SpecPath, input_option, json_option, spec_options
+from archspec.cli.static_options import setting_options
 
 if TYPE_CHECKING:
     from archspec.difference import Condition, Difference
+    from archspec.execution.setting import Precision
     from archspec.language.input_override import InputShapes
 
 
@@ -44,6 +46,7 @@ class ConditionText(ParamType):
               help="Images, for the figures.")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32", show_default=True,
               help="Dtype of weights and activations.")
+@setting_options
 @click.option("--fail-if", "conditions", multiple=True, type=ConditionText(), metavar="CONDITION",
               help="Exit with code 1 if it holds: 'params > 1.05x', 'macs > 2G', 'macs > +5%', 'changes > 0'. "
                    "Repeatable.")
@@ -54,6 +57,7 @@ class ConditionText(ParamType):
 def command(
     ctx: click.Context, /, before: str, after: str | None, sets_before: tuple[str, ...], recipe: str | None,
     recipe_before: str | None, input_shape: InputShapes | None, batch_size: int, dtype: str,
+    precision: Precision, channels_last: bool, optimizer: str | None, target: str | None,
     conditions: tuple[Condition, ...], everything: bool, reading: Reading, as_json: bool,
 ) -> None:
     """Show what changed from A to B: structure, shapes, parameters, MACs, memory and recipe.
@@ -70,7 +74,8 @@ def command(
         raise click.UsageError("name a second spec, or change the first one: --set vars.num_classes=100", ctx)
     difference = diff(
         _source(before), None if after is None else _source(after), sets_before=sets_before, recipe=recipe,
-        recipe_before=recipe_before, batch_size=batch_size, dtype=dtype, input=input_shape, **reading.arguments(),
+        recipe_before=recipe_before, batch_size=batch_size, dtype=dtype, precision=precision,
+        channels_last=channels_last, optimizer=optimizer, target=target, input=input_shape, **reading.arguments(),
     )
     holding = _holding(ctx, difference, conditions)
     if as_json:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Levels of the tree; 1 shows the stages.")
 @running_options
 @setting_options
+@click.option("--recipe", metavar="NAME", help="One of the spec's `recipes` instead of `train`: its optimizer counts.")
 @counting_options
 @spec_options
 @json_option
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, /, spec: str, static: bool, input_shape: InputShapes | None, batch_sizes: tuple[int, ...],
     dtype: str, depth: int | None, precision: str, channels_last: bool, optimizer: str | None, target: str | None,
-    convention: str | None, reading: Reading, as_json: bool, **running: Any,
+    recipe: str | None, convention: str | None, reading: Reading, as_json: bool, **running: Any,
 ) -> None:
     """Show what SPEC costs: each layer's output shape, parameters, MACs and activation memory.
 
@@ -57,7 +58,7 @@ def command(
     elif convention:
         raise click.UsageError("--convention needs --static", ctx)
     check_options(ctx, batch_sizes, running, static=static, as_json=as_json)
-    found, update = examine_with_optimizer(spec, reading, input_shape, optimizer)
+    found, update = examine_with_optimizer(spec, reading, input_shape, optimizer, recipe)
     if found.loaded is None:
         raise SpecError(found.errors)
     setting = chosen_setting(

@@ -42,12 +42,13 @@ def arithmetic_options(function: F) -> F:
 
 
 def examine_with_optimizer(
-    spec: str, reading: Reading, shape: InputShapes | None, kind: str | None
+    spec: str, reading: Reading, shape: InputShapes | None, kind: str | None, recipe_name: str | None = None
 ) -> tuple[Examined, Optimizer]:
     """A spec with its mistakes, and the optimizer of its training: of `kind`, of overrides, of its recipe, or SGD.
 
     Overrides may name the optimizer of a spec without a recipe, or of one whose recipe has another optimizer: of such
-    overrides of `train` only the optimizer counts.
+    overrides of `train` only the optimizer counts. recipe_name: a recipe instead of `train`; SpecError if there is no
+    such recipe.
     """
     from archspec.api import examine
     from archspec.execution import Optimizer
@@ -60,6 +61,8 @@ def examine_with_optimizer(
         if without.loaded is not None and _may_stand_alone(changes):
             found = without
     recipe = None if found.loaded is None else found.loaded.recipes.get("train")
+    if found.loaded is not None and recipe_name is not None:
+        recipe = found.loaded.recipe(recipe_name)
     own = ("sgd", 0.0) if recipe is None else (recipe.optimizer, recipe.momentum)
     name = kind or changes.get("optimizer", own[0])
     momentum = float(changes.get("momentum", own[1])) if name == "sgd" and found.loaded is not None else 0.0

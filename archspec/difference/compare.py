@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from archspec.analysis import Report, cost_report
+from archspec.analysis import Report, cost_report, resources
+from archspec.analysis.step_memory import step_memory
 from archspec.api import Loaded, load
+from archspec.devices import find_device
 from archspec.diagnostics import Diagnostic, SpecError
 from archspec.difference.figures import figure_changes
 from archspec.difference.model import Difference, LayerChange
 from archspec.difference.structure import edits
+from archspec.execution import Optimizer, Setting
+from archspec.execution.setting import Precision
 from archspec.files import is_regular
 from archspec.ir.align import Alignment, align
 from archspec.ir.diff import changes
@@ -21,26 +26,36 @@ from archspec.language.recipe import Recipe
 def diff(
     before: Any, after: Any = None, *, sets: Iterable[str] = (), sets_before: Iterable[str] = (),
     recipe: str | None = None, recipe_before: str | None = None, batch_size: int = 1, dtype: str = "float32",
+    precision: Precision = "fp32", channels_last: bool = False, optimizer: str | None = None, target: str | None = None,
     **options: Any,
 ) -> Difference:
     """What changed from one spec to another: structure, shapes, figures and recipe. Imports no torch.
 
     before, after: what `load` takes, or the folder of a run. after: by default `before`, with what `sets` changes.
     sets, sets_before: overrides of `after` and of `before`, such as `vars.width=0.5`. recipe, recipe_before: recipes by
-    name instead of `train`. batch_size, dtype: of the figures. options: as for `load`, for both.
-    Raises SpecError for mistakes in a spec, and for a recipe that does not exist.
+    name instead of `train`. batch_size, dtype, precision, channels_last: of the figures. optimizer: sgd, adam or adamw,
+    instead of each recipe's. target: a device, such as h200, instead of a CPU. options: as for `load`, for both.
+    Raises SpecError for mistakes in a spec, for a recipe that does not exist, and BUILD211 for an unknown device.
     """
     sets, sets_before = tuple(sets), tuple(sets_before)
     after = before if after is None else after
     old, new = _loaded([(before, sets_before), (after, sets)], options)
+    recipes = (_recipe(old, recipe_before), _recipe(new, recipe))
+    setting = Setting(
+        batch_size=batch_size, dtype=dtype, precision=precision, channels_last=channels_last,
+        target="cpu" if target is None else find_device(target).target,
+    )
     reports = [cost_report(x.graph, batch_size=batch_size, dtype=dtype) for x in (old, new)]
+    totals = [
+        _totals(x, report, replace(setting, optimizer=_optimizer(own, optimizer)))
+        for x, report, own in zip((old, new), reports, recipes, strict=True)
+    ]
     aligned = align(old.graph, new.graph)
     found = tuple(changes(old.graph, new.graph, aligned))
     names = (_name(old, sets_before, recipe_before), _name(new, sets, recipe))
     return Difference(
-        *names, {"batch_size": batch_size, "dtype": dtype}, figure_changes(*map(_totals, reports)),
-        edits(found, aligned), found, tuple(_layers(aligned, *reports)),
-        _recipe_changes(_recipe(old, recipe_before), _recipe(new, recipe)),
+        *names, _settings(setting, target), figure_changes(*totals), edits(found, aligned), found,
+        tuple(_layers(aligned, *reports)), _recipe_changes(*recipes),
     )
 
 
@@ -69,9 +84,25 @@ def _name(loaded: Loaded, sets: tuple[str, ...], recipe: str | None) -> str:
     return loaded.name + (f" with {', '.join(changed)}" if changed else "")
 
 
-def _totals(report: Report) -> Mapping[str, Any]:
-    totals: Mapping[str, Any] = report.to_json()["totals"]
-    return totals
+def _totals(loaded: Loaded, report: Report, setting: Setting) -> dict[str, Any]:
+    """The totals of `archspec profile --static --json`."""
+    found = resources(loaded.graph, setting)
+    memory = {} if found.training is None else step_memory(found.training).to_json()
+    return {**report.to_json()["totals"], **found.totals(), **memory}
+
+
+def _optimizer(recipe: Recipe | None, kind: str | None) -> Optimizer:
+    """That of the recipe, or of another kind without momentum."""
+    if recipe is None or kind not in (None, recipe.optimizer):
+        return Optimizer(kind or "sgd")
+    return Optimizer(recipe.optimizer, recipe.momentum)
+
+
+def _settings(setting: Setting, target: str | None) -> dict[str, Any]:
+    return {
+        "batch_size": setting.batch_size, "dtype": setting.dtype, "precision": setting.precision,
+        "channels_last": setting.channels_last, "target": target or "cpu",
+    }
 
 
 def _layers(aligned: Alignment, before: Report, after: Report) -> Iterator[LayerChange]:

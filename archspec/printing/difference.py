@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 EDITS: Final = 30  # the most changes that a text lists unless all are wanted
 SHAPES: Final = 10
 _FIXED: Final = "\N{NO-BREAK SPACE}"
-_NAME: Final = 20  # the most characters of a name above a column
 _MARKS: Final = {"added": "+", "removed": "-"}
 _STYLES: Final = {"+": "green", "-": "red", "~": "yellow"}
-HEAD: Final = ("figure", "change", "ratio")
 Line = tuple[str, str, str]  # mark, where, what
 
 
@@ -36,7 +34,7 @@ def show(difference: Difference, console: Console, *, everything: bool = False) 
     console.print(Text(f"{clean(difference.before)} → {clean(difference.after)}", style="bold"))
     console.print(Text(_settings(difference), style="dim"))
     if difference.figures:
-        console.print(_figure_table(difference))
+        console.print(_figure_table(difference, console))
     for line in _reasons(difference):
         console.print(Text(_wrapped(line, width, 2)))
     for title, lines in _sections(difference, everything=everything):
@@ -51,14 +49,13 @@ def show(difference: Difference, console: Console, *, everything: bool = False) 
 
 
 def _settings(difference: Difference) -> str:
-    return f"batch {difference.settings['batch_size']}, {difference.settings['dtype']}"
-
-
-def _names(difference: Difference) -> tuple[str, str]:
-    before, after = (clean(name) for name in (difference.before, difference.after))
-    if before == after or max(len(before), len(after)) > _NAME:
-        return "before", "after"
-    return before, after
+    """`batch 64, float32`, with what is not the default."""
+    found = difference.settings
+    parts = [f"batch {found['batch_size']}", found["dtype"]]
+    parts += [found["precision"]] if found["precision"] != "fp32" else []
+    parts += ["channels last"] if found["channels_last"] else []
+    parts += [clean(f"on {found['target']}")] if found["target"] != "cpu" else []
+    return ", ".join(parts)
 
 
 def _figure_rows(difference: Difference) -> list[tuple[str, ...]]:
@@ -69,13 +66,22 @@ def _figure_rows(difference: Difference) -> list[tuple[str, ...]]:
     ]
 
 
-def _figure_table(difference: Difference) -> Table:
+def _figure_table(difference: Difference, console: Console) -> Table:
+    """With the names of the specs above their columns if they differ and are short enough."""
+    from rich.measure import Measurement
+
+    names = clean(difference.before), clean(difference.after)
+    table = _table(difference, names)
+    width = Measurement.get(console, console.options.update(width=UNLIMITED, max_width=UNLIMITED), table).maximum
+    return table if names[0] != names[1] and width <= WIDTH else _table(difference, ("before", "after"))
+
+
+def _table(difference: Difference, names: tuple[str, str]) -> Table:
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
-    first, *rest = HEAD
-    for k, name in enumerate((first, *_names(difference), *rest)):
+    for k, name in enumerate(("figure", *names, "change", "ratio")):
         table.add_column(name, justify="left" if k == 0 else "right", no_wrap=True, style="bold" if k == 4 else "")
     for row in _figure_rows(difference):
         table.add_row(*row)

@@ -13,8 +13,8 @@ TITLES: Final = {  # the figures that a text shows, in order; `--json` and `--fa
     "params": "parameters", "macs": "MACs", "backward_macs": "backward MACs", "training_macs": "MACs in training",
     "elementwise_flops": "element-wise FLOPs", "activation_bytes": "activations",
     "training_activation_bytes": "activations in training", "saved_bytes": "saved for backward",
-    "inference_peak_bytes": "peak of inference", "training_peak_bytes": "peak of a training step",
-    "step_bytes": "training step", "read_bytes": "bytes read", "written_bytes": "bytes written",
+    "inference_peak_bytes": "inference peak", "training_peak_bytes": "training peak",
+    "workspace_bytes": "library workspaces",
     "predicted_forward_ms": "predicted forward", "predicted_step_ms": "predicted step",
 }
 _LIKE: Final = {"training_macs": "macs", "training_activation_bytes": "activation_bytes"}  # shown only if different

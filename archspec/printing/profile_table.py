@@ -38,8 +38,7 @@ def show(
 ) -> None:
     """Print the profile.
 
-    depth: the number of levels of the tree; None: chosen automatically. step: a line on the memory of a training step,
-    instead of an estimate from the figures of the report.
+    depth: the number of levels of the tree; None: chosen automatically. step: a line on the memory of a training step.
     """
     from rich.text import Text
 
@@ -166,7 +165,7 @@ def _cells(node: ReportNode, copies: int, *, idle: bool = False) -> tuple[str, s
     return params, macs, bytes_text(size) if size else NOTHING
 
 
-def _totals(report: Report, step: str | None = None) -> Text:
+def _totals(report: Report, step: str | None) -> Text:
     from rich.text import Text
 
     cost = report.root.cost
@@ -185,16 +184,7 @@ def _totals(report: Report, step: str | None = None) -> Text:
                      "activations: layers for training only count just in the parameters above")
     if step is not None:
         lines.append(step)
-    elif cost.params:
-        lines.append(f"a training step with momentum needs about {bytes_text(_step_bytes(report))}: "
-                     "weights, gradients, momentum, activations")
     return Text("\n".join(lines))
-
-
-def _step_bytes(report: Report) -> int:
-    """The bytes of a step with SGD and momentum if no activation is freed early. `train` counts exactly, with torch."""
-    weights = report.root.cost.params * DTYPE_BYTES[report.dtype]
-    return 3 * weights + report.training_activation_bytes
 
 
 def _dominant(root: ReportNode) -> Table:

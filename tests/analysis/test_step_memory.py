@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
@@ -10,6 +12,7 @@ import archspec
 from archspec.analysis.step_memory import StepMemory, step_memory
 from archspec.backends.step import example_loss
 from archspec.execution import Optimizer, Setting, execute
+from tests.cli.conftest import Cli, cli  # noqa: F401 (a fixture)
 
 
 @pytest.mark.parametrize(("name", "batch_size"), [("lenet", 3), ("alexnet28", 1)])
@@ -40,16 +43,49 @@ def test_the_parts_are_torch_s(name: str, batch_size: int) -> None:
 
 
 def test_the_text_names_what_dominates() -> None:
-    found = StepMemory(100, 100, 200, 50, 0, 450)
+    found = StepMemory(100, 100, 200, 50, 0, 450, batch_size=2)
     assert found.text("Adam") == (
-        "a training step with Adam needs 450 B: optimizer state dominates with 200 B (44.4 %); "
-        "weights 100 B, gradients 100 B, activations 50 B"
+        "a training step with Adam needs 450 B: optimizer state dominates, from batch 8 on activations\n"
+        "  weights 100 B (22 %) · gradients 100 B (22 %) · optimizer state 200 B (44 %) · activations 50 B (11 %)"
     )
-    assert StepMemory(1, 0, 0, 0, 0, 1).text("SGD") == "a training step with SGD needs 1 B: weights dominate with 1 B (100.0 %)"
+    assert StepMemory(1, 0, 0, 0, 0, 1).text("SGD") == "a training step with SGD needs 1 B: weights dominate\n  weights 1 B (100 %)"
+    text = StepMemory(100, 99, 0, 300, 1, 400).text("SGD")
+    assert ": activations dominate\n" in text and text.endswith("activations 300 B (60 %) · inputs 1 B (0.2 %)")
+    text = StepMemory(100, 99, 98, 2, 0, 400).text("SGD")
+    assert ": weights, gradients and optimizer state dominate, from batch 50 on activations\n" in text
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg11", "resnet50", "zoo/vit_b_16"])
+def test_the_batch_from_which_activations_dominate(name: str) -> None:
+    graph = archspec.load(name).graph
+
+    def memory(batch_size: int) -> StepMemory:
+        return step_memory(execute(graph, Setting(batch_size=batch_size, optimizer=Optimizer("adam"))))
+
+    batch = memory(1).activations_from
+    assert batch is not None and memory(1).dominant == ["optimizer state"]
+    assert memory(batch).activations >= 0.999 * memory(batch).optimizer_state
+    assert memory(batch - 1).activations < memory(batch - 1).optimizer_state
+
+
+def test_recipes_options_and_python_agree(cli: Cli) -> None:  # noqa: F811
+    def line(*options: str) -> str:
+        return cli("profile", "alexnet", "--static", *options).out.partition("a training step with ")[2].partition(" needs")[0]
+
+    assert line() == "SGD" and line("--recipe", "alexnet-02") == "Adam" and line("--optimizer", "adamw") == "AdamW"
+    assert line("--set", "train.momentum=0.5") == "SGD with momentum 0.5"
+    assert cli("profile", "alexnet", "--static", "--recipe", "alexnet-99").code == 1
+    assert "a training step with Adam needs" in str(archspec.analyze("alexnet", sets=["train.optimizer=adam"], batch_size=2))
+    found = json.loads(cli("profile", "alexnet", "--static", "--json", "--recipe", "alexnet-02").out)["totals"]
+    assert found["optimizer_state_bytes"] == 2 * found["gradient_bytes"] == 8 * found["params"]
+
+
+def test_a_network_without_weights_has_no_training_step() -> None:
+    text = "archspec: 1\ninput: [1, 8, 8]\nstages: {a: relu}\n"
+    assert archspec.load(text).report.training_memory() is None and "training step with" not in str(archspec.load(text))
 
 
 def test_the_batch_decides() -> None:
     graph = archspec.load("alexnet28").graph
-    first = [next(iter(step_memory(execute(graph, Setting(batch_size=n, optimizer=Optimizer("adam")))).parts))
-             for n in (1, 4096)]
-    assert first == ["optimizer state", "activations"]
+    first = [step_memory(execute(graph, Setting(batch_size=n, optimizer=Optimizer("adam")))).dominant for n in (1, 4096)]
+    assert first == [["optimizer state"], ["activations"]]

@@ -75,4 +75,7 @@ def test_mistakes_and_sides(cli: Cli, folder: Path) -> None:
     sides = cli("diff", "alexnet", "--set-a", "vars.num_classes=5", "--set", "vars.num_classes=7", "--json")
     assert json.loads(sides.out)["structure"][0]["text"] == "out_features 5 → 7"
     assert json.loads(cli("diff", "alexnet", "--recipe", "alexnet-02", "--json").out)["recipe"]["optimizer"] == {"before": "sgd", "after": "adam"}
+    figures = json.loads(cli("diff", "alexnet", "--set", "train.momentum=0.9", "--precision", "bf16", "--json").out)["figures"]
+    assert figures["optimizer_state_bytes"]["before"] == 0 and figures["optimizer_state_bytes"]["after"] == 4 * figures["params"]["after"]
+    assert cli("diff", "lenet", "lenet", "--target", "h300").code == WRONG
     assert json.loads(cli("diff", "good.yaml", "good.yaml", "--input", "1x32x32", "--batch-size", "4", "--json").out)["settings"]["batch_size"] == 4

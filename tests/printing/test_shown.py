@@ -112,8 +112,7 @@ def test_what_comes_from_files_is_escaped() -> None:
     assert "<script>" in check(archspec.check(f"archspec: 1\ninput: [1, 8, 8]\nstages: {{a: 'x{HOSTILE.replace(chr(39), '')}'}}\n")).text
     found = check(record(network=HOSTILE, reason="\x1b[31m" + HOSTILE))
     assert "script" not in found.tags and "\x1b" not in found.text and "\x1b" not in str(record(reason="\x1b[31m"))
-    sides = {"archspec": 1, "input": [1, 8, 8], "stages": {"a": "relu"}}
-    check(archspec.diff({**sides, "name": "a" + HOSTILE}, {**sides, "name": "b"}))
+    check(replace(archspec.diff("lenet", "lenet"), after="\x1b" + HOSTILE))
 
 
 def test_a_run_has_its_last_epochs_the_best_and_curves() -> None:
