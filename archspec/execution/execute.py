@@ -175,7 +175,7 @@ class _Running:
         states = optimizer.states
         tape.kernels.append(Kernel(
             LOSS, optimizer.kind, "optimizer", self.setting.dtype, (2 + states) * size, (1 + states) * size,
-            flops=(2 + 4 * states) * numel,
+            flops=(2 + 4 * states) * numel, geometry=(len(tape.gradients),),
         ))
         tape.timeline.append(tape.memory.live)
 

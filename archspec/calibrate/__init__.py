@@ -1,0 +1,9 @@
+"""Measures the machine at hand: times of kernels by kind, size, precision and layout. Imports torch.
+
+`run`: the whole measurement; `products`, `passes`: what is measured; `measure`: timing; `regression`: times → curves,
+with which `archspec.devices` predicts without torch.
+"""
+
+from archspec.calibrate.run import SECONDS, calibrate
+
+__all__ = ["SECONDS", "calibrate"]

@@ -1,0 +1,192 @@
+"""Passes over memory to measure: element-wise functions, norms, pools, reductions, updates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from archspec.calibrate.sample import Place, Run, Sample, sample
+
+aten: Any = torch.ops.aten
+# name: (function, gradient of (grad, saved))
+_FUNCTIONS: Final[dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]]] = {
+    "relu": (torch.relu, lambda g, x: aten.threshold_backward(g, x, 0)),
+    "sigmoid": (torch.sigmoid, aten.sigmoid_backward),
+    "gelu": (F.gelu, aten.gelu_backward),
+    "silu": (F.silu, aten.silu_backward),
+    "hardswish": (F.hardswish, aten.hardswish_backward),
+    "hardsigmoid": (F.hardsigmoid, aten.hardsigmoid_backward),
+}
+_POOLS: Final = ((2, 2, 0), (3, 2, 1), (3, 1, 1))  # window, stride, padding
+SIZES: Final = tuple(1 << power for power in (12, 16, 19, 21, 23, 25))  # elements
+
+
+def passes(place: Place, most: int) -> Iterator[Sample]:
+    """Passes that do not depend on the layout, over up to `most` elements."""
+    width = place.dtype.itemsize
+    for n in [size for size in SIZES if size <= most]:
+        for name, (function, gradient) in _FUNCTIONS.items():
+            yield sample(name, place, partial(_unary, place, n, function), [(2 * n, width)], flops=n)
+            yield sample(f"{name}_backward", place, partial(_binary, place, n, gradient), [(3 * n, width)], flops=2 * n)
+        yield sample("add", place, partial(_binary, place, n, torch.add), [(3 * n, width)], flops=n)
+        yield sample("add_", place, partial(_binary, place, n, Tensor.add_), [(3 * n, width)], flops=n)
+        yield sample("mul", place, partial(_binary, place, n, torch.mul), [(3 * n, width)], flops=n)
+        other = torch.bfloat16 if place.dtype == torch.float32 else torch.float32
+        yield sample("copy", place, partial(_cast, place, n, other), [(n, width), (n, other.itemsize)])
+        yield sample("cat", place, partial(_concatenated, place, n), [(2 * n, width)])
+        yield sample("dropout", place, partial(_dropout, place, n), [(3 * n, width)], flops=n)
+        yield sample("bernoulli_", place, partial(_unary, place, n, _drawn), [(n, width)], flops=n)
+        rows = max(1, n // 512)
+        for name, make in (("softmax", _softmax), ("layer_norm", _layer_norm)):
+            for backward in (False, True):
+                yield sample(
+                    f"{name}_backward" if backward else name, place, partial(make, place, rows, backward=backward),
+                    [((3 if backward else 2) * rows * 512, width)], flops=5 * rows * 512,
+                )
+        if place.precision == "fp32":
+            yield from _updates(place, n)
+
+
+def _unary(place: Place, n: int, function: Callable[[Tensor], Tensor]) -> Run:
+    return partial(function, place.tensor(n))
+
+
+def _binary(place: Place, n: int, function: Callable[[Tensor, Tensor], Tensor]) -> Run:
+    return partial(function, place.tensor(n), place.tensor(n))
+
+
+def _drawn(x: Tensor) -> Tensor:
+    return x.bernoulli_(0.5)
+
+
+def _cast(place: Place, n: int, dtype: torch.dtype) -> Run:
+    return partial(place.tensor(n).to, dtype)
+
+
+def _concatenated(place: Place, n: int) -> Run:
+    return partial(torch.cat, [place.tensor(4, n // 8), place.tensor(4, n // 8)], dim=1)
+
+
+def _dropout(place: Place, n: int) -> Run:
+    return partial(F.dropout, place.tensor(n), 0.5, training=True)
+
+
+def _softmax(place: Place, rows: int, *, backward: bool) -> Run:
+    x = place.tensor(rows, 512)
+    return partial(aten._softmax_backward_data, x, x, 1, x.dtype) if backward else partial(torch.softmax, x, 1)
+
+
+def _layer_norm(place: Place, rows: int, *, backward: bool) -> Run:
+    x, w, b = place.tensor(rows, 512), place.tensor(512), place.tensor(512)
+    if not backward:
+        return partial(aten.native_layer_norm, x, [512], w, b, 1e-5)
+    _, mean, deviation = aten.native_layer_norm(x, [512], w, b, 1e-5)
+    return partial(aten.native_layer_norm_backward, x, x, [512], mean, deviation, w, b, [True, True, True])
+
+
+def _updates(place: Place, n: int) -> Iterator[Sample]:
+    """Fused updates of one parameter of n elements."""
+    for name, states in (("sgd", 1), ("adam", 2)):
+        moved = [((2 + states) * n, 4), ((1 + states) * n, 4)]
+        yield sample(name, place, partial(_update, place, n, name), moved, flops=(2 + 4 * states) * n)
+
+
+def _update(place: Place, n: int, name: str) -> Run:
+    parameter = place.tensor(n).requires_grad_()
+    parameter.grad = place.tensor(n)
+    optimizer: Any = (
+        torch.optim.SGD([parameter], lr=1e-6, momentum=0.9, fused=True) if name == "sgd"
+        else torch.optim.Adam([parameter], lr=1e-6, fused=True)
+    )
+    optimizer.step()  # makes the state
+    update: Run = optimizer.step
+    return update
+
+
+def image_passes(place: Place, most: int) -> Iterator[Sample]:
+    """Passes over images, whose time depends on the layout."""
+    width = place.dtype.itemsize
+    for n in [size for size in SIZES if 1 << 14 <= size <= most]:
+        for images, channels in ((8, 64), (32, 16)):
+            side = round((n / images / channels) ** 0.5)
+            if side < 2:
+                continue
+            shape, count = (images, channels, side, side), images * channels * side * side
+            yield from _norms(place, shape, count, width)
+            yield _ordered("sum", place, shape, _sum, [(count, width)], flops=count)
+            yield _ordered("mean", place, shape, _mean, [(count, width)], flops=count)
+            for window, stride, padding in _POOLS:
+                if side >= 2 * window and (images == 8 or stride == 1):
+                    yield from _pools(place, shape, (window, stride, padding))
+
+
+def _ordered(
+    name: str, place: Place, shape: tuple[int, ...], make: Callable[[Tensor], Run], moved: list[tuple[int, int]], *,
+    flops: int,
+) -> Sample:
+    return sample(name, place, lambda: make(place.tensor(*shape)), moved, flops=flops, by_layout=True)
+
+
+def _sum(x: Tensor) -> Run:
+    return partial(torch.sum, x, dim=(0, 2, 3))
+
+
+def _mean(x: Tensor) -> Run:
+    return partial(torch.mean, x, dim=(2, 3), keepdim=True)
+
+
+def _norms(place: Place, shape: tuple[int, ...], count: int, width: int) -> Iterator[Sample]:
+    def statistics(x: Tensor) -> list[Tensor]:
+        return [torch.rand(x.shape[1], device=x.device) + 0.5 for _ in range(4)]
+
+    def forward(x: Tensor, *, training: bool) -> Run:
+        weight, bias, mean, variance = statistics(x)
+        return lambda: torch.batch_norm(x, weight, bias, mean, variance, training, 0.1, 1e-5, False)
+
+    def backward(x: Tensor) -> Run:
+        weight, mean, variance, saved = statistics(x)
+        grad = torch.randn_like(x)
+        return lambda: aten.native_batch_norm_backward(
+            grad, x, weight, mean, variance, mean, saved, True, 1e-5, [True, True, True]
+        )
+
+    two, three = [(2 * count, width)], [(3 * count, width)]
+    yield _ordered("batch_norm", place, shape, partial(forward, training=True), two, flops=4 * count)
+    yield _ordered("batch_norm_evaluation", place, shape, partial(forward, training=False), two, flops=2 * count)
+    yield _ordered("batch_norm_backward", place, shape, backward, three, flops=5 * count)
+
+
+def _pools(place: Place, shape: tuple[int, ...], window: tuple[int, int, int]) -> Iterator[Sample]:
+    size, stride, padding = window
+    width, count = place.dtype.itemsize, shape[0] * shape[1] * shape[2] * shape[3]
+    side = (shape[2] + 2 * padding - size) // stride + 1
+    out = shape[0] * shape[1] * side * side
+
+    def largest(x: Tensor) -> Run:
+        return lambda: F.max_pool2d(x, size, stride, padding, return_indices=True)
+
+    def average(x: Tensor) -> Run:
+        return lambda: F.avg_pool2d(x, size, stride, padding)
+
+    def largest_backward(x: Tensor) -> Run:
+        y, places = F.max_pool2d(x, size, stride, padding, return_indices=True)
+        return lambda: aten.max_pool2d_with_indices_backward(
+            y, x, [size] * 2, [stride] * 2, [padding] * 2, [1, 1], False, places
+        )
+
+    def average_backward(x: Tensor) -> Run:
+        y = F.avg_pool2d(x, size, stride, padding)
+        return lambda: aten.avg_pool2d_backward(
+            y, x, [size] * 2, [stride] * 2, [padding] * 2, False, True, None
+        )
+
+    both, places = [(count + out, width)], [(count + out, width), (out, 8)]
+    yield _ordered("max_pool2d", place, shape, largest, places, flops=out * size * size)
+    yield _ordered("max_pool2d_backward", place, shape, largest_backward, places, flops=count)
+    yield _ordered("avg_pool2d", place, shape, average, both, flops=out * size * size)
+    yield _ordered("avg_pool2d_backward", place, shape, average_backward, both, flops=count)

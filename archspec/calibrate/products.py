@@ -1,0 +1,138 @@
+"""Convolutions and matrix products to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Final, NamedTuple
+
+import torch
+
+from archspec.calibrate.sample import Place, Run, Sample, sample
+
+_BASES: Final = (2, 3, 5, 7, 11)
+_SIDES: Final = (4, 7, 8, 14, 16, 28, 32, 56, 112)
+_WIDTHS: Final = (16, 24, 32, 64, 96, 128, 192, 256, 512)
+_KINDS: Final = ((3, 1), (1, 1), (3, 1), (1, 1), (3, 2), (5, 1), (1, 2), (7, 2))  # kernel size, stride
+_MASKS: Final = {
+    "convolution_backward_input": [True, False, False], "convolution_backward_weight": [False, True, False],
+}
+
+
+class Shape(NamedTuple):
+    """A convolution: images, channels, side of the input, filters, side of the window, stride, groups."""
+
+    images: int
+    channels: int
+    side: int
+    filters: int
+    kernel: int
+    stride: int
+    groups: int
+
+    @property
+    def output(self) -> int:
+        """Side of the output, with padding kernel // 2."""
+        return (self.side + 2 * (self.kernel // 2) - self.kernel) // self.stride + 1
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of a forward pass."""
+        return (
+            self.images * self.output**2 * self.filters * (self.channels // self.groups) * self.kernel**2
+        )
+
+    @property
+    def elements(self) -> int:
+        """Of input and output."""
+        return self.images * (self.channels * self.side**2 + self.filters * self.output**2)
+
+
+def halton(index: int, base: int) -> float:
+    """Number `index` of the Halton sequence: points that fill the unit cube evenly (Halton 1960)."""
+    result, part = 0.0, 1.0
+    while index:
+        index, digit = divmod(index, base)
+        part /= base
+        result += digit * part
+    return result
+
+
+def convolution_shapes(number: int, most_macs: float, *, grouped: bool = False) -> list[Shape]:
+    """Shapes that cover what networks have: dense, or in groups (mostly depthwise)."""
+    shapes: list[Shape] = []
+    for k in range(1, 100 * number):
+        at = [halton(k, base) for base in _BASES]
+        images = 2 ** int(at[0] * 8)
+        side, channels = (of[int(place * len(of))] for place, of in ((at[1], _SIDES), (at[2], _WIDTHS)))
+        filters = _WIDTHS[int(at[3] * len(_WIDTHS))]
+        kernel, stride = _KINDS[int(at[4] * len(_KINDS))]
+        groups = 1
+        if grouped:
+            kernel, filters = max(3, kernel), channels
+            groups = channels if k % 4 else max(1, channels // 8)
+        elif k % 8 == 0:  # the first layer
+            channels, side = (1, 3)[k // 8 % 2], 4 * side
+        shape = Shape(images, channels, side, filters, kernel, stride, groups)
+        if most_macs / 3000 <= shape.macs <= most_macs and kernel <= side and shape.elements < most_macs / 10:
+            shapes.append(shape)
+        if len(shapes) == number:
+            break
+    return shapes
+
+
+def convolutions(place: Place, shapes: list[Shape]) -> Iterator[Sample]:
+    """The three products of each convolution."""
+    for s in shapes:
+        windows = (s.output, s.output, s.kernel, s.kernel, s.stride, s.stride)
+        geometry = (s.images, s.channels, s.filters, s.groups, *windows)
+        sizes = {
+            "x": s.images * s.channels * s.side**2, "w": s.filters * (s.channels // s.groups) * s.kernel**2,
+            "y": s.images * s.filters * s.output**2,
+        }
+        moved = [(size, place.dtype.itemsize) for size in sizes.values()]
+        for name in ("convolution", *_MASKS):
+            yield sample(
+                name, place, _convolution(place, s, name), moved, macs=s.macs, geometry=geometry, by_layout=True,
+                curve=f"grouped_{name}" if s.groups > 1 else name,
+            )
+
+
+def _convolution(place: Place, s: Shape, name: str) -> Callable[[], Run]:
+    def make() -> Run:
+        x = place.tensor(s.images, s.channels, s.side, s.side)
+        w = place.tensor(s.filters, s.channels // s.groups, s.kernel, s.kernel)
+        steps, pads = [s.stride] * 2, [s.kernel // 2] * 2
+        if name == "convolution":
+            return lambda: torch.conv2d(x, w, None, steps, pads, 1, s.groups)
+        grad, mask = place.tensor(s.images, s.filters, s.output, s.output), _MASKS[name]
+        return lambda: torch.ops.aten.convolution_backward(
+            grad, x, w, [0], steps, pads, [1, 1], False, [0, 0], s.groups, mask
+        )
+
+    return make
+
+
+def products(place: Place, number: int, most_macs: float) -> Iterator[Sample]:
+    """Matrix products, also of long and flat matrices."""
+    found = 0
+    for k in range(1, 100 * number):
+        rows, columns, depth = (round(2 ** (3 + 9.5 * halton(k, base))) for base in _BASES[:3])
+        macs = rows * columns * depth
+        if not most_macs / 1e5 <= macs <= most_macs:
+            continue
+        moved = [(prod(pair), place.dtype.itemsize) for pair in ((rows, depth), (depth, columns), (rows, columns))]
+        yield sample(
+            "addmm", place, _product(place, rows, columns, depth), moved, macs=macs, geometry=(1, rows, columns, depth),
+        )
+        found += 1
+        if found == number:
+            return
+
+
+def _product(place: Place, rows: int, columns: int, depth: int) -> Callable[[], Run]:
+    def make() -> Run:
+        a, b = place.tensor(rows, depth), place.tensor(columns, depth).t()  # as a linear layer's weight
+        return lambda: torch.mm(a, b)
+
+    return make

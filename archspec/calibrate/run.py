@@ -1,0 +1,80 @@
+"""Measures a machine: its kernels by kind, precision and layout, and what a call costs."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from math import inf
+
+import torch
+
+from archspec.backends.denormals import denormals_flushed
+from archspec.calibrate.measure import Clock, Stopwatch, measure
+from archspec.calibrate.overhead import overhead
+from archspec.calibrate.passes import image_passes, passes
+from archspec.calibrate.products import convolution_shapes, convolutions, products
+from archspec.calibrate.regression import LEAST, Point, fit_curve
+from archspec.calibrate.sample import Place, Sample
+from archspec.devices.calibration import Calibration, Machine, cpu_name
+from archspec.devices.curve import Curve
+
+SECONDS = 100.0  # of measuring, at most
+
+
+def calibrate(
+    device: torch.device, *, seconds: float = SECONDS, clock: Clock = time.perf_counter,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Calibration:
+    """Measure `device` for at most `seconds`, and fit curves to the times. Uses torch's current number of threads.
+
+    clock: what kernels are timed with; the process's CPU time, with one thread, on a machine that does other things.
+    """
+    watch = Stopwatch(clock, (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else lambda: None)
+    start = time.perf_counter()
+    large = device.type != "cpu"
+    samples = list(_samples(device, most_macs=2e11 if large else 4e8, most=1 << (26 if large else 23)))
+    random.Random(0).shuffle(samples)  # noqa: S311  # so that what the deadline cuts off is a part of every curve
+    with denormals_flushed():
+        costs = overhead(device, watch)
+        points = measure(samples, watch, clock() + seconds, progress)
+    machine = Machine(
+        cpu_name(), "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device), torch.get_num_threads(),
+        torch.__version__.partition("+")[0],
+    )
+    curves, gmacs, bandwidth = _curves(points)
+    return Calibration(
+        machine, curves, costs, gmacs, bandwidth, time.perf_counter() - start, datetime.now(UTC).date().isoformat(),
+    )
+
+
+def _samples(device: torch.device, *, most_macs: float, most: int) -> Iterator[Sample]:
+    for precision in ("fp32", "bf16"):
+        for layout in ("nchw", "nhwc"):
+            place = Place(device, precision, layout)
+            yield from convolutions(place, convolution_shapes(56, most_macs))
+            yield from convolutions(place, convolution_shapes(20, most_macs / 16, grouped=True))
+            yield from image_passes(place, most)
+        place = Place(device, precision)
+        yield from products(place, 32, most_macs)
+        yield from passes(place, most)
+
+
+def _curves(points: dict[str, list[Point]]) -> tuple[dict[str, Curve], dict[str, float], float]:
+    """The curves, the best rate of products in 10⁹ multiply-adds per second by precision, and of bytes in 10⁹."""
+    rates: dict[str, float] = {}
+    bandwidth = 0.0
+    for name, found in points.items():
+        precision = name.split("/")[1]
+        for work, seconds in found:
+            if work.macs:
+                rates[precision] = max(rates.get(precision, 0.0), work.macs / seconds)
+            elif name.startswith("add/") and work.nbytes >= 1 << 24:  # more than caches hold
+                bandwidth = max(bandwidth, work.nbytes / seconds)
+    bandwidth = bandwidth or max((w.nbytes / s for found in points.values() for w, s in found), default=1e9)
+    curves = {
+        name: fit_curve(found, rates.get(name.split("/")[1], inf), bandwidth)
+        for name, found in sorted(points.items()) if len(found) >= LEAST
+    }
+    return curves, {name: rate / 1e9 for name, rate in rates.items()}, bandwidth / 1e9

@@ -1,0 +1,175 @@
+"""What `archspec calibrate` measured on a machine: curves by kind of kernel, and the file in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.atomic_files import write_text
+from archspec.devices.curve import Curve
+from archspec.files import read_regular
+from archspec.user_cache import cache_folder
+
+FORMAT: Final = 1
+MAX_BYTES: Final = 1 << 23  # of a file
+_MAX_CURVES, _MAX_POINTS, _MAX_FEATURES = 1000, 1000, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What times depend on: the CPU and its threads, the device (`cpu`, or a GPU's name), the version of torch."""
+
+    cpu: str
+    device: str
+    threads: int
+    torch: str
+
+    @property
+    def file(self) -> Path:
+        """The file of its calibration."""
+        text = json.dumps([self.cpu, self.device, self.threads, self.torch])
+        return cache_folder() / "calibration" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The measured times of a machine.
+
+    curves: by kind of kernel, precision and layout, see `predict`. overhead_us: by `forward` (a pass in evaluation),
+    `training` (a pass that keeps what backward needs), `backward`: microseconds for each kernel; `step`: for each step.
+    peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how long measuring took. made: the day.
+    """
+
+    machine: Machine
+    curves: dict[str, Curve]
+    overhead_us: dict[str, float]
+    peak_gmacs: dict[str, float]
+    bandwidth_gb_per_s: float
+    seconds: float
+    made: str
+
+    @property
+    def name(self) -> str:
+        """The machine in words."""
+        device = self.machine.cpu if self.machine.device == "cpu" else self.machine.device
+        return f"{device}, {self.machine.threads} thread{'s' if self.machine.threads > 1 else ''}"
+
+    def save(self) -> Path:
+        """Write it to the user's cache, atomically. Raises OSError."""
+        path = self.machine.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps({"format": FORMAT, **asdict(self)}) + "\n")
+        return path
+
+
+def load_calibration(path: Path) -> Calibration | None:
+    """The calibration in a file; None if there is none, or it is damaged or of another format."""
+    try:
+        data = json.loads(read_regular(path, MAX_BYTES))
+        if data.pop("format") != FORMAT:
+            return None
+        machine = Machine(str(data["machine"]["cpu"]), str(data["machine"]["device"]),
+                          int(data["machine"]["threads"]), str(data["machine"]["torch"]))
+        curves = {str(name): _curve(curve) for name, curve in data["curves"].items()}
+        if len(curves) > _MAX_CURVES:
+            return None
+        return Calibration(
+            machine, curves, _numbers(data["overhead_us"]), _numbers(data["peak_gmacs"]),
+            _number(data["bandwidth_gb_per_s"]), _number(data["seconds"]), str(data["made"])[:40],
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _curve(data: dict[str, Any]) -> Curve:
+    points = tuple(tuple(map(_number, point)) for point in data["points"])
+    weights = tuple(map(_number, data["weights"]))
+    width = len(points[0]) if points else 0
+    even = width <= _MAX_FEATURES and all(len(point) == width for point in points)
+    if not even or not 0 < len(points) == len(weights) <= _MAX_POINTS:
+        raise ValueError("not a curve")
+    rates = [_number(data[key]) for key in ("length", "macs_per_s", "bytes_per_s")]
+    if min(rates) <= 0:
+        raise ValueError("not a curve")
+    return Curve(points, weights, _number(data["mean"]), rates[0], abs(_number(data["deviation"])), *rates[1:])
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError("not a number")
+    return number
+
+
+def _numbers(data: dict[str, Any]) -> dict[str, float]:
+    return {str(key): _number(value) for key, value in data.items()}
+
+
+def this_machine() -> list[Machine]:
+    """What calibrations of this machine may be of, without importing torch: its GPUs first, then its CPU."""
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        return []
+    cpu, threads = cpu_name(), thread_count()
+    return [Machine(cpu, device, threads, torch.partition("+")[0]) for device in (*_gpu_names(), "cpu")]
+
+
+def own_calibration(device: str | None = None) -> Calibration | None:
+    """The calibration of this machine, if `archspec calibrate` made one: of its GPU, or else of its CPU.
+
+    device: `cpu` for that of the CPU only.
+    """
+    for machine in this_machine():
+        if device in (None, machine.device) and (found := load_calibration(machine.file)) is not None:
+            return found
+    return None
+
+
+def cpu_name() -> str:
+    """The name of the processor, as the system reports it."""
+    import platform
+
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def thread_count() -> int:
+    """The number of threads that torch uses by default: $OMP_NUM_THREADS, or one for each core."""
+    text = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if text.isascii() and text.isdigit() and 0 < int(text) <= 4096:
+        return int(text)
+    return _cores()
+
+
+def _cores() -> int:
+    """The cores that this process may use; two threads of a core count once, as torch counts them."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    cores = set()
+    for cpu in usable:
+        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+        try:
+            cores.add(tuple((topology / part).read_text() for part in ("physical_package_id", "core_id")))
+        except OSError:
+            return len(usable)
+    return len(cores)
+
+
+def _gpu_names() -> list[str]:
+    """The names of NVIDIA GPUs, as the driver lists them."""
+    names = []
+    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        for line in file.read_text(errors="replace").splitlines():
+            if line.startswith("Model:"):
+                names.append(line.partition(":")[2].strip())
+    return names

@@ -1,0 +1,65 @@
+"""A curve: measured times of one kind of kernel, and what they say of sizes between and beyond them.
+
+Gaussian-process regression (kriging; Rasmussen & Williams 2006, "Gaussian processes for machine learning", section
+2.2) of the logarithm of the time over that of a roofline, in the base-2 logarithms of what decides a kernel's
+efficiency. Far from every measured point the prediction falls back to the mean efficiency. Only the dot product of a
+prediction is here; `archspec.calibrate` solves the system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, log, log2
+
+from archspec.devices.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What predicts the times of one kind of kernel.
+
+    points: the features of each measured kernel. weights: of each of them, K⁻¹ (y − mean). mean: of the logarithm of
+    the time over the roofline's. length: the distance, in doublings, over which efficiencies are similar. deviation:
+    the standard deviation of the logarithm's error, from each point predicted by the others (section 5.4.2).
+    macs_per_s, bytes_per_s: the roofline.
+    """
+
+    points: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+    mean: float
+    length: float
+    deviation: float
+    macs_per_s: float
+    bytes_per_s: float
+
+    def seconds(self, work: Work) -> float:
+        """The predicted time of a kernel."""
+        return exp(log(roof(work, self.macs_per_s, self.bytes_per_s)) + self.correction(features(work)))
+
+    def correction(self, x: Sequence[float]) -> float:
+        """The logarithm of the time over the roofline's."""
+        scale, total = -0.5 / self.length**2, self.mean
+        for point, weight in zip(self.points, self.weights, strict=True):
+            distance = 0.0
+            for a, b in zip(point, x, strict=True):
+                distance += (a - b) * (a - b)
+            total += weight * exp(scale * distance)
+        return total
+
+
+def roof(work: Work, macs_per_s: float, bytes_per_s: float) -> float:
+    """The seconds of a kernel by a roofline whose two times add up; at least a nanosecond."""
+    return work.macs / macs_per_s + work.nbytes / bytes_per_s + 1e-9
+
+
+def features(work: Work) -> tuple[float, ...]:
+    """What decides the efficiency of a kernel: base-2 logarithms of sizes."""
+    if work.pixels:
+        return (
+            log2(work.pixels), log2(work.channels), log2(work.filters), log2(work.taps), log2(work.stride),
+            log2(work.groups),
+        )
+    if work.macs:
+        return log2(work.rows), log2(work.columns), log2(work.depth)
+    return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1))

@@ -1,0 +1,186 @@
+"""How long kernels take, kernel by kernel: on a GPU by its datasheet, on a calibrated machine by its curves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from math import sqrt
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+from archspec.devices.calibration import Calibration
+from archspec.devices.curve import Curve, roof
+from archspec.devices.device import Device
+from archspec.devices.gpu import Circumstances, GpuModel, Timed, queue
+from archspec.devices.work import CONVOLUTIONS, KernelLike, Work, work_of
+
+FITTED: Final = Path(__file__).with_name("fitted.json")
+DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
+
+
+class KernelTime(NamedTuple):
+    """What a kernel adds to a pass: seconds, their bound (compute, bandwidth or launches), and the curve behind them."""
+
+    seconds: float
+    bound: str
+    curve: str = ""
+
+
+class TimeModel(Protocol):
+    """Predicts the kernels of a pass."""
+
+    name: str
+
+    def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
+        """What each kernel adds to the time of the pass, in order."""
+
+    def span(self, times: list[KernelTime], circumstances: Circumstances) -> float:
+        """The logarithm of the factor within which 80 % of measured times lie."""
+
+
+@cache
+def fitted() -> dict[str, Any]:
+    """The fitted efficiencies of GPUs; written by `benchmarks/fit_devices.py`."""
+    data: dict[str, Any] = json.loads(FITTED.read_text(encoding="utf-8"))
+    return data
+
+
+class SheetModel:
+    """A GPU by its datasheet and the fitted efficiencies; of an RTX 3090, with those fitted on its own rows."""
+
+    def __init__(self, device: Device) -> None:
+        self.device, self.name = device, device.name
+        own = fitted()["devices"].get(device.key if device.file is None else "", {})
+        self.parameters: dict[str, float] = {**fitted()["parameters"], **own.get("parameters", {})}
+        self.spans: dict[str, float] = own.get("span", fitted()["span"])
+
+    def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
+        """See TimeModel."""
+        slots, _ = queue(kernels, GpuModel(self.device, self.parameters, circumstances))
+        return [KernelTime(slot.wait + slot.timed.seconds, _bound(slot.wait, slot.timed)) for slot in slots]
+
+    def span(self, times: list[KernelTime], circumstances: Circumstances) -> float:
+        """See TimeModel."""
+        span: float = self.spans["step" if circumstances.training else "forward"]
+        return span
+
+
+def _bound(wait: float, timed: Timed) -> str:
+    """What most of a kernel's time is: its products, its bytes, or neither, which is the host and the launch."""
+    work = max(timed.compute, timed.memory)
+    if 2 * work < wait + timed.seconds:
+        return "launches"
+    return "compute" if timed.compute >= timed.memory else "bandwidth"
+
+
+class CalibratedModel:
+    """A calibrated machine. Its kernels run one after the other, each after the overhead of its call."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        self.calibration, self.name = calibration, calibration.name
+        self._chosen: dict[tuple[str, str, Circumstances], tuple[str, Curve]] = {}
+        self._known: dict[tuple[str, Work], tuple[float, str]] = {}
+
+    def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
+        """See TimeModel."""
+        overhead = self.calibration.overhead_us
+        by_direction = {
+            "forward": overhead["training" if circumstances.training else "forward"], "backward": overhead["backward"],
+            "optimizer": 0.0,
+        }
+        times = []
+        for kernel in kernels:
+            work = work_of(kernel)
+            key = (kernel.name, "low" if work.low else "fp32", circumstances)
+            chosen = self._chosen.get(key)
+            if chosen is None:
+                chosen = self._chosen[key] = self._choose(kernel, work, circumstances)
+            name, curve = chosen
+            known = self._known.get((name, work))
+            if known is None:
+                known = self._known[name, work] = _on(curve, work)
+            seconds, bound = known
+            wait = 0.0 if kernel.name == "convolution_backward_bias" else by_direction[kernel.direction] * 1e-6
+            times.append(KernelTime(seconds + wait, bound if seconds > wait else "launches", name))
+        if circumstances.training and times:
+            last = times[-1]
+            times[-1] = last._replace(seconds=last.seconds + overhead["step"] * 1e-6)
+        return times
+
+    def _choose(self, kernel: KernelLike, work: Work, circumstances: Circumstances) -> tuple[str, Curve]:
+        """The curve of a kernel, or that of the most similar kind that was measured."""
+        low = circumstances.precision if work.low else "fp32"
+        layout = "nhwc" if circumstances.channels_last else "nchw"
+        name = kernel.name
+        if name == "batch_norm" and not circumstances.training:
+            name = "batch_norm_evaluation"
+        if kernel.name in CONVOLUTIONS and work.groups > 1:
+            name = f"grouped_{name}"
+        family = work.family
+        for kind in (name, *_LIKE.get(name, ()), family, *_LIKE.get(family, ()), "elementwise"):
+            for precision in (low, "bf16" if work.low else "fp32", "fp32"):
+                for order in (f"/{layout}", "/nchw", ""):
+                    found = self.calibration.curves.get(f"{kind}/{precision}{order}")
+                    if found is not None:
+                        return f"{kind}/{precision}{order}", found
+        raise KeyError(name)
+
+    def span(self, times: list[KernelTime], circumstances: Circumstances) -> float:
+        """See TimeModel. Errors of one curve count as the same, those of different curves as independent."""
+        sums: dict[str, float] = {}
+        for time in times:
+            sums[time.curve] = sums.get(time.curve, 0.0) + time.seconds
+        total, curves = sum(sums.values()), self.calibration.curves
+        errors = [curves[name].deviation * part / total for name, part in sums.items()] if total else []
+        return DEVIATIONS * sqrt(sum([error * error for error in errors]))
+
+
+_LIKE: Final = {
+    "mm": ("addmm",), "bmm": ("addmm",), "product": ("addmm",), "attention": ("addmm",),
+    "attention_backward": ("addmm",), "grouped_conv": ("grouped_convolution",),
+    "batch_norm_evaluation": ("batch_norm",), "norm": ("batch_norm",), "norm_backward": ("batch_norm_backward",),
+    "add_": ("add",), "pool": ("max_pool2d",), "reduce": ("sum",), "update": ("sgd",), "adamw": ("adam",),
+    "elementwise": ("add",), "adaptive_avg_pool2d": ("mean",), "log_softmax": ("softmax",),
+    "log_softmax_backward": ("softmax_backward",), "relu6": ("relu",), "relu6_backward": ("relu_backward",),
+}
+
+
+def _on(curve: Curve, work: Work) -> tuple[float, str]:
+    """The seconds of a kernel by its curve, and what bounds it."""
+    compute = work.macs / curve.macs_per_s
+    bound = "compute" if 2 * compute >= roof(work, curve.macs_per_s, curve.bytes_per_s) else "bandwidth"
+    return curve.seconds(work), bound
+
+
+class CpuSheetModel:
+    """A CPU by its datasheet alone: a roofline of typical efficiencies. An estimate: within a factor of two."""
+
+    COMPUTE: Final = 0.5
+    MEMORY: Final = 0.6
+
+    def __init__(self, device: Device) -> None:
+        self.device, self.name = device, device.name
+
+    def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
+        """See TimeModel."""
+        launch = self.device.launch_us * 1e-6
+        return [self._time(work_of(kernel), circumstances.precision, launch) for kernel in kernels]
+
+    def _time(self, work: Work, precision: str, launch: float) -> KernelTime:
+        peak = self.device.peak_flops(precision if work.low else "fp32")
+        compute = 2 * work.macs / (self.COMPUTE * peak)
+        memory = work.nbytes / (self.MEMORY * self.device.bandwidth)
+        seconds = launch + max(compute, memory)
+        return KernelTime(seconds, _bound(0.0, Timed(seconds, compute, memory)))
+
+    def span(self, times: list[KernelTime], circumstances: Circumstances) -> float:
+        """See TimeModel."""
+        return 0.69
+
+
+def model_of(device: Device) -> TimeModel:
+    """The model of a device by its datasheet."""
+    return SheetModel(device) if device.kind == "gpu" else CpuSheetModel(device)
+
+

@@ -1,0 +1,87 @@
+"""The predicted time of a pass: in all, by layer and direction, what bounds it, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import exp
+from typing import Any, Final, NamedTuple
+
+from archspec.devices.gpu import Circumstances
+from archspec.devices.models import KernelTime, TimeModel
+from archspec.devices.work import KernelLike
+
+BOUNDS: Final = ("compute", "bandwidth", "launches")
+
+
+class LayerTime(NamedTuple):
+    """The time of a layer in milliseconds, by direction, and what bounds it."""
+
+    forward_ms: float
+    backward_ms: float
+    bound: str
+
+    @property
+    def milliseconds(self) -> float:
+        """Both directions."""
+        return self.forward_ms + self.backward_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The time of a forward pass or of a training step.
+
+    machine: in words. milliseconds: of the pass. low, high: 80 % of measured times lie between them. bound: what bounds
+    most of the time: compute, bandwidth or launches. shares: the part of the time that each of them bounds. layers: by
+    path; "" is the loss and the optimizer. kernels: each kernel's part, in order.
+    """
+
+    machine: str
+    milliseconds: float
+    low: float
+    high: float
+    bound: str
+    shares: dict[str, float]
+    layers: dict[str, LayerTime]
+    kernels: tuple[KernelTime, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "machine": self.machine, "ms": round(self.milliseconds, 4), "low_ms": round(self.low, 4),
+            "high_ms": round(self.high, 4), "bound": self.bound,
+            "shares": {name: round(share, 4) for name, share in self.shares.items()},
+        }
+
+
+def predict(kernels: Sequence[KernelLike], model: TimeModel, circumstances: Circumstances) -> Prediction:
+    """Predict the time of a pass from its kernels, in order (`archspec.execution`)."""
+    times = model.times(kernels, circumstances)
+    milliseconds = 1000 * sum([time.seconds for time in times])
+    factor = exp(model.span(times, circumstances))
+    sums = _by_bound(times)
+    total = sum(sums.values())
+    shares = {name: seconds / total if total else 0.0 for name, seconds in sums.items()}
+    return Prediction(
+        model.name, milliseconds, milliseconds / factor, milliseconds * factor, max(BOUNDS, key=sums.__getitem__),
+        shares, _layers(kernels, times), tuple(times),
+    )
+
+
+def _by_bound(times: Iterable[KernelTime]) -> dict[str, float]:
+    sums = dict.fromkeys(BOUNDS, 0.0)
+    for time in times:
+        sums[time.bound] += time.seconds
+    return sums
+
+
+def _layers(kernels: Sequence[KernelLike], times: Sequence[KernelTime]) -> dict[str, LayerTime]:
+    rows: dict[str, list[tuple[bool, KernelTime]]] = {}
+    for kernel, time in zip(kernels, times, strict=True):
+        rows.setdefault(kernel.layer, []).append((kernel.direction != "forward", time))
+    layers = {}
+    for path, row in rows.items():
+        sums = _by_bound(time for _, time in row)
+        parts = [1000 * sum([time.seconds for back, time in row if back == backward]) for backward in (False, True)]
+        layers[path] = LayerTime(parts[0], parts[1], max(BOUNDS, key=sums.__getitem__))
+    return layers

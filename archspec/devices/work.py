@@ -1,0 +1,132 @@
+"""Kernels as a time model sees them: what family they belong to, and the matrix product that a convolution comes to."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from typing import Final, NamedTuple, Protocol
+
+
+class KernelLike(Protocol):
+    """What a time model reads of a kernel; `archspec.execution.Kernel` has it. See there."""
+
+    @property
+    def layer(self) -> str:
+        """The path of its op."""
+
+    @property
+    def name(self) -> str:
+        """As torch's op."""
+
+    @property
+    def direction(self) -> str:
+        """forward, backward or optimizer."""
+
+    @property
+    def dtype(self) -> str:
+        """Of what it computes."""
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes that it reads."""
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes that it writes."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of products."""
+
+    @property
+    def flops(self) -> int:
+        """Other arithmetic."""
+
+    @property
+    def geometry(self) -> tuple[int, ...]:
+        """What decides its speed besides."""
+
+
+class Work(NamedTuple):
+    """What one kernel does.
+
+    family: a kind of kernel whose instances have one efficiency. rows, columns, depth: the matrix product
+    (rows × depth) · (depth × columns) that it computes, by implicit GEMM for a convolution (Chetlur et al. 2014,
+    "cuDNN: efficient primitives for deep learning", section 3); 1 for other kernels. channels: of a convolution's
+    input, of one group. filters: of its output, of one group. pixels: of its output, those of all images. taps:
+    elements of its window. stride: the product of its strides. groups: of a convolution.
+    """
+
+    family: str
+    low: bool
+    nbytes: int
+    macs: int
+    flops: int
+    rows: int = 1
+    columns: int = 1
+    depth: int = 1
+    channels: int = 0
+    filters: int = 0
+    pixels: int = 0
+    taps: int = 1
+    stride: int = 1
+    groups: int = 1
+
+
+CONVOLUTIONS: Final = {
+    "convolution": "conv", "convolution_backward_input": "conv_input", "convolution_backward_weight": "conv_weight",
+}
+LOW: Final = frozenset(("bfloat16", "float16"))
+# Part of a name → family, in order; what is in none of them is element-wise.
+_FAMILIES: Final = (
+    ("batch_norm_backward", "norm_backward"), ("batch_norm", "norm"), ("group_norm", "layer_norm"),
+    ("layer_norm", "layer_norm"), ("instance_norm", "norm"), ("pool", "pool"), ("convolution_backward_bias", "reduce"),
+    ("sum", "reduce"), ("mean", "reduce"), ("copy", "copy"), ("clone", "copy"),
+)
+UPDATES: Final = frozenset(("sgd", "adam", "adamw", "rmsprop"))
+
+
+def family_of(name: str) -> str:
+    """The family of a kernel without a product."""
+    if name in UPDATES:
+        return "update"
+    return next((family for part, family in _FAMILIES if part in name), "elementwise")
+
+
+def work_of(kernel: KernelLike) -> Work:
+    """What a kernel does, from its name, bytes, multiply-adds and geometry."""
+    return _work(
+        kernel.name, kernel.dtype, kernel.read_bytes + kernel.written_bytes, kernel.macs, kernel.flops, kernel.geometry
+    )
+
+
+@lru_cache(maxsize=8192)
+def _work(name: str, dtype: str, nbytes: int, macs: int, flops: int, geometry: tuple[int, ...]) -> Work:
+    low = dtype in LOW
+    if macs and name in CONVOLUTIONS and len(geometry) > 4:
+        return _convolution(CONVOLUTIONS[name], low, nbytes, macs, geometry)
+    if macs and len(geometry) >= 4:
+        batch, rows, columns, depth = geometry[:4]
+        return Work("product", low, nbytes, macs, flops, batch * rows, columns, depth)
+    if macs:  # a product of unknown form, as of an op without a rule
+        side = max(1, round(macs ** (1 / 3)))
+        return Work("product", low, nbytes, macs, flops, side, side, side)
+    return Work(family_of(name), low, nbytes, 0, flops)
+
+
+def _convolution(family: str, low: bool, nbytes: int, macs: int, geometry: tuple[int, ...]) -> Work:
+    """geometry: (N, C, K, groups, *output size, *kernel size, *strides)."""
+    batch, channels, filters, groups, *rest = geometry
+    rank = len(rest) // 3
+    taps, pixels = prod(rest[rank : 2 * rank]), batch * prod(rest[:rank])
+    channels, filters, stride = channels // groups, filters // groups, prod(rest[2 * rank :])
+    if family == "conv":
+        product = pixels, filters, channels * taps
+    elif family == "conv_input":
+        product = pixels * stride, channels, filters * taps
+    else:
+        product = filters, channels * taps, pixels
+    return Work(
+        f"grouped_{family}" if groups > 1 else family, low, nbytes, macs, 0, *product, channels, filters, pixels, taps,
+        stride, groups,
+    )
