@@ -6,7 +6,7 @@ REFERENCE.json: rows of network, batch, precision, channels_last, step_ms and fo
 and momentum. TABLE.csv: rows of timm's training benchmark on an RTX 3090 (AMP, channels last; columns model,
 train_step_time, train_batch_size, train_img_size), of models that a shipped spec describes; on these only the three
 parameters of `PER_DEVICE` are fitted. The errors that it prints are of networks (of the table: rows) that the fit did
-not see; the interval of a prediction is their 80th percentile. --write: keep the result in archspec/devices/fitted.json.
+not see; the interval of a prediction is their 80th percentile. --write: keep them in archspec/devices/fitted.json.
 
 The fit is nonlinear least squares of the logarithms of the times, with a robust loss, and a prior on each parameter.
 """
@@ -24,7 +24,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from scipy.optimize import least_squares
 
 import archspec
@@ -165,7 +164,9 @@ def main() -> None:
     print("networks left out, error in %:")
     errors = left_out(rows, lambda kept: fit(kept, guess, spread, fitted, 5))
     spans = {
-        key: summary(f"networks left out, {key}", [e for row, e in zip(rows, errors, strict=True) if row.circumstances.training == training])
+        key: summary(f"networks left out, {key}", [
+            error for row, error in zip(rows, errors, strict=True) if row.circumstances.training == training
+        ])
         for key, training in (("step", True), ("forward", False))
     }
     devices = {}
@@ -179,13 +180,17 @@ def main() -> None:
         span = summary("rows left out", left_out(rows, refit))
         own = refit(rows)
         print("all rows seen:", *(f"{100 * row.error(own):+.0f}" for row in rows))
-        devices["rtx3090"] = {"parameters": {name: own[name] for name in PER_DEVICE}, "span": {"step": span, "forward": span}}
+        devices["rtx3090"] = {
+            "parameters": {name: float(f"{own[name]:.4g}") for name in PER_DEVICE},
+            "span": {"step": span, "forward": span},
+        }
         print(devices)
     if options.write:
         result = {
-            "format": 1, "command": shlex.join(["python", *sys.argv]), "numbers": "80 % of the times of networks that "
-            "were left out of the fit lie within exp(±span) of the prediction",
-            "parameters": {name: float(f"{value:.4g}") for name, value in fitted.items()}, "span": spans, "devices": devices,
+            "format": 1, "command": shlex.join(["python", *sys.argv]),
+            "meaning": "80 % of the times of networks left out of the fit lie within exp(±span) of the prediction",
+            "parameters": {name: float(f"{value:.4g}") for name, value in fitted.items()},
+            "span": spans, "devices": devices,
         }
         FITTED.write_text(json.dumps(result, indent=1) + "\n")
 

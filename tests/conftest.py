@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ def _no_user_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test sees no colour settings and no data folder of the person who runs it."""
     for name in ("NO_COLOR", "FORCE_COLOR", "ARCHSPEC_DEBUG"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("archspec.devices.calibration.cache_folder", lambda: Path("/nowhere"))  # no calibration
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,8 +7,9 @@ from archspec.analysis.logits import squashing_end
 from archspec.analysis.lone_value import lone_value, smallest_batch
 from archspec.analysis.report import LayerCost, Report, ReportNode
 from archspec.analysis.resources import Resources, resources
+from archspec.analysis.timing import Predicted, predict_times
 
 __all__ = [
-    "Expected", "LayerCost", "Report", "ReportNode", "Resources", "check_expectations", "check_learns", "cost_report",
-    "lone_value", "resources", "smallest_batch", "squashing_end",
+    "Expected", "LayerCost", "Predicted", "Report", "ReportNode", "Resources", "check_expectations", "check_learns",
+    "cost_report", "lone_value", "predict_times", "resources", "smallest_batch", "squashing_end",
 ]

@@ -13,7 +13,13 @@ from archspec.cli.measuring import batch_size_option, check_options, refuse_runn
 from archspec.cli.options import Reading, SpecPath, input_option, json_option, spec_options
 from archspec.cli.output_format import output_format_option
 from archspec.cli.output_format import report as report_diagnostics
-from archspec.cli.static_options import chosen_setting, examine_with_optimizer, setting_options, step_line
+from archspec.cli.static_options import (
+    chosen_setting,
+    examine_with_optimizer,
+    predicted_times,
+    setting_options,
+    step_line,
+)
 
 if TYPE_CHECKING:
     from archspec.analysis import Report
@@ -74,19 +80,29 @@ def command(
     if as_json:
         failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
         others = {"conventions": [figure.to_json() for figure in counts]} if counts else {}
-        print_json({**_static_json(loaded, report, setting), **others, **failed})
+        print_json({**_static_json(loaded, report, setting, target), **others, **failed})
     else:
         profile_table.show(
             report, result_console(), depth=depth, description=loaded.description, step=step_line(loaded, setting),
         )
+        _show_times(loaded, setting, target)
         if counts:
             conventions.show(counts, result_console())
     if found.errors:
         raise SpecError(found.errors)
 
 
-def _static_json(loaded: Loaded, report: Report, setting: Setting) -> dict[str, Any]:
-    """The report, with memory and traffic in this setting."""
+def _show_times(loaded: Loaded, setting: Setting, target: str | None) -> None:
+    """Print the predicted times, where a device is known."""
+    from archspec.analysis import resources
+    from archspec.printing.prediction import show
+
+    if (times := predicted_times(resources(loaded.graph, setting), target)) is not None:
+        show(times, setting, result_console())
+
+
+def _static_json(loaded: Loaded, report: Report, setting: Setting, target: str | None) -> dict[str, Any]:
+    """The report, with memory and traffic in this setting, and times where a device is known."""
     from archspec.analysis import resources
     from archspec.analysis.step_memory import step_memory
 
@@ -94,6 +110,9 @@ def _static_json(loaded: Loaded, report: Report, setting: Setting) -> dict[str, 
     data["totals"] |= found.totals()
     if found.training is not None:
         data["totals"] |= step_memory(found.training).to_json()
+    times = predicted_times(found, target)
+    if times is not None:
+        data["totals"] |= times.totals()
     for layer in data["layers"]:
-        layer.update(found.layer(layer["path"]))
+        layer.update(found.layer(layer["path"]), **({} if times is None else times.layer(layer["path"])))
     return data

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 if TYPE_CHECKING:
+    from archspec.analysis import Predicted, Resources
     from archspec.api import Loaded
     from archspec.api.examination import Examined
     from archspec.cli.options import Reading
@@ -22,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def setting_options(function: F) -> F:
     """Add `--precision`, `--channels-last`, `--optimizer` and `--target`."""
     target = click.option("--target", metavar="DEVICE|FILE", help="A device, such as h200 (`archspec list devices`), "
-                                                                  "or a file of one; default: a CPU.")
+                          "a file of one, or `here`: this machine, calibrated; default: a CPU.")
     return arithmetic_options(target(function))
 
 
@@ -88,14 +89,13 @@ def _may_stand_alone(changes: dict[str, str]) -> bool:
 def chosen_setting(
     batch_size: int, dtype: str, precision: str, *, channels_last: bool, optimizer: Optimizer, target: str | None
 ) -> Setting:
-    """The setting of a simulation. Raises SpecError BUILD211 for an unknown device."""
-    from archspec.devices import find_device
+    """The setting of a simulation. Raises SpecError as `archspec.devices.targets.target_kind` does."""
+    from archspec.devices.targets import target_kind
     from archspec.execution import Setting
 
-    kind = "cpu" if target is None else find_device(target).target
     return Setting(
-        batch_size=batch_size, precision=cast("Any", precision), channels_last=channels_last, target=kind,
-        optimizer=optimizer, dtype=dtype,
+        batch_size=batch_size, precision=cast("Any", precision), channels_last=channels_last,
+        target=target_kind(target), optimizer=optimizer, dtype=dtype,
     )
 
 
@@ -106,3 +106,12 @@ def step_line(loaded: Loaded, setting: Setting) -> str | None:
 
     training = resources(loaded.graph, setting).training
     return None if training is None else step_memory(training).text(setting.optimizer.text)
+
+
+def predicted_times(found: Resources, target: str | None) -> Predicted | None:
+    """The times of both passes on the target; None without a target on a CPU that is not calibrated."""
+    from archspec.analysis import predict_times
+    from archspec.devices.targets import time_model
+
+    model = time_model(target)
+    return None if model is None else predict_times(found, model)

@@ -1,6 +1,8 @@
 """Devices: what datasheets say of them, what was measured on this machine, and the time that kernels take there.
 
-`device`: the figures; `read`: a YAML file → `Device`; `known`: the shipped ones by name. Imports no torch.
+`device`: the figures; `read`: a YAML file → `Device`; `known`: the shipped ones by name. `work`: what a kernel does;
+`gpu`, `curve`: how long that takes, by datasheet and by measurement; `calibration`: the measured curves in the user's
+cache; `predict`: the time of a pass. Imports no torch.
 """
 
 from archspec.devices.device import PRECISIONS, Device

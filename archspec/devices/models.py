@@ -20,7 +20,7 @@ DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
 
 
 class KernelTime(NamedTuple):
-    """What a kernel adds to a pass: seconds, their bound (compute, bandwidth or launches), and the curve behind them."""
+    """What a kernel adds to a pass: seconds, their bound (compute, bandwidth, launches), and the curve behind them."""
 
     seconds: float
     bound: str
@@ -177,10 +177,3 @@ class CpuSheetModel:
     def span(self, times: list[KernelTime], circumstances: Circumstances) -> float:
         """See TimeModel."""
         return 0.69
-
-
-def model_of(device: Device) -> TimeModel:
-    """The model of a device by its datasheet."""
-    return SheetModel(device) if device.kind == "gpu" else CpuSheetModel(device)
-
-

@@ -1,0 +1,54 @@
+"""The predicted time of a network on a device, from the kernels of `archspec.execution`; imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from archspec.analysis.resources import Resources
+from archspec.devices.gpu import Circumstances
+from archspec.devices.models import TimeModel
+from archspec.devices.predict import Prediction, predict
+from archspec.execution import Execution
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """The predicted times of a network: of a forward pass in evaluation, and of a training step if there is one."""
+
+    forward: Prediction
+    step: Prediction | None
+
+    @property
+    def main(self) -> Prediction:
+        """The training step, or the forward pass where nothing is trained."""
+        return self.step or self.forward
+
+    def totals(self) -> dict[str, Any]:
+        """The figures of the whole network, for JSON, in milliseconds."""
+        step = self.step
+        return {
+            "predicted_forward_ms": round(self.forward.milliseconds, 4),
+            "predicted_step_ms": None if step is None else round(step.milliseconds, 4),
+            "prediction": {"forward": self.forward.to_json(), "step": None if step is None else step.to_json()},
+        }
+
+    def layer(self, path: str) -> dict[str, Any]:
+        """The figures of one layer, for JSON: its part of the training step, or of the forward pass."""
+        time = self.main.layers.get(path)
+        if time is None:  # it runs no kernel, as a view
+            return {"predicted_ms": 0.0, "bound": None}
+        return {"predicted_ms": round(time.milliseconds, 4), "bound": time.bound}
+
+
+def predict_times(found: Resources, model: TimeModel) -> Predicted:
+    """The times of both passes of a network in the setting of `found`."""
+    step = None if found.training is None else _of(found.training, model)
+    return Predicted(_of(found.inference, model), step)
+
+
+def _of(execution: Execution, model: TimeModel) -> Prediction:
+    setting = execution.setting
+    low = {"bfloat16": "bf16", "float16": "fp16"}.get(setting.dtype)
+    circumstances = Circumstances(low or setting.precision, setting.channels_last, setting.training)
+    return predict(execution.kernels, model, circumstances)

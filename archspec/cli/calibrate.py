@@ -1,0 +1,82 @@
+"""`archspec calibrate`: measure this machine, so that times can be predicted."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from archspec.cli.console import line_width, result_console, tell
+from archspec.cli.json_output import print_json
+from archspec.cli.options import DEVICE, json_option
+
+if TYPE_CHECKING:
+    from archspec.devices.calibration import Calibration
+
+
+@click.command("calibrate")
+@click.option("--device", type=DEVICE, metavar=DEVICE.name, default="auto", show_default=True, help="What to measure.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads.")
+@click.option("--seconds", type=click.FloatRange(min=1, max=3600), default=100.0, show_default=True, metavar="S",
+              help="The longest time of measuring; less gives less exact predictions.")
+@json_option
+def command(device: str, threads: int | None, seconds: float, as_json: bool) -> None:
+    """Measure this machine: products, convolutions, passes over memory and the overhead of a call.
+
+    The result is kept in your cache, for this CPU, number of threads, GPU and version of torch. With it `archspec
+    profile --static` and `archspec train` predict times. Let nothing else run meanwhile.
+    """
+    import torch
+
+    from archspec.backends.device import pick_device
+    from archspec.calibrate import calibrate
+
+    picked = pick_device(device)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        found = calibrate(picked, seconds=seconds, progress=_progress)
+    finally:
+        torch.set_num_threads(before)
+    try:
+        path = str(found.save())
+    except OSError as problem:
+        path = None
+        tell(f"warning: the calibration could not be saved: {problem.strerror or problem}")
+    if as_json:
+        print_json({
+            "format": 1, "machine": found.name, "file": path, "seconds": found.seconds, "curves": len(found.curves),
+            "gmacs_per_s": found.peak_gmacs, "bandwidth_gb_per_s": found.bandwidth_gb_per_s,
+            "overhead_us": found.overhead_us,
+        })
+    else:
+        _show(found, path)
+
+
+def _progress(part: float) -> None:
+    """Show on a terminal how much of the time is over."""
+    if line_width(sys.stderr):
+        sys.stderr.write(f"\rmeasuring: {min(100, round(100 * part))} %\x1b[K" if part < 1 else "\r\x1b[K")
+
+
+def _show(found: Calibration, path: str | None) -> None:
+    """Print the best rates, the overhead, and how exact the curves are."""
+    from statistics import median
+
+    if line_width(sys.stderr):
+        sys.stderr.write("\r\x1b[K")
+    console = result_console()
+    points = sum(len(curve.points) for curve in found.curves.values())
+    errors = [100 * curve.deviation for curve in found.curves.values()]
+    console.print(f"calibrated {found.name}, torch {found.machine.torch}, in {found.seconds:.0f} s", soft_wrap=True)
+    for precision, rate in found.peak_gmacs.items():
+        console.print(f"  products      up to {rate:,.1f} GMAC/s in {precision}", soft_wrap=True)
+    console.print(f"  memory        {found.bandwidth_gb_per_s:,.1f} GB/s", soft_wrap=True)
+    costs = ", ".join(f"{name} {microseconds:.1f} µs" for name, microseconds in found.overhead_us.items())
+    console.print(f"  calls         {costs}", soft_wrap=True)
+    if errors:
+        console.print(f"  curves        {len(found.curves)} with {points} kernels; a kernel's error is "
+                      f"{median(errors):.0f} % (median, each predicted by the others)", soft_wrap=True)
+    if path is not None:
+        console.print(f"  kept in       {path}", soft_wrap=True)

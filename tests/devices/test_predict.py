@@ -1,0 +1,170 @@
+"""Predicted times: sums, bounds and limits of the models, and rows that were measured on a GPU."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import archspec
+from archspec.analysis import predict_times, resources
+from archspec.devices import find_device, known_devices
+from archspec.devices.gpu import Circumstances, GpuModel, queue
+from archspec.devices.models import CpuSheetModel, SheetModel, fitted
+from archspec.devices.predict import predict
+from archspec.devices.work import work_of
+from archspec.execution import Kernel, Optimizer, Setting, execute
+
+STEP = Circumstances("tf32", True, True)
+
+
+def setting(batch: int, precision: str = "tf32", *, nhwc: bool = True, training: bool = True) -> Setting:
+    return Setting(batch, training=training, precision=precision, channels_last=nhwc, target="cuda",
+                   optimizer=Optimizer("sgd", 0.9))
+
+
+def step_ms(spec: str, batch: int, precision: str, device: str, *, nhwc: bool = True) -> float:
+    kernels = execute(archspec.load(spec).graph, setting(batch, precision, nhwc=nhwc)).kernels
+    return predict(kernels, SheetModel(find_device(device)), Circumstances(precision, nhwc, True)).milliseconds
+
+
+@pytest.mark.parametrize(
+    ("spec", "batch", "precision", "nhwc", "measured"),
+    [  # one NVIDIA H200, torch 2.11, SGD with momentum, median of CUDA events
+        ("lenet", 256, "tf32", True, 1.49), ("resnet18", 128, "tf32", True, 17.2), ("resnet18", 128, "tf32", False, 25.6),
+        ("resnet50", 64, "bf16", True, 22.8), ("zoo/resnet50", 256, "bf16", True, 54.9),
+        ("zoo/resnet50", 256, "bf16", False, 105.0), ("vgg_small", 128, "tf32", True, 10.6),
+    ],
+)
+def test_a_step_on_an_h200_takes_about_what_was_measured(
+    spec: str, batch: int, precision: str, nhwc: bool, measured: float
+) -> None:
+    assert step_ms(spec, batch, precision, "h200", nhwc=nhwc) == pytest.approx(measured, rel=0.3)
+
+
+def test_a_faster_gpu_is_faster_where_the_gpu_decides() -> None:
+    times = [step_ms("zoo/resnet50", 64, "fp16", device) for device in ("h200", "a100", "rtx3090", "rtx3060", "gtx1650")]
+    assert times == sorted(times)
+    assert times[-1] > 20 * times[0]
+
+
+def test_a_small_network_waits_for_the_host_on_any_gpu() -> None:
+    found = resources(archspec.load("lenet").graph, setting(16))
+    for device in ("h200", "rtx3090"):
+        times = predict_times(found, SheetModel(find_device(device)))
+        assert times.step is not None
+        assert times.step.bound == "launches"
+
+
+@pytest.mark.parametrize("spec", ["lenet", "zoo/mobilenet_v3_small", "zoo/unet"])
+@pytest.mark.parametrize("device", ["h200", "xeon-8480"])
+def test_the_layers_and_the_loss_add_up_to_the_step(spec: str, device: str) -> None:
+    chosen = find_device(device)
+    model = SheetModel(chosen) if chosen.kind == "gpu" else CpuSheetModel(chosen)
+    found = resources(archspec.load(spec).graph, setting(4))
+    times = predict_times(found, model)
+    assert times.step is not None
+    for prediction, execution in ((times.step, found.training), (times.forward, found.inference)):
+        assert execution is not None
+        assert sum(layer.milliseconds for layer in prediction.layers.values()) == pytest.approx(prediction.milliseconds)
+        assert 1000 * sum(kernel.seconds for kernel in prediction.kernels) == pytest.approx(prediction.milliseconds)
+        assert set(prediction.layers) == {kernel.layer for kernel in execution.kernels}
+        assert prediction.low < prediction.milliseconds < prediction.high
+        assert sum(prediction.shares.values()) == pytest.approx(1)
+    assert all(layer.backward_ms == 0 for layer in times.forward.layers.values())
+
+
+def test_the_queue_ends_with_the_slower_of_host_and_device() -> None:
+    """Against a simulation of both, event by event."""
+    kernels = execute(archspec.load("zoo/mobilenet_v3_small").graph, setting(32)).kernels
+    model = GpuModel(find_device("h200"), fitted()["parameters"], STEP)
+    slots, end = queue(kernels, model)
+    host, free = model.parameters["host.step_us"] * 1e-6, 0.0
+    for kernel, slot in zip(kernels, slots, strict=True):
+        host += model.host_seconds(kernel, work_of(kernel).family)
+        started = host if host > free else free
+        assert slot.wait == pytest.approx(started - free, abs=1e-12)
+        free = started + model.time(work_of(kernel)).seconds
+    assert end == pytest.approx(free)
+    assert sum(slot.wait + slot.timed.seconds for slot in slots) == pytest.approx(end)
+
+
+sizes = st.integers(1, 4096)
+
+
+@given(st.sampled_from(sorted(known_devices())), sizes, sizes, sizes, st.sampled_from(["float32", "bfloat16"]))
+@settings(max_examples=40)
+def test_no_kernel_exceeds_the_datasheet(
+    device: str, rows: int, columns: int, depth: int, dtype: str
+) -> None:
+    chosen = find_device(device)
+    if chosen.kind == "cpu":
+        return
+    macs, nbytes = rows * columns * depth, 4 * rows * depth
+    kernel = Kernel("", "mm", "forward", dtype, nbytes, 0, macs, 0, (1, rows, columns, depth))
+    timed = GpuModel(chosen, fitted()["parameters"], STEP).time(work_of(kernel))
+    # GeForce cards run above the clock of the datasheet.
+    assert timed.seconds >= 2 * macs / (1.6 * max(chosen.peak_flops(p) for p in ("fp16", "tf32")))
+    assert timed.seconds > nbytes / (1.3 * chosen.bandwidth)
+
+
+@pytest.mark.parametrize("spec", ["lenet", "zoo/convnext_tiny"])
+def test_a_larger_batch_takes_longer(spec: str) -> None:
+    times = [step_ms(spec, batch, "bf16", "l4") for batch in (16, 64, 256, 1024)]
+    assert times == sorted(times)
+    assert times[-1] < 64 * times[0]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "family"),
+    [
+        (("convolution", 10, (8, 16, 32, 1, 4, 4, 3, 3, 1, 1)), "conv"),
+        (("convolution_backward_weight", 10, (8, 16, 16, 16, 4, 4, 3, 3, 1, 1)), "grouped_conv_weight"),
+        (("batch_norm_backward", 0, ()), "norm_backward"), (("max_pool2d_backward", 0, ()), "pool"),
+        (("convolution_backward_bias", 0, ()), "reduce"), (("addmm", 6, (1, 1, 2, 3)), "product"),
+        (("an_op_of_a_plugin", 0, ()), "elementwise"), (("an_op_of_a_plugin", 27, ()), "product"), (("adam", 0, (3,)), "update"),
+    ],
+)
+def test_a_kernel_belongs_to_a_family(kernel: tuple[str, int, tuple[int, ...]], family: str) -> None:
+    name, macs, geometry = kernel
+    assert work_of(Kernel("", name, "forward", "float32", 8, 8, macs, 0, geometry)).family == family
+
+
+def test_a_convolution_comes_to_a_matrix_product_of_as_many_macs() -> None:
+    for kernel in execute(archspec.load("zoo/resnext50_32x4d").graph, setting(2)).kernels:
+        work = work_of(kernel)
+        if work.pixels and work.stride == 1:
+            assert work.rows * work.columns * work.depth * work.groups == kernel.macs, kernel
+
+
+def test_the_fitted_parameters_say_which_command_fitted_them() -> None:
+    data = fitted()
+    assert data["command"].startswith("python benchmarks/fit_devices.py ")
+    assert all(value > 0 for value in data["parameters"].values())
+    assert set(data["devices"]) <= set(known_devices())
+    assert 0 < data["span"]["step"] < 0.5
+
+
+def test_a_profile_with_a_target_has_times_and_imports_no_torch() -> None:
+    code = """
+import sys
+from archspec.cli import run
+status = run(["profile", "lenet", "--static", "--target", "h200", "--json"])
+sys.exit(status or "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
+    data = json.loads(done.stdout)
+    assert data["totals"]["predicted_step_ms"] > data["totals"]["predicted_forward_ms"] > 0
+    assert all(layer["predicted_ms"] >= 0 and layer["bound"] in ("compute", "bandwidth", "launches", None)
+               for layer in data["layers"])
+
+
+def test_a_profile_shows_times_of_a_target(cli: Callable[..., object]) -> None:
+    done = cli("profile", "lenet", "--static", "--target", "RTX 3060", "--precision", "bf16")
+    assert "predicted on NVIDIA GeForce RTX 3060, batch of 1, bf16" in done.out  # type: ignore[attr-defined]
+    assert "bound by launches" in done.out  # type: ignore[attr-defined]
