@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from archspec.ops.base import register_op
 from archspec.ops.ranks import Ranked, Sizes
+from archspec.ops.reach import SAME, Reach, adaptive
 from archspec.ops.traits import AffectsSpace
 from archspec.types import Cost, TensorType
 
@@ -46,6 +47,11 @@ class _ToSize(Ranked):
         if set(size) == {1}:  # torch computes this case as a mean
             return tape.mean(x, tuple(range(2, x.ndim)))
         return tape.avg_pool(self.op, x, size, flops=x.numel)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        sizes = zip(x.shape[2:], y.shape[2:], strict=True)
+        return (Reach((None, (1, SAME), *[(d, adaptive(*each)) for d, each in enumerate(sizes, start=2)])),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

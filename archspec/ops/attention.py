@@ -12,6 +12,7 @@ from archspec.ops.base import Op, PositiveInt, PositivePair, Probability, Wanted
 from archspec.ops.fields import clash
 from archspec.ops.parameters import Computed, Glorot, ParamSpec, TruncatedNormal, buffer, learned, projection
 from archspec.ops.ranks import NonNegativePair
+from archspec.ops.reach import Reach, blocks, same
 from archspec.ops.traits import AffectsNothing, KeepsLayout, Stochastic
 from archspec.ops.windows import pair_text
 from archspec.text import shape_text
@@ -134,6 +135,10 @@ class MultiHeadAttention(Op):
         """(N, L, E) -> (N, heads, L, E / heads)."""
         n, length, width = x.shape
         return tape.transpose(tape.reshape(x, (n, length, self.num_heads, width // self.num_heads)), 1, 2)
+
+    @override
+    def reach(self, *types: TensorType) -> tuple[Reach, ...]:
+        return tuple([same(3, [1, 2]) for _ in types[:-1]])
 
     @override
     def build(self, x: TensorType, memory: TensorType | None = None) -> "nn.Module":
@@ -262,6 +267,13 @@ class WindowAttention(Op):
         y = tape.attention(query, key, value, tape.cast(bias, qkv.dtype))
         y = tape.reshape(tape.transpose(y, 2, 3), (n, windows, places, channels))
         return tape.linear(y, weights["proj.weight"], weights.get("proj.bias"))
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        each = []
+        for size, window, shift in zip(x.shape[1:3], self.window_size, self.shift_size, strict=True):
+            each.append(blocks(window, shift if window < size else 0))
+        return (Reach((None, (1, each[0]), (2, each[1]), None)),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

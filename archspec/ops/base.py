@@ -14,7 +14,8 @@ from archspec.diagnostics import plural
 from archspec.diagnostics.hints import PutBefore, Remedy
 from archspec.ops.parameters import ParamSpec
 from archspec.ops.placed import Placed
-from archspec.ops.traits import Affects, Affine, Elementwise, Trait
+from archspec.ops.reach import SAME, Reach, same, sliding
+from archspec.ops.traits import Affects, Affine, Convolves, Elementwise, Trait, Windowed
 from archspec.plugins import Door, PluginError
 from archspec.types import FLOATS, INTEGERS, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType
 
@@ -83,6 +84,19 @@ class Operation(Placed):
         specs = self.parameters(*types[: len(wanted.inputs)])
         learns = any(len(specs[name].shape) > 1 for name in wanted.weights)  # a bias has only sums
         return macs * (sum(wanted.inputs) + learns)
+
+    def reach(self, *types: Any) -> tuple[Reach, ...] | None:
+        """How the first output depends on each input, given the types of the inputs and then of the outputs.
+
+        By default that of an element-wise op, or of windows; None where it is not known.
+        """
+        ndim = types[-1].ndim
+        windowed = self.trait(Windowed)
+        if windowed is not None:
+            channels = None if self.trait(Convolves) is not None else (1, SAME)
+            each = enumerate(windowed.windows(self), start=2)
+            return (Reach((None, channels, *[(d, sliding(window)) for d, window in each])),)
+        return (same(ndim),) if self.trait(Elementwise) is not None else None
 
     def parameters(self, *inputs: Any, **_: Any) -> dict[str, ParamSpec]:
         """The tensors of its module for inputs of these types, by their names there."""

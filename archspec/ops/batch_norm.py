@@ -10,6 +10,7 @@ from archspec.ops.base import Probability, register_op
 from archspec.ops.fields import PositiveFloat
 from archspec.ops.parameters import ParamSpec, buffer, learned
 from archspec.ops.ranks import Ranked
+from archspec.ops.reach import Reach, same
 from archspec.ops.traits import AffectsNothing, Affine, KeepsLayout, Normalises
 from archspec.types import Cost, ShapeError, TensorType
 
@@ -41,6 +42,10 @@ class RunningNorm(Ranked):
     @override
     def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
         return norm_parameters(x.shape[1], affine=self.affine, running=self.track_running_stats)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return (same(x.ndim, () if self.track_running_stats else range(2, x.ndim)),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

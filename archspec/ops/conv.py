@@ -12,6 +12,7 @@ from archspec.ops.base import PositiveInt, register_op
 from archspec.ops.fields import clash
 from archspec.ops.parameters import ParamSpec, projection
 from archspec.ops.ranks import Margins, PerAxis, Ranked, Sizes
+from archspec.ops.reach import Reach, transposed
 from archspec.ops.traits import AffectsChannels, AffectsNothing, AffectsSpace, Convolves, Windowed
 from archspec.ops.windows import Window, Windows, pair_text, slide
 from archspec.text import sizes_text
@@ -277,6 +278,11 @@ class ConvTranspose(_GroupedOp):
         return tape.convolution(
             x, weights["weight"], weights.get("bias"), y.shape[2:], self.stride, groups=self.groups, transposed=True
         )
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        fields = zip(self.kernel_size, self.stride, self.dilation, self.padding, strict=True)
+        return (Reach((None, None, *[(d, transposed(*each)) for d, each in enumerate(fields, start=2)])),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

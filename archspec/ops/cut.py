@@ -10,6 +10,7 @@ from archspec.diagnostics.hints import RemoveLayer, set_to
 from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import MAX_INT, Op, PositiveInt, register_op
 from archspec.ops.fields import Dim, FiniteFloat, Index, clash, int_list, int_list_schema
+from archspec.ops.reach import SAME, Reach, same, shifted
 from archspec.ops.reduce import Dims
 from archspec.ops.traits import AffectsNothing
 from archspec.types import ANY, UNKNOWN, ShapeError, TensorType, is_unknown
@@ -70,6 +71,10 @@ class Roll(Op):
         return tape.moved("roll", x, x.shape)
 
     @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return (same(x.ndim, [d % x.ndim for d in self.dims]),)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Roll as Module
 
@@ -126,6 +131,12 @@ class Slice(Op):
         return tape.part(x, dim, tape.outputs[0].shape[dim], self.step)
 
     @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        dim = self.dim % x.ndim
+        part = shifted(self.start % x.shape[dim] if self.start < 0 else self.start, self.step)
+        return (Reach((None, *[(d, part if d == dim else SAME) for d in range(1, x.ndim)])),)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Slice as Module
 
@@ -175,6 +186,11 @@ class Pad(Op):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         return tape.moved("constant_pad_nd", x, tape.outputs[0].shape)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        before = {x.ndim - 1 - k: size for k, size in enumerate(self.padding[::2])}
+        return (Reach((None, *[(d, shifted(-before.get(d, 0))) for d in range(1, x.ndim)])),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -8,6 +8,7 @@ from typing_extensions import override
 from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.ops.parameters import Normal, ParamSpec, learned
+from archspec.ops.reach import Reach, same
 from archspec.ops.traits import AffectsNothing
 from archspec.types import INTEGERS, ShapeError, TensorType
 
@@ -65,6 +66,10 @@ class Embedding(Op):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         return tape.rows(tape.weights["weight"], x, "embedding")
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return (Reach((*same(x.ndim).dims, None)),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

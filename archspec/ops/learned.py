@@ -9,6 +9,7 @@ from typing_extensions import override
 from archspec.ops.base import Op, register_op
 from archspec.ops.fields import int_list, int_list_schema, refuse
 from archspec.ops.parameters import Init, Normal, ParamSpec, TruncatedNormal, learned
+from archspec.ops.reach import Reach
 from archspec.ops.traits import AffectsNothing, GivesShape
 from archspec.types import ANY, TensorType
 
@@ -96,6 +97,10 @@ class Parameter(Op):
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         value = tape.weights["value"]
         return tape.expand(tape.reshape(value, (1, *value.shape)), (x.shape[0], *value.shape))
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return ()  # the value of the input does not matter
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

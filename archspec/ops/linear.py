@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.ops.parameters import ParamSpec, projection
+from archspec.ops.reach import Reach, same
 from archspec.ops.traits import AffectsChannels, AffectsNothing, Projects
 from archspec.types import Cost, ShapeError, TensorType
 
@@ -52,6 +53,10 @@ class Linear(Op):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         return tape.linear(x, tape.weights["weight"], tape.weights.get("bias"))
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return (same(x.ndim, [x.ndim - 1]),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -9,6 +9,7 @@ from archspec.diagnostics.hints import EndInput
 from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import Merge, register_op
 from archspec.ops.fields import Dim
+from archspec.ops.reach import SAME, Reach, broadcast, same
 from archspec.ops.traits import KeepsLayout
 from archspec.text import shape_text
 from archspec.types import ANY, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType, is_unknown
@@ -131,6 +132,10 @@ class _Broadcast(Merge):
     def infer(self, *inputs: TensorType) -> tuple[TensorType]:
         check_equal(inputs, "SHAPE103", broadcast=True)
         return (_joined(inputs, broadcast=True),)
+
+    @override
+    def reach(self, *types: TensorType) -> tuple[Reach, ...]:
+        return tuple([broadcast(x.shape, types[-1].shape) for x in types[:-1]])
 
     @override
     def cost(self, *types: TensorType) -> Cost:
@@ -271,6 +276,12 @@ class Concat(Merge):
         return tape.cat(inputs, self.dim % inputs[0].ndim)
 
     @override
+    def reach(self, *types: TensorType) -> tuple[Reach, ...]:
+        *inputs, y = types
+        dim = self.dim % y.ndim
+        return tuple([same(y.ndim, [dim]) for _ in inputs])
+
+    @override
     def build(self, *inputs: TensorType) -> "nn.Module":
         from archspec.merges import Concat as Module
 
@@ -304,6 +315,13 @@ class Stack(Merge):
     @override
     def kernels(self, tape: "Tape", *inputs: "Tensor") -> "Tensor":
         return tape.stack(inputs, self.dim % (inputs[0].ndim + 1))
+
+    @override
+    def reach(self, *types: TensorType) -> tuple[Reach, ...]:
+        *inputs, y = types
+        dim = self.dim % y.ndim
+        dims = [*range(1, dim), None, *range(dim, y.ndim - 1)]
+        return tuple([Reach((None, *[None if d is None else (d, SAME) for d in dims])) for _ in inputs])
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":

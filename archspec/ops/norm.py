@@ -13,6 +13,7 @@ from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.ops.batch_norm import norm_parameters
 from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, int_list, int_list_schema
 from archspec.ops.parameters import ParamSpec, learned
+from archspec.ops.reach import Reach, same
 from archspec.ops.traits import AffectsNothing, Affine, Elementwise, KeepsLayout, Normalises
 from archspec.text import shape_text
 from archspec.types import Cost, ShapeError, TensorType, is_unknown
@@ -98,6 +99,10 @@ class LayerNorm(Op):
         return tape.layer_norm(x, tape.weights.get("weight"), tape.weights.get("bias"), over)
 
     @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return (same(x.ndim, range(x.ndim - len(self._normalized(x)), x.ndim)),)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
@@ -152,6 +157,10 @@ class GroupNorm(Op):
         return tape.group_norm(x, tape.weights.get("weight"), tape.weights.get("bias"), self.num_groups)
 
     @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return (same(x.ndim, range(1, x.ndim)),)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
@@ -195,6 +204,10 @@ class LocalResponseNorm(Op):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         return tape.local_response_norm(x, self.size)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return (same(x.ndim, [1]),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -9,6 +9,7 @@ from typing_extensions import override
 from archspec.diagnostics.hints import EndInput, set_to
 from archspec.ops.base import Merge, Wanted, register_op
 from archspec.ops.fields import PositiveFloat
+from archspec.ops.reach import Reach, same
 from archspec.ops.traits import AffectsNothing
 from archspec.text import shape_text
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown
@@ -86,10 +87,20 @@ class MatMul(_Product):
         return tape.matmul(a, b)
 
     @override
+    def reach(self, a: TensorType, b: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        rows, columns = y.ndim - 2, y.ndim - 1
+        return _partly(a, y, mixed=[columns]), _partly(b, y, mixed=[rows])
+
+    @override
     def build(self, *inputs: TensorType) -> "nn.Module":
         from archspec.merges import MatMul as Module
 
         return Module()
+
+
+def _partly(x: TensorType, y: TensorType, mixed: list[int]) -> Reach:
+    """Each position depends on its own, except along some dims, and where the input has the size 1."""
+    return same(y.ndim, [*mixed, *[d for d in range(1, y.ndim - 2) if x.shape[d] == 1]])
 
 
 def _broadcast(a: int, b: int) -> int:
@@ -175,6 +186,13 @@ class Attention(_Product):
     @override
     def kernels(self, tape: "Tape", *inputs: "Tensor") -> "Tensor":
         return tape.attention(*inputs, causal=self.causal)
+
+    @override
+    def reach(self, *types: TensorType) -> tuple[Reach, ...]:
+        *inputs, y = types
+        rows, columns = y.ndim - 2, y.ndim - 1
+        return tuple([_partly(x, y, mixed=[*([rows] if k in (1, 2) else []), *([columns] if k != 2 else [])])
+                      for k, x in enumerate(inputs)])
 
     @override
     def build(self, *inputs: TensorType) -> "nn.Module":

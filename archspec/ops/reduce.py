@@ -9,6 +9,7 @@ from archspec.diagnostics.hints import set_to
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, register_op
 from archspec.ops.fields import int_list, int_list_schema
+from archspec.ops.reach import SAME, Reach
 from archspec.types import Cost, ShapeError, TensorType
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ class _Reduction(Op):
             raise ShapeError(f"dim {list(self.dim)} names a dim twice", field="dim", hint=hint)
         kept = [1 if d in dims else size for d, size in enumerate(x.shape) if self.keepdim or d not in dims]
         return (x.reshaped(*kept),)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        mixed = {d % x.ndim for d in self.dim}
+        kept = [d for d in range(1, x.ndim) if self.keepdim or d not in mixed]
+        return (Reach((None, *[None if d in mixed else (d, SAME) for d in kept])),)
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:

@@ -9,6 +9,7 @@ from typing_extensions import override
 from archspec.diagnostics.hints import raise_to
 from archspec.ops.base import Op, PositivePair, register_op
 from archspec.ops.fields import ScalePair, clash
+from archspec.ops.reach import SAME, Reach, resampled
 from archspec.ops.traits import AffectsNothing, AffectsSpace
 from archspec.text import sizes_text
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown
@@ -93,6 +94,12 @@ class Interpolate(Op):
             (x,) = tape.raise_(x)
         (y,) = tape.outputs
         return tape.moved(f"upsample_{self.mode}2d", x, y.shape, flops=_FLOPS[self.mode] * y.numel)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        sizes, corners = zip(x.shape[2:], y.shape[2:], strict=True), bool(self.align_corners)
+        each = [resampled(size, output, self.mode, corners=corners) for size, output in sizes]
+        return (Reach((None, (1, SAME), (2, each[0]), (3, each[1]))),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -11,7 +11,8 @@ from archspec.diagnostics.hints import RemoveLayer, SetFields, lower_to, set_to
 from archspec.ops.axes import axis, dim_name
 from archspec.ops.base import NonNegativeInt, Op, PositiveInt, register_op
 from archspec.ops.fields import Dim, Index, clash, int_list, int_list_schema, refuse
-from archspec.ops.traits import Affine, Elementwise
+from archspec.ops.reach import SAME, Reach, shifted
+from archspec.ops.traits import Affine, Elementwise, Reshapes
 from archspec.text import shape_text
 from archspec.types import ANY, UNKNOWN, Cost, ShapeError, TensorType
 
@@ -97,7 +98,7 @@ class Flatten(Op):
     torch_name = "Flatten"
     main = "start_dim"
     dtypes = ANY
-    traits = (Affine(),)
+    traits = (Affine(), Reshapes())
 
     start_dim: Dim = Field(1, description="first dim to join, with the batch as 0")
     end_dim: Dim = Field(-1, description="last dim to join")
@@ -150,6 +151,7 @@ class Reshape(Op):
 
     op = "reshape"
     torch_name = "Reshape"
+    traits = (Reshapes(),)
     dtypes = ANY
     aliases = ("unflatten", "view")
     main = "shape"
@@ -234,6 +236,10 @@ class Permute(Op):
         return tape.permute(x, [d % x.ndim for d in self.dims])
 
     @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return (Reach((None, *[(d % x.ndim, SAME) for d in self.dims[1:]])),)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Permute as Module
 
@@ -294,6 +300,12 @@ class Chunk(Op):
         return tape.split(x, dim, sizes)[self.index]
 
     @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        dim = self.dim % x.ndim
+        start = self.index * -(-x.shape[dim] // self.chunks)
+        return (Reach((None, *[(d, shifted(start) if d == dim else SAME) for d in range(1, x.ndim)])),)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from archspec.nn import Chunk as Module
 
@@ -333,6 +345,12 @@ class Select(Op):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         return tape.select(x, self.dim % x.ndim)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        dim = self.dim % x.ndim
+        index = self.index % x.shape[dim]
+        return (Reach((None, *[(d, SAME) for d in range(1, x.ndim) if d != dim]), {dim: (index, index)}),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

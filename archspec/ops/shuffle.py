@@ -8,7 +8,9 @@ from typing_extensions import override
 
 from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, register_op
+from archspec.ops.reach import Reach, resampled, same, sliding
 from archspec.ops.traits import AffectsNothing
+from archspec.ops.windows import Window
 from archspec.types import UNKNOWN, ShapeError, TensorType, is_unknown
 
 if TYPE_CHECKING:
@@ -48,6 +50,10 @@ class ChannelShuffle(Op):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         return tape.moved("channel_shuffle", x, tape.outputs[0].shape, in_order=tape.cuda)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return (same(x.ndim, [1]),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
@@ -90,6 +96,11 @@ class PixelShuffle(Op):
         return tape.moved("pixel_shuffle", x, tape.outputs[0].shape, in_order=tape.cuda)
 
     @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        cells = resampled(1, self.upscale_factor, "nearest", corners=False)
+        return (Reach((None, None, (2, cells), (3, cells))),)
+
+    @override
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
@@ -130,6 +141,11 @@ class PixelUnshuffle(Op):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         return tape.moved("pixel_unshuffle", x, tape.outputs[0].shape, in_order=tape.cuda)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        cells = sliding(Window(self.downscale_factor, self.downscale_factor))
+        return (Reach((None, None, (2, cells), (3, cells))),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -8,6 +8,7 @@ from typing_extensions import override
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, register_op
 from archspec.ops.fields import Dim
+from archspec.ops.reach import Reach, same
 from archspec.ops.traits import AffectsNothing, KeepsLayout, SquashesLogits, Trait
 from archspec.types import Cost, TensorType
 
@@ -30,6 +31,10 @@ class _Normalised(Op):
     def infer(self, x: TensorType) -> tuple[TensorType]:
         axis(self.dim, x)
         return (x,)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        return (same(x.ndim, [self.dim % x.ndim]),)
 
     @override
     def cost(self, x: TensorType, y: TensorType) -> Cost:

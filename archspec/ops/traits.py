@@ -38,6 +38,10 @@ class KeepsLayout(Trait):
     """The output's dimensions are the input's, in their order: an image stays one, whichever side its channels are."""
 
 
+class Reshapes(Trait):
+    """The output has the input's elements in the same order, in another shape."""
+
+
 class GivesShape(Trait):
     """A field alone decides the output's shape without the batch, whatever flows in.
 

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from archspec.ops.base import register_op
 from archspec.ops.ranks import PerAxis, Ranked
+from archspec.ops.reach import SAME, Reach, shifted
 from archspec.ops.traits import AffectsSpace
 from archspec.types import TensorType
 
@@ -36,6 +37,11 @@ class ZeroPad(Ranked):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         return tape.moved("constant_pad_nd", x, tape.outputs[0].shape)
+
+    @override
+    def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
+        before = reversed(self.padding[::2])
+        return (Reach((None, (1, SAME), *[(d, shifted(-size)) for d, size in enumerate(before, start=2)])),)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":
