@@ -20,6 +20,7 @@ from archspec.ops.traits import Reshapes
 
 Axis = tuple[int, int]  # number of the network's input, and its dim
 Interval = tuple[int, int]  # first and last position; empty if the first comes after the last
+Fields = dict[str, dict[str, tuple["Field", ...]] | None]  # by path, then by the name of the input; one for each axis
 MOST: Final = 4096  # the longest period that is followed; beyond it a field is that of all positions
 
 
@@ -76,14 +77,14 @@ class _Value:
     whole: Mapping[Axis, Interval] = field(default_factory=dict)
 
 
-def receptive_fields(graph: Graph) -> dict[str, dict[str, tuple[Field, ...]] | None]:
+def receptive_fields(graph: Graph) -> Fields:
     """For the path of each op: the fields of its first output by the name of the network's input, one for each axis.
 
     The axes are the dims after the channels; of a sequence (channels, length) or (length, features) both, and of
     integers all. Padding counts as part of the input. An input on which the output does not depend is left out. None
     for what follows the op of a plugin that does not say how it depends on its inputs.
     """
-    found: dict[str, dict[str, tuple[Field, ...]] | None] = {}
+    found: Fields = {}
     names = [port.name for port in graph.inputs]
 
     def on_op(site: Site, values: tuple[_Value, ...]) -> list[_Value]:
@@ -172,7 +173,8 @@ def _merged(a: _Factor, b: _Factor, whole: dict[Axis, Interval]) -> dict[Axis, S
             spans[axis] = both
         else:
             del spans[axis]
-            whole[axis] = _union(_all_of(span, b.size), _union(_all_of(a.spans[axis], a.size), whole.get(axis, NOTHING)))
+            both_whole = _union(_all_of(span, b.size), _all_of(a.spans[axis], a.size))
+            whole[axis] = _union(both_whole, whole.get(axis, NOTHING))
     return spans
 
 

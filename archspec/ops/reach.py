@@ -76,7 +76,7 @@ def adaptive(size: int, output: int) -> Positions:
 
 
 def resampled(size: int, output: int, mode: str, *, corners: bool) -> Positions:
-    """Of interpolation (nearest, bilinear, bicubic). corners: whether the corner pixels' centres stay (align_corners)."""
+    """Of interpolation (nearest, bilinear, bicubic). corners: whether the centres of corner pixels stay in place."""
     if corners and output > 1:
         size, output = size - 1, output - 1
     common = gcd(size, output) or 1
@@ -96,5 +96,5 @@ def resampled(size: int, output: int, mode: str, *, corners: bool) -> Positions:
 
 def blocks(size: int, shift: int = 0) -> Positions:
     """Each position depends on all of its block of `size`, the first of which begins `shift` later."""
-    return Positions(size, size, tuple([((j - shift) // size * size + shift, (j - shift) // size * size + shift + size - 1)
-                                        for j in range(size)]))
+    starts = [(j - shift) // size * size + shift for j in range(size)]
+    return Positions(size, size, tuple([(start, start + size - 1) for start in starts]))

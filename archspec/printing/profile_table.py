@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Final
 
 from archspec.text import bytes_text, clean, count_text, percent_text, sizes_text
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from archspec.analysis.receptive_field import Fields
     from archspec.analysis.report import Report, ReportNode
     from archspec.ir import Port
 
@@ -34,18 +36,19 @@ FIGURES: Final[dict[str, Figure]] = {
 
 def show(
     report: Report, console: Console, *, depth: int | None = None, description: str | None = None,
-    step: str | None = None,
+    step: str | None = None, fields: Fields | None = None,
 ) -> None:
     """Print the profile.
 
     depth: the number of levels of the tree; None: chosen automatically. step: a line on the memory of a training step.
+    fields: the receptive fields of the ops, for a column of them: of a row, that of its last op.
     """
     from rich.text import Text
 
     deepest = levels(report.root)
     shown = min(depth, deepest) if depth is not None else default_depth(report.root)
     console.print(*_heading(report, description), sep="\n")
-    table = _tree(report, shown)
+    table = _tree(report, shown, fields)
     fit(table, 0, console)
     console.print(table)
     if notes := "\n".join(_reading_notes(report.root, shown, deepest)):
@@ -105,7 +108,7 @@ def _input_text(port: Port) -> str:
     return f"{clean(port.name)} {sizes_text(port.type.shape[1:])}{limit}"
 
 
-def _tree(report: Report, depth: int) -> Table:
+def _tree(report: Report, depth: int, fields: Fields | None) -> Table:
     from rich import box
     from rich.table import Table
 
@@ -115,30 +118,55 @@ def _tree(report: Report, depth: int) -> Table:
     table.add_column("output", sizes_text(report.output_shape), no_wrap=True, style="cyan", footer_style="bold cyan")
     for name, cell in zip(FIGURES, _cells(root, 1), strict=True):
         table.add_column(name, cell, justify="right", no_wrap=True)
+    seen = None if fields is None else _last_fields(fields)
+    if seen is not None:
+        table.add_column("sees", justify="right", no_wrap=True)
     for child in root.children:
-        _add_rows(table, child, 1, depth - 1, ("", ""), idle=child.training_only, shared=False)
+        _add_rows(table, child, 1, depth - 1, ("", ""), idle=child.training_only, shared=False, seen=seen)
     return table
 
 
+def _last_fields(fields: Fields) -> dict[str, str]:
+    """The receptive field of the last op in each row, by the row's path: `435`, `11×7`; the largest of several."""
+    texts = {}
+    for path, inputs in fields.items():
+        each = [[field.size for field in axes] for axes in (inputs or {}).values()]
+        sizes = max(each, default=[], key=prod)
+        text = "?" if inputs is None else sizes_text(sizes[:1] if len(set(sizes)) == 1 else sizes) or NOTHING
+        names = path.split(".")
+        texts.update({".".join(names[:k]): text for k in range(1, len(names) + 1)})
+    return texts
+
+
 def _add_rows(
-    table: Table, node: ReportNode, copies: int, depth: int, guides: tuple[str, str], *, idle: bool, shared: bool
+    table: Table, node: ReportNode, copies: int, depth: int, guides: tuple[str, str], *, idle: bool, shared: bool,
+    seen: dict[str, str] | None,
 ) -> None:
     """Add a row for the node, then those of its children.
 
     copies: the number of equal copies of it for which the enclosing rows stand. guides: the lines drawn before its
     name, and before the names of its children. idle: whether only training runs it. shared: whether it is part of
-    a row that is marked as shared.
+    a row that is marked as shared. seen: the receptive field at each path.
     """
     copies *= node.count
     open_here = depth > 0 and bool(node.children)
     style = "bold" if not guides[0] else ""
     name = _name(node, guides[0], shared=shared)
-    table.add_row(name, sizes_text(node.output_shape), *_cells(node, copies, idle=idle), style=style)
+    figures = _cells(node, copies, idle=idle)
+    sees = () if seen is None else (seen.get(_last_copy(node), NOTHING),)
+    table.add_row(name, sizes_text(node.output_shape), *figures, *sees, style=style)
     if open_here:
         for child in node.children:
             first, below = ("└ ", "  ") if child is node.children[-1] else ("├ ", "│ ")
             _add_rows(table, child, copies, depth - 1, (guides[1] + first, guides[1] + below), idle=idle,
-                      shared=shared or node.shared_with is not None)
+                      shared=shared or node.shared_with is not None, seen=seen)
+
+
+def _last_copy(node: ReportNode) -> str:
+    """The path of the last of the copies for which a row stands."""
+    if node.count == 1:
+        return node.path
+    return f"{node.path.rpartition('.')[0]}.{int(node.name) + node.count - 1}"
 
 
 def _name(node: ReportNode, guide: str, *, shared: bool) -> Text:

@@ -61,7 +61,7 @@ def compare(graph: Graph) -> int:
 def _alike(reached: Tensor, mine: Field, j: int, size: int, path: str) -> bool:
     """Whether output j's field lies inside the input; then it is what reaches it."""
     touched, (first, last) = reached.nonzero().flatten().tolist(), mine.span.at(j)
-    inside = 0 < first and last + mine.stride < size - 1
+    inside = first > 0 and last + mine.stride < size - 1
     if inside or first > last:
         assert touched[:1] + touched[-1:] == ([first, last] if first <= last else []), (path, j, first, last, touched)
     return inside

@@ -223,3 +223,15 @@ def test_the_counts_of_another_tool(cli: Cli) -> None:
 def test_the_counts_of_another_tool_are_static(cli: Cli) -> None:
     done = cli("profile", "lenet", "--convention", "thop")
     assert done.code == 2 and "--convention needs --static" in done.err
+
+
+def test_receptive_fields(cli: Cli) -> None:
+    layers = json.loads(cli("profile", "resnet18", "--static", "--json", "--receptive-field").out)["layers"]
+    last = [layer for layer in layers if layer["path"].startswith("b5.")][-1]
+    assert last["receptive_field"] == {"size": [435, 435], "stride": [32, 32], "offset": [-217, -217]}
+    rows = cli("profile", "resnet18", "--static", "--receptive-field").out.splitlines()
+    assert next(row for row in rows if row.startswith(" b5 ")).split()[-1] == "435"
+    assert next(row for row in rows if "0–1 residual ×2" in row).split()[-1] == "43"  # of the last copy
+    two = json.loads(cli("profile", "siamese", "--static", "--json", "--receptive-field").out)["layers"]
+    assert set(next(x for x in two if x["path"] == "distance.sub_1")["receptive_field"]) == {"left", "right"}
+    assert cli("profile", "lenet", "--receptive-field").code == 2
