@@ -5,8 +5,9 @@ eager float32, a metric read in each step. archspec: the settings that `--tune` 
 with guard and doctor on.
 Both take turns, from equal weights, the baseline in a process of its own, with the C library's allocator as it is by
 default. A turn begins when its first step is done; the baseline's workers begin with it, and end before the other's
-turn. The last column says which share of the machine's measured matrix-product peak the
-convolutions and linear layers of archspec's steps reach (3 passes of 2 FLOPs a MAC).
+turn. The last column says which share of the peak the convolutions and linear layers of archspec's steps reach
+(2 FLOPs a MAC, forward and backward). The peak is the fastest of matrix products and convolutions of several shapes in
+every precision, measured before and after each network with as many threads (`archspec.profile.peaks`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from archspec.backends.init import initialise, seeded
 from archspec.data.batches import Batch
 from archspec.data.places import find, present
 from archspec.data.registry import DATASETS
+from archspec.profile.peaks import measure_peaks
+from archspec.profile.timeline import watch_of
 from archspec.train.doctor import Doctor
 from archspec.train.loop import train_epoch
 from archspec.train.optimizer import make_optimizer
@@ -47,13 +50,12 @@ from archspec.train.setup import Machine, Task, prepare
 from archspec.train.step.compile import compiled
 from archspec.train.step.gradients import attempt
 from archspec.train.step.non_finite import NonFinitePolicy
-from archspec.train.step.precision import LOW, Settings, float32_products
+from archspec.train.step.precision import LOW, Precision, Settings, float32_products
 from archspec.train.tune import Candidate, Problem, Space, tune
 
 GOALS = {"lenet": 5.0, "alexnet28": 4.0, "resnet18_96": 3.0, "googlenet": 3.0, "alexnet": 3.5, "nin": 3.5}
 LONG = 10**9  # steps of the run that is tuned for: compiling is tried too
 WORKERS = 4
-SIDE = 4096  # of the square matrices whose product is the machine's peak
 
 
 def main() -> None:
@@ -70,36 +72,35 @@ def main() -> None:
     show_place(["torch", "torchvision"])
     if device.type == "cpu" and not options.default_allocator:
         keep_freed_memory()
-    peaks = matrix_peaks(device)
-    print(f"{device_name(device)}, {torch.get_num_threads()} threads; peak of a matrix product: "
-          + ", ".join(f"{name} {peak / 1e9:,.0f} GFLOP/s" for name, peak in peaks.items()) + "\n")
+    print(f"{device_name(device)}, {torch.get_num_threads()} threads\n")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         torchvision_files(Path(folder))
         for name in options.networks:
-            rows.append(compare(name, options, device, Path(folder), peaks))
+            rows.append(compare(name, options, device, Path(folder)))
             print("  " + " | ".join(rows[-1]), flush=True)
     print()
     show_table(["network", "batch", "as the sources train, images/s", "archspec, images/s", "settings", "ratio", "goal",
                 "share of the peak"], rows)
 
 
-def compare(
-    name: str, options: argparse.Namespace, device: torch.device, folder: Path, peaks: dict[str, float]
-) -> list[str]:
+def compare(name: str, options: argparse.Namespace, device: torch.device, folder: Path) -> list[str]:
     loaded = archspec.load(ROOT / "specs" / f"{name}.yaml")
     chosen = fixed(options.settings) if options.settings else choose(loaded, device, compile_too=not options.no_compile)
     torch.set_num_threads(chosen.threads)
     baseline = Elsewhere(name, options.device, folder)
     ours = Ours(loaded, Machine(device, settings=chosen.settings))
     baseline_steps, our_steps = (max(3, round(options.seconds / who.turn(3))) for who in (baseline, ours))
+    peaks = product_peaks(device)
     times = take_turns(
         {"baseline": lambda: baseline.turn(baseline_steps), "archspec": lambda: ours.turn(our_steps)}, options.rounds,
     )
+    peaks = {name: max(peak, peaks[name]) for name, peak in product_peaks(device).items()}
     batch = loaded.recipe().batch_size
     speeds = {who: Sample(tuple(batch / seconds for seconds in sample.values)) for who, sample in times.items()}
     ratio = speeds["archspec"].over(speeds["baseline"])
-    share = 6 * loaded.report.macs * speeds["archspec"].median / max(peaks.values())
+    macs = loaded.report.training_macs + loaded.report.backward_macs
+    share = 2 * macs * speeds["archspec"].median / max(peaks.values())
     note({
         "network": name, "batch": batch, "device": device_name(device), "settings": chosen.text(),
         "share_of_peak": share, "peaks_flop_per_s": peaks, "ratio": ratio.to_json(),
@@ -108,7 +109,8 @@ def compare(
     ours.task.close()
     baseline.close()
     return [name, str(batch), speeds["baseline"].text(digits=0), speeds["archspec"].text(digits=0), chosen.text(),
-            f"{ratio.text(digits=2)}×", f"{GOALS[name]:g}×", f"{100 * share:.0f} %"]
+            f"{ratio.text(digits=2)}×", f"{GOALS[name]:g}×",
+            f"{100 * share:.0f} % of {max(peaks.values()) / 1e9:,.0f} GFLOP/s"]
 
 
 def note(record: dict[str, object]) -> None:
@@ -250,22 +252,12 @@ def slow(rate: float) -> float:
     return 1e-3 * rate
 
 
-def matrix_peaks(device: torch.device) -> dict[str, float]:
-    """FLOP/s of a large square matrix product, the best of some, for each precision."""
-    names = ["fp32", *(["tf32"] if device.type == "cuda" else []), *LOW]
-    return {name: matrix_peak(name, device) for name in names if not (name == "fp16" and device.type == "cpu")}
-
-
-def matrix_peak(precision: str, device: torch.device) -> float:
-    dtype = LOW.get(precision, torch.float32)
-    a, b = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
-    best = float("inf")
-    with float32_products(precision, device):
-        for _ in range(6):
-            start = time.perf_counter()
-            float((a @ b)[0, 0])
-            best = min(best, time.perf_counter() - start)
-    return 2 * SIDE**3 / best
+def product_peaks(device: torch.device) -> dict[str, float]:
+    """The most FLOP/s of a product or convolution, for each precision."""
+    names: list[Precision] = ["fp32", *(["tf32"] if device.type == "cuda" else []), *LOW]
+    watch = watch_of(device, time.perf_counter)
+    return {name: measure_peaks(name, device, watch).flops for name in names
+            if not (name == "fp16" and device.type == "cpu")}
 
 
 def torchvision_files(folder: Path) -> None:
