@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
 from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.options import Reading, SpecPath, input_option, spec_options
+from archspec.cli.static_options import chosen_setting, examine_with_optimizer, setting_options
 from archspec.text import clean
 
 if TYPE_CHECKING:
+    from archspec.execution import Setting
+    from archspec.ir import Graph
     from archspec.language.input_override import InputShapes
+    from archspec.show.panels import Panels
 
 FORMS: Final = ("svg", "html")
 STDOUT: Final = Path("-")
+STANDARD: Final = "rtx3090"  # whose roof a page shows at the start
 
 
 @click.command("show")
@@ -33,31 +38,54 @@ STDOUT: Final = Path("-")
               help="Colours; auto: as the viewer prefers.")
 @input_option
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Images.")
+@setting_options
 @spec_options
 def command(
     spec: str, output: Path | None, form: str | None, measure: str, depth: int | None, direction: str,
-    theme: Literal["auto", "light", "dark"], input_shape: InputShapes | None, batch_size: int, reading: Reading,
+    theme: Literal["auto", "light", "dark"], input_shape: InputShapes | None, batch_size: int, precision: str,
+    channels_last: bool, optimizer: str | None, target: str | None, reading: Reading,
 ) -> None:
     """Draw SPEC as a diagram: stages as boxes in boxes, branches side by side, the shape at every edge.
 
-    An SVG is for papers and READMEs. An HTML page also opens and closes boxes, searches, and lists all layers; it works
-    offline and needs no other file.
+    An SVG is for papers and READMEs. An HTML page also opens and closes boxes, searches, lists all layers, and charts
+    the memory of a training step and the layers under a machine's roof; it works offline and needs no other file.
     """
     from archspec.analysis import cost_report
-    from archspec.api import examine
     from archspec.diagnostics import SpecError
-    from archspec.show.draw import network_svg
 
     form = _form(output, form)
-    found = examine(spec, input=input_shape, **reading.arguments())
+    if form == "html" and direction == "right":
+        raise click.UsageError("--direction right is for SVG files; the page's diagram goes down")
+    found, update = examine_with_optimizer(spec, reading, input_shape, optimizer)
     if found.loaded is None or found.errors:
         raise SpecError(found.errors)
     print_diagnostics(found.warnings)
     loaded = found.loaded
     report = cost_report(loaded.graph, batch_size=batch_size)
-    text = network_svg(loaded.graph, report, measure=measure, depth=depth, right=direction == "right", theme=theme,
-                       description=loaded.description)
+    look: Any = {"measure": measure, "depth": depth, "theme": theme, "description": loaded.description}
+    if form == "svg":
+        from archspec.show.draw import network_svg
+
+        text = network_svg(loaded.graph, report, right=direction == "right", **look)
+    else:
+        from archspec.show.page import network_html
+
+        setting = chosen_setting(
+            batch_size, "float32", precision, channels_last=channels_last, optimizer=update, target=target
+        )
+        text = network_html(loaded.graph, report, panels=_panels(loaded.graph, setting, target), **look)
     _write(text, output or Path(f"{loaded.name}.{form}"))
+
+
+def _panels(graph: Graph, setting: Setting, target: str | None) -> Panels:
+    """What the page shows beside the diagram, with the chosen device first."""
+    from archspec.analysis import resources
+    from archspec.devices import find_device, known_devices
+    from archspec.show.panels import panels_of
+
+    chosen = find_device(target or STANDARD)
+    others = [device for device in known_devices().values() if device.key != chosen.key]
+    return panels_of(resources(graph, setting), [chosen, *others])
 
 
 def _form(output: Path | None, form: str | None) -> str:

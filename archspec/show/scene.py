@@ -43,7 +43,7 @@ class Box:
     kind: op, frame, input or output. path: of the node, and of the first of several copies. name: empty if the label
     says as much. label: the op, or the block's name. shape: of its first output. detail: the op's window and other
     numbers. written: the op with its fields, as in a spec. note: `training only`, `shared with tower`.
-    count: the number of equal copies for which it stands. copies: that times the copies of the frames around it.
+    count: the number of equal copies for which it stands. paths: of all copies, those of the frames around it included.
     figures: the cost of all copies by measure: params, macs, memory, and those of a machine.
     boxes, keys, edges: of a frame. keys: for each box the numbers of the branches in which it lies, outermost first;
     boxes with smaller keys are further left.
@@ -58,11 +58,16 @@ class Box:
     written: str = ""
     note: str = ""
     count: int = 1
-    copies: int = 1
+    paths: tuple[str, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
     boxes: tuple[Box, ...] = ()
     keys: tuple[Key, ...] = ()
     edges: tuple[Edge, ...] = ()
+
+    @property
+    def copies(self) -> int:
+        """The number of copies for which it stands."""
+        return len(self.paths)
 
     @property
     def is_frame(self) -> bool:
@@ -84,7 +89,7 @@ def scene_of(graph: Graph, report: Report) -> Box:
     """The whole network as one frame, with a box for each of its inputs and outputs. report: its costs."""
     frame = _Frame((), outermost=True)
     sources = [_Source(frame.add(_end_box("input", port, len(graph.inputs)), ())) for port in graph.inputs]
-    results = frame.run(graph, report.root, sources, (), 1)
+    results = frame.run(graph, report.root, sources, (), ("",))
     for port, source in zip(graph.outputs, results, strict=True):
         end = frame.add(_end_box("output", port, len(graph.outputs)), ())
         frame.connect(source, end, port.type, ())
@@ -130,10 +135,12 @@ class _Frame:
             port = self.ports[source.port]
         self.edges[Edge(source.box, target, shape_of(x), port, key)] = None
 
-    def run(self, graph: Graph, row: ReportNode, inputs: Sequence[_Source], key: Key, copies: int) -> list[_Source]:
+    def run(
+        self, graph: Graph, row: ReportNode, inputs: Sequence[_Source], key: Key, copies: Sequence[str]
+    ) -> list[_Source]:
         """Put the nodes of a graph into the frame. Returns the sources of its results.
 
-        row: the graph's row of the report. copies: the number of copies of the graph for which the frame stands.
+        row: the graph's row of the report. copies: what the paths of its nodes begin with, in each copy.
         """
         made: list[Sequence[_Source]] = []
         for child in row.children:
@@ -144,42 +151,44 @@ class _Frame:
         return [_source(value, inputs, made) for value in graph.results]
 
     def _put(
-        self, graph: Graph, nodes: range, row: ReportNode, given: Mapping[Value, _Source], key: Key, copies: int
+        self, graph: Graph, nodes: range, row: ReportNode, given: Mapping[Value, _Source], key: Key,
+        copies: Sequence[str],
     ) -> Sequence[_Source]:
         """Put equal nodes into the frame as one box, or the parts of a graph without a frame. Returns its outputs."""
         node = graph.nodes[nodes[0]]
         own = _branch(graph, Value(nodes[0]), key)
+        paths = [f"{copy}{graph.nodes[k].name}" for copy in copies for k in nodes]
         if isinstance(node.target, Graph):
             if not self.outermost and _without_frame(node, row):
-                return self.run(node.target, row, [given[value] for value in node.inputs], own, copies)
-            box = self._frame(node.target, row, copies)
+                return self.run(node.target, row, [given[value] for value in node.inputs], own, _within(paths))
+            box = self._frame(node.target, row, paths)
         else:
-            box = self._op(node, row, copies)
+            box = self._op(node, row, paths)
         number, joins = self.add(box, own), _joins(graph, node)
         for value, source in given.items():
             self.connect(source, number, graph.type_of(value), _branch(graph, value, key) if joins else own)
         return [_Source(number, port) for port in range(len(node.outputs))]
 
-    def _frame(self, graph: Graph, row: ReportNode, copies: int) -> Box:
+    def _frame(self, graph: Graph, row: ReportNode, paths: Sequence[str]) -> Box:
         ports = [port.name for port in graph.inputs] if len(graph.inputs) > 1 else []
         frame = _Frame(ports, shared=self.shared or row.shared_with is not None)
         sources = [_Source(START, k) for k in range(len(graph.inputs))]
-        results = frame.run(graph, row, sources, (), copies * row.count)
+        results = frame.run(graph, row, sources, (), _within(paths))
         for port, source in zip(graph.outputs, results, strict=True):
             frame.connect(source, END, port.type, (), port.name if len(graph.outputs) > 1 else "")
         name = name_of(row.name, row.label)
         plain = row.kind == "sequence" or (row.kind == "repeat" and name)  # then nobody chose its label
         return frame.close(Box(
             "frame", row.path, _numbered(name, row.count), "" if plain else row.label, shape_of(graph.outputs[0].type),
-            note=self._note(row), count=row.count, copies=copies * row.count, figures=_figures(row, copies),
+            note=self._note(row), count=row.count, paths=tuple(paths), figures=_figures(row, len(paths)),
         ))
 
-    def _op(self, node: Node, row: ReportNode, copies: int) -> Box:
+    def _op(self, node: Node, row: ReportNode, paths: Sequence[str]) -> Box:
         assert node.op is not None
         return Box(
             "op", row.path, _numbered(name_of(row.name, row.label), row.count), row.label, shape_of(node.outputs[0]),
-            detail_of(node.op), written_of(node.op), self._note(row), row.count, copies * row.count,
-            _figures(row, copies),
+            detail_of(node.op), written_of(node.op), self._note(row), row.count, tuple(paths),
+            _figures(row, len(paths)),
         )
 
     def _note(self, row: ReportNode) -> str:
@@ -196,6 +205,10 @@ class _Frame:
             inner, path=box.path, name=box.name, label=inner.label or box.label, shape=box.shape,
             note=box.note or inner.note, count=box.count * inner.count, figures=box.figures,
         )
+
+
+def _within(paths: Sequence[str]) -> list[str]:
+    return [f"{path}." for path in paths]
 
 
 def _source(value: Value, inputs: Sequence[_Source], made: Sequence[Sequence[_Source]]) -> _Source:
@@ -219,11 +232,20 @@ def _without_frame(node: Node, row: ReportNode) -> bool:
     return row.count == 1 and node.state is None and (row.kind == "sequence" or anonymous)
 
 
+def with_figures(box: Box, layers: Mapping[str, Mapping[str, float]]) -> Box:
+    """The box with further figures of its layers, by path; a frame has the sums of its parts."""
+    boxes = tuple(with_figures(inner, layers) for inner in box.boxes)
+    parts = [inner.figures for inner in boxes] if box.is_frame else [layers.get(path, {}) for path in box.paths]
+    found: dict[str, float] = {}
+    for name in {name: None for part in parts for name in part}:
+        found[name] = sum(part.get(name, 0.0) for part in parts)
+    return replace(box, boxes=boxes, figures={**found, **box.figures})
+
+
 def _numbered(name: str, count: int) -> str:
     """The name, and that of the last of several copies: `1–7`."""
     return name if count == 1 else f"{name}–{int(name) + count - 1}"
 
 
 def _figures(row: ReportNode, copies: int) -> dict[str, float]:
-    count = row.count * copies
-    return {"params": row.cost.params * count, "macs": row.cost.macs * count, "memory": row.activation_bytes * count}
+    return {"params": row.cost.params * copies, "macs": row.cost.macs * copies, "memory": row.activation_bytes * copies}

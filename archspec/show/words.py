@@ -14,7 +14,8 @@ from archspec.text import bytes_text, count_text, sizes_text
 from archspec.types import TensorType
 
 MEASURES: Final = {  # what colours the boxes → its name in a legend
-    "params": "parameters", "macs": "MACs", "memory": "activations", "time": "predicted time",
+    "params": "parameters", "macs": "MACs", "memory": "activations", "saved": "kept for backward",
+    "traffic": "bytes read and written", "time": "predicted time",
 }
 
 
@@ -75,4 +76,4 @@ def figure_text(value: float, measure: str) -> str:
         return ""
     if measure == "time":
         return f"{value:.3g} ms"
-    return bytes_text(round(value)) if measure == "memory" else count_text(round(value))
+    return count_text(round(value)) if measure in ("params", "macs") else bytes_text(round(value))

@@ -39,14 +39,6 @@ function spanOf(values, log, margin = 0.05) {
   return [low - room, high + room];
 }
 
-// The same of a figure: a share, as an accuracy, ends at 1, and nothing that is counted is below 0.
-function figureSpan(name, values, log) {
-  const [low, high] = spanOf(values, log), real = values.filter(isNumber);
-  if (log) return [low, high];
-  const least = real.some((value) => value < 0) ? low : Math.max(low, 0);
-  return [least, isShare(name) ? Math.min(high, 1.004) : high];
-}
-
 // An empty chart: svg, scales, axes. x, y: {low, high, log, title, ticks: [[value, text]]}.
 function chart(host, name, { height, x, y, left = 54, right = 10, top = 8, bottom = 38 }) {
   const width = Math.max(200, host.clientWidth || 640);
@@ -128,8 +120,6 @@ function placeIn(svg, event) {
   return [(event.clientX - box.left) / scale, (event.clientY - box.top) / scale];
 }
 
-const pick = (group) => set({ chosen: toggled(state.chosen, group) });
-
 function choice(label, value, options, onPick) {
   const select = make("select", { onchange: (event) => onPick(event.target.value) },
     options.map(([key, text]) => make("option", { value: key, selected: key === value }, text)));
@@ -139,5 +129,3 @@ function choice(label, value, options, onPick) {
 function tick(label, value, onPick) {
   return make("label", null, make("input", { type: "checkbox", checked: value, onchange: (event) => onPick(event.target.checked) }), " ", label);
 }
-
-const drawnMeasures = () => D.measures.filter((measure) => GROUPS.some((group) => statOf(group, measure.name)));
