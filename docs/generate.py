@@ -10,8 +10,10 @@ import importlib
 import inspect
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -267,8 +269,27 @@ def diff_page() -> str:
     return f"{start}$ archspec diff alexnet alexnet_simplified\n{diff('alexnet', 'alexnet_simplified')}\n{end}"
 
 
+@contextmanager
+def uncalibrated() -> Iterator[None]:
+    """No predicted times of the machine at hand, which `archspec calibrate` would add."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(FOLDER / "no-cache")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["XDG_CACHE_HOME"]
+        else:
+            os.environ["XDG_CACHE_HOME"] = before
+
+
 def pages() -> dict[str, str]:
     """File name → content."""
+    with uncalibrated():
+        return _pages()
+
+
+def _pages() -> dict[str, str]:
     return {
         "ops.md": ops_page(),
         "diagnostics.md": diagnostics_page(),

@@ -16,8 +16,7 @@ from archspec.types import Cost, TensorType
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from archspec.analysis.step_memory import StepMemory
-    from archspec.execution import Optimizer
+    from archspec.analysis.resources import Resources
     from archspec.ir import Graph
     from archspec.language.recipe import Recipe
 
@@ -117,32 +116,28 @@ class Report(Shown):
     @override
     def show(self, console: Console) -> None:
         """What `archspec profile --static` prints."""
-        from archspec.printing.profile_table import show
+        from archspec.analysis.timing import times_here
+        from archspec.printing import prediction, profile_table
 
-        show(self, console, description=self.description, step=self._step_text())
+        found = self.simulated()
+        memory = None if found is None else found.step_text()
+        profile_table.show(self, console, description=self.description, step=memory)
+        if found is not None and (times := times_here(found)) is not None:
+            prediction.show(times, found.setting, console)
 
-    def training_memory(self) -> StepMemory | None:
-        """The memory of a training step of the batch with the recipe's optimizer; None if there is nothing to train.
+    def simulated(self) -> Resources | None:
+        """Memory and traffic of the batch in inference and training, with the recipe's optimizer, without torch.
 
-        It is simulated, without torch.
+        None for a report that was made without its network.
         """
-        if self.graph is None or not self.params:
+        if self.graph is None:
             return None
-        from archspec.analysis.step_memory import step_memory
-        from archspec.execution import Setting, execute
+        from archspec.analysis.resources import resources
+        from archspec.execution import Optimizer, Setting
 
-        setting = Setting(batch_size=self.batch_size, dtype=self.dtype, optimizer=self._optimizer)
-        return step_memory(execute(self.graph, setting))
-
-    @property
-    def _optimizer(self) -> Optimizer:
-        from archspec.execution import Optimizer
-
-        return Optimizer() if self.recipe is None else Optimizer(self.recipe.optimizer, self.recipe.momentum)
-
-    def _step_text(self) -> str | None:
-        memory = self.training_memory()
-        return None if memory is None else memory.text(self._optimizer.text)
+        recipe = self.recipe
+        optimizer = Optimizer() if recipe is None else Optimizer(recipe.optimizer, recipe.momentum)
+        return resources(self.graph, Setting(batch_size=self.batch_size, dtype=self.dtype, optimizer=optimizer))
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from archspec.analysis.step_memory import StepMemory, step_memory
 from archspec.analysis.weights import weights
 from archspec.execution import Execution, LayerUse, Setting, execute
 from archspec.ir import Graph
@@ -27,6 +28,15 @@ class Resources:
         """The training step, or the forward pass where nothing is trained."""
         return self.training or self.inference
 
+    @property
+    def memory(self) -> StepMemory | None:
+        """The parts of a training step's memory; None if there is nothing to train."""
+        return None if self.training is None else step_memory(self.training)
+
+    def step_text(self) -> str | None:
+        """What a training step needs, and what takes most of it; None if there is nothing to train."""
+        return None if self.memory is None else self.memory.text(self.setting.optimizer.text)
+
     def totals(self) -> dict[str, Any]:
         """The figures of the whole network, for JSON; of a training step where it is not said otherwise.
 
@@ -44,6 +54,7 @@ class Resources:
             "read_bytes": read,
             "written_bytes": written,
             "intensity": round(2 * macs / (read + written), 3) if read + written else 0.0,
+            **({} if self.memory is None else self.memory.to_json()),
         }
 
     def layer(self, path: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from archspec.analysis.resources import Resources
 from archspec.devices.gpu import Circumstances
 from archspec.devices.models import TimeModel
 from archspec.devices.predict import Prediction, predict
+from archspec.devices.targets import time_model
 from archspec.execution import Execution
 
 
@@ -39,6 +40,12 @@ class Predicted:
         if time is None:  # it runs no kernel, as a view
             return {"predicted_ms": 0.0, "bound": None}
         return {"predicted_ms": round(time.milliseconds, 4), "bound": time.bound}
+
+
+def times_here(found: Resources) -> Predicted | None:
+    """The times on this machine's CPU; None if it is not calibrated."""
+    model = time_model(None)
+    return None if model is None else predict_times(found, model)
 
 
 def predict_times(found: Resources, model: TimeModel) -> Predicted:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from archspec.difference import Condition, Difference
     from archspec.execution.setting import Precision
     from archspec.language.input_override import InputShapes
+
+STDIN: Final = "-"
 
 
 class ConditionText(ParamType):
@@ -62,21 +65,27 @@ def command(
 ) -> None:
     """Show what changed from A to B: structure, shapes, parameters, MACs, memory and recipe.
 
-    A and B are specs, shipped names or folders of runs. Without B, A is compared with itself as changed by --set,
-    --set-a, --recipe and --recipe-a.
+    A and B are specs, shipped names, folders of runs, or - for standard input. Without B, A is compared with itself as
+    changed by --set, --set-a, --recipe and --recipe-a.
 
     The layers are aligned by what they are and where: a renamed stage or an inserted layer is one change.
     Exit code 1 if a condition of --fail-if holds.
     """
     from archspec.difference import diff
+    from archspec.source.overlay import instead_of
 
+    if before == after == STDIN:
+        raise click.UsageError("only one spec can come from standard input", ctx)
     if after is None and not (reading.sets or sets_before or recipe or recipe_before):
         raise click.UsageError("name a second spec, or change the first one: --set vars.num_classes=100", ctx)
-    difference = diff(
-        _source(before), None if after is None else _source(after), sets_before=sets_before, recipe=recipe,
-        recipe_before=recipe_before, batch_size=batch_size, dtype=dtype, precision=precision,
-        channels_last=channels_last, optimizer=optimizer, target=target, input=input_shape, **reading.arguments(),
-    )
+    options = reading.arguments()
+    stdin = sys.stdin.buffer.read(options["text_limits"].max_bytes + 1) if STDIN in (before, after) else b""
+    with instead_of({Path(STDIN): stdin} if stdin else {}):
+        difference = diff(
+            _source(before), None if after is None else _source(after), sets_before=sets_before, recipe=recipe,
+            recipe_before=recipe_before, batch_size=batch_size, dtype=dtype, precision=precision,
+            channels_last=channels_last, optimizer=optimizer, target=target, input=input_shape, **options,
+        )
     holding = _holding(ctx, difference, conditions)
     if as_json:
         checked = {"conditions": [condition.to_json(difference) for condition in conditions]} if conditions else {}

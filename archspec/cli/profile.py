@@ -108,12 +108,9 @@ def _show_times(loaded: Loaded, setting: Setting, target: str | None) -> None:
 def _static_json(loaded: Loaded, report: Report, setting: Setting, target: str | None) -> dict[str, Any]:
     """The report, with memory and traffic in this setting, and times where a device is known."""
     from archspec.analysis import resources
-    from archspec.analysis.step_memory import step_memory
 
     found, data = resources(loaded.graph, setting), report.to_json()
     data["totals"] |= found.totals()
-    if found.training is not None:
-        data["totals"] |= step_memory(found.training).to_json()
     times = predicted_times(found, target)
     if times is not None:
         data["totals"] |= times.totals()

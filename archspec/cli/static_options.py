@@ -102,10 +102,8 @@ def chosen_setting(
 def step_line(loaded: Loaded, setting: Setting) -> str | None:
     """What a training step needs in this setting, and what takes most of it; None if there is nothing to train."""
     from archspec.analysis import resources
-    from archspec.analysis.step_memory import step_memory
 
-    training = resources(loaded.graph, setting).training
-    return None if training is None else step_memory(training).text(setting.optimizer.text)
+    return resources(loaded.graph, setting).step_text()
 
 
 def predicted_times(found: Resources, target: str | None) -> Predicted | None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from archspec.analysis import Report, cost_report, resources
-from archspec.analysis.step_memory import step_memory
+from archspec.analysis import Report, cost_report, predict_times, resources
 from archspec.api import Loaded, load
-from archspec.devices import find_device
+from archspec.devices.models import TimeModel
+from archspec.devices.targets import target_kind, time_model
 from archspec.diagnostics import Diagnostic, SpecError
 from archspec.difference.figures import figure_changes
 from archspec.difference.model import Difference, LayerChange
@@ -34,8 +34,9 @@ def diff(
     before, after: what `load` takes, or the folder of a run. after: by default `before`, with what `sets` changes.
     sets, sets_before: overrides of `after` and of `before`, such as `vars.width=0.5`. recipe, recipe_before: recipes by
     name instead of `train`. batch_size, dtype, precision, channels_last: of the figures. optimizer: sgd, adam or adamw,
-    instead of each recipe's. target: a device, such as h200, instead of a CPU. options: as for `load`, for both.
-    Raises SpecError for mistakes in a spec, for a recipe that does not exist, and BUILD211 for an unknown device.
+    instead of each recipe's. target: a device, such as h200, a file of one, or `here`, to predict times on it; by
+    default a CPU. options: as for `load`, for both.
+    Raises SpecError for mistakes in a spec, for a recipe that does not exist, and for an unknown device.
     """
     sets, sets_before = tuple(sets), tuple(sets_before)
     after = before if after is None else after
@@ -43,11 +44,12 @@ def diff(
     recipes = (_recipe(old, recipe_before), _recipe(new, recipe))
     setting = Setting(
         batch_size=batch_size, dtype=dtype, precision=precision, channels_last=channels_last,
-        target="cpu" if target is None else find_device(target).target,
+        target=target_kind(target),
     )
+    model = time_model(target)
     reports = [cost_report(x.graph, batch_size=batch_size, dtype=dtype) for x in (old, new)]
     totals = [
-        _totals(x, report, replace(setting, optimizer=_optimizer(own, optimizer)))
+        _totals(x, report, replace(setting, optimizer=_optimizer(own, optimizer)), model)
         for x, report, own in zip((old, new), reports, recipes, strict=True)
     ]
     aligned = align(old.graph, new.graph)
@@ -84,11 +86,11 @@ def _name(loaded: Loaded, sets: tuple[str, ...], recipe: str | None) -> str:
     return loaded.name + (f" with {', '.join(changed)}" if changed else "")
 
 
-def _totals(loaded: Loaded, report: Report, setting: Setting) -> dict[str, Any]:
+def _totals(loaded: Loaded, report: Report, setting: Setting, model: TimeModel | None) -> dict[str, Any]:
     """The totals of `archspec profile --static --json`."""
     found = resources(loaded.graph, setting)
-    memory = {} if found.training is None else step_memory(found.training).to_json()
-    return {**report.to_json()["totals"], **found.totals(), **memory}
+    times = {} if model is None else predict_times(found, model).totals()
+    return {**report.to_json()["totals"], **found.totals(), **times}
 
 
 def _optimizer(recipe: Recipe | None, kind: str | None) -> Optimizer:

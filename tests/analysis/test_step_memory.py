@@ -82,7 +82,7 @@ def test_recipes_options_and_python_agree(cli: Cli) -> None:  # noqa: F811
 
 def test_a_network_without_weights_has_no_training_step() -> None:
     text = "archspec: 1\ninput: [1, 8, 8]\nstages: {a: relu}\n"
-    assert archspec.load(text).report.training_memory() is None and "training step with" not in str(archspec.load(text))
+    assert archspec.load(text).report.simulated().memory is None and "training step with" not in str(archspec.load(text))
 
 
 def test_the_batch_decides() -> None:

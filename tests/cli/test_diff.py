@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -67,6 +68,22 @@ def test_runs_and_folders_without_one(cli: Cli, folder: Path) -> None:
     assert [edit["text"] for edit in json.loads(result.out)["structure"]] == ["out_features 10 → 12"]
     (run / "spec.yaml").write_text("# net: trained by archspec.fit, not from a spec\n", encoding="utf-8")
     assert "RUN366" in cli("diff", "good.yaml", run).err
+
+
+def test_one_spec_may_come_from_stdin(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stdin:
+        buffer = io.BytesIO(GOOD.replace("linear: 10", "linear: 9").encode())
+
+    monkeypatch.setattr("sys.stdin", Stdin)
+    assert json.loads(cli("diff", "-", "good.yaml", "--json").out)["structure"][0]["text"] == "out_features 9 → 10"
+    assert cli("diff", "-", "-").code == USAGE
+
+
+def test_predicted_times_on_a_device(cli: Cli) -> None:
+    done = cli("diff", "alexnet", "alexnet_simplified", "--target", "h200", "--batch-size", "64", "--fail-if", "predicted_step_ms > 1.05x", "--json")
+    figure = json.loads(done.out)["figures"]["predicted_step_ms"]
+    assert done.code == WRONG and figure["ratio"] > 1.05 and " ms > " in done.err
+    assert "predicted step " in cli("diff", "alexnet", "alexnet_simplified", "--target", "h200").out
 
 
 def test_mistakes_and_sides(cli: Cli, folder: Path) -> None:
