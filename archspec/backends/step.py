@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any, Final, cast
 
 import torch
@@ -16,13 +17,17 @@ from archspec.analysis.weights import weights as all_weights
 from archspec.backends.built import layers_with
 from archspec.backends.fits import SMALLER, check_fits
 from archspec.backends.torch import build
+from archspec.capacity import estimate
 from archspec.diagnostics import error
+from archspec.execution import Setting
+from archspec.execution.setting import Target
 from archspec.ir import Graph, sites
 from archspec.ir.edit import evaluation
 from archspec.ops.traits import Normalises
 from archspec.types import DTYPE_BYTES, FLOATS, TensorType
 
 Inputs = tuple[int, ...] | tuple[TensorType, ...]  # the shape of one input, or the types of several
+PLAIN: Final = Setting()  # fp32, on a CPU
 COUNTABLE: Final = 2**61  # bytes; torch refuses a tensor of 2**63, even one that allocates nothing
 
 
@@ -59,18 +64,20 @@ def check_batch(graph: Graph, batch_size: int, remedy: str = "make the batch 2 o
 def check_step_fits(
     graph: Graph, batch_size: int, device: torch.device, *, states: int, dtype: str = "float32",
     what: str = "training", copies: int = 1, accumulate: int = 1,
-    frozen: Collection[str] = (), recompute: Collection[str] = (),
+    frozen: Collection[str] = (), recompute: Collection[str] = (), like: Setting = PLAIN,
 ) -> None:
     """Raise SpecError BUILD201 if training steps with this batch size would not fit on `device`. Allocates nothing.
 
-    states, accumulate, frozen, recompute: see `step_bytes`. what: the activity, for the message. copies: the number of
-    processes that do the same on this device.
+    states, accumulate, frozen, recompute, like: see `step_bytes`. what: the activity, for the message. copies: the
+    number of processes that do the same on this device.
     """
     needed = step_bytes(
-        graph, batch_size, states=states, dtype=dtype, accumulate=accumulate, frozen=frozen, recompute=recompute
+        graph, batch_size, states=states, dtype=dtype, accumulate=accumulate, frozen=frozen, recompute=recompute,
+        like=replace(like, target=target_of(device)),
     )
     several = f" in each of {copies} processes" if copies > 1 else ""
-    hint = "lower batch_size, and raise `accumulate` to keep the images per step; or lower the network's width"
+    hint = ("lower batch_size, and raise `accumulate` to keep the images per step; `archspec fit` shows what else "
+            "makes it fit, and `train --fit` applies it")
     check_fits(
         needed * copies, device, what=f"{what} with batches of {batch_size}{several}",
         hint=hint if what == "training" else SMALLER,
@@ -79,14 +86,24 @@ def check_step_fits(
 
 def step_bytes(
     graph: Graph, batch_size: int, *, states: int, dtype: str = "float32", accumulate: int = 1,
-    frozen: Collection[str] = (), recompute: Collection[str] = (),
+    frozen: Collection[str] = (), recompute: Collection[str] = (), like: Setting = PLAIN,
 ) -> int:
-    """The peak memory of a training step in bytes, weights included; see `step_peak_bytes`. Allocates nothing.
+    """The peak memory of a training step in bytes, weights included. Allocates nothing.
 
-    accumulate: the number of passes of `batch_size` images in a step; all its images are in memory from the start.
-    frozen: the names of parameters without a gradient, for which the optimizer keeps no state.
+    It is simulated (`archspec.execution`). For a network with an op that has no rule for its kernels, torch runs the
+    step on the meta device in float32 instead (`step_peak_bytes`).
+    states: the number of tensors that optimizer and averages keep for each parameter. like: has precision, layout and
+    target. accumulate: the number of passes of `batch_size` images in a step, whose images are all in memory from the
+    start. frozen: the names of parameters without a gradient, for which the optimizer keeps no state.
     recompute: the stages that run a second time in the backward pass.
     """
+    setting = replace(
+        like, batch_size=batch_size, dtype=dtype, accumulate=accumulate, frozen=frozenset(frozen),
+        recompute=frozenset(recompute),
+    )
+    simulated = estimate.step_bytes(graph, setting, states=states)
+    if simulated is not None:
+        return simulated
     report, width = cost_report(graph), DTYPE_BYTES[dtype]
     held = sum(spec.numel for name, spec in all_weights(graph) if spec.learned and name in frozen) if frozen else 0
     weights, trained = report.params * width, (report.params - held) * width
@@ -108,11 +125,23 @@ def check_forward_fits(
     BUILD203 where the batch is too small for a norm.
     """
     check_batch(graph, batch_size)
+    needed = estimate.forward_bytes(graph, Setting(batch_size, dtype=dtype, target=target_of(device)))
+    if needed is None:
+        needed = _forward_on_meta(graph, batch_size, dtype)
+    check_fits(needed, device, what=f"{what} with batches of {batch_size}")
+
+
+def _forward_on_meta(graph: Graph, batch_size: int, dtype: str) -> int:
     report, width = cost_report(graph), DTYPE_BYTES[dtype]
     needed = (report.params + report.buffers + batch_size * _largest(evaluation(graph))) * width  # at least
     if needed < COUNTABLE:
         needed = forward_peak_bytes(_on_meta(graph, dtype).eval(), inputs_of(graph, batch_size))
-    check_fits(needed, device, what=f"{what} with batches of {batch_size}")
+    return needed
+
+
+def target_of(device: torch.device) -> Target:
+    """The kind of device whose kernels a simulation follows."""
+    return "cuda" if device.type == "cuda" else "cpu"
 
 
 def _largest(graph: Graph) -> int:

@@ -9,12 +9,19 @@ from typing import Any, Final, NamedTuple
 from archspec.execution import Execution, Setting, execute
 from archspec.ir import Graph
 
+PASSES: Final = 2  # of a step that are simulated: from the second on, the gradients of the first are there
+
 
 class Price(NamedTuple):
-    """What an execution costs in time. unit: of `of`, in words."""
+    """What a step costs in time. of_passes: the cost of an execution as it was simulated. unit: of it, in words."""
 
-    of: Callable[[Execution], float]
+    of_passes: Callable[[Execution], float]
     unit: str
+
+    def of(self, execution: Execution) -> float:
+        """The cost of an execution with all of its passes."""
+        passes = execution.setting.accumulate
+        return self.of_passes(execution) * passes / min(passes, PASSES)
 
 
 @dataclass(slots=True)
@@ -26,10 +33,18 @@ class Simulated:
     known: dict[Setting, Execution] = field(default_factory=dict, repr=False)
 
     def run(self, **changes: Any) -> Execution:
-        """The execution in the setting with these fields changed."""
+        """The execution in the setting with these fields changed.
+
+        Of many passes it simulates two, which reach the peak, and adds the inputs of the others.
+        """
         setting = replace(self.setting, **changes)
         if setting not in self.known:
-            self.known[setting] = execute(self.graph, setting)
+            passes = min(setting.accumulate, PASSES)
+            found = execute(self.graph, replace(setting, accumulate=passes))
+            waiting = (setting.accumulate - passes) * found.input_bytes // passes
+            self.known[setting] = replace(
+                found, setting=setting, peak_bytes=found.peak_bytes + waiting, input_bytes=found.input_bytes + waiting
+            )
         return self.known[setting]
 
     def peak(self, **changes: Any) -> int:

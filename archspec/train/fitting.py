@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from archspec.backends.step import target_of
 from archspec.capacity import Fitting, fitted, recipe_setting
 from archspec.execution import Setting
 
@@ -19,7 +20,7 @@ def training_setting(graph: Graph, recipe: Recipe, machine: Machine) -> Setting:
     settings = machine.settings
     setting = Setting(
         precision=settings.precision, channels_last=settings.channels_last,
-        target="cuda" if machine.device.type == "cuda" else "cpu",
+        target=target_of(machine.device),
     )
     return replace(recipe_setting(graph, recipe, setting), batch_size=recipe.batch_size // machine.group.size)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import nn
@@ -29,6 +30,7 @@ from archspec.data.splits import Source, open_splits, targets_of
 from archspec.data.suits import check_known_data, idle_outputs, image_shape_of, input_plan, outputs_of, probabilities
 from archspec.data.validation import resolve_validation
 from archspec.diagnostics import Diagnostic, SpecError, error
+from archspec.execution import Setting
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe, kept_states
 from archspec.train.class_weights import balanced, need_targets
@@ -40,6 +42,8 @@ from archspec.train.objective import Objective
 from archspec.train.pretrained.initial import InitialWeights, check_frozen, initial_weights
 from archspec.train.step.batch_sizes import check_steps, check_trainable, least_per_step
 from archspec.train.step.precision import Settings
+
+FP32: Final = Settings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ def prepare(
     input_shape, outputs = image_shape_of(graph), outputs_of(graph)
     check_known_data(recipe, input_shape, outputs)
     if not group.sharded:
-        check_memory(graph, recipe, machine.device, group)
+        check_memory(graph, recipe, machine.device, group, machine.settings)
     with group.one_first_per_machine():  # opening a split may download it
         splits = open_splits(run_source(recipe, machine, input_shape[0], progress))
     recipe, test = resolve_validation(recipe), splits.test
@@ -231,12 +235,15 @@ def check_accumulation(recipe: Recipe, settings: Settings) -> None:
                     hint="use --compile without --cuda-graphs, or remove `accumulate`")
 
 
-def check_memory(graph: Graph, recipe: Recipe, device: torch.device, group: ProcessGroup = ALONE) -> None:
+def check_memory(
+    graph: Graph, recipe: Recipe, device: torch.device, group: ProcessGroup = ALONE, settings: Settings = FP32
+) -> None:
     """Raise SpecError BUILD201 if a step of this run would not fit. Nothing is allocated."""
     check_step_fits(
         graph, recipe.batch_size // group.size, device, states=kept_states(recipe), accumulate=recipe.accumulate,
         frozen=frozen_tensors(graph, recipe), recompute=recipe.recompute or (),
         copies=group.local_size if device.type == "cpu" else 1,
+        like=Setting(precision=settings.precision, channels_last=settings.channels_last),
     )
 
 

@@ -52,7 +52,8 @@ def test_options_do_what_they_say(name, batch_size, share):
             del base["optimizer"]
         recipe = Recipe.model_validate(base | option.recipe)
         changed = recipe_setting(graph, recipe, replace(setting, precision=option.precision or "fp32"))
-        assert peak(graph, changed) == option.peak_bytes
+        labels = 8 * batch_size  # of passes that wait
+        assert 0 <= option.peak_bytes - peak(graph, changed) <= (labels if "accumulate" in option.recipe else 0)
         assert option.fits == (option.peak_bytes <= memory)
         assert option.peak_bytes < peak(graph, setting)
         assert recipe.images_per_step == batch_size

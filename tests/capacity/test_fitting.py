@@ -33,7 +33,8 @@ def test_without_batch_norm_the_batch_is_divided(share):
     memory = int(peak(graph) * share)
     found = fitted(graph, SETTING, memory)
     assert found.changes["batch_size"] * found.changes["accumulate"] == 64
-    assert found.after == peak(graph, **found.changes) <= memory
+    assert 0 <= found.after - peak(graph, **found.changes) <= 8 * 64  # the labels of passes that wait
+    assert found.after <= memory
     half = {"batch_size": found.changes["batch_size"] * 2, "accumulate": found.changes["accumulate"] // 2}
     assert peak(graph, **half) > memory
     assert found.price == pytest.approx(1)

@@ -80,6 +80,16 @@ def test_a_run_says_so():
     assert part_lines(graph, recipe) == ["recomputed in the backward pass: stem, body"]
 
 
+def test_memory_is_checked_in_the_precision_of_the_run(monkeypatch):
+    """A run in bf16 keeps half of the activations: it is not refused for what float32 would need."""
+    needed = []
+    monkeypatch.setattr("archspec.backends.step.check_fits", lambda size, *_, **__: needed.append(size))
+    graph, recipe = network(batch_size=512)
+    for precision in ("fp32", "bf16"):
+        check_memory(graph, recipe, CPU, settings=Settings(precision=precision))
+    assert needed[1] < 0.75 * needed[0]
+
+
 def test_memory_is_checked_with_it(monkeypatch):
     needed = {}
     monkeypatch.setattr("archspec.backends.step.check_fits", lambda size, *_, **__: needed.setdefault(stages, size))

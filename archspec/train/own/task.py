@@ -70,7 +70,7 @@ def own_task(
     if graph is not None:
         check_trainable(graph, recipe)
         check_parts(graph, recipe)
-        check_memory(graph, recipe, machine.device)
+        check_memory(graph, recipe, machine.device, settings=machine.settings)
     elif isinstance(network, nn.Module) and not any(parameter.requires_grad for parameter in network.parameters()):
         raise error("BUILD204", "the network has no parameters to train", hint="let parameters have requires_grad=True")
     data = _with_validation(data, recipe)
