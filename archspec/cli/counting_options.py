@@ -1,17 +1,20 @@
-"""The options of `profile --static` for further counts: those of other tools, receptive fields, input sizes."""
+"""The options of `profile --static` for further counts: receptive fields, legal input sizes, counts of other tools."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from archspec.analysis.conventions import Figure
-    from archspec.analysis.receptive_field import Field as ReceptiveField
-    from archspec.analysis.receptive_field import Fields
-    from archspec.ir import Graph
+    from archspec.analysis.receptive_field import Field, Fields
+    from archspec.api import InputSizes, Loaded
 
 F = TypeVar("F", bound=Callable[..., Any])
 TOOLS: Final = (  # of archspec.analysis.conventions, which a command's start does not import
@@ -19,43 +22,83 @@ TOOLS: Final = (  # of archspec.analysis.conventions, which a command's start do
 )
 
 
-def counting_options(function: F) -> F:
-    """Add `--receptive-field` and `--convention`."""
-    decorators = [
-        click.option("--receptive-field", is_flag=True,
-                     help="With --static: what each layer sees of the input, as a column and in the JSON."),
-        click.option("--convention", type=click.Choice([*TOOLS, "all"]), metavar="TOOL",
-                     help=f"With --static: what another tool prints, and why it differs: {', '.join(TOOLS)}, all."),
-    ]
-    result: Any = function
-    for decorate in reversed(decorators):
-        result = decorate(result)
-    return cast("F", result)
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What to count beside the profile."""
+
+    receptive_field: bool
+    sizes: bool
+    convention: str | None
+
+    def check(self, ctx: click.Context, *, static: bool) -> None:
+        """Raise UsageError for one of these options without --static."""
+        flags = {"--receptive-field": self.receptive_field, "--sizes": self.sizes, "--convention": self.convention}
+        for flag, given in flags.items():
+            if given and not static:
+                raise click.UsageError(f"{flag} needs --static", ctx)
+
+    def count(self, loaded: Loaded, batch_size: int) -> Counts:
+        """Count it."""
+        names = [port.name for port in loaded.graph.inputs]
+        return Counts(names, self._fields(loaded), self.sizes, self._sizes(loaded), self._figures(loaded, batch_size))
+
+    def _fields(self, loaded: Loaded) -> Fields | None:
+        if not self.receptive_field:
+            return None
+        from archspec.analysis.receptive_field import receptive_fields
+
+        return receptive_fields(loaded.graph)
+
+    def _sizes(self, loaded: Loaded) -> InputSizes | None:
+        if not self.sizes:
+            return None
+        from archspec.api import input_sizes
+
+        return input_sizes(loaded)
+
+    def _figures(self, loaded: Loaded, batch_size: int) -> list[Figure]:
+        if self.convention is None:
+            return []
+        from archspec.analysis.conventions import CONVENTIONS, counted
+
+        names = CONVENTIONS if self.convention == "all" else (self.convention,)
+        return [counted(loaded.graph, each, batch_size) for name in names for each in CONVENTIONS[name]]
 
 
-def check_counting(ctx: click.Context, *, static: bool) -> None:
-    """Raise UsageError for one of these options without --static."""
-    from click.core import ParameterSource
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted beside the profile of a network with these inputs. sized: whether sizes were asked for."""
 
-    for name, flag in (("receptive_field", "--receptive-field"), ("convention", "--convention")):
-        if not static and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{flag} needs --static", ctx)
+    inputs: list[str]
+    fields: Fields | None
+    sized: bool
+    sizes: InputSizes | None
+    figures: list[Figure]
+
+    def add_to(self, data: dict[str, Any]) -> None:
+        """Add it to the profile's JSON."""
+        for layer in data["layers"] if self.fields is not None else ():
+            layer["receptive_field"] = _field_json((self.fields or {})[layer["path"]], self.inputs)
+        if self.sized:
+            data["totals"]["smallest_input"] = None if self.sizes is None else list(self.sizes.smallest)
+            data["totals"]["input_sizes"] = None if self.sizes is None else self.sizes.rule
+            data["input_sizes"] = [] if self.sizes is None else [axis.to_json() for axis in self.sizes.axes]
+        if self.figures:
+            data["conventions"] = [figure.to_json() for figure in self.figures]
+
+    def show(self, console: Console) -> None:
+        """Print sizes and the numbers of other tools; the table has the receptive fields."""
+        if self.sized:
+            none = "no legal sizes: the network takes no images, or images of several sizes"
+            console.print(f"\n{self.sizes or none}")
+        if self.figures:
+            from archspec.printing.conventions import show
+
+            show(self.figures, console)
 
 
-def fields_of(graph: Graph) -> Fields:
-    """The receptive fields of the layers."""
-    from archspec.analysis.receptive_field import receptive_fields
-
-    return receptive_fields(graph)
-
-
-def add_fields(layers: list[dict[str, Any]], fields: Fields | None, inputs: list[str]) -> None:
-    """Add the receptive field to each layer of the JSON: of each input by its name, if there are several inputs."""
-    for layer in layers if fields is not None else ():
-        layer["receptive_field"] = _field_json((fields or {})[layer["path"]], inputs)
-
-
-def _field_json(fields: Mapping[str, tuple[ReceptiveField, ...]] | None, names: list[str]) -> Any:
+def _field_json(fields: Mapping[str, tuple[Field, ...]] | None, names: list[str]) -> Any:
+    """The receptive fields of a layer: those of each input by its name, if there are several inputs."""
     if fields is None:
         return None
     each = {
@@ -66,11 +109,22 @@ def _field_json(fields: Mapping[str, tuple[ReceptiveField, ...]] | None, names: 
     return each if len(names) > 1 else each.get(names[0])
 
 
-def figures_of(graph: Graph, convention: str | None, batch_size: int) -> list[Figure]:
-    """The numbers of a tool, or of all of them; none if None."""
-    if convention is None:
-        return []
-    from archspec.analysis.conventions import CONVENTIONS, counted
+def counting_options(function: F) -> F:
+    """Add `--receptive-field`, `--sizes` and `--convention`. The command gets them as `counting: Counting`."""
 
-    names = CONVENTIONS if convention == "all" else (convention,)
-    return [counted(graph, each, batch_size) for name in names for each in CONVENTIONS[name]]
+    @wraps(function)
+    def wrapped(*args: Any, receptive_field: bool, sizes: bool, convention: str | None, **kwargs: Any) -> Any:
+        return function(*args, counting=Counting(receptive_field, sizes, convention), **kwargs)
+
+    decorators = [
+        click.option("--receptive-field", is_flag=True,
+                     help="With --static: what each layer sees of the input, as a column and in the JSON."),
+        click.option("--sizes", is_flag=True,
+                     help="With --static: the smallest and the legal sizes of images; takes some seconds."),
+        click.option("--convention", type=click.Choice([*TOOLS, "all"]), metavar="TOOL",
+                     help=f"With --static: what another tool prints, and why it differs: {', '.join(TOOLS)}, all."),
+    ]
+    result: Any = wrapped
+    for decorate in reversed(decorators):
+        result = decorate(result)
+    return cast("F", result)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.console import result_console
-from archspec.cli.counting_options import add_fields, check_counting, counting_options, fields_of, figures_of
+from archspec.cli.counting_options import Counting, counting_options
 from archspec.cli.json_output import print_json
 from archspec.cli.measuring import batch_size_option, check_options, refuse_running, run, running_options
 from archspec.cli.options import Reading, SpecPath, input_option, json_option, spec_options
@@ -47,8 +47,7 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, /, spec: str, static: bool, input_shape: InputShapes | None, batch_sizes: tuple[int, ...],
     dtype: str, depth: int | None, precision: str, channels_last: bool, optimizer: str | None, target: str | None,
-    recipe: str | None, convention: str | None, receptive_field: bool,
-    reading: Reading, as_json: bool, **running: Any,
+    recipe: str | None, counting: Counting, reading: Reading, as_json: bool, **running: Any,
 ) -> None:
     """Show what SPEC costs: each layer's output shape, parameters, MACs and activation memory.
 
@@ -58,11 +57,11 @@ def command(
     """
     from archspec.analysis import cost_report
     from archspec.diagnostics import SpecError
-    from archspec.printing import conventions, profile_table
+    from archspec.printing import profile_table
 
     if static:
         refuse_running(ctx)
-    check_counting(ctx, static=static)
+    counting.check(ctx, static=static)
     check_options(ctx, batch_sizes, running, static=static, as_json=as_json)
     found, update = examine_with_optimizer(spec, reading, input_shape, optimizer, recipe)
     if found.loaded is None:
@@ -76,22 +75,19 @@ def command(
     if not static and not found.errors:
         run(ctx, loaded, report, setting, batch_sizes, running, depth=depth, as_json=as_json)
         return
-    fields = fields_of(loaded.graph) if receptive_field else None
-    counts = figures_of(loaded.graph, convention, batch_sizes[0])
+    counts = counting.count(loaded, batch_sizes[0])
     if as_json:
         failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
-        others = {"conventions": [figure.to_json() for figure in counts]} if counts else {}
         data = _static_json(loaded, report, setting, target)
-        add_fields(data["layers"], fields, [port.name for port in report.inputs])
-        print_json({**data, **others, **failed})
+        counts.add_to(data)
+        print_json({**data, **failed})
     else:
         profile_table.show(
             report, result_console(), depth=depth, description=loaded.description, step=step_line(loaded, setting),
-            fields=fields,
+            fields=counts.fields,
         )
         _show_times(loaded, setting, target)
-        if counts:
-            conventions.show(counts, result_console())
+        counts.show(result_console())
     if found.errors:
         raise SpecError(found.errors)
 

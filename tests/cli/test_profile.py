@@ -235,3 +235,14 @@ def test_receptive_fields(cli: Cli) -> None:
     two = json.loads(cli("profile", "siamese", "--static", "--json", "--receptive-field").out)["layers"]
     assert set(next(x for x in two if x["path"] == "distance.sub_1")["receptive_field"]) == {"left", "right"}
     assert cli("profile", "lenet", "--receptive-field").code == 2
+
+
+def test_legal_sizes(cli: Cli) -> None:
+    data = json.loads(cli("profile", "unet", "--static", "--json", "--sizes").out)
+    assert data["totals"]["smallest_input"] == [3, 16, 16]
+    assert data["totals"]["input_sizes"] == "height and width: multiples of 16 from 16"
+    assert [(axis["axis"], axis["step"]) for axis in data["input_sizes"]] == [("height", 16), ("width", 16)]
+    out = cli("profile", "lenet", "--static", "--sizes", "--depth", "1").out
+    assert "smallest input 1×12×12; height and width: any from 12" in out
+    assert "no legal sizes: the network takes no images" in cli("profile", "textcnn", "--static", "--sizes").out
+    assert cli("profile", "lenet", "--sizes").code == 2
