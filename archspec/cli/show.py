@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -9,7 +10,7 @@ import click
 
 from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.options import Reading, SpecPath, input_option, spec_options
-from archspec.cli.static_options import chosen_setting, examine_with_optimizer, setting_options
+from archspec.cli.static_options import chosen_setting, examine_with_optimizer, predicted_times, setting_options
 from archspec.text import clean
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 FORMS: Final = ("svg", "html")
 STDOUT: Final = Path("-")
-STANDARD: Final = "rtx3090"  # whose roof a page shows at the start
 
 
 @click.command("show")
@@ -28,8 +28,10 @@ STANDARD: Final = "rtx3090"  # whose roof a page shows at the start
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg|FILE.html|-",
               help="Output file, or - for standard output; default: NAME.svg.")
 @click.option("--format", "form", type=click.Choice(FORMS), help="Default: as the name of the output ends, or svg.")
-@click.option("--color", "measure", type=click.Choice(["params", "macs", "memory"]), default="macs", show_default=True,
-              help="The cost that colours the boxes.")
+@click.option("--color", "measure", type=click.Choice(["params", "macs", "memory", "saved", "traffic", "time"]),
+              default="macs", show_default=True,
+              help="The cost that colours the boxes: memory is the output's, saved is kept for backward, traffic is "
+                   "what a step reads and writes, time is predicted for --target.")
 @click.option("--depth", type=click.IntRange(min=0), metavar="N",
               help="Levels of boxes in boxes; 0 shows the stages. Default: as many as are easy to read.")
 @click.option("--direction", type=click.Choice(["down", "right"]), default="down", show_default=True,
@@ -39,11 +41,13 @@ STANDARD: Final = "rtx3090"  # whose roof a page shows at the start
 @input_option
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Images.")
 @setting_options
+@click.option("--measured", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="The output of `archspec profile SPEC --json`: measured times, shown beside the predicted ones.")
 @spec_options
 def command(
     spec: str, output: Path | None, form: str | None, measure: str, depth: int | None, direction: str,
     theme: Literal["auto", "light", "dark"], input_shape: InputShapes | None, batch_size: int, precision: str,
-    channels_last: bool, optimizer: str | None, target: str | None, reading: Reading,
+    channels_last: bool, optimizer: str | None, target: str | None, measured: Path | None, reading: Reading,
 ) -> None:
     """Draw SPEC as a diagram: stages as boxes in boxes, branches side by side, the shape at every edge.
 
@@ -62,30 +66,52 @@ def command(
     print_diagnostics(found.warnings)
     loaded = found.loaded
     report = cost_report(loaded.graph, batch_size=batch_size)
+    setting = chosen_setting(
+        batch_size, "float32", precision, channels_last=channels_last, optimizer=update, target=target
+    )
     look: Any = {"measure": measure, "depth": depth, "theme": theme, "description": loaded.description}
+    needed = form == "html" or measure in ("saved", "traffic", "time")
+    panels = _panels(loaded.graph, setting, target, measure, measured) if needed else None
     if form == "svg":
         from archspec.show.draw import network_svg
 
-        text = network_svg(loaded.graph, report, right=direction == "right", **look)
+        layers = panels.layers if panels else None
+        text = network_svg(loaded.graph, report, right=direction == "right", layers=layers, **look)
     else:
         from archspec.show.page import network_html
 
-        setting = chosen_setting(
-            batch_size, "float32", precision, channels_last=channels_last, optimizer=update, target=target
-        )
-        text = network_html(loaded.graph, report, panels=_panels(loaded.graph, setting, target), **look)
+        text = network_html(loaded.graph, report, panels=panels, **look)
     _write(text, output or Path(f"{loaded.name}.{form}"))
 
 
-def _panels(graph: Graph, setting: Setting, target: str | None) -> Panels:
-    """What the page shows beside the diagram, with the chosen device first."""
+def _panels(graph: Graph, setting: Setting, target: str | None, measure: str, measured: Path | None) -> Panels:
+    """What a simulation of the training step says of the layers, with predicted and measured times if there are any."""
     from archspec.analysis import resources
-    from archspec.devices import find_device, known_devices
-    from archspec.show.panels import panels_of
+    from archspec.show.panels import panels_of, roofs_of
 
-    chosen = find_device(target or STANDARD)
-    others = [device for device in known_devices().values() if device.key != chosen.key]
-    return panels_of(resources(graph, setting), [chosen, *others])
+    found = resources(graph, setting)
+    times = predicted_times(found, target)
+    if times is None and measure == "time":
+        raise click.UsageError("--color time needs a device: add --target (`archspec list devices`), or run `archspec "
+                               "calibrate`, which measures this machine")
+    known = None if measured is None else _measured(measured, setting, found.main.layers)
+    return panels_of(found, times=times, measured=known, roofs=roofs_of(setting, target))
+
+
+def _measured(path: Path, setting: Setting, layers: Collection[str]) -> dict[str, float]:
+    """The times in a file, if they are those of this network and batch size."""
+    from archspec.show.measured import read_measured
+
+    try:
+        times, batch_size = read_measured(path)
+    except ValueError as problem:
+        raise click.UsageError(f"--measured: {problem}") from problem
+    if not times.keys() & set(layers):
+        raise click.UsageError(f"--measured: {path} has times of another network")
+    if batch_size != setting.batch_size:
+        hint = f"add --batch-size {batch_size}"
+        raise click.UsageError(f"--measured: {path} has times of a batch of {batch_size}: {hint}")
+    return times
 
 
 def _form(output: Path | None, form: str | None) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from archspec.analysis.report import Report
 from archspec.ir import Graph
 from archspec.show.paint import SHADES, STYLES, Painter
 from archspec.show.place import Look, place
-from archspec.show.scene import Box, scene_of
+from archspec.show.scene import Box, scene_of, with_figures
 from archspec.show.sizes import PAD, SMALL
 from archspec.show.words import MEASURES, figure_text
 from archspec.svg import Theme, label, paragraph, picture, text_width
@@ -21,14 +22,15 @@ SWATCH: Final = 16.0  # pixels, of the legend
 
 def network_svg(
     graph: Graph, report: Report, *, measure: str = "macs", depth: int | None = None, right: bool = False,
-    theme: Theme = "auto", description: str = "",
+    theme: Theme = "auto", description: str = "", layers: Mapping[str, Mapping[str, float]] | None = None,
 ) -> str:
     """The network as a diagram, from its graph and its costs.
 
     measure: the cost that colours the boxes, one of `MEASURES`. depth: levels of frames that are open; None: as many as
-    are easy to read. right: the flow goes to the right, not down. theme: see `archspec.svg.picture`.
+    are easy to read. right: the flow goes to the right, not down. theme: see `archspec.svg.picture`. layers: further
+    costs of layers, by path, see `archspec.show.panels.layer_figures`.
     """
-    network = scene_of(graph, report)
+    network = with_figures(scene_of(graph, report), layers or {})
     depth = default_depth(network) if depth is None else min(depth, network.levels())
     drawn = place(network, Look(depth, measure, right))
     width = max(drawn.width, LEAST_WIDTH) + 2 * MARGIN

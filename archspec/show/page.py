@@ -59,6 +59,10 @@ def page_data(network: Box, panels: Panels) -> dict[str, Any]:
         "boxes": [_box_data(box, names, number) for box in boxes],
         "lengths": constants(),
         **panels.to_data(layer),
+        "predicted": [
+            [k, _short(box.figures["time"]), _short(box.figures["measured"])] for k, box in enumerate(boxes)
+            if box.kind == "op" and box.figures.get("time") and box.figures.get("measured")
+        ],
     }
 
 

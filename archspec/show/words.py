@@ -16,6 +16,7 @@ from archspec.types import TensorType
 MEASURES: Final = {  # what colours the boxes → its name in a legend
     "params": "parameters", "macs": "MACs", "memory": "activations", "saved": "kept for backward",
     "traffic": "bytes read and written", "time": "predicted time",
+    "measured": "measured time",
 }
 
 
@@ -74,6 +75,6 @@ def figure_text(value: float, measure: str) -> str:
     """A cost as text, nothing for none: `118.01 M`, `3.06 MiB`, `1.20 ms`."""
     if not value:
         return ""
-    if measure == "time":
+    if measure in ("time", "measured"):
         return f"{value:.3g} ms"
     return count_text(round(value)) if measure in ("params", "macs") else bytes_text(round(value))

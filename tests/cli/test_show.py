@@ -9,6 +9,7 @@ import pytest
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / "cache"))  # without a calibration of this machine
 
 
 def test_the_picture_has_the_networks_name(cli):
@@ -36,10 +37,35 @@ def test_options_change_the_picture(cli):
     (["-o", "net.png"], "net.png: the output is an SVG file or an HTML page"),
     (["--color", "money"], "'money' is not one of"),
     (["--depth", "-1"], "-1"),
+    (["-o", "net.html", "--direction", "right"], "--direction right is for SVG files"),
+    (["--color", "time"], "--color time needs a device: add --target"),
 ])
 def test_what_it_refuses(cli, words, message):
     done = cli("show", "lenet", *words)
     assert done.code == 2 and message in done.err and not list(Path().iterdir())
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("{}", "not an output of `archspec profile SPEC --json`"), ("[" * 9000, "not an output of"),
+    ('{"measured": {"batch_size": 4, "layers": {"layers": [{"path": "a", "ms": "1"}]}}}', "its times are not numbers"),
+    ('{"measured": {"batch_size": 1, "layers": {"layers": [{"path": "a", "ms": 1}]}}}', "has times of another network"),
+    ('{"measured": {"batch_size": 4, "layers": {"layers": [{"path": "pool1", "ms": 1}]}}}', "add --batch-size 4"),
+])
+def test_times_that_do_not_fit(cli, content, message):
+    Path("times.json").write_text(content)
+    done = cli("show", "lenet", "-o", "net.html", "--measured", "times.json")
+    assert done.code == 2 and message in done.err and not Path("net.html").exists()
+
+
+def test_a_page_with_times(cli):
+    Path("times.json").write_text('{"measured": {"batch_size": 4, "layers": {"layers": [{"path": "pool1", "ms": 0.25}]}}}')
+    done = cli("show", "lenet", "-o", "net.html", "--batch-size", "4", "--target", "h200", "--measured", "times.json")
+    assert done.code == 0 and '["measured","measured time"]' in Path("net.html").read_text()
+
+
+def test_time_as_the_colour(cli):
+    done = cli("show", "lenet", "-o", "-", "--color", "time", "--target", "rtx3090")
+    assert done.code == 0 and "predicted time of a box" in done.out and " ms<" in done.out
 
 
 def test_a_spec_with_a_mistake_is_not_drawn(cli):

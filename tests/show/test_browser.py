@@ -99,6 +99,16 @@ def test_charts_answer_to_pointer_and_keys(tmp_path):
     assert found["other"].startswith("On NVIDIA GeForce RTX 3090") and found["peak"].startswith("Peak ")
 
 
+def test_predictions_beside_measurements(tmp_path):
+    measured = {layer.path: 0.05 for layer in load("lenet").report.layers()}
+    found = opened(written(tmp_path, "lenet", measured=measured), tmp_path, """
+      const plot = one("#predicted svg"); plot.focus(); key(plot, "ArrowRight");
+      return { tip: one("#tip").textContent, dots: all("#predicted circle.dot").length, facts: one("#predicted .facts").textContent, names: texts("#table thead button") };
+    """)
+    assert "measured 0.05 ms" in found["tip"] and "predicted" in found["tip"] and found["dots"] == 11
+    assert found["facts"].startswith("Predicted on NVIDIA H200") and {"predicted time", "measured time"} <= set(found["names"])
+
+
 def test_it_fits_a_phone_prints_and_has_two_themes(tmp_path):
     page = written(tmp_path, "googlenet")
     found = opened(page, tmp_path, """

@@ -9,23 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from archspec.analysis import resources
+from archspec.analysis import predict_times, resources
 from archspec.api import load
-from archspec.devices import find_device
+from archspec.devices.targets import time_model
 from archspec.execution import Setting
 from archspec.show import page
 from archspec.show.page import SCRIPTS, network_html
-from archspec.show.panels import MOST_POINTS, panels_of
+from archspec.show.panels import MOST_POINTS, panels_of, roofs_of
 from tests.show.test_place import SPECS
 
 MOST_BYTES = 400_000
 HOSTILE = "</script><script>document.title='gone'</script><img src=x onerror=alert(1)>\u2028'\"&amp;\x00"
 
 
-def html_of(source, *, batch_size=1, machines=("h200", "rtx3090"), **options):
+def html_of(source, *, batch_size=1, target="h200", measured=None, **options):
     loaded = load(source)
-    found = resources(loaded.graph, Setting(batch_size=batch_size))
-    panels = panels_of(found, [find_device(name) for name in machines])
+    setting = Setting(batch_size=batch_size)
+    found = resources(loaded.graph, setting)
+    times = predict_times(found, time_model(target)) if target else None
+    panels = panels_of(found, times=times, measured=measured, roofs=roofs_of(setting, target or "rtx3090"))
     return network_html(loaded.graph, loaded.report, panels=panels, description=loaded.description, **options)
 
 
@@ -74,13 +76,27 @@ def test_the_panels_are_those_of_the_simulation():
     paths = {data["boxes"][k]["path"] for k in timeline["layers"] if k >= 0}
     assert "b2.0.add_1.main.conv2d_1" in paths and "b2.1.add_1.main.conv2d_1" not in paths  # the box of both copies
     names = [key for key, _ in data["measures"]]
-    assert names == ["params", "macs", "memory", "saved", "traffic"]
+    assert names == ["params", "macs", "memory", "saved", "traffic", "time"]
     root = data["boxes"][0]["figures"]
     assert root[names.index("saved")] == pytest.approx(sum(use.saved_bytes for use in step.layers.values()), rel=1e-5)
     work = sum(flops for _, flops, _ in data["roofline"]["points"])
     own = [kernel for kernel in step.kernels if kernel.layer]
     assert work == sum(2 * kernel.macs + kernel.flops for kernel in own)
     assert data["roofline"]["machines"][0] == ["NVIDIA H200 SXM", 67e12, 4800e9]
+
+
+def test_predicted_and_measured_times():
+    loaded = load("resnet18")
+    found = resources(loaded.graph, Setting())
+    times = predict_times(found, time_model("rtx3090"))
+    measured = {layer.path: 2 * times.layer(layer.path)["predicted_ms"] for layer in loaded.report.layers()}
+    data = data_of(html_of("resnet18", target="rtx3090", measured=measured))
+    assert [key for key, _ in data["measures"]][-2:] == ["time", "measured"]
+    assert data["predicted"] and all(real == pytest.approx(2 * guess, rel=1e-4) for _, guess, real in data["predicted"])
+    own = sum(times.layer(layer.path)["predicted_ms"] for layer in loaded.report.layers())
+    assert data["boxes"][0]["figures"][-2] == pytest.approx(own, rel=1e-4)
+    assert any(fact.startswith("predicted on NVIDIA GeForce RTX 3090: ") for fact in data["facts"])
+    assert data_of(html_of("resnet18", target=None))["predicted"] == []
 
 
 def test_a_long_timeline_keeps_its_peak():

@@ -8,16 +8,15 @@ function rooflineSection() {
   const redraw = () => drawRoofline(host, verdict, R);
   views.push(() => { if (host.dataset.width !== String(host.clientWidth)) redraw(); });
   const controls = make("div", { class: "controls" }, choice("Machine", 0, R.machines.map(([name], k) => [k, name]), (value) => { roofState.machine = Number(value); redraw(); }));
-  const timed = MEASURES.some(({ key }) => key === "time");
   return section("roofline", "Roofline", controls, verdict, host, make("p", { class: "note" },
     `Each point is a layer: floating-point operations per byte that its kernels read and write, in ${R.precision}. `
-    + (timed ? "Its height is the speed of its predicted time. " : "It is drawn as high as the roof allows. ")
+    + `${D.predictedOn ? `On ${D.predictedOn} its height is the speed of its predicted time. Elsewhere it` : "It"} is drawn as high as the roof allows. `
     + "Left of the ridge the memory's bandwidth is the limit, right of it the arithmetic. A click shows the layer in the diagram."));
 }
 
 function drawRoofline(host, verdict, R) {
   const [name, peak, bandwidth] = R.machines[roofState.machine], ridge = peak / bandwidth;
-  const roof = (intensity) => Math.min(peak, intensity * bandwidth), time = MEASURES.find(({ key }) => key === "time");
+  const roof = (intensity) => Math.min(peak, intensity * bandwidth), time = name === D.predictedOn && MEASURES.find(({ key }) => key === "time");
   const points = R.points.map(([id, flops, bytes]) => {
     const ms = time && figureOf(BOXES[id], time.index), intensity = flops / bytes;
     return { id, flops, bytes, intensity, speed: ms ? flops / ms * 1000 : roof(intensity) };
