@@ -138,3 +138,11 @@ def test_views_have_torchs_strides(shape: tuple[int, ...], order: tuple[int, ...
     found = viewed(tuple(x.shape), strides, output)
     assert [s for s, n in zip(found, output, strict=True) if n > 1] == [s for s, n in zip(y.stride(), output, strict=True) if n > 1]
     assert is_contiguous(output, found) == y.is_contiguous()
+
+
+def test_the_figures_in_the_docs() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "cost-model.md").read_text(encoding="utf-8")
+    graphs = [archspec.load(name).graph for name in ("resnet18", "zoo/vit_b_16")]
+    for convention in ALL:
+        figures = " | ".join(f"{counted(graph, convention).total:,}" for graph in graphs)
+        assert f"| `{convention.name}`, {convention.unit} | {figures} |" in text
