@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archspec.profile import Measurement, Runs
-    from archspec.profile.measurement import Predicted
+    from archspec.profile.measurement import PredictedMemory
 
 
 def show(measured: Measurement, console: Console) -> None:
@@ -34,7 +34,7 @@ def show(measured: Measurement, console: Console) -> None:
     console.print("\n".join(_notes(measured)), soft_wrap=True)
 
 
-def _cells(runs: Runs, predicted: Predicted | None) -> tuple[str, ...]:
+def _cells(runs: Runs, predicted: PredictedMemory | None) -> tuple[str, ...]:
     sizes = (runs.peak_memory_bytes, None if predicted is None else predicted.peak_bytes)
     peak, foretold = ("–" if size is None else bytes_text(size) for size in sizes)
     spread = f"{figures_text(runs.p10_ms)}–{figures_text(runs.p90_ms)} ms"

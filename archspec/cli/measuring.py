@@ -16,9 +16,10 @@ from archspec.cli.json_output import print_json
 from archspec.cli.options import DEVICE
 
 if TYPE_CHECKING:
-    from archspec.analysis import Report
+    from archspec.analysis import Predicted, Report
     from archspec.api import Loaded
     from archspec.execution import Setting
+    from archspec.ir import Graph
 
     ParamType = click.ParamType[Any]
 else:
@@ -138,25 +139,55 @@ def run(
     if not (as_json or running["csv"]):  # before the runs, which take a while
         show(report, result_console(), depth=depth, description=loaded.description, step=step_line(loaded, setting))
         sys.stdout.flush()
-    _one_batch(loaded, report, options | {"batch_size": batch_sizes[0]}, running, depth, as_json=as_json)
+    times = times_here(loaded.graph, setting, running["target"], running["threads"])
+    _one_batch(loaded, report, setting, times, options | {"batch_size": batch_sizes[0]}, running, depth,
+               as_json=as_json)
+
+
+def times_here(graph: Graph, setting: Setting, target: str | None, threads: int | None) -> Predicted | None:
+    """The predicted times, to stand beside the measured ones: on `target`, or on the device of the run.
+
+    None without a target if that device is not calibrated, or not with this number of CPU threads.
+    """
+    from archspec.analysis import predict_times, resources
+    from archspec.devices.calibration import own_calibration
+    from archspec.devices.models import CalibratedModel
+    from archspec.devices.targets import time_model
+
+    if target is not None:
+        model = time_model(target)
+        return None if model is None else predict_times(resources(graph, setting), model)
+    found = own_calibration("cpu" if setting.target == "cpu" else None)
+    if found is None or (found.machine.device == "cpu") != (setting.target == "cpu"):
+        return None
+    if setting.target == "cpu" and threads not in (None, found.machine.threads):
+        return None
+    return predict_times(resources(graph, setting), CalibratedModel(found))
 
 
 def _one_batch(
-    loaded: Loaded, report: Report, options: dict[str, Any], running: dict[str, Any], depth: int | None, *,
-    as_json: bool,
+    loaded: Loaded, report: Report, setting: Setting, times: Predicted | None, options: dict[str, Any],
+    running: dict[str, Any], depth: int | None, *, as_json: bool,
 ) -> None:
     from archspec import profile
     from archspec.cli import layer_table, measured
+    from archspec.cli.static_options import static_json
 
     quiet, console = as_json or running["csv"], result_console()
     passes = profile.measure(loaded, **options, warmup=running["warmup"], trace=running["trace"])
     if not quiet:
         measured.show(passes, console)
         sys.stdout.flush()
-    layers = profile.profile_layers(loaded, **options)
+    by_layer = None if times is None else {
+        layer.path: times.layer(layer.path)["predicted_ms"] for layer in report.layers()
+    }
+    layers = profile.profile_layers(loaded, **options, predicted=by_layer)
     if as_json:
-        print_json({**report.to_json(), "measured": passes.to_json() | {"layers": layers.to_json()}})
+        static = static_json(loaded, report, setting, times)
+        print_json({**static, "measured": passes.to_json() | {"layers": layers.to_json()}})
     elif running["csv"]:
         sys.stdout.write(layer_table.csv_text(layers))
     else:
         layer_table.show(layers, report, console, depth=depth, by_time=running["sort"] == "time")
+        if times is not None:
+            console.print(layer_table.prediction_line(layers, times.main), soft_wrap=True)

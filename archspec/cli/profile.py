@@ -18,11 +18,11 @@ from archspec.cli.static_options import (
     examine_with_optimizer,
     predicted_times,
     setting_options,
+    static_json,
     step_line,
 )
 
 if TYPE_CHECKING:
-    from archspec.analysis import Report
     from archspec.api import Loaded
     from archspec.execution import Setting
     from archspec.language.input_override import InputShapes
@@ -55,7 +55,7 @@ def command(
     of each layer in them, beside what this machine can do. Several batch sizes compare speed and memory. A network
     that differs from its spec's `expect` is only counted, and the exit code is 1.
     """
-    from archspec.analysis import cost_report
+    from archspec.analysis import cost_report, resources
     from archspec.diagnostics import SpecError
     from archspec.printing import profile_table
 
@@ -73,12 +73,12 @@ def command(
     loaded = found.loaded
     report = cost_report(loaded.graph, batch_size=batch_sizes[0], dtype=dtype)
     if not static and not found.errors:
-        run(ctx, loaded, report, setting, batch_sizes, running, depth=depth, as_json=as_json)
+        run(ctx, loaded, report, setting, batch_sizes, running | {"target": target}, depth=depth, as_json=as_json)
         return
     counts = counting.count(loaded, batch_sizes[0])
     if as_json:
         failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
-        data = _static_json(loaded, report, setting, target)
+        data = static_json(loaded, report, setting, predicted_times(resources(loaded.graph, setting), target))
         counts.add_to(data)
         print_json({**data, **failed})
     else:
@@ -99,17 +99,3 @@ def _show_times(loaded: Loaded, setting: Setting, target: str | None) -> None:
 
     if (times := predicted_times(resources(loaded.graph, setting), target)) is not None:
         show(times, setting, result_console())
-
-
-def _static_json(loaded: Loaded, report: Report, setting: Setting, target: str | None) -> dict[str, Any]:
-    """The report, with memory and traffic in this setting, and times where a device is known."""
-    from archspec.analysis import resources
-
-    found, data = resources(loaded.graph, setting), report.to_json()
-    data["totals"] |= found.totals()
-    times = predicted_times(found, target)
-    if times is not None:
-        data["totals"] |= times.totals()
-    for layer in data["layers"]:
-        layer.update(found.layer(layer["path"]), **({} if times is None else times.layer(layer["path"])))
-    return data

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 if TYPE_CHECKING:
-    from archspec.analysis import Predicted, Resources
+    from archspec.analysis import Predicted, Report, Resources
     from archspec.api import Loaded
     from archspec.api.examination import Examined
     from archspec.cli.options import Reading
@@ -113,3 +113,16 @@ def predicted_times(found: Resources, target: str | None) -> Predicted | None:
 
     model = time_model(target)
     return None if model is None else predict_times(found, model)
+
+
+def static_json(loaded: Loaded, report: Report, setting: Setting, times: Predicted | None) -> dict[str, Any]:
+    """The report, with memory and traffic in this setting, and times where a device is known."""
+    from archspec.analysis import resources
+
+    found, data = resources(loaded.graph, setting), report.to_json()
+    data["totals"] |= found.totals()
+    if times is not None:
+        data["totals"] |= times.totals()
+    for layer in data["layers"]:
+        layer.update(found.layer(layer["path"]), **({} if times is None else times.layer(layer["path"])))
+    return data

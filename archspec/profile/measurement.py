@@ -11,7 +11,7 @@ from archspec.profile.timing import Runs
 MEASUREMENT_FORMAT: Final = 1
 
 
-class Predicted(NamedTuple):
+class PredictedMemory(NamedTuple):
     """The memory of a pass: the peak of its tensors, and the most scratch that libraries may take beside them."""
 
     peak_bytes: int
@@ -46,7 +46,7 @@ class Measurement:
     memory: str
     trace: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    predicted: Mapping[str, Predicted] = field(default_factory=dict)
+    predicted: Mapping[str, PredictedMemory] = field(default_factory=dict)
 
     @property
     def forward_ms(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archspec import execution
 from archspec.execution import execute
-from archspec.profile.measurement import Predicted
+from archspec.profile.measurement import PredictedMemory
 from archspec.profile.workload import Setting
 
 
@@ -18,8 +18,8 @@ def simulated(chosen: Setting, *, training: bool) -> execution.Setting:
     )
 
 
-def predicted_memory(chosen: Setting) -> dict[str, Predicted]:
+def predicted_memory(chosen: Setting) -> dict[str, PredictedMemory]:
     """The memory of each pass: `forward`, and `step` if the network can be trained."""
     passes = {"forward": False} if chosen.no_step is not None else {"forward": False, "step": True}
     runs = {name: execute(chosen.graph, simulated(chosen, training=step)) for name, step in passes.items()}
-    return {name: Predicted(run.peak_bytes, run.workspace_bytes) for name, run in runs.items()}
+    return {name: PredictedMemory(run.peak_bytes, run.workspace_bytes) for name, run in runs.items()}

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from archspec.cli.measured import show
 from archspec.profile import Measurement, Runs
-from archspec.profile.measurement import Predicted
+from archspec.profile.measurement import PredictedMemory
 
 MEASURED = Measurement(
     name="lenet", input_shape=(1, 28, 28), batch_size=32, dtype="float32", device="cpu", device_name="Some CPU",
     threads=2, torch_version="2.14.1", macs=13_328_640,
     forward=Runs((1.0, 1.5, 2.0, 1.25, 1.75), 3, 32, 2 * 2**20), step=Runs((2000.0, 2000.0), 1, 32, 3 * 2**30),
     no_step=None, loss="cross-entropy", optimizer="SGD", memory="what was allocated", trace="traces/lenet/x.json",
-    predicted={"forward": Predicted(3 * 2**20, 2**19), "step": Predicted(2**30, 2**18)},
+    predicted={"forward": PredictedMemory(3 * 2**20, 2**19), "step": PredictedMemory(2**30, 2**18)},
 )
 
 

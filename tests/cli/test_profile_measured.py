@@ -148,3 +148,45 @@ def test_beside_another_mistake_there_is_no_table(cli: Cli, folder: Path) -> Non
     done = cli("profile", spec, "--static")
     assert (done.code, done.out) == (1, "")
     assert re.findall(r"^error\[(\w+)\]", done.err, re.MULTILINE) == ["SHAPE111", "SPEC025"]
+
+
+# -- predicted beside measured ---------------------------------------------------------------------------------
+
+
+def test_the_prediction_stands_beside_the_measurement(cli: Cli, quick_peaks: None) -> None:
+    """Of a device that is named here, of this machine once it is calibrated."""
+    words = ["profile", "lenet", "--steps", 1, "--warmup", 1, "--batch-size", 2, "--target", "xeon-8480"]
+    done = cli(*words)
+    assert done.code == 0, done.err
+    assert re.search(r"^ layer +forward +backward +predicted +share", done.out, re.MULTILINE)
+    assert re.search(r"^predicted for the training step on .*Xeon.*: [\d.]+ ms \([\d.]+ to [\d.]+\), .*; measured [\d.]+ ms, "
+                     r"[\d.]+ % (more|less)$", done.out, re.MULTILINE)
+    data = json.loads(cli(*words, "--json").out)
+    assert data["totals"]["predicted_step_ms"] > 0
+    layers = {layer["path"]: layer["predicted_ms"] for layer in data["measured"]["layers"]["layers"]}
+    assert layers == {layer["path"]: layer["predicted_ms"] for layer in data["layers"]}
+    assert 0 < sum(layers.values()) <= data["totals"]["predicted_step_ms"] + 1e-3
+
+
+def test_this_machine_s_calibration_is_used_for_its_own_threads_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    import archspec
+    from archspec.cli.measuring import times_here
+    from archspec.devices import calibration
+    from archspec.execution import Setting
+
+    graph = archspec.load("lenet").graph
+    asked = []
+
+    def own(device: str | None) -> None:
+        asked.append(device)
+
+    monkeypatch.setattr(calibration, "own_calibration", own)
+    assert times_here(graph, Setting(), None, None) is None
+    assert times_here(graph, Setting(target="cuda"), None, None) is None
+    assert asked == ["cpu", None]
+    of_cpu = SimpleNamespace(machine=SimpleNamespace(device="cpu", threads=2))
+    monkeypatch.setattr(calibration, "own_calibration", lambda device: of_cpu)
+    assert times_here(graph, Setting(target="cuda"), None, None) is None
+    assert times_here(graph, Setting(), None, 1) is None
