@@ -118,11 +118,11 @@ class Attention(Norms, Random):
 
 
 def _fused_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
-    """Computes the scores again, and the gradients of all three inputs: five products in place of two."""
+    """Computes the gradients of all three inputs: four products. That of the scores, again, is not counted."""
     (grad,), (query, key, value, *_) = grads, node.saved
     scores = query.numel // query.shape[-1] * key.shape[-2]
     results: list[Tensor | None] = [tape.like(x) for x in (query, key, value)]
-    macs = scores * (3 * query.shape[-1] + 2 * value.shape[-1])
+    macs = 2 * scores * (query.shape[-1] + value.shape[-1])
     written = [y for y in results if y is not None]
     tape.launch(node.name + "_backward", (grad, *node.saved), written, macs=macs, flops=8 * scores)
     for k in range(3):

@@ -57,11 +57,10 @@ class Norms(Products, Moving, Pooling):
         return self._normalised("layer_norm", x, y, weight, bias, (rows,), keeps_bias=True)
 
     def group_norm(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: int) -> Tensor:
-        """Each sample of (N, C, …) over groups of its channels. A GPU needs its elements in order."""
+        """Each sample of (N, C, …) over groups of its channels. A GPU gives NCHW."""
         if self.cuda:
             x, weight, bias = self._raised(x, weight, bias)
-        x = self.contiguous(x, nhwc=not self.cuda and x.is_channels_last)
-        y = self.like(x)
+        y = self.new(x.shape, x.dtype) if self.cuda else self.empty(x.shape, x.dtype, x)
         return self._normalised("group_norm", x, y, weight, bias, (x.shape[0], groups), keeps_bias=False)
 
     def _raised(self, x: Tensor, *weights: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -112,12 +111,13 @@ class Norms(Products, Moving, Pooling):
 def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), (x, *_) = grads, node.saved
     assert grad is not None
-    results: list[Tensor | None] = [tape.like(x, grad.dtype) if node.needs(0) else None]
+    own = node.needs(0)
+    results: list[Tensor | None] = [tape.like(x, grad.dtype) if own or tape.cuda else None]  # cuDNN computes it always
     for k in (1, 2):
         results.append(tape.new((x.shape[1],), "float32") if node.needs(k) else None)
     written = [y for y in results if y is not None]
     tape.launch("batch_norm_backward", (grad, x), written, flops=5 * x.numel)
-    return results
+    return results if own else [None, *results[1:]]
 
 
 def _normalised_backward(tape: Recorder, node: Node, grads: Gradients, shape: tuple[int, ...] | None) -> Gradients:

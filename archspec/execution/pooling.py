@@ -50,7 +50,8 @@ class Pooling(Recorder):
         return y.view((n, channels, *size), (*y.strides[:2], y.strides[3]))
 
     def mean(self, x: Tensor, dims: tuple[int, ...]) -> Tensor:
-        """The mean over dims, which stay with size 1. The gradient needs nothing saved."""
+        """The mean over dims, which stay with size 1: a pool to size 1. The gradient needs nothing saved."""
+        x = self._pooled(x)
         shape = tuple([1 if d in dims else size for d, size in enumerate(x.shape)])
         y = self.empty(shape, x.dtype, x)
         self.launch("mean", (x,), (y,), flops=x.numel)
