@@ -50,11 +50,12 @@ def times_here(found: Resources) -> Predicted | None:
 
 def predict_times(found: Resources, model: TimeModel) -> Predicted:
     """The times of both passes of a network in the setting of `found`."""
-    step = None if found.training is None else _of(found.training, model)
-    return Predicted(_of(found.inference, model), step)
+    step = None if found.training is None else predict_execution(found.training, model)
+    return Predicted(predict_execution(found.inference, model), step)
 
 
-def _of(execution: Execution, model: TimeModel) -> Prediction:
+def predict_execution(execution: Execution, model: TimeModel) -> Prediction:
+    """The time of a simulated pass."""
     setting = execution.setting
     low = {"bfloat16": "bf16", "float16": "fp16"}.get(setting.dtype)
     circumstances = Circumstances(low or setting.precision, setting.channels_last, setting.training)

@@ -4,5 +4,8 @@ from archspec.capacity.answer import Answer, Request, answer
 from archspec.capacity.fitting import Fitting, fitted
 from archspec.capacity.options import Option
 from archspec.capacity.recipes import recipe_setting
+from archspec.capacity.simulate import WORK, Price, predicted_time
 
-__all__ = ["Answer", "Fitting", "Option", "Request", "answer", "fitted", "recipe_setting"]
+__all__ = [
+    "WORK", "Answer", "Fitting", "Option", "Price", "Request", "answer", "fitted", "predicted_time", "recipe_setting",
+]

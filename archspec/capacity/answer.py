@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from archspec.analysis import smallest_batch
+from archspec.analysis.step_memory import step_memory
 from archspec.analysis.weights import weights
 from archspec.capacity.largest import largest_batch
-from archspec.capacity.options import Option, options_for
+from archspec.capacity.options import Low, Option, options_for
 from archspec.capacity.simulate import WORK, Price, Simulated
 from archspec.execution import Execution, Setting
 from archspec.ir import Graph
@@ -21,7 +22,8 @@ class Request:
     """What is asked.
 
     memory: bytes. setting: how it trains; its batch size is not used. batch_size: the batch that shall fit, or None.
-    usual: the recipe's batch, which is asked about besides where `batch_size` is None. price: of a step in time.
+    usual: the recipe's batch, which is asked about besides where `batch_size` is None. price: of a step in time. low:
+    the precision of autocast that the device computes in, or None.
     """
 
     memory: int
@@ -29,6 +31,7 @@ class Request:
     batch_size: int | None = None
     usual: int | None = None
     price: Price = WORK
+    low: Low | None = "bf16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class Use:
     """Training or inference with a limit of memory.
 
     largest_batch: 0 if not even the smallest batch fits. batch_size: the one asked for, or else the largest one, or the
-    smallest one if none fits. peak_bytes, parts: of that batch; parts: weights, gradients, optimizer, inputs, and
-    activations, which are all the rest.
+    smallest one if none fits. peak_bytes, parts, workspace_bytes: of that batch. parts: as in a `StepMemory`.
+    workspace_bytes: what libraries may take beside the tensors.
     """
 
     memory: int
@@ -45,6 +48,7 @@ class Use:
     batch_size: int
     peak_bytes: int
     parts: dict[str, int]
+    workspace_bytes: int = 0
 
     @property
     def fits(self) -> bool:
@@ -58,7 +62,7 @@ class Use:
 
     @property
     def bound(self) -> str:
-        """The largest part of the peak."""
+        """The largest part."""
         return max(self.parts, key=lambda name: self.parts[name])
 
     def to_json(self) -> dict[str, Any]:
@@ -66,6 +70,7 @@ class Use:
         return {
             "fits": self.fits, "largest_batch": self.largest_batch, "batch_size": self.batch_size,
             "peak_bytes": self.peak_bytes, "spare_bytes": self.spare_bytes, "bound": self.bound, "parts": self.parts,
+            "workspace_bytes": self.workspace_bytes,
         }
 
 
@@ -113,7 +118,8 @@ def answer(graph: Graph, request: Request) -> Answer:
     if asked is None or asked.fits:
         return result
     setting = replace(request.setting, batch_size=asked.batch_size, training=True)
-    return replace(result, options=tuple(options_for(graph, setting, request.memory, request.price)))
+    found = options_for(graph, setting, request.memory, request.price, request.low)
+    return replace(result, options=tuple(found))
 
 
 class _Search:
@@ -134,12 +140,11 @@ class _Search:
     def at(self, batch_size: int, largest: int, *, training: bool) -> Use:
         """The use with a batch."""
         run = self.simulated[training].run(batch_size=batch_size)
-        return Use(self.request.memory, largest, batch_size, run.peak_bytes, _parts(run))
+        return Use(self.request.memory, largest, batch_size, run.peak_bytes, _parts(run), run.workspace_bytes)
 
 
 def _parts(run: Execution) -> dict[str, int]:
-    held = {
-        "weights": run.weight_bytes, "gradients": run.gradient_bytes, "optimizer": run.state_bytes,
-        "inputs": run.input_bytes,
-    }
-    return held | {"activations": max(run.peak_bytes - sum(held.values()), 0)}
+    if run.setting.training:
+        return step_memory(run).parts
+    held = {"weights": run.weight_bytes, "inputs": run.input_bytes}
+    return held | {"activations": run.peak_bytes - sum(held.values())}

@@ -14,7 +14,8 @@ from archspec.execution import Optimizer, Setting
 from archspec.ir import Graph, sites
 from archspec.ops.traits import Normalises
 
-Kind = Literal["bf16", "recompute", "accumulate", "optimizer", "freeze", "together"]
+Low = Literal["bf16", "fp16"]
+Kind = Literal["bf16", "fp16", "recompute", "accumulate", "optimizer", "freeze", "together"]
 SAME: Final = "the same results"
 ROUGHLY: Final = 1.1  # recomputing every stage may need a little more memory than recomputing the right ones
 
@@ -54,12 +55,15 @@ def _value(value: Any) -> str:
     return f"[{', '.join(value)}]" if isinstance(value, (list, tuple)) else str(value)
 
 
-def options_for(graph: Graph, setting: Setting, memory: int, price: Price) -> list[Option]:
+def options_for(
+    graph: Graph, setting: Setting, memory: int, price: Price, low: Low | None = "bf16"
+) -> list[Option]:
     """The changes that make a step in this setting fit into `memory` bytes, those that do first, the cheapest first.
 
-    A change that helps and is not enough has `fits` False. If none is enough alone, the last option is several at once.
+    low: the precision of autocast that the device computes in, or None. A change that helps and is not enough has
+    `fits` False. If none is enough alone, the last option is several at once.
     """
-    search = _Search(graph, setting, memory, price)
+    search = _Search(graph, setting, memory, price, low)
     found = [option for make in search.all() if (option := make()) is not None]
     if not any(option.fits for option in found) and (together := search.together()) is not None:
         found.append(together)
@@ -69,9 +73,12 @@ def options_for(graph: Graph, setting: Setting, memory: int, price: Price) -> li
 class _Search:
     """Finds options. base: the price of a step as it is."""
 
-    def __init__(self, graph: Graph, setting: Setting, memory: int, price: Price) -> None:
+    def __init__(
+        self, graph: Graph, setting: Setting, memory: int, price: Price, low: Low | None = "bf16"
+    ) -> None:
         self.graph, self.setting, self.memory, self.price = graph, setting, memory, price
         self.plain = Simulated(graph, setting)
+        self.low = None if setting.low else low  # bf16 or fp16 is used already
         self.base = price.of(self.plain.run())
         self.normed = normalises_batch(graph)
 
@@ -86,10 +93,10 @@ class _Search:
         return Option(kind, recipe, run.peak_bytes, run.peak_bytes <= self.memory, price, effect, precision)
 
     def low_precision(self) -> Option | None:
-        """Autocast in bfloat16."""
-        if self.setting.precision in ("bf16", "fp16"):
+        """Autocast in 16 bits."""
+        if self.low is None:
             return None
-        option = self._option("bf16", "results differ by rounding", replace(self.setting, precision="bf16"))
+        option = self._option(self.low, "results differ by rounding", replace(self.setting, precision=self.low))
         return option if option.peak_bytes < self.plain.peak() else None
 
     def recomputation(self) -> Option | None:
@@ -143,8 +150,8 @@ class _Search:
         return None
 
     def together(self) -> Option | None:
-        """Recomputation in bf16; with passes of fewer images if that is not enough."""
-        low = replace(self.setting, precision=self.setting.precision if self.setting.precision == "fp16" else "bf16")
+        """Recomputation in 16 bits; with passes of fewer images if that is not enough."""
+        low = replace(self.setting, precision=self.low or self.setting.precision)
         every = frozenset(node.name for node in self.graph.nodes)
         for setting in _with_passes(low):
             simulated = Simulated(self.graph, setting)
@@ -154,7 +161,7 @@ class _Search:
             if stages is None:
                 continue
             recipe: dict[str, Any] = {"recompute": list(stages)} if stages else {}
-            effects = ["results differ by rounding"]
+            effects = ["results differ by rounding"] if self.low else [SAME]
             if setting.accumulate > low.accumulate:
                 recipe |= {"batch_size": setting.batch_size, "accumulate": setting.accumulate}
                 effects = [accumulation_effect(setting, normed=self.normed)] if self.normed else effects

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
+from archspec.analysis.timing import predict_execution
+from archspec.devices.models import TimeModel
 from archspec.execution import Execution, Setting, execute
 from archspec.ir import Graph
 
@@ -54,6 +56,11 @@ class Simulated:
 
 def _macs(execution: Execution) -> float:
     return sum([kernel.macs for kernel in execution.kernels])
+
+
+def predicted_time(model: TimeModel) -> Price:
+    """The predicted time of a step on a device."""
+    return Price(lambda execution: predict_execution(execution, model).milliseconds, "predicted time")
 
 
 WORK: Final = Price(_macs, "multiply-adds")  # of both directions

@@ -15,6 +15,7 @@ from archspec.cli.output_format import output_format_option, report
 from archspec.cli.static_options import arithmetic_options, chosen_setting, examine_with_optimizer
 
 if TYPE_CHECKING:
+    from archspec.capacity.options import Low
     from archspec.devices import Device
     from archspec.language.input_override import InputShapes
 
@@ -43,7 +44,8 @@ def command(
     If a batch does not fit, it lists what makes it fit, with the new peak and the price in time: bf16, recomputed
     stages, accumulation, another optimizer, freezing. It does not import torch.
     """
-    from archspec.capacity import Request, answer, recipe_setting
+    from archspec.capacity import WORK, Request, answer, predicted_time, recipe_setting
+    from archspec.devices.targets import HERE, time_model
     from archspec.diagnostics import SpecError
     from archspec.printing.capacity import show
 
@@ -55,13 +57,17 @@ def command(
     report(found.warnings)
     loaded = found.loaded
     setting = chosen_setting(1, "float32", precision, channels_last=channels_last, optimizer=update, target=device)
-    known = None if device is None else _device(device)
+    if memory is None and device == HERE:
+        raise click.UsageError("give --memory too: `here` has the times of this machine, and no memory", ctx)
+    known = None if device in (None, HERE) else _device(str(device))
+    model = time_model(device)
     recipe = loaded.recipes.get("train")
     if recipe is not None:
         setting = replace(recipe_setting(loaded.graph, recipe, setting), optimizer=update)
     limit = memory if memory is not None else _available(known)
     usual = None if recipe is None else recipe.batch_size
-    result = answer(loaded.graph, Request(limit, setting, batch_size, usual))
+    price = WORK if model is None else predicted_time(model)
+    result = answer(loaded.graph, Request(limit, setting, batch_size, usual, price, _low_precision(known)))
     if as_json:
         print_json({"name": loaded.name, "device": None if known is None else known.key, **result.to_json()})
     else:
@@ -74,6 +80,13 @@ def _device(name: str) -> Device:
     from archspec.devices import find_device
 
     return find_device(name)
+
+
+def _low_precision(device: Device | None) -> Low | None:
+    """The precision of autocast that the device computes in."""
+    if device is None or "bf16" in device.peak_tflops:
+        return "bf16"
+    return "fp16" if "fp16" in device.peak_tflops else None
 
 
 def _available(device: Device | None) -> int:

@@ -59,14 +59,14 @@ def _inference(use: Use) -> str:
 
 
 def _setting(setting: Setting) -> str:
-    kind, momentum = setting.optimizer.kind, setting.optimizer.momentum
-    optimizer = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}.get(kind, kind)
-    layout = ", channels-last" if setting.channels_last else ""
-    return f"{setting.precision}{layout}, {optimizer}" + (f" with momentum {momentum:g}" if momentum else "")
+    return f"{setting.precision}{', channels-last' if setting.channels_last else ''}, {setting.optimizer.text}"
 
 
 def _bound(use: Use | None) -> str:
-    return "" if use is None else f"; most of it: {use.bound}, {bytes_text(use.parts[use.bound])}"
+    if use is None:
+        return ""
+    beside = f"; libraries may take up to {bytes_text(use.workspace_bytes)} more" if use.workspace_bytes else ""
+    return f"; most of it: {use.bound}, {bytes_text(use.parts[use.bound])}{beside}"
 
 
 def _show_options(found: Answer, console: Console) -> None:

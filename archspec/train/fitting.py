@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archspec.backends.step import target_of
-from archspec.capacity import Fitting, fitted, recipe_setting
+from archspec.capacity import WORK, Fitting, Price, fitted, predicted_time, recipe_setting
+from archspec.devices.calibration import own_calibration
+from archspec.devices.models import CalibratedModel
 from archspec.execution import Setting
 
 if TYPE_CHECKING:
@@ -30,8 +32,14 @@ def fit_memory(graph: Graph, recipe: Recipe, machine: Machine, memory: int) -> F
 
     Raises SpecError BUILD201 if nothing is enough.
     """
-    fitting = fitted(graph, training_setting(graph, recipe, machine), memory)
+    fitting = fitted(graph, training_setting(graph, recipe, machine), memory, _price(machine))
     if "batch_size" not in fitting.changes:
         return fitting
     whole = fitting.changes["batch_size"] * machine.group.size
     return replace(fitting, changes={**fitting.changes, "batch_size": whole})
+
+
+def _price(machine: Machine) -> Price:
+    """The time of a step on this machine if it is calibrated, otherwise its multiply-adds."""
+    found = own_calibration(machine.device.type)
+    return WORK if found is None else predicted_time(CalibratedModel(found))

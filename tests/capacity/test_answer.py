@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from archspec.api import load
-from archspec.capacity import Request, answer, recipe_setting
+from archspec.capacity import Request, answer, predicted_time, recipe_setting
 from archspec.capacity.options import _Search
 from archspec.capacity.simulate import WORK
+from archspec.devices.targets import time_model
 from archspec.execution import Optimizer, Setting, execute
 from archspec.language.recipe import Recipe
 
@@ -32,7 +33,8 @@ def test_the_largest_batch_fits_and_one_more_does_not(name, memory, setting):
         assert peak(graph, setting, batch_size=use.largest_batch + 1, training=training) > memory
         assert use.fits
         assert use.spare_bytes == memory - use.peak_bytes
-        assert sum(use.parts.values()) == use.peak_bytes
+        assert use.bound == max(use.parts, key=use.parts.get)
+        assert use.peak_bytes / 2 < sum(use.parts.values())
     assert not found.options
 
 
@@ -113,3 +115,15 @@ def test_torch_is_not_imported():
     code = ("import sys, archspec.capacity as c; from archspec.api import load; from archspec.execution import Setting;"
             "c.answer(load('lenet').graph, c.Request(8 * 2**20, Setting(), 256)); sys.exit('torch' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_prices_are_predicted_times_on_a_device():
+    """Recomputation takes longer, bf16 less on a GPU that computes in it; a T4 does not, and gets fp16."""
+    graph, setting = load("resnet18_96").graph, replace(MOMENTUM, batch_size=256, target="cuda")
+    memory = int(peak(graph, setting) * 0.8)
+    options = answer(graph, Request(memory, setting, 256, price=predicted_time(time_model("h100")))).options
+    prices = {option.kind: option.price for option in options}
+    assert prices["bf16"] < 0.95 < 1.005 < prices["recompute"] < 1.4
+    kinds = {option.kind for option in answer(graph, Request(memory, setting, 256, low="fp16")).options}
+    assert "fp16" in kinds
+    assert "bf16" not in kinds

@@ -86,6 +86,13 @@ def test_its_peak_is_that_of_the_static_profile(cli: Cli, net):
     assert fits["memory_bytes"] == 12 * 2**30 - 2**29
 
 
+def test_the_price_is_the_predicted_time_on_a_device(cli: Cli, net):
+    out = cli("fit", "net.yaml", "--device", "t4", "--batch-size", "100000").out
+    assert "NVIDIA T4: 15.50 GiB for tensors" in out
+    assert re.search(r"--precision fp16 .* % predicted time", out)
+    assert "bf16" not in out
+
+
 def test_without_memory_or_with_an_unknown_device(cli: Cli, net):
     assert "give --memory, such as 8GiB, or --device" in cli("fit", "net.yaml").err
     assert "error[BUILD211]" in cli("fit", "net.yaml", "--device", "rtx306").err
