@@ -83,9 +83,12 @@ class Condition:
         }
 
     def _values(self, difference: Difference) -> tuple[Number, Number]:
-        before, after = difference.values.get(self.figure, (None, None))
-        if before is None or after is None:
+        if self.figure not in difference.values:
             raise ConditionError(_unknown(self.text, self.figure, difference))
+        before, after = difference.values[self.figure]
+        if before is None or after is None:
+            side = difference.before if before is None else difference.after
+            raise ConditionError(f"{self.text!r}: {side} does not have this figure")
         return before, after
 
 
@@ -118,5 +121,7 @@ def _units(figure: str) -> dict[str, Any]:
 
 def _unknown(text: str, name: str, difference: Difference) -> str:
     known: Iterable[str] = difference.values
+    if name.startswith("predicted_"):
+        return f"{text!r}: times are predicted for a device: add --target h200, for example"
     close = nearest(name, known)
     return f"{text!r}: there is no figure `{name}`; " + (close.words("") if close else f"figures: {listing(known)}")

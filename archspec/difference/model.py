@@ -87,10 +87,13 @@ class Difference(Shown):
         """What a condition may compare: every figure, and `changes`, the number of edits (0 before)."""
         return {**{f.name: (f.before, f.after) for f in self.figures}, "changes": (0, len(self.edits))}
 
-    def contributions(self, figure: str, most: int = 3) -> list[LayerChange]:
-        """The ops that change the total of `params`, `macs` or `activation_bytes` most."""
-        changed = [layer for layer in self.layers if layer.change(figure)]
-        return sorted(changed, key=lambda layer: -abs(layer.change(figure)))[:most]
+    def contributions(self, figure: str, most: int = 3) -> list[tuple[str, int]]:
+        """The stages that change the total of `params`, `macs` or `activation_bytes` most, and by how much."""
+        sums: dict[str, int] = {}
+        for layer in self.layers:
+            stage = layer.path.partition(".")[0]
+            sums[stage] = sums.get(stage, 0) + layer.change(figure)
+        return sorted(((stage, change) for stage, change in sums.items() if change), key=lambda x: -abs(x[1]))[:most]
 
     def to_json(self) -> dict[str, Any]:
         """The versioned JSON of `archspec diff --json`."""

@@ -47,7 +47,8 @@ def runs(left: Sequence[Step], steps: Sequence[Step]) -> list[Run]:
             continue
         whole = next(prefix for prefix in _prefixes(step.path) if own[prefix] == totals[prefix])
         if found and found[-1][1] == whole:
-            found[-1] = (position, whole, [*found[-1][2], step])
+            found[-1][2].append(step)
+            found[-1] = (position, *found[-1][1:])
         else:
             found.append((position, whole, [step]))
     return [_run(group) for group in _neighbours(found)]

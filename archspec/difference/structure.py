@@ -75,8 +75,7 @@ def _ports(changes: Iterable[Change], kind: Literal["input", "output"]) -> Itera
     for change in changes:
         if change.kind == kind:
             then, now = ("nothing" if value is None else str(value) for value in (change.then, change.now))
-            added = kind == "output" and change.then is None
-            text = "added" if added else "removed" if change.now is None else f"{then} → {now}"
+            text = "added" if change.then is None else "removed" if change.now is None else f"{then} → {now}"
             yield Edit(kind, change.path, text, 1)
 
 
@@ -160,8 +159,20 @@ def _plain(name: str) -> str:
 def _wired(changes: Iterable[Change]) -> Iterator[Edit]:
     for change in changes:
         if change.kind == "values":
-            then, now = (", ".join(x) if isinstance(x, tuple) else str(x) for x in (change.then, change.now))
-            yield Edit("rewired", change.path, f"takes {now}, took {then}".replace("`", ""), 1, (), (change.path,))
+            then, now = (", ".join(value) for value in (change.then, change.now))
+            yield Edit("rewired", change.path, f"takes {now}, took {then}", 1, (), (change.path,))
+    groups: dict[tuple[str, ...], list[Change]] = {}
+    for change in changes:
+        if change.kind == "weights":
+            owners = (change.path, change.then, change.now)
+            groups.setdefault(tuple(path.partition(".")[0] for path in owners), []).append(change)
+    for (stage, then, now), group in groups.items():
+        text = f"{_owner(stage, now)} weights, {_owner(stage, then)} before"
+        yield Edit("rewired", stage, text, 1, (), tuple(change.path for change in group))
+
+
+def _owner(stage: str, owner: str) -> str:
+    return "its own" if owner == stage else f"{owner}'s"
 
 
 def _layers(kind: Literal["added", "removed"], found: Sequence[Run]) -> Iterator[Edit]:

@@ -10,13 +10,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Final
 
 from archspec.ir.graph import Graph, NodePath
 from archspec.ir.interpret import Site, interpret
 from archspec.ops import Merge, Operation
-from archspec.ops.traits import Convolves, Normalises, Projects, Stochastic, Windowed
+from archspec.ops.traits import Convolves, Drops, Normalises, Projects, Windowed
 from archspec.types import TensorType
 
 # Similarities. A pair of kind 0 never corresponds, whatever its name. Names outweigh shapes: a field changes shapes.
@@ -31,7 +30,8 @@ _SAME_NAME: Final = 10  # the last part of the path
 _SAME_SHAPE: Final = 20
 _TIES: Final = 1 << 20  # of alignments with equal sums the one with the most pairs is taken
 _MAX_CELLS: Final = 1_000_000  # pairs to look at; beyond, ops with equal paths and fields divide the sequences
-_KINDS: Final = (Convolves, Projects, Normalises, Windowed, Stochastic)  # the most specific first
+_MIN_BAND: Final = 50  # ops to each side of the diagonal, however long the sequences are
+_KINDS: Final = (Convolves, Projects, Normalises, Windowed, Drops)  # the most specific first
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +163,9 @@ def _aligned(like: _Similarity, old: tuple[int, int], new: tuple[int, int]) -> I
     while a < b and c < d and like.is_same(b - 1, d - 1):
         b, d = b - 1, d - 1
         yield d, b
-    if (b - a) * (d - c) <= _MAX_CELLS:
+    anchors = _anchors(like, range(a, b), range(c, d)) if (b - a) * (d - c) > _MAX_CELLS else []
+    if not anchors:
         yield from _best(like, range(a, b), range(c, d))
-        return
-    anchors = _anchors(like, range(a, b), range(c, d))
-    if not anchors:  # two long networks without a common op: only what is equal corresponds
-        keys = like.old_keys[a:b], like.new_keys[c:d]
-        for i, j, size in SequenceMatcher(None, *keys, autojunk=False).get_matching_blocks():
-            yield from ((c + j + k, a + i + k) for k in range(size))
         return
     for i, j in [*anchors, (b, d)]:
         yield from _aligned(like, (a, i), (c, j))
@@ -179,28 +174,46 @@ def _aligned(like: _Similarity, old: tuple[int, int], new: tuple[int, int]) -> I
         a, c = i + 1, j + 1
 
 
+class _Row:
+    """The best sums of one op of `old` with the ops of `new` from each position in a band on."""
+
+    __slots__ = ("best", "first")
+
+    def __init__(self, first: int, best: list[int]) -> None:
+        self.first, self.best = first, best
+
+    def at(self, j: int) -> int:
+        """Before the band, ops of `new` are skipped; behind it, no op corresponds."""
+        k = max(0, j - self.first)
+        return self.best[k] if k < len(self.best) else 0
+
+
 def _best(like: _Similarity, old: range, new: range) -> Iterator[tuple[int, int]]:
-    """The pairs with the greatest sum of similarities, the earliest of equally good ones."""
+    """The pairs with the greatest sum of similarities, the earliest of equally good ones.
+
+    Of two long sequences only pairs in a band around the diagonal are looked at.
+    """
     width = len(new)
-    rows = [[0] * (width + 1)]  # rows[-1 - i][j]: the best sum of the ops from old[i] and new[j] on
-    for i in reversed(old):
-        below, row, best = rows[-1], [0] * (width + 1), 0
-        for j in range(width - 1, -1, -1):
-            pair = like.of(i, new[j])
-            if pair:
-                pair += below[j + 1]
-                best = max(best, pair)
-            best = max(best, below[j])
-            row[j] = best
-        rows.append(row)
+    half = max(_MIN_BAND, _MAX_CELLS // (2 * max(1, len(old))))
+    rows = [_Row(0, [0] * (width + 1))]  # rows[-1 - i].at(j): the best sum of the ops from old[i] and new[j] on
+    for i in reversed(range(len(old))):
+        middle = i * width // len(old)
+        first, last = max(0, middle - half), min(width, middle + half)
+        row, below, best = [0] * (last - first + 1), rows[-1], 0
+        for j in range(last, first - 1, -1):
+            after, beyond = below.at(j), below.at(j + 1)
+            pair = like.of(old[i], new[j]) if j < width else 0
+            best = max(best, after, pair + beyond if pair else 0)
+            row[j - first] = best
+        rows.append(_Row(first, row))
     i = j = 0
     while i < len(old) and j < width:
         here, below = rows[-1 - i], rows[-2 - i]
         pair = like.of(old[i], new[j])
-        if pair and here[j] == pair + below[j + 1]:
+        if pair and here.at(j) == pair + below.at(j + 1):
             yield new[j], old[i]
             i, j = i + 1, j + 1
-        elif here[j] == here[j + 1]:
+        elif here.at(j) == here.at(j + 1):
             j += 1
         else:
             i += 1

@@ -13,7 +13,7 @@ from archspec.ir.wiring import Wiring
 from archspec.text import shape_text
 from archspec.types import TensorType
 
-Kind = Literal["input", "output", "added", "removed", "renamed", "op", "fields", "values"]
+Kind = Literal["input", "output", "added", "removed", "renamed", "op", "fields", "values", "weights"]
 _SHOWN: Final = 3  # the most changed fields that a text lists
 
 
@@ -22,9 +22,11 @@ class Change:
     """One difference.
 
     kind: `input` or `output`: another type or another value; `added` or `removed`: an op; `renamed`: the same op at
-    another path; `op`: another op at the path; `fields`: other fields of the op; `values`: other inputs of the op.
+    another path; `op`: another op at the path; `fields`: other fields of the op; `values`: other inputs of the op;
+    `weights`: it uses those of another op.
     path: the path now, or before for a removed op; the name of an input or output.
-    then, now: before and after: a shape, a path, an op's name, fields by name, or the paths of values.
+    then, now: before and after: a shape, a path, an op's name, fields by name, the paths of values, or that of the
+    weights' owner.
     """
 
     kind: Kind
@@ -43,6 +45,8 @@ class Change:
             return f"`{self.path}`: " + "; ".join([*changed[:_SHOWN], *more])
         if self.kind == "values":
             return f"`{self.path}` took {_text(self.then)}, takes {_text(self.now)}"
+        if self.kind == "weights":
+            return f"`{self.path}` took the weights of `{self.then}`, takes those of `{self.now}`"
         if self.kind in ("input", "output") and None in (self.then, self.now):
             return f"the {self.kind} `{self.path}` was {'added' if self.then is None else 'removed'}"
         what = f"{self.kind} " if self.kind in ("input", "output") else ""
@@ -83,7 +87,7 @@ def _of_step(old: Step, new: Step, wiring: Wiring) -> Iterator[Change]:
     if not wiring.explained(old.takes, new.takes):
         yield Change("values", new.path, tuple(map(wiring.renamed, old.takes)), new.takes)
     if wiring.names.get(old.state, old.state) != new.state:
-        yield Change("values", new.path, f"the weights of `{old.state}`", f"those of `{new.state}`")
+        yield Change("weights", new.path, wiring.names.get(old.state, old.state), new.state)
 
 
 def _ports(kind: Literal["input", "output"], then: Graph, now: Graph) -> Iterator[Change]:

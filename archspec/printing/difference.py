@@ -89,11 +89,10 @@ def _table(difference: Difference, names: tuple[str, str]) -> Table:
 
 
 def _reasons(difference: Difference) -> Iterator[str]:
-    """The ops that change parameters and MACs most: `MACs: conv2.conv2d_1 +204.19 M, …`."""
+    """The stages that change parameters and MACs most: `MACs: conv2 +204.19 M, …`."""
     for figure, title in (("params", "parameters"), ("macs", "MACs")):
-        layers = difference.contributions(figure)
-        if layers:
-            parts = (f"{clean(layer.path)} {_signed(layer.change(figure))}" for layer in layers)
+        if stages := difference.contributions(figure):
+            parts = (f"{clean(stage)} {_signed(change)}" for stage, change in stages)
             yield f"{title}: {', '.join(parts)}"
 
 

@@ -23,6 +23,9 @@ def test_what_the_sources_author_missed() -> None:
     figures = {f.name: f for f in diff("alexnet", "alexnet_simplified").figures}
     assert figures["macs"].ratio == pytest.approx(1348143104 / 938146176) and ratio_text(figures["macs"]) == "1.44 ×"
     assert ratio_text(figures["params"]) == "0.97 ×"
+    found = diff("alexnet", "alexnet_simplified")
+    assert [stage for stage, _ in found.contributions("macs")] == ["conv4", "conv2", "conv5"]
+    assert sum(change for _, change in found.contributions("macs", 99)) == figures["macs"].change
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)

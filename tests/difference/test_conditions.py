@@ -48,6 +48,15 @@ def test_a_figure_that_there_is_not(difference: Difference) -> None:
         parse_condition("quux > 1").holds(difference)
 
 
+def test_a_figure_that_only_one_network_has() -> None:
+    text = "archspec: 1\nname: bare\ninput: [4, 8, 8]\nstages: {a: relu}\n"
+    found = diff(text, text.replace("relu", "[relu, flatten, linear: 3]").replace("bare", "full"))
+    with pytest.raises(ConditionError, match="bare does not have this figure"):
+        parse_condition("training_peak_bytes > 1.05x").holds(found)
+    with pytest.raises(ConditionError, match="add --target"):
+        parse_condition("predicted_step_ms > 1ms").holds(found)
+
+
 def test_explanation_has_both_sides(difference: Difference) -> None:
     assert parse_condition("macs > 1.05x").explanation(difference) == "macs > 1.05x holds: 1.35 G > 985.05 M, 938.15 M before"
     close = parse_condition("macs > 1348143103").explanation(difference)

@@ -50,6 +50,15 @@ def test_rewired_values_and_moved_branches() -> None:
     assert edit == Edit("rewired", "b", "takes a.concat_1.concat, input input, took a.concat_1.concat, a.concat_1.concat", 1, (), ("b",))
 
 
+def test_weights_of_another_stage_are_one_edit() -> None:
+    text = ("archspec: 1\ninput: {left: [1, 8, 8], right: [1, 8, 8]}\nstages:\n"
+            "  tower: [{conv2d: {out_channels: 4, kernel_size: 3}, from: left}, relu, flatten, linear: 5]\n"
+            "  twin: {share: tower, from: right}\n  head: {sub: {a: {from: tower}, b: {from: twin}}}\n")
+    own = text.replace("{share: tower, from: right}", "[{conv2d: {out_channels: 4, kernel_size: 3}, from: right}, relu, flatten, linear: 5]")
+    assert [(e.kind, e.path, e.text) for e in diff(text, own).edits] == [("rewired", "twin", "its own weights, tower's before")]
+    assert [(e.kind, e.path, e.text) for e in diff(own, text).edits] == [("rewired", "twin", "tower's weights, its own before")]
+
+
 def test_a_stage_around_everything_is_one_edit() -> None:
     flat = "archspec: 1\ninput: [1, 8, 8]\nstages:\n  conv: {conv2d: {out_channels: 4, kernel_size: 3}}\n  act: relu\n"
     nested = "archspec: 1\ninput: [1, 8, 8]\nstages:\n  all:\n  - {conv2d: {out_channels: 4, kernel_size: 3}, name: conv}\n  - {relu: {}, name: act}\n"
