@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from archspec.execution.recorder import Recorder
@@ -122,6 +121,17 @@ def fitted(tape: Recorder, x: Tensor, like: _Like) -> Tensor:
     return x
 
 
+def _all_fitted(tape: Recorder, results: list[Tensor | None], likes: tuple[_Like, ...]) -> Gradients:
+    """Each gradient in the shape and dtype of its input. torch does this when a node has computed them all."""
+    for k, like in enumerate(likes):
+        x = results[k]
+        if x is not None:
+            results[k] = None  # so that it is freed when it has been reduced
+            results[k] = fitted(tape, x, like)
+        del x
+    return results
+
+
 def _computed(tape: Recorder, name: str, *operands: Tensor | None, dtype: str | None = None) -> Tensor:
     """The output of an element-wise kernel in backward, in the layout of its first operand."""
     first = operands[0]
@@ -163,30 +173,27 @@ def _prelu_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
 def _add_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
     (grad,) = grads
     assert grad is not None
-    results: list[Tensor | None] = [None, None]
-    if node.needs(0):
-        results[0] = fitted(tape, grad.alias(), likes[0])
+    results: list[Tensor | None] = [grad.alias() if node.needs(0) else None, None]
     if node.needs(1):
-        own = _computed(tape, "neg", grad) if node.name == "sub" else grad.alias()
-        results[1] = fitted(tape, own, likes[1])
-    return results
+        results[1] = _computed(tape, "neg", grad) if node.name == "sub" else grad.alias()
+    return _all_fitted(tape, results, likes)
 
 
 def _mul_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
     (grad,), saved = grads, list(node.saved)
     a = saved.pop(0) if node.needs(1) else None
     b = saved.pop(0) if node.needs(0) else None
-    multiply: Callable[[Tensor | None], Tensor] = lambda other: _computed(tape, "mul", grad, other)  # noqa: E731
-    return [fitted(tape, multiply(other), likes[k]) if node.needs(k) else None for k, other in enumerate((b, a))]
+    results: list[Tensor | None] = [
+        _computed(tape, "mul", grad, other) if node.needs(k) else None for k, other in enumerate((b, a))
+    ]
+    return _all_fitted(tape, results, likes)
 
 
 def _div_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
     (grad,), (b, *a) = grads, node.saved
-    results: list[Tensor | None] = [None, None]
-    if node.needs(0):
-        results[0] = fitted(tape, _computed(tape, "div", grad, b), likes[0])
+    results: list[Tensor | None] = [_computed(tape, "div", grad, b) if node.needs(0) else None, None]
     if a:
         quotient = _computed(tape, "div", _computed(tape, "div", *a, b), b)  # a / b²
-        product = _computed(tape, "mul", _computed(tape, "neg", grad), quotient)
-        results[1] = fitted(tape, product, likes[1])
-    return results
+        results[1] = _computed(tape, "mul", _computed(tape, "neg", grad), quotient)
+        del quotient
+    return _all_fitted(tape, results, likes)
