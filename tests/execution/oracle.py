@@ -3,14 +3,13 @@
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from archspec.backends.step import _on_meta, example_loss, inputs_of
+from archspec.backends.step import _Living, _on_meta, example_loss, inputs_of
+from archspec.backends.torch import build
 
 
 def saved_by_torch(graph, batch_size, *, precision="fp32", device="cpu", channels_last=False, frozen=()):
     """The bytes of all storages that autograd keeps in a training step's forward pass, each counted once."""
     from archspec.backends.device import place
-    from archspec.backends.torch import build
-
     model = place(build(graph), torch.device(device), channels_last=channels_last).train()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
@@ -33,8 +32,12 @@ def saved_by_torch(graph, batch_size, *, precision="fp32", device="cpu", channel
     return found
 
 
-def tracked_by_torch(graph, batch_size, states=0):
-    """The peak of a step on the meta device, counted by a dispatch mode."""
-    from archspec.backends.step import step_peak_bytes
-
-    return step_peak_bytes(_on_meta(graph, "float32").train(), inputs_of(graph, batch_size), states=states)
+def tracked_by_torch(graph, batch_size, states=0, *, device="meta"):
+    """The peak of a step, counted by a dispatch mode. Only a real device runs the attention that it would run."""
+    model = _on_meta(graph, "float32") if device == "meta" else build(graph).to(device)
+    batch = [torch.zeros(x.shape, dtype=getattr(torch, x.dtype), device=device) for x in inputs_of(graph, batch_size)]
+    labels = torch.zeros(batch_size, dtype=torch.int64, device=device)
+    living = _Living(model.train(), *batch, labels)
+    with living:
+        example_loss(model(*batch), labels).backward()
+    return living.peak_bytes + states * sum(p.nbytes for p in model.parameters() if p.requires_grad)
