@@ -24,15 +24,21 @@ TOOLS: Final = (  # of archspec.analysis.conventions, which a command's start do
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """What to count beside the profile."""
+    """What to count beside the profile. tree: whether its table draws bars."""
 
     receptive_field: bool
     sizes: bool
     convention: str | None
+    tree: bool
 
-    def check(self, ctx: click.Context, *, static: bool) -> None:
-        """Raise UsageError for one of these options without --static."""
-        flags = {"--receptive-field": self.receptive_field, "--sizes": self.sizes, "--convention": self.convention}
+    def check(self, ctx: click.Context, *, static: bool, as_json: bool) -> None:
+        """Raise UsageError for one of these options without --static, and for --tree with --json."""
+        flags = {
+            "--receptive-field": self.receptive_field, "--sizes": self.sizes, "--convention": self.convention,
+            "--tree": self.tree,
+        }
+        if self.tree and as_json:
+            raise click.UsageError("--tree has no effect with --json, which prints figures", ctx)
         for flag, given in flags.items():
             if given and not static:
                 raise click.UsageError(f"{flag} needs --static", ctx)
@@ -110,13 +116,16 @@ def _field_json(fields: Mapping[str, tuple[Field, ...]] | None, names: list[str]
 
 
 def counting_options(function: F) -> F:
-    """Add `--receptive-field`, `--sizes` and `--convention`. The command gets them as `counting: Counting`."""
+    """Add `--receptive-field`, `--sizes`, `--convention` and `--tree`: the command's argument `counting: Counting`."""
 
     @wraps(function)
-    def wrapped(*args: Any, receptive_field: bool, sizes: bool, convention: str | None, **kwargs: Any) -> Any:
-        return function(*args, counting=Counting(receptive_field, sizes, convention), **kwargs)
+    def wrapped(
+        *args: Any, receptive_field: bool, sizes: bool, convention: str | None, tree: bool, **kwargs: Any
+    ) -> Any:
+        return function(*args, counting=Counting(receptive_field, sizes, convention, tree), **kwargs)
 
     decorators = [
+        click.option("--tree", is_flag=True, help="With --static: each row's share of the network as bars."),
         click.option("--receptive-field", is_flag=True,
                      help="With --static: what each layer sees of the input, as a column and in the JSON."),
         click.option("--sizes", is_flag=True,

@@ -61,7 +61,7 @@ def command(
 
     if static:
         refuse_running(ctx)
-    counting.check(ctx, static=static)
+    counting.check(ctx, static=static, as_json=as_json)
     check_options(ctx, batch_sizes, running, static=static, as_json=as_json)
     found, update = examine_with_optimizer(spec, reading, input_shape, optimizer, recipe)
     if found.loaded is None:
@@ -84,7 +84,7 @@ def command(
     else:
         profile_table.show(
             report, result_console(), depth=depth, description=loaded.description, step=step_line(loaded, setting),
-            fields=counts.fields,
+            fields=counts.fields, bars=counting.tree,
         )
         _show_times(loaded, setting, target)
         counts.show(result_console())

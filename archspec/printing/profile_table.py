@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROWS: Final = 40  # the most rows that are easy to read
 NOTHING: Final = "–"
 BAR_CELLS: Final = 12
+SHARE_CELLS: Final = 8  # of a bar in the tree
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 STRUCTURE: Final = ("sequence", "repeat")  # kinds of graph whose label is not shown
@@ -36,19 +37,20 @@ FIGURES: Final[dict[str, Figure]] = {
 
 def show(
     report: Report, console: Console, *, depth: int | None = None, description: str | None = None,
-    step: str | None = None, fields: Fields | None = None,
+    step: str | None = None, fields: Fields | None = None, bars: bool = False,
 ) -> None:
     """Print the profile.
 
     depth: the number of levels of the tree; None: chosen automatically. step: a line on the memory of a training step.
-    fields: the receptive fields of the ops, for a column of them: of a row, that of its last op.
+    fields: the receptive fields of the ops, for a column of them: of a row, that of its last op. bars: draw the share
+    of each row instead of its figures.
     """
     from rich.text import Text
 
     deepest = levels(report.root)
     shown = min(depth, deepest) if depth is not None else default_depth(report.root)
     console.print(*_heading(report, description), sep="\n")
-    table = _tree(report, shown, fields)
+    table = _tree(report, shown, fields, bars=bars)
     fit(table, 0, console)
     console.print(table)
     if notes := "\n".join(_reading_notes(report.root, shown, deepest)):
@@ -108,21 +110,24 @@ def _input_text(port: Port) -> str:
     return f"{clean(port.name)} {sizes_text(port.type.shape[1:])}{limit}"
 
 
-def _tree(report: Report, depth: int, fields: Fields | None) -> Table:
+def _tree(report: Report, depth: int, fields: Fields | None, *, bars: bool) -> Table:
     from rich import box
     from rich.table import Table
 
     root = report.root
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", show_footer=True, footer_style="bold")
     table.add_column("layer", "total", no_wrap=True, overflow="ellipsis")
-    table.add_column("output", sizes_text(report.output_shape), no_wrap=True, style="cyan", footer_style="bold cyan")
+    if not bars:  # whose names need the room
+        shape = sizes_text(report.output_shape)
+        table.add_column("output", shape, no_wrap=True, style="cyan", footer_style="bold cyan")
     for name, cell in zip(FIGURES, _cells(root, 1), strict=True):
-        table.add_column(name, cell, justify="right", no_wrap=True)
+        table.add_column(name, cell.strip() if bars else cell, justify="left" if bars else "right", no_wrap=True)
     seen = None if fields is None else _last_fields(fields)
     if seen is not None:
         table.add_column("sees", justify="right", no_wrap=True)
     for child in root.children:
-        _add_rows(table, child, 1, depth - 1, ("", ""), idle=child.training_only, shared=False, seen=seen)
+        _add_rows(table, child, 1, depth - 1, ("", ""), idle=child.training_only, shared=False, seen=seen,
+                  whole=root if bars else None)
     return table
 
 
@@ -140,26 +145,28 @@ def _last_fields(fields: Fields) -> dict[str, str]:
 
 def _add_rows(
     table: Table, node: ReportNode, copies: int, depth: int, guides: tuple[str, str], *, idle: bool, shared: bool,
-    seen: dict[str, str] | None,
+    seen: dict[str, str] | None, whole: ReportNode | None,
 ) -> None:
     """Add a row for the node, then those of its children.
 
     copies: the number of equal copies of it for which the enclosing rows stand. guides: the lines drawn before its
     name, and before the names of its children. idle: whether only training runs it. shared: whether it is part of
-    a row that is marked as shared. seen: the receptive field at each path.
+    a row that is marked as shared. seen: the receptive field at each path. whole: the network, if bars show shares of
+    it.
     """
     copies *= node.count
     open_here = depth > 0 and bool(node.children)
     style = "bold" if not guides[0] else ""
     name = _name(node, guides[0], shared=shared)
-    figures = _cells(node, copies, idle=idle)
+    shape = () if whole is not None else (sizes_text(node.output_shape),)
+    figures = _cells(node, copies, idle=idle) if whole is None else _bars(node, copies, whole, idle=idle)
     sees = () if seen is None else (seen.get(_last_copy(node), NOTHING),)
-    table.add_row(name, sizes_text(node.output_shape), *figures, *sees, style=style)
+    table.add_row(name, *shape, *figures, *sees, style=style)
     if open_here:
         for child in node.children:
             first, below = ("└ ", "  ") if child is node.children[-1] else ("├ ", "│ ")
             _add_rows(table, child, copies, depth - 1, (guides[1] + first, guides[1] + below), idle=idle,
-                      shared=shared or node.shared_with is not None, seen=seen)
+                      shared=shared or node.shared_with is not None, seen=seen, whole=whole)
 
 
 def _last_copy(node: ReportNode) -> str:
@@ -191,6 +198,19 @@ def _cells(node: ReportNode, copies: int, *, idle: bool = False) -> tuple[str, s
     counts = (node.cost.params * copies, 0 if idle else node.cost.macs * copies)
     params, macs = (count_text(count, pad=True) if count else f"{NOTHING}  " for count in counts)
     return params, macs, bytes_text(size) if size else NOTHING
+
+
+def _bars(node: ReportNode, copies: int, whole: ReportNode, *, idle: bool) -> list[Text]:
+    """The same as shares of the network: `█████▎    65.9 %`."""
+    from rich.text import Text
+
+    cells = []
+    for name, figure in FIGURES.items():
+        part = 0 if idle and name != "parameters" else figure(node) * copies
+        share = percent_text(part, figure(whole)) if part else NOTHING
+        bar = f"{_bar(part, figure(whole), SHARE_CELLS):<{SHARE_CELLS}}"
+        cells.append(Text.assemble((bar, "yellow"), f"{share:>8}"))
+    return cells
 
 
 def _totals(report: Report, step: str | None) -> Text:
@@ -265,6 +285,6 @@ def _flops(number: int) -> str:
     return f"{text}FLOPs" if " " in text else f"{text} FLOPs"
 
 
-def _bar(part: int, whole: int) -> str:
-    eighths = round(part / whole * BAR_CELLS * 8)
+def _bar(part: int, whole: int, cells: int = BAR_CELLS) -> str:
+    eighths = round(part / whole * cells * 8) if whole else 0
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

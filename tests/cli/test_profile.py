@@ -147,6 +147,29 @@ def test_fits_a_terminal_and_cuts_no_figure(monkeypatch: pytest.MonkeyPatch, col
     assert all(re.fullmatch(FIGURE, figure) for _, _, figures in rows for figure in figures)
 
 
+@pytest.mark.parametrize("spec", ["lenet", "resnet152", "inception_v3", "googlenet_aux"])
+def test_the_tree_draws_shares_that_add_up(cli: Cli, monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert run(["profile", spec, "--static", "--tree", "--depth", "1"]) == 0
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
+    assert max(map(len, plain.splitlines())) <= 80
+    rows = [line for line in plain.splitlines() if re.match(r" \w.* (%|–) *$", line)]
+    assert len(rows) == len(archspec.analyze(spec).root.children)
+    shares = [re.findall(r"([█▏▎▍▌▋▊▉]*) +(?:([\d.]+) %|–)", row) for row in rows]
+    for column in range(3):
+        assert sum(float(share[column][1] or 0) for share in shares) == pytest.approx(100, abs=0.05 * len(rows))
+        for bar, percent in (share[column] for share in shares):
+            assert len(bar) == -(-round(64 * float(percent or 0) / 100) // 8)
+
+
+def test_the_tree_is_for_static_tables(cli: Cli) -> None:
+    for words, message in (([], "--tree needs --static"), (["--static", "--json"], "--tree has no effect with --json")):
+        done = cli("profile", "lenet", "--tree", *words)
+        assert done.code == 2 and message in done.err
+
+
 def _count(node: ReportNode, depth: int) -> int:
     return sum(1 + _count(child, depth - 1) for child in node.children) if depth else 0
 

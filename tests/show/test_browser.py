@@ -89,7 +89,7 @@ def test_charts_answer_to_pointer_and_keys(tmp_path):
       found.shown = d.activeElement.getAttribute("aria-label").split(":")[0];
       roof.focus(); key(roof, "ArrowRight"); found.point = one("#tip").textContent;
       found.dots = all("#roofline circle.dot").length; found.verdict = one("#roofline .facts").textContent;
-      await fill(one("#roofline select"), "1"); found.other = one("#roofline .facts").textContent;
+      found.names = texts("#roofline option"); await fill(one("#roofline select"), String(found.names.indexOf("NVIDIA GeForce RTX 3090"))); found.other = one("#roofline .facts").textContent;
       found.peak = one("#timeline .facts").textContent;
       return found;
     """)
