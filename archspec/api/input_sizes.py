@@ -74,11 +74,11 @@ class InputSizes:
     def rule(self) -> str:
         """In words: `height and width: multiples of 32 from 32`."""
         alone = "" if self.together else ", each with the others as in the spec"
-        if len({(x.smallest, x.step, x.largest) for x in self.axes}) == 1:
-            names = [x.axis for x in self.axes]
-            listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-            return f"{listed}: {self.axes[0].rule}{alone}"
-        return "; ".join(f"{x.axis}: {x.rule}" for x in self.axes) + alone
+        alike: dict[str, list[str]] = {}
+        for x in self.axes:
+            alike.setdefault(x.rule, []).append(x.axis)
+        return "; ".join(f"{', '.join(names[:-1])}{' and ' if names[1:] else ''}{names[-1]}: {rule}"
+                         for rule, names in alike.items()) + alone
 
     def __str__(self) -> str:
         return f"smallest input {sizes_text(self.smallest)}; {self.rule}"

@@ -70,6 +70,8 @@ def transposed(kernel: int, stride: int, dilation: int, padding: int) -> Positio
 
 def adaptive(size: int, output: int) -> Positions:
     """Output j of `output` reads the input from floor(j*size/output) to ceil((j+1)*size/output)."""
+    if output == 1:
+        return Positions(1, 0, ((0, size - 1),))  # one output, which does not move
     common = gcd(size, output)
     n, m = size // common, output // common
     return Positions(m, n, tuple([(j * n // m, ceil((j + 1) * n / m) - 1) for j in range(m)]))

@@ -145,7 +145,7 @@ def test_fields_of_chains_of_any_layers(layers: list[Any]) -> None:
 SPECS = {"lenet": None, "cnn28": None, "resnet18": (1, 40, 40), "googlenet": (1, 40, 40)}
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "googlenet")) for n in SPECS])
 def test_fields_of_shipped_specs(name: str) -> None:
     graph = archspec.load(name, input=SPECS[name]).graph
     assert compare(graph)

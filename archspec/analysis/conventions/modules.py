@@ -114,25 +114,25 @@ def _plain(op: Operation, operands: tuple[Operand, ...], y: Shape, parameters: d
     bias = "bias" in parameters
     kernel = ""
     if name == "F.linear":
-        kernel = _linear_kernel(shapes[0], bias=bias, contiguous=is_contiguous(shapes[0], operands[0].strides))
+        kernel = _linear_kernel(shapes[0], bias=bias, dense=is_contiguous(shapes[0], operands[0].strides))
     elif macs:
         kernel = "bmm" if name == "Tensor.__matmul__" else "convolution"
     return [Call(name, shapes, y, macs, kernel, bias)], []
 
 
-def _linear_kernel(shape: Shape, *, bias: bool, contiguous: bool) -> str:
+def _linear_kernel(shape: Shape, *, bias: bool, dense: bool) -> str:
     """torch flattens a contiguous input of more dims and adds the bias in the product; otherwise it adds it after."""
-    return "addmm" if bias and (len(shape) == 2 or contiguous) else "mm"
+    return "addmm" if bias and (len(shape) == 2 or dense) else "mm"
 
 
-def _linear(x: Shape, outputs: int, *, bias: bool, contiguous: bool = True) -> Call:
+def _linear(x: Shape, outputs: int, *, bias: bool, dense: bool) -> Call:
     y = (*x[:-1], outputs)
-    kernel = _linear_kernel(x, bias=bias, contiguous=contiguous)
+    kernel = _linear_kernel(x, bias=bias, dense=dense)
     return Call("F.linear", (x,), y, prod(y) * x[-1], kernel, bias)
 
 
-def _linear_module(op: Operation, x: Shape, outputs: int, *, bias: bool, contiguous: bool = True) -> Module:
-    call = _linear(x, outputs, bias=bias, contiguous=contiguous)
+def _linear_module(op: Operation, x: Shape, outputs: int, *, bias: bool, dense: bool = True) -> Module:
+    call = _linear(x, outputs, bias=bias, dense=dense)
     parameters: dict[str, Shape] = {"weight": (outputs, x[-1])}
     if bias:
         parameters["bias"] = (outputs,)
@@ -163,7 +163,7 @@ def _multi_head(op: Operation, operands: tuple[Operand, ...], y: Shape, paramete
     bias = "in_proj_bias" in parameters
     each = [(x, 3 * width)] if len(operands) == 1 else [(x, width), (memory, 2 * width)]
     calls = [
-        _linear(one.shape, size, bias=bias, contiguous=is_contiguous(one.shape, one.strides)) for one, size in each
+        _linear(one.shape, size, bias=bias, dense=is_contiguous(one.shape, one.strides)) for one, size in each
     ]
     query = (n, heads, length, width // heads)
     key = (n, heads, memory.shape[1], width // heads)
@@ -181,9 +181,11 @@ def _windows(op: Operation, operands: tuple[Operand, ...], y: Shape, parameters:
     cut = viewed((n, down, across, rows, columns, channels), tuple([strides[k] for k in (0, 1, 3, 2, 4, 5)]), x)
     bias = "qkv.bias" in parameters
     query = (n, down * across, heads, rows * columns, channels // heads)
+    made = contiguous(query)
+    joined = viewed(tuple([query[k] for k in (0, 1, 3, 2, 4)]), tuple([made[k] for k in (0, 1, 3, 2, 4)]), x)
     return [_products(query, query, query, fused=False)], [
-        _linear_module(op, x, 3 * channels, bias=bias, contiguous=is_contiguous(x, cut)),
-        _linear_module(op, x, channels, bias=bias),
+        _linear_module(op, x, 3 * channels, bias=bias, dense=is_contiguous(x, cut)),
+        _linear_module(op, x, channels, bias=bias, dense=is_contiguous(x, joined)),
     ]
 
 
