@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archspec.devices import Device
     from archspec.language.input_override import InputShapes
 
+_OVERRIDDEN: Final = ("optimizer", "momentum")  # of a spec without a recipe; its batch is --batch-size
 RESERVED: Final = 1 << 29  # bytes of a GPU that the CUDA context and torch's kernels take
 
 
@@ -27,6 +28,7 @@ RESERVED: Final = 1 << 29  # bytes of a GPU that the CUDA context and torch's ke
 @click.option("--memory", type=MEMORY, metavar=MEMORY.name, help="Memory for tensors: 8GiB, 512MiB.")
 @click.option("--device", "--target", "device", metavar="DEVICE|FILE",
               help="A device, such as rtx3060 (`archspec list devices`), or a file of one: its memory and kernels.")
+@click.option("--recipe", "name", metavar="NAME", help="One of the spec's `recipes` instead of `train`.")
 @click.option("--batch-size", type=COUNT, metavar="N", help="Images that shall fit; default: the recipe's batch.")
 @input_option
 @arithmetic_options
@@ -35,7 +37,7 @@ RESERVED: Final = 1 << 29  # bytes of a GPU that the CUDA context and torch's ke
 @output_format_option
 @click.pass_context
 def command(
-    ctx: click.Context, /, spec: str, memory: int | None, device: str | None, batch_size: int | None,
+    ctx: click.Context, /, spec: str, memory: int | None, device: str | None, name: str | None, batch_size: int | None,
     input_shape: InputShapes | None, precision: str, channels_last: bool, optimizer: str | None, reading: Reading,
     as_json: bool,
 ) -> None:
@@ -51,7 +53,7 @@ def command(
 
     if memory is None and device is None:
         raise click.UsageError("give --memory, such as 8GiB, or --device, such as rtx3060", ctx)
-    found, update = examine_with_optimizer(spec, reading, input_shape, optimizer)
+    found, update = examine_with_optimizer(spec, reading, input_shape, optimizer, name, _OVERRIDDEN)
     if found.loaded is None:
         raise SpecError(found.errors)
     report(found.warnings)
@@ -61,7 +63,7 @@ def command(
         raise click.UsageError("give --memory too: `here` has the times of this machine, and no memory", ctx)
     known = None if device in (None, HERE) else _device(str(device))
     model = time_model(device)
-    recipe = loaded.recipes.get("train")
+    recipe = loaded.recipes.get("train") if name is None else loaded.recipe(name)
     if recipe is not None:
         setting = replace(recipe_setting(loaded.graph, recipe, setting), optimizer=update)
     limit = memory if memory is not None else _available(known)

@@ -9,7 +9,7 @@ import click
 
 from archspec.cli.options import ParamType
 
-UNITS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}  # powers of 1024, or of 1000
+UNITS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}  # powers of 1024, or of 1000
 
 
 class MemorySize(ParamType):
@@ -21,7 +21,7 @@ class MemorySize(ParamType):
         """See click."""
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]?)(ib|b)?", str(value).strip().lower())
+        match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgtp]?)(ib|b)?", str(value).strip().lower())
         if match is None or (not match[2] and match[3] == "ib"):
             self.fail(f"{value!r} is not a size of memory; write 8GiB, 512MiB or a number of bytes", param, ctx)
         base = 1000 if match[3] == "b" else 1024

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -43,13 +43,14 @@ def arithmetic_options(function: F) -> F:
 
 
 def examine_with_optimizer(
-    spec: str, reading: Reading, shape: InputShapes | None, kind: str | None, recipe_name: str | None = None
+    spec: str, reading: Reading, shape: InputShapes | None, kind: str | None, recipe_name: str | None = None,
+    fields: Collection[str] | None = None,
 ) -> tuple[Examined, Optimizer]:
     """A spec with its mistakes, and the optimizer of its training: of `kind`, of overrides, of its recipe, or SGD.
 
     Overrides may name the optimizer of a spec without a recipe, or of one whose recipe has another optimizer: of such
     overrides of `train` only the optimizer counts. recipe_name: a recipe instead of `train`; SpecError if there is no
-    such recipe.
+    such recipe. fields: what such overrides may name; by default any field of a recipe.
     """
     from archspec.api import examine
     from archspec.execution import Optimizer
@@ -59,7 +60,7 @@ def examine_with_optimizer(
     if found.loaded is None and changes:
         others = replace(reading, sets=tuple(text for text in reading.sets if not text.startswith("train.")))
         without = examine(spec, input=shape, **others.arguments())
-        if without.loaded is not None and _may_stand_alone(changes):
+        if without.loaded is not None and _may_stand_alone(changes, fields):
             found = without
     recipe = None if found.loaded is None else found.loaded.recipes.get("train")
     if found.loaded is not None and recipe_name is not None:
@@ -76,13 +77,13 @@ def _training_changes(sets: tuple[str, ...]) -> dict[str, str]:
     return {key.removeprefix("train.").strip(): value.strip() for key, _, value in pairs}
 
 
-def _may_stand_alone(changes: dict[str, str]) -> bool:
-    """Whether the overrides name nothing but fields of recipes, with a possible optimizer and momentum."""
+def _may_stand_alone(changes: dict[str, str], fields: Collection[str] | None) -> bool:
+    """Whether the overrides name nothing but these fields of recipes, with a possible optimizer and momentum."""
     from archspec.language.recipe import OPTIMIZER_FIELDS, Recipe
 
     with suppress(ValueError):
         kind, momentum = changes.get("optimizer", "sgd"), float(changes.get("momentum", "0"))
-        return changes.keys() <= Recipe.model_fields.keys() and kind in OPTIMIZER_FIELDS and 0 <= momentum < 1
+        return changes.keys() <= set(fields or Recipe.model_fields) and kind in OPTIMIZER_FIELDS and 0 <= momentum < 1
     return False
 
 

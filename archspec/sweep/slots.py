@@ -99,7 +99,9 @@ def _step_bytes(trial: Trial) -> int:
     from archspec.backends.step import step_bytes
 
     recipe = trial.recipe
-    return step_bytes(trial.loaded.graph, recipe.batch_size, states=2, accumulate=recipe.accumulate)
+    return step_bytes(
+        trial.loaded.graph, recipe.batch_size, states=2, accumulate=recipe.accumulate, recompute=recipe.recompute or (),
+    )
 
 
 def core_count() -> int:

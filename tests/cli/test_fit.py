@@ -32,7 +32,7 @@ def net(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("text", "size"), [
     ("8GiB", 8 << 30), ("8 GiB", 8 << 30), ("8g", 8 << 30), ("8G", 8 << 30), ("8GB", 8 * 10**9), ("512MiB", 512 << 20),
-    ("1.5GiB", 3 << 29), ("100", 100), ("64 kb", 64_000), ("2TiB", 2 << 40),
+    ("1.5GiB", 3 << 29), ("100", 100), ("64 kb", 64_000), ("2TiB", 2 << 40), ("1p", 1 << 50),
 ])
 def test_sizes(text, size):
     assert MEMORY.convert(text, None, None) == size
@@ -101,6 +101,21 @@ def test_without_memory_or_with_an_unknown_device(cli: Cli, net):
 def test_torch_is_not_imported(net):
     code = "import sys; from archspec.cli import run; run(['fit', 'net.yaml', '--memory', '24MiB']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_an_override_is_never_left_out_silently(cli: Cli, net):
+    """Momentum belongs to no adamw: that is an error, and not an answer for the batch of the file."""
+    (net / "net.yaml").write_text(SPEC.replace("lr: 0.1", "lr: 0.1, optimizer: adamw"))
+    sets = ("--set", "train.batch_size=2", "--set", "train.momentum=0.5")
+    assert "adamw takes no `momentum`" in cli("fit", "net.yaml", "--memory", "1GiB", *sets).err
+    assert "batches of 2 needs" in cli("fit", "net.yaml", "--memory", "1GiB", *sets[:2]).out
+    assert "SGD with momentum 0.5" in cli("fit", "zoo/unet", "--memory", "8GiB", "--set", "train.momentum=0.5").out
+
+
+def test_another_recipe(cli: Cli, net):
+    (net / "net.yaml").write_text(SPEC + "recipes: {large: {batch_size: 512, recompute: [stem, a]}}\n")
+    assert "batches of 512 needs" in cli("fit", "net.yaml", "--memory", "1GiB", "--recipe", "large").out
+    assert "error[" in cli("fit", "net.yaml", "--memory", "1GiB", "--recipe", "larg").err
 
 
 TRAIN = ("train", "net.yaml", "--limit-train", "128", "--limit-test", "32", "--device", "cpu")

@@ -53,7 +53,8 @@ def memory_bytes(trial: Trial) -> int:
     graph, recipe = trial.loaded.graph, trial.recipe
     known = _Known(graph, graph_digest(graph))
     frozen = frozen_tensors(graph, recipe)
-    return _step_bytes(known, recipe.batch_size, kept_states(recipe), recipe.accumulate, frozen)
+    recompute = frozenset(recipe.recompute or ())
+    return _step_bytes(known, recipe.batch_size, kept_states(recipe), recipe.accumulate, frozen, recompute)
 
 
 class _Known:
@@ -70,7 +71,11 @@ class _Known:
 
 
 @lru_cache(maxsize=64)
-def _step_bytes(known: _Known, batch_size: int, states: int, accumulate: int, frozen: frozenset[str]) -> int:
+def _step_bytes(
+    known: _Known, batch_size: int, states: int, accumulate: int, frozen: frozenset[str], recompute: frozenset[str]
+) -> int:
     from archspec.backends.step import step_bytes
 
-    return step_bytes(known.graph, batch_size, states=states, accumulate=accumulate, frozen=frozen)
+    return step_bytes(
+        known.graph, batch_size, states=states, accumulate=accumulate, frozen=frozen, recompute=recompute
+    )
