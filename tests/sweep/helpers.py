@@ -66,7 +66,7 @@ class Pretended:
         pass
 
 
-def until(condition, seconds=120):
+def until(condition, seconds=240):
     """Wait for it."""
     limit = time.monotonic() + seconds
     while not condition():

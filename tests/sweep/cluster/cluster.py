@@ -12,7 +12,7 @@ import time
 from ray.cluster_utils import Cluster
 
 SMALL = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-START_S = 180  # of the client server, on a busy machine
+START_S = 180  # of a node or the client server, on a busy machine
 
 
 def free_port():
@@ -34,6 +34,12 @@ def wait_for(port):
             time.sleep(0.1)
 
 
+def add_node(cluster, **options):
+    node = cluster.add_node(wait=False, **SMALL, **options)  # Ray itself would wait for 30 s at most
+    cluster.wait_for_nodes(START_S)
+    return node
+
+
 def answer(**data):
     print(json.dumps(data), file=ANSWERS, flush=True)
 
@@ -44,8 +50,9 @@ def processes(node, kind):
 
 def main():
     port = free_port()
-    cluster = Cluster(initialize_head=True, head_node_args={**SMALL, "include_dashboard": False, "ray_client_server_port": port})
-    nodes = [cluster.head_node, cluster.add_node(**SMALL)]
+    head = {**SMALL, "include_dashboard": False, "ray_client_server_port": port, "wait": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    nodes = [cluster.head_node, add_node(cluster)]
     wait_for(port)
     parts = {"head": processes(nodes[0], "gcs_server"), "client server": processes(nodes[0], "ray_client_server"),
              "node": processes(nodes[0], "raylet"), "other node": processes(nodes[1], "raylet")}
@@ -53,7 +60,7 @@ def main():
     for line in sys.stdin:
         command = json.loads(line)
         if "add" in command:
-            nodes.append(cluster.add_node(**SMALL, env_vars={"TMPDIR": command["add"]}))
+            nodes.append(add_node(cluster, env_vars={"TMPDIR": command["add"]}))
             answer(number=len(nodes) - 1)
         else:
             cluster.remove_node(nodes[command["kill"]], allow_graceful=False)

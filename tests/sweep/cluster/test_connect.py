@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import time
 import warnings
 from types import SimpleNamespace
 
@@ -87,7 +88,7 @@ START = ("Initialization failure from server:\nTraceback (most recent call last)
 def client_server(monkeypatch):
     """Something that listens, and pauses that take no time. Its `tries`: what `ray.init` does each time."""
     ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    monkeypatch.setattr("archspec.sweep.cluster.connect.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("archspec.sweep.cluster.connect.time", SimpleNamespace(sleep=lambda s: None, monotonic=time.monotonic))
     tries, ended = [], []
 
     def init(*given, **options):

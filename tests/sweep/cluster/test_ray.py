@@ -237,7 +237,7 @@ def test_nothing_is_left_of_all_that(nodes, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("part", "through", "why"), [
-    ("head", ray, "its head, "), ("head", client, ""), ("client server", client, ""), ("node", client, ""),
+    ("head", ray, "its head, "), ("head", client, ""), ("client server", client, ""),
 ])
 def test_a_cluster_that_dies_ends_the_sweep(nodes, start, work, part, through, why):
     """The next test gets a new cluster."""
