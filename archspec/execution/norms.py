@@ -102,10 +102,8 @@ class Norms(Products, Moving, Pooling):
         name = "avg_pool2d" if x.ndim == 3 else "avg_pool3d"
         squares = self.avg_pool(name, squares, after[2:], flops=size * x.numel)
         squares = self.reshape(squares, x.shape)
-        squares = self.scaled("mul", squares)
-        squares = self.scaled("add", squares)
-        squares = self.power(squares)
-        return self.div(x, squares)
+        divisor = self.power(self.scaled("add", self.scaled("mul", squares)))  # torch holds the squares meanwhile
+        return self.div(x, divisor)
 
 
 def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
