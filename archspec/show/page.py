@@ -10,7 +10,7 @@ from archspec import __version__
 from archspec.analysis.report import Report
 from archspec.ir import Graph
 from archspec.page import page_html
-from archspec.show import place, sizes
+from archspec.show import columns, place, sizes
 from archspec.show.draw import default_depth, facts
 from archspec.show.layers import layers_of
 from archspec.show.paint import DARK_SHADE, SHADES, STACKED, STYLES
@@ -97,7 +97,7 @@ def _short(value: float) -> float:
 def constants() -> dict[str, float | tuple[float, ...]]:
     """The lengths of the layout, so that the scripts use those of `place` and `sizes`."""
     return {
-        "gap": place.GAP, "shortGap": place.SHORT_GAP, "wideGap": place.WIDE_GAP, "between": place.BETWEEN,
+        "gap": place.GAP, "shortGap": place.SHORT_GAP, "wideGap": place.WIDE_GAP, "between": columns.BETWEEN,
         "inset": place.INSET, "beside": place.BESIDE, "spread": place.SPREAD, "pad": sizes.PAD, "row": sizes.ROW,
         "twoRows": sizes.TWO_ROWS, "size": sizes.SIZE, "small": sizes.SMALL, "space": sizes.SPACE,
         "shades": SHADES, "darkShade": DARK_SHADE, "stacked": STACKED,

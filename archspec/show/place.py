@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from archspec.show.layers import Layers, layers_of
+from archspec.show.columns import centres_of
+from archspec.show.layers import layers_of
 from archspec.show.scene import END, START, Box, Edge
 from archspec.show.sizes import PAD, ROW, SMALL, closed_size, edge_text, edge_width, title_width
 
 GAP: Final = 23.0  # pixels along the flow between two layers
 SHORT_GAP: Final = 14.0  # at a frame's border, where edges have no text
 WIDE_GAP: Final = 36.0  # where edges bend
-BETWEEN: Final = 12.0  # pixels across the flow between two boxes
 INSET: Final = 12.0  # pixels between a frame's border and its boxes
 BESIDE: Final = 5.0  # pixels between an edge and its text
 SPREAD: Final = 16.0  # pixels between the ends of two edges at one box
@@ -227,10 +227,11 @@ class _Plan:
             return (self.centres[path[len(path) // 2]], (self.starts[layer] + self.ends[layer]) / 2), "middle"
         first, last = drawn[k][-2:]
         siblings = [j for j, other in enumerate(self.box.edges) if edge.source == other.source != START and j != k]
-        if edge.source == START and not right:
+        if edge.source == START:
             return self._port_place(k, first, last)
         if abs(last[0] - first[0]) >= 0.5:
-            return _beside_curve(first, last, fork=bool(siblings), right=right)
+            alone = [other.target for other in self.box.edges].count(edge.target) == 1
+            return _beside_curve(first, last, fork=bool(siblings) and alone, right=right)
         if right:
             return (first[0] - BESIDE, (first[1] + last[1]) / 2), "middle"
         bends = [drawn[j][2][0] - first[0] for j in siblings]
@@ -242,6 +243,10 @@ class _Plan:
         """For one of several edges from the frame's border to a box: half of them to the left, below each other."""
         beside = self._ports_of(self.box.edges[k].target)
         i, half = beside.index(k), len(beside) // 2
+        if self.look.right:
+            above = max(half, 1)
+            c = -BESIDE - (above - 1 - i) * SMALL if i < above else BESIDE + (i - above) * SMALL
+            return (first[0] + c, (first[1] + last[1]) / 2), "middle"
         row = i if i < half else len(beside) - 1 - i
         a = (last[1] + first[1]) / 2 - (row - (len(beside) - 1) // 2 / 2) * SMALL
         return ((first[0] - BESIDE, a), "end") if i < half else ((first[0] + BESIDE, a), "start")
@@ -268,41 +273,9 @@ class _Plan:
 
 
 def _beside_curve(first: Point, last: Point, *, fork: bool, right: bool) -> tuple[Point, str]:
-    """The free side of a curve, near its target if it is one of a fork, near its source otherwise."""
+    """The free side of a curve: near its target for one of a fork that ends there alone, else near its source."""
     after = (last[0] > first[0]) == fork
     c, a = (last[0], last[1] - SMALL) if fork else (first[0], first[1] + SMALL * 0.7)
     if right:
         return (c + (SMALL + 2 if after else -BESIDE), a), "end" if fork else "start"
     return (c + (BESIDE if after else -BESIDE), a), "start" if after else "end"
-
-
-def centres_of(order: Layers, extents: Sequence[Point]) -> tuple[list[float], float]:
-    """The centre of each cell, across, and how much room all of them take.
-
-    Columns move as far to the left as their neighbours let them, then as far to the right; their place is the mean.
-    """
-    count = max(order.columns, default=-1) + 1
-    before, after = [0.0] * count, [0.0] * count
-    for cell, column in enumerate(order.columns):
-        before[column], after[column] = max(before[column], extents[cell][0]), max(after[column], extents[cell][1])
-    apart: dict[tuple[int, int], float] = {}
-    for cell, other in (pair for cells in order.layers for pair in pairwise(cells)):
-        pair = (order.columns[cell], order.columns[other])
-        apart[pair] = max(apart.get(pair, 0.0), extents[cell][1] + extents[other][0] + BETWEEN)
-    leftmost = _settled(before, apart)
-    room = max((c + reach for c, reach in zip(leftmost, after, strict=True)), default=0.0)
-    from_right = _settled(after, {(b, a): distance for (a, b), distance in apart.items()})
-    centres = [(x + room - y) / 2 for x, y in zip(leftmost, from_right, strict=True)]
-    return [centres[column] for column in order.columns], room
-
-
-def _settled(least: Sequence[float], apart: dict[tuple[int, int], float]) -> list[float]:
-    """The smallest places of columns that are not below `least`, and far enough apart."""
-    places = list(least)
-    for _ in places:  # a pass for each column is enough: no column is left of itself
-        before = list(places)
-        for (a, b), distance in apart.items():
-            places[b] = max(places[b], places[a] + distance)
-        if places == before:
-            break
-    return places

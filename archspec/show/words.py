@@ -46,7 +46,7 @@ def detail_of(op: Operation) -> str:
     parts = _window(op, fields)
     if not parts and op.main in fields and op.main != op.channels_field():
         parts = [_plain(fields[op.main])]
-    if "groups" in fields and op.main != "groups":
+    if fields.get("groups", 1) != 1 and op.main != "groups":
         parts.append(f"groups {fields['groups']}")
     return " ".join(parts)
 

@@ -5,19 +5,23 @@ from itertools import combinations
 from archspec.analysis import cost_report
 from archspec.show.place import Look, place
 from archspec.show.scene import END, START, scene_of
+from archspec.show.sizes import SMALL
+from archspec.svg import text_width
 
 
 def drawn(graph, depth=99, measure="macs", right=False):
     return place(scene_of(graph, cost_report(graph)), Look(depth, measure, right))
 
 
-def check(placed):
-    """Every invariant, in every open frame."""
+def check(placed, *, texts=False):
+    """Every invariant, in every open frame. texts: also that no text at an edge lies on a box or on another text."""
     for frame in placed.walk():
         if frame.open:
             check_boxes(frame)
             for line in frame.lines:
                 check_line(frame, line)
+            if texts:
+                check_texts(frame)
 
 
 def check_boxes(frame):
@@ -27,6 +31,25 @@ def check_boxes(frame):
         assert box.y + box.height <= frame.y + frame.height + 0.2, (frame.box.path, box.box.path)
     for a, b in combinations(frame.boxes, 2):
         assert not overlap(a, b), (a.box.path, b.box.path)
+
+
+def check_texts(frame):
+    """The estimated widths are those of a wide font; 0.93 of them is Verdana's."""
+    places = []
+    for line in frame.lines:
+        if line.text:
+            (x, y), width = line.at, text_width(line.text, SMALL) * 0.93
+            places.append((line.text, x - {"start": 0, "middle": width / 2, "end": width}[line.anchor], y - 4, width, 8))
+    for a, b in combinations(places, 2):
+        assert a == b or not crosses(a, b[1:]), (frame.box.path, a, b)
+    for text in places:
+        for box in frame.boxes:
+            assert not crosses(text, (box.x, box.y, box.width, box.height)), (text, box.box.path)
+
+
+def crosses(text, rectangle):
+    (_, x, y, width, height), (left, top, across, along) = text, rectangle
+    return x < left + across and left < x + width and y < top + along and top < y + height
 
 
 def overlap(a, b):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 
 from archspec.api import load
+from archspec.show.columns import centres_of
 from archspec.show.layers import Layers, layers_of
-from archspec.show.place import centres_of
 from archspec.show.scene import Box, Edge
 from tests.lower.test_fuzz_ports import networks
 from tests.show.geometry import check, drawn
@@ -18,8 +18,8 @@ SPECS = sorted((Path(__file__).parents[2] / "specs").rglob("*.yaml"))
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_no_box_lies_on_another_and_edges_end_at_their_boxes(path):
     graph = load(path).graph
-    check(drawn(graph))
-    check(drawn(graph, depth=1, measure="params", right=True))
+    check(drawn(graph), texts=True)
+    check(drawn(graph, measure="params", right=True), texts=True)
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)

@@ -173,7 +173,7 @@ function textPlace(plan, k, lines) {
   }
   const siblings = edges.map((edge, j) => (edge[0] === source && j !== k ? j : -1)).filter((j) => j >= 0);
   if (Math.abs(last[0] - first[0]) >= 0.5) {
-    const fork = siblings.length > 0, after = (last[0] > first[0]) === fork, side = after ? L.beside : -L.beside;
+    const fork = siblings.length > 0 && edges.filter((edge) => edge[1] === target).length === 1, after = (last[0] > first[0]) === fork, side = after ? L.beside : -L.beside;
     return [(fork ? last[0] : first[0]) + side, fork ? last[1] - L.small : first[1] + L.small * 0.7, after ? "start" : "end"];
   }
   const bends = siblings.map((j) => lines[j][2][0] - first[0]);
