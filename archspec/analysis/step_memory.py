@@ -85,6 +85,6 @@ def step_memory(training: Execution) -> StepMemory:
 
 
 def _percent(part: int, whole: int) -> str:
-    """`8 %`, `0.3 %`."""
+    """`8 %`, `0.3 %`, `< 0.1 %`."""
     share = 100 * part / whole
-    return f"{share:.0f} %" if share >= 1 else f"{share:.1f} %"
+    return f"{share:.0f} %" if share >= 1 else f"{share:.1f} %" if share >= 0.05 else "< 0.1 %"

@@ -51,6 +51,7 @@ def test_the_text_names_what_dominates() -> None:
     assert StepMemory(1, 0, 0, 0, 0, 1).text("SGD") == "a training step with SGD needs 1 B: weights dominate\n  weights 1 B (100 %)"
     text = StepMemory(100, 99, 0, 300, 1, 400).text("SGD")
     assert ": activations dominate\n" in text and text.endswith("activations 300 B (60 %) · inputs 1 B (0.2 %)")
+    assert "inputs 1 B (< 0.1 %)" in StepMemory(3000, 0, 0, 0, 1, 400).text("SGD")
     text = StepMemory(100, 99, 98, 2, 0, 400).text("SGD")
     assert ": weights, gradients and optimizer state dominate, from batch 50 on activations\n" in text
 
