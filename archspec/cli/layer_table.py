@@ -99,7 +99,7 @@ def _notes(profile: LayerProfile) -> Iterator[str]:
 def _peaks(peaks: Peaks) -> str:
     best = max(peaks.products, key=peaks.products.__getitem__)
     cached = max(speed for _, speed in peaks.bandwidth)
-    return (f"peaks of this machine: {figures_text(peaks.flops / 1e9)} GFLOP/s in {peaks.precision} ({best}), "
+    return (f"peaks of this machine: {figures_text(peaks.flops / 1e9)} GFLOP/s ({best}), "
             f"{figures_text(peaks.memory_bytes_per_s / 1e9)} GB/s from memory and up to {figures_text(cached / 1e9)} "
             f"GB/s from caches, {figures_text(1e6 * peaks.op_s)} µs for an op")
 

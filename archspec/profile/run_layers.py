@@ -86,10 +86,12 @@ def layer_profile(
         )
         for layer in cost_report(chosen.graph).layers()
     )
-    return LayerProfile(layers, times, settings_text(chosen.settings), peaks, trials)
+    return LayerProfile(layers, times, settings_text(chosen), peaks, trials)
 
 
-def settings_text(settings: Settings) -> str:
-    """`bf16, channels-last, own kernels`."""
-    words = [settings.precision, "channels-last" if settings.channels_last else "NCHW"]
-    return ", ".join([*words, *(["own kernels"] if settings.own_kernels else [])])
+def settings_text(chosen: Setting) -> str:
+    """`fp32`, `bf16, channels-last, own kernels`, or with weights of another dtype `bfloat16`."""
+    settings = chosen.settings
+    words = [settings.precision if chosen.dtype == "float32" else chosen.dtype]
+    flags = {"channels-last": settings.channels_last, "own kernels": settings.own_kernels}
+    return ", ".join(words + [name for name, on in flags.items() if on])

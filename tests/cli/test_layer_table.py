@@ -98,7 +98,7 @@ def test_the_text_below_it() -> None:
         "optimizer 5.50 ms (1.9 %), other 0 ms (0.0 %), hooks 1.00 ms (0.4 %)",
         "in all 283 ms; without hooks the same training step takes 226 ms: measuring costs 25.0 %, "
         "the hooks themselves 0.4 % (faster half of 7 runs each, in turns)",
-        "peaks of this machine: 200 GFLOP/s in fp32 (matrices of 512), 12.0 GB/s from memory and up to 80.0 GB/s from "
+        "peaks of this machine: 200 GFLOP/s (matrices of 512), 12.0 GB/s from memory and up to 80.0 GB/s from "
         "caches, 1.00 µs for an op",
         "other settings, measured in turns with these: channels-last saves 18 %; own-kernels costs 5 %; "
         "bf16 saves 20 % (noise); tf32: it runs out of memory",

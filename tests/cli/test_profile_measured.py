@@ -30,7 +30,7 @@ def test_without_static_it_also_runs_the_network(cli: Cli, quick_peaks: None) ->
         assert row[4] == "3"
     assert "batch of 2" in done.out
     assert "1 thread, torch" in done.out
-    assert "time of each layer in a training step, fp32, NCHW" in done.out
+    assert "time of each layer in a training step, fp32\n" in done.out
     assert re.search(r"^besides: .*optimizer [\d.]+ ms", done.out, re.MULTILINE)
     assert re.search(r"^in all [\d.]+ ms; without hooks the same training step takes [\d.]+ ms", done.out, re.MULTILINE)
     assert re.search(r"^slowest: [\w.]+, \d+ % of the training step", done.out, re.MULTILINE)

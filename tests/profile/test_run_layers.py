@@ -53,7 +53,7 @@ def test_a_profile_of_a_small_network(quick):
         assert layer.predicted_ms == (7.0 if layer.path == "head.linear_1" else None)
         assert (layer.roof is None) == layer.op.startswith("flatten")
     assert sum(map(found.ms, found.layers)) + sum(ms for _, ms in found.rest()) == pytest.approx(found.whole.total_ms)
-    assert found.settings == "fp32, NCHW"
+    assert found.settings == "fp32"
     assert found.name == "training step"
 
 
@@ -62,6 +62,11 @@ def test_layers_are_not_compiled(quick, monkeypatch):
     found = profile_layers(tiny(), batch_size=2, device="cpu", steps=1, settings=Settings("bf16", True, compile=True))
     assert found.settings == "bf16, channels-last"
     assert quick == ["bf16", "bf16"]
+
+
+def test_weights_of_another_dtype(quick):
+    found = profile_layers(tiny(), batch_size=2, dtype="bfloat16", device="cpu", steps=1)
+    assert (found.settings, quick) == ("bfloat16", ["fp32", "fp32"])  # without autocast
 
 
 def test_a_layer_that_exceeds_the_peaks_raises_them():
