@@ -100,6 +100,13 @@ def test_a_loaded_spec_is_analyzed_once() -> None:
     assert archspec.analyze(loaded, dtype="float16").activation_bytes * 2 == loaded.report.activation_bytes
 
 
+def test_checking_a_spec_imports_no_simulation() -> None:
+    """`validate` starts fast: memory and time are imported when somebody asks for them."""
+    code = ("import sys, archspec; archspec.check('lenet'); archspec.load('alexnet'); "
+            "assert not [m for m in sys.modules if m.startswith(('archspec.execution', 'archspec.devices'))]")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_analysis_imports_no_torch() -> None:
     script = "import archspec, sys; archspec.analyze('resnet18'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -16,7 +16,8 @@ from archspec.cli.json_output import print_json
 from archspec.cli.options import DEVICE
 
 if TYPE_CHECKING:
-    from archspec.analysis import Predicted, Report
+    from archspec.analysis import Report
+    from archspec.analysis.timing import Predicted
     from archspec.api import Loaded
     from archspec.execution import Setting
     from archspec.ir import Graph
@@ -149,7 +150,8 @@ def times_here(graph: Graph, setting: Setting, target: str | None, threads: int 
 
     None without a target if that device is not calibrated, or not with this number of CPU threads.
     """
-    from archspec.analysis import predict_times, resources
+    from archspec.analysis.resources import resources
+    from archspec.analysis.timing import predict_times
     from archspec.devices.calibration import own_calibration
     from archspec.devices.models import CalibratedModel
     from archspec.devices.targets import time_model

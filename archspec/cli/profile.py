@@ -55,7 +55,8 @@ def command(
     of each layer in them, beside what this machine can do. Several batch sizes compare speed and memory. A network
     that differs from its spec's `expect` is only counted, and the exit code is 1.
     """
-    from archspec.analysis import cost_report, resources
+    from archspec.analysis import cost_report
+    from archspec.analysis.resources import resources
     from archspec.diagnostics import SpecError
     from archspec.printing import profile_table
 
@@ -94,7 +95,7 @@ def command(
 
 def _show_times(loaded: Loaded, setting: Setting, target: str | None) -> None:
     """Print the predicted times, where a device is known."""
-    from archspec.analysis import resources
+    from archspec.analysis.resources import resources
     from archspec.printing.prediction import show
 
     if (times := predicted_times(resources(loaded.graph, setting), target)) is not None:

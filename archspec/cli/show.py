@@ -86,7 +86,7 @@ def command(
 
 def _panels(graph: Graph, setting: Setting, target: str | None, measure: str, measured: Path | None) -> Panels:
     """What a simulation of the training step says of the layers, with predicted and measured times if there are any."""
-    from archspec.analysis import resources
+    from archspec.analysis.resources import resources
     from archspec.show.panels import panels_of, roofs_of
 
     found = resources(graph, setting)

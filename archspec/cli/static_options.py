@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 if TYPE_CHECKING:
-    from archspec.analysis import Predicted, Report, Resources
+    from archspec.analysis import Report
+    from archspec.analysis.resources import Resources
+    from archspec.analysis.timing import Predicted
     from archspec.api import Loaded
     from archspec.api.examination import Examined
     from archspec.cli.options import Reading
@@ -102,14 +104,14 @@ def chosen_setting(
 
 def step_line(loaded: Loaded, setting: Setting) -> str | None:
     """What a training step needs in this setting, and what takes most of it; None if there is nothing to train."""
-    from archspec.analysis import resources
+    from archspec.analysis.resources import resources
 
     return resources(loaded.graph, setting).step_text()
 
 
 def predicted_times(found: Resources, target: str | None) -> Predicted | None:
     """The times of both passes on the target; None without a target on a CPU that is not calibrated."""
-    from archspec.analysis import predict_times
+    from archspec.analysis.timing import predict_times
     from archspec.devices.targets import time_model
 
     model = time_model(target)
@@ -118,7 +120,7 @@ def predicted_times(found: Resources, target: str | None) -> Predicted | None:
 
 def static_json(loaded: Loaded, report: Report, setting: Setting, times: Predicted | None) -> dict[str, Any]:
     """The report, with memory and traffic in this setting, and times where a device is known."""
-    from archspec.analysis import resources
+    from archspec.analysis.resources import resources
 
     found, data = resources(loaded.graph, setting), report.to_json()
     data["totals"] |= found.totals()

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from archspec.analysis import Report, cost_report, predict_times, resources
+from archspec.analysis import Report, cost_report
+from archspec.analysis.resources import resources
+from archspec.analysis.timing import predict_times
 from archspec.api import Loaded, load
 from archspec.devices.models import TimeModel
 from archspec.devices.targets import target_kind, time_model

@@ -9,7 +9,7 @@ from archspec.text import clean, figures_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from archspec.analysis import Predicted
+    from archspec.analysis.timing import Predicted
     from archspec.devices.predict import Prediction
     from archspec.execution import Setting
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final, NamedTuple
 
-from archspec.analysis import Predicted
 from archspec.analysis.resources import Resources
+from archspec.analysis.timing import Predicted
 from archspec.devices import Device, find_device, known_devices
 from archspec.devices.calibration import own_calibration
 from archspec.devices.predict import Prediction

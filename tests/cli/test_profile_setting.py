@@ -5,7 +5,7 @@ import json
 import pytest
 
 import archspec
-from archspec.analysis import resources
+from archspec.analysis.resources import resources
 from archspec.execution import Optimizer, Setting
 
 WITHOUT_RECIPE = "archspec: 1\ninput: [1, 8, 8]\nstages: {head: [flatten, linear: 8, relu, linear: 10]}\n"

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archspec
-from archspec.analysis import predict_times, resources
+from archspec.analysis.resources import resources
+from archspec.analysis.timing import predict_times
 from archspec.devices import find_device, known_devices
 from archspec.devices.gpu import Circumstances, GpuModel, queue
 from archspec.devices.models import CpuSheetModel, SheetModel, fitted

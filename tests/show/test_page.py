@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from archspec.analysis import predict_times, resources
+from archspec.analysis.resources import resources
+from archspec.analysis.timing import predict_times
 from archspec.api import load
 from archspec.devices.targets import time_model
 from archspec.execution import Setting
