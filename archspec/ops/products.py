@@ -100,7 +100,7 @@ class MatMul(_Product):
 
 def _partly(x: TensorType, y: TensorType, mixed: list[int]) -> Reach:
     """Each position depends on its own, except along some dims, and where the input has the size 1."""
-    return same(y.ndim, [*mixed, *[d for d in range(1, y.ndim - 2) if x.shape[d] == 1]])
+    return same(y.ndim, [*mixed, *[d for d in range(1, y.ndim) if x.shape[d] == 1]])
 
 
 def _broadcast(a: int, b: int) -> int:

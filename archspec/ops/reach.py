@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from math import ceil, floor, gcd
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -77,21 +78,19 @@ def adaptive(size: int, output: int) -> Positions:
     return Positions(m, n, tuple([(j * n // m, ceil((j + 1) * n / m) - 1) for j in range(m)]))
 
 
-def resampled(size: int, output: int, mode: str, *, corners: bool) -> Positions:
-    """Of interpolation (nearest, bilinear, bicubic). corners: whether the centres of corner pixels stay in place."""
-    if corners and output > 1:
-        size, output = size - 1, output - 1
-    common = gcd(size, output) or 1
-    n, m = size // common, output // common
-    if not n:
-        return Positions(1, 0, ((0, 0),))
+def resampled(ratio: Fraction, mode: str, *, corners: bool) -> Positions:
+    """Of interpolation (nearest, bilinear, bicubic), whose output j has its centre at `ratio` times that of j.
+
+    corners: whether the centres of corner pixels stay in place (align_corners).
+    """
+    n, m = ratio.numerator, ratio.denominator
     ranges = []
     for j in range(m):
         if mode == "nearest":
             ranges.append((j * n // m, j * n // m))
             continue
-        place = j * n / m if corners else (2 * j + 1) * n / (2 * m) - 0.5
-        first, between = floor(place), place != floor(place)
+        place = ratio * j if corners else ratio * (2 * j + 1) / 2 - Fraction(1, 2)
+        first, between = floor(place), place.denominator > 1
         ranges.append((first - between, first + 2 * between) if mode == "bicubic" else (first, first + between))
     return Positions(m, n, tuple(ranges))
 

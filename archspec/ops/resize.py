@@ -97,9 +97,18 @@ class Interpolate(Op):
 
     @override
     def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
-        sizes, corners = zip(x.shape[2:], y.shape[2:], strict=True), bool(self.align_corners)
-        each = [resampled(size, output, self.mode, corners=corners) for size, output in sizes]
+        corners = bool(self.align_corners)
+        each = [resampled(self._ratio(k, x, y), self.mode, corners=corners) for k in (0, 1)]
         return (Reach((None, (1, SAME), (2, each[0]), (3, each[1]))),)
+
+    def _ratio(self, k: int, x: TensorType, y: TensorType) -> Fraction:
+        """How far apart the centres of two outputs lie in the input, as torch takes it: from sizes, or the factor."""
+        size, output = x.shape[2 + k], y.shape[2 + k]
+        if self.align_corners:
+            return Fraction(size - 1, output - 1) if output > 1 else Fraction(0)
+        if self.scale_factor is None:
+            return Fraction(size, output)
+        return 1 / Fraction(self.scale_factor[k]).limit_denominator(1000)
 
     @override
     def build(self, x: TensorType) -> "nn.Module":

@@ -1,5 +1,6 @@
 """Ops that move values between channels, or from channels to pixels."""
 
+from fractions import Fraction
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ class PixelShuffle(Op):
 
     @override
     def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
-        cells = resampled(1, self.upscale_factor, "nearest", corners=False)
+        cells = resampled(Fraction(1, self.upscale_factor), "nearest", corners=False)
         return (Reach((None, None, (2, cells), (3, cells))),)
 
     @override

@@ -71,9 +71,9 @@ class Module:
 
 
 def module_of(op: Operation, operands: tuple[Operand, ...], output: TensorType) -> Module | None:
-    """The module that a layer builds; None for an op that does not state its class, such as a plugin's."""
+    """The module that a layer builds; None for a class that is not known here, such as that of a plugin's op."""
     name = op.torch_name
-    if name is None:
+    if name not in FUNCTIONS and name not in _COMPOSED and name not in _IDLE:
         return None
     types = tuple([x.type for x in operands])
     shapes, y = tuple([x.shape for x in operands]), output.shape
@@ -102,6 +102,13 @@ FUNCTIONS: Final = {  # what the `forward` of a class calls
     **{f"BatchNorm{rank}d": "F.batch_norm" for rank in (1, 2, 3)},
     **{f"InstanceNorm{rank}d": "F.instance_norm" for rank in (1, 2, 3)},
 }
+
+
+_IDLE: Final = frozenset((  # classes that only move values in evaluation
+    "Identity", "Dropout", "Dropout2d", "StochasticDepth", "Flatten", "Reshape", "Permute", "Chunk", "Select", "Slice",
+    "Roll", "Pad", "Concat", "Stack", "ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Learned", "ZeroPad1d",
+    "ZeroPad2d", "ZeroPad3d",
+))
 
 
 def _plain(op: Operation, operands: tuple[Operand, ...], y: Shape, parameters: dict[str, Shape]) -> _Composed:

@@ -72,11 +72,11 @@ def test_no_tool_is_imported() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_op_of_a_plugin_is_said_to_be_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archspec.ops.OPS", dict(OPS))
-
+@pytest.mark.parametrize("name", [None, "Softplus"])
+def test_the_op_of_a_plugin_is_said_to_be_unknown(name: str | None) -> None:
     class Mystery(Op):
         op = "mystery"
+        torch_name = name
 
         def infer(self, x: TensorType) -> tuple[TensorType]:
             return (x,)

@@ -1,0 +1,102 @@
+"""What each op says it depends on, against where a value that is not a number goes in its module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+
+from archspec.ops import OPS, infer_outputs, make_op
+from archspec.ops.base import Merge, Operation
+from archspec.ops.reach import Positions, Reach
+from archspec.types import FLOATS, ShapeError
+from tests.ops.draw import random_of, types_of
+from tests.ops.strategies import STRATEGIES
+
+LEAKS = {"window_attention"}  # a mask is added to its scores, which does not stop NaN; test_receptive_field has it
+
+
+def reads(positions: Positions, j: int) -> range:
+    q, r = divmod(j, positions.period)
+    first, last = positions.ranges[r]
+    return range(positions.step * q + first, positions.step * q + last + 1)
+
+
+def may_depend(reach: Reach, index: list[int], dim: int, place: int) -> bool:
+    """Whether the output at this index may read the input where its dim has this place."""
+    following = [(d, positions) for d, source in enumerate(reach.dims) if source is not None and source[0] == dim
+                 for positions in [source[1]]]
+    if not following:
+        first, last = reach.read.get(dim, (0, place))
+        return first <= place <= last
+    return all(place in reads(positions, index[d]) for d, positions in following)
+
+
+def leaks(op: Operation) -> bool:
+    """Whether NaN goes where values do not: times a weight of 0, or from the other end of what is padded with itself."""
+    return getattr(op, "mode", "") in ("bilinear", "bicubic") or getattr(op, "padding_mode", "zeros") != "zeros"
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("name", sorted(set(OPS) - LEAKS))
+def test_an_op_depends_on_nothing_that_it_does_not_name(name: str) -> None:
+    @settings(max_examples=3, deadline=None)
+    @given(STRATEGIES[name])
+    def check(case: Any) -> None:
+        drawn, shapes = case
+        inputs = types_of(name, shapes)
+        try:
+            op = make_op(name, drawn)
+            outputs = infer_outputs(op, inputs)
+        except (ValueError, ShapeError):
+            return
+        reach = op.reach(*inputs, *outputs)
+        if reach is None or leaks(op) or len({x.shape[0] for x in inputs}) > 1:
+            return
+        module = op.build(*inputs).eval()
+        for k, x in enumerate(inputs):
+            if x.dtype in FLOATS:
+                for dim in range(1, x.ndim):
+                    compare(op, module, inputs, reach[k] if k < len(reach) else None, k, dim)
+
+    check()
+
+
+def compare(op: Operation, module: Any, inputs: Any, reach: Reach | None, k: int, dim: int) -> None:
+    tensors = [random_of(x) for x in inputs]
+    for place in {0, inputs[k].shape[dim] // 2, inputs[k].shape[dim] - 1}:
+        changed = [t.clone() for t in tensors]
+        changed[k].select(dim, place).fill_(float("nan"))
+        with torch.no_grad():
+            y = module(changed) if isinstance(op, Merge) else module(*changed)
+        found = y.isnan()
+        touched = found.nonzero().tolist()
+        for index in touched[:: max(len(touched) // 30, 1)]:
+            assert reach is not None and may_depend(reach, index, dim, place), (op, dim, place, index)
+
+
+def test_every_op_says_what_it_depends_on() -> None:
+    """Those that do not are the views, which a trait names."""
+    from archspec.ops.traits import Reshapes
+
+    for name, strategy in STRATEGIES.items():
+        if OPS[name].trait(Reshapes) is None:
+            assert says(name, strategy), name
+
+
+def says(name: str, strategy: Any) -> bool:
+    found = []
+
+    @settings(max_examples=3, deadline=None, derandomize=True, database=None)
+    @given(strategy)
+    def check(case: Any) -> None:
+        try:
+            op, inputs = make_op(name, case[0]), types_of(name, case[1])
+            found.append(op.reach(*inputs, *infer_outputs(op, inputs)) is not None)
+        except (ValueError, ShapeError):
+            return
+
+    check()
+    return all(found) and bool(found)
