@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FORMS: Final = ("svg", "html")
 STDOUT: Final = Path("-")
+COUNTED: Final = ("params", "macs", "memory")
+SIMULATED: Final = ("saved", "traffic", "time", "measured")  # costs that depend on the setting of a training step
 
 
 @click.command("show")
@@ -28,10 +30,9 @@ STDOUT: Final = Path("-")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg|FILE.html|-",
               help="Output file, or - for standard output; default: NAME.svg.")
 @click.option("--format", "form", type=click.Choice(FORMS), help="Default: as the name of the output ends, or svg.")
-@click.option("--color", "measure", type=click.Choice(["params", "macs", "memory", "saved", "traffic", "time"]),
-              default="macs", show_default=True,
-              help="The cost that colours the boxes: memory is the output's, saved is kept for backward, traffic is "
-                   "what a step reads and writes, time is predicted for --target.")
+@click.option("--color", "measure", type=click.Choice([*COUNTED, *SIMULATED]), default="macs", show_default=True,
+              help="The cost that colours the boxes. memory: of outputs; saved: kept for backward; traffic: read and "
+                   "written in a step; time: predicted for --target; measured: in the file of --measured.")
 @click.option("--depth", type=click.IntRange(min=0), metavar="N",
               help="Levels of boxes in boxes; 0 shows the stages. Default: as many as are easy to read.")
 @click.option("--direction", type=click.Choice(["down", "right"]), default="down", show_default=True,
@@ -44,8 +45,9 @@ STDOUT: Final = Path("-")
 @click.option("--measured", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
               help="The output of `archspec profile SPEC --json`: measured times, shown beside the predicted ones.")
 @spec_options
+@click.pass_context
 def command(
-    spec: str, output: Path | None, form: str | None, measure: str, depth: int | None, direction: str,
+    ctx: click.Context, /, spec: str, output: Path | None, form: str | None, measure: str, depth: int | None, direction: str,
     theme: Literal["auto", "light", "dark"], input_shape: InputShapes | None, batch_size: int, precision: str,
     channels_last: bool, optimizer: str | None, target: str | None, measured: Path | None, reading: Reading,
 ) -> None:
@@ -60,6 +62,10 @@ def command(
     form = _form(output, form)
     if form == "html" and direction == "right":
         raise click.UsageError("--direction right is for SVG files; the page's diagram goes down")
+    if measure == "measured" and measured is None:
+        raise click.UsageError("--color measured needs --measured FILE, the output of `archspec profile SPEC --json`")
+    if form == "svg":
+        _refuse_setting(ctx, measure)
     found, update = examine_with_optimizer(spec, reading, input_shape, optimizer)
     if found.loaded is None or found.errors:
         raise SpecError(found.errors)
@@ -70,7 +76,7 @@ def command(
         batch_size, "float32", precision, channels_last=channels_last, optimizer=update, target=target
     )
     look: Any = {"measure": measure, "depth": depth, "theme": theme, "description": loaded.description}
-    needed = form == "html" or measure in ("saved", "traffic", "time")
+    needed = form == "html" or measure in SIMULATED
     panels = _panels(loaded.graph, setting, target, measure, measured) if needed else None
     if form == "svg":
         from archspec.show.draw import network_svg
@@ -82,6 +88,19 @@ def command(
 
         text = network_html(loaded.graph, report, panels=panels, **look)
     _write(text, output or Path(f"{loaded.name}.{form}"))
+
+
+def _refuse_setting(ctx: click.Context, measure: str) -> None:
+    """Raise UsageError for options that would not change the picture."""
+    from click.core import ParameterSource
+
+    options = {"--measured": measure == "measured"}
+    options |= {f"--{name}": measure in SIMULATED for name in ("precision", "channels-last", "optimizer", "target")}
+    for flag, has_effect in options.items():
+        given = ctx.get_parameter_source(flag[2:].replace("-", "_")) is ParameterSource.COMMANDLINE
+        if given and not has_effect:
+            raise click.UsageError(f"{flag} has no effect on a picture coloured by {measure}: choose another --color, "
+                                   "or write an HTML page", ctx)
 
 
 def _panels(graph: Graph, setting: Setting, target: str | None, measure: str, measured: Path | None) -> Panels:

@@ -39,6 +39,9 @@ def test_options_change_the_picture(cli):
     (["--depth", "-1"], "-1"),
     (["-o", "net.html", "--direction", "right"], "--direction right is for SVG files"),
     (["--color", "time"], "--color time needs a device: add --target"),
+    (["--color", "measured"], "--color measured needs --measured FILE"),
+    (["--target", "h200"], "--target has no effect on a picture coloured by macs"),
+    (["--channels-last", "--color", "params"], "--channels-last has no effect on a picture coloured by params"),
 ])
 def test_what_it_refuses(cli, words, message):
     done = cli("show", "lenet", *words)
@@ -61,6 +64,19 @@ def test_a_page_with_times(cli):
     Path("times.json").write_text('{"measured": {"batch_size": 4, "layers": {"layers": [{"path": "pool1", "ms": 0.25}]}}}')
     done = cli("show", "lenet", "-o", "net.html", "--batch-size", "4", "--target", "h200", "--measured", "times.json")
     assert done.code == 0 and '["measured","measured time"]' in Path("net.html").read_text()
+
+
+def test_measured_time_as_the_colour(cli):
+    Path("times.json").write_text('{"measured": {"batch_size": 1, "layers": {"layers": [{"path": "pool1", "ms": 0.25}]}}}')
+    done = cli("show", "lenet", "-o", "-", "--color", "measured", "--measured", "times.json")
+    assert done.code == 0 and "measured time of a box" in done.out and "0.25 ms<" in done.out
+    done = cli("show", "lenet", "-o", "-", "--color", "macs", "--measured", "times.json")
+    assert done.code == 2 and "--measured has no effect" in done.err
+
+
+def test_a_folder_that_is_not_there(cli):
+    done = cli("show", "lenet", "-o", "pictures/net.svg")
+    assert done.code == 1 and "hint: create the folder pictures" in done.err
 
 
 def test_time_as_the_colour(cli):

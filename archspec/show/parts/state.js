@@ -40,7 +40,7 @@ function matches() {
 
 function writeAddress() {
   const parts = { color: MEASURES[state.measure].key, open: [...state.open].join("."), sort: state.sort, search: state.search };
-  const text = Object.entries(parts).filter(([, value]) => value !== "").map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&");
+  const text = Object.entries(parts).filter(([key, value]) => value !== "" || key === "open").map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&");
   try { history.replaceState(null, "", `#${text}`); } catch { /* a page in a frame may not change its address */ }
 }
 
@@ -50,7 +50,7 @@ function readAddress() {
   const plain = (key) => { try { return decodeURIComponent(parts.get(key) || ""); } catch { return ""; } };
   const measure = MEASURES.findIndex((one) => one.key === plain("color"));
   if (measure >= 0) state.measure = measure;
-  if (parts.has("color")) state.open = new Set(plain("open").split(".").map(Number).filter((id) => BOXES[id] && id && BOXES[id].parts.length));
+  if (parts.has("open")) state.open = new Set(plain("open").split(".").map(Number).filter((id) => BOXES[id] && id && BOXES[id].parts.length));
   state.sort = plain("sort");
   state.search = plain("search");
 }

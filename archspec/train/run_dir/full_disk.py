@@ -59,8 +59,10 @@ def write_failure(what: str, path: Path, needed_bytes: int, problem: OSError) ->
     if problem.errno not in FULL:
         reason = (problem.strerror or str(problem)).lower()
         taken = problem.errno in TAKEN and path.is_dir()
+        missing = problem.errno == errno.ENOENT and not path.parent.exists()
+        hint = f"create the folder {path.parent}" if missing else f"make {place} writable"
         return error("RUN313", f"{what} could not be written to {path}: {reason}",
-                     hint=f"rename or remove the folder {path}" if taken else f"make {place} writable")
+                     hint=f"rename or remove the folder {path}" if taken else hint)
     full = "the disk is full" if problem.errno == errno.ENOSPC else "your share of the disk is used up"
     needed, free = bytes_text(needed_bytes), bytes_text(shutil.disk_usage(place).free)
     return error(
