@@ -47,9 +47,10 @@ SIMULATED: Final = ("saved", "traffic", "time", "measured")  # costs that depend
 @spec_options
 @click.pass_context
 def command(
-    ctx: click.Context, /, spec: str, output: Path | None, form: str | None, measure: str, depth: int | None, direction: str,
-    theme: Literal["auto", "light", "dark"], input_shape: InputShapes | None, batch_size: int, precision: str,
-    channels_last: bool, optimizer: str | None, target: str | None, measured: Path | None, reading: Reading,
+    ctx: click.Context, /, spec: str, output: Path | None, form: str | None, measure: str, depth: int | None,
+    direction: str, theme: Literal["auto", "light", "dark"], input_shape: InputShapes | None, batch_size: int,
+    precision: str, channels_last: bool, optimizer: str | None, target: str | None, measured: Path | None,
+    reading: Reading,
 ) -> None:
     """Draw SPEC as a diagram: stages as boxes in boxes, branches side by side, the shape at every edge.
 
