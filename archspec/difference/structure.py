@@ -13,6 +13,7 @@ from archspec.ir.diff import Change
 
 Kind = Literal["input", "output", "added", "removed", "changed", "renamed", "renumbered", "rewired"]
 _NUMBER: Final = re.compile(r"(_|^)[0-9]+$")  # of a layer without a name of its own, or of a copy of a repeat
+_FEW: Final = 4  # the most names that stand for themselves
 _DIGITS: Final = re.compile(r"[0-9]+")
 
 
@@ -22,7 +23,7 @@ class Edit:
 
     kind: `input`, `output`: of the network; `added`, `removed`: layers; `changed`: fields or the op; `renamed`: a layer
     or everything in a stage; `renumbered`: layers that only have another number in their name; `rewired`: other inputs.
-    path: where; `*` stands for what differs between several places. text: what: `out_channels 96 → 64`.
+    path: where; `{3,4}` or `*` stands for what differs between several places. text: what: `out_channels 96 → 64`.
     before, after: paths of the ops in each network, one pair per op; empty on the side that does not have them.
     count: at how many places.
     """
@@ -187,14 +188,20 @@ def _layers(kind: Literal["added", "removed"], found: Sequence[Run]) -> Iterator
 
 
 def pattern(paths: Sequence[str]) -> str:
-    """Several paths as one: `b*.conv1` for `b2.conv1` and `b3.conv1`."""
+    """Several paths as one: `b{2,3}.conv1` for `b2.conv1` and `b3.conv1`; `*` for more, or if several parts differ."""
     parts = [path.split(".") for path in paths]
     if len(set(paths)) == 1:
         return paths[0]
     if len({len(part) for part in parts}) > 1:
         return f"{paths[0]}, …"
-    columns = ({*column} for column in zip(*parts, strict=True))
-    return ".".join(column.pop() if len(column) == 1 else _start(column) + "*" for column in columns)
+    columns = [list(dict.fromkeys(column)) for column in zip(*parts, strict=True)]
+    few = sum(len(column) > 1 for column in columns) == 1 and len(set(paths)) <= _FEW
+    return ".".join(column[0] if len(column) == 1 else _joined(column, few=few) for column in columns)
+
+
+def _joined(names: list[str], *, few: bool) -> str:
+    start = _start(set(names))
+    return start + (f"{{{','.join(name.removeprefix(start) for name in names)}}}" if few else "*")
 
 
 def _start(names: set[str]) -> str:

@@ -23,8 +23,8 @@ stages:
 """
 EDITS = [
     ("stem: {", "start: {", [("renamed", "start", "was stem", 1)]),
-    ("repeat: 4", "repeat: 6", [("added", "body.*", "conv2d, batch_norm2d, relu", 2)]),
-    ("body: {unit: 8,", "body: {unit: {width: 8, act: gelu},", [("changed", "body.*.act_1", "relu → gelu", 4)]),
+    ("repeat: 4", "repeat: 6", [("added", "body.{4,5}", "conv2d, batch_norm2d, relu", 2)]),
+    ("body: {unit: 8,", "body: {unit: {width: 8, act: gelu},", [("changed", "body.{0,1,2,3}.act_1", "relu → gelu", 4)]),
     ("  tail: [unit: 16, max_pool2d: 2]\n", "", [("removed", "tail", "conv2d, batch_norm2d, relu, max_pool2d", 1)]),
     ("flatten, linear: 10", "flatten, linear: 64, relu, linear: 10",
      [("added", "head", "linear, relu", 1), ("renumbered", "head.linear_2", "was head.linear_1", 1)]),
@@ -76,8 +76,9 @@ def test_every_op_of_a_change_is_in_its_edit() -> None:
 
 
 def test_pattern() -> None:
-    assert pattern(["b2.conv"]) == "b2.conv" and pattern(["b2.conv", "b3.conv"]) == "b*.conv"
-    assert pattern(["b10.x", "b12.x"]) == "b*.x" and pattern(["a.b", "c.b"]) == "*.b" and pattern(["a", "a.b"]) == "a, …"
+    assert pattern(["b2.conv"]) == "b2.conv" and pattern(["b2.conv", "b3.conv"]) == "b{2,3}.conv"
+    assert pattern(["b10.x", "b12.x"]) == "b{10,12}.x" and pattern(["a.b", "c.b"]) == "{a,c}.b"
+    assert pattern([f"b{k}.x" for k in range(5)]) == "b*.x" and pattern(["a1.b1", "a2.b2"]) == "a*.b*" and pattern(["a", "a.b"]) == "a, …"
 
 
 def test_resnet152_differs_from_resnet34_in_few_edits() -> None:
