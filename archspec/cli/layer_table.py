@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from archspec.profile.layer_profile import LayerTime, Trial
     from archspec.profile.peaks import Peaks
 
+RATES: Final = ("GFLOP/s", "GB/s")
 MOST_ROWS: Final = 20  # of a table sorted by time
+NARROW: Final = 100  # a terminal below this many columns has no room for rates, which JSON and CSV have
 NOTHING: Final = "–"
 
 
@@ -34,49 +36,51 @@ def show(
     levels_shown = min(depth or default_depth(report.root), levels(report.root))
     rows = sorted_rows(report.root, profile, MOST_ROWS) if by_time else tree_rows(report.root, profile, levels_shown)
     console.print(Text(f"\ntime of each layer in a {profile.name}, {profile.settings}", style="bold"))
-    table = _table(profile, list(rows))
+    table = _table(profile, list(rows), rates=console.width >= NARROW)
     fit(table, 0, console)
     console.print(table)
     console.print("\n".join(_notes(profile)), soft_wrap=True)
 
 
-def _table(profile: LayerProfile, rows: list[Row]) -> Table:
+def _table(profile: LayerProfile, rows: list[Row], *, rates: bool) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", show_footer=True, footer_style="bold")
     predicted = any(row.predicted_ms is not None for row in rows)
-    sums = _cells(profile, totals(profile), predicted=predicted)
+    chosen = [name for name in _columns(profile, predicted=predicted) if rates or name not in RATES]
+    sums = _cells(profile, totals(profile))
     table.add_column("layer", "all layers", no_wrap=True, overflow="ellipsis")
-    for name, cell in zip(_columns(profile, predicted=predicted), sums, strict=True):
-        table.add_column(name, cell, justify="left" if name == "bound by" else "right", no_wrap=True)
+    for name in chosen:
+        table.add_column(name, sums[name], justify="left" if name == "bound by" else "right", no_wrap=True)
     for row in rows:
         title = Text.assemble(
             (row.guide, "dim"), clean(row.name), (f" ×{row.copies}" if row.copies > 1 else "", "yellow"),
         )
-        table.add_row(title, *_cells(profile, row, predicted=predicted), style="" if row.guide else "bold")
+        cells = _cells(profile, row)
+        table.add_row(title, *[cells[name] for name in chosen], style="" if row.guide else "bold")
     return table
 
 
 def _columns(profile: LayerProfile, *, predicted: bool) -> list[str]:
     times = ["forward", "backward"] if profile.trains else ["forward"]
-    return [*times, *(["predicted"] if predicted else []), "share", "GFLOP/s", "GB/s", "of peak", "bound by"]
+    return [*times, *(["predicted"] if predicted else []), "share", *RATES, "of peak", "bound by"]
 
 
-def _cells(profile: LayerProfile, row: Row, *, predicted: bool) -> list[str]:
-    times = [_ms(row.forward_ms), _ms(row.backward_ms)] if profile.trains else [_ms(row.inference_ms)]
-    foretold = [NOTHING if row.predicted_ms is None else _ms(row.predicted_ms)] if predicted else []
-    return [*times, *foretold, _percent(profile.share(row.ms)), *_speed(row)]
-
-
-def _speed(row: Row) -> list[str]:
-    """FLOP/s, bytes/s, the share of what the machine can do, and what bounds it."""
-    roof = row.roof
-    if roof is None or not row.ms:
-        return [NOTHING] * 4
-    flops = figures_text(roof.flops / row.ms / 1e6) if roof.flops else NOTHING
-    return [flops, figures_text(roof.bytes / row.ms / 1e6), f"{100 * roof.share_reached(row.ms):.0f} %", roof.bound]
+def _cells(profile: LayerProfile, row: Row) -> dict[str, str]:
+    """The cells of a row, by column. GB/s counts bytes read and written; `of peak` is the share of what is possible."""
+    ms = row.ms
+    roof = row.roof if ms > 0 else None
+    return {
+        "forward": _ms(row.forward_ms if profile.trains else row.inference_ms), "backward": _ms(row.backward_ms),
+        "predicted": NOTHING if row.predicted_ms is None else _ms(row.predicted_ms),
+        "share": _percent(profile.share(ms)),
+        "GFLOP/s": figures_text(roof.flops / ms / 1e6) if roof and roof.flops else NOTHING,
+        "GB/s": figures_text(roof.bytes / ms / 1e6) if roof else NOTHING,
+        "of peak": f"{100 * roof.share_reached(ms):.0f} %" if roof else NOTHING,
+        "bound by": roof.bound if roof else NOTHING,
+    }
 
 
 def _notes(profile: LayerProfile) -> Iterator[str]:

@@ -80,11 +80,14 @@ def test_sorted_by_time_with_the_rest_in_one_row() -> None:
     assert sum(row.ms for row in cut) == sum(row.ms for row in rows)
 
 
+@pytest.mark.parametrize("width", [80, 100, 120])
 @pytest.mark.parametrize("by_time", [False, True])
-def test_the_table_fits_a_terminal(by_time: bool) -> None:
-    lines = shown(profile(), width=100, by_time=by_time)
+def test_the_table_fits_a_terminal(by_time: bool, width: int) -> None:
+    lines = shown(profile(), width=width, by_time=by_time)
     table = lines[: next(k for k, line in enumerate(lines) if line.startswith("besides"))]
-    assert max(map(len, table)) <= 100
+    assert max(map(len, table)) <= width
+    assert ("GFLOP/s" in table[3]) == (width >= 100)
+    assert "bound by" in table[3]
     assert all("…" not in line[24:] for line in table)  # a figure is never cut
 
 
