@@ -78,7 +78,7 @@ def _cells(profile: LayerProfile, row: Row) -> dict[str, str]:
         "share": _percent(profile.share(ms)),
         "GFLOP/s": figures_text(roof.flops / ms / 1e6) if roof and roof.flops else NOTHING,
         "GB/s": figures_text(roof.bytes / ms / 1e6) if roof else NOTHING,
-        "of peak": f"{100 * roof.share_reached(ms):.0f} %" if roof else NOTHING,
+        "of peak": _whole_percent(roof.share_reached(ms)) if roof else NOTHING,
         "bound by": roof.bound if roof else NOTHING,
     }
 
@@ -113,7 +113,7 @@ def slowest_line(profile: LayerProfile, layer: LayerTime) -> str:
     ms, roof = profile.ms(layer), layer.roof
     text = f"slowest: {clean(layer.path)}, {100 * profile.share(ms):.0f} % of the {profile.name}"
     if roof is not None:
-        text += f", at {100 * roof.share_reached(ms):.0f} % of what this machine can do, bound by {roof.bound}"
+        text += f", at {_whole_percent(roof.share_reached(ms))} of what this machine can do, bound by {roof.bound}"
     best = profile.best_trial()
     if best is not None:
         return f"{text}; {best.name} would save {100 * best.saving:.0f} % (measured)"
@@ -155,6 +155,11 @@ def csv_text(profile: LayerProfile) -> str:
 
 def _ms(ms: float) -> str:
     return f"{figures_text(ms)} ms"
+
+
+def _whole_percent(share: float) -> str:
+    """`61 %`, `<1 %`: a layer that runs reaches more than nothing."""
+    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def _percent(share: float) -> str:

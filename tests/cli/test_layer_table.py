@@ -120,6 +120,12 @@ def test_what_does_not_help_is_not_praised() -> None:
     assert slowest_line(without, bare) == "slowest: head.linear_1, 14 % of the training step"
 
 
+def test_a_tiny_share_is_not_none() -> None:
+    found = profile()
+    slow = replace(found.layers[-1], roof=Roof(0, 1, {"bandwidth": 1e-6}))
+    assert ", at <1 % of what this machine can do, bound by bandwidth" in slowest_line(found, slow)
+
+
 def test_measuring_that_noise_hides() -> None:
     found = profile()
     quick = replace(found.passes["step"], plain_ms=1000.0)
