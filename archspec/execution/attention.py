@@ -74,7 +74,7 @@ class Attention(Norms, Random):
         """The kernel that torch runs; None if it computes the attention in steps (sdp_utils of ATen)."""
         width = query.shape[-1]
         strided = any(x.strides[-1] != 1 for x in (query, key, value))
-        if query.ndim != 4 or (self.needs(bias) and not self.cuda):
+        if query.ndim != 4 or self.meta or (self.needs(bias) and not self.cuda):
             return None
         if not self.cuda:
             fits = not dropout and width == key.shape[-1] == value.shape[-1] and (not strided or width == 1)
@@ -94,11 +94,12 @@ class Attention(Norms, Random):
         """Two products and a softmax, in float32 (`_scaled_dot_product_attention_math`)."""
         dtype = query.dtype
         query, key, value = (self.cast(x, "float32") for x in (query, key, value))
+        query = self.scaled("mul", query)
         if causal:
             bias = self._causal(query.shape[-2], key.shape[-2])
-        query = self.scaled("mul", query)
-        key = self.scaled("mul", self.transpose(key, -2, -1))
-        scores = self._batched(query, key)
+        turned = self.scaled("mul", self.transpose(key, -2, -1))
+        scores = self._batched(query, turned)
+        del turned  # torch keeps the others until the end
         if bias is not None:
             scores = self.add(scores, bias)
         scores = self.softmax("softmax", scores)
@@ -111,9 +112,13 @@ class Attention(Norms, Random):
 
     def _causal(self, queries: int, keys: int) -> Tensor:
         """-∞ where a query must not see a key."""
-        mask, bias = self.new((queries, keys), "bool"), self.new((queries, keys), "float32")
-        self.launch("tril", (mask,), (mask,))
-        self.launch("masked_fill_", (mask,), (bias,))
+        ones = self.new((queries, keys), "bool")
+        self.launch("ones", (), (ones,))
+        mask = self.new((queries, keys), "bool")
+        self.launch("tril", (ones,), (mask,))
+        del ones
+        bias = self.new((queries, keys), "float32")
+        self.launch("where", (mask,), (bias,))
         return bias
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from archspec.execution.tensor import Tensor
@@ -81,7 +82,7 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
     assert root is not None
     waiting = _dependencies(root)
     buffers: dict[int, list[Tensor | None]] = {id(root): [gradient]}
-    ready = [(-root.number, id(root), root)]
+    ready, order = [(-root.number, 0, root)], count(1)  # of equal numbers, those that are ready first
     del gradient, root
     while ready:
         node = heappop(ready)[2]
@@ -104,15 +105,15 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
             del held, result
             waiting[id(into)] -= 1
             if not waiting[id(into)]:
-                heappush(ready, (-into.number, id(into), into))
+                heappush(ready, (-into.number, next(order), into))
 
 
 def _sum(tape: Recorder, held: Tensor | None, new: Tensor | None) -> Tensor | None:
     """The sum of two gradients of a value, in place where nothing else uses one of them (torch's InputBuffer)."""
     if held is None or new is None:
         return held or new
-    total = next((x for x in (held, new) if x.storage.refs == 1 and x.is_dense), None) if IN_PLACE else None
-    if total is None:
+    total = next((x for x in (held, new) if x.storage.refs == 1 and x.is_dense), None)
+    if total is None or not IN_PLACE or tape.meta:
         total = tape.like(held)
     tape.launch("add_", (held, new), (total,), flops=total.numel)
     return total

@@ -40,7 +40,7 @@ class Convolutions(Recorder):
         y = self.new(shape, x.dtype, channels_last(shape) if nhwc and len(shape) > 3 else None)
         macs = (x if transposed else y).numel * (weight.numel // weight.shape[0])
         geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides)
-        self.launch("convolution", (self.arranged(x, nhwc=nhwc), self.arranged(weight, nhwc=nhwc), bias), (y,),
+        self.launch("convolution", (self.for_kernel(x, nhwc=nhwc), self.for_kernel(weight, nhwc=nhwc), bias), (y,),
                     macs=macs, geometry=geometry)
         known = _Geometry(macs, geometry, bias is not None)
         self.record("convolution", (y,), (x, weight, bias), (x, weight),
@@ -52,7 +52,7 @@ def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) ->
     (grad,), (x, weight) = grads, node.saved
     assert grad is not None
     nhwc = x.is_channels_last or weight.is_channels_last
-    grad, x, weight = (tape.arranged(t, nhwc=nhwc) for t in (grad, x, weight))
+    grad, x, weight = (tape.for_kernel(t, nhwc=nhwc) for t in (grad, x, weight))
     results: list[Tensor | None] = [None, None, None]
     if node.needs(0):
         results[0] = y = tape.like(x)

@@ -11,7 +11,7 @@ from archspec.execution.autograd import backward
 from archspec.execution.recorder import Kernel
 from archspec.execution.setting import Setting
 from archspec.execution.tape import Tape
-from archspec.execution.tensor import Tensor, channels_last
+from archspec.execution.tensor import Tensor, channels_last, same_order
 from archspec.execution.workspace import workspace_bytes
 from archspec.ir import INPUT, Graph, Node
 from archspec.ir.edit import evaluation
@@ -105,8 +105,9 @@ class _Running:
 
     def _weight(self, name: str, shape: tuple[int, ...], dtype: str, *, learned: bool) -> Tensor:
         dtype = self.setting.dtype if dtype in FLOATS else dtype
-        nhwc = self.setting.channels_last and len(shape) == 4
-        x = self.tape.new(shape, dtype, channels_last(shape) if nhwc else None)
+        x = self.tape.new(shape, dtype)
+        if self.setting.channels_last and len(shape) == 4 and not same_order(shape, x.strides, channels_last(shape)):
+            x.strides = channels_last(shape)  # `backends.device.place` leaves what fits both layouts as it is
         return self.tape.parameter(name, x) if learned else x
 
     @staticmethod
@@ -150,7 +151,9 @@ class _Running:
             del outputs
             if loss.node is not None:
                 tape.direction = "backward"
-                backward(tape, loss, tape.like(loss))
+                gradient = tape.like(loss)  # torch's caller holds it until the end
+                backward(tape, loss, gradient)
+                del gradient
             del loss
         tape.direction, tape.layer = "optimizer", LOSS
         self._update()

@@ -110,7 +110,8 @@ def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradie
     (grad,), (x, *_) = grads, node.saved
     assert grad is not None
     own = node.needs(0)
-    results: list[Tensor | None] = [tape.like(x, grad.dtype) if own or tape.cuda else None]  # cuDNN computes it always
+    always = tape.cuda or tape.meta  # cuDNN computes the input's gradient even if nothing needs it
+    results: list[Tensor | None] = [tape.like(x, grad.dtype) if own or always else None]
     for k in (1, 2):
         results.append(tape.new((x.shape[1],), "float32") if node.needs(k) else None)
     written = [y for y in results if y is not None]

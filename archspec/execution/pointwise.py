@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from archspec.execution.recorder import Recorder
@@ -108,26 +109,22 @@ def _output_strides(shape: Shape, *inputs: Tensor) -> Shape:
     return iterated(shape, tuple(operands))
 
 
-def fitted(tape: Recorder, x: Tensor, like: _Like) -> Tensor:
-    """The gradient of a tensor that was broadcast, and cast to another dtype, for an element-wise kernel."""
-    if x.shape != like.shape:
-        y = tape.new(like.shape, x.dtype)
-        tape.launch("sum", (x,), (y,), flops=x.numel)
-        x = y
-    if x.dtype != like.dtype:
-        y = tape.like(x, like.dtype)
-        tape.launch("copy", (x,), (y,))
-        x = y
-    return x
+def fitted(tape: Recorder, results: list[Tensor | None], likes: Sequence[_Like]) -> list[Tensor | None]:
+    """Gradients of tensors that were broadcast, or cast, for an element-wise kernel: summed and cast back.
 
-
-def _all_fitted(tape: Recorder, results: list[Tensor | None], likes: tuple[_Like, ...]) -> Gradients:
-    """Each gradient in the shape and dtype of its input. torch does this when a node has computed them all."""
+    torch's engine does so when all of them are there.
+    """
     for k, like in enumerate(likes):
         x = results[k]
-        if x is not None:
-            results[k] = None  # so that it is freed when it has been reduced
-            results[k] = fitted(tape, x, like)
+        if x is not None and x.shape != like.shape:
+            results[k] = y = tape.new(like.shape, x.dtype)
+            tape.launch("sum", (x,), (y,), flops=x.numel)
+            x = y
+            del y
+        if x is not None and x.dtype != like.dtype:
+            results[k] = y = tape.like(x, like.dtype)
+            tape.launch("copy", (x,), (y,))
+            del y
         del x
     return results
 
@@ -167,7 +164,7 @@ def _prelu_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     assert grad is not None
     of_x, of_weight = tape.like(x), tape.like(x)
     tape.launch("prelu_backward", (grad, x, weight), (of_x, of_weight), flops=3 * x.numel)
-    return [of_x, fitted(tape, of_weight, _Like(weight.shape, weight.dtype))]
+    return fitted(tape, [of_x, of_weight], (_Like(x.shape, x.dtype), _Like(weight.shape, weight.dtype)))
 
 
 def _add_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
@@ -176,17 +173,14 @@ def _add_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Li
     results: list[Tensor | None] = [grad.alias() if node.needs(0) else None, None]
     if node.needs(1):
         results[1] = _computed(tape, "neg", grad) if node.name == "sub" else grad.alias()
-    return _all_fitted(tape, results, likes)
+    return fitted(tape, results, likes)
 
 
 def _mul_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
     (grad,), saved = grads, list(node.saved)
     a = saved.pop(0) if node.needs(1) else None
     b = saved.pop(0) if node.needs(0) else None
-    results: list[Tensor | None] = [
-        _computed(tape, "mul", grad, other) if node.needs(k) else None for k, other in enumerate((b, a))
-    ]
-    return _all_fitted(tape, results, likes)
+    return fitted(tape, [None if other is None else _computed(tape, "mul", grad, other) for other in (b, a)], likes)
 
 
 def _div_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
@@ -196,4 +190,4 @@ def _div_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Li
         quotient = _computed(tape, "div", _computed(tape, "div", *a, b), b)  # a / b²
         results[1] = _computed(tape, "mul", _computed(tape, "neg", grad), quotient)
         del quotient
-    return _all_fitted(tape, results, likes)
+    return fitted(tape, results, likes)

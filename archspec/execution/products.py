@@ -43,7 +43,7 @@ class Products(Pointwise, Reshaping):
         self.launch("mm" if bias is None else "addmm", (x, weight, bias), (y,), macs=rows * features * outputs,
                     geometry=(1, rows, outputs, features))
         saved = ([x] if self.needs(weight) else []) + ([weight] if self.needs(x) else [])
-        self.record("mm" if bias is None else "addmm", (y,), (x, weight, bias), saved, _linear_backward)
+        self.record("mm" if bias is None else "addmm", (y,), (bias, x, weight), saved, _linear_backward)
         return y
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
@@ -68,19 +68,19 @@ class Products(Pointwise, Reshaping):
 def _linear_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), saved = grads, list(node.saved)
     assert grad is not None
-    x = saved.pop(0) if node.needs(1) else None
-    weight = saved.pop(0) if node.needs(0) else None
+    x = saved.pop(0) if node.needs(2) else None
+    weight = saved.pop(0) if node.needs(1) else None
     rows, outputs = prod(grad.shape[:-1]), grad.shape[-1]
     results: list[Tensor | None] = [None, None, None]
-    for k in (1, 0) if node.name == "mm" else (0, 1):  # the order in which torch computes them
-        other = (weight, x)[k]
+    for k in (2, 1) if node.name == "mm" else (1, 2):  # the order in which torch computes them
+        other = weight if k == 1 else x
         if other is not None:
             features = other.shape[-1]
-            geometry = (1, outputs, features, rows) if k else (1, rows, features, outputs)
-            results[k] = y = tape.new((outputs, features) if k else (*grad.shape[:-1], features), grad.dtype)
+            geometry = (1, rows, features, outputs) if k == 1 else (1, outputs, features, rows)
+            results[k] = y = tape.new((*grad.shape[:-1], features) if k == 1 else (outputs, features), grad.dtype)
             tape.launch("mm", (grad, other), (y,), macs=rows * outputs * features, geometry=geometry)
-    if node.needs(2):
-        results[2] = y = tape.new((outputs,), grad.dtype)
+    if node.needs(0):
+        results[0] = y = tape.new((outputs,), grad.dtype)
         tape.launch("sum", (grad,), (y,), flops=grad.numel)
     return results
 

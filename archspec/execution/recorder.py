@@ -45,7 +45,7 @@ class Recorder:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.cuda = setting.target == "cuda"
+        self.cuda, self.meta = setting.target == "cuda", setting.target == "meta"
         self.training = setting.training
         self.memory = Memory(CUDA_GRANULARITY if self.cuda else 1)
         self.layer = ""
@@ -107,18 +107,22 @@ class Recorder:
         ))
         self.timeline.append(self.memory.live)
 
-    def arranged(self, x: Tensor, *, nhwc: bool = False) -> Tensor:
-        """x contiguous or NHWC, as a kernel needs it: itself if it is, otherwise a copy that autograd does not see."""
+    def for_kernel(self, x: Tensor, *, nhwc: bool = False, memory: Memory | None = None) -> Tensor:
+        """x contiguous or NHWC, as a kernel needs it: itself, or a copy that the kernel makes and frees.
+
+        memory: where the copy is; by default that of torch's allocator on a GPU, and a library's own on a CPU.
+        """
         wanted = channels_last(x.shape) if nhwc and x.ndim in (4, 5) else contiguous(x.shape)
         if same_order(x.shape, x.strides, wanted):
             return x
-        y = self.new(x.shape, x.dtype, wanted)
+        memory = memory or (self.memory if self.cuda else Memory())
+        y = Tensor(Storage(memory, x.numel * DTYPE_BYTES[x.dtype]), x.shape, x.dtype, wanted)
         self.launch("copy", (x,), (y,))
         return y
 
     def contiguous(self, x: Tensor, *, nhwc: bool = False) -> Tensor:
         """x contiguous or NHWC: itself if it is, otherwise a copy (`Tensor.contiguous`)."""
-        y = self.arranged(x, nhwc=nhwc)
+        y = self.for_kernel(x, nhwc=nhwc, memory=self.memory)
         if y is not x:
             self.record("clone", (y,), (x,), (), lambda tape, node, grads: grads)
         return y

@@ -148,7 +148,7 @@ def _reshaped(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
     assert grad is not None
     strides = view_strides(grad.shape, grad.strides, shape)
     if strides is None:
-        grad = tape.arranged(grad)
+        grad = tape.contiguous(grad)
     return grad.view(shape, strides)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
-Target = Literal["cpu", "cuda"]
+Target = Literal["cpu", "cuda", "meta"]
 LOW: Final = {"bf16": "bfloat16", "fp16": "float16"}  # what autocast computes in
 
 
@@ -41,6 +41,8 @@ class Setting:
     evaluation mode.
     precision: fp32 and tf32 compute in float32; bf16 and fp16 under torch's autocast, with float32 weights.
     dtype: of weights and inputs, where they are not float32.
+    target: whose kernels run. `meta` is what a memory tracker sees on torch's meta device, where attention has no kernel
+    of its own and no gradient is added in place.
     frozen: names of parameters without a gradient. recompute: stages whose activations are computed again in backward.
     accumulate: the number of passes whose gradients a step adds up. ema: whether an average of the weights is kept.
     """

@@ -128,8 +128,8 @@ class MultiHeadAttention(Op):
             key, value = tape.split(tape.linear(memory, tape.part(weight, 0, 2 * width), rest), 2, (width,) * 2)
         heads = tape.attention(*(self._heads(tape, y) for y in (query, key, value)), causal=self.causal,
                                dropout=self.dropout)
-        heads = tape.reshape(tape.transpose(heads, 1, 2), x.shape)
-        return tape.linear(heads, weights["out_proj.weight"], weights.get("out_proj.bias"))
+        y = tape.reshape(tape.transpose(heads, 1, 2), x.shape)  # the heads stay until the end, as in the module
+        return tape.linear(y, weights["out_proj.weight"], weights.get("out_proj.bias"))
 
     def _heads(self, tape: "Tape", x: "Tensor") -> "Tensor":
         """(N, L, E) -> (N, heads, L, E / heads)."""

@@ -16,7 +16,7 @@ def saved_by_torch(graph, batch_size, *, precision="fp32", device="cpu", channel
     types = inputs_of(graph, batch_size)
     batch = [torch.zeros(x.shape, dtype=getattr(torch, x.dtype), device=device) for x in types]
     if channels_last:
-        batch = [x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in batch]
+        batch = [x.to(memory_format=torch.channels_last, copy=True) if x.ndim == 4 else x for x in batch]
     labels = torch.zeros(batch_size, dtype=torch.int64, device=device)
     storages = {}
 
