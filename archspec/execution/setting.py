@@ -41,8 +41,8 @@ class Setting:
     evaluation mode.
     precision: fp32 and tf32 compute in float32; bf16 and fp16 under torch's autocast, with float32 weights.
     dtype: of weights and inputs, where they are not float32.
-    target: whose kernels run. `meta` is what a memory tracker sees on torch's meta device, where attention has no kernel
-    of its own and no gradient is added in place.
+    target: whose kernels run. `meta` is what a memory tracker sees on that device of torch: attention has no kernel
+    of its own there, and no gradient is added in place.
     frozen: names of parameters without a gradient. recompute: stages whose activations are computed again in backward.
     accumulate: the number of passes whose gradients a step adds up. ema: whether an average of the weights is kept.
     """
