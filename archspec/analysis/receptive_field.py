@@ -250,11 +250,11 @@ def _union(a: Interval, b: Interval) -> Interval:
     return a if b[0] > b[1] else (min(a[0], b[0]), max(a[1], b[1]))
 
 
-def _range(span: Span, first: int, last: int) -> Interval:
+def _range(span: Span, first: int, last: int, spacing: int = 1) -> Interval:
     """The union of the fields from one position to another. They move on with it, so that the ends decide."""
-    interval = NOTHING
-    head = range(first, min(last, first + span.period) + 1)
-    for i in {*head, *range(max(first, last - span.period), last + 1)}:
+    interval, near = NOTHING, spacing * span.period
+    head = range(first, min(last, first + near) + 1, spacing)
+    for i in {*head, *range(last, max(first, last - near) - 1, -spacing)}:
         interval = _union(interval, span.at(i))
     return interval
 
@@ -266,7 +266,7 @@ def _all_of(span: Span, size: int) -> Interval:
 @lru_cache(maxsize=4096)
 def _composed(span: Span, positions: Positions) -> Span:
     """The fields of an op's output whose positions follow those of a value with these fields."""
-    period, step, ranges = positions
+    period, step, ranges, spacing = positions
     times = span.period // gcd(span.period, step)
     if period * times > MOST:
         times = 1
@@ -274,7 +274,7 @@ def _composed(span: Span, positions: Positions) -> Span:
     for j in range(period * times):
         q, r = divmod(j, period)
         first, last = ranges[r]
-        found.append(_range(span, first + step * q, last + step * q) if first <= last else NOTHING)
+        found.append(_range(span, first + step * q, last + step * q, spacing) if first <= last else NOTHING)
     return Span(period * times, span.step * step * times // span.period, tuple(found))
 
 

@@ -16,13 +16,14 @@ NOTHING: Final = (1, 0)  # the range of a position that reads nothing, as betwee
 class Positions(NamedTuple):
     """How positions along a dim of the output follow those along a dim of an input.
 
-    Output position `period * q + r` reads the input from `step * q + ranges[r][0]` to `step * q + ranges[r][1]`, which
-    may be outside of it: there is padding. `NOTHING` reads nothing.
+    Output position `period * q + r` reads the input from `step * q + ranges[r][0]` to `step * q + ranges[r][1]`, at
+    every `spacing`-th place. These may be outside of it: there is padding. `NOTHING` reads nothing.
     """
 
     period: int
     step: int
     ranges: tuple[tuple[int, int], ...]
+    spacing: int = 1
 
 
 class Reach(NamedTuple):
@@ -55,8 +56,8 @@ def shifted(start: int, step: int = 1) -> Positions:
 
 
 def sliding(window: Window) -> Positions:
-    """The taps of a window, padding included; those of a dilated one from the first to the last."""
-    return Positions(1, window.stride, ((-window.before, window.span - 1 - window.before),))
+    """The taps of a window, padding included."""
+    return Positions(1, window.stride, ((-window.before, window.span - 1 - window.before),), window.dilation)
 
 
 def transposed(kernel: int, stride: int, dilation: int, padding: int) -> Positions:

@@ -106,7 +106,7 @@ class Interpolate(Op):
         size, output = x.shape[2 + k], y.shape[2 + k]
         if self.align_corners:
             return Fraction(size - 1, output - 1) if output > 1 else Fraction(0)
-        if self.scale_factor is None:
+        if self.scale_factor is None or (self.mode == "nearest" and x.shape[2:] == y.shape[2:]):  # torch copies
             return Fraction(size, output)
         return 1 / Fraction(self.scale_factor[k]).limit_denominator(1000)
 
