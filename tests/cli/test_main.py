@@ -70,6 +70,12 @@ def test_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert not imported_by(*arguments).intersection(HEAVY)
 
 
+def test_checking_a_spec_imports_no_simulation_of_a_step() -> None:
+    parts = {name.split(".")[1] for name in imported_by("validate", "specs/resnet18.yaml") if name.startswith("archspec.")}
+    assert "analysis" in parts
+    assert not parts & {"execution", "devices", "capacity", "show", "difference", "backends", "profile", "train"}
+
+
 def test_static_table_imports_rich_but_no_torch() -> None:
     modules = imported_by("profile", "--static", "lenet")
     assert "rich" in modules
