@@ -86,6 +86,7 @@ def _cells(profile: LayerProfile, row: Row) -> dict[str, str]:
 def _notes(profile: LayerProfile) -> Iterator[str]:
     whole = profile.whole
     rest = ", ".join(f"{name} {_ms(ms)} ({_percent(profile.share(ms))})" for name, ms in profile.rest())
+    yield from profile.notes
     yield f"besides: {rest}"
     cost = whole.cost_of_measuring
     costs = f"{100 * cost:.1f} %" if cost > 0 else "less than the noise"

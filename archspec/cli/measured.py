@@ -22,7 +22,7 @@ def show(measured: Measurement, console: Console) -> None:
 
     threads = plural(measured.threads, "thread")
     place = f"{clean(measured.device_name)} ({measured.device}), {threads}, torch {measured.torch_version}"
-    console.print(Text(f"\nmeasured on {place}", style="bold"))
+    console.print(Text(f"\nmeasured on {place}{_settings(measured)}", style="bold"))
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
     table.add_column("batch of " + str(measured.batch_size), no_wrap=True)
     for name in ("median", "p10–p90", "images/s", "peak memory", "predicted", "runs"):
@@ -32,6 +32,14 @@ def show(measured: Measurement, console: Console) -> None:
         table.add_row("training step", *_cells(measured.step, measured.predicted.get("step")))
     console.print(table)
     console.print("\n".join(_notes(measured)), soft_wrap=True)
+
+
+def _settings(measured: Measurement) -> str:
+    """`, bf16, channels-last, compiled`; nothing for the plain settings."""
+    known = measured.settings
+    words = [] if known.get("precision", "fp32") == "fp32" else [str(known["precision"])]
+    flags = {"channels_last": "channels-last", "own_kernels": "own kernels", "compile": "compiled"}
+    return "".join(f", {word}" for word in words + [text for flag, text in flags.items() if known.get(flag)])
 
 
 def _cells(runs: Runs, predicted: PredictedMemory | None) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.profile.breakdown import PassTimes
@@ -59,14 +59,17 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class LayerProfile:
-    """The time of every layer. passes: `forward`, and `step` if the network can be trained. peaks: of this machine."""
+    """The time of every layer.
+
+    passes: `forward`, and `step` if the network can be trained. peaks: of this machine. notes: what a reader must know.
+    """
 
     layers: tuple[LayerTime, ...]
     passes: Mapping[str, PassTimes]
     settings: str
     peaks: Peaks | None = None
     trials: tuple[Trial, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def trains(self) -> bool:
@@ -122,6 +125,7 @@ class LayerProfile:
             "runs": self.whole.runs,
             "layers": [self.row(layer) for layer in self.layers],
             "rest_ms": dict(self.rest()),
+            "notes": list(self.notes),
             "peaks": None if self.peaks is None else self.peaks.to_json(),
             "trials": [
                 {"settings": t.name, "saving": None if t.problem else t.saving, "helps": t.helps, "problem": t.problem}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from archspec.analysis import cost_report
 from archspec.backends.device import pick_device
@@ -26,6 +27,8 @@ from archspec.train.step.precision import Settings, float32_products
 if TYPE_CHECKING:
     from archspec.api import Loaded
 
+NOT_COMPILED: Final = "layers are not compiled, because compiling fuses them: the times above are of compiled passes"
+
 
 def profile_layers(
     loaded: Loaded, *, batch_size: int = 1, dtype: str = "float32", device: str = "auto", threads: int | None = None,
@@ -38,7 +41,8 @@ def profile_layers(
     Layers are not compiled, because compiling fuses them. predicted: milliseconds of each layer, by its path. See
     `measure` for the other arguments and the errors.
     """
-    chosen = eager(setting(loaded.graph, batch_size, dtype, pick_device(device), settings, optimizer))
+    asked = setting(loaded.graph, batch_size, dtype, pick_device(device), settings, optimizer)
+    chosen, notes = eager(asked), (NOT_COMPILED,) if asked.settings.compile else ()
     watch = watch_of(chosen.device, clock)
     counted: dict[str, Any] = {} if steps is None else {"until": Until(steps)}
 
@@ -51,7 +55,8 @@ def profile_layers(
             times = layer_times(Workload(chosen), watch, clock=clock, **counted)
         trials = try_remedies(chosen, watch, clock=clock, **counted)
         peaks = before.best_with(peaks_now())
-    return layer_profile(chosen, times, peaks, kernels_of(chosen), trials, predicted or {})
+    found = layer_profile(chosen, times, peaks, kernels_of(chosen), trials, predicted or {})
+    return replace(found, notes=notes)
 
 
 def kernels_of(chosen: Setting) -> tuple[Kernel, ...]:

@@ -42,6 +42,13 @@ def test_the_whole_text() -> None:
     ]
 
 
+def test_the_settings_are_named() -> None:
+    settings = {"precision": "bf16", "channels_last": True, "own_kernels": False, "compile": True}
+    (line,) = [line for line in shown(replace(MEASURED, settings=settings)) if line.startswith("measured on")]
+    assert line == "measured on Some CPU (cpu), 2 threads, torch 2.14.1, bf16, channels-last, compiled"
+    assert shown(replace(MEASURED, settings={"precision": "fp32", "compile": False})) == shown(MEASURED)
+
+
 def test_without_a_training_step() -> None:
     lines = shown(replace(MEASURED, step=None, no_step="the network has no parameters to train", trace=None))
     assert "no training step: the network has no parameters to train" in lines

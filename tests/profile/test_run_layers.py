@@ -10,7 +10,7 @@ from archspec.profile import profile_layers
 from archspec.profile.breakdown import PassTimes
 from archspec.profile.peaks import MIB, Peaks
 from archspec.profile.prediction import predicted_memory
-from archspec.profile.run_layers import kernels_of, layer_profile
+from archspec.profile.run_layers import NOT_COMPILED, kernels_of, layer_profile
 from archspec.profile.timeline import Part
 from archspec.profile.workload import setting
 from archspec.train.step.precision import Settings
@@ -60,7 +60,7 @@ def test_a_profile_of_a_small_network(quick):
 def test_layers_are_not_compiled(quick, monkeypatch):
     monkeypatch.setattr("torch.compile", lambda *_, **__: pytest.fail("compiled"))
     found = profile_layers(tiny(), batch_size=2, device="cpu", steps=1, settings=Settings("bf16", True, compile=True))
-    assert found.settings == "bf16, channels-last"
+    assert (found.settings, found.notes) == ("bf16, channels-last", (NOT_COMPILED,))
     assert quick == ["bf16", "bf16"]
 
 
