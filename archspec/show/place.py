@@ -21,6 +21,7 @@ SHORT_GAP: Final = 14.0  # at a frame's border, where edges have no text
 WIDE_GAP: Final = 36.0  # where edges bend
 INSET: Final = 12.0  # pixels between a frame's border and its boxes
 BESIDE: Final = 5.0  # pixels between an edge and its text
+ABOVE: Final = 7.0  # pixels between an edge to the right and the middle of its text
 SPREAD: Final = 16.0  # pixels between the ends of two edges at one box
 Point = tuple[float, float]
 
@@ -232,10 +233,10 @@ class _Plan:
         if abs(last[0] - first[0]) >= 0.5:
             alone = [other.target for other in self.box.edges].count(edge.target) == 1
             return _beside_curve(first, last, fork=bool(siblings) and alone, right=right)
-        if right:
-            return (first[0] - BESIDE, (first[1] + last[1]) / 2), "middle"
         bends = [drawn[j][2][0] - first[0] for j in siblings]
         bends += [drawn[j][-2][0] - last[0] for j, other in enumerate(self.box.edges) if other.target == edge.target]
+        if right:
+            return (first[0] + (ABOVE if min(bends) < -0.5 else -ABOVE), (first[1] + last[1]) / 2), "middle"
         crowded = max(bends) > 0.5
         return (first[0] + (-BESIDE if crowded else BESIDE), (first[1] + last[1]) / 2), "end" if crowded else "start"
 
@@ -245,7 +246,7 @@ class _Plan:
         i, half = beside.index(k), len(beside) // 2
         if self.look.right:
             above = max(half, 1)
-            c = -BESIDE - (above - 1 - i) * SMALL if i < above else BESIDE + (i - above) * SMALL
+            c = -ABOVE - (above - 1 - i) * SMALL if i < above else ABOVE + (i - above) * SMALL
             return (first[0] + c, (first[1] + last[1]) / 2), "middle"
         row = i if i < half else len(beside) - 1 - i
         a = (last[1] + first[1]) / 2 - (row - (len(beside) - 1) // 2 / 2) * SMALL
@@ -277,5 +278,5 @@ def _beside_curve(first: Point, last: Point, *, fork: bool, right: bool) -> tupl
     after = (last[0] > first[0]) == fork
     c, a = (last[0], last[1] - SMALL) if fork else (first[0], first[1] + SMALL * 0.7)
     if right:
-        return (c + (SMALL + 2 if after else -BESIDE), a), "end" if fork else "start"
+        return (c + (SMALL + 2 if after else -ABOVE), a), "end" if fork else "start"
     return (c + (BESIDE if after else -BESIDE), a), "start" if after else "end"
