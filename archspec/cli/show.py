@@ -61,12 +61,7 @@ def command(
     from archspec.diagnostics import SpecError
 
     form = _form(output, form)
-    if form == "html" and direction == "right":
-        raise click.UsageError("--direction right is for SVG files; the page's diagram goes down")
-    if measure == "measured" and measured is None:
-        raise click.UsageError("--color measured needs --measured FILE, the output of `archspec profile SPEC --json`")
-    if form == "svg":
-        _refuse_setting(ctx, measure)
+    _check_options(ctx, form, measure)
     found, update = examine_with_optimizer(spec, reading, input_shape, optimizer)
     if found.loaded is None or found.errors:
         raise SpecError(found.errors)
@@ -91,9 +86,16 @@ def command(
     _write(text, output or Path(f"{loaded.name}.{form}"))
 
 
-def _refuse_setting(ctx: click.Context, measure: str) -> None:
-    """Raise UsageError for options that would not change the picture."""
+def _check_options(ctx: click.Context, form: str, measure: str) -> None:
+    """Raise UsageError for options that do not fit together, or would have no effect."""
     from click.core import ParameterSource
+
+    if measure == "measured" and ctx.params["measured"] is None:
+        raise click.UsageError("--color measured needs --measured FILE, the output of `archspec profile SPEC --json`")
+    if form == "html":
+        if ctx.params["direction"] == "right":
+            raise click.UsageError("--direction right is for SVG files; the page's diagram goes down")
+        return
 
     options = {"--measured": measure == "measured"}
     options |= {f"--{name}": measure in SIMULATED for name in ("precision", "channels-last", "optimizer", "target")}
