@@ -12,6 +12,8 @@ import pytest
 from archspec.analysis.resources import resources
 from archspec.analysis.timing import predict_times
 from archspec.api import load
+from archspec.devices.calibration import Calibration, Machine
+from archspec.devices.models import CalibratedModel
 from archspec.devices.targets import time_model
 from archspec.execution import Setting
 from archspec.show import page
@@ -142,3 +144,13 @@ def test_a_theme_holds_for_the_whole_page():
     auto, light, dark = (html_of("lenet", theme=theme) for theme in ("auto", "light", "dark"))
     assert auto.count("(prefers-color-scheme: dark)") == 2 == light.count("@media not all") == dark.count("@media all")
     assert "color-scheme: dark;" in dark and "prefers-color-scheme" not in light + dark
+
+
+def test_this_machine_has_a_roof_once_it_is_calibrated(monkeypatch):
+    """Its name is that of the predictions, so that points are as high as the predicted times say."""
+    machine = Machine("Some CPU", "cpu", 2, "2.9.0")
+    calibration = Calibration(machine, {}, {"forward": 1.0, "training": 1.0, "backward": 1.0, "step": 1.0}, {"fp32": 100.0}, 20.0, 1.0, "2026-01-01")
+    monkeypatch.setattr("archspec.show.panels.own_calibration", lambda device=None: calibration)
+    for target in (None, "here"):
+        assert roofs_of(Setting(precision="bf16"), target)[0] == (CalibratedModel(calibration).name, 200e9, 20e9)
+    assert roofs_of(Setting(), "h200")[0].name == "NVIDIA H200 SXM"
