@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from archspec.diagnostics import Diagnostic, SpecError, error, listing, nearest, plural
-from archspec.diagnostics.hints import near, write
+from archspec.diagnostics.hints import near
 from archspec.ir import Graph, sites
 from archspec.ops.parameters import Computed, ParamSpec
 
@@ -97,18 +97,19 @@ def part_problems(graph: Graph, recipe: Recipe) -> Iterator[PartProblem]:
 
 
 def _recompute_problems(graph: Graph, listed: Collection[str]) -> Iterator[PartProblem]:
+    if not listed:
+        return
     stages = [node.name for node in graph.nodes]
+    paths = set(_prefixes(site.path for site in sites(graph)))
     for part in listed:
-        stage, shown = part.partition(".")[0], _short(part)
-        if part in stages:
-            continue
-        if stage in stages:
-            yield PartProblem("recompute", part, "SPEC063", f"`{shown}` is a part of the stage `{stage}`: a stage is "
-                              "recomputed as a whole", f"remove `{shown}`" if stage in listed else write(stage))
-        else:
-            close = nearest(part, [name for name in stages if name not in listed])
-            yield PartProblem("recompute", part, "SPEC063", f"the network has no stage `{shown}`",
+        shown, whole = _short(part), next((x for x in listed if x != part and holds(x, part)), None)
+        if part not in paths:
+            close = nearest(part, [name for name in stages if name not in listed]) or nearest(part, paths - {*listed})
+            yield PartProblem("recompute", part, "SPEC063", f"the network has no stage or part `{shown}`",
                               near(close) if close else f"its stages: {listing(stages, 12)}")
+        elif whole is not None:
+            message = f"`{shown}` lies in `{_short(whole)}`, which is recomputed as a whole"
+            yield PartProblem("recompute", part, "SPEC063", message, f"remove `{shown}`")
 
 
 def _short(part: str) -> str:

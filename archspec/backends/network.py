@@ -32,7 +32,8 @@ class _Step(NamedTuple):
 class Network(nn.Module):
     """Calls the stages of a network in order. In evaluation it skips the stages that only training needs.
 
-    recompute: the stages that run a second time in the backward pass instead of keeping their activations.
+    recompute: the stages that run a second time in the backward pass instead of keeping their activations. by_name:
+    whether several outputs are a dict; a part of a network returns a tuple.
 
     It returns its outputs as a dict by name, or a single output without a dict: {"head": …, "aux1": …} in training, and
     the output of `head` in evaluation. Inputs are arguments, in order or by name; inputs that only training needs may
@@ -41,13 +42,13 @@ class Network(nn.Module):
 
     def __init__(
         self, graph: Graph, stages: Mapping[str, nn.Module], arguments: tuple[str, ...],
-        recompute: Collection[str] = (),
+        recompute: Collection[str] = (), *, by_name: bool = True,
     ) -> None:
         super().__init__()
         for name, module in stages.items():
             self.add_module(name, module)
         self._label = graph.label
-        self._arguments = arguments
+        self._arguments, self._by_name = arguments, by_name
         frees = _last_uses(graph)
         self._steps = tuple(
             _Step(node.name, node.inputs, len(node.outputs), isinstance(node.target, Merge),
@@ -78,7 +79,9 @@ class Network(nn.Module):
             name: values[port] if node == INPUT else made[node][port]
             for name, (node, port), training_only in self._outputs if self.training or not training_only
         }
-        return outputs if len(outputs) > 1 else next(iter(outputs.values()))
+        if len(outputs) == 1:
+            return next(iter(outputs.values()))
+        return outputs if self._by_name else tuple(outputs.values())
 
     def _in_order(self, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> tuple[Tensor | None, ...]:
         """All inputs, in order; None for an omitted input that only training needs."""

@@ -70,16 +70,16 @@ def build(graph: Graph, *, generated: bool = False, recompute: Collection[str] =
     in training mode alone: a single one that is left in evaluation is returned bare.
     Parameters are initialised as torch does, from the global random state; see `backends.init` for a seed.
     generated: build a `Body` even for a chain. recompute: the stages whose activations are computed again in the
-    backward pass; see `backends.recompute`.
+    backward pass, or parts of stages by their paths; see `backends.recompute`.
     """
     if not graph.nodes and not generated:
         return nn.Sequential()
-    building = _Building()
+    building = _Building(recompute)
     named = [port.name for port in graph.inputs] != [UNNAMED]
     frame = building.open(graph, named=named, generated=generated or named)
     outputs = interpret(graph, frame.inputs, building.on_op, building.on_call)
-    if recompute or graph.training_only or any(port.training for port in graph.outputs):
-        return Network(graph, frame.children, frame.arguments, recompute)
+    if frame.recompute or graph.training_only or any(port.training for port in graph.outputs):
+        return Network(graph, frame.children, frame.arguments, frame.recompute)
     given = {port.name: value for port, value in zip(graph.outputs, outputs, strict=True)}
     return building.close(given if len(given) > 1 else outputs[0])
 
@@ -87,13 +87,16 @@ def build(graph: Graph, *, generated: bool = False, recompute: Collection[str] =
 class _Building:
     """Builds modules by interpretation. Values are nodes in the fx graph of the current module; None in a chain."""
 
-    def __init__(self) -> None:
+    def __init__(self, recompute: Collection[str]) -> None:
+        self.recompute = recompute
         self.frames: list[_Frame] = []  # the modules under construction, the innermost last
         self.built: dict[StateId, nn.Module] = {}
         self.graphs: dict[StateId, Graph] = {}  # the graphs of those modules
 
-    def open(self, graph: Graph, *, named: bool = False, generated: bool = False) -> _Frame:
-        self.frames.append(_Frame(graph, named=named, generated=generated))
+    def open(self, graph: Graph, path: str = "", *, named: bool = False, generated: bool = False) -> _Frame:
+        parts = (part.rpartition(".") for part in self.recompute)
+        inside = [name for parent, _, name in parts if parent == path]
+        self.frames.append(_Frame(graph, named=named, generated=generated, recompute=inside))
         return self.frames[-1]
 
     def close(self, outputs: Any) -> nn.Module:
@@ -113,7 +116,7 @@ class _Building:
         if not site.owns_weights and self.graphs.get(site.state) is target:
             return self._add(site, Again(self.built[site.state]), values)
         self.graphs[site.path] = target
-        frame = self.open(target)
+        frame = self.open(target, site.path)
         outputs = tuple(run(frame.inputs))
         return self._add(site, self.close(outputs if len(outputs) > 1 else outputs[0]), values)
 
@@ -129,8 +132,8 @@ class _Frame:
     name can neither hide another one, nor break the syntax, nor replace `self` or a builtin.
     """
 
-    def __init__(self, graph: Graph, *, named: bool, generated: bool) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, *, named: bool, generated: bool, recompute: Collection[str] = ()) -> None:
+        self.graph, self.recompute = graph, recompute
         self.children: dict[str, nn.Module] = {}
         generated |= not graph.is_chain or any(isinstance(node.target, Merge) for node in graph.nodes)
         self.traced = fx.Graph() if generated else None
@@ -171,6 +174,8 @@ class _Frame:
 
     def module(self, outputs: Any) -> nn.Module:
         """The module whose forward returns `outputs`."""
+        if self.recompute:
+            return Network(self.graph, self.children, self.arguments, self.recompute, by_name=False)
         if self.traced is None:
             return nn.Sequential(OrderedDict(self.children))
         self.traced.output(outputs)

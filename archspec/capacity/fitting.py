@@ -7,9 +7,15 @@ from typing import Any
 
 from archspec.analysis import smallest_batch
 from archspec.capacity.largest import largest_batch
-from archspec.capacity.options import accumulated, accumulation_effect, fewest_passes, normalises_batch
+from archspec.capacity.options import (
+    accumulated,
+    accumulation_effect,
+    fewest_passes,
+    normalises_batch,
+    value_text,
+)
 from archspec.capacity.simulate import WORK, Price, Simulated
-from archspec.capacity.stages import stages_to_recompute
+from archspec.capacity.stages import every_part, stages_to_recompute
 from archspec.diagnostics import SpecError, error
 from archspec.execution import Setting
 from archspec.ir import Graph
@@ -34,14 +40,10 @@ class Fitting:
         """A line for the user."""
         if not self.changes:
             return f"fits: a step needs about {bytes_text(self.after)}"
-        named = ", ".join(f"{key}: {_value(value)}" for key, value in self.changes.items())
+        named = ", ".join(f"{key}: {value_text(value)}" for key, value in self.changes.items())
         more = f", {100 * (self.price - 1):.0f} % more {self.unit}" if self.price > 1.005 else ""
         return (f"to fit: {named}; a step needs about {bytes_text(self.after)} instead of {bytes_text(self.before)}"
                 f"{more}; {self.effect}")
-
-
-def _value(value: Any) -> str:
-    return f"[{', '.join(value)}]" if isinstance(value, list) else str(value)
 
 
 def fitted(graph: Graph, setting: Setting, memory: int, price: Price = WORK) -> Fitting:
@@ -62,9 +64,8 @@ def fitted(graph: Graph, setting: Setting, memory: int, price: Price = WORK) -> 
     stages = stages_to_recompute(plain, memory, price)
     if stages is None:
         raise _too_large(graph, setting, memory, before)
-    chosen = replace(setting, recompute=setting.recompute | frozenset(stages))
-    listed = [node.name for node in graph.nodes if node.name in chosen.recompute]
-    return _fitting(graph, plain, chosen, {"recompute": listed}, price, "the results stay the same")
+    chosen = replace(setting, recompute=frozenset(stages))
+    return _fitting(graph, plain, chosen, {"recompute": list(stages)}, price, "the results stay the same")
 
 
 def _fitting(
@@ -77,12 +78,11 @@ def _fitting(
 
 def _too_large(graph: Graph, setting: Setting, memory: int, before: int) -> SpecError:
     """SpecError BUILD201 with the largest batch that fits when every stage is recomputed."""
-    every = frozenset(node.name for node in graph.nodes)
-    simulated = Simulated(graph, replace(setting, recompute=every))
+    simulated = Simulated(graph, replace(setting, recompute=every_part(graph)))
     least = smallest_batch(graph, training=True)
     largest = largest_batch(lambda size: simulated.peak(batch_size=size), memory, least)
     hint = f"use --batch-size {largest}" if largest else "lower the network's width, or use --precision bf16"
     return error(
-        "BUILD201", f"a step with batches of {setting.batch_size} needs about {bytes_text(before)}, with every stage "
+        "BUILD201", f"a step with batches of {setting.batch_size} needs about {bytes_text(before)}, with every part "
         f"recomputed {bytes_text(simulated.peak())}: --fit allows {bytes_text(memory)}", hint=hint,
     )

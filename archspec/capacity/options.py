@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from archspec.analysis.parts import holds, tensors_of
 from archspec.capacity.simulate import Price, Simulated
-from archspec.capacity.stages import stages_to_recompute
+from archspec.capacity.stages import every_part, stages_to_recompute
 from archspec.diagnostics import listing
 from archspec.execution import Optimizer, Setting
 from archspec.ir import Graph, sites
@@ -17,6 +17,7 @@ from archspec.ops.traits import Normalises
 Low = Literal["bf16", "fp16"]
 Kind = Literal["bf16", "fp16", "recompute", "accumulate", "optimizer", "freeze", "together"]
 SAME: Final = "the same results"
+LISTED: Final = 4  # the most parts of a list that is written in full
 ROUGHLY: Final = 1.1  # recomputing every stage may need a little more memory than recomputing the right ones
 
 
@@ -40,7 +41,7 @@ class Option:
     @property
     def text(self) -> str:
         """The change as a recipe and the command line write it: `recompute: [b1, b2]`."""
-        fields = [f"{key}: {_value(value)}" for key, value in self.recipe.items()]
+        fields = [f"{key}: {value_text(value)}" for key, value in self.recipe.items()]
         return ", ".join([*([f"--precision {self.precision}"] if self.precision else []), *fields])
 
     def to_json(self) -> dict[str, Any]:
@@ -51,8 +52,23 @@ class Option:
         }
 
 
-def _value(value: Any) -> str:
-    return f"[{', '.join(value)}]" if isinstance(value, (list, tuple)) else str(value)
+def value_text(value: Any) -> str:
+    """A value of a recipe. Of a long list of parts, copies of a repeat are ranges: `[b1, b2.0–b2.4]`."""
+    if not isinstance(value, (list, tuple)):
+        return str(value)
+    return f"[{', '.join(value if len(value) <= LISTED else _ranges(value))}]"
+
+
+def _ranges(parts: Sequence[str]) -> list[str]:
+    found: list[list[str]] = []
+    for part in parts:
+        stem, _, last = part.rpartition(".")
+        before, _, number = found[-1][-1].rpartition(".") if found else ("", "", "")
+        if stem and stem == before and last.isdecimal() and number.isdecimal() and int(last) == int(number) + 1:
+            found[-1].append(part)
+        else:
+            found.append([part])
+    return [run[0] if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in found]
 
 
 def options_for(
@@ -103,8 +119,8 @@ class _Search:
         """Activation checkpointing of the cheapest stages; of those that lower the peak most if that is not enough."""
         stages = stages_to_recompute(self.plain, self.memory, self.price)
         if stages is None:
-            every = frozenset(node.name for node in self.graph.nodes)
-            stages = stages_to_recompute(self.plain, self.plain.peak(recompute=every), self.price)
+            least = self.plain.peak(recompute=every_part(self.graph))
+            stages = stages_to_recompute(self.plain, least, self.price)
         if not stages:
             return None
         setting = replace(self.setting, recompute=frozenset(stages))
@@ -152,7 +168,7 @@ class _Search:
     def together(self) -> Option | None:
         """Recomputation in 16 bits; with passes of fewer images if that is not enough."""
         low = replace(self.setting, precision=self.low or self.setting.precision)
-        every = frozenset(node.name for node in self.graph.nodes)
+        every = every_part(self.graph)
         for setting in _with_passes(low):
             simulated = Simulated(self.graph, setting)
             if simulated.peak(recompute=every) > ROUGHLY * self.memory:

@@ -9,11 +9,13 @@ deep nets with sublinear memory cost", section 4, with bytes and prices of the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from archspec.capacity.simulate import Price, Simulated
 from archspec.execution import Execution
+from archspec.ir import Graph
 
 TRIES: Final = 6  # corrections of the bytes to free, because skip connections reach over stages
 MOST: Final = 4096  # choices that are kept at a stage
@@ -30,37 +32,108 @@ class _Choice(NamedTuple):
 def stages_to_recompute(simulated: Simulated, memory: int, price: Price) -> tuple[str, ...] | None:
     """The cheapest stages whose recomputation makes the step of `simulated.setting` fit, in order; None if none do.
 
-    price: of an execution; that of a stage is what its recomputation adds. No stage of the answer can be left out.
+    Where whole stages are not enough, their parts are searched too: the copies of a repeat, the blocks of a sequence.
+    price: of an execution; that of a stage is what its recomputation adds. No stage of the answer can be left out. The
+    answer is instead of what the setting recomputes.
     """
-    plain = simulated.run()
-    names = [node.name for node in simulated.graph.nodes]
-    if plain.peak_bytes <= memory:
+    if simulated.setting.recompute:
+        simulated = Simulated(simulated.graph, replace(simulated.setting, recompute=frozenset()))
+    if simulated.peak() <= memory:
         return ()
-    alone = [simulated.run(recompute=frozenset({name})) for name in names]
-    frees = [plain.saved_bytes - one.saved_bytes for one in alone]
-    prices = [max(price.of(one) - price.of(plain), 0.0) for one in alone]
-    peaks, wanted = _peaks(plain, names), memory
-    for _ in range(TRIES):
-        found = _cheapest(names, frees, prices, [peak - wanted for peak in peaks])
-        if found is None:
-            break
-        over = simulated.peak(recompute=frozenset(found)) - memory
-        if over <= 0:
-            return _without_idle(simulated, found, prices, memory)
-        wanted -= over
-    every = tuple(name for name, bytes_ in zip(names, frees, strict=True) if bytes_ > 0)
-    fits = simulated.peak(recompute=frozenset(every)) <= memory
-    return _without_idle(simulated, every, prices, memory) if fits else None
+    stages, parts = _chain(simulated.graph, deep=False), _chain(simulated.graph, deep=True)
+    found = _Search(simulated, stages, price).cheapest(memory)
+    return found if found is not None or parts == stages else _Search(simulated, parts, price).cheapest(memory)
 
 
-def _peaks(plain: Execution, names: Sequence[str]) -> list[int]:
-    """The peak within each stage, in either direction; the last entry is that of the loss and the optimizer."""
-    places = {name: k for k, name in enumerate(names)}
-    found = [0] * (len(names) + 1)
+def every_part(graph: Graph) -> frozenset[str]:
+    """The paths of all parts: recomputing them needs the least memory, or little more."""
+    return frozenset(part.path for part in _chain(graph, deep=True))
+
+
+class _Part(NamedTuple):
+    """A stage, or a part of one. kind: equal for copies, which have the same figures."""
+
+    path: str
+    kind: object
+
+
+def _chain(graph: Graph, prefix: str = "", *, deep: bool) -> list[_Part]:
+    """The stages in order; with `deep`, repeats and sequences of blocks as their parts."""
+    found: list[_Part] = []
+    for node in graph.nodes:
+        path, target = f"{prefix}{node.name}", node.target
+        if deep and isinstance(target, Graph) and target.kind in ("repeat", "sequence") and target.is_chain and sum(
+            isinstance(inner.target, Graph) for inner in target.nodes
+        ) > 1:
+            found += _chain(target, f"{path}.", deep=True)
+        else:
+            found.append(_Part(path, (id(target), graph.arguments(node)) if isinstance(target, Graph) else path))
+    return found
+
+
+class _Search:
+    """A search along one chain of parts. alone: the figures of a step that recomputes one of them, for each kind."""
+
+    def __init__(self, simulated: Simulated, chain: Sequence[_Part], price: Price) -> None:
+        self.simulated, self.chain, self.price = simulated, chain, price
+        plain, alone = simulated.run(), dict[object, tuple[int, float]]()
+        for part in chain:
+            if part.kind not in alone:
+                one = simulated.run(recompute=frozenset({part.path}))
+                alone[part.kind] = plain.saved_bytes - one.saved_bytes, max(price.of(one) - price.of(plain), 0.0)
+        self.frees = [alone[part.kind][0] for part in chain]
+        self.prices = [alone[part.kind][1] for part in chain]
+        self.peaks = _peaks(plain, [part.path for part in chain])
+
+    def cheapest(self, memory: int) -> tuple[str, ...] | None:
+        """The cheapest parts with which the step fits; None if none do."""
+        names, wanted = [part.path for part in self.chain], memory
+        for _ in range(TRIES):
+            found = _cheapest(names, self.frees, self.prices, [peak - wanted for peak in self.peaks])
+            if found is None:
+                break
+            over = self._peak(found) - memory
+            if over <= 0:
+                return self._without_idle(found, memory)
+            wanted -= over
+        every = tuple(name for name, freed in zip(names, self.frees, strict=True) if freed > 0)
+        return self._without_idle(every, memory) if self._peak(every) <= memory else None
+
+    def _peak(self, parts: Collection[str]) -> int:
+        return self.simulated.peak(recompute=frozenset(parts))
+
+    def _without_idle(self, parts: tuple[str, ...], memory: int) -> tuple[str, ...]:
+        """Those that are needed, the dearest first. Of copies, the last one decides whether another can be left out."""
+        dear = {part.path: (cost, part.kind) for part, cost in zip(self.chain, self.prices, strict=True)}
+        needed = set[object]()
+        for name in sorted(parts, key=lambda name: -dear[name][0]):
+            fewer = tuple(part for part in parts if part != name)
+            if dear[name][1] in needed:
+                continue
+            if self._peak(fewer) <= memory:
+                parts = fewer
+            else:
+                needed.add(dear[name][1])
+        return parts
+
+
+def _peaks(plain: Execution, paths: Sequence[str]) -> list[int]:
+    """The peak within each part, in either direction; the last entry is that of the loss and the optimizer."""
+    places, found = {path: k for k, path in enumerate(paths)}, [0] * (len(paths) + 1)
+    known: dict[str, int] = {}
     for kernel, live in zip(plain.kernels, plain.timeline, strict=True):
-        place = places.get(kernel.layer.partition(".")[0], len(names))
+        if kernel.layer not in known:
+            known[kernel.layer] = _place(kernel.layer, places)
+        place = known[kernel.layer]
         found[place] = max(found[place], live)
     return found
+
+
+def _place(layer: str, places: Mapping[str, int]) -> int:
+    """The number of the part that a layer lies in; after the last one for the loss."""
+    while layer and layer not in places:
+        layer = layer.rpartition(".")[0]
+    return places.get(layer, len(places))
 
 
 def _cheapest(
@@ -85,15 +158,3 @@ def _best(choices: list[_Choice]) -> list[_Choice]:
         if not kept or (choice.price, len(choice.stages)) < (kept[-1].price, len(kept[-1].stages)):
             kept.append(choice)
     return kept[-MOST:] if len(kept) <= MOST else kept[:: -(-len(kept) // MOST)]
-
-
-def _without_idle(
-    simulated: Simulated, stages: tuple[str, ...], prices: Sequence[float], memory: int
-) -> tuple[str, ...]:
-    """The stages without those that are not needed, the dearest first."""
-    dear = dict(zip([node.name for node in simulated.graph.nodes], prices, strict=True))
-    for name in sorted(stages, key=lambda name: -dear[name]):
-        fewer = tuple(stage for stage in stages if stage != name)
-        if simulated.peak(recompute=frozenset(fewer)) <= memory:
-            stages = fewer
-    return stages

@@ -187,12 +187,11 @@ class _Running:
     def run(self, graph: Graph, inputs: Sequence[Tensor], prefix: str, scope: str) -> tuple[Tensor, ...]:
         """The outputs of a graph."""
         last, made = self._last_uses(graph), list[list[Tensor | None]]()
-        network = graph is self.graph
         for k, node in enumerate(graph.nodes):
             values = [inputs[port] if j == INPUT else _held(made[j][port]) for j, port in node.inputs]
             path, state = self._paths(node, prefix, scope)
             call = partial(self._call, node, path, state)
-            if network and node.name in self.setting.recompute:
+            if path in self.setting.recompute or (prefix and state in self.setting.recompute):
                 outputs = self.tape.recomputed(values, call)
             else:
                 outputs = call(values)

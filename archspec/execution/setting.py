@@ -43,7 +43,8 @@ class Setting:
     dtype: of weights and inputs, where they are not float32.
     target: whose kernels run. `meta` is what a memory tracker sees on that device of torch: attention has no kernel
     of its own there, and no gradient is added in place.
-    frozen: names of parameters without a gradient. recompute: stages whose activations are computed again in backward.
+    frozen: names of parameters without a gradient. recompute: stages, or parts of them by path, whose activations are
+    computed again in backward.
     accumulate: the number of passes whose gradients a step adds up. ema: whether an average of the weights is kept.
     """
 

@@ -119,7 +119,7 @@ def _plurals(what: str) -> str:
 _NAME: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
 _NAMES: Final = WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]})
 Frozen = Annotated[tuple[str, ...], BeforeValidator(_names), _NAMES]
-Recomputed = Annotated[tuple[str, ...], BeforeValidator(partial(_names, what="stage")), _NAMES]
+Recomputed = Annotated[tuple[str, ...], BeforeValidator(partial(_names, what="stage or part")), _NAMES]
 
 
 def _scales(value: Any) -> Any:

@@ -69,6 +69,14 @@ def test_a_step_has_the_same_bits(recompute, dtype):
     assert not differing(trained(SPEC, recompute, dtype=dtype), trained(SPEC, dtype=dtype))
 
 
+def test_parts_of_stages_have_the_same_bits():
+    """A branch of a residual, a copy of a repeat whose weights another stage shares, a layer."""
+    spec = SPEC.replace("  head:", "  deep: {sequential: [conv2d: {out_channels: 12, kernel_size: 1}, batch_norm2d, relu], "
+                                   "repeat: 3}\n  head:")
+    for parts in (["body.main", "deep.1"], ["stem.conv2d_1", "stem.dropout_1", "deep.0", "deep.2.batch_norm2d_1"]):
+        assert not differing(trained(spec, parts), trained(spec))
+
+
 def test_two_inputs_and_an_output_for_training_only():
     assert not differing(trained(AUXILIARY, ["a", "sum", "aux"]), trained(AUXILIARY))
 

@@ -7,6 +7,7 @@ import pytest
 from archspec.api import load
 from archspec.capacity import fitted
 from archspec.capacity.fitting import Fitting
+from archspec.capacity.stages import every_part
 from archspec.diagnostics import SpecError
 from archspec.execution import Optimizer, Setting, execute
 
@@ -46,17 +47,32 @@ def test_what_is_accumulated_already_stays():
     assert found.changes["batch_size"] * found.changes["accumulate"] == 3 * 64
 
 
-def test_what_is_recomputed_already_stays():
+def test_what_is_recomputed_already_is_searched_anew():
+    """Stages that are recomputed in vain are not kept, and no part is listed beside its stage."""
     graph = load("resnet18_96").graph
-    setting = replace(SETTING, recompute=frozenset({"head", "b3"}))
-    found = fitted(graph, setting, int(peak(graph, recompute=setting.recompute) * 0.85))
-    assert {"b3", "head"} < set(found.changes["recompute"])
+    setting = replace(SETTING, recompute=frozenset({"head", "b2.0"}))
+    memory = int(peak(graph) * 0.85)
+    assert fitted(graph, setting, memory).changes == fitted(graph, SETTING, memory).changes
+
+
+def test_parts_are_recomputed_where_whole_stages_are_not_enough():
+    """A long repeat as one stage needs all of its activations again; its copies need one copy's at a time."""
+    stage = "{sequential: [conv2d: {out_channels: 8, kernel_size: 3, padding: 1}, batch_norm2d, relu], repeat: 12}"
+    graph = load(f"archspec: 1\ninput: [8, 16, 16]\nstages: {{a: {stage}, head: [global_avg_pool2d, flatten, linear: 4]}}\n"
+                 ).graph
+    whole = peak(graph, recompute=frozenset({"a", "head"}))
+    memory = int(whole * 0.7)
+    found = fitted(graph, SETTING, memory)
+    assert found.after <= memory
+    assert all(part.startswith("a.") for part in found.changes["recompute"])
+    for part in found.changes["recompute"]:
+        assert peak(graph, recompute=frozenset(found.changes["recompute"]) - {part}) > memory
+    assert "recompute: [a.0–a." in found.text
 
 
 def test_what_never_fits_names_the_largest_batch():
     graph = load("resnet18_96").graph
-    every = frozenset(node.name for node in graph.nodes)
-    memory = peak(graph, recompute=every) - 1
+    memory = peak(graph, recompute=every_part(graph)) - 1
     with pytest.raises(SpecError) as caught:
         fitted(graph, SETTING, memory)
     (diagnostic,) = caught.value.diagnostics

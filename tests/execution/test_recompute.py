@@ -25,6 +25,7 @@ stages:
     ("resnet18", ["b1", "b3"]), ("resnet18", ["b1", "b2", "b3", "b4", "b5", "head"]), ("nin", ["b1", "pool1", "b2"]),
     ("lenet", ["conv1", "pool1"]), ("googlenet", ["b3", "b4"]), (SKIPS, ["body", "two"]),
     (SKIPS, ["stem", "pool", "body", "again", "two", "flat", "head"]), (SKIPS, ["flat"]),
+    ("resnet18", ["b2.0", "b3", "b4.1"]), (SKIPS, ["stem.batch_norm2d_1", "body.main", "head.relu_1"]),
 ], ids=lambda x: x[:9] if isinstance(x, str) else "+".join(x))
 def test_the_peak_is_torchs(spec, stages):
     graph = load(spec).graph

@@ -100,12 +100,10 @@ def test_memory_is_checked_with_it(monkeypatch):
 
 
 @pytest.mark.parametrize(("field", "mistakes"), [
-    ("recompute: «stm»", [("SPEC063", "the network has no stage `stm`")]),
-    ("recompute: [stem, «bdy», «head.linear_1»]", [
-        ("SPEC063", "the network has no stage `bdy`"),
-        ("SPEC063", "`head.linear_1` is a part of the stage `head`: a stage is recomputed as a whole")]),
-    ("recompute: [stem, «stem.conv2d_1»]", [("SPEC063", "`stem.conv2d_1` is a part of the stage `stem`")]),
-    ("recompute: «[]»", [("SPEC060", "`recompute` must be the name of a stage, or a list of them")]),
+    ("recompute: «stm»", [("SPEC063", "the network has no stage or part `stm`")]),
+    ("recompute: [stem, «bdy», body.dropout_1]", [("SPEC063", "the network has no stage or part `bdy`")]),
+    ("recompute: [stem, «stem.conv2d_1»]", [("SPEC063", "`stem.conv2d_1` lies in `stem`, which is recomputed as a whole")]),
+    ("recompute: «[]»", [("SPEC060", "`recompute` must be the name of a stage or part, or a list of them")]),
     ("recompute: «[stem, stem]»", [("SPEC060", "`recompute` has `stem` twice")]),
     ("«checkpointing»: [stem]", [("SPEC060", "checkpointing")]),
 ])
