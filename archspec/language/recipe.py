@@ -120,8 +120,8 @@ class Recipe(Section):
         "parameter, the longest name counts"
     )
     recompute: Recomputed | None = Field(
-        None, description="stages, or parts of them, that keep only their inputs for the backward pass and run a second "
-        "time there (activation checkpointing): less memory, the same results: [b1, b2.0]"
+        None, description="stages, or parts of them, that keep only their inputs for the backward pass and run a "
+        "second time there (activation checkpointing): less memory, the same results: [b1, b2.0]"
     )
     normalize: Normalisation | None = Field(
         None, description="normalisation: {mean: …, std: …} of pixels scaled to 0…1"
