@@ -8,14 +8,14 @@ from archspec.api import load
 from archspec.profile import profile_layers
 from archspec.profile.batches import sweep_batches
 
-from .helpers import CNN, DEVICE, needs_gpu
+from .helpers import CNN, DEVICE, REHEARSAL, needs_gpu
 
 LOADED = load(CNN)
 
 
 @pytest.fixture(scope="module")
 def profile():
-    return profile_layers(LOADED, batch_size=64, device=str(DEVICE), steps=5)
+    return profile_layers(LOADED, batch_size=8 if REHEARSAL else 64, device=str(DEVICE), steps=2)
 
 
 def test_every_layer_has_a_time_and_they_add_up(profile):
