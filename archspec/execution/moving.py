@@ -35,7 +35,10 @@ class Moving(Recorder):
         if mode == "zeros":
             return self.moved("constant_pad_nd", x, shape)
         if mode == "circular":
-            return self.moved("circular_pad", x, shape, in_order=True)
+            y, before = self.new(shape, x.dtype), x.shape
+            self.launch("circular_pad", (x,), (y,))
+            self.record("circular_pad", (y,), (x,), (), lambda tape, node, grads: (_unwrapped(tape, grads[0], before),))
+            return y
         if not self.cuda and (mode == "replicate" or x.ndim < 5):
             (x,) = self.raise_(x)
         name = f"{'reflection' if mode == 'reflect' else 'replication'}_pad{x.ndim - 2}d"
@@ -59,6 +62,17 @@ def _moved_back(tape: Recorder, node: Node, grads: Gradients, shape: Shape, flop
     assert grad is not None
     result = tape.empty(shape, grad.dtype, grad)
     tape.launch(node.name + "_backward", (grad,), (result,), flops=flops)
+    return result
+
+
+def _unwrapped(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
+    """The gradient of a circular padding, which torch writes slice by slice: each is taken out and added elsewhere."""
+    assert grad is not None
+    rest = tape.like(grad)
+    tape.launch("copy", (grad,), (rest,))
+    tape.scratch(rest.nbytes)
+    result = tape.new(shape, grad.dtype)
+    tape.launch("circular_pad_backward", (rest,), (result,), flops=rest.numel)
     return result
 
 

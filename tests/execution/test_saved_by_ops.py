@@ -30,7 +30,8 @@ def networks(draw: st.DrawFn, name: str) -> tuple[Graph, int, frozenset[str]] | 
     op, inputs, _ = found
     if len({x.shape[0] for x in inputs}) > 1:
         return None
-    before = [draw(st.sampled_from(BEFORE)) if x.dtype in FLOATS else "plain" for x in inputs]
+    ways = BEFORE[:2] if name == "local_response_norm" else BEFORE  # torch's module refuses some permuted inputs
+    before = [draw(st.sampled_from(ways)) if x.dtype in FLOATS else "plain" for x in inputs]
     hand = Hand(**{f"x{k}": _input(x, how) for k, (x, how) in enumerate(zip(inputs, before, strict=True))})
     values = [_before(hand, k, how) for k, how in enumerate(before)]
     if infer_outputs(op, tuple(map(hand.type_of, values)))[0].dtype not in FLOATS:
@@ -72,7 +73,7 @@ KINDS = st.fixed_dictionaries({
 
 @EACH_OP
 def test_saved_bytes_of_every_op(name: str) -> None:
-    @settings(deadline=None, max_examples=60 if name in MANY else 20, database=None)
+    @settings(deadline=None, max_examples=40 if name in MANY else 12, database=None)
     @given(networks(name), KINDS)
     def body(network: tuple[Graph, int, frozenset[str]] | None, kinds: dict[str, Any]) -> None:
         if network is not None:
