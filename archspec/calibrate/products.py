@@ -12,7 +12,8 @@ from archspec.calibrate.sample import Place, Run, Sample, sample
 
 _BASES: Final = (2, 3, 5, 7, 11)
 _SIDES: Final = (4, 7, 8, 14, 16, 28, 32, 56, 112)
-_WIDTHS: Final = (16, 24, 32, 64, 96, 128, 192, 256, 512)
+_WIDTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
+_RATIOS: Final = (1, 2, 1, 4, 1, 0.5, 1, 0.25)  # of filters to channels
 _KINDS: Final = ((3, 1), (1, 1), (3, 1), (1, 1), (3, 2), (5, 1), (1, 2), (7, 2))  # kernel size, stride
 _MASKS: Final = {
     "convolution_backward_input": [True, False, False], "convolution_backward_weight": [False, True, False],
@@ -64,8 +65,11 @@ def convolution_shapes(number: int, most_macs: float, *, grouped: bool = False) 
     for k in range(1, 100 * number):
         at = [halton(k, base) for base in _BASES]
         images = 2 ** int(at[0] * 8)
-        side, channels = (of[int(place * len(of))] for place, of in ((at[1], _SIDES), (at[2], _WIDTHS)))
-        filters = _WIDTHS[int(at[3] * len(_WIDTHS))]
+        side = _SIDES[int(at[1] * len(_SIDES))]
+        # As in networks: the smaller the image, the more channels.
+        widths = [width for width in _WIDTHS if 100 <= width * side <= 8000]
+        channels = widths[int(at[2] * len(widths))]
+        filters = max(8, int(channels * _RATIOS[int(at[3] * len(_RATIOS))]))
         kernel, stride = _KINDS[int(at[4] * len(_KINDS))]
         groups = 1
         if grouped:

@@ -12,8 +12,8 @@ from torch import Tensor
 from archspec.devices.curve import Curve, features, roof
 from archspec.devices.work import Work
 
-LENGTHS: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0)  # doublings
-NOISES: Final = (0.02, 0.1, 0.4)  # variance of a measurement over that of the efficiencies
+LENGTHS: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 13.0)  # doublings
+NOISES: Final = (0.003, 0.01, 0.03, 0.1, 0.4)  # variance of a measurement over that of the efficiencies
 LEAST: Final = 4  # points of a curve
 
 

@@ -53,8 +53,8 @@ def _samples(device: torch.device, *, most_macs: float, most: int) -> Iterator[S
     for precision in ("fp32", "bf16"):
         for layout in ("nchw", "nhwc"):
             place = Place(device, precision, layout)
-            yield from convolutions(place, convolution_shapes(56, most_macs))
-            yield from convolutions(place, convolution_shapes(20, most_macs / 16, grouped=True))
+            yield from convolutions(place, convolution_shapes(72, most_macs))
+            yield from convolutions(place, convolution_shapes(24, most_macs / 16, grouped=True))
             yield from image_passes(place, most)
         place = Place(device, precision)
         yield from products(place, 32, most_macs)

@@ -29,10 +29,13 @@ def command(device: str, threads: int | None, seconds: float, as_json: bool) -> 
     """
     import torch
 
+    from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.device import pick_device
     from archspec.calibrate import calibrate
 
     picked = pick_device(device)
+    if picked.type == "cpu":
+        keep_freed_memory()  # as in training
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
