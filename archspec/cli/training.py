@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archspec.ir import Graph
     from archspec.language.recipe import Recipe
     from archspec.train.checkpoint.resume import Resumption
+    from archspec.train.forecast import Forecast
     from archspec.train.report.confusion import Confusion
     from archspec.train.session import SessionOptions
     from archspec.train.setup import Machine, Task
@@ -35,6 +36,7 @@ class Outcome:
     confusion: Confusion | None
     about: dict[str, Any]
     paused: bool = False
+    forecast: Forecast | None = None
 
     def show(self, *, as_json: bool) -> None:
         """Print it."""
@@ -43,11 +45,15 @@ class Outcome:
 
         if as_json:
             classes = {} if self.confusion is None else self.confusion.to_json()
-            print_json(classes | self.summary.to_json() | self.about)
+            expected = {} if self.forecast is None else {"predicted": self.forecast.to_json(self.summary)}
+            print_json(classes | self.summary.to_json() | self.about | expected)
             return
         if self.confusion is not None:
             show(self.confusion, result_console(), summary=True)
-        click.echo(f"{summary_text(self.summary)}\nrun folder: {self.about['run_dir']}")
+        click.echo(summary_text(self.summary))
+        if self.forecast is not None and (line := self.forecast.outcome(self.summary)):
+            click.echo(line)
+        click.echo(f"run folder: {self.about['run_dir']}")
         if self.paused:
             click.echo(f"`{resume_command(self.about['run_dir'])}` continues")
 
@@ -87,10 +93,14 @@ class Training:
 
     def run(self, recipe: Recipe, path: Path, earlier: Resumption | None = None) -> Outcome:
         """Train a new network in the folder `path`, or resume the `earlier` run there."""
+        from archspec.train.forecast import forecast
         from archspec.train.session import Session
 
         resumed = earlier is not None and earlier.found is not None
         task = self._prepared(recipe, resumed=resumed)
+        expected = forecast(self.loaded.graph, task)
+        if expected is not None and self.machine.group.leads:
+            tell(expected.text)
         try:
             doctors = self.doctoring.callbacks(path, self.loaded, task)
             session = Session(
@@ -103,7 +113,8 @@ class Training:
         finally:
             task.close()
         paused = self.saving.stop_after is not None
-        return Outcome(with_findings(summary, doctors), session.final.confusion, self._about(task, path), paused)
+        found = with_findings(summary, doctors)
+        return Outcome(found, session.final.confusion, self._about(task, path), paused, expected)
 
     def _options(self) -> SessionOptions:
         from archspec.train.session import SessionOptions

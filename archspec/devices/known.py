@@ -13,6 +13,7 @@ from archspec.diagnostics import error, listing, nearest
 from archspec.language.detect import has_suffix
 
 FOLDER: Final = Path(__file__).parent
+_VARIANTS: Final = ("ti", "super", "laptop", "maxq", "mobile", *"0123456789")  # after a name, they name another GPU
 
 
 @cache
@@ -39,6 +40,16 @@ def find_device(name: str) -> Device:
         hint=close.words("") if close else f"the devices: {listing(known_devices(), 30)}; or the path of a file that "
                                             "describes one, with the suffix .yaml",
     )
+
+
+def sheet_of(gpu: str) -> Device | None:
+    """The shipped device that a driver calls `gpu` (`NVIDIA A100-SXM4-80GB`), or None; a variant is another device."""
+    word, best = plain(gpu), ""
+    for key, device in known_devices().items():
+        _, found, rest = word.partition(plain(key))
+        if device.kind == "gpu" and found and len(key) > len(best) and not rest.startswith(_VARIANTS):
+            best = key
+    return known_devices()[best] if best else None
 
 
 def plain(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cache
-from math import sqrt
+from math import log, sqrt
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -79,7 +79,7 @@ class CalibratedModel:
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration, self.name = calibration, calibration.name
-        self._chosen: dict[tuple[str, str, Circumstances], tuple[str, Curve]] = {}
+        self._chosen: dict[tuple[str, bool, bool, Circumstances], tuple[str, Curve]] = {}
         self._known: dict[tuple[str, Work], tuple[float, str]] = {}
 
     def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
@@ -92,7 +92,7 @@ class CalibratedModel:
         times = []
         for kernel in kernels:
             work = work_of(kernel)
-            key = (kernel.name, "low" if work.low else "fp32", circumstances)
+            key = (kernel.name, work.low, work.groups > 1, circumstances)
             chosen = self._chosen.get(key)
             if chosen is None:
                 chosen = self._chosen[key] = self._choose(kernel, work, circumstances)
@@ -124,7 +124,13 @@ class CalibratedModel:
                     found = self.calibration.curves.get(f"{kind}/{precision}{order}")
                     if found is not None:
                         return f"{kind}/{precision}{order}", found
-        raise KeyError(name)
+        return self._roofline(low)
+
+    def _roofline(self, precision: str) -> tuple[str, Curve]:
+        """For kinds without a curve, where measuring ended early: twice the roofline's time, within that factor."""
+        rates = self.calibration.peak_gmacs
+        rate = rates.get(precision) or max(rates.values(), default=1.0)
+        return "", Curve((), (), log(2), 1.0, log(2), rate * 1e9, self.calibration.bandwidth_gb_per_s * 1e9)
 
     def span(self, times: list[KernelTime], circumstances: Circumstances) -> float:
         """See TimeModel. Errors of one curve count as the same, those of different curves as independent."""
@@ -132,7 +138,8 @@ class CalibratedModel:
         for time in times:
             sums[time.curve] = sums.get(time.curve, 0.0) + time.seconds
         total, curves = sum(sums.values()), self.calibration.curves
-        errors = [curves[name].deviation * part / total for name, part in sums.items()] if total else []
+        deviations = {name: curves[name].deviation if name else log(2) for name in sums}
+        errors = [deviations[name] * part / total for name, part in sums.items()] if total else []
         return DEVIATIONS * sqrt(sum([error * error for error in errors]))
 
 

@@ -1,21 +1,103 @@
-"""Says before a run how long it will take and what memory a step needs, and after it how long it took."""
+"""Says before a run how long it will take and what memory a step needs, and after it how long a step took."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from archspec.analysis import predict_times, resources
-from archspec.devices.calibration import load_calibration
-from archspec.devices.models import CalibratedModel, TimeModel
-from archspec.devices.targets import sheet_of_gpu
-from archspec.execution import Optimizer, Setting
+from archspec.devices.calibration import Machine as Calibrated
+from archspec.devices.calibration import cpu_name, load_calibration
+from archspec.devices.known import sheet_of
+from archspec.devices.models import CalibratedModel, SheetModel, TimeModel
+from archspec.devices.predict import Prediction
 from archspec.text import bytes_text, duration_text, figures_text
-from archspec.train.own_machine import machine_of
+from archspec.train.fitting import training_setting
 
 if TYPE_CHECKING:
     from archspec.ir import Graph
-    from archspec.language.recipe import Recipe
-    from archspec.train.setup import Machine
+    from archspec.train.setup import Task
     from archspec.train.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run will take, without loading data and writing files.
+
+    step: of one update. epoch_s: an epoch's steps and its evaluation. epochs: of the recipe. peak_bytes: of a step.
+    batch_size: images of an update.
+    """
+
+    step: Prediction
+    epoch_s: float
+    epochs: int
+    peak_bytes: int
+    batch_size: int
+
+    @property
+    def text(self) -> str:
+        """One line."""
+        step = self.step
+        times = f"{figures_text(step.milliseconds)} ms a step ({figures_text(step.low)} to {figures_text(step.high)})"
+        whole = f"{duration_text(self.epoch_s)} an epoch, {duration_text(self.epochs * self.epoch_s)} in all"
+        return (
+            f"predicted on {step.machine}: {times}, bound by {step.bound}; {whole}; "
+            f"a step needs {bytes_text(self.peak_bytes)}"
+        )
+
+    def measured_ms(self, summary: Summary) -> float | None:
+        """The measured time of a step: that of the epochs after the first, in which everything warms up."""
+        speeds = [result.images_per_s for result in summary.epochs if result.images_per_s > 0]
+        return 1000 * self.batch_size / median(speeds[1:] or speeds) if speeds else None
+
+    def outcome(self, summary: Summary) -> str | None:
+        """The measured time of a step beside the predicted one, with loading of data; None if nothing was measured."""
+        measured = self.measured_ms(summary)
+        if measured is None:
+            return None
+        predicted = self.step.milliseconds
+        change = 100 * (predicted / measured - 1)
+        return (
+            f"a step took {figures_text(measured)} ms with loading of data; predicted {figures_text(predicted)} ms "
+            f"({change:+.0f} %)"
+        )
+
+    def to_json(self, summary: Summary | None = None) -> dict[str, Any]:
+        """Plain data; with a summary the measured time of a step, too."""
+        measured = None if summary is None else self.measured_ms(summary)
+        return {
+            "step": self.step.to_json(), "epoch_s": self.epoch_s, "total_s": self.epochs * self.epoch_s,
+            "peak_bytes": self.peak_bytes, "measured_step_ms": measured,
+        }
+
+
+def forecast(graph: Graph, task: Task) -> Forecast | None:
+    """What a run of `task` will take on its machine; None if that is neither calibrated nor a GPU that is known.
+
+    None for what the models do not know: several processes, compiled networks, archspec's own kernels.
+    """
+    machine, recipe, settings = task.machine, task.recipe, task.machine.settings
+    model = model_of(machine.device)
+    if model is None or machine.group.size > 1 or settings.compile or settings.cuda_graphs or settings.own_kernels:
+        return None
+    found = resources(graph, training_setting(graph, recipe, machine))
+    times = predict_times(found, model)
+    if times.step is None or found.training is None:
+        return None
+    evaluated = task.validation or task.test
+    seconds = (len(task.train) * times.step.milliseconds + len(evaluated) * times.forward.milliseconds) / 1000
+    return Forecast(times.step, seconds, recipe.epochs, found.training.peak_bytes, recipe.batch_size)
+
+
+def model_of(device: torch.device) -> TimeModel | None:
+    """The model of times on a device of this machine: calibrated, or of a GPU that is known; None otherwise."""
+    name = "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    version = torch.__version__.partition("+")[0]
+    calibration = load_calibration(Calibrated(cpu_name(), name, torch.get_num_threads(), version).file)
+    if calibration is not None:
+        return CalibratedModel(calibration)
+    sheet = None if device.type == "cpu" else sheet_of(name)
+    return None if sheet is None else SheetModel(sheet)

@@ -1,0 +1,165 @@
+"""Predicted beside measured times on this machine, of networks that no calibration has seen.
+
+    archspec calibrate                 # first, when nothing else runs
+    python benchmarks/predict.py [SPEC …] [--batch-sizes 1,8] [--precisions fp32,bf16] [--rows FILE]
+
+Each row is a network, batch size and precision: the time of a training step and of a forward pass, and Spearman's
+correlation of predicted and measured times of the layers (forward, in training). Rows are appended to FILE as they are
+measured, and a row that is there is not measured again: the run can be interrupted. Without SPEC it takes all shipped
+specs. On a machine that does other things, `--cpu-time` with OMP_NUM_THREADS=1 measures the process's CPU time instead;
+it calibrates itself first (`--seconds`), because the calibration of `archspec calibrate` is of wall time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import archspec
+from archspec.analysis import predict_times, resources
+from archspec.backends.allocator import keep_freed_memory
+from archspec.backends.denormals import denormals_flushed
+from archspec.calibrate import calibrate
+from archspec.devices.calibration import Calibration, load_calibration, own_calibration
+from archspec.devices.models import CalibratedModel
+from archspec.language.shipped import shipped_specs
+from archspec.profile.prediction import simulated
+from archspec.profile.timing import Until, time_runs
+from archspec.profile.workload import Workload, setting
+from archspec.train.step.precision import Settings
+
+CPU = torch.device("cpu")
+Clock = Callable[[], float]
+
+
+def spearman(a: list[float], b: list[float]) -> float:
+    """Spearman's rank correlation; ranks of equal values are their mean."""
+
+    def ranks(values: list[float]) -> list[float]:
+        order = sorted(values)
+        return [order.index(v) + (order.count(v) - 1) / 2 for v in values]
+
+    x, y = ranks(a), ranks(b)
+    return statistics.correlation(x, y) if len(set(x)) > 1 and len(set(y)) > 1 else float("nan")
+
+
+def layer_times(workload: Workload, clock: Clock, rounds: int) -> dict[str, float]:
+    """Milliseconds of each layer's forward pass in training: the least of some rounds."""
+    best: dict[str, float] = {}
+    started: dict[str, float] = {}
+    handles: list[Any] = []
+
+    def watch(path: str, module: nn.Module) -> None:
+        def after(*_: object) -> None:
+            best[path] = min(best.get(path, 1e9), 1000 * (clock() - started[path]))
+
+        handles.append(module.register_forward_pre_hook(lambda *_: started.__setitem__(path, clock())))
+        handles.append(module.register_forward_hook(after))
+
+    for path, module in workload.model.named_modules():
+        if not any(module.children()):
+            watch(path, module)
+    for _ in range(rounds):
+        workload.step()
+    for handle in handles:
+        handle.remove()
+    return best
+
+
+def row(name: str, batch: int, precision: str, calibration: Calibration, clock: Clock) -> dict[str, Any] | None:
+    graph = archspec.load(name).graph
+    chosen = setting(graph, batch, "float32", CPU, Settings(precision))
+    if chosen.no_step is not None:
+        return None
+    predicted = predict_times(resources(graph, simulated(chosen, training=True)), CalibratedModel(calibration))
+    assert predicted.step is not None
+    workload = Workload(chosen)
+    measured = {
+        key: time_runs(run, batch_size=batch, synchronise=lambda: None, clock=clock, warmup=Until(2, few=2),
+                       measured=Until(5, 0.5, few=3, most_seconds=6)).times_ms
+        for key, run in workload.passes.items()
+    }
+    layers = layer_times(workload, clock, 3)
+    both = [(layer.forward_ms, layers[path]) for path, layer in predicted.step.layers.items() if path in layers]
+    found: dict[str, Any] = {"spec": name, "batch": batch, "precision": precision}
+    for key, prediction in (("step", predicted.step), ("forward", predicted.forward)):
+        found[key] = {
+            "predicted_ms": prediction.milliseconds, "low_ms": prediction.low, "high_ms": prediction.high,
+            "measured_ms": statistics.median(measured[key]),
+        }
+    return found | {"layers": len(both), "rank": spearman(*map(list, zip(*both, strict=True)))} if both else found
+
+
+def summary(rows: list[dict[str, Any]]) -> None:
+    for key in ("step", "forward"):
+        errors = [abs(r[key]["predicted_ms"] / r[key]["measured_ms"] - 1) for r in rows]
+        inside = [r[key]["low_ms"] <= r[key]["measured_ms"] <= r[key]["high_ms"] for r in rows]
+        print(f"{key}: median error {100 * statistics.median(errors):.1f} %, worst {100 * max(errors):.1f} %, "
+              f"{100 * statistics.mean(inside):.0f} % within the interval of 80 %, {len(rows)} rows")
+    ranks = [r["rank"] for r in rows if r.get("layers", 0) >= 5]
+    if ranks:
+        print(f"rank correlation of layers: median {statistics.median(ranks):.3f}, least {min(ranks):.3f}")
+
+
+def calibrated(options: argparse.Namespace) -> Calibration:
+    """The calibration of this machine; with --cpu-time one of CPU time, which is kept beside the rows."""
+    if not options.cpu_time:
+        found = own_calibration("cpu")
+        if found is None:
+            raise SystemExit("run `archspec calibrate` first")
+        return found
+    path = options.rows.with_suffix(".calibration.json")
+    if (kept := load_calibration(path)) is not None:
+        return kept
+    made = calibrate(CPU, seconds=options.seconds, clock=time.process_time)
+    made.save().replace(path)
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("specs", nargs="*")
+    parser.add_argument("--batch-sizes", default="1,8")
+    parser.add_argument("--precisions", default="fp32,bf16")
+    parser.add_argument("--rows", type=Path, default=Path("predict.jsonl"))
+    parser.add_argument("--cpu-time", action="store_true")
+    parser.add_argument("--seconds", type=float, default=110)
+    options = parser.parse_args()
+    if options.cpu_time and torch.get_num_threads() != 1:
+        raise SystemExit("--cpu-time needs OMP_NUM_THREADS=1")
+    keep_freed_memory()
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    with denormals_flushed():
+        calibration = calibrated(options)
+        rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.exists() else []
+        done = {(r["spec"], r["batch"], r["precision"]) for r in rows}
+        for name in options.specs or shipped_specs():
+            for batch in map(int, options.batch_sizes.split(",")):
+                for precision in options.precisions.split(","):
+                    if (name, batch, precision) in done:
+                        continue
+                    torch.manual_seed(0)
+                    found = row(name, batch, precision, calibration, clock)
+                    if found is None:
+                        continue
+                    with options.rows.open("a") as file:
+                        file.write(json.dumps(found) + "\n")
+                    rows.append(found)
+                    measured, predicted = (found["step"][key] for key in ("measured_ms", "predicted_ms"))
+                    print(f"{name:26} {batch:4} {precision}  step {measured:9.2f} ms, predicted {predicted:9.2f} ms"
+                          f" ({100 * (predicted / measured - 1):+.0f} %), rank {found.get('rank', float('nan')):.3f}",
+                          flush=True)
+    print(f"{calibration.name}, {'CPU time' if options.cpu_time else 'wall time'}, torch {torch.__version__}")
+    summary(rows)
+
+
+if __name__ == "__main__":
+    main()
