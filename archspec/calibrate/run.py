@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from math import inf
 
@@ -25,17 +25,20 @@ SECONDS = 100.0  # of measuring, at most
 
 def calibrate(
     device: torch.device, *, seconds: float = SECONDS, clock: Clock = time.perf_counter,
-    progress: Callable[[float], None] = lambda _: None,
+    progress: Callable[[float], None] = lambda _: None, samples: Iterable[Sample] | None = None,
 ) -> Calibration:
     """Measure `device` for at most `seconds`, and fit curves to the times. Uses torch's current number of threads.
 
     clock: what kernels are timed with; the process's CPU time, with one thread, on a machine that does other things.
+    samples: the kernels; None for those that networks have.
     """
     watch = Stopwatch(clock, (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else lambda: None)
     start = time.perf_counter()
-    large = device.type != "cpu"
-    samples = list(_samples(device, most_macs=2e11 if large else 4e8, most=1 << (26 if large else 23)))
-    random.Random(0).shuffle(samples)  # noqa: S311  # so that what the deadline cuts off is a part of every curve
+    if samples is None:
+        large = device.type != "cpu"
+        every = list(_samples(device, most_macs=2e11 if large else 4e8, most=1 << (26 if large else 23)))
+        random.Random(0).shuffle(every)  # noqa: S311  # so that what the deadline cuts off is a part of every curve
+        samples = every
     with denormals_flushed():
         costs = overhead(device, watch)
         points = measure(samples, watch, clock() + seconds, progress)

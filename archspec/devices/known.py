@@ -13,7 +13,7 @@ from archspec.diagnostics import error, listing, nearest
 from archspec.language.detect import has_suffix
 
 FOLDER: Final = Path(__file__).parent
-_VARIANTS: Final = ("ti", "super", "laptop", "maxq", "mobile", *"0123456789")  # after a name, they name another GPU
+_VARIANTS: Final = "ti|super|laptop|max|mobile|with"  # after a name, they name another GPU
 
 
 @cache
@@ -44,12 +44,11 @@ def find_device(name: str) -> Device:
 
 def sheet_of(gpu: str) -> Device | None:
     """The shipped device that a driver calls `gpu` (`NVIDIA A100-SXM4-80GB`), or None; a variant is another device."""
-    word, best = plain(gpu), ""
     for key, device in known_devices().items():
-        _, found, rest = word.partition(plain(key))
-        if device.kind == "gpu" and found and len(key) > len(best) and not rest.startswith(_VARIANTS):
-            best = key
-    return known_devices()[best] if best else None
+        words = r"[\W_]*".join(re.findall("[a-z]+|[0-9]+", key))
+        if device.kind == "gpu" and re.search(rf"\b{words}\b(?![\W_]*(?:{_VARIANTS}))", gpu.lower()):
+            return device
+    return None
 
 
 def plain(name: str) -> str:

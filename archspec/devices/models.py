@@ -118,7 +118,8 @@ class CalibratedModel:
         if kernel.name in CONVOLUTIONS and work.groups > 1:
             name = f"grouped_{name}"
         family = work.family
-        for kind in (name, *_LIKE.get(name, ()), family, *_LIKE.get(family, ()), "elementwise"):
+        last = () if work.macs else ("add",)
+        for kind in (name, *_LIKE.get(name, ()), family, *_LIKE.get(family, ()), *last):
             for precision in (low, "bf16" if work.low else "fp32", "fp32"):
                 for order in (f"/{layout}", "/nchw", ""):
                     found = self.calibration.curves.get(f"{kind}/{precision}{order}")
@@ -148,7 +149,7 @@ _LIKE: Final = {
     "attention_backward": ("addmm",), "grouped_conv": ("grouped_convolution",),
     "batch_norm_evaluation": ("batch_norm",), "norm": ("batch_norm",), "norm_backward": ("batch_norm_backward",),
     "add_": ("add",), "pool": ("max_pool2d",), "reduce": ("sum",), "update": ("sgd",), "adamw": ("adam",),
-    "elementwise": ("add",), "adaptive_avg_pool2d": ("mean",), "log_softmax": ("softmax",),
+    "adaptive_avg_pool2d": ("mean",), "log_softmax": ("softmax",),
     "log_softmax_backward": ("softmax_backward",), "relu6": ("relu",), "relu6_backward": ("relu_backward",),
 }
 

@@ -153,14 +153,23 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def few_kernels() -> Calibration:
+    place = Place(CPU, "fp32")
+    samples = [*convolutions(place, convolution_shapes(4, 1e6)), *products(place, 4, 1e6), *passes(place, 1 << 12)]
+    return calibrate(CPU, seconds=1000, clock=Ticks(0.01), samples=samples)
+
+
 @pytest.fixture(scope="module")
 def made() -> Calibration:
     """A calibration of few kernels, by a clock of which each reading takes 10 ms: every kernel takes as long."""
-    return calibrate(CPU, seconds=3, clock=Ticks(0.01))
+    return few_kernels()
 
 
 def test_a_calibration_is_kept_for_this_machine(own: Path, made: Calibration) -> None:
     assert own_calibration() is None
+    assert {"convolution/fp32/nchw", "convolution_backward_weight/fp32/nchw", "addmm/fp32"} == {
+        name for name in made.curves if "input" not in name
+    }
     path = made.save()
     assert path.parent == own / "calibration"
     assert own_calibration() == own_calibration("cpu") == load_calibration(path) == made

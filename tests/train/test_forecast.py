@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
-from archspec.calibrate.run import calibrate
 from archspec.devices.known import sheet_of
 from archspec.devices.predict import Prediction
 from archspec.train.forecast import Forecast
 from archspec.train.summary import EpochResult, Summary
-from tests.calibrate.test_calibrate import Ticks
+from tests.calibrate.test_calibrate import few_kernels
 from tests.cli.conftest import Cli, cli
 
 __all__ = ["cli"]
@@ -64,8 +62,8 @@ def test_a_run_on_a_calibrated_machine_says_what_it_takes(
     (tmp_path / "tiny.yaml").write_text(SPEC)
     arguments = ("train", "tiny.yaml", "--limit-train", "200", "--limit-test", "100")
     done = cli(*arguments)
-    assert "predicted" not in done.err + done.out
-    made = calibrate(torch.device("cpu"), seconds=3, clock=Ticks(0.01))
+    assert "predicted on" not in done.err + done.out
+    made = few_kernels()
     replace(made, overhead_us={"forward": 0.0, "training": 0.0, "backward": 0.0, "step": 5e6}).save()
     done = cli(*arguments)
     assert "an epoch, 20 s in all" in done.err  # two steps of five seconds an epoch
