@@ -32,6 +32,7 @@ from archspec.devices.gpu import Circumstances, GpuModel, queue
 from archspec.execution import Kernel, Optimizer, Setting, execute
 from archspec.profile.timing import quantile
 
+TABLES = (".json", ".csv")
 FITTED = Path(archspec.__file__).parent / "devices" / "fitted.json"
 # name: (first guess, how far it may be off, as a factor's logarithm)
 PRIOR = {
@@ -186,8 +187,9 @@ def main() -> None:
         }
         print(devices)
     if options.write:
+        command = shlex.join(["python", *(Path(a).name if a.endswith(TABLES) else a for a in sys.argv)])
         result = {
-            "format": 1, "command": shlex.join(["python", *sys.argv]),
+            "format": 1, "command": command,
             "meaning": "80 % of the times of networks left out of the fit lie within exp(±span) of the prediction",
             "parameters": {name: float(f"{value:.4g}") for name, value in fitted.items()},
             "span": spans, "devices": devices,

@@ -1,44 +1,110 @@
-"""The overhead of a call: what torch takes for a layer besides its kernel."""
+"""What a network takes besides its kernels: the overhead of a call, and data that is not in the caches.
+
+Both are measured on networks made for it. The overhead follows from two of different depth, whose calls take most of
+the time; the factor from two with the usual layers, whose data comes from memory, while a kernel that is measured alone
+finds it in the caches.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import geometric_mean
+from typing import Any, Final, NamedTuple
 
 import torch
-from torch import nn
 
+from archspec.analysis import predict_times, resources
+from archspec.api import load
 from archspec.calibrate.measure import Stopwatch
+from archspec.devices.calibration import Calibration
+from archspec.devices.models import CalibratedModel
+from archspec.execution import Execution
+from archspec.profile.prediction import simulated
+from archspec.profile.workload import Workload, setting
+from archspec.train.step.precision import Precision, Settings
 
-LAYERS = 64
+DEPTHS: Final = (4, 24)
+NONE: Final = {"forward": 0.0, "training": 0.0, "backward": 0.0, "step": 0.0}
 
 
-def overhead(device: torch.device, watch: Stopwatch) -> dict[str, float]:
-    """Microseconds of a call by kind of pass, and of a step: what a chain of layers on tiny tensors takes.
+class _Rest(NamedTuple):
+    """The calls of a pass, and the microseconds that it takes besides its kernels."""
 
-    forward: in evaluation, without gradients. training: keeping what backward needs. backward: of a gradient. step: of
-    what a training step does once.
+    calls: int
+    microseconds: float
+
+
+def overhead(device: torch.device, watch: Stopwatch, calibration: Calibration) -> dict[str, float]:
+    """Microseconds of a call: `forward` (in evaluation), `training` and `backward`; and `step`, of what is once a step.
+
+    calibration: the curves of this device.
     """
-    model = nn.Sequential(*(nn.Sigmoid() for _ in range(LAYERS))).to(device)
-    x = torch.ones(2, 2, device=device)
-    leaf = torch.ones(2, 2, device=device, requires_grad=True)
-    bare = _per_layer(watch, lambda: [torch.sigmoid(x) for _ in range(LAYERS)])
+    bare = CalibratedModel(replace(calibration, overhead_us=dict(NONE)))
+    forward, step = zip(*[_rests(depth, device, watch, bare) for depth in DEPTHS], strict=True)
+    call = max(0.0, (step[1].microseconds - step[0].microseconds) / (step[1].calls - step[0].calls))
+    once = max(0.0, step[0].microseconds - call * step[0].calls)
+    in_evaluation = max(0.0, forward[1].microseconds / forward[1].calls)
+    return {"forward": in_evaluation, "training": call, "backward": call, "step": once}
 
-    def forward() -> None:
-        with torch.inference_mode():
-            model(x)
 
-    def both() -> None:
-        model(leaf).sum().backward()
+def factor(device: torch.device, watch: Stopwatch, calibration: Calibration, precision: Precision) -> float:
+    """How much longer kernels take in a network than alone: of a training step, the geometric mean of two networks."""
+    ratios = []
+    for width, batch in ((16, 16), (64, 2)):
+        graph = load(_usual(width)).graph
+        chosen = setting(graph, batch, "float32", device, Settings(precision))
+        predicted = predict_times(resources(graph, simulated(chosen, training=True)), CalibratedModel(calibration)).step
+        assert predicted is not None
+        step = Workload(chosen).passes["step"]
+        with torch.enable_grad():
+            ratios.append(1000 * watch.seconds(step) / predicted.milliseconds)
+    return max(0.5, min(4.0, geometric_mean(ratios)))
 
-    in_evaluation, in_training = _per_layer(watch, forward), _per_layer(watch, lambda: model(leaf))
-    step = _per_layer(watch, both)
+
+def _rests(depth: int, device: torch.device, watch: Stopwatch, bare: CalibratedModel) -> tuple[_Rest, _Rest]:
+    """Of a forward pass and of a step of a network with this many convolutions."""
+    graph = load(_network(depth)).graph
+    chosen = setting(graph, 1, "float32", device, Settings("fp32"))
+    found = resources(graph, simulated(chosen, training=True))
+    predicted = predict_times(found, bare)
+    assert predicted.step is not None
+    assert found.training is not None
+    passes = Workload(chosen).passes
+    with torch.enable_grad():
+        measured = {name: 1e6 * watch.seconds(run) for name, run in passes.items()}
+    return (
+        _Rest(_calls(found.inference), measured["forward"] - 1000 * predicted.forward.milliseconds),
+        _Rest(_calls(found.training), measured["step"] - 1000 * predicted.step.milliseconds),
+    )
+
+
+def _calls(execution: Execution) -> int:
+    return sum(k.direction != "optimizer" and k.name != "convolution_backward_bias" for k in execution.kernels)
+
+
+def _usual(width: int) -> Mapping[str, Any]:
+    """A network with the usual layers: convolutions, norms, pools, a product."""
+    def convolution(channels: int, size: int) -> list[Any]:
+        fields = {"out_channels": channels, "kernel_size": size, "padding": size // 2, "bias": False}
+        return [{"conv2d": fields}, "batch_norm2d", "relu"]
+
     return {
-        "forward": max(0.0, in_evaluation - bare), "training": max(0.0, in_training - bare),
-        "backward": max(0.0, step - in_training - bare), "step": LAYERS * max(0.0, step - in_training) / 2,
+        "archspec": 1, "name": "usual", "input": [3, 64, 64],
+        "stages": {
+            "first": [*convolution(width, 5), {"max_pool2d": 2}],
+            "second": [*convolution(2 * width, 3), *convolution(width, 1), *convolution(2 * width, 3)],
+            "pool": {"max_pool2d": 2},
+            "third": [*convolution(4 * width, 3), *convolution(4 * width, 3), {"avg_pool2d": 4}],
+            "head": ["flatten", {"linear": 256}, "relu", {"linear": 10}],
+        },
     }
 
 
-def _per_layer(watch: Stopwatch, run: Callable[[], object]) -> float:
-    """Microseconds of each layer."""
-    with torch.enable_grad():
-        return 1e6 * watch.seconds(run) / LAYERS
+def _network(depth: int) -> Mapping[str, Any]:
+    """Convolutions on images so small that the calls take most of the time."""
+    block = [{"conv2d": {"out_channels": 4, "kernel_size": 3, "padding": 1}}, "relu"]
+    return {
+        "archspec": 1, "name": "overhead", "input": [4, 8, 8],
+        "stages": {"body": block * depth, "head": ["flatten", {"linear": 10}]},
+    }

@@ -5,22 +5,26 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
+from typing import Final
 
 import torch
 
 from archspec.backends.denormals import denormals_flushed
 from archspec.calibrate.measure import Clock, Stopwatch, measure
-from archspec.calibrate.overhead import overhead
+from archspec.calibrate.overhead import NONE, factor, overhead
 from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import convolution_shapes, convolutions, products
 from archspec.calibrate.regression import LEAST, Point, fit_curve
 from archspec.calibrate.sample import Place, Sample
 from archspec.devices.calibration import Calibration, Machine, cpu_name
 from archspec.devices.curve import Curve
+from archspec.train.step.precision import Precision
 
-SECONDS = 100.0  # of measuring, at most
+SECONDS: Final = 100.0  # of measuring, at most
+PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
 
 
 def calibrate(
@@ -40,20 +44,21 @@ def calibrate(
         random.Random(0).shuffle(every)  # noqa: S311  # so that what the deadline cuts off is a part of every curve
         samples = every
     with denormals_flushed():
-        costs = overhead(device, watch)
         points = measure(samples, watch, clock() + seconds, progress)
     machine = Machine(
         cpu_name(), "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device), torch.get_num_threads(),
         torch.__version__.partition("+")[0],
     )
     curves, gmacs, bandwidth = _curves(points)
-    return Calibration(
-        machine, curves, costs, gmacs, bandwidth, time.perf_counter() - start, datetime.now(UTC).date().isoformat(),
-    )
+    made = Calibration(machine, curves, dict(NONE), {}, gmacs, bandwidth, 0.0, datetime.now(UTC).date().isoformat())
+    with denormals_flushed():
+        made = replace(made, overhead_us=overhead(device, watch, made))
+        factors: dict[str, float] = {name: factor(device, watch, made, name) for name in PRECISIONS}
+    return replace(made, factors=factors, seconds=time.perf_counter() - start)
 
 
 def _samples(device: torch.device, *, most_macs: float, most: int) -> Iterator[Sample]:
-    for precision in ("fp32", "bf16"):
+    for precision in PRECISIONS:
         for layout in ("nchw", "nhwc"):
             place = Place(device, precision, layout)
             yield from convolutions(place, convolution_shapes(72, most_macs))

@@ -43,12 +43,14 @@ class Calibration:
 
     curves: by kind of kernel, precision and layout, see `predict`. overhead_us: by `forward` (a pass in evaluation),
     `training` (a pass that keeps what backward needs), `backward`: microseconds for each kernel; `step`: for each step.
+    factors: by precision, how much longer kernels take in a network, where their data is not in the caches.
     peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how long measuring took. made: the day.
     """
 
     machine: Machine
     curves: dict[str, Curve]
     overhead_us: dict[str, float]
+    factors: dict[str, float]
     peak_gmacs: dict[str, float]
     bandwidth_gb_per_s: float
     seconds: float
@@ -80,7 +82,7 @@ def load_calibration(path: Path) -> Calibration | None:
         if len(curves) > _MAX_CURVES:
             return None
         return Calibration(
-            machine, curves, _numbers(data["overhead_us"]), _numbers(data["peak_gmacs"]),
+            machine, curves, _numbers(data["overhead_us"]), _numbers(data["factors"]), _numbers(data["peak_gmacs"]),
             _number(data["bandwidth_gb_per_s"]), _number(data["seconds"]), str(data["made"])[:40],
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -89,6 +89,7 @@ class CalibratedModel:
             "forward": overhead["training" if circumstances.training else "forward"], "backward": overhead["backward"],
             "optimizer": 0.0,
         }
+        factor = self.calibration.factors.get(circumstances.precision, 1.0)
         times = []
         for kernel in kernels:
             work = work_of(kernel)
@@ -100,7 +101,7 @@ class CalibratedModel:
             known = self._known.get((name, work))
             if known is None:
                 known = self._known[name, work] = _on(curve, work)
-            seconds, bound = known
+            seconds, bound = known[0] * factor, known[1]
             wait = 0.0 if kernel.name == "convolution_backward_bias" else by_direction[kernel.direction] * 1e-6
             times.append(KernelTime(seconds + wait, bound if seconds > wait else "launches", name))
         if circumstances.training and times:

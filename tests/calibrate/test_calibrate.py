@@ -208,7 +208,7 @@ def law(rate: float) -> Curve:
 
 
 def test_a_calibrated_machine_adds_its_overhead_to_curves_and_falls_back_to_similar_ones() -> None:
-    """With curves that say: twice the roofline's time."""
+    """With curves that say: twice the roofline's time, and half more in a network."""
     shapes = {"convolution": 6, "addmm": 3, "add": 2}
     curves = {
         f"{name}/fp32": replace(law(1e9), points=((0.0,) * size,)) for name, size in shapes.items()
@@ -216,10 +216,10 @@ def test_a_calibrated_machine_adds_its_overhead_to_curves_and_falls_back_to_simi
          "convolution_backward_input/fp32": replace(law(1e9), points=((0.0,) * 6,)),
          "convolution_backward_weight/fp32": replace(law(1e9), points=((0.0,) * 6,))}
     overhead = {"forward": 1.0, "training": 2.0, "backward": 3.0, "step": 100.0}
-    calibration = Calibration(Machine("a CPU", "cpu", 1, "2"), curves, overhead, {}, 1.0, 1.0, "2026-01-01")
+    calibration = Calibration(Machine("a CPU", "cpu", 1, "2"), curves, overhead, {"fp32": 1.5}, {}, 1.0, 1.0, "2026-01-01")
     kernels = execute(archspec.load("lenet").graph, Setting(4, optimizer=Optimizer("sgd", 0.9))).kernels
     found = predict(kernels, CalibratedModel(calibration), Circumstances("fp32", False, True))
-    work = sum(2 * (k.macs / 1e9 + (k.read_bytes + k.written_bytes) / 1e9 + 1e-9) for k in kernels)
+    work = 1.5 * sum(2 * (k.macs / 1e9 + (k.read_bytes + k.written_bytes) / 1e9 + 1e-9) for k in kernels)
     calls = sum({"forward": 2e-6, "backward": 3e-6, "optimizer": 0}[k.direction] for k in kernels
                 if k.name != "convolution_backward_bias")
     assert found.milliseconds == pytest.approx(1000 * (work + calls + 1e-4), rel=1e-6)
