@@ -24,7 +24,8 @@ import torch
 from torch import nn
 
 import archspec
-from archspec.analysis import predict_times, resources
+from archspec.analysis.resources import resources
+from archspec.analysis.timing import predict_times
 from archspec.backends.allocator import keep_freed_memory
 from archspec.backends.denormals import denormals_flushed
 from archspec.calibrate import calibrate

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
-from archspec.analysis import predict_times, resources
+from archspec.analysis.resources import resources
+from archspec.analysis.timing import predict_times
 from archspec.api import load
 from archspec.calibrate.measure import Stopwatch
 from archspec.devices.calibration import Calibration

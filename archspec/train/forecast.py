@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from archspec.analysis import predict_times, resources
+from archspec.analysis.resources import resources
+from archspec.analysis.timing import predict_times
 from archspec.devices.calibration import Machine as Calibrated
 from archspec.devices.calibration import cpu_name, load_calibration
 from archspec.devices.known import sheet_of
