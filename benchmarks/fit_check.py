@@ -44,8 +44,8 @@ def workload(graph: Graph, setting: Setting, device: torch.device):
     """A network on the device, and its training step, as the trainer does it."""
     model = build(graph, recompute=setting.recompute).to(device).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=MOMENTUM, fused=True)
-    batches = [[torch.randn(x.shape, device=device) for x in inputs_of(graph, setting.batch_size)]
-               for _ in range(setting.accumulate)]
+    batches = [[torch.zeros(x.shape, dtype=getattr(torch, x.dtype), device=device)
+                for x in inputs_of(graph, setting.batch_size)] for _ in range(setting.accumulate)]
     labels = torch.zeros(setting.batch_size, dtype=torch.int64, device=device)
 
     def step() -> None:
