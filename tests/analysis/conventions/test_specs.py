@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 import archspec
 from archspec.analysis.conventions import CONVENTIONS, counted
+from tests.fuzz.draw import valid_network
 
 from .tools import printed
 
@@ -59,3 +61,19 @@ def test_a_chain_is_counted_as_the_tool_counts_it(name: str, tool: str) -> None:
     numbers = printed(tool, graph, 2)
     for convention in CONVENTIONS[tool]:
         assert counted(graph, convention, 2).total == numbers.get(convention.unit, numbers.get("")), convention.unit
+
+
+FRESH = [time.time_ns() // 1000 + k for k in range(6)]  # other networks in every run; a failure names its seed
+
+
+@pytest.mark.filterwarnings("ignore:.*jit")
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("seeds", [range(6), FRESH], ids=["fixed", "fresh"])
+def test_random_networks_are_counted_as_the_tools_count_them(seeds: range | list[int]) -> None:
+    for seed in seeds:
+        _, graph = valid_network(seed)
+        for tool, conventions in CONVENTIONS.items():
+            numbers = printed(tool, graph, 2)
+            for convention in conventions:
+                figure = counted(graph, convention, 2)
+                assert figure.total == numbers.get(convention.unit, numbers.get("")), (seed, tool, convention.unit)
