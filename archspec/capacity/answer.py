@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from archspec.analysis import smallest_batch
+from archspec.analysis import lone_value, smallest_batch
 from archspec.analysis.step_memory import step_memory
 from archspec.analysis.weights import weights
 from archspec.capacity.largest import largest_batch
 from archspec.capacity.options import Low, Option, options_for
 from archspec.capacity.simulate import WORK, Price, Simulated
+from archspec.diagnostics import error
 from archspec.execution import Execution, Setting
 from archspec.ir import Graph
 
@@ -106,8 +107,16 @@ class Answer:
 
 
 def answer(graph: Graph, request: Request) -> Answer:
-    """Search the largest batches, and the options for a batch that does not fit. Imports no torch."""
+    """Search the largest batches, and the options for a batch that does not fit. Imports no torch.
+
+    Raises SpecError BUILD203 if the batch asked for is too small for a norm in training.
+    """
     learns = any(spec.learned for _, spec in weights(graph))
+    if learns and request.batch_size is not None and (path := lone_value(graph, request.batch_size, training=True)):
+        raise error(
+            "BUILD203", f"`{path}` needs 2 images or more to train: with one, a channel has a single value, and no "
+            "variance", span=graph.origin(path), hint="ask for a batch of 2 or more",
+        )
     search = _Search(graph, request)
     training = search.use(training=True) if learns else None
     usual = None

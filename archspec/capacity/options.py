@@ -169,7 +169,7 @@ class _Search:
         """Recomputation in 16 bits; with passes of fewer images if that is not enough."""
         low = replace(self.setting, precision=self.low or self.setting.precision)
         every = every_part(self.graph)
-        for setting in _with_passes(low):
+        for setting in _with_passes(low, _least(self.graph)):
             simulated = Simulated(self.graph, setting)
             if simulated.peak(recompute=every) > ROUGHLY * self.memory:
                 continue
@@ -211,8 +211,7 @@ def divisors(batch_size: int, least: int = 1) -> list[int]:
 
 def fewest_passes(graph: Graph, setting: Setting, memory: int) -> int | None:
     """The fewest equal passes with which a step fits; None if it does not fit in any."""
-    least = 2 if normalises_batch(graph) else 1
-    known = divisors(setting.batch_size, least)
+    known = divisors(setting.batch_size, _least(graph))
     low, high = 0, len(known)  # known[:low] do not fit, known[high:] do
     while low < high:
         middle = (low + high) // 2
@@ -223,7 +222,12 @@ def fewest_passes(graph: Graph, setting: Setting, memory: int) -> int | None:
     return known[low] if low < len(known) else None
 
 
-def _with_passes(setting: Setting) -> Iterator[Setting]:
+def _least(graph: Graph) -> int:
+    """The fewest images of a pass: one has no statistics."""
+    return 2 if normalises_batch(graph) else 1
+
+
+def _with_passes(setting: Setting, least: int) -> Iterator[Setting]:
     yield setting
-    for passes in divisors(setting.batch_size):
+    for passes in divisors(setting.batch_size, least):
         yield accumulated(setting, passes)

@@ -11,6 +11,7 @@ from archspec.capacity import Request, answer, predicted_time, recipe_setting
 from archspec.capacity.options import _Search
 from archspec.capacity.simulate import WORK
 from archspec.devices.targets import time_model
+from archspec.diagnostics import SpecError
 from archspec.execution import Optimizer, Setting, execute
 from archspec.language.recipe import Recipe
 
@@ -127,3 +128,12 @@ def test_prices_are_predicted_times_on_a_device():
     kinds = {option.kind for option in answer(graph, Request(memory, setting, 256, low="fp16")).options}
     assert "fp16" in kinds
     assert "bf16" not in kinds
+
+
+def test_a_batch_that_is_too_small_to_train():
+    graph = load("archspec: 1\ninput: [3, 8, 8]\nstages: {a: [global_avg_pool2d, batch_norm2d, flatten, linear: 3]}\n").graph
+    with pytest.raises(SpecError, match="needs 2 images or more to train"):
+        answer(graph, Request(2**30, MOMENTUM, 1))
+    assert answer(graph, Request(2**30, MOMENTUM, 2)).training.fits
+    options = answer(graph, Request(1, replace(MOMENTUM, optimizer=Optimizer("adam")), 6)).options
+    assert all(option.recipe.get("batch_size", 2) >= 2 for option in options)
