@@ -32,6 +32,9 @@ class TimeModel(Protocol):
 
     name: str
 
+    def computes_in(self, precision: str) -> str:
+        """The precision in which it computes products of `precision`."""
+
     def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """What each kernel adds to the time of the pass, in order."""
 
@@ -54,6 +57,10 @@ class SheetModel:
         own = fitted()["devices"].get(device.key if device.file is None else "", {})
         self.parameters: dict[str, float] = {**fitted()["parameters"], **own.get("parameters", {})}
         self.spans: dict[str, float] = own.get("span", fitted()["span"])
+
+    def computes_in(self, precision: str) -> str:
+        """See TimeModel."""
+        return self.device.computes_in(precision)
 
     def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """See TimeModel."""
@@ -81,6 +88,10 @@ class CalibratedModel:
         self.calibration, self.name = calibration, calibration.name
         self._chosen: dict[tuple[str, bool, bool, Circumstances], tuple[str, Curve]] = {}
         self._known: dict[tuple[str, Work], tuple[float, str]] = {}
+
+    def computes_in(self, precision: str) -> str:
+        """See TimeModel. What was measured is what runs, however the machine computes it."""
+        return precision
 
     def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """See TimeModel."""
@@ -170,6 +181,10 @@ class CpuSheetModel:
 
     def __init__(self, device: Device) -> None:
         self.device, self.name = device, device.name
+
+    def computes_in(self, precision: str) -> str:
+        """See TimeModel."""
+        return self.device.computes_in(precision)
 
     def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """See TimeModel."""

@@ -63,9 +63,15 @@ def predict(kernels: Sequence[KernelLike], model: TimeModel, circumstances: Circ
     total = sum(sums.values())
     shares = {name: seconds / total if total else 0.0 for name, seconds in sums.items()}
     return Prediction(
-        model.name, milliseconds, milliseconds / factor, milliseconds * factor, max(BOUNDS, key=sums.__getitem__),
-        shares, _layers(kernels, times), tuple(times),
+        _place(model, circumstances), milliseconds, milliseconds / factor, milliseconds * factor,
+        max(BOUNDS, key=sums.__getitem__), shares, _layers(kernels, times), tuple(times),
     )
+
+
+def _place(model: TimeModel, circumstances: Circumstances) -> str:
+    """The machine in words, and which precision it computes in instead, if it lacks units for this one."""
+    wanted, used = circumstances.precision, model.computes_in(circumstances.precision)
+    return model.name if used == wanted else f"{model.name} (without {wanted}: it computes in {used})"
 
 
 def _by_bound(times: Iterable[KernelTime]) -> dict[str, float]:

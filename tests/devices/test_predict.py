@@ -166,3 +166,13 @@ def test_a_profile_shows_times_of_a_target(cli: Callable[..., object]) -> None:
     done = cli("profile", "lenet", "--static", "--target", "RTX 3060", "--precision", "bf16")
     assert "predicted on NVIDIA GeForce RTX 3060, batch of 1, bf16" in done.out  # type: ignore[attr-defined]
     assert "bound by launches" in done.out  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("device", "precision", "words"), [
+    ("t4", "bf16", "NVIDIA T4 (without bf16: it computes in fp32)"), ("t4", "fp16", "NVIDIA T4"),
+    ("v100", "tf32", "NVIDIA V100 SXM2 32GB (without tf32: it computes in fp32)"),
+])
+def test_a_device_without_a_precision_says_so(device: str, precision: str, words: str) -> None:
+    kernels = execute(archspec.load("lenet").graph, setting(4, precision)).kernels
+    found = predict(kernels, SheetModel(find_device(device)), Circumstances(precision, True, True))
+    assert found.machine == words
