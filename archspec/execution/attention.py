@@ -59,7 +59,7 @@ class Attention(Norms, Random):
             return self._in_steps(query, key, value, bias, causal=causal, dropout=dropout)
         y = self.like(query) if value.shape[-1] == query.shape[-1] else self.new(
             (*query.shape[:-1], value.shape[-1]), query.dtype)
-        sums = self.new((*query.shape[:-2], fused.rows), "float32")
+        sums = self.new((*query.shape[:-2], fused.rows), "float64" if query.dtype == "float64" else "float32")
         seeds = [self.new(shape, "int64") for shape in fused.seeds]
         scores = query.numel // query.shape[-1] * key.shape[-2]
         self.launch(fused.name, (query, key, value, bias), (y, sums), macs=scores * (query.shape[-1] + y.shape[-1]),
@@ -91,9 +91,10 @@ class Attention(Norms, Random):
     def _in_steps(
         self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, *, causal: bool, dropout: float
     ) -> Tensor:
-        """Two products and a softmax, in float32 (`_scaled_dot_product_attention_math`)."""
+        """Two products and a softmax, in float32 at least (`_scaled_dot_product_attention_math`)."""
         dtype = query.dtype
-        query, key, value = (self.cast(x, "float32") for x in (query, key, value))
+        if dtype != "float64":
+            query, key, value = (self.cast(x, "float32") for x in (query, key, value))
         query = self.scaled("mul", query)
         if causal:
             bias = self._causal(query.shape[-2], key.shape[-2])

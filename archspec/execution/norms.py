@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,13 @@ class Norms(Products, Moving, Pooling):
         channels = x.shape[1]
         y = self.empty(x.shape, x.dtype, x)
         known = [t for t in (weight, *(running or ())) if t is not None]
-        dtype = "float32" if known or self.cuda else x.dtype
+        dtype = self._statistics_dtype(x, known)
         statistics = [self.new((channels,), dtype) for _ in range(2)] if batch else []
         written = [y, *statistics, *(running or () if batch else ())]
         self.launch("batch_norm", (x, weight, bias, *(running or ())), written, flops=(4 if batch else 2) * x.numel)
-        self.record("batch_norm", (y,), (x, weight, bias), (x, *known, *statistics), _batch_norm_backward)
+        learned = self.setting.dtype
+        self.record("batch_norm", (y,), (x, weight, bias), (x, *known, *statistics),
+                    lambda tape, node, grads: _batch_norm_backward(tape, node, grads, learned))
         return y
 
     def instance_norm(
@@ -67,18 +70,24 @@ class Norms(Products, Moving, Pooling):
         first, second = (None if t is None else self.raise_(t)[0] for t in weights)
         return self.raise_(x)[0], first, second
 
+    def _statistics_dtype(self, x: Tensor, weights: Sequence[Tensor]) -> str:
+        """A CPU has statistics in the dtype of the weights, a GPU in float32 at least."""
+        if self.cuda:
+            return "float64" if x.dtype == "float64" else "float32"
+        return weights[0].dtype if weights else x.dtype
+
     def _normalised(
         self, name: str, x: Tensor, y: Tensor, weight: Tensor | None, bias: Tensor | None, groups: tuple[int, ...], *,
         keeps_bias: bool,
     ) -> Tensor:
-        dtype = "float32" if weight is not None or self.cuda else x.dtype
+        dtype = self._statistics_dtype(x, () if weight is None else (weight,))
         statistics = [self.new(groups, dtype) for _ in range(2)]
         self.launch(name, (x, weight, bias), (y, *statistics), flops=(5 + (weight is not None) + (bias is not None))
                     * x.numel)
         vectors = [t for t in (weight, bias if keeps_bias else None) if t is not None]
-        shape = None if weight is None else weight.shape
+        shape, learned = None if weight is None else weight.shape, self.setting.dtype
         self.record(name, (y,), (x, weight, bias), (x, *vectors, *statistics),
-                    lambda tape, node, grads: _normalised_backward(tape, node, grads, shape))
+                    lambda tape, node, grads: _normalised_backward(tape, node, grads, shape, learned))
         return y
 
     def softmax(self, name: str, x: Tensor) -> Tensor:
@@ -106,24 +115,26 @@ class Norms(Products, Moving, Pooling):
         return self.div(x, divisor)
 
 
-def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
+def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients, dtype: str) -> Gradients:
     (grad,), (x, *_) = grads, node.saved
     assert grad is not None
     own = node.needs(0)
     always = tape.cuda or tape.meta  # cuDNN computes the input's gradient even if nothing needs it
     results: list[Tensor | None] = [tape.like(x, grad.dtype) if own or always else None]
     for k in (1, 2):
-        results.append(tape.new((x.shape[1],), "float32") if node.needs(k) else None)
+        results.append(tape.new((x.shape[1],), dtype) if node.needs(k) else None)
     written = [y for y in results if y is not None]
     tape.launch("batch_norm_backward", (grad, x), written, flops=5 * x.numel)
     return results if own else [None, *results[1:]]
 
 
-def _normalised_backward(tape: Recorder, node: Node, grads: Gradients, shape: tuple[int, ...] | None) -> Gradients:
+def _normalised_backward(
+    tape: Recorder, node: Node, grads: Gradients, shape: tuple[int, ...] | None, dtype: str
+) -> Gradients:
     (grad,), (x, *_) = grads, node.saved
     assert grad is not None
     results: list[Tensor | None] = [tape.like(x) if node.needs(0) else None]
-    results += [tape.new(shape, "float32") if shape is not None and node.needs(k) else None for k in (1, 2)]
+    results += [tape.new(shape, dtype) if shape is not None and node.needs(k) else None for k in (1, 2)]
     tape.launch(node.name + "_backward", (grad, *node.saved), [y for y in results if y is not None], flops=8 * x.numel)
     return results
 

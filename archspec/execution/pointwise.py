@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from archspec.execution.recorder import Recorder
 from archspec.execution.tensor import Shape, Tensor, contiguous, iterated
+from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
@@ -86,7 +87,7 @@ class Pointwise(Recorder):
 
     def _broadcast(self, name: str, a: Tensor, b: Tensor) -> Tensor:
         """The output of a binary kernel."""
-        dtype = a.dtype if a.dtype == b.dtype else "float32"
+        dtype = a.dtype if a.dtype == b.dtype else max(a.dtype, b.dtype, "float32", key=DTYPE_BYTES.__getitem__)
         if a.shape == b.shape and a.strides == b.strides:
             y = self.like(a, dtype)
         else:

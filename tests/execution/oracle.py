@@ -5,16 +5,17 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from archspec.backends.step import _Living, _on_meta, example_loss, inputs_of
 from archspec.backends.torch import build
+from archspec.types import FLOATS
 
 
-def saved_by_torch(graph, batch_size, *, precision="fp32", device="cpu", channels_last=False, frozen=()):
+def saved_by_torch(graph, batch_size, *, precision="fp32", device="cpu", channels_last=False, frozen=(), dtype="float32"):
     """The bytes of all storages that autograd keeps in a training step's forward pass, each counted once."""
     from archspec.backends.device import place
-    model = place(build(graph), torch.device(device), channels_last=channels_last).train()
+    model = place(build(graph).to(getattr(torch, dtype)), torch.device(device), channels_last=channels_last).train()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
     types = inputs_of(graph, batch_size)
-    batch = [torch.zeros(x.shape, dtype=getattr(torch, x.dtype), device=device) for x in types]
+    batch = [torch.zeros(x.shape, dtype=getattr(torch, dtype if x.dtype in FLOATS else x.dtype), device=device) for x in types]
     if channels_last:
         batch = [x.to(memory_format=torch.channels_last, copy=True) if x.ndim == 4 else x for x in batch]
     labels = torch.zeros(batch_size, dtype=torch.int64, device=device)

@@ -27,8 +27,9 @@ def networks(draw: st.DrawFn, name: str) -> tuple[Graph, int, frozenset[str]] | 
     found = ours(name, case)
     if found is None:
         return None
-    op, inputs, _ = found
-    if len({x.shape[0] for x in inputs}) > 1:
+    op, inputs, y = found
+    # One of torch's kernels for this op, chosen by threads too, lets a smaller output keep the memory of the input's size.
+    if len({x.shape[0] for x in inputs}) > 1 or (name == "conv_transpose3d" and y.numel < inputs[0].numel):
         return None
     ways = BEFORE[:2] if name == "local_response_norm" else BEFORE  # torch's module refuses some permuted inputs
     before = [draw(st.sampled_from(ways)) if x.dtype in FLOATS else "plain" for x in inputs]
@@ -36,11 +37,11 @@ def networks(draw: st.DrawFn, name: str) -> tuple[Graph, int, frozenset[str]] | 
     values = [_before(hand, k, how) for k, how in enumerate(before)]
     if infer_outputs(op, tuple(map(hand.type_of, values)))[0].dtype not in FLOATS:
         return None
-    y = hand.add("op", op, *values)
-    if hand.type_of(y).ndim > 1 and draw(st.booleans()):
-        y = hand.add("fc", "linear", hand.add("flat", "flatten", y), out_features=3)
+    value = hand.add("op", op, *values)
+    if y.ndim > 1 and draw(st.booleans()):
+        value = hand.add("fc", "linear", hand.add("flat", "flatten", value), out_features=3)
     frozen = frozenset(f"op.{key}" for key in op.parameters(*inputs)) if draw(st.integers(0, 3)) == 0 else frozenset()
-    return hand.graph(y=y, verify=False), inputs[0].shape[0], frozen
+    return hand.graph(y=value, verify=False), inputs[0].shape[0], frozen
 
 
 def _input(x: TensorType, how: str) -> TensorType:
@@ -58,17 +59,22 @@ def _before(hand: Hand, k: int, how: str) -> Any:
 
 def compare(network: tuple[Graph, int, frozenset[str]], **kinds: Any) -> None:
     graph, batch_size, frozen = network
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of slow paths
-        expected = saved_by_torch(graph, batch_size, frozen=frozen, **kinds)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of slow paths
+            expected = saved_by_torch(graph, batch_size, frozen=frozen, **kinds)
+    except RuntimeError as refusal:
+        assert "not implemented for 'BFloat16'" in str(refusal)
+        return
     found = execute(graph, Setting(batch_size=batch_size, frozen=frozen, **kinds))
     assert found.saved_bytes == expected, (graph.nodes, batch_size, frozen, kinds)
     assert found.estimated == ()
 
 
-KINDS = st.fixed_dictionaries({
-    "precision": st.sampled_from(["fp32", "bf16"]), "channels_last": st.booleans(),
-})
+KINDS = st.one_of(
+    st.fixed_dictionaries({"precision": st.sampled_from(["fp32", "bf16"]), "channels_last": st.booleans()}),
+    st.fixed_dictionaries({"dtype": st.sampled_from(["float64", "bfloat16"]), "channels_last": st.booleans()}),
+)
 
 
 @EACH_OP
