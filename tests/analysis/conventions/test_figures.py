@@ -146,3 +146,13 @@ def test_the_figures_in_the_docs() -> None:
     for convention in ALL:
         figures = " | ".join(f"{counted(graph, convention).total:,}" for graph in graphs)
         assert f"| `{convention.name}`, {convention.unit} | {figures} |" in text
+
+
+def test_the_text_fits_80_columns() -> None:
+    from archspec.printing.conventions import show
+    from archspec.printing.plain import plain_text
+
+    graph = archspec.load("zoo/vit_b_16").graph
+    text = plain_text(lambda console: show([counted(graph, each) for each in ALL], console))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "  − 12,485,338,136  Linear ×37: each parameter counts once" in text
