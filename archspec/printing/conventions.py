@@ -28,7 +28,8 @@ def _lines(figure: Figure) -> Iterator[tuple[str, str, str]]:
     of = figure.convention
     images = "one sample" if figure.batch_size == 1 else f"a batch of {figure.batch_size}"
     rest = f" of {images}" + ("" if figure.exact else ", at least")
-    yield "", f"{of.name}: {figure.total:,} {of.unit}{rest}", "bold"
+    fails = "" if figure.fails is None else f"; fails, because {clean(figure.fails)} needs 2 or more at a time"
+    yield "", f"{of.name}: {figure.total:,} {of.unit}{rest}{fails}", "bold"
     yield "  ", f"{of.tool}: {of.how}", "dim"
     factor = "" if of.per_mac == 1 else f"{of.per_mac} × "
     width = max(len(f"{abs(x):,}") for x in (figure.macs * of.per_mac, *(d.amount for d in figure.differences)))

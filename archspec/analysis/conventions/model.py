@@ -67,7 +67,8 @@ class Figure:
     """A tool's number for a network, and why it is not archspec's.
 
     total = per_mac × (macs − the macs of `left_out`) + the amounts of `differences`. exact: whether the number is
-    known to the last digit: it is not for a network with ops of plugins.
+    known to the last digit: it is not for a network with ops of plugins. fails: the path of a norm without running
+    statistics that cannot run on this batch, so that the tool prints no number.
     """
 
     convention: Convention
@@ -77,6 +78,7 @@ class Figure:
     differences: tuple[Difference, ...]
     left_out: tuple[Omission, ...]
     exact: bool
+    fails: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `profile --json` prints it."""
@@ -84,6 +86,7 @@ class Figure:
         return {
             "convention": of.name, "tool": of.tool, "unit": of.unit, "per_mac": of.per_mac, "how": of.how,
             "batch_size": self.batch_size, "total": self.total, "macs": self.macs, "exact": self.exact,
+            "fails": self.fails,
             "differences": [each._asdict() for each in self.differences],
             "left_out": [each._asdict() for each in self.left_out],
         }

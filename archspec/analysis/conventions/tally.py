@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from archspec.analysis.conventions.model import PLUGIN, Convention, Count, Difference, Figure, Omission
 from archspec.analysis.conventions.modules import Module, Operand, module_of
 from archspec.analysis.conventions.strides import contiguous, strides_of
+from archspec.analysis.lone_value import lone_value
 from archspec.ir import Graph, Site, interpret
 from archspec.ops import cost_of
 from archspec.types import FLOATS
@@ -19,7 +20,8 @@ def counted(graph: Graph, convention: Convention, batch_size: int = 1) -> Figure
     counts = [*unknown, *(count for module in modules for part in module.walk() for count in convention.count(part))]
     differences, left_out = _grouped(counts, convention.per_mac)
     total, macs = int(sum(count.amount for count in counts)), sum(count.macs for count in counts)
-    return Figure(convention, size, total, macs, differences, left_out, not unknown)
+    fails = lone_value(graph, size, training=False)
+    return Figure(convention, size, total, macs, differences, left_out, not unknown, fails)
 
 
 def modules_of(graph: Graph, batch_size: int) -> tuple[list[Module], list[Count]]:
