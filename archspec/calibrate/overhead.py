@@ -1,8 +1,8 @@
 """What a network takes besides its kernels: the overhead of a call, and data that is not in the caches.
 
 Both are measured on networks made for it. The overhead follows from two of different depth, whose calls take most of
-the time; the factor from two with the usual layers, whose data comes from memory, while a kernel that is measured alone
-finds it in the caches.
+the time; the factor from three with the usual layers, whose data comes from memory, while a kernel that is measured
+alone finds it in the caches.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from archspec.profile.workload import Workload, setting
 from archspec.train.step.precision import Precision, Settings
 
 DEPTHS: Final = (4, 24)
+LONG: Final = 1.0  # seconds of steps of each network
 NONE: Final = {"forward": 0.0, "training": 0.0, "backward": 0.0, "step": 0.0}
 
 
@@ -50,16 +51,16 @@ def overhead(device: torch.device, watch: Stopwatch, calibration: Calibration) -
 
 
 def factor(device: torch.device, watch: Stopwatch, calibration: Calibration, precision: Precision) -> float:
-    """How much longer kernels take in a network than alone: of a training step, the geometric mean of two networks."""
-    ratios = []
-    for width, batch in ((16, 16), (64, 2)):
+    """How much longer kernels take in a network than alone: the geometric mean of three networks' steps."""
+    ratios, patient = [], replace(watch, enough=LONG)
+    for width, batch in ((16, 16), (32, 4), (64, 2)):
         graph = load(_usual(width)).graph
         chosen = setting(graph, batch, "float32", device, Settings(precision))
         predicted = predict_times(resources(graph, simulated(chosen, training=True)), CalibratedModel(calibration)).step
         assert predicted is not None
         step = Workload(chosen).passes["step"]
         with torch.enable_grad():
-            ratios.append(1000 * watch.seconds(step) / predicted.milliseconds)
+            ratios.append(1000 * patient.seconds(step) / predicted.milliseconds)
     return max(0.5, min(4.0, geometric_mean(ratios)))
 
 
@@ -73,7 +74,7 @@ def _rests(depth: int, device: torch.device, watch: Stopwatch, bare: CalibratedM
     assert found.training is not None
     passes = Workload(chosen).passes
     with torch.enable_grad():
-        measured = {name: 1e6 * watch.seconds(run) for name, run in passes.items()}
+        measured = {name: 1e6 * replace(watch, enough=LONG / 4).seconds(run) for name, run in passes.items()}
     return (
         _Rest(_calls(found.inference), measured["forward"] - 1000 * predicted.forward.milliseconds),
         _Rest(_calls(found.training), measured["step"] - 1000 * predicted.step.milliseconds),

@@ -17,6 +17,9 @@ from archspec.devices.work import CONVOLUTIONS, KernelLike, Work, work_of
 
 FITTED: Final = Path(__file__).with_name("fitted.json")
 DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
+# Of the logarithm of a whole network's time on a calibrated CPU, besides the errors of its kernels: what
+# `benchmarks/predict.py` measures on a machine that does other things.
+NETWORK: Final = 0.25
 
 
 class KernelTime(NamedTuple):
@@ -146,14 +149,17 @@ class CalibratedModel:
         return "", Curve((), (), log(2), 1.0, log(2), rate * 1e9, self.calibration.bandwidth_gb_per_s * 1e9)
 
     def span(self, times: list[KernelTime], circumstances: Circumstances) -> float:
-        """See TimeModel. Errors of one curve count as the same, those of different curves as independent."""
+        """See TimeModel. Errors of one curve count as the same, those of different curves as independent.
+
+        The error of the network as a whole comes on top.
+        """
         sums: dict[str, float] = {}
         for time in times:
             sums[time.curve] = sums.get(time.curve, 0.0) + time.seconds
         total, curves = sum(sums.values()), self.calibration.curves
         deviations = {name: curves[name].deviation if name else log(2) for name in sums}
         errors = [deviations[name] * part / total for name, part in sums.items()] if total else []
-        return DEVIATIONS * sqrt(sum([error * error for error in errors]))
+        return DEVIATIONS * sqrt(NETWORK**2 + sum([error * error for error in errors]))
 
 
 _LIKE: Final = {
