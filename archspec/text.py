@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import floor, inf, log10
 from typing import Final
 
@@ -71,3 +71,10 @@ def shell(*words: object) -> str:
     import shlex
 
     return shlex.join(map(str, words))
+
+
+def estimates_text(paths: Sequence[str]) -> str:
+    """`memory and time of a.own_1 and 2 more are estimates: …`; paths: of layers whose ops have no `kernels`, ≥ 1."""
+    more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+    ops = "their ops have" if more else "its op has"
+    return f"memory and time of {paths[0]}{more} are estimates: {ops} no `kernels` method (docs/plugins.md)"

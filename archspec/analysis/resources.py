@@ -9,6 +9,7 @@ from archspec.analysis.step_memory import StepMemory, step_memory
 from archspec.analysis.weights import weights
 from archspec.execution import Execution, LayerUse, Setting, execute
 from archspec.ir import Graph
+from archspec.text import estimates_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,11 @@ class Resources:
         return None if self.training is None else step_memory(self.training)
 
     def step_text(self) -> str | None:
-        """What a training step needs, and what takes most of it; None if there is nothing to train."""
-        return None if self.memory is None else self.memory.text(self.setting.optimizer.text)
+        """What a training step needs, what takes most of it, and what is an estimate; None if nothing is trained."""
+        if self.memory is None:
+            return None
+        text, estimated = self.memory.text(self.setting.optimizer.text), self.main.estimated
+        return f"{text}\n{estimates_text(estimated)}" if estimated else text
 
     def totals(self) -> dict[str, Any]:
         """The figures of the whole network, for JSON; of a training step where it is not said otherwise.
@@ -64,7 +68,7 @@ class Resources:
         macs = use.forward_macs + use.backward_macs
         return {
             "saved_bytes": use.saved_bytes, "read_bytes": use.read_bytes, "written_bytes": use.written_bytes,
-            "intensity": round(2 * macs / moved, 3) if moved else 0.0,
+            "intensity": round(2 * macs / moved, 3) if moved else 0.0, "estimated": path in self.main.estimated,
         }
 
 

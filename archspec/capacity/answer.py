@@ -80,7 +80,8 @@ class Answer:
     """The answer to a request.
 
     training: None for a network without parameters. usual: training with the recipe's batch. options: what makes the
-    batch that is asked about fit, if it does not.
+    batch that is asked about fit, if it does not. estimated: the paths of layers whose memory is an estimate, because
+    their ops have no `kernels`.
     """
 
     request: Request
@@ -88,6 +89,7 @@ class Answer:
     usual: Use | None
     inference: Use
     options: tuple[Option, ...]
+    estimated: tuple[str, ...] = ()
 
     @property
     def asked(self) -> Use | None:
@@ -103,6 +105,7 @@ class Answer:
             "training": None if self.training is None else self.training.to_json(),
             "recipe": None if self.usual is None else self.usual.to_json(),
             "inference": self.inference.to_json(),
+            "estimated": list(self.estimated),
         }
 
 
@@ -122,7 +125,7 @@ def answer(graph: Graph, request: Request) -> Answer:
     usual = None
     if training is not None and request.batch_size is None and request.usual is not None:
         usual = search.at(request.usual, training.largest_batch, training=True)
-    result = Answer(request, training, usual, search.use(training=False), ())
+    result = Answer(request, training, usual, search.use(training=False), (), search.estimated())
     asked = result.asked
     if asked is None or asked.fits:
         return result
@@ -145,6 +148,10 @@ class _Search:
         simulated, least = self.simulated[training], smallest_batch(self.graph, training=training)
         largest = largest_batch(lambda size: simulated.peak(batch_size=size), self.request.memory, least)
         return self.at(self.request.batch_size or largest or least, largest, training=training)
+
+    def estimated(self) -> tuple[str, ...]:
+        """The paths of layers whose ops have no `kernels`."""
+        return next(iter(self.simulated[False].known.values())).estimated
 
     def at(self, batch_size: int, largest: int, *, training: bool) -> Use:
         """The use with a batch."""

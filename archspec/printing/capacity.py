@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archspec.text import bytes_text, clean
+from archspec.text import bytes_text, clean, estimates_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +28,8 @@ def show(found: Answer, name: str, device: Device | None, console: Console) -> N
     place = f"{clean(device.name)}: " if device is not None else ""
     about = f"{clean(name)}, {_setting(found.request.setting)}; {place}{bytes_text(found.request.memory)} for tensors"
     console.print(Text(about + _bound(found.asked), style="dim"), soft_wrap=True)
+    if found.estimated:
+        console.print(Text(clean(estimates_text(found.estimated)), style="yellow"), soft_wrap=True)
     if found.options:
         _show_options(found, console)
 

@@ -53,7 +53,7 @@ def show(
     table = _tree(report, shown, fields, bars=bars)
     fit(table, 0, console)
     console.print(table)
-    if notes := "\n".join(_reading_notes(report.root, shown, deepest)):
+    if notes := "\n".join(_reading_notes(report.root, shown, deepest, fields)):
         console.print(Text(f"{notes}\n", style="dim"))
     console.print(_totals(report, step))
     console.print()
@@ -73,11 +73,13 @@ def fit(table: Table, column: int, console: Console) -> None:
         table.columns[column].max_width = max(8, natural - excess)
 
 
-def _reading_notes(root: ReportNode, shown: int, deepest: int) -> Iterator[str]:
+def _reading_notes(root: ReportNode, shown: int, deepest: int, fields: Fields | None) -> Iterator[str]:
     if any(copies > 1 for _, copies in _visible(root, shown)):
         yield "×N: N equal layers in one row; its figures are totals"
     if shown < deepest:
         yield f"{shown} of {deepest} levels; --depth {deepest} shows every op"
+    if fields is not None and None in fields.values():
+        yield "?: not known, because an op of a plugin has no `reach` method"
 
 
 def _visible(node: ReportNode, depth: int) -> Iterator[tuple[ReportNode, int]]:

@@ -14,7 +14,7 @@ from archspec.devices.calibration import own_calibration
 from archspec.devices.predict import Prediction
 from archspec.devices.targets import HERE
 from archspec.execution import Execution, Setting
-from archspec.text import bytes_text, figures_text
+from archspec.text import bytes_text, estimates_text, figures_text
 
 STANDARD: Final = "rtx3090"  # whose roof is shown if no machine is asked for, and this one was not calibrated
 MOST_POINTS: Final = 1500  # of a timeline; of more, the highest of each group is kept
@@ -83,6 +83,8 @@ def panels_of(
     if times is not None:
         facts.append(f"predicted on {times.main.machine}: {_milliseconds(times.forward)} for a forward pass"
                      + (f", {_milliseconds(times.step)} for a training step" if times.step is not None else ""))
+    if resources.main.estimated:
+        facts.append(estimates_text(resources.main.estimated))
     return Panels(
         layer_figures(resources, times, measured), facts, resources.main, roofs,
         "" if times is None else times.main.machine,

@@ -14,6 +14,9 @@ from archspec.types import Cost, ShapeError, TensorType
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.execution.tape import Tape
+    from archspec.execution.tensor import Tensor
+
 
 @register_op
 class GatedChannels(Op):
@@ -40,6 +43,10 @@ class GatedChannels(Op):
 
     def parameters(self, x: TensorType) -> dict[str, ParamSpec]:
         return {"gate": learned(x.shape[1], init=0.0)}
+
+    def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":  # what the module runs
+        gate = tape.activation("sigmoid", tape.scaled("mul", tape.weights["gate"]), saves="output")
+        return tape.mul(x, tape.reshape(gate, (x.shape[1], *[1] * (x.ndim - 2))))
 
     def build(self, x: TensorType) -> "nn.Module":
         from archspec_example.modules import ChannelGate
