@@ -31,6 +31,8 @@ def plain(value: Any) -> Any:
 
 def written(op: Operation, field: str, inputs: tuple[TensorType, ...]) -> Any:
     value = getattr(op, field)
+    if (op.op, field) == ("layer_norm", "bias"):
+        return op.bias and op.elementwise_affine  # without factors there is no offset either
     whole = (op.op, field) == ("layer_norm", "normalized_shape") and value is None
     return inputs[0].shape[-1] if whole else value
 
