@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from statistics import median
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
     from archspec.devices.calibration import Calibration
 
 
+BUSY: Final = 0.6  # of the logarithm of a kernel's time: more is noise
+
+
 @click.command("calibrate")
 @click.option("--device", type=DEVICE, metavar=DEVICE.name, default="auto", show_default=True, help="What to measure.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads.")
-@click.option("--seconds", type=click.FloatRange(min=1, max=3600), default=100.0, show_default=True, metavar="S",
+@click.option("--seconds", type=click.FloatRange(min=1, max=3600), default=85.0, show_default=True, metavar="S",
               help="The longest time of measuring; less gives less exact predictions.")
 @json_option
 def command(device: str, threads: int | None, seconds: float, as_json: bool) -> None:
@@ -42,6 +46,10 @@ def command(device: str, threads: int | None, seconds: float, as_json: bool) -> 
         found = calibrate(picked, seconds=seconds, progress=_progress)
     finally:
         torch.set_num_threads(before)
+    errors = [curve.deviation for curve in found.curves.values()]
+    if not errors or median(errors) > BUSY:
+        tell("warning: the times differ so much that predictions will be poor: something else ran meanwhile",
+             hint="calibrate again when nothing else runs, or with --threads 1")
     try:
         path = str(found.save())
     except OSError as problem:
@@ -65,8 +73,6 @@ def _progress(part: float) -> None:
 
 def _show(found: Calibration, path: str | None) -> None:
     """Print the best rates, the overhead, and how exact the curves are."""
-    from statistics import median
-
     if line_width(sys.stderr):
         sys.stderr.write("\r\x1b[K")
     console = result_console()

@@ -1,0 +1,31 @@
+"""`archspec calibrate`: what it prints and keeps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from archspec.devices.calibration import own_calibration
+from tests.calibrate.test_calibrate import few_kernels
+
+from .conftest import Cli
+
+
+def test_the_result_is_shown_and_kept_and_a_busy_machine_is_told(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archspec.devices.calibration.cache_folder", lambda: tmp_path)
+    made = few_kernels()
+    monkeypatch.setattr("archspec.calibrate.calibrate", lambda device, **_: made)
+    done = cli("calibrate", "--device", "cpu")
+    assert done.code == 0
+    assert "GMAC/s in fp32" in done.out and "kept in" in done.out
+    assert own_calibration() == made
+    busy = replace(made, curves={name: replace(curve, deviation=2.0) for name, curve in made.curves.items()})
+    monkeypatch.setattr("archspec.calibrate.calibrate", lambda device, **_: busy)
+    done = cli("calibrate", "--device", "cpu", "--json")
+    assert "warning: the times differ so much" in done.err
+    assert json.loads(done.out)["curves"] == len(made.curves)
