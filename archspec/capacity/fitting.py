@@ -81,8 +81,15 @@ def _too_large(graph: Graph, setting: Setting, memory: int, before: int) -> Spec
     simulated = Simulated(graph, replace(setting, recompute=every_part(graph)))
     least = smallest_batch(graph, training=True)
     largest = largest_batch(lambda size: simulated.peak(batch_size=size), memory, least)
-    hint = f"use --batch-size {largest}" if largest else "lower the network's width, or use --precision bf16"
+    hint = f"use --batch-size {largest}" if largest else _without_a_batch(simulated, memory, least)
     return error(
         "BUILD201", f"a step with batches of {setting.batch_size} needs about {bytes_text(before)}, with every part "
         f"recomputed {bytes_text(simulated.peak())}: --fit allows {bytes_text(memory)}", hint=hint,
     )
+
+
+def _without_a_batch(simulated: Simulated, memory: int, least: int) -> str:
+    """The remedy where not even the smallest batch fits: bf16 if that is enough, otherwise a smaller network."""
+    if simulated.setting.precision in ("fp32", "tf32") and simulated.peak(precision="bf16") <= memory:
+        return "use --precision bf16"
+    return f"lower the network's width: even a batch of {least} needs {bytes_text(simulated.peak(batch_size=least))}"
