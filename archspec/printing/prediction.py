@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from archspec.text import clean, figures_text
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from archspec.execution import Setting
 
 SHOWN: Final = 3  # layers
+INDENT: Final = 15  # columns of the names of rows
 
 
 def show(times: Predicted, setting: Setting, console: Console) -> None:
@@ -23,10 +25,12 @@ def show(times: Predicted, setting: Setting, console: Console) -> None:
     layout = ", channels last" if setting.channels_last else ""
     place = f"{clean(times.main.machine)}, batch of {setting.batch_size}, {setting.precision}{layout}"
     console.print(Text(f"\npredicted on {place}", style="bold"))
-    console.print(f"forward        {time_text(times.forward)}", soft_wrap=True, highlight=False)
+    rows = {"forward": time_text(times.forward), "slowest": _slowest(times.main)}
     if times.step is not None:
-        console.print(f"training step  {time_text(times.step)}", soft_wrap=True, highlight=False)
-    console.print(f"slowest        {_slowest(times.main)}", soft_wrap=True, highlight=False)
+        rows = {"forward": rows["forward"], "training step": time_text(times.step), "slowest": rows["slowest"]}
+    for name, text in rows.items():
+        lines = wrap(text, max(20, console.width - INDENT), break_long_words=False, break_on_hyphens=False)
+        console.print(Text(f"{name:{INDENT}}" + f"\n{'':{INDENT}}".join(lines)), soft_wrap=True)
 
 
 def time_text(prediction: Prediction) -> str:
