@@ -8,6 +8,7 @@ from typing import Any
 from archspec.analysis.step_memory import StepMemory, step_memory
 from archspec.analysis.weights import weights
 from archspec.execution import Execution, LayerUse, Setting, execute
+from archspec.execution.execute import Facts
 from archspec.ir import Graph
 from archspec.text import estimates_text
 
@@ -74,7 +75,9 @@ class Resources:
 
 def resources(graph: Graph, setting: Setting) -> Resources:
     """Simulate both passes of a network. Imports no torch."""
-    inference = execute(graph, replace(setting, training=False))
-    learns = any(spec.learned for _, spec in weights(graph))
-    training = execute(graph, replace(setting, training=True)) if learns else None
+    facts: Facts = {}
+    inference = execute(graph, replace(setting, training=False), facts)
+    learns = any(spec.learned for specs, _ in facts.values() for spec in specs.values()) or any(
+        spec.learned for _, spec in weights(graph))  # of heads that only training runs
+    training = execute(graph, replace(setting, training=True), facts) if learns else None
     return Resources(setting, inference, training)

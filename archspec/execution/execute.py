@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
@@ -17,7 +17,8 @@ from archspec.ir import INPUT, Graph, Node
 from archspec.ir.edit import evaluation
 from archspec.ir.graph import state_of
 from archspec.ops import Operation
-from archspec.types import FLOATS
+from archspec.ops.parameters import ParamSpec
+from archspec.types import FLOATS, TensorType
 
 LOSS: Final = ""  # the layer of the loss and the optimizer
 
@@ -60,20 +61,24 @@ class Execution:
     estimated: tuple[str, ...]
 
 
-def execute(graph: Graph, setting: Setting) -> Execution:
+Facts = dict[Node, tuple[Mapping[str, ParamSpec], tuple[TensorType, ...]]]
+
+
+def execute(graph: Graph, setting: Setting, facts: Facts | None = None) -> Execution:
     """Simulate a training step, or a forward pass in evaluation, of a network. Imports no torch.
 
     The loss is `archspec.backends.step.example_loss`: cross entropy of outputs (N, classes), the mean of others.
+    facts: a cache for several executions of a network with one batch size: of each op its parameters and outputs.
     """
     if not setting.training:
         graph = evaluation(graph)
-    running = _Running(graph, setting)
+    running = _Running(graph, setting, {} if facts is None else facts)
     return running.step() if setting.training else running.forward()
 
 
 class _Running:
-    def __init__(self, graph: Graph, setting: Setting) -> None:
-        self.graph, self.setting = graph, setting
+    def __init__(self, graph: Graph, setting: Setting, facts: Facts) -> None:
+        self.graph, self.setting, self.facts = graph, setting, facts
         self.tape = Tape(setting)
         self.states: dict[str, dict[str, Tensor]] = {}
         self.last_uses: dict[int, list[list[tuple[int, int]]]] = {}
@@ -96,12 +101,21 @@ class _Running:
             if isinstance(node.target, Graph):
                 self._make_weights(node.target, path, state)
             elif state not in self.states:
-                specs = node.target.parameters(*graph.arguments(node))
+                specs, _ = self._facts(graph, node)
                 if specs:
                     self.states[state] = {
                         name: self._weight(f"{state}.{name}", spec.shape, spec.dtype, learned=spec.learned)
                         for name, spec in specs.items()
                     }
+
+    def _facts(self, graph: Graph, node: Node) -> tuple[Mapping[str, ParamSpec], tuple[TensorType, ...]]:
+        """The parameters of an op, and its outputs for this batch. Copies of a repeat share one node."""
+        found = self.facts.get(node)
+        if found is None:
+            op, outputs = node.target, tuple([y.at(self.setting.batch_size) for y in node.outputs])
+            assert isinstance(op, Operation)
+            found = self.facts[node] = op.parameters(*graph.arguments(node)), outputs
+        return found
 
     def _weight(self, name: str, shape: tuple[int, ...], dtype: str, *, learned: bool) -> Tensor:
         dtype = self.setting.dtype if dtype in FLOATS else dtype
@@ -190,7 +204,7 @@ class _Running:
         for k, node in enumerate(graph.nodes):
             values = [inputs[port] if j == INPUT else _held(made[j][port]) for j, port in node.inputs]
             path, state = self._paths(node, prefix, scope)
-            call = partial(self._call, node, path, state)
+            call = partial(self._call, graph, node, path, state)
             if path in self.setting.recompute or (prefix and state in self.setting.recompute):
                 outputs = self.tape.recomputed(values, call)
             else:
@@ -201,12 +215,12 @@ class _Running:
                 made[j][port] = None
         return tuple([inputs[port] if k == INPUT else _held(made[k][port]) for k, port in graph.results])
 
-    def _call(self, node: Node, path: str, state: str, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def _call(self, graph: Graph, node: Node, path: str, state: str, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
         if isinstance(node.target, Graph):
             return self.run(node.target, values, path, state)
         self.tape.layer = path
         self.tape.weights = self.states.get(state, {})
-        self.tape.outputs = tuple([y.at(self.setting.batch_size) for y in node.outputs])
+        _, self.tape.outputs = self._facts(graph, node)
         outputs = node.target.kernels(self.tape, *values)
         outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
         if type(node.target).kernels is Operation.kernels:

@@ -141,9 +141,8 @@ class Conv(_GroupedOp):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         weights, (y,) = tape.weights, tape.outputs
-        margins = [window.before + window.after for window in self.windows]
         if self.padding_mode != "zeros":
-            x = tape.padded(self.padding_mode, x, margins)
+            x = tape.padded(self.padding_mode, x, [window.before + window.after for window in self.windows])
         elif self.padding == "same" and any(window.before != window.after for window in self.windows):
             # torch pads by the difference, and the convolution by the same at both ends
             margins = [window.after - window.before for window in self.windows]
