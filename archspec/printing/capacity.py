@@ -24,10 +24,10 @@ def show(found: Answer, name: str, device: Device | None, console: Console) -> N
 
     style = "bold green" if found.asked is None or found.asked.fits else "bold red"
     console.print(Text(answer_text(found), style=style), soft_wrap=True)
-    console.print(Text(f"inference: {_inference(found.inference)}"), soft_wrap=True)
+    console.print(Text(f"inference: {_inference(found.inference)}"))
     place = f"{clean(device.name)}: " if device is not None else ""
     about = f"{clean(name)}, {_setting(found.request.setting)}; {place}{bytes_text(found.request.memory)} for tensors"
-    console.print(Text(about + _bound(found.asked), style="dim"), soft_wrap=True)
+    console.print(Text(about + _bound(found.asked), style="dim"))
     if found.estimated:
         console.print(Text(clean(estimates_text(found.estimated)), style="yellow"), soft_wrap=True)
     if found.options:
@@ -89,7 +89,7 @@ def _table(options: list[Option], unit: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(overflow="fold")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
