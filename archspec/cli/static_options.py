@@ -92,10 +92,17 @@ def _may_stand_alone(changes: dict[str, str], fields: Collection[str] | None) ->
 def chosen_setting(
     batch_size: int, dtype: str, precision: str, *, channels_last: bool, optimizer: Optimizer, target: str | None
 ) -> Setting:
-    """The setting of a simulation. Raises SpecError as `archspec.devices.targets.target_kind` does."""
+    """The setting of a simulation. Raises SpecError as `archspec.devices.targets.target_kind` does.
+
+    UsageError for autocast over weights that are not float32.
+    """
     from archspec.devices.targets import target_kind
     from archspec.execution import Setting
+    from archspec.execution.setting import LOW
 
+    if precision in LOW and dtype != "float32":
+        raise click.UsageError(f"--precision {precision} is autocast over float32 weights: leave out --dtype {dtype}, "
+                               "or --precision")
     return Setting(
         batch_size=batch_size, precision=cast("Any", precision), channels_last=channels_last,
         target=target_kind(target), optimizer=optimizer, dtype=dtype,

@@ -51,3 +51,9 @@ def test_autocast_halves_what_is_kept_and_an_unknown_device_is_an_error(cli):
     assert 0.45 < half["saved_bytes"] / full["saved_bytes"] < 0.65
     done = cli("profile", "lenet", "--static", "--target=h300")
     assert (done.code, "BUILD211" in done.err) == (1, True)
+
+
+def test_autocast_and_another_dtype_do_not_go_together(cli):
+    done = cli("profile", "lenet", "--static", "--precision=bf16", "--dtype=float16")
+    assert done.code == 2
+    assert "leave out --dtype float16" in done.err

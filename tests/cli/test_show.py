@@ -94,3 +94,11 @@ def test_a_folder_is_in_its_place(cli):
     Path("net.svg").mkdir()
     done = cli("show", "lenet", "-o", "net.svg")
     assert done.code == 2 and "directory" in done.err
+
+
+def test_a_network_that_differs_from_expect_is_drawn_and_reported(cli):
+    Path("net.yaml").write_text("archspec: 1\ninput: [1, 4, 4]\nstages: {head: [flatten, linear: 10]}\nexpect: {output: [11]}\n")
+    done = cli("show", "net.yaml", "-o", "net.svg")
+    assert done.code == 1
+    assert "error[SHAPE" in done.err
+    assert "linear" in Path("net.svg").read_text()
