@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from archspec.atomic_files import write_text
 from archspec.devices.curve import Curve
+from archspec.diagnostics import plural
 from archspec.files import read_regular
 from archspec.user_cache import cache_folder
 
@@ -60,7 +61,7 @@ class Calibration:
     def name(self) -> str:
         """The machine in words."""
         device = self.machine.cpu if self.machine.device == "cpu" else self.machine.device
-        return f"{device}, {self.machine.threads} thread{'s' if self.machine.threads > 1 else ''}"
+        return f"{device}, {plural(self.machine.threads, 'thread')}"
 
     def save(self) -> Path:
         """Write it to the user's cache, atomically. Raises OSError."""

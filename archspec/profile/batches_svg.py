@@ -17,6 +17,7 @@ STYLES: Final[Style] = {
     "dot": ("fill:#0969da", "fill:#58a6ff"),
     "gone": ("stroke:#cf222e;fill:none;stroke-dasharray:3 3", "stroke:#f85149;fill:none;stroke-dasharray:3 3"),
 }
+_MIB: Final = 1 << 20
 
 
 def batches_svg(rows: Sequence[BatchRow], title: str) -> str:
@@ -27,8 +28,8 @@ def batches_svg(rows: Sequence[BatchRow], title: str) -> str:
     parts = [label(14, 24, title, size=15, bold=True)]
     parts += _panel(rows, 0, "images per second", lambda row: row.images_per_s, figures_text)
     parts += _panel(
-        rows, WIDTH / 2, "peak memory, MiB", lambda row: None if row.peak_bytes is None else row.peak_bytes / 2**20,
-        lambda mib: bytes_text(round(mib * 2**20)),
+        rows, WIDTH / 2, "peak memory, MiB", lambda row: None if row.peak_bytes is None else row.peak_bytes / _MIB,
+        lambda mib: bytes_text(round(mib * _MIB)),
     )
     return picture(WIDTH, HEIGHT, parts, title, styles=STYLES)
 

@@ -43,7 +43,7 @@ def test_a_compiled_run_learns_the_same(eager):
     (losses, weights), (compiled_losses, compiled_weights) = rows
     assert [value for pair in losses for value in pair] == pytest.approx([v for pair in compiled_losses for v in pair], rel=1e-5)
     torch.testing.assert_close(weights, compiled_weights)
-    assert eager == [{"dynamic": False, "mode": "default"}]
+    assert eager == [{"dynamic": False, "mode": "default", "fullgraph": False}]
 
 
 def test_only_whole_batches_are_compiled(eager):
@@ -59,7 +59,7 @@ def test_only_whole_batches_are_compiled(eager):
     for size in (4, 3, 4, 1):
         torch.testing.assert_close(forward(torch.ones(size, 2)), torch.full((size, 2), 2.0))
     assert [size for size, compiling in seen if not compiling] == [3, 1]
-    assert eager == [{"dynamic": False, "mode": "reduce-overhead"}]
+    assert eager == [{"dynamic": False, "mode": "reduce-overhead", "fullgraph": False}]
 
 
 def test_what_cannot_be_compiled_is_told(monkeypatch):
