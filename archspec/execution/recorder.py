@@ -70,10 +70,9 @@ class Recorder:
     def new(self, shape: Sequence[int], dtype: str, strides: Shape | None = None) -> Tensor:
         """A new tensor. strides: contiguous ones by default."""
         shape = tuple(shape)
-        return Tensor(
-            Storage(self.memory, prod(shape) * DTYPE_BYTES[dtype]), shape, dtype,
-            contiguous(shape) if strides is None else strides,
-        )
+        numel = prod(shape)
+        storage = Storage(self.memory, numel * DTYPE_BYTES[dtype])
+        return Tensor(storage, shape, dtype, contiguous(shape) if strides is None else strides, numel)
 
     def like(self, x: Tensor, dtype: str | None = None) -> Tensor:
         """A new tensor of the same shape, its elements in the same order (torch.empty_like)."""
@@ -81,7 +80,7 @@ class Recorder:
         if not x.is_dense:
             strides = iterated(x.shape, (strides,))
         dtype = dtype or x.dtype
-        return Tensor(Storage(self.memory, x.numel * DTYPE_BYTES[dtype]), x.shape, dtype, strides)
+        return Tensor(Storage(self.memory, x.numel * DTYPE_BYTES[dtype]), x.shape, dtype, strides, x.numel)
 
     def empty(self, shape: Sequence[int], dtype: str, of: Tensor) -> Tensor:
         """A new tensor whose layout is that of `of`: NHWC if `of` is channels-last and the shape has 4 or 5 dims."""

@@ -29,9 +29,11 @@ class Memory:
 
     def allocate(self, nbytes: int) -> int:
         """Count an allocation. Returns its size with rounding, which `live` is lowered by when it is freed."""
-        size = -(-nbytes // self.granularity) * self.granularity
+        unit = self.granularity
+        size = nbytes if unit == 1 else -(-nbytes // unit) * unit
         self.live += size
-        self.peak = max(self.peak, self.live)
+        if self.live > self.peak:  # noqa: PLR1730 (called for every tensor: `max` takes three times as long)
+            self.peak = self.live
         return size
 
 
@@ -50,9 +52,9 @@ class Tensor:
 
     __slots__ = ("dtype", "node", "numel", "port", "shape", "storage", "strides")
 
-    def __init__(self, storage: Storage, shape: Shape, dtype: str, strides: Shape) -> None:
+    def __init__(self, storage: Storage, shape: Shape, dtype: str, strides: Shape, numel: int | None = None) -> None:
         self.storage, self.shape, self.dtype, self.strides = storage, shape, dtype, strides
-        self.numel = prod(shape)
+        self.numel = prod(shape) if numel is None else numel
         self.node: Node | None = None
         self.port = 0
         storage.refs += 1
@@ -66,7 +68,8 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """The bytes of its elements; an expanded tensor counts those that it has in memory."""
-        return min(self.numel * DTYPE_BYTES[self.dtype], self.storage.nbytes)
+        own, whole = self.numel * DTYPE_BYTES[self.dtype], self.storage.nbytes
+        return own if own < whole else whole
 
     @property
     def ndim(self) -> int:
@@ -102,7 +105,7 @@ class Tensor:
 
     def alias(self) -> Tensor:
         """The same view, without a gradient: what autograd saves."""
-        return Tensor(self.storage, self.shape, self.dtype, self.strides)
+        return Tensor(self.storage, self.shape, self.dtype, self.strides, self.numel)
 
 
 @lru_cache(4096)
