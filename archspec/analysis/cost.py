@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from archspec.analysis.report import Report, ReportNode
 from archspec.ir import Graph, Site, interpret
 from archspec.ir.interpret import Run
-from archspec.ops import Operation, cost_of
-from archspec.ops.base import Wanted
+from archspec.ops import Operation
+from archspec.ops.base import Wanted, gradient_macs, with_tensors
+from archspec.ops.parameters import ParamSpec
 from archspec.types import DTYPE_BYTES, FLOATS, Cost, TensorType
 
 
@@ -73,9 +74,16 @@ class _Pricing:
         node, op = site.node, site.node.op
         assert op is not None
         types, outputs = tuple([x.type for x in inputs]), tuple([x.at(self.batch_size) for x in node.outputs])
-        cost, owner = cost_of(op, types, outputs), None
-        wanted = self._wanted(site, op, inputs, has_weights=cost.params > 0)
-        backward = op.backward_macs(wanted, *types, *outputs) if cost.macs else 0
+        specs, owner = op.parameters(*types), None
+        cost = with_tensors(op.cost(*types, *outputs), specs)
+        learns, backward = True in [x.learns for x in inputs], 0
+        if specs or cost.macs:
+            wanted = self._wanted(site, specs, inputs)
+            learns = learns or bool(wanted.weights)
+            usual = type(op).backward_macs is Operation.backward_macs  # which would compute all of this again
+            backward = (
+                gradient_macs(cost.macs, wanted, specs) if usual else op.backward_macs(wanted, *types, *outputs)
+            ) if cost.macs else 0
         if not site.owns_weights:
             owner = site.state if cost.params + cost.buffers else None
             cost = cost.without_weights
@@ -83,14 +91,12 @@ class _Pricing:
             node.name, site.path, "op", op.op, _shapes(outputs), cost, sum(map(self._size, outputs)), 1, (), node.at,
             shared_with=owner, backward_macs=backward,
         )
-        learns = bool(wanted.weights) or any(wanted.inputs)
         flows = [Flow(x, learns and x.dtype in FLOATS) for x in outputs]
         self.open[-1].append(_Run(site, inputs, flows, row))
         return flows
 
-    def _wanted(self, site: Site, op: Operation, inputs: tuple[Flow, ...], *, has_weights: bool) -> Wanted:
+    def _wanted(self, site: Site, specs: Mapping[str, ParamSpec], inputs: tuple[Flow, ...]) -> Wanted:
         """The gradients that a step computes at this op."""
-        specs = op.parameters(*[x.type for x in inputs]) if has_weights else {}
         names = [name for name, spec in specs.items() if spec.learned]
         if self.frozen:
             names = [name for name in names if f"{site.state}.{name}" not in self.frozen]

@@ -5,6 +5,7 @@ Files of ops have no `from __future__ import annotations`: pydantic would compil
 
 import inspect
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -79,11 +80,7 @@ class Operation(Placed):
         (Rumelhart et al. 1986). An op of several products, or whose products do not use all its inputs, overrides this.
         """
         macs = self.cost(*types).macs
-        if not macs:
-            return 0
-        specs = self.parameters(*types[: len(wanted.inputs)])
-        learns = any(len(specs[name].shape) > 1 for name in wanted.weights)  # a bias has only sums
-        return macs * (sum(wanted.inputs) + learns)
+        return gradient_macs(macs, wanted, self.parameters(*types[: len(wanted.inputs)])) if macs else 0
 
     def reach(self, *types: Any) -> tuple[Reach, ...] | None:
         """How the first output depends on each input, given the types of the inputs and then of the outputs.
@@ -211,9 +208,19 @@ def _too_large(y: TensorType) -> ShapeError:
     return ShapeError("a dimension of the output is larger than 2**63 - 1", partial=partial)
 
 
+def gradient_macs(macs: int, wanted: Wanted, specs: Mapping[str, ParamSpec]) -> int:
+    """The MACs of an op's gradients where each is a product of the forward pass's size, `macs`."""
+    learns = any(len(specs[name].shape) > 1 for name in wanted.weights)  # a bias has only sums
+    return macs * (sum(wanted.inputs) + learns)
+
+
 def cost_of(op: Operation, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]) -> Cost:
     """What one forward pass of `op` costs, with the tensors that it keeps."""
-    own, specs = op.cost(*inputs, *outputs), op.parameters(*inputs)
+    return with_tensors(op.cost(*inputs, *outputs), op.parameters(*inputs))
+
+
+def with_tensors(own: Cost, specs: Mapping[str, ParamSpec]) -> Cost:
+    """The cost of an op, with the tensors of its `parameters`."""
     if not specs:
         return own
     params = buffers = 0
