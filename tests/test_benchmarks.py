@@ -14,8 +14,10 @@ from types import ModuleType
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import archspec
+from archspec.backends.torch import build
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -63,7 +65,13 @@ def test_ratios_are_taken_within_each_round(load) -> None:
 
 def test_the_analysis_counts_the_same_network(load) -> None:
     contestants = load("analysis").contestants("resnet18")
-    assert 2 * contestants["ours"]() == contestants["built"]()
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        build(archspec.load("resnet18").graph)(torch.empty(1, 1, 224, 224))
+    assert 2 * contestants["archspec"]() == counter.get_total_flops()
+    times = contestants["archspec, memory and time"]()
+    assert 0 < times["predicted_forward_ms"] < times["predicted_step_ms"]
+    contestants["FlopCounterMode"]()
+    contestants["MemTracker"]()
 
 
 def test_the_doctor_s_benchmark_trains_the_same_network_with_it_and_without(load) -> None:
