@@ -82,16 +82,16 @@ from archspec.ops.reduce import Mean as _Mean
 from archspec.ops.resize import Interpolate as _Interpolate
 from archspec.ops.resize import Upsample as _Upsample
 from archspec.ops.scale import Scale as _Scale
-from archspec.ops.shape import Chunk as _Chunk
 from archspec.ops.shape import Flatten as _Flatten
 from archspec.ops.shape import Identity as _Identity
 from archspec.ops.shape import Permute as _Permute
 from archspec.ops.shape import Reshape as _Reshape
-from archspec.ops.shape import Select as _Select
 from archspec.ops.shape import Zero as _Zero
 from archspec.ops.shuffle import ChannelShuffle as _ChannelShuffle
 from archspec.ops.shuffle import PixelShuffle as _PixelShuffle
 from archspec.ops.shuffle import PixelUnshuffle as _PixelUnshuffle
+from archspec.ops.slicing import Chunk as _Chunk
+from archspec.ops.slicing import Select as _Select
 from archspec.ops.softmax import LogSoftmax as _LogSoftmax
 from archspec.ops.softmax import Softmax as _Softmax
 from archspec.ops.zero_pad import ZeroPad1d as _ZeroPad1d
@@ -1000,21 +1000,6 @@ class Scale(_Scale):
         factor: float,
     ) -> None: ...
 
-class Chunk(_Chunk):
-    """One of the parts into which torch.chunk cuts a dimension.
-
-    chunks: number of parts
-    dim: the dim to cut, with the batch as 0
-    index: which part, from 0
-    """
-
-    def __init__(
-        self, *,
-        chunks: int,
-        dim: int = ...,
-        index: int,
-    ) -> None: ...
-
 class Flatten(_Flatten):
     """Join neighbouring dimensions into one.
 
@@ -1055,19 +1040,6 @@ class Reshape(_Reshape):
         shape: Sequence[int],
     ) -> None: ...
 
-class Select(_Select):
-    """One slice along a dimension, which is dropped, such as the class token of a transformer.
-
-    dim: the dim to drop, with the batch as 0
-    index: which slice, from 0; negative from the end
-    """
-
-    def __init__(
-        self, *,
-        dim: int,
-        index: int,
-    ) -> None: ...
-
 class Zero(_Zero):
     """0 times the input: in a search space, an operation that is left out (Liu et al. 2019, DARTS, "none")."""
 
@@ -1104,6 +1076,34 @@ class PixelUnshuffle(_PixelUnshuffle):
     def __init__(
         self, *,
         downscale_factor: int,
+    ) -> None: ...
+
+class Chunk(_Chunk):
+    """One of the parts into which torch.chunk cuts a dimension.
+
+    chunks: number of parts
+    dim: the dim to cut, with the batch as 0
+    index: which part, from 0
+    """
+
+    def __init__(
+        self, *,
+        chunks: int,
+        dim: int = ...,
+        index: int,
+    ) -> None: ...
+
+class Select(_Select):
+    """One slice along a dimension, which is dropped, such as the class token of a transformer.
+
+    dim: the dim to drop, with the batch as 0
+    index: which slice, from 0; negative from the end
+    """
+
+    def __init__(
+        self, *,
+        dim: int,
+        index: int,
     ) -> None: ...
 
 class LogSoftmax(_LogSoftmax):
