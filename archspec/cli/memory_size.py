@@ -9,6 +9,7 @@ import click
 
 from archspec.cli.options import ParamType
 
+LEAST: Final = 1 << 20  # a smaller number without a unit is meant in GiB
 UNITS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}  # powers of 1024, or of 1000
 
 
@@ -27,7 +28,9 @@ class MemorySize(ParamType):
         base = 1000 if match[3] == "b" else 1024
         size = int(float(match[1]) * base ** UNITS[match[2]])
         if size <= 0:
-            self.fail(f"{value!r} is no memory at all; write 8GiB", param, ctx)
+            self.fail(f"{value!r} is not a positive size; write 8GiB", param, ctx)
+        if not match[2] and size < LEAST:
+            self.fail(f"{value!r} is {size:,} bytes; name the unit: {match[1]}GiB", param, ctx)
         return size
 
 

@@ -112,14 +112,15 @@ def gradients_are_never_freed(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault
-def saved_tensors_are_freed_early(patch: pytest.MonkeyPatch) -> None:
+def saved_inputs_are_freed_early(patch: pytest.MonkeyPatch) -> None:
+    """The input and the weight of a convolution are not kept alive until its backward."""
     record = Tape.record
 
     def light(self: Tape, node: str, outputs: Any, inputs: Any, saved: Any, backward: Any) -> None:
         record(self, node, outputs, inputs, saved, backward)
-        for y in outputs:
-            if y.node is not None and node == "convolution":
-                y.node.saved = tuple(self.like(x) if False else x.alias() for x in y.node.saved[1:] * 2)
+        made = outputs[0].node
+        if made is not None and made.name == node == "convolution":
+            made.saved = tuple(self.new((), x.dtype).view(x.shape, x.strides) for x in made.saved)
 
     patch.setattr(Tape, "record", light)
 
@@ -154,9 +155,6 @@ def test_a_planted_fault_changes_a_figure(name: str, sound: list[tuple[Any, Any]
     assert BATCH == 2
     FAULTS[name](monkeypatch)
     for graph, figures in sound:
-        try:
-            if static_figures(graph) != figures:
-                return
-        except Exception:  # noqa: BLE001 (a crash is noticed too)
+        if static_figures(graph) != figures:
             return
     raise AssertionError("no network of the fuzzer shows it")
