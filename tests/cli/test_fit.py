@@ -32,7 +32,7 @@ def net(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("text", "size"), [
     ("8GiB", 8 << 30), ("8 GiB", 8 << 30), ("8g", 8 << 30), ("8G", 8 << 30), ("8GB", 8 * 10**9), ("512MiB", 512 << 20),
-    ("1.5GiB", 3 << 29), ("100", 100), ("64 kb", 64_000), ("2TiB", 2 << 40), ("1p", 1 << 50),
+    ("1.5GiB", 3 << 29), ("1500000", 1_500_000), ("64 kb", 64_000), ("2TiB", 2 << 40), ("1p", 1 << 50),
 ])
 def test_sizes(text, size):
     assert MEMORY.convert(text, None, None) == size
