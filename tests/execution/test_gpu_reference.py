@@ -31,10 +31,17 @@ def test_what_backward_keeps(both):
 
 
 def test_peaks_of_tensor_cores_are_those_of_the_tensors(both):
-    """In fp32 cuDNN's scratch memory decides; a small network's peak is mostly scratch memory."""
-    errors = [abs(found.peak_bytes / row["peak_bytes"] - 1) for row, found in both
-              if row["precision"] != "fp32" and row["peak_bytes"] > LARGE]
+    """In fp32 cuDNN's scratch memory decides; a small network's peak is mostly scratch memory.
+
+    One row cannot be: its peak is below what is kept for backward, with float32 weights and momentum beside it.
+    """
+    rows = [(row, found) for row, found in both if row["precision"] != "fp32" and row["peak_bytes"] > LARGE]
+    impossible = [row["network"] for row, found in rows
+                  if row["precision"] == "bf16" and row["peak_bytes"] < row["saved_bytes"] + found.state_bytes]
+    errors = sorted(abs(found.peak_bytes / row["peak_bytes"] - 1) for row, found in rows)
     assert median(errors) < 0.015
+    assert errors[-1 - len(impossible)] < 0.05
+    assert impossible == ["resnet18_96"]
 
 
 def test_scratch_memory_is_bounded(both):
