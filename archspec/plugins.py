@@ -7,12 +7,11 @@ are read when a name is unknown, so that valid specs of built-in parts never sea
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.diagnostics import SpecError, error
 from archspec.text import shell
@@ -36,8 +35,7 @@ class Clash(PluginError):
         self.name = name
 
 
-@dataclass(frozen=True, slots=True)
-class Plugin:
+class Plugin(NamedTuple):
     """Where code comes from.
 
     name: of the distribution, or of the module if it does not come from an entry point. version: of the distribution.
@@ -63,7 +61,7 @@ class Door:
     an entry point refers to.
     """
 
-    def __init__(self, kind: str, group: str, known: dict[str, Any], register: Callable[[Any], Any]) -> None:
+    def __init__(self, kind: str, group: str, known: MutableMapping[str, Any], register: Callable[[Any], Any]) -> None:
         self.kind, self.group, self.known, self.register = kind, group, known, register
         self.problems: list[str] = []  # why installed plugins cannot be used
         self._classes: dict[str, type] = {}
@@ -84,7 +82,8 @@ class Door:
         if name in self._ambiguous:
             raise Clash(f"several plugins have the {self.kind} `{name}`", name)
         plugin = None if home.startswith(_OWN) else _loading[-1] if _loading else Plugin(home.partition(".")[0])
-        if name in self.known and not (owner is not None and _is_same(there, cls)):
+        taken = name in (self._classes if plugin is None else self.known)  # `known` may have our own before its class
+        if taken and not (owner is not None and _is_same(there, cls)):
             if owner is None:
                 raise PluginError(f"the {self.kind} `{name}` is built into archspec: choose another name")
             raise Clash(f"the {self.kind} `{name}` is also in the plugin {owner}: remove one of the two", name)

@@ -182,7 +182,7 @@ def _layer(raw: dict[str, Any], kind: str | None, at: At, places: dict[str, At],
         return _share_instead(raw, kind or "", at, places, errors)
     values, moved = _beside(raw, places, errors)
     args, place = (None, at) if kind is None else (raw[kind], at / kind)
-    if kind in OPS and isinstance(args, dict):
+    if kind is not None and kind in OPS and isinstance(args, dict):
         args = _take_out(kind, args, place, values, moved, errors)
     if values["source"] is BROKEN:
         return None

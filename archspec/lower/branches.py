@@ -43,9 +43,10 @@ def reshaped(op: Operation, e: ShapeError, layer: Layer, outputs: Mapping[str, V
     names, types = list(outputs), [value.tensor for value in outputs.values()]
     for k in e.inputs:
         last = layer.branches[names[k]].layers[-1:]
-        trait = OPS[last[0].kind].trait(GivesShape) if last and last[0].kind in OPS else None
+        op_class = OPS.get(last[0].kind or "") if last else None
+        trait = None if op_class is None else op_class.trait(GivesShape)
         mine = types[k]
-        if trait is None or mine is None:
+        if op_class is None or trait is None or mine is None:
             continue
         for i in e.inputs:
             other = types[i]
@@ -53,7 +54,7 @@ def reshaped(op: Operation, e: ShapeError, layer: Layer, outputs: Mapping[str, V
                 if _accepts(op, [mine.reshaped(*shape) if j == k else x for j, x in enumerate(types)]):
                     text = str(list(shape[1:]))
                     return fixes.field(f"write `{trait.field}: {text}` in `{names[k]}`", last[0].at, trait.field, text,
-                                       OPS[last[0].kind or ""].main)
+                                       op_class.main)
     return None
 
 

@@ -5,21 +5,13 @@ Type checkers read `__init__.pyi`, which docs/generate.py writes from the ops: i
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
-from archspec.ops.base import OP_DOOR, OPS, Merge, Op, Operation, cost_of, infer_outputs, register_op
+from archspec.ops.base import OP_DOOR, OPS, Merge, Op, Operation, cost_of, infer_outputs, register_op  # noqa: F401
 
-__all__ = [
+_NAMES = [
     "OPS", "OP_DOOR", "Merge", "Op", "Operation", "cost_of", "identity", "infer_outputs", "make_op", "register_op",
 ]
-
-for _module in iter_modules(__path__):  # each file beside this one registers its ops
-    import_module(f"{__name__}.{_module.name}")
-_classes = {cls.__name__: cls for cls in OPS.values()}
-globals().update(_classes)
-__all__ += _classes  # noqa: PLE0605 (names)
 
 
 def identity() -> Operation:
@@ -33,3 +25,17 @@ def make_op(name: str, fields: dict[str, Any]) -> Operation:
     Errors: KeyError for an unknown name, pydantic.ValidationError for fields that do not suit it.
     """
     return OPS[name].model_validate(fields)
+
+
+def __getattr__(name: str) -> Any:
+    """The class of an op, or `__all__`: both need the files of all ops."""
+    classes = {cls.__name__: cls for cls in OPS.values() if cls.__module__.startswith(__name__)}
+    if name == "__all__":
+        return [*_NAMES, *classes]
+    if name not in classes:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return classes[name]
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__getattr__("__all__")]

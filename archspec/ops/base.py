@@ -6,6 +6,7 @@ Files of ops have no `from __future__ import annotations`: pydantic would compil
 import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -16,6 +17,7 @@ from archspec.diagnostics.hints import PutBefore, Remedy
 from archspec.ops.parameters import ParamSpec
 from archspec.ops.placed import Placed
 from archspec.ops.reach import SAME, Reach, same, sliding
+from archspec.ops.registry import Registry
 from archspec.ops.traits import Affects, Affine, Convolves, Elementwise, Trait, Windowed
 from archspec.plugins import Door, PluginError
 from archspec.types import FLOATS, INTEGERS, UNKNOWN, UNKNOWN_DTYPE, Cost, ShapeError, TensorType
@@ -148,6 +150,9 @@ class Operation(Placed):
         return text
 
 
+Operation.__annotations__.clear()  # all are class variables, which pydantic would evaluate anew for each op
+
+
 class Op(Operation):
     """An op of one input."""
 
@@ -232,7 +237,7 @@ def with_tensors(own: Cost, specs: Mapping[str, ParamSpec]) -> Cost:
     return Cost(own.macs, params, buffers, own.elementwise_flops)
 
 
-OPS: dict[str, type[Operation]] = {}
+OPS = Registry(__package__, Path(__file__).parent)
 OpClass = TypeVar("OpClass", bound=type[Operation])
 _NOT_OPS = ("sequential", "share", "name", "repeat", "when", "from")  # keys of a layer that mean something else
 
