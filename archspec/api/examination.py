@@ -138,7 +138,7 @@ def _load_once(
     errors = Errors()
     program = None
     if isinstance(source, OpenFile):
-        options = replace(options, texts=source.others)
+        options = options._replace(texts=source.others)
     try:
         document, folder, root, stem = open_document(source, options)
         loader = Loader(root, options, errors)

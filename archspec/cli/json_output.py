@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,6 +34,8 @@ def note_printed() -> None:
 
 def json_text(data: Mapping[str, Any]) -> str:
     """JSON for stdout. Characters that its encoding may lack are escaped."""
+    import json  # which plain text does without
+
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     return json.dumps(data, indent=2, ensure_ascii=not encoding.startswith("utf"))
 

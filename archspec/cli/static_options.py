@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -60,7 +59,7 @@ def examine_with_optimizer(
     changes = _training_changes(reading.sets)
     found = examine(spec, input=shape, **reading.arguments())
     if found.loaded is None and changes:
-        others = replace(reading, sets=tuple(text for text in reading.sets if not text.startswith("train.")))
+        others = reading._replace(sets=tuple(text for text in reading.sets if not text.startswith("train.")))
         without = examine(spec, input=shape, **others.arguments())
         if without.loaded is not None and _may_stand_alone(changes, fields):
             found = without

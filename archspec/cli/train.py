@@ -95,7 +95,7 @@ def command(
     computing.check(resumed=saving.resume is not None, alone=group is None or group.alone)
     earlier = saving.earlier(spec, run_dir, group)
     changes = {key: value for key, value in changes.items() if value is not None}
-    reading = replace(reading, sets=completed(reading.sets, changes))
+    reading = reading._replace(sets=completed(reading.sets, changes))
     try:
         loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), input=input_shape, **reading.arguments())
     except SpecError as problem:

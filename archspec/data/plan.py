@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from archspec.diagnostics import Diagnostic, SpecError, error, plural
 from archspec.diagnostics.hints import SetInput, SetOutputs
@@ -17,8 +17,7 @@ class WrongNormalisation(SpecError):
     """`normalize` does not match the network's input."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputPlan:
+class InputPlan(NamedTuple):
     """How stored images become the network's input (channels, *size).
 
     mean, std: of pixels scaled to 0…1, one for each channel, or None. notices: lines for the user.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, TypeVar
+from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from archspec.diagnostics import SourceSpan, SpecError, error, nearest
 from archspec.diagnostics.hints import near
@@ -19,8 +18,7 @@ TABLE_PREFIX: Final = "table:"
 OWN_PREFIX: Final = "python:"  # a data set of the user's own, by its class
 
 
-@dataclass(frozen=True, slots=True)
-class DataFile:
+class DataFile(NamedTuple):
     """One file of a data set. size: of its decompressed content, in bytes. md5: of the same content.
 
     The content is checked and not the compressed file, because Debian compresses the same content differently. MD5 is
@@ -32,8 +30,7 @@ class DataFile:
     md5: str
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(NamedTuple):
     """The archive in which a data set is published."""
 
     name: str
@@ -65,8 +62,7 @@ class ImageDataset(ABC):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetInfo:
+class DatasetInfo(NamedTuple):
     """What is known about a data set without reading it. Heights and widths in pixels, sizes in images.
 
     layout: `idx` (files: images and labels of a split), `cifar` (files: batches of a split), `digits`, `plugin`.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archspec.analysis import check_learns, lone_value, squashing_end
-from archspec.analysis.parts import PartProblem, part_problems, untrained_parts, untrained_text
 from archspec.data.outputs import WrongLoss, check_for_classes, losses_of
 from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_classes, plan
 from archspec.data.registry import OWN_PREFIX, TABLE_PREFIX, DatasetInfo, check_name
@@ -21,6 +20,9 @@ from archspec.ops import OPS
 from archspec.ops.traits import Projects
 from archspec.text import shape_text
 from archspec.types import INTEGERS
+
+if TYPE_CHECKING:
+    from archspec.analysis.parts import PartProblem
 
 
 def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph, errors: Errors) -> None:
@@ -70,19 +72,25 @@ def _check_parts(
     reported: the problems of other recipes so far.
     """
     own = [places[key] for key in ("freeze", "lr_scale", "recompute") if key in places]
-    for problem in part_problems(graph, recipe) if own else ():
+    if not own:
+        return
+    from archspec.analysis.parts import part_problems  # few recipes need it
+
+    for problem in part_problems(graph, recipe):
         if problem not in reported:
             reported.add(problem)
             at, key = place_of(problem.part, places.get(problem.field, own[0]))
             errors.add(problem.code, problem.message, at, key=key, hint=problem.hint)
-    if own:
-        _check_trained(recipe, graph, places, errors)
+    if "freeze" in places:
+        _check_trained(recipe, graph, places["freeze"], errors)
 
 
-def _check_trained(recipe: Recipe, graph: Graph, places: Mapping[str, At], errors: Errors) -> None:
+def _check_trained(recipe: Recipe, graph: Graph, freeze: At, errors: Errors) -> None:
     """Warn of frozen parts that keep random weights."""
-    for part in untrained_parts(graph, recipe) if "freeze" in places else ():
-        at, _ = place_of(part, places["freeze"])
+    from archspec.analysis.parts import untrained_parts, untrained_text
+
+    for part in untrained_parts(graph, recipe):
+        at, _ = place_of(part, freeze)
         errors.add("SPEC064", untrained_text([part]), at,
                    hint="add trained weights to start from, `init: {from: SOURCE}`, or remove it from `freeze`")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -68,14 +67,16 @@ def _differ_in_digits(one: str, other: str) -> bool:
 
 def nearest(name: str, known: Iterable[str]) -> Similar | None:
     """The known name that is most similar to `name`, with its rivals, or None if none is close."""
+    from difflib import SequenceMatcher, get_close_matches  # only mistakes need it
+
     candidates: dict[str, list[str]] = {}
     for one in sorted(set(known)):
         candidates.setdefault(one.lower(), []).append(one)
     wanted = name.lower()[:80]
-    found = difflib.get_close_matches(wanted, candidates, n=_RIVALS, cutoff=0.7)
+    found = get_close_matches(wanted, candidates, n=_RIVALS, cutoff=0.7)
     if not found:
         return None
-    ratios = {one: difflib.SequenceMatcher(None, one, wanted).ratio() for one in found}
+    ratios = {one: SequenceMatcher(None, one, wanted).ratio() for one in found}
     best = sorted(one for one in found if ratios[one] == ratios[found[0]])
     return Similar((original for one in best for original in candidates[one]), name)
 

@@ -6,7 +6,6 @@ The keys are found by the parser that reads specs: what it accepts is collected,
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -80,6 +79,8 @@ def _is_misspelt(keys: dict[str, str | None]) -> bool:
 
 
 def _is_near(key: str) -> bool:
+    from difflib import SequenceMatcher  # few files need it
+
     plain = re.sub(r"[\W_]", "", key[:40].lower())
     return SequenceMatcher(None, plain, VERSION_KEY).ratio() >= _NEAR
 

@@ -1,7 +1,5 @@
 """Fields of a recipe that most recipes lack: `augment`, `validation` and `early_stopping`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from archspec.diagnostics import listing
 from archspec.language.access import Access
@@ -26,8 +26,7 @@ __all__ = ["SCALARS", "SECTIONS", "STDLIB", "Loader", "Options", "standard_libra
 _NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]{1,100}")  # it also names files and folders
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """How to load: overrides `SECTION.KEY=VALUE`, further folders that may be read, limits of a text.
 
     texts: of files that an editor has open, in place of what is on the disk.
@@ -35,9 +34,9 @@ class Options:
 
     sets: tuple[str, ...] = ()
     includes: tuple[Path, ...] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     input: InputShapes | None = None
-    texts: Mapping[Path, str] = field(default_factory=dict)
+    texts: Mapping[Path, str] = MappingProxyType({})
 
 
 class Loader:

@@ -1,7 +1,5 @@
 """Fields of a recipe about parts of a network: how it starts, what learns, what is recomputed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Final, Literal, Self, get_args
@@ -80,7 +78,7 @@ class Initialisation(Section):
         """What decides the weights before the first step: the name of the rule, or `TRAINED`."""
         return self.weights if self.source is None else TRAINED
 
-    def rules(self) -> Initialisation:
+    def rules(self) -> "Initialisation":
         """The same without trained weights."""
         return self.model_copy(update={"source": None, "strict": False})
 

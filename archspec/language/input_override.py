@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +48,8 @@ def override_input(written: Written | None, given: InputShapes, errors: Errors) 
 
 
 def _placed(raw: Any) -> Written:
+    import json
+
     return raw, At(parse(json.dumps(raw), "--input"))
 
 

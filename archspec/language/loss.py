@@ -1,10 +1,7 @@
 """What training minimises and how it is scored: the recipe's `loss`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import BeforeValidator, Discriminator, Field, GetJsonSchemaHandler, Tag, TypeAdapter, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
@@ -22,8 +19,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(NamedTuple):
     """A metric. title: in sentences. short: in tables. higher: whether more of it is better."""
 
     title: str
@@ -135,7 +131,7 @@ class OwnLoss(Loss):
     the outputs.
     """
 
-    def compute(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def compute(self, outputs: "Tensor", targets: "Tensor") -> "Tensor":
         """The mean loss over a batch, shape (). The only method that imports torch.
 
         outputs: float32, (N, classes) or any other shape. targets: int64 (N,) of a loss for classes, or else float32 in

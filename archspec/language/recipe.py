@@ -1,7 +1,5 @@
 """The `train` section of a spec: what a training run is, apart from the machine that it runs on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Final, Literal, Self

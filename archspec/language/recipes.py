@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Set
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -31,8 +30,7 @@ _SECTIONS: Final[dict[str, type[Section]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(NamedTuple):
     """A recipe's values and their places. `at`: of the whole section. `names`: the spec's vars."""
 
     names: Collection[str]

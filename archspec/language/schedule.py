@@ -1,7 +1,5 @@
 """How the learning rate changes over a run: the recipe's `schedule` and `warmup`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 

@@ -1,6 +1,7 @@
-"""What the models of the `train` section share: strictness, short forms, and messages a person can use."""
+"""What the models of the `train` section share: strictness, short forms, and messages a person can use.
 
-from __future__ import annotations
+Their files have no `from __future__ import annotations`: pydantic would compile each annotation anew at every start.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -7,8 +7,7 @@ the two applies is known when the whole network is lowered.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from archspec.diagnostics import Hint
 from archspec.language.errors import Place
@@ -21,8 +20,7 @@ from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Scope, Written
 
 
-@dataclass(frozen=True, slots=True)
-class _Misuse:
+class _Misuse(NamedTuple):
     """One wrong use. at: where the name is written. related: where the value comes from, and where it is used."""
 
     code: str

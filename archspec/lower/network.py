@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from archspec.diagnostics import hints
 from archspec.ir import Graph, sites
@@ -23,8 +24,7 @@ from archspec.ops import identity
 from archspec.types import UNKNOWN_DTYPE, TensorType
 
 
-@dataclass(frozen=True, slots=True)
-class Lowered:
+class Lowered(NamedTuple):
     """The result of lowering: the graph (None after an error), and each stage's output as far as it is known.
 
     output: the stage that is the first output in evaluation; None if there is no stage.

@@ -8,8 +8,7 @@ split is reported, and everything else keeps its place.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 REACH: Final = 1_100  # characters; an expression has at most 1,000
 _LINES: Final = 3
@@ -19,8 +18,7 @@ _CANDIDATE: Final = r"\$[^\W\d]\w*(?:\.\w+)*\[|\$\("
 _BEFORE_SCALAR: Final = frozenset(" \t\n\r[{,:(")
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """An expression that needs quotes: text[start:end].
 
     closed: whether its brackets are balanced. missing: the brackets that would close it, if that is certain.

@@ -76,6 +76,21 @@ def test_checking_a_spec_imports_no_simulation_of_a_step() -> None:
     assert not parts & {"execution", "devices", "capacity", "show", "difference", "backends", "profile", "train"}
 
 
+def test_checking_a_good_spec_imports_no_more_than_it_needs() -> None:
+    modules = imported_by("validate", "specs/resnet152.yaml")
+    assert not modules & {"json", "difflib", "archspec.api.sizes", "archspec.analysis.parts", "archspec.data.validation"}
+    assert not modules & {f"archspec.ops.{file}" for file in ("attention", "softmax", "dropout", "learned", "resize")}
+    assert sum(name.startswith("archspec.") for name in modules) < 135
+
+
+@pytest.mark.parametrize(("command", "frozen"), [("validate", True), ("list", False)])
+def test_only_a_check_of_one_spec_ends_without_a_last_collection_of_garbage(command: str, frozen: bool) -> None:
+    code = ("import atexit, gc, sys; from archspec.__main__ import main; "
+            "atexit.register(lambda: print(gc.get_freeze_count() > 0, gc.isenabled(), file=sys.stderr)); main()")
+    done = python(code, command, "specs/lenet.yaml" if frozen else "ops", cwd=ROOT)
+    assert (done.returncode, done.stderr.split()) == (0, [str(frozen), str(not frozen)])
+
+
 def test_static_table_imports_rich_but_no_torch() -> None:
     modules = imported_by("profile", "--static", "lenet")
     assert "rich" in modules

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import struct
-from dataclasses import replace
 
 import torch
 from PIL import Image
@@ -37,8 +36,8 @@ class TinyIdx:
             parts = [idx_bytes((count, 5, 4), pixels), idx_bytes((count,), labels)]
             self.contents |= dict(zip(names, parts, strict=True))
             files[split] = tuple(map(data_file, names, parts))
-        self.info = replace(
-            DATASETS["fashion-mnist"], height=5, width=4, classes=("a", "b", "c"), train_size=COUNTS["train"],
+        self.info = DATASETS["fashion-mnist"]._replace(
+            height=5, width=4, classes=("a", "b", "c"), train_size=COUNTS["train"],
             test_size=COUNTS["test"], train_files=files["train"], test_files=files["test"], system_folders=(),
         )
 

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import tarfile
-from dataclasses import replace
 
 import pytest
 import torch
@@ -36,8 +35,8 @@ class TinyCifar:
                 self.contents[file] = bytes(records[4 * i : 4 * i + 4].flatten().tolist())
             files[split] = tuple(data_file(file, self.contents[file]) for file in names)
             self.images[split], self.labels[split] = pixels.reshape(-1, 3, 3, 2), labels[:, 0].long()
-        self.info = replace(
-            known, height=3, width=2, train_size=4 * len(NAMES[name]["train"]), test_size=4,
+        self.info = known._replace(
+            height=3, width=2, train_size=4 * len(NAMES[name]["train"]), test_size=4,
             train_files=files["train"], test_files=files["test"],
         )
 
@@ -63,7 +62,7 @@ class TinyCifar:
         path = folder / self.info.archive.name
         path.write_bytes(packed)
         archive = Archive(path.name, len(packed), hashlib.md5(packed).hexdigest(), "https://example.org/")
-        return replace(self.info, archive=archive), path
+        return self.info._replace(archive=archive), path
 
 
 @pytest.fixture(params=["cifar10", "cifar100"])
@@ -104,7 +103,7 @@ def test_a_label_that_no_class_has_is_refused(cifar, tmp_path, diagnostic):
     path = cifar.write(tmp_path) / name
     content = b"\xff" * len(cifar.contents[name])
     path.write_bytes(content)
-    info = replace(cifar.info, test_files=(data_file(name, content),))
+    info = cifar.info._replace(test_files=(data_file(name, content),))
     assert "has a label 255" in diagnostic(read_split, info, "test", path.parent).message
 
 

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import http.server
 import threading
-from dataclasses import replace
 
 import pytest
 import torch
@@ -149,7 +148,7 @@ def test_an_archive_is_kept_as_it_was_published(server, monkeypatch):
     (folder / "cifar-10-binary.tar.gz").write_bytes(packed)
     md5 = hashlib.md5(packed).hexdigest()
     archive = Archive("cifar-10-binary.tar.gz", len(packed), md5, f"{url}cifar-10-binary.tar.gz")
-    monkeypatch.setitem(DATASETS, "cifar10", replace(made.info, archive=archive))
+    monkeypatch.setitem(DATASETS, "cifar10", made.info._replace(archive=archive))
     data = load("cifar10", "test")
     assert torch.equal(data.images, made.images["test"])
     assert data.source == str(cache_folder() / "cifar-10-binary.tar.gz")

@@ -4,7 +4,6 @@ import gzip
 import os
 import tracemalloc
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,7 +99,7 @@ def test_a_file_of_another_data_set_is_recognised(tiny, tmp_path, diagnostic, mo
     """mnist and fashion-mnist have files of equal names and sizes."""
     from archspec.data.registry import DATASETS
 
-    other = replace(tiny.info, name="mnist", train_files=(data_file(IMAGES, b"\1" * 256), tiny.info.train_files[1]))
+    other = tiny.info._replace(name="mnist", train_files=(data_file(IMAGES, b"\1" * 256), tiny.info.train_files[1]))
     monkeypatch.setitem(DATASETS, "mnist", other)
     folder = tiny.write(tmp_path, packed=False)
     (folder / IMAGES).write_bytes(b"\1" * 256)
@@ -114,7 +113,7 @@ def with_content(tiny, folder, name, content):
     (folder / name).write_bytes(content)
     (folder / f"{name}.gz").unlink(missing_ok=True)
     files = tuple(data_file(f.name, content) if f.name == name else f for f in tiny.info.train_files)
-    return replace(tiny.info, train_files=files)
+    return tiny.info._replace(train_files=files)
 
 
 @pytest.mark.parametrize(("name", "content", "fault"), [

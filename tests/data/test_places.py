@@ -1,6 +1,5 @@
 """Where a data set is looked for, and what is said where it is nowhere."""
 
-from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from archspec.user_cache import cache_folder
 def test_every_kind_of_place_is_found_and_the_nearest_wins(tiny, tmp_path, monkeypatch, nothing_at_home):
     """Each place in turn, from the last of the order to the first: each one hides those before."""
     system, variable, root = tmp_path / "system", tmp_path / "variable", tmp_path / "root"
-    monkeypatch.setitem(DATASETS, "fashion-mnist", replace(tiny.info, system_folders=(str(system),)))
+    monkeypatch.setitem(DATASETS, "fashion-mnist", tiny.info._replace(system_folders=(str(system),)))
     monkeypatch.setenv("ARCHSPEC_DATA", str(variable))
     root.mkdir()
     cache = nothing_at_home / ".cache" / "archspec"
