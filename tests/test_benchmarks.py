@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import json
 import os
 import subprocess
@@ -18,6 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import archspec
 from archspec.backends.torch import build
+from archspec.devices import find_device
+from archspec.devices.gpu import Circumstances
+from archspec.execution import Optimizer, Setting, execute
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -187,3 +191,38 @@ def test_scale_validates_specs_that_differ_and_loads_networks_of_100_000_ops(loa
 
 def test_population_varies_lenet_relu(load) -> None:
     assert load("population").variants(3) == 3
+
+
+def test_the_fit_times_passes_as_the_package_does(load) -> None:
+    """In arrays, with parameters unlike the fitted ones."""
+    fit, networks = load("fit_devices"), ("lenet", "zoo/mobilenet_v3_small")
+    rows = []
+    for network, precision, nhwc, training, device in itertools.product(
+        networks, ("fp32", "bf16"), (False, True), (False, True), ("h200", "rtx3090")
+    ):
+        setting = Setting(8, training=training, precision=precision, channels_last=nhwc, target="cuda",
+                          optimizer=Optimizer("sgd", 0.9))
+        kernels = execute(archspec.load(network).graph, setting).kernels
+        rows.append(fit.Row(network, "", find_device(device), Circumstances(precision, nhwc, training), kernels, 1.0, 8))
+    guess = {name: value for name, (value, _) in fit.PRIOR.items()} | fit.FIXED
+    for factor in (1.0, 1.3):
+        fit.check(rows, {name: value * factor for name, value in guess.items()})
+
+
+def test_the_fit_finds_the_parameters_that_made_the_times(load) -> None:
+    """Times of a model with a slower memory and a faster host: what they decide is found, and predicted well."""
+    fit = load("fit_devices")
+    guess = {name: value for name, (value, _) in fit.PRIOR.items()} | fit.FIXED
+    true = {**guess, "memory": 0.5, "host.forward_us": 12.0}
+    rows = []
+    for network, batch in (("lenet", 8), ("vgg11", 32), ("resnet18", 64)):
+        setting = Setting(batch, precision="tf32", target="cuda")
+        kernels = execute(archspec.load(network).graph, setting).kernels
+        row = fit.Row(network, "", find_device("h200"), Circumstances("tf32", False, True), kernels, 1.0, batch)
+        seconds = fit.KernelArrays([(row.device, row.circumstances, kernels)]).seconds(true)[0]
+        rows.append(row._replace(milliseconds=1000 * seconds))
+    problem = fit.Fit(rows, guess, {"memory": 10.0, "host.forward_us": 10.0})  # priors that say nothing
+    found = problem.fit(guess)
+    assert found["memory"] == pytest.approx(0.5, rel=0.02)
+    assert found["host.forward_us"] == pytest.approx(12, rel=0.02)
+    assert abs(problem.left_out(guess)).max() < 0.2

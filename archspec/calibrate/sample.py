@@ -25,6 +25,7 @@ class Kernel:
     macs: int = 0
     flops: int = 0
     geometry: tuple[int, ...] = ()
+    nhwc: bool = False
     layer: str = ""
     direction: str = "forward"
 

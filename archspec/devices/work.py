@@ -46,6 +46,10 @@ class KernelLike(Protocol):
     def geometry(self) -> tuple[int, ...]:
         """What decides its speed besides."""
 
+    @property
+    def nhwc(self) -> bool:
+        """Whether a convolution or a batch norm runs on NHWC."""
+
 
 class Work(NamedTuple):
     """What one kernel does.
@@ -54,7 +58,8 @@ class Work(NamedTuple):
     (rows × depth) · (depth × columns) that it computes, by implicit GEMM for a convolution (Chetlur et al. 2014,
     "cuDNN: efficient primitives for deep learning", section 3); 1 for other kernels. channels: of a convolution's
     input, of one group. filters: of its output, of one group. pixels: of its output, those of all images. taps:
-    elements of its window. stride: the product of its strides. groups: of a convolution.
+    elements of its window. stride: the product of its strides. groups: of a convolution. nhwc: whether a
+    convolution or a batch norm, which has its channels in `channels`, runs on NHWC.
     """
 
     family: str
@@ -71,6 +76,7 @@ class Work(NamedTuple):
     taps: int = 1
     stride: int = 1
     groups: int = 1
+    nhwc: bool = False
 
 
 CONVOLUTIONS: Final = {
@@ -96,25 +102,29 @@ def family_of(name: str) -> str:
 def work_of(kernel: KernelLike) -> Work:
     """What a kernel does, from its name, bytes, multiply-adds and geometry."""
     return _work(
-        kernel.name, kernel.dtype, kernel.read_bytes + kernel.written_bytes, kernel.macs, kernel.flops, kernel.geometry
+        kernel.name, kernel.dtype, kernel.read_bytes + kernel.written_bytes, kernel.macs, kernel.flops, kernel.geometry,
+        kernel.nhwc,
     )
 
 
 @lru_cache(maxsize=8192)
-def _work(name: str, dtype: str, nbytes: int, macs: int, flops: int, geometry: tuple[int, ...]) -> Work:
+def _work(name: str, dtype: str, nbytes: int, macs: int, flops: int, geometry: tuple[int, ...], nhwc: bool) -> Work:
     low = dtype in LOW
     if macs and name in CONVOLUTIONS and len(geometry) > 4:
-        return _convolution(CONVOLUTIONS[name], low, nbytes, macs, geometry)
+        return _convolution(CONVOLUTIONS[name], low, nbytes, macs, geometry, nhwc)
     if macs and len(geometry) >= 4:
         batch, rows, columns, depth = geometry[:4]
         return Work("product", low, nbytes, macs, flops, batch * rows, columns, depth)
     if macs:  # a product of unknown form, as of an op without a rule
         side = max(1, round(macs ** (1 / 3)))
         return Work("product", low, nbytes, macs, flops, side, side, side)
-    return Work(family_of(name), low, nbytes, 0, flops)
+    family = family_of(name)
+    if family.startswith("norm") and len(geometry) == 3:
+        return Work(family, low, nbytes, 0, flops, channels=geometry[1], nhwc=nhwc)
+    return Work(family, low, nbytes, 0, flops)
 
 
-def _convolution(family: str, low: bool, nbytes: int, macs: int, geometry: tuple[int, ...]) -> Work:
+def _convolution(family: str, low: bool, nbytes: int, macs: int, geometry: tuple[int, ...], nhwc: bool) -> Work:
     """geometry: (N, C, K, groups, *output size, *kernel size, *strides)."""
     batch, channels, filters, groups, *rest = geometry
     rank = len(rest) // 3
@@ -128,5 +138,5 @@ def _convolution(family: str, low: bool, nbytes: int, macs: int, geometry: tuple
         product = filters, channels * taps, pixels
     return Work(
         f"grouped_{family}" if groups > 1 else family, low, nbytes, macs, 0, *product, channels, filters, pixels, taps,
-        stride, groups,
+        stride, groups, nhwc=nhwc,
     )

@@ -41,7 +41,7 @@ class Convolutions(Recorder):
         macs = (x if transposed else y).numel * (weight.numel // weight.shape[0])
         geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides)
         self.launch("convolution", (self.for_kernel(x, nhwc=nhwc), self.for_kernel(weight, nhwc=nhwc), bias), (y,),
-                    macs=macs, geometry=geometry)
+                    macs=macs, geometry=geometry, nhwc=nhwc)
         known = _Geometry(macs, geometry, bias is not None)
         self.record("convolution", (y,), (x, weight, bias), (x, weight),
                     lambda tape, node, grads: _backward(tape, node, grads, known))
@@ -56,11 +56,12 @@ def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) ->
     results: list[Tensor | None] = [None, None, None]
     if node.needs(0):
         results[0] = y = tape.like(x)
-        tape.launch("convolution_backward_input", (grad, weight), (y,), macs=known.macs,
-                    geometry=known.shape)
+        tape.launch("convolution_backward_input", (grad, weight), (y,), macs=known.macs, geometry=known.shape,
+                    nhwc=nhwc)
     if node.needs(1):
         results[1] = y = tape.like(weight)
-        tape.launch("convolution_backward_weight", (grad, x), (y,), macs=known.macs, geometry=known.shape)
+        tape.launch("convolution_backward_weight", (grad, x), (y,), macs=known.macs, geometry=known.shape,
+                    nhwc=nhwc)
     if known.biased and node.needs(2):
         results[2] = y = tape.new((grad.shape[1],), grad.dtype)
         tape.launch("convolution_backward_bias", (grad,), (y,), flops=prod(grad.shape))

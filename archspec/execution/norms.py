@@ -30,7 +30,8 @@ class Norms(Products, Moving, Pooling):
         dtype = self._statistics_dtype(x, known)
         statistics = [self.new((channels,), dtype) for _ in range(2)] if batch else []
         written = [y, *statistics, *(running or () if batch else ())]
-        self.launch("batch_norm", (x, weight, bias, *(running or ())), written, flops=(4 if batch else 2) * x.numel)
+        self.launch("batch_norm", (x, weight, bias, *(running or ())), written, flops=(4 if batch else 2) * x.numel,
+                    geometry=(x.shape[0], channels, prod(x.shape[2:])), nhwc=x.is_channels_last)
         learned = self.setting.dtype
         self.record("batch_norm", (y,), (x, weight, bias), (x, *known, *statistics),
                     lambda tape, node, grads: _batch_norm_backward(tape, node, grads, learned))
@@ -124,7 +125,8 @@ def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients, dtype: st
     for k in (1, 2):
         results.append(tape.new((x.shape[1],), dtype) if node.needs(k) else None)
     written = [y for y in results if y is not None]
-    tape.launch("batch_norm_backward", (grad, x), written, flops=5 * x.numel)
+    tape.launch("batch_norm_backward", (grad, x), written, flops=5 * x.numel,
+                geometry=(x.shape[0], x.shape[1], prod(x.shape[2:])), nhwc=x.is_channels_last)
     return results if own else [None, *results[1:]]
 
 

@@ -21,7 +21,8 @@ class Kernel(NamedTuple):
 
     layer: the path of the op that it belongs to; empty for the loss and the optimizer. name: as torch's op. macs:
     multiply-adds of products. flops: of other arithmetic. geometry: what decides its speed besides: of a convolution
-    (N, C, K, groups, *output size, *kernel size, *strides), of a product (batch, M, N, K). dtype: of what it computes.
+    (N, C, K, groups, *output size, *kernel size, *strides), of a product (batch, M, N, K), of a batch norm (N, C,
+    pixels). dtype: of what it computes. nhwc: whether a convolution or a batch norm runs on NHWC.
     """
 
     layer: str
@@ -33,6 +34,7 @@ class Kernel(NamedTuple):
     macs: int = 0
     flops: int = 0
     geometry: tuple[int, ...] = ()
+    nhwc: bool = False
 
 
 class Recorder:
@@ -96,13 +98,14 @@ class Recorder:
 
     def launch(
         self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], *, macs: int = 0, flops: int = 0,
-        geometry: tuple[int, ...] = (),
+        geometry: tuple[int, ...] = (), nhwc: bool = False,
     ) -> None:
         """Note a kernel that reads and writes these tensors. Views launch none."""
         writes = tuple(writes)
         self.kernels.append(Kernel(
             self.layer, name, self.direction, writes[0].dtype if writes else "float32",
             sum([x.nbytes for x in reads if x is not None]), sum([x.nbytes for x in writes]), macs, flops, geometry,
+            nhwc,
         ))
         self.timeline.append(self.memory.live)
 

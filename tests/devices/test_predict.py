@@ -51,7 +51,7 @@ def test_a_step_on_an_h200_takes_about_what_was_measured(
 def test_a_faster_gpu_is_faster_where_the_gpu_decides() -> None:
     times = [step_ms("zoo/resnet50", 64, "fp16", device) for device in ("h200", "a100", "rtx3090", "rtx3060", "gtx1650")]
     assert times == sorted(times)
-    assert times[-1] > 20 * times[0]
+    assert times[-1] > 15 * times[0]
 
 
 def test_a_small_network_waits_for_the_host_on_any_gpu() -> None:
@@ -80,19 +80,60 @@ def test_the_layers_and_the_loss_add_up_to_the_step(spec: str, device: str) -> N
     assert all(layer.backward_ms == 0 for layer in times.forward.layers.values())
 
 
-def test_the_queue_ends_with_the_slower_of_host_and_device() -> None:
-    """Against a simulation of both, event by event."""
-    kernels = execute(archspec.load("zoo/mobilenet_v3_small").graph, setting(32)).kernels
+@pytest.mark.parametrize(("spec", "batch", "bound"), [("zoo/mobilenet_v3_small", 2, "host"), ("vgg11", 64, "device")])
+def test_a_pass_takes_the_time_of_the_slower_of_host_and_device(spec: str, batch: int, bound: str) -> None:
+    """Against a simulation of five equal passes, event by event."""
+    kernels = execute(archspec.load(spec).graph, setting(batch)).kernels
     model = GpuModel(find_device("h200"), fitted()["parameters"], STEP)
-    slots, end = queue(kernels, model)
-    host, free = model.parameters["host.step_us"] * 1e-6, 0.0
-    for kernel, slot in zip(kernels, slots, strict=True):
-        host += model.host_seconds(kernel, work_of(kernel).family)
-        started = host if host > free else free
-        assert slot.wait == pytest.approx(started - free, abs=1e-12)
-        free = started + model.time(work_of(kernel)).seconds
-    assert end == pytest.approx(free)
-    assert sum(slot.wait + slot.timed.seconds for slot in slots) == pytest.approx(end)
+    slots, seconds = queue(kernels, model)
+    host = free = 0.0
+    ends = []
+    for _ in range(5):
+        host += model.parameters["host.step_us"] * 1e-6
+        for kernel in kernels:
+            host += model.host_seconds(kernel, work_of(kernel).family)
+            free = max(host, free) + model.time(work_of(kernel)).seconds
+        ends.append(free)
+    assert seconds == pytest.approx(ends[-1] - ends[-2])
+    assert sum(slot.wait + slot.timed.seconds for slot in slots) == pytest.approx(seconds)
+    device = sum(slot.timed.seconds for slot in slots)
+    assert seconds == pytest.approx(max(device, host / 5))
+    assert (device > host / 5) == (bound == "device")
+
+
+def test_a_batch_norm_of_few_channels_in_nchw_leaves_a_large_gpu_idle() -> None:
+    """One block of threads works on one channel there."""
+    def ms(channels: int, device: str, *, nhwc: bool) -> float:
+        nbytes, geometry = 1 << 30, (64, channels, (1 << 22) // channels)
+        kernel = Kernel("", "batch_norm", "forward", "float32", nbytes, nbytes, geometry=geometry, nhwc=nhwc)
+        model = GpuModel(find_device(device), fitted()["parameters"], Circumstances("tf32", nhwc, True))
+        return model.time(work_of(kernel)).seconds
+
+    for device in ("h200", "gtx1650"):
+        assert ms(16, device, nhwc=True) == ms(1024, device, nhwc=True)
+    assert ms(16, "h200", nhwc=False) > 3 * ms(1024, "h200", nhwc=False)
+    assert ms(16, "gtx1650", nhwc=False) < 2 * ms(1024, "gtx1650", nhwc=False)
+
+
+def test_a_convolution_between_transposes_runs_in_nhwc_whatever_the_setting() -> None:
+    """ConvNeXt permutes to channels last for its layer norms, so cuDNN never transposes for its depthwise layers."""
+    for nhwc in (False, True):
+        kernels = execute(archspec.load("zoo/convnext_tiny").graph, setting(2, nhwc=nhwc)).kernels
+        grouped = [kernel for kernel in kernels if len(kernel.geometry) > 4 and kernel.geometry[3] > 1]
+        assert grouped
+        assert all(kernel.nhwc for kernel in grouped)
+
+
+@pytest.mark.parametrize(("channels", "dtype", "padded"), [
+    (1, "bfloat16", 8), (1, "float32", 4), (3, "float32", 4), (12, "bfloat16", 16), (64, "bfloat16", 64),
+])
+def test_tensor_cores_read_channels_in_blocks_of_16_bytes(channels: int, dtype: str, padded: int) -> None:
+    macs = 32 * 28 * 28 * 64 * channels * 9
+    kernel = Kernel("", "convolution", "forward", dtype, 1, 1, macs, 0, (32, channels, 64, 1, 28, 28, 3, 3, 1, 1))
+    device = find_device("h200")
+    ideal = GpuModel(device, fitted()["parameters"], STEP).ideal(work_of(kernel))
+    peak = device.peak_flops("bf16" if dtype == "bfloat16" else "tf32")
+    assert ideal.compute == pytest.approx(2 * macs * padded / channels / peak)
 
 
 sizes = st.integers(1, 4096)
