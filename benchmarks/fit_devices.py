@@ -41,7 +41,7 @@ TABLES = (".json", ".csv")
 FITTED = Path(archspec.__file__).parent / "devices" / "fitted.json"
 # name: (first guess, how far it may be off, as a factor's logarithm)
 PRIOR = {
-    "launch_us": (8, 0.5), "sharpness": (2, 0.3), "memory": (0.8, 0.3), "memory.low": (0.9, 0.15),
+    "launch_us": (8, 0.5), "sharpness": (2, 0.3), "memory": (0.9, 0.15), "memory.low": (0.9, 0.15),
     "memory.pool": (0.5, 0.6), "memory.layer_norm": (0.6, 0.5), "memory.reduce": (0.75, 0.5),
     "memory.copy": (0.9, 0.15),
     "norm.training": (0.9, 0.3), "norm.evaluation": (0.9, 0.3), "norm.backward": (0.8, 0.3), "norm.nchw": (0.8, 0.5),

@@ -3,12 +3,14 @@
 A roofline (Williams, Waterman & Patterson 2009, "Roofline: an insightful visual performance model for multicore
 architectures") whose roofs are lowered by what a kernel can use of them, as NeuSight does (Lee, Phanishayee & Mahajan
 2025, "Forecasting GPU performance for deep learning training and inference", sections 4 and 5): tiles that do not fill
-the GPU, and short sides of a product. A kernel takes
+the GPU, and short sides of a product. In fp32 cuDNN transforms windows (Lavin & Gray 2016, "Fast algorithms for
+convolutional neural networks"; Vasilache et al. 2015, "Fast convolutional nets with fbfft"). A kernel takes
 
     launch + (compute^p + memory^p)^(1/p)
     compute = 2 * macs / (peak * efficiency * use),   memory = bytes / (bandwidth * efficiency).
 
-The host enqueues kernels while the device runs earlier ones; see `queue`.
+The host enqueues kernels while the device runs earlier ones; see `queue`. `benchmarks/kernel_arrays.py` computes the
+same in arrays, from `GpuModel.ideal`, `product_use` and `norm_use`.
 """
 
 from __future__ import annotations
