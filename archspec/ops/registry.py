@@ -34,6 +34,12 @@ class Registry(MutableMapping[str, "type[Operation]"]):
         return op
 
     @override
+    def get(  # type: ignore[override]  # no other default; Mapping's would look up each name of a block by an exception
+        self, name: str, default: "type[Operation] | None" = None, /
+    ) -> "type[Operation] | None":
+        return self[name] if name in self._ops else default
+
+    @override
     def __setitem__(self, name: str, op: "type[Operation]") -> None:
         self._ops[name] = op
 
