@@ -22,7 +22,7 @@ from archspec.devices.device import Device
 from archspec.devices.work import KernelLike, Work, work_of
 
 Parameters = dict[str, float]
-TILE: Final = 128  # rows and columns of a block of a product
+TILE: Final = 64  # rows and columns of a block of a product
 DEPTH: Final = 4096  # of it, at which a product is split
 FFT_TAPS: Final = 25  # elements of a window, from which cuDNN transforms it in fp32
 # The H200, on which most parameters are fitted, is the unit of what depends on the device.
@@ -185,7 +185,7 @@ class GpuModel:
         training = self.circumstances.training
         kind = "backward" if work.family == "norm_backward" else "training" if training else "evaluation"
         losses = [f"norm.{kind}"]
-        if work.low and self.circumstances.precision != "fp16":  # cuDNN has no batch norm in bf16: torch runs its own
+        if work.low and self.circumstances.precision != "fp16":  # torch takes cuDNN's in fp16 only
             losses.append("norm.native" if training else "norm.native_evaluation")
         if not work.nhwc:
             losses += ["norm.nchw", "norm.nchw_low"] if work.low else ["norm.nchw"]
