@@ -79,6 +79,7 @@ def row(name: str, memory: int, device: torch.device) -> list[str]:
     cuda = device.type == "cuda"
     setting = Setting(
         optimizer=Optimizer("sgd", MOMENTUM), target="cuda" if cuda else "cpu", precision="tf32" if cuda else "fp32",
+        libraries=not cuda,
     )
     largest = answer(graph, Request(memory, setting)).training.largest_batch
     if not largest:

@@ -66,6 +66,8 @@ def command(
     recipe = loaded.recipes.get("train") if name is None else loaded.recipe(name)
     if recipe is not None:
         setting = replace(recipe_setting(loaded.graph, recipe, setting), optimizer=update)
+    if device is not None and setting.target == "cpu":  # its memory has to hold oneDNN's copies too
+        setting = replace(setting, libraries=True)
     limit = memory if memory is not None else _available(known)
     usual = None if recipe is None else recipe.batch_size
     price = WORK if model is None else predicted_time(model)

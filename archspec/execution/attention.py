@@ -95,11 +95,11 @@ class Attention(Norms, Random):
         dtype = query.dtype
         if dtype != "float64":
             query, key, value = (self.cast(x, "float32") for x in (query, key, value))
-        query = self.scaled("mul", query)
+        scaled = self.scaled("mul", query)  # torch keeps the cast of the query, too
         if causal:
             bias = self._causal(query.shape[-2], key.shape[-2])
         turned = self.scaled("mul", self.transpose(key, -2, -1))
-        scores = self._batched(query, turned)
+        scores = self._batched(scaled, turned)
         del turned  # torch keeps the others until the end
         if bias is not None:
             scores = self.add(scores, bias)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from archspec.execution.onednn import Kind, Pass, convolution_bytes, uses_onednn
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Tensor, channels_last
+from archspec.execution.tensor import Shape, Storage, Tensor, channels_last, contiguous
+from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
@@ -19,6 +21,7 @@ class _Geometry(NamedTuple):
     macs: int
     shape: tuple[int, ...]
     biased: bool
+    kind: Kind
 
 
 class Convolutions(Recorder):
@@ -37,15 +40,35 @@ class Convolutions(Recorder):
         channels = weight.shape[1] * groups if transposed else weight.shape[0]
         nhwc = x.is_channels_last or weight.is_channels_last
         shape = (x.shape[0], channels, *size)
-        y = self.new(shape, x.dtype, channels_last(shape) if nhwc and len(shape) > 3 else None)
+        kind = Kind(groups, transposed)
+        y = self._output(x, weight, shape, channels_last(shape) if nhwc and len(shape) > 3 else contiguous(shape), kind)
         macs = (x if transposed else y).numel * (weight.numel // weight.shape[0])
         geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides)
-        self.launch("convolution", (self.for_kernel(x, nhwc=nhwc), self.for_kernel(weight, nhwc=nhwc), bias), (y,),
-                    macs=macs, geometry=geometry, nhwc=nhwc)
-        known = _Geometry(macs, geometry, bias is not None)
+        read = self.for_kernel(x, nhwc=nhwc), self.for_kernel(weight, nhwc=nhwc)
+        self.launch("convolution", (*read, bias), (y,), macs=macs, geometry=geometry, nhwc=nhwc,
+                    beside=_beside(self, "forward", *read, y, nhwc=nhwc, kind=kind))
+        del read
+        known = _Geometry(macs, geometry, bias is not None, kind)
         self.record("convolution", (y,), (x, weight, bias), (x, weight),
                     lambda tape, node, grads: _backward(tape, node, grads, known))
         return y
+
+    def _output(self, x: Tensor, weight: Tensor, shape: Shape, strides: Shape, kind: Kind) -> Tensor:
+        """An empty output. Where torch itself computes a transposed 3-D convolution on a CPU, it starts from an empty
+        tensor like the input, and a smaller output keeps that storage (NaiveConvolutionTranspose3d.cpp of ATen).
+        """
+        own = kind.transposed and kind.groups == 1 and len(shape) == 5 and not (self.cuda or self.meta)
+        if not own or uses_onednn(x, weight, kind):
+            return self.new(shape, x.dtype, strides)
+        nbytes = max(prod(shape), x.numel) * DTYPE_BYTES[x.dtype]
+        return Tensor(Storage(self.memory, nbytes), shape, x.dtype, strides)
+
+
+def _beside(
+    tape: Recorder, which: Pass, x: Tensor, weight: Tensor, y: Tensor, *, nhwc: bool, kind: Kind
+) -> int:
+    """What a convolution takes beside its tensors."""
+    return 0 if tape.cuda or tape.meta else convolution_bytes(which, x, weight, y, nhwc=nhwc, kind=kind)
 
 
 def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) -> Gradients:
@@ -56,12 +79,14 @@ def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) ->
     results: list[Tensor | None] = [None, None, None]
     if node.needs(0):
         results[0] = y = tape.like(x)
+        beside = _beside(tape, "input", y, weight, grad, nhwc=nhwc, kind=known.kind)
         tape.launch("convolution_backward_input", (grad, weight), (y,), macs=known.macs, geometry=known.shape,
-                    nhwc=nhwc)
+                    nhwc=nhwc, beside=beside)
     if node.needs(1):
         results[1] = y = tape.like(weight)
+        beside = _beside(tape, "weight", x, y, grad, nhwc=nhwc, kind=known.kind)
         tape.launch("convolution_backward_weight", (grad, x), (y,), macs=known.macs, geometry=known.shape,
-                    nhwc=nhwc)
+                    nhwc=nhwc, beside=beside)
     if known.biased and node.needs(2):
         results[2] = y = tape.new((grad.shape[1],), grad.dtype)
         tape.launch("convolution_backward_bias", (grad,), (y,), flops=prod(grad.shape))

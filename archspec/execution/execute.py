@@ -41,10 +41,11 @@ class Execution:
     """What a forward pass or a training step does.
 
     kernels: in order. timeline: the live bytes when each has run. saved_bytes: what backward keeps, each storage once,
-    weights, inputs and the loss's included; as `torch.autograd.graph.saved_tensors_hooks` sees it. peak_bytes: the most
-    that is ever live in tensors: weights, optimizer state, inputs, activations, gradients. workspace_bytes: by how much
-    scratch memory of libraries may raise it, at most. weight_bytes, state_bytes, gradient_bytes, input_bytes: the parts
-    of it that stay. layers: by path. estimated: the paths of ops without a kernel rule, whose figures are estimates.
+    weights, inputs and the loss's included; as `torch.autograd.graph.saved_tensors_hooks` sees it in one pass of a
+    step. peak_bytes: the most that is ever live in tensors: weights, optimizer state, inputs, activations, gradients.
+    workspace_bytes: by how much copies and scratch memory of libraries may raise it, at most; 0 where the setting
+    counts them in the peak. weight_bytes, state_bytes, gradient_bytes, input_bytes: the parts of it that stay.
+    layers: by path. estimated: the paths of ops without a kernel rule, whose figures are estimates.
     """
 
     setting: Setting
@@ -70,8 +71,6 @@ def execute(graph: Graph, setting: Setting, facts: Facts | None = None) -> Execu
     The loss is `archspec.backends.step.example_loss`: cross entropy of outputs (N, classes), the mean of others.
     facts: a cache for several executions of a network with one batch size: of each op its parameters and outputs.
     """
-    if not setting.training:
-        graph = evaluation(graph)
     running = _Running(graph, setting, {} if facts is None else facts)
     return running.step() if setting.training else running.forward()
 
@@ -83,7 +82,7 @@ class _Running:
         self.states: dict[str, dict[str, Tensor]] = {}
         self.last_uses: dict[int, list[list[tuple[int, int]]]] = {}
         self.estimated: list[str] = []
-        self._make_weights(graph, "", "")
+        self._make_weights(graph, "", "")  # those of outputs for training only too, which evaluation does not run
         weights = [x for state in self.states.values() for x in state.values()]
         self.weight_bytes = self.tape.memory.live
         trained = [x for x in weights if x.node is not None]
@@ -132,9 +131,9 @@ class _Running:
 
     # Passes
 
-    def _inputs(self) -> list[Tensor]:
+    def _inputs(self, graph: Graph) -> list[Tensor]:
         found = []
-        for port in self.graph.inputs:
+        for port in graph.inputs:
             x = port.type.at(self.setting.batch_size)
             dtype = self.setting.dtype if x.dtype in FLOATS else x.dtype
             nhwc = self.setting.channels_last and x.ndim == 4
@@ -144,16 +143,17 @@ class _Running:
     def forward(self) -> Execution:
         """A forward pass in evaluation, without gradients."""
         before = self.tape.memory.live
-        inputs = self._inputs()
+        graph = evaluation(self.graph)
+        inputs = self._inputs(graph)
         input_bytes = self.tape.memory.live - before
         with self.tape.autocast():
-            self.run(self.graph, inputs, "", "")
+            self.run(graph, inputs, "", "")
         return self._execution(input_bytes)
 
     def step(self) -> Execution:
         """A training step after the first one: the optimizer's state is there, the gradients are not."""
         tape, before = self.tape, self.tape.memory.live
-        batches = [self._inputs() for _ in range(self.setting.accumulate)]
+        batches = [self._inputs(self.graph) for _ in range(self.setting.accumulate)]
         labels = tape.new((self.setting.batch_size,), "int64")
         input_bytes = tape.memory.live - before
         for inputs in batches:
@@ -169,6 +169,7 @@ class _Running:
                 backward(tape, loss, gradient)
                 del gradient
             del loss
+            tape.end_of_pass()
         tape.direction, tape.layer = "optimizer", LOSS
         self._update()
         return self._execution(input_bytes)
@@ -254,12 +255,14 @@ class _Running:
             row[2] += kernel.read_bytes
             row[3] += kernel.written_bytes
         saved = tape.saved_by
+        beside = workspace_bytes(tape)
+        inside = beside if self.setting.libraries and not tape.cuda else 0
         layers = {name: LayerUse(saved.get(name, 0), *row) for name, row in sums.items()}
         for name in saved.keys() - layers.keys():
             layers[name] = LayerUse(saved[name])
         return Execution(
-            self.setting, tuple(tape.kernels), tuple(tape.timeline), tape.saved_bytes, tape.memory.peak,
-            workspace_bytes(tape.kernels, self.setting),
+            self.setting, tuple(tape.kernels), tuple(tape.timeline), tape.saved_bytes,
+            tape.memory.peak + inside, beside - inside,
             self.weight_bytes, sum([x.storage.size for x in tape.gradients.values()]), self.state_bytes, input_bytes,
             layers, tuple(self.estimated),
         )

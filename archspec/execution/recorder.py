@@ -42,7 +42,7 @@ class Recorder:
 
     weights: the parameters and buffers of the op that runs, by name. outputs: the types of its outputs. kernels: all
     that ran, in order. timeline: the live bytes after each of them. saved_by: for each layer, the bytes that it is the
-    first to keep for backward.
+    first to keep for backward. reach: on a CPU, the most that is live with what kernels take beside their tensors.
     """
 
     def __init__(self, setting: Setting) -> None:
@@ -50,6 +50,8 @@ class Recorder:
         self.cuda, self.meta = setting.target == "cuda", setting.target == "meta"
         self.training = setting.training
         self.memory = Memory(CUDA_GRANULARITY if self.cuda else 1)
+        self.copies = self.memory if self.cuda else Memory()  # that a kernel makes of its inputs, and frees
+        self.reach = 0
         self.layer = ""
         self.direction: Direction = "forward"
         self.weights: dict[str, Tensor] = {}
@@ -62,6 +64,7 @@ class Recorder:
         self._recording = setting.training
         self._number = 0
         self._saved: dict[int, Storage] = {}
+        self._first_pass = True
         self.saved_by: dict[str, int] = {}
         self._region: Region | None = None
         self._replayed: list[Node] | None = None
@@ -98,27 +101,34 @@ class Recorder:
 
     def launch(
         self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], *, macs: int = 0, flops: int = 0,
-        geometry: tuple[int, ...] = (), nhwc: bool = False,
+        geometry: tuple[int, ...] = (), nhwc: bool = False, beside: int = 0,
     ) -> None:
-        """Note a kernel that reads and writes these tensors. Views launch none."""
+        """Note a kernel that reads and writes these tensors. Views launch none.
+
+        beside: the bytes that a library takes from a CPU's allocator meanwhile.
+        """
         writes = tuple(writes)
         self.kernels.append(Kernel(
             self.layer, name, self.direction, writes[0].dtype if writes else "float32",
             sum([x.nbytes for x in reads if x is not None]), sum([x.nbytes for x in writes]), macs, flops, geometry,
             nhwc,
         ))
-        self.timeline.append(self.memory.live)
+        live = self.memory.live
+        if not self.cuda:
+            reach = live + self.copies.live + beside
+            self.reach = max(self.reach, reach)
+            live = reach if self.setting.libraries else live
+        self.timeline.append(live)
 
     def for_kernel(self, x: Tensor, *, nhwc: bool = False, memory: Memory | None = None) -> Tensor:
         """x contiguous or NHWC, as a kernel needs it: itself, or a copy that the kernel makes and frees.
 
-        memory: where the copy is; by default that of torch's allocator on a GPU, and a library's own on a CPU.
+        memory: where the copy is; by default apart from the tensors on a CPU, as a memory tracker sees it.
         """
         wanted = channels_last(x.shape) if nhwc and x.ndim in (4, 5) else contiguous(x.shape)
         if same_order(x.shape, x.strides, wanted):
             return x
-        memory = memory or (self.memory if self.cuda else Memory())
-        y = Tensor(Storage(memory, x.numel * DTYPE_BYTES[x.dtype]), x.shape, x.dtype, wanted)
+        y = Tensor(Storage(memory or self.copies, x.numel * DTYPE_BYTES[x.dtype]), x.shape, x.dtype, wanted)
         self.launch("copy", (x,), (y,))
         return y
 
@@ -166,10 +176,14 @@ class Recorder:
             y.node, y.port = node, port
 
     def _count_saved(self, saved: Sequence[Tensor]) -> None:
-        for x in saved:
+        for x in saved if self._first_pass else ():
             if id(x.storage) not in self._saved:
                 self._saved[id(x.storage)] = x.storage  # so that no other storage gets its id
                 self.saved_by[self.layer] = self.saved_by.get(self.layer, 0) + x.storage.nbytes
+
+    def end_of_pass(self) -> None:
+        """Later passes of the same step keep as much as the first one, which has freed it."""
+        self._first_pass = False
 
     @property
     def saved_bytes(self) -> int:
@@ -206,7 +220,10 @@ class Recorder:
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """Compute in the setting's low precision within the block, if it has one. Casts of weights are made once."""
+        """Compute in the setting's low precision within the block, if it has one.
+
+        Casts of weights that learn are made once and kept until its end, but not in torch's inference mode.
+        """
         self._casts = {} if self.low else None
         try:
             yield
@@ -234,7 +251,7 @@ class Recorder:
     def _cast_once(self, x: Tensor, dtype: str) -> Tensor:
         if x.dtype == dtype or x.dtype not in FLOATS:
             return x
-        if x.node is None or x.node.number != FIRST:
+        if not self._recording or x.node is None or x.node.number != FIRST:
             return self.cast(x, dtype)
         assert self._casts is not None
         if id(x) not in self._casts:

@@ -46,6 +46,7 @@ class Setting:
     frozen: names of parameters without a gradient. recompute: stages, or parts of them by path, whose activations are
     computed again in backward.
     accumulate: the number of passes whose gradients a step adds up. ema: whether an average of the weights is kept.
+    libraries: whether timeline and peak include what libraries take on a CPU beside the tensors, as a bound (`onednn`).
     """
 
     batch_size: int = 1
@@ -59,6 +60,7 @@ class Setting:
     accumulate: int = 1
     ema: bool = False
     dtype: str = "float32"
+    libraries: bool = False
 
     @property
     def low(self) -> str | None:

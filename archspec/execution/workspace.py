@@ -1,28 +1,28 @@
-"""What libraries may take from torch's allocator beside tensors: the scratch memory of their algorithms, as a bound.
+"""What libraries may take from torch's allocator beside tensors, as a bound: copies and scratch memory.
 
-Which algorithm cuDNN chooses is not known beforehand, so this is an upper bound and no estimate. Measured on an NVIDIA
-H200 (torch 2.11, cuDNN 9.19; 11 networks, docs/cost-model.md): in tf32 and bf16 at most 55 MiB beside the tensors; in
-fp32, where FFT algorithms are chosen, up to 978 MiB (alexnet, batch 128).
+On a CPU, oneDNN has to have its copies (`onednn`). Which algorithm cuDNN chooses on a GPU is not known beforehand, so
+this is an upper bound and no estimate. Measured on an NVIDIA H200 (torch 2.11, cuDNN 9.19; 11 networks,
+docs/cost-model.md): in tf32 and bf16 at most 55 MiB beside the tensors; in fp32, where FFT algorithms are chosen, up to
+978 MiB (alexnet, batch 128).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import prod
 from typing import Final
 
-from archspec.execution.recorder import Kernel
-from archspec.execution.setting import Setting
+from archspec.execution.recorder import Recorder
 
 CUDA_BYTES: Final = 64 << 20  # what matrix products and convolutions with tensor cores were seen to take, rounded up
 TILE: Final = 32  # edge of the tiles of FFT convolutions (Mathieu et al. 2014; Vasilache et al. 2015)
 TILE_BYTES: Final = TILE * (TILE // 2 + 1) * 8  # of the transform of a real tile: complex numbers, half of them
 
 
-def workspace_bytes(kernels: Iterable[Kernel], setting: Setting) -> int:
-    """How much scratch memory there may be, at most, in bytes; 0 on a CPU, whose libraries take it elsewhere."""
-    if setting.target == "cpu":
-        return 0
+def workspace_bytes(tape: Recorder) -> int:
+    """By how many bytes libraries may raise the peak of a recorded execution, at most."""
+    setting, kernels = tape.setting, tape.kernels
+    if not tape.cuda:
+        return 0 if tape.meta else max(0, tape.reach - tape.memory.peak)
     if setting.precision != "fp32" or setting.dtype != "float32":
         return CUDA_BYTES
     return CUDA_BYTES + max([_fft_bytes(x.geometry) for x in kernels if x.name.startswith("convolution")], default=0)

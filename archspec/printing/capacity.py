@@ -26,7 +26,8 @@ def show(found: Answer, name: str, device: Device | None, console: Console) -> N
     console.print(Text(answer_text(found), style=style), soft_wrap=True)
     console.print(Text(f"inference: {_inference(found.inference)}"))
     place = f"{clean(device.name)}: " if device is not None else ""
-    about = f"{clean(name)}, {_setting(found.request.setting)}; {place}{bytes_text(found.request.memory)} for tensors"
+    holds = "tensors and oneDNN's copies" if found.request.setting.libraries else "tensors"
+    about = f"{clean(name)}, {_setting(found.request.setting)}; {place}{bytes_text(found.request.memory)} for {holds}"
     console.print(Text(about + _bound(found.asked), style="dim"))
     if found.estimated:
         console.print(Text(clean(estimates_text(found.estimated)), style="yellow"), soft_wrap=True)

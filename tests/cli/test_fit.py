@@ -141,3 +141,13 @@ def test_training_that_cannot_fit(cli: Cli, net):
     assert not (net / "run").exists()
     (batch,) = re.findall(r"use (--batch-size \d+)", done.err)
     assert cli(*TRAIN, "--run-dir", "run", "--fit", "4MiB", *batch.split()).code == 0
+
+
+def test_the_memory_of_a_cpu_has_to_hold_the_copies_of_onednn(cli: Cli, net):
+    options = ("--memory", "24MiB", "--batch-size", "32", "--json")
+    tensors = json.loads(cli("fit", "net.yaml", *options).out)["training"]
+    cpu = json.loads(cli("fit", "net.yaml", "--device", "ryzen-7950x", *options).out)["training"]
+    assert cpu["peak_bytes"] == tensors["peak_bytes"] + tensors["workspace_bytes"] > tensors["peak_bytes"]
+    assert cpu["workspace_bytes"] == 0
+    assert 0 < cpu["largest_batch"] < tensors["largest_batch"]
+    assert "24.00 MiB for tensors and oneDNN's copies" in cli("fit", "net.yaml", "--device", "ryzen-7950x", *options[:-1]).out

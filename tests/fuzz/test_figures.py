@@ -1,41 +1,59 @@
-"""Random networks: counts, saved tensors, the peak, forward and backward MACs are torch's; laws that any network obeys.
+"""Random networks: counts, saved tensors, peaks, forward and backward MACs are torch's, and so is what does not fit.
 
-`python -m tests.fuzz.test_figures FIRST LAST` checks the seeds of a range and prints those that differ.
+`python -m tests.fuzz.test_figures FIRST LAST` checks the seeds of a range and prints those that differ, then the totals.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
+from typing import Any
 
 import pytest
 
-from tests.fuzz.check import differences
+from tests.fuzz.check import PEAKS, PLAIN, circumstances, differences
 from tests.fuzz.draw import valid_network
+from tests.fuzz.verdict import refusals
 
 FIXED = range(40)
 FRESH = [time.time_ns() // 1000 + k for k in range(40)]  # other networks in every run; a failure names its seed
+EXACT, CLOSE, MISSES, JUDGED = "with a count that differs", "with a peak that differs by over 3 %", "near misses", "judged by torch"
+
+
+def wrong(seed: int, totals: Counter[str]) -> dict[str, Any]:
+    """What differs from torch for a seed: figures, and layers that archspec refuses and torch accepts."""
+    with refusals() as refused:
+        data, graph = valid_network(seed)
+    given = circumstances(seed, graph)
+    judged = [x for x in refused if not x.is_stricter]
+    different: dict[str, Any] = dict(differences(graph, given))
+    totals.update({"networks": 1, EXACT: bool(different.keys() - set(PEAKS)), CLOSE: bool(different.keys() & set(PEAKS))})
+    totals.update({MISSES: len(refused), JUDGED: len(judged)})
+    if accepted := [x for x in judged if not x.is_torchs()]:
+        different["refused"] = accepted
+    return {**different, "given": given, "data": data} if different else {}
 
 
 @pytest.mark.parametrize("seeds", [FIXED, FRESH], ids=["fixed", "fresh"])
 def test_figures_are_those_of_torch(seeds: range | list[int]) -> None:
-    found = {}
-    for seed in seeds:
-        data, graph = valid_network(seed)
-        if different := differences(graph):
-            found[seed] = (different, data)
-    assert not found
+    """Of peaks, one in twenty may differ by over 3 %: these networks need some KiB, where one copy within a kernel counts."""
+    totals: Counter[str] = Counter()
+    found = {seed: different for seed in seeds if (different := wrong(seed, totals))}
+    assert not {seed: different for seed, different in found.items() if different.keys() - {*PEAKS, "given", "data"}}
+    assert totals[CLOSE] <= len(seeds) // 20, found
+    assert totals[JUDGED] > 10
 
 
 def main(first: int, last: int) -> None:
     """Check a range of seeds."""
-    bad = 0
+    totals: Counter[str] = Counter({EXACT: 0, CLOSE: 0, "refused that torch accepts": 0})
     for seed in range(first, last):
-        different = differences(valid_network(seed)[1])
-        if different:
-            bad += 1
-            print(seed, different, flush=True)
-    print(f"{last - first} networks, {bad} differ")
+        found = wrong(seed, totals)
+        totals["refused that torch accepts"] += len(found.get("refused", ()))
+        if found:
+            print(seed, {k: v for k, v in found.items() if k != "data" and v != PLAIN}, flush=True)
+    print(f"seeds {first} to {last}:", ", ".join(f"{count} {name}" for name, count in totals.items()), flush=True)
 
 
 if __name__ == "__main__":

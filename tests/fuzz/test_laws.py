@@ -63,7 +63,7 @@ def renamed(data: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             return [walk(item) for item in value]
         if isinstance(value, dict):
-            return {key: names.get(item, item) if key == "from" else walk(item) for key, item in value.items()}
+            return {key: names.get(item, item) if key in ("from", "share") else walk(item) for key, item in value.items()}
         return value
 
     stages = {names[name]: walk(body) for name, body in data["stages"].items()}

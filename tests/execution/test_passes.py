@@ -1,0 +1,53 @@
+"""Several passes of a step, evaluation in 16 bits, and outputs for training only."""
+
+import torch
+
+from archspec.api import load
+from archspec.execution import Setting, execute
+from archspec.profile import workload
+from archspec.profile.memory import peak_bytes
+from archspec.profile.prediction import simulated
+from archspec.train.step.precision import Settings
+
+CPU = torch.device("cpu")
+WIDE = {"archspec": 1, "input": [512], "stages": {"s": [{"linear": 512}, "relu", {"linear": 512}, "relu", {"linear": 512}], "head": {"linear": 4}}}
+AUXILIARY = {"archspec": 1, "input": [256], "outputs": {"head": "always", "aux": "training"},
+             "stages": {"s": [{"linear": 256}], "head": {"linear": 8}, "aux": {"linear": 4096, "from": "s"}}}
+
+
+def forward(spec, precision):
+    """The predicted and the measured peak of a forward pass of `archspec profile`."""
+    chosen = workload.setting(load(spec).graph, 4, "float32", CPU, Settings(precision))
+    measured = peak_bytes(lambda: {"forward": workload.Workload(chosen).forward}, CPU)["forward"]
+    return execute(chosen.graph, simulated(chosen, training=False)).peak_bytes, measured
+
+
+def test_inference_does_not_keep_the_casts_of_weights():
+    predicted, measured = forward(WIDE, "bf16")
+    assert abs(predicted - measured) < 0.02 * measured
+    weights = 4 * load(WIDE).report.params
+    assert measured < 1.3 * weights  # they would be half as large as all the weights
+
+
+def test_weights_of_outputs_for_training_are_in_memory_in_evaluation_too():
+    predicted, measured = forward(AUXILIARY, "fp32")
+    assert abs(predicted - measured) < 0.02 * measured
+
+
+def test_passes_of_a_step_do_not_add_up_what_is_saved():
+    graph = load("lenet").graph
+    once, thrice = (execute(graph, Setting(batch_size=4, accumulate=passes)) for passes in (1, 3))
+    assert thrice.saved_bytes == once.saved_bytes
+    assert [x.saved_bytes for x in thrice.layers.values()] == [x.saved_bytes for x in once.layers.values()]
+
+
+def test_a_smaller_output_of_a_transposed_convolution_keeps_the_memory_of_its_input():
+    """Where torch computes it itself: of one sample, or in float64."""
+    spec = {"archspec": 1, "input": [6, 4, 4, 2], "stages": {"up": {"conv_transpose3d": {"out_channels": 2, "kernel_size": 2, "padding": 1}}, "end": "sigmoid"}}
+    graph = load(spec).graph
+    model = torch.nn.ConvTranspose3d(6, 2, 2, padding=1)
+    for batch_size in (1, 3):
+        y = model(torch.zeros(batch_size, 6, 4, 4, 2))
+        kept = execute(graph, Setting(batch_size=batch_size, training=False)).timeline[0]
+        small = execute(graph, Setting(batch_size=batch_size, training=False, target="meta")).timeline[0]
+        assert kept - small == y.untyped_storage().nbytes() - y.nbytes
