@@ -72,7 +72,7 @@ def static_figures(graph: Graph, given: Circumstances = PLAIN) -> Figures:
     figures |= {"forward_peak": forward.peak_bytes, "forward_peak_bf16": low_forward.peak_bytes}
     if not given.recompute:
         figures |= {"saved": plain.saved_bytes, "saved_bf16": low.saved_bytes}
-    once = execute(graph, Setting(batch_size=BATCH, frozen=given.frozen))
+    once = execute(graph, Setting(batch_size=BATCH, frozen=given.frozen, target="meta"))  # where torch counts them
     figures["backward"] = sum(x.backward_macs for x in once.layers.values()) if given.frozen else report.backward_macs
     figures["executed"] = sum(x.forward_macs for x in once.layers.values())
     return figures

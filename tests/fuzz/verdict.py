@@ -14,7 +14,8 @@ from archspec.ops import Operation
 from archspec.types import BATCH, UNKNOWN_DTYPE, ShapeError, TensorType, is_unknown
 from tests.ops.test_registry import STRICTER, torch_refuses
 
-RANK = re.compile("^needs .*, got ([0-9]+ dimensions?|a single number)$")  # torch also takes a single sample, or a batch as one
+# torch also takes a single sample, or a batch as one, and pads integers.
+RANK = re.compile("^needs .*, got ([0-9]+ dimensions?|a single number|integers .*)$")
 
 
 class Refusal(NamedTuple):
