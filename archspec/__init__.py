@@ -33,6 +33,7 @@ _HOMES = {
     "check": "archspec.api",
     "diff": "archspec.difference",
     "fit": "archspec.train.api",
+    "fits": "archspec.api.capacity",
     "load": "archspec.api",
     "register_dataset": "archspec.data.registry",
     "register_loss": "archspec.language.loss",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from archspec.analysis import Report
     from archspec.api import Loaded, analyze, build, check, load
+    from archspec.api.capacity import fits
     from archspec.data.registry import ImageDataset, register_dataset
     from archspec.diagnostics import Diagnostic, SpecError
     from archspec.difference import Difference, diff
@@ -61,7 +63,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ArchSpec", "Block", "Body", "Callback", "Diagnostic", "Difference", "ImageDataset", "Layer", "Loaded",
     "OneLayer", "OwnLoss", "Recipe", "RecipeFields", "Report", "SpecError", "Template", "Trained", "__version__",
-    "analyze", "build", "check", "diff", "fit", "load", "register_dataset", "register_loss", "register_op", "train",
+    "analyze", "build", "check", "diff", "fit", "fits", "load", "register_dataset", "register_loss", "register_op",
+    "train",
 ]
 
 

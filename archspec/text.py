@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from math import floor, inf, log10
 from typing import Final
 
 _SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
+_POWERS: Final = ("", "k", "m", "g", "t", "p")  # units of `parse_bytes`
+_LEAST: Final = 1 << 20  # bytes; a smaller number without a unit is meant in GiB
 
 
 def count_text(number: int, *, pad: bool = False) -> str:
@@ -18,6 +21,23 @@ def count_text(number: int, *, pad: bool = False) -> str:
 def bytes_text(number: int) -> str:
     """A size in binary units: `588 B`, `3.06 MiB`, `6.66 TiB`."""
     return _scaled(number, 1024, _BINARY, False)
+
+
+def parse_bytes(text: str) -> int:
+    """A size of memory: `8GiB`, `8G` and `8g` are 8 · 2³⁰ bytes, `8GB` is 8 · 10⁹ (IEC 80000-13).
+
+    Raises ValueError, with the remedy, for other texts, and for a small number without a unit.
+    """
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgtp]?)(ib|b)?", text.strip().lower())
+    if match is None or (not match[2] and match[3] == "ib"):
+        raise ValueError(f"{text!r} is not a size of memory; write 8GiB, 512MiB or a number of bytes")
+    base = 1000 if match[3] == "b" else 1024
+    size = int(float(match[1]) * base ** _POWERS.index(match[2]))
+    if size <= 0:
+        raise ValueError(f"{text!r} is not a positive size; write 8GiB")
+    if not match[2] and size < _LEAST:
+        raise ValueError(f"{text!r} is {size:,} bytes; name the unit: {match[1]}GiB")
+    return size
 
 
 def _scaled(number: int, base: int, units: tuple[str, ...], pad: bool) -> str:

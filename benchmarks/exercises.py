@@ -2,30 +2,23 @@
 
     python benchmarks/exercises.py [SPEC]
 
-Counted from the spec alone; `archspec profile SPEC --static` shows the same figures layer by layer.
+Counted and simulated from the spec alone; `archspec profile SPEC --static` shows the same figures layer by layer.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from archspec.analysis.report import Report, ReportNode
+from archspec.analysis.resources import resources
 from archspec.api import analyze, load
+from archspec.execution import Execution, Setting
 
 BATCHES: Final = (64, 128, 256, 512)
-FLOAT_BYTES: Final = 4
 MiB: Final = 1 << 20
 SOURCE_SPEED: Final = 592.4  # images a second, as the AlexNet note prints it for alexnet-10
-
-
-def ops(node: ReportNode) -> Iterator[ReportNode]:
-    """The ops of a report in their order; a row that stands for several copies counts as one."""
-    for child in node.children:
-        yield from ops(child)
-    if not node.children:
-        yield node
 
 
 def shares(report: Report, figure: Callable[[ReportNode], float]) -> list[tuple[str, float]]:
@@ -35,28 +28,15 @@ def shares(report: Report, figure: Callable[[ReportNode], float]) -> list[tuple[
     return sorted(((name, value / total) for name, value in found), key=lambda pair: -pair[1])
 
 
-def moved_bytes(report: Report) -> int:
-    """What a forward pass reads and writes at least, each op by itself: its input, its weights, its output."""
-    size, total = FLOAT_BYTES, 0
-    given = report.batch_size * size
-    for length in report.input_shape:
-        given *= length
-    for op in ops(report.root):
-        if op.activation_bytes:
-            total += given + op.activation_bytes + op.cost.params * size
-            given = op.activation_bytes
-    return total
-
-
-def step_bytes(report: Report) -> int:
-    """Memory of a training step with plain SGD, at most: weights, their gradients, every op's output."""
-    return 2 * report.params * FLOAT_BYTES + report.activation_bytes
+def moved_bytes(execution: Execution) -> int:
+    """What all kernels of a pass read and write."""
+    return sum(use.read_bytes + use.written_bytes for use in execution.layers.values())
 
 
 def answers(name: str) -> list[str]:
     """The answers as lines of Markdown. The spec is a chain: each op reads what the one before it wrote."""
     loaded = load(name)
-    one, batch = loaded.report, analyze(loaded, batch_size=128)
+    one, flops = loaded.report, analyze(loaded, batch_size=128).flops
     figures: dict[str, Callable[[ReportNode], float]] = {
         "parameters": lambda node: node.cost.params, "activations": lambda node: node.activation_bytes,
         "compute (MACs)": lambda node: node.cost.macs,
@@ -65,23 +45,24 @@ def answers(name: str) -> list[str]:
     for title, figure in figures.items():
         first, second, *_ = (f"`{stage}` {share:.1%}" for stage, share in shares(one, figure))
         lines.append(f"| {title} | {first} | {second} |")
-    moved, flops = moved_bytes(batch), batch.flops
+    single, batch = (resources(loaded.graph, Setting(batch_size=size)) for size in (1, 128))
+    moved, trained, alone = map(moved_bytes, (batch.inference, batch.main, single.inference))
     lines += [
         "",
-        f"Bandwidth: with batches of 128 the forward pass moves at least {moved / MiB:,.0f} MiB a batch, or"
+        f"Bandwidth: with batches of 128 the forward pass moves {moved / MiB:,.0f} MiB a batch, or"
         f" {moved / 128 / MiB:.1f} MiB an image: each op reads its input and weights and writes its output. At the"
-        f" source's {SOURCE_SPEED} images/s that is {SOURCE_SPEED * moved / 128 / 1e9:.1f} GB/s forward, and about"
-        f" three times that to train. It computes {flops / moved:,.0f} FLOPs for each byte. One image alone, for which"
-        f" all weights are read, moves {moved_bytes(one) / MiB:.0f} MiB, {one.flops / moved_bytes(one):.0f} FLOPs a"
-        " byte: there the linear layers wait for memory.",
+        f" source's {SOURCE_SPEED} images/s that is {SOURCE_SPEED * moved / 128 / 1e9:.1f} GB/s, and"
+        f" {SOURCE_SPEED * trained / 128 / 1e9:.1f} GB/s for whole training steps. The forward pass computes"
+        f" {flops / moved:,.0f} FLOPs for each byte. One image alone, for which all weights are read, moves"
+        f" {alone / MiB:.0f} MiB, {one.flops / alone:.0f} FLOPs a byte: there the linear layers wait for memory.",
         "",
-        "| batch | weights and gradients, MiB | activations, MiB | a step, at most, MiB |",
+        "| batch | weights and gradients, MiB | activations, MiB | peak of a step with SGD, MiB |",
         "| ---: | ---: | ---: | ---: |",
     ]
     for size in BATCHES:
-        report = analyze(loaded, batch_size=size)
-        fixed = 2 * report.params * FLOAT_BYTES
-        cells = (fixed, report.activation_bytes, step_bytes(report))
+        step = resources(loaded.graph, Setting(batch_size=size))
+        assert step.memory is not None
+        cells = (step.memory.weights + step.memory.gradients, step.memory.activations, step.main.peak_bytes)
         lines.append(f"| {size} | " + " | ".join(f"{value / MiB:,.0f}" for value in cells) + " |")
     return lines
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 import pytest
 
+from archspec.analysis.resources import resources
 from archspec.api import analyze
 from archspec.api import load as load_spec
 from archspec.cli import cli
 from archspec.cli import run as archspec
+from archspec.execution import Setting
 from archspec.language.shipped import find_shipped
 from archspec.results.trials import Result, Store
 from archspec.source import read
@@ -216,10 +218,9 @@ def test_what_became_of_a_run(load, losses, fate):  # noqa: F811
 def test_a_step_moves_each_op_s_input_weights_and_output(load, tmp_path):  # noqa: F811
     exercises = load("exercises")
     spec = "archspec: 1\nname: x\ninput: [1, 2, 2]\nstages: {a: [flatten, linear: 3, relu], b: {linear: 5}}\n"
-    report = analyze(spec, batch_size=2)
-    # flatten, 4 → 4; linear, 4 → 3 with 15 weights; relu, 3 → 3; linear, 3 → 5 with 20 weights; two images of 4 bytes
-    assert exercises.moved_bytes(report) == 4 * (2 * (4 + 4 + 4 + 3 + 3 + 3 + 3 + 5) + 15 + 20)
-    assert exercises.step_bytes(report) == 4 * (2 * 35 + 2 * (4 + 3 + 3 + 5))
+    report, forward = analyze(spec, batch_size=2), resources(load_spec(spec).graph, Setting(batch_size=2)).inference
+    # flatten is a view; linear, 4 → 3 with 15 weights; relu, 3 → 3; linear, 3 → 5 with 20 weights; 4 bytes, two images
+    assert exercises.moved_bytes(forward) == 4 * (2 * (4 + 3 + 3 + 3 + 3 + 5) + 15 + 20)
     assert exercises.shares(report, lambda node: node.cost.params) == [("b", 20 / 35), ("a", 15 / 35)]
 
 

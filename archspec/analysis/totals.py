@@ -36,9 +36,10 @@ class Totals:
         return self.cost.macs
 
     def step_bytes(self, batch_size: int, *, states: int, width: int = 4) -> int:
-        """About the most bytes that a training step needs.
+        """About the most bytes that a training step needs: a bound from sums, for populations of networks.
 
-        Weights, gradients, optimizer state, buffers, the images, all op outputs, and two gradients of the largest one.
+        `archspec.execution` gives the peak itself, which takes some ten times as long. Weights, gradients, optimizer
+        state, buffers, the images, all op outputs, and two gradients of the largest one.
         states: tensors of a parameter's size that the optimizer keeps for it. width: bytes of an element.
         """
         weights = self.cost.params * (2 + states) + self.cost.buffers

@@ -46,12 +46,13 @@ def open_document(source: Any, options: Options) -> tuple[Document, Path, Path, 
     if isinstance(source, str) and "\n" in source:
         return parse(source, "<text>", options.limits), here, here, "network"
     path = Path(source)
+    stem = "network" if path.name == "-" else path.stem  # `-`: standard input of a command
     shipped = find_shipped(str(source)) if not os.path.lexists(path) else None
     if shipped is not None:
         root, path = shipped
         return read(path, options.limits), path.parent, root, path.stem
     try:
-        return read(path, options.limits), path.parent, path.parent, path.stem
+        return read(path, options.limits), path.parent, path.parent, stem
     except SpecError as problem:
         raise _with_shipped_name(problem, str(source), path) from None
 

@@ -2,10 +2,11 @@
 
 from archspec.capacity.answer import Answer, Request, answer
 from archspec.capacity.fitting import Fitting, fitted
-from archspec.capacity.options import Option
+from archspec.capacity.options import Low, Option
 from archspec.capacity.recipes import recipe_setting
 from archspec.capacity.simulate import WORK, Price, predicted_time
 
 __all__ = [
-    "WORK", "Answer", "Fitting", "Option", "Price", "Request", "answer", "fitted", "predicted_time", "recipe_setting",
+    "WORK", "Answer", "Fitting", "Low", "Option", "Price", "Request", "answer", "fitted", "predicted_time",
+    "recipe_setting",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from typing_extensions import override
 
 from archspec.analysis import lone_value, smallest_batch
 from archspec.analysis.step_memory import step_memory
@@ -11,9 +13,14 @@ from archspec.analysis.weights import weights
 from archspec.capacity.largest import largest_batch
 from archspec.capacity.options import Low, Option, options_for
 from archspec.capacity.simulate import WORK, Price, Simulated
+from archspec.devices import Device
 from archspec.diagnostics import error
 from archspec.execution import Execution, Setting
 from archspec.ir import Graph
+from archspec.printing.shown import Shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FORMAT: Final = 1
 
@@ -24,7 +31,8 @@ class Request:
 
     memory: bytes. setting: how it trains; its batch size is not used. batch_size: the batch that shall fit, or None.
     usual: the recipe's batch, which is asked about besides where `batch_size` is None. price: of a step in time. low:
-    the precision of autocast that the device computes in, or None.
+    the precision of autocast that the device computes in, or None. name: of the network. device: None if only an amount
+    of memory is known.
     """
 
     memory: int
@@ -33,6 +41,8 @@ class Request:
     usual: int | None = None
     price: Price = WORK
     low: Low | None = "bf16"
+    name: str = "network"
+    device: Device | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +86,8 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to a request.
+class Answer(Shown):
+    """The answer to a request. It prints as `archspec fit` does.
 
     training: None for a network without parameters. usual: training with the recipe's batch. options: what makes the
     batch that is asked about fit, if it does not. estimated: the paths of layers whose memory is an estimate, because
@@ -96,10 +106,18 @@ class Answer:
         """Training with the batch that is asked about."""
         return self.usual or self.training
 
+    @override
+    def show(self, console: Console) -> None:
+        """The answer in one line, then inference, what it is about, and the options."""
+        from archspec.printing.capacity import show
+
+        show(self, console)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data: the figures of training, or else of inference, at the top."""
-        first = self.training or self.inference
+        first, device = self.training or self.inference, self.request.device
         return {
+            "name": self.request.name, "device": None if device is None else device.key,
             "format": FORMAT, "memory_bytes": self.request.memory, **first.to_json(),
             "options": [option.to_json() for option in self.options], "price": self.request.price.unit,
             "training": None if self.training is None else self.training.to_json(),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,13 +12,12 @@ from archspec.cli.failures import WRONG
 from archspec.cli.json_output import print_json
 from archspec.cli.options import Assignment, ParamType, Reading, SpecPath, input_option, json_option, spec_options
 from archspec.cli.static_options import setting_options
+from archspec.cli.stdin import STDIN, read_stdin
 
 if TYPE_CHECKING:
     from archspec.difference import Condition, Difference
     from archspec.execution.setting import Precision
     from archspec.language.input_override import InputShapes
-
-STDIN: Final = "-"
 
 
 class ConditionText(ParamType):
@@ -72,20 +70,18 @@ def command(
     Exit code 1 if a condition of --fail-if holds.
     """
     from archspec.difference import diff
-    from archspec.source.overlay import instead_of
 
     if before == after == STDIN:
         raise click.UsageError("only one spec can come from standard input", ctx)
     if after is None and not (reading.sets or sets_before or recipe or recipe_before):
         raise click.UsageError("name a second spec, or change the first one: --set vars.num_classes=100", ctx)
     options = reading.arguments()
-    stdin = sys.stdin.buffer.read(options["text_limits"].max_bytes + 1) if STDIN in (before, after) else b""
-    with instead_of({Path(STDIN): stdin} if stdin else {}):
-        difference = diff(
-            _source(before), None if after is None else _source(after), sets_before=sets_before, recipe=recipe,
-            recipe_before=recipe_before, batch_size=batch_size, dtype=dtype, precision=precision,
-            channels_last=channels_last, optimizer=optimizer, target=target, input=input_shape, **options,
-        )
+    read_stdin((before, after), options["text_limits"])
+    difference = diff(
+        _source(before), None if after is None else _source(after), sets_before=sets_before, recipe=recipe,
+        recipe_before=recipe_before, batch_size=batch_size, dtype=dtype, precision=precision,
+        channels_last=channels_last, optimizer=optimizer, target=target, input=input_shape, **options,
+    )
     holding = _holding(ctx, difference, conditions)
     if as_json:
         checked = {"conditions": [condition.to_json(difference) for condition in conditions]} if conditions else {}

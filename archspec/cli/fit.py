@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,12 +14,9 @@ from archspec.cli.output_format import output_format_option, report
 from archspec.cli.static_options import arithmetic_options, chosen_setting, examine_with_optimizer
 
 if TYPE_CHECKING:
-    from archspec.capacity.options import Low
-    from archspec.devices import Device
     from archspec.language.input_override import InputShapes
 
 _OVERRIDDEN: Final = ("optimizer", "momentum")  # of a spec without a recipe; its batch is --batch-size
-RESERVED: Final = 1 << 29  # bytes of a GPU that the CUDA context and torch's kernels take
 
 
 @click.command("fit")
@@ -46,54 +42,23 @@ def command(
     If a batch does not fit, it lists what makes it fit, with the new peak and the price in time: bf16, recomputed
     stages, accumulation, another optimizer, freezing. It does not import torch.
     """
-    from archspec.capacity import WORK, Request, answer, predicted_time, recipe_setting
-    from archspec.devices.targets import HERE, time_model
+    from archspec.api.capacity import Wanted, fit_answer
+    from archspec.devices.targets import HERE
     from archspec.diagnostics import SpecError
-    from archspec.printing.capacity import show
 
     if memory is None and device is None:
         raise click.UsageError("give --memory, such as 8GiB, or --device, such as rtx3060", ctx)
+    if memory is None and device == HERE:
+        raise click.UsageError("give --memory too: `here` has the times of this machine, and no memory", ctx)
     found, update = examine_with_optimizer(spec, reading, input_shape, optimizer, name, _OVERRIDDEN)
     if found.loaded is None:
         raise SpecError(found.errors)
     report(found.warnings)
-    loaded = found.loaded
     setting = chosen_setting(1, "float32", precision, channels_last=channels_last, optimizer=update, target=device)
-    if memory is None and device == HERE:
-        raise click.UsageError("give --memory too: `here` has the times of this machine, and no memory", ctx)
-    known = None if device in (None, HERE) else _device(str(device))
-    model = time_model(device)
-    recipe = loaded.recipes.get("train") if name is None else loaded.recipe(name)
-    if recipe is not None:
-        setting = replace(recipe_setting(loaded.graph, recipe, setting), optimizer=update)
-    if device is not None and setting.target == "cpu":  # its memory has to hold oneDNN's copies too
-        setting = replace(setting, libraries=True)
-    limit = memory if memory is not None else _available(known)
-    usual = None if recipe is None else recipe.batch_size
-    price = WORK if model is None else predicted_time(model)
-    result = answer(loaded.graph, Request(limit, setting, batch_size, usual, price, _low_precision(known)))
+    result = fit_answer(found.loaded, Wanted(memory, device, name, batch_size), setting, update)
     if as_json:
-        print_json({"name": loaded.name, "device": None if known is None else known.key, **result.to_json()})
+        print_json(result.to_json())
     else:
-        show(result, loaded.name, known, result_console())
+        result.show(result_console())
     if found.errors:
         raise SpecError(found.errors)
-
-
-def _device(name: str) -> Device:
-    from archspec.devices import find_device
-
-    return find_device(name)
-
-
-def _low_precision(device: Device | None) -> Low | None:
-    """The precision of autocast that the device computes in."""
-    if device is None or "bf16" in device.peak_tflops:
-        return "bf16"
-    return "fp16" if "fp16" in device.peak_tflops else None
-
-
-def _available(device: Device | None) -> int:
-    """The memory of a device that tensors can have, in bytes."""
-    assert device is not None
-    return device.memory_bytes - (RESERVED if device.kind == "gpu" else 0)

@@ -11,13 +11,13 @@ from typing import Final
 
 from archspec.atomic_files import replace_content
 from archspec.cli.block_calls import calls_of_blocks
+from archspec.cli.stdin import STDIN
 from archspec.diagnostics import Diagnostic, Edit, Fix
 from archspec.diagnostics.edits import compatible, edited
 from archspec.files import read_regular
 from archspec.source.overlay import instead_of
 from archspec.text import clean
 
-STDIN: Final = "-"
 _BOM: Final = "\ufeff"
 _PASSES: Final = 50  # a fix may reveal the next mistake
 _ROUNDS: Final = 10  # of unsafe fixes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -15,13 +14,12 @@ from archspec.cli.console import print_diagnostics
 from archspec.cli.diffs import print_diff
 from archspec.cli.failures import WRONG
 from archspec.cli.options import SpecPath, text_limit_options
+from archspec.cli.stdin import STDIN, read_stdin
 from archspec.diagnostics import Diagnostic, SpecError, plural
 from archspec.source import Limits
 from archspec.source.layout import formatted
 from archspec.source.load import content_of
 from archspec.text import clean
-
-STDIN: Final = "-"
 
 
 @dataclass(slots=True)
@@ -48,6 +46,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool,
     """
     if STDIN in paths and len(paths) > 1:
         raise click.UsageError("- cannot be combined with other files", ctx)
+    read_stdin(paths, limits)
     files = [STDIN] if STDIN in paths else _files(ctx, paths, limits)
     texts: list[_Text] = []
     problems: list[Diagnostic] = []
@@ -85,12 +84,8 @@ def _files(ctx: click.Context, paths: tuple[str, ...], limits: Limits) -> list[s
 
 
 def _formatted(path: str, limits: Limits) -> _Text:
-    name = "<stdin>" if path == STDIN else path
-    if path == STDIN:
-        content = sys.stdin.buffer.read(limits.max_bytes + 1)
-    else:
-        content = content_of(path, clean(path), limits, follow=False)
-    after = formatted(content, name, limits)
+    content = content_of(path, clean(path), limits, follow=False)
+    after = formatted(content, path, limits)
     return _Text(path, content.decode(), after)
 
 

@@ -22,7 +22,8 @@ TITLES: Final = {"params": "parameters", "macs": "MACs", "memory_bound_bytes": "
 
 
 @click.command("population")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True),
+                metavar="FILE")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True,
               help="The quantiles as a table, or every network.")
 @plugin_option
@@ -33,10 +34,13 @@ def command(ctx: click.Context, file: Path, form: str, as_json: bool) -> None:
 
     Trains nothing, and needs no torch. To train some of them, use `sample` in the sweep file.
     """
+    from archspec.cli.stdin import read_stdin
+    from archspec.source import DEFAULT_LIMITS
     from archspec.sweep.check import mistakes
     from archspec.sweep.population import population
     from archspec.sweep.read import read_sweep
 
+    read_stdin([str(file)], DEFAULT_LIMITS)
     found = population(read_sweep(file), str(file))
     print_diagnostics(mistakes(found.invalid))
     if as_json or form == "json":

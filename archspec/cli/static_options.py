@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from archspec.cli.stdin import read_stdin
+
 if TYPE_CHECKING:
     from archspec.analysis import Report
     from archspec.analysis.resources import Resources
@@ -47,29 +49,30 @@ def examine_with_optimizer(
     spec: str, reading: Reading, shape: InputShapes | None, kind: str | None, recipe_name: str | None = None,
     fields: Collection[str] | None = None,
 ) -> tuple[Examined, Optimizer]:
-    """A spec with its mistakes, and the optimizer of its training: of `kind`, of overrides, of its recipe, or SGD.
+    """A spec with its mistakes, and the optimizer of its training: of `kind`, of its recipe with overrides, or SGD.
 
-    Overrides may name the optimizer of a spec without a recipe, or of one whose recipe has another optimizer: of such
-    overrides of `train` only the optimizer counts. recipe_name: a recipe instead of `train`; SpecError if there is no
-    such recipe. fields: what such overrides may name; by default any field of a recipe.
+    Overrides may name the optimizer of a spec without a recipe. recipe_name: a recipe instead of `train`; SpecError if
+    there is no such recipe. fields: what overrides of a spec without a recipe may name; by default any of a recipe's.
     """
     from archspec.api import examine
-    from archspec.execution import Optimizer
+    from archspec.api.capacity import chosen_optimizer, chosen_recipe
+    from archspec.train.chosen_recipe import completed
 
     changes = _training_changes(reading.sets)
-    found = examine(spec, input=shape, **reading.arguments())
+    sets = completed(reading.sets, {"optimizer": kind} if kind else {})
+    arguments = reading._replace(sets=sets).arguments()
+    read_stdin([spec], arguments["text_limits"])
+    found, alone = examine(spec, input=shape, **arguments), False
     if found.loaded is None and changes:
-        others = reading._replace(sets=tuple(text for text in reading.sets if not text.startswith("train.")))
-        without = examine(spec, input=shape, **others.arguments())
-        if without.loaded is not None and _may_stand_alone(changes, fields):
-            found = without
-    recipe = None if found.loaded is None else found.loaded.recipes.get("train")
-    if found.loaded is not None and recipe_name is not None:
-        recipe = found.loaded.recipe(recipe_name)
-    own = ("sgd", 0.0) if recipe is None else (recipe.optimizer, recipe.momentum)
-    name = kind or changes.get("optimizer", own[0])
-    momentum = float(changes.get("momentum", own[1])) if name == "sgd" and found.loaded is not None else 0.0
-    return found, Optimizer(name, momentum)
+        others = tuple(text for text in reading.sets if not text.startswith("train."))
+        without = examine(spec, input=shape, **{**arguments, "sets": others})
+        if without.loaded is not None and "train" not in without.loaded.recipes and _may_stand_alone(changes, fields):
+            found, alone = without, True
+    recipe = None if found.loaded is None else chosen_recipe(found.loaded, recipe_name)
+    chosen = chosen_optimizer(kind or (changes.get("optimizer") if alone else None), recipe)
+    if alone and chosen.kind == "sgd":
+        chosen = replace(chosen, momentum=float(changes.get("momentum", "0")))
+    return found, chosen
 
 
 def _training_changes(sets: tuple[str, ...]) -> dict[str, str]:

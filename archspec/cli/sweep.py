@@ -59,12 +59,15 @@ def command(
     A trial that fails is a row with its reason. Ctrl-C saves; the same command continues. Exit code 1: a trial has
     failed or cannot be trained.
     """
+    from archspec.cli.stdin import STDIN
     from archspec.language.shipped import find_shipped
     from archspec.results.trials import Store
     from archspec.sweep.check import mistakes
     from archspec.sweep.expand import expand
     from archspec.sweep.read import read_sweep, recipes_of
 
+    if file == STDIN:
+        raise click.UsageError("a sweep continues from its file: name a file instead of standard input")
     if not recipes and not Path(file).exists() and find_shipped(file) is not None:
         raise click.UsageError(f"{file} is a spec, not a sweep; to train its recipes: archspec sweep {file} --recipes")
     sweep = recipes_of(file) if recipes else read_sweep(file)

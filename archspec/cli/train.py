@@ -25,12 +25,15 @@ from archspec.cli.output_format import output_format_option
 from archspec.cli.processes import in_processes
 from archspec.cli.saving import Saving, handle_signals, saving_options
 from archspec.cli.seeds import Seeds, SeedsType, train_seeds
+from archspec.cli.stdin import read_stdin
 from archspec.cli.tuning import Computing, computing_options
 from archspec.diagnostics import SpecError
 from archspec.train.chosen_recipe import chosen_recipe, completed, resolved_text
 
 if TYPE_CHECKING:
+    from archspec.api import Loaded
     from archspec.language.input_override import InputShapes
+    from archspec.train.checkpoint.resume import Resumption
     from archspec.train.distributed.process_group import ProcessGroup
     from archspec.train.signals import Stop
 
@@ -84,8 +87,6 @@ def command(
 
     Under `torchrun --nproc-per-node=N -m archspec train …` N processes train together.
     """
-    from archspec.api import load
-
     if seeds is not None:
         seeds.check(
             given=changes, resumed=saving.resume is not None, paused=saving.stop_after is not None,
@@ -96,17 +97,14 @@ def command(
     earlier = saving.earlier(spec, run_dir, group)
     changes = {key: value for key, value in changes.items() if value is not None}
     reading = reading._replace(sets=completed(reading.sets, changes))
-    try:
-        loaded = load(spec or (earlier and str(earlier.folder / "spec.yaml")), input=input_shape, **reading.arguments())
-    except SpecError as problem:
-        raise problem if earlier is None else earlier.explained(problem) from problem
+    loaded = _loaded(spec, earlier, input_shape, reading)
     chosen = chosen_recipe(loaded, name, changes)
     recipe = chosen if earlier is None else earlier.recipe(chosen)
 
     from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.denormals import denormals_flushed
     from archspec.backends.device import pick_device
-    from archspec.cli.training import Training, fit_recipe
+    from archspec.cli.training import Training, fitted_recipe
     from archspec.train.distributed.process_group import ALONE
     from archspec.train.run_dir.directory import check_free, new_run_path
     from archspec.train.run_dir.tensorboard import check_tensorboard
@@ -126,7 +124,7 @@ def command(
     if where.type == "cpu":
         keep_freed_memory()
     machine = Machine(where, data_root, limit_train, limit_test, computing.settings(where), group, workers)
-    recipe, changes = fit_recipe(loaded.graph, recipe, changes, machine, memory)
+    recipe, changes = fitted_recipe(loaded.graph, recipe, changes, machine, memory)
     if earlier is not None and not saving.allow_changes:
         earlier.check_spec(loaded.graph, recipe, changes.keys())
     if computing.tune or computing.retune:
@@ -139,3 +137,15 @@ def command(
         training.find_rate(recipe, path, as_json=as_json)
     else:
         training.run(recipe, path, earlier).show(as_json=as_json)
+
+
+def _loaded(spec: str | None, earlier: Resumption | None, shape: InputShapes | None, reading: Reading) -> Loaded:
+    """The spec that is named, or that of the earlier run. Raises SpecError."""
+    from archspec.api import load
+
+    arguments = reading.arguments()
+    read_stdin([spec], arguments["text_limits"])
+    try:
+        return load(spec or (earlier and str(earlier.folder / "spec.yaml")), input=shape, **arguments)
+    except SpecError as problem:
+        raise problem if earlier is None else earlier.explained(problem) from problem

@@ -58,7 +58,7 @@ class Outcome:
             click.echo(f"`{resume_command(self.about['run_dir'])}` continues")
 
 
-def fit_recipe(
+def fitted_recipe(
     graph: Graph, recipe: Recipe, changes: dict[str, Any], machine: Machine, memory: int | None
 ) -> tuple[Recipe, dict[str, Any]]:
     """The recipe, and the changes of the spec that give it, so that a step fits into `memory` bytes; it says which.
@@ -67,15 +67,14 @@ def fit_recipe(
     """
     if memory is None:
         return recipe, changes
-    from archspec.train.fitting import fit_memory
+    from archspec.train.fitting import fit_recipe
 
     if machine.group.sharded:
         raise click.UsageError("--fit does not know how much memory a sharded network needs: leave it or --fsdp out")
-    fitting = fit_memory(graph, recipe, machine, memory)
+    recipe, fitting = fit_recipe(graph, recipe, machine, memory)
     if machine.group.leads:
         tell(fitting.text)
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in fitting.changes.items()}
-    return recipe.model_copy(update=values), changes | fitting.changes
+    return recipe, changes | fitting.changes
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,12 @@ from archspec.cli.failures import WRONG
 from archspec.cli.mistakes import Done, Results, all_diagnostics, show
 from archspec.cli.options import Reading, SpecPath, json_option, spec_options
 from archspec.cli.output_format import format_option
-from archspec.source.overlay import instead_of
+from archspec.cli.stdin import STDIN, read_stdin
 
 if TYPE_CHECKING:
     from archspec.api import Examined
 
 
-STDIN: Final = "-"
 _GARBAGE: Final = 20_000  # new objects between two collections; with Python's 700 they take a quarter of the time
 _READS: Final = ("includes", "limits", "text_limits")  # the arguments that also apply to libraries
 
@@ -52,33 +51,32 @@ def command(
     """
     _check_options(ctx, paths, reading, fix=fix or diff, unsafe_fixes=unsafe_fixes)
     arguments = reading.arguments()
-    limit = arguments["text_limits"].max_bytes
-    stdin = sys.stdin.buffer.read(limit + 1) if STDIN in paths else None
-    with instead_of({} if stdin is None else {Path(STDIN): stdin}):
-        found = collect(paths, arguments["text_limits"])
-        if not found.specs and not found.libraries and not found.sweeps:
-            raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
-        if len(found.specs) > 1:
-            gc.set_threshold(_GARBAGE)
-            gc.enable()  # `main` turned it off for the start
-        check = partial(_examined, found, arguments, data_root, look_at_data=look_at_data or data_root is not None)
-        if not (fix or diff):
-            done = Done(check(), found)
-        else:
-            from archspec.cli.diffs import print_diff
-            from archspec.cli.fixing import fixed_bytes, fixer_of
+    limits = arguments["text_limits"]
+    stdin = read_stdin(paths, limits)
+    found = collect(paths, limits)
+    if not found.specs and not found.libraries and not found.sweeps:
+        raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
+    if len(found.specs) > 1:
+        gc.set_threshold(_GARBAGE)
+        gc.enable()  # `main` turned it off for the start
+    check = partial(_examined, found, arguments, data_root, look_at_data=look_at_data or data_root is not None)
+    if not (fix or diff):
+        done = Done(check(), found)
+    else:
+        from archspec.cli.diffs import print_diff
+        from archspec.cli.fixing import fixed_bytes, fixer_of
 
-            fixer = fixer_of((*found.specs, *found.libraries, *found.sweeps), stdin, limit, unsafe=unsafe_fixes)
-            fixer.passes(lambda: all_diagnostics(check()))
-            with fixer.read_fixed():
-                done = Done(check(), found, fixer, written=not diff)
-            if diff:
-                for text in fixer.changed:
-                    print_diff(text.path, text.before, text.after)
-            elif stdin is None:
-                done.failed += fixer.write()
-            else:
-                sys.stdout.buffer.write(next((fixed_bytes(text) for text in fixer.texts.values()), stdin))
+        fixer = fixer_of((*found.specs, *found.libraries, *found.sweeps), stdin, limits.max_bytes, unsafe=unsafe_fixes)
+        fixer.passes(lambda: all_diagnostics(check()))
+        with fixer.read_fixed():
+            done = Done(check(), found, fixer, written=not diff)
+        if diff:
+            for text in fixer.changed:
+                print_diff(text.path, text.before, text.after)
+        elif stdin is None:
+            done.failed += fixer.write()
+        else:
+            sys.stdout.buffer.write(next((fixed_bytes(text) for text in fixer.texts.values()), stdin))
     show(done, "json" if as_json else form, aside=diff or (fix and stdin is not None))
     if done.errors or (diff and done.fixed):
         ctx.exit(WRONG)

@@ -39,10 +39,13 @@ def inspect(source: str, against: str | None, as_json: bool) -> None:
     Shows name, shape, type and size of each, and the SHA-256 of the file. Nothing in the file is executed.
     """
     from archspec.api import load
+    from archspec.cli.stdin import read_stdin
+    from archspec.source import DEFAULT_LIMITS
     from archspec.train.pretrained.initial import misfit_texts
     from archspec.train.pretrained.matching import by_name, by_order, tensors_in
     from archspec.train.pretrained.source import open_weights
 
+    read_stdin([against], DEFAULT_LIMITS)
     network = None if against is None else tensors_in(load(against).graph)
     file = open_weights(source)
     matches: dict[str, Match | None] = {}

@@ -9,6 +9,7 @@ from typing import Any, Final
 from archspec.devices.device import PRECISIONS, Device
 from archspec.diagnostics import error, listing
 from archspec.language.message_text import did_you_mean, short, value_text
+from archspec.language.other_files import FileKind, FileReader
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN, DEFAULT_LIMITS, Document, Limits, parse, read
 
@@ -41,30 +42,25 @@ def device_of(document: Document, key: str, file: str | None) -> Device:
             hint=f"a device's file begins with `{VERSION_KEY}: 1`; `archspec list devices NAME` prints an example",
         )
     errors = Errors(document.errors)
-    reader = _Reader(document, errors)
+    reader = _Reader(_KIND, document, errors)
     device = reader.device(key, file)
     errors.raise_any()
     return device
 
 
-class _Reader:
-    """Reads one document; collects mistakes in `errors`, and continues with the rest."""
+_KIND: Final = FileKind("device", VERSION_KEY, _FIELDS, CODE)
 
-    def __init__(self, document: Document, errors: Errors) -> None:
-        self.errors = errors
-        self.top = At(document)
-        self.data: dict[str, Any] = document.data if isinstance(document.data, dict) else {}
-        if not isinstance(document.data, dict) and document.data is not BROKEN:
-            self.fail(f"a device must be a mapping of keys, got {value_text(document.data)}", self.top,
-                      hint=f"begin with `{VERSION_KEY}: 1`")
 
-    def fail(self, message: str, at: At, *, key: bool = False, hint: str | None = None) -> None:
-        """Report one mistake."""
-        self.errors.add(CODE, message, at, key=key, hint=hint)
+class _Reader(FileReader):
+    """Reads one device."""
 
     def device(self, key: str, file: str | None) -> Device:
         """The device; its values mean nothing if there are errors."""
-        self._keys()
+        self.check_keys()
+        missing = [f for f in _FIELDS if f not in self.data and f not in ("aliases", "sources")] if self.data else []
+        if missing:
+            self.fail(f"a device needs {listing([f'`{name}`' for name in missing], 20)}", self.top,
+                      hint="`archspec list devices rtx3090` prints a complete example")
         kind = self.data.get("kind")
         if kind not in ("cpu", "gpu") and kind is not BROKEN and "kind" in self.data:
             self.fail(f"`kind` must be `cpu` or `gpu`, got {value_text(kind)}", self.top / "kind")
@@ -72,32 +68,10 @@ class _Reader:
         if numbers["units"] != int(numbers["units"]):
             self.fail(f"`units` must be a whole number, got {value_text(self.data['units'])}", self.top / "units")
         return Device(
-            key, self._text(), "cpu" if kind == "cpu" else "gpu", self._peaks(), numbers["bandwidth_gb_per_s"],
-            numbers["memory_gib"], int(numbers["units"]), numbers["launch_us"],
+            key, self.text("name", "?"), "cpu" if kind == "cpu" else "gpu", self._peaks(),
+            numbers["bandwidth_gb_per_s"], numbers["memory_gib"], int(numbers["units"]), numbers["launch_us"],
             self._texts("sources"), self._texts("aliases"), file,
         )
-
-    def _keys(self) -> None:
-        for key in self.data:
-            if key not in _FIELDS:
-                self.fail(f"a device has no key `{short(key)}`", self.top / key, key=True,
-                          hint=did_you_mean(key, _FIELDS) or f"its keys: {listing(_FIELDS, 20)}")
-        version = self.data.get(VERSION_KEY)
-        if (version != 1 or isinstance(version, bool)) and version is not BROKEN and VERSION_KEY in self.data:
-            self.fail(f"device format {value_text(version)} is not supported", self.top / VERSION_KEY,
-                      hint=f"this archspec reads `{VERSION_KEY}: 1`")
-        missing = [f for f in _FIELDS if f not in self.data and f not in ("aliases", "sources")] if self.data else []
-        if missing:
-            self.fail(f"a device needs {listing([f'`{name}`' for name in missing], 20)}", self.top,
-                      hint="`archspec list devices rtx3090` prints a complete example")
-
-    def _text(self) -> str:
-        value = self.data.get("name", "?")
-        if isinstance(value, str) and value.strip():
-            return value
-        if value is not BROKEN:
-            self.fail(f"`name` must be text, got {value_text(value)}", self.top / "name")
-        return "?"
 
     def _texts(self, key: str) -> tuple[str, ...]:
         raw = self.data.get(key, [])
@@ -112,7 +86,7 @@ class _Reader:
         return tuple(item for item in raw if isinstance(item, str))
 
     def _number(self, value: Any, at: At, most: float) -> float:
-        """A positive number up to `most`; 1 after a mistake, or where it is missing, which `_keys` reports."""
+        """A positive number up to `most`; 1 after a mistake, or where it is missing, which `device` reports."""
         right = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
         if right and 0 < value <= most:
             return float(value)

@@ -11,13 +11,14 @@ from archspec.analysis import Report, cost_report
 from archspec.analysis.resources import resources
 from archspec.analysis.timing import predict_times
 from archspec.api import Loaded, load
+from archspec.api.capacity import chosen_optimizer
 from archspec.devices.models import TimeModel
 from archspec.devices.targets import target_kind, time_model
 from archspec.diagnostics import Diagnostic, SpecError
 from archspec.difference.figures import figure_changes
 from archspec.difference.model import Difference, LayerChange
 from archspec.difference.structure import edits
-from archspec.execution import Optimizer, Setting
+from archspec.execution import Setting
 from archspec.execution.setting import Precision
 from archspec.files import is_regular
 from archspec.ir.align import Alignment, align
@@ -51,7 +52,7 @@ def diff(
     model = time_model(target)
     reports = [cost_report(x.graph, batch_size=batch_size, dtype=dtype) for x in (old, new)]
     totals = [
-        _totals(x, report, replace(setting, optimizer=_optimizer(own, optimizer)), model)
+        _totals(x, report, replace(setting, optimizer=chosen_optimizer(optimizer, own)), model)
         for x, report, own in zip((old, new), reports, recipes, strict=True)
     ]
     aligned = align(old.graph, new.graph)
@@ -93,13 +94,6 @@ def _totals(loaded: Loaded, report: Report, setting: Setting, model: TimeModel |
     found = resources(loaded.graph, setting)
     times = {} if model is None else predict_times(found, model).totals()
     return {**report.to_json()["totals"], **found.totals(), **times}
-
-
-def _optimizer(recipe: Recipe | None, kind: str | None) -> Optimizer:
-    """That of the recipe, or of another kind without momentum."""
-    if recipe is None or kind not in (None, recipe.optimizer):
-        return Optimizer(kind or "sgd")
-    return Optimizer(recipe.optimizer, recipe.momentum)
 
 
 def _settings(setting: Setting, target: str | None) -> dict[str, Any]:

@@ -161,12 +161,25 @@ class Loader:
             written = merged.scalars.get("input")
             merged.scalars["input"], old = override_input(written, self.options.input, self.errors)
             replaced += old
+        replaced += self._fields_of_another_optimizer(merged)
         for text in self.options.sets:
             if self._set(text, merged, replaced):
                 continue
             self.errors.add("SPEC012", f"`--set {short(text)}` is not vars.NAME=VALUE or train.NAME=VALUE", None,
                             hint=_meant_override(text, merged))
         return replaced
+
+    def _fields_of_another_optimizer(self, merged: Sections) -> list[Any]:
+        """Remove the fields that the file's optimizer takes and the one of `--set train.optimizer=…` does not."""
+        values = [text.partition("=")[2] for text in self.options.sets if text.startswith("train.optimizer=")]
+        if not values:
+            return []
+        from archspec.language.recipe import other_optimizers_fields
+
+        chosen = values[-1].strip().strip("\"'")
+        names = merged.sections["train"]
+        own = names["optimizer"][0] if "optimizer" in names else None
+        return [names.pop(field)[0] for field in sorted(other_optimizers_fields(own, chosen)) if field in names]
 
     def _set(self, text: str, merged: Sections, replaced: list[Any]) -> bool:
         """Lay one `SECTION.KEY=VALUE` over the file; False where it is none."""

@@ -237,12 +237,16 @@ def merge_recipe(base: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> 
     `{optimizer: adam}` over an sgd with momentum is a plain adam.
     """
     merged = dict(base or {})
-    chosen = changes.get("optimizer")
-    if isinstance(chosen, str) and chosen in OPTIMIZER_FIELDS and chosen != merged.get("optimizer", "sgd"):
-        left = ANY_OPTIMIZER - OPTIMIZER_FIELDS[chosen]
-        merged = {key: value for key, value in merged.items() if key not in left}
-    merged |= changes
+    left = other_optimizers_fields(merged.get("optimizer"), changes.get("optimizer"))
+    merged = {key: value for key, value in merged.items() if key not in left} | dict(changes)
     return {key: value for key, value in merged.items() if value is not None}
+
+
+def other_optimizers_fields(before: object, chosen: object) -> frozenset[str]:
+    """The fields that the optimizer `chosen` does not take, if it is another than `before`; None is SGD."""
+    if not isinstance(chosen, str) or chosen not in OPTIMIZER_FIELDS or chosen == (before or "sgd"):
+        return frozenset()
+    return ANY_OPTIMIZER - OPTIMIZER_FIELDS[chosen]
 
 
 def kept_states(recipe: Recipe) -> int:

@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
     from archspec.capacity import Answer, Option
     from archspec.capacity.answer import Use
-    from archspec.devices import Device
     from archspec.execution import Setting
 
 _SAME = 0.005  # a smaller change of the price is none
 
 
-def show(found: Answer, name: str, device: Device | None, console: Console) -> None:
+def show(found: Answer, console: Console) -> None:
     """Print the answer in one line, then inference, what it is about, and the options."""
     from rich.text import Text
 
+    asked = found.request
     style = "bold green" if found.asked is None or found.asked.fits else "bold red"
     console.print(Text(answer_text(found), style=style), soft_wrap=True)
     console.print(Text(f"inference: {_inference(found.inference)}"))
-    place = f"{clean(device.name)}: " if device is not None else ""
-    holds = "tensors and oneDNN's copies" if found.request.setting.libraries else "tensors"
-    about = f"{clean(name)}, {_setting(found.request.setting)}; {place}{bytes_text(found.request.memory)} for {holds}"
+    place = f"{clean(asked.device.name)}: " if asked.device is not None else ""
+    holds = "tensors and oneDNN's copies" if asked.setting.libraries else "tensors"
+    about = f"{clean(asked.name)}, {_setting(asked.setting)}; {place}{bytes_text(asked.memory)} for {holds}"
     console.print(Text(about + _bound(found.asked), style="dim"))
     if found.estimated:
         console.print(Text(clean(estimates_text(found.estimated)), style="yellow"), soft_wrap=True)

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from archspec.diagnostics import error, listing
+from archspec.diagnostics import error
 from archspec.language.detect import SWEEP_KEY as VERSION_KEY
-from archspec.language.message_text import did_you_mean, short, value_text
+from archspec.language.message_text import value_text
+from archspec.language.other_files import FileKind, FileReader
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN, DEFAULT_LIMITS, Document, Limits, parse, read
 from archspec.sweep.axes import check_distinct, read_grid, read_zip
@@ -57,7 +58,7 @@ def sweep_of(document: Document, stem: str) -> Sweep:
     """Read a sweep from a document. stem: its name if it has no `name`. Raises SpecError."""
     _check_kind(document)
     errors = Errors(document.errors)
-    sweep = _Reader(document, errors).sweep(stem)
+    sweep = _Reader(_KIND, document, errors).sweep(stem)
     errors.raise_any()
     assert sweep is not None  # otherwise there were errors
     return sweep
@@ -74,28 +75,21 @@ def _check_kind(document: Document) -> None:
         )
 
 
-class _Reader:
-    """Reads one document; collects mistakes in `errors`, and continues with the rest."""
+_KIND: Final = FileKind("sweep", VERSION_KEY, KEYS, "SWEEP401")
 
-    def __init__(self, document: Document, errors: Errors) -> None:
-        self.errors = errors
-        self.top = At(document)
-        self.data: dict[str, Any] = document.data if isinstance(document.data, dict) else {}
-        if not isinstance(document.data, dict) and document.data is not BROKEN:
-            self.fail(f"a sweep must be a mapping of keys, got {value_text(document.data)}", self.top,
-                      hint="begin with `archspec-sweep: 1`")
 
-    def fail(self, message: str, at: At, *, key: bool = False, hint: str | None = None) -> None:
-        """Report one mistake."""
-        self.errors.add("SWEEP401", message, at, key=key, hint=hint)
+class _Reader(FileReader):
+    """Reads one sweep."""
 
     def sweep(self, stem: str) -> Sweep | None:
         """The sweep, without the parts that could not be read."""
-        self._keys()
+        self.check_keys()
+        if self.data and VERSION_KEY not in self.data:
+            self.fail("the format version is missing", self.top, hint="begin the file with `archspec-sweep: 1`")
         variants = VariantReader(self.data, self.top, self.errors).variants()
         axes = (*read_grid(*self._at("grid"), self.errors), *read_zip(*self._at("zip"), self.errors))
         sweep = Sweep(
-            self._text("name", stem), self._text("description", ""), variants, self._changes("set"), axes,
+            self.text("name", stem), self.text("description", ""), variants, self._changes("set"), axes,
             self._random(), self._runs(), self._where(),
             read_seeds(*self._at("seeds"), self.errors), self._limits(), self._search(),
             read_sample(*self._at("sample"), self.errors),
@@ -107,26 +101,6 @@ class _Reader:
         check_distinct(keys, self.top, self.errors)
         check_seeds(sweep, self.errors)
         return sweep
-
-    def _keys(self) -> None:
-        for key in self.data:
-            if key not in KEYS:
-                self.fail(f"a sweep has no key `{short(key)}`", self.top / key, key=True,
-                          hint=did_you_mean(key, KEYS) or f"its keys: {listing(KEYS, 20)}")
-        version = self.data.get(VERSION_KEY)
-        if self.data and version is None:
-            self.fail("the format version is missing", self.top, hint="begin the file with `archspec-sweep: 1`")
-        elif self.data and (version != 1 or isinstance(version, bool)) and version is not BROKEN:
-            self.fail(f"sweep format {value_text(version)} is not supported", self.top / VERSION_KEY,
-                      hint="this archspec reads `archspec-sweep: 1`")
-
-    def _text(self, key: str, default: str) -> str:
-        value = self.data.get(key, default)
-        if isinstance(value, str) and value.strip():
-            return value
-        if value is not BROKEN and value != default:
-            self.fail(f"`{key}` must be text, got {value_text(value)}", self.top / key)
-        return default
 
     def _at(self, key: str) -> tuple[Any, At]:
         """The value of a key, and its place."""

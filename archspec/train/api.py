@@ -22,11 +22,14 @@ from archspec.diagnostics import error, listing
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.printing.shown import Shown
+from archspec.text import parse_bytes
 from archspec.train.callbacks import Callback
 from archspec.train.chosen_recipe import chosen_recipe, completed, resolved_text, validated
 from archspec.train.doctor import Doctor
 from archspec.train.doctor.finding import Finding
+from archspec.train.fitting import fit_recipe
 from archspec.train.loop import fit as fit_loop
+from archspec.train.own.batches import is_map_style
 from archspec.train.own.task import OwnData, OwnObjective, own_task
 from archspec.train.places import at_places
 from archspec.train.report.progress import display
@@ -117,6 +120,7 @@ def train(
     recipe: str | None = None,
     device: str = "auto",
     precision: str = "auto",
+    fit: str | int | None = None,
     run_dir: str | Path | None = None,
     workers: int | None = None,
     steps_per_epoch: int | None = None,
@@ -139,10 +143,11 @@ def train(
     or a mapping with the network's inputs as keys, and the targets. steps_per_epoch: for data without a length.
     loss: as in a recipe; or a function (outputs, targets) → mean loss; or a mapping from outputs to these. metric: for
     a loss function, `accuracy`, `f1` or `mae`.
+    fit: memory, such as `8GiB`: changes the recipe so that a step fits into it, as `archspec train --fit` does.
     callbacks: follow the run. run_dir: a new folder for metrics, checkpoints and weights; with None nothing is written.
     doctor: whether to diagnose the run. progress: whether to show progress on stderr.
     A run on the recipe's data set is bitwise equal to that of `archspec train`.
-    Raises SpecError for mistakes in the spec, the recipe and the data.
+    Raises SpecError for mistakes in the spec, the recipe and the data; BUILD201 if nothing makes a step fit.
     """
     if train is not None:
         fields = {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields}
@@ -152,13 +157,14 @@ def train(
     if train is None:
         _check_builtin(test, own, steps_per_epoch)
     chosen = chosen_recipe(loaded, recipe, fields, _OPTIONS)
+    chosen, changes = _fitted(loaded.graph, train, chosen, machine, fit, progress=progress)
     if train is None:
         make = partial(prepare, loaded.graph, chosen, machine, progress=_tell(progress=progress))
     else:
         held = None if _is_share(validation) else validation
         data = OwnData(train, test, held, workers or 0, steps_per_epoch)
         make = partial(own_task, loaded.graph, chosen, machine, data, own)
-    text = resolved_text(loaded, recipe, _plain(fields), chosen)
+    text = resolved_text(loaded, recipe, _plain(fields) | changes, chosen)
     how = _How(callbacks, None if run_dir is None else Path(run_dir), doctor, progress, loaded.name, loaded.graph, text)
 
     def placed() -> Task:
@@ -179,6 +185,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     device: str = "auto",
     precision: str = "auto",
+    fit: str | int | None = None,
     run_dir: str | Path | None = None,
     name: str | None = None,
     workers: int = 0,
@@ -190,8 +197,8 @@ def fit(
     """Train any torch module, or a graph such as `archspec.load(spec).graph`, on your own data.
 
     model: a module is trained in place; a graph is built and initialised by the recipe's `init` and `seed`.
-    fields: the fields of a recipe; `lr` is required. name: of the run. The other arguments are those of `train`.
-    Raises SpecError for mistakes in the recipe and the data.
+    fields: the fields of a recipe; `lr` is required. name: of the run. The other arguments are those of `train`; `fit`
+    needs a graph. Raises SpecError for mistakes in the recipe and the data.
     """
     if not isinstance(model, nn.Module | Graph):
         got = type(model).__name__  # type: ignore[unreachable]
@@ -199,6 +206,7 @@ def fit(
     fields, own = _with_loss(_with_share(fields, validation), loss, metric)
     chosen = validated({}, {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields}, _OPTIONS)
     machine = _machine(device, precision, None, None, None, workers)
+    chosen, _ = _fitted(model, train, chosen, machine, fit, progress=progress)
     held = None if _is_share(validation) else validation
     data = OwnData(train, test, held, workers, steps_per_epoch)
     graph = model if isinstance(model, Graph) else None
@@ -246,7 +254,29 @@ def _session(
     return session.run(Stop())
 
 
-_OPTIONS: Final = ("metric", "callbacks", "device", "precision", "run_dir", "workers", "steps_per_epoch", "progress")
+def _fitted(
+    network: nn.Module | Graph, data: Any, recipe: Recipe, machine: Machine, memory: str | int | None, *, progress: bool
+) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe with which a step fits into `memory`, and its changes; the recipe itself without a limit.
+
+    data: for training, or None for that of the recipe. Raises SpecError RUN322 for batches, whose size is their own.
+    """
+    if memory is None:
+        return recipe, {}
+    if data is not None and not is_map_style(data):
+        raise error("RUN322", "`fit` chooses the batch size, and these batches have their own",
+                    hint="pass a Dataset, or leave `fit` out")
+    if not isinstance(network, Graph):
+        raise TypeError("`fit` needs a network that archspec knows: pass a graph, such as archspec.load(spec).graph")
+    recipe, fitting = fit_recipe(network, recipe, machine, parse_bytes(memory) if isinstance(memory, str) else memory)
+    if progress:
+        print(fitting.text, file=sys.stderr)
+    return recipe, fitting.changes
+
+
+_OPTIONS: Final = (
+    "metric", "callbacks", "device", "precision", "fit", "run_dir", "workers", "steps_per_epoch", "progress",
+)
 
 
 class _Averaged(Callback):

@@ -28,14 +28,16 @@ def chosen_recipe(
 
 
 def completed(sets: Iterable[str], changes: Mapping[str, Any]) -> tuple[str, ...]:
-    """Overrides of a spec, with the data and the rate of `changes` if they set fields of `train`.
+    """Overrides of a spec, with the data, rate and optimizer of `changes` if they set fields of `train`.
 
-    Without them, `train.epochs=3` would make an incomplete recipe in a spec that has none.
+    Without them, `train.epochs=3` would make an incomplete recipe in a spec that has none, and `train.momentum=0.9` a
+    wrong one where `changes` replace an Adam by SGD.
     """
     sets = tuple(sets)
     if not any(text.startswith("train.") for text in sets):
         return sets
-    given = {key: changes[key] for key in ("data", "lr") if isinstance(changes.get(key), str | int | float)}
+    names = ("data", "lr", "optimizer")
+    given = {key: changes[key] for key in names if isinstance(changes.get(key), str | int | float)}
     return *(f"train.{key}={json.dumps(value)}" for key, value in given.items()), *sets
 
 

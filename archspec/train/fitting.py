@@ -27,6 +27,13 @@ def training_setting(graph: Graph, recipe: Recipe, machine: Machine) -> Setting:
     return replace(recipe_setting(graph, recipe, setting), batch_size=recipe.batch_size // machine.group.size)
 
 
+def fit_recipe(graph: Graph, recipe: Recipe, machine: Machine, memory: int) -> tuple[Recipe, Fitting]:
+    """The recipe with the changes of `fit_memory`, and these changes."""
+    fitting = fit_memory(graph, recipe, machine, memory)
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in fitting.changes.items()}
+    return recipe.model_copy(update=values), fitting
+
+
 def fit_memory(graph: Graph, recipe: Recipe, machine: Machine, memory: int) -> Fitting:
     """The changes of the recipe with which a step of each process fits into `memory` bytes.
 

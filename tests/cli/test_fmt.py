@@ -66,7 +66,7 @@ def test_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert given(TIDY) == (0, TIDY, "")
     assert given(ODD, "--check") == (1, "would change: -\n1 file would change\n", "")
     code, out, err = given("a: [\n")
-    assert (code, out) == (1, "") and "--> <stdin>:1:4" in err
+    assert (code, out) == (1, "") and "--> -:1:4" in err
     assert given(ODD, tmp_path)[0] == 2
 
 
