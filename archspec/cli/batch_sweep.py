@@ -38,10 +38,12 @@ def sweep(
     elif as_csv:
         sys.stdout.write(csv_text(rows))
     else:
+        from archspec.printing.plain import show_lines
+
         console = result_console()
-        console.print(*_heading(loaded.name, rows), sep="\n", soft_wrap=True)
+        show_lines(console, "\n".join(_heading(loaded.name, rows)))
         console.print(_table(rows))
-        console.print("\n".join(_notes(rows)), soft_wrap=True)
+        show_lines(console, "\n".join(_notes(rows)))
     if output is not None:
         from archspec.profile.batches_svg import batches_svg
         from archspec.train.run_dir.full_disk import save_text

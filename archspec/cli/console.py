@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from archspec.diagnostics.text import Line
 
 RED, GREEN, YELLOW, BLUE, CYAN, BOLD, DIM = "31", "32", "33", "34", "36", "1", "2"
-WIDE: Final = 200  # the width if there is no terminal: nothing is left out
 _STYLES: Final[dict[str, tuple[str, ...]]] = {  # role of a piece of a diagnostic's text → SGR numbers
     "message": (BOLD,), "gutter": (BLUE,), "primary": (BOLD, RED), "label": (BOLD, BLUE), "note": (CYAN,),
     "hint": (GREEN,), "source": (), "text": (),
@@ -45,9 +44,11 @@ def result_console() -> Console:
     """The console for tables on stdout: as wide as the terminal; plain text if there is none."""
     from rich.console import Console
 
+    from archspec.printing.plain import PIPED
+
     terminal = sys.stdout.isatty()
     return Console(
-        width=None if terminal else WIDE, color_system="auto" if coloured(sys.stdout) else None, highlight=False
+        width=None if terminal else PIPED, color_system="auto" if coloured(sys.stdout) else None, highlight=False
     )
 
 

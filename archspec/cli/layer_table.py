@@ -29,17 +29,16 @@ def show(
     profile: LayerProfile, report: Report, console: Console, *, depth: int | None = None, by_time: bool = False
 ) -> None:
     """Print the table, the slowest layer with a remedy, and how it was measured."""
-    from rich.text import Text
-
+    from archspec.printing.plain import show_lines
     from archspec.printing.profile_table import default_depth, fit, levels
 
     levels_shown = min(depth or default_depth(report.root), levels(report.root))
     rows = sorted_rows(report.root, profile, MOST_ROWS) if by_time else tree_rows(report.root, profile, levels_shown)
-    console.print(Text(f"\ntime of each layer in a {profile.name}, {profile.settings}", style="bold"))
+    show_lines(console, f"\ntime of each layer in a {profile.name}, {profile.settings}", "bold")
     table = _table(profile, list(rows), rates=console.width >= NARROW)
     fit(table, 0, console)
     console.print(table)
-    console.print("\n".join(_notes(profile)), soft_wrap=True)
+    show_lines(console, "\n".join(_notes(profile)))
 
 
 def _table(profile: LayerProfile, rows: list[Row], *, rates: bool) -> Table:

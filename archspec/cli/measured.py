@@ -18,11 +18,12 @@ def show(measured: Measurement, console: Console) -> None:
     """Print the device, a row each for the forward pass and the training step, and notes."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
+
+    from archspec.printing.plain import show_lines
 
     threads = plural(measured.threads, "thread")
     place = f"{clean(measured.device_name)} ({measured.device}), {threads}, torch {measured.torch_version}"
-    console.print(Text(f"\nmeasured on {place}{_settings(measured)}", style="bold"))
+    show_lines(console, f"\nmeasured on {place}{_settings(measured)}", "bold")
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
     table.add_column("batch of " + str(measured.batch_size), no_wrap=True)
     for name in ("median", "p10–p90", "images/s", "peak memory", "predicted", "runs"):
@@ -31,7 +32,7 @@ def show(measured: Measurement, console: Console) -> None:
     if measured.step is not None:
         table.add_row("training step", *_cells(measured.step, measured.predicted.get("step")))
     console.print(table)
-    console.print("\n".join(_notes(measured)), soft_wrap=True)
+    show_lines(console, "\n".join(_notes(measured)))
 
 
 def _settings(measured: Measurement) -> str:

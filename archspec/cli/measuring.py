@@ -174,6 +174,7 @@ def _one_batch(
     from archspec import profile
     from archspec.cli import layer_table, measured
     from archspec.cli.static_options import static_json
+    from archspec.printing.plain import show_lines
 
     quiet, console = as_json or running["csv"], result_console()
     passes = profile.measure(loaded, **options, warmup=running["warmup"], trace=running["trace"])
@@ -192,4 +193,4 @@ def _one_batch(
     else:
         layer_table.show(layers, report, console, depth=depth, by_time=running["sort"] == "time")
         if times is not None:
-            console.print(layer_table.prediction_line(layers, times.main), soft_wrap=True)
+            show_lines(console, layer_table.prediction_line(layers, times.main))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archspec.printing.plain import show_lines
 from archspec.text import bytes_text, clean, estimates_text
 
 if TYPE_CHECKING:
@@ -19,18 +20,16 @@ _SAME = 0.005  # a smaller change of the price is none
 
 def show(found: Answer, console: Console) -> None:
     """Print the answer in one line, then inference, what it is about, and the options."""
-    from rich.text import Text
-
     asked = found.request
     style = "bold green" if found.asked is None or found.asked.fits else "bold red"
-    console.print(Text(answer_text(found), style=style), soft_wrap=True)
-    console.print(Text(f"inference: {_inference(found.inference)}"))
+    show_lines(console, answer_text(found), style)
+    show_lines(console, f"inference: {_inference(found.inference)}")
     place = f"{clean(asked.device.name)}: " if asked.device is not None else ""
     holds = "tensors and oneDNN's copies" if asked.setting.libraries else "tensors"
     about = f"{clean(asked.name)}, {_setting(asked.setting)}; {place}{bytes_text(asked.memory)} for {holds}"
-    console.print(Text(about + _bound(found.asked), style="dim"))
+    show_lines(console, about + _bound(found.asked), "dim")
     if found.estimated:
-        console.print(Text(clean(estimates_text(found.estimated)), style="yellow"), soft_wrap=True)
+        show_lines(console, clean(estimates_text(found.estimated)), "yellow")
     if found.options:
         _show_options(found, console)
 

@@ -6,11 +6,23 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from archspec.diagnostics import wrapped
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH: Final = 80
+PIPED: Final = 200  # the width if there is no terminal: nothing is left out
 UNLIMITED: Final = 10_000  # the width of a notebook, which wraps lines itself
+
+
+def show_lines(console: Console, text: str, style: str = "") -> None:
+    """Print lines; a long one is broken between words, and its rest indented. Those of a pipe stay whole."""
+    from rich.text import Text
+
+    if console.is_terminal or console.width < PIPED:
+        text = "\n".join(wrapped(line, console.width, 2) for line in text.split("\n"))
+    console.print(Text(text, style=style), soft_wrap=True)
 
 
 def plain_text(show: Callable[[Console], None], width: int = WIDTH) -> str:

@@ -99,8 +99,8 @@ def constants() -> dict[str, float | tuple[float, ...]]:
     return {
         "gap": place.GAP, "shortGap": place.SHORT_GAP, "wideGap": place.WIDE_GAP, "between": columns.BETWEEN,
         "inset": place.INSET, "beside": place.BESIDE, "spread": place.SPREAD, "pad": sizes.PAD, "row": sizes.ROW,
-        "twoRows": sizes.TWO_ROWS, "size": sizes.SIZE, "small": sizes.SMALL, "space": sizes.SPACE,
-        "shades": SHADES, "darkShade": DARK_SHADE, "stacked": STACKED,
+        "twoRows": sizes.TWO_ROWS, "narrow": place.NARROW, "size": sizes.SIZE, "small": sizes.SMALL,
+        "space": sizes.SPACE, "shades": SHADES, "darkShade": DARK_SHADE, "stacked": STACKED,
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from archspec.show.columns import centres_of
 from archspec.show.layers import layers_of
@@ -23,6 +23,7 @@ INSET: Final = 12.0  # pixels between a frame's border and its boxes
 BESIDE: Final = 5.0  # pixels between an edge and its text
 ABOVE: Final = 7.0  # pixels between an edge to the right and the middle of its text
 SPREAD: Final = 16.0  # pixels between the ends of two edges at one box
+NARROW: Final = 0.93  # the width of a text in a usual font over the estimate for a wide one
 Point = tuple[float, float]
 
 
@@ -216,9 +217,23 @@ class _Plan:
 
     def _lines(self, xy: Callable[[float, float], Point]) -> Iterator[Line]:
         drawn = [self._points(k, arrival) for k, arrival in enumerate(self._arrivals())]
+        taken: list[_Words] = []
         for k, (edge, text, points) in enumerate(zip(self.box.edges, self.texts, drawn, strict=True)):
-            (c, a), anchor = self._text_place(k, drawn) if text else ((0.0, 0.0), "")
-            yield Line(edge, tuple(xy(*point) for point in points), text, xy(c, a), anchor, bool(self.order.paths[k]))
+            place = self._free_place(*self._text_place(k, drawn), text, taken) if text else None
+            at, anchor, shown = ((0.0, 0.0), "", "") if place is None else (*place, text)
+            yield Line(edge, tuple(xy(*point) for point in points), shown, xy(*at), anchor, bool(self.order.paths[k]))
+
+    def _free_place(self, at: Point, anchor: str, text: str, taken: list[_Words]) -> tuple[Point, str] | None:
+        """Where a text stands: beside those that stand there already; None if the same text is one of them."""
+        right = self.look.right
+        words = _words(at[::-1] if right else at, anchor, text)
+        while (there := next((x for x in taken if x.touches(words)), None)) is not None:
+            if there.text == text:
+                return None
+            at = (at[0] + SMALL, at[1]) if right else (at[0], at[1] + SMALL)
+            words = _words(at[::-1] if right else at, anchor, text)
+        taken.append(words)
+        return at, anchor
 
     def _text_place(self, k: int, drawn: Sequence[Sequence[Point]]) -> tuple[Point, str]:
         """Where the text of an edge stands: on its lane, or on the free side of its curve."""
@@ -271,6 +286,25 @@ class _Plan:
             points += [(self.centres[lane], places[self.layer[lane]]) for places in (self.starts, self.ends)]
         points.append((arrival, self.along if edge.target == END else self.starts[self.layer[edge.target]]))
         return points
+
+
+class _Words(NamedTuple):
+    """The place of a text: its left end, its middle, and its width."""
+
+    text: str
+    x: float
+    y: float
+    width: float
+
+    def touches(self, other: _Words) -> bool:
+        """Whether both texts overlap."""
+        return (self.x < other.x + other.width and other.x < self.x + self.width
+                and abs(self.y - other.y) < SMALL - 1)
+
+
+def _words(at: Point, anchor: str, text: str) -> _Words:
+    width = edge_width(text) * NARROW
+    return _Words(text, at[0] - {"start": 0.0, "middle": width / 2, "end": width}[anchor], at[1], width)
 
 
 def _beside_curve(first: Point, last: Point, *, fork: bool, right: bool) -> tuple[Point, str]:

@@ -48,7 +48,7 @@ function shadeOf(plan) {
 
 // What is in an open frame whose corner is at (x, y).
 function insideOf(plan, x, y) {
-  const lines = pointsOf(plan), texts = [];
+  const lines = pointsOf(plan), texts = [], taken = [];
   const edges = lines.map((points, k) => draw("path", { class: "edge", d: lineOf(points.map(([c, a]) => [c + x, a + y]), plan.box.edges[k][1] !== END) }));
   const tips = lines.map((points, k) => {
     const [c, a] = points[points.length - 1];
@@ -56,7 +56,9 @@ function insideOf(plan, x, y) {
   }).join("");
   plan.box.edges.forEach(([, , path, text, width], k) => {
     if (!text) return;
-    const [c, a, anchor] = textPlace(plan, k, lines);
+    const place = freePlace(textPlace(plan, k, lines), text, width, taken);
+    if (!place) return;
+    const [c, a, anchor] = place;
     if (path.length) texts.push(draw("rect", { class: "page", x: c + x - width / 2, y: a + y - L.small / 2, width, height: L.small }));
     texts.push(draw("text", { class: "shape", x: c + x, y: a + y + L.small * 0.35, "text-anchor": anchor, "font-size": L.small }, text));
   });

@@ -158,6 +158,18 @@ function portsOf(plan, target) {
   return plan.box.edges.map((edge, k) => (edge[0] === START && edge[1] === target && !edge[2].length && edge[3] ? k : -1)).filter((k) => k >= 0);
 }
 
+// The place of a text: below those that stand there already; null if the same text is one of them.
+function freePlace([c, a, anchor], text, width, taken) {
+  const long = width * L.narrow, x = c - { start: 0, middle: long / 2, end: long }[anchor];
+  const touches = (other) => x < other.x + other.long && other.x < x + long && Math.abs(a - other.a) < L.small - 1;
+  for (let there = taken.find(touches); there; there = taken.find(touches)) {
+    if (there.text === text) return null;
+    a += L.small;
+  }
+  taken.push({ text, x, a, long });
+  return [c, a, anchor];
+}
+
 // Where the text of an edge stands: x, y of its middle, and its anchor.
 function textPlace(plan, k, lines) {
   const edges = plan.box.edges, [source, target, path] = edges[k], points = lines[k];
