@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 SHOWN_WIDTH = 160  # longer source lines are cut around the caret
 # Codes of what is valid, but probably not what was meant.
-WARNINGS = frozenset({"SHAPE112", "SPEC046", "SPEC061", "SPEC062", "SPEC064", "SWEEP415"})
+WARNINGS = frozenset({"SHAPE112", "SHAPE113", "SPEC046", "SPEC061", "SPEC062", "SPEC064", "SWEEP415"})
 
 
 @dataclass(frozen=True, slots=True)

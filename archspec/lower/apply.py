@@ -12,7 +12,7 @@ from archspec.lower.branches import remedy_of, reshaped, tensors_of
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
 from archspec.lower.kept import MOST
-from archspec.lower.layout import before_images, is_image, turned_input
+from archspec.lower.layout import is_image, is_sequence, layout_warning, turned_input
 from archspec.lower.operations import Fields, field_place, guess, is_fixed, make, read_fields, window_place
 from archspec.lower.values import Scope
 from archspec.ops import OPS, Op, Operation, infer_outputs
@@ -58,12 +58,7 @@ class Ops:
             tensor = blank(op.ndim)
         if tensor is None:
             return builder.broken(name, flow)
-        before = before_images(cls)
-        if before is not None and is_image(flow):
-            image = ("an image " if tensor.ndim == 4 else "a volume ") + shape_text(tensor.shape[1:])
-            message = f"{builder.path}.{name}: `{cls.op}` applies to the width of {image}"
-            self.reporter.tell("SHAPE112", message, layer.head, scope,
-                               hint=fixes.before(f"put `{before}` before it", layer.place, before))
+        self._check_layout(cls, layer, flow, f"{builder.path}.{name}", scope)
         others = self._references(builder, op, layer, flow, scope) if op.references else ()
         inputs = (flow, *others)
         types = (tensor, *[blank(tensor.ndim) if other.tensor is None else other.tensor for other in others])
@@ -72,6 +67,20 @@ class Ops:
         except ShapeError as e:
             self._report(e, f"{builder.path}.{name}", cls, fields, layer, inputs, scope)
             return builder.broken(name, flow, e.partial)
+
+    def _check_layout(self, cls: type[Operation], layer: Layer, flow: Val, path: str, scope: Scope) -> None:
+        """Warn of an op that works along another dimension of its input than it would be for: probably not meant."""
+        warning = layout_warning(cls)
+        if warning is None or flow.tensor is None or not (is_image if warning[0] == "SHAPE112" else is_sequence)(flow):
+            return
+        code, before = warning
+        shape = shape_text(flow.tensor.shape[1:])
+        if code == "SHAPE112":
+            message = f"applies to the width of {'an image' if flow.tensor.ndim == 4 else 'a volume'} {shape}"
+        else:
+            message = f"takes the positions of the sequence {shape} as channels"
+        self.reporter.tell(code, f"{path}: `{cls.op}` {message}", layer.head, scope,
+                           hint=fixes.before(f"put `{before}` before it", layer.place, before))
 
     def _report(
         self, e: ShapeError, path: str, cls: type[Operation], fields: Fields | None, layer: Layer,

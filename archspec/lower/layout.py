@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from archspec.diagnostics import Hint
 from archspec.ir import Graph, Site, interpret
 from archspec.language.fixes import moved
 from archspec.language.syntax import At
-from archspec.lower.builder import Val
+from archspec.lower.builder import Draft, Val
 from archspec.ops import Op, Operation
-from archspec.ops.traits import KeepsLayout, Projects
+from archspec.ops.traits import FeaturesLast, KeepsLayout, Projects
 from archspec.types import channels_first
+
+Judge = Callable[[Operation], bool | None]
 
 
 def is_image(value: Val | None) -> bool:
@@ -21,9 +23,18 @@ def is_image(value: Val | None) -> bool:
         draft = next((d for d in value.owner.drafts if d.output is value), None)
         if draft is None:
             return value.source is None  # the network's input
-        if draft.target is None:
-            return False
-        verdict = _of_graph(draft.target) if isinstance(draft.target, Graph) else _of_op(draft.target)
+        verdict = _verdict(draft, _of_op)
+        if verdict is not None:
+            return verdict
+        value = value.source
+    return False
+
+
+def is_sequence(value: Val | None) -> bool:
+    """Whether a value is a sequence with its features last (N, L, C), because an op that gives such made it."""
+    while value is not None and value.tensor is not None and value.tensor.ndim == 3:
+        draft = next((d for d in value.owner.drafts if d.output is value), None)
+        verdict = False if draft is None else _verdict(draft, _of_sequence_op)
         if verdict is not None:
             return verdict
         value = value.source
@@ -31,10 +42,16 @@ def is_image(value: Val | None) -> bool:
 
 
 @cache
-def before_images(cls: type[Operation]) -> str | None:
-    """The op to put before this one if its input is an image: it works along the last dimension, the image's width."""
+def layout_warning(cls: type[Operation]) -> tuple[str, str] | None:
+    """The code of the warning if the op's input has another layout than it expects, and the op to put before it then.
+
+    SHAPE112: it works along the last dimension, which is the width of an image. SHAPE113: it takes (N, C, L), and would
+    take the positions of a sequence with its features last as channels.
+    """
     projects = cls.trait(Projects)
-    return None if projects is None else projects.images
+    if projects is not None and projects.images is not None:
+        return "SHAPE112", projects.images
+    return ("SHAPE113", "permute: [0, 2, 1]") if issubclass(cls, Op) and cls.ndim == 3 else None
 
 
 def turned_input(flow: Val, inputs: Mapping[str, tuple[Val, At]]) -> str | None:
@@ -49,15 +66,20 @@ def turned_input(flow: Val, inputs: Mapping[str, tuple[Val, At]]) -> str | None:
     return moved(Hint(f"channels come first: write `{what}: {shape}`", shape), at)
 
 
-def _of_graph(graph: Graph) -> bool | None:
-    """`_of_op` for the output of a graph."""
+def _verdict(draft: Draft, of_op: Judge) -> bool | None:
+    """`of_op` for the output of a node, which may be a graph."""
+    target = draft.target
+    if target is None:
+        return False
+    if not isinstance(target, Graph):
+        return of_op(target)
 
     def after(site: Site, verdicts: tuple[bool | None, ...]) -> list[bool | None]:
         assert site.node.op is not None
-        verdict = _of_op(site.node.op)
+        verdict = of_op(site.node.op)
         return [verdicts[0] if verdict is None and verdicts else verdict] * len(site.node.outputs)
 
-    return interpret(graph, [None] * len(graph.inputs), after)[0]
+    return interpret(target, [None] * len(target.inputs), after)[0]
 
 
 def _of_op(op: Operation) -> bool | None:
@@ -65,3 +87,12 @@ def _of_op(op: Operation) -> bool | None:
     if isinstance(op, Op) and op.ndim is not None and op.ndim > 3:
         return True
     return None if op.trait(KeepsLayout) is not None else False
+
+
+def _of_sequence_op(op: Operation) -> bool | None:
+    """Whether the op outputs a sequence with its features last. None: it does if its input is one."""
+    if op.trait(FeaturesLast) is not None:
+        return True
+    if isinstance(op, Op) and op.ndim == 3:
+        return False
+    return None if op.trait(KeepsLayout) is not None or op.trait(Projects) is not None else False

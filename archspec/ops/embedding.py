@@ -9,7 +9,7 @@ from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.ops.parameters import Normal, ParamSpec, learned
 from archspec.ops.reach import Reach, same
-from archspec.ops.traits import AffectsNothing
+from archspec.ops.traits import AffectsNothing, FeaturesLast
 from archspec.types import INTEGERS, ShapeError, TensorType
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Embedding(Op):
     op = "embedding"
     torch_name = "Embedding"
     aliases = ("embed",)
+    traits = (FeaturesLast(),)
     main = "embedding_dim"
     dtypes = INTEGERS
 

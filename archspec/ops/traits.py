@@ -52,6 +52,10 @@ class GivesShape(Trait):
         self.field = field
 
 
+class FeaturesLast(Trait):
+    """The last dimension of the output holds the features of each position, as for words: (N, length, features)."""
+
+
 class Elementwise(KeepsLayout):
     """An element of the output depends on the input's element at its place, and on no other; the shape stays."""
 

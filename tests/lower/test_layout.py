@@ -53,3 +53,46 @@ def test_any_other_order(stages: str) -> None:
 def test_it_is_told_once_for_a_block_and_a_linear_layer_after_it() -> None:
     found = warnings_of("{a: [head: 4, head: 4]}", blocks="{head: {params: {n: int}, body: [linear: $n, linear: 3, relu]}}")
     assert [message.partition(":")[0] for message, _ in found] == ["stages.a.head_1.linear_1"]
+
+
+WORDS = "embedding: 8"
+CONV1 = "conv1d: {out_channels: 6, kernel_size: 3}"
+
+
+def sequence_warnings(stages: str) -> list[tuple[str, str | None]]:
+    found = examine("archspec: 1\ninput: {t: {shape: [16], dtype: int64, below: 99}}\nblocks: {c: {body: [" + CONV1 + "]}}\n"
+                    f"stages: {stages}\n")
+    assert found.errors == ()
+    assert all(d.code == "SHAPE113" for d in found.warnings)
+    return [(d.message, d.hint) for d in found.warnings]
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        pytest.param(f"{{a: [{WORDS}, {CONV1}]}}", id="at-once"),
+        pytest.param(f"{{a: [{WORDS}], b: [dropout: 0.5, relu, c]}}", id="through-stages-and-in-a-block"),
+        pytest.param(f"{{a: [{WORDS}, linear: 4, layer_norm, global_avg_pool1d]}}", id="a-pool-after-linear"),
+        pytest.param(f"{{a: [{WORDS}, add: {{x: [relu], y: []}}, max_pool1d: 2]}}", id="through-a-merge"),
+    ],
+)
+def test_positions_as_channels(stages: str) -> None:
+    ((message, hint),) = sequence_warnings(stages)
+    assert "takes the positions of the sequence (16, " in message
+    assert hint == "put `permute: [0, 2, 1]` before it"
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        pytest.param(f"{{a: [{WORDS}, permute: [0, 2, 1], {CONV1}, {CONV1}, max_pool1d: 2]}}", id="permuted"),
+        pytest.param(f"{{a: [{WORDS}, sequential: [permute: [0, 2, 1]], relu, c]}}", id="permuted-within"),
+        pytest.param(f"{{a: [{WORDS}, flatten, linear: 6]}}", id="no-window"),
+    ],
+)
+def test_channels_before_positions(stages: str) -> None:
+    assert sequence_warnings(stages) == []
+
+
+def test_a_sequence_that_no_embedding_made() -> None:
+    assert examine("archspec: 1\ninput: [3, 64]\nstages: {a: [" + CONV1 + ", linear: 4, " + CONV1 + "]}\n").warnings == ()
