@@ -180,7 +180,7 @@ def _complain_kinds(raw: dict[str, Any], kinds: list[str], at: At, errors: Error
 def _layer(raw: dict[str, Any], kind: str | None, at: At, places: dict[str, At], errors: Errors) -> Layer | None:
     if kind not in (None, SHARE) and _is_name(raw.get(SHARE)) and not _means_flag(raw):
         return _share_instead(raw, kind or "", at, places, errors)
-    values, moved = _beside(raw, places, errors)
+    values, moved = _beside(raw, places, kind, errors)
     args, place = (None, at) if kind is None else (raw[kind], at / kind)
     if kind is not None and kind in OPS and isinstance(args, dict):
         args = _take_out(kind, args, place, values, moved, errors)
@@ -213,7 +213,9 @@ def _share_instead(
     return _layer({key: value for key, value in raw.items() if key != kind}, SHARE, at, beside, errors)
 
 
-def _beside(raw: dict[str, Any], places: dict[str, At], errors: Errors) -> tuple[dict[str, Any], dict[str, At]]:
+def _beside(
+    raw: dict[str, Any], places: dict[str, At], kind: str | None, errors: Errors
+) -> tuple[dict[str, Any], dict[str, At]]:
     """The values of name, repeat, when, share and from (as `source`), checked, and the places that differ from theirs.
     """
     values: dict[str, Any] = {"name": None, "repeat": None, "when": None, "source": None, "share": None}
@@ -230,13 +232,23 @@ def _beside(raw: dict[str, Any], places: dict[str, At], errors: Errors) -> tuple
             values[key] = _flag(value, at, errors)
         elif not isinstance(value, str) or not value or value.startswith("$"):
             errors.add("SPEC021", f"`{key}` must be a plain name, got {value_text(value)}", at,
-                       hint="write the name itself")
+                       hint=_several(kind, value) if key == "from" else "write the name itself")
             values["source"] = BROKEN if key == "from" else values["source"]
         elif key == "from":
             values["source"] = value
         elif check_name(value, at, errors, key=False, what="layer"):
             values["name"] = value
     return values, {key: at for key, at in places.items() if at.path[-1] != key}
+
+
+def _several(kind: str | None, value: Any) -> str:
+    """The hint for a `from` that is no name: for a list of them a merge, whose branches take one each."""
+    names = value if isinstance(value, list) else []
+    if len(names) < 2 or not all(isinstance(name, str) and name.isidentifier() for name in names):
+        return "write the name itself"
+    merge = kind if kind is not None and is_merge(kind) else "concat"
+    branches = branches_example(merge, ", ".join(f"{name}: {{from: {name}}}" for name in dict.fromkeys(names)))
+    return f"it takes one name; a merge takes several: `{merge}: {{{branches}}}`"
 
 
 def _flag(value: Any, at: At, errors: Errors) -> Any:
@@ -256,9 +268,11 @@ def _take_out(
     """The op's arguments without `repeat`, `when`, … among them, which are reported and taken as beside the op."""
     strays = [key for key in BESIDE if key in args and key not in OPS[kind].model_fields]
     for key in strays:
+        if key == "from" and isinstance(args[key], list):
+            continue  # a list is wrong there, too
         misplaced(key, kind, place / key, errors)
     told = [key for key in strays if key != SHARE or isinstance(args[key], bool)]
-    found, _ = _beside({key: args[key] for key in told}, {key: place / key for key in told}, errors)
+    found, _ = _beside({key: args[key] for key in told}, {key: place / key for key in told}, kind, errors)
     for key in told:
         name = "source" if key == "from" else key
         if values[name] is None:

@@ -19,7 +19,7 @@ def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope, ke
     """The hint for a `from: NAME`, or another key, that sees only `visible`."""
     visible, shown = list(visible), short(name)
     near = close(name, visible)
-    longer = [v for v in visible if v.startswith(name) or name.startswith(v)]
+    longer = [v for v in visible if v.startswith(name) or _begins(name, v)]
     if near is not None or longer:
         return hints.near(near or Similar(longer, name))
     home = next((stage for stage, body in program.stages.items() if _holds(body, name)), None)
@@ -36,7 +36,14 @@ def remedy(name: str, visible: Iterable[str], program: Program, scope: Scope, ke
         return f"`{shown}` is inside stage `{home}`, or comes later: make it a separate stage before this layer"
     if _COUNTED.fullmatch(name):
         return f"a layer without a `name` cannot be referred to: write `name: {shown}` beside it"
+    if not name.isidentifier():  # which `name` would not take
+        return f"give the layer that you mean a name, such as `name: out`, and write `{key}: out`"
     return f"write `name: {shown}` beside the layer that you mean"
+
+
+def _begins(name: str, known: str) -> bool:
+    """Whether the name begins with a known one: `stem_out`, `conv1.relu`; a letter or two alone say nothing."""
+    return name.startswith(known) and (len(known) > 2 or not name[len(known):][:1].isalnum())
 
 
 def _holds(body: Body, name: str) -> bool:
