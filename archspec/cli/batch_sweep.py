@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.cli.console import result_console
 from archspec.cli.json_output import print_json
+from archspec.cli.layer_table import NARROW, TIGHT
 from archspec.text import bytes_text, clean, figures_text
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def sweep(
 
         console = result_console()
         show_lines(console, "\n".join(_heading(loaded.name, rows)))
-        console.print(_table(rows))
+        console.print(_table(rows, wide=console.width >= NARROW))
         show_lines(console, "\n".join(_notes(rows)))
     if output is not None:
         from archspec.profile.batches_svg import batches_svg
@@ -59,15 +60,15 @@ def _heading(name: str, rows: Sequence[BatchRow]) -> Iterator[str]:
         yield f"measured on {clean(measured.device_name)} ({measured.device}), torch {measured.torch_version}"
 
 
-def _table(rows: Sequence[BatchRow]) -> Table:
+def _table(rows: Sequence[BatchRow], *, wide: bool = True) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", padding=(0, 1) if wide else TIGHT)
     for name in ("batch", "forward", "step", "images/s", "peak memory"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     fastest = max((row.images_per_s or 0.0 for row in rows), default=0.0)
     for row in rows:
         if row.measured is None:

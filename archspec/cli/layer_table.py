@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 RATES: Final = ("GFLOP/s", "GB/s")
 MOST_ROWS: Final = 20  # of a table sorted by time
 NARROW: Final = 100  # a terminal below this many columns has no room for rates, which JSON and CSV have
+TIGHT: Final = (0, 1, 0, 0)  # padding of cells: two spaces between columns instead of three
 NOTHING: Final = "–"
 
 
@@ -35,20 +36,21 @@ def show(
     levels_shown = min(depth or default_depth(report.root), levels(report.root))
     rows = sorted_rows(report.root, profile, MOST_ROWS) if by_time else tree_rows(report.root, profile, levels_shown)
     show_lines(console, f"\ntime of each layer in a {profile.name}, {profile.settings}", "bold")
-    table = _table(profile, list(rows), rates=console.width >= NARROW)
+    table = _table(profile, list(rows), wide=console.width >= NARROW)
     fit(table, 0, console)
     console.print(table)
     show_lines(console, "\n".join(_notes(profile)))
 
 
-def _table(profile: LayerProfile, rows: list[Row], *, rates: bool) -> Table:
+def _table(profile: LayerProfile, rows: list[Row], *, wide: bool) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", show_footer=True, footer_style="bold")
+    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", show_footer=True, footer_style="bold",
+                  padding=(0, 1) if wide else TIGHT)
     predicted = any(row.predicted_ms is not None for row in rows)
-    chosen = [name for name in _columns(profile, predicted=predicted) if rates or name not in RATES]
+    chosen = [name for name in _columns(profile, predicted=predicted) if wide or name not in RATES]
     sums = _cells(profile, totals(profile))
     table.add_column("layer", "all layers", no_wrap=True, overflow="ellipsis")
     for name in chosen:

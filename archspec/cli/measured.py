@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from archspec.cli.layer_table import NARROW, TIGHT
 from archspec.diagnostics import plural
 from archspec.text import bytes_text, clean, figures_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from archspec.profile import Measurement, Runs
     from archspec.profile.measurement import PredictedMemory
 
 
+COLUMNS: Final = ("median", "p10–p90", "images/s", "peak memory", "predicted", "runs")
+
+
 def show(measured: Measurement, console: Console) -> None:
     """Print the device, a row each for the forward pass and the training step, and notes."""
-    from rich import box
-    from rich.table import Table
-
     from archspec.printing.plain import show_lines
+    from archspec.printing.profile_table import natural_width
 
     threads = plural(measured.threads, "thread")
     place = f"{clean(measured.device_name)} ({measured.device}), {threads}, torch {measured.torch_version}"
     show_lines(console, f"\nmeasured on {place}{_settings(measured)}", "bold")
-    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
-    table.add_column("batch of " + str(measured.batch_size), no_wrap=True)
-    for name in ("median", "p10–p90", "images/s", "peak memory", "predicted", "runs"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_row("forward", *_cells(measured.forward, measured.predicted.get("forward")))
-    if measured.step is not None:
-        table.add_row("training step", *_cells(measured.step, measured.predicted.get("step")))
+    for left_out in ((), ("runs",), ("runs", "p10–p90")):
+        table = _table(measured, left_out, wide=console.width >= NARROW)
+        if natural_width(table, console) <= console.width:
+            break
     console.print(table)
     show_lines(console, "\n".join(_notes(measured)))
+
+
+def _table(measured: Measurement, left_out: tuple[str, ...], *, wide: bool) -> Table:
+    """The table without these columns, those that are least needed where a terminal is narrow."""
+    from rich import box
+    from rich.table import Table
+
+    shown = [name for name in COLUMNS if name not in left_out]
+    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", padding=(0, 1) if wide else TIGHT)
+    table.add_column(f"batch of {measured.batch_size}", no_wrap=True)
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True)
+    rows = {"forward": measured.forward} | ({} if measured.step is None else {"training step": measured.step})
+    for (title, runs), key in zip(rows.items(), ("forward", "step"), strict=False):
+        cells = dict(zip(COLUMNS, _cells(runs, measured.predicted.get(key)), strict=True))
+        table.add_row(title, *[cells[name] for name in shown])
+    return table
 
 
 def _settings(measured: Measurement) -> str:

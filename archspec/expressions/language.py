@@ -18,6 +18,7 @@ from archspec.expressions.values import ExpressionError, Place, Value
 _STEP: Final = r"\.(?:[0-9]+|[^\W\d]\w*)"
 _REFERENCE: Final = re.compile(rf"\$([^\W\d]\w*(?:{_STEP})*)")
 _ITEM: Final = re.compile(rf"\$([^\W\d]\w*(?:{_STEP}|\[[^\[\]]*\])*)")  # also `$name[index]`
+_COMPUTES: Final = re.compile(r"\s*(?:[-+*/%]|//) *[\w(][^$]*$")  # an operator and what follows it
 _CACHED: Final = 2048
 
 
@@ -89,7 +90,8 @@ def _template(text: str) -> Expression:
             Place(match.end(), 1).fail("`[` cannot follow `$name`", hint, "SPEC030")
         if match:
             rest = Place(match.end(), len(text) - match.end())
-            rest.fail("text cannot follow `$name`", "write `$(…)` to compute, `$$` for the text `$`", "SPEC030")
+            example = f"$({text[1:]})" if _COMPUTES.match(text, match.end()) else "$(…)"
+            rest.fail("text cannot follow `$name`", f"write `{example}` to compute, `$$` for the text `$`", "SPEC030")
         hint = Hint("write `$$` for the text `$`", f"${text}")
         whole.fail("`$` must be followed by a name or `(`", hint, "SPEC030")
     if (again := text.find("$(", 2, MAX_LENGTH)) > 0:

@@ -12,7 +12,7 @@ from archspec.lower.branches import remedy_of, reshaped, tensors_of
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
 from archspec.lower.kept import MOST
-from archspec.lower.layout import is_image, is_sequence, layout_warning, turned_input
+from archspec.lower.layout import batched_input, is_image, is_sequence, layout_warning, turned_input
 from archspec.lower.operations import Fields, field_place, guess, is_fixed, make, read_fields, window_place
 from archspec.lower.values import Scope
 from archspec.ops import OPS, Op, Operation, infer_outputs
@@ -92,6 +92,8 @@ class Ops:
             return
         flow = inputs[0]
         hint = turned_input(flow, self.context.inputs) if e.code == "SHAPE101" else None
+        if e.code == "SHAPE102" and issubclass(cls, Op):
+            hint = batched_input(flow, self.context.inputs, cls.ndim)
         hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
         if hint is not None and at == layer.head:
             hint = fixes.moved(hint, layer.at)  # the hint is about the value, not the name

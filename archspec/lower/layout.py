@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from typing import Final
 
 from archspec.diagnostics import Hint
 from archspec.ir import Graph, Site, interpret
@@ -14,6 +15,7 @@ from archspec.ops import Op, Operation
 from archspec.ops.traits import FeaturesLast, KeepsLayout, Projects
 from archspec.types import channels_first
 
+_CHANNELS: Final = (1, 2, 3, 4)  # of most images and sounds
 Judge = Callable[[Operation], bool | None]
 
 
@@ -56,14 +58,33 @@ def layout_warning(cls: type[Operation]) -> tuple[str, str] | None:
 
 def turned_input(flow: Val, inputs: Mapping[str, tuple[Val, At]]) -> str | None:
     """The hint if the input from which this value was computed has its channels last, so that a window does not fit."""
-    origin = flow.origin
-    at = next((at for value, at in inputs.values() if value is origin), None)
-    turned = channels_first(origin.tensor.shape[1:]) if at is not None and origin.tensor is not None else None
-    if at is None or turned is None:
+    tensor, at = flow.origin.tensor, _place_of_input(flow, inputs)
+    turned = None if tensor is None else channels_first(tensor.shape[1:])
+    return None if at is None or turned is None else _rewritten(at, turned, "channels come first")
+
+
+def batched_input(flow: Val, inputs: Mapping[str, tuple[Val, At]], ndim: int | None) -> str | None:
+    """The hint if the input from which this value was computed is written with its batch: `[1, 3, 224, 224]`.
+
+    ndim: the dimensions that the op takes, batch included.
+    """
+    tensor, at = flow.origin.tensor, _place_of_input(flow, inputs)
+    if at is None or tensor is None or ndim is None or tensor.ndim != ndim + 1 or tensor.shape[1] != 1:
         return None
-    shape = str(list(turned))
+    rest = tensor.shape[2:]
+    return _rewritten(at, rest, "shapes have no batch") if rest[0] in _CHANNELS else None
+
+
+def _place_of_input(flow: Val, inputs: Mapping[str, tuple[Val, At]]) -> At | None:
+    """Where the input is written from which a value was computed."""
+    return next((at for value, at in inputs.values() if value is flow.origin), None)
+
+
+def _rewritten(at: At, sizes: Iterable[object], why: str) -> str:
+    """The hint to write an input with other sizes."""
+    shape = f"[{', '.join(map(str, sizes))}]"
     what = "input" if at.path == ("input",) else str(at.path[-1])
-    return moved(Hint(f"channels come first: write `{what}: {shape}`", shape), at)
+    return moved(Hint(f"{why}: write `{what}: {shape}`", shape), at)
 
 
 def _verdict(draft: Draft, of_op: Judge) -> bool | None:

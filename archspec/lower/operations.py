@@ -136,11 +136,12 @@ def _tell_missing(
 ) -> None:
     if not names or _LOST in fields.broken or ev.reporter.errors.lost.intersection(names):
         return
-    rest = ", ".join(f"{name}: …" for name in names)
+    examples = {name: "-1" if name == "dim" else "…" for name in names}  # the last dimension
+    rest = ", ".join(f"{name}: {example}" for name, example in examples.items())
     if layer.args is not None:
         hint = f"add `{rest}`"
     else:
-        hint = f"write `{cls.op}: …`" if names == [cls.main] else f"write `{cls.op}: {{{rest}}}`"
+        hint = f"write `{cls.op}: {examples[names[0]]}`" if names == [cls.main] else f"write `{cls.op}: {{{rest}}}`"
     ev.reporter.tell("SPEC011", f"`{cls.op}` needs {' and '.join(f'`{name}`' for name in names)}",
                      layer.head if layer.args is None else layer.at, scope, hint=hint)
 

@@ -62,13 +62,20 @@ def show(
     console.print(table)
 
 
+def natural_width(table: Table, console: Console) -> int:
+    """The columns that the table takes where there is room enough."""
+    from rich.measure import Measurement
+
+    return Measurement.get(console, console.options.update(width=10_000, max_width=10_000), table).maximum
+
+
 def fit(table: Table, column: int, console: Console) -> None:
     """If the table is wider than the terminal, shorten this column, and never a figure."""
     from rich.measure import Measurement
 
     wide = console.options.update(width=10_000)
     natural = max(Measurement.get(console, wide, cell).maximum for cell in table.columns[column].cells)
-    excess = Measurement.get(console, wide.update(max_width=10_000), table).maximum - console.width
+    excess = natural_width(table, console) - console.width
     if excess > 0:
         table.columns[column].max_width = max(8, natural - excess)
 

@@ -45,7 +45,7 @@ def profile(**changes: object) -> LayerProfile:
     return LayerProfile(**(given | changes))  # type: ignore[arg-type]
 
 
-def shown(found: LayerProfile, *, width: int = 120, by_time: bool = False, depth: int | None = 9) -> list[str]:
+def shown(found: LayerProfile, *, width: int = 200, by_time: bool = False, depth: int | None = 9) -> list[str]:
     stream = io.StringIO()
     show(found, REPORT, Console(file=stream, width=width, color_system=None, highlight=False), depth=depth, by_time=by_time)
     return [line.rstrip() for line in stream.getvalue().splitlines()]
@@ -154,3 +154,11 @@ def test_json_adds_up() -> None:
     assert found["cost_of_measuring"] == pytest.approx(0.25)
     assert found["trials"] == [{"settings": "bf16", "saving": 0.5, "helps": True, "problem": None}]
     assert found["layers"][0]["share_of_roof"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_table_and_the_notes_stay_within_the_terminal(width: int) -> None:
+    lines = shown(profile(), width=width)
+    assert all(len(line) <= width for line in lines)
+    assert not [line for line in lines if "…" in line]
+    assert any("GFLOP/s" in line for line in lines[:5]) == (width >= 100)

@@ -22,9 +22,9 @@ MEASURED = Measurement(
 )
 
 
-def shown(measured: Measurement) -> list[str]:
+def shown(measured: Measurement, width: int = 200) -> list[str]:
     stream = io.StringIO()
-    show(measured, Console(file=stream, width=120, color_system=None, highlight=False))
+    show(measured, Console(file=stream, width=width, color_system=None, highlight=False))
     return [line.strip() for line in stream.getvalue().splitlines()]
 
 
@@ -75,3 +75,16 @@ def test_what_is_faster_than_the_clock() -> None:
     assert MEASURED.forward.per_s(1) < math.inf
     lines = shown(replace(MEASURED, forward=Runs((0.0,), 0, 1)))
     assert "forward: inf GMAC/s of convolutions and linear layers" in lines
+
+
+def test_a_narrow_terminal_cuts_nothing() -> None:
+    """Large figures: columns are left out before a cell is cut."""
+    sizes = {"forward": PredictedMemory(1023 * 2**20 + 2**19, 2**19), "step": PredictedMemory(1023 * 2**20, 2**18)}
+    for width in (80, 100, 200):
+        lines = shown(replace(MEASURED, predicted=sizes), width)
+        table = [line for line in lines if line.startswith(("batch of", "forward  ", "training step  "))]
+        assert all(len(line) <= width for line in lines)
+        assert not [line for line in table if "…" in line]
+        assert "peak memory" in table[0]
+        assert ("runs" in table[0]) == (width > 80)
+        assert ("2,000 ms" in table[2]) and ("1023.00 MiB" in table[2])

@@ -76,3 +76,28 @@ def test_columns_take_no_more_room_than_they_need():
     order = Layers(((0, 1), (2,)), (0, 1, 2), ())
     centres, room = centres_of(order, [(10.0, 10.0), (20.0, 20.0), (5.0, 5.0)])
     assert (centres, room) == ([10.0, 52.0, 36.0], 72.0)
+
+
+SEVERAL = """archspec: 1
+input: {left: [3, 32, 32], right: [3, 32, 32]}
+stages:
+  a: [{conv2d: {out_channels: 8, kernel_size: 3, padding: 1}, from: left}, relu]
+  b: [{conv2d: {out_channels: 8, kernel_size: 3, padding: 1}, from: right}, relu]
+  c: {add: {x: {from: a}, y: {from: b}}}
+  d: {concat: {x: {from: a}, y: {from: b}}}
+  e: {mul: {x: {from: a}, y: {from: b}}}
+  f: [concat: {x: {from: c}, y: {from: d}, z: {from: e}}, conv2d: {out_channels: 4, kernel_size: 1}]
+  g: [{flatten: {}, from: c}, linear: 10]
+outputs: [f, g, d]
+"""
+
+
+@pytest.mark.parametrize("depth", [0, 1, 99])
+@pytest.mark.parametrize("right", [False, True])
+def test_several_edges_that_leave_a_box_on_one_side_have_one_label(depth, right):
+    network = drawn(load(SEVERAL).graph, depth=depth, right=right)
+    check(network, texts=True)
+    (a,) = [k for k, x in enumerate(network.boxes) if x.box.path in ("a", "a.relu_1")][-1:]
+    leaving = [line for line in network.lines if line.edge.source == a]
+    assert len(leaving) == 3
+    assert 1 <= sum(line.text == "8×32×32" for line in leaving) < 3
