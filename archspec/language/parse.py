@@ -72,7 +72,7 @@ def _beside_in_list(raw: dict[str, Any], at: At, layer: Layer, errors: Errors) -
         "SPEC021", f"`{first}` needs the layer's braces", at / first, key=True,
         hint=f"write `{{{kind}: …, {first}: …}}`, or put `{first}:` on a line below `{kind}:`, as deep as it",
     )
-    values, moved = _beside(raw, {key: at / key for key in raw}, errors)
+    values, moved = _beside(raw, {key: at / key for key in raw}, layer.kind, errors)
     return replace(layer, **{k: v for k, v in values.items() if v is not None}, moved={**layer.moved, **moved})
 
 
