@@ -56,6 +56,7 @@ def examine_with_optimizer(
     """
     from archspec.api import examine
     from archspec.api.capacity import chosen_optimizer, chosen_recipe
+    from archspec.execution import Optimizer
     from archspec.train.chosen_recipe import completed
 
     changes = _training_changes(reading.sets)
@@ -71,7 +72,7 @@ def examine_with_optimizer(
     recipe = None if found.loaded is None else chosen_recipe(found.loaded, recipe_name)
     chosen = chosen_optimizer(kind or (changes.get("optimizer") if alone else None), recipe)
     if alone and chosen.kind == "sgd":
-        chosen = replace(chosen, momentum=float(changes.get("momentum", "0")))
+        chosen = Optimizer("sgd", float(changes.get("momentum", "0")))
     return found, chosen
 
 
