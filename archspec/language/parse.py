@@ -246,9 +246,11 @@ def _several(kind: str | None, value: Any) -> str:
     names = value if isinstance(value, list) else []
     if len(names) < 2 or not all(isinstance(name, str) and name.isidentifier() for name in names):
         return "write the name itself"
-    merge = kind if kind is not None and is_merge(kind) else "concat"
-    branches = branches_example(merge, ", ".join(f"{name}: {{from: {name}}}" for name in dict.fromkeys(names)))
-    return f"it takes one name; a merge takes several: `{merge}: {{{branches}}}`"
+    branches = ", ".join(f"{name}: {{from: {name}}}" for name in dict.fromkeys(names))
+    example = f"concat: {{{branches}}}"
+    if kind is not None and is_merge(kind):
+        example = f"{kind}: {{{branches_example(kind, branches)}}}"
+    return f"it takes one name; a merge takes several: `{example}`"
 
 
 def _flag(value: Any, at: At, errors: Errors) -> Any:
