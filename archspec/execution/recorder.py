@@ -255,8 +255,21 @@ class Recorder:
             return self.cast(x, dtype)
         assert self._casts is not None
         if id(x) not in self._casts:
-            self._casts[id(x)] = (x, self.cast(x, dtype))
+            self._casts[id(x)] = (x, self._cast_weight(x, dtype))
         return self._casts[id(x)][1]
+
+    def _cast_weight(self, x: Tensor, dtype: str) -> Tensor:
+        """The cast of a weight, which belongs to no region: layers outside it may use the same one."""
+        if self._replayed is not None:
+            y = self.like(x, dtype)
+            self.launch("copy", (x,), (y,))
+            y.node = x.node
+            return y
+        region, self._region = self._region, None
+        try:
+            return self.cast(x, dtype)
+        finally:
+            self._region = region
 
     def cast(self, x: Tensor, dtype: str) -> Tensor:
         """x in another dtype (`Tensor.to`); x itself where it has that one already."""
