@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import cycle, islice
+from statistics import mean, median
+from typing import Final
 
 import torch
 
 from archspec.calibrate.regression import Point
 from archspec.calibrate.sample import Run, Sample
 
+MOST_TURNS: Final = 16
+_SIDE: Final = 384  # of the matrices of the product that shows the pace
 Clock = Callable[[], float]  # seconds since a fixed moment
 
 
@@ -24,52 +30,92 @@ class Stopwatch:
 
     clock: Clock
     synchronise: Callable[[], None]
-    enough: float = 0.015
+    enough: float = 0.012
     fewest: int = 4
     most: int = 100
     shortest: float = 2e-4
 
-    def seconds(self, run: Run) -> float:
-        """The typical time of a run, after two that warm up: a quarter of the runs take less.
+    def seconds(self, runs: Sequence[Run]) -> float:
+        """The median time of a run, after two rounds that warm up.
 
-        On a busy machine the median has the time of others in it.
+        runs: the same kernel on different memory. They take turns, and the results of a whole round are kept, so that
+        what one reads and writes is as far from the caches as the others push it.
         """
+        ring: Iterator[tuple[int, Run]] = cycle(enumerate(runs))
+        kept: list[object] = [None] * len(runs)
         for _ in range(2):  # the first run allocates, and the library prepares
-            run()
-        self.synchronise()
-        once = self._timed(run, 1)
+            self._timed(ring, kept, len(runs))
+        once = self._timed(ring, kept, 1)
         count = max(1, min(self.most, int(self.shortest / max(once, 1e-9))))
         times: list[float] = []
         total = 0.0
         while len(times) < self.fewest or (total < self.enough and len(times) < self.most):
-            seconds = self._timed(run, count)
+            seconds = self._timed(ring, kept, count)
             times.append(seconds / count)
             total += seconds
-        return sorted(times)[len(times) // 4]
+        return median(times)
 
-    def _timed(self, run: Run, count: int) -> float:
+    def _timed(self, ring: Iterator[tuple[int, Run]], kept: list[object], count: int) -> float:
         start = self.clock()
-        for _ in range(count):
-            run()
+        for k, run in islice(ring, count):
+            kept[k] = run()
         self.synchronise()
         return self.clock() - start
 
 
+class Pace:
+    """How fast the machine is from moment to moment, by a product that is measured again and again.
+
+    The clock of a processor changes, and others share its caches; a kernel's time is worth most beside that of a
+    product of the same moment.
+    """
+
+    def __init__(self, watch: Stopwatch, device: torch.device) -> None:
+        self._watch = replace(watch, enough=0.0, fewest=3, shortest=0.0)
+        a, b = (torch.empty(_SIDE, _SIDE, device=device).uniform_(-1, 1) for _ in range(2))
+        self._product = partial(torch.mm, a, b)
+        self._seen: list[float] = []
+
+    def now(self) -> float:
+        """Seconds of the product at this moment."""
+        with torch.no_grad():
+            self._seen.append(self._watch.seconds([self._product]))
+        return self._seen[-1]
+
+    def usual(self) -> float:
+        """The median of all that it saw."""
+        return median(self._seen)
+
+    def seconds(self, watch: Stopwatch, run: Run) -> float:
+        """The time of a run at the usual pace."""
+        before, seconds = self.now(), watch.seconds([run])
+        return seconds * self.usual() / mean((before, self.now()))
+
+
 def measure(
     samples: Iterable[Sample], watch: Stopwatch, deadline: float, progress: Callable[[float], None] = lambda _: None,
+    *, pace: Pace, apart: int = 0,
 ) -> dict[str, list[Point]]:
-    """The measured points of each curve. Stops at the deadline (of the watch's clock).
+    """The measured points of each curve, at the usual pace. Stops at the deadline (of the watch's clock).
 
-    A kernel that this machine cannot run is left out.
+    A kernel that this machine cannot run is left out. apart: bytes that a kernel's turns touch before one of them sees
+    the same memory again.
     """
-    start, found = watch.clock(), dict[str, list[Point]]()
+    start, seen = watch.clock(), list[tuple[Sample, float, float]]()
+    before = pace.now()
     with torch.no_grad():
         for sample in samples:
             now = watch.clock()
             if now > deadline:
                 break
             progress((now - start) / max(deadline - start, 1e-9))
+            turns = max(1, min(MOST_TURNS, apart // max(1, sample.work.nbytes)))
             with suppress(RuntimeError, NotImplementedError):  # a dtype without a kernel, or no memory for it
-                seconds = watch.seconds(sample.make())
-                found.setdefault(sample.curve, []).append(Point(sample.work, seconds))
+                seconds = watch.seconds([sample.make() for _ in range(turns)])
+                after = pace.now()
+                seen.append((sample, seconds, (before + after) / 2))
+                before = after
+    usual, found = pace.usual(), dict[str, list[Point]]()
+    for sample, seconds, product in seen:
+        found.setdefault(sample.curve, []).append(Point(sample.work, seconds * usual / product))
     return found

@@ -17,7 +17,7 @@ import torch
 from archspec.analysis.resources import resources
 from archspec.analysis.timing import predict_times
 from archspec.api import load
-from archspec.calibrate.measure import Stopwatch
+from archspec.calibrate.measure import Pace, Stopwatch
 from archspec.devices.calibration import Calibration
 from archspec.devices.models import CalibratedModel
 from archspec.execution import Execution
@@ -37,20 +37,24 @@ class _Rest(NamedTuple):
     microseconds: float
 
 
-def overhead(device: torch.device, watch: Stopwatch, calibration: Calibration) -> dict[str, float]:
+def overhead(
+    device: torch.device, watch: Stopwatch, pace: Pace, calibration: Calibration
+) -> dict[str, float]:
     """Microseconds of a call: `forward` (in evaluation), `training` and `backward`; and `step`, of what is once a step.
 
     calibration: the curves of this device.
     """
     bare = CalibratedModel(replace(calibration, overhead_us=dict(NONE)))
-    forward, step = zip(*[_rests(depth, device, watch, bare) for depth in DEPTHS], strict=True)
+    forward, step = zip(*[_rests(depth, device, watch, pace, bare) for depth in DEPTHS], strict=True)
     call = max(0.0, (step[1].microseconds - step[0].microseconds) / (step[1].calls - step[0].calls))
     once = max(0.0, step[0].microseconds - call * step[0].calls)
     in_evaluation = max(0.0, forward[1].microseconds / forward[1].calls)
     return {"forward": in_evaluation, "training": call, "backward": call, "step": once}
 
 
-def factor(device: torch.device, watch: Stopwatch, calibration: Calibration, precision: Precision) -> float:
+def factor(
+    device: torch.device, watch: Stopwatch, pace: Pace, calibration: Calibration, precision: Precision
+) -> float:
     """How much longer kernels take in a network than alone: the geometric mean of three networks' steps."""
     ratios, patient = [], replace(watch, enough=LONG)
     for width, batch in ((16, 16), (32, 4), (64, 2)):
@@ -60,11 +64,13 @@ def factor(device: torch.device, watch: Stopwatch, calibration: Calibration, pre
         assert predicted is not None
         step = Workload(chosen).passes["step"]
         with torch.enable_grad():
-            ratios.append(1000 * patient.seconds(step) / predicted.milliseconds)
+            ratios.append(1000 * pace.seconds(patient, step) / predicted.milliseconds)
     return max(0.5, min(4.0, geometric_mean(ratios)))
 
 
-def _rests(depth: int, device: torch.device, watch: Stopwatch, bare: CalibratedModel) -> tuple[_Rest, _Rest]:
+def _rests(
+    depth: int, device: torch.device, watch: Stopwatch, pace: Pace, bare: CalibratedModel
+) -> tuple[_Rest, _Rest]:
     """Of a forward pass and of a step of a network with this many convolutions."""
     graph = load(_network(depth)).graph
     chosen = setting(graph, 1, "float32", device, Settings("fp32"))
@@ -74,7 +80,7 @@ def _rests(depth: int, device: torch.device, watch: Stopwatch, bare: CalibratedM
     assert found.training is not None
     passes = Workload(chosen).passes
     with torch.enable_grad():
-        measured = {name: 1e6 * replace(watch, enough=LONG / 4).seconds(run) for name, run in passes.items()}
+        measured = {name: 1e6 * pace.seconds(replace(watch, enough=LONG / 4), run) for name, run in passes.items()}
     return (
         _Rest(_calls(found.inference), measured["forward"] - 1000 * predicted.forward.milliseconds),
         _Rest(_calls(found.training), measured["step"] - 1000 * predicted.step.milliseconds),

@@ -34,13 +34,14 @@ def passes(place: Place, most: int) -> Iterator[Sample]:
             yield sample(name, place, partial(_unary, place, n, function), [(2 * n, width)], flops=n)
             yield sample(f"{name}_backward", place, partial(_binary, place, n, gradient), [(3 * n, width)], flops=2 * n)
         yield sample("add", place, partial(_binary, place, n, torch.add), [(3 * n, width)], flops=n)
-        yield sample("add_", place, partial(_binary, place, n, Tensor.add_), [(3 * n, width)], flops=n)
+        yield sample("add_", place, partial(_added, place, n), [(3 * n, width)], flops=n)
         yield sample("mul", place, partial(_binary, place, n, torch.mul), [(3 * n, width)], flops=n)
         other = torch.bfloat16 if place.dtype == torch.float32 else torch.float32
         yield sample("copy", place, partial(_cast, place, n, other), [(n, width), (n, other.itemsize)])
+        yield sample("reordering_copy", place, partial(_reordered, place, n), [(2 * n, width)])
         yield sample("cat", place, partial(_concatenated, place, n), [(2 * n, width)])
         yield sample("dropout", place, partial(_dropout, place, n), [(3 * n, width)], flops=n)
-        yield sample("bernoulli_", place, partial(_unary, place, n, _drawn), [(n, width)], flops=n)
+        yield sample("bernoulli_", place, partial(_drawn, place, n), [(n, width)], flops=n)
         rows = max(1, n // 512)
         for name, make in (("softmax", _softmax), ("layer_norm", _layer_norm)):
             for backward in (False, True):
@@ -60,12 +61,21 @@ def _binary(place: Place, n: int, function: Callable[[Tensor, Tensor], Tensor]) 
     return partial(function, place.tensor(n), place.tensor(n))
 
 
-def _drawn(x: Tensor) -> Tensor:
-    return x.bernoulli_(0.5)
+def _added(place: Place, n: int) -> Run:
+    return partial(torch.zeros(n, dtype=place.dtype, device=place.device).add_, place.tensor(n))
+
+
+def _drawn(place: Place, n: int) -> Run:
+    return partial(torch.empty(n, dtype=place.dtype, device=place.device).bernoulli_, 0.5)
 
 
 def _cast(place: Place, n: int, dtype: torch.dtype) -> Run:
     return partial(place.tensor(n).to, dtype)
+
+
+def _reordered(place: Place, n: int) -> Run:
+    """As between NCHW and NHWC, or heads and tokens."""
+    return place.tensor(4, 64, n // 256).transpose(1, 2).contiguous
 
 
 def _concatenated(place: Place, n: int) -> Run:
@@ -97,7 +107,7 @@ def _updates(place: Place, n: int) -> Iterator[Sample]:
 
 
 def _update(place: Place, n: int, name: str) -> Run:
-    parameter = place.tensor(n).requires_grad_()
+    parameter = place.tensor(n).clone().requires_grad_()
     parameter.grad = place.tensor(n)
     optimizer: Any = (
         torch.optim.SGD([parameter], lr=1e-6, momentum=0.9, fused=True) if name == "sgd"
@@ -150,7 +160,7 @@ def _norms(place: Place, shape: tuple[int, ...], count: int, width: int) -> Iter
 
     def backward(x: Tensor) -> Run:
         weight, mean, variance, saved = statistics(x)
-        grad = torch.randn_like(x)
+        grad = place.tensor(*shape)
         return lambda: aten.native_batch_norm_backward(
             grad, x, weight, mean, variance, mean, saved, True, 1e-5, [True, True, True]
         )

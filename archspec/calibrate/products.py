@@ -59,10 +59,16 @@ def halton(index: int, base: int) -> float:
     return result
 
 
-def convolution_shapes(number: int, most_macs: float, *, grouped: bool = False) -> list[Shape]:
-    """Shapes that cover what networks have: dense, or in groups (mostly depthwise)."""
+def convolution_shapes(
+    number: int, most_macs: float, *, least: float | None = None, grouped: bool = False
+) -> list[Shape]:
+    """Shapes that cover what networks have: dense, or in groups (mostly depthwise).
+
+    least: multiply-adds; a small part of the most by default.
+    """
+    least = most_macs / 3000 if least is None else least
     shapes: list[Shape] = []
-    for k in range(1, 100 * number):
+    for k in range(1, 1000 * number):
         at = [halton(k, base) for base in _BASES]
         images = 2 ** int(at[0] * 8)
         side = _SIDES[int(at[1] * len(_SIDES))]
@@ -78,7 +84,7 @@ def convolution_shapes(number: int, most_macs: float, *, grouped: bool = False) 
         elif k % 8 == 0:  # the first layer
             channels, side = (1, 3)[k // 8 % 2], 4 * side
         shape = Shape(images, channels, side, filters, kernel, stride, groups)
-        if most_macs / 3000 <= shape.macs <= most_macs and kernel <= side and shape.elements < most_macs / 10:
+        if least <= shape.macs <= most_macs and kernel <= side and shape.elements < most_macs / 10:
             shapes.append(shape)
         if len(shapes) == number:
             break
@@ -98,7 +104,6 @@ def convolutions(place: Place, shapes: list[Shape]) -> Iterator[Sample]:
         for name in ("convolution", *_MASKS):
             yield sample(
                 name, place, _convolution(place, s, name), moved, macs=s.macs, geometry=geometry, by_layout=True,
-                curve=f"grouped_{name}" if s.groups > 1 else name,
             )
 
 
@@ -117,13 +122,14 @@ def _convolution(place: Place, s: Shape, name: str) -> Callable[[], Run]:
     return make
 
 
-def products(place: Place, number: int, most_macs: float) -> Iterator[Sample]:
-    """Matrix products, also of long and flat matrices."""
+def products(place: Place, number: int, most_macs: float, *, least: float | None = None) -> Iterator[Sample]:
+    """Matrix products, also of long and flat matrices. least: multiply-adds."""
+    least = most_macs / 1e5 if least is None else least
     found = 0
-    for k in range(1, 100 * number):
+    for k in range(1, 1000 * number):
         rows, columns, depth = (round(2 ** (3 + 9.5 * halton(k, base))) for base in _BASES[:3])
         macs = rows * columns * depth
-        if not most_macs / 1e5 <= macs <= most_macs:
+        if not least <= macs <= most_macs:
             continue
         moved = [(prod(pair), place.dtype.itemsize) for pair in ((rows, depth), (depth, columns), (rows, columns))]
         yield sample(

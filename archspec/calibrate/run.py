@@ -13,7 +13,8 @@ from typing import Final
 import torch
 
 from archspec.backends.denormals import denormals_flushed
-from archspec.calibrate.measure import Clock, Stopwatch, measure
+from archspec.calibrate.attention import attentions
+from archspec.calibrate.measure import Clock, Pace, Stopwatch, measure
 from archspec.calibrate.overhead import NONE, factor, overhead
 from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import convolution_shapes, convolutions, products
@@ -24,6 +25,9 @@ from archspec.devices.curve import Curve
 from archspec.train.step.precision import Precision
 
 SECONDS: Final = 85.0  # of measuring kernels, at most; whole networks come on top
+# Bytes that a kernel's turns touch: several times the caches that hold what an op has just written.
+APART_CPU: Final = 16 << 20
+APART_GPU: Final = 256 << 20
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
 
 
@@ -44,7 +48,9 @@ def calibrate(
         random.Random(0).shuffle(every)  # noqa: S311  # so that what the deadline cuts off is a part of every curve
         samples = every
     with denormals_flushed():
-        points = measure(samples, watch, clock() + seconds, progress)
+        pace = Pace(watch, device)
+        apart = APART_CPU if device.type == "cpu" else APART_GPU
+        points = measure(samples, watch, clock() + seconds, progress, pace=pace, apart=apart)
     machine = Machine(
         cpu_name(), "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device), torch.get_num_threads(),
         torch.__version__.partition("+")[0],
@@ -52,21 +58,24 @@ def calibrate(
     curves, gmacs, bandwidth = _curves(points)
     made = Calibration(machine, curves, dict(NONE), {}, gmacs, bandwidth, 0.0, datetime.now(UTC).date().isoformat())
     with denormals_flushed():
-        made = replace(made, overhead_us=overhead(device, watch, made))
-        factors: dict[str, float] = {name: factor(device, watch, made, name) for name in PRECISIONS}
+        made = replace(made, overhead_us=overhead(device, watch, pace, made))
+        factors: dict[str, float] = {name: factor(device, watch, pace, made, name) for name in PRECISIONS}
     return replace(made, factors=factors, seconds=time.perf_counter() - start)
 
 
 def _samples(device: torch.device, *, most_macs: float, most: int) -> Iterator[Sample]:
     for precision in PRECISIONS:
-        for layout in ("nchw", "nhwc"):
+        for layout, dense, grouped, large in (("nchw", 90, 36, 10), ("nhwc", 36, 20, 3)):
             place = Place(device, precision, layout)
-            yield from convolutions(place, convolution_shapes(72, most_macs))
-            yield from convolutions(place, convolution_shapes(24, most_macs / 16, grouped=True))
+            yield from convolutions(place, convolution_shapes(dense, most_macs))
+            yield from convolutions(place, convolution_shapes(large, 8 * most_macs, least=most_macs))
+            yield from convolutions(place, convolution_shapes(grouped, most_macs / 16, grouped=True))
             yield from image_passes(place, most)
         place = Place(device, precision)
-        yield from products(place, 32, most_macs)
+        yield from products(place, 40, most_macs)
+        yield from products(place, 8, 8 * most_macs, least=most_macs)
         yield from passes(place, most)
+        yield from attentions(place)
 
 
 def _curves(points: dict[str, list[Point]]) -> tuple[dict[str, Curve], dict[str, float], float]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
+from math import prod
+from typing import Final
 
 import torch
 from torch import Tensor
 
+from archspec.devices.curve import kind_of
 from archspec.devices.work import Work, work_of
 
 Run = Callable[[], object]
+POOL: Final = 1 << 25  # elements
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -30,6 +35,30 @@ class Kernel:
     direction: str = "forward"
 
 
+class Pool:
+    """Random numbers to cut tensors from: making a kernel's inputs takes no time, and each cut is other memory."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self._numbers = torch.empty(POOL, dtype=dtype, device=device).uniform_(-1, 1)
+        self._next = 0
+
+    def cut(self, count: int) -> Tensor:
+        """The next `count` numbers. More than there are: a new tensor."""
+        if count > POOL:
+            return torch.empty(count, dtype=self._numbers.dtype, device=self._numbers.device).uniform_(-1, 1)
+        if self._next + count > POOL:
+            self._next = 0
+        start = self._next
+        self._next += -(-count // 64) * 64  # so that the next one is aligned
+        return self._numbers[start : start + count]
+
+
+@cache
+def pool(device: torch.device, dtype: torch.dtype) -> Pool:
+    """The pool of this device and type."""
+    return Pool(device, dtype)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where and how kernels are measured. precision: fp32, tf32, bf16 or fp16. layout: nchw or nhwc."""
@@ -44,9 +73,12 @@ class Place:
         return DTYPES[self.precision]
 
     def tensor(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
-        """A tensor of random numbers; of four dimensions in this layout."""
-        x = torch.randn(shape, device=self.device).to(dtype or self.dtype)
-        return x.contiguous(memory_format=torch.channels_last) if self.layout == "nhwc" and x.dim() == 4 else x
+        """A tensor of random numbers, not to be written to; of four dimensions in this layout."""
+        numbers = pool(self.device, dtype or self.dtype).cut(prod(shape))
+        if self.layout == "nhwc" and len(shape) == 4:
+            n, c, h, w = shape
+            return numbers.view(n, h, w, c).permute(0, 3, 1, 2)
+        return numbers.view(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +92,11 @@ class Sample:
 
 def sample(
     name: str, place: Place, make: Callable[[], Run], moved: Iterable[tuple[int, int]], *, macs: int = 0,
-    flops: int = 0, geometry: tuple[int, ...] = (), curve: str | None = None, by_layout: bool = False,
+    flops: int = 0, geometry: tuple[int, ...] = (), by_layout: bool = False,
 ) -> Sample:
     """A sample. moved: (elements, bytes of each) of the tensors that it reads and writes."""
     dtype, nbytes = str(place.dtype).removeprefix("torch."), sum(count * size for count, size in moved)
     kernel = Kernel(name, dtype, nbytes, 0, macs, flops, geometry)
     suffix = f"/{place.layout}" if by_layout else ""
-    return Sample(f"{curve or name}/{place.precision}{suffix}", work_of(kernel), make)
+    work = work_of(kernel)
+    return Sample(f"{kind_of(name, work)}/{place.precision}{suffix}", work, make)

@@ -17,7 +17,7 @@ from archspec.diagnostics import plural
 from archspec.files import read_regular
 from archspec.user_cache import cache_folder
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MAX_BYTES: Final = 1 << 23  # of a file
 _MAX_CURVES, _MAX_POINTS, _MAX_FEATURES = 1000, 1000, 8
 

@@ -10,9 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log, log2
+from math import dist, exp, log, log2
+from typing import Final
 
 from archspec.devices.work import Work
+
+# The three products of a convolution share a curve. This far apart are they, in doublings.
+_APART: Final = 2.0
+_PRODUCTS: Final = {"input": (_APART, 0.0), "weight": (0.0, _APART)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +44,10 @@ class Curve:
 
     def correction(self, x: Sequence[float]) -> float:
         """The logarithm of the time over the roofline's."""
-        scale, total = -0.5 / self.length**2, self.mean
-        for point, weight in zip(self.points, self.weights, strict=True):
-            distance = 0.0
-            for a, b in zip(point, x, strict=True):
-                distance += (a - b) * (a - b)
-            total += weight * exp(scale * distance)
-        return total
+        scale = -0.5 / self.length**2
+        return self.mean + sum([
+            weight * exp(scale * dist(point, x) ** 2) for point, weight in zip(self.points, self.weights, strict=True)
+        ])
 
 
 def roof(work: Work, macs_per_s: float, bytes_per_s: float) -> float:
@@ -58,8 +60,17 @@ def features(work: Work) -> tuple[float, ...]:
     if work.pixels:
         return (
             log2(work.pixels), log2(work.channels), log2(work.filters), log2(work.taps), log2(work.stride),
-            log2(work.groups),
+            log2(work.groups), *_PRODUCTS.get(work.family.rpartition("_")[2], (0.0, 0.0)),
         )
     if work.macs:
         return log2(work.rows), log2(work.columns), log2(work.depth)
     return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1))
+
+
+def kind_of(name: str, work: Work) -> str:
+    """The kind of kernel whose curve predicts this one: its name, or what kind of convolution it is a product of."""
+    if not work.pixels:
+        return name
+    if work.groups == 1:
+        return "convolution"
+    return "depthwise_convolution" if work.channels == 1 else "grouped_convolution"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from archspec.devices.calibration import Calibration
-from archspec.devices.curve import Curve, roof
+from archspec.devices.curve import Curve, kind_of, roof
 from archspec.devices.device import Device
 from archspec.devices.gpu import Circumstances, GpuModel, Timed, queue
-from archspec.devices.work import CONVOLUTIONS, KernelLike, Work, work_of
+from archspec.devices.work import KernelLike, Work, work_of
 
 FITTED: Final = Path(__file__).with_name("fitted.json")
 DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
@@ -89,7 +89,7 @@ class CalibratedModel:
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration, self.name = calibration, calibration.name
-        self._chosen: dict[tuple[str, bool, bool, Circumstances], tuple[str, Curve]] = {}
+        self._chosen: dict[tuple[str, bool, Circumstances], tuple[str, Curve]] = {}
         self._known: dict[tuple[str, Work], tuple[float, str]] = {}
 
     def computes_in(self, precision: str) -> str:
@@ -107,10 +107,10 @@ class CalibratedModel:
         times = []
         for kernel in kernels:
             work = work_of(kernel)
-            key = (kernel.name, work.low, work.groups > 1, circumstances)
+            key = (kind_of(kernel.name, work), work.low, circumstances)
             chosen = self._chosen.get(key)
             if chosen is None:
-                chosen = self._chosen[key] = self._choose(kernel, work, circumstances)
+                chosen = self._chosen[key] = self._choose(key[0], work, circumstances)
             name, curve = chosen
             known = self._known.get((name, work))
             if known is None:
@@ -123,15 +123,12 @@ class CalibratedModel:
             times[-1] = last._replace(seconds=last.seconds + overhead["step"] * 1e-6)
         return times
 
-    def _choose(self, kernel: KernelLike, work: Work, circumstances: Circumstances) -> tuple[str, Curve]:
+    def _choose(self, name: str, work: Work, circumstances: Circumstances) -> tuple[str, Curve]:
         """The curve of a kernel, or that of the most similar kind that was measured."""
         low = circumstances.precision if work.low else "fp32"
         layout = "nhwc" if circumstances.channels_last else "nchw"
-        name = kernel.name
         if name == "batch_norm" and not circumstances.training:
             name = "batch_norm_evaluation"
-        if kernel.name in CONVOLUTIONS and work.groups > 1:
-            name = f"grouped_{name}"
         family = work.family
         last = () if work.macs else ("add",)
         for kind in (name, *_LIKE.get(name, ()), family, *_LIKE.get(family, ()), *last):
@@ -163,8 +160,10 @@ class CalibratedModel:
 
 
 _LIKE: Final = {
-    "mm": ("addmm",), "bmm": ("addmm",), "product": ("addmm",), "attention": ("addmm",),
-    "attention_backward": ("addmm",), "grouped_conv": ("grouped_convolution",),
+    "efficient_attention": ("flash_attention",), "efficient_attention_backward": ("flash_attention_backward",),
+    "mm": ("addmm",), "bmm": ("addmm",), "product": ("addmm",), "reordering_copy": ("copy",),
+    "depthwise_convolution": ("grouped_convolution",),
+    "grouped_convolution": ("depthwise_convolution", "convolution"),
     "batch_norm_evaluation": ("batch_norm",), "norm": ("batch_norm",), "norm_backward": ("batch_norm_backward",),
     "add_": ("add",), "pool": ("max_pool2d",), "reduce": ("sum",), "update": ("sgd",), "adamw": ("adam",),
     "adaptive_avg_pool2d": ("mean",), "log_softmax": ("softmax",),

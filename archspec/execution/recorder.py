@@ -129,7 +129,7 @@ class Recorder:
         if same_order(x.shape, x.strides, wanted):
             return x
         y = Tensor(Storage(memory or self.copies, x.numel * DTYPE_BYTES[x.dtype]), x.shape, x.dtype, wanted)
-        self.launch("copy", (x,), (y,))
+        self.launch("reordering_copy", (x,), (y,))
         return y
 
     def contiguous(self, x: Tensor, *, nhwc: bool = False) -> Tensor:
