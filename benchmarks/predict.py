@@ -4,7 +4,9 @@
     python benchmarks/predict.py [SPEC …] [--batch-sizes 1,8] [--precisions fp32,bf16] [--rows FILE]
 
 Each row is a network, batch size and precision: the time of a training step and of a forward pass, and Spearman's
-correlation of predicted and measured times of the layers (forward, in training). Rows are appended to FILE as they are
+correlation of predicted and measured times of the layers (forward, in training). Before and after it, the product
+beside which calibration measured its kernels shows how fast the machine is at the moment; the summary says the errors
+as they are, and at the pace of the calibration. Rows are appended to FILE as they are
 measured, and a row that is there is not measured again: the run can be interrupted. Without SPEC it takes all shipped
 specs. On a machine that does other things, `--cpu-time` with OMP_NUM_THREADS=1 measures the process's CPU time instead;
 it calibrates itself first (`--seconds`), because the calibration of `archspec calibrate` is of wall time.
@@ -17,6 +19,8 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +33,7 @@ from archspec.analysis.timing import predict_times
 from archspec.backends.allocator import keep_freed_memory
 from archspec.backends.denormals import denormals_flushed
 from archspec.calibrate import calibrate
+from archspec.calibrate.measure import Pace, Stopwatch
 from archspec.devices.calibration import Calibration, load_calibration, own_calibration
 from archspec.devices.models import CalibratedModel
 from archspec.language.shipped import shipped_specs
@@ -75,7 +80,20 @@ def layer_times(workload: Workload, clock: Clock, rounds: int) -> dict[str, floa
     return best
 
 
-def row(name: str, batch: int, precision: str, calibration: Calibration, clock: Clock) -> dict[str, Any] | None:
+def fresh_row(
+    name: str, batch: int, precision: str, calibration: Calibration, *, cpu_time: bool
+) -> dict[str, Any] | None:
+    """The row, in a process of its own: in the memory that a larger network has used and left, others are slower."""
+    keep_freed_memory()
+    torch.manual_seed(0)
+    clock = time.process_time if cpu_time else time.perf_counter
+    with denormals_flushed():
+        return row(name, batch, precision, calibration, clock, Pace(Stopwatch(clock, lambda: None), CPU))
+
+
+def row(
+    name: str, batch: int, precision: str, calibration: Calibration, clock: Clock, pace: Pace
+) -> dict[str, Any] | None:
     graph = archspec.load(name).graph
     chosen = setting(graph, batch, "float32", CPU, Settings(precision))
     if chosen.no_step is not None:
@@ -83,18 +101,21 @@ def row(name: str, batch: int, precision: str, calibration: Calibration, clock: 
     predicted = predict_times(resources(graph, simulated(chosen, training=True)), CalibratedModel(calibration))
     assert predicted.step is not None
     workload = Workload(chosen)
-    measured = {
-        key: time_runs(run, batch_size=batch, synchronise=lambda: None, clock=clock, warmup=Until(2, few=2),
-                       measured=Until(5, 0.5, few=3, most_seconds=6)).times_ms
-        for key, run in workload.passes.items()
-    }
+    measured, paces = {}, {}
+    for key, run in workload.passes.items():
+        before = pace.now()
+        measured[key] = time_runs(
+            run, batch_size=batch, synchronise=lambda: None, clock=clock, warmup=Until(2, few=2),
+            measured=Until(5, 0.5, few=3, most_seconds=6),
+        ).times_ms
+        paces[key] = 1000 * (before + pace.now()) / 2 / calibration.pace_ms
     layers = layer_times(workload, clock, 3)
     both = [(layer.forward_ms, layers[path]) for path, layer in predicted.step.layers.items() if path in layers]
     found: dict[str, Any] = {"spec": name, "batch": batch, "precision": precision}
     for key, prediction in (("step", predicted.step), ("forward", predicted.forward)):
         found[key] = {
             "predicted_ms": prediction.milliseconds, "low_ms": prediction.low, "high_ms": prediction.high,
-            "measured_ms": statistics.median(measured[key]),
+            "measured_ms": statistics.median(measured[key]), "pace": paces[key],
         }
     return found | {"layers": len(both), "rank": spearman(*map(list, zip(*both, strict=True)))} if both else found
 
@@ -102,9 +123,13 @@ def row(name: str, batch: int, precision: str, calibration: Calibration, clock: 
 def summary(rows: list[dict[str, Any]]) -> None:
     for key in ("step", "forward"):
         errors = [abs(r[key]["predicted_ms"] / r[key]["measured_ms"] - 1) for r in rows]
+        even = [abs(r[key]["predicted_ms"] * r[key]["pace"] / r[key]["measured_ms"] - 1) for r in rows]
         inside = [r[key]["low_ms"] <= r[key]["measured_ms"] <= r[key]["high_ms"] for r in rows]
         print(f"{key}: median error {100 * statistics.median(errors):.1f} %, worst {100 * max(errors):.1f} %, "
-              f"{100 * statistics.mean(inside):.0f} % within the interval of 80 %, {len(rows)} rows")
+              f"{100 * statistics.mean(inside):.0f} % within the interval of 80 %, {len(rows)} rows; "
+              f"at the calibration's pace: median {100 * statistics.median(even):.1f} %, worst {100 * max(even):.1f} %")
+    paces = sorted(r["step"]["pace"] for r in rows)
+    print(f"the product over its usual time: median {statistics.median(paces):.2f}, {paces[0]:.2f} to {paces[-1]:.2f}")
     ranks = [r["rank"] for r in rows if r.get("layers", 0) >= 5]
     if ranks:
         print(f"rank correlation of layers: median {statistics.median(ranks):.3f}, least {min(ranks):.3f}")
@@ -137,9 +162,10 @@ def main() -> None:
     if options.cpu_time and torch.get_num_threads() != 1:
         raise SystemExit("--cpu-time needs OMP_NUM_THREADS=1")
     keep_freed_memory()
-    clock = time.process_time if options.cpu_time else time.perf_counter
     with denormals_flushed():
         calibration = calibrated(options)
+    fresh = ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1)
+    with fresh:
         rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.exists() else []
         done = {(r["spec"], r["batch"], r["precision"]) for r in rows}
         for name in options.specs or shipped_specs():
@@ -147,8 +173,9 @@ def main() -> None:
                 for precision in options.precisions.split(","):
                     if (name, batch, precision) in done:
                         continue
-                    torch.manual_seed(0)
-                    found = row(name, batch, precision, calibration, clock)
+                    found = fresh.submit(
+                        fresh_row, name, batch, precision, calibration, cpu_time=options.cpu_time
+                    ).result()
                     if found is None:
                         continue
                     with options.rows.open("a") as file:
@@ -156,7 +183,8 @@ def main() -> None:
                     rows.append(found)
                     measured, predicted = (found["step"][key] for key in ("measured_ms", "predicted_ms"))
                     print(f"{name:26} {batch:4} {precision}  step {measured:9.2f} ms, predicted {predicted:9.2f} ms"
-                          f" ({100 * (predicted / measured - 1):+.0f} %), rank {found.get('rank', float('nan')):.3f}",
+                          f" ({100 * (predicted / measured - 1):+.0f} %), rank {found.get('rank', float('nan')):.3f},"
+                          f" pace {found['step']['pace']:.2f}",
                           flush=True)
     print(f"{calibration.name}, {'CPU time' if options.cpu_time else 'wall time'}, torch {torch.__version__}")
     summary(rows)

@@ -25,7 +25,7 @@ from archspec.profile.prediction import simulated
 from archspec.profile.workload import Workload, setting
 from archspec.train.step.precision import Precision, Settings
 
-DEPTHS: Final = (4, 24)
+DEPTHS: Final = (1, 6)
 LONG: Final = 1.0  # seconds of steps of each network
 NONE: Final = {"forward": 0.0, "training": 0.0, "backward": 0.0, "step": 0.0}
 
@@ -110,9 +110,13 @@ def _usual(width: int) -> Mapping[str, Any]:
 
 
 def _network(depth: int) -> Mapping[str, Any]:
-    """Convolutions on images so small that the calls take most of the time."""
-    block = [{"conv2d": {"out_channels": 4, "kernel_size": 3, "padding": 1}}, "relu"]
+    """Different ops on images so small that the calls take much of the time."""
+    def convolution(size: int) -> dict[str, Any]:
+        return {"conv2d": {"out_channels": 16, "kernel_size": size, "padding": size // 2}}
+
+    pool = {"avg_pool2d": {"kernel_size": 3, "stride": 1, "padding": 1}}
+    block = [convolution(3), "batch_norm2d", "relu", convolution(1), "sigmoid", pool]
     return {
-        "archspec": 1, "name": "overhead", "input": [4, 8, 8],
-        "stages": {"body": block * depth, "head": ["flatten", {"linear": 10}]},
+        "archspec": 1, "name": "overhead", "input": [16, 16, 16],
+        "stages": {"body": block * depth, "head": ["flatten", {"linear": 32}, "relu", {"linear": 10}]},
     }

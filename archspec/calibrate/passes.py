@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -30,9 +30,7 @@ def passes(place: Place, most: int) -> Iterator[Sample]:
     """Passes that do not depend on the layout, over up to `most` elements."""
     width = place.dtype.itemsize
     for n in [size for size in SIZES if size <= most]:
-        for name, (function, gradient) in _FUNCTIONS.items():
-            yield sample(name, place, partial(_unary, place, n, function), [(2 * n, width)], flops=n)
-            yield sample(f"{name}_backward", place, partial(_binary, place, n, gradient), [(3 * n, width)], flops=2 * n)
+        yield from activations(place, n, _FUNCTIONS)
         yield sample("add", place, partial(_binary, place, n, torch.add), [(3 * n, width)], flops=n)
         yield sample("add_", place, partial(_added, place, n), [(3 * n, width)], flops=n)
         yield sample("mul", place, partial(_binary, place, n, torch.mul), [(3 * n, width)], flops=n)
@@ -51,6 +49,15 @@ def passes(place: Place, most: int) -> Iterator[Sample]:
                 )
         if place.precision == "fp32":
             yield from _updates(place, n)
+
+
+def activations(place: Place, n: int, names: Iterable[str]) -> Iterator[Sample]:
+    """These functions of n elements, and their gradients."""
+    width = place.dtype.itemsize
+    for name in names:
+        function, gradient = _FUNCTIONS[name]
+        yield sample(name, place, partial(_unary, place, n, function), [(2 * n, width)], flops=n)
+        yield sample(f"{name}_backward", place, partial(_binary, place, n, gradient), [(3 * n, width)], flops=2 * n)
 
 
 def _unary(place: Place, n: int, function: Callable[[Tensor], Tensor]) -> Run:

@@ -15,6 +15,8 @@ _SIDES: Final = (4, 7, 8, 14, 16, 28, 32, 56, 112)
 _WIDTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
 _RATIOS: Final = (1, 2, 1, 4, 1, 0.5, 1, 0.25)  # of filters to channels
 _KINDS: Final = ((3, 1), (1, 1), (3, 1), (1, 1), (3, 2), (5, 1), (1, 2), (7, 2))  # kernel size, stride
+_GROUPED_KINDS: Final = ((3, 1), (5, 1), (3, 2), (5, 2), (3, 1), (7, 1))
+_MOST_ELEMENTS: Final = 1 << 24  # of a matrix
 _MASKS: Final = {
     "convolution_backward_input": [True, False, False], "convolution_backward_weight": [False, True, False],
 }
@@ -76,10 +78,11 @@ def convolution_shapes(
         widths = [width for width in _WIDTHS if 100 <= width * side <= 8000]
         channels = widths[int(at[2] * len(widths))]
         filters = max(8, int(channels * _RATIOS[int(at[3] * len(_RATIOS))]))
-        kernel, stride = _KINDS[int(at[4] * len(_KINDS))]
+        kinds = _GROUPED_KINDS if grouped else _KINDS
+        kernel, stride = kinds[int(at[4] * len(kinds))]
         groups = 1
         if grouped:
-            kernel, filters = max(3, kernel), channels
+            filters = channels
             groups = channels if k % 4 else max(1, channels // 8)
         elif k % 8 == 0:  # the first layer
             channels, side = (1, 3)[k // 8 % 2], 4 * side
@@ -127,11 +130,11 @@ def products(place: Place, number: int, most_macs: float, *, least: float | None
     least = most_macs / 1e5 if least is None else least
     found = 0
     for k in range(1, 1000 * number):
-        rows, columns, depth = (round(2 ** (3 + 9.5 * halton(k, base))) for base in _BASES[:3])
-        macs = rows * columns * depth
-        if not least <= macs <= most_macs:
+        rows, columns, depth = (round(2 ** (13.5 * halton(k, base))) for base in _BASES[:3])
+        macs, pairs = rows * columns * depth, ((rows, depth), (depth, columns), (rows, columns))
+        if not least <= macs <= most_macs or max(map(prod, pairs)) > _MOST_ELEMENTS:
             continue
-        moved = [(prod(pair), place.dtype.itemsize) for pair in ((rows, depth), (depth, columns), (rows, columns))]
+        moved = [(prod(pair), place.dtype.itemsize) for pair in pairs]
         yield sample(
             "addmm", place, _product(place, rows, columns, depth), moved, macs=macs, geometry=(1, rows, columns, depth),
         )

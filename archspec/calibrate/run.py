@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
+from statistics import median
 from typing import Final
 
 import torch
@@ -24,7 +25,7 @@ from archspec.devices.calibration import Calibration, Machine, cpu_name
 from archspec.devices.curve import Curve
 from archspec.train.step.precision import Precision
 
-SECONDS: Final = 85.0  # of measuring kernels, at most; whole networks come on top
+SECONDS: Final = 96.0  # of measuring kernels, at most; whole networks come on top
 # Bytes that a kernel's turns touch: several times the caches that hold what an op has just written.
 APART_CPU: Final = 16 << 20
 APART_GPU: Final = 256 << 20
@@ -60,19 +61,19 @@ def calibrate(
     with denormals_flushed():
         made = replace(made, overhead_us=overhead(device, watch, pace, made))
         factors: dict[str, float] = {name: factor(device, watch, pace, made, name) for name in PRECISIONS}
-    return replace(made, factors=factors, seconds=time.perf_counter() - start)
+    return replace(made, factors=factors, seconds=time.perf_counter() - start, pace_ms=1000 * pace.usual())
 
 
 def _samples(device: torch.device, *, most_macs: float, most: int) -> Iterator[Sample]:
     for precision in PRECISIONS:
-        for layout, dense, grouped, large in (("nchw", 90, 36, 10), ("nhwc", 36, 20, 3)):
+        for layout, dense, grouped, large in (("nchw", 90, 44, 10), ("nhwc", 30, 18, 3)):
             place = Place(device, precision, layout)
             yield from convolutions(place, convolution_shapes(dense, most_macs))
             yield from convolutions(place, convolution_shapes(large, 8 * most_macs, least=most_macs))
             yield from convolutions(place, convolution_shapes(grouped, most_macs / 16, grouped=True))
             yield from image_passes(place, most)
         place = Place(device, precision)
-        yield from products(place, 40, most_macs)
+        yield from products(place, 64, most_macs)
         yield from products(place, 8, 8 * most_macs, least=most_macs)
         yield from passes(place, most)
         yield from attentions(place)
@@ -80,18 +81,25 @@ def _samples(device: torch.device, *, most_macs: float, most: int) -> Iterator[S
 
 def _curves(points: dict[str, list[Point]]) -> tuple[dict[str, Curve], dict[str, float], float]:
     """The curves, the best rate of products in 10⁹ multiply-adds per second by precision, and of bytes in 10⁹."""
-    rates: dict[str, float] = {}
-    bandwidth = 0.0
+    rates: dict[str, list[float]] = {}
+    bandwidths: list[float] = []
     for name, found in points.items():
         precision = name.split("/")[1]
         for work, seconds in found:
             if work.macs:
-                rates[precision] = max(rates.get(precision, 0.0), work.macs / seconds)
+                rates.setdefault(precision, []).append(work.macs / seconds)
             elif name.startswith("add/") and work.nbytes >= 1 << 24:  # more than caches hold
-                bandwidth = max(bandwidth, work.nbytes / seconds)
+                bandwidths.append(work.nbytes / seconds)
+    best = {precision: _best(found) for precision, found in rates.items()}
+    bandwidth = max(bandwidths, default=0.0)
     bandwidth = bandwidth or max((w.nbytes / s for found in points.values() for w, s in found), default=1e9)
     curves = {
-        name: fit_curve(found, rates.get(name.split("/")[1], inf), bandwidth)
+        name: fit_curve(found, best.get(name.split("/")[1], inf), bandwidth)
         for name, found in sorted(points.items()) if len(found) >= LEAST
     }
-    return curves, {name: rate / 1e9 for name, rate in rates.items()}, bandwidth / 1e9
+    return curves, {name: rate / 1e9 for name, rate in best.items()}, bandwidth / 1e9
+
+
+def _best(rates: list[float]) -> float:
+    """The best rate that is no outlier: the median of the best five."""
+    return median(sorted(rates)[-5:])

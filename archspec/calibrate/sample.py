@@ -83,8 +83,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A kernel to measure. make: allocates its tensors, and returns what runs it. curve: the name of its kind."""
+    """A kernel to measure. make: allocates its tensors, and returns what runs it. curve: of its kind."""
 
+    name: str
     curve: str
     work: Work
     make: Callable[[], Run]
@@ -99,4 +100,4 @@ def sample(
     kernel = Kernel(name, dtype, nbytes, 0, macs, flops, geometry)
     suffix = f"/{place.layout}" if by_layout else ""
     work = work_of(kernel)
-    return Sample(f"{kind_of(name, work)}/{place.precision}{suffix}", work, make)
+    return Sample(name, f"{kind_of(name, work)}/{place.precision}{suffix}", work, make)

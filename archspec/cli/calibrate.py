@@ -22,7 +22,7 @@ BUSY: Final = 0.6  # of the logarithm of a kernel's time: more is noise
 @click.command("calibrate")
 @click.option("--device", type=DEVICE, metavar=DEVICE.name, default="auto", show_default=True, help="What to measure.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads.")
-@click.option("--seconds", type=click.FloatRange(min=1, max=3600), default=85.0, show_default=True, metavar="S",
+@click.option("--seconds", type=click.FloatRange(min=1, max=3600), default=96.0, show_default=True, metavar="S",
               help="The longest time of measuring; less gives less exact predictions.")
 @json_option
 def command(device: str, threads: int | None, seconds: float, as_json: bool) -> None:

@@ -45,7 +45,8 @@ class Calibration:
     curves: by kind of kernel, precision and layout, see `predict`. overhead_us: by `forward` (a pass in evaluation),
     `training` (a pass that keeps what backward needs), `backward`: microseconds for each kernel; `step`: for each step.
     factors: by precision, how much longer kernels take in a network, where their data is not in the caches.
-    peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how long measuring took. made: the day.
+    peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how long measuring took. made: the day. pace_ms:
+    the usual time of the product beside which kernels were measured; `archspec.calibrate.measure.Pace`.
     """
 
     machine: Machine
@@ -56,6 +57,7 @@ class Calibration:
     bandwidth_gb_per_s: float
     seconds: float
     made: str
+    pace_ms: float = 0.0
 
     @property
     def name(self) -> str:
@@ -85,6 +87,7 @@ def load_calibration(path: Path) -> Calibration | None:
         return Calibration(
             machine, curves, _numbers(data["overhead_us"]), _numbers(data["factors"]), _numbers(data["peak_gmacs"]),
             _number(data["bandwidth_gb_per_s"]), _number(data["seconds"]), str(data["made"])[:40],
+            _number(data["pace_ms"]),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

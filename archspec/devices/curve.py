@@ -2,14 +2,15 @@
 
 Gaussian-process regression (kriging; Rasmussen & Williams 2006, "Gaussian processes for machine learning", section
 2.2) of the logarithm of the time over that of a roofline, in the base-2 logarithms of what decides a kernel's
-efficiency. Far from every measured point the prediction falls back to the mean efficiency. Only the dot product of a
+efficiency. Between distant points the prediction tends to the mean efficiency; beyond the largest measured size it is
+that of this size. Only the dot product of a
 prediction is here; `archspec.calibrate` solves the system.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import dist, exp, log, log2
 from typing import Final
 
@@ -17,6 +18,7 @@ from archspec.devices.work import Work
 
 # The three products of a convolution share a curve. This far apart are they, in doublings.
 _APART: Final = 2.0
+_WINDOWS_APART: Final = 3.0
 _PRODUCTS: Final = {"input": (_APART, 0.0), "weight": (0.0, _APART)}
 
 
@@ -37,13 +39,20 @@ class Curve:
     deviation: float
     macs_per_s: float
     bytes_per_s: float
+    reach: tuple[tuple[float, float], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Finds the least and largest measured value of each feature."""
+        reach = tuple([(min(values), max(values)) for values in zip(*self.points, strict=True)])
+        object.__setattr__(self, "reach", reach)
 
     def seconds(self, work: Work) -> float:
         """The predicted time of a kernel."""
         return exp(log(roof(work, self.macs_per_s, self.bytes_per_s)) + self.correction(features(work)))
 
     def correction(self, x: Sequence[float]) -> float:
-        """The logarithm of the time over the roofline's."""
+        """The logarithm of the time over the roofline's. A size beyond all measured ones is as the largest of them."""
+        x = [min(max(value, least), most) for value, (least, most) in zip(x, self.reach, strict=False)]
         scale = -0.5 / self.length**2
         return self.mean + sum([
             weight * exp(scale * dist(point, x) ** 2) for point, weight in zip(self.points, self.weights, strict=True)
@@ -58,8 +67,10 @@ def roof(work: Work, macs_per_s: float, bytes_per_s: float) -> float:
 def features(work: Work) -> tuple[float, ...]:
     """What decides the efficiency of a kernel: base-2 logarithms of sizes."""
     if work.pixels:
+        # Libraries have kernels for some windows of depthwise convolutions, and slow ones for the others.
+        window = _WINDOWS_APART if work.channels == 1 < work.groups else 1.0
         return (
-            log2(work.pixels), log2(work.channels), log2(work.filters), log2(work.taps), log2(work.stride),
+            log2(work.pixels), log2(work.channels), log2(work.filters), window * log2(work.taps), log2(work.stride),
             log2(work.groups), *_PRODUCTS.get(work.family.rpartition("_")[2], (0.0, 0.0)),
         )
     if work.macs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cache
-from math import log, sqrt
+from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -175,7 +175,8 @@ def _on(curve: Curve, work: Work) -> tuple[float, str]:
     """The seconds of a kernel by its curve, and what bounds it."""
     compute = work.macs / curve.macs_per_s
     bound = "compute" if 2 * compute >= roof(work, curve.macs_per_s, curve.bytes_per_s) else "bandwidth"
-    return curve.seconds(work), bound
+    # The mean of a time whose logarithm is normally distributed: what many kernels take on average.
+    return curve.seconds(work) * exp(curve.deviation**2 / 2), bound
 
 
 class CpuSheetModel:
