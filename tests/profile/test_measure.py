@@ -228,7 +228,7 @@ def test_half_the_width_needs_half_the_memory():
     full, half = (
         measure(loaded, dtype=dtype, warmup=1, steps=1).forward.peak_memory_bytes for dtype in ("float32", "bfloat16")
     )
-    assert half == pytest.approx(full / 2, rel=0.1)  # the kernels' scratch space is another
+    assert half == pytest.approx(full / 2, rel=0.25)  # the scratch space of each thread is another
 
 
 def test_threads_and_random_state_are_left_as_they_were():
