@@ -69,6 +69,7 @@ class Recorder:
         self._region: Region | None = None
         self._replayed: list[Node] | None = None
         self._missing = 0  # nodes of the region that runs again which have not got what they save
+        self._before = _Moment(0, 0, 0, 0)  # the node that runs
 
     # Tensors
 
@@ -279,6 +280,8 @@ class Recorder:
         self.launch("copy", (x,), (y,))
         before = x.dtype
         self.record("to", (y,), (x,), (), lambda tape, node, grads: (_cast_back(tape, grads[0], before),))
+        if self._replayed is not None:  # also where the cast is no node, as of an image
+            self._before = self._moment()
         return y
 
     # Recomputation
@@ -306,6 +309,7 @@ class Recorder:
         """Run the layers of a region again, in the backward pass, so that its nodes have what they save."""
         self._replayed, self._missing, layer = region.nodes, region.saves, self.layer
         region.nodes = []  # each of them holds the region, which would never be freed
+        self._before = self._moment()
         try:
             with self.autocast(), suppress(_AllRestored):
                 run(region.inputs)
@@ -319,7 +323,28 @@ class Recorder:
             y.node, y.port = node, port
         self._missing -= bool(saved)
         if not self._missing:
+            if not any(x.storage.number > self._before.allocations or x.storage is y.storage
+                       for x in saved for y in outputs):
+                self._return_to(self._before)  # torch saves inputs before it computes, and ends there
             raise _AllRestored
+        self._before = self._moment()
+
+    def _moment(self) -> _Moment:
+        return _Moment(len(self.kernels), self.memory.count, self.memory.peak, self.reach)
+
+    def _return_to(self, moment: _Moment) -> None:
+        """Take back what ran since. Its tensors are freed with the rule that holds them."""
+        del self.kernels[moment.kernels :], self.timeline[moment.kernels :]
+        self.memory.peak, self.reach = moment.peak, moment.reach
+
+
+class _Moment(NamedTuple):
+    """Between two nodes: the kernels that ran, the allocations, the peak of tensors, and with what libraries take."""
+
+    kernels: int
+    allocations: int
+    peak: int
+    reach: int
 
 
 class _AllRestored(Exception):

@@ -19,12 +19,12 @@ Shape = tuple[int, ...]
 
 
 class Memory:
-    """The bytes that are allocated now, and the most that ever were."""
+    """The bytes that are allocated now, and the most that ever were. count: of allocations."""
 
-    __slots__ = ("granularity", "live", "peak")
+    __slots__ = ("count", "granularity", "live", "peak")
 
     def __init__(self, granularity: int = 1) -> None:
-        self.live = self.peak = 0
+        self.count = self.live = self.peak = 0
         self.granularity = granularity  # an allocator's smallest unit, in bytes
 
     def allocate(self, nbytes: int) -> int:
@@ -32,19 +32,21 @@ class Memory:
         unit = self.granularity
         size = nbytes if unit == 1 else -(-nbytes // unit) * unit
         self.live += size
+        self.count += 1
         if self.live > self.peak:  # noqa: PLR1730 (called for every tensor: `max` takes three times as long)
             self.peak = self.live
         return size
 
 
 class Storage:
-    """Memory that tensors share. nbytes: of its data. size: with the allocator's rounding."""
+    """Memory that tensors share. nbytes: of its data. size: with the allocator's rounding. number: its allocation's."""
 
-    __slots__ = ("memory", "nbytes", "refs", "size")
+    __slots__ = ("memory", "nbytes", "number", "refs", "size")
 
     def __init__(self, memory: Memory, nbytes: int) -> None:
         self.memory, self.nbytes, self.refs = memory, nbytes, 0
         self.size = memory.allocate(nbytes)
+        self.number = memory.count
 
 
 class Tensor:

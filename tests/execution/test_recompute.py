@@ -20,8 +20,19 @@ stages:
   head: [relu, linear: 4]
 """
 
+# Stages whose last op keeps its input: checkpoint ends the second run before that op computes.
+ENDS = """archspec: 1
+input: [4, 40, 40]
+stages:
+  up: {conv_transpose2d: {out_channels: 8, kernel_size: 3, padding: 1, stride: 2}}
+  wide: {conv2d: {out_channels: 32, kernel_size: 3}}
+  norm: batch_norm2d
+  head: [global_avg_pool2d, flatten, linear: 5]
+"""
+
 
 @pytest.mark.parametrize(("spec", "stages"), [
+    (ENDS, ["up"]), (ENDS, ["wide"]), (ENDS, ["norm"]), (ENDS, ["up", "wide", "norm", "head"]),
     ("resnet18", ["b1", "b3"]), ("resnet18", ["b1", "b2", "b3", "b4", "b5", "head"]), ("nin", ["b1", "pool1", "b2"]),
     ("lenet", ["conv1", "pool1"]), ("googlenet", ["b3", "b4"]), (SKIPS, ["body", "two"]),
     (SKIPS, ["stem", "pool", "body", "again", "two", "flat", "head"]), (SKIPS, ["flat"]),
