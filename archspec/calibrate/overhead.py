@@ -1,16 +1,15 @@
 """What a network takes besides its kernels: the overhead of a call, and data that is not in the caches.
 
 Both are measured on networks made for it. The overhead follows from two of different depth, whose calls take most of
-the time; the factor from three with the usual layers, whose data comes from memory, while a kernel that is measured
-alone finds it in the caches.
+the time, beside a kernel alone; the factor from three with the usual layers: much of their data comes from memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from statistics import geometric_mean
-from typing import Any, Final, NamedTuple
+from statistics import geometric_mean, mean
+from typing import Any, Final
 
 import torch
 
@@ -18,38 +17,32 @@ from archspec.analysis.resources import resources
 from archspec.analysis.timing import predict_times
 from archspec.api import load
 from archspec.calibrate.measure import Pace, Stopwatch
+from archspec.calibrate.passes import activations
+from archspec.calibrate.sample import Place
 from archspec.devices.calibration import Calibration
 from archspec.devices.models import CalibratedModel
-from archspec.execution import Execution
 from archspec.profile.prediction import simulated
 from archspec.profile.workload import Workload, setting
 from archspec.train.step.precision import Precision, Settings
 
-DEPTHS: Final = (1, 6)
+DEPTHS: Final = (4, 24)
+_BLOCK: Final = ("relu", "sigmoid")
+_ELEMENTS: Final = 256
 LONG: Final = 1.0  # seconds of steps of each network
 NONE: Final = {"forward": 0.0, "training": 0.0, "backward": 0.0, "step": 0.0}
 
 
-class _Rest(NamedTuple):
-    """The calls of a pass, and the microseconds that it takes besides its kernels."""
-
-    calls: int
-    microseconds: float
-
-
-def overhead(
-    device: torch.device, watch: Stopwatch, pace: Pace, calibration: Calibration
-) -> dict[str, float]:
+def overhead(device: torch.device, watch: Stopwatch, pace: Pace, calibration: Calibration) -> dict[str, float]:
     """Microseconds of a call: `forward` (in evaluation), `training` and `backward`; and `step`, of what is once a step.
 
     calibration: the curves of this device.
     """
-    bare = CalibratedModel(replace(calibration, overhead_us=dict(NONE)))
-    forward, step = zip(*[_rests(depth, device, watch, pace, bare) for depth in DEPTHS], strict=True)
-    call = max(0.0, (step[1].microseconds - step[0].microseconds) / (step[1].calls - step[0].calls))
-    once = max(0.0, step[0].microseconds - call * step[0].calls)
-    in_evaluation = max(0.0, forward[1].microseconds / forward[1].calls)
-    return {"forward": in_evaluation, "training": call, "backward": call, "step": once}
+    shallow, deep = (_network_us(depth, device, watch, pace) for depth in DEPTHS)
+    forward, step = ((b - a) / (DEPTHS[1] - DEPTHS[0]) for a, b in zip(shallow, deep, strict=True))
+    kernel = _kernel_us(device, watch, pace)
+    call = max(0.0, step / (2 * len(_BLOCK)) - kernel)
+    once = max(0.0, shallow[1] - DEPTHS[0] * step - _head_us(device, calibration))
+    return {"forward": max(0.0, forward / len(_BLOCK) - kernel), "training": call, "backward": call, "step": once}
 
 
 def factor(
@@ -68,27 +61,28 @@ def factor(
     return max(0.5, min(4.0, geometric_mean(ratios)))
 
 
-def _rests(
-    depth: int, device: torch.device, watch: Stopwatch, pace: Pace, bare: CalibratedModel
-) -> tuple[_Rest, _Rest]:
-    """Of a forward pass and of a step of a network with this many convolutions."""
-    graph = load(_network(depth)).graph
-    chosen = setting(graph, 1, "float32", device, Settings("fp32"))
-    found = resources(graph, simulated(chosen, training=True))
-    predicted = predict_times(found, bare)
-    assert predicted.step is not None
-    assert found.training is not None
-    passes = Workload(chosen).passes
+def _network_us(depth: int, device: torch.device, watch: Stopwatch, pace: Pace) -> tuple[float, float]:
+    """Microseconds of a forward pass and of a step of a network of so many blocks."""
+    passes = Workload(setting(load(_network(depth)).graph, 1, "float32", device, Settings("fp32"))).passes
+    patient = replace(watch, enough=LONG / 2)
     with torch.enable_grad():
-        measured = {name: 1e6 * pace.seconds(replace(watch, enough=LONG / 4), run) for name, run in passes.items()}
-    return (
-        _Rest(_calls(found.inference), measured["forward"] - 1000 * predicted.forward.milliseconds),
-        _Rest(_calls(found.training), measured["step"] - 1000 * predicted.step.milliseconds),
-    )
+        return 1e6 * pace.seconds(patient, passes["forward"]), 1e6 * pace.seconds(patient, passes["step"])
 
 
-def _calls(execution: Execution) -> int:
-    return sum(k.direction != "optimizer" and k.name != "convolution_backward_bias" for k in execution.kernels)
+def _kernel_us(device: torch.device, watch: Stopwatch, pace: Pace) -> float:
+    """Microseconds of a kernel of a block, alone. Those of backward, on so few elements, take as long as of forward."""
+    samples = [sample for sample in activations(Place(device, "fp32"), _ELEMENTS, _BLOCK) if sample.name in _BLOCK]
+    with torch.no_grad():
+        return mean([1e6 * pace.seconds(watch, sample.make()) for sample in samples])
+
+
+def _head_us(device: torch.device, calibration: Calibration) -> float:
+    """Microseconds of a step's kernels outside of the blocks, by the curves."""
+    chosen = setting(load(_network(DEPTHS[0])).graph, 1, "float32", device, Settings("fp32"))
+    found = resources(chosen.graph, simulated(chosen, training=True))
+    step = predict_times(found, CalibratedModel(replace(calibration, overhead_us=dict(NONE)))).step
+    assert step is not None
+    return 1000 * sum([x.forward_ms + x.backward_ms for path, x in step.layers.items() if not path.startswith("body")])
 
 
 def _usual(width: int) -> Mapping[str, Any]:
@@ -110,13 +104,8 @@ def _usual(width: int) -> Mapping[str, Any]:
 
 
 def _network(depth: int) -> Mapping[str, Any]:
-    """Different ops on images so small that the calls take much of the time."""
-    def convolution(size: int) -> dict[str, Any]:
-        return {"conv2d": {"out_channels": 16, "kernel_size": size, "padding": size // 2}}
-
-    pool = {"avg_pool2d": {"kernel_size": 3, "stride": 1, "padding": 1}}
-    block = [convolution(3), "batch_norm2d", "relu", convolution(1), "sigmoid", pool]
+    """Ops on so few elements that the calls take most of the time."""
     return {
-        "archspec": 1, "name": "overhead", "input": [16, 16, 16],
-        "stages": {"body": block * depth, "head": ["flatten", {"linear": 32}, "relu", {"linear": 10}]},
+        "archspec": 1, "name": "overhead", "input": [_ELEMENTS],
+        "stages": {"body": [*_BLOCK] * depth, "head": {"linear": 10}},
     }

@@ -54,7 +54,7 @@ def fvcore(model: nn.Module, inputs: Inputs) -> int:
 
 
 def ptflops(model: nn.Module, inputs: Inputs, backend: str) -> int | None:
-    names = list(inspect.signature(model.forward).parameters)
+    names = getattr(model, "_arguments", None) or list(inspect.signature(model.forward).parameters)
     given = inputs[0] if len(inputs) == 1 else dict(zip(names, inputs, strict=True))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         return imported("ptflops").get_model_complexity_info(
