@@ -248,7 +248,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def few_kernels() -> Calibration:
     place = Place(CPU, "fp32")
     samples = [*convolutions(place, convolution_shapes(4, 1e6)), *products(place, 4, 1e6), *passes(place, 1 << 12)]
-    return calibrate(CPU, seconds=1000, clock=Ticks(0.01), samples=samples)
+    return calibrate(CPU, seconds=1000, clock=Ticks(0.05), samples=samples)
 
 
 @pytest.fixture(scope="module")
