@@ -242,7 +242,7 @@ def _beside(
 
 
 def _several(kind: str | None, value: Any) -> str:
-    """The hint for a `from` that is no name: for a list of them a merge, whose branches take one each."""
+    """The hint for a `from` that is not a name: for a list of names, a merge in which each branch takes one."""
     names = value if isinstance(value, list) else []
     if len(names) < 2 or not all(isinstance(name, str) and name.isidentifier() for name in names):
         return "write the name itself"
