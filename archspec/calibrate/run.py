@@ -20,7 +20,7 @@ from archspec.calibrate.overhead import NONE, factor, overhead
 from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import convolution_shapes, convolutions, products
 from archspec.calibrate.regression import LEAST, Point, fit_curve
-from archspec.calibrate.sample import Place, Sample
+from archspec.calibrate.sample import Place, Sample, pool
 from archspec.devices.calibration import Calibration, Machine, cpu_name
 from archspec.devices.curve import Curve
 from archspec.train.step.precision import Precision
@@ -60,6 +60,7 @@ def calibrate(
     made = Calibration(machine, curves, dict(NONE), {}, gmacs, bandwidth, 0.0, datetime.now(UTC).date().isoformat())
     with denormals_flushed():
         made = replace(made, overhead_us=overhead(device, watch, pace, made))
+        pool.cache_clear()  # its 128 MiB are not needed any more
         factors: dict[str, float] = {name: factor(device, watch, pace, made, name) for name in PRECISIONS}
     return replace(made, factors=factors, seconds=time.perf_counter() - start, pace_ms=1000 * pace.usual())
 
