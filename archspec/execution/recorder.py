@@ -265,6 +265,7 @@ class Recorder:
             y = self.like(x, dtype)
             self.launch("copy", (x,), (y,))
             y.node = x.node
+            self._before = self._moment()
             return y
         region, self._region = self._region, None
         try:

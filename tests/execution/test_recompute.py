@@ -7,6 +7,7 @@ from archspec.api import load
 from archspec.backends.step import inputs_of, step_peak_bytes
 from archspec.backends.torch import build
 from archspec.execution import Optimizer, Setting, execute
+from tests.fuzz.check import Circumstances, differences
 
 SKIPS = """archspec: 1
 input: [3, 16, 16]
@@ -45,6 +46,20 @@ def test_the_peak_is_torchs(spec, stages):
         model = build(graph, recompute=stages).train()
     measured = step_peak_bytes(model, inputs_of(graph, 16), states=1)
     assert execute(graph, setting).peak_bytes == pytest.approx(measured, rel=2e-3)
+
+
+@pytest.mark.parametrize("stages", [["wide"], ["small", "wide"]], ids="+".join)
+@pytest.mark.parametrize("frozen", [[], ["small.weight", "small.bias"]], ids=["all learn", "frozen"])
+def test_a_cast_of_a_weight_is_not_part_of_the_layer_that_does_not_run_again(stages, frozen):
+    """In 16 bits, too, a second run ends before a last convolution, but after the cast of its weight."""
+    graph = load("""archspec: 1
+input: [4, 40, 40]
+stages:
+  small: {conv2d: {out_channels: 2, kernel_size: 3}}
+  wide: {conv2d: {out_channels: 64, kernel_size: 3, padding: 1}}
+  head: [global_avg_pool2d, flatten, linear: 5]
+""").graph
+    assert differences(graph, Circumstances(False, frozenset(frozen), frozenset(stages), 1)) == {}
 
 
 def test_its_second_run_is_counted():
