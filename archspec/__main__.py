@@ -16,6 +16,21 @@ def _interrupted(*_: object) -> None:
         os._exit(130)
 
 
+def _send_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Send Ctrl-C once more if Python dropped it, as in the callback of a weak reference; imports have some."""
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+        return
+    import _thread
+    import time
+
+    def send() -> None:
+        time.sleep(0.01)  # here and now it would be dropped again
+        os.kill(os.getpid(), signal.SIGINT)
+
+    _thread.start_new_thread(send, ())
+
+
 def main() -> None:
     """Run the command line, and exit."""
     gc.disable()  # a cold start frees no objects; collection would take a twelfth of the time of `validate`
@@ -23,6 +38,7 @@ def main() -> None:
 
     if signal.getsignal(signal.SIGINT) is _interrupted:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = _send_again
     code = 1
     try:
         code = run_program()

@@ -94,6 +94,27 @@ def test_ctrl_c_while_the_command_line_is_imported() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
+def test_ctrl_c_in_a_callback_that_cannot_raise_is_not_lost() -> None:
+    """As in those of the locks of imports: Python prints `Exception ignored in`, and goes on."""
+    code = (
+        "import os, signal, sys, weakref\n"
+        "class Thing: pass\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'archspec.cli.listing':\n"
+        "            thing = Thing()\n"
+        "            kept = weakref.ref(thing, lambda _: (os.kill(os.getpid(), signal.SIGINT), len('handled here')))\n"
+        "            del thing\n"
+        "import archspec.__main__ as m\n"
+        "sys.meta_path.insert(0, Slow()); m.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "list", "ops"], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 def test_an_ignored_ctrl_c_stays_ignored() -> None:
     """As under nohup, or in the background of a script."""
     code = "import os, signal, archspec.__main__ as m; os.kill(os.getpid(), signal.SIGINT); m.main()"
