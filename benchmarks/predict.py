@@ -1,13 +1,14 @@
 """Predicted beside measured times on this machine, of networks that no calibration has seen.
 
     archspec calibrate                 # first, when nothing else runs
-    python benchmarks/predict.py [SPEC …] [--batch-sizes 1,8] [--precisions fp32,bf16] [--rows FILE]
+    python benchmarks/predict.py [SPEC …] [--device cuda] [--batch-sizes 1,8] [--precisions fp32,bf16] [--rows FILE]
 
 Each row is a network, batch size and precision: the time of a training step and of a forward pass, and Spearman's
 correlation of predicted and measured times of the layers (forward, in training). Before and after it, the product
 beside which calibration measured its kernels shows how fast the machine is at the moment; the summary says the errors
 as they are, and at the pace of the calibration. Rows are appended to FILE as they are
-measured, and a row that is there is not measured again: the run can be interrupted. Without SPEC it takes all shipped
+measured, and a row that is there is not measured again: the run can be interrupted. On a GPU all rows are measured in
+one process, and `--seconds` ends it. Without SPEC it takes all shipped
 specs. On a machine that does other things, `--cpu-time` with OMP_NUM_THREADS=1 measures the process's CPU time instead;
 it calibrates itself first (`--seconds`), because the calibration of `archspec calibrate` is of wall time.
 """
@@ -20,6 +21,7 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -33,14 +35,16 @@ from archspec.analysis.timing import predict_times
 from archspec.backends.allocator import keep_freed_memory
 from archspec.backends.denormals import denormals_flushed
 from archspec.calibrate import calibrate
-from archspec.calibrate.measure import Pace, Stopwatch
+from archspec.calibrate.gpu_watch import Steady
+from archspec.calibrate.measure import Metronome, Pace, Stopwatch
 from archspec.devices.calibration import Calibration, load_calibration, own_calibration
 from archspec.devices.models import CalibratedModel
 from archspec.language.shipped import shipped_specs
 from archspec.profile.prediction import simulated
 from archspec.profile.timing import Until, time_runs
 from archspec.profile.workload import Workload, setting
-from archspec.train.step.precision import Settings
+from archspec.train.step.microbatch import free_memory
+from archspec.train.step.precision import Settings, float32_products
 
 CPU = torch.device("cpu")
 Clock = Callable[[], float]
@@ -57,24 +61,28 @@ def spearman(a: list[float], b: list[float]) -> float:
     return statistics.correlation(x, y) if len(set(x)) > 1 and len(set(y)) > 1 else float("nan")
 
 
-def layer_times(workload: Workload, clock: Clock, rounds: int) -> dict[str, float]:
-    """Milliseconds of each layer's forward pass in training: the least of some rounds."""
+def layer_times(
+    workload: Workload, now: Callable[[], Any], ms: Callable[[Any, Any], float], rounds: int
+) -> dict[str, float]:
+    """Milliseconds of each layer's forward pass in training: the least of some rounds.
+
+    now: marks a moment. ms: between two marks, after a step.
+    """
+    marks: dict[str, list[Any]] = {}
     best: dict[str, float] = {}
-    started: dict[str, float] = {}
     handles: list[Any] = []
 
     def watch(path: str, module: nn.Module) -> None:
-        def after(*_: object) -> None:
-            best[path] = min(best.get(path, 1e9), 1000 * (clock() - started[path]))
-
-        handles.append(module.register_forward_pre_hook(lambda *_: started.__setitem__(path, clock())))
-        handles.append(module.register_forward_hook(after))
+        handles.append(module.register_forward_pre_hook(lambda *_: marks.__setitem__(path, [now()])))
+        handles.append(module.register_forward_hook(lambda *_: marks[path].append(now())))
 
     for path, module in workload.model.named_modules():
         if not any(module.children()):
             watch(path, module)
     for _ in range(rounds):
         workload.step()
+        for path, (start, end) in marks.items():
+            best[path] = min(best.get(path, 1e9), ms(start, end))
     for handle in handles:
         handle.remove()
     return best
@@ -88,14 +96,56 @@ def fresh_row(
     torch.manual_seed(0)
     clock = time.process_time if cpu_time else time.perf_counter
     with denormals_flushed():
-        return row(name, batch, precision, calibration, clock, Pace(Stopwatch(clock, lambda: None), CPU))
+        return row(name, batch, precision, calibration, Rig(CPU, clock, Pace(Stopwatch(clock, lambda: None), CPU)))
 
 
-def row(
-    name: str, batch: int, precision: str, calibration: Calibration, clock: Clock, pace: Pace
+def gpu_row(
+    name: str, batch: int, precision: str, calibration: Calibration, device: torch.device
 ) -> dict[str, Any] | None:
+    """The row, in this process: the allocator's memory is as good as new."""
+    torch.manual_seed(0)
+    free_memory(device)
+    rig = Rig(device, time.perf_counter, Steady())
+    with float32_products(precision, device):
+        return row(name, batch, precision, calibration, rig)
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Where and how rows are measured."""
+
+    device: torch.device
+    clock: Clock
+    pace: Metronome
+
+    def wait(self) -> None:
+        """Until all kernels have run."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def now(self) -> Any:
+        """A mark of this moment, on the device's own timeline."""
+        if self.device.type == "cpu":
+            return self.clock()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def ms(self, start: Any, end: Any) -> float:
+        """Milliseconds between two marks."""
+        if self.device.type == "cpu":
+            return 1000 * (end - start)
+        end.synchronize()
+        return start.elapsed_time(end)
+
+    def until(self) -> Until:
+        """A GPU is steady."""
+        return Until(5, 0.2 if self.device.type == "cuda" else 0.5, few=3, most_seconds=6)
+
+
+def row(name: str, batch: int, precision: str, calibration: Calibration, rig: Rig) -> dict[str, Any] | None:
     graph = archspec.load(name).graph
-    chosen = setting(graph, batch, "float32", CPU, Settings(precision))
+    chosen = setting(graph, batch, "float32", rig.device, Settings(precision))
     if chosen.no_step is not None:
         return None
     predicted = predict_times(resources(graph, simulated(chosen, training=True)), CalibratedModel(calibration))
@@ -103,13 +153,12 @@ def row(
     workload = Workload(chosen)
     measured, paces = {}, {}
     for key, run in workload.passes.items():
-        before = pace.now()
+        before = rig.pace.now()
         measured[key] = time_runs(
-            run, batch_size=batch, synchronise=lambda: None, clock=clock, warmup=Until(2, few=2),
-            measured=Until(5, 0.5, few=3, most_seconds=6),
+            run, batch_size=batch, synchronise=rig.wait, clock=rig.clock, warmup=Until(2, few=2), measured=rig.until(),
         ).times_ms
-        paces[key] = 1000 * (before + pace.now()) / 2 / calibration.pace_ms
-    layers = layer_times(workload, clock, 3)
+        paces[key] = (before + rig.pace.now()) / 2 / (calibration.pace_ms / 1000 if isinstance(rig.pace, Pace) else 1)
+    layers = layer_times(workload, rig.now, rig.ms, 3)
     both = [(layer.forward_ms, layers[path]) for path, layer in predicted.step.layers.items() if path in layers]
     found: dict[str, Any] = {"spec": name, "batch": batch, "precision": precision}
     for key, prediction in (("step", predicted.step), ("forward", predicted.forward)):
@@ -138,7 +187,8 @@ def summary(rows: list[dict[str, Any]]) -> None:
 def calibrated(options: argparse.Namespace) -> Calibration:
     """The calibration of this machine; with --cpu-time one of CPU time, which is kept beside the rows."""
     if not options.cpu_time:
-        found = own_calibration("cpu")
+        device = options.device
+        found = own_calibration("cpu" if device.type == "cpu" else torch.cuda.get_device_name(device))
         if found is None:
             raise SystemExit("run `archspec calibrate` first")
         return found
@@ -158,12 +208,15 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, default=Path("predict.jsonl"))
     parser.add_argument("--cpu-time", action="store_true")
     parser.add_argument("--seconds", type=float, default=110)
+    parser.add_argument("--device", type=torch.device, default=CPU)
     options = parser.parse_args()
     if options.cpu_time and torch.get_num_threads() != 1:
         raise SystemExit("--cpu-time needs OMP_NUM_THREADS=1")
     keep_freed_memory()
     with denormals_flushed():
         calibration = calibrated(options)
+    end = time.monotonic() + options.seconds
+    gpu = options.device.type == "cuda"
     fresh = ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1)
     with fresh:
         rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.exists() else []
@@ -171,11 +224,14 @@ def main() -> None:
         for name in options.specs or shipped_specs():
             for batch in map(int, options.batch_sizes.split(",")):
                 for precision in options.precisions.split(","):
-                    if (name, batch, precision) in done:
+                    if (name, batch, precision) in done or (gpu and time.monotonic() > end):
                         continue
-                    found = fresh.submit(
-                        fresh_row, name, batch, precision, calibration, cpu_time=options.cpu_time
-                    ).result()
+                    if gpu:
+                        found = gpu_row(name, batch, precision, calibration, options.device)
+                    else:
+                        found = fresh.submit(
+                            fresh_row, name, batch, precision, calibration, cpu_time=options.cpu_time
+                        ).result()
                     if found is None:
                         continue
                     with options.rows.open("a") as file:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle, islice
 from statistics import mean, median
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 
@@ -63,6 +63,27 @@ class Stopwatch:
         return self.clock() - start
 
 
+class Watch(Protocol):
+    """Times kernels."""
+
+    @property
+    def clock(self) -> Clock:
+        """What deadlines are measured with."""
+
+    def seconds(self, runs: Sequence[Run]) -> float:
+        """The time of a kernel; see `Stopwatch.seconds`."""
+
+
+class Metronome(Protocol):
+    """How fast the machine is at the moment, over its usual speed."""
+
+    def now(self) -> float:
+        """Seconds of the same work at this moment."""
+
+    def usual(self) -> float:
+        """The median of all that it saw."""
+
+
 class Pace:
     """How fast the machine is from moment to moment, by a product that is measured again and again.
 
@@ -93,13 +114,13 @@ class Pace:
 
 
 def measure(
-    samples: Iterable[Sample], watch: Stopwatch, deadline: float, progress: Callable[[float], None] = lambda _: None,
-    *, pace: Pace, apart: int = 0,
+    samples: Iterable[Sample], watch: Watch, deadline: float, progress: Callable[[float], None] = lambda _: None,
+    *, pace: Metronome, apart: int = 0, within: Callable[[Sample], AbstractContextManager[object]] = nullcontext,
 ) -> dict[str, list[Point]]:
     """The measured points of each curve, at the usual pace. Stops at the deadline (of the watch's clock).
 
     A kernel that this machine cannot run is left out. apart: bytes that a kernel's turns touch before one of them sees
-    the same memory again.
+    the same memory again. within: the context in which a sample runs.
     """
     start, seen = watch.clock(), list[tuple[Sample, float, float]]()
     before = pace.now()
@@ -110,7 +131,8 @@ def measure(
                 break
             progress((now - start) / max(deadline - start, 1e-9))
             turns = max(1, min(MOST_TURNS, apart // max(1, sample.work.nbytes)))
-            with suppress(RuntimeError, NotImplementedError):  # a dtype without a kernel, or no memory for it
+            # There may be no kernel for a dtype, or no memory for it.
+            with suppress(RuntimeError, NotImplementedError), within(sample):
                 seconds = watch.seconds([sample.make() for _ in range(turns)])
                 after = pace.now()
                 seen.append((sample, seconds, (before + after) / 2))

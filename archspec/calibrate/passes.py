@@ -129,7 +129,7 @@ def image_passes(place: Place, most: int) -> Iterator[Sample]:
     """Passes over images, whose time depends on the layout."""
     width = place.dtype.itemsize
     for n in [size for size in SIZES if 1 << 14 <= size <= most]:
-        for images, channels in ((8, 64), (32, 16)):
+        for images, channels in ((8, 64), (32, 16), *(((32, 256),) if place.device.type == "cuda" else ())):
             side = round((n / images / channels) ** 0.5)
             if side < 2:
                 continue
@@ -144,9 +144,11 @@ def image_passes(place: Place, most: int) -> Iterator[Sample]:
 
 def _ordered(
     name: str, place: Place, shape: tuple[int, ...], make: Callable[[Tensor], Run], moved: list[tuple[int, int]], *,
-    flops: int,
+    flops: int, geometry: tuple[int, ...] = (),
 ) -> Sample:
-    return sample(name, place, lambda: make(place.tensor(*shape)), moved, flops=flops, by_layout=True)
+    return sample(
+        name, place, lambda: make(place.tensor(*shape)), moved, flops=flops, geometry=geometry, by_layout=True,
+    )
 
 
 def _sum(x: Tensor) -> Run:
@@ -161,11 +163,15 @@ def _norms(place: Place, shape: tuple[int, ...], count: int, width: int) -> Iter
     def statistics(x: Tensor) -> list[Tensor]:
         return [torch.rand(x.shape[1], device=x.device) + 0.5 for _ in range(4)]
 
+    cudnn = place.device.type == "cuda" and torch.backends.cudnn.enabled
+
     def forward(x: Tensor, *, training: bool) -> Run:
         weight, bias, mean, variance = statistics(x)
-        return lambda: torch.batch_norm(x, weight, bias, mean, variance, training, 0.1, 1e-5, False)
+        return lambda: torch.batch_norm(x, weight, bias, mean, variance, training, 0.1, 1e-5, cudnn)
 
     def backward(x: Tensor) -> Run:
+        if x.is_cuda:
+            return _norm_gradient(x, place.tensor(*shape))
         weight, mean, variance, saved = statistics(x)
         grad = place.tensor(*shape)
         return lambda: aten.native_batch_norm_backward(
@@ -173,9 +179,21 @@ def _norms(place: Place, shape: tuple[int, ...], count: int, width: int) -> Iter
         )
 
     two, three = [(2 * count, width)], [(3 * count, width)]
-    yield _ordered("batch_norm", place, shape, partial(forward, training=True), two, flops=4 * count)
-    yield _ordered("batch_norm_evaluation", place, shape, partial(forward, training=False), two, flops=2 * count)
-    yield _ordered("batch_norm_backward", place, shape, backward, three, flops=5 * count)
+    geometry = shape[0], shape[1], shape[2] * shape[3]
+    for name, make, moved, flops in (
+        ("batch_norm", partial(forward, training=True), two, 4), ("batch_norm_backward", backward, three, 5),
+        ("batch_norm_evaluation", partial(forward, training=False), two, 2),
+    ):
+        yield _ordered(name, place, shape, make, moved, flops=flops * count, geometry=geometry)
+
+
+def _norm_gradient(x: Tensor, grad: Tensor) -> Run:
+    """By autograd, which knows whether the kernels are torch's or cuDNN's."""
+    weight, bias = (torch.rand(x.shape[1], device=x.device).requires_grad_() for _ in range(2))
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        y = torch.batch_norm(x, weight, bias, None, None, True, 0.1, 1e-5, torch.backends.cudnn.enabled)
+    return partial(torch.autograd.grad, y, (x, weight, bias), grad, retain_graph=True)
 
 
 def _pools(place: Place, shape: tuple[int, ...], window: tuple[int, int, int]) -> Iterator[Sample]:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from archspec.devices.curve import Curve, features, roof
+from archspec.devices.curve import LAUNCH, Curve, features, roof
 from archspec.devices.work import Work
 
 LENGTHS: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 13.0)  # doublings
@@ -31,19 +31,20 @@ class _Solved(NamedTuple):
     mean: float
 
 
-def fit_curve(points: Sequence[Point], macs_per_s: float, bytes_per_s: float) -> Curve:
+def fit_curve(points: Sequence[Point], macs_per_s: float, bytes_per_s: float, launch_s: float = LAUNCH) -> Curve:
     """The curve through measured points, at least one.
 
     Length and noise are those with the smallest error where each point is predicted by the others (Rasmussen & Williams
     2006, equations 5.10 to 5.12), the mean is the generalised least squares one (section 2.7).
     """
     x = torch.tensor([features(p.work) for p in points], dtype=torch.float64)
-    y = torch.tensor([log(p.seconds / roof(p.work, macs_per_s, bytes_per_s)) for p in points], dtype=torch.float64)
+    roofs = [roof(p.work, macs_per_s, bytes_per_s, launch_s) for p in points]
+    y = torch.tensor([log(p.seconds / ideal) for p, ideal in zip(points, roofs, strict=True)], dtype=torch.float64)
     distances = torch.cdist(x, x).square()
     best = min((_solve(distances, y, length, noise) for length in LENGTHS for noise in NOISES), key=lambda s: s.error)
     return Curve(
         tuple(tuple(row) for row in x.tolist()), tuple(best.weights.tolist()), best.mean, best.length, best.error,
-        macs_per_s, bytes_per_s,
+        macs_per_s, bytes_per_s, launch_s,
     )
 
 

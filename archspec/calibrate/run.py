@@ -15,21 +15,25 @@ import torch
 
 from archspec.backends.denormals import denormals_flushed
 from archspec.calibrate.attention import attentions
-from archspec.calibrate.measure import Clock, Pace, Stopwatch, measure
+from archspec.calibrate.gpu_watch import GpuStopwatch, Steady
+from archspec.calibrate.host import host_costs
+from archspec.calibrate.measure import Clock, Metronome, Pace, Stopwatch, Watch, measure
 from archspec.calibrate.overhead import NONE, factor, overhead
 from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import convolution_shapes, convolutions, products
 from archspec.calibrate.regression import LEAST, Point, fit_curve
 from archspec.calibrate.sample import Place, Sample, pool
 from archspec.devices.calibration import Calibration, Machine, cpu_name
-from archspec.devices.curve import Curve
-from archspec.train.step.precision import Precision
+from archspec.devices.curve import LAUNCH, Curve
+from archspec.train.step.precision import Precision, float32_products
 
 SECONDS: Final = 96.0  # of measuring kernels, at most; whole networks come on top
 # Bytes that a kernel's turns touch: several times the caches that hold what an op has just written.
 APART_CPU: Final = 16 << 20
 APART_GPU: Final = 256 << 20
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
+# In fp32 and tf32 all but products takes as long.
+GPU_PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "tf32", "bf16")
 
 
 def calibrate(
@@ -41,31 +45,40 @@ def calibrate(
     clock: what kernels are timed with; the process's CPU time, with one thread, on a machine that does other things.
     samples: the kernels; None for those that networks have.
     """
-    watch = Stopwatch(clock, (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else lambda: None)
-    start = time.perf_counter()
+    start, gpu = time.perf_counter(), device.type == "cuda"
     if samples is None:
-        large = device.type != "cpu"
-        every = list(_samples(device, most_macs=2e11 if large else 4e8, most=1 << (26 if large else 23)))
+        every = list(_gpu_samples(device) if gpu else _samples(device))
         random.Random(0).shuffle(every)  # noqa: S311  # so that what the deadline cuts off is a part of every curve
         samples = every
+    whole = Stopwatch(clock, (lambda: torch.cuda.synchronize(device)) if gpu else lambda: None)  # of networks
     with denormals_flushed():
-        pace = Pace(watch, device)
-        apart = APART_CPU if device.type == "cpu" else APART_GPU
-        points = measure(samples, watch, clock() + seconds, progress, pace=pace, apart=apart)
+        watch: Watch = GpuStopwatch(device, clock) if gpu else whole
+        pace = Pace(whole, device)
+        steps: Metronome = Steady() if gpu else pace
+        points = measure(
+            samples, watch, clock() + seconds, progress, pace=steps, apart=APART_GPU if gpu else APART_CPU,
+            within=lambda sample: float32_products(sample.precision, device),
+        )
     machine = Machine(
         cpu_name(), "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device), torch.get_num_threads(),
         torch.__version__.partition("+")[0],
     )
-    curves, gmacs, bandwidth = _curves(points)
+    curves, gmacs, bandwidth = _curves(points, _launch(points) if gpu else LAUNCH)
     made = Calibration(machine, curves, dict(NONE), {}, gmacs, bandwidth, 0.0, datetime.now(UTC).date().isoformat())
+    pool.cache_clear()  # its 128 MiB are not needed any more
     with denormals_flushed():
-        made = replace(made, overhead_us=overhead(device, watch, pace, made))
-        pool.cache_clear()  # its 128 MiB are not needed any more
-        factors: dict[str, float] = {name: factor(device, watch, pace, made, name) for name in PRECISIONS}
-    return replace(made, factors=factors, seconds=time.perf_counter() - start, pace_ms=1000 * pace.usual())
+        if gpu:
+            made = replace(made, host_us=host_costs(device, whole))
+        else:
+            made = replace(made, overhead_us=overhead(device, whole, pace, made))
+        factors: dict[str, float] = {
+            name: factor(device, whole, pace, made, name) for name in (GPU_PRECISIONS if gpu else PRECISIONS)
+        }
+    made = replace(made, factors=factors, seconds=time.perf_counter() - start)
+    return made if gpu else replace(made, pace_ms=1000 * pace.usual())
 
 
-def _samples(device: torch.device, *, most_macs: float, most: int) -> Iterator[Sample]:
+def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) -> Iterator[Sample]:
     for precision in PRECISIONS:
         for layout, dense, grouped, large in (("nchw", 90, 44, 10), ("nhwc", 30, 18, 3)):
             place = Place(device, precision, layout)
@@ -80,7 +93,35 @@ def _samples(device: torch.device, *, most_macs: float, most: int) -> Iterator[S
         yield from attentions(place)
 
 
-def _curves(points: dict[str, list[Point]]) -> tuple[dict[str, Curve], dict[str, float], float]:
+def _gpu_samples(device: torch.device, most_macs: float = 2e11, most: int = 1 << 26) -> Iterator[Sample]:
+    """Larger ones, and also small ones, which take as long as their launch."""
+    for precision in GPU_PRECISIONS:
+        alike = precision == "tf32"
+        for layout, dense, grouped in (("nchw", 80, 36), ("nhwc", 32, 16)):
+            place = Place(device, precision, layout)
+            yield from convolutions(place, convolution_shapes(dense, most_macs, least=most_macs / 3e5))
+            yield from convolutions(place, convolution_shapes(8, 8 * most_macs, least=most_macs))
+            if not alike:
+                shapes = convolution_shapes(grouped, most_macs / 16, least=most_macs / 5e6, grouped=True)
+                yield from convolutions(place, shapes)
+                yield from image_passes(place, most)
+        place = Place(device, precision)
+        yield from products(place, 64, most_macs, least=most_macs / 1e6)
+        yield from products(place, 8, 8 * most_macs, least=most_macs)
+        if not alike:
+            yield from passes(place, most)
+            yield from attentions(place)
+
+
+def _launch(points: dict[str, list[Point]]) -> float:
+    """Seconds of a kernel that does next to nothing."""
+    times = sorted(seconds for found in points.values() for _, seconds in found)
+    return times[len(times) // 100]
+
+
+def _curves(
+    points: dict[str, list[Point]], launch_s: float
+) -> tuple[dict[str, Curve], dict[str, float], float]:
     """The curves, the best rate of products in 10⁹ multiply-adds per second by precision, and of bytes in 10⁹."""
     rates: dict[str, list[float]] = {}
     bandwidths: list[float] = []
@@ -95,7 +136,7 @@ def _curves(points: dict[str, list[Point]]) -> tuple[dict[str, Curve], dict[str,
     bandwidth = max(bandwidths, default=0.0)
     bandwidth = bandwidth or max((w.nbytes / s for found in points.values() for w, s in found), default=1e9)
     curves = {
-        name: fit_curve(found, best.get(name.split("/")[1], inf), bandwidth)
+        name: fit_curve(found, best.get(name.split("/")[1], inf), bandwidth, launch_s)
         for name, found in sorted(points.items()) if len(found) >= LEAST
     }
     return curves, {name: rate / 1e9 for name, rate in best.items()}, bandwidth / 1e9

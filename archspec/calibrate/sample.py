@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from math import prod
-from typing import Final
+from typing import Final, cast
 
 import torch
 from torch import Tensor
 
 from archspec.devices.curve import kind_of
 from archspec.devices.work import Work, work_of
+from archspec.train.step.precision import Precision
 
 Run = Callable[[], object]
 POOL: Final = 1 << 25  # elements
@@ -89,6 +90,11 @@ class Sample:
     curve: str
     work: Work
     make: Callable[[], Run]
+
+    @property
+    def precision(self) -> Precision:
+        """In which it computes."""
+        return cast("Precision", self.curve.split("/")[1])
 
 
 def sample(

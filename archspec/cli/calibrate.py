@@ -59,10 +59,16 @@ def command(device: str, threads: int | None, seconds: float, as_json: bool) -> 
         print_json({
             "format": 1, "machine": found.name, "file": path, "seconds": found.seconds, "curves": len(found.curves),
             "gmacs_per_s": found.peak_gmacs, "bandwidth_gb_per_s": found.bandwidth_gb_per_s,
-            "overhead_us": found.overhead_us,
+            "overhead_us": found.host_us or found.overhead_us,
         })
     else:
         _show(found, path)
+
+
+def _costs(found: Calibration) -> dict[str, float]:
+    """Microseconds by kind of call; of a GPU's host those of a step."""
+    host = {name: us for name, us in found.host_us.items() if not name.startswith("evaluation/")}
+    return host or found.overhead_us
 
 
 def _progress(part: float) -> None:
@@ -82,7 +88,7 @@ def _show(found: Calibration, path: str | None) -> None:
     for precision, rate in found.peak_gmacs.items():
         console.print(f"  products      up to {rate:,.1f} GMAC/s in {precision}", soft_wrap=True)
     console.print(f"  memory        {found.bandwidth_gb_per_s:,.1f} GB/s", soft_wrap=True)
-    costs = ", ".join(f"{name} {microseconds:.1f} µs" for name, microseconds in found.overhead_us.items())
+    costs = ", ".join(f"{name} {microseconds:.1f} µs" for name, microseconds in _costs(found).items())
     console.print(f"  calls         {costs}", soft_wrap=True)
     if errors:
         console.print(f"  curves        {len(found.curves)} with {points} kernels; a kernel's error is "

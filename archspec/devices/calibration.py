@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from pathlib import Path
@@ -13,11 +15,12 @@ from typing import Any, Final
 
 from archspec.atomic_files import write_text
 from archspec.devices.curve import Curve
+from archspec.devices.work import KernelLike, work_of
 from archspec.diagnostics import plural
 from archspec.files import read_regular
 from archspec.user_cache import cache_folder
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 MAX_BYTES: Final = 1 << 23  # of a file
 _MAX_CURVES, _MAX_POINTS, _MAX_FEATURES = 1000, 1000, 8
 
@@ -42,11 +45,13 @@ class Machine:
 class Calibration:
     """The measured times of a machine.
 
-    curves: by kind of kernel, precision and layout, see `predict`. overhead_us: by `forward` (a pass in evaluation),
-    `training` (a pass that keeps what backward needs), `backward`: microseconds for each kernel; `step`: for each step.
-    factors: by precision, how much longer kernels take in a network, where their data is not in the caches.
-    peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how long measuring took. made: the day. pace_ms:
-    the usual time of the product beside which kernels were measured; `archspec.calibrate.measure.Pace`.
+    curves: by kind of kernel, precision and layout, see `predict`. overhead_us: of a CPU, by `forward` (a pass in
+    evaluation), `training` (a pass that keeps what backward needs), `backward`: microseconds for each kernel; `step`:
+    for each step. factors: by precision, how much longer kernels take in a network, where their data is not in the
+    caches. peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how long measuring took. made: the day.
+    pace_ms: of a CPU, the usual time of the product beside which kernels were measured; see
+    `archspec.calibrate.measure.Pace`. host_us: of a GPU, microseconds that the host takes for each call, by the names
+    of `host_calls`.
     """
 
     machine: Machine
@@ -58,6 +63,7 @@ class Calibration:
     seconds: float
     made: str
     pace_ms: float = 0.0
+    host_us: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -87,10 +93,38 @@ def load_calibration(path: Path) -> Calibration | None:
         return Calibration(
             machine, curves, _numbers(data["overhead_us"]), _numbers(data["factors"]), _numbers(data["peak_gmacs"]),
             _number(data["bandwidth_gb_per_s"]), _number(data["seconds"]), str(data["made"])[:40],
-            _number(data["pace_ms"]),
+            _number(data["pace_ms"]), _numbers(data["host_us"]),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+HOST_PASS, HOST_STEP, HOST_PARAMETER = "pass", "step", "parameter"
+_GROUPS: Final = (("attention", "attention"), ("convolution", "convolution"), ("norm", "norm"), ("pool", "pool"),
+                  ("copy", "copy"))
+
+
+def host_call(kernel: KernelLike, *, training: bool) -> str | None:
+    """The kind of call that enqueues a kernel; None if it is enqueued by the same call as another."""
+    if kernel.direction == "optimizer":
+        return HOST_PARAMETER
+    # One call of torch computes all gradients of a convolution.
+    if kernel.name in ("convolution_backward_bias", "convolution_backward_input"):
+        return None
+    way = kernel.direction if training else "evaluation"
+    group = "product" if work_of(kernel).family == "product" else "elementwise"
+    group = next((group for part, group in _GROUPS if part in kernel.name), group)
+    return f"{way}/{group}"
+
+
+def host_calls(kernels: Iterable[KernelLike], *, training: bool) -> Counter[str]:
+    """How many calls of each kind a pass makes."""
+    calls = Counter({HOST_PASS: 1, HOST_STEP: int(training)})
+    for kernel in kernels:
+        name = host_call(kernel, training=training)
+        if name is not None:
+            calls[name] += kernel.geometry[0] if name == HOST_PARAMETER and kernel.geometry else 1
+    return calls
 
 
 def _curve(data: dict[str, Any]) -> Curve:
@@ -100,7 +134,7 @@ def _curve(data: dict[str, Any]) -> Curve:
     even = width <= _MAX_FEATURES and all(len(point) == width for point in points)
     if not even or not 0 < len(points) == len(weights) <= _MAX_POINTS:
         raise ValueError("not a curve")
-    rates = [_number(data[key]) for key in ("length", "macs_per_s", "bytes_per_s")]
+    rates = [_number(data[key]) for key in ("length", "macs_per_s", "bytes_per_s", "launch_s")]
     if min(rates) <= 0:
         raise ValueError("not a curve")
     return Curve(points, weights, _number(data["mean"]), rates[0], abs(_number(data["deviation"])), *rates[1:])

@@ -19,6 +19,7 @@ from archspec.devices.work import Work
 # The three products of a convolution share a curve. This far apart are they, in doublings.
 _APART: Final = 2.0
 _WINDOWS_APART: Final = 3.0
+LAUNCH: Final = 1e-9  # seconds of a kernel that does nothing
 _PRODUCTS: Final = {"input": (_APART, 0.0), "weight": (0.0, _APART)}
 
 
@@ -29,7 +30,7 @@ class Curve:
     points: the features of each measured kernel. weights: of each of them, K⁻¹ (y − mean). mean: of the logarithm of
     the time over the roofline's. length: the distance, in doublings, over which efficiencies are similar. deviation:
     the standard deviation of the logarithm's error, from each point predicted by the others (section 5.4.2).
-    macs_per_s, bytes_per_s: the roofline.
+    macs_per_s, bytes_per_s, launch_s: the roofline.
     """
 
     points: tuple[tuple[float, ...], ...]
@@ -39,6 +40,7 @@ class Curve:
     deviation: float
     macs_per_s: float
     bytes_per_s: float
+    launch_s: float = LAUNCH
     reach: tuple[tuple[float, float], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -48,20 +50,21 @@ class Curve:
 
     def seconds(self, work: Work) -> float:
         """The predicted time of a kernel."""
-        return exp(log(roof(work, self.macs_per_s, self.bytes_per_s)) + self.correction(features(work)))
+        return exp(log(roof(work, self.macs_per_s, self.bytes_per_s, self.launch_s)) + self.correction(features(work)))
 
     def correction(self, x: Sequence[float]) -> float:
         """The logarithm of the time over the roofline's. A size beyond all measured ones is as the largest of them."""
-        x = [min(max(value, least), most) for value, (least, most) in zip(x, self.reach, strict=False)]
+        # What is not known of a kernel is in the middle.
+        x = [min(max(x[k] if k < len(x) else (low + high) / 2, low), high) for k, (low, high) in enumerate(self.reach)]
         scale = -0.5 / self.length**2
         return self.mean + sum([
             weight * exp(scale * dist(point, x) ** 2) for point, weight in zip(self.points, self.weights, strict=True)
         ])
 
 
-def roof(work: Work, macs_per_s: float, bytes_per_s: float) -> float:
-    """The seconds of a kernel by a roofline whose two times add up; at least a nanosecond."""
-    return work.macs / macs_per_s + work.nbytes / bytes_per_s + 1e-9
+def roof(work: Work, macs_per_s: float, bytes_per_s: float, launch_s: float = LAUNCH) -> float:
+    """The seconds of a kernel by a roofline whose two times add up, and the time of one that does nothing."""
+    return work.macs / macs_per_s + work.nbytes / bytes_per_s + launch_s
 
 
 def features(work: Work) -> tuple[float, ...]:
@@ -75,6 +78,8 @@ def features(work: Work) -> tuple[float, ...]:
         )
     if work.macs:
         return log2(work.rows), log2(work.columns), log2(work.depth)
+    if work.channels:  # a batch norm: a GPU sums each channel in a block of threads
+        return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1)), log2(work.channels)
     return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1))
 
 

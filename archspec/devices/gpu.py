@@ -214,22 +214,31 @@ class Slot(NamedTuple):
     timed: Timed
 
 
-def queue(kernels: Iterable[KernelLike], model: GpuModel) -> tuple[Sequence[Slot], float]:
+def queue_of(kernels: Iterable[KernelLike], model: GpuModel) -> tuple[Sequence[Slot], float]:
+    """The queue of a pass on a GPU by its datasheet."""
+    works = [(kernel, work_of(kernel)) for kernel in kernels]
+    step = model.parameters["host.step_us"] * 1e-6 if model.circumstances.training else 0.0
+    return queue(
+        [model.host_seconds(kernel, work.family) for kernel, work in works], [model.time(work) for _, work in works],
+        step,
+    )
+
+
+def queue(calls: Sequence[float], times: Sequence[Timed], start_up: float) -> tuple[Sequence[Slot], float]:
     """Each kernel's wait and time in a pass that follows an equal one, and the seconds of the pass.
 
     The host enqueues a kernel when it has enqueued the one before; the device starts it when it has that, and has
     finished the one before. The host does not wait for the device between passes, so a pass takes the time of the
     slower of the two.
+
+    calls: seconds that the host takes for each kernel. times: of each kernel on the device. start_up: seconds of the
+    host before the first.
     """
-    works = [(kernel, work_of(kernel)) for kernel in kernels]
-    calls = [model.host_seconds(kernel, work.family) for kernel, work in works]
-    times = [model.time(work) for _, work in works]
-    step = model.parameters["host.step_us"] * 1e-6 if model.circumstances.training else 0.0
     now = end = start = 0.0
     slots: list[Slot] = []
     for _ in range(2):
         start, slots = end, []
-        now += step
+        now += start_up
         for call, timed in zip(calls, times, strict=True):
             now += call
             wait = max(0.0, now - end)

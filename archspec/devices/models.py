@@ -9,10 +9,10 @@ from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from archspec.devices.calibration import Calibration
+from archspec.devices.calibration import HOST_PARAMETER, HOST_PASS, HOST_STEP, Calibration, host_call
 from archspec.devices.curve import Curve, kind_of, roof
 from archspec.devices.device import Device
-from archspec.devices.gpu import Circumstances, GpuModel, Timed, queue
+from archspec.devices.gpu import Circumstances, GpuModel, Timed, queue, queue_of
 from archspec.devices.work import KernelLike, Work, work_of
 
 FITTED: Final = Path(__file__).with_name("fitted.json")
@@ -20,6 +20,7 @@ DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
 # Of the logarithm of a whole network's time on a calibrated CPU, besides the errors of its kernels: what
 # `benchmarks/predict.py` measures on a machine that does other things.
 NETWORK: Final = 0.25
+NETWORK_GPU: Final = 0.12
 
 
 class KernelTime(NamedTuple):
@@ -67,7 +68,7 @@ class SheetModel:
 
     def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """See TimeModel."""
-        slots, _ = queue(kernels, GpuModel(self.device, self.parameters, circumstances))
+        slots, _ = queue_of(kernels, GpuModel(self.device, self.parameters, circumstances))
         return [KernelTime(slot.wait + slot.timed.seconds, _bound(slot.wait, slot.timed)) for slot in slots]
 
     def span(self, times: list[KernelTime], circumstances: Circumstances) -> float:
@@ -85,7 +86,11 @@ def _bound(wait: float, timed: Timed) -> str:
 
 
 class CalibratedModel:
-    """A calibrated machine. Its kernels run one after the other, each after the overhead of its call."""
+    """A calibrated machine.
+
+    A CPU runs its kernels one after the other, each after the overhead of its call. A GPU runs those that the host has
+    enqueued; see `queue`.
+    """
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration, self.name = calibration, calibration.name
@@ -98,24 +103,16 @@ class CalibratedModel:
 
     def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """See TimeModel."""
+        if self.calibration.machine.device != "cpu":
+            return self._queued(list(kernels), circumstances)
         overhead = self.calibration.overhead_us
         by_direction = {
             "forward": overhead["training" if circumstances.training else "forward"], "backward": overhead["backward"],
             "optimizer": 0.0,
         }
-        factor = self.calibration.factors.get(circumstances.precision, 1.0)
         times = []
         for kernel in kernels:
-            work = work_of(kernel)
-            key = (kind_of(kernel.name, work), work.low, circumstances)
-            chosen = self._chosen.get(key)
-            if chosen is None:
-                chosen = self._chosen[key] = self._choose(key[0], work, circumstances)
-            name, curve = chosen
-            known = self._known.get((name, work))
-            if known is None:
-                known = self._known[name, work] = _on(curve, work)
-            seconds, bound = known[0] * factor, known[1]
+            seconds, bound, name = self._kernel(kernel, circumstances)
             wait = 0.0 if kernel.name == "convolution_backward_bias" else by_direction[kernel.direction] * 1e-6
             times.append(KernelTime(seconds + wait, bound if seconds > wait else "launches", name))
         if circumstances.training and times:
@@ -123,9 +120,40 @@ class CalibratedModel:
             times[-1] = last._replace(seconds=last.seconds + overhead["step"] * 1e-6)
         return times
 
+    def _kernel(self, kernel: KernelLike, circumstances: Circumstances) -> tuple[float, str, str]:
+        """The seconds of a kernel in a network, what bounds it, and the curve behind them."""
+        work = work_of(kernel)
+        key = (kind_of(kernel.name, work), work.low, circumstances)
+        chosen = self._chosen.get(key)
+        if chosen is None:
+            chosen = self._chosen[key] = self._choose(key[0], work, circumstances)
+        name, curve = chosen
+        known = self._known.get((name, work))
+        if known is None:
+            known = self._known[name, work] = _on(curve, work)
+        return known[0] * self.calibration.factors.get(circumstances.precision, 1.0), known[1], name
+
+    def _queued(self, kernels: list[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
+        """The times on a GPU, beside a host that needs its own time for each call."""
+        costs, training = self.calibration.host_us, circumstances.training
+        calls, times, names = list[float](), list[Timed](), list[str]()
+        for kernel in kernels:
+            call = host_call(kernel, training=training)
+            number = kernel.geometry[0] if call == HOST_PARAMETER and kernel.geometry else 1
+            calls.append(0.0 if call is None else number * costs.get(call, 0.0) * 1e-6)
+            seconds, bound, name = self._kernel(kernel, circumstances)
+            times.append(Timed(seconds, *((seconds, 0.0) if bound == "compute" else (0.0, seconds))))
+            names.append(name)
+        start_up = costs.get(HOST_PASS, 0.0) + (costs.get(HOST_STEP, 0.0) if training else 0.0)
+        slots, _ = queue(calls, times, start_up * 1e-6)
+        return [
+            KernelTime(slot.wait + slot.timed.seconds, _bound(slot.wait, slot.timed), name)
+            for slot, name in zip(slots, names, strict=True)
+        ]
+
     def _choose(self, name: str, work: Work, circumstances: Circumstances) -> tuple[str, Curve]:
         """The curve of a kernel, or that of the most similar kind that was measured."""
-        low = circumstances.precision if work.low else "fp32"
+        low = circumstances.precision if work.low or (work.macs and circumstances.precision == "tf32") else "fp32"
         layout = "nhwc" if circumstances.channels_last else "nchw"
         if name == "batch_norm" and not circumstances.training:
             name = "batch_norm_evaluation"
@@ -156,7 +184,8 @@ class CalibratedModel:
         total, curves = sum(sums.values()), self.calibration.curves
         deviations = {name: curves[name].deviation if name else log(2) for name in sums}
         errors = [deviations[name] * part / total for name, part in sums.items()] if total else []
-        return DEVIATIONS * sqrt(NETWORK**2 + sum([error * error for error in errors]))
+        network = NETWORK if self.calibration.machine.device == "cpu" else NETWORK_GPU
+        return DEVIATIONS * sqrt(network**2 + sum([error * error for error in errors]))
 
 
 _LIKE: Final = {
@@ -174,7 +203,7 @@ _LIKE: Final = {
 def _on(curve: Curve, work: Work) -> tuple[float, str]:
     """The seconds of a kernel by its curve, and what bounds it."""
     compute = work.macs / curve.macs_per_s
-    bound = "compute" if 2 * compute >= roof(work, curve.macs_per_s, curve.bytes_per_s) else "bandwidth"
+    bound = "compute" if 2 * compute >= roof(work, curve.macs_per_s, curve.bytes_per_s, curve.launch_s) else "bandwidth"
     # The mean of a time whose logarithm is normally distributed: what many kernels take on average.
     return curve.seconds(work) * exp(curve.deviation**2 / 2), bound
 

@@ -15,7 +15,7 @@ import archspec
 from archspec.analysis.resources import resources
 from archspec.analysis.timing import predict_times
 from archspec.devices import find_device, known_devices
-from archspec.devices.gpu import Circumstances, GpuModel, queue
+from archspec.devices.gpu import Circumstances, GpuModel, queue_of
 from archspec.devices.models import CpuSheetModel, SheetModel, fitted
 from archspec.devices.predict import predict
 from archspec.devices.work import work_of
@@ -85,7 +85,7 @@ def test_a_pass_takes_the_time_of_the_slower_of_host_and_device(spec: str, batch
     """Against a simulation of five equal passes, event by event."""
     kernels = execute(archspec.load(spec).graph, setting(batch)).kernels
     model = GpuModel(find_device("h200"), fitted()["parameters"], STEP)
-    slots, seconds = queue(kernels, model)
+    slots, seconds = queue_of(kernels, model)
     host = free = 0.0
     ends = []
     for _ in range(5):

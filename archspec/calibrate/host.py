@@ -1,0 +1,95 @@
+"""What the host takes to enqueue kernels on a GPU, by kind: networks so small that it takes all of the time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import torch
+
+from archspec.api import load
+from archspec.calibrate.measure import Stopwatch
+from archspec.devices.calibration import host_calls
+from archspec.execution import execute
+from archspec.profile.prediction import simulated
+from archspec.profile.workload import Workload, setting
+from archspec.train.step.precision import Precision, Settings
+
+DEPTHS: Final = (3, 15)
+PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
+_ENOUGH: Final = 0.06  # seconds of each pass
+_SWEEPS: Final = 3000
+_CONVOLUTION: Final = {"conv2d": {"out_channels": 16, "kernel_size": 3, "padding": 1}}
+_PLAIN: Final = {"conv2d": {"out_channels": 16, "kernel_size": 3, "padding": 1, "bias": False}}
+_DEPTHWISE: Final = {"conv2d": {"out_channels": 16, "kernel_size": 3, "padding": 1, "groups": 16, "bias": False}}
+_POINTWISE: Final = {"conv2d": {"out_channels": 16, "kernel_size": 1}}
+_WINDOW: Final = {"kernel_size": 3, "stride": 1, "padding": 1}
+_IMAGES: Final[dict[str, list[Any]]] = {
+    "convolutions": [_CONVOLUTION, "relu"], "norms": ["batch_norm2d", "relu"],
+    "activations": ["relu", "sigmoid", "hardswish"], "pools": [{"max_pool2d": _WINDOW}, {"avg_pool2d": _WINDOW}],
+    "residual": [{"add": {"main": [_PLAIN, "batch_norm2d", "relu"], "skip": []}}],
+    "branches": [{"concat": {"one": [_CONVOLUTION], "two": [{"max_pool2d": _WINDOW}]}}, _PLAIN],
+    "depthwise": [_DEPTHWISE, "batch_norm2d", "hardswish"],
+    "squeezed": [{"mul": {"main": [], "weight": ["global_avg_pool2d", _POINTWISE, "sigmoid"]}}, {"dropout": 0.5}],
+}
+_TOKENS: Final[dict[str, list[Any]]] = {
+    "products": [{"linear": 16}, "relu"], "mixer": ["layer_norm", {"linear": 32}, "gelu", {"linear": 16}],
+    "transformer": [{"add": {"main": ["layer_norm", {"multi_head_attention": 2}], "skip": []}}],
+}
+
+
+def host_costs(device: torch.device, watch: Stopwatch) -> dict[str, float]:
+    """Microseconds of the host by kind of call, see `archspec.devices.calibration.host_calls`.
+
+    Those with which the times of all networks come out with the least error, relative to each time.
+    """
+    watch = replace(watch, enough=_ENOUGH, most=1)
+    counts: list[Mapping[str, int]] = []
+    times: list[float] = []
+    for blocks, shape, head in ((_IMAGES, [16, 8, 8], ["flatten"]), (_TOKENS, [4, 16], ["flatten"])):
+        for body in blocks.values():
+            for depth in DEPTHS:
+                spec = {"archspec": 1, "name": "host", "input": shape,
+                        "stages": {"body": body * depth, "head": [*head, {"linear": 10}]}}
+                for precision in PRECISIONS:
+                    for found, seconds in _passes(spec, device, watch, precision):
+                        counts.append(found)
+                        times.append(1e6 * seconds)
+    return least_squares(counts, times)
+
+
+def _passes(
+    spec: Mapping[str, Any], device: torch.device, watch: Stopwatch, precision: Precision
+) -> list[tuple[Counter[str], float]]:
+    """The calls of a forward pass and of a step, and the seconds of each."""
+    chosen = setting(load(spec).graph, 2, "float32", device, Settings(precision))
+    workload = Workload(chosen)
+    rows = []
+    for name, run in workload.passes.items():
+        training = name == "step"
+        calls = host_calls(execute(chosen.graph, simulated(chosen, training=training)).kernels, training=training)
+        with torch.enable_grad():
+            rows.append((calls, watch.seconds([run])))
+    return rows
+
+
+def least_squares(counts: Sequence[Mapping[str, float]], times: Sequence[float]) -> dict[str, float]:
+    """Costs, none below zero, whose sums by `counts` are nearest to `times`; errors count relative to each time.
+
+    By coordinate descent (Franc, Hlaváč & Navara 2005, "Sequential coordinate-wise algorithm for the non-negative
+    least squares problem").
+    """
+    names = sorted({name for row in counts for name in row})
+    rows = torch.tensor([[row.get(name, 0) / time for name in names] for row, time in zip(counts, times, strict=True)],
+                        dtype=torch.float64)
+    gram, aim = (rows.T @ rows).tolist(), rows.sum(0).tolist()
+    costs = [0.0] * len(names)
+    for _ in range(_SWEEPS):
+        for k, line in enumerate(gram):
+            slope = aim[k] - sum([a * b for a, b in zip(line, costs, strict=True)])
+            costs[k] = max(0.0, costs[k] + slope / line[k])
+    return dict(zip(names, costs, strict=True))
+
+
