@@ -10,7 +10,7 @@ import click
 
 from archspec.cli.console import line_width, result_console, tell
 from archspec.cli.json_output import print_json
-from archspec.cli.options import DEVICE, json_option
+from archspec.cli.options import DEVICE, Number, json_option
 
 if TYPE_CHECKING:
     from archspec.devices.calibration import Calibration
@@ -22,7 +22,7 @@ BUSY: Final = 0.6  # of the logarithm of a kernel's time: more is noise
 @click.command("calibrate")
 @click.option("--device", type=DEVICE, metavar=DEVICE.name, default="auto", show_default=True, help="What to measure.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads.")
-@click.option("--seconds", type=click.FloatRange(min=1, max=3600), default=96.0, show_default=True, metavar="S",
+@click.option("--seconds", type=Number(min=1, max=3600), default=96.0, show_default=True, metavar="S",
               help="The longest time of measuring; less gives less exact predictions.")
 @json_option
 def command(device: str, threads: int | None, seconds: float, as_json: bool) -> None:

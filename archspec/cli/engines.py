@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from archspec.cli.console import tell
-from archspec.cli.options import COUNT, DEVICE
+from archspec.cli.options import COUNT, DEVICE, Number
 
 if TYPE_CHECKING:
     from archspec.cli.tuning import Computing
@@ -91,7 +91,7 @@ def engine_options(function: F) -> F:
         click.option("--ray-address", envvar="RAY_ADDRESS", metavar="HOST:PORT",
                      help="The cluster, or ray://HOST:PORT from a machine outside it; default $RAY_ADDRESS, or the one "
                           "that runs on this machine."),
-        click.option("--gpu-share", type=click.FloatRange(0, 1, min_open=True), metavar="SHARE",
+        click.option("--gpu-share", type=Number(0, 1, min_open=True), metavar="SHARE",
                      help="With --engine ray: the share of a GPU that a trial takes; default 1."),
     ]
     result: Any = wrapped

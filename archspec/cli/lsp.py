@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from archspec.cli.options import plugin_option
+from archspec.cli.options import Number, plugin_option
 
 
 @click.command("lsp")
 @click.option("--stdio", is_flag=True, help="Use standard input and output: the default, and the only transport.")
-@click.option("--delay", type=click.FloatRange(min=0), default=0.1, show_default=True, metavar="SECONDS",
+@click.option("--delay", type=Number(min=0), default=0.1, show_default=True, metavar="SECONDS",
               help="How long to wait after a keystroke before checking.")
 @plugin_option
 def command(stdio: bool, delay: float) -> None:

@@ -112,10 +112,21 @@ class Count(click.IntRange):
     name = "whole number"  # its name in messages
 
 
-class Rate(click.FloatRange):
-    """A number above 0."""
+class Number(click.FloatRange):
+    """A number within bounds."""
 
     name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See click. A decimal comma is a mistake with a remedy."""
+        whole, comma, fraction = str(value).partition(",")
+        if comma and whole.lstrip("+-").isdecimal() and fraction.isdecimal():
+            self.fail(f"{value!r} is not a valid number; write {whole}.{fraction}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Rate(Number):
+    """A number above 0."""
 
     def __init__(self) -> None:
         super().__init__(min=0, min_open=True)

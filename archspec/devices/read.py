@@ -10,6 +10,7 @@ from archspec.devices.device import PRECISIONS, Device
 from archspec.diagnostics import error, listing
 from archspec.language.message_text import did_you_mean, short, value_text
 from archspec.language.other_files import FileKind, FileReader
+from archspec.language.problems import meant_value
 from archspec.language.syntax import At, Errors
 from archspec.source import BROKEN, DEFAULT_LIMITS, Document, Limits, parse, read
 
@@ -91,7 +92,8 @@ class _Reader(FileReader):
         if right and 0 < value <= most:
             return float(value)
         if value is not None and value is not BROKEN:
-            self.fail(f"`{at.path[-1]}` must be a number above 0 and at most {most:,.0f}, got {value_text(value)}", at)
+            self.fail(f"`{at.path[-1]}` must be a number above 0 and at most {most:,.0f}, got {value_text(value)}", at,
+                      hint=meant_value("float", value))
         elif value is None and at.path[0] in self.data:
             self.fail(f"`{at.path[-1]}` has no value", at)
         return 1

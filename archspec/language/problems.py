@@ -42,7 +42,7 @@ def explain(problem: dict[str, Any]) -> tuple[str, str | None]:
         return _OTHERS[kind] + got, None
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return f"must be {words} {ctx[key]}{got}", None
+        return f"must be {words} {ctx[key]}{got}", _share_meant(ctx[key], value) if key in ("le", "lt") else None
     if kind in ("literal_error", "enum"):
         choices = re.findall("'([^']*)'", ctx["expected"])
         one_of = "one of " * (len(choices) > 2)
@@ -101,6 +101,13 @@ def _number_meant(kind: str, text: str) -> str | None:
         return f"{float(share[1]) / 100:g}"
     counted = re.fullmatch(r"([0-9]{1,9}) ?(epochs?|steps?|images?|px|pixels?)", text)
     return counted[1] if counted else None
+
+
+def _share_meant(most: Any, value: Any) -> str | None:
+    """The hint where a field takes at most 1, and got per cent: `dropout: 50`."""
+    if most != 1 or type(value) not in (int, float) or not 2 <= value <= 100 or (share := value / 100) == most:
+        return None
+    return Hint(f"write {share:g} for {value:g} %", f"{share:g}")
 
 
 def integer_hint(raw: Any, value: Any) -> str | None:

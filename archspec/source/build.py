@@ -9,6 +9,7 @@ from typing import Any, Final
 from yaml import events as ev
 
 from archspec.diagnostics import Diagnostic, Label, SourceSpan
+from archspec.source.decimals import split_number
 from archspec.source.document import Limits, Node
 from archspec.source.repair import Cut, cut_at, unbalanced
 from archspec.source.report import MAX_ERRORS, Reporter, Stop, cut_diagnostic, too_many, unmoved
@@ -17,6 +18,7 @@ from archspec.source.scalars import BROKEN, NumberTooLong, resolve
 _NO_SPACE = r"[\w$.-]+:(?=\S)"
 _NO_COLON = r"[\w$.-]+(?= +[\[{])"
 _FREE: Final = ("name", "data", "extends", "use")  # values that may contain any visible character
+_DIGITS: Final = frozenset("0123456789")
 _WAITING: Final = object()  # a mapping expects a key
 _DROPPED: Final = object()  # the next value has no usable key
 
@@ -153,11 +155,24 @@ class Builder(Reporter):
         frame = self.stack[-1]
         if not event.value.isascii():
             self._odd(event, type(frame.data) is dict and frame.key is _WAITING)
-        if type(frame.data) is dict and frame.key is _WAITING:
+        expects_key = type(frame.data) is dict and frame.key is _WAITING
+        if frame.flow and (expects_key or type(frame.data) is list) and self._decimal_comma(frame, event):
+            frame.key = _DROPPED if expects_key else frame.key
+        elif expects_key:
             frame.key = self._key(frame, event)
             frame.key_node = node
         else:
             self._add(self._value(event), node)
+
+    def _decimal_comma(self, frame: _Frame, event: Any) -> bool:
+        """Report a number whose decimal comma made it two entries."""
+        if event.style or event.value[:1] not in _DIGITS:
+            return False
+        found = split_number(frame.data, frame.places, self.text, event.start_mark.index, event.end_mark.index)
+        if found is not None:
+            self.split_number(found.node, event)
+            found.data[found.key] = BROKEN
+        return found is not None
 
     def _odd(self, event: Any, is_key: bool) -> None:
         """Report invisible and lookalike characters where they are certainly a mistake."""

@@ -251,7 +251,11 @@ def _realigned(fault: Fault, line: int) -> Iterator[Mend]:
 def _list_in_line(fault: Fault, line: int, column: int) -> Iterator[Mend]:
     text = fault.lines[line]
     end = _content_end(text)
-    yield Mend((Change(line, column, len(text) - len(text[column + 1 :].lstrip()), "["), Change(line, end, end, "]")))
+    start = len(text) - len(text[column + 1 :].lstrip())
+    if start < end:
+        yield Mend((Change(line, column, start, "["), Change(line, end, end, "]")))
+    else:
+        yield Mend((Change(line, column, column + 1, "[]"),))
 
 
 def _flow(fault: Fault, line: int, column: int) -> Iterator[Mend]:

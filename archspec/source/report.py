@@ -81,6 +81,18 @@ class Reporter:
         fix = Fix((Edit(span, ": "),), safe=True)
         self.note(Diagnostic("SPEC002", "no space after `:`", span, (), "write a space after the colon", fix))
 
+    def split_number(self, node: Node, event: Any) -> None:
+        """Report a number with a decimal comma: its whole part, at `node`, and its fraction."""
+        line = self.lines[node.line]
+        _, end = self.place(event.end_mark.line, event.end_mark.column)
+        shown = line[node.column : end]
+        span = SourceSpan(self.name, node.line + 1, node.column + 1, len(shown), line)
+        meant = shown.replace(",", ".")
+        self.note(Diagnostic(
+            "SPEC009", f"`{shown}` is read as two entries: a comma ends an entry in brackets", span, (),
+            f"write `{meant}`", Fix((Edit(span, meant),)),
+        ))
+
     def forbidden(self, event: Any) -> bool:
         """Report a control character. Returns whether there is one."""
         found = forbidden(event.value)

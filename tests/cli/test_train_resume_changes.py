@@ -127,6 +127,7 @@ def test_what_the_folder_says_is_not_trusted(
     (["tiny.yaml", "--allow-changes"], 2, "--allow-changes needs a run to resume"),
     (["--resume", "nowhere"], 1, "RUN316"),
     (["tiny.yaml", "--lr", "abc"], 2, "'abc' is not a valid number"),
+    (["tiny.yaml", "--lr", "0,1"], 2, "'0,1' is not a valid number; write 0.1"),
     (["tiny.yaml", "--epochs", "1.5"], 2, "'1.5' is not a valid whole number"),
     (["--resume", "."], 1, "RUN316"),
     (["tiny.yaml", "--checkpoint-every", "sometimes"], 2, "write `epoch,5min`, `500steps`, `2epochs` or `never`"),

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archspec.devices import PRECISIONS, find_device, known_devices
@@ -51,6 +51,12 @@ def test_names_and_aliases_lead_to_one_device_each() -> None:
 @pytest.mark.parametrize("name", ["rtx3090", "RTX 3090", "3090", "NVIDIA GeForce RTX 3090", "geforce_rtx3090"])
 def test_a_device_is_found_in_any_spelling(name: str) -> None:
     assert find_device(name).key == "rtx3090"
+
+
+def test_a_decimal_comma_has_a_remedy() -> None:
+    with pytest.raises(SpecError) as caught:
+        device_text(RIGHT.replace("300", "300,5").replace("fp32: 10", "fp32: 10,5"))
+    assert [(d.code, d.hint) for d in caught.value.diagnostics] == [("SPEC009", "write `10.5`"), ("BUILD210", "write `300.5`")]
 
 
 @pytest.mark.parametrize("name", ["rtx309", "", "../devices/rtx3090", "x" * 500, "__init__"])
@@ -98,6 +104,7 @@ def test_a_mistake_is_reported_at_its_place(old: str, new: str, message: str, co
     assert span is not None and span.column == column
 
 
+@example("-")
 @given(st.text(st.sampled_from("archspec-device:1 {}[],nkf32.\n\t'\"&*!|>#é\0") | st.characters(), max_size=80))
 def test_any_text_is_a_device_or_a_spec_error(text: str) -> None:
     for whole in (text, RIGHT + text, RIGHT.replace("300", text)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from archspec.diagnostics.edits import edited
 from archspec.source import BROKEN, parse
 from tests.helpers import labels
 from tests.source.helpers import mistakes
@@ -87,6 +88,34 @@ def test_long_numbers(parser, text):
 
 def test_floats_too_large(parser):
     assert mistakes("a: -1e999\n") == [("SPEC009", 1, 4, "-1e999 is too large for a float")]
+
+
+@pytest.mark.parametrize(("text", "data", "number"), [
+    ("a: {lr: 0,1, k: 3}\n", {"a": {"lr": BROKEN, "k": 3}}, "0,1"),
+    ("a: {k: 3, eps: 0,001}\n", {"a": {"k": 3, "eps": BROKEN}}, "0,001"),
+    ("a: {k: 3, eps: -12,5e-3 }\n", {"a": {"k": 3, "eps": BROKEN}}, "-12,5e-3"),
+    ("a: [dropout: 0,5, relu]\n", {"a": [{"dropout": BROKEN}, "relu"]}, "0,5"),
+    ("a: {lr: 1,5: 2}\n", {"a": {"lr": 1, "5": 2}}, None),
+    ("a: {lr: 1, 5: 2}\n", {"a": {"lr": 1, "5": 2}}, None),
+    ("a: {lr: 1, 5}\n", {"a": {"lr": 1, "5": None}}, None),
+    ("a: [0,5]\nb: [c: 1, 5]\n", {"a": [0, 5], "b": [{"c": 1}, 5]}, None),
+    ("a: {b: x1,5}\n", {"a": {"b": "x1", "5": None}}, None),
+    ("a: {b: 1.5,5}\n", {"a": {"b": 1.5, "5": None}}, None),
+    ("a: {b: '1',5}\n", {"a": {"b": "1", "5": None}}, None),
+    ("a: [[b: 1],5]\n", {"a": [[{"b": 1}], 5]}, None),
+    ("a: 0,5\n", {"a": "0,5"}, None),
+])
+def test_decimal_commas_in_brackets(parser, text, data, number):
+    document = parse(text, "t")
+    assert document.data == data
+    if number is None:
+        assert not document.errors
+        return
+    (found,) = document.errors
+    meant = number.replace(",", ".")
+    assert (found.code, found.span.column, found.span.length) == ("SPEC009", text.index(number) + 1, len(number))
+    assert found.hint == f"write `{meant}`"
+    assert not parse(edited(text, found.fix.edits), "t").errors and edited(text, found.fix.edits) == text.replace(number, meant)
 
 
 def test_control_characters_by_escape(parser):

@@ -43,6 +43,8 @@ SLIPS = [  # (broken lines, the value of `m`, line of the mistake in them)
     ("m: [`x`, 1]\n", ["`x`", 1], 1),
     ('m: "\\q"\n', "\\q", 1),
     ("m: - k\n", ["k"], 1),
+    ("m: -\n", [], 1),
+    ("m: -  # k\n", [], 1),
     ("m: [,]\n", [], 1),
     ("m: *\n", BROKEN, 1),
     ("m: [!<x 1, 2]\n", BROKEN, 1),
