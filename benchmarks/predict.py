@@ -37,8 +37,9 @@ from archspec.backends.denormals import denormals_flushed
 from archspec.calibrate import calibrate
 from archspec.calibrate.gpu_watch import Steady
 from archspec.calibrate.measure import Metronome, Pace, Stopwatch
-from archspec.devices.calibration import Calibration, load_calibration, own_calibration
+from archspec.devices.calibration import Calibration, Machine, cpu_name, load_calibration
 from archspec.devices.models import CalibratedModel
+from archspec.diagnostics import SpecError
 from archspec.language.shipped import shipped_specs
 from archspec.profile.prediction import simulated
 from archspec.profile.timing import Until, time_runs
@@ -145,7 +146,10 @@ class Rig:
 
 def row(name: str, batch: int, precision: str, calibration: Calibration, rig: Rig) -> dict[str, Any] | None:
     graph = archspec.load(name).graph
-    chosen = setting(graph, batch, "float32", rig.device, Settings(precision))
+    try:
+        chosen = setting(graph, batch, "float32", rig.device, Settings(precision))
+    except SpecError:  # it does not fit into memory
+        return None
     if chosen.no_step is not None:
         return None
     predicted = predict_times(resources(graph, simulated(chosen, training=True)), CalibratedModel(calibration))
@@ -188,7 +192,9 @@ def calibrated(options: argparse.Namespace) -> Calibration:
     """The calibration of this machine; with --cpu-time one of CPU time, which is kept beside the rows."""
     if not options.cpu_time:
         device = options.device
-        found = own_calibration("cpu" if device.type == "cpu" else torch.cuda.get_device_name(device))
+        name = "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+        version = torch.__version__.partition("+")[0]
+        found = load_calibration(Machine(cpu_name(), name, torch.get_num_threads(), version).file)
         if found is None:
             raise SystemExit("run `archspec calibrate` first")
         return found
