@@ -73,9 +73,9 @@ def figures_text(number: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.4 h`."""
+    """`0.37 s`, `45 s`, `12 min`, `3.4 h`."""
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.{0 if seconds >= 1 or not seconds else 2}f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 

@@ -16,6 +16,7 @@ from archspec.cli.output_format import report as report_diagnostics
 from archspec.cli.static_options import (
     chosen_setting,
     examine_with_optimizer,
+    predicted_run,
     predicted_times,
     setting_options,
     static_json,
@@ -79,7 +80,11 @@ def command(
     counts = counting.count(loaded, batch_sizes[0])
     if as_json:
         failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
-        data = static_json(loaded, report, setting, predicted_times(resources(loaded.graph, setting), target))
+        needed = resources(loaded.graph, setting)
+        data = static_json(
+            loaded, report, setting, predicted_times(needed, target),
+            predicted_run(loaded, recipe, setting, needed, target),
+        )
         counts.add_to(data)
         print_json({**data, **failed})
     else:
@@ -87,16 +92,18 @@ def command(
             report, result_console(), depth=depth, description=loaded.description, step=step_line(loaded, setting),
             fields=counts.fields, bars=counting.tree,
         )
-        _show_times(loaded, setting, target)
+        _show_times(loaded, recipe, setting, target)
         counts.show(result_console())
     if found.errors:
         raise SpecError(found.errors)
 
 
-def _show_times(loaded: Loaded, setting: Setting, target: str | None) -> None:
+def _show_times(loaded: Loaded, recipe: str | None, setting: Setting, target: str | None) -> None:
     """Print the predicted times, where a device is known."""
     from archspec.analysis.resources import resources
     from archspec.printing.prediction import show
 
-    if (times := predicted_times(resources(loaded.graph, setting), target)) is not None:
-        show(times, setting, result_console())
+    found = resources(loaded.graph, setting)
+    if (times := predicted_times(found, target)) is not None:
+        run = predicted_run(loaded, recipe, setting, found, target)
+        show(times, setting, result_console(), run=None if run is None else run.text)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from archspec.analysis.timing import Predicted
     from archspec.api import Loaded
     from archspec.api.examination import Examined
+    from archspec.api.run_cost import RunCost
     from archspec.cli.options import Reading
     from archspec.execution import Optimizer, Setting
     from archspec.language.input_override import InputShapes
@@ -128,7 +129,23 @@ def predicted_times(found: Resources, target: str | None) -> Predicted | None:
     return None if model is None else predict_times(found, model)
 
 
-def static_json(loaded: Loaded, report: Report, setting: Setting, times: Predicted | None) -> dict[str, Any]:
+def predicted_run(
+    loaded: Loaded, recipe_name: str | None, setting: Setting, found: Resources, target: str | None
+) -> RunCost | None:
+    """What the recipe's run takes on the target; None without a recipe, a known device or something to train."""
+    from archspec.api.capacity import chosen_recipe
+    from archspec.api.run_cost import run_cost
+    from archspec.devices.targets import time_model
+
+    recipe, model = chosen_recipe(loaded, recipe_name), time_model(target)
+    if recipe is None or model is None or found.training is None:
+        return None
+    return run_cost(loaded.graph, recipe, setting, model)
+
+
+def static_json(
+    loaded: Loaded, report: Report, setting: Setting, times: Predicted | None, run: RunCost | None = None
+) -> dict[str, Any]:
     """The report, with memory and traffic in this setting, and times where a device is known."""
     from archspec.analysis.resources import resources
 
@@ -136,6 +153,8 @@ def static_json(loaded: Loaded, report: Report, setting: Setting, times: Predict
     data["totals"] |= found.totals()
     if times is not None:
         data["totals"] |= times.totals()
+    if run is not None:
+        data["run"] = run.to_json()
     for layer in data["layers"]:
         layer.update(found.layer(layer["path"]), **({} if times is None else times.layer(layer["path"])))
     return data

@@ -98,7 +98,7 @@ class Training:
         resumed = earlier is not None and earlier.found is not None
         task = self._prepared(recipe, resumed=resumed)
         expected = forecast(self.loaded.graph, task)
-        if expected is not None and self.machine.group.leads:
+        if expected is not None and self.machine.group.leads and not (resumed and expected.step is None):
             tell(expected.text)
         try:
             doctors = self.doctoring.callbacks(path, self.loaded, task)

@@ -18,8 +18,8 @@ SHOWN: Final = 3  # layers
 INDENT: Final = 15  # columns of the names of rows
 
 
-def show(times: Predicted, setting: Setting, console: Console) -> None:
-    """Print the times of a forward pass and of a training step."""
+def show(times: Predicted, setting: Setting, console: Console, *, run: str | None = None) -> None:
+    """Print the times of a forward pass and of a training step. run: a text on the recipe's whole run."""
     from rich.text import Text
 
     layout = ", channels last" if setting.channels_last else ""
@@ -28,6 +28,8 @@ def show(times: Predicted, setting: Setting, console: Console) -> None:
     rows = {"forward": time_text(times.forward), "slowest": _slowest(times.main)}
     if times.step is not None:
         rows = {"forward": rows["forward"], "training step": time_text(times.step), "slowest": rows["slowest"]}
+    if run is not None:
+        rows["recipe"] = run
     for name, text in rows.items():
         lines = wrap(text, max(20, console.width - INDENT), break_long_words=False, break_on_hyphens=False)
         console.print(Text(f"{name:{INDENT}}" + f"\n{'':{INDENT}}".join(lines)), soft_wrap=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.data.amounts import run_images
 from archspec.diagnostics import SpecError, plural
 from archspec.sweep.expand import Expansion, Trial
 from archspec.sweep.folders import result_of
@@ -146,7 +147,7 @@ def timing(trial: Trial, device: str, threads: int) -> Timing:
 
 
 def _estimate(trial: Trial, timed: Timing) -> Estimate:
-    seen = images(trial)
+    seen = run_images(trial.recipe, **trial.limits)
     if seen is None:
         return Estimate(trial, None, None, None, timed.problem)
     recipe = trial.recipe
@@ -156,33 +157,6 @@ def _estimate(trial: Trial, timed: Timing) -> Estimate:
         return Estimate(trial, steps, macs, None, timed.problem)
     batches = recipe.epochs * ceil(seen.each_epoch / recipe.batch_size) + ceil(seen.at_end / recipe.batch_size)
     return Estimate(trial, steps, macs, passes * timed.step_s + batches * timed.forward_s, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Images:
-    """The numbers of images that a trial trains on, evaluates after each epoch, and evaluates at the end."""
-
-    train: int
-    each_epoch: int
-    at_end: int
-
-
-def images(trial: Trial) -> Images | None:
-    """The numbers of images of a trial; None if they are only known after reading the data."""
-    from archspec.data.registry import known_dataset
-    from archspec.data.validation import resolve_validation
-
-    info = known_dataset(trial.recipe.data)
-    if info is None:
-        return None
-    limits: Mapping[str, int] = trial.limits
-    train = min(info.train_size, limits.get("limit_train", info.train_size))
-    test = min(info.test_size, limits.get("limit_test", info.test_size))
-    setting = resolve_validation(trial.recipe).validation
-    if not isinstance(setting, (int, float)):
-        return Images(train, test, 0)
-    held = min(setting if isinstance(setting, int) else round(setting * train), train)
-    return Images(train - held, held, test)
 
 
 def macs_text(macs: int) -> str:

@@ -28,20 +28,22 @@ if TYPE_CHECKING:
 class Forecast:
     """What a run will take, without loading data and writing files.
 
-    step: of one update. epoch_s: an epoch's steps and its evaluation. epochs: of the recipe. peak_bytes: of a step.
-    batch_size: images of an update.
+    step: of one update; None on a machine that is not known. epoch_s: an epoch's steps and its evaluation; 0 without
+    `step`. epochs: of the recipe. peak_bytes: of a step. images: of an update.
     """
 
-    step: Prediction
+    step: Prediction | None
     epoch_s: float
     epochs: int
     peak_bytes: int
-    batch_size: int
+    images: int
 
     @property
     def text(self) -> str:
         """One line."""
         step = self.step
+        if step is None:
+            return f"a step needs {bytes_text(self.peak_bytes)}; after `archspec calibrate` its time is predicted too"
         times = f"{figures_text(step.milliseconds)} ms a step ({figures_text(step.low)} to {figures_text(step.high)})"
         whole = f"{duration_text(self.epoch_s)} an epoch, {duration_text(self.epochs * self.epoch_s)} in all"
         return (
@@ -52,45 +54,47 @@ class Forecast:
     def measured_ms(self, summary: Summary) -> float | None:
         """The measured time of a step: that of the epochs after the first, in which everything warms up."""
         speeds = [result.images_per_s for result in summary.epochs if result.images_per_s > 0]
-        return 1000 * self.batch_size / median(speeds[1:] or speeds) if speeds else None
+        return 1000 * self.images / median(speeds[1:] or speeds) if speeds else None
 
     def outcome(self, summary: Summary) -> str | None:
-        """The measured time of a step beside the predicted one, with loading of data; None if nothing was measured."""
+        """The measured time of a step beside the predicted one, with loading of data; None without one of them."""
         measured = self.measured_ms(summary)
-        if measured is None:
+        if measured is None or self.step is None:
             return None
         predicted = self.step.milliseconds
         change = 100 * (predicted / measured - 1)
+        difference = f"{change:+.0f} %".replace("-", "−")
         return (
             f"a step took {figures_text(measured)} ms with loading of data; predicted {figures_text(predicted)} ms "
-            f"({change:+.0f} %)"
+            f"({difference})"
         )
 
     def to_json(self, summary: Summary | None = None) -> dict[str, Any]:
         """Plain data; with a summary the measured time of a step, too."""
         measured = None if summary is None else self.measured_ms(summary)
-        return {
+        times = {"step": None, "epoch_s": None, "total_s": None} if self.step is None else {
             "step": self.step.to_json(), "epoch_s": self.epoch_s, "total_s": self.epochs * self.epoch_s,
-            "peak_bytes": self.peak_bytes, "measured_step_ms": measured,
         }
+        return times | {"peak_bytes": self.peak_bytes, "measured_step_ms": measured}
 
 
 def forecast(graph: Graph, task: Task) -> Forecast | None:
-    """What a run of `task` will take on its machine; None if that is neither calibrated nor a GPU that is known.
+    """What a run of `task` will take on its machine: only memory if that is neither calibrated nor a GPU that is known.
 
-    None for what the models do not know: several processes, compiled networks, archspec's own kernels.
+    None for what the simulation does not know: several processes, compiled networks, archspec's own kernels.
     """
     machine, recipe, settings = task.machine, task.recipe, task.machine.settings
-    model = model_of(machine.device)
-    if model is None or machine.group.size > 1 or settings.compile or settings.cuda_graphs or settings.own_kernels:
+    if machine.group.size > 1 or settings.compile or settings.cuda_graphs or settings.own_kernels:
         return None
-    found = resources(graph, training_setting(graph, recipe, machine))
-    times = predict_times(found, model)
-    if times.step is None or found.training is None:
+    found, model = resources(graph, training_setting(graph, recipe, machine)), model_of(machine.device)
+    if found.training is None:
         return None
+    times = None if model is None else predict_times(found, model)
+    if times is None or times.step is None:
+        return Forecast(None, 0.0, recipe.epochs, found.training.peak_bytes, recipe.images_per_step)
     evaluated = task.validation or task.test
     seconds = (len(task.train) * times.step.milliseconds + len(evaluated) * times.forward.milliseconds) / 1000
-    return Forecast(times.step, seconds, recipe.epochs, found.training.peak_bytes, recipe.batch_size)
+    return Forecast(times.step, seconds, recipe.epochs, found.training.peak_bytes, recipe.images_per_step)
 
 
 def model_of(device: torch.device) -> TimeModel | None:

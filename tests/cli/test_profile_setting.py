@@ -57,3 +57,30 @@ def test_autocast_and_another_dtype_do_not_go_together(cli):
     done = cli("profile", "lenet", "--static", "--precision=bf16", "--dtype=float16")
     assert done.code == 2
     assert "leave out --dtype float16" in done.err
+
+
+def test_the_whole_run_of_the_recipe(cli, tmp_path):
+    found = totals(cli, "lenet", "--target=h200", "--batch-size=4")
+    run, step = found["run"], totals(cli, "lenet", "--target=h200", "--batch-size=256")["totals"]
+    assert (run["data"], run["batch_size"], run["epochs"], run["steps_per_epoch"]) == ("fashion-mnist", 256, 10, 235)
+    assert (run["predicted_step_ms"], run["peak_bytes"]) == (step["predicted_step_ms"], step["training_peak_bytes"])
+    epoch_ms = 235 * step["predicted_step_ms"] + 40 * step["predicted_forward_ms"]  # 60,000 and 10,000 images
+    assert run["epoch_s"] == pytest.approx(epoch_ms / 1000, rel=1e-3)
+    assert run["total_s"] == pytest.approx(epoch_ms / 100, rel=1e-3)
+
+    changes = ("--set=train.batch_size=64", "--set=train.accumulate=4", "--set=train.validation=0.1")
+    run = totals(cli, "lenet", "--target=h200", *changes)["run"]
+    part = totals(cli, "lenet", "--target=h200", "--batch-size=64")["totals"]
+    assert (run["steps_per_epoch"], run["accumulate"]) == (211, 4)  # of 54,000 images
+    assert run["predicted_step_ms"] > 2 * part["predicted_step_ms"]
+    evaluation_ms = 1000 * (run["total_s"] - 10 * run["epoch_s"])  # the test set, at the end
+    assert evaluation_ms == pytest.approx(157 * part["predicted_forward_ms"], rel=0.01)
+
+    text = cli("profile", "lenet", "--static", "--target=h200").out
+    assert " an epoch, " in text and "10 epochs of fashion-mnist; a step of 256 images takes " in text
+
+
+def test_a_run_without_known_images_or_device_has_no_time(cli, tmp_path):
+    (path := tmp_path / "net.yaml").write_text(WITHOUT_RECIPE)
+    assert "run" not in totals(cli, path, "--target=h200")
+    assert "run" not in totals(cli, "lenet", "--target=h200", f"--set=train.data=folder:{tmp_path}")

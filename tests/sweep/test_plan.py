@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from archspec.data.amounts import Images, run_images
 from archspec.results.trials import Result, Store
 from archspec.sweep import plan as plans
-from archspec.sweep.plan import Images, Timing, images, plan
+from archspec.sweep.plan import Timing, plan
 from archspec.sweep.slots import Slots
 from archspec.sweep.starts import Starts, measure_starts
 from tests.sweep.helpers import begun, expanded
@@ -72,7 +73,7 @@ def test_nothing_is_started_where_nothing_is_left(tmp_path, timed):
 ])
 def test_which_images_are_evaluated(recipe, expected):
     (trial,) = expanded(HEAD.replace("}\n", f", {recipe}}}\n" if recipe else "}\n") + LIMITS).trials
-    assert images(trial) == expected
+    assert run_images(trial.recipe, **trial.limits) == expected
 
 
 class Clock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,8 +40,23 @@ def test_the_first_epoch_warms_up_and_does_not_count() -> None:
     )
     summary = Summary((epoch(1, 100.0), epoch(2, 10_240.0), epoch(3, 10_240.0)))
     assert found.measured_ms(summary) == pytest.approx(12.5)
-    assert found.outcome(summary) == "a step took 12.5 ms with loading of data; predicted 10.0 ms (-20 %)"
+    assert found.outcome(summary) == "a step took 12.5 ms with loading of data; predicted 10.0 ms (−20 %)"
     assert found.to_json(summary)["measured_step_ms"] == pytest.approx(12.5)
+
+
+def test_a_step_is_an_update_of_several_passes(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("archspec.devices.calibration.cache_folder", lambda: tmp_path / "cache")
+    overhead = {"forward": 0.0, "training": 0.0, "backward": 0.0, "step": 5e6}
+    replace(few_kernels(), overhead_us=overhead, factors={"fp32": 1e-3}).save()
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    arguments = ("train", "tiny.yaml", "--limit-train", "200", "--limit-test", "100", "--accumulate", "2", "--json")
+    data = json.loads(cli(*arguments).out)
+    speeds = [epoch["images_per_s"] for epoch in data["epochs"]]
+    assert data["predicted"]["measured_step_ms"] == pytest.approx(1000 * 200 / speeds[1])  # two passes of 100 images
+    assert data["predicted"]["total_s"] == pytest.approx(10, rel=0.02)  # a step of five seconds an epoch
 
 
 @pytest.mark.parametrize(("name", "key"), [
@@ -63,6 +79,9 @@ def test_a_run_on_a_calibrated_machine_says_what_it_takes(
     arguments = ("train", "tiny.yaml", "--limit-train", "200", "--limit-test", "100")
     done = cli(*arguments)
     assert "predicted on" not in done.err + done.out
+    assert re.match(r"a step needs [\d.]+ [KM]iB; after `archspec calibrate` its time is predicted too\n", done.err)
+    data = json.loads(cli(*arguments, "--json").out)["predicted"]
+    assert (data["step"], data["total_s"]) == (None, None) and data["peak_bytes"] > 0
     made = few_kernels()
     overhead = {"forward": 0.0, "training": 0.0, "backward": 0.0, "step": 5e6}
     replace(made, overhead_us=overhead, factors={"fp32": 1e-3}).save()  # next to no time for the kernels
