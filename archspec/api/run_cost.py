@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from archspec.diagnostics import plural
 from archspec.text import bytes_text, duration_text, figures_text
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class RunCost:
     def text(self) -> str:
         """`3 s an epoch, 30 s in all: 10 epochs of fashion-mnist; a step of 256 images takes 12.3 ms and needs …`."""
         recipe = self.recipe
-        epochs = f"{recipe.epochs:,} epoch{'s' * (recipe.epochs != 1)} of {recipe.data}"
+        epochs = f"{plural(recipe.epochs, 'epoch')} of {recipe.data}"
         return (
             f"{duration_text(self.epoch_s)} an epoch, {duration_text(self.total_s)} in all: {epochs}; a step of "
             f"{recipe.images_per_step:,} images takes {figures_text(self.step_ms)} ms, bound by {self.step.bound}, "

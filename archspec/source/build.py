@@ -9,7 +9,6 @@ from typing import Any, Final
 from yaml import events as ev
 
 from archspec.diagnostics import Diagnostic, Label, SourceSpan
-from archspec.source.decimals import split_number
 from archspec.source.document import Limits, Node
 from archspec.source.repair import Cut, cut_at, unbalanced
 from archspec.source.report import MAX_ERRORS, Reporter, Stop, cut_diagnostic, too_many, unmoved
@@ -166,9 +165,12 @@ class Builder(Reporter):
 
     def _decimal_comma(self, frame: _Frame, event: Any) -> bool:
         """Report a number whose decimal comma made it two entries."""
-        if event.style or event.value[:1] not in _DIGITS:
+        start = event.start_mark.index
+        if event.style or event.value[:1] not in _DIGITS or self.text[start - 1 : start] != ",":
             return False
-        found = split_number(frame.data, frame.places, self.text, event.start_mark.index, event.end_mark.index)
+        from archspec.source.decimals import split_number
+
+        found = split_number(frame.data, frame.places, self.text, start, event.end_mark.index)
         if found is not None:
             self.split_number(found.node, event)
             found.data[found.key] = BROKEN

@@ -22,12 +22,12 @@ class Split(NamedTuple):
 
 
 def split_number(data: Any, places: Any, text: str, start: int, end: int) -> Split | None:
-    """What text[start:end], a plain scalar in a flow collection, continues; None if it is an entry of its own.
+    """What text[start:end], a plain scalar after a comma in a flow collection, continues; None if nothing.
 
     data, places: the entries of the collection before it. In `{lr: 0,1}` it is a key without a value; in
     `[dropout: 0,5]` it follows a pair. In `[0,5]` it is an entry.
     """
-    if text[start - 1 : start] != "," or not text[start - 2].isdigit() or not _FRACTION.fullmatch(text, start, end):
+    if not text[start - 2].isdigit() or not _FRACTION.fullmatch(text, start, end):
         return None
     if type(data) is list:
         if not data or type(data[-1]) is not dict:
