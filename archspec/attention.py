@@ -111,7 +111,8 @@ class WindowAttention(nn.Module):
         n, windows, places, channels = x.shape
         heads = self.qkv(x).view(n, windows, places, 3, self.num_heads, -1).permute(3, 0, 1, 4, 2, 5)
         y = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=bias.to(heads.dtype))
-        projected: Tensor = self.proj(y.transpose(2, 3).reshape(n, windows, places, channels))
+        y = y.transpose(2, 3).reshape(n, windows, places, channels)  # frees the other before the projection
+        projected: Tensor = self.proj(y)
         return projected
 
     def _bias(self, vertical: int, horizontal: int, down: int, across: int) -> Tensor:

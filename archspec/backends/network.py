@@ -17,7 +17,8 @@ from archspec.ops import Merge
 class _Step(NamedTuple):
     """A call of a stage: its input values, and its number of outputs.
 
-    merges: its module takes a list. frees: the stages whose outputs nothing uses after this one.
+    merges: its module takes a list. frees: the stages whose outputs nothing uses after this one, in training;
+    frees_evaluated: in evaluation, where the stages and outputs for training only use nothing.
     """
 
     stage: str
@@ -27,6 +28,7 @@ class _Step(NamedTuple):
     training_only: bool
     recomputed: bool
     frees: tuple[int, ...]
+    frees_evaluated: tuple[int, ...]
 
 
 class Network(nn.Module):
@@ -49,10 +51,10 @@ class Network(nn.Module):
             self.add_module(name, module)
         self._label = graph.label
         self._arguments, self._by_name = arguments, by_name
-        frees = _last_uses(graph)
+        frees, evaluated = _last_uses(graph, training=True), _last_uses(graph, training=False)
         self._steps = tuple(
             _Step(node.name, node.inputs, len(node.outputs), isinstance(node.target, Merge),
-                  node.name in graph.training_only, node.name in recompute, tuple(frees[number]))
+                  node.name in graph.training_only, node.name in recompute, frees[number], evaluated[number])
             for number, node in enumerate(graph.nodes)
         )
         ports = {value.port for step in self._steps for value in step.takes
@@ -73,7 +75,7 @@ class Network(nn.Module):
                 stage, arguments = getattr(self, step.stage), [taken] if step.merges else taken
                 given = recomputed(stage, *arguments) if learning and step.recomputed else stage(*arguments)
                 made.append((given,) if step.gives == 1 else given)
-            for node in step.frees:
+            for node in step.frees if self.training else step.frees_evaluated:
                 made[node] = None
         outputs = {
             name: values[port] if node == INPUT else made[node][port]
@@ -97,12 +99,14 @@ class Network(nn.Module):
         return "".join(word.capitalize() for word in self._label.split("_")) or "Network"
 
 
-def _last_uses(graph: Graph) -> list[list[int]]:
+def _last_uses(graph: Graph, *, training: bool) -> list[tuple[int, ...]]:
     """For each stage, by its number, the stages whose outputs are used there for the last time."""
-    last = {value.node: number for number, node in enumerate(graph.nodes) for value in node.inputs}
-    kept = {INPUT, *(value.node for value in graph.results)}
-    found: list[list[int]] = [[] for _ in graph.nodes]
+    last = {value.node: number for number, node in enumerate(graph.nodes)
+            if training or node.name not in graph.training_only for value in node.inputs}
+    results = zip(graph.outputs, graph.results, strict=True)
+    kept = {INPUT, *(value.node for port, value in results if training or not port.training)}
+    found: list[tuple[int, ...]] = [()] * len(graph.nodes)
     for node, number in last.items():
         if node not in kept:
-            found[number].append(node)
+            found[number] += (node,)
     return found

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from archspec.execution.tensor import Tensor
 
 if TYPE_CHECKING:
+    from archspec.execution.recomputation import Region
     from archspec.execution.recorder import Recorder
 
 FIRST: Final = 2**62  # the number of a parameter's node: torch accumulates gradients before all else
-IN_PLACE: Final = True  # torch adds gradients in place, but not under a dispatch mode such as a memory tracker
 Gradients = Sequence["Tensor | None"]
 # (tape, node, gradients of the outputs) -> gradients of the inputs. It must not hold tensors: they are in node.saved.
 Backward = Callable[["Recorder", "Node", Gradients], Gradients]
@@ -39,26 +39,6 @@ class Node:
     def needs(self, k: int) -> bool:
         """Whether input k needs a gradient."""
         return self.edges[k] is not None
-
-
-class Region:
-    """Layers whose saved tensors are dropped in forward, and computed again when backward reaches the first of them.
-
-    As torch.utils.checkpoint with use_reentrant=False. inputs: of its first layers, which `run` takes; it
-    keeps them until all of its nodes that save anything have run. saves: the number of these.
-    """
-
-    def __init__(self, inputs: list[Tensor], run: Callable[[Sequence[Tensor]], object]) -> None:
-        self.inputs = inputs
-        self.run: Callable[[Sequence[Tensor]], object] | None = run
-        self.nodes: list[Node] = []
-        self.saves = 0
-
-    def restore(self, tape: Recorder) -> None:
-        """Run the layers again, unless that has been done."""
-        if self.run is not None:
-            run, self.run = self.run, None
-            tape.replay(self, run)
 
 
 def leaf(name: str) -> Node:
@@ -102,19 +82,21 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
             buffer += [None] * (port + 1 - len(buffer))
             held, buffer[port] = buffer[port], None
             buffer[port] = _sum(tape, held, result)
-            del held, result
+            del held, result, buffer  # a gradient lives no longer than its node runs
             waiting[id(into)] -= 1
             if not waiting[id(into)]:
                 heappush(ready, (-into.number, next(order), into))
 
 
 def _sum(tape: Recorder, held: Tensor | None, new: Tensor | None) -> Tensor | None:
-    """The sum of two gradients of a value, in place where nothing else uses one of them (torch's InputBuffer)."""
+    """The sum of two gradients of a value, in place where nothing else holds the first (torch's InputBuffer).
+
+    A dispatch mode, such as a memory tracker, sees no sum in place.
+    """
     if held is None or new is None:
         return held or new
-    total = next((x for x in (held, new) if x.storage.refs == 1 and x.is_dense), None)
-    if total is None or not IN_PLACE or tape.meta:
-        total = tape.like(held)
+    alone = held.storage.refs == 1 and not held.is_view
+    total = held if alone and held.is_dense and not tape.meta else tape.like(held)
     tape.launch("add_", (held, new), (total,), flops=total.numel)
     return total
 

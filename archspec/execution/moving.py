@@ -26,6 +26,19 @@ class Moving(Recorder):
         self.record(name, (y,), (x,), (), lambda tape, node, grads: (_moved_back(tape, node, grads, before, flops),))
         return y
 
+    def rolled(self, x: Tensor, dims: int) -> Tensor:
+        """The elements of x, rolled along so many dimensions: along one, and the result along the others."""
+        y = self._rolled("roll", x, dims)
+        self.record("roll", (y,), (x,), (), lambda tape, node, grads: (_rolled_back(tape, grads[0], dims),))
+        return y
+
+    def _rolled(self, name: str, x: Tensor, dims: int) -> Tensor:
+        y = self.empty(x.shape, x.dtype, x)
+        if not self.meta:  # a memory tracker does not look into the kernel
+            self.scratch((dims - 1) * y.nbytes)
+        self.launch(name, (x,), (y,))
+        return y
+
     def padded(self, mode: str, x: Tensor, margins: Sequence[int]) -> Tensor:
         """(N, C, …) with so many more places in each further dimension, filled from the input.
 
@@ -65,12 +78,19 @@ def _moved_back(tape: Recorder, node: Node, grads: Gradients, shape: Shape, flop
     return result
 
 
+def _rolled_back(tape: Recorder, grad: Tensor | None, dims: int) -> Tensor:
+    assert grad is not None and isinstance(tape, Moving)
+    return tape._rolled("roll_backward", grad, dims)
+
+
 def _unwrapped(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
-    """The gradient of a circular padding, which torch writes slice by slice: each is taken out and added elsewhere."""
+    """The gradient of a circular padding, which torch writes edge by edge: each is taken out and added elsewhere."""
     assert grad is not None
     rest = tape.like(grad)
     tape.launch("copy", (grad,), (rest,))
-    tape.scratch(rest.nbytes)
+    margins = [(d, grad.shape[d] - size) for d, size in enumerate(shape) if grad.shape[d] > size]
+    edge = max([grad.nbytes // grad.shape[d] * (more - more // 2) for d, more in margins], default=0)
+    tape.scratch(rest.nbytes if tape.meta else 2 * edge)  # a sum that is not in place; an edge, and zeros in its place
     result = tape.new(shape, grad.dtype)
     tape.launch("circular_pad_backward", (rest,), (result,), flops=rest.numel)
     return result

@@ -61,9 +61,13 @@ class Pointwise(Recorder):
         self.record("prelu", (y,), (x, weight), (x, weight), _prelu_backward)
         return y
 
-    def add(self, a: Tensor, b: Tensor, name: str = "add") -> Tensor:
-        """a + b, broadcast. name: `sub` for a - b."""
-        y = self._broadcast(name, a, b)
+    def add(self, a: Tensor, b: Tensor, name: str = "add", *, in_place: bool = False) -> Tensor:
+        """a + b, broadcast. name: `sub` for a - b. in_place: whether it overwrites a."""
+        if in_place:
+            y = a.alias()
+            self.launch(name, (a, b), (y,), flops=y.numel)
+        else:
+            y = self._broadcast(name, a, b)
         likes = _Like(a.shape, a.dtype), _Like(b.shape, b.dtype)
         self.record(name, (y,), (a, b), (), lambda tape, node, grads: _add_backward(tape, node, grads, likes))
         return y
@@ -186,9 +190,14 @@ def _mul_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Li
 
 def _div_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
     (grad,), (b, *a) = grads, node.saved
-    results: list[Tensor | None] = [_computed(tape, "div", grad, b) if node.needs(0) else None, None]
-    if a:
-        quotient = _computed(tape, "div", _computed(tape, "div", *a, b), b)  # a / b²
-        results[1] = _computed(tape, "mul", _computed(tape, "neg", grad), quotient)
-        del quotient
+    assert grad is not None
+    results: list[Tensor | None] = [None, None]
+    if a:  # -grad * ((a / b) / b), whose parts C++ frees at the end of the expression
+        quotient = tape.like(grad)
+        tape.launch("div", (*a, b), (quotient,), flops=quotient.numel)
+        squared = _computed(tape, "div", quotient, b)
+        results[1] = _computed(tape, "mul", _computed(tape, "neg", grad), squared)
+        del quotient, squared
+    if node.needs(0):
+        results[0] = _computed(tape, "div", grad, b)
     return fitted(tape, results, likes)

@@ -35,7 +35,7 @@ class Products(Pointwise, Reshaping):
             y = self._batched(x, transposed)
         else:
             y = self.reshape(self._linear(self.reshape(x, (prod(rows), x.shape[-1])), weight, None), shape)
-        return y if bias is None else self.add(y, bias)
+        return y if bias is None else self.add(y, bias, in_place=not self.meta)
 
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         rows, features, outputs = prod(x.shape[:-1]), x.shape[-1], weight.shape[0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from math import prod
 from typing import Final, Literal, NamedTuple
 
-from archspec.execution.autograd import FIRST, Backward, Gradients, Node, Region, leaf
+from archspec.execution.autograd import FIRST, Backward, Gradients, Node, leaf
+from archspec.execution.recomputation import Recomputation
 from archspec.execution.setting import Setting
 from archspec.execution.tensor import Memory, Shape, Storage, Tensor, channels_last, contiguous, iterated, same_order
 from archspec.types import DTYPE_BYTES, FLOATS, TensorType
@@ -66,10 +67,7 @@ class Recorder:
         self._saved: dict[int, Storage] = {}
         self._first_pass = True
         self.saved_by: dict[str, int] = {}
-        self._region: Region | None = None
-        self._replayed: list[Node] | None = None
-        self._missing = 0  # nodes of the region that runs again which have not got what they save
-        self._before = _Moment(0, 0, 0, 0)  # the node that runs
+        self.recomputation = Recomputation()
 
     # Tensors
 
@@ -96,7 +94,8 @@ class Recorder:
 
     def scratch(self, nbytes: int) -> None:
         """Memory that a kernel takes from torch's allocator and frees before it ends."""
-        self.memory.live -= self.memory.allocate(nbytes)
+        size = self.memory.allocate(nbytes)  # `live -= allocate(…)` would read `live` before it allocates
+        self.memory.live -= size
 
     # Kernels
 
@@ -159,20 +158,17 @@ class Recorder:
         edges = tuple([None if x is None or x.node is None else (x.node, x.port) for x in inputs])
         if not any(edges):
             return
-        if self._replayed is not None:
-            self._restore(self._replayed.pop(0), outputs, saved)
+        recomputation = self.recomputation
+        if recomputation.replayed is not None:
+            recomputation.restore(self, outputs, saved)
             return
         self._number += 1
-        region = self._region
-        if region is None:
+        if recomputation.region is None:
             self._count_saved(saved)
-        kept = () if region is not None else tuple([x.alias() for x in saved])
-        node = Node(self._number, name, self.layer, edges, kept, backward)
-        if region is not None:
-            region.nodes.append(node)
-            if saved:
-                node.region = region
-                region.saves += 1
+            node = Node(self._number, name, self.layer, edges, tuple([x.alias() for x in saved]), backward)
+        else:
+            node = Node(self._number, name, self.layer, edges, (), backward)
+            recomputation.adopt(node, saves=bool(saved))
         for port, y in enumerate(outputs):
             y.node, y.port = node, port
 
@@ -261,17 +257,18 @@ class Recorder:
 
     def _cast_weight(self, x: Tensor, dtype: str) -> Tensor:
         """The cast of a weight, which belongs to no region: layers outside it may use the same one."""
-        if self._replayed is not None:
+        recomputation = self.recomputation
+        if recomputation.replayed is not None:
             y = self.like(x, dtype)
             self.launch("copy", (x,), (y,))
             y.node = x.node
-            self._before = self._moment()
+            recomputation.note(self)
             return y
-        region, self._region = self._region, None
+        region, recomputation.region = recomputation.region, None
         try:
             return self.cast(x, dtype)
         finally:
-            self._region = region
+            recomputation.region = region
 
     def cast(self, x: Tensor, dtype: str) -> Tensor:
         """x in another dtype (`Tensor.to`); x itself where it has that one already."""
@@ -281,75 +278,19 @@ class Recorder:
         self.launch("copy", (x,), (y,))
         before = x.dtype
         self.record("to", (y,), (x,), (), lambda tape, node, grads: (_cast_back(tape, grads[0], before),))
-        if self._replayed is not None:  # also where the cast is no node, as of an image
-            self._before = self._moment()
+        self.recomputation.note(self)  # also where the cast is no node, as of an image
         return y
 
     # Recomputation
 
     def recomputed(self, inputs: Sequence[Tensor], run: Callable[[Sequence[Tensor]], tuple[Tensor, ...]]
                    ) -> tuple[Tensor, ...]:
-        """The outputs of `run`, without keeping what it saves: backward runs it again (torch.utils.checkpoint)."""
-        if not self._recording or self._region is not None or self._replayed is not None:
+        """The outputs of `run`, without keeping what it saves: backward runs it again (`recomputation`)."""
+        recomputation = self.recomputation
+        if not self._recording or recomputation.region is not None or recomputation.replayed is not None:
             return run(inputs)
-        kept = [self._detached(x) for x in inputs]
-        self._count_saved(kept)
-        self._region = Region(kept, run)
-        try:
-            return run(inputs)
-        finally:
-            self._region = None
-
-    @staticmethod
-    def _detached(x: Tensor) -> Tensor:
-        kept = x.alias()
-        kept.node, kept.port = x.node, x.port
-        return kept
-
-    def replay(self, region: Region, run: Callable[[Sequence[Tensor]], object]) -> None:
-        """Run the layers of a region again, in the backward pass, so that its nodes have what they save."""
-        self._replayed, self._missing, layer = region.nodes, region.saves, self.layer
-        region.nodes = []  # each of them holds the region, which would never be freed
-        self._before = self._moment()
-        try:
-            with self.autocast(), suppress(_AllRestored):
-                run(region.inputs)
-        finally:
-            self._replayed, self.layer = None, layer
-
-    def _restore(self, node: Node, outputs: Sequence[Tensor], saved: Sequence[Tensor]) -> None:
-        """Give a node of a region what it saves. Raises _AllRestored when no later node saves anything."""
-        node.saved = tuple([x.alias() for x in saved])
-        for port, y in enumerate(outputs):
-            y.node, y.port = node, port
-        self._missing -= bool(saved)
-        if not self._missing:
-            if not any(x.storage.number > self._before.allocations or x.storage is y.storage
-                       for x in saved for y in outputs):
-                self._return_to(self._before)  # torch saves inputs before it computes, and ends there
-            raise _AllRestored
-        self._before = self._moment()
-
-    def _moment(self) -> _Moment:
-        return _Moment(len(self.kernels), self.memory.count, self.memory.peak, self.reach)
-
-    def _return_to(self, moment: _Moment) -> None:
-        """Take back what ran since. Its tensors are freed with the rule that holds them."""
-        del self.kernels[moment.kernels :], self.timeline[moment.kernels :]
-        self.memory.peak, self.reach = moment.peak, moment.reach
-
-
-class _Moment(NamedTuple):
-    """Between two nodes: the kernels that ran, the allocations, the peak of tensors, and with what libraries take."""
-
-    kernels: int
-    allocations: int
-    peak: int
-    reach: int
-
-
-class _AllRestored(Exception):
-    """Ends a second run of a region, as torch's checkpoint does (`early_stop`)."""
+        self._count_saved(inputs)
+        return recomputation.first_run(self, inputs, run)
 
 
 def _cast_back(tape: Recorder, gradient: Tensor | None, dtype: str) -> Tensor | None:

@@ -147,9 +147,11 @@ def _joined(tape: Recorder, grads: Gradients, shapes: list[Shape], shape: Shape)
 def _reshaped(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
     assert grad is not None
     strides = view_strides(grad.shape, grad.strides, shape)
-    if strides is None:
-        grad = tape.contiguous(grad)
-    return grad.view(shape, strides)
+    if strides is not None:
+        return grad.view(shape, strides)
+    copy = tape.contiguous(grad).view(shape)
+    copy.is_view = False  # torch forgets the copy's own shape (_unsafe_view)
+    return copy
 
 
 def _narrowed(node: Node, grads: Gradients, shapes: list[Shape]) -> Gradients:

@@ -50,15 +50,19 @@ class Storage:
 
 
 class Tensor:
-    """A view of a storage. node, port: the output of the autograd node that made it; None if it needs no gradient."""
+    """A tensor on a storage. node, port: the output of the autograd node that made it; None if it needs no gradient.
 
-    __slots__ = ("dtype", "node", "numel", "port", "shape", "storage", "strides")
+    is_view: whether it is a view of another tensor, which torch then holds too.
+    """
+
+    __slots__ = ("dtype", "is_view", "node", "numel", "port", "shape", "storage", "strides")
 
     def __init__(self, storage: Storage, shape: Shape, dtype: str, strides: Shape, numel: int | None = None) -> None:
         self.storage, self.shape, self.dtype, self.strides = storage, shape, dtype, strides
         self.numel = prod(shape) if numel is None else numel
         self.node: Node | None = None
         self.port = 0
+        self.is_view = False
         storage.refs += 1
 
     def __del__(self) -> None:
@@ -103,11 +107,15 @@ class Tensor:
 
     def view(self, shape: Shape, strides: Shape | None = None) -> Tensor:
         """Another view of the storage, without a gradient. strides: contiguous ones by default."""
-        return Tensor(self.storage, shape, self.dtype, contiguous(shape) if strides is None else strides)
+        y = Tensor(self.storage, shape, self.dtype, contiguous(shape) if strides is None else strides)
+        y.is_view = True
+        return y
 
     def alias(self) -> Tensor:
-        """The same view, without a gradient: what autograd saves."""
-        return Tensor(self.storage, self.shape, self.dtype, self.strides, self.numel)
+        """The same tensor, without a gradient: what autograd saves."""
+        y = Tensor(self.storage, self.shape, self.dtype, self.strides, self.numel)
+        y.is_view = self.is_view
+        return y
 
 
 @lru_cache(4096)

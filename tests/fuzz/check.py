@@ -14,10 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from archspec.analysis import cost_report, lone_value
 from archspec.analysis.weights import weights
 from archspec.backends.device import place
-from archspec.backends.step import _Living, _on_meta, example_loss, inputs_of
+from archspec.backends.step import _on_meta, example_loss, inputs_of
 from archspec.backends.torch import build
-from archspec.execution import Execution, Optimizer, Setting, autograd, execute
+from archspec.execution import Execution, Optimizer, Setting, execute
 from archspec.ir import Graph, sites
+from archspec.ir.edit import evaluation
+from tests.fuzz.allocations import peak_beside
 
 Figures = dict[str, Any]
 BATCH = 2
@@ -62,12 +64,8 @@ def static_figures(graph: Graph, given: Circumstances = PLAIN) -> Figures:
     }
     if not learns(graph):
         return figures
-    in_place, autograd.IN_PLACE = autograd.IN_PLACE, False  # type: ignore[misc]  # as under the dispatch mode of the oracle
-    try:
-        plain, low = (_executed(graph, given, precision=x) for x in ("fp32", "bf16"))
-        forward, low_forward = (_executed(graph, given, precision=x, training=False) for x in ("fp32", "bf16"))
-    finally:
-        autograd.IN_PLACE = in_place  # type: ignore[misc]
+    plain, low = (_executed(graph, given, precision=x) for x in ("fp32", "bf16"))
+    forward, low_forward = (_executed(graph, given, precision=x, training=False) for x in ("fp32", "bf16"))
     figures |= {"peak": plain.peak_bytes, "peak_bf16": low.peak_bytes}
     figures |= {"forward_peak": forward.peak_bytes, "forward_peak_bf16": low_forward.peak_bytes}
     if not given.recompute:
@@ -126,8 +124,8 @@ def labels(device: str = "cpu") -> Tensor:
     return torch.zeros(BATCH, dtype=torch.int64, device=device)
 
 
-def autocast(low: torch.dtype | None, *, kept: bool = True) -> Any:
-    return nullcontext() if low is None else torch.autocast("cpu", low, cache_enabled=kept)
+def autocast(low: torch.dtype | None) -> Any:
+    return nullcontext() if low is None else torch.autocast("cpu", low)
 
 
 def saved(model: nn.Module, graph: Graph, given: Circumstances, low: torch.dtype | None) -> int:
@@ -145,43 +143,42 @@ def saved(model: nn.Module, graph: Graph, given: Circumstances, low: torch.dtype
 
 
 def peak(model: nn.Module, graph: Graph, given: Circumstances, low: torch.dtype | None) -> int:
-    """Of a training step with momentum, counted by a dispatch mode, on a CPU: only a real device runs its attention."""
+    """Of a training step with momentum, as a CPU allocates it."""
     batches = [inputs(graph, given) for _ in range(given.accumulate)]
     targets = labels()
-    living = _Living(model, *[x for batch in batches for x in batch], targets)
-    with living:
+
+    def step() -> None:
         for batch in batches:
             with autocast(low):
                 loss = example_loss(model(*batch), targets)
             loss.backward()  # type: ignore[no-untyped-call]
             del loss
+
+    beside = peak_beside(step)
     model.zero_grad(set_to_none=True)
-    return living.peak_bytes + sum(p.nbytes for p in model.parameters() if p.requires_grad)
+    state = [p for p in model.parameters() if p.requires_grad]
+    return beside + size(*model.parameters(), *model.buffers(), *state, *[x for batch in batches for x in batch], targets)
 
 
 def forward_peak(model: nn.Module, graph: Graph, given: Circumstances, low: torch.dtype | None) -> int:
-    """Of a forward pass as in inference mode, in which a dispatch mode would not see what a function does within.
+    """Of a forward pass in inference mode, without the inputs that only training needs."""
+    kept = {port.name for port in evaluation(graph).inputs}
+    batch = {port.name: x for port, x in zip(graph.inputs, inputs(graph, given), strict=True) if port.name in kept}
+    positional, named = (list(batch.values()), {}) if len(graph.inputs) == 1 else ([], batch)
+    with torch.inference_mode(), autocast(low):
+        beside = peak_beside(lambda: model(*positional, **named))
+    return beside + size(*model.parameters(), *model.buffers(), *batch.values())
 
-    Inference mode does not keep the casts of weights.
-    """
-    batch = inputs(graph, given)
-    living = _Living(model, *batch)
-    with torch.no_grad(), living, autocast(low, kept=False):
-        model(*batch)
-    return living.peak_bytes
+
+def size(*tensors: Tensor) -> int:
+    return sum(x.nbytes for x in tensors)
 
 
 def differences(graph: Graph, given: Circumstances = PLAIN) -> dict[str, tuple[Any, Any]]:
-    """The figures that are not torch's: archspec's and torch's.
-
-    Peaks may differ by 3 %: the dispatch mode does not see copies within a kernel, such as that of a gradient which is
-    a view, and these networks are tiny.
-    """
+    """The figures that are not torch's: archspec's and torch's. Peaks may differ by 2 %, or 16 bytes: a few numbers."""
     mine, theirs = static_figures(graph, given), torch_figures(graph, given)
     found = {}
     for name, value in theirs.items():
-        if value is not None and mine[name] != value and not (name in PEAKS and abs(mine[name] - value) <= max(8, 0.03 * value)):
+        if value is not None and mine[name] != value and not (name in PEAKS and abs(mine[name] - value) <= max(16, 0.02 * value)):
             found[name] = (mine[name], value)
     return found
-
-
