@@ -15,12 +15,14 @@ from archspec.calibrate.sample import Place, Run, Sample, sample
 _SHAPES: Final = (
     (8, 16, 16), (64, 49, 32), (12, 64, 64), (24, 197, 64), (96, 197, 64), (8, 512, 64), (16, 256, 32), (2, 1024, 64),
 )
+# A GPU has work for many more at once.
+_LARGE: Final = ((768, 197, 64), (4096, 49, 32), (192, 512, 64), (96, 1024, 64))
 
 
 def attentions(place: Place) -> Iterator[Sample]:
     """Forward and backward passes of attention in one kernel."""
     width = place.dtype.itemsize
-    for heads, tokens, size in _SHAPES:
+    for heads, tokens, size in _SHAPES + (_LARGE if place.device.type == "cuda" else ()):
         scores, count = heads * tokens * tokens, heads * tokens * size
         sums = (heads * tokens, 4)
         yield sample(

@@ -28,7 +28,7 @@ class GpuStopwatch:
     """
 
     def __init__(self, device: torch.device, clock: Clock) -> None:
-        self.clock = clock
+        self.clock, self.issued = clock, 0.0
         self._device = device
         a, b, out = (torch.ones(_SIDE, _SIDE, dtype=torch.float16, device=device) for _ in range(3))
         self._product = partial(torch.mm, a, b, out=out)
@@ -49,13 +49,17 @@ class GpuStopwatch:
         issue = self._issue(ring, kept, few) / few
         fits = 0.7 * self._behind / max(issue, 1e-7)  # else the queue would run empty
         count = max(1, int(min(_MOST, fits, _LONGEST / max(once, 1e-9))))
-        return median([self._queued(ring, kept, count) for _ in range(_ROUNDS)])
+        rounds = [self._queued(ring, kept, count) for _ in range(_ROUNDS)]
+        self.issued = median([issued for _, issued in rounds])
+        return median([seconds for seconds, _ in rounds])
 
-    def _queued(self, ring: Iterator[tuple[int, Run]], kept: list[object], count: int) -> float:
-        """Seconds of one of `count` runs that follow each other."""
+    def _queued(self, ring: Iterator[tuple[int, Run]], kept: list[object], count: int) -> tuple[float, float]:
+        """Seconds of one of `count` runs that follow each other, on the device and on the host."""
         for _ in range(self._products):
             self._product()
-        return self._elapsed(1, partial(self._issue, ring, kept, count)) / count
+        issued: list[float] = []
+        seconds = self._elapsed(1, lambda: issued.append(self._issue(ring, kept, count)))
+        return seconds / count, issued[0] / count
 
     def _issue(self, ring: Iterator[tuple[int, Run]], kept: list[object], count: int) -> float:
         """Enqueue runs, and return the host's seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,7 +11,9 @@ import torch
 
 from archspec.api import load
 from archspec.calibrate.measure import Stopwatch
-from archspec.devices.calibration import host_calls
+from archspec.devices.calibration import HOST_STEP, host_calls
+from archspec.devices.gpu import Circumstances
+from archspec.devices.models import CalibratedModel
 from archspec.execution import execute
 from archspec.profile.prediction import simulated
 from archspec.profile.workload import Workload, setting
@@ -38,41 +40,53 @@ _TOKENS: Final[dict[str, list[Any]]] = {
     "products": [{"linear": 16}, "relu"], "mixer": ["layer_norm", {"linear": 32}, "gelu", {"linear": 16}],
     "transformer": [{"add": {"main": ["layer_norm", {"multi_head_attention": 2}], "skip": []}}],
 }
+_WORDS: Final[dict[str, list[Any]]] = {"words": ["relu"]}
 
 
-def host_costs(device: torch.device, watch: Stopwatch) -> dict[str, float]:
+def host_costs(device: torch.device, watch: Stopwatch, model: CalibratedModel) -> dict[str, float]:
     """Microseconds of the host by kind of call, see `archspec.devices.calibration.host_calls`.
 
-    Those with which the times of all networks come out with the least error, relative to each time.
+    Those with which the times of all networks come out with the least error, relative to each time. model: knows what
+    convolutions take besides.
     """
     watch = replace(watch, enough=_ENOUGH, most=1)
     counts: list[Mapping[str, int]] = []
     times: list[float] = []
-    for blocks, shape, head in ((_IMAGES, [16, 8, 8], ["flatten"]), (_TOKENS, [4, 16], ["flatten"])):
+    for blocks, inputs, first in (
+        (_IMAGES, [16, 8, 8], []), (_TOKENS, [4, 16], []),
+        (_WORDS, {"words": {"shape": [4], "dtype": "int64", "below": 100}}, [{"embedding": 16}]),
+    ):
         for body in blocks.values():
             for depth in DEPTHS:
-                spec = {"archspec": 1, "name": "host", "input": shape,
-                        "stages": {"body": body * depth, "head": [*head, {"linear": 10}]}}
+                stages = {"body": [*first, *body * depth], "head": ["flatten", {"linear": 10}]}
+                spec = {"archspec": 1, "name": "host", "input": inputs, "stages": stages}
                 for precision in PRECISIONS:
-                    for found, seconds in _passes(spec, device, watch, precision):
+                    for found, seconds in _passes(spec, device, watch, precision, model):
                         counts.append(found)
                         times.append(1e6 * seconds)
     return least_squares(counts, times)
 
 
 def _passes(
-    spec: Mapping[str, Any], device: torch.device, watch: Stopwatch, precision: Precision
-) -> list[tuple[Counter[str], float]]:
-    """The calls of a forward pass and of a step, and the seconds of each."""
+    spec: Mapping[str, Any], device: torch.device, watch: Stopwatch, precision: Precision, model: CalibratedModel
+) -> Iterator[tuple[Counter[str], float]]:
+    """The calls of a forward pass in evaluation, of one in training and of a step, and the seconds of each."""
     chosen = setting(load(spec).graph, 2, "float32", device, Settings(precision))
     workload = Workload(chosen)
-    rows = []
-    for name, run in workload.passes.items():
-        training = name == "step"
-        calls = host_calls(execute(chosen.graph, simulated(chosen, training=training)).kernels, training=training)
+    for training, run, part in (
+        (False, workload.forward, None), (True, workload.training_forward, "forward"), (True, workload.step, None),
+    ):
+        kernels = [
+            kernel for kernel in execute(chosen.graph, simulated(chosen, training=training)).kernels
+            if part in (None, kernel.direction) and not (part and kernel.layer == "")
+        ]
+        calls = host_calls(kernels, training=training)
+        if part:
+            calls[HOST_STEP] = 0
+        circumstances = Circumstances(precision, channels_last=False, training=training)
+        known = sum([model.issue_seconds(kernel, circumstances) for kernel in kernels])
         with torch.enable_grad():
-            rows.append((calls, watch.seconds([run])))
-    return rows
+            yield calls, max(watch.seconds([run]) - known, 1e-6)
 
 
 def least_squares(counts: Sequence[Mapping[str, float]], times: Sequence[float]) -> dict[str, float]:

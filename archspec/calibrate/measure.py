@@ -35,6 +35,11 @@ class Stopwatch:
     most: int = 100
     shortest: float = 2e-4
 
+    @property
+    def issued(self) -> float:
+        """See Watch."""
+        return 0.0
+
     def seconds(self, runs: Sequence[Run]) -> float:
         """The median time of a run, after two rounds that warm up.
 
@@ -69,6 +74,10 @@ class Watch(Protocol):
     @property
     def clock(self) -> Clock:
         """What deadlines are measured with."""
+
+    @property
+    def issued(self) -> float:
+        """Seconds that the host took to enqueue the last kernel that was timed; 0 where it runs it."""
 
     def seconds(self, runs: Sequence[Run]) -> float:
         """The time of a kernel; see `Stopwatch.seconds`."""
@@ -122,7 +131,7 @@ def measure(
     A kernel that this machine cannot run is left out. apart: bytes that a kernel's turns touch before one of them sees
     the same memory again. within: the context in which a sample runs.
     """
-    start, seen = watch.clock(), list[tuple[Sample, float, float]]()
+    start, seen = watch.clock(), list[tuple[Sample, float, float, float]]()
     before = pace.now()
     with torch.no_grad():
         for sample in samples:
@@ -135,9 +144,9 @@ def measure(
             with suppress(RuntimeError, NotImplementedError), within(sample):
                 seconds = watch.seconds([sample.make() for _ in range(turns)])
                 after = pace.now()
-                seen.append((sample, seconds, (before + after) / 2))
+                seen.append((sample, seconds, watch.issued, (before + after) / 2))
                 before = after
     usual, found = pace.usual(), dict[str, list[Point]]()
-    for sample, seconds, product in seen:
-        found.setdefault(sample.curve, []).append(Point(sample.work, seconds * usual / product))
+    for sample, seconds, issued, product in seen:
+        found.setdefault(sample.curve, []).append(Point(sample.work, seconds * usual / product, issued))
     return found

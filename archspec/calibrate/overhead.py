@@ -23,7 +23,7 @@ from archspec.devices.calibration import Calibration
 from archspec.devices.models import CalibratedModel
 from archspec.profile.prediction import simulated
 from archspec.profile.workload import Workload, setting
-from archspec.train.step.precision import Precision, Settings, float32_products
+from archspec.train.step.precision import Precision, Settings
 
 DEPTHS: Final = (4, 24)
 _BLOCK: Final = ("relu", "sigmoid")
@@ -49,16 +49,14 @@ def factor(
     device: torch.device, watch: Stopwatch, pace: Pace, calibration: Calibration, precision: Precision
 ) -> float:
     """How much longer kernels take in a network than alone: the geometric mean of three networks' steps."""
-    gpu = device.type == "cuda"
-    ratios, patient = [], replace(watch, enough=LONG / 4 if gpu else LONG, most=1 if gpu else watch.most)
-    times = 32 if gpu else 1  # as many images, so that its kernels take longer than the host
-    for width, batch in ((16, 16 * times), (32, 4 * times), (64, 2 * times)):
+    ratios, patient = [], replace(watch, enough=LONG)
+    for width, batch in ((16, 16), (32, 4), (64, 2)):
         graph = load(_usual(width)).graph
         chosen = setting(graph, batch, "float32", device, Settings(precision))
         predicted = predict_times(resources(graph, simulated(chosen, training=True)), CalibratedModel(calibration)).step
         assert predicted is not None
         step = Workload(chosen).passes["step"]
-        with torch.enable_grad(), float32_products(precision, device):
+        with torch.enable_grad():
             ratios.append(1000 * pace.seconds(patient, step) / predicted.milliseconds)
     return max(0.5, min(4.0, geometric_mean(ratios)))
 

@@ -126,11 +126,16 @@ def _convolution(place: Place, s: Shape, name: str) -> Callable[[], Run]:
 
 
 def products(place: Place, number: int, most_macs: float, *, least: float | None = None) -> Iterator[Sample]:
-    """Matrix products, also of long and flat matrices. least: multiply-adds."""
+    """Matrix products, also of long and flat matrices. Sides are mostly multiples of 8, as in networks.
+
+    least: multiply-adds.
+    """
     least = most_macs / 1e5 if least is None else least
     found = 0
     for k in range(1, 1000 * number):
         rows, columns, depth = (round(2 ** (13.5 * halton(k, base))) for base in _BASES[:3])
+        if k % 4:
+            columns, depth = (max(8, side // 8 * 8) for side in (columns, depth))
         macs, pairs = rows * columns * depth, ((rows, depth), (depth, columns), (rows, columns))
         if not least <= macs <= most_macs or max(map(prod, pairs)) > _MOST_ELEMENTS:
             continue

@@ -18,10 +18,11 @@ LEAST: Final = 4  # points of a curve
 
 
 class Point(NamedTuple):
-    """A measured kernel."""
+    """A measured kernel. issued: seconds that the host took to enqueue it on a GPU."""
 
     work: Work
     seconds: float
+    issued: float = 0.0
 
 
 class _Solved(NamedTuple):

@@ -23,8 +23,9 @@ from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import convolution_shapes, convolutions, products
 from archspec.calibrate.regression import LEAST, Point, fit_curve
 from archspec.calibrate.sample import Place, Sample, pool
-from archspec.devices.calibration import Calibration, Machine, cpu_name
+from archspec.devices.calibration import Calibration, Machine, cpu_name, host_curve
 from archspec.devices.curve import LAUNCH, Curve
+from archspec.devices.models import CalibratedModel
 from archspec.train.step.precision import Precision, float32_products
 
 SECONDS: Final = 96.0  # of measuring kernels, at most; whole networks come on top
@@ -32,6 +33,7 @@ SECONDS: Final = 96.0  # of measuring kernels, at most; whole networks come on t
 APART_CPU: Final = 16 << 20
 APART_GPU: Final = 256 << 20
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
+_NO_LIMIT: Final = 1e30  # operations or bytes per second
 # In fp32 and tf32 all but products takes as long.
 GPU_PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "tf32", "bf16")
 
@@ -68,14 +70,13 @@ def calibrate(
     pool.cache_clear()  # its 128 MiB are not needed any more
     with denormals_flushed():
         if gpu:
-            made = replace(made, host_us=host_costs(device, whole))
+            made = replace(made, curves=curves | _host_curves(points))
+            made = replace(made, host_us=host_costs(device, whole, CalibratedModel(made)))
         else:
             made = replace(made, overhead_us=overhead(device, whole, pace, made))
-        factors: dict[str, float] = {
-            name: factor(device, whole, pace, made, name) for name in (GPU_PRECISIONS if gpu else PRECISIONS)
-        }
-    made = replace(made, factors=factors, seconds=time.perf_counter() - start)
-    return made if gpu else replace(made, pace_ms=1000 * pace.usual())
+            factors: dict[str, float] = {name: factor(device, whole, pace, made, name) for name in PRECISIONS}
+            made = replace(made, factors=factors, pace_ms=1000 * pace.usual())
+    return replace(made, seconds=time.perf_counter() - start)
 
 
 def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) -> Iterator[Sample]:
@@ -97,7 +98,7 @@ def _gpu_samples(device: torch.device, most_macs: float = 2e11, most: int = 1 <<
     """Larger ones, and also small ones, which take as long as their launch."""
     for precision in GPU_PRECISIONS:
         alike = precision == "tf32"
-        for layout, dense, grouped in (("nchw", 80, 36), ("nhwc", 32, 16)):
+        for layout, dense, grouped in (("nchw", 80 if alike else 120, 40), ("nhwc", 32, 16)):
             place = Place(device, precision, layout)
             yield from convolutions(place, convolution_shapes(dense, most_macs, least=most_macs / 3e5))
             yield from convolutions(place, convolution_shapes(8, 8 * most_macs, least=most_macs))
@@ -113,9 +114,18 @@ def _gpu_samples(device: torch.device, most_macs: float = 2e11, most: int = 1 <<
             yield from attentions(place)
 
 
+def _host_curves(points: dict[str, list[Point]]) -> dict[str, Curve]:
+    """What the host takes to enqueue convolutions: libraries run several kernels for some, after some transforms."""
+    found = {
+        name: [Point(p.work, max(p.issued, 1e-9)) for p in measured] for name, measured in points.items()
+        if "convolution" in name and len(measured) >= LEAST
+    }
+    return {host_curve(name): fit_curve(measured, _NO_LIMIT, _NO_LIMIT, 1e-6) for name, measured in found.items()}
+
+
 def _launch(points: dict[str, list[Point]]) -> float:
     """Seconds of a kernel that does next to nothing."""
-    times = sorted(seconds for found in points.values() for _, seconds in found)
+    times = sorted(point.seconds for found in points.values() for point in found)
     return times[len(times) // 100]
 
 
@@ -127,14 +137,14 @@ def _curves(
     bandwidths: list[float] = []
     for name, found in points.items():
         precision = name.split("/")[1]
-        for work, seconds in found:
+        for work, seconds, _ in found:
             if work.macs:
                 rates.setdefault(precision, []).append(work.macs / seconds)
             elif name.startswith("add/") and work.nbytes >= 1 << 24:  # more than caches hold
                 bandwidths.append(work.nbytes / seconds)
     best = {precision: _best(found) for precision, found in rates.items()}
     bandwidth = max(bandwidths, default=0.0)
-    bandwidth = bandwidth or max((w.nbytes / s for found in points.values() for w, s in found), default=1e9)
+    bandwidth = bandwidth or max((p.work.nbytes / p.seconds for found in points.values() for p in found), default=1e9)
     curves = {
         name: fit_curve(found, best.get(name.split("/")[1], inf), bandwidth, launch_s)
         for name, found in sorted(points.items()) if len(found) >= LEAST

@@ -101,7 +101,12 @@ def load_calibration(path: Path) -> Calibration | None:
 
 HOST_PASS, HOST_STEP, HOST_PARAMETER = "pass", "step", "parameter"
 _GROUPS: Final = (("attention", "attention"), ("convolution", "convolution"), ("norm", "norm"), ("pool", "pool"),
-                  ("copy", "copy"))
+                  ("copy", "copy"), ("embedding", "embedding"), ("_add", "elementwise"))
+
+
+def host_curve(name: str) -> str:
+    """The name of the curve of what the host takes to enqueue kernels of a curve."""
+    return f"host/{name}"
 
 
 def host_call(kernel: KernelLike, *, training: bool) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import dist, exp, log, log2
+from math import dist, exp, gcd, log, log2
 from typing import Final
 
 from archspec.devices.work import Work
@@ -19,6 +19,7 @@ from archspec.devices.work import Work
 # The three products of a convolution share a curve. This far apart are they, in doublings.
 _APART: Final = 2.0
 _WINDOWS_APART: Final = 3.0
+_UNALIGNED: Final = 2.0  # and products of sides that are no multiples of 8
 LAUNCH: Final = 1e-9  # seconds of a kernel that does nothing
 _PRODUCTS: Final = {"input": (_APART, 0.0), "weight": (0.0, _APART)}
 
@@ -77,7 +78,9 @@ def features(work: Work) -> tuple[float, ...]:
             log2(work.groups), *_PRODUCTS.get(work.family.rpartition("_")[2], (0.0, 0.0)),
         )
     if work.macs:
-        return log2(work.rows), log2(work.columns), log2(work.depth)
+        # Kernels of tensor cores read blocks of 16 bytes.
+        unaligned = 3 - log2(gcd(work.columns, work.depth, 8))
+        return log2(work.rows), log2(work.columns), log2(work.depth), _UNALIGNED * unaligned
     if work.channels:  # a batch norm: a GPU sums each channel in a block of threads
         return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1)), log2(work.channels)
     return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1))

@@ -9,7 +9,14 @@ from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from archspec.devices.calibration import HOST_PARAMETER, HOST_PASS, HOST_STEP, Calibration, host_call
+from archspec.devices.calibration import (
+    HOST_PARAMETER,
+    HOST_PASS,
+    HOST_STEP,
+    Calibration,
+    host_call,
+    host_curve,
+)
 from archspec.devices.curve import Curve, kind_of, roof
 from archspec.devices.device import Device
 from archspec.devices.gpu import Circumstances, GpuModel, Timed, queue, queue_of
@@ -140,7 +147,8 @@ class CalibratedModel:
         for kernel in kernels:
             call = host_call(kernel, training=training)
             number = kernel.geometry[0] if call == HOST_PARAMETER and kernel.geometry else 1
-            calls.append(0.0 if call is None else number * costs.get(call, 0.0) * 1e-6)
+            own = 0.0 if call is None else number * costs.get(call, 0.0) * 1e-6
+            calls.append(own + self.issue_seconds(kernel, circumstances))
             seconds, bound, name = self._kernel(kernel, circumstances)
             times.append(Timed(seconds, *((seconds, 0.0) if bound == "compute" else (0.0, seconds))))
             names.append(name)
@@ -150,6 +158,20 @@ class CalibratedModel:
             KernelTime(slot.wait + slot.timed.seconds, _bound(slot.wait, slot.timed), name)
             for slot, name in zip(slots, names, strict=True)
         ]
+
+    def issue_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
+        """What the host of a GPU takes for the kernels of a convolution, besides torch's call."""
+        if "convolution" not in kernel.name or kernel.name == "convolution_backward_bias":
+            return 0.0
+        name = self._kernel(kernel, circumstances)[2]
+        curve = self.calibration.curves.get(host_curve(name))
+        if curve is None:
+            return 0.0
+        work = work_of(kernel)
+        known = self._known.get((host_curve(name), work))
+        if known is None:
+            known = self._known[host_curve(name), work] = _on(curve, work)
+        return known[0]
 
     def _choose(self, name: str, work: Work, circumstances: Circumstances) -> tuple[str, Curve]:
         """The curve of a kernel, or that of the most similar kind that was measured."""

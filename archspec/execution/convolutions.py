@@ -45,8 +45,12 @@ class Convolutions(Recorder):
         macs = (x if transposed else y).numel * (weight.numel // weight.shape[0])
         geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides)
         read = self.for_kernel(x, nhwc=nhwc), self.for_kernel(weight, nhwc=nhwc)
-        self.launch("convolution", (*read, bias), (y,), macs=macs, geometry=geometry, nhwc=nhwc,
+        # cuDNN's convolutions know no bias: torch adds it afterwards. Its own depthwise kernel does.
+        apart = self.cuda and bias is not None and not (x.ndim == 4 and groups == x.shape[1] > 1 and not transposed)
+        self.launch("convolution", (*read, None if apart else bias), (y,), macs=macs, geometry=geometry, nhwc=nhwc,
                     beside=_beside(self, "forward", *read, y, nhwc=nhwc, kind=kind))
+        if apart:
+            self.launch("add_", (y, bias), (y,), flops=y.numel)
         del read
         known = _Geometry(macs, geometry, bias is not None, kind)
         self.record("convolution", (y,), (x, weight, bias), (x, weight),

@@ -102,14 +102,18 @@ class Workload:
         outputs: Tensor | dict[str, Tensor] = self._outputs()
         return outputs
 
+    def training_forward(self) -> Any:
+        """The outputs of a forward pass in train mode."""
+        if not self.model.training:
+            self.model.train()
+        return self._outputs()
+
     def step(self, scope: Scope = nullcontext) -> None:
         """Forward in train mode, loss, backward and update, in the same order as the trainer.
 
         scope: a context manager around each part after the forward pass, by its name.
         """
-        if not self.model.training:
-            self.model.train()
-        outputs = self._outputs()
+        outputs = self.training_forward()
         with scope(LOSS_SCOPE):
             loss = example_loss(self._float32(outputs), self.labels)
         with scope(OPTIMIZER_SCOPE):

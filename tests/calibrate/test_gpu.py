@@ -87,6 +87,7 @@ def test_the_time_of_a_kernel_is_the_device_s_however_slow_the_host_is(gpu: Gpu,
     watch = GpuStopwatch(torch.device("cpu"), gpu)
     before = gpu.host
     assert watch.seconds([gpu.kernel(host, device)] * 3) == pytest.approx(device)
+    assert watch.issued == pytest.approx(host)
     assert gpu.host - before < 20 * device + 0.05  # what measuring takes
 
 
@@ -105,7 +106,7 @@ def test_the_calls_of_a_pass_are_those_of_torch() -> None:
     calls = host_calls(kernels, training=True)
     assert calls == {
         "pass": 1, "step": 1, "parameter": 10, "forward/convolution": 2, "backward/convolution": 2, "forward/pool": 2,
-        "backward/pool": 2, "forward/product": 3, "backward/product": 6, "forward/elementwise": 6,
+        "backward/pool": 2, "forward/product": 3, "backward/product": 6, "forward/elementwise": 8,
         "backward/elementwise": 9,
     }
     assert {host_call(k, training=False) for k in kernels if k.direction == "forward"} == {
@@ -118,7 +119,7 @@ def law(rate: float) -> Curve:
 
 @pytest.mark.parametrize("slow", ["host", "device"])
 def test_a_calibrated_gpu_takes_the_time_of_the_slower_of_host_and_device(slow: str) -> None:
-    shapes = {"convolution": 8, "addmm": 3, "add": 2}
+    shapes = {"convolution": 8, "addmm": 4, "add": 2}
     curves = {
         f"{name}/{precision}": replace(law(rate), points=((0.0,) * size,))
         for name, size in shapes.items() for precision, rate in (("fp32", 1e8), ("tf32", 1e9))
@@ -150,7 +151,6 @@ def test_a_gpu_is_calibrated_from_its_kernels_to_the_file(monkeypatch: pytest.Mo
     monkeypatch.setattr("archspec.devices.calibration.cache_folder", lambda: tmp_path)
     monkeypatch.setattr(gpu_watch, "_SIDE", 2)
     monkeypatch.setattr("archspec.calibrate.host._ENOUGH", 0.0)
-    monkeypatch.setattr("archspec.calibrate.run.factor", lambda *args: 1.25)
     with fake_cuda():
         monkeypatch.setattr("torch.cuda.Event", WallEvent)
         samples = [
@@ -160,14 +160,18 @@ def test_a_gpu_is_calibrated_from_its_kernels_to_the_file(monkeypatch: pytest.Mo
         made = calibrate(CUDA, seconds=1000, samples=samples)
     assert load_calibration(made.save()) == made
     assert made.machine.device == "Fake GPU"
-    assert set(made.curves) == {kind for p in ("fp32", "tf32", "bf16") for kind in (f"convolution/{p}/nchw", f"addmm/{p}")}
-    assert made.factors == {"fp32": 1.25, "tf32": 1.25, "bf16": 1.25}
+    assert set(made.curves) == {
+        kind for p in ("fp32", "tf32", "bf16")
+        for kind in (f"convolution/{p}/nchw", f"host/convolution/{p}/nchw", f"addmm/{p}")}
+    assert made.factors == {}
     assert {"pass", "step", "parameter", "forward/convolution", "backward/copy"} < set(made.host_us)
 
 
 def test_the_host_s_networks_have_calls_of_every_kind() -> None:
     ticks = iter(range(10**9))
-    found = host_costs(torch.device("cpu"), Stopwatch(lambda: 1e-3 * next(ticks), lambda: None, 0.0, 1, 1))
-    kinds = {"attention", "convolution", "copy", "elementwise", "norm", "pool", "product"}
+    calibration = Calibration(Machine("", "a GPU", 1, ""), {}, {}, {}, {}, 1.0, 1.0, "")
+    watch = Stopwatch(lambda: 1e-3 * next(ticks), lambda: None)
+    found = host_costs(torch.device("cpu"), watch, CalibratedModel(calibration))
+    kinds = {"attention", "convolution", "copy", "elementwise", "embedding", "norm", "pool", "product"}
     assert set(found) == {"pass", "step", "parameter", *(
         f"{way}/{kind}" for way in ("evaluation", "forward", "backward") for kind in kinds)}
