@@ -40,6 +40,7 @@ from archspec.calibrate.measure import Metronome, Pace, Stopwatch
 from archspec.devices.calibration import Calibration, Machine, cpu_name, load_calibration
 from archspec.devices.models import CalibratedModel
 from archspec.diagnostics import SpecError
+from archspec.execution import execute
 from archspec.language.shipped import shipped_specs
 from archspec.profile.prediction import simulated
 from archspec.profile.timing import Until, time_runs
@@ -139,6 +140,17 @@ class Rig:
         end.synchronize()
         return start.elapsed_time(end)
 
+    def start_memory(self) -> int:
+        """Bytes in use on a GPU, whose peak is watched from now on."""
+        if self.device.type == "cpu":
+            return 0
+        torch.cuda.reset_peak_memory_stats(self.device)
+        return torch.cuda.memory_allocated(self.device)
+
+    def peak_memory(self) -> int:
+        """The peak since then."""
+        return 0 if self.device.type == "cpu" else torch.cuda.max_memory_allocated(self.device)
+
     def until(self) -> Until:
         """A GPU is steady."""
         return Until(5, 0.2 if self.device.type == "cuda" else 0.5, few=3, most_seconds=6)
@@ -154,6 +166,7 @@ def row(name: str, batch: int, precision: str, calibration: Calibration, rig: Ri
         return None
     predicted = predict_times(resources(graph, simulated(chosen, training=True)), CalibratedModel(calibration))
     assert predicted.step is not None
+    before_bytes = rig.start_memory()
     workload = Workload(chosen)
     measured, paces = {}, {}
     for key, run in workload.passes.items():
@@ -162,9 +175,16 @@ def row(name: str, batch: int, precision: str, calibration: Calibration, rig: Ri
             run, batch_size=batch, synchronise=rig.wait, clock=rig.clock, warmup=Until(2, few=2), measured=rig.until(),
         ).times_ms
         paces[key] = (before + rig.pace.now()) / 2 / (calibration.pace_ms / 1000 if isinstance(rig.pace, Pace) else 1)
+    peak = rig.peak_memory() - before_bytes
     layers = layer_times(workload, rig.now, rig.ms, 3)
     both = [(layer.forward_ms, layers[path]) for path, layer in predicted.step.layers.items() if path in layers]
     found: dict[str, Any] = {"spec": name, "batch": batch, "precision": precision}
+    if peak:
+        simulation = execute(graph, simulated(chosen, training=True))
+        found["memory"] = {
+            "predicted_bytes": simulation.peak_bytes, "workspace_bytes": simulation.workspace_bytes,
+            "measured_bytes": peak,
+        }
     for key, prediction in (("step", predicted.step), ("forward", predicted.forward)):
         found[key] = {
             "predicted_ms": prediction.milliseconds, "low_ms": prediction.low, "high_ms": prediction.high,
@@ -183,6 +203,11 @@ def summary(rows: list[dict[str, Any]]) -> None:
               f"at the calibration's pace: median {100 * statistics.median(even):.1f} %, worst {100 * max(even):.1f} %")
     paces = sorted(r["step"]["pace"] for r in rows)
     print(f"the product over its usual time: median {statistics.median(paces):.2f}, {paces[0]:.2f} to {paces[-1]:.2f}")
+    errors = [abs(r["memory"]["predicted_bytes"] / r["memory"]["measured_bytes"] - 1) for r in rows
+              if r.get("memory", {}).get("measured_bytes", 0) >= 256 << 20]
+    if errors:
+        print(f"peak of a step over 256 MiB: median error {100 * statistics.median(errors):.1f} %, "
+              f"worst {100 * max(errors):.1f} %, {len(errors)} rows")
     ranks = [r["rank"] for r in rows if r.get("layers", 0) >= 5]
     if ranks:
         print(f"rank correlation of layers: median {statistics.median(ranks):.3f}, least {min(ranks):.3f}")
