@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
-from statistics import mean, median
+from math import inf
+from statistics import geometric_mean, mean
 from typing import Final, Protocol
 
 import torch
+from torch import Tensor
 
 from archspec.calibrate.regression import Point
 from archspec.calibrate.sample import Run, Sample
+from archspec.profile.timing import quantile
 
 MOST_TURNS: Final = 16
 _SIDE: Final = 384  # of the matrices of the product that shows the pace
+_SUMMED: Final = 1 << 20  # elements of the sum that does
+_TRIES: Final = 3
+_DISTURBED: Final = 1.1  # times as slow as usual
 Clock = Callable[[], float]  # seconds since a fixed moment
 
 
@@ -41,7 +47,7 @@ class Stopwatch:
         return 0.0
 
     def seconds(self, runs: Sequence[Run]) -> float:
-        """The median time of a run, after two rounds that warm up.
+        """The usual time of a run, after two rounds that warm up.
 
         runs: the same kernel on different memory. They take turns, and the results of a whole round are kept, so that
         what one reads and writes is as far from the caches as the others push it.
@@ -58,7 +64,7 @@ class Stopwatch:
             seconds = self._timed(ring, kept, count)
             times.append(seconds / count)
             total += seconds
-        return median(times)
+        return quick(times)
 
     def _timed(self, ring: Iterator[tuple[int, Run]], kept: list[object], count: int) -> float:
         start = self.clock()
@@ -90,36 +96,64 @@ class Metronome(Protocol):
         """Seconds of the same work at this moment."""
 
     def usual(self) -> float:
-        """The median of all that it saw."""
+        """When nothing disturbs the machine."""
 
 
 class Pace:
-    """How fast the machine is from moment to moment, by a product that is measured again and again.
+    """How fast the machine is from moment to moment, by kernels that are measured again and again.
 
-    The clock of a processor changes, and others share its caches; a kernel's time is worth most beside that of a
-    product of the same moment.
+    The clock of a processor changes, and others share its caches and memory; a kernel's time is worth most beside
+    that of these kernels at the same moment.
     """
 
     def __init__(self, watch: Stopwatch, device: torch.device) -> None:
-        self._watch = replace(watch, enough=0.0, fewest=3, shortest=0.0)
-        a, b = (torch.empty(_SIDE, _SIDE, device=device).uniform_(-1, 1) for _ in range(2))
-        self._product = partial(torch.mm, a, b)
-        self._seen: list[float] = []
+        """On a CPU they are a large and a small product, and a sum that reads memory; on a GPU the large product."""
+        self._watch = watch
 
-    def now(self) -> float:
-        """Seconds of the product at this moment."""
+        def tensor(*shape: int) -> Tensor:
+            return torch.empty(*shape, device=device).uniform_(-1, 1)
+
+        product = partial(torch.mm, tensor(_SIDE, _SIDE), tensor(_SIDE, _SIDE))
+        images, filters = tensor(2, 16, 8, 8), tensor(16, 16, 3, 3)
+        self.runs: list[Run] = [product] if device.type != "cpu" else [
+            partial(torch.add, tensor(_SUMMED), tensor(_SUMMED)), product,
+            partial(torch.conv2d, images, filters, padding=1),
+        ]
+        self.seen: list[float] = []
+
+    def now(self, rounds: int = 8) -> float:
+        """Seconds of the kernels at this moment: the geometric mean of their median times in so many rounds."""
+        clock, times = self._watch.clock, [list[float]() for _ in self.runs]
         with torch.no_grad():
-            self._seen.append(self._watch.seconds([self._product]))
-        return self._seen[-1]
+            for k in range(rounds + 1):
+                for run, found in zip(self.runs, times, strict=True):
+                    start = clock()
+                    run()
+                    self._watch.synchronise()
+                    if k:  # the first round warms up
+                        found.append(clock() - start)
+        self.seen.append(geometric_mean(map(quick, times)))
+        return self.seen[-1]
 
     def usual(self) -> float:
-        """The median of all that it saw."""
-        return median(self._seen)
+        """When nothing disturbs the machine: the lower quartile of all that it saw."""
+        return quick(self.seen)
 
     def seconds(self, watch: Stopwatch, run: Run) -> float:
-        """The time of a run at the usual pace."""
-        before, seconds = self.now(), watch.seconds([run])
-        return seconds * self.usual() / mean((before, self.now()))
+        """The time of a run when nothing disturbs the machine, which some tries wait for."""
+        best = inf
+        for _ in range(_TRIES):
+            before, seconds = self.now(), watch.seconds([run])
+            slow = mean((before, self.now())) / self.usual()
+            best = min(best, seconds / max(slow, 1.0))
+            if slow < _DISTURBED:
+                break
+        return best
+
+
+def quick(times: Sequence[float]) -> float:
+    """The lower quartile: a time that nothing disturbed."""
+    return quantile(times, 0.25)
 
 
 def measure(
@@ -148,5 +182,6 @@ def measure(
                 before = after
     usual, found = pace.usual(), dict[str, list[Point]]()
     for sample, seconds, issued, product in seen:
-        found.setdefault(sample.curve, []).append(Point(sample.work, seconds * usual / product, issued))
+        point = Point(sample.work, seconds / sample.parts * usual / product, issued / sample.parts)
+        found.setdefault(sample.curve, []).append(point)
     return found

@@ -23,7 +23,9 @@ _FUNCTIONS: Final[dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, 
     "hardsigmoid": (F.hardsigmoid, aten.hardsigmoid_backward),
 }
 _POOLS: Final = ((2, 2, 0), (3, 2, 1), (3, 1, 1))  # window, stride, padding
-SIZES: Final = tuple(1 << power for power in (12, 16, 19, 21, 23, 25))  # elements
+# Images and channels; norms are measured with all of them, pools and sums with the first two.
+_BATCHES: Final = ((8, 64), (32, 16), (2, 512), (2, 64), (1, 192), (16, 320))
+SIZES: Final = tuple(1 << power for power in (10, 12, 14, 16, 17, 19, 21, 23, 25))  # elements
 
 
 def passes(place: Place, most: int) -> Iterator[Sample]:
@@ -129,12 +131,15 @@ def image_passes(place: Place, most: int) -> Iterator[Sample]:
     """Passes over images, whose time depends on the layout."""
     width = place.dtype.itemsize
     for n in [size for size in SIZES if 1 << 14 <= size <= most]:
-        for images, channels in ((8, 64), (32, 16), *(((32, 256),) if place.device.type == "cuda" else ())):
+        gpu = place.device.type == "cuda"
+        for images, channels in (*_BATCHES[:2], (32, 256)) if gpu else _BATCHES:
             side = round((n / images / channels) ** 0.5)
             if side < 2:
                 continue
             shape, count = (images, channels, side, side), images * channels * side * side
             yield from _norms(place, shape, count, width)
+            if not gpu and (images, channels) not in _BATCHES[:2]:
+                continue
             yield _ordered("sum", place, shape, _sum, [(count, width)], flops=count)
             yield _ordered("mean", place, shape, _mean, [(count, width)], flops=count)
             for window, stride, padding in _POOLS:

@@ -13,12 +13,17 @@ from archspec.calibrate.sample import Place, Run, Sample, sample
 _BASES: Final = (2, 3, 5, 7, 11)
 _SIDES: Final = (4, 7, 8, 14, 16, 28, 32, 56, 112)
 _WIDTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
+_LATE_SIDES: Final = (1, 2, 3, 4, 6, 7)
+_LATE_WIDTHS: Final = (16, 48, 128, 192, 256, 384, 512, 512, 1024, 2048)
+_COLOURS: Final = (1, 3)  # channels of an image
 _RATIOS: Final = (1, 2, 1, 4, 1, 0.5, 1, 0.25)  # of filters to channels
 _KINDS: Final = ((3, 1), (1, 1), (3, 1), (1, 1), (3, 2), (5, 1), (1, 2), (7, 2))  # kernel size, stride
 _GROUPED_KINDS: Final = ((3, 1), (5, 1), (3, 2), (5, 2), (3, 1), (7, 1))
 _MOST_ELEMENTS: Final = 1 << 24  # of a matrix
-_MASKS: Final = {
-    "convolution_backward_input": [True, False, False], "convolution_backward_weight": [False, True, False],
+
+_MASKS: Final[dict[str, list[bool] | None]] = {
+    "convolution": None, "convolution_backward_input": [True, False, False],
+    "convolution_backward_weight": [False, True, False],
 }
 
 
@@ -61,6 +66,22 @@ def halton(index: int, base: int) -> float:
     return result
 
 
+def late_shapes(number: int, most_macs: float) -> list[Shape]:
+    """Shapes of a network's last layers: large filters on few pixels, down to one pixel of squeeze-and-excitation."""
+    shapes: list[Shape] = []
+    for k in range(1, 1000 * number):
+        at = [halton(k, base) for base in _BASES]
+        side = _LATE_SIDES[int(at[1] * len(_LATE_SIDES))]
+        channels, filters = (_LATE_WIDTHS[int(part * len(_LATE_WIDTHS))] for part in (at[2], at[3]))
+        kernel = 3 if side > 1 and at[4] < 0.5 else 1
+        shape = Shape(2 ** int(at[0] * 6), channels, side, filters, kernel, 1, 1)
+        if shape.macs <= most_macs and channels * filters * kernel**2 <= _MOST_ELEMENTS / 4:
+            shapes.append(shape)
+        if len(shapes) == number:
+            break
+    return shapes
+
+
 def convolution_shapes(
     number: int, most_macs: float, *, least: float | None = None, grouped: bool = False
 ) -> list[Shape]:
@@ -85,7 +106,7 @@ def convolution_shapes(
             filters = channels
             groups = channels if k % 4 else max(1, channels // 8)
         elif k % 8 == 0:  # the first layer
-            channels, side = (1, 3)[k // 8 % 2], 4 * side
+            channels, side = _COLOURS[k // 8 % 2], 4 * side
         shape = Shape(images, channels, side, filters, kernel, stride, groups)
         if least <= shape.macs <= most_macs and kernel <= side and shape.elements < most_macs / 10:
             shapes.append(shape)
@@ -95,7 +116,10 @@ def convolution_shapes(
 
 
 def convolutions(place: Place, shapes: list[Shape]) -> Iterator[Sample]:
-    """The three products of each convolution."""
+    """The products of each convolution. On a CPU, those of backward share their copies: one run does both.
+
+    A first layer has no gradient of its input.
+    """
     for s in shapes:
         windows = (s.output, s.output, s.kernel, s.kernel, s.stride, s.stride)
         geometry = (s.images, s.channels, s.filters, s.groups, *windows)
@@ -104,20 +128,26 @@ def convolutions(place: Place, shapes: list[Shape]) -> Iterator[Sample]:
             "y": s.images * s.filters * s.output**2,
         }
         moved = [(size, place.dtype.itemsize) for size in sizes.values()]
-        for name in ("convolution", *_MASKS):
+        together = place.device.type == "cpu" and s.channels not in _COLOURS
+        for name, mask in _MASKS.items():
+            if name.endswith("input") and place.device.type == "cpu":
+                continue
+            both = together and mask is not None
             yield sample(
-                name, place, _convolution(place, s, name), moved, macs=s.macs, geometry=geometry, by_layout=True,
+                name, place, _convolution(place, s, [True, True, False] if both else mask), moved, macs=s.macs,
+                geometry=geometry, by_layout=True, parts=2 if both else 1,
             )
 
 
-def _convolution(place: Place, s: Shape, name: str) -> Callable[[], Run]:
+def _convolution(place: Place, s: Shape, mask: list[bool] | None) -> Callable[[], Run]:
+    """mask: which gradients backward computes; None for the forward pass."""
     def make() -> Run:
         x = place.tensor(s.images, s.channels, s.side, s.side)
         w = place.tensor(s.filters, s.channels // s.groups, s.kernel, s.kernel)
         steps, pads = [s.stride] * 2, [s.kernel // 2] * 2
-        if name == "convolution":
+        if mask is None:
             return lambda: torch.conv2d(x, w, None, steps, pads, 1, s.groups)
-        grad, mask = place.tensor(s.images, s.filters, s.output, s.output), _MASKS[name]
+        grad = place.tensor(s.images, s.filters, s.output, s.output)
         return lambda: torch.ops.aten.convolution_backward(
             grad, x, w, [0], steps, pads, [1, 1], False, [0, 0], s.groups, mask
         )

@@ -17,21 +17,20 @@ from archspec.backends.denormals import denormals_flushed
 from archspec.calibrate.attention import attentions
 from archspec.calibrate.gpu_watch import GpuStopwatch, Steady
 from archspec.calibrate.host import host_costs
-from archspec.calibrate.measure import Clock, Metronome, Pace, Stopwatch, Watch, measure
+from archspec.calibrate.measure import Clock, Pace, Stopwatch, measure
 from archspec.calibrate.overhead import NONE, factor, overhead
 from archspec.calibrate.passes import image_passes, passes
-from archspec.calibrate.products import convolution_shapes, convolutions, products
+from archspec.calibrate.products import convolution_shapes, convolutions, late_shapes, products
 from archspec.calibrate.regression import LEAST, Point, fit_curve
+from archspec.calibrate.rounds import measure_in_rounds
 from archspec.calibrate.sample import Place, Sample, pool
 from archspec.devices.calibration import Calibration, Machine, cpu_name, host_curve
 from archspec.devices.curve import LAUNCH, Curve
 from archspec.devices.models import CalibratedModel
 from archspec.train.step.precision import Precision, float32_products
 
-SECONDS: Final = 96.0  # of measuring kernels, at most; whole networks come on top
-# Bytes that a kernel's turns touch: several times the caches that hold what an op has just written.
-APART_CPU: Final = 16 << 20
-APART_GPU: Final = 256 << 20
+SECONDS: Final = 80.0  # of measuring kernels, at most; whole networks come on top
+APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
 _NO_LIMIT: Final = 1e30  # operations or bytes per second
 # In fp32 and tf32 all but products takes as long.
@@ -54,13 +53,14 @@ def calibrate(
         samples = every
     whole = Stopwatch(clock, (lambda: torch.cuda.synchronize(device)) if gpu else lambda: None)  # of networks
     with denormals_flushed():
-        watch: Watch = GpuStopwatch(device, clock) if gpu else whole
         pace = Pace(whole, device)
-        steps: Metronome = Steady() if gpu else pace
-        points = measure(
-            samples, watch, clock() + seconds, progress, pace=steps, apart=APART_GPU if gpu else APART_CPU,
-            within=lambda sample: float32_products(sample.precision, device),
-        )
+        if gpu:
+            points = measure(
+                samples, GpuStopwatch(device, clock), clock() + seconds, progress, pace=Steady(), apart=APART,
+                within=lambda sample: float32_products(sample.precision, device),
+            )
+        else:
+            points = measure_in_rounds(samples, clock, clock() + seconds, progress, pace=pace)
     machine = Machine(
         cpu_name(), "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device), torch.get_num_threads(),
         torch.__version__.partition("+")[0],
@@ -81,8 +81,9 @@ def calibrate(
 
 def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) -> Iterator[Sample]:
     for precision in PRECISIONS:
-        for layout, dense, grouped, large in (("nchw", 90, 44, 10), ("nhwc", 30, 18, 3)):
+        for layout, dense, late, grouped, large in (("nchw", 120, 48, 44, 10), ("nhwc", 36, 12, 18, 3)):
             place = Place(device, precision, layout)
+            yield from convolutions(place, late_shapes(late, most_macs))
             yield from convolutions(place, convolution_shapes(dense, most_macs))
             yield from convolutions(place, convolution_shapes(large, 8 * most_macs, least=most_macs))
             yield from convolutions(place, convolution_shapes(grouped, most_macs / 16, grouped=True))

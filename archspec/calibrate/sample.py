@@ -84,12 +84,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A kernel to measure. make: allocates its tensors, and returns what runs it. curve: of its kind."""
+    """A kernel to measure. make: allocates its tensors, and returns what runs it. curve: of its kind.
+
+    parts: how many kernels of this work a run consists of; each takes an equal part of the time.
+    """
 
     name: str
     curve: str
     work: Work
     make: Callable[[], Run]
+    parts: int = 1
 
     @property
     def precision(self) -> Precision:
@@ -99,11 +103,11 @@ class Sample:
 
 def sample(
     name: str, place: Place, make: Callable[[], Run], moved: Iterable[tuple[int, int]], *, macs: int = 0,
-    flops: int = 0, geometry: tuple[int, ...] = (), by_layout: bool = False,
+    flops: int = 0, geometry: tuple[int, ...] = (), by_layout: bool = False, parts: int = 1,
 ) -> Sample:
     """A sample. moved: (elements, bytes of each) of the tensors that it reads and writes."""
     dtype, nbytes = str(place.dtype).removeprefix("torch."), sum(count * size for count, size in moved)
     kernel = Kernel(name, dtype, nbytes, 0, macs, flops, geometry)
     suffix = f"/{place.layout}" if by_layout else ""
     work = work_of(kernel)
-    return Sample(name, f"{kind_of(name, work)}/{place.precision}{suffix}", work, make)
+    return Sample(name, f"{kind_of(name, work)}/{place.precision}{suffix}", work, make, parts)

@@ -20,9 +20,9 @@ from archspec.diagnostics import plural
 from archspec.files import read_regular
 from archspec.user_cache import cache_folder
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 MAX_BYTES: Final = 1 << 23  # of a file
-_MAX_CURVES, _MAX_POINTS, _MAX_FEATURES = 1000, 1000, 8
+_MAX_CURVES, _MAX_POINTS, _MAX_FEATURES = 1000, 1000, 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,12 @@ class Calibration:
     """The measured times of a machine.
 
     curves: by kind of kernel, precision and layout, see `predict`. overhead_us: of a CPU, by `forward` (a pass in
-    evaluation), `training` (a pass that keeps what backward needs), `backward`: microseconds for each kernel; `step`:
-    for each step. factors: by precision, how much longer kernels take in a network, where their data is not in the
-    caches. peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how long measuring took. made: the day.
-    pace_ms: of a CPU, the usual time of the product beside which kernels were measured; see
-    `archspec.calibrate.measure.Pace`. host_us: of a GPU, microseconds that the host takes for each call, by the names
-    of `host_calls`.
+    evaluation), `training` (a pass that keeps what backward needs), `backward`: microseconds for each kernel;
+    `parameter`: for each tensor that the optimizer updates; `step`: for each step. factors: by precision, how much
+    longer kernels take in a network than alone. peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how
+    long measuring took. made: the day. pace_ms: of a CPU, the time of the kernels that show how fast the machine is,
+    undisturbed; see `archspec.calibrate.measure.Pace`. host_us: of a GPU, microseconds that the host takes for each
+    call, by the names of `host_calls`.
     """
 
     machine: Machine

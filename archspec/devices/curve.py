@@ -21,7 +21,8 @@ _APART: Final = 2.0
 _WINDOWS_APART: Final = 3.0
 _UNALIGNED: Final = 2.0  # and products of sides that are no multiples of 8
 LAUNCH: Final = 1e-9  # seconds of a kernel that does nothing
-_PRODUCTS: Final = {"input": (_APART, 0.0), "weight": (0.0, _APART)}
+# Where backward was measured as a whole, both of its products are at the one of the weight.
+_PRODUCTS: Final = {"input": (_APART, _APART), "weight": (_APART, 0.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,15 @@ def features(work: Work) -> tuple[float, ...]:
         window = _WINDOWS_APART if work.channels == 1 < work.groups else 1.0
         return (
             log2(work.pixels), log2(work.channels), log2(work.filters), window * log2(work.taps), log2(work.stride),
-            log2(work.groups), *_PRODUCTS.get(work.family.rpartition("_")[2], (0.0, 0.0)),
+            log2(work.groups), log2(work.pixels / work.plane),
+            *_PRODUCTS.get(work.family.rpartition("_")[2], (0.0, 0.0)),
         )
     if work.macs:
         # Kernels of tensor cores read blocks of 16 bytes.
         unaligned = 3 - log2(gcd(work.columns, work.depth, 8))
         return log2(work.rows), log2(work.columns), log2(work.depth), _UNALIGNED * unaligned
-    if work.channels:  # a batch norm: a GPU sums each channel in a block of threads
-        return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1)), log2(work.channels)
+    if work.channels:  # a batch norm: its channels are summed one by one, and its images row by row
+        return log2(work.nbytes + 1), log2(work.channels), log2(max(1, work.plane))
     return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1))
 
 

@@ -121,6 +121,8 @@ class CalibratedModel:
         for kernel in kernels:
             seconds, bound, name = self._kernel(kernel, circumstances)
             wait = 0.0 if kernel.name == "convolution_backward_bias" else by_direction[kernel.direction] * 1e-6
+            if kernel.direction == "optimizer":  # its one kernel: the host visits each parameter
+                wait = kernel.geometry[0] * overhead.get("parameter", 0.0) * 1e-6
             times.append(KernelTime(seconds + wait, bound if seconds > wait else "launches", name))
         if circumstances.training and times:
             last = times[-1]

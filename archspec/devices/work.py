@@ -59,7 +59,8 @@ class Work(NamedTuple):
     "cuDNN: efficient primitives for deep learning", section 3); 1 for other kernels. channels: of a convolution's
     input, of one group. filters: of its output, of one group. pixels: of its output, those of all images. taps:
     elements of its window. stride: the product of its strides. groups: of a convolution. nhwc: whether a
-    convolution or a batch norm, which has its channels in `channels`, runs on NHWC.
+    convolution or a batch norm runs on NHWC; a batch norm has its channels in `channels`. plane: the pixels of
+    a channel in one image, of a convolution's output or of a batch norm.
     """
 
     family: str
@@ -77,6 +78,7 @@ class Work(NamedTuple):
     stride: int = 1
     groups: int = 1
     nhwc: bool = False
+    plane: int = 0
 
 
 CONVOLUTIONS: Final = {
@@ -120,7 +122,7 @@ def _work(name: str, dtype: str, nbytes: int, macs: int, flops: int, geometry: t
         return Work("product", low, nbytes, macs, flops, side, side, side)
     family = family_of(name)
     if family.startswith("norm") and len(geometry) == 3:
-        return Work(family, low, nbytes, 0, flops, channels=geometry[1], nhwc=nhwc)
+        return Work(family, low, nbytes, 0, flops, channels=geometry[1], plane=geometry[2], nhwc=nhwc)
     return Work(family, low, nbytes, 0, flops)
 
 
@@ -138,5 +140,5 @@ def _convolution(family: str, low: bool, nbytes: int, macs: int, geometry: tuple
         product = filters, channels * taps, pixels
     return Work(
         f"grouped_{family}" if groups > 1 else family, low, nbytes, macs, 0, *product, channels, filters, pixels, taps,
-        stride, groups, nhwc=nhwc,
+        stride, groups, nhwc=nhwc, plane=pixels // batch,
     )
