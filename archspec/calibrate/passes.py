@@ -130,6 +130,8 @@ def _update(place: Place, n: int, name: str) -> Run:
 def image_passes(place: Place, most: int) -> Iterator[Sample]:
     """Passes over images, whose time depends on the layout."""
     width = place.dtype.itemsize
+    for n in [size for size in SIZES if size <= min(most, 1 << 14)]:  # as of a linear layer's bias
+        yield _ordered("sum", place, (8, n // 8, 1, 1), _sum, [(n, width)], flops=n)
     for n in [size for size in SIZES if 1 << 14 <= size <= most]:
         gpu = place.device.type == "cuda"
         for images, channels in (*_BATCHES[:2], (32, 256)) if gpu else _BATCHES:

@@ -81,7 +81,7 @@ def calibrate(
 
 def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) -> Iterator[Sample]:
     for precision in PRECISIONS:
-        for layout, dense, late, grouped, large in (("nchw", 120, 48, 44, 10), ("nhwc", 36, 12, 18, 3)):
+        for layout, dense, late, grouped, large in (("nchw", 120, 80, 44, 10), ("nhwc", 36, 12, 18, 3)):
             place = Place(device, precision, layout)
             yield from convolutions(place, late_shapes(late, most_macs))
             yield from convolutions(place, convolution_shapes(dense, most_macs))

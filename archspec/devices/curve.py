@@ -79,6 +79,8 @@ def features(work: Work) -> tuple[float, ...]:
             log2(work.groups), log2(work.pixels / work.plane),
             *_PRODUCTS.get(work.family.rpartition("_")[2], (0.0, 0.0)),
         )
+    if work.macs and work.plane:  # attention
+        return log2(work.macs), log2(work.plane), log2(work.macs / max(1, work.flops))
     if work.macs:
         # Kernels of tensor cores read blocks of 16 bytes.
         unaligned = 3 - log2(gcd(work.columns, work.depth, 8))

@@ -60,7 +60,7 @@ class Work(NamedTuple):
     input, of one group. filters: of its output, of one group. pixels: of its output, those of all images. taps:
     elements of its window. stride: the product of its strides. groups: of a convolution. nhwc: whether a
     convolution or a batch norm runs on NHWC; a batch norm has its channels in `channels`. plane: the pixels of
-    a channel in one image, of a convolution's output or of a batch norm.
+    a channel in one image, of a convolution's output or of a batch norm; of attention, the keys.
     """
 
     family: str
@@ -119,7 +119,8 @@ def _work(name: str, dtype: str, nbytes: int, macs: int, flops: int, geometry: t
         return Work("product", low, nbytes, macs, flops, batch * rows, columns, depth)
     if macs:  # a product of unknown form, as of an op without a rule
         side = max(1, round(macs ** (1 / 3)))
-        return Work("product", low, nbytes, macs, flops, side, side, side)
+        keys = geometry[1] if len(geometry) == 3 else 0  # of attention
+        return Work("product", low, nbytes, macs, flops, side, side, side, plane=keys)
     family = family_of(name)
     if family.startswith("norm") and len(geometry) == 3:
         return Work(family, low, nbytes, 0, flops, channels=geometry[1], plane=geometry[2], nhwc=nhwc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.execution.norms import Norms
@@ -63,7 +64,7 @@ class Attention(Norms, Random):
         seeds = [self.new(shape, "int64") for shape in fused.seeds]
         scores = query.numel // query.shape[-1] * key.shape[-2]
         self.launch(fused.name, (query, key, value, bias), (y, sums), macs=scores * (query.shape[-1] + y.shape[-1]),
-                    flops=scores * (4 + (bias is not None)))
+                    flops=scores * (4 + (bias is not None)), geometry=_shape(query, key))
         saved = (query, key, value, y, sums, *seeds, *(() if bias is None else (bias,)))
         self.record(fused.name, (y,), (query, key, value, bias), saved, _fused_backward)
         return y
@@ -123,6 +124,11 @@ class Attention(Norms, Random):
         return bias
 
 
+def _shape(query: Tensor, key: Tensor) -> tuple[int, ...]:
+    """Queries of all heads, keys, width of a head."""
+    return prod(query.shape[:-1]), key.shape[-2], query.shape[-1]
+
+
 def _fused_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     """Computes the gradients of all three inputs: four products. That of the scores, again, is not counted."""
     (grad,), (query, key, value, *_) = grads, node.saved
@@ -130,7 +136,8 @@ def _fused_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     results: list[Tensor | None] = [tape.like(x) for x in (query, key, value)]
     macs = 2 * scores * (query.shape[-1] + value.shape[-1])
     written = [y for y in results if y is not None]
-    tape.launch(node.name + "_backward", (grad, *node.saved), written, macs=macs, flops=8 * scores)
+    tape.launch(node.name + "_backward", (grad, *node.saved), written, macs=macs, flops=8 * scores,
+                geometry=_shape(query, key))
     for k in range(3):
         if not node.needs(k):
             results[k] = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from math import dist, exp, log
 from pathlib import Path
 from random import Random
@@ -313,15 +314,17 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@cache
 def few_kernels() -> Calibration:
+    """By a clock of which each reading takes long: every kernel and every network takes as long, and runs seldom."""
     place = Place(CPU, "fp32")
     samples = [*convolutions(place, convolution_shapes(4, 1e6)), *products(place, 4, 1e6), *passes(place, 1 << 12)]
-    return calibrate(CPU, seconds=1000, clock=Ticks(0.05), samples=samples)
+    return calibrate(CPU, seconds=1000, clock=Ticks(0.5), samples=samples)
 
 
 @pytest.fixture(scope="module")
 def made() -> Calibration:
-    """A calibration of few kernels, by a clock of which each reading takes 10 ms: every kernel takes as long."""
+    """A calibration of few kernels."""
     return few_kernels()
 
 
