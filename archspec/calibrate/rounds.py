@@ -21,7 +21,7 @@ from archspec.calibrate.sample import Run, Sample
 GROUP: Final = 24  # kernels that take turns
 WINDOW: Final = 10 * GROUP  # kernels among which those of a size are looked for
 _WARM: Final = 2  # rounds: the first run allocates, and the library prepares
-_FEWEST, _MOST, _ENOUGH = 4, 12, 0.025  # rounds, and seconds of a kernel on average after which they end
+_FEWEST, _MOST, _ENOUGH = 4, 12, 0.02  # rounds, and seconds of a kernel on average after which they end
 
 
 def measure_in_rounds(

@@ -29,7 +29,7 @@ from archspec.devices.curve import LAUNCH, Curve
 from archspec.devices.models import CalibratedModel
 from archspec.train.step.precision import Precision, float32_products
 
-SECONDS: Final = 80.0  # of measuring kernels, at most; whole networks come on top
+SECONDS: Final = 72.0  # of measuring kernels, at most; whole networks come on top
 APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
 _NO_LIMIT: Final = 1e30  # operations or bytes per second
@@ -81,7 +81,7 @@ def calibrate(
 
 def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) -> Iterator[Sample]:
     for precision in PRECISIONS:
-        for layout, dense, late, grouped, large in (("nchw", 120, 80, 44, 10), ("nhwc", 36, 12, 18, 3)):
+        for layout, dense, late, grouped, large in (("nchw", 120, 64, 44, 10), ("nhwc", 36, 12, 18, 3)):
             place = Place(device, precision, layout)
             yield from convolutions(place, late_shapes(late, most_macs))
             yield from convolutions(place, convolution_shapes(dense, most_macs))
