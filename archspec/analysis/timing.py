@@ -35,11 +35,22 @@ class Predicted:
         }
 
     def layer(self, path: str) -> dict[str, Any]:
-        """The figures of one layer, for JSON: its part of the training step, or of the forward pass."""
-        time = self.main.layers.get(path)
-        if time is None:  # it runs no kernel, as a view
-            return {"predicted_ms": 0.0, "bound": None}
-        return {"predicted_ms": round(time.milliseconds, 4), "bound": time.bound}
+        """The figures of one layer, for JSON: its parts of both passes, in milliseconds; "": what belongs to no layer.
+
+        predicted_ms, bound: of the training step, or of the forward pass where nothing is trained.
+        """
+        return {
+            "predicted_ms": _part(self.main, path),
+            "predicted_forward_ms": _part(self.forward, path),
+            "predicted_step_ms": None if self.step is None else _part(self.step, path),
+            "bound": self.main.layers[path].bound if path in self.main.layers else None,
+        }
+
+
+def _part(whole: Prediction, path: str) -> float:
+    """A layer's part of a pass, in milliseconds: 0 where it runs no kernel, as a view."""
+    time = whole.layers.get(path)
+    return 0.0 if time is None else round(time.milliseconds, 4)
 
 
 def times_here(found: Resources) -> Predicted | None:

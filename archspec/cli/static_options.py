@@ -146,15 +146,24 @@ def predicted_run(
 def static_json(
     loaded: Loaded, report: Report, setting: Setting, times: Predicted | None, run: RunCost | None = None
 ) -> dict[str, Any]:
-    """The report, with memory and traffic in this setting, and times where a device is known."""
+    """The report, with memory and traffic in this setting, and times where a device is known.
+
+    `rest` is what belongs to no layer: the loss, the optimizer, the inputs. With it the layers add up to the totals.
+    """
     from archspec.analysis.resources import resources
+    from archspec.execution.execute import LOSS
 
     found, data = resources(loaded.graph, setting), report.to_json()
+
+    def figures(path: str) -> dict[str, Any]:
+        return found.layer(path) | ({} if times is None else times.layer(path))
+
     data["totals"] |= found.totals()
     if times is not None:
         data["totals"] |= times.totals()
     if run is not None:
         data["run"] = run.to_json()
     for layer in data["layers"]:
-        layer.update(found.layer(layer["path"]), **({} if times is None else times.layer(layer["path"])))
+        layer.update(figures(layer["path"]))
+    data["rest"] = {key: value for key, value in figures(LOSS).items() if key in data["totals"] and key != "intensity"}
     return data
