@@ -63,21 +63,24 @@ class Resources:
         }
 
     def layer(self, path: str) -> dict[str, Any]:
-        """The figures of one layer, for JSON."""
+        """The figures of one layer, for JSON; "": of what belongs to no layer. Of `resources(…, by_layer=True)`."""
         use = self.main.layers.get(path, LayerUse())
         moved = use.read_bytes + use.written_bytes
         macs = use.forward_macs + use.backward_macs
         return {
             "saved_bytes": use.saved_bytes, "read_bytes": use.read_bytes, "written_bytes": use.written_bytes,
-            "intensity": round(2 * macs / moved, 3) if moved else 0.0, "estimated": path in self.main.estimated,
+            "intensity": round(2 * macs / moved, 3) if moved else 0.0,
+            "inference_peak_bytes": self.inference.layers.get(path, LayerUse()).peak_bytes,
+            "training_peak_bytes": None if self.training is None else use.peak_bytes,
+            "workspace_bytes": use.workspace_bytes, "estimated": path in self.main.estimated,
         }
 
 
-def resources(graph: Graph, setting: Setting) -> Resources:
-    """Simulate both passes of a network. Imports no torch."""
+def resources(graph: Graph, setting: Setting, *, by_layer: bool = False) -> Resources:
+    """Simulate both passes of a network. by_layer: with each layer's part of the peaks. Imports no torch."""
     facts: Facts = {}
-    inference = execute(graph, replace(setting, training=False), facts)
+    inference = execute(graph, replace(setting, training=False), facts, by_layer=by_layer)
     learns = any(spec.learned for specs, _ in facts.values() for spec in specs.values()) or any(
         spec.learned for _, spec in weights(graph))  # of heads that only training runs
-    training = execute(graph, replace(setting, training=True), facts) if learns else None
+    training = execute(graph, replace(setting, training=True), facts, by_layer=by_layer) if learns else None
     return Resources(setting, inference, training)

@@ -153,7 +153,7 @@ def static_json(
     from archspec.analysis.resources import resources
     from archspec.execution.execute import LOSS
 
-    found, data = resources(loaded.graph, setting), report.to_json()
+    found, data = resources(loaded.graph, setting, by_layer=True), report.to_json()
 
     def figures(path: str) -> dict[str, Any]:
         return found.layer(path) | ({} if times is None else times.layer(path))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
 from archspec.execution.autograd import backward
+from archspec.execution.ledger import Ledger
 from archspec.execution.recorder import Kernel
 from archspec.execution.setting import Setting
 from archspec.execution.tape import Tape
 from archspec.execution.tensor import Tensor, channels_last, same_order
-from archspec.execution.workspace import workspace_bytes
+from archspec.execution.workspace import layer_workspaces, workspace_bytes
 from archspec.ir import INPUT, Graph, Node
 from archspec.ir.edit import evaluation
 from archspec.ir.graph import state_of
@@ -26,7 +27,9 @@ LOSS: Final = ""  # the layer of the loss and the optimizer
 class LayerUse(NamedTuple):
     """What one op does in an execution.
 
-    saved_bytes: what it is the first to keep for backward. read_bytes, written_bytes: of all its kernels.
+    saved_bytes: what it is the first to keep for backward. read_bytes, written_bytes: of all its kernels. peak_bytes:
+    its part of the peak, where that was asked for: the tensors that it made, with its weights and the optimizer's state
+    of them. workspace_bytes: by how much libraries may raise the peak while its kernels run.
     """
 
     saved_bytes: int = 0
@@ -34,6 +37,8 @@ class LayerUse(NamedTuple):
     backward_macs: int = 0
     read_bytes: int = 0
     written_bytes: int = 0
+    peak_bytes: int = 0
+    workspace_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +70,22 @@ class Execution:
 Facts = dict[Node, tuple[Mapping[str, ParamSpec], tuple[TensorType, ...]]]
 
 
-def execute(graph: Graph, setting: Setting, facts: Facts | None = None) -> Execution:
+def execute(graph: Graph, setting: Setting, facts: Facts | None = None, *, by_layer: bool = False) -> Execution:
     """Simulate a training step, or a forward pass in evaluation, of a network. Imports no torch.
 
     The loss is `archspec.backends.step.example_loss`: cross entropy of outputs (N, classes), the mean of others.
     facts: a cache for several executions of a network with one batch size: of each op its parameters and outputs.
+    by_layer: whether the layers get their parts of the peak, which takes some more time.
     """
-    running = _Running(graph, setting, {} if facts is None else facts)
+    running = _Running(graph, setting, {} if facts is None else facts, by_layer=by_layer)
     return running.step() if setting.training else running.forward()
 
 
 class _Running:
-    def __init__(self, graph: Graph, setting: Setting, facts: Facts) -> None:
+    def __init__(self, graph: Graph, setting: Setting, facts: Facts, *, by_layer: bool) -> None:
         self.graph, self.setting, self.facts = graph, setting, facts
         self.tape = Tape(setting)
+        self.ledger = Ledger(self.tape) if by_layer else None
         self.states: dict[str, dict[str, Tensor]] = {}
         self.last_uses: dict[int, list[list[tuple[int, int]]]] = {}
         self.estimated: list[str] = []
@@ -86,9 +93,8 @@ class _Running:
         weights = [x for state in self.states.values() for x in state.values()]
         self.weight_bytes = self.tape.memory.live
         trained = [x for x in weights if x.node is not None]
-        self.kept = [self.tape.like(x) for x in trained for _ in range(setting.optimizer.states)] if (
-            setting.training) else []
-        self.kept += [self.tape.like(x) for x in weights] if setting.ema else []
+        self.kept = list(self._kept())
+        self.tape.layer = LOSS
         self.state_bytes = self.tape.memory.live - self.weight_bytes
         self.trained = {x.node.name: x for x in trained if x.node is not None}
 
@@ -100,6 +106,7 @@ class _Running:
             if isinstance(node.target, Graph):
                 self._make_weights(node.target, path, state)
             elif state not in self.states:
+                self.tape.layer = state
                 specs, _ = self._facts(graph, node)
                 if specs:
                     self.states[state] = {
@@ -122,6 +129,15 @@ class _Running:
         if self.setting.channels_last and len(shape) == 4 and not same_order(shape, x.strides, channels_last(shape)):
             x.strides = channels_last(shape)  # `backends.device.place` leaves what fits both layouts as it is
         return self.tape.parameter(name, x) if learned else x
+
+    def _kept(self) -> Iterator[Tensor]:
+        """The optimizer's state and the average of the weights, layer by layer."""
+        states = self.setting.optimizer.states if self.setting.training else 0
+        for path, tensors in self.states.items():
+            self.tape.layer = path
+            for x in tensors.values():
+                for _ in range((states if x.node is not None else 0) + self.setting.ema):
+                    yield self.tape.like(x)
 
     @staticmethod
     def _paths(node: Node, prefix: str, scope: str) -> tuple[str, str]:
@@ -257,9 +273,13 @@ class _Running:
         saved = tape.saved_by
         beside = workspace_bytes(tape)
         inside = beside if self.setting.libraries and not tape.cuda else 0
-        layers = {name: LayerUse(saved.get(name, 0), *row) for name, row in sums.items()}
-        for name in saved.keys() - layers.keys():
-            layers[name] = LayerUse(saved[name])
+        peak = {} if self.ledger is None else self.ledger.at_peak()
+        libraries = {} if self.ledger is None else layer_workspaces(tape)
+        layers = {}
+        for name in dict.fromkeys((*sums, *saved, *peak)):
+            macs, back, read, written = sums.get(name, (0, 0, 0, 0))
+            layers[name] = LayerUse(
+                saved.get(name, 0), macs, back, read, written, peak.get(name, 0), libraries.get(name, 0))
         return Execution(
             self.setting, tuple(tape.kernels), tuple(tape.timeline), tape.saved_bytes,
             tape.memory.peak + inside, beside - inside,

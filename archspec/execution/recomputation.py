@@ -49,7 +49,7 @@ class Recomputation:
         self.region: Region | None = None
         self.replayed: list[Node] | None = None
         self._missing = 0  # nodes of `replayed` that save anything
-        self._before = _Moment(0, 0, 0, 0)  # the node that runs
+        self._before = _Moment(0, 0, 0, 0, 0)  # the node that runs
 
     def first_run(
         self, tape: Recorder, inputs: Sequence[Tensor], run: Callable[[Sequence[Tensor]], tuple[Tensor, ...]]
@@ -100,7 +100,8 @@ class Recomputation:
     def note(self, tape: Recorder) -> None:
         """Note that a node is complete, or a kernel without one."""
         if self.replayed is not None:
-            self._before = _Moment(len(tape.kernels), tape.memory.count, tape.memory.peak, tape.reach)
+            self._before = _Moment(
+                len(tape.kernels), tape.memory.count, tape.memory.peak, tape.memory.peak_at, tape.reach)
 
 
 class _Moment(NamedTuple):
@@ -109,12 +110,13 @@ class _Moment(NamedTuple):
     kernels: int
     allocations: int
     peak: int
+    peak_at: int
     reach: int
 
     def return_to(self, tape: Recorder) -> None:
         """Take back what ran since. Its tensors are freed with the rule that holds them."""
         del tape.kernels[self.kernels :], tape.timeline[self.kernels :]
-        tape.memory.peak, tape.reach = self.peak, self.reach
+        tape.memory.peak, tape.memory.peak_at, tape.reach = self.peak, self.peak_at, self.reach
 
 
 class _AllRestored(Exception):

@@ -43,7 +43,8 @@ class Recorder:
 
     weights: the parameters and buffers of the op that runs, by name. outputs: the types of its outputs. kernels: all
     that ran, in order. timeline: the live bytes after each of them. saved_by: for each layer, the bytes that it is the
-    first to keep for backward. reach: on a CPU, the most that is live with what kernels take beside their tensors.
+    first to keep for backward. reach: on a CPU, the most that is live with what kernels take beside their tensors;
+    reaches: the same of each layer whose kernels take anything.
     """
 
     def __init__(self, setting: Setting) -> None:
@@ -54,6 +55,7 @@ class Recorder:
         self.copies = self.memory if self.cuda else Memory()  # that a kernel makes of its inputs, and frees
         self.reach = 0
         self.layer = ""
+        self.reaches: dict[str, int] = {}
         self.direction: Direction = "forward"
         self.weights: dict[str, Tensor] = {}
         self.outputs: tuple[TensorType, ...] = ()
@@ -94,8 +96,7 @@ class Recorder:
 
     def scratch(self, nbytes: int) -> None:
         """Memory that a kernel takes from torch's allocator and frees before it ends."""
-        size = self.memory.allocate(nbytes)  # `live -= allocate(…)` would read `live` before it allocates
-        self.memory.live -= size
+        self.new((nbytes,), "uint8")
 
     # Kernels
 
@@ -117,6 +118,8 @@ class Recorder:
         if not self.cuda:
             reach = live + self.copies.live + beside
             self.reach = max(self.reach, reach)
+            if reach > live:
+                self.reaches[self.layer] = max(reach, self.reaches.get(self.layer, 0))
             live = reach if self.setting.libraries else live
         self.timeline.append(live)
 

@@ -13,19 +13,24 @@ from typing import TYPE_CHECKING
 from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from archspec.execution.autograd import Node
 
 Shape = tuple[int, ...]
 
-
 class Memory:
-    """The bytes that are allocated now, and the most that ever were. count: of allocations."""
+    """The bytes that are allocated now, and the most that ever were.
 
-    __slots__ = ("count", "granularity", "live", "peak")
+    count: of allocations. peak_at: the one that reached the peak. note: called with each new storage.
+    """
+
+    __slots__ = ("count", "granularity", "live", "note", "peak", "peak_at")
 
     def __init__(self, granularity: int = 1) -> None:
-        self.count = self.live = self.peak = 0
+        self.count = self.live = self.peak = self.peak_at = 0
         self.granularity = granularity  # an allocator's smallest unit, in bytes
+        self.note: Callable[[Storage], None] | None = None
 
     def allocate(self, nbytes: int) -> int:
         """Count an allocation. Returns its size with rounding, which `live` is lowered by when it is freed."""
@@ -33,20 +38,27 @@ class Memory:
         size = nbytes if unit == 1 else -(-nbytes // unit) * unit
         self.live += size
         self.count += 1
-        if self.live > self.peak:  # noqa: PLR1730 (called for every tensor: `max` takes three times as long)
-            self.peak = self.live
+        if self.live > self.peak:
+            self.peak, self.peak_at = self.live, self.count
         return size
 
 
 class Storage:
-    """Memory that tensors share. nbytes: of its data. size: with the allocator's rounding. number: its allocation's."""
+    """Memory that tensors share.
 
-    __slots__ = ("memory", "nbytes", "number", "refs", "size")
+    nbytes: of its data. size: with the allocator's rounding. number: its allocation's. freed: the last allocation
+    before it was freed, once that has happened.
+    """
+
+    __slots__ = ("freed", "memory", "nbytes", "number", "refs", "size")
+    freed: int
 
     def __init__(self, memory: Memory, nbytes: int) -> None:
         self.memory, self.nbytes, self.refs = memory, nbytes, 0
         self.size = memory.allocate(nbytes)
         self.number = memory.count
+        if memory.note is not None:
+            memory.note(self)
 
 
 class Tensor:
@@ -69,7 +81,9 @@ class Tensor:
         storage = self.storage
         storage.refs -= 1
         if not storage.refs:
-            storage.memory.live -= storage.size
+            memory = storage.memory
+            memory.live -= storage.size
+            storage.freed = memory.count
 
     @property
     def nbytes(self) -> int:

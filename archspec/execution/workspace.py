@@ -28,6 +28,20 @@ def workspace_bytes(tape: Recorder) -> int:
     return CUDA_BYTES + max([_fft_bytes(x.geometry) for x in kernels if x.name.startswith("convolution")], default=0)
 
 
+def layer_workspaces(tape: Recorder) -> dict[str, int]:
+    """By how many bytes libraries may raise the peak while a layer's kernels run, at most."""
+    if not tape.cuda:
+        peak = tape.memory.peak
+        return {} if tape.meta else {name: max(0, min(x, tape.reach) - peak) for name, x in tape.reaches.items()}
+    fp32 = tape.setting.precision == "fp32" and tape.setting.dtype == "float32"
+    found: dict[str, int] = {}
+    for kernel in tape.kernels:
+        if kernel.macs:
+            fft = _fft_bytes(kernel.geometry) if fp32 and kernel.name.startswith("convolution") else 0
+            found[kernel.layer] = max(CUDA_BYTES + fft, found.get(kernel.layer, 0))
+    return found
+
+
 def _fft_bytes(geometry: tuple[int, ...]) -> int:
     """The transforms of input, output and weights of a 2-D convolution with stride 1, in tiles; 0 for others."""
     if len(geometry) != 10:

@@ -28,6 +28,24 @@ def test_figures_are_those_of_the_simulation(cli):
         assert found["totals"][key] - layers == of_loss if of_loss else found["totals"][key] > layers > 0
 
 
+@pytest.mark.parametrize("arguments", [
+    ("lenet", "--target=h200"), ("siamese", "--precision=bf16", "--channels-last", "--optimizer=adam"),
+    ("nasbench201", "--target=rtx3090", "--set=train.momentum=0.9", "--precision=tf32"), ("textcnn", "--target=h200"),
+], ids=str)
+def test_layers_and_the_rest_add_up_to_the_totals(cli, arguments):
+    found = totals(cli, *arguments, "--batch-size=3")
+    wanted = {"saved_bytes", "read_bytes", "written_bytes", "inference_peak_bytes", "training_peak_bytes", "workspace_bytes"}
+    times = {"predicted_forward_ms", "predicted_step_ms"} if "target" in str(arguments) else set()
+    assert found["rest"].keys() == wanted | times
+    for key in found["rest"].keys() - {"workspace_bytes"}:
+        parts = [layer[key] for layer in found["layers"]]
+        assert sum(parts) > 0 and min(parts) >= 0, key
+        rounding = 1e-4 * len(parts) if key.endswith("_ms") else 0
+        assert abs(sum(parts) + found["rest"][key] - found["totals"][key]) <= rounding, key
+    assert max(layer["workspace_bytes"] for layer in found["layers"]) == found["totals"]["workspace_bytes"]
+    assert sum(layer["backward_macs"] for layer in found["layers"]) == found["totals"]["backward_macs"]
+
+
 @pytest.mark.parametrize(("arguments", "states"), [
     ((), 0), (("--optimizer=sgd", "--set=train.momentum=0.9"), 1), (("--set=train.momentum=0.9",), 1),
     (("--optimizer=adam",), 2), (("--set=train.optimizer=adamw",), 2),
