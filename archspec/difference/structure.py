@@ -205,7 +205,10 @@ def _joined(names: list[str], *, few: bool) -> str:
 
 
 def _start(names: set[str]) -> str:
-    """What all names start with, without the first digits of a number."""
+    """What all names start with: whole words, without the first digits of a number."""
     first, last = min(names), max(names)
     length = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return first[:length].rstrip("0123456789")
+    start = first[:length].rstrip("0123456789")
+    if all(name[len(start) :].isdecimal() for name in names):
+        return start
+    return start[: start.rfind("_") + 1]

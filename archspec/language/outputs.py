@@ -34,7 +34,8 @@ def read_outputs(program: Program, errors: Errors) -> Outputs:
             errors.add("SPEC012", f"`outputs` must list stages, got {value_text(raw)}", at, hint=hint)
         return last | dict.fromkeys(program.stages, False)  # nobody knows which are meant
     found: Outputs = {}
-    for name, mode, where in _listed(raw, at, errors) if isinstance(raw, list) else _mapped(raw, at, errors):
+    listed = _listed(raw, at, errors) if isinstance(raw, list) else _mapped(raw, at, program.stages, errors)
+    for name, mode, where in listed:
         if name in program.stages:
             found[name] = mode
         elif name not in errors.lost:
@@ -62,10 +63,17 @@ def _listed(raw: list[Any], at: At, errors: Errors) -> Iterator[tuple[str, bool,
             yield name, False, at / k
 
 
-def _mapped(raw: dict[str, Any], at: At, errors: Errors) -> Iterator[tuple[str, bool, At]]:
+def _mapped(
+    raw: dict[str, Any], at: At, stages: Container[Any], errors: Errors
+) -> Iterator[tuple[str, bool, At]]:
     for name, mode in raw.items():
-        if mode not in MODES and mode is not BROKEN:
-            near = close(mode, MODES) if isinstance(mode, str) else None
+        if isinstance(mode, str) and mode in stages and mode not in raw and name not in stages:
+            errors.add("SPEC049", f"the output `{short(name)}` cannot rename the stage `{short(mode)}`", at / name,
+                       hint=f"write `{short(mode)}: {ALWAYS}`: outputs have the names of their stages")
+            yield mode, False, at / name
+            continue
+        near = close(mode, MODES) if isinstance(mode, str) else None
+        if mode not in MODES and mode is not BROKEN and (near or name in stages):
             hint = hints.near(near) if near else f"write `{short(name)}: {ALWAYS}`"
             errors.add("SPEC012", f"the output `{short(name)}` must be {' or '.join(MODES)}, got {value_text(mode)}",
                        (at / name).key if mode is None else at / name, hint=hint)

@@ -53,6 +53,8 @@ def ratio_text(figure: FigureChange) -> str:
     ratio = figure.ratio
     if ratio is None:
         return ""
+    if not ratio:
+        return "0 ×"
     for digits in (2, 3, 4):
         text = f"{ratio:.{digits}f}"
         if float(text) not in (0, 1):

@@ -78,6 +78,8 @@ def test_every_op_of_a_change_is_in_its_edit() -> None:
 def test_pattern() -> None:
     assert pattern(["b2.conv"]) == "b2.conv" and pattern(["b2.conv", "b3.conv"]) == "b{2,3}.conv"
     assert pattern(["b10.x", "b12.x"]) == "b{10,12}.x" and pattern(["a.b", "c.b"]) == "{a,c}.b"
+    assert pattern(["tower.x", "twin.x"]) == "{tower,twin}.x" and pattern(["enc_a", "enc_b"]) == "enc_{a,b}"
+    assert pattern(["b1", "b"]) == "{b1,b}" and pattern(["conv2d_1", "conv2d_12"]) == "conv2d_{1,12}"
     assert pattern([f"b{k}.x" for k in range(5)]) == "b*.x" and pattern(["a1.b1", "a2.b2"]) == "a*.b*" and pattern(["a", "a.b"]) == "a, …"
 
 

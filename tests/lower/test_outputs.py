@@ -101,6 +101,8 @@ MISTAKES = [  # stages, outputs, (code, part of the message), part of the hint
     (STAGES, "[head, aux, «3»]", ("SPEC012", "must be the name of a stage, got 3"), "write the name of a stage"),
     (STAGES, "[head, «$aux»]", ("SPEC049", "`$aux` is not a stage"), "a similar name exists: `aux`"),
     (STAGES, "{head: always, aux: «trainng»}", ("SPEC012", "`aux` must be always or training"), "a similar name exists: `training`"),
+    (STAGES, "{cls: «head», aux: training}", ("SPEC049", "`cls` cannot rename the stage `head`"), "write `head: always`: outputs have the names"),
+    (STAGES, "{head: always, aux: training, «zzz»: 3}", ("SPEC049", "`zzz` is not a stage"), "the stages are: body, head, aux"),
     (STAGES, "{«head», aux: training}", ("SPEC012", "`head` must be always or training, got null"), "write `head: always`"),
     (STAGES, "«{head: training, aux: training}»", ("SPEC049", "evaluation has no output"), "write `head: always`"),
     (STAGES.replace("aux", "«aux»"), "[head]", ("SPEC041", "nothing uses the output of `aux`"), "list it in `outputs`"),
