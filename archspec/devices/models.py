@@ -101,7 +101,7 @@ class CalibratedModel:
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration, self.name = calibration, calibration.name
-        self._chosen: dict[tuple[str, bool, Circumstances], tuple[str, Curve]] = {}
+        self._chosen: dict[tuple[str, bool, bool, Circumstances], tuple[str, Curve]] = {}
         self._known: dict[tuple[str, Work], tuple[float, str]] = {}
 
     def computes_in(self, precision: str) -> str:
@@ -132,7 +132,7 @@ class CalibratedModel:
     def _kernel(self, kernel: KernelLike, circumstances: Circumstances) -> tuple[float, str, str]:
         """The seconds of a kernel in a network, what bounds it, and the curve behind them."""
         work = work_of(kernel)
-        key = (kind_of(kernel.name, work), work.low, circumstances)
+        key = (kind_of(kernel.name, work), work.low, work.nhwc, circumstances)
         chosen = self._chosen.get(key)
         if chosen is None:
             chosen = self._chosen[key] = self._choose(key[0], work, circumstances)
@@ -178,7 +178,9 @@ class CalibratedModel:
     def _choose(self, name: str, work: Work, circumstances: Circumstances) -> tuple[str, Curve]:
         """The curve of a kernel, or that of the most similar kind that was measured."""
         low = circumstances.precision if work.low or (work.macs and circumstances.precision == "tf32") else "fp32"
-        layout = "nhwc" if circumstances.channels_last else "nchw"
+        # What counts for convolutions and norms is the layout in which they run, not that of the images.
+        nhwc = work.nhwc if work.channels else circumstances.channels_last
+        layout = "nhwc" if nhwc else "nchw"
         if name == "batch_norm" and not circumstances.training:
             name = "batch_norm_evaluation"
         family = work.family

@@ -113,11 +113,11 @@ class Workload:
 
         scope: a context manager around each part after the forward pass, by its name.
         """
+        with scope(OPTIMIZER_SCOPE):
+            self.optimizer.zero_grad(set_to_none=True)
         outputs = self.training_forward()
         with scope(LOSS_SCOPE):
             loss = example_loss(self._float32(outputs), self.labels)
-        with scope(OPTIMIZER_SCOPE):
-            self.optimizer.zero_grad(set_to_none=True)
         with scope(BACKWARD_SCOPE):
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         with scope(OPTIMIZER_SCOPE):
