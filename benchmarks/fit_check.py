@@ -1,9 +1,9 @@
 """Whether the largest batch of `archspec fit` trains, and 5 % more does not.
 
-On a GPU: with a limit of memory for this process, two training steps with the largest batch must succeed, and with 5 %
-more images they must end in BUILD201 or run out of memory. On a CPU, which has no such limit: the measured peak
-(torch.profiler) of steps with the largest batch, beside the limit. Then the same for a batch that only fits with the
-stages that `train --fit` recomputes.
+On a GPU: with a limit of memory for this process, two training steps with the largest batch for what `fit --device`
+leaves to tensors must succeed, and with 5 % more images they must end in BUILD201 or run out of memory. On a CPU, which
+has no such limit: the measured peak (torch.profiler) of steps with the largest batch, beside the limit. Then the same
+for a batch that only fits with the stages that `train --fit` recomputes.
 
     python benchmarks/fit_check.py --memory 4GiB            # about three minutes on a GPU
     python benchmarks/fit_check.py --memory 256MiB resnet18_96 lenet
@@ -25,7 +25,7 @@ import archspec
 from archspec.backends.fits import is_shortage
 from archspec.backends.step import check_step_fits, example_loss, inputs_of
 from archspec.backends.torch import build
-from archspec.capacity import Request, answer, fitted
+from archspec.capacity import Request, answer, fitted, gpu_tensors
 from archspec.cli.memory_size import MEMORY
 from archspec.diagnostics import SpecError
 from archspec.execution import Optimizer, Setting, execute
@@ -81,7 +81,8 @@ def row(name: str, memory: int, device: torch.device) -> list[str]:
         optimizer=Optimizer("sgd", MOMENTUM), target="cuda" if cuda else "cpu", precision="tf32" if cuda else "fp32",
         libraries=not cuda,
     )
-    largest = answer(graph, Request(memory, setting)).training.largest_batch
+    tensors = gpu_tensors(memory) if cuda else memory
+    largest = answer(graph, Request(tensors, setting)).training.largest_batch
     if not largest:
         return [name, "0", *["–"] * 6]
     at = replace(setting, batch_size=largest)
@@ -89,7 +90,7 @@ def row(name: str, memory: int, device: torch.device) -> list[str]:
     peaks = [execute(graph, at).peak_bytes, measured(graph, at, device)]
     beyond = measured(graph, more, device) if cuda else execute(graph, more).peak_bytes
     verdict = ("runs out" if beyond is None else "TRAINS") if cuda else bytes_text(beyond)
-    return [name, str(largest), *_peaks(*peaks), verdict, *_recomputed(graph, more, memory, device)]
+    return [name, str(largest), *_peaks(*peaks), verdict, *_recomputed(graph, more, tensors, device)]
 
 
 def _recomputed(graph: Graph, setting: Setting, memory: int, device: torch.device) -> list[str]:

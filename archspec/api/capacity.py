@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from archspec.execution.setting import Precision
     from archspec.language.recipe import Recipe
 
-RESERVED: Final = 1 << 29  # bytes of a GPU that the CUDA context and torch's kernels take
+CONTEXT: Final = 1 << 29  # bytes of a GPU that the CUDA context and torch's kernels take
 
 
 def fits(
@@ -105,5 +105,7 @@ def _low_precision(device: Device | None) -> Low | None:
 
 def _available(device: Device | None) -> int:
     """The memory of a device that tensors can have, in bytes."""
+    from archspec.capacity import gpu_tensors
+
     assert device is not None
-    return device.memory_bytes - (RESERVED if device.kind == "gpu" else 0)
+    return gpu_tensors(device.memory_bytes - CONTEXT) if device.kind == "gpu" else device.memory_bytes

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from archspec.capacity.simulate import Simulated
 from archspec.execution import Optimizer, Setting
 from archspec.ir import Graph
+
+CUBLAS: Final = 64 << 20  # bytes of cuBLAS's workspace, which stays
+GAPS: Final = 0.04  # of the rest: gaps between tensors, and the least scratch of cuDNN
+
+
+def gpu_tensors(nbytes: int) -> int:
+    """The bytes of tensors for which `nbytes` of a GPU are enough, as `benchmarks/fit_check.py` found them."""
+    return max(0, int((1 - GAPS) * (nbytes - CUBLAS)))
 
 
 def step_bytes(graph: Graph, setting: Setting, *, states: int) -> int | None:

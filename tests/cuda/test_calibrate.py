@@ -10,6 +10,9 @@ from archspec.analysis.timing import predict_times
 from archspec.api import load
 from archspec.calibrate import calibrate
 from archspec.calibrate.gpu_watch import GpuStopwatch
+from archspec.calibrate.passes import image_passes, passes
+from archspec.calibrate.products import convolution_shapes, convolutions, products
+from archspec.calibrate.sample import Place
 from archspec.devices.calibration import load_calibration
 from archspec.devices.models import CalibratedModel
 from archspec.profile.prediction import simulated
@@ -23,7 +26,15 @@ from .helpers import CNN, DEVICE, needs_gpu
 @needs_gpu
 def test_a_network_s_time_is_predicted_within_a_factor(tmp_path, monkeypatch, record_property):
     monkeypatch.setattr("archspec.devices.calibration.cache_folder", lambda: tmp_path)
-    made = calibrate(DEVICE, seconds=15)
+    samples = [
+        sample for precision in ("fp32", "tf32", "bf16") for layout in ("nchw", "nhwc")
+        for place in [Place(DEVICE, precision, layout)]
+        for sample in (
+            *convolutions(place, convolution_shapes(24, 1e10)), *products(place, 12, 1e10),
+            *image_passes(place, 1 << 22), *passes(place, 1 << 22),
+        )
+    ]
+    made = calibrate(DEVICE, seconds=60, samples=samples)
     assert load_calibration(made.save()) == made
     for precision in ("fp32", "tf32", "bf16"):
         assert {f"convolution/{precision}/nchw", f"convolution/{precision}/nhwc", f"addmm/{precision}"} < set(made.curves)
@@ -51,5 +62,5 @@ def test_a_kernel_s_time_does_not_depend_on_the_host(record_property):
 
     fast = watch.seconds([x.clone])
     record_property("microseconds", round(1e6 * fast, 2))
-    assert watch.seconds([slow]) == pytest.approx(fast, rel=0.3)
+    assert watch.seconds([slow]) < fast + 1e-5  # clear of the 50 µs of the host
     assert watch.issued > 5e-5
