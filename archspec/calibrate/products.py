@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import prod
 from typing import Final, NamedTuple
 
@@ -25,6 +26,9 @@ _MASKS: Final[dict[str, list[bool] | None]] = {
     "convolution": None, "convolution_backward_input": [True, False, False],
     "convolution_backward_weight": [False, True, False],
 }
+
+_LINEAR: Final = ((0, 10.5, 2), (4, 8.5, 3), (3.5, 8.5, 5))  # doublings, and base, of rows, features, outputs
+_LEAST_LINEAR: Final = 500  # multiply-adds
 
 
 class Shape(NamedTuple):
@@ -184,3 +188,32 @@ def _product(place: Place, rows: int, columns: int, depth: int) -> Callable[[], 
         return lambda: torch.mm(a, b)
 
     return make
+
+
+def linears(place: Place, number: int, most_macs: float) -> Iterator[Sample]:
+    """The three products of linear layers, as torch lays out their matrices: forward, gradients of input and weight."""
+    found = 0
+    for k in range(1, 1000 * number):
+        rows, features, outputs = (round(2 ** (least + span * halton(k, base))) for least, span, base in _LINEAR)
+        if k % 4:
+            features, outputs = (max(8, side // 8 * 8) for side in (features, outputs))
+        macs = rows * features * outputs
+        if not _LEAST_LINEAR <= macs <= most_macs or features * outputs > _MOST_ELEMENTS:
+            continue
+        moved = [(count, place.dtype.itemsize) for count in (rows * features, features * outputs, rows * outputs)]
+        sides = (rows, outputs, features), (rows, features, outputs), (outputs, features, rows)
+        for which, geometry in enumerate(sides):
+            make = partial(_linear, place, (rows, features, outputs), which)
+            yield sample("addmm", place, make, moved, macs=macs, geometry=(1, *geometry))
+        found += 1
+        if found == number:
+            return
+
+
+def _linear(place: Place, shape: tuple[int, int, int], which: int) -> Run:
+    """which: 0 of the output, 1 of the input's gradient, 2 of the weight's."""
+    rows, features, outputs = shape
+    x, weight = place.tensor(rows, outputs if which == 1 else features), place.tensor(outputs, features)
+    if which == 2:
+        return partial(torch.mm, place.tensor(rows, outputs).t(), x)
+    return partial(torch.mm, x, weight if which else weight.t())

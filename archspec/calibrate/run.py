@@ -20,7 +20,7 @@ from archspec.calibrate.host import host_costs
 from archspec.calibrate.measure import Clock, Pace, Stopwatch, measure
 from archspec.calibrate.overhead import NONE, factor, overhead
 from archspec.calibrate.passes import image_passes, passes
-from archspec.calibrate.products import convolution_shapes, convolutions, late_shapes, products
+from archspec.calibrate.products import convolution_shapes, convolutions, late_shapes, linears, products
 from archspec.calibrate.regression import LEAST, Point, fit_curve
 from archspec.calibrate.rounds import measure_in_rounds
 from archspec.calibrate.sample import Place, Sample, pool
@@ -29,7 +29,7 @@ from archspec.devices.curve import LAUNCH, Curve
 from archspec.devices.models import CalibratedModel
 from archspec.train.step.precision import Precision, float32_products
 
-SECONDS: Final = 72.0  # of measuring kernels, at most; whole networks come on top
+SECONDS: Final = 66.0  # of measuring kernels, at most; whole networks come on top
 APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
 _NO_LIMIT: Final = 1e30  # operations or bytes per second
@@ -89,7 +89,7 @@ def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) 
             yield from convolutions(place, convolution_shapes(grouped, most_macs / 16, grouped=True))
             yield from image_passes(place, most)
         place = Place(device, precision)
-        yield from products(place, 64, most_macs)
+        yield from linears(place, 48, most_macs)
         yield from products(place, 8, 8 * most_macs, least=most_macs)
         yield from passes(place, most)
         yield from attentions(place)

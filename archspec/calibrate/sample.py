@@ -42,11 +42,19 @@ class Pool:
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self._numbers = torch.empty(POOL, dtype=dtype, device=device).uniform_(-1, 1)
         self._next = 0
+        self._warm = False
+
+    def warm(self) -> None:
+        """The next cut starts where every cut after this call does: what used it last has left it in the caches."""
+        self._warm = True
 
     def cut(self, count: int) -> Tensor:
         """The next `count` numbers. More than there are: a new tensor."""
         if count > POOL:
             return torch.empty(count, dtype=self._numbers.dtype, device=self._numbers.device).uniform_(-1, 1)
+        if self._warm:
+            self._warm = False
+            return self._numbers[:count]
         if self._next + count > POOL:
             self._next = 0
         start = self._next
@@ -73,6 +81,10 @@ class Place:
         """Of the kernels' tensors."""
         return DTYPES[self.precision]
 
+    def warm(self) -> None:
+        """The next tensor of this type lies in the memory of all that follow such a call."""
+        pool(self.device, self.dtype).warm()
+
     def tensor(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """A tensor of random numbers, not to be written to; of four dimensions in this layout."""
         numbers = pool(self.device, dtype or self.dtype).cut(prod(shape))
@@ -86,7 +98,8 @@ class Place:
 class Sample:
     """A kernel to measure. make: allocates its tensors, and returns what runs it. curve: of its kind.
 
-    parts: how many kernels of this work a run consists of; each takes an equal part of the time.
+    parts: how many kernels of this work a run consists of; each takes an equal part of the time. warm: what to call
+    before `make` for a first input in memory that others share.
     """
 
     name: str
@@ -94,6 +107,7 @@ class Sample:
     work: Work
     make: Callable[[], Run]
     parts: int = 1
+    warm: Callable[[], None] = lambda: None
 
     @property
     def precision(self) -> Precision:
@@ -110,4 +124,4 @@ def sample(
     kernel = Kernel(name, dtype, nbytes, 0, macs, flops, geometry)
     suffix = f"/{place.layout}" if by_layout else ""
     work = work_of(kernel)
-    return Sample(name, f"{kind_of(name, work)}/{place.precision}{suffix}", work, make, parts)
+    return Sample(name, f"{kind_of(name, work)}/{place.precision}{suffix}", work, make, parts, place.warm)

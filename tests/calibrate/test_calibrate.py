@@ -17,7 +17,7 @@ import archspec
 from archspec.calibrate.attention import attentions
 from archspec.calibrate.measure import Pace, Stopwatch, measure
 from archspec.calibrate.passes import image_passes, passes
-from archspec.calibrate.products import Shape, convolution_shapes, convolutions, halton, late_shapes, products
+from archspec.calibrate.products import Shape, convolution_shapes, convolutions, halton, late_shapes, linears, products
 from archspec.calibrate.regression import LENGTHS, NOISES, Point, _solve, fit_curve
 from archspec.calibrate.rounds import GROUP, measure_in_rounds
 from archspec.calibrate.run import _best, calibrate
@@ -28,7 +28,7 @@ from archspec.devices.gpu import Circumstances
 from archspec.devices.models import CalibratedModel
 from archspec.devices.predict import predict
 from archspec.devices.targets import time_model
-from archspec.devices.work import Work
+from archspec.devices.work import Work, work_of
 from archspec.diagnostics import SpecError
 from archspec.execution import Optimizer, Setting, execute
 
@@ -285,6 +285,35 @@ def test_forward_and_backward_of_a_convolution_and_the_windows_of_depthwise_ones
         return features(next(s.work for s in convolutions(Place(CPU, "fp32"), [shape]) if s.name == "convolution"))
 
     assert dist(forward(3, 8), forward(5, 8)) > 2 * dist(forward(3, 1), forward(5, 1))
+
+
+def test_linear_layers_are_measured_as_torch_lays_out_their_matrices() -> None:
+    """Each product is that of a layer's forward pass, or of a gradient of its input or weight."""
+    samples = list(linears(Place(CPU, "fp32"), 6, 1e6))
+    assert len(samples) == 18
+    for forward, back, weight in zip(*(samples[k::3] for k in range(3)), strict=True):
+        layer = torch.nn.Linear(forward.work.depth, forward.work.columns)
+        x = torch.ones(forward.work.rows, forward.work.depth, requires_grad=True)
+        with torch.no_grad():
+            assert forward.make()().shape == layer(x).shape  # type: ignore[attr-defined]
+            assert back.make()().shape == x.shape  # type: ignore[attr-defined]
+            assert weight.make()().shape == layer.weight.shape  # type: ignore[attr-defined]
+        kernels = execute(archspec.load({
+            "archspec": 1, "input": [forward.work.depth], "stages": {"a": [{"linear": forward.work.columns}, "relu", {
+                "linear": forward.work.depth}]},
+        }).graph, Setting(forward.work.rows)).kernels
+        known = {(w.rows, w.columns, w.depth) for w in map(work_of, kernels) if w.macs}
+        assert {(s.work.rows, s.work.columns, s.work.depth) for s in (forward, weight)} <= known
+
+
+def test_the_first_input_of_a_kernel_is_in_memory_that_others_share() -> None:
+    place = Place(CPU, "fp32")
+    found = []
+    for _ in range(2):
+        place.warm()
+        found.append([place.tensor(8).data_ptr() for _ in range(2)])
+    assert found[0][0] == found[1][0]
+    assert len({found[0][0], found[0][1], found[1][1]}) == 3
 
 
 def test_the_error_of_a_curve_is_that_of_each_point_predicted_by_the_others() -> None:
