@@ -43,11 +43,14 @@ _CHOICES: Final = {  # of a recipe: names of rules, and of the steps of `augment
     "random_erasing": "random_erase", "random_flip": "horizontal_flip",
     "random_horizontal_flip": "horizontal_flip", "xavier": "xavier_uniform",
 }
+_SEQUENTIAL: Final = frozenset({"body", "layers", "modules", "seq", "nn.sequential"})  # a list of layers
 
 
 def kind_called(name: str) -> str | None:
-    """The op that is called so elsewhere."""
+    """The op, or list of layers, that is called so elsewhere."""
     wanted = name.lower()
+    if wanted in _SEQUENTIAL:
+        return "sequential"
     return next((op for op, cls in OPS.items() if wanted in vars(cls).get("aliases", ())), None)
 
 

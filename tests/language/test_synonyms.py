@@ -24,6 +24,7 @@ def test_every_synonym_leads_to_a_name_that_exists_and_is_none_itself() -> None:
         ("«cat»: {x: [], y: []}", "concat"), ("«view»: [-1]", "reshape"), ("«dense»: 10", "linear"), ("«fc»: 10", "linear"),
         ("«swish»", "silu"), ("«bn»", "batch_norm2d"), ("«Swish»", "silu"), ("«sum»: {x: [], y: []}", "add"),
         ("«maxpool»: 2", "max_pool2d"), ("«noop»", "identity"), ("«conv»: {out_channels: 3, kernel_size: 1}", "conv2d"),
+        ("«body»: [relu]", "sequential"), ("«layers»: [relu, flatten]", "sequential"), ("«Seq»: [relu]", "sequential"),
     ],
 )
 def test_an_op_by_another_name_is_told_once_and_taken_as_it(wrong: str, right: str) -> None:
