@@ -156,6 +156,7 @@ def test_a_fix_that_does_not_help_is_not_offered(text):
     ("dropout: 0.5", "dropout: 50", "write 0.5 for 50 %"),
     ("dropout: 0.5", "dropout: {p: 12.5}", "write 0.125 for 12.5 %"),
     ("dropout: 0.5", "dropout: 1.5", None),
+    ("dropout: 0.5", "dropout: 2", None),
     ("dropout: 0.5", "dropout: -50", None),
     ("lr: 0.1", "lr: 0.1, momentum: 90", "write 0.9 for 90 %"),
     ("lr: 0.1", "lr: 0.1, momentum: 100", None),  # 1 is too much as well

@@ -105,7 +105,7 @@ def _number_meant(kind: str, text: str) -> str | None:
 
 def _share_meant(most: Any, value: Any) -> str | None:
     """The hint where a field takes at most 1, and got per cent: `dropout: 50`."""
-    if most != 1 or type(value) not in (int, float) or not 2 <= value <= 100 or (share := value / 100) == most:
+    if most != 1 or type(value) not in (int, float) or not 5 <= value <= 100 or (share := value / 100) == most:
         return None
     return Hint(f"write {share:g} for {value:g} %", f"{share:g}")
 
