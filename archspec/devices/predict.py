@@ -82,12 +82,14 @@ def _by_bound(times: Iterable[KernelTime]) -> dict[str, float]:
 
 
 def _layers(kernels: Sequence[KernelLike], times: Sequence[KernelTime]) -> dict[str, LayerTime]:
-    rows: dict[str, list[tuple[bool, KernelTime]]] = {}
+    rows: dict[str, list[float]] = {}  # seconds forward and backward, and of each bound
     for kernel, time in zip(kernels, times, strict=True):
-        rows.setdefault(kernel.layer, []).append((kernel.direction != "forward", time))
-    layers = {}
-    for path, row in rows.items():
-        sums = _by_bound(time for _, time in row)
-        parts = [1000 * sum([time.seconds for back, time in row if back == backward]) for backward in (False, True)]
-        layers[path] = LayerTime(parts[0], parts[1], max(BOUNDS, key=sums.__getitem__))
-    return layers
+        row = rows.get(kernel.layer)
+        if row is None:
+            row = rows[kernel.layer] = [0.0] * (2 + len(BOUNDS))
+        row[kernel.direction != "forward"] += time.seconds
+        row[2 + BOUNDS.index(time.bound)] += time.seconds
+    return {
+        path: LayerTime(1000 * forward, 1000 * backward, BOUNDS[bounds.index(max(bounds))])
+        for path, (forward, backward, *bounds) in rows.items()
+    }
