@@ -206,7 +206,7 @@ def row(name: str, batch: int, precision: str, calibration: Calibration, rig: Ri
 def summary(rows: list[dict[str, Any]]) -> None:
     for key in ("step", "forward"):
         errors = [abs(r[key]["predicted_ms"] / r[key]["measured_ms"] - 1) for r in rows]
-        first = [abs(r[key]["predicted_ms"] / r[key]["first_ms"] - 1) for r in rows]
+        first = [abs(r[key]["predicted_ms"] / r[key].get("first_ms", r[key]["measured_ms"]) - 1) for r in rows]
         even = [abs(r[key]["predicted_ms"] * r[key]["pace"] / r[key]["measured_ms"] - 1) for r in rows]
         inside = [r[key]["low_ms"] <= r[key]["measured_ms"] <= r[key]["high_ms"] for r in rows]
         print(f"{key}: median error {100 * statistics.median(errors):.1f} %, worst {100 * max(errors):.1f} %, "

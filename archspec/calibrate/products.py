@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import prod
 from typing import Final, NamedTuple
@@ -19,6 +19,8 @@ _LATE_WIDTHS: Final = (16, 48, 128, 192, 256, 384, 512, 512, 1024, 2048)
 _COLOURS: Final = (1, 3)  # channels of an image
 _RATIOS: Final = (1, 2, 1, 4, 1, 0.5, 1, 0.25)  # of filters to channels
 _KINDS: Final = ((3, 1), (1, 1), (3, 1), (1, 1), (3, 2), (5, 1), (1, 2), (7, 2))  # kernel size, stride
+# A GPU's libraries have kernels of their own for other windows, too.
+GPU_KINDS: Final = (*_KINDS, (4, 1), (7, 1), (10, 1), (11, 4))
 _GROUPED_KINDS: Final = ((3, 1), (5, 1), (3, 2), (5, 2), (3, 1), (7, 1))
 _MOST_ELEMENTS: Final = 1 << 24  # of a matrix
 
@@ -87,11 +89,12 @@ def late_shapes(number: int, most_macs: float) -> list[Shape]:
 
 
 def convolution_shapes(
-    number: int, most_macs: float, *, least: float | None = None, grouped: bool = False
+    number: int, most_macs: float, *, least: float | None = None, grouped: bool = False,
+    dense_kinds: Sequence[tuple[int, int]] = _KINDS,
 ) -> list[Shape]:
     """Shapes that cover what networks have: dense, or in groups (mostly depthwise).
 
-    least: multiply-adds; a small part of the most by default.
+    least: multiply-adds; a small part of the most by default. dense_kinds: kernel sizes and strides.
     """
     least = most_macs / 3000 if least is None else least
     shapes: list[Shape] = []
@@ -103,7 +106,7 @@ def convolution_shapes(
         widths = [width for width in _WIDTHS if 100 <= width * side <= 8000]
         channels = widths[int(at[2] * len(widths))]
         filters = max(8, int(channels * _RATIOS[int(at[3] * len(_RATIOS))]))
-        kinds = _GROUPED_KINDS if grouped else _KINDS
+        kinds = _GROUPED_KINDS if grouped else dense_kinds
         kernel, stride = kinds[int(at[4] * len(kinds))]
         groups = 1
         if grouped:

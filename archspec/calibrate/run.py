@@ -20,7 +20,7 @@ from archspec.calibrate.host import host_costs
 from archspec.calibrate.measure import Clock, Pace, Stopwatch, measure
 from archspec.calibrate.overhead import NONE, factor, overhead
 from archspec.calibrate.passes import image_passes, passes
-from archspec.calibrate.products import convolution_shapes, convolutions, late_shapes, linears, products
+from archspec.calibrate.products import GPU_KINDS, convolution_shapes, convolutions, late_shapes, linears, products
 from archspec.calibrate.regression import LEAST, Point, fit_curve
 from archspec.calibrate.rounds import measure_in_rounds
 from archspec.calibrate.sample import Place, Sample, pool
@@ -101,7 +101,9 @@ def _gpu_samples(device: torch.device, most_macs: float = 2e11, most: int = 1 <<
         alike = precision == "tf32"
         for layout, dense, grouped in (("nchw", 80 if alike else 120, 40), ("nhwc", 32, 16)):
             place = Place(device, precision, layout)
-            yield from convolutions(place, convolution_shapes(dense, most_macs, least=most_macs / 3e5))
+            shapes = convolution_shapes(dense, most_macs, least=most_macs / 3e5, dense_kinds=GPU_KINDS)
+            yield from convolutions(place, shapes)
+            yield from convolutions(place, late_shapes(16, most_macs))
             yield from convolutions(place, convolution_shapes(8, 8 * most_macs, least=most_macs))
             if not alike:
                 shapes = convolution_shapes(grouped, most_macs / 16, least=most_macs / 5e6, grouped=True)

@@ -24,10 +24,9 @@ from archspec.devices.work import KernelLike, Work, work_of
 
 FITTED: Final = Path(__file__).with_name("fitted.json")
 DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
-# Of the logarithm of a whole network's time on a calibrated CPU, besides the errors of its kernels: what
+# Of the logarithm of a whole network's time on a calibrated machine, besides the errors of its kernels: what
 # `benchmarks/predict.py` measures on a machine that does other things.
 NETWORK: Final = 0.25
-NETWORK_GPU: Final = 0.12
 
 
 class KernelTime(NamedTuple):
@@ -210,8 +209,7 @@ class CalibratedModel:
         total, curves = sum(sums.values()), self.calibration.curves
         deviations = {name: curves[name].deviation if name else log(2) for name in sums}
         errors = [deviations[name] * part / total for name, part in sums.items()] if total else []
-        network = NETWORK if self.calibration.machine.device == "cpu" else NETWORK_GPU
-        return DEVIATIONS * sqrt(network**2 + sum([error * error for error in errors]))
+        return DEVIATIONS * sqrt(NETWORK**2 + sum([error * error for error in errors]))
 
 
 _LIKE: Final = {

@@ -143,7 +143,7 @@ def test_a_calibrated_gpu_takes_the_time_of_the_slower_of_host_and_device(slow: 
         expected = host if slow == "host" else device[precision]
         assert prediction.milliseconds == pytest.approx(expected, rel=0.01)
         assert (prediction.bound == "launches") == (slow == "host")
-        assert 1 < prediction.high / prediction.milliseconds < exp(0.2)
+        assert 1 < prediction.high / prediction.milliseconds < exp(0.4)
 
 
 def test_a_gpu_is_calibrated_from_its_kernels_to_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:

@@ -1,0 +1,35 @@
+"""Summaries of rows that `benchmarks/predict.py` measured elsewhere and that are kept, by machine.
+
+    python benchmarks/predicted_rows.py benchmarks/results/predict_h200.jsonl
+
+All rows of a machine, and apart those whose predicted step is mostly the host's time (launches) and mostly the
+device's. Of the rows of an H200: batches of 8 and 64 in fp32 and bf16, torch 2.11.0, predicted from a calibration of
+"the calibrated H200", with the code of commit 3e395ab. The same process measured one row after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from predict import summary
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", type=Path)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for line in parser.parse_args().rows.read_text().splitlines():
+        row = json.loads(line)
+        mostly = "host" if row["launches"] > 0.5 else "device"
+        for name in ("all", f"mostly the {mostly}'s time"):
+            groups.setdefault(f"{row['machine']}, {name}", []).append(row)
+    for name, rows in groups.items():
+        print(f"\n{name}")
+        summary(rows)
+
+
+if __name__ == "__main__":
+    main()
