@@ -1,6 +1,6 @@
 """Summaries of rows that `benchmarks/predict.py` measured elsewhere and that are kept, by machine.
 
-    python benchmarks/predicted_rows.py benchmarks/results/predict_h200.jsonl
+    python benchmarks/predicted_rows.py benchmarks/results/predicted/h200.jsonl
 
 All rows of a machine, and apart those whose predicted step is mostly the host's time (launches) and mostly the
 device's. Of the rows of an H200: batches of 8 and 64 in fp32 and bf16, torch 2.11.0, predicted from a calibration of
