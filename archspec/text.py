@@ -30,7 +30,9 @@ def parse_bytes(text: str) -> int:
     """
     match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgtp]?)(ib|b)?", text.strip().lower())
     if match is None or (not match[2] and match[3] == "ib"):
-        raise ValueError(f"{text!r} is not a size of memory; write 8GiB, 512MiB or a number of bytes")
+        comma = re.fullmatch(r"([0-9]{1,15}),([0-9]{1,2} ?[kmgtp](?:ib|b)?)", text.strip(), re.IGNORECASE)
+        meant = f"{comma[1]}.{comma[2]}" if comma else None
+        raise ValueError(f"{text!r} is not a size of memory; write {meant or '8GiB, 512MiB or a number of bytes'}")
     base = 1000 if match[3] == "b" else 1024
     size = int(float(match[1]) * base ** _POWERS.index(match[2]))
     if size <= 0:

@@ -48,3 +48,8 @@ def test_mistakes(net):
 
 def test_a_size_reads_back_its_own_text():
     assert [parse_bytes(text) for text in ("1MiB", "1.5g", "2GB")] == [1 << 20, 3 << 29, 2 * 10**9]
+    with pytest.raises(ValueError, match=r"write 8\.5GiB"):
+        parse_bytes("8,5GiB")
+    for text in ("8,500GiB", "8,5", "8,5 apples"):
+        with pytest.raises(ValueError, match="write 8GiB, 512MiB or a number of bytes"):
+            parse_bytes(text)
