@@ -28,7 +28,7 @@ def recipe_of(run: str) -> dict:
 def test_what_is_printed_and_noted(cli: Cli, spec: Path) -> None:
     done = cli("train", spec, *FEW, "--validation", "0.1", "--run-dir", "run")
     assert done.code == 0, done.err
-    notice, first, _ = done.err.splitlines()
+    _, notice, first, _ = done.err.splitlines()
     assert notice.startswith("note: the validation set is 20 of the 200 training images: choices depend on it")
     assert "  val loss " in first
     tail = done.out.splitlines()[-5:]
