@@ -43,13 +43,10 @@ class Attention(Norms, Random):
         bias = rest[0] if rest else None
         if query.ndim != 3:
             return self._attention(query, key, value, bias, causal=causal, dropout=dropout)
-        # One kernel takes sequences as heads of one sample.
-        wide = [x if x is None else self.reshape(x, (1, *x.shape)) for x in (query, key, value, bias)]
-        query_, key_, value_, bias_ = wide
-        assert query_ is not None and key_ is not None and value_ is not None
-        if self._fused(query_, key_, value_, bias_, causal=causal, dropout=dropout) is None:
-            return self._attention(query, key, value, bias, causal=causal, dropout=dropout)
-        y = self._attention(query_, key_, value_, bias_, causal=causal, dropout=dropout)
+        # torch takes sequences as heads of one sample.
+        query, key, value = (self.reshape(x, (1, *x.shape)) for x in (query, key, value))
+        bias = None if bias is None else self.reshape(bias, (1, *bias.shape))
+        y = self._attention(query, key, value, bias, causal=causal, dropout=dropout)
         return self.reshape(y, y.shape[1:])
 
     def _attention(

@@ -87,11 +87,21 @@ def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) ->
         tape.launch("convolution_backward_input", (grad, weight), (y,), macs=known.macs, geometry=known.shape,
                     nhwc=nhwc, beside=beside)
     if node.needs(1):
-        results[1] = y = tape.like(weight)
+        results[1] = y = _like_filters(tape, weight, nhwc=nhwc)
         beside = _beside(tape, "weight", x, y, grad, nhwc=nhwc, kind=known.kind)
         tape.launch("convolution_backward_weight", (grad, x), (y,), macs=known.macs, geometry=known.shape,
                     nhwc=nhwc, beside=beside)
     if known.biased and node.needs(2):
         results[2] = y = tape.new((grad.shape[1],), grad.dtype)
         tape.launch("convolution_backward_bias", (grad,), (y,), flops=prod(grad.shape))
+        if not (node.needs(1) or tape.cuda or tape.meta) and uses_onednn(x, weight, known.kind):
+            tape.scratch(weight.nbytes)  # oneDNN computes the gradients of both
     return results
+
+
+def _like_filters(tape: Recorder, weight: Tensor, *, nhwc: bool) -> Tensor:
+    """An empty gradient of a weight, which has the layout of the images; but not on torch's meta device."""
+    y = tape.like(weight)
+    if nhwc and not tape.meta:
+        y.strides = channels_last(weight.shape)
+    return y

@@ -87,6 +87,7 @@ class _Running:
         self.tape = Tape(setting)
         self.ledger = Ledger(self.tape) if by_layer else None
         self.states: dict[str, dict[str, Tensor]] = {}
+        self.untrained: dict[str, list[str]] = {}  # the names of buffers among them
         self.last_uses: dict[int, list[list[tuple[int, int]]]] = {}
         self.estimated: list[str] = []
         self._make_weights(graph, "", "")  # those of outputs for training only too, which evaluation does not run
@@ -113,6 +114,7 @@ class _Running:
                         name: self._weight(f"{state}.{name}", spec.shape, spec.dtype, learned=spec.learned)
                         for name, spec in specs.items()
                     }
+                    self.untrained[state] = [name for name, spec in specs.items() if not spec.learned]
 
     def _facts(self, graph: Graph, node: Node) -> tuple[Mapping[str, ParamSpec], tuple[TensorType, ...]]:
         """The parameters of an op, and its outputs for this batch. Copies of a repeat share one node."""
@@ -222,8 +224,9 @@ class _Running:
             values = [inputs[port] if j == INPUT else _held(made[j][port]) for j, port in node.inputs]
             path, state = self._paths(node, prefix, scope)
             call = partial(self._call, graph, node, path, state)
-            if path in self.setting.recompute or (prefix and state in self.setting.recompute):
-                outputs = self.tape.recomputed(values, call)
+            own = f"{scope}.{node.name}" if scope else node.name  # where the graph's module is used again
+            if path in self.setting.recompute or own in self.setting.recompute:
+                outputs = self.tape.recomputed(values, [*self._buffers(node, path, state).values()], call)
             else:
                 outputs = call(values)
             made.append(list(outputs))
@@ -243,6 +246,13 @@ class _Running:
         if type(node.target).kernels is Operation.kernels:
             self.estimated.append(path)
         return outputs
+
+    def _buffers(self, node: Node, path: str, state: str) -> dict[tuple[str, str], Tensor]:
+        """The buffers of the layers within a node, each once."""
+        if isinstance(node.target, Graph):
+            inner = [self._buffers(x, *self._paths(x, path, state)) for x in node.target.nodes]
+            return {key: buffer for found in inner for key, buffer in found.items()}
+        return {(state, name): x for name, x in self.states.get(state, {}).items() if name in self.untrained[state]}
 
     def _last_uses(self, graph: Graph) -> list[list[tuple[int, int]]]:
         """For each node, the values that no later node and no output needs."""

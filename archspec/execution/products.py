@@ -78,6 +78,7 @@ def _linear_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
             features = other.shape[-1]
             geometry = (1, rows, features, outputs) if k == 1 else (1, outputs, features, rows)
             results[k] = y = tape.new((*grad.shape[:-1], features) if k == 1 else (outputs, features), grad.dtype)
+            y.is_view = k == 2 or grad.ndim > 2  # of its transpose; of one matrix
             tape.launch("mm", (grad, other), (y,), macs=rows * outputs * features, geometry=geometry)
     if node.needs(0):
         results[0] = y = tape.new((outputs,), grad.dtype)

@@ -47,6 +47,7 @@ class Random(Pointwise):
         self.launch("bernoulli_", (), (noise,), flops=noise.numel)
         if p < 1:
             self.launch("div_", (noise,), (noise,), flops=noise.numel)
+        self.recomputation.note(self)
         return noise
 
 

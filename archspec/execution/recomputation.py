@@ -19,14 +19,15 @@ class Region:
     """Layers that run again when backward reaches the last of them.
 
     As torch.utils.checkpoint with use_reentrant=False. inputs: of its first layers, which `run` takes; it
-    keeps them, and the state of the random numbers, until all of its nodes that save anything have run. saves: the
-    number of these.
+    keeps them, and the state of the random numbers, until all of its nodes that save anything have run. buffers: of
+    its layers, which work on copies when they run again (`backends.recompute`). saves: the number of these nodes.
     """
 
     def __init__(
-        self, inputs: list[Tensor], random: Tensor | None, run: Callable[[Sequence[Tensor]], object]
+        self, inputs: list[Tensor], random: Tensor | None, buffers: Sequence[Tensor],
+        run: Callable[[Sequence[Tensor]], object],
     ) -> None:
-        self.inputs, self.random = inputs, random
+        self.inputs, self.random, self.buffers = inputs, random, buffers
         self.run: Callable[[Sequence[Tensor]], object] | None = run
         self.nodes: list[Node] = []
         self.saves = 0
@@ -52,10 +53,11 @@ class Recomputation:
         self._before = _Moment(0, 0, 0, 0, 0)  # the node that runs
 
     def first_run(
-        self, tape: Recorder, inputs: Sequence[Tensor], run: Callable[[Sequence[Tensor]], tuple[Tensor, ...]]
+        self, tape: Recorder, inputs: Sequence[Tensor], buffers: Sequence[Tensor],
+        run: Callable[[Sequence[Tensor]], tuple[Tensor, ...]],
     ) -> tuple[Tensor, ...]:
         """The outputs of `run`, whose nodes form a region."""
-        self.region = Region([_detached(x) for x in inputs], _random_state(tape), run)
+        self.region = Region([_detached(x) for x in inputs], _random_state(tape), buffers, run)
         try:
             return run(inputs)
         finally:
@@ -73,14 +75,14 @@ class Recomputation:
         """Run the layers of a region again, in the backward pass, so that its nodes have what they save."""
         self.replayed, self._missing, layer = region.nodes, region.saves, tape.layer
         region.nodes = []  # each of them holds the region, which would never be freed
-        present = _random_state(tape)
+        held = [_random_state(tape), *[tape.like(x) for x in region.buffers]]
         self.note(tape)
         try:
             with tape.autocast(), suppress(_AllRestored):
                 run(region.inputs)
         finally:
             self.replayed, tape.layer = None, layer
-        del present
+        del held
 
     def restore(self, tape: Recorder, outputs: Sequence[Tensor], saved: Sequence[Tensor]) -> None:
         """Give the next node of the region what it saves. Raises _AllRestored when no later node saves anything."""

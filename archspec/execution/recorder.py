@@ -62,6 +62,7 @@ class Recorder:
         self.kernels: list[Kernel] = []
         self.timeline: list[int] = []
         self.gradients: dict[str, Tensor] = {}
+        self._layouts: dict[str, Shape] = {}  # the strides of the parameters that learn
         self.low = setting.low
         self._casts: dict[int, tuple[Tensor, Tensor]] | None = None
         self._recording = setting.training
@@ -160,6 +161,7 @@ class Recorder:
             return
         edges = tuple([None if x is None or x.node is None else (x.node, x.port) for x in inputs])
         if not any(edges):
+            self.recomputation.note(self)
             return
         recomputation = self.recomputation
         if recomputation.replayed is not None:
@@ -194,6 +196,7 @@ class Recorder:
         """Make a tensor a parameter that is trained, unless it is frozen."""
         if name not in self.setting.frozen and tensor.dtype in FLOATS:
             tensor.node = leaf(name)
+            self._layouts[name] = tensor.strides
         return tensor
 
     def opaque(self, name: str, inputs: Sequence[Tensor], flops: int) -> list[Tensor]:
@@ -205,14 +208,17 @@ class Recorder:
         return outputs
 
     def accumulate(self, name: str, gradient: Tensor) -> None:
-        """Add to the gradient of a parameter, as AccumulateGrad does: it keeps the first if nothing else has it."""
-        held = self.gradients.get(name)
+        """Add to the gradient of a parameter, as AccumulateGrad does.
+
+        It keeps the first if nothing else has it and it has the layout of the parameter; else a copy.
+        """
+        held, layout = self.gradients.get(name), self._layouts[name]
         if held is not None:
             self.launch("add_", (held, gradient), (held,), flops=held.numel)
-        elif gradient.storage.refs == 1 and gradient.is_dense:
+        elif gradient.storage.refs == 1 and same_order(gradient.shape, gradient.strides, layout):
             self.gradients[name] = gradient.alias()
         else:
-            copy = self.like(gradient)
+            copy = self.new(gradient.shape, gradient.dtype, layout)
             self.launch("copy", (gradient,), (copy,))
             self.gradients[name] = copy
 
@@ -286,14 +292,16 @@ class Recorder:
 
     # Recomputation
 
-    def recomputed(self, inputs: Sequence[Tensor], run: Callable[[Sequence[Tensor]], tuple[Tensor, ...]]
-                   ) -> tuple[Tensor, ...]:
-        """The outputs of `run`, without keeping what it saves: backward runs it again (`recomputation`)."""
+    def recomputed(
+        self, inputs: Sequence[Tensor], buffers: Sequence[Tensor],
+        run: Callable[[Sequence[Tensor]], tuple[Tensor, ...]],
+    ) -> tuple[Tensor, ...]:
+        """The outputs of `run`, without keeping what it saves: backward runs it again (`recomputation.Region`)."""
         recomputation = self.recomputation
         if not self._recording or recomputation.region is not None or recomputation.replayed is not None:
             return run(inputs)
         self._count_saved(inputs)
-        return recomputation.first_run(self, inputs, run)
+        return recomputation.first_run(self, inputs, buffers, run)
 
 
 def _cast_back(tape: Recorder, gradient: Tensor | None, dtype: str) -> Tensor | None:

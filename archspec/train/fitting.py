@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 
 def training_setting(graph: Graph, recipe: Recipe, machine: Machine) -> Setting:
-    """How one process of this machine trains: its part of the batch, and the machine's precision and layout."""
-    settings = machine.settings
+    """How one process of this machine trains: its part of the batch, and the machine's precision and layout.
+
+    The memory of a CPU has to hold oneDNN's copies too.
+    """
+    settings, target = machine.settings, target_of(machine.device)
     setting = Setting(
-        precision=settings.precision, channels_last=settings.channels_last,
-        target=target_of(machine.device),
+        precision=settings.precision, channels_last=settings.channels_last, target=target, libraries=target == "cpu",
     )
     return replace(recipe_setting(graph, recipe, setting), batch_size=recipe.batch_size // machine.group.size)
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
 from torch._C._profiler import _EventType
-from torch.autograd.profiler import profile
+from torch.autograd.profiler import profile, record_function
+from torch.utils import checkpoint
 
+STOP = "the second run ends"
 NUMBER = 8  # bytes; torch makes a tensor of a number of Python's, outside every op
 
 
@@ -29,13 +32,14 @@ class _Change(NamedTuple):
 
 def peak_beside(run: Callable[[], object]) -> int:
     """The most bytes that are ever live of those that `run` allocates, without the scratch memory of kernels."""
-    with profile(profile_memory=True) as noted:
+    with patch.object(checkpoint, "_StopRecomputationError", _Stop), profile(profile_memory=True) as noted:
         run()
     result = noted.kineto_results
     assert result is not None
-    changes = sorted(_changes(result.experimental_event_tree()), key=lambda change: change.time)
+    tree = result.experimental_event_tree()
+    changes, stops = sorted(_changes(tree), key=lambda change: change.time), [*_stops(tree)]
     live = peak = 0
-    for nbytes in _lasting(changes):
+    for nbytes in _lasting(changes, stops):
         live += nbytes
         peak = max(peak, live)
     return peak
@@ -57,7 +61,24 @@ def _is_wrapper(event: Any) -> bool:
     return any(child.name == event.name for child in event.children)
 
 
-def _lasting(changes: Sequence[_Change]) -> list[int]:
+class _Stop(checkpoint._StopRecomputationError):  # type: ignore[misc]
+    """Ends a second run within an op, whose outputs torch then frees before the op ends: they are no scratch memory."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        with record_function(STOP):
+            pass
+
+
+def _stops(events: Sequence[Any]) -> Iterator[int]:
+    """The times when a second run ended."""
+    for event in events:
+        if event.name == STOP:
+            yield event.start_time_ns
+        yield from _stops(event.children)
+
+
+def _lasting(changes: Sequence[_Change], stops: Sequence[int]) -> list[int]:
     """By how much each change raises or lowers what is live."""
     sizes = [change.nbytes for change in changes]
     made: dict[int, int] = {}
@@ -68,7 +89,9 @@ def _lasting(changes: Sequence[_Change]) -> list[int]:
         first = made.pop(change.address, None)
         if first is None:
             sizes[k] = 0  # allocated before
-        elif change.kernel and changes[first].kernel == change.kernel:
+        elif change.kernel and changes[first].kernel == change.kernel and not any(
+            changes[first].time < stop < change.time for stop in stops
+        ):
             sizes[first] = sizes[k] = 0
     return sizes
 

@@ -18,7 +18,7 @@ from tests.fuzz.verdict import refusals
 
 FIXED = range(40)
 FRESH = [time.time_ns() // 1000 + k for k in range(40)]  # other networks in every run; a failure names its seed
-EXACT, CLOSE, MISSES, JUDGED = "with a count that differs", "with a peak that differs by over 2 %", "near misses", "judged by torch"
+EXACT, CLOSE, MISSES, JUDGED = "with a count that differs", "with a peak that differs by over 0.5 %", "near misses", "judged by torch"
 
 
 def wrong(seed: int, totals: Counter[str]) -> dict[str, Any]:
@@ -38,9 +38,7 @@ def wrong(seed: int, totals: Counter[str]) -> dict[str, Any]:
 @pytest.mark.parametrize("seeds", [FIXED, FRESH], ids=["fixed", "fresh"])
 def test_figures_are_those_of_torch(seeds: range | list[int]) -> None:
     totals: Counter[str] = Counter()
-    found = {seed: different for seed in seeds if (different := wrong(seed, totals))}
-    assert not {seed: different for seed, different in found.items() if different.keys() - {*PEAKS, "given", "data"}}
-    assert totals[CLOSE] <= len(seeds) // 20, found
+    assert not {seed: different for seed in seeds if (different := wrong(seed, totals))}
     assert totals[JUDGED] > 10
 
 
