@@ -1,6 +1,7 @@
 """`archspec.train(…, fit="8GiB")`: the recipe with which a step fits, as `archspec train --fit` makes it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from torch.utils.data import DataLoader, TensorDataset
 import archspec
 from archspec.cli import run as command_line
 from archspec.diagnostics import SpecError
+from archspec.execution import execute
+from archspec.train.fitting import fit_memory, training_setting
+from archspec.train.setup import Machine
 from tests.cli.test_fit import SPEC
 from tests.train.api_helpers import QUIET, module
 
@@ -55,3 +59,14 @@ def test_what_does_not_fit_and_what_is_not_known(net):
         archspec.fit(module(), own(), own(), lr=0.1, fit="8MiB", **QUIET)
     with pytest.raises(ValueError, match="name the unit: 8GiB"):
         archspec.train(net, fit="8", **LIMITS, **QUIET)
+
+
+def test_the_memory_of_a_cpu_has_to_hold_the_copies_of_onednn(net):
+    """As `archspec fit --device` counts them: what holds only the tensors is not enough."""
+    loaded = archspec.load(net)
+    machine = Machine(torch.device("cpu"))
+    known = archspec.fits(net, device="ryzen-7950x", batch_size=128).training
+    setting = training_setting(loaded.graph, loaded.recipe("train"), machine)
+    tensors = execute(loaded.graph, replace(setting, libraries=False)).peak_bytes
+    assert fit_memory(loaded.graph, loaded.recipe("train"), machine, known.peak_bytes).before == known.peak_bytes > tensors
+    assert fit_memory(loaded.graph, loaded.recipe("train"), machine, tensors).changes
