@@ -21,7 +21,7 @@ from archspec.profile.timing import quantile
 MOST_TURNS: Final = 16
 _SIDE: Final = 384  # of the matrices of the product that shows the pace
 _SUMMED: Final = 1 << 20  # elements of the sum that does
-_TRIES: Final = 3
+_TRIES: Final = 2
 DISTURBED: Final = 1.1  # times as slow as usual
 Clock = Callable[[], float]  # seconds since a fixed moment
 
