@@ -5,6 +5,7 @@
 All rows of a machine, and apart those whose predicted step is mostly the host's time (launches) and mostly the
 device's. Of the rows of an H200: batches of 8 and 64 in fp32 and bf16, torch 2.11.0, predicted from a calibration of
 "the calibrated H200", with the code of commit 3e395ab. The same process measured one row after the other.
+Of the rows of a CPU (`cpu.jsonl`): batches of 2 and 8 in fp32 and bf16, torch 2.14.1, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ def main() -> None:
     groups: dict[str, list[dict[str, Any]]] = {}
     for line in parser.parse_args().rows.read_text().splitlines():
         row = json.loads(line)
-        mostly = "host" if row["launches"] > 0.5 else "device"
-        for name in ("all", f"mostly the {mostly}'s time"):
+        names = ["all"]
+        if "launches" in row:
+            names.append(f"mostly the {'host' if row['launches'] > 0.5 else 'device'}'s time")
+        for name in names:
             groups.setdefault(f"{row['machine']}, {name}", []).append(row)
     for name, rows in groups.items():
         print(f"\n{name}")

@@ -21,6 +21,8 @@ _RATIOS: Final = (1, 2, 1, 4, 1, 0.5, 1, 0.25)  # of filters to channels
 _KINDS: Final = ((3, 1), (1, 1), (3, 1), (1, 1), (3, 2), (5, 1), (1, 2), (7, 2))  # kernel size, stride
 # A GPU's libraries have kernels of their own for other windows, too.
 GPU_KINDS: Final = (*_KINDS, (4, 1), (7, 1), (10, 1), (11, 4))
+# Windows that few networks have: of first layers, patches and downsampling.
+RARE_KINDS: Final = ((4, 1), (7, 1), (10, 1), (11, 4), (4, 4), (2, 2))
 _GROUPED_KINDS: Final = ((3, 1), (5, 1), (3, 2), (5, 2), (3, 1), (7, 1))
 _MOST_ELEMENTS: Final = 1 << 24  # of a matrix
 

@@ -20,7 +20,15 @@ from archspec.calibrate.host import host_costs
 from archspec.calibrate.measure import Clock, Pace, Stopwatch, measure
 from archspec.calibrate.overhead import NONE, factor, overhead
 from archspec.calibrate.passes import image_passes, passes
-from archspec.calibrate.products import GPU_KINDS, convolution_shapes, convolutions, late_shapes, linears, products
+from archspec.calibrate.products import (
+    GPU_KINDS,
+    RARE_KINDS,
+    convolution_shapes,
+    convolutions,
+    late_shapes,
+    linears,
+    products,
+)
 from archspec.calibrate.regression import LEAST, Point, fit_curve
 from archspec.calibrate.rounds import measure_in_rounds
 from archspec.calibrate.sample import Place, Sample, pool
@@ -29,7 +37,7 @@ from archspec.devices.curve import LAUNCH, Curve
 from archspec.devices.models import CalibratedModel
 from archspec.train.step.precision import Precision, float32_products
 
-SECONDS: Final = 54.0  # of measuring kernels, at most; whole networks come on top
+SECONDS: Final = 48.0  # of measuring kernels, at most; whole networks come on top
 APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
 _NO_LIMIT: Final = 1e30  # operations or bytes per second
@@ -81,10 +89,11 @@ def calibrate(
 
 def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) -> Iterator[Sample]:
     for precision in PRECISIONS:
-        for layout, dense, late, grouped, large in (("nchw", 120, 64, 44, 10), ("nhwc", 36, 12, 18, 3)):
+        for layout, dense, rare, late, grouped, large in (("nchw", 112, 24, 60, 44, 10), ("nhwc", 36, 6, 12, 18, 3)):
             place = Place(device, precision, layout)
             yield from convolutions(place, late_shapes(late, most_macs))
             yield from convolutions(place, convolution_shapes(dense, most_macs))
+            yield from convolutions(place, convolution_shapes(rare, most_macs, dense_kinds=RARE_KINDS))
             yield from convolutions(place, convolution_shapes(large, 8 * most_macs, least=most_macs))
             yield from convolutions(place, convolution_shapes(grouped, most_macs / 16, grouped=True))
             yield from image_passes(place, most)

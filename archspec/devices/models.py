@@ -25,7 +25,7 @@ from archspec.devices.work import KernelLike, Work, work_of
 FITTED: Final = Path(__file__).with_name("fitted.json")
 DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
 # Of the logarithm of a whole network's time on a calibrated machine, besides the errors of its kernels: what
-# `benchmarks/predict.py` measures on a machine that does other things.
+# `benchmarks/predict.py` measures where other virtual machines change the pace.
 NETWORK: Final = 0.25
 
 
