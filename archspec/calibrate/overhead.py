@@ -30,7 +30,7 @@ DEPTHS: Final = (4, 24)
 _CALLS: Final = ("relu", "sigmoid")
 _PARAMETERS: Final = ({"linear": 16},)
 _ELEMENTS: Final = 256
-LONG: Final = 0.5  # seconds of steps of each network
+LONG: Final = 0.35  # seconds of steps of each network
 NONE: Final = {"forward": 0.0, "training": 0.0, "backward": 0.0, "parameter": 0.0, "step": 0.0}
 Block = tuple[Any, ...]
 
