@@ -113,6 +113,7 @@ class Norms(Products, Moving, Pooling):
         squares = self.avg_pool(name, squares, after[2:], flops=size * x.numel)
         squares = self.reshape(squares, x.shape)
         divisor = self.power(self.scaled("add", self.scaled("mul", squares)))  # torch holds the squares meanwhile
+        del squares
         return self.div(x, divisor)
 
 

@@ -21,14 +21,16 @@ class Products(Pointwise, Reshaping):
         """x Wᵀ + b over the last dimension: (…, features) -> (…, K). torch multiplies one matrix (addmm).
 
         Of inputs whose elements do not lie in order it first copies them, and it adds the bias afterwards. Where the
-        weight has no gradient, it multiplies a batch of matrices without a copy.
+        weight is not trained, it multiplies a batch of matrices without a copy.
         """
         x, weight, *rest = self.lower(x, weight, *([] if bias is None else [bias]))
         bias = rest[0] if rest else None
-        if x.ndim == 2 or (bias is not None and x.is_contiguous):
+        if x.ndim == 2:
             return self._linear(x, weight, bias)
         rows, shape = x.shape[:-1], (*x.shape[:-1], weight.shape[0])
-        if not self.needs(weight) and any(
+        if bias is not None and x.is_contiguous:
+            return self.reshape(self._linear(self.reshape(x, (prod(rows), x.shape[-1])), weight, bias), shape)
+        if weight.node is None and any(
             x.strides[d] != x.strides[d + 1] * x.shape[d + 1] for d in range(x.ndim - 2)
         ):
             transposed = self.expand(self.transpose(weight, 0, 1), (*rows[:-1], *weight.shape[::-1]))

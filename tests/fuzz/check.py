@@ -77,7 +77,7 @@ def static_figures(graph: Graph, given: Circumstances = PLAIN) -> Figures:
 
 
 def _executed(graph: Graph, given: Circumstances, *, training: bool = True, **precision: Any) -> Execution:
-    how = given._asdict() if training else {"channels_last": given.channels_last}
+    how = given._asdict() if training else {"channels_last": given.channels_last, "frozen": given.frozen}
     return execute(graph, Setting(batch_size=BATCH, optimizer=Optimizer("sgd", 0.9), training=training, **precision, **how))
 
 

@@ -16,8 +16,12 @@ from tests.fuzz.check import PEAKS, PLAIN, circumstances, differences
 from tests.fuzz.draw import valid_network
 from tests.fuzz.verdict import refusals
 
-FIXED = range(40)
-FRESH = [time.time_ns() // 1000 + k for k in range(40)]  # other networks in every run; a failure names its seed
+HALF, PART = 500, 25  # networks of each kind, and of each test
+NOW = time.time_ns() // 1000  # other networks in every run; a failure names its seed
+PARTS = [
+    pytest.param(range(first + k, first + k + PART), id=f"{kind}-{k}", marks=[] if k < 2 * PART else pytest.mark.slow)
+    for kind, first in (("fixed", 0), ("fresh", NOW)) for k in range(0, HALF, PART)
+]
 EXACT, CLOSE, MISSES, JUDGED = "with a count that differs", "with a peak that differs by over 0.5 %", "near misses", "judged by torch"
 
 
@@ -35,17 +39,17 @@ def wrong(seed: int, totals: Counter[str]) -> dict[str, Any]:
     return {**different, "given": given, "data": data} if different else {}
 
 
-@pytest.mark.parametrize("seeds", [FIXED, FRESH], ids=["fixed", "fresh"])
-def test_figures_are_those_of_torch(seeds: range | list[int]) -> None:
+@pytest.mark.parametrize("seeds", PARTS)
+def test_figures_are_those_of_torch(seeds: range) -> None:
+    """A peak may be off by over 0.5 % and 16 bytes in one network of 25: one in thousands is (cost-model.md)."""
     totals: Counter[str] = Counter()
     found = {seed: different for seed in seeds if (different := wrong(seed, totals))}
     assert not {seed: different for seed, different in found.items() if different.keys() - {*PEAKS, "given", "data"}}
-    assert totals[CLOSE] <= len(seeds) // 20, found
-    assert totals[JUDGED] > 10
+    assert totals[CLOSE] <= 1, found
+    assert totals[JUDGED] > 5
 
 
 def main(first: int, last: int) -> None:
-    """One network in twenty may have a peak that is off by over 0.5 % and 16 bytes: 1 in 200 has (cost-model.md)."""
     totals: Counter[str] = Counter({EXACT: 0, CLOSE: 0, "refused that torch accepts": 0})
     for seed in range(first, last):
         found = wrong(seed, totals)

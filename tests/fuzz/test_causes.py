@@ -1,0 +1,27 @@
+"""Small networks of what random ones once got wrong, alone: each peak is what a CPU allocates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import archspec
+from tests.fuzz.check import differences
+
+LAST = [{"mean": {"dim": 1}}, {"linear": 5}]
+CAUSES: dict[str, tuple[list[int], list[Any]]] = {
+    "a linear layer copies a part of each image, also in evaluation": (
+        [8, 8], [{"chunk": {"chunks": 2, "index": 0, "dim": 1}}, {"linear": 8}]),
+    "a sequence whose elements do not lie in order is copied to be pooled": (
+        [8, 6], [{"permute": [0, 2, 1]}, {"max_pool1d": {"kernel_size": 2}}]),
+    "the gradient of a linear layer is copied where it does not lie in order": (
+        [6, 8], [{"linear": 16}, {"permute": [0, 2, 1]}, {"slice": {"dim": 1, "start": 0, "end": 9}}]),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_peak_is_what_a_cpu_allocates(cause: str) -> None:
+    shape, body = CAUSES[cause]
+    spec = {"archspec": 1, "name": "cause", "input": shape, "stages": {"body": body, "head": LAST}}
+    assert differences(archspec.load(spec).graph) == {}
