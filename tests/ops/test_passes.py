@@ -27,7 +27,10 @@ MODULES = ("nn.py", "attention.py", "merges.py")  # the torch modules that torch
 REWRITES = "ir/rewrites/"  # each is a rule of algebra on certain ops, which it matches and writes
 EXECUTION = {"execute", "autograd", "recorder", "setting", "tape", "tensor"}  # the others are torch's functions, named as there
 # They know torch's kernels by name, as the tape of an execution has them.
-KERNELS = {"calibrate/passes.py", "calibrate/overhead.py", "devices/gpu.py", "devices/models.py", "devices/work.py"}
+KERNELS = {
+    "calibrate/host.py", "calibrate/passes.py", "calibrate/overhead.py", "devices/calibration.py", "devices/gpu.py",
+    "devices/models.py", "devices/work.py",
+}
 SOURCES = sorted(
     name for name in (str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py"))
     if name not in KERNELS and not name.startswith(("ops/", *MODULES, REWRITES)) and (not name.startswith("execution/") or Path(name).stem in EXECUTION)

@@ -23,7 +23,7 @@ SWEEP = "archspec-sweep: 1\nspec: tiny.yaml\nlimit_train: 200\nlimit_test: 100\n
 TABLE = SWEEP + "runs: [{train.lr: 0.1, seeds: 2}, {train.lr: 1.0e+30}, {train.data: 'folder:/no/such/folder'}]\n"
 LONG = SWEEP + "set: {train.epochs: 80}\nseeds: 3\n"
 OPTIONS = ("--device=cpu", "--threads=1")
-TIMES = ("seconds", "images_per_s", "run_dir", "peak_memory_bytes", "data")
+TIMES = ("seconds", "measured_step_ms", "images_per_s", "run_dir", "peak_memory_bytes", "data")
 
 
 def steady(value):
