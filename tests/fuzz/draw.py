@@ -131,12 +131,21 @@ class Drawing(Layers):
         return {self.pick("add", "concat", "mul", "add"): branches}
 
 
+LARGEST = 1 << 26  # bytes of the outputs of an image, and a tenth of its multiply-adds
+
+
 def valid_network(seed: int) -> tuple[dict[str, Any], Any]:
-    """A network without mistakes: layers that do not fit are taken out one after another. Its data and its graph."""
+    """A network without mistakes: layers that do not fit are taken out one after another. Its data and its graph.
+
+    Repeated transposed convolutions can grow beyond any memory: instead of such a network it is another one.
+    """
     data = Drawing(seed).network()
     while True:
         found = examine(data)
         if found.loaded is not None and not found.errors:
+            report = found.loaded.report
+            if max(report.macs / 10, report.activation_bytes) > LARGEST:
+                return valid_network(seed + 1_000_003)
             return data, found.loaded.graph
         if not _without(data, found.errors):
             return valid_network(seed + 1_000_003)
