@@ -4,6 +4,6 @@
 with which `archspec.devices` predicts without torch.
 """
 
-from archspec.calibrate.run import SECONDS, calibrate
+from archspec.calibrate.run import calibrate
 
-__all__ = ["SECONDS", "calibrate"]
+__all__ = ["calibrate"]

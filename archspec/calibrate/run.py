@@ -37,7 +37,9 @@ from archspec.devices.curve import LAUNCH, Curve
 from archspec.devices.models import CalibratedModel
 from archspec.train.step.precision import Precision, float32_products
 
-SECONDS: Final = 48.0  # of measuring kernels, at most; whole networks come on top
+# Of measuring kernels, at most; whole networks come on top, on a CPU for about a minute.
+SECONDS: Final = 48.0
+SECONDS_GPU: Final = 96.0
 APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
 _NO_LIMIT: Final = 1e30  # operations or bytes per second
@@ -46,15 +48,19 @@ GPU_PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "tf32", "bf16")
 
 
 def calibrate(
-    device: torch.device, *, seconds: float = SECONDS, clock: Clock = time.perf_counter,
+    device: torch.device, *, seconds: float | None = None, clock: Clock = time.perf_counter,
     progress: Callable[[float], None] = lambda _: None, samples: Iterable[Sample] | None = None,
 ) -> Calibration:
-    """Measure `device` for at most `seconds`, and fit curves to the times. Uses torch's current number of threads.
+    """Measure kernels of `device` for at most `seconds`, and fit curves to the times.
+
+    Uses torch's current number of threads. seconds: by default SECONDS, on a GPU SECONDS_GPU.
 
     clock: what kernels are timed with; the process's CPU time, with one thread, on a machine that does other things.
     samples: the kernels; None for those that networks have.
     """
     start, gpu = time.perf_counter(), device.type == "cuda"
+    if seconds is None:
+        seconds = SECONDS_GPU if gpu else SECONDS
     if samples is None:
         every = list(_gpu_samples(device) if gpu else _samples(device))
         random.Random(0).shuffle(every)  # noqa: S311  # so that what the deadline cuts off is a part of every curve

@@ -22,10 +22,10 @@ BUSY: Final = 0.6  # of the logarithm of a kernel's time: more is noise
 @click.command("calibrate")
 @click.option("--device", type=DEVICE, metavar=DEVICE.name, default="auto", show_default=True, help="What to measure.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads.")
-@click.option("--seconds", type=Number(min=1, max=3600), default=96.0, show_default=True, metavar="S",
-              help="The longest time of measuring; less gives less exact predictions.")
+@click.option("--seconds", type=Number(min=1, max=3600), metavar="S",
+              help="The longest time of measuring kernels; less is less exact. [default: 48, on a GPU 96]")
 @json_option
-def command(device: str, threads: int | None, seconds: float, as_json: bool) -> None:
+def command(device: str, threads: int | None, seconds: float | None, as_json: bool) -> None:
     """Measure this machine: products, convolutions, passes over memory and the overhead of a call.
 
     The result is kept in your cache, for this CPU, number of threads, GPU and version of torch. With it `archspec

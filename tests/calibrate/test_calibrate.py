@@ -395,6 +395,27 @@ def test_a_damaged_calibration_is_as_none(own: Path, made: Calibration, damage: 
     assert own_calibration() is None
 
 
+@pytest.mark.parametrize(("given", "expected"), [([], None), (["--seconds", "7"], 7.0)])
+def test_the_command_leaves_the_time_to_the_device(
+    monkeypatch: pytest.MonkeyPatch, made: Calibration, own: Path, given: list[str], expected: float | None
+) -> None:
+    """Of a CPU less than of a GPU: the whole has to take less than two minutes."""
+    from click.testing import CliRunner
+
+    from archspec.cli.calibrate import command
+
+    seen: list[object] = []
+
+    def calibrated(*_: object, seconds: float | None, **__: object) -> Calibration:
+        seen.append(seconds)
+        return made
+
+    monkeypatch.setattr("archspec.calibrate.calibrate", calibrated)
+    done = CliRunner().invoke(command, ["--device", "cpu", *given])
+    assert done.exit_code == 0, done.output
+    assert seen == [expected]
+
+
 def law(rate: float) -> Curve:
     return Curve(((0.0,) * 2,), (0.0,), log(2.0), 1.0, 0.1, rate, 1e9)
 
