@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from archspec.analysis.step_memory import StepMemory, step_memory
-from archspec.analysis.weights import weights
 from archspec.execution import Execution, LayerUse, Setting, execute
-from archspec.execution.execute import Facts
+from archspec.execution.network import Network
 from archspec.ir import Graph
 from archspec.text import estimates_text
 
@@ -47,9 +46,9 @@ class Resources:
 
         intensity: FLOPs (2 × MACs) for each byte that is read or written.
         """
-        uses = self.main.layers.values()
-        read, written = sum(x.read_bytes for x in uses), sum(x.written_bytes for x in uses)
-        macs = sum(x.forward_macs + x.backward_macs for x in uses)
+        kernels = self.main.kernels
+        read, written = sum([x.read_bytes for x in kernels]), sum([x.written_bytes for x in kernels])
+        macs = sum([x.macs for x in kernels])
         training = self.training
         return {
             "saved_bytes": 0 if training is None else training.saved_bytes,
@@ -78,9 +77,8 @@ class Resources:
 
 def resources(graph: Graph, setting: Setting, *, by_layer: bool = False) -> Resources:
     """Simulate both passes of a network. by_layer: with each layer's part of the peaks. Imports no torch."""
-    facts: Facts = {}
-    inference = execute(graph, replace(setting, training=False), facts, by_layer=by_layer)
-    learns = any(spec.learned for specs, _ in facts.values() for spec in specs.values()) or any(
-        spec.learned for _, spec in weights(graph))  # of heads that only training runs
-    training = execute(graph, replace(setting, training=True), facts, by_layer=by_layer) if learns else None
+    network = Network(graph)
+    inference = execute(graph, replace(setting, training=False), network, by_layer=by_layer)
+    learns = network.weights(setting).learn  # of heads that only training runs, too
+    training = execute(graph, replace(setting, training=True), network, by_layer=by_layer) if learns else None
     return Resources(setting, inference, training)

@@ -61,12 +61,12 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
     root = loss.node
     assert root is not None
     waiting = _dependencies(root)
-    buffers: dict[int, list[Tensor | None]] = {id(root): [gradient]}
+    buffers: dict[Node, list[Tensor | None]] = {root: [gradient]}
     ready, order = [(-root.number, 0, root)], count(1)  # of equal numbers, those that are ready first
     del gradient, root
     while ready:
         node = heappop(ready)[2]
-        given = buffers.pop(id(node))
+        given = buffers.pop(node)
         if node.region is not None:
             node.region.restore(tape)
         tape.layer = node.layer
@@ -76,15 +76,17 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
         for k, edge in enumerate(node.edges):
             if edge is None:
                 continue
-            (into, port), result = edge, results[k]
-            results[k] = None  # so that only the buffer holds it
-            buffer = buffers.setdefault(id(into), [])
-            buffer += [None] * (port + 1 - len(buffer))
-            held, buffer[port] = buffer[port], None
-            buffer[port] = _sum(tape, held, result)
-            del held, result, buffer  # a gradient lives no longer than its node runs
-            waiting[id(into)] -= 1
-            if not waiting[id(into)]:
+            into, port = edge
+            result, results[k] = results[k], None  # so that only the buffer holds it
+            buffer = buffers.get(into)
+            if buffer is None:
+                buffers[into] = [*[None] * port, result]
+            else:
+                buffer += [None] * (port + 1 - len(buffer))
+                buffer[port] = _sum(tape, buffer[port], result)
+            del result, buffer  # a gradient lives no longer than its node runs
+            waiting[into] -= 1
+            if not waiting[into]:
                 heappush(ready, (-into.number, next(order), into))
 
 
@@ -101,16 +103,18 @@ def _sum(tape: Recorder, held: Tensor | None, new: Tensor | None) -> Tensor | No
     return total
 
 
-def _dependencies(root: Node) -> dict[int, int]:
+def _dependencies(root: Node) -> dict[Node, int]:
     """For each node, how many gradients it waits for."""
-    waiting: dict[int, int] = {}
-    seen, stack = {id(root)}, [root]
+    waiting: dict[Node, int] = {}
+    stack = [root]
     while stack:
         for edge in stack.pop().edges:
-            if edge is not None:
-                into = edge[0]
-                waiting[id(into)] = waiting.get(id(into), 0) + 1
-                if id(into) not in seen:
-                    seen.add(id(into))
-                    stack.append(into)
+            if edge is None:
+                continue
+            into = edge[0]
+            if into in waiting:
+                waiting[into] += 1
+            else:
+                waiting[into] = 1
+                stack.append(into)
     return waiting

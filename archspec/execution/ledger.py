@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from archspec.execution.network import Weights
 from archspec.execution.recorder import Recorder
 from archspec.execution.tensor import Storage
 
 
 class Ledger:
-    """Notes the layer of each storage that a tape allocates from now on."""
+    """Notes the layer of each weight, and of each storage that a tape allocates from now on."""
 
-    def __init__(self, tape: Recorder) -> None:
+    def __init__(self, tape: Recorder, weights: Weights) -> None:
         self.tape = tape
-        self.entries: list[tuple[Storage, str]] = []
+        self.entries: list[tuple[Storage, str]] = [
+            (x.storage, path) for path, tensors in weights.tensors.items() for x in tensors.values()
+        ]
         tape.memory.note = self._note
 
     def _note(self, storage: Storage) -> None:

@@ -54,8 +54,8 @@ class Recomputation:
 
     def first_run(
         self, tape: Recorder, inputs: Sequence[Tensor], buffers: Sequence[Tensor],
-        run: Callable[[Sequence[Tensor]], tuple[Tensor, ...]],
-    ) -> tuple[Tensor, ...]:
+        run: Callable[[Sequence[Tensor]], Sequence[Tensor]],
+    ) -> Sequence[Tensor]:
         """The outputs of `run`, whose nodes form a region."""
         self.region = Region([_detached(x) for x in inputs], _random_state(tape), buffers, run)
         try:

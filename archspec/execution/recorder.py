@@ -2,139 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import prod
-from typing import Final, Literal, NamedTuple
 
 from archspec.execution.autograd import FIRST, Backward, Gradients, Node, leaf
+from archspec.execution.launcher import Launcher
 from archspec.execution.recomputation import Recomputation
 from archspec.execution.setting import Setting
-from archspec.execution.tensor import Memory, Shape, Storage, Tensor, channels_last, contiguous, iterated, same_order
-from archspec.types import DTYPE_BYTES, FLOATS, TensorType
-
-Direction = Literal["forward", "backward", "optimizer"]
-CUDA_GRANULARITY: Final = 512  # bytes; torch's caching allocator rounds every request up to a multiple
+from archspec.execution.tensor import Storage, Tensor, same_order
+from archspec.types import FLOATS, TensorType
 
 
-class Kernel(NamedTuple):
-    """One kernel that a device runs.
-
-    layer: the path of the op that it belongs to; empty for the loss and the optimizer. name: as torch's op. macs:
-    multiply-adds of products. flops: of other arithmetic. geometry: what decides its speed besides: of a convolution
-    (N, C, K, groups, *output size, *kernel size, *strides), of a product (batch, M, N, K), of a batch norm (N, C,
-    pixels). dtype: of what it computes. nhwc: whether a convolution or a batch norm runs on NHWC.
-    """
-
-    layer: str
-    name: str
-    direction: Direction
-    dtype: str
-    read_bytes: int
-    written_bytes: int
-    macs: int = 0
-    flops: int = 0
-    geometry: tuple[int, ...] = ()
-    nhwc: bool = False
-
-
-class Recorder:
+class Recorder(Launcher):
     """The state of a `Tape`, without torch's functions.
 
-    weights: the parameters and buffers of the op that runs, by name. outputs: the types of its outputs. kernels: all
-    that ran, in order. timeline: the live bytes after each of them. saved_by: for each layer, the bytes that it is the
-    first to keep for backward. reach: on a CPU, the most that is live with what kernels take beside their tensors;
-    reaches: the same of each layer whose kernels take anything.
+    weights: the parameters and buffers of the op that runs, by name. outputs: the types of its outputs. parameters:
+    those that are trained, by full name. gradients: theirs. saved_by: for each layer, the bytes that it is the first to
+    keep for backward.
     """
 
     def __init__(self, setting: Setting) -> None:
-        self.setting = setting
-        self.cuda, self.meta = setting.target == "cuda", setting.target == "meta"
+        super().__init__(setting)
         self.training = setting.training
-        self.memory = Memory(CUDA_GRANULARITY if self.cuda else 1)
-        self.copies = self.memory if self.cuda else Memory()  # that a kernel makes of its inputs, and frees
-        self.reach = 0
-        self.layer = ""
-        self.reaches: dict[str, int] = {}
-        self.direction: Direction = "forward"
         self.weights: dict[str, Tensor] = {}
         self.outputs: tuple[TensorType, ...] = ()
-        self.kernels: list[Kernel] = []
-        self.timeline: list[int] = []
+        self.parameters: dict[str, Tensor] = {}
         self.gradients: dict[str, Tensor] = {}
-        self._layouts: dict[str, Shape] = {}  # the strides of the parameters that learn
         self.low = setting.low
         self._casts: dict[int, tuple[Tensor, Tensor]] | None = None
         self._recording = setting.training
         self._number = 0
-        self._saved: dict[int, Storage] = {}
+        self._saved: set[Storage] = set()
         self._first_pass = True
         self.saved_by: dict[str, int] = {}
         self.recomputation = Recomputation()
-
-    # Tensors
-
-    def new(self, shape: Sequence[int], dtype: str, strides: Shape | None = None) -> Tensor:
-        """A new tensor. strides: contiguous ones by default."""
-        shape = tuple(shape)
-        numel = prod(shape)
-        storage = Storage(self.memory, numel * DTYPE_BYTES[dtype])
-        return Tensor(storage, shape, dtype, contiguous(shape) if strides is None else strides, numel)
-
-    def like(self, x: Tensor, dtype: str | None = None) -> Tensor:
-        """A new tensor of the same shape, its elements in the same order (torch.empty_like)."""
-        strides = x.strides
-        if not x.is_dense:
-            strides = iterated(x.shape, (strides,))
-        dtype = dtype or x.dtype
-        return Tensor(Storage(self.memory, x.numel * DTYPE_BYTES[dtype]), x.shape, dtype, strides, x.numel)
-
-    def empty(self, shape: Sequence[int], dtype: str, of: Tensor) -> Tensor:
-        """A new tensor whose layout is that of `of`: NHWC if `of` is channels-last and the shape has 4 or 5 dims."""
-        shape = tuple(shape)
-        nhwc = len(shape) in (4, 5) and of.is_channels_last
-        return self.new(shape, dtype, channels_last(shape) if nhwc else None)
-
-    def scratch(self, nbytes: int) -> None:
-        """Memory that a kernel takes from torch's allocator and frees before it ends."""
-        self.new((nbytes,), "uint8")
-
-    # Kernels
-
-    def launch(
-        self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], *, macs: int = 0, flops: int = 0,
-        geometry: tuple[int, ...] = (), nhwc: bool = False, beside: int = 0,
-    ) -> None:
-        """Note a kernel that reads and writes these tensors. Views launch none.
-
-        beside: the bytes that a library takes from a CPU's allocator meanwhile.
-        """
-        writes = tuple(writes)
-        self.kernels.append(Kernel(
-            self.layer, name, self.direction, writes[0].dtype if writes else "float32",
-            sum([x.nbytes for x in reads if x is not None]), sum([x.nbytes for x in writes]), macs, flops, geometry,
-            nhwc,
-        ))
-        live = self.memory.live
-        if not self.cuda:
-            reach = live + self.copies.live + beside
-            self.reach = max(self.reach, reach)
-            if reach > live:
-                self.reaches[self.layer] = max(reach, self.reaches.get(self.layer, 0))
-            live = reach if self.setting.libraries else live
-        self.timeline.append(live)
-
-    def for_kernel(self, x: Tensor, *, nhwc: bool = False, memory: Memory | None = None) -> Tensor:
-        """x contiguous or NHWC, as a kernel needs it: itself, or a copy that the kernel makes and frees.
-
-        memory: where the copy is; by default apart from the tensors on a CPU, as a memory tracker sees it.
-        """
-        wanted = channels_last(x.shape) if nhwc and x.ndim in (4, 5) else contiguous(x.shape)
-        if same_order(x.shape, x.strides, wanted):
-            return x
-        y = Tensor(Storage(memory or self.copies, x.numel * DTYPE_BYTES[x.dtype]), x.shape, x.dtype, wanted)
-        self.launch("reordering_copy", (x,), (y,))
-        return y
 
     def contiguous(self, x: Tensor, *, nhwc: bool = False) -> Tensor:
         """x contiguous or NHWC: itself if it is, otherwise a copy (`Tensor.contiguous`)."""
@@ -170,7 +71,9 @@ class Recorder:
         self._number += 1
         if recomputation.region is None:
             self._count_saved(saved)
-            node = Node(self._number, name, self.layer, edges, tuple([x.alias() for x in saved]), backward)
+            # An output that is saved must not hold the node that saves it.
+            kept = tuple([x.alias() if x in outputs else x for x in saved])
+            node = Node(self._number, name, self.layer, edges, kept, backward)
         else:
             node = Node(self._number, name, self.layer, edges, (), backward)
             recomputation.adopt(node, saves=bool(saved))
@@ -179,8 +82,8 @@ class Recorder:
 
     def _count_saved(self, saved: Sequence[Tensor]) -> None:
         for x in saved if self._first_pass else ():
-            if id(x.storage) not in self._saved:
-                self._saved[id(x.storage)] = x.storage  # so that no other storage gets its id
+            if x.storage not in self._saved:
+                self._saved.add(x.storage)
                 self.saved_by[self.layer] = self.saved_by.get(self.layer, 0) + x.storage.nbytes
 
     def end_of_pass(self) -> None:
@@ -196,7 +99,7 @@ class Recorder:
         """Make a tensor a parameter that is trained, unless it is frozen."""
         if name not in self.setting.frozen and tensor.dtype in FLOATS:
             tensor.node = leaf(name)
-            self._layouts[name] = tensor.strides
+            self.parameters[name] = tensor
         return tensor
 
     def opaque(self, name: str, inputs: Sequence[Tensor], flops: int) -> list[Tensor]:
@@ -212,7 +115,7 @@ class Recorder:
 
         It keeps the first if nothing else has it and it has the layout of the parameter; else a copy.
         """
-        held, layout = self.gradients.get(name), self._layouts[name]
+        held, layout = self.gradients.get(name), self.parameters[name].strides
         if held is not None:
             self.launch("add_", (held, gradient), (held,), flops=held.numel)
         elif gradient.storage.refs == 1 and same_order(gradient.shape, gradient.strides, layout):
@@ -294,8 +197,8 @@ class Recorder:
 
     def recomputed(
         self, inputs: Sequence[Tensor], buffers: Sequence[Tensor],
-        run: Callable[[Sequence[Tensor]], tuple[Tensor, ...]],
-    ) -> tuple[Tensor, ...]:
+        run: Callable[[Sequence[Tensor]], Sequence[Tensor]],
+    ) -> Sequence[Tensor]:
         """The outputs of `run`, without keeping what it saves: backward runs it again (`recomputation.Region`)."""
         recomputation = self.recomputation
         if not self._recording or recomputation.region is not None or recomputation.replayed is not None:

@@ -19,28 +19,24 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+
 class Memory:
     """The bytes that are allocated now, and the most that ever were.
 
-    count: of allocations. peak_at: the one that reached the peak. note: called with each new storage.
+    granularity: an allocator's smallest unit, in bytes. count: of allocations. peak_at: the one that reached the peak.
+    note: called with each new storage.
     """
 
     __slots__ = ("count", "granularity", "live", "note", "peak", "peak_at")
 
     def __init__(self, granularity: int = 1) -> None:
         self.count = self.live = self.peak = self.peak_at = 0
-        self.granularity = granularity  # an allocator's smallest unit, in bytes
+        self.granularity = granularity
         self.note: Callable[[Storage], None] | None = None
 
-    def allocate(self, nbytes: int) -> int:
-        """Count an allocation. Returns its size with rounding, which `live` is lowered by when it is freed."""
-        unit = self.granularity
-        size = nbytes if unit == 1 else -(-nbytes // unit) * unit
-        self.live += size
-        self.count += 1
-        if self.live > self.peak:
-            self.peak, self.peak_at = self.live, self.count
-        return size
+    def go_on_from(self, other: Memory) -> None:
+        """Start where another one is now."""
+        self.count, self.live, self.peak, self.peak_at = other.count, other.live, other.peak, other.peak_at
 
 
 class Storage:
@@ -54,9 +50,13 @@ class Storage:
     freed: int
 
     def __init__(self, memory: Memory, nbytes: int) -> None:
-        self.memory, self.nbytes, self.refs = memory, nbytes, 0
-        self.size = memory.allocate(nbytes)
-        self.number = memory.count
+        unit = memory.granularity
+        size = nbytes if unit == 1 else -(-nbytes // unit) * unit
+        self.memory, self.nbytes, self.size, self.refs = memory, nbytes, size, 0
+        memory.count = self.number = number = memory.count + 1
+        memory.live = live = memory.live + size
+        if live > memory.peak:
+            memory.peak, memory.peak_at = live, number
         if memory.note is not None:
             memory.note(self)
 
@@ -64,14 +64,17 @@ class Storage:
 class Tensor:
     """A tensor on a storage. node, port: the output of the autograd node that made it; None if it needs no gradient.
 
-    is_view: whether it is a view of another tensor, which torch then holds too.
+    is_view: whether it is a view of another tensor, which torch then holds too. nbytes: of its elements; an expanded
+    tensor counts those that it has in memory.
     """
 
-    __slots__ = ("dtype", "is_view", "node", "numel", "port", "shape", "storage", "strides")
+    __slots__ = ("dtype", "is_view", "nbytes", "node", "numel", "port", "shape", "storage", "strides")
 
     def __init__(self, storage: Storage, shape: Shape, dtype: str, strides: Shape, numel: int | None = None) -> None:
         self.storage, self.shape, self.dtype, self.strides = storage, shape, dtype, strides
-        self.numel = prod(shape) if numel is None else numel
+        self.numel = numel = prod(shape) if numel is None else numel
+        own, whole = numel * DTYPE_BYTES[dtype], storage.nbytes
+        self.nbytes = own if own < whole else whole
         self.node: Node | None = None
         self.port = 0
         self.is_view = False
@@ -84,12 +87,6 @@ class Tensor:
             memory = storage.memory
             memory.live -= storage.size
             storage.freed = memory.count
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of its elements; an expanded tensor counts those that it has in memory."""
-        own, whole = self.numel * DTYPE_BYTES[self.dtype], self.storage.nbytes
-        return own if own < whole else whole
 
     @property
     def ndim(self) -> int:
