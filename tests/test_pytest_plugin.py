@@ -43,7 +43,7 @@ def test_all_mistakes_stand_in_the_failure_of_valid(pytester: pytest.Pytester) -
     pytester.makefile(".yaml", net=SOUND.replace("relu", "rellu").replace("linear: 10", "linear: ten"))
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1, skipped=3)
-    result.stdout.fnmatch_lines(["*no op or block `rellu`*", '*must be an integer, got "ten"*'])
+    result.stdout.fnmatch_lines(["*no op or block `rellu`*", '*must be an integer, at least 1, got "ten"*'])
 
 
 def test_a_file_that_cannot_be_parsed_fails(pytester: pytest.Pytester) -> None:

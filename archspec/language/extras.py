@@ -47,8 +47,11 @@ def _augment(value: Any) -> Any:
         return Augment.model_validate(fields)
     except ValidationError as problems:
         first: dict[str, Any] = dict(problems.errors(include_url=False)[0])
-        text = f"`{first['loc'][0]}` {explain(first)[0]}"
-        raise PydanticCustomError(COMPLETE, "{text}", {"text": text}) from problems
+        rule, hint = explain(first, Augment)
+        name = first["loc"][0]
+        off = isinstance(hint, Hint) and hint.own == "null"  # a step that does nothing
+        meant = {} if hint is None else {"hint": f"remove `{name}`" if off else f"`{name}`: {hint}"}
+        raise PydanticCustomError(COMPLETE, "{text}", {"text": f"`{name}` {rule}", **meant}) from problems
 
 
 def _step(item: Any) -> tuple[str, Any]:
@@ -181,8 +184,9 @@ class EarlyStopping(Section):
     set decides; the number of epochs is then fitted to it, and its last accuracy is slightly too optimistic.
     """
 
-    patience: Annotated[int, Field(ge=1)] = Field(description="number of epochs without improvement after which the "
-                                                              "run ends")
+    patience: Annotated[int, Field(ge=1)] = Field(
+        examples=[5], description="number of epochs without improvement after which the run ends"
+    )
     metric: Metric = Field(
         "accuracy", description="the figure to monitor, which also decides the best epoch; default: the first metric "
                                 "of the loss"

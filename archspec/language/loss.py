@@ -47,8 +47,8 @@ class Loss(Section):
 class _Labelled(Loss):
     labelled: ClassVar[bool] = True
     label_smoothing: Smoothing | None = Field(
-        None, description="share of each training label that is distributed over all answers; default: the recipe's "
-                          "`label_smoothing`"
+        None, examples=[0.1], description="share of each training label that is distributed over all answers; default: "
+        "the recipe's `label_smoothing`"
     )
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archspec.diagnostics import Hint, hints
 from archspec.language.message_text import short, value_text
 from archspec.language.synonyms import choice_meant
 from archspec.ops.fields import CLASH
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from archspec.language.field_rules import Slot
 
 _RULES = {"int": "must be an integer", "float": "must be a number", "bool": "must be true or false"}
 _TYPES = {  # pydantic's types of problems -> ours
@@ -26,39 +31,70 @@ _TRUTH = {"yes": "true", "on": "true", "y": "true", "true": "true", "no": "false
 _NUMBERS = {word: k for k, word in enumerate(
     "zero one two three four five six seven eight nine ten eleven twelve".split()
 )} | {word: 10 * k for k, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety hundred".split(), 2)}
-_BOUNDS = {
-    "greater_than_equal": ("ge", "at least"), "greater_than": ("gt", "more than"),
-    "less_than_equal": ("le", "at most"), "less_than": ("lt", "less than"),
+_BROKEN = {  # the bound, by pydantic's name
+    "greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le", "less_than": "lt",
 }
 
 
-def explain(problem: dict[str, Any]) -> tuple[str, str | None]:
-    """(message, hint) for one entry of `ValidationError.errors()`; the message follows the field's name."""
+def explain(problem: dict[str, Any], model: type[BaseModel] | None = None) -> tuple[str, str | None]:
+    """(message, hint) for one entry of `ValidationError.errors()`; the message follows the field's name.
+
+    model: what was validated; with it both say what the field takes.
+    """
+    from archspec.language.field_rules import BOUNDS, slot_at  # only mistakes need it
+
     kind, value, ctx = problem["type"], problem.get("input"), problem.get("ctx") or {}
+    slot = None if model is None else slot_at(model, problem["loc"])
     got = f", got {_text(value)}"
+    bounds = slot.range() if slot else ""
     if kind in _TYPES:
-        return _RULES[_TYPES[kind]] + got, meant_value(_TYPES[kind], value)
+        rule = _RULES[_TYPES[kind]] + (f", {bounds}" if bounds else "")
+        return rule + got, _hint(slot, _TYPES[kind], value)
     if kind in _OTHERS:
-        return _OTHERS[kind] + got, None
-    if kind in _BOUNDS:
-        key, words = _BOUNDS[kind]
-        return f"must be {words} {ctx[key]}{got}", _share_meant(ctx[key], value) if key in ("le", "lt") else None
+        rule = f"must be a finite number{bounds and f', {bounds}'}" if kind == "finite_number" else _OTHERS[kind]
+        return rule + got, _hint(slot, None, value)
+    if kind in _BROKEN:
+        key = _BROKEN[kind]
+        rule = (slot and slot.range(key)) or f"{BOUNDS[key]} {ctx[key]:g}"
+        return f"must be {rule}{got}", _hint(slot, None, value)
     if kind in ("literal_error", "enum"):
         choices = re.findall("'([^']*)'", ctx["expected"])
         one_of = "one of " * (len(choices) > 2)
         words = one_of + (", " if one_of else " or ").join(f"`{choice}`" for choice in choices) or ctx["expected"]
         return f"must be {words}{got}", _choice_meant(value, choices)
     if kind == "missing":
-        return "has too few items", None
+        return _missing(problem["loc"][-1], slot, None if model is None else slot_at(model, problem["loc"][:-1]), value)
     message = str(problem["msg"])
     if kind == "value_error":
         message = message.removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     plain = kind in _COMPLETE or isinstance(value, dict)
     hint = ctx.get("hint") or _choice_meant(value, ctx.get("choices", ()))
-    if hint is None and (number := ctx.get("number")) is not None:
-        hint = meant_value(number, value)
+    if hint is None and kind != CLASH:
+        hint = _hint(slot, ctx.get("number"), value)
     return (message if plain else message + got), hint
+
+
+def _missing(step: int | str, slot: Slot | None, whole: Slot | None, value: Any) -> tuple[str, str | None]:
+    """What to say of an item or a field that a value lacks."""
+    if isinstance(step, int):
+        return "has too few items", _hint(whole, None, value)
+    example = value_text(slot.examples[0]) if slot and slot.examples else "…"
+    return f"needs `{short(step)}`", f"add `{short(step)}: {example}`"
+
+
+def _hint(slot: Slot | None, kind: str | None, value: Any) -> str | None:
+    """The hint at what was probably meant: a value of this kind, if it is known, that the slot accepts."""
+    from archspec.language.field_rules import meant_by
+
+    meant = meant_value(kind or "float", value) if kind or isinstance(value, str) else None
+    if slot is None:
+        return meant if kind else None
+    if not isinstance(meant, Hint) or meant.own is None:
+        return meant_by(slot, value)
+    text = meant.own
+    number = text == "true" if text in _TRUTH.values() else int(text) if text.lstrip("+-").isdigit() else float(text)
+    return meant if slot.accepts(number) else meant_by(slot, number)
 
 
 def is_about_integer(problem: dict[str, Any]) -> bool:
@@ -74,7 +110,7 @@ def _choice_meant(value: Any, choices: Iterable[str]) -> str | None:
 
 def meant_value(kind: str, value: Any) -> str | None:
     """The hint at the `int`, `float` or `bool` that was meant: a number in quotes, `2.0`, `yes`."""
-    if kind == "int" and isinstance(value, float) and value.is_integer():
+    if kind == "int" and isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return Hint(f"write {value:.0f}", f"{value:.0f}", safe=True)
     if not isinstance(value, str):
         return None
@@ -103,19 +139,12 @@ def _number_meant(kind: str, text: str) -> str | None:
     return counted[1] if counted else None
 
 
-def _share_meant(most: Any, value: Any) -> str | None:
-    """The hint where a field takes at most 1, and got per cent: `dropout: 50`."""
-    if most != 1 or type(value) not in (int, float) or not 5 <= value <= 100 or (share := value / 100) == most:
-        return None
-    return Hint(f"write {share:g} for {value:g} %", f"{share:g}")
-
-
 def integer_hint(raw: Any, value: Any) -> str | None:
     """The hint where `raw` gives a number that is not whole, and an integer belongs."""
     if not isinstance(value, float):
         return meant_value("int", value)
     if not isinstance(raw, str):
-        return Hint(f"write {value:.0f}", f"{value:.0f}", safe=True) if value.is_integer() else None
+        return meant_value("int", value) or (f"write {int(value)} or {int(value) + 1}" if 0 < value < 1e9 else None)
     if raw.count("/") == 1 and raw.startswith("$("):
         return Hint("use `//`, which gives an integer", raw.replace("/", "//"))
     if raw.startswith("$(") and raw.endswith(")"):

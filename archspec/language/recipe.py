@@ -78,7 +78,9 @@ class Recipe(Section):
         description="data set: fashion-mnist, mnist, cifar10, cifar100, digits, a folder of images (`folder:PATH`), or "
                     "images with a table of targets (`table:FILE.csv`, or {table: …, image: …, target: …, split: …})",
     )
-    lr: Positive = Field(description="learning rate; the highest one, if a schedule or warm-up changes it")
+    lr: Positive = Field(
+        examples=[0.1], description="learning rate; the highest one, if a schedule or warm-up changes it"
+    )
     batch_size: Annotated[int, Field(ge=1)] = Field(
         64, description="images that go through the network at once; without `accumulate` also the images per step"
     )
@@ -88,10 +90,10 @@ class Recipe(Section):
     )
     epochs: Annotated[int, Field(ge=1)] = Field(10, description="passes over the training set")
     optimizer: OptimizerName = Field("sgd", description="update rule")
-    momentum: Decay = Field(0.0, description="sgd: share of the last update that is kept")
+    momentum: Decay = Field(0.0, examples=[0.9], description="sgd: share of the last update that is kept")
     nesterov: bool = Field(False, description="sgd: look ahead along the momentum")
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        0.0, description="L2 penalty on every parameter (sgd, adam), or decoupled decay (adamw)"
+        0.0, examples=[5e-4], description="L2 penalty on every parameter (sgd, adam), or decoupled decay (adamw)"
     )
     decay_norm_and_bias: bool = Field(
         True, description="false: no weight decay for biases and the parameters of norms and layer scales"
@@ -104,7 +106,7 @@ class Recipe(Section):
         Constant(), description="how the rate changes: constant, {step: EPOCHS}, cosine or one_cycle"
     )
     warmup: Warmup = Field(
-        WarmupLength(epochs=0), description="warm-up: epochs during which the rate rises, or {steps: N}"
+        WarmupLength(epochs=0), examples=[5], description="warm-up: epochs during which the rate rises, or {steps: N}"
     )
     init: Init = Field(
         Initialisation(), description="initialisation of the parameters: one rule, or {weights: …, biases: …}; "
@@ -129,33 +131,36 @@ class Recipe(Section):
                                    "or a mapping from outputs to losses",
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="share of each training label that is distributed over all outputs (Szegedy et al. 2015, "
-                         "section 7)"
+        0.0, examples=[0.1], description="share of each training label that is distributed over all outputs (Szegedy "
+        "et al. 2015, section 7)"
     )
     clip_grad_norm: Positive | None = Field(
-        None, description="upper limit for the norm of the gradient of all parameters together"
+        None, examples=[1.0], description="upper limit for the norm of the gradient of all parameters together"
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="decay of a moving average of the weights, which is tested and saved instead of the "
-                          "weights, for example 0.999"
+        None, examples=[0.999], description="decay of a moving average of the weights, which is tested and saved "
+        "instead of the weights, for example 0.999"
     )
     augment: Augmenting | None = Field(
         None, description="augmentation of training images: [random_crop: 4, horizontal_flip: 0.5, random_erase: 0.25]"
     )
     mixup: Positive | None = Field(
-        None, description="images are mixed in pairs by shares of Beta(mixup, mixup) (Zhang et al. 2017); usually 0.2"
+        None, examples=[0.2], description="images are mixed in pairs by shares of Beta(mixup, mixup) (Zhang et al. "
+        "2017); usually 0.2"
     )
     cutmix: Positive | None = Field(
-        None, description="a box of one image is put into another, its area of Beta(cutmix, cutmix) (Yun et al. 2019); "
-        "with mixup too, each step draws one of the two"
+        None, examples=[1.0], description="a box of one image is put into another, its area of Beta(cutmix, cutmix) "
+        "(Yun et al. 2019); with mixup too, each step draws one of the two"
     )
     validation: Validation | None = Field(
-        None, description="the images for choosing the best epoch and for early stopping: a share of the training "
-        "images (0.1), a number of them (5000), `val` for the folder's `val/`, or `test` for no separate set; "
-        "default: a folder's `val/` beside `test/`, otherwise a tenth if there is `early_stopping`, otherwise `test`"
+        None, examples=[0.1], description="the images for choosing the best epoch and for early stopping: a share of "
+        "the training images (0.1), a number of them (5000), `val` for the folder's `val/`, or `test` for no separate "
+        "set; default: a folder's `val/` beside `test/`, otherwise a tenth if there is `early_stopping`, otherwise "
+        "`test`"
     )
     early_stopping: Stopping | None = Field(
-        None, description="epochs without improvement that end the run, or {patience: …, metric: …, min_delta: …}"
+        None, examples=[5], description="epochs without improvement that end the run, or {patience: …, metric: …, "
+        "min_delta: …}"
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         0, description="seed of initialisation, order, augmentation and dropout"

@@ -147,8 +147,10 @@ def _tell(
             label, at, raw = f"{label}.{step}", at / step, raw[step]
         elif isinstance(step, int) and isinstance(raw, list) and step < len(raw):
             at, raw = at / step, raw[step]
-    message, hint = explain(problem)
+    message, hint = explain(problem, Recipe)
     hint = without_dollar(raw, written.names, errors) or hint
+    if hint is None and raw is None and problem["type"] != "recipe_field":
+        hint = fixes.removed("remove it: then its default holds", at)
     if problem["type"] == "extra_forbidden":
         *path, last = label.split(".")
         label, message, at_key = ".".join(path), f"has no field `{short(last)}`", True

@@ -149,7 +149,7 @@ def _tell_missing(
 def _tell(
     layer: Layer, cls: type[Operation], name: str, problem: dict[str, Any], fields: Fields, ev: Evaluator, scope: Scope
 ) -> None:
-    message, hint = explain(problem)
+    message, hint = explain(problem, cls)
     hint = fixes.of_op(hint, layer.at, layer.head, layer.place, cls.main)
     if name == _LOST or name not in fields.places:
         ev.reporter.tell("SPEC012", f"`{cls.op}` {message}", layer.head, scope, hint=hint)
@@ -161,12 +161,14 @@ def _tell(
         if isinstance(source.raw, list) and isinstance(step, int) and step < len(source.raw) and source.at:
             source = written(source.raw[step], source.at / step, source.scope, source.through)
     related = [(at, f"used as `{name}` of `{cls.op}`")] if source.through else []
+    if source.through or not is_fixed(source.raw):  # the value may be right elsewhere, or for other copies
+        hint = explain(problem)[1]
     value = problem.get("input")
     if hint is None and isinstance(value, float) and is_about_integer(problem):
         hint = integer_hint(source.raw, value)
     hint = ev.without_dollar(source.raw, source.scope) or hint
     means_yes = raw is True or meant_value("bool", raw) == "write `true`"
-    if hint is None and raw is layer.args and means_yes and not _needs_fields(cls):
+    if raw is layer.args and means_yes and not _needs_fields(cls):
         hint = fixes.whole(f"write `{cls.op}` alone", layer.at, cls.op)  # `flatten: yes`
     subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"
     ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, related=related, hint=hint)

@@ -43,7 +43,7 @@ class Interpolate(Op):
         None, description="size of the output, an integer or [height, width]"
     )
     scale_factor: AffectsSpace[ScalePair | None] = Field(
-        None, description="factor of height and width, a number or [height, width]; instead of size"
+        None, examples=[2], description="factor of height and width, a number or [height, width]; instead of size"
     )
     mode: AffectsNothing[Literal["nearest", "bilinear", "bicubic"]] = Field(
         "nearest", description="how to compute pixels"

@@ -88,6 +88,7 @@ def _mistake(problem: dict[str, Any]) -> Diagnostic:
     from archspec.diagnostics import Diagnostic
     from archspec.language.message_text import short
     from archspec.language.problems import explain
+    from archspec.language.recipe import Recipe
     from archspec.language.recipes import similar_part
 
     *path, last = map(str, problem["loc"] or ("",))
@@ -99,7 +100,7 @@ def _mistake(problem: dict[str, Any]) -> Diagnostic:
     if problem["type"] == "extra_forbidden":
         near = similar_part(section, last)
         return Diagnostic("SPEC060", f"`{section}` has no field `{short(last)}`", hint=near or "remove it")
-    message, hint = explain(problem)
+    message, hint = explain(problem, Recipe)
     if problem["type"] == "recipe_field":
         return Diagnostic("SPEC060", str(problem["msg"]), hint=hint)
     return Diagnostic("SPEC060", f"`{'.'.join((*path, last))}` {message}", hint=hint)

@@ -202,7 +202,7 @@ def made(folder: Path, text: str) -> ArchSpec:
 
 
 @pytest.mark.parametrize(("message", "line", "quoted"), [
-    ("31×31 window", 6, "31"), ("`rellu`", 13, '"rellu"'), ('`out_features` of `linear` must be an integer, got "ten"', 13, '"ten"'),
+    ("31×31 window", 6, "31"), ("`rellu`", 13, '"rellu"'), ('`out_features` of `linear` must be an integer, at least 1, got "ten"', 13, '"ten"'),
     ("`gellu`", 14, '"gellu"'), ("unknown name `d`", 17, '"$d"'), ("`lr` must be more", 18, "-1"), ("`repeat` must be", 8, '"x"'),
 ])
 def test_mistakes_are_shown_where_python_made_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str, line: int, quoted: str) -> None:

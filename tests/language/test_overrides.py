@@ -18,7 +18,7 @@ def test_set(sets, shape):
 
 @pytest.mark.parametrize(("sets", "code", "part"), [
     ("vars.cc=5", "SPEC010", "the spec has no var `cc`"), ("stages.a=relu", "SPEC012", "is not vars.NAME=VALUE"),
-    ("vars.c", "SPEC012", "is not vars.NAME=VALUE"), ("vars.c=x", "SPEC012", "must be an integer, got \"x\""),
+    ("vars.c", "SPEC012", "is not vars.NAME=VALUE"), ("vars.c=x", "SPEC012", "must be an integer, at least 1, got \"x\""),
     ("vars.c=[1", "SPEC002", "not closed"), ("train.lr=0.1", "SPEC060", "has no `data`"),
 ])
 def test_wrong_set(sets, code, part):

@@ -115,7 +115,7 @@ MISTAKES = [
     ({"augment": [{"crop": 4}]}, ("augment",), "one of horizontal_flip, random_crop, random_erase, got crop"),
     ({"augment": ["horizontal_flip", {"horizontal_flip": 1.0}]}, ("augment",), "has `horizontal_flip` twice"),
     ({"augment": [{"random_crop": 0}]}, ("augment",), "`random_crop` must be at least 1, got 0"),
-    ({"augment": [{"horizontal_flip": 1.5}]}, ("augment",), "`horizontal_flip` must be at most 1.0, got 1.5"),
+    ({"augment": [{"horizontal_flip": 1.5}]}, ("augment",), "`horizontal_flip` must be more than 0 and at most 1, got 1.5"),
     ({"augment": {"random_crop": 1.5}}, ("augment", "random_crop"), "integer"),
     ({"validation": 1.0}, ("validation",), "must be a share between 0 and 1, a number of images, `val` or `test`"),
     ({"validation": 0}, ("validation",), "must be a share between 0 and 1"),
@@ -263,7 +263,7 @@ def test_recipes_do_without_torch():
 
 @pytest.mark.parametrize(("written", "hint"), [
     ("10.0", "for 10 images write `validation: 10`"), ("10%", "write 0.1"), ("valid", "write `val` for a folder's"),
-    ("none", "for no validation set write `test`"), ("0", "for no validation set write `test`"), ("1.5", None),
+    ("none", "for no validation set write `test`"), ("0", "for no validation set write `test`"), ("1.5", "write a value such as 0.1"),
 ])
 def test_the_hint_for_a_validation_set(written, hint):
     text = "archspec: 1\ninput: [1, 8, 8]\nstages: {head: [flatten, linear: 10]}\ntrain: {data: digits, lr: 1, validation: %s}"
@@ -300,11 +300,12 @@ def test_a_number_that_is_written_in_another_way_gets_a_hint(field, hint):
 
 
 @pytest.mark.parametrize("field", ["epochs: ten thousand", "epochs: none", "epochs: '0,1'", "lr: 1,2,3", "epochs: 5 %", "epochs: 1_00"])
-def test_a_text_that_is_no_number_gets_none(field):
+def test_a_text_that_is_no_number_gets_an_example(field):
     text = f"archspec: 1\ninput: [1, 8, 8]\nstages: {{s: [flatten, linear: 10]}}\ntrain:\n  data: digits\n  {field}\n"
     text += "" if field.startswith("lr") else "  lr: 0.1\n"
     (found,) = archspec.check(text)
-    assert (found.code, found.hint) == ("SPEC060", None)
+    example = "0.1" if field.startswith("lr") else "10, the default"
+    assert (found.code, found.hint) == ("SPEC060", f"write a value such as {example}")
 
 
 @pytest.mark.parametrize(("written", "expected"), [

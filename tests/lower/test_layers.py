@@ -62,7 +62,7 @@ def test_wrong_count(count, part):
     (found,) = assert_marked(spec(f"stages: {{a: {{relu: , repeat: {count}}}}}"),
                              ("SPEC042", f"`repeat` must be a non-negative integer, {part}"))
     assert found.hint == {
-        "«2.0»": "write 2", "«two»": "write `2`", "«$(3 / 2)»": "use `//`, which gives an integer",
+        "«2.0»": "write 2", "«1.5»": "write 1 or 2", "«two»": "write `2`", "«$(3 / 2)»": "use `//`, which gives an integer",
     }.get(count, "write a whole number, 0 or more")
 
 

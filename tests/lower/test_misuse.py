@@ -8,12 +8,12 @@ from tests.helpers import assert_marked, spec
 
 
 @pytest.mark.parametrize(("head", "stages", "message"), [
-    ("vars: {act: relu}", "{a: [$act, linear: «$act»]}", ("SPEC012", "must be an integer, got \"relu\"")),
-    ("vars: {width: 16}", "{a: [linear: $width, dropout: «$width»]}", ("SPEC012", "must be at most 1")),
+    ("vars: {act: relu}", "{a: [$act, linear: «$act»]}", ("SPEC012", "must be an integer, at least 1, got \"relu\"")),
+    ("vars: {width: 16}", "{a: [linear: $width, dropout: «$width»]}", ("SPEC012", "must be from 0 to 1, got 16")),
     ("vars: {width: 16}", "{a: [linear: $(2 * width), «$width»]}", ("SPEC021", "`$width` is 16, not a layer")),
     ("vars: {act: relu}", "{a: [$act, {relu: , repeat: «$act»}]}", ("SPEC042", "`repeat` must be")),
     ("vars: {act: relu}", "{a: [$act, residual: «$act»]}", ("SPEC024", "must be an integer")),
-    ("vars: {p: 0.5}", "{a: [dropout: $p, dropout: $p, linear: «$p»]}", ("SPEC012", "must be an integer, got 0.5")),
+    ("vars: {p: 0.5}", "{a: [dropout: $p, dropout: $p, linear: «$p»]}", ("SPEC012", "must be an integer, at least 1, got 0.5")),
 ])
 def test_the_use_is_shown_where_the_var_is_used_elsewhere(head, stages, message):
     (found,) = assert_marked(spec(f"stages: {stages}", head + "\n"), message)
@@ -21,8 +21,8 @@ def test_the_use_is_shown_where_the_var_is_used_elsewhere(head, stages, message)
 
 
 @pytest.mark.parametrize(("head", "stages", "message"), [
-    ("vars: {n: «ten»}", "{a: [linear: $n]}", ("SPEC012", "must be an integer, got \"ten\"")),
-    ("vars: {n: «ten»}", "{a: [linear: $n, linear: $n]}", ("SPEC012", "must be an integer, got \"ten\"")),
+    ("vars: {n: «ten»}", "{a: [linear: $n]}", ("SPEC012", "must be an integer, at least 1, got \"ten\"")),
+    ("vars: {n: «ten»}", "{a: [linear: $n, linear: $n]}", ("SPEC012", "must be an integer, at least 1, got \"ten\"")),
     ("vars: {n: «-1»}", "{a: {residual: $n}, b: [linear: $n]}", ("SPEC012", "")),
     ("vars: {n: «5»}", "{a: [$n]}", ("SPEC021", "not a layer")),
     ("vars: {block: «nope»}", "{a: [$block]}", ("SPEC020", "no op or block `nope`")),

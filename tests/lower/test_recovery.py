@@ -38,7 +38,7 @@ expect:
 """
 CODES = [
     ("SPEC020", "no op or block `batchnorm2d`"), ("SPEC010", "`conv2d` has no field `kernelsize`"),
-    ("SPEC012", "`out_channels` of `conv2d` must be an integer, got \"eight\""),
+    ("SPEC012", "`out_channels` of `conv2d` must be an integer, at least 1, got \"eight\""),
     ("SPEC020", "no op or block `squeeze`"), ("SPEC031", "unknown name `widht`"),
     ("SHAPE101", "stages.f.max_pool2d_1: 40×40 window does not fit a 32×32 input"),
     ("SHAPE103", "stages.h: inputs disagree in channels: (32, 8, 8) and (16, 8, 8)"),

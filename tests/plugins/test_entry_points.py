@@ -73,7 +73,7 @@ def test_hints_know_the_names_of_plugins(installed: Path, wrong: str, right: str
     [
         ("sharpness: 2.0", "sharpnes: 2.0", "SPEC010", "sharpnes"),
         ("sharpness: 2.0", "sharpness: 0", "SPEC012", "sharpness"),
-        ("gamma: 1.5", "gamma: -1", "SPEC060", "`loss.focal.gamma` must be at least 0.0, got -1"),
+        ("gamma: 1.5", "gamma: -1", "SPEC060", "`loss.focal.gamma` must be at least 0, got -1"),
         ("gamma: 1.5", "gama: 1", "SPEC060", "`loss.focal` has no field `gama`"),
         ("focal", "fokal", "SPEC060", "got fokal"),
         ("data: stripes", "data: stripe", "RUN304", "no data set is named `stripe`"),
