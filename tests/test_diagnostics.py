@@ -214,5 +214,17 @@ def test_nearest(name: str, found: str | None) -> None:
     assert nearest(name, ["conv2d", "relu", "max_pool2d", "linear"]) == found
 
 
+@pytest.mark.parametrize(
+    ("name", "known", "found"),
+    [
+        ("h300", ["3060", "h100", "h200"], ("h100", "h200")),  # all share three characters, but 3060 takes three edits
+        ("bonv", ["cone", "bond"], ("bond",)), ("xabc", ["yabc", "xabd"], ("xabd", "yabc")),
+    ],
+)
+def test_of_equally_similar_names_those_of_the_fewest_edits_count(name: str, known: list[str], found: tuple[str, ...]) -> None:
+    close = nearest(name, known)
+    assert close is not None and (close.rivals or (str(close),)) == found
+
+
 def test_listing() -> None:
     assert (listing([]), listing("ab"), listing("abcd", 2)) == ("none", "a, b", "a, b, …")

@@ -39,15 +39,14 @@ def _complete_code(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @click.pass_context
 def command(ctx: click.Context, code: str | None, as_json: bool) -> None:
     """Explain the diagnostic CODE (such as SHAPE101); without one, list them all."""
-    from archspec.diagnostics import nearest
+    from archspec.diagnostics import listing, nearest
     from archspec.diagnostics.codes import CODES
 
     if code is not None and code.upper() not in CODES:
         close = nearest(code, CODES)
-        raise click.BadParameter(
-            f"no diagnostic has the code {code!r}" + (f"; {close.words('')}" if close else ""),
-            ctx, param_hint="CODE",
-        )
+        alike = [known for known in CODES if code.isdecimal() and known.endswith(code)]
+        meant = close.words("") if close else f"codes: {listing(alike)}" if alike else "`archspec explain` lists them"
+        raise click.BadParameter(f"no diagnostic has the code {code!r}; {meant}", ctx, param_hint="CODE")
     chosen = list(CODES.values()) if code is None else [CODES[code.upper()]]
     if as_json:
         print_json({"format": 1, "codes": [_plain(e) for e in chosen]})

@@ -54,7 +54,9 @@ EPOCHS: Final = {"digits": 20, "fashion-mnist": 5, "mnist": 3}
 def command(ctx: click.Context, file: Path, data: str) -> None:
     """Write a small commented spec to FILE, a new .yaml file. It validates and trains as it is."""
     if not has_suffix(file.name):
-        raise click.BadParameter(f"{str(file)!r} does not end in .yaml", ctx, param_hint="FILE")
+        meant = file.with_suffix(".yaml") if file.suffix[1:].isalpha() else f"{file}.yaml"
+        message = f"{str(file)!r} does not end in .yaml; write {shell(str(meant))}"
+        raise click.BadParameter(message, ctx, param_hint="FILE")
     text = TEMPLATE.replace("@DATA@", data).replace("@EPOCHS@", str(EPOCHS[data]))
     try:
         with file.open("x", encoding="utf-8") as stream:

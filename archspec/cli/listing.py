@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Entry = dict[str, Any]
 WIDTH: Final = 100
+_FEW: Final = 20  # so many names an error lists itself
 
 
 def _specs() -> list[Entry]:
@@ -104,28 +105,51 @@ def command(ctx: click.Context, kind: str | None, name: str | None, as_json: boo
 
 def _kind_of(ctx: click.Context, word: str, name: str | None) -> str:
     """The kind of the thing with this name."""
-    from archspec.diagnostics import nearest
-
     named = {entry["name"]: kind for kind, entries in KINDS.items() for entry in entries()}
     if word in named and name is None:
         return named[word]
-    close = nearest(word, [*KINDS, *(named if name is None else ())])
+    if name is None and _device(word) is not None:
+        return "devices"
+    meant = _meant(None, word, [*KINDS, *(named if name is None else ())])
     raise click.BadParameter(
-        f"{word!r} is not `specs`, `blocks`, `ops` or `devices`, and not the name of one"
-        + (f"; {close.words('')}" if close else ""), ctx, param_hint="KIND",
+        f"{word!r} is not `specs`, `blocks`, `ops` or `devices`, and not the name of one; {meant}", ctx,
+        param_hint="KIND",
     )
 
 
 def _find(ctx: click.Context, kind: str, entries: list[Entry], name: str) -> Entry:
-    from archspec.diagnostics import nearest
+    named = {entry["name"]: entry for entry in entries}
+    found = named.get(_device(name) or name) if kind == "devices" else named.get(name)
+    if found is not None:
+        return found
+    raise click.BadParameter(f"no {kind[:-1]} {name!r}; {_meant(kind, name, named)}", ctx, param_hint="NAME")
 
-    for entry in entries:
-        if entry["name"] == name:
-            return entry
-    close = nearest(name, [entry["name"] for entry in entries])
-    raise click.BadParameter(
-        f"no {kind[:-1]} {name!r}" + (f"; {close.words('')}" if close else ""), ctx, param_hint="NAME"
-    )
+
+def _device(name: str) -> str | None:
+    """The key of the device that has this name or alias."""
+    from archspec.devices.known import named_devices, plain
+
+    device = named_devices().get(plain(name))
+    return None if device is None else device.key
+
+
+def _meant(kind: str | None, name: str, names: Collection[str]) -> str:
+    """What to write for a name that is not among these: a similar one, or where to find all."""
+    from archspec.devices.known import similar_device
+    from archspec.diagnostics import listing, nearest
+    from archspec.language.synonyms import kind_called
+
+    called = kind_called(name) if kind in (None, "ops") else None
+    if called in names:
+        return f"it is called {called} here"
+    close = nearest(name, names) if kind != "devices" else None
+    if close is None and kind in (None, "devices"):
+        close = similar_device(name)
+    if close is not None:
+        return close.words("")
+    if kind is not None and len(names) <= _FEW:
+        return f"the {kind}: {listing(names, _FEW)}"
+    return f"`archspec list{f' {kind}' if kind else ''}` lists the names"
 
 
 def _op(name: str, model: type[Any]) -> Entry:

@@ -10,6 +10,7 @@ from typing import Final
 from archspec.devices.device import Device
 from archspec.devices.read import read_device
 from archspec.diagnostics import error, listing, nearest
+from archspec.diagnostics.wording import Similar
 from archspec.language.detect import has_suffix
 
 FOLDER: Final = Path(__file__).parent
@@ -31,15 +32,32 @@ def find_device(name: str) -> Device:
         return read_device(name)
     if re.fullmatch(r"[\w-]{1,40}", name) and (FOLDER / f"{name}.yaml").is_file():
         return read_device(FOLDER / f"{name}.yaml", shipped=True)  # without reading the others
-    every = {plain(word): device for device in known_devices().values() for word in _words(device)}
-    if plain(name) in every:
-        return every[plain(name)]
-    close = nearest(plain(name), every)
+    if (device := named_devices().get(plain(name))) is not None:
+        return device
+    close = similar_device(name)
     raise error(
         "BUILD211", f"there is no device `{name[:80]}`",
         hint=close.words("") if close else f"the devices: {listing(known_devices(), 30)}; or the path of a file that "
                                             "describes one, with the suffix .yaml",
     )
+
+
+def named_devices() -> dict[str, Device]:
+    """The shipped devices by all their names, as `plain` writes them."""
+    return {plain(word): device for device in known_devices().values() for word in _words(device)}
+
+
+def similar_device(name: str) -> Similar | None:
+    """The device with the most similar name, with its rivals. Names that begin with the same letters come first."""
+    wanted, every = plain(name), named_devices()
+    family = [word for word in every if _family(word) == _family(wanted)]
+    close = nearest(wanted, family) or nearest(wanted, every)
+    return close and Similar(dict.fromkeys(every[word].key for word in close.rivals or (close,)), wanted)
+
+
+def _family(word: str) -> str:
+    """The letters that a name begins with: `rtx`."""
+    return re.split("[^a-z]", word, maxsplit=1)[0]
 
 
 def sheet_of(gpu: str) -> Device | None:

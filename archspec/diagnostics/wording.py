@@ -66,7 +66,11 @@ def _differ_in_digits(one: str, other: str) -> bool:
 
 
 def nearest(name: str, known: Iterable[str]) -> Similar | None:
-    """The known name that is most similar to `name`, with its rivals, or None if none is close."""
+    """The known name that is most similar to `name`, with its rivals, or None if none is close.
+
+    Similar names share most of their characters (difflib's ratio); of those that share equally many, the ones that take
+    the fewest edits come first, and then those that begin alike.
+    """
     from difflib import SequenceMatcher, get_close_matches  # only mistakes need it
 
     candidates: dict[str, list[str]] = {}
@@ -77,8 +81,22 @@ def nearest(name: str, known: Iterable[str]) -> Similar | None:
     if not found:
         return None
     ratios = {one: SequenceMatcher(None, one, wanted).ratio() for one in found}
-    best = sorted(one for one in found if ratios[one] == ratios[found[0]])
+    best = [one for one in found if ratios[one] == ratios[found[0]]]
+    if len(best) > 1:
+        edits = {one: _edits(one, wanted) for one in best}
+        best = [one for one in best if edits[one] == min(edits.values())]
+        best.sort(key=lambda one: (one[:1] != wanted[:1], one))
     return Similar((original for one in best for original in candidates[one]), name)
+
+
+def _edits(one: str, other: str) -> int:
+    """How many characters one inserts, removes or replaces to make the other text (Levenshtein 1966)."""
+    row = list(range(len(other) + 1))
+    for k, char in enumerate(one, 1):
+        corner, row[0] = row[0], k
+        for j, wanted in enumerate(other, 1):
+            corner, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, corner + (char != wanted))
+    return row[-1]
 
 
 def plural(number: int, noun: str, nouns: str | None = None) -> str:

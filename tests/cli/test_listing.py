@@ -52,12 +52,23 @@ def test_the_kind_may_be_left_out(cli: Cli, name: str, kind: str) -> None:
     [
         (["conv2"], "a similar name exists: conv2d"), (["op"], "a similar name exists: ops"),
         (["conv2d", "relu"], "'conv2d' is not `specs`, `blocks`, `ops` or `devices`, and not the name of one"),
+        (["nosuch"], "; `archspec list` lists the names"), (["h300"], "; similar names: h100, h200"), (["dense"], "; it is called linear here"),
+        (["ops", "nosuch"], "no op 'nosuch'; `archspec list ops` lists the names"), (["ops", "fc"], "no op 'fc'; it is called linear here"),
+        (["specs", "nosuch"], "no spec 'nosuch'; `archspec list specs` lists the names"), (["specs", "lenett"], "; a similar name exists: lenet"),
+        (["blocks", "nosuch"], "no block 'nosuch'; the blocks: bottleneck, inception, nin_block, residual, vgg_block"),
+        (["devices", "nosuch"], "no device 'nosuch'; the devices: a100, gtx1650, h100, h200, l4,"),
+        (["devices", "h300"], "no device 'h300'; similar names: h100, h200"), (["devices", "rtx306"], "; a similar name exists: rtx3060"),
     ],
-)
+)  # fmt: skip
 def test_what_is_neither_a_kind_nor_a_name(cli: Cli, arguments: list[str], message: str) -> None:
     done = cli("list", *arguments)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
+
+
+@pytest.mark.parametrize("name", ["3060", "rtx-3060", "RTX 3060", "NVIDIA GeForce RTX 3060"])
+def test_a_device_has_several_names(cli: Cli, name: str) -> None:
+    assert cli("list", "devices", name) == cli("list", name) == cli("list", "devices", "rtx3060")
 
 
 def test_an_op_s_fields_and_defaults(cli: Cli) -> None:

@@ -43,6 +43,20 @@ def test_explain_an_unknown_code(cli: Cli) -> None:
     assert "similar names: SHAPE101, SHAPE110, SHAPE111, SHAPE112" in done.err
 
 
+@pytest.mark.parametrize(
+    ("code", "meant"), [("101", "codes: SHAPE101"), ("nosuch", "`archspec explain` lists them"), ("999", "`archspec explain` lists them")]
+)
+def test_what_may_be_meant_by_an_unknown_code(cli: Cli, code: str, meant: str) -> None:
+    assert f"no diagnostic has the code '{code}'; {meant}\n" in cli("explain", code).err
+
+
+@pytest.mark.parametrize(("file", "meant"), [("net", "net.yaml"), ("net.txt", "net.yaml"), ("net.v2", "net.v2.yaml")])
+def test_init_names_the_file_that_may_be_meant(cli: Cli, folder: Path, file: str, meant: str) -> None:
+    done = cli("init", file)
+    assert done.code == 2 and f"{file!r} does not end in .yaml; write {meant}\n" in done.err
+    assert cli("init", meant).code == 0
+
+
 def test_explain_json(cli: Cli) -> None:
     assert [entry["code"] for entry in json.loads(cli("explain", "--json").out)["codes"]] == list(CODES)
 

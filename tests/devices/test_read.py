@@ -117,3 +117,17 @@ def test_any_text_is_a_device_or_a_spec_error(text: str) -> None:
 def test_devices_are_found_without_torch() -> None:
     code = "import sys, archspec.devices as d; d.find_device('h200'); d.known_devices(); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("h300", "similar names: h100, h200"), ("306", "a similar name exists: rtx3060"), ("rtx306", "a similar name exists: rtx3060"),
+        ("rtx3050", "similar names: rtx3060, rtx3090"), ("a10", "a similar name exists: a100"), ("gtx1660", "a similar name exists: gtx1650"),
+        ("nvidia h100", "a similar name exists: h100"), ("xeon", "the devices: a100, "),
+    ],
+)
+def test_similar_devices_begin_with_the_same_letters(name: str, found: str) -> None:
+    with pytest.raises(SpecError) as problem:
+        find_device(name)
+    assert str(problem.value.diagnostics[0].hint).startswith(found)
