@@ -33,7 +33,7 @@ from scipy.stats import spearmanr
 
 import archspec
 from archspec.devices import Device, find_device
-from archspec.devices.gpu import Circumstances, GpuModel, queue_of
+from archspec.devices.gpu import Circumstances, GpuModel, queue_of, run
 from archspec.execution import Kernel, Optimizer, Setting, execute
 from archspec.profile.timing import quantile
 
@@ -83,7 +83,7 @@ def check(rows: Sequence[Row], parameters: dict[str, float]) -> None:
     """Raises AssertionError if the arrays give a row another time than the package does."""
     found = KernelArrays([(row.device, row.circumstances, row.kernels) for row in rows]).seconds(parameters)
     for row, seconds in zip(rows, found, strict=True):
-        own = queue_of(row.kernels, GpuModel(row.device, parameters, row.circumstances))[1]
+        own = run(*queue_of(row.kernels, GpuModel(row.device, parameters, row.circumstances)))[1]
         assert math.isclose(own, seconds, rel_tol=1e-9), (row.network, row.label, own, seconds)
 
 

@@ -9,7 +9,7 @@ convolutional neural networks"; Vasilache et al. 2015, "Fast convolutional nets 
     launch + (compute^p + memory^p)^(1/p)
     compute = 2 * macs / (peak * efficiency * use),   memory = bytes / (bandwidth * efficiency).
 
-The host enqueues kernels while the device runs earlier ones; see `queue`. `benchmarks/kernel_arrays.py` computes the
+The host enqueues kernels while the device runs earlier ones; see `run`. `benchmarks/kernel_arrays.py` computes the
 same in arrays, from `GpuModel.ideal`, `product_use` and `norm_use`.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from archspec.devices.device import Device
-from archspec.devices.work import KernelLike, Work, work_of
+from archspec.devices.work import KernelLike, Work, signature, work_of
 
 Parameters = dict[str, float]
 TILE: Final = 64  # rows and columns of a block of a product
@@ -95,16 +95,9 @@ class GpuModel:
 
     def __init__(self, device: Device, parameters: Parameters, circumstances: Circumstances) -> None:
         self.device, self.parameters, self.circumstances = device, parameters, circumstances
-        self._known: dict[Work, Timed] = {}
 
     def time(self, work: Work) -> Timed:
         """The time of a kernel on the device."""
-        found = self._known.get(work)
-        if found is None:
-            found = self._known[work] = self._time(work)
-        return found
-
-    def _time(self, work: Work) -> Timed:
         p, units, ideal = self.parameters, self.device.units, self.ideal(work)
         compute, memory = ideal.compute, ideal.memory
         for name in ideal.compute_losses:
@@ -207,41 +200,43 @@ class GpuModel:
         return base * (0.5 if family.endswith("conv_input") else 1.0)
 
 
-class Slot(NamedTuple):
-    """One kernel in the queue. wait: seconds that the device waits for the host before it. timed: see there."""
+class Enqueued(NamedTuple):
+    """A kernel of a pass. call: seconds that the host takes to enqueue it. timed: see there. curve: behind its time."""
 
-    wait: float
+    call: float
     timed: Timed
+    curve: str = ""
 
 
-def queue_of(kernels: Iterable[KernelLike], model: GpuModel) -> tuple[Sequence[Slot], float]:
-    """The queue of a pass on a GPU by its datasheet."""
-    works = [(kernel, work_of(kernel)) for kernel in kernels]
-    step = model.parameters["host.step_us"] * 1e-6 if model.circumstances.training else 0.0
-    return queue(
-        [model.host_seconds(kernel, work.family) for kernel, work in works], [model.time(work) for _, work in works],
-        step,
-    )
+def queue_of(kernels: Iterable[KernelLike], model: GpuModel) -> tuple[list[Enqueued], float]:
+    """The kernels of a pass on a GPU by its datasheet, and the seconds of the host before the first."""
+    known: dict[tuple[object, ...], Enqueued] = {}
+    found = []
+    for kernel in kernels:
+        key = signature(kernel)
+        enqueued = known.get(key)
+        if enqueued is None:
+            work = work_of(kernel)
+            enqueued = known[key] = Enqueued(model.host_seconds(kernel, work.family), model.time(work))
+        found.append(enqueued)
+    return found, model.parameters["host.step_us"] * 1e-6 if model.circumstances.training else 0.0
 
 
-def queue(calls: Sequence[float], times: Sequence[Timed], start_up: float) -> tuple[Sequence[Slot], float]:
-    """Each kernel's wait and time in a pass that follows an equal one, and the seconds of the pass.
+def run(queue: Sequence[Enqueued], start_up: float) -> tuple[list[float], float]:
+    """How long the device waits for the host before each kernel of a pass that follows an equal one, and what it takes.
 
     The host enqueues a kernel when it has enqueued the one before; the device starts it when it has that, and has
     finished the one before. The host does not wait for the device between passes, so a pass takes the time of the
-    slower of the two.
-
-    calls: seconds that the host takes for each kernel. times: of each kernel on the device. start_up: seconds of the
-    host before the first.
+    slower of the two. start_up: seconds of the host before the first kernel.
     """
     now = end = start = 0.0
-    slots: list[Slot] = []
+    waits: list[float] = []
     for _ in range(2):
-        start, slots = end, []
+        start, waits = end, []
         now += start_up
-        for call, timed in zip(calls, times, strict=True):
+        for call, timed, _curve in queue:
             now += call
-            wait = max(0.0, now - end)
+            wait = now - end if now > end else 0.0
             end += wait + timed.seconds
-            slots.append(Slot(wait, timed))
-    return slots, end - start
+            waits.append(wait)
+    return waits, end - start

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from math import exp, log, sqrt
 from pathlib import Path
@@ -19,8 +19,8 @@ from archspec.devices.calibration import (
 )
 from archspec.devices.curve import Curve, kind_of, roof
 from archspec.devices.device import Device
-from archspec.devices.gpu import Circumstances, GpuModel, Timed, queue, queue_of
-from archspec.devices.work import KernelLike, Work, work_of
+from archspec.devices.gpu import Circumstances, Enqueued, GpuModel, Timed, queue_of, run
+from archspec.devices.work import KernelLike, Work, signature, work_of
 
 FITTED: Final = Path(__file__).with_name("fitted.json")
 DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
@@ -74,13 +74,27 @@ class SheetModel:
 
     def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """See TimeModel."""
-        slots, _ = queue_of(kernels, GpuModel(self.device, self.parameters, circumstances))
-        return [KernelTime(slot.wait + slot.timed.seconds, _bound(slot.wait, slot.timed)) for slot in slots]
+        return _times(*queue_of(kernels, GpuModel(self.device, self.parameters, circumstances)))
 
     def span(self, times: list[KernelTime], circumstances: Circumstances) -> float:
         """See TimeModel."""
         span: float = self.spans["step" if circumstances.training else "forward"]
         return span
+
+
+def _times(queue: Sequence[Enqueued], start_up: float) -> list[KernelTime]:
+    """What kernels add to a pass on a GPU, with what the device waits for each of them."""
+    at_once: dict[Enqueued, KernelTime] = {}
+    times = []
+    for enqueued, wait in zip(queue, run(queue, start_up)[0], strict=True):
+        time = None if wait else at_once.get(enqueued)
+        if time is None:
+            _, timed, curve = enqueued
+            time = KernelTime(wait + timed.seconds, _bound(wait, timed), curve)
+            if not wait:
+                at_once[enqueued] = time
+        times.append(time)
+    return times
 
 
 def _bound(wait: float, timed: Timed) -> str:
@@ -95,7 +109,7 @@ class CalibratedModel:
     """A calibrated machine.
 
     A CPU runs its kernels one after the other, each after the overhead of its call. A GPU runs those that the host has
-    enqueued; see `queue`.
+    enqueued; see `run`.
     """
 
     def __init__(self, calibration: Calibration) -> None:
@@ -110,19 +124,23 @@ class CalibratedModel:
     def times(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """See TimeModel."""
         if self.calibration.machine.device != "cpu":
-            return self._queued(list(kernels), circumstances)
+            return self._queued(kernels, circumstances)
         overhead = self.calibration.overhead_us
         by_direction = {
             "forward": overhead["training" if circumstances.training else "forward"], "backward": overhead["backward"],
             "optimizer": 0.0,
         }
-        times = []
+        times, known = list[KernelTime](), dict[tuple[object, ...], KernelTime]()
         for kernel in kernels:
-            seconds, bound, name = self._kernel(kernel, circumstances)
-            wait = 0.0 if kernel.name == "convolution_backward_bias" else by_direction[kernel.direction] * 1e-6
-            if kernel.direction == "optimizer":  # its one kernel: the host visits each parameter
-                wait = kernel.geometry[0] * overhead.get("parameter", 0.0) * 1e-6
-            times.append(KernelTime(seconds + wait, bound if seconds > wait else "launches", name))
+            key = signature(kernel)
+            time = known.get(key)
+            if time is None:
+                seconds, bound, name = self._kernel(kernel, circumstances)
+                wait = 0.0 if kernel.name == "convolution_backward_bias" else by_direction[kernel.direction] * 1e-6
+                if kernel.direction == "optimizer":  # its one kernel: the host visits each parameter
+                    wait = kernel.geometry[0] * overhead.get("parameter", 0.0) * 1e-6
+                time = known[key] = KernelTime(seconds + wait, bound if seconds > wait else "launches", name)
+            times.append(time)
         if circumstances.training and times:
             last = times[-1]
             times[-1] = last._replace(seconds=last.seconds + overhead["step"] * 1e-6)
@@ -141,24 +159,26 @@ class CalibratedModel:
             known = self._known[name, work] = _on(curve, work)
         return known[0] * self.calibration.factors.get(circumstances.precision, 1.0), known[1], name
 
-    def _queued(self, kernels: list[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
+    def _queued(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """The times on a GPU, beside a host that needs its own time for each call."""
-        costs, training = self.calibration.host_us, circumstances.training
-        calls, times, names = list[float](), list[Timed](), list[str]()
+        costs, known, queue = self.calibration.host_us, dict[tuple[object, ...], Enqueued](), list[Enqueued]()
         for kernel in kernels:
-            call = host_call(kernel, training=training)
-            number = kernel.geometry[0] if call == HOST_PARAMETER and kernel.geometry else 1
-            own = 0.0 if call is None else number * costs.get(call, 0.0) * 1e-6
-            calls.append(own + self.issue_seconds(kernel, circumstances))
-            seconds, bound, name = self._kernel(kernel, circumstances)
-            times.append(Timed(seconds, *((seconds, 0.0) if bound == "compute" else (0.0, seconds))))
-            names.append(name)
-        start_up = costs.get(HOST_PASS, 0.0) + (costs.get(HOST_STEP, 0.0) if training else 0.0)
-        slots, _ = queue(calls, times, start_up * 1e-6)
-        return [
-            KernelTime(slot.wait + slot.timed.seconds, _bound(slot.wait, slot.timed), name)
-            for slot, name in zip(slots, names, strict=True)
-        ]
+            key = signature(kernel)
+            enqueued = known.get(key)
+            if enqueued is None:
+                enqueued = known[key] = self._enqueued(kernel, circumstances)
+            queue.append(enqueued)
+        start_up = costs.get(HOST_PASS, 0.0) + (costs.get(HOST_STEP, 0.0) if circumstances.training else 0.0)
+        return _times(queue, start_up * 1e-6)
+
+    def _enqueued(self, kernel: KernelLike, circumstances: Circumstances) -> Enqueued:
+        call = host_call(kernel, training=circumstances.training)
+        number = kernel.geometry[0] if call == HOST_PARAMETER and kernel.geometry else 1
+        own = 0.0 if call is None else number * self.calibration.host_us.get(call, 0.0) * 1e-6
+        seconds, bound, curve = self._kernel(kernel, circumstances)
+        compute, memory = (seconds, 0.0) if bound == "compute" else (0.0, seconds)
+        return Enqueued(
+            own + self.issue_seconds(kernel, circumstances), Timed(seconds, compute, memory), curve)
 
     def issue_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
         """What the host of a GPU takes for the kernels of a convolution, besides torch's call."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import exp
 from typing import Any, Final, NamedTuple
 
@@ -27,13 +28,13 @@ class LayerTime(NamedTuple):
         return self.forward_ms + self.backward_ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prediction:
     """The time of a forward pass or of a training step.
 
     machine: in words. milliseconds: of the pass. low, high: 80 % of measured times lie between them. bound: what bounds
-    most of the time: compute, bandwidth or launches. shares: the part of the time that each of them bounds. layers: by
-    path; "" is the loss and the optimizer. kernels: each kernel's part, in order.
+    most of the time: compute, bandwidth or launches. shares: the part of the time that each of them bounds. kernels:
+    each kernel's part, in order. ran: these kernels.
     """
 
     machine: str
@@ -42,8 +43,23 @@ class Prediction:
     high: float
     bound: str
     shares: dict[str, float]
-    layers: dict[str, LayerTime]
     kernels: tuple[KernelTime, ...]
+    ran: Sequence[KernelLike] = field(repr=False)
+
+    @cached_property
+    def layers(self) -> dict[str, LayerTime]:
+        """The time of each layer, by path; "" is the loss and the optimizer."""
+        rows: dict[str, list[float]] = {}  # seconds forward and backward, and of each bound
+        for kernel, (seconds, bound, _) in zip(self.ran, self.kernels, strict=True):
+            row = rows.get(kernel.layer)
+            if row is None:
+                row = rows[kernel.layer] = [0.0] * (2 + len(BOUNDS))
+            row[kernel.direction != "forward"] += seconds
+            row[2 + BOUNDS.index(bound)] += seconds
+        return {
+            path: LayerTime(1000 * forward, 1000 * backward, BOUNDS[bounds.index(max(bounds))])
+            for path, (forward, backward, *bounds) in rows.items()
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -64,7 +80,7 @@ def predict(kernels: Sequence[KernelLike], model: TimeModel, circumstances: Circ
     shares = {name: seconds / total if total else 0.0 for name, seconds in sums.items()}
     return Prediction(
         _place(model, circumstances), milliseconds, milliseconds / factor, milliseconds * factor,
-        max(BOUNDS, key=sums.__getitem__), shares, _layers(kernels, times), tuple(times),
+        max(BOUNDS, key=sums.__getitem__), shares, tuple(times), kernels,
     )
 
 
@@ -76,20 +92,6 @@ def _place(model: TimeModel, circumstances: Circumstances) -> str:
 
 def _by_bound(times: Iterable[KernelTime]) -> dict[str, float]:
     sums = dict.fromkeys(BOUNDS, 0.0)
-    for time in times:
-        sums[time.bound] += time.seconds
+    for seconds, bound, _ in times:
+        sums[bound] += seconds
     return sums
-
-
-def _layers(kernels: Sequence[KernelLike], times: Sequence[KernelTime]) -> dict[str, LayerTime]:
-    rows: dict[str, list[float]] = {}  # seconds forward and backward, and of each bound
-    for kernel, time in zip(kernels, times, strict=True):
-        row = rows.get(kernel.layer)
-        if row is None:
-            row = rows[kernel.layer] = [0.0] * (2 + len(BOUNDS))
-        row[kernel.direction != "forward"] += time.seconds
-        row[2 + BOUNDS.index(time.bound)] += time.seconds
-    return {
-        path: LayerTime(1000 * forward, 1000 * backward, BOUNDS[bounds.index(max(bounds))])
-        for path, (forward, backward, *bounds) in rows.items()
-    }

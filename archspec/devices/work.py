@@ -109,6 +109,14 @@ def work_of(kernel: KernelLike) -> Work:
     )
 
 
+def signature(kernel: KernelLike) -> tuple[object, ...]:
+    """All of a kernel but its layer. Those that agree in it take the same time, so a model computes one of them."""
+    return (
+        kernel.name, kernel.direction, kernel.dtype, kernel.read_bytes, kernel.written_bytes, kernel.macs, kernel.flops,
+        kernel.geometry, kernel.nhwc,
+    )
+
+
 @lru_cache(maxsize=8192)
 def _work(name: str, dtype: str, nbytes: int, macs: int, flops: int, geometry: tuple[int, ...], nhwc: bool) -> Work:
     low = dtype in LOW

@@ -32,7 +32,7 @@ def epoch(number: int, images_per_s: float) -> EpochResult:
 
 
 def test_the_first_epoch_warms_up_and_does_not_count() -> None:
-    step = Prediction("a CPU", 10.0, 8.0, 12.5, "compute", {}, {}, ())
+    step = Prediction("a CPU", 10.0, 8.0, 12.5, "compute", {}, (), ())
     found = Forecast(step, 60.0, 30, 3 << 20, 128)
     assert found.text == (
         "predicted on a CPU: 10.0 ms a step (8.00 to 12.5), bound by compute; 60 s an epoch, 30 min in all; "
