@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 class RunCost:
     """The cost of a run.
 
-    step: a pass of `recipe.batch_size` images or more, for its bound and interval. step_ms: of an update. steps: of an
-    epoch. evaluation_ms: after each epoch. test_ms: at the end. peak_bytes: of a step.
+    step: an update. steps: of an epoch. evaluation_ms: after each epoch. test_ms: at the end. peak_bytes: of a step.
     """
 
     recipe: Recipe
     step: Prediction
-    step_ms: float
     steps: int
     evaluation_ms: float
     test_ms: float
@@ -36,7 +34,7 @@ class RunCost:
     @property
     def epoch_s(self) -> float:
         """An epoch with its evaluation, in seconds."""
-        return (self.steps * self.step_ms + self.evaluation_ms) / 1000
+        return (self.steps * self.step.milliseconds + self.evaluation_ms) / 1000
 
     @property
     def total_s(self) -> float:
@@ -50,7 +48,7 @@ class RunCost:
         epochs = f"{plural(recipe.epochs, 'epoch')} of {recipe.data}"
         return (
             f"{duration_text(self.epoch_s)} an epoch, {duration_text(self.total_s)} in all: {epochs}; a step of "
-            f"{recipe.images_per_step:,} images takes {figures_text(self.step_ms)} ms, bound by {self.step.bound}, "
+            f"{recipe.images_per_step:,} images takes {figures_text(self.step.milliseconds)} ms, bound by {self.step.bound}, "
             f"and needs {bytes_text(self.peak_bytes)}"
         )
 
@@ -59,7 +57,7 @@ class RunCost:
         recipe = self.recipe
         return {
             "data": recipe.data, "batch_size": recipe.batch_size, "accumulate": recipe.accumulate,
-            "epochs": recipe.epochs, "steps_per_epoch": self.steps, "predicted_step_ms": round(self.step_ms, 4),
+            "epochs": recipe.epochs, "steps_per_epoch": self.steps, "predicted_step_ms": round(self.step.milliseconds, 4),
             "bound": self.step.bound, "peak_bytes": self.peak_bytes, "epoch_s": round(self.epoch_s, 4),
             "total_s": round(self.total_s, 4),
         }
@@ -71,8 +69,7 @@ def run_cost(graph: Graph, recipe: Recipe, setting: Setting, model: TimeModel) -
     None if the number of images is only known after reading the data. The network must have parameters to train.
     """
     from archspec.analysis.timing import predict_execution
-    from archspec.capacity import predicted_time, recipe_setting
-    from archspec.capacity.simulate import Simulated
+    from archspec.capacity import PASSES, of_passes, recipe_setting
     from archspec.data.amounts import run_images
     from archspec.execution import execute
 
@@ -80,11 +77,12 @@ def run_cost(graph: Graph, recipe: Recipe, setting: Setting, model: TimeModel) -
     if seen is None:
         return None
     setting = replace(recipe_setting(graph, recipe, setting), optimizer=setting.optimizer)
-    execution = Simulated(graph, setting).run()
+    simulated = execute(graph, replace(setting, accumulate=min(setting.accumulate, PASSES)))
+    execution = of_passes(simulated, setting.accumulate)
+    step = predict_execution(execution, model)
     evaluation = predict_execution(execute(graph, replace(setting, training=False, accumulate=1)), model)
     each_epoch, at_end = (
         ceil(n / recipe.batch_size) * evaluation.milliseconds for n in (seen.each_epoch, seen.at_end))
     return RunCost(
-        recipe, predict_execution(execution, model), predicted_time(model).of(execution),
-        ceil(seen.train / recipe.images_per_step), each_epoch, at_end, execution.peak_bytes,
+        recipe, step, ceil(seen.train / recipe.images_per_step), each_epoch, at_end, execution.peak_bytes,
     )

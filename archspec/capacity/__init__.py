@@ -5,9 +5,9 @@ from archspec.capacity.estimate import gpu_tensors
 from archspec.capacity.fitting import Fitting, fitted
 from archspec.capacity.options import Low, Option
 from archspec.capacity.recipes import recipe_setting
-from archspec.capacity.simulate import WORK, Price, predicted_time
+from archspec.capacity.simulate import PASSES, WORK, Price, of_passes, predicted_time
 
 __all__ = [
-    "WORK", "Answer", "Fitting", "Low", "Option", "Price", "Request", "answer", "fitted", "gpu_tensors",
-    "predicted_time", "recipe_setting",
+    "PASSES", "WORK", "Answer", "Fitting", "Low", "Option", "Price", "Request", "answer", "fitted", "gpu_tensors",
+    "of_passes", "predicted_time", "recipe_setting",
 ]

@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 
 from archspec.analysis.timing import predict_execution
 from archspec.devices.models import TimeModel
-from archspec.execution import Execution, Setting, execute
+from archspec.execution import Execution, Setting, Tape, execute
 from archspec.ir import Graph
 
+_NEXT_PASS: Final = ("backward", "forward")  # directions of the kernels on both sides of its start
 PASSES: Final = 2  # of a step that are simulated: from the second on, the gradients of the first are there
 
 
@@ -52,6 +53,28 @@ class Simulated:
     def peak(self, **changes: Any) -> int:
         """The peak of memory in bytes."""
         return self.run(**changes).peak_bytes
+
+
+def of_passes(execution: Execution, passes: int) -> Execution:
+    """The step of so many passes, of which `execution` has simulated at most two.
+
+    From the second pass on, all are alike: they run the same kernels, in the memory that the second one needs. Besides,
+    the inputs of all passes wait from the start.
+    """
+    simulated, setting = execution.setting.accumulate, replace(execution.setting, accumulate=passes)
+    if passes == simulated:
+        return execution
+    kernels, timeline = execution.kernels, execution.timeline
+    second = next(k for k in range(1, len(kernels)) if (kernels[k - 1].direction, kernels[k].direction) == _NEXT_PASS)
+    end = next(k for k, kernel in enumerate(kernels) if kernel.direction == "optimizer")
+    labels = Tape(setting).new((setting.batch_size,), "int64").storage.size  # one for all passes
+    further = passes - simulated
+    waiting = further * (execution.input_bytes - labels) // simulated
+    return replace(
+        execution, setting=setting, kernels=(*kernels[:end], *further * kernels[second:end], *kernels[end:]),
+        timeline=tuple([x + waiting for x in (*timeline[:end], *further * timeline[second:end], *timeline[end:])]),
+        peak_bytes=execution.peak_bytes + waiting, input_bytes=execution.input_bytes + waiting,
+    )
 
 
 def _macs(execution: Execution) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import torch
 
 from archspec.analysis.resources import resources
 from archspec.analysis.timing import predict_times
+from archspec.capacity import PASSES, of_passes
 from archspec.devices.calibration import Machine as Calibrated
 from archspec.devices.calibration import cpu_name, load_calibration
 from archspec.devices.known import sheet_of
@@ -86,9 +87,11 @@ def forecast(graph: Graph, task: Task) -> Forecast | None:
     machine, recipe, settings = task.machine, task.recipe, task.machine.settings
     if machine.group.size > 1 or settings.compile or settings.cuda_graphs or settings.own_kernels:
         return None
-    found, model = resources(graph, training_setting(graph, recipe, machine)), model_of(machine.device)
+    setting, model = training_setting(graph, recipe, machine), model_of(machine.device)
+    found = resources(graph, replace(setting, accumulate=min(setting.accumulate, PASSES)))
     if found.training is None:
         return None
+    found = replace(found, setting=setting, training=of_passes(found.training, setting.accumulate))
     times = None if model is None else predict_times(found, model)
     if times is None or times.step is None:
         return Forecast(None, 0.0, recipe.epochs, found.training.peak_bytes, recipe.images_per_step)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 
+import archspec
+from archspec.analysis.resources import resources
+from archspec.analysis.timing import predict_times
 from archspec.devices.known import sheet_of
 from archspec.devices.predict import Prediction
-from archspec.train.forecast import Forecast
+from archspec.train.fitting import training_setting
+from archspec.train.forecast import Forecast, forecast, model_of
+from archspec.train.setup import Machine, prepare
 from archspec.train.summary import EpochResult, Summary
 from tests.calibrate.test_calibrate import few_kernels
 from tests.cli.conftest import Cli, cli
@@ -57,6 +65,25 @@ def test_a_step_is_an_update_of_several_passes(
     speeds = [epoch["images_per_s"] for epoch in data["epochs"]]
     assert data["predicted"]["measured_step_ms"] == pytest.approx(1000 * 200 / speeds[1])  # two passes of 100 images
     assert data["predicted"]["total_s"] == pytest.approx(10, rel=0.02)  # a step of five seconds an epoch
+
+
+def test_a_large_accumulation_takes_the_simulation_of_two_passes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("archspec.devices.calibration.cache_folder", lambda: tmp_path)
+    few_kernels().save()
+    loaded = archspec.load(SPEC)
+    machine = Machine(torch.device("cpu"))
+    with closing(prepare(loaded.graph, loaded.recipe().model_copy(update={"accumulate": 13}), machine)) as task:
+        whole = resources(loaded.graph, training_setting(loaded.graph, task.recipe, machine))
+        passes = []
+        running = import_module("archspec.execution.execute")._Running
+        loss = running._loss
+        monkeypatch.setattr(running, "_loss", lambda *args: passes.append(1) or loss(*args))
+        found = forecast(loaded.graph, task)
+    model = model_of(machine.device)
+    assert found is not None and found.step is not None and whole.training is not None and model is not None
+    assert len(passes) == 2
+    assert found.peak_bytes == whole.training.peak_bytes
+    assert found.step == predict_times(whole, model).step
 
 
 @pytest.mark.parametrize(("name", "key"), [
