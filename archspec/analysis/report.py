@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archspec.analysis.resources import Resources
+    from archspec.execution import Setting
     from archspec.ir import Graph
     from archspec.language.recipe import Recipe
 
@@ -97,7 +98,8 @@ class Report(Shown):
 
     `root.cost`: params and buffers in elements, including those of layers that only training runs; macs (bias not
     counted) and elementwise_flops for the batch. inputs, outputs: those of the network. description: of the spec.
-    graph, recipe: the network, and how it is trained, for the memory of a training step.
+    graph, recipe: the network, and how it is trained, for the memory of a training step. run_text: of a network, recipe
+    and setting, what the recipe's run takes on this machine, which is calibrated; None if that is not known.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Report(Shown):
     description: str = field(default="", compare=False)
     graph: Graph | None = field(default=None, compare=False)
     recipe: Recipe | None = field(default=None, compare=False)
+    run_text: Callable[[Graph, Recipe, Setting], str | None] | None = field(default=None, compare=False, repr=False)
 
     def __repr__(self) -> str:
         return f"<Report of {self.name}, batch {self.batch_size}: {self.params:,} parameters, {self.macs:,} MACs>"
@@ -123,7 +126,10 @@ class Report(Shown):
         memory = None if found is None else found.step_text()
         profile_table.show(self, console, description=self.description, step=memory)
         if found is not None and (times := times_here(found)) is not None:
-            prediction.show(times, found.setting, console)
+            run = None
+            if self.graph is not None and self.recipe is not None and self.run_text is not None and times.step:
+                run = self.run_text(self.graph, self.recipe, found.setting)
+            prediction.show(times, found.setting, console, run=run)
 
     def simulated(self) -> Resources | None:
         """Memory and traffic of the batch in inference and training, with the recipe's optimizer, without torch.

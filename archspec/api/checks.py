@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.analysis import Expected, Report, check_expectations, cost_report
 from archspec.api.loaded import Loaded
+from archspec.api.report import of_spec
 from archspec.expressions import holds_unknown
 from archspec.ir import Graph
 from archspec.language import fixes
@@ -45,7 +45,7 @@ def check_spec(program: Program, errors: Errors, *, limits: Limits, training: bo
         return None
     return Loaded(
         program.name, program.description, resolved(program), lowered.graph,
-        replace(report, description=program.description, recipe=recipes.get("train")), recipes, program.files, program
+        of_spec(report, program.description, recipes.get("train")), recipes, program.files, program
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.analysis import Report, cost_report
 from archspec.api.examination import load
+from archspec.api.report import of_spec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +20,7 @@ def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **optio
     if (batch_size, dtype) == (1, "float32"):
         return loaded.report
     report = cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
-    return replace(report, description=loaded.description, recipe=loaded.recipes.get("train"))
+    return of_spec(report, loaded.description, loaded.recipes.get("train"))
 
 
 def build(

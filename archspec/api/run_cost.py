@@ -44,11 +44,11 @@ class RunCost:
     @property
     def text(self) -> str:
         """`3 s an epoch, 30 s in all: 10 epochs of fashion-mnist; a step of 256 images takes 12.3 ms and needs …`."""
-        recipe = self.recipe
+        recipe, step = self.recipe, self.step
         epochs = f"{plural(recipe.epochs, 'epoch')} of {recipe.data}"
         return (
             f"{duration_text(self.epoch_s)} an epoch, {duration_text(self.total_s)} in all: {epochs}; a step of "
-            f"{recipe.images_per_step:,} images takes {figures_text(self.step.milliseconds)} ms, bound by {self.step.bound}, "
+            f"{recipe.images_per_step:,} images takes {figures_text(step.milliseconds)} ms, bound by {step.bound}, "
             f"and needs {bytes_text(self.peak_bytes)}"
         )
 
@@ -57,9 +57,9 @@ class RunCost:
         recipe = self.recipe
         return {
             "data": recipe.data, "batch_size": recipe.batch_size, "accumulate": recipe.accumulate,
-            "epochs": recipe.epochs, "steps_per_epoch": self.steps, "predicted_step_ms": round(self.step.milliseconds, 4),
-            "bound": self.step.bound, "peak_bytes": self.peak_bytes, "epoch_s": round(self.epoch_s, 4),
-            "total_s": round(self.total_s, 4),
+            "epochs": recipe.epochs, "steps_per_epoch": self.steps,
+            "predicted_step_ms": round(self.step.milliseconds, 4), "bound": self.step.bound,
+            "peak_bytes": self.peak_bytes, "epoch_s": round(self.epoch_s, 4), "total_s": round(self.total_s, 4),
         }
 
 

@@ -109,7 +109,7 @@ def _run(training: Training, recipe: Recipe, seed: int, runs: SeedRuns, about: d
 
     path = runs.folder / f"seed-{seed}"
     try:
-        one = replace(training, changes={**training.changes, "seed": seed})
+        one = replace(training, changes={**training.changes, "seed": seed}, known_cost=bool(runs.runs))
         outcome = one.run(recipe.model_copy(update={"seed": seed}), path)
     except SpecError as problem:
         if not runs.runs and not path.exists():

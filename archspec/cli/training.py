@@ -89,6 +89,7 @@ class Training:
     doctoring: Doctoring
     stop: Stop
     tensorboard: bool
+    known_cost: bool = False  # whether an earlier run of this command has printed what each of them takes
 
     def run(self, recipe: Recipe, path: Path, earlier: Resumption | None = None) -> Outcome:
         """Train a new network in the folder `path`, or resume the `earlier` run there."""
@@ -98,7 +99,8 @@ class Training:
         resumed = earlier is not None and earlier.found is not None
         task = self._prepared(recipe, resumed=resumed)
         expected = forecast(self.loaded.graph, task)
-        if expected is not None and self.machine.group.leads and not (resumed and expected.step is None):
+        said = self.known_cost or (resumed and expected is not None and expected.step is None)
+        if expected is not None and self.machine.group.leads and not said:
             tell(expected.text)
         try:
             doctors = self.doctoring.callbacks(path, self.loaded, task)

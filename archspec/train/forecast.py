@@ -91,13 +91,14 @@ def forecast(graph: Graph, task: Task) -> Forecast | None:
     found = resources(graph, replace(setting, accumulate=min(setting.accumulate, PASSES)))
     if found.training is None:
         return None
-    found = replace(found, setting=setting, training=of_passes(found.training, setting.accumulate))
+    step = of_passes(found.training, setting.accumulate)
+    found = replace(found, setting=setting, training=step)
     times = None if model is None else predict_times(found, model)
     if times is None or times.step is None:
-        return Forecast(None, 0.0, recipe.epochs, found.training.peak_bytes, recipe.images_per_step)
+        return Forecast(None, 0.0, recipe.epochs, step.peak_bytes, recipe.images_per_step)
     evaluated = task.validation or task.test
     seconds = (len(task.train) * times.step.milliseconds + len(evaluated) * times.forward.milliseconds) / 1000
-    return Forecast(times.step, seconds, recipe.epochs, found.training.peak_bytes, recipe.images_per_step)
+    return Forecast(times.step, seconds, recipe.epochs, step.peak_bytes, recipe.images_per_step)
 
 
 def model_of(device: torch.device) -> TimeModel | None:

@@ -57,6 +57,12 @@ def test_each_run_is_the_run_of_its_seed(cli: Cli, spec: Path) -> None:
         figures("runs/seed-3")[-1]["validation_accuracy"]
 
 
+def test_what_a_step_needs_is_said_once(cli: Cli, spec: Path) -> None:
+    done = cli("train", spec, *FEW, "--seeds", "3", "--epochs", "1", "--run-dir", "runs")
+    assert done.err.count("a step needs ") == 1
+    assert done.err.index("seed 0 (1 of 3)") < done.err.index("a step needs ") < done.err.index("seed 1 (2 of 3)")
+
+
 def test_mean_spread_and_interval(cli: Cli, spec: Path) -> None:
     done = cli("train", spec, *FEW, "--seeds", "3", "--run-dir", "runs", "--json")
     assert done.code == 0, done.err

@@ -1,12 +1,33 @@
 """Predicted times as text."""
 
+from pathlib import Path
+
+import pytest
+
 from archspec.analysis.resources import resources
 from archspec.analysis.timing import predict_times
-from archspec.api import load
+from archspec.api import analyze, load
 from archspec.devices.targets import time_model
 from archspec.execution import Setting
 from archspec.printing import prediction
 from archspec.printing.plain import plain_text
+from tests.calibrate.test_calibrate import few_kernels
+from tests.cli.conftest import Cli, cli
+from tests.printing.test_shown import words
+
+__all__ = ["cli"]
+
+
+def test_on_a_calibrated_machine_a_report_prints_as_the_command_does(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archspec.devices.calibration.cache_folder", lambda: tmp_path)
+    few_kernels().save()
+    for spec, recipe in (("lenet", True), ("zoo/vit_b_16", False)):
+        printed = cli("profile", spec, "--static", "--batch-size", "3").out
+        assert words(str(analyze(spec, batch_size=3))) == words(printed)  # a pipe's lines are longer
+        assert ("\nrecipe         " in printed) == recipe
+    assert "\nrecipe         " in str(load("lenet").report)
 
 
 def test_predicted_times_are_wrapped_below_their_column() -> None:
