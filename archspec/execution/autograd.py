@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from archspec.execution.tensor import Tensor
+from archspec.execution.tensor import Tensor, written
 
 if TYPE_CHECKING:
     from archspec.execution.recomputation import Region
@@ -98,7 +98,8 @@ def _sum(tape: Recorder, held: Tensor | None, new: Tensor | None) -> Tensor | No
     if held is None or new is None:
         return held or new
     alone = held.storage.refs == 1 and not held.is_view
-    total = held if alone and held.is_dense and not tape.meta else tape.like(held)
+    total = held if alone and held.is_dense and not tape.meta else tape.new(
+        held.shape, held.dtype, written(held.shape, (held.strides, new.strides)))
     tape.launch("add_", (held, new), (total,), flops=total.numel)
     return total
 

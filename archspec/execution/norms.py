@@ -25,7 +25,8 @@ class Norms(Products, Moving, Pooling):
     ) -> Tensor:
         """Each channel of (N, C, …) with its mean and deviation. batch: those of this batch, else the running ones."""
         channels = x.shape[1]
-        y = self.empty(x.shape, x.dtype, x)
+        nchw = x.is_contiguous and not self.cuda  # preferred where x is both
+        y = self.new(x.shape, x.dtype) if nchw else self.empty(x.shape, x.dtype, x)
         known = [t for t in (weight, *(running or ())) if t is not None]
         dtype = self._statistics_dtype(x, known)
         statistics = [self.new((channels,), dtype) for _ in range(2)] if batch else []
@@ -122,7 +123,7 @@ def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients, dtype: st
     assert grad is not None
     own = node.needs(0)
     always = tape.cuda or tape.meta  # cuDNN computes the input's gradient even if nothing needs it
-    results: list[Tensor | None] = [tape.like(x, grad.dtype) if own or always else None]
+    results: list[Tensor | None] = [tape.empty(x.shape, grad.dtype, x) if own or always else None]
     for k in (1, 2):
         results.append(tape.new((x.shape[1],), dtype) if node.needs(k) else None)
     written = [y for y in results if y is not None]
@@ -136,7 +137,11 @@ def _normalised_backward(
 ) -> Gradients:
     (grad,), (x, *_) = grads, node.saved
     assert grad is not None
-    results: list[Tensor | None] = [tape.like(x) if node.needs(0) else None]
+    nchw = node.name == "layer_norm" or tape.cuda
+    results: list[Tensor | None] = [None]
+    if node.needs(0):
+        kept = x.is_contiguous and not nchw
+        results[0] = tape.like(x) if kept else tape.new(x.shape, x.dtype) if nchw else tape.empty(x.shape, x.dtype, x)
     results += [tape.new(shape, dtype) if shape is not None and node.needs(k) else None for k in (1, 2)]
     tape.launch(node.name + "_backward", (grad, *node.saved), [y for y in results if y is not None], flops=8 * x.numel)
     return results

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Shape, Tensor, contiguous, iterated
+from archspec.execution.tensor import Shape, Tensor, iterated, written
 from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
+
+CLAMPS: Final = ("relu6",)  # torch starts it from an empty tensor like the input
+SAVED_FIRST: Final = ("relu", "leaky_relu")  # whose backward kernels take the saved tensor before the gradient
 
 
 class _Like(NamedTuple):
@@ -25,21 +28,21 @@ class Pointwise(Recorder):
 
     def activation(self, name: str, x: Tensor, *, saves: Literal["input", "output"], flops: int = 1) -> Tensor:
         """A function of each element. saves: what its gradient is computed from."""
-        y = self.like(x)
+        y = self.like(x) if name in CLAMPS else _output(self, x)
         self.launch(name, (x,), (y,), flops=flops * x.numel)
         self.record(name, (y,), (x,), (x if saves == "input" else y,), _pointwise_backward)
         return y
 
     def scaled(self, name: str, x: Tensor) -> Tensor:
         """A linear function of each element: its gradient needs nothing saved."""
-        y = self.like(x)
+        y = self.like(x)  # torch broadcasts the number
         self.launch(name, (x,), (y,), flops=x.numel)
         self.record(name, (y,), (x,), (), _scaled_backward)
         return y
 
     def absolute(self, x: Tensor) -> Tensor:
         """|x|. The gradient is a product with the sign of x, which is computed in backward."""
-        y = self.like(x)
+        y = _output(self, x)
         self.launch("abs", (x,), (y,), flops=x.numel)
         self.record("abs", (y,), (x,), (x,), _abs_backward)
         return y
@@ -48,7 +51,7 @@ class Pointwise(Recorder):
         """x to the power of a number."""
         if self.cuda:
             (x,) = self.raise_(x)
-        y = self.like(x)
+        y = _output(self, x)
         self.launch("pow", (x,), (y,), flops=x.numel)
         self.record("pow", (y,), (x,), (x,), _power_backward)
         return y
@@ -92,26 +95,26 @@ class Pointwise(Recorder):
     def _broadcast(self, name: str, a: Tensor, b: Tensor) -> Tensor:
         """The output of a binary kernel."""
         dtype = a.dtype if a.dtype == b.dtype else max(a.dtype, b.dtype, "float32", key=DTYPE_BYTES.__getitem__)
-        if a.shape == b.shape and a.strides == b.strides:
-            y = self.like(a, dtype)
-        else:
-            n = max(a.ndim, b.ndim)
-            left, right = (1,) * (n - a.ndim) + a.shape, (1,) * (n - b.ndim) + b.shape
-            shape = tuple([q if p == 1 else p for p, q in zip(left, right, strict=True)])
-            y = self.new(shape, dtype, _output_strides(shape, a, b))
+        y = _output(self, a, b, dtype=dtype)
         self.launch(name, (a, b), (y,), flops=y.numel)
         return y
 
 
-def _output_strides(shape: Shape, *inputs: Tensor) -> Shape:
-    if all(x.shape == shape and x.is_contiguous for x in inputs):
-        return contiguous(shape)
-    operands = []
-    for x in inputs:
-        missing = len(shape) - x.ndim
+def _output(tape: Recorder, *operands: Tensor, dtype: str | None = None) -> Tensor:
+    """A new tensor as an element-wise kernel writes it: in the shape of its operands, broadcast, and in their layout."""
+    first = operands[0]
+    dtype = dtype or first.dtype
+    if all([x.shape == first.shape for x in operands]):
+        return tape.new(first.shape, dtype, written(first.shape, tuple([x.strides for x in operands])))
+    n = max([x.ndim for x in operands])
+    sizes = zip(*[(1,) * (n - x.ndim) + x.shape for x in operands], strict=True)
+    shape = tuple([next((size for size in each if size != 1), 1) for each in sizes])
+    strides = []
+    for x in operands:
+        missing = n - x.ndim
         pairs = zip(shape[missing:], x.shape, x.strides, strict=True)
-        operands.append((0,) * missing + tuple([0 if own == 1 != size else step for size, own, step in pairs]))
-    return iterated(shape, tuple(operands))
+        strides.append((0,) * missing + tuple([0 if own == 1 != size else step for size, own, step in pairs]))
+    return tape.new(shape, dtype, iterated(shape, tuple(strides)))
 
 
 def fitted(tape: Recorder, results: list[Tensor | None], likes: Sequence[_Like]) -> list[Tensor | None]:
@@ -135,10 +138,8 @@ def fitted(tape: Recorder, results: list[Tensor | None], likes: Sequence[_Like])
 
 
 def _computed(tape: Recorder, name: str, *operands: Tensor | None, dtype: str | None = None) -> Tensor:
-    """The output of an element-wise kernel in backward, in the layout of its first operand."""
-    first = operands[0]
-    assert first is not None
-    y = tape.like(first, dtype)
+    """The output of an element-wise kernel in backward."""
+    y = _output(tape, *[x for x in operands if x is not None], dtype=dtype)
     tape.launch(name, operands, (y,), flops=y.numel)
     return y
 
@@ -146,13 +147,18 @@ def _computed(tape: Recorder, name: str, *operands: Tensor | None, dtype: str | 
 def _pointwise_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), (saved,) = grads, node.saved
     assert grad is not None
-    result = tape.like(saved, grad.dtype)
+    operands = (saved, grad) if node.name in SAVED_FIRST else (grad, saved)
+    result = _output(tape, *operands, dtype=grad.dtype)
     tape.launch(node.name + "_backward", (grad, saved), (result,), flops=2 * grad.numel)
     return (result,)
 
 
 def _scaled_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
-    return (_computed(tape, node.name + "_backward", grads[0]),)
+    (grad,) = grads
+    assert grad is not None
+    result = tape.like(grad)
+    tape.launch(node.name + "_backward", (grad,), (result,), flops=grad.numel)
+    return (result,)
 
 
 def _abs_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
@@ -193,8 +199,7 @@ def _div_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Li
     assert grad is not None
     results: list[Tensor | None] = [None, None]
     if a:  # -grad * ((a / b) / b), whose parts C++ frees at the end of the expression
-        quotient = tape.like(grad)
-        tape.launch("div", (*a, b), (quotient,), flops=quotient.numel)
+        quotient = _computed(tape, "div", *a, b)
         squared = _computed(tape, "div", quotient, b)
         results[1] = _computed(tape, "mul", _computed(tape, "neg", grad), squared)
         del quotient, squared

@@ -26,7 +26,7 @@ class Pooling(Recorder):
             y = self.new((*x.shape[:2], *size), x.dtype)
             self.launch(name, (self.contiguous(x),), (y,), flops=flops)
             return y
-        y, places = self._windows(x, size, x.dtype), [self._windows(x, size, "int64")]
+        y, places = _windows(self, x, size, x.dtype), [_windows(self, x, size, "int64")]
         self.launch(name, (x,), (y, *places), flops=flops)
         self.record(name, (y,), (x,), (x, *places), _pool_backward)
         return y
@@ -34,7 +34,7 @@ class Pooling(Recorder):
     def avg_pool(self, name: str, x: Tensor, size: Sequence[int], *, flops: int) -> Tensor:
         """The mean of each window: (N, C, …) -> (N, C, *size). Keeps the input."""
         x = self._pooled(x)
-        y = self._windows(x, size, x.dtype)
+        y = _windows(self, x, size, x.dtype)
         self.launch(name, (x,), (y,), flops=flops)
         self.record(name, (y,), (x,), (x,), _pool_backward)
         return y
@@ -43,23 +43,18 @@ class Pooling(Recorder):
         """Under autocast a CPU pools volumes in float32."""
         return x if self.cuda or x.ndim < 5 else self.raise_(x)[0]
 
-    def _windows(self, x: Tensor, size: Sequence[int], dtype: str) -> Tensor:
-        """A new tensor (N, C, *size) in the layout of x. torch pools a sequence as an image of height 1."""
-        if x.ndim > 3:
-            return self.empty((*x.shape[:2], *size), dtype, x)
-        n, channels, length = x.shape
-        image = x.view((n, channels, 1, length), (*x.strides[:2], length * x.strides[2], x.strides[2]))
-        y = self.empty((n, channels, 1, *size), dtype, image)
-        return y.view((n, channels, *size), (*y.strides[:2], y.strides[3]))
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean of each channel: (N, C, …) -> (N, C, 1, …). The gradient needs nothing saved.
 
-    def mean(self, x: Tensor, dims: tuple[int, ...]) -> Tensor:
-        """The mean over dims, which stay with size 1: a pool to size 1. The gradient needs nothing saved."""
+        torch gives the mean of a channels-last x its strides afterwards (`as_strided_`), whose gradient is a copy.
+        """
         x = self._pooled(x)
-        shape = tuple([1 if d in dims else size for d, size in enumerate(x.shape)])
-        y = self.empty(shape, x.dtype, x)
+        y = _windows(self, x, [1] * (x.ndim - 2), x.dtype)
         self.launch("mean", (x,), (y,), flops=x.numel)
         before = x.shape
         self.record("mean", (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], before),))
+        if _as_image(x).is_channels_last:
+            self.record("as_strided", (y,), (y,), (), _placed_back)
         return y
 
     def reduced(self, name: str, x: Tensor, dims: Sequence[int], shape: Sequence[int]) -> Tensor:
@@ -74,10 +69,35 @@ class Pooling(Recorder):
         return y
 
 
+def _windows(tape: Recorder, x: Tensor, size: Sequence[int], dtype: str) -> Tensor:
+    """A new tensor (N, C, *size) in the layout of x."""
+    if x.ndim > 3:
+        return tape.empty((*x.shape[:2], *size), dtype, x)
+    y = tape.empty((*x.shape[:2], 1, *size), dtype, _as_image(x))
+    return y.view((*x.shape[:2], *size), (*y.strides[:2], y.strides[3]))
+
+
+def _as_image(x: Tensor) -> Tensor:
+    """A sequence (N, C, L) as an image (N, C, 1, L), which torch pools; images and volumes as they are."""
+    if x.ndim > 3:
+        return x
+    n, channels, length = x.shape
+    return x.view((n, channels, 1, length), (*x.strides[:2], length * x.strides[2], x.strides[2]))
+
+
+def _placed_back(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
+    """torch places a gradient in zeros, also where it fills them all."""
+    (grad,) = grads
+    assert grad is not None
+    result = tape.new(grad.shape, grad.dtype)
+    tape.launch("fill", (grad,), (result,))
+    return (result,)
+
+
 def _pool_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), (x, *places) = grads, node.saved
     assert grad is not None
-    result = tape.like(x, grad.dtype)
+    result = _windows(tape, x, x.shape[2:], grad.dtype)
     tape.launch(node.name + "_backward", (grad, *places), (result,), flops=x.numel)
     return (result,)
 

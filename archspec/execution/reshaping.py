@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Shape, Tensor, channels_last
+from archspec.execution.tensor import Shape, Tensor, channels_last, contiguous
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Backward, Gradients, Node
@@ -168,31 +168,24 @@ def _unstacked(node: Node, grads: Gradients, shapes: list[Shape], dim: int) -> G
 
 
 def view_strides(shape: Shape, strides: Shape, target: Shape) -> Shape | None:
-    """The strides of a view with the shape `target`, or None if the elements need copying (torch's computeStride)."""
-    if not prod(shape):
-        return None
-    groups = _merged(shape, strides)
-    left, step = groups.pop()
-    found = []
-    for size in reversed(target):
-        if left == 1 and size != 1:
-            left, step = groups.pop()
-        if left % size:
-            return None
-        found.append(step)
-        step *= size
-        left //= size
-    return tuple(reversed(found))
+    """The strides of a view with the shape `target`, or None if the elements need copying (torch's computeStride).
 
-
-def _merged(shape: Shape, strides: Shape) -> list[tuple[int, int]]:
-    """Dimensions that lie one after another in memory as one, each with the stride of its last element."""
-    groups: list[tuple[int, int]] = []
-    for size, stride in zip(shape, strides, strict=True):
-        if size == 1:
+    Dimensions that lie one after another in memory are a chunk, which those of the target have to fill.
+    """
+    if not prod(shape) or not shape:
+        return None if shape else contiguous(target)
+    found: list[int] = []
+    left, step, size = len(target), strides[-1], 1
+    for d in range(len(shape) - 1, -1, -1):
+        size *= shape[d]
+        if d and (shape[d - 1] == 1 or strides[d - 1] == size * step):
             continue
-        if groups and groups[-1][1] == size * stride:
-            groups[-1] = (groups[-1][0] * size, stride)
-        else:
-            groups.append((size, stride))
-    return groups or [(1, 1)]
+        filled = 1
+        while left and (filled < size or target[left - 1] == 1):
+            left -= 1
+            found.append(filled * step)
+            filled *= target[left]
+        if filled != size:
+            return None
+        step, size = strides[d - 1], 1
+    return None if left else tuple(found[::-1])

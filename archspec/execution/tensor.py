@@ -106,15 +106,7 @@ class Tensor:
     @property
     def is_dense(self) -> bool:
         """Whether its elements lie side by side, in any order of the dimensions, each once."""
-        if self.strides == contiguous(self.shape):
-            return True
-        expected = 1
-        for stride, size in sorted(zip(self.strides, self.shape, strict=True)):
-            if size != 1:
-                if stride != expected:
-                    return False
-                expected *= size
-        return True
+        return self.strides == contiguous(self.shape) or _is_dense(self.shape, self.strides)
 
     def view(self, shape: Shape, strides: Shape | None = None) -> Tensor:
         """Another view of the storage, without a gradient. strides: contiguous ones by default."""
@@ -162,6 +154,33 @@ def _is_channels_last(shape: Shape, strides: Shape) -> bool:
             return False
         least = strides[d] * shape[d]
     return True
+
+
+@lru_cache(4096)
+def _is_dense(shape: Shape, strides: Shape) -> bool:
+    expected = 1
+    for stride, size in sorted(zip(strides, shape, strict=True)):
+        if size != 1:
+            if stride != expected:
+                return False
+            expected *= size
+    return True
+
+
+@lru_cache(4096)
+def written(shape: Shape, operands: tuple[Shape, ...]) -> Shape:
+    """The strides of an element-wise kernel's output from those of its operands, which have this shape.
+
+    Where all are contiguous so is the output, even if the strides of sizes of 1 are those of NHWC; then NHWC, then
+    equal strides (`compute_fast_setup_type` of torch's TensorIterator).
+    """
+    for wanted in (contiguous(shape), *([channels_last(shape)] if len(shape) == 4 else [])):
+        if all(same_order(shape, strides, wanted) for strides in operands):
+            return wanted
+    first = operands[0]
+    if _is_dense(shape, first) and all(strides == first for strides in operands):
+        return first
+    return iterated(shape, operands)
 
 
 @lru_cache(4096)

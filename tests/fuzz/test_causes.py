@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import archspec
-from tests.fuzz.check import differences
+from tests.fuzz.check import Circumstances, differences
 
 LAST = [{"mean": {"dim": 1}}, {"linear": 5}]
 CAUSES: dict[str, tuple[list[int], list[Any]]] = {
@@ -20,8 +20,24 @@ CAUSES: dict[str, tuple[list[int], list[Any]]] = {
 }
 
 
+POOLED = [{"adaptive_avg_pool2d": 1}, "flatten"]
+NHWC: dict[str, list[Any]] = {
+    "a pool of NHWC to one pixel copies its gradient, so the joined one is freed": [
+        {"concat": {name: [{"conv2d": {"out_channels": 64, "kernel_size": 1}}, *POOLED] for name in "abc"}}],
+    "an activation of one pixel in NHWC writes NCHW": [
+        {"conv2d": {"out_channels": 16, "kernel_size": 1}}, "global_avg_pool2d", {"stack": {"a": [], "b": ["relu"], "dim": 2}},
+        "sigmoid", "flatten"],
+}
+
+
 @pytest.mark.parametrize("cause", CAUSES)
 def test_a_peak_is_what_a_cpu_allocates(cause: str) -> None:
     shape, body = CAUSES[cause]
     spec = {"archspec": 1, "name": "cause", "input": shape, "stages": {"body": body, "head": LAST}}
     assert differences(archspec.load(spec).graph) == {}
+
+
+@pytest.mark.parametrize("cause", NHWC)
+def test_figures_of_nhwc_are_torchs(cause: str) -> None:
+    spec = {"archspec": 1, "name": "cause", "input": [3, 4, 4], "stages": {"body": NHWC[cause], "head": [{"linear": 5}]}}
+    assert differences(archspec.load(spec).graph, Circumstances(channels_last=True)) == {}

@@ -1,0 +1,85 @@
+"""The layout of what an op writes, forward and backward, whatever that of its input: the strides are torch's."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+
+from archspec.execution import Setting, autograd
+from archspec.execution.tape import Tape
+from archspec.execution.tensor import Shape, Storage, Tensor
+from archspec.ops import OPS, infer_outputs
+from archspec.types import BATCH, ShapeError, TensorType
+
+LAYOUTS: dict[str, tuple[Shape, Shape]] = {
+    "NHWC": ((2, 16, 4, 4), (256, 1, 64, 16)), "NHWC of one sample": ((1, 16, 4, 4), (256, 1, 64, 16)),
+    "NHWC of one pixel": ((2, 16, 1, 1), (16, 1, 16, 16)), "NHWC of one channel": ((2, 1, 4, 4), (16, 1, 4, 1)),
+    "NHWC of width 1": ((2, 16, 4, 1), (64, 1, 16, 16)), "NHWC of height 1": ((2, 16, 1, 4), (64, 1, 64, 16)),
+    "NCHW of one pixel": ((2, 16, 1, 1), (16, 1, 1, 1)), "permuted": ((2, 16, 4, 4), (256, 1, 16, 64)),
+    "channels of NCHW": ((2, 8, 4, 4), (256, 16, 4, 1)), "channels of NHWC": ((2, 8, 4, 4), (256, 1, 64, 16)),
+    "columns": ((2, 16, 4, 2), (256, 16, 4, 1)), "expanded": ((2, 8, 4, 4), (0, 16, 4, 1)),
+    "transposed sequence": ((2, 8, 6), (48, 1, 8)), "transposed sequence of one step": ((2, 8, 1), (8, 1, 8)),
+    "part of a vector": ((2, 8), (16, 1)), "volume": ((2, 4, 3, 3, 3), (108, 27, 9, 3, 1)),
+    "volume of one channel": ((2, 1, 3, 3, 3), (27, 1, 9, 3, 1)), "volume of one voxel": ((2, 8, 1, 1, 1), (8, 1, 8, 8, 8)),
+}
+OPERATIONS: list[tuple[str, dict[str, Any]]] = [
+    *[(name, {}) for name in (
+        "relu", "relu6", "leaky_relu", "prelu", "elu", "gelu", "silu", "mish", "sigmoid", "tanh", "hardswish", "hardsigmoid", "abs",
+        "dropout", "dropout2d", "layer_scale", "batch_norm1d", "batch_norm2d", "batch_norm3d", "instance_norm2d", "flatten",
+        "global_avg_pool1d", "global_avg_pool2d", "global_avg_pool3d", "global_max_pool2d",
+    )],
+    ("scale", {"factor": 0.5}), ("layer_norm", {}), ("group_norm", {"num_groups": 1}), ("stochastic_depth", {"p": 0.3}), ("softmax", {"dim": 1}), ("flatten", {"start_dim": 2}),
+    ("adaptive_avg_pool2d", {"output_size": 2}), ("max_pool2d", {"kernel_size": 1}), ("avg_pool2d", {"kernel_size": 1}),
+    ("max_pool1d", {"kernel_size": 2}), ("avg_pool1d", {"kernel_size": 2}), ("conv2d", {"out_channels": 4, "kernel_size": 1}),
+    ("conv2d", {"out_channels": 1, "kernel_size": 1}), ("channel_shuffle", {"groups": 2}), ("pixel_shuffle", {"upscale_factor": 2}),
+    ("zero_pad2d", {"padding": 1}), ("upsample", {"scale_factor": 2}), ("slice", {"dim": 1, "start": 0, "end": 3}),
+    ("mean", {"dim": [2, 3], "keepdim": True}), ("reshape", {"shape": [2, -1]}),
+]
+
+
+def strides_of_torch(module: torch.nn.Module, shape: Shape, strides: Shape, *, ordered: bool) -> tuple[Shape, Shape, Shape]:
+    """Of the output, of the gradient that it is given, and of the input's."""
+    reach = 1 + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
+    x = torch.zeros(reach).as_strided(shape, strides).detach().requires_grad_()
+    y = module(x)
+    given = torch.zeros(y.shape) if ordered else torch.zeros_like(y)
+    (gradient,) = torch.autograd.grad(y, x, given)
+    return y.stride(), given.stride(), gradient.stride()
+
+
+def strides_of_tape(op: Any, t: TensorType, shape: Shape, strides: Shape, given: Shape) -> tuple[Shape, Shape]:
+    """Of the output, and of the input's gradient."""
+    tape, found = Tape(Setting(batch_size=shape[0])), list[Shape]()
+    x = tape.parameter("x", Tensor(Storage(tape.memory, 4 << 20), shape, "float32", strides))
+    tape.outputs = tuple(y.at(shape[0]) for y in infer_outputs(op, (t,)))
+    for name, spec in op.parameters(t).items():
+        weight = tape.new(spec.shape, spec.dtype)
+        tape.weights[name] = tape.parameter(name, weight) if spec.learned else weight
+    (y,) = [op.kernels(tape, x)]
+    tape.accumulate = lambda name, gradient: found.extend([gradient.strides] if name == "x" else [])  # type: ignore[method-assign]
+    autograd.backward(tape, y, tape.new(y.shape, y.dtype, given))
+    return y.strides, found[0]
+
+
+@pytest.mark.parametrize(("name", "fields"), OPERATIONS, ids=lambda value: value if isinstance(value, str) else "")
+def test_layouts_are_those_of_torch(name: str, fields: dict[str, Any]) -> None:
+    op, tried = OPS[name](**fields), 0
+    for layout, (shape, strides) in LAYOUTS.items():
+        t = TensorType((BATCH, *shape[1:]), "float32")
+        try:
+            infer_outputs(op, (t,))
+        except ShapeError:
+            continue
+        for ordered in (False, True):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    output, given, gradient = strides_of_torch(op.build(t).train(), shape, strides, ordered=ordered)
+                except (RuntimeError, ValueError):  # such as a batch norm of a single value
+                    continue
+            assert strides_of_tape(op, t, shape, strides, given) == (output, gradient), (layout, ordered)
+            tried += 1
+    assert tried
