@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.execution.onednn import Kind, Pass, convolution_bytes, uses_onednn
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Shape, Storage, Tensor, channels_last, contiguous
+from archspec.execution.tensor import Shape, Storage, Tensor, as_image, channels_last, contiguous
 from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ class Convolutions(Recorder):
         x, weight, *rest = self.lower(x, weight, *([] if bias is None else [bias]))
         bias = rest[0] if rest else None
         channels = weight.shape[1] * groups if transposed else weight.shape[0]
-        nhwc = x.is_channels_last or weight.is_channels_last
+        nhwc = _is_nhwc(x, weight)
         shape = (x.shape[0], channels, *size)
         kind = Kind(groups, transposed)
-        y = self._output(x, weight, shape, channels_last(shape) if nhwc and len(shape) > 3 else contiguous(shape), kind)
+        y = self._output(x, weight, shape, _layout(shape) if nhwc else contiguous(shape), kind)
         macs = (x if transposed else y).numel * (weight.numel // weight.shape[0])
         geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides)
         read = self.for_kernel(x, nhwc=nhwc), self.for_kernel(weight, nhwc=nhwc)
@@ -68,6 +68,21 @@ class Convolutions(Recorder):
         return Tensor(Storage(self.memory, nbytes), shape, x.dtype, strides)
 
 
+def _is_nhwc(x: Tensor, weight: Tensor) -> bool:
+    """Whether a kernel works on NHWC. A sequence is an image of height 1, which torch first makes contiguous."""
+    if x.ndim == 3:
+        return x.is_contiguous and as_image(x).is_channels_last  # of a single step
+    return x.is_channels_last or weight.is_channels_last
+
+
+def _layout(shape: Shape) -> Shape:
+    """The strides of NHWC, those of a sequence as of an image of height 1."""
+    if len(shape) > 3:
+        return channels_last(shape)
+    batch, channel, _, step = channels_last((*shape[:2], 1, *shape[2:]))
+    return batch, channel, step
+
+
 def _beside(
     tape: Recorder, which: Pass, x: Tensor, weight: Tensor, y: Tensor, *, nhwc: bool, kind: Kind
 ) -> int:
@@ -78,7 +93,7 @@ def _beside(
 def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) -> Gradients:
     (grad,), (x, weight) = grads, node.saved
     assert grad is not None
-    nhwc = x.is_channels_last or weight.is_channels_last
+    nhwc = _is_nhwc(x, weight)
     grad, x, weight = (tape.for_kernel(t, nhwc=nhwc) for t in (grad, x, weight))
     results: list[Tensor | None] = [None, None, None]
     if node.needs(0):
@@ -103,5 +118,5 @@ def _like_filters(tape: Recorder, weight: Tensor, *, nhwc: bool) -> Tensor:
     """An empty gradient of a weight, which has the layout of the images; but not on torch's meta device."""
     y = tape.like(weight)
     if nhwc and not tape.meta:
-        y.strides = channels_last(weight.shape)
+        y.strides = _layout(weight.shape)
     return y

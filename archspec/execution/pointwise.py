@@ -101,12 +101,12 @@ class Pointwise(Recorder):
 
 
 def _output(tape: Recorder, *operands: Tensor, dtype: str | None = None) -> Tensor:
-    """A new tensor as an element-wise kernel writes it: in the shape of its operands, broadcast, and in their layout."""
+    """A new tensor as an element-wise kernel writes it: in the shape and the layout of its operands, broadcast."""
     first = operands[0]
     dtype = dtype or first.dtype
-    if all([x.shape == first.shape for x in operands]):
+    if all(x.shape == first.shape for x in operands):
         return tape.new(first.shape, dtype, written(first.shape, tuple([x.strides for x in operands])))
-    n = max([x.ndim for x in operands])
+    n = max(x.ndim for x in operands)
     sizes = zip(*[(1,) * (n - x.ndim) + x.shape for x in operands], strict=True)
     shape = tuple([next((size for size in each if size != 1), 1) for each in sizes])
     strides = []
@@ -199,7 +199,7 @@ def _div_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Li
     assert grad is not None
     results: list[Tensor | None] = [None, None]
     if a:  # -grad * ((a / b) / b), whose parts C++ frees at the end of the expression
-        quotient = _computed(tape, "div", *a, b)
+        quotient = _computed(tape, "div", *a, b, dtype=grad.dtype)
         squared = _computed(tape, "div", quotient, b)
         results[1] = _computed(tape, "mul", _computed(tape, "neg", grad), squared)
         del quotient, squared

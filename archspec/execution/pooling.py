@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from archspec.execution.losses import filled
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Tensor
+from archspec.execution.tensor import Tensor, as_image
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
@@ -53,7 +53,7 @@ class Pooling(Recorder):
         self.launch("mean", (x,), (y,), flops=x.numel)
         before = x.shape
         self.record("mean", (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], before),))
-        if _as_image(x).is_channels_last:
+        if as_image(x).is_channels_last:
             self.record("as_strided", (y,), (y,), (), _placed_back)
         return y
 
@@ -70,19 +70,11 @@ class Pooling(Recorder):
 
 
 def _windows(tape: Recorder, x: Tensor, size: Sequence[int], dtype: str) -> Tensor:
-    """A new tensor (N, C, *size) in the layout of x."""
+    """A new tensor (N, C, *size) in the layout of x. torch pools a sequence as an image of height 1."""
     if x.ndim > 3:
         return tape.empty((*x.shape[:2], *size), dtype, x)
-    y = tape.empty((*x.shape[:2], 1, *size), dtype, _as_image(x))
+    y = tape.empty((*x.shape[:2], 1, *size), dtype, as_image(x))
     return y.view((*x.shape[:2], *size), (*y.strides[:2], y.strides[3]))
-
-
-def _as_image(x: Tensor) -> Tensor:
-    """A sequence (N, C, L) as an image (N, C, 1, L), which torch pools; images and volumes as they are."""
-    if x.ndim > 3:
-        return x
-    n, channels, length = x.shape
-    return x.view((n, channels, 1, length), (*x.strides[:2], length * x.strides[2], x.strides[2]))
 
 
 def _placed_back(tape: Recorder, node: Node, grads: Gradients) -> Gradients:

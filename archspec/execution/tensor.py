@@ -121,6 +121,14 @@ class Tensor:
         return y
 
 
+def as_image(x: Tensor) -> Tensor:
+    """A sequence (N, C, L) as an image of height 1; images and volumes as they are."""
+    if x.ndim > 3:
+        return x
+    n, channels, length = x.shape
+    return x.view((n, channels, 1, length), (*x.strides[:2], length * x.strides[2], x.strides[2]))
+
+
 @lru_cache(4096)
 def contiguous(shape: Shape) -> Shape:
     """The strides of a contiguous tensor, in elements."""

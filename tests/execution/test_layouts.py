@@ -35,7 +35,7 @@ OPERATIONS: list[tuple[str, dict[str, Any]]] = [
     ("adaptive_avg_pool2d", {"output_size": 2}), ("max_pool2d", {"kernel_size": 1}), ("avg_pool2d", {"kernel_size": 1}),
     ("max_pool1d", {"kernel_size": 2}), ("avg_pool1d", {"kernel_size": 2}), ("conv2d", {"out_channels": 4, "kernel_size": 1}),
     ("conv2d", {"out_channels": 1, "kernel_size": 1}), ("channel_shuffle", {"groups": 2}), ("pixel_shuffle", {"upscale_factor": 2}),
-    ("zero_pad2d", {"padding": 1}), ("upsample", {"scale_factor": 2}), ("slice", {"dim": 1, "start": 0, "end": 3}),
+    ("conv1d", {"out_channels": 4, "kernel_size": 1}), ("zero_pad2d", {"padding": 1}), ("upsample", {"scale_factor": 2}), ("slice", {"dim": 1, "start": 0, "end": 3}),
     ("mean", {"dim": [2, 3], "keepdim": True}), ("reshape", {"shape": [2, -1]}),
 ]
 

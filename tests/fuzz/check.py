@@ -23,6 +23,7 @@ from tests.fuzz.allocations import peak_beside
 
 Figures = dict[str, Any]
 BATCH = 2
+THREADS = 2  # at least: with a single one, torch itself computes small convolutions that oneDNN computes otherwise
 PEAKS = ("peak", "peak_bf16", "forward_peak", "forward_peak_bf16")
 
 
@@ -93,6 +94,8 @@ def torch_figures(graph: Graph, given: Circumstances = PLAIN) -> Figures:
     grouped = any(getattr(site.node.op, "groups", 1) > 1 for site in sites(graph))  # torch's counter ignores groups in backward
     figures["backward"] = None if grouped else backward // 2
     figures["executed"] = macs // 2  # in backward, attention computes its scores again
+    if torch.get_num_threads() < THREADS:
+        torch.set_num_threads(THREADS)
     model = frozen(build(graph, recompute=given.recompute), given)
     model = place(model, torch.device("cpu"), channels_last=given.channels_last)
     for suffix, low in (("", None), ("_bf16", torch.bfloat16)):

@@ -15,6 +15,9 @@ CAUSES: dict[str, tuple[list[int], list[Any]]] = {
         [8, 8], [{"chunk": {"chunks": 2, "index": 0, "dim": 1}}, {"linear": 8}]),
     "a sequence whose elements do not lie in order is copied to be pooled": (
         [8, 6], [{"permute": [0, 2, 1]}, {"max_pool1d": {"kernel_size": 2}}]),
+    "a convolution of a sequence of one step, whose channels lie side by side, gives filters in NHWC": (
+        [2, 8], [{"permute": [0, 2, 1]}, {"max_pool1d": {"kernel_size": 2}}, {"conv1d": {
+            "out_channels": 8, "kernel_size": 5, "padding": 2}}]),
     "the gradient of a linear layer is copied where it does not lie in order": (
         [6, 8], [{"linear": 16}, {"permute": [0, 2, 1]}, {"slice": {"dim": 1, "start": 0, "end": 9}}]),
 }
