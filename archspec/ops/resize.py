@@ -1,6 +1,7 @@
 """Ops that change height and width without weights: interpolation."""
 
 from fractions import Fraction
+from struct import pack, unpack
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -9,7 +10,7 @@ from typing_extensions import override
 from archspec.diagnostics.hints import raise_to
 from archspec.ops.base import Op, PositivePair, register_op
 from archspec.ops.fields import ScalePair, clash
-from archspec.ops.reach import SAME, Reach, resampled
+from archspec.ops.reach import SAME, Positions, Reach, resampled
 from archspec.ops.traits import AffectsNothing, AffectsSpace
 from archspec.text import sizes_text
 from archspec.types import UNKNOWN, Cost, ShapeError, TensorType, is_unknown
@@ -99,14 +100,20 @@ class Interpolate(Op):
     def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
         corners = bool(self.align_corners)
         each = [resampled(self._ratio(k, x, y), self.mode, corners=corners) for k in (0, 1)]
+        if self.mode == "nearest":
+            each = [_rounded(positions, size) for positions, size in zip(each, y.shape[2:], strict=True)]
         return (Reach((None, (1, SAME), (2, each[0]), (3, each[1]))),)
 
     def _ratio(self, k: int, x: TensorType, y: TensorType) -> Fraction:
-        """How far apart the centres of two outputs lie in the input, as torch takes it: from sizes, or the factor."""
+        """How far apart the centres of two outputs lie in the input, as torch takes it: from sizes, or the factor.
+
+        Nearest, torch's CPU copies a dimension whose size stays or doubles, whatever the factor (nearest_idx in
+        aten/src/ATen/native/UpSample.h).
+        """
         size, output = x.shape[2 + k], y.shape[2 + k]
         if self.align_corners:
             return Fraction(size - 1, output - 1) if output > 1 else Fraction(0)
-        if self.scale_factor is None or (self.mode == "nearest" and x.shape[2:] == y.shape[2:]):  # torch copies
+        if self.scale_factor is None or (self.mode == "nearest" and output in (size, 2 * size)):
             return Fraction(size, output)
         return 1 / Fraction(self.scale_factor[k]).limit_denominator(1000)
 
@@ -127,6 +134,25 @@ class Upsample(Interpolate):
     """
 
     op = "upsample"
+
+
+def _rounded(positions: Positions, size: int) -> Positions:
+    """The positions of nearest pixels, with the one before where torch's product of single precision falls short of it.
+
+    size: of the output.
+    """
+    step, period = positions.step, positions.period
+    ratio = _single(step / period)
+    if any(int(_single(ratio * j)) < step * j // period for j in range(0, size, period)):
+        first, *others = positions.ranges
+        return positions._replace(ranges=((first[0] - 1, first[1]), *others))
+    return positions
+
+
+def _single(number: float) -> float:
+    """The nearest number of single precision."""
+    rounded: float = unpack("f", pack("f", number))[0]
+    return rounded
 
 
 def _scaled(size: int, factor: float) -> int:

@@ -12,7 +12,7 @@ from archspec.ops import OPS, infer_outputs, make_op
 from archspec.ops.base import Merge, Operation
 from archspec.ops.reach import Positions, Reach
 from archspec.ops.traits import Reshapes
-from archspec.types import FLOATS, ShapeError, TensorType
+from archspec.types import BATCH, FLOATS, ShapeError, TensorType
 from tests.ops.draw import random_of, types_of
 from tests.ops.strategies import STRATEGIES
 
@@ -76,6 +76,27 @@ def compare(op: Operation, module: Any, inputs: Any, reach: Reach | None, k: int
         touched = found.nonzero().tolist()
         for index in touched[:: max(len(touched) // 30, 1)]:
             assert reach is not None and may_depend(reach, index, dim, place), (op, dim, place, index)
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.7, 1.1, 1.25, 1.3, 1.7, 2, 2.2, 2.25, 2.5, 3.3, 3.7])
+def test_the_nearest_pixel_is_the_one_that_torch_takes(factor: float) -> None:
+    """Sizes that stay or double are copied; elsewhere single precision may fall short of a whole number."""
+    for size in (2, 3, 4, 7, 10, 31, 40):
+        x = TensorType((BATCH, 1, size, 5))
+        try:
+            op = make_op("upsample", {"scale_factor": [factor, 2.5]})
+            (y,) = infer_outputs(op, (x,))
+        except ShapeError:
+            continue
+        (reach,) = op.reach(x, y) or ()
+        _, positions = reach.dims[2] or (0, None)
+        assert isinstance(positions, Positions)
+        rows = torch.arange(float(size)).reshape(1, 1, size, 1).expand(1, 1, size, 5)
+        taken = op.build(x)(rows)[0, 0, :, 0].int().tolist()
+        for j, row in enumerate(taken):
+            assert row in reads(positions, j)
+            if j % positions.period:
+                assert len(reads(positions, j)) == 1
 
 
 @pytest.mark.parametrize("name", sorted(name for name, op in OPS.items() if op.trait(Reshapes) is None))
