@@ -35,8 +35,9 @@ class Convolutions(Recorder):
 
         The gradients of the input and of the weight cost as many MACs each as the forward pass.
         """
-        x, weight, *rest = self.lower(x, weight, *([] if bias is None else [bias]))
-        bias = rest[0] if rest else None
+        if self.low is not None:
+            x, weight, *rest = self.lower(x, weight, *([] if bias is None else [bias]))
+            bias = rest[0] if rest else None
         channels = weight.shape[1] * groups if transposed else weight.shape[0]
         nhwc = _is_nhwc(x, weight)
         shape = (x.shape[0], channels, *size)
@@ -94,7 +95,8 @@ def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) ->
     (grad,), (x, weight) = grads, node.saved
     assert grad is not None
     nhwc = _is_nhwc(x, weight)
-    grad, x, weight = (tape.for_kernel(t, nhwc=nhwc) for t in (grad, x, weight))
+    grad, x = tape.for_kernel(grad, nhwc=nhwc), tape.for_kernel(x, nhwc=nhwc)
+    weight = tape.for_kernel(weight, nhwc=nhwc)
     results: list[Tensor | None] = [None, None, None]
     if node.needs(0):
         results[0] = y = tape.like(x)

@@ -72,7 +72,7 @@ class Launcher:
     def like(self, x: Tensor, dtype: str | None = None) -> Tensor:
         """A new tensor of the same shape, its elements in the same order (torch.empty_like)."""
         strides = x.strides
-        if not x.is_dense:
+        if strides != contiguous(x.shape) and not x.is_dense:
             strides = iterated(x.shape, (strides,))
         dtype = dtype or x.dtype
         return Tensor(Storage(self.memory, x.numel * DTYPE_BYTES[dtype]), x.shape, dtype, strides, x.numel)
@@ -120,8 +120,8 @@ class Launcher:
 
         memory: where the copy is; by default apart from the tensors on a CPU, as a memory tracker sees it.
         """
-        wanted = channels_last(x.shape) if nhwc and x.ndim in (4, 5) else contiguous(x.shape)
-        if same_order(x.shape, x.strides, wanted):
+        wanted = channels_last(x.shape) if nhwc and len(x.shape) in (4, 5) else contiguous(x.shape)
+        if x.strides == wanted or same_order(x.shape, x.strides, wanted):
             return x
         y = Tensor(Storage(memory or self.copies, x.numel * DTYPE_BYTES[x.dtype]), x.shape, x.dtype, wanted)
         self.launch("reordering_copy", (x,), (y,))

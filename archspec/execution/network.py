@@ -32,6 +32,17 @@ class Step(NamedTuple):
     estimated: bool
 
 
+class _Form(NamedTuple):
+    """What all tensors of one `ParamSpec` have in common in a setting."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: str
+    numel: int
+    nbytes: int
+    trainable: bool
+
+
 class Weights:
     """Parameters and buffers as tensors, in a memory of their own, which an execution goes on from.
 
@@ -45,6 +56,7 @@ class Weights:
         self.tensors: dict[str, dict[str, Tensor]] = {}
         self.buffers: dict[str, list[str]] = {}
         self.trained: dict[str, Tensor] = {}
+        self._forms: dict[ParamSpec, _Form] = {}
 
     def add(self, path: str, specs: Mapping[str, ParamSpec]) -> None:
         """Make the tensors of an op."""
@@ -57,17 +69,24 @@ class Weights:
         return any(len(self.buffers[path]) < len(tensors) for path, tensors in self.tensors.items())
 
     def _tensor(self, name: str, spec: ParamSpec) -> Tensor:
-        shape, setting, dtype = spec.shape, self.setting, spec.dtype
-        if dtype in FLOATS:
-            dtype = setting.dtype
-        strides = contiguous(shape)
-        if setting.channels_last and len(shape) == 4 and not same_order(shape, strides, channels_last(shape)):
-            strides = channels_last(shape)  # `backends.device.place` leaves what fits both layouts as it is
-        x = Tensor(Storage(self.memory, spec.numel * DTYPE_BYTES[dtype]), shape, dtype, strides, spec.numel)
-        if spec.learned and name not in setting.frozen and dtype in FLOATS:
+        form = self._forms.get(spec)
+        if form is None:
+            form = self._forms[spec] = self._form(spec)
+        shape, strides, dtype, numel, nbytes, trainable = form
+        x = Tensor(Storage(self.memory, nbytes), shape, dtype, strides, numel)
+        if trainable and name not in self.setting.frozen:
             x.node = leaf(name)
             self.trained[name] = x
         return x
+
+    def _form(self, spec: ParamSpec) -> _Form:
+        shape, setting = spec.shape, self.setting
+        dtype = setting.dtype if spec.dtype in FLOATS else spec.dtype
+        strides = contiguous(shape)
+        if setting.channels_last and len(shape) == 4 and not same_order(shape, strides, channels_last(shape)):
+            strides = channels_last(shape)  # `backends.device.place` leaves what fits both layouts as it is
+        nbytes = spec.numel * DTYPE_BYTES[dtype]
+        return _Form(shape, strides, dtype, spec.numel, nbytes, spec.learned and dtype in FLOATS)
 
 
 class Network:

@@ -25,7 +25,8 @@ def workspace_bytes(tape: Recorder) -> int:
         return 0 if tape.meta else max(0, tape.reach - tape.memory.peak)
     if setting.precision != "fp32" or setting.dtype != "float32":
         return CUDA_BYTES
-    return CUDA_BYTES + max([_fft_bytes(x.geometry) for x in kernels if x.name.startswith("convolution")], default=0)
+    distinct = {x.geometry for x in kernels if x.macs}
+    return CUDA_BYTES + max([_fft_bytes(geometry) for geometry in distinct], default=0)
 
 
 def layer_workspaces(tape: Recorder) -> dict[str, int]:
@@ -37,14 +38,14 @@ def layer_workspaces(tape: Recorder) -> dict[str, int]:
     found: dict[str, int] = {}
     for kernel in tape.kernels:
         if kernel.macs:
-            fft = _fft_bytes(kernel.geometry) if fp32 and kernel.name.startswith("convolution") else 0
+            fft = _fft_bytes(kernel.geometry) if fp32 else 0
             found[kernel.layer] = max(CUDA_BYTES + fft, found.get(kernel.layer, 0))
     return found
 
 
 def _fft_bytes(geometry: tuple[int, ...]) -> int:
     """The transforms of input, output and weights of a 2-D convolution with stride 1, in tiles; 0 for others."""
-    if len(geometry) != 10:
+    if len(geometry) != 10:  # which only such a convolution has
         return 0
     n, channels, outputs, groups, height, width, *kernel, down, across = geometry
     if (down, across) != (1, 1) or prod(kernel) == 1 or max(kernel) > TILE:
