@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from archspec.analysis.timing import predict_execution
 from archspec.devices.models import TimeModel
 from archspec.execution import Execution, Setting, Tape, execute
+from archspec.execution.network import Network
 from archspec.ir import Graph
 
 _NEXT_PASS: Final = ("backward", "forward")  # directions of the kernels on both sides of its start
@@ -34,6 +35,11 @@ class Simulated:
     graph: Graph
     setting: Setting
     known: dict[Setting, Execution] = field(default_factory=dict, repr=False)
+    _network: Network = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """The executions share the weights."""
+        self._network = Network(self.graph)
 
     def run(self, **changes: Any) -> Execution:
         """The execution in the setting with these fields changed.
@@ -43,7 +49,7 @@ class Simulated:
         setting = replace(self.setting, **changes)
         if setting not in self.known:
             passes = min(setting.accumulate, PASSES)
-            found = execute(self.graph, replace(setting, accumulate=passes))
+            found = execute(self.graph, replace(setting, accumulate=passes), self._network)
             waiting = (setting.accumulate - passes) * found.input_bytes // passes
             self.known[setting] = replace(
                 found, setting=setting, peak_bytes=found.peak_bytes + waiting, input_bytes=found.input_bytes + waiting

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import dist, exp, gcd, log, log2
 from typing import Final
 
@@ -19,13 +20,14 @@ from archspec.devices.work import Work
 # The three products of a convolution share a curve. This far apart are they, in doublings.
 _APART: Final = 2.0
 _WINDOWS_APART: Final = 3.0
+_SIZES: Final = 7  # features of a convolution; the others say which of the products it is
 _UNALIGNED: Final = 2.0  # and products of sides that are no multiples of 8
 LAUNCH: Final = 1e-9  # seconds of a kernel that does nothing
 # Where backward was measured as a whole, both of its products are at the one of the weight.
 _PRODUCTS: Final = {"input": (_APART, _APART), "weight": (_APART, 0.0)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Curve:
     """What predicts the times of one kind of kernel.
 
@@ -57,11 +59,30 @@ class Curve:
     def correction(self, x: Sequence[float]) -> float:
         """The logarithm of the time over the roofline's. A size beyond all measured ones is as the largest of them."""
         # What is not known of a kernel is in the middle.
-        x = [min(max(x[k] if k < len(x) else (low + high) / 2, low), high) for k, (low, high) in enumerate(self.reach)]
-        scale = -0.5 / self.length**2
-        return self.mean + sum([
-            weight * exp(scale * dist(point, x) ** 2) for point, weight in zip(self.points, self.weights, strict=True)
+        x = tuple([
+            min(max(x[k] if k < len(x) else (low + high) / 2, low), high) for k, (low, high) in enumerate(self.reach)
         ])
+        sizes, product, scale = x[:_SIZES], x[_SIZES:], -0.5 / self.length**2
+        sums = self._sums.get(sizes)
+        if sums is None:
+            sums = self._sums[sizes] = [
+                (place, sum([weight * exp(scale * dist(point, sizes) ** 2) for point, weight in own]))
+                for place, own in self._by_product.items()
+            ]
+        return self.mean + sum([total * exp(scale * dist(place, product) ** 2) for place, total in sums])
+
+    @cached_property
+    def _by_product(self) -> dict[tuple[float, ...], list[tuple[tuple[float, ...], float]]]:
+        """The sizes and weights of the points, by which product of a convolution they are; those of others at ()."""
+        found: dict[tuple[float, ...], list[tuple[tuple[float, ...], float]]] = {}
+        for point, weight in zip(self.points, self.weights, strict=True):
+            found.setdefault(point[_SIZES:], []).append((point[:_SIZES], weight))
+        return found
+
+    @cached_property
+    def _sums(self) -> dict[tuple[float, ...], list[tuple[tuple[float, ...], float]]]:
+        """The sums over these, by the sizes of a kernel: the three products of a convolution share them."""
+        return {}
 
 
 def roof(work: Work, macs_per_s: float, bytes_per_s: float, launch_s: float = LAUNCH) -> float:

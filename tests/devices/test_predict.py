@@ -18,7 +18,7 @@ from archspec.devices import find_device, known_devices
 from archspec.devices.gpu import Circumstances, GpuModel, queue_of, run
 from archspec.devices.models import CpuSheetModel, SheetModel, fitted
 from archspec.devices.predict import predict
-from archspec.devices.work import work_of
+from archspec.devices.work import signature, work_of
 from archspec.execution import Kernel, Optimizer, Setting, execute
 
 STEP = Circumstances("tf32", True, True)
@@ -100,6 +100,18 @@ def test_a_pass_takes_the_time_of_the_slower_of_host_and_device(spec: str, batch
     assert sum(waits) + device == pytest.approx(seconds)
     assert seconds == pytest.approx(max(device, host / 5))
     assert (device > host / 5) == (bound == "device")
+
+
+def test_equal_kernels_are_priced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most blocks of a deep network are the same. All but the layer decides what a kernel takes."""
+    kernels = execute(archspec.load("resnet152").graph, setting(2)).kernels
+    priced, time = [], GpuModel.time
+    monkeypatch.setattr(GpuModel, "time", lambda model, work: priced.append(work) or time(model, work))
+    queue_of(kernels, GpuModel(find_device("h200"), fitted()["parameters"], STEP))
+    assert len(priced) == len(set(map(signature, kernels))) < len(kernels) / 5
+    for field in Kernel._fields:
+        other = kernels[0]._replace(**{field: "another"})
+        assert (signature(other) == signature(kernels[0])) == (field == "layer")
 
 
 def test_a_batch_norm_of_few_channels_in_nchw_leaves_a_large_gpu_idle() -> None:
