@@ -10,8 +10,8 @@ from typing import Final
 
 import torch
 
-from archspec.calibrate.measure import Clock
 from archspec.calibrate.sample import Run
+from archspec.profile.timing import Clock
 
 _SIDE: Final = 4096  # of the product behind which kernels queue
 _BEHIND: Final = 2e-3  # seconds that the GPU is busy, at least, while the host enqueues
@@ -77,15 +77,3 @@ class GpuStopwatch:
         after.record()
         torch.cuda.synchronize(self._device)
         return float(before.elapsed_time(after)) / 1000
-
-
-class Steady:
-    """The pace of a GPU, which does not share its clock: see `archspec.calibrate.measure.Pace`."""
-
-    def now(self) -> float:
-        """Always the same."""
-        return 1.0
-
-    def usual(self) -> float:
-        """The same."""
-        return 1.0

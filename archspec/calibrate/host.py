@@ -1,16 +1,18 @@
-"""What the host takes to enqueue kernels on a GPU, by kind: networks so small that it takes all of the time."""
+"""What calls of torch take besides their kernels, by kind: networks so small that they take most of the time.
+
+On a GPU it is what the host takes to enqueue kernels, on a CPU what a call takes before and after its kernel.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
 
 from archspec.api import load
-from archspec.calibrate.measure import Stopwatch
+from archspec.calibrate.sample import Run
 from archspec.devices.calibration import HOST_STEP, host_calls
 from archspec.devices.gpu import Circumstances
 from archspec.devices.models import CalibratedModel
@@ -21,7 +23,6 @@ from archspec.train.step.precision import Precision, Settings
 
 DEPTHS: Final = (3, 15)
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
-_ENOUGH: Final = 0.06  # seconds of each pass
 _SWEEPS: Final = 3000
 _CONVOLUTION: Final = {"conv2d": {"out_channels": 16, "kernel_size": 3, "padding": 1}}
 _PLAIN: Final = {"conv2d": {"out_channels": 16, "kernel_size": 3, "padding": 1, "bias": False}}
@@ -43,13 +44,12 @@ _TOKENS: Final[dict[str, list[Any]]] = {
 _WORDS: Final[dict[str, list[Any]]] = {"words": ["relu"]}
 
 
-def host_costs(device: torch.device, watch: Stopwatch, model: CalibratedModel) -> dict[str, float]:
-    """Microseconds of the host by kind of call, see `archspec.devices.calibration.host_calls`.
+def host_costs(device: torch.device, seconds: Callable[[Run], float], model: CalibratedModel) -> dict[str, float]:
+    """Microseconds of a call by its kind, see `archspec.devices.calibration.host_calls`.
 
-    Those with which the times of all networks come out with the least error, relative to each time. model: knows what
-    convolutions take besides.
+    Those with which the times of all networks come out with the least error, relative to each time. seconds: measures a
+    pass. model: knows the kernels of a CPU, or what convolutions take besides on the host of a GPU.
     """
-    watch = replace(watch, enough=_ENOUGH, most=1)
     counts: list[Mapping[str, int]] = []
     times: list[float] = []
     for blocks, inputs, first in (
@@ -61,16 +61,17 @@ def host_costs(device: torch.device, watch: Stopwatch, model: CalibratedModel) -
                 stages = {"body": [*first, *body * depth], "head": ["flatten", {"linear": 10}]}
                 spec = {"archspec": 1, "name": "host", "input": inputs, "stages": stages}
                 for precision in PRECISIONS:
-                    for found, seconds in _passes(spec, device, watch, precision, model):
+                    for found, us in _passes(spec, device, seconds, precision, model):
                         counts.append(found)
-                        times.append(1e6 * seconds)
+                        times.append(us)
     return least_squares(counts, times)
 
 
 def _passes(
-    spec: Mapping[str, Any], device: torch.device, watch: Stopwatch, precision: Precision, model: CalibratedModel
+    spec: Mapping[str, Any], device: torch.device, seconds: Callable[[Run], float], precision: Precision,
+    model: CalibratedModel,
 ) -> Iterator[tuple[Counter[str], float]]:
-    """The calls of a forward pass in evaluation, of one in training and of a step, and the seconds of each."""
+    """The calls of a forward pass in evaluation, of one in training and of a step, and the microseconds of each."""
     chosen = setting(load(spec).graph, 2, "float32", device, Settings(precision))
     workload = Workload(chosen)
     for training, run, part in (
@@ -84,9 +85,9 @@ def _passes(
         if part:
             calls[HOST_STEP] = 0
         circumstances = Circumstances(precision, channels_last=False, training=training)
-        known = sum([model.issue_seconds(kernel, circumstances) for kernel in kernels])
+        known = sum([model.known_seconds(kernel, circumstances) for kernel in kernels])
         with torch.enable_grad():
-            yield calls, max(watch.seconds([run]) - known, 1e-6)
+            yield calls, 1e6 * max(seconds(run) - known, 1e-6)
 
 
 def least_squares(counts: Sequence[Mapping[str, float]], times: Sequence[float]) -> dict[str, float]:

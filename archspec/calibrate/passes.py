@@ -33,13 +33,13 @@ def passes(place: Place, most: int) -> Iterator[Sample]:
     width = place.dtype.itemsize
     for n in [size for size in SIZES if size <= most]:
         yield from activations(place, n, _FUNCTIONS)
-        yield sample("add", place, partial(_binary, place, n, torch.add), [(3 * n, width)], flops=n)
+        yield sample("add", place, partial(_binary, place, n, torch.add), [(3 * n, width)], flops=n, warm=2)
         yield sample("add_", place, partial(_added, place, n), [(3 * n, width)], flops=n)
-        yield sample("mul", place, partial(_binary, place, n, torch.mul), [(3 * n, width)], flops=n)
+        yield sample("mul", place, partial(_binary, place, n, torch.mul), [(3 * n, width)], flops=n, warm=2)
         other = torch.bfloat16 if place.dtype == torch.float32 else torch.float32
         yield sample("copy", place, partial(_cast, place, n, other), [(n, width), (n, other.itemsize)])
         yield sample("reordering_copy", place, partial(_reordered, place, n), [(2 * n, width)])
-        yield sample("cat", place, partial(_concatenated, place, n), [(2 * n, width)])
+        yield sample("cat", place, partial(_concatenated, place, n), [(2 * n, width)], warm=2)
         yield sample("dropout", place, partial(_dropout, place, n), [(3 * n, width)], flops=n)
         yield sample("bernoulli_", place, partial(_drawn, place, n), [(n, width)], flops=n)
         rows = max(1, n // 512)

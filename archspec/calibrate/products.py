@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from math import prod
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ _WIDTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
 _LATE_SIDES: Final = (1, 2, 3, 4, 6, 7)
 _LATE_WIDTHS: Final = (16, 48, 128, 192, 256, 384, 512, 512, 1024, 2048)
 _COLOURS: Final = (1, 3)  # channels of an image
+_ODD_WIDTHS: Final = (5, 6, 10, 12, 20, 28, 36, 50, 100)  # no multiples of the blocks of 16 that libraries have
 _RATIOS: Final = (1, 2, 1, 4, 1, 0.5, 1, 0.25)  # of filters to channels
 _KINDS: Final = ((3, 1), (1, 1), (3, 1), (1, 1), (3, 2), (5, 1), (1, 2), (7, 2))  # kernel size, stride
 # A GPU's libraries have kernels of their own for other windows, too.
@@ -25,6 +27,7 @@ GPU_KINDS: Final = (*_KINDS, (4, 1), (7, 1), (10, 1), (11, 4))
 RARE_KINDS: Final = ((4, 1), (7, 1), (10, 1), (11, 4), (4, 4), (2, 2))
 _GROUPED_KINDS: Final = ((3, 1), (5, 1), (3, 2), (5, 2), (3, 1), (7, 1))
 _MOST_ELEMENTS: Final = 1 << 24  # of a matrix
+_WIDE: Final = (4096, 8192)  # outputs and features of a linear layer that fills the pool
 
 _MASKS: Final[dict[str, list[bool] | None]] = {
     "convolution": None, "convolution_backward_input": [True, False, False],
@@ -105,15 +108,16 @@ def convolution_shapes(
         images = 2 ** int(at[0] * 8)
         side = _SIDES[int(at[1] * len(_SIDES))]
         # As in networks: the smaller the image, the more channels.
-        widths = [width for width in _WIDTHS if 100 <= width * side <= 8000]
+        odd = k % 6 == 3 and not grouped
+        widths = [width for width in (_ODD_WIDTHS if odd else _WIDTHS) if 100 <= width * side <= 8000]
         channels = widths[int(at[2] * len(widths))]
-        filters = max(8, int(channels * _RATIOS[int(at[3] * len(_RATIOS))]))
+        filters = max(4 if odd else 8, int(channels * _RATIOS[int(at[3] * len(_RATIOS))]))
         kinds = _GROUPED_KINDS if grouped else dense_kinds
         kernel, stride = kinds[int(at[4] * len(kinds))]
         groups = 1
         if grouped:
             filters = channels
-            groups = channels if k % 4 else max(1, channels // 8)
+            groups = channels if k % 3 else max(1, channels // 8)
         elif k % 8 == 0:  # the first layer
             channels, side = _COLOURS[k // 8 % 2], 4 * side
         shape = Shape(images, channels, side, filters, kernel, stride, groups)
@@ -195,8 +199,11 @@ def _product(place: Place, rows: int, columns: int, depth: int) -> Callable[[], 
     return make
 
 
-def linears(place: Place, number: int, most_macs: float) -> Iterator[Sample]:
-    """The three products of linear layers, as torch lays out their matrices: forward, gradients of input and weight."""
+def linears(place: Place, number: int, most_macs: float, *, hot: bool = False) -> Iterator[Sample]:
+    """The three products of linear layers, as torch lays out their matrices: forward, gradients of input and weight.
+
+    hot: with all matrices in the caches, as in a small network.
+    """
     found = 0
     for k in range(1, 1000 * number):
         rows, features, outputs = (round(2 ** (least + span * halton(k, base))) for least, span, base in _LINEAR)
@@ -205,14 +212,29 @@ def linears(place: Place, number: int, most_macs: float) -> Iterator[Sample]:
         macs = rows * features * outputs
         if not _LEAST_LINEAR <= macs <= most_macs or features * outputs > _MOST_ELEMENTS:
             continue
-        moved = [(count, place.dtype.itemsize) for count in (rows * features, features * outputs, rows * outputs)]
-        sides = (rows, outputs, features), (rows, features, outputs), (outputs, features, rows)
-        for which, geometry in enumerate(sides):
-            make = partial(_linear, place, (rows, features, outputs), which)
-            yield sample("addmm", place, make, moved, macs=macs, geometry=(1, *geometry))
+        yield from _linear_products(place, rows, features, outputs, hot=hot)
         found += 1
         if found == number:
             return
+
+
+def wide_linears(place: Place) -> Iterator[Sample]:
+    """Linear layers whose weights are larger than the caches, on few rows."""
+    for rows, (outputs, features) in product((2, 8, 32), (_WIDE, _WIDE[::-1])):
+        yield from _linear_products(place, rows, features, outputs)
+
+
+def _linear_products(
+    place: Place, rows: int, features: int, outputs: int, *, hot: bool = False
+) -> Iterator[Sample]:
+    moved = [(count, place.dtype.itemsize) for count in (rows * features, features * outputs, rows * outputs)]
+    sides = (rows, outputs, features), (rows, features, outputs), (outputs, features, rows)
+    for which, geometry in enumerate(sides):
+        make = partial(_linear, place, (rows, features, outputs), which)
+        yield sample(
+            "addmm", place, make, moved, macs=rows * features * outputs, geometry=(1, *geometry), warm=2 if hot else 1,
+            hot=hot,
+        )
 
 
 def _linear(place: Place, shape: tuple[int, int, int], which: int) -> Run:

@@ -10,66 +10,63 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from statistics import geometric_mean
 from typing import Final, NamedTuple
 
 import torch
 
-from archspec.calibrate.measure import DISTURBED, Clock, Pace, quick, undisturbed
+from archspec.calibrate.pace import Effort, Pace, Series, series
 from archspec.calibrate.regression import Point
 from archspec.calibrate.sample import Run, Sample
 
 GROUP: Final = 24  # kernels that take turns
 WINDOW: Final = 10 * GROUP  # kernels among which those of a size are looked for
-_MOST_SLOW: Final = 2.2  # times as slow as usual: more is not of the machine, but of a moment
-_WARM: Final = 1  # rounds, after the first run, which allocates, and in which the library prepares
-_FEWEST, _MOST, _ENOUGH = 4, 12, 0.014  # rounds, and seconds of a kernel on average after which they end
+_FEWEST, _MOST, _ENOUGH = 4, 12, 0.014  # rounds, and seconds of a kernel on average
+_PATIENCE: Final = 0.4  # seconds that a group waits for undisturbed moments
+_AGAIN: Final = 2.0  # and when it is measured again
 
 
 class _Measured(NamedTuple):
-    """A group that was measured. pace: seconds of the kernels that show it, among them."""
+    """A group that was measured: the kernels that run here, and their times."""
 
-    group: Sequence[Sample]
-    pace: float
-    times: list[tuple[Sample, float]]
+    samples: Sequence[Sample]
+    runs: Series
 
 
 def measure_in_rounds(
-    samples: Iterable[Sample], clock: Clock, deadline: float, progress: Callable[[float], None] = lambda _: None, *,
-    pace: Pace,
+    samples: Iterable[Sample], deadline: float, progress: Callable[[float], None] = lambda _: None, *, pace: Pace,
 ) -> dict[str, list[Point]]:
-    """The measured points of each curve, at the usual pace. Stops at the deadline (of the clock).
+    """The measured points of each curve, while nothing disturbs the machine. Stops at the deadline (of the clock).
 
     A kernel that this machine cannot run is left out. What is left of the time measures again what something disturbed.
     """
-    start, seen = clock(), list[_Measured]()
+    start, seen = pace.clock(), list[_Measured]()
     with torch.no_grad():
         for group in _groups(samples):
-            if (now := clock()) > deadline:
+            if (now := pace.clock()) > deadline:
                 break
             progress((now - start) / max(deadline - start, 1e-9))
-            pace.now()
-            seen.append(_measured(group, pace, clock))
-        for _ in range(len(seen)):
-            worst = max(seen, key=lambda m: m.pace)
-            if worst.pace < DISTURBED * undisturbed([m.pace for m in seen]) or clock() > deadline:
+            seen.append(_measured(group, pace, _PATIENCE))
+        for k in sorted(range(len(seen)), key=lambda k: _undisturbed(seen[k], pace)):
+            if pace.clock() > deadline or _undisturbed(seen[k], pace) >= _FEWEST:
                 break
-            seen[seen.index(worst)] = min(_measured(worst.group, pace, clock), worst, key=lambda m: m.pace)
-    usual, found = undisturbed([m.pace for m in seen] or [1.0]), dict[str, list[Point]]()
+            seen[k] = max(seen[k], _measured(seen[k].samples, pace, _AGAIN), key=lambda m: _undisturbed(m, pace))
+    found: dict[str, list[Point]] = {}
     for measured in seen:
-        slow = min(measured.pace / usual, _MOST_SLOW)
-        for sample, seconds in measured.times:
-            found.setdefault(sample.curve, []).append(Point(sample.work, seconds / sample.parts / slow))
+        for sample, seconds in zip(measured.samples, measured.runs.seconds(pace), strict=True):
+            found.setdefault(sample.curve, []).append(Point(sample.work, seconds / sample.parts))
     return found
 
 
-def _measured(group: Sequence[Sample], pace: Pace, clock: Clock) -> _Measured:
+def _measured(group: Sequence[Sample], pace: Pace, patience: float) -> _Measured:
     made = [(sample, run) for sample in group if (run := _made(sample)) is not None]
-    times = _times([*pace.runs, *[run for _, run in made]], clock)
-    number = len(pace.runs)
-    return _Measured(
-        group, geometric_mean(times[:number]), [(s, t) for (s, _), t in zip(made, times[number:], strict=True)],
-    )
+    effort = Effort(_FEWEST, _MOST, _ENOUGH * len(made), patience)
+    runs = series([run for _, run in made], pace, effort) if made else Series([], [])
+    return _Measured([sample for sample, _ in made], runs)
+
+
+def _undisturbed(measured: _Measured, pace: Pace) -> int:
+    """The fewest undisturbed runs of a kernel."""
+    return min(map(len, measured.runs.undisturbed(pace)), default=_FEWEST)
 
 
 def _groups(samples: Iterable[Sample]) -> Iterator[Sequence[Sample]]:
@@ -89,17 +86,3 @@ def _made(sample: Sample) -> Run | None:
         run()
         return run
     return None
-
-
-def _times(runs: list[Run], clock: Clock) -> list[float]:
-    """The usual time of each, in turns. Results are kept for a round, as a network keeps them for backward."""
-    kept: list[object] = [None] * len(runs)
-    times: list[list[float]] = [[] for _ in runs]
-    start, rounds = clock(), 0
-    while rounds < _WARM + _FEWEST or (rounds < _WARM + _MOST and clock() - start < _ENOUGH * len(runs)):
-        for k, run in enumerate(runs):
-            before = clock()
-            kept[k] = run()
-            times[k].append(clock() - before)
-        rounds += 1
-    return [quick(found[_WARM:]) for found in times]

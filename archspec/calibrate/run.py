@@ -15,10 +15,12 @@ import torch
 
 from archspec.backends.denormals import denormals_flushed
 from archspec.calibrate.attention import attentions
-from archspec.calibrate.gpu_watch import GpuStopwatch, Steady
+from archspec.calibrate.cache import cache_bytes
+from archspec.calibrate.factor import factor, undisturbed
+from archspec.calibrate.gpu_watch import GpuStopwatch
 from archspec.calibrate.host import host_costs
-from archspec.calibrate.measure import Clock, Pace, Stopwatch, measure
-from archspec.calibrate.overhead import NONE, factor, overhead
+from archspec.calibrate.measure import Stopwatch, measure
+from archspec.calibrate.pace import KERNELS, Pace
 from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import (
     GPU_KINDS,
@@ -28,18 +30,22 @@ from archspec.calibrate.products import (
     late_shapes,
     linears,
     products,
+    wide_linears,
 )
 from archspec.calibrate.regression import LEAST, Point, fit_curve
 from archspec.calibrate.rounds import measure_in_rounds
 from archspec.calibrate.sample import Place, Sample, pool
 from archspec.devices.calibration import Calibration, Machine, cpu_name, host_curve
-from archspec.devices.curve import LAUNCH, Curve
+from archspec.devices.curve import Curve
 from archspec.devices.models import CalibratedModel
+from archspec.profile.timing import Clock
 from archspec.train.step.precision import Precision, float32_products
 
 # Of measuring kernels, at most; whole networks come on top, on a CPU for about a minute.
-SECONDS: Final = 48.0
+SECONDS: Final = 75.0
 SECONDS_GPU: Final = 96.0
+_SETTLE: Final = 1.0  # seconds to find the machine's usual pace
+_SMALL: Final = 0.04  # seconds of each pass of a small network
 APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
 _NO_LIMIT: Final = 1e30  # operations or bytes per second
@@ -65,46 +71,64 @@ def calibrate(
         every = list(_gpu_samples(device) if gpu else _samples(device))
         random.Random(0).shuffle(every)  # noqa: S311  # so that what the deadline cuts off is a part of every curve
         samples = every
-    whole = Stopwatch(clock, (lambda: torch.cuda.synchronize(device)) if gpu else lambda: None)  # of networks
     with denormals_flushed():
-        pace = Pace(whole, device)
-        if gpu:
-            points = measure(
-                samples, GpuStopwatch(device, clock), clock() + seconds, progress, pace=Steady(), apart=APART,
-                within=lambda sample: float32_products(sample.precision, device),
-            )
-        else:
-            points = measure_in_rounds(samples, clock, clock() + seconds, progress, pace=pace)
-    machine = Machine(
-        cpu_name(), "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device), torch.get_num_threads(),
-        torch.__version__.partition("+")[0],
+        measured = _on_gpu if gpu else _on_cpu
+        return replace(measured(device, samples, seconds, clock, progress), seconds=time.perf_counter() - start)
+
+
+def _on_cpu(
+    device: torch.device, samples: Iterable[Sample], seconds: float, clock: Clock, progress: Callable[[float], None]
+) -> Calibration:
+    pace = Pace(clock)
+    pace.settle(_SETTLE)
+    points = measure_in_rounds(samples, clock() + seconds, progress, pace=pace)
+    made = _calibration(Machine(cpu_name(), "cpu", torch.get_num_threads(), _torch()), points)
+    made = replace(made, cache_bytes=cache_bytes(clock))
+    made = replace(made, host_us=host_costs(device, lambda run: undisturbed(run, pace, _SMALL), CalibratedModel(made)))
+    factors: dict[str, float] = {name: factor(device, pace, made, name) for name in PRECISIONS}
+    return replace(made, factors=factors, pace_ms={name: 1000 * s for name, s in zip(KERNELS, pace.usual, strict=True)})
+
+
+def _on_gpu(
+    device: torch.device, samples: Iterable[Sample], seconds: float, clock: Clock, progress: Callable[[float], None]
+) -> Calibration:
+    points = measure(
+        samples, GpuStopwatch(device, clock), clock() + seconds, progress, apart=APART,
+        within=lambda sample: float32_products(sample.precision, device),
     )
-    curves, gmacs, bandwidth = _curves(points, _launch(points) if gpu else LAUNCH)
-    made = Calibration(machine, curves, dict(NONE), {}, gmacs, bandwidth, 0.0, datetime.now(UTC).date().isoformat())
+    machine = Machine(cpu_name(), torch.cuda.get_device_name(device), torch.get_num_threads(), _torch())
+    made = _calibration(machine, points, _launch(points))
+    made = replace(made, curves=made.curves | _host_curves(points))
+    whole = Stopwatch(clock, lambda: torch.cuda.synchronize(device), enough=_SMALL, most=1)
+    return replace(made, host_us=host_costs(device, lambda run: whole.seconds([run]), CalibratedModel(made)))
+
+
+def _calibration(machine: Machine, points: dict[str, list[Point]], launch_s: float | None = None) -> Calibration:
+    """What the kernels of a machine say of it."""
+    curves, gmacs, bandwidth = _curves(points, launch_s)
     pool.cache_clear()  # its 128 MiB are not needed any more
-    with denormals_flushed():
-        if gpu:
-            made = replace(made, curves=curves | _host_curves(points))
-            made = replace(made, host_us=host_costs(device, whole, CalibratedModel(made)))
-        else:
-            made = replace(made, overhead_us=overhead(device, whole, pace, made))
-            factors: dict[str, float] = {name: factor(device, whole, pace, made, name) for name in PRECISIONS}
-            made = replace(made, factors=factors, pace_ms=1000 * pace.usual())
-    return replace(made, seconds=time.perf_counter() - start)
+    return Calibration(machine, curves, {}, gmacs, bandwidth, 0.0, datetime.now(UTC).date().isoformat())
+
+
+def _torch() -> str:
+    return torch.__version__.partition("+")[0]
 
 
 def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) -> Iterator[Sample]:
     for precision in PRECISIONS:
-        for layout, dense, rare, late, grouped, large in (("nchw", 112, 24, 60, 44, 10), ("nhwc", 36, 6, 12, 18, 3)):
+        for layout, dense, rare, late, grouped, large in (("nchw", 124, 24, 60, 48, 28), ("nhwc", 36, 6, 12, 18, 6)):
             place = Place(device, precision, layout)
             yield from convolutions(place, late_shapes(late, most_macs))
             yield from convolutions(place, convolution_shapes(dense, most_macs))
             yield from convolutions(place, convolution_shapes(rare, most_macs, dense_kinds=RARE_KINDS))
-            yield from convolutions(place, convolution_shapes(large, 8 * most_macs, least=most_macs))
+            yield from convolutions(place, convolution_shapes(large, 12 * most_macs, least=most_macs))
             yield from convolutions(place, convolution_shapes(grouped, most_macs / 16, grouped=True))
+            yield from convolutions(place, convolution_shapes(late // 4, 2e6, least=2e4))
             yield from image_passes(place, most)
         place = Place(device, precision)
         yield from linears(place, 48, most_macs)
+        yield from linears(place, 24, most_macs / 10, hot=True)
+        yield from wide_linears(place)
         yield from products(place, 8, 8 * most_macs, least=most_macs)
         yield from passes(place, most)
         yield from attentions(place)
@@ -148,9 +172,12 @@ def _launch(points: dict[str, list[Point]]) -> float:
 
 
 def _curves(
-    points: dict[str, list[Point]], launch_s: float
+    points: dict[str, list[Point]], launch_s: float | None
 ) -> tuple[dict[str, Curve], dict[str, float], float]:
-    """The curves, the best rate of products in 10⁹ multiply-adds per second by precision, and of bytes in 10⁹."""
+    """The curves, the best rate of products in 10⁹ multiply-adds per second by precision, and of bytes in 10⁹.
+
+    launch_s: of a kernel that does next to nothing; None where it depends on the kind: a library prepares some.
+    """
     rates: dict[str, list[float]] = {}
     bandwidths: list[float] = []
     for name, found in points.items():
@@ -164,7 +191,7 @@ def _curves(
     bandwidth = max(bandwidths, default=0.0)
     bandwidth = bandwidth or max((p.work.nbytes / p.seconds for found in points.values() for p in found), default=1e9)
     curves = {
-        name: fit_curve(found, best.get(name.split("/")[1], inf), bandwidth, launch_s)
+        name: fit_curve(found, best.get(name.split("/")[1], inf), bandwidth, launch_s or min(p.seconds for p in found))
         for name, found in sorted(points.items()) if len(found) >= LEAST
     }
     return curves, {name: rate / 1e9 for name, rate in best.items()}, bandwidth / 1e9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from math import prod
 from typing import Final, cast
 
@@ -42,23 +42,25 @@ class Pool:
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self._numbers = torch.empty(POOL, dtype=dtype, device=device).uniform_(-1, 1)
         self._next = 0
-        self._warm = False
+        self._warm, self._shared = 0, 0
 
-    def warm(self) -> None:
-        """The next cut starts where every cut after this call does: what used it last has left it in the caches."""
-        self._warm = True
+    def warm(self, cuts: int = 1) -> None:
+        """The next cuts are where those after every such call are: what used them last has left them in the caches."""
+        self._warm, self._shared = cuts, 0
 
     def cut(self, count: int) -> Tensor:
         """The next `count` numbers. More than there are: a new tensor."""
         if count > POOL:
             return torch.empty(count, dtype=self._numbers.dtype, device=self._numbers.device).uniform_(-1, 1)
-        if self._warm:
-            self._warm = False
-            return self._numbers[:count]
+        aligned = -(-count // 64) * 64  # so that the next one is aligned
+        if self._warm and self._shared + count <= POOL:
+            start = self._shared
+            self._warm, self._shared = self._warm - 1, start + aligned
+            return self._numbers[start : start + count]
         if self._next + count > POOL:
             self._next = 0
         start = self._next
-        self._next += -(-count // 64) * 64  # so that the next one is aligned
+        self._next += aligned
         return self._numbers[start : start + count]
 
 
@@ -81,9 +83,9 @@ class Place:
         """Of the kernels' tensors."""
         return DTYPES[self.precision]
 
-    def warm(self) -> None:
-        """The next tensor of this type lies in the memory of all that follow such a call."""
-        pool(self.device, self.dtype).warm()
+    def warm(self, tensors: int = 1) -> None:
+        """The next tensors of this type lie in the memory of all that follow such a call."""
+        pool(self.device, self.dtype).warm(tensors)
 
     def tensor(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """A tensor of random numbers, not to be written to; of four dimensions in this layout."""
@@ -99,7 +101,7 @@ class Sample:
     """A kernel to measure. make: allocates its tensors, and returns what runs it. curve: of its kind.
 
     parts: how many kernels of this work a run consists of; each takes an equal part of the time. warm: what to call
-    before `make` for a first input in memory that others share.
+    before `make` for inputs in memory that others share.
     """
 
     name: str
@@ -117,11 +119,16 @@ class Sample:
 
 def sample(
     name: str, place: Place, make: Callable[[], Run], moved: Iterable[tuple[int, int]], *, macs: int = 0,
-    flops: int = 0, geometry: tuple[int, ...] = (), by_layout: bool = False, parts: int = 1,
+    flops: int = 0, geometry: tuple[int, ...] = (), by_layout: bool = False, parts: int = 1, warm: int = 1,
+    hot: bool = False,
 ) -> Sample:
-    """A sample. moved: (elements, bytes of each) of the tensors that it reads and writes."""
+    """A sample. moved: (elements, bytes of each) of the tensors that it reads and writes.
+
+    warm: how many of its inputs the kernels just before it have written in a network. hot: see `Work`.
+    """
     dtype, nbytes = str(place.dtype).removeprefix("torch."), sum(count * size for count, size in moved)
     kernel = Kernel(name, dtype, nbytes, 0, macs, flops, geometry)
     suffix = f"/{place.layout}" if by_layout else ""
-    work = work_of(kernel)
-    return Sample(name, f"{kind_of(name, work)}/{place.precision}{suffix}", work, make, parts, place.warm)
+    work = work_of(kernel)._replace(hot=hot)
+    curve = f"{kind_of(name, work)}/{place.precision}{suffix}"
+    return Sample(name, curve, work, make, parts, partial(place.warm, warm))

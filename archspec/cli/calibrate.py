@@ -59,16 +59,15 @@ def command(device: str, threads: int | None, seconds: float | None, as_json: bo
         print_json({
             "format": 1, "machine": found.name, "file": path, "seconds": found.seconds, "curves": len(found.curves),
             "gmacs_per_s": found.peak_gmacs, "bandwidth_gb_per_s": found.bandwidth_gb_per_s,
-            "overhead_us": found.host_us or found.overhead_us,
+            "overhead_us": found.host_us,
         })
     else:
         _show(found, path)
 
 
 def _costs(found: Calibration) -> dict[str, float]:
-    """Microseconds by kind of call; of a GPU's host those of a step."""
-    host = {name: us for name, us in found.host_us.items() if not name.startswith("evaluation/")}
-    return host or found.overhead_us
+    """Microseconds of a step by kind of call."""
+    return {name: us for name, us in found.host_us.items() if not name.startswith("evaluation/")}
 
 
 def _progress(part: float) -> None:

@@ -20,9 +20,9 @@ from archspec.diagnostics import plural
 from archspec.files import read_regular
 from archspec.user_cache import cache_folder
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 MAX_BYTES: Final = 1 << 23  # of a file
-_MAX_CURVES, _MAX_POINTS, _MAX_FEATURES = 1000, 1000, 9
+_MAX_CURVES, _MAX_POINTS, _MAX_FEATURES = 1000, 1000, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +45,24 @@ class Machine:
 class Calibration:
     """The measured times of a machine.
 
-    curves: by kind of kernel, precision and layout, see `predict`. overhead_us: of a CPU, by `forward` (a pass in
-    evaluation), `training` (a pass that keeps what backward needs), `backward`: microseconds for each kernel;
-    `parameter`: for each tensor that the optimizer updates; `step`: for each step. factors: by precision, how much
-    longer kernels take in a network than alone. peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how
-    long measuring took. made: the day. pace_ms: of a CPU, the time of the kernels that show how fast the machine is,
-    undisturbed; see `archspec.calibrate.measure.Pace`. host_us: of a GPU, microseconds that the host takes for each
-    call, by the names of `host_calls`.
+    curves: by kind of kernel, precision and layout, see `predict`. factors: of a CPU, by precision, how much longer
+    kernels take in a network than alone. peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how long
+    measuring took. made: the day. pace_ms: of a CPU, the times of `archspec.calibrate.pace.KERNELS`, which show how
+    fast the machine is. host_us: microseconds for each call, by the names of `host_calls`: on a GPU what the host takes
+    to enqueue it, on a CPU what it takes besides its kernel. cache_bytes: of a CPU, how much memory can be read again
+    and again from its caches.
     """
 
     machine: Machine
     curves: dict[str, Curve]
-    overhead_us: dict[str, float]
     factors: dict[str, float]
     peak_gmacs: dict[str, float]
     bandwidth_gb_per_s: float
     seconds: float
     made: str
-    pace_ms: float = 0.0
+    pace_ms: dict[str, float] = field(default_factory=dict)
     host_us: dict[str, float] = field(default_factory=dict)
+    cache_bytes: float = 0.0
 
     @property
     def name(self) -> str:
@@ -91,9 +90,10 @@ def load_calibration(path: Path) -> Calibration | None:
         if len(curves) > _MAX_CURVES:
             return None
         return Calibration(
-            machine, curves, _numbers(data["overhead_us"]), _numbers(data["factors"]), _numbers(data["peak_gmacs"]),
+            machine, curves, _numbers(data["factors"]), _numbers(data["peak_gmacs"]),
             _number(data["bandwidth_gb_per_s"]), _number(data["seconds"]), str(data["made"])[:40],
-            _number(data["pace_ms"]), _numbers(data["host_us"]),
+            _numbers(data["pace_ms"]), _numbers(data["host_us"]),
+            _number(data["cache_bytes"]),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
@@ -122,13 +122,18 @@ def host_call(kernel: KernelLike, *, training: bool) -> str | None:
     return f"{way}/{group}"
 
 
+def call_count(kernel: KernelLike) -> int:
+    """How many calls a kernel takes: an optimizer visits each parameter."""
+    return kernel.geometry[0] if kernel.direction == "optimizer" and kernel.geometry else 1
+
+
 def host_calls(kernels: Iterable[KernelLike], *, training: bool) -> Counter[str]:
     """How many calls of each kind a pass makes."""
     calls = Counter({HOST_PASS: 1, HOST_STEP: int(training)})
     for kernel in kernels:
         name = host_call(kernel, training=training)
         if name is not None:
-            calls[name] += kernel.geometry[0] if name == HOST_PARAMETER and kernel.geometry else 1
+            calls[name] += call_count(kernel)
     return calls
 
 
@@ -139,10 +144,12 @@ def _curve(data: dict[str, Any]) -> Curve:
     even = width <= _MAX_FEATURES and all(len(point) == width for point in points)
     if not even or not 0 < len(points) == len(weights) <= _MAX_POINTS:
         raise ValueError("not a curve")
-    rates = [_number(data[key]) for key in ("length", "macs_per_s", "bytes_per_s", "launch_s")]
-    if min(rates) <= 0:
+    rates = [_number(data[key]) for key in ("macs_per_s", "bytes_per_s", "launch_s")]
+    mean, slope, length, deviation = (_number(data[key]) for key in ("mean", "slope", "length", "deviation"))
+    least, largest = map(_number, data["sizes"])
+    if min(rates) <= 0 or length <= 0 or least > largest:
         raise ValueError("not a curve")
-    return Curve(points, weights, _number(data["mean"]), rates[0], abs(_number(data["deviation"])), *rates[1:])
+    return Curve(points, weights, mean, slope, length, abs(deviation), (least, largest), *rates)
 
 
 def _number(value: Any) -> float:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import dist, exp, gcd, log, log2
+from math import dist, exp, gcd, log2
 from typing import Final
 
 from archspec.devices.work import Work
@@ -20,8 +20,9 @@ from archspec.devices.work import Work
 # The three products of a convolution share a curve. This far apart are they, in doublings.
 _APART: Final = 2.0
 _WINDOWS_APART: Final = 3.0
-_SIZES: Final = 7  # features of a convolution; the others say which of the products it is
+_SIZES: Final = 8  # features of a convolution; the others say which of the products it is
 _UNALIGNED: Final = 2.0  # and products of sides that are no multiples of 8
+_HOT: Final = 2.0  # and products of matrices in the caches
 LAUNCH: Final = 1e-9  # seconds of a kernel that does nothing
 # Where backward was measured as a whole, both of its products are at the one of the weight.
 _PRODUCTS: Final = {"input": (_APART, _APART), "weight": (_APART, 0.0)}
@@ -31,17 +32,20 @@ _PRODUCTS: Final = {"input": (_APART, _APART), "weight": (_APART, 0.0)}
 class Curve:
     """What predicts the times of one kind of kernel.
 
-    points: the features of each measured kernel. weights: of each of them, K⁻¹ (y − mean). mean: of the logarithm of
-    the time over the roofline's. length: the distance, in doublings, over which efficiencies are similar. deviation:
-    the standard deviation of the logarithm's error, from each point predicted by the others (section 5.4.2).
-    macs_per_s, bytes_per_s, launch_s: the roofline.
+    points: the features of each measured kernel. weights: of each of them, K⁻¹ (y − trend). mean, slope: the trend of
+    the logarithm of the time over the roofline's: at a roofline's time of one second, and for each doubling of it.
+    length: the distance, in doublings, over which efficiencies are similar. deviation: the standard deviation of the
+    logarithm's error, from each point predicted by the others (section 5.4.2). sizes: the base-2 logarithms of the
+    roofline's least and largest time. macs_per_s, bytes_per_s, launch_s: the roofline.
     """
 
     points: tuple[tuple[float, ...], ...]
     weights: tuple[float, ...]
     mean: float
+    slope: float
     length: float
     deviation: float
+    sizes: tuple[float, float]
     macs_per_s: float
     bytes_per_s: float
     launch_s: float = LAUNCH
@@ -53,11 +57,14 @@ class Curve:
         object.__setattr__(self, "reach", reach)
 
     def seconds(self, work: Work) -> float:
-        """The predicted time of a kernel."""
-        return exp(log(roof(work, self.macs_per_s, self.bytes_per_s, self.launch_s)) + self.correction(features(work)))
+        """The predicted time of a kernel. A size beyond all measured ones is as efficient as the largest of them."""
+        ideal = roof(work, self.macs_per_s, self.bytes_per_s, self.launch_s)
+        least, largest = self.sizes
+        trend = self.mean + self.slope * min(max(log2(ideal), least), largest)
+        return ideal * exp(trend + self._correction(features(work)))
 
-    def correction(self, x: Sequence[float]) -> float:
-        """The logarithm of the time over the roofline's. A size beyond all measured ones is as the largest of them."""
+    def _correction(self, x: Sequence[float]) -> float:
+        """What the measured kernels around say besides the trend."""
         # What is not known of a kernel is in the middle.
         x = tuple([
             min(max(x[k] if k < len(x) else (low + high) / 2, low), high) for k, (low, high) in enumerate(self.reach)
@@ -69,7 +76,7 @@ class Curve:
                 (place, sum([weight * exp(scale * dist(point, sizes) ** 2) for point, weight in own]))
                 for place, own in self._by_product.items()
             ]
-        return self.mean + sum([total * exp(scale * dist(place, product) ** 2) for place, total in sums])
+        return sum([total * exp(scale * dist(place, product) ** 2) for place, total in sums])
 
     @cached_property
     def _by_product(self) -> dict[tuple[float, ...], list[tuple[tuple[float, ...], float]]]:
@@ -95,9 +102,11 @@ def features(work: Work) -> tuple[float, ...]:
     if work.pixels:
         # Libraries have kernels for some windows of depthwise convolutions, and slow ones for the others.
         window = _WINDOWS_APART if work.channels == 1 < work.groups else 1.0
+        # They have blocks of 16 channels, and copies or slow kernels for what these do not fill.
+        unaligned = 4 - log2(gcd(work.channels * work.groups, work.filters * work.groups, 16))
         return (
             log2(work.pixels), log2(work.channels), log2(work.filters), window * log2(work.taps), log2(work.stride),
-            log2(work.groups), log2(work.pixels / work.plane),
+            log2(work.groups), log2(work.pixels / work.plane), unaligned,
             *_PRODUCTS.get(work.family.rpartition("_")[2], (0.0, 0.0)),
         )
     if work.macs and work.plane:  # attention
@@ -105,7 +114,8 @@ def features(work: Work) -> tuple[float, ...]:
     if work.macs:
         # Kernels of tensor cores read blocks of 16 bytes.
         unaligned = 3 - log2(gcd(work.columns, work.depth, 8))
-        return log2(work.rows), log2(work.columns), log2(work.depth), _UNALIGNED * unaligned
+        hot = _HOT if work.hot else 0.0
+        return log2(work.rows), log2(work.columns), log2(work.depth), _UNALIGNED * unaligned, hot
     if work.channels:  # a batch norm: its channels are summed one by one, and its images row by row
         return log2(work.nbytes + 1), log2(work.channels), log2(max(1, work.plane))
     return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1))

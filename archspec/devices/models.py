@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from archspec.devices.calibration import (
-    HOST_PARAMETER,
     HOST_PASS,
     HOST_STEP,
     Calibration,
+    call_count,
     host_call,
     host_curve,
 )
-from archspec.devices.curve import Curve, kind_of, roof
+from archspec.devices.curve import Curve, kind_of
 from archspec.devices.device import Device
 from archspec.devices.gpu import Circumstances, Enqueued, GpuModel, Timed, queue_of, run
 from archspec.devices.work import KernelLike, Work, signature, work_of
@@ -125,30 +125,39 @@ class CalibratedModel:
         """See TimeModel."""
         if self.calibration.machine.device != "cpu":
             return self._queued(kernels, circumstances)
-        overhead = self.calibration.overhead_us
-        by_direction = {
-            "forward": overhead["training" if circumstances.training else "forward"], "backward": overhead["backward"],
-            "optimizer": 0.0,
-        }
+        kernels = list(kernels)
+        hot = _touched(kernels) <= self.calibration.cache_bytes
         times, known = list[KernelTime](), dict[tuple[object, ...], KernelTime]()
         for kernel in kernels:
             key = signature(kernel)
             time = known.get(key)
             if time is None:
-                seconds, bound, name = self._kernel(kernel, circumstances)
-                wait = 0.0 if kernel.name == "convolution_backward_bias" else by_direction[kernel.direction] * 1e-6
-                if kernel.direction == "optimizer":  # its one kernel: the host visits each parameter
-                    wait = kernel.geometry[0] * overhead.get("parameter", 0.0) * 1e-6
+                wait = self._call_seconds(kernel, circumstances)
+                seconds, bound, name = self._kernel(kernel, circumstances, hot=hot)
                 time = known[key] = KernelTime(seconds + wait, bound if seconds > wait else "launches", name)
             times.append(time)
-        if circumstances.training and times:
+        if times:
             last = times[-1]
-            times[-1] = last._replace(seconds=last.seconds + overhead["step"] * 1e-6)
+            times[-1] = last._replace(seconds=last.seconds + self._once(circumstances))
         return times
 
-    def _kernel(self, kernel: KernelLike, circumstances: Circumstances) -> tuple[float, str, str]:
-        """The seconds of a kernel in a network, what bounds it, and the curve behind them."""
+    def _call_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
+        """What the call of a kernel takes besides."""
+        call = host_call(kernel, training=circumstances.training)
+        return 0.0 if call is None else call_count(kernel) * self.calibration.host_us.get(call, 0.0) * 1e-6
+
+    def _once(self, circumstances: Circumstances) -> float:
+        """The seconds of what is once a pass, and once a step."""
+        costs = self.calibration.host_us
+        return 1e-6 * (costs.get(HOST_PASS, 0.0) + (costs.get(HOST_STEP, 0.0) if circumstances.training else 0.0))
+
+    def _kernel(
+        self, kernel: KernelLike, circumstances: Circumstances, *, hot: bool = False
+    ) -> tuple[float, str, str]:
+        """The seconds of a kernel in a network, what bounds it, and the curve behind them. hot: see Work."""
         work = work_of(kernel)
+        if hot and work.family == "product":
+            work = work._replace(hot=True)
         key = (kind_of(kernel.name, work), work.low, work.nhwc, circumstances)
         chosen = self._chosen.get(key)
         if chosen is None:
@@ -161,26 +170,28 @@ class CalibratedModel:
 
     def _queued(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """The times on a GPU, beside a host that needs its own time for each call."""
-        costs, known, queue = self.calibration.host_us, dict[tuple[object, ...], Enqueued](), list[Enqueued]()
+        known, queue = dict[tuple[object, ...], Enqueued](), list[Enqueued]()
         for kernel in kernels:
             key = signature(kernel)
             enqueued = known.get(key)
             if enqueued is None:
                 enqueued = known[key] = self._enqueued(kernel, circumstances)
             queue.append(enqueued)
-        start_up = costs.get(HOST_PASS, 0.0) + (costs.get(HOST_STEP, 0.0) if circumstances.training else 0.0)
-        return _times(queue, start_up * 1e-6)
+        return _times(queue, self._once(circumstances))
 
     def _enqueued(self, kernel: KernelLike, circumstances: Circumstances) -> Enqueued:
-        call = host_call(kernel, training=circumstances.training)
-        number = kernel.geometry[0] if call == HOST_PARAMETER and kernel.geometry else 1
-        own = 0.0 if call is None else number * self.calibration.host_us.get(call, 0.0) * 1e-6
+        issued = self._call_seconds(kernel, circumstances) + self._issue_seconds(kernel, circumstances)
         seconds, bound, curve = self._kernel(kernel, circumstances)
         compute, memory = (seconds, 0.0) if bound == "compute" else (0.0, seconds)
-        return Enqueued(
-            own + self.issue_seconds(kernel, circumstances), Timed(seconds, compute, memory), curve)
+        return Enqueued(issued, Timed(seconds, compute, memory), curve)
 
-    def issue_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
+    def known_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
+        """Without the costs of calls: the time of a kernel on a CPU, or what `_issue_seconds` says of a GPU's host."""
+        if self.calibration.machine.device == "cpu":
+            return self._kernel(kernel, circumstances)[0]
+        return self._issue_seconds(kernel, circumstances)
+
+    def _issue_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
         """What the host of a GPU takes for the kernels of a convolution, besides torch's call."""
         if "convolution" not in kernel.name or kernel.name == "convolution_backward_bias":
             return 0.0
@@ -216,7 +227,8 @@ class CalibratedModel:
         """For kinds without a curve, where measuring ended early: twice the roofline's time, within that factor."""
         rates = self.calibration.peak_gmacs
         rate = rates.get(precision) or max(rates.values(), default=1.0)
-        return "", Curve((), (), log(2), 1.0, log(2), rate * 1e9, self.calibration.bandwidth_gb_per_s * 1e9)
+        bandwidth = self.calibration.bandwidth_gb_per_s * 1e9
+        return "", Curve((), (), log(2), 0.0, 1.0, log(2), (0.0, 0.0), rate * 1e9, bandwidth)
 
     def span(self, times: list[KernelTime], circumstances: Circumstances) -> float:
         """See TimeModel. Errors of one curve count as the same, those of different curves as independent.
@@ -244,10 +256,21 @@ _LIKE: Final = {
 }
 
 
+def _touched(kernels: Iterable[KernelLike]) -> int:
+    """About the bytes that a pass touches: what it writes, and the weights, which products and the optimizer read."""
+    return sum([
+        kernel.written_bytes + (kernel.read_bytes if kernel.direction == "optimizer" or kernel.macs else 0)
+        for kernel in kernels
+    ])
+
+
 def _on(curve: Curve, work: Work) -> tuple[float, str]:
     """The seconds of a kernel by its curve, and what bounds it."""
-    compute = work.macs / curve.macs_per_s
-    bound = "compute" if 2 * compute >= roof(work, curve.macs_per_s, curve.bytes_per_s, curve.launch_s) else "bandwidth"
+    parts = {
+        "compute": work.macs / curve.macs_per_s, "bandwidth": work.nbytes / curve.bytes_per_s,
+        "launches": curve.launch_s,
+    }
+    bound = max(parts, key=parts.__getitem__)
     # The mean of a time whose logarithm is normally distributed: what many kernels take on average.
     return curve.seconds(work) * exp(curve.deviation**2 / 2), bound
 

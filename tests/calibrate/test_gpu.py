@@ -114,12 +114,12 @@ def test_the_calls_of_a_pass_are_those_of_torch() -> None:
 
 
 def law(rate: float) -> Curve:
-    return Curve(((0.0,) * 2,), (0.0,), 0.0, 1.0, 0.0, rate, 1e9, 1e-6)
+    return Curve(((0.0,) * 2,), (0.0,), 0.0, 0.0, 1.0, 0.0, (-20.0, 0.0), rate, 1e9, 1e-6)
 
 
 @pytest.mark.parametrize("slow", ["host", "device"])
 def test_a_calibrated_gpu_takes_the_time_of_the_slower_of_host_and_device(slow: str) -> None:
-    shapes = {"convolution": 8, "addmm": 4, "add": 2}
+    shapes = {"convolution": 10, "addmm": 5, "add": 2}
     curves = {
         f"{name}/{precision}": replace(law(rate), points=((0.0,) * size,))
         for name, size in shapes.items() for precision, rate in (("fp32", 1e8), ("tf32", 1e9))
@@ -128,7 +128,7 @@ def test_a_calibrated_gpu_takes_the_time_of_the_slower_of_host_and_device(slow: 
     calls = host_calls(kernels, training=True)
     cost = 1e5 if slow == "host" else 1e-3
     calibration = Calibration(
-        Machine("a CPU", "a GPU", 1, "2"), curves, {}, {"tf32": 1.5}, {}, 1.0, 1.0, "2026-01-01",
+        Machine("a CPU", "a GPU", 1, "2"), curves, {"tf32": 1.5}, {}, 1.0, 1.0, "2026-01-01",
         host_us=dict.fromkeys(calls, cost),
     )
     model = CalibratedModel(calibration)
@@ -150,7 +150,7 @@ def test_a_gpu_is_calibrated_from_its_kernels_to_the_file(monkeypatch: pytest.Mo
     """The whole way, on the CPU in disguise."""
     monkeypatch.setattr("archspec.devices.calibration.cache_folder", lambda: tmp_path)
     monkeypatch.setattr(gpu_watch, "_SIDE", 2)
-    monkeypatch.setattr("archspec.calibrate.host._ENOUGH", 0.0)
+    monkeypatch.setattr("archspec.calibrate.run._SMALL", 0.0)
     with fake_cuda():
         monkeypatch.setattr("torch.cuda.Event", WallEvent)
         samples = [
@@ -169,9 +169,9 @@ def test_a_gpu_is_calibrated_from_its_kernels_to_the_file(monkeypatch: pytest.Mo
 
 def test_the_host_s_networks_have_calls_of_every_kind() -> None:
     ticks = iter(range(10**9))
-    calibration = Calibration(Machine("", "a GPU", 1, ""), {}, {}, {}, {}, 1.0, 1.0, "")
+    calibration = Calibration(Machine("", "a GPU", 1, ""), {}, {}, {}, 1.0, 1.0, "")
     watch = Stopwatch(lambda: 1e-3 * next(ticks), lambda: None)
-    found = host_costs(torch.device("cpu"), watch, CalibratedModel(calibration))
+    found = host_costs(torch.device("cpu"), lambda run: watch.seconds([run]), CalibratedModel(calibration))
     kinds = {"attention", "convolution", "copy", "elementwise", "embedding", "norm", "pool", "product"}
     assert set(found) == {"pass", "step", "parameter", *(
         f"{way}/{kind}" for way in ("evaluation", "forward", "backward") for kind in kinds)}

@@ -150,7 +150,7 @@ def test_this_machine_has_a_roof_once_it_is_calibrated(monkeypatch):
     """Its name is that of the predictions, so that points are as high as the predicted times say."""
     machine = Machine("Some CPU", "cpu", 2, "2.9.0")
     calibration = Calibration(
-        machine, curves={}, overhead_us={"forward": 1.0, "training": 1.0, "backward": 1.0, "step": 1.0}, factors={},
+        machine, curves={}, factors={},
         peak_gmacs={"fp32": 100.0}, bandwidth_gb_per_s=20.0, seconds=1.0, made="2026-01-01",
     )
     monkeypatch.setattr("archspec.show.panels.own_calibration", lambda device=None: calibration)

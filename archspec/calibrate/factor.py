@@ -1,0 +1,98 @@
+"""What a network takes besides its kernels and calls: data that is not in the caches, and memory that others use.
+
+Measured on networks with the usual layers, made for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import geometric_mean
+from typing import Any, Final
+
+import torch
+
+from archspec.analysis.resources import resources
+from archspec.analysis.timing import predict_times
+from archspec.api import load
+from archspec.calibrate.pace import Effort, Pace, series
+from archspec.calibrate.sample import Run
+from archspec.devices.calibration import Calibration
+from archspec.devices.models import CalibratedModel
+from archspec.profile.prediction import simulated
+from archspec.profile.workload import Workload, setting
+from archspec.train.step.precision import Precision, Settings
+
+LONG: Final = 0.35  # seconds of steps of each network
+_PATIENCE: Final = 3.0  # seconds that it waits for undisturbed moments
+
+
+def factor(
+    device: torch.device, pace: Pace, calibration: Calibration, precision: Precision
+) -> float:
+    """How much longer kernels take in a network than alone: the geometric mean of some networks' steps."""
+    ratios = []
+    for spec, batch in (
+        (_usual(16), 16), (_usual(32), 4), (_usual(64), 2), (_separable(), 4), (_late(), 4),
+    ):
+        graph = load(spec).graph
+        chosen = setting(graph, batch, "float32", device, Settings(precision))
+        predicted = predict_times(resources(graph, simulated(chosen, training=True)), CalibratedModel(calibration)).step
+        assert predicted is not None
+        step = Workload(chosen).passes["step"]
+        with torch.enable_grad():
+            ratios.append(1000 * undisturbed(step, pace, LONG) / predicted.milliseconds)
+    return max(0.5, min(4.0, geometric_mean(ratios)))
+
+
+def undisturbed(run: Run, pace: Pace, enough: float) -> float:
+    """The seconds of a run while nothing disturbs the machine, from runs of `enough` seconds."""
+    return series([run], pace, Effort(4, 1000, enough, _PATIENCE)).seconds(pace)[0]
+
+
+def _usual(width: int) -> Mapping[str, Any]:
+    """A network with the usual layers: convolutions, norms, pools, a product."""
+    return {
+        "archspec": 1, "name": "usual", "input": [3, 64, 64],
+        "stages": {
+            "first": [*_convolution(width, 5), {"max_pool2d": 2}],
+            "second": [*_convolution(2 * width, 3), *_convolution(width, 1), *_convolution(2 * width, 3)],
+            "pool": {"max_pool2d": 2},
+            "third": [*_convolution(4 * width, 3), *_convolution(4 * width, 3), {"avg_pool2d": 4}],
+            "head": ["flatten", {"linear": 256}, "relu", {"linear": 10}],
+        },
+    }
+
+
+def _convolution(channels: int, size: int, **fields: int) -> list[Any]:
+    return [
+        {"conv2d": {"out_channels": channels, "kernel_size": size, "padding": size // 2, "bias": False, **fields}},
+        "batch_norm2d", "relu",
+    ]
+
+
+def _separable() -> Mapping[str, Any]:
+    """A network with depthwise convolutions."""
+    def block(wide: int, narrow: int, size: int) -> list[Any]:
+        return [*_convolution(wide, 1), *_convolution(wide, size, groups=wide), *_convolution(narrow, 1)[:2]]
+
+    return {
+        "archspec": 1, "name": "separable", "input": [3, 96, 96],
+        "stages": {
+            "first": _convolution(16, 3, stride=2),
+            "second": [*block(64, 24, 3), *block(96, 24, 5), {"max_pool2d": 2}],
+            "third": [*block(96, 40, 5), *block(160, 40, 3), {"max_pool2d": 2}],
+            "head": ["global_avg_pool2d", "flatten", {"linear": 10}],
+        },
+    }
+
+
+def _late() -> Mapping[str, Any]:
+    """A network whose weights are larger than its activations."""
+    return {
+        "archspec": 1, "name": "late", "input": [64, 8, 8],
+        "stages": {
+            "first": [*_convolution(256, 3), *_convolution(256, 3), {"max_pool2d": 2}],
+            "second": [*_convolution(512, 3), *_convolution(384, 3)],
+            "head": ["flatten", {"linear": 512}, "relu", {"linear": 10}],
+        },
+    }

@@ -1,0 +1,88 @@
+"""Times between undisturbed moments, with a clock of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from archspec.calibrate.pace import DISTURBED, Effort, Pace, series
+from archspec.calibrate.rounds import GROUP, measure_in_rounds
+from archspec.calibrate.sample import Sample
+from archspec.devices.work import Work
+from tests.calibrate.ticks import Ticks
+
+
+class Machine:
+    """A machine whose speed depends on the time: `slow` says how slow it is then."""
+
+    def __init__(self, slow: Callable[[float], float], usual: tuple[float, ...] = ()) -> None:
+        self.clock, self._slow = Ticks(0.0), slow
+        self.pace = Pace(self.clock, usual)
+        self.pace.runs = [self.kernel(1e-4), self.kernel(2e-5)]
+
+    def kernel(self, seconds: float) -> Callable[[], object]:
+        def run() -> None:
+            self.clock.now += seconds * self._slow(self.clock.now)
+
+        return run
+
+
+def test_runs_count_between_undisturbed_moments_only() -> None:
+    """A machine that is 1.6 times as slow now and then, from one moment to the next."""
+    machine = Machine(lambda now: 1.6 if int(now / 0.05) % 3 == 0 else 1.0)
+    machine.pace.settle(1.0)
+    found = series([machine.kernel(3e-3), machine.kernel(1e-5)], machine.pace, Effort(40, 60, 0.2, 5.0))
+    assert found.seconds(machine.pace) == pytest.approx([3e-3, 1e-5], rel=0.01)
+    assert max(seconds for seconds, _ in found.times[0]) == pytest.approx(4.8e-3, rel=0.01)
+
+
+def test_a_machine_that_stays_disturbed_counts_at_its_usual_pace() -> None:
+    machine = Machine(lambda now: 2.0, usual=(1e-4, 2e-5))
+    found = series([machine.kernel(1e-3)], machine.pace, Effort(4, 12, 0.01, 0.1))
+    assert found.undisturbed(machine.pace) == [[]]
+    assert found.seconds(machine.pace) == pytest.approx([1e-3])
+    assert machine.clock.now < 0.3  # its patience ends
+
+
+def test_runs_wait_for_the_undisturbed_machine() -> None:
+    machine = Machine(lambda now: 2.0 if now < 0.5 else 1.0, usual=(1e-4, 2e-5))
+    found = series([machine.kernel(1e-3)], machine.pace, Effort(4, 12, 0.01, 2.0))
+    assert len(found.undisturbed(machine.pace)[0]) >= 4
+    assert found.seconds(machine.pace) == pytest.approx([1e-3])
+
+
+def test_the_kernel_that_suffers_most_shows_how_slow_the_machine_is() -> None:
+    pace = Pace(Ticks(), (1.0, 0.1))
+    assert pace.slow([(1.0, 0.1), (1.2, 0.1), (1.0, 0.2), (0.9, 0.05)]) == pytest.approx([1.0, 1.2, 2.0, 0.5])
+
+
+def test_moments_in_which_the_machine_is_quicker_than_usual_do_not_count_either() -> None:
+    machine = Machine(lambda now: 0.5 if int(now / 0.05) % 5 == 1 else 1.0)
+    machine.pace.settle(1.0)
+    found = series([machine.kernel(3e-3)], machine.pace, Effort(40, 60, 0.2, 5.0))
+    assert min(seconds for seconds, _ in found.times[0]) < 2e-3
+    assert found.seconds(machine.pace) == pytest.approx([3e-3], rel=0.01)
+
+
+def test_a_look_does_not_count_the_run_that_fills_the_caches() -> None:
+    clock, durations = Ticks(0.0), iter([9.0, 1.0, 3.0, 2.0] * 2)
+    pace = Pace(clock)
+
+    def run() -> None:
+        clock.now += next(durations)
+
+    pace.runs = [run, run]
+    assert pace.look() == (1.0, 1.0)
+    assert pace.usual == (1.0, 1.0)
+
+
+def test_kernels_in_rounds_have_the_times_of_the_undisturbed_machine() -> None:
+    """A machine that becomes half as fast now and then: equal kernels have equal times."""
+    machine = Machine(lambda now: 2.0 if int(now / 0.7) % 3 == 1 else 1.0)
+    machine.pace.settle(0.5)
+    samples = [Sample("a", "a/fp32", Work("elementwise", False, 8, 0, 1), lambda: machine.kernel(1e-3))] * (10 * GROUP)
+    found = measure_in_rounds(samples, 1e9, pace=machine.pace)["a/fp32"]
+    assert len(found) == len(samples)
+    assert all(point.seconds == pytest.approx(1e-3, rel=0.01) for point in found)
+    assert max(machine.pace.slow(machine.pace.seen)) > DISTURBED
