@@ -149,7 +149,8 @@ def _meant(kind: str | None, name: str, names: Collection[str]) -> str:
         return close.words("")
     if kind is not None and len(names) <= _FEW:
         return f"the {kind}: {listing(names, _FEW)}"
-    return f"`archspec list{f' {kind}' if kind else ''}` lists the names"
+    command = f"archspec list {kind}" if kind else "archspec list"
+    return f"`{command}` lists the names"
 
 
 def _op(name: str, model: type[Any]) -> Entry:

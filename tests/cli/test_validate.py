@@ -32,7 +32,8 @@ def test_a_valid_spec(cli: Cli, folder: Path) -> None:
 def test_all_errors_of_all_files_in_one_run(cli: Cli, folder: Path) -> None:
     write(folder, worse=BAD.replace("kernel_size: 3", "kernel_size: 0"))
     done = cli("validate", "bad.yaml", "good.yaml", "worse.yaml")
-    assert (done.code, done.out) == (1, "3 errors in 2 of 3 specs\n")
+    assert (done.code, done.out) == (
+        1, "3 errors in 2 of 3 specs\navailable: 1 fix with `--fix --unsafe-fixes`\n")
     places = [line.strip() for line in done.err.splitlines() if "-->" in line]
     assert places == ["--> bad.yaml:5:27", "--> worse.yaml:4:49", "--> worse.yaml:5:27"]
 

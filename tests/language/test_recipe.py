@@ -338,7 +338,7 @@ def test_recipes_with_mappings_are_hashable_and_equal_ones_alike():
 @pytest.mark.parametrize(("wrong", "hint"), [
     ("loss: «mae»", "write `l1`"), ("loss: {mse: {«wieght»: 2}}", "a similar name exists: `weight`"),
     ("loss: «{mse: , weight: 2}»", "write `{mse: {weight: 2}}`"),
-    ("loss: {a: {cross_entropy: {label_smoothing: «2»}}}", None),
+    ("loss: {a: {cross_entropy: {label_smoothing: «2»}}}", "write a value such as 0.1"),
 ])
 def test_mistakes_in_a_loss_are_marked_at_their_place(wrong, hint):
     text = spec(f"stages: {{a: [flatten, linear: 10]}}\ntrain: {{data: 'table:labels.csv', lr: 0.1, {wrong}}}")

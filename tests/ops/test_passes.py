@@ -28,7 +28,7 @@ REWRITES = "ir/rewrites/"  # each is a rule of algebra on certain ops, which it 
 EXECUTION = {"execute", "autograd", "recorder", "setting", "tape", "tensor"}  # the others are torch's functions, named as there
 # They know torch's kernels by name, as the tape of an execution has them.
 KERNELS = {
-    "calibrate/host.py", "calibrate/passes.py", "calibrate/overhead.py", "devices/calibration.py", "devices/gpu.py",
+    "calibrate/host.py", "calibrate/passes.py", "calibrate/factor.py", "devices/calibration.py", "devices/gpu.py",
     "devices/models.py", "devices/work.py",
 }
 SOURCES = sorted(
