@@ -13,27 +13,12 @@ from torch import Tensor
 
 from archspec.devices.curve import kind_of
 from archspec.devices.work import Work, work_of
+from archspec.execution import Kernel
 from archspec.train.step.precision import Precision
 
 Run = Callable[[], object]
 POOL: Final = 1 << 25  # elements
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """A kernel as `archspec.devices.work` reads it; see `archspec.execution.Kernel`."""
-
-    name: str
-    dtype: str
-    read_bytes: int
-    written_bytes: int
-    macs: int = 0
-    flops: int = 0
-    geometry: tuple[int, ...] = ()
-    nhwc: bool = False
-    layer: str = ""
-    direction: str = "forward"
 
 
 class Pool:
@@ -127,7 +112,7 @@ def sample(
     warm: how many of its inputs the kernels just before it have written in a network. hot: see `Work`.
     """
     dtype, nbytes = str(place.dtype).removeprefix("torch."), sum(count * size for count, size in moved)
-    kernel = Kernel(name, dtype, nbytes, 0, macs, flops, geometry)
+    kernel = Kernel("", name, "forward", dtype, nbytes, 0, macs, flops, geometry)
     suffix = f"/{place.layout}" if by_layout else ""
     work = work_of(kernel)._replace(hot=hot)
     curve = f"{kind_of(name, work)}/{place.precision}{suffix}"

@@ -9,7 +9,7 @@ import pytest
 from archspec.calibrate.measure import Stopwatch, measure
 from archspec.calibrate.sample import Sample
 from archspec.devices.work import Work
-from tests.calibrate.ticks import Ticks
+from tests.calibrate.ticks import Ticks, half_broken
 
 
 def watch(clock: Callable[[], float]) -> Stopwatch:
@@ -79,13 +79,7 @@ def test_the_turns_of_a_kernel_cover_more_than_the_caches() -> None:
 
 def test_measuring_stops_at_the_deadline_and_leaves_out_what_cannot_run() -> None:
     clock, seen = Ticks(0.01), []
-
-    def broken() -> Callable[[], object]:
-        raise RuntimeError("not implemented for 'Half'")
-
-    work = Work("elementwise", False, 8, 0, 1)
-    samples = [Sample("a", "a/fp32", work, lambda: lambda: None), Sample("b", "b/fp32", work, broken)] * 50
-    found = measure(samples, watch(clock), deadline=1.0, progress=seen.append)
+    found = measure(half_broken(50), watch(clock), deadline=1.0, progress=seen.append)
     assert set(found) == {"a/fp32"}
     assert 0 < len(found["a/fp32"]) < 50
     assert seen == sorted(seen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
@@ -14,7 +13,7 @@ from archspec.calibrate.products import Shape, convolutions
 from archspec.calibrate.rounds import GROUP, measure_in_rounds
 from archspec.calibrate.sample import Place, Sample
 from archspec.devices.work import Work
-from tests.calibrate.ticks import Ticks
+from tests.calibrate.ticks import Ticks, half_broken
 
 CPU = torch.device("cpu")
 USUAL = (0.01, 0.01)  # of a clock with as long a tick
@@ -58,13 +57,7 @@ def test_backward_of_a_convolution_is_one_run_but_for_a_first_layer() -> None:
 
 def test_rounds_stop_at_the_deadline_and_leave_out_what_cannot_run() -> None:
     clock, seen = Ticks(0.01), []
-
-    def broken() -> Callable[[], object]:
-        raise RuntimeError("not implemented for 'Half'")
-
-    work = Work("elementwise", False, 8, 0, 1)
-    samples = [Sample("a", "a/fp32", work, lambda: lambda: None), Sample("b", "b/fp32", work, broken)] * 50
-    found = measure_in_rounds(samples, 2.0, seen.append, pace=Pace(clock, USUAL))
+    found = measure_in_rounds(half_broken(50), 2.0, seen.append, pace=Pace(clock, USUAL))
     assert set(found) == {"a/fp32"}
     assert 0 < len(found["a/fp32"]) < 50
     assert seen == sorted(seen)

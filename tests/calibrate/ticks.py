@@ -1,6 +1,11 @@
-"""A clock of the tests' own."""
+"""A clock of the tests' own, and kernels of which half cannot run."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+
+from archspec.calibrate.sample import Sample
+from archspec.devices.work import Work
 
 
 class Ticks:
@@ -12,3 +17,12 @@ class Ticks:
     def __call__(self) -> float:
         self.now += self.step
         return self.now
+
+
+def half_broken(number: int) -> list[Sample]:
+    """So many kernels of curve `a/fp32`, and as many of `b/fp32` that this machine has no kernel for, by turns."""
+    def broken() -> Callable[[], object]:
+        raise RuntimeError("not implemented for 'Half'")
+
+    work = Work("elementwise", False, 8, 0, 1)
+    return [Sample("a", "a/fp32", work, lambda: lambda: None), Sample("b", "b/fp32", work, broken)] * number
