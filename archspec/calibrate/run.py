@@ -35,15 +35,19 @@ from archspec.calibrate.products import (
 from archspec.calibrate.regression import LEAST, Point, fit_curve
 from archspec.calibrate.rounds import measure_in_rounds
 from archspec.calibrate.sample import Place, Sample, pool
-from archspec.devices.calibration import Calibration, Machine, cpu_name, host_curve
+from archspec.devices.calibration import (
+    SECONDS,
+    SECONDS_GPU,
+    Calibration,
+    Machine,
+    cpu_name,
+    host_curve,
+)
 from archspec.devices.curve import Curve
 from archspec.devices.models import CalibratedModel
 from archspec.profile.timing import Clock
 from archspec.train.step.precision import Precision, float32_products
 
-# Of measuring kernels, at most; whole networks come on top, on a CPU for about a minute.
-SECONDS: Final = 75.0
-SECONDS_GPU: Final = 96.0
 _SETTLE: Final = 1.0  # seconds to find the machine's usual pace
 _SMALL: Final = 0.04  # seconds of each pass of a small network
 APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches

@@ -11,10 +11,11 @@ import click
 from archspec.cli.console import line_width, result_console, tell
 from archspec.cli.json_output import print_json
 from archspec.cli.options import DEVICE, Number, json_option
+from archspec.devices.calibration import SECONDS, SECONDS_GPU
+from archspec.text import bytes_text
 
 if TYPE_CHECKING:
     from archspec.devices.calibration import Calibration
-
 
 BUSY: Final = 0.6  # of the logarithm of a kernel's time: more is noise
 
@@ -23,7 +24,8 @@ BUSY: Final = 0.6  # of the logarithm of a kernel's time: more is noise
 @click.option("--device", type=DEVICE, metavar=DEVICE.name, default="auto", show_default=True, help="What to measure.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Number of CPU threads.")
 @click.option("--seconds", type=Number(min=1, max=3600), metavar="S",
-              help="The longest time of measuring kernels; less is less exact. [default: 48, on a GPU 96]")
+              help="The longest time of measuring kernels; less is less exact. "
+                   f"[default: {SECONDS:.0f}, on a GPU {SECONDS_GPU:.0f}]")
 @json_option
 def command(device: str, threads: int | None, seconds: float | None, as_json: bool) -> None:
     """Measure this machine: products, convolutions, passes over memory and the overhead of a call.
@@ -59,7 +61,7 @@ def command(device: str, threads: int | None, seconds: float | None, as_json: bo
         print_json({
             "format": 1, "machine": found.name, "file": path, "seconds": found.seconds, "curves": len(found.curves),
             "gmacs_per_s": found.peak_gmacs, "bandwidth_gb_per_s": found.bandwidth_gb_per_s,
-            "overhead_us": found.host_us,
+            "overhead_us": found.host_us, "factors": found.factors, "cache_bytes": found.cache_bytes,
         })
     else:
         _show(found, path)
@@ -87,6 +89,8 @@ def _show(found: Calibration, path: str | None) -> None:
     for precision, rate in found.peak_gmacs.items():
         console.print(f"  products      up to {rate:,.1f} GMAC/s in {precision}", soft_wrap=True)
     console.print(f"  memory        {found.bandwidth_gb_per_s:,.1f} GB/s", soft_wrap=True)
+    if found.cache_bytes:
+        console.print(f"  caches        {bytes_text(round(found.cache_bytes))}", soft_wrap=True)
     costs = ", ".join(f"{name} {microseconds:.1f} µs" for name, microseconds in _costs(found).items())
     console.print(f"  calls         {costs}", soft_wrap=True)
     if errors:

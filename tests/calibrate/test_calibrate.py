@@ -18,7 +18,15 @@ from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import convolution_shapes, convolutions, products
 from archspec.calibrate.run import _best, calibrate
 from archspec.calibrate.sample import Place
-from archspec.devices.calibration import Calibration, Machine, load_calibration, own_calibration, thread_count
+from archspec.devices.calibration import (
+    SECONDS,
+    SECONDS_GPU,
+    Calibration,
+    Machine,
+    load_calibration,
+    own_calibration,
+    thread_count,
+)
 from archspec.devices.curve import Curve
 from archspec.devices.gpu import Circumstances
 from archspec.devices.models import CalibratedModel
@@ -26,6 +34,7 @@ from archspec.devices.predict import predict
 from archspec.devices.targets import time_model
 from archspec.diagnostics import SpecError
 from archspec.execution import Optimizer, Setting, execute
+from archspec.text import bytes_text
 from tests.calibrate.ticks import Ticks
 
 CPU = torch.device("cpu")
@@ -113,6 +122,8 @@ def test_the_command_leaves_the_time_to_the_device(
     done = CliRunner().invoke(command, ["--device", "cpu", *given])
     assert done.exit_code == 0, done.output
     assert seen == [expected]
+    assert f"[default: {SECONDS:.0f}, on a GPU {SECONDS_GPU:.0f}]" in " ".join(CliRunner().invoke(command, ["--help"]).output.split())
+    assert f"caches {bytes_text(round(made.cache_bytes))}" in " ".join(done.output.split())
 
 
 def law(rate: float) -> Curve:
