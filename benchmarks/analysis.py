@@ -107,6 +107,8 @@ def main() -> None:
         times = alternate(contestants(name), rounds)
         rows = [[who, sample.text(1000), sample.over(times["archspec"]).text()] for who, sample in times.items()]
         show_table([name, "ms", "times archspec's analysis"], rows)
+        tracker = times["MemTracker"].over(times["archspec, memory and time"])
+        print(f"\nMemTracker takes {tracker.text()} times as long as archspec's memory and time")
         print()
 
 

@@ -1,7 +1,7 @@
 """How fast a CPU is from moment to moment, and what kernels take while it is as fast as usual.
 
 A processor's clock changes, and a virtual machine shares cores, caches and memory with others: from one second to the
-next, products may take 1.6 times as long. Two kernels that run again and again show it, and only the runs between two
+next, products may take half as long again. Two kernels that run again and again show it, and only the runs between two
 usual moments count.
 """
 
