@@ -126,7 +126,7 @@ class CalibratedModel:
         if self.calibration.machine.device != "cpu":
             return self._queued(kernels, circumstances)
         kernels = list(kernels)
-        hot = _touched(kernels) <= self.calibration.cache_bytes
+        hot = self._hot(kernels)
         times, known = list[KernelTime](), dict[tuple[object, ...], KernelTime]()
         for kernel in kernels:
             key = signature(kernel)
@@ -185,11 +185,16 @@ class CalibratedModel:
         compute, memory = (seconds, 0.0) if bound == "compute" else (0.0, seconds)
         return Enqueued(issued, Timed(seconds, compute, memory), curve)
 
-    def known_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
-        """Without the costs of calls: the time of a kernel on a CPU, or what `_issue_seconds` says of a GPU's host."""
+    def known_seconds(self, kernels: Sequence[KernelLike], circumstances: Circumstances) -> float:
+        """Of a pass without the costs of calls: a CPU's kernels, or what `_issue_seconds` says of a GPU's host."""
         if self.calibration.machine.device == "cpu":
-            return self._kernel(kernel, circumstances)[0]
-        return self._issue_seconds(kernel, circumstances)
+            hot = self._hot(kernels)
+            return sum([self._kernel(kernel, circumstances, hot=hot)[0] for kernel in kernels])
+        return sum([self._issue_seconds(kernel, circumstances) for kernel in kernels])
+
+    def _hot(self, kernels: Iterable[KernelLike]) -> bool:
+        """Whether the caches hold what a pass touches."""
+        return _touched(kernels) <= self.calibration.cache_bytes
 
     def _issue_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
         """What the host of a GPU takes for the kernels of a convolution, besides torch's call."""
