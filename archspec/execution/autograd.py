@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from archspec.execution.tensor import Tensor, written
+from archspec.execution.tensor import Shape, Tensor, written
 
 if TYPE_CHECKING:
     from archspec.execution.recomputation import Region
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FIRST: Final = 2**62  # the number of a parameter's node: torch accumulates gradients before all else
 Gradients = Sequence["Tensor | None"]
+Like = tuple[Shape, str]
 # (tape, node, gradients of the outputs) -> gradients of the inputs. It must not hold tensors: they are in node.saved.
 Backward = Callable[["Recorder", "Node", Gradients], Gradients]
 
@@ -23,17 +24,17 @@ class Node:
     """One differentiable operation.
 
     number: its place in time. edges: for each input, the node and port that made it, or None where no gradient is
-    needed. saved: what it keeps for backward, released when it has run.
+    needed. likes: the shape and the dtype of each input. saved: what it keeps for backward, released when it has run.
     """
 
-    __slots__ = ("backward", "edges", "layer", "name", "number", "region", "saved")
+    __slots__ = ("backward", "edges", "layer", "likes", "name", "number", "region", "saved")
 
     def __init__(
         self, number: int, name: str, layer: str, edges: tuple[tuple[Node, int] | None, ...],
-        saved: tuple[Tensor, ...], backward: Backward,
+        likes: tuple[Like | None, ...], saved: tuple[Tensor, ...], backward: Backward,
     ) -> None:
         self.number, self.name, self.layer, self.edges, self.saved = number, name, layer, edges, saved
-        self.backward = backward
+        self.likes, self.backward = likes, backward
         self.region: Region | None = None  # where its saved tensors are computed again in backward
 
     def needs(self, k: int) -> bool:
@@ -43,7 +44,7 @@ class Node:
 
 def leaf(name: str) -> Node:
     """The node of a parameter, where its gradient is accumulated."""
-    return Node(FIRST, name, "", (), (), _accumulate)
+    return Node(FIRST, name, "", (), (), (), _accumulate)
 
 
 def _accumulate(tape: Recorder, node: Node, gradients: Gradients) -> Gradients:
@@ -71,6 +72,9 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
             node.region.restore(tape)
         tape.layer = node.layer
         results: list[Tensor | None] = list(node.backward(tape, node, given))
+        if node.region is not None:
+            node.saved = ()  # what was computed again is freed at once
+        _fit(tape, node, results)
         del given
         node.saved, node.region = (), None
         for k, edge in enumerate(node.edges):
@@ -88,6 +92,37 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
             waiting[into] -= 1
             if not waiting[into]:
                 heappush(ready, (-into.number, next(order), into))
+
+
+def _fit(tape: Recorder, node: Node, results: list[Tensor | None]) -> None:
+    """Sum the gradients of inputs that were broadcast, and cast those of inputs with another dtype, when all are there.
+
+    Each is freed when the next one takes its place in `results` (torch's validate_outputs).
+    """
+    for k, like in enumerate(node.likes):
+        if like is None or k >= len(results):
+            continue
+        for step in (_summed, _cast):
+            x = results[k]
+            if x is not None:
+                results[k] = step(tape, x, *like)
+            del x
+
+
+def _summed(tape: Recorder, x: Tensor, shape: Shape, dtype: str) -> Tensor:
+    if x.shape == shape:
+        return x
+    y = tape.new(shape, x.dtype)
+    tape.launch("sum", (x,), (y,), flops=x.numel)
+    return y
+
+
+def _cast(tape: Recorder, x: Tensor, shape: Shape, dtype: str) -> Tensor:
+    if x.dtype == dtype:
+        return x
+    y = tape.like(x, dtype)
+    tape.launch("copy", (x,), (y,))
+    return y
 
 
 def _sum(tape: Recorder, held: Tensor | None, new: Tensor | None) -> Tensor | None:

@@ -29,10 +29,11 @@ class Convolutions(Recorder):
 
     def convolution(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, size: Sequence[int], strides: Sequence[int], *,
-        groups: int = 1, transposed: bool = False,
+        groups: int = 1, transposed: bool = False, uneven: bool = False,
     ) -> Tensor:
         """A convolution of (N, C, …) to (N, K, *size), or a transposed one. torch keeps input and weight, not the bias.
 
+        uneven: whether a transposed one adds to a side of its output as much as a stride, or more.
         The gradients of the input and of the weight cost as many MACs each as the forward pass.
         """
         if self.low is not None:
@@ -41,7 +42,7 @@ class Convolutions(Recorder):
         channels = weight.shape[1] * groups if transposed else weight.shape[0]
         nhwc = _is_nhwc(x, weight)
         shape = (x.shape[0], channels, *size)
-        kind = Kind(groups, transposed)
+        kind = Kind(groups, transposed, uneven)
         y = self._output(x, weight, shape, _layout(shape) if nhwc else contiguous(shape), kind)
         macs = (x if transposed else y).numel * (weight.numel // weight.shape[0])
         geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides)

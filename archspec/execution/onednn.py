@@ -19,10 +19,14 @@ Pass = Literal["forward", "input", "weight"]
 
 
 class Kind(NamedTuple):
-    """What decides beside the shapes who computes a convolution."""
+    """What decides beside the shapes who computes a convolution.
+
+    uneven: whether it adds to a side of its output as much as a stride, or more.
+    """
 
     groups: int
     transposed: bool
+    uneven: bool
 
 
 LANES: Final = 16  # channels of a block
@@ -61,8 +65,10 @@ def uses_onednn(x: Tensor, weight: Tensor, kind: Kind) -> bool:
 
     Small ones of a single sample it computes itself. A sequence is an image of height 1.
     """
+    if kind.uneven or x.dtype == "float64":
+        return False
     if x.dtype != "float32":
-        return x.dtype != "float64"
+        return True
     if kind.groups > 1:
         return not (kind.transposed and kind.groups == x.shape[1])
     large = x.ndim > 3 and min(weight.shape[-2:]) > 3

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Shape, Tensor, iterated, written
+from archspec.execution.tensor import Tensor, iterated, written
 from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
@@ -14,13 +13,6 @@ if TYPE_CHECKING:
 
 CLAMPS: Final = ("relu6",)  # torch starts it from an empty tensor like the input
 SAVED_FIRST: Final = ("relu", "leaky_relu")  # whose backward kernels take the saved tensor before the gradient
-
-
-class _Like(NamedTuple):
-    """What backward knows of an input: its gradient has this shape and dtype."""
-
-    shape: Shape
-    dtype: str
 
 
 class Pointwise(Recorder):
@@ -71,25 +63,22 @@ class Pointwise(Recorder):
             self.launch(name, (a, b), (y,), flops=y.numel)
         else:
             y = self._broadcast(name, a, b)
-        likes = _Like(a.shape, a.dtype), _Like(b.shape, b.dtype)
-        self.record(name, (y,), (a, b), (), lambda tape, node, grads: _add_backward(tape, node, grads, likes))
+        self.record(name, (y,), (a, b), (), _add_backward)
         return y
 
     def mul(self, a: Tensor, b: Tensor) -> Tensor:
         """a * b, broadcast."""
         y = self._broadcast("mul", a, b)
         keeps_a, keeps_b = self.needs(b), self.needs(a)
-        likes = _Like(a.shape, a.dtype), _Like(b.shape, b.dtype)
         saved = ([a] if keeps_a else []) + ([b] if keeps_b else [])
-        self.record("mul", (y,), (a, b), saved, lambda tape, node, grads: _mul_backward(tape, node, grads, likes))
+        self.record("mul", (y,), (a, b), saved, _mul_backward)
         return y
 
     def div(self, a: Tensor, b: Tensor) -> Tensor:
         """a / b, broadcast."""
         y = self._broadcast("div", a, b)
-        likes = _Like(a.shape, a.dtype), _Like(b.shape, b.dtype)
         saved = (b, a) if self.needs(b) else (b,)
-        self.record("div", (y,), (a, b), saved, lambda tape, node, grads: _div_backward(tape, node, grads, likes))
+        self.record("div", (y,), (a, b), saved, _div_backward)
         return y
 
     def _broadcast(self, name: str, a: Tensor, b: Tensor) -> Tensor:
@@ -115,26 +104,6 @@ def _output(tape: Recorder, *operands: Tensor, dtype: str | None = None) -> Tens
         pairs = zip(shape[missing:], x.shape, x.strides, strict=True)
         strides.append((0,) * missing + tuple([0 if own == 1 != size else step for size, own, step in pairs]))
     return tape.new(shape, dtype, iterated(shape, tuple(strides)))
-
-
-def fitted(tape: Recorder, results: list[Tensor | None], likes: Sequence[_Like]) -> list[Tensor | None]:
-    """Gradients of tensors that were broadcast, or cast, for an element-wise kernel: summed and cast back.
-
-    torch's engine does so when all of them are there.
-    """
-    for k, like in enumerate(likes):
-        x = results[k]
-        if x is not None and x.shape != like.shape:
-            results[k] = y = tape.new(like.shape, x.dtype)
-            tape.launch("sum", (x,), (y,), flops=x.numel)
-            x = y
-            del y
-        if x is not None and x.dtype != like.dtype:
-            results[k] = y = tape.like(x, like.dtype)
-            tape.launch("copy", (x,), (y,))
-            del y
-        del x
-    return results
 
 
 def _computed(tape: Recorder, name: str, *operands: Tensor | None, dtype: str | None = None) -> Tensor:
@@ -175,26 +144,26 @@ def _prelu_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     assert grad is not None
     of_x, of_weight = tape.like(x), tape.like(x)
     tape.launch("prelu_backward", (grad, x, weight), (of_x, of_weight), flops=3 * x.numel)
-    return fitted(tape, [of_x, of_weight], (_Like(x.shape, x.dtype), _Like(weight.shape, weight.dtype)))
+    return of_x, of_weight
 
 
-def _add_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
+def _add_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,) = grads
     assert grad is not None
     results: list[Tensor | None] = [grad.alias() if node.needs(0) else None, None]
     if node.needs(1):
         results[1] = _computed(tape, "neg", grad) if node.name == "sub" else grad.alias()
-    return fitted(tape, results, likes)
+    return results
 
 
-def _mul_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
+def _mul_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), saved = grads, list(node.saved)
     a = saved.pop(0) if node.needs(1) else None
     b = saved.pop(0) if node.needs(0) else None
-    return fitted(tape, [None if other is None else _computed(tape, "mul", grad, other) for other in (b, a)], likes)
+    return [None if other is None else _computed(tape, "mul", grad, other) for other in (b, a)]
 
 
-def _div_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Like, _Like]) -> Gradients:
+def _div_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), (b, *a) = grads, node.saved
     assert grad is not None
     results: list[Tensor | None] = [None, None]
@@ -205,4 +174,4 @@ def _div_backward(tape: Recorder, node: Node, grads: Gradients, likes: tuple[_Li
         del quotient, squared
     if node.needs(0):
         results[0] = _computed(tape, "div", grad, b)
-    return fitted(tape, results, likes)
+    return results

@@ -68,14 +68,15 @@ class Recorder(Launcher):
         if recomputation.replayed is not None:
             recomputation.restore(self, outputs, saved)
             return
+        likes = tuple([None if x is None or x.node is None else (x.shape, x.dtype) for x in inputs])
         self._number += 1
         if recomputation.region is None:
             self._count_saved(saved)
             # An output that is saved must not hold the node that saves it.
             kept = tuple([x.alias() if x in outputs else x for x in saved])
-            node = Node(self._number, name, self.layer, edges, kept, backward)
+            node = Node(self._number, name, self.layer, edges, likes, kept, backward)
         else:
-            node = Node(self._number, name, self.layer, edges, (), backward)
+            node = Node(self._number, name, self.layer, edges, likes, (), backward)
             recomputation.adopt(node, saves=bool(saved))
         for port, y in enumerate(outputs):
             y.node, y.port = node, port
@@ -188,8 +189,7 @@ class Recorder(Launcher):
             return x
         y = self.like(x, dtype)
         self.launch("copy", (x,), (y,))
-        before = x.dtype
-        self.record("to", (y,), (x,), (), lambda tape, node, grads: (_cast_back(tape, grads[0], before),))
+        self.record("to", (y,), (x,), (), lambda tape, node, grads: grads)  # which the engine casts back
         self.recomputation.note(self)  # also where the cast is no node, as of an image
         return y
 
@@ -205,14 +205,6 @@ class Recorder(Launcher):
             return run(inputs)
         self._count_saved(inputs)
         return recomputation.first_run(self, inputs, buffers, run)
-
-
-def _cast_back(tape: Recorder, gradient: Tensor | None, dtype: str) -> Tensor | None:
-    if gradient is None or gradient.dtype == dtype:
-        return gradient
-    y = tape.like(gradient, dtype)
-    tape.launch("copy", (gradient,), (y,))
-    return y
 
 
 def _opaque_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:

@@ -274,8 +274,10 @@ class ConvTranspose(_GroupedOp):
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
         weights, (y,) = tape.weights, tape.outputs
+        uneven = any(more >= step for more, step in zip(self.output_padding, self.stride, strict=True))
         return tape.convolution(
-            x, weights["weight"], weights.get("bias"), y.shape[2:], self.stride, groups=self.groups, transposed=True
+            x, weights["weight"], weights.get("bias"), y.shape[2:], self.stride,
+            groups=self.groups, transposed=True, uneven=uneven,
         )
 
     @override

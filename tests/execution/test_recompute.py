@@ -62,6 +62,15 @@ stages:
     assert differences(graph, Circumstances(False, frozenset(frozen), frozenset(stages), 1)) == {}
 
 
+def test_what_was_computed_again_is_freed_before_gradients_are_summed():
+    """The output of the first layer is freed with the backward kernels of the second, before its bias gets a gradient."""
+    graph = load("""archspec: 1
+input: [8, 8]
+stages: {wide: [linear: 16, linear: 128], head: [mean: {dim: 1}, linear: 5]}
+""").graph
+    assert differences(graph, Circumstances(recompute=frozenset(["wide"]))) == {}
+
+
 def test_its_second_run_is_counted():
     """The multiply-adds of the stages' forward pass again, and what they save is not saved."""
     graph = load("resnet18").graph

@@ -20,6 +20,13 @@ CAUSES: dict[str, tuple[list[int], list[Any]]] = {
             "out_channels": 8, "kernel_size": 5, "padding": 2}}]),
     "the gradient of a linear layer is copied where it does not lie in order": (
         [6, 8], [{"linear": 16}, {"permute": [0, 2, 1]}, {"slice": {"dim": 1, "start": 0, "end": 9}}]),
+    "torch itself computes a transposed convolution that pads its output by a stride, in the storage of a larger input": (
+        [6, 3, 3, 3], [{"conv_transpose3d": {"out_channels": 3, "kernel_size": [1, 4, 1], "padding": 2, "dilation": 3,
+                                             "output_padding": 2, "bias": False}}, {"flatten": 2}]),
+    "a quotient of 16 bits and an image in float32 keeps the image alone, and casts its gradient": (
+        [4, 8], [{"div": {"a": [{"linear": 8}], "b": []}}, {"linear": 64}]),
+    "a quotient of an image in float32 and 16 bits keeps both, and computes the gradient of its divisor in float32": (
+        [4, 8], [{"div": {"a": [], "b": [{"linear": 8}]}}, {"linear": 64}]),
 }
 
 
