@@ -100,7 +100,7 @@ def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) ->
     weight = tape.for_kernel(weight, nhwc=nhwc)
     results: list[Tensor | None] = [None, None, None]
     if node.needs(0):
-        results[0] = y = tape.like(x)
+        results[0] = y = tape.new(x.shape, x.dtype, _layout(x.shape) if nhwc else None)
         beside = _beside(tape, "input", y, weight, grad, nhwc=nhwc, kind=known.kind)
         tape.launch("convolution_backward_input", (grad, weight), (y,), macs=known.macs, geometry=known.shape,
                     nhwc=nhwc, beside=beside)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Shape, Tensor
+from archspec.execution.tensor import Shape, Tensor, channels_last, contiguous
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
@@ -15,27 +15,45 @@ if TYPE_CHECKING:
 class Moving(Recorder):
     """Functions of a `Tape` that move elements."""
 
-    def moved(self, name: str, x: Tensor, shape: Sequence[int], *, flops: int = 0, in_order: bool = False) -> Tensor:
+    def moved(
+        self, name: str, x: Tensor, shape: Sequence[int], *, flops: int = 0, in_order: bool = False,
+        back_in_order: bool = False,
+    ) -> Tensor:
         """The elements of x at other places, or sums of some. The gradient needs nothing saved.
 
-        in_order: the output is NCHW even if x is NHWC.
+        in_order: the output is NCHW even if x is NHWC. back_in_order: so is the gradient, even if the output's is NHWC.
         """
         y = self.new(shape, x.dtype) if in_order else self.empty(shape, x.dtype, x)
         self.launch(name, (x,), (y,), flops=flops)
-        before = x.shape
-        self.record(name, (y,), (x,), (), lambda tape, node, grads: (_moved_back(tape, node, grads, before, flops),))
+        like = x.shape, back_in_order
+        self.record(name, (y,), (x,), (), lambda tape, node, grads: (_moved_back(tape, node, grads, like, flops),))
         return y
 
-    def rolled(self, x: Tensor, dims: int) -> Tensor:
-        """The elements of x, rolled along so many dimensions: along one, and the result along the others."""
-        y = self._rolled("roll", x, dims)
-        self.record("roll", (y,), (x,), (), lambda tape, node, grads: (_rolled_back(tape, grads[0], dims),))
+    def zero_padded(self, x: Tensor, shape: Sequence[int]) -> Tensor:
+        """x within zeros. Where nothing is added it is a copy, and so is the gradient."""
+        shape, before = tuple(shape), x.shape
+        y = self.like(x) if shape == before else self.empty(shape, x.dtype, x)
+        self.launch("constant_pad_nd", (x,), (y,))
+        self.record("constant_pad_nd", (y,), (x,), (), lambda tape, node, grads: (_cut_out(tape, grads[0], before),))
         return y
 
-    def _rolled(self, name: str, x: Tensor, dims: int) -> Tensor:
-        y = self.empty(x.shape, x.dtype, x)
+    def rolled(self, x: Tensor, shifts: Sequence[int], dims: Sequence[int]) -> Tensor:
+        """The elements of x, rolled along some dimensions: along one, and the result along the others."""
+        y = self._rolled("roll", x, shifts, dims)
+        back = [-shift for shift in reversed(shifts)], dims[::-1]
+        self.record("roll", (y,), (x,), (), lambda tape, node, grads: (_rolled_back(tape, grads[0], *back),))
+        return y
+
+    def _rolled(self, name: str, x: Tensor, shifts: Sequence[int], dims: Sequence[int]) -> Tensor:
+        strides = x.strides  # torch joins two parts: to NHWC if both are that, which an empty one never is
+        for shift, dim in zip(shifts, dims, strict=True):
+            start, size = -shift % x.shape[dim], x.shape[dim]
+            parts = [(*x.shape[:dim], part, *x.shape[dim + 1 :]) for part in (size - start, start)]
+            nhwc = all(x.view(part, strides).is_channels_last for part in parts)
+            strides = channels_last(x.shape) if nhwc else contiguous(x.shape)
+        y = self.new(x.shape, x.dtype, strides)
         if not self.meta:  # a memory tracker does not look into the kernel
-            self.scratch((dims - 1) * y.nbytes)
+            self.scratch((len(dims) - 1) * y.nbytes)
         self.launch(name, (x,), (y,))
         return y
 
@@ -46,7 +64,7 @@ class Moving(Recorder):
         """
         shape = (*x.shape[:2], *[size + more for size, more in zip(x.shape[2:], margins, strict=True)])
         if mode == "zeros":
-            return self.moved("constant_pad_nd", x, shape)
+            return self.zero_padded(x, shape)
         if mode == "circular":
             y, before = self.new(shape, x.dtype), x.shape
             self.launch("circular_pad", (x,), (y,))
@@ -70,17 +88,24 @@ class Moving(Recorder):
         return y
 
 
-def _moved_back(tape: Recorder, node: Node, grads: Gradients, shape: Shape, flops: int) -> Tensor:
-    (grad,) = grads
+def _moved_back(tape: Recorder, node: Node, grads: Gradients, like: tuple[Shape, bool], flops: int) -> Tensor:
+    (grad,), (shape, in_order) = grads, like
     assert grad is not None
-    result = tape.empty(shape, grad.dtype, grad)
+    result = tape.new(shape, grad.dtype) if in_order else tape.empty(shape, grad.dtype, grad)
     tape.launch(node.name + "_backward", (grad,), (result,), flops=flops)
     return result
 
 
-def _rolled_back(tape: Recorder, grad: Tensor | None, dims: int) -> Tensor:
+def _cut_out(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
+    assert grad is not None
+    result = tape.like(grad.view(shape, grad.strides))
+    tape.launch("constant_pad_nd_backward", (grad,), (result,))
+    return result
+
+
+def _rolled_back(tape: Recorder, grad: Tensor | None, shifts: Sequence[int], dims: Sequence[int]) -> Tensor:
     assert grad is not None and isinstance(tape, Moving)
-    return tape._rolled("roll_backward", grad, dims)
+    return tape._rolled("roll_backward", grad, shifts, dims)
 
 
 def _unwrapped(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
@@ -99,7 +124,7 @@ def _unwrapped(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
 def _padded_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), (x,) = grads, node.saved
     assert grad is not None
-    result = tape.like(x)
+    result = tape.empty(x.shape, x.dtype, x)
     tape.launch(node.name + "_backward", (grad,), (result,), flops=grad.numel)
     return (result,)
 

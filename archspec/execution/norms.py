@@ -109,7 +109,7 @@ class Norms(Products, Moving, Pooling):
         squares = self.reshape(squares, (n, 1, channels, *rest) if x.ndim < 5 else (
             n, 1, channels, rest[0], prod(rest[1:])))
         after = squares.shape
-        squares = self.moved("constant_pad_nd", squares, (*after[:2], channels + size - 1, *after[3:]))
+        squares = self.zero_padded(squares, (*after[:2], channels + size - 1, *after[3:]))
         name = "avg_pool2d" if x.ndim == 3 else "avg_pool3d"
         squares = self.avg_pool(name, squares, after[2:], flops=size * x.numel)
         squares = self.reshape(squares, x.shape)

@@ -106,7 +106,7 @@ def _output(tape: Recorder, *operands: Tensor, dtype: str | None = None) -> Tens
     return tape.new(shape, dtype, iterated(shape, tuple(strides)))
 
 
-def _computed(tape: Recorder, name: str, *operands: Tensor | None, dtype: str | None = None) -> Tensor:
+def computed(tape: Recorder, name: str, *operands: Tensor | None, dtype: str | None = None) -> Tensor:
     """The output of an element-wise kernel in backward."""
     y = _output(tape, *[x for x in operands if x is not None], dtype=dtype)
     tape.launch(name, operands, (y,), flops=y.numel)
@@ -131,12 +131,12 @@ def _scaled_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
 
 
 def _abs_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
-    return (_computed(tape, "mul", grads[0], _computed(tape, "sgn", node.saved[0])),)
+    return (computed(tape, "mul", grads[0], computed(tape, "sgn", node.saved[0])),)
 
 
 def _power_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
-    lower = _computed(tape, "pow", node.saved[0])  # x to the exponent - 1
-    return (_computed(tape, "mul", _computed(tape, "mul", grads[0]), lower),)
+    lower = computed(tape, "pow", node.saved[0])  # x to the exponent - 1
+    return (computed(tape, "mul", computed(tape, "mul", grads[0]), lower),)
 
 
 def _prelu_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
@@ -152,7 +152,7 @@ def _add_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     assert grad is not None
     results: list[Tensor | None] = [grad.alias() if node.needs(0) else None, None]
     if node.needs(1):
-        results[1] = _computed(tape, "neg", grad) if node.name == "sub" else grad.alias()
+        results[1] = computed(tape, "neg", grad) if node.name == "sub" else grad.alias()
     return results
 
 
@@ -160,7 +160,7 @@ def _mul_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), saved = grads, list(node.saved)
     a = saved.pop(0) if node.needs(1) else None
     b = saved.pop(0) if node.needs(0) else None
-    return [None if other is None else _computed(tape, "mul", grad, other) for other in (b, a)]
+    return [None if other is None else computed(tape, "mul", grad, other) for other in (b, a)]
 
 
 def _div_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
@@ -168,10 +168,10 @@ def _div_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     assert grad is not None
     results: list[Tensor | None] = [None, None]
     if a:  # -grad * ((a / b) / b), whose parts C++ frees at the end of the expression
-        quotient = _computed(tape, "div", *a, b, dtype=grad.dtype)
-        squared = _computed(tape, "div", quotient, b)
-        results[1] = _computed(tape, "mul", _computed(tape, "neg", grad), squared)
+        quotient = computed(tape, "div", *a, b, dtype=grad.dtype)
+        squared = computed(tape, "div", quotient, b)
+        results[1] = computed(tape, "mul", computed(tape, "neg", grad), squared)
         del quotient, squared
     if node.needs(0):
-        results[0] = _computed(tape, "div", grad, b)
+        results[0] = computed(tape, "div", grad, b)
     return results

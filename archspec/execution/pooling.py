@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from archspec.execution.losses import filled
+from archspec.execution.pointwise import computed
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Tensor, as_image
+from archspec.execution.reshaping import view_strides
+from archspec.execution.tensor import Shape, Tensor, as_image
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
+
+
+IN_ORDER: Final = ("avg_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d")  # these give NCHW of NHWC, back too
 
 
 class Pooling(Recorder):
@@ -26,15 +31,15 @@ class Pooling(Recorder):
             y = self.new((*x.shape[:2], *size), x.dtype)
             self.launch(name, (self.contiguous(x),), (y,), flops=flops)
             return y
-        y, places = _windows(self, x, size, x.dtype), [_windows(self, x, size, "int64")]
-        self.launch(name, (x,), (y, *places), flops=flops)
-        self.record(name, (y,), (x,), (x, *places), _pool_backward)
+        y, places = (_windows(self, x, size, dtype, in_order=name in IN_ORDER) for dtype in (x.dtype, "int64"))
+        self.launch(name, (x,), (y, places), flops=flops)
+        self.record(name, (y,), (x,), (x, places), _pool_backward)
         return y
 
     def avg_pool(self, name: str, x: Tensor, size: Sequence[int], *, flops: int) -> Tensor:
         """The mean of each window: (N, C, …) -> (N, C, *size). Keeps the input."""
         x = self._pooled(x)
-        y = _windows(self, x, size, x.dtype)
+        y = _windows(self, x, size, x.dtype, in_order=name in IN_ORDER)
         self.launch(name, (x,), (y,), flops=flops)
         self.record(name, (y,), (x,), (x,), _pool_backward)
         return y
@@ -49,7 +54,7 @@ class Pooling(Recorder):
         torch gives the mean of a channels-last x its strides afterwards (`as_strided_`), whose gradient is a copy.
         """
         x = self._pooled(x)
-        y = _windows(self, x, [1] * (x.ndim - 2), x.dtype)
+        y = _windows(self, x, [1] * (x.ndim - 2), x.dtype, in_order=False)
         self.launch("mean", (x,), (y,), flops=x.numel)
         before = x.shape
         self.record("mean", (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], before),))
@@ -65,12 +70,15 @@ class Pooling(Recorder):
         if name == "mean":
             self.record(name, (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], before),))
         else:
-            self.record(name, (y,), (x,), (x, y), _amax_backward)
+            over = tuple([1 if d in dims else size for d, size in enumerate(before)])
+            self.record(name, (y,), (x,), (x, y), lambda tape, node, grads: _amax_backward(tape, node, grads, over))
         return y
 
 
-def _windows(tape: Recorder, x: Tensor, size: Sequence[int], dtype: str) -> Tensor:
+def _windows(tape: Recorder, x: Tensor, size: Sequence[int], dtype: str, *, in_order: bool) -> Tensor:
     """A new tensor (N, C, *size) in the layout of x. torch pools a sequence as an image of height 1."""
+    if in_order:
+        return tape.new((*x.shape[:2], *size), dtype)
     if x.ndim > 3:
         return tape.empty((*x.shape[:2], *size), dtype, x)
     y = tape.empty((*x.shape[:2], 1, *size), dtype, as_image(x))
@@ -89,18 +97,22 @@ def _placed_back(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
 def _pool_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), (x, *places) = grads, node.saved
     assert grad is not None
-    result = _windows(tape, x, x.shape[2:], grad.dtype)
+    result = _windows(tape, x, x.shape[2:], grad.dtype, in_order=node.name in IN_ORDER)
     tape.launch(node.name + "_backward", (grad, *places), (result,), flops=x.numel)
     return (result,)
 
 
-def _amax_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
-    """Equal largest values share the gradient."""
+def _amax_backward(tape: Recorder, node: Node, grads: Gradients, over: Shape) -> Gradients:
+    """Equal largest values share the gradient. over: the shape of the output with the dimensions that were dropped."""
     (grad,), (x, y) = grads, node.saved
     assert grad is not None
-    mask, counts, share, result = tape.like(x, "bool"), tape.like(y, "int64"), tape.like(y), tape.like(x)
-    tape.launch("eq", (x, y), (mask,), flops=x.numel)
+    grad, y = _with_dims(grad, over), _with_dims(y, over)
+    mask = computed(tape, "eq", y, x, dtype="bool")
+    counts = tape.new(over, "int64")
     tape.launch("sum", (mask,), (counts,), flops=x.numel)
-    tape.launch("div", (grad, counts), (share,), flops=y.numel)
-    tape.launch("mul", (share, mask), (result,), flops=x.numel)
-    return (result,)
+    return (computed(tape, "mul", computed(tape, "div", grad, counts), mask, dtype=grad.dtype),)
+
+
+def _with_dims(x: Tensor, shape: Shape) -> Tensor:
+    """A view with dimensions of size 1 again."""
+    return x.view(shape, view_strides(x.shape, x.strides, shape))

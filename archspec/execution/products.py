@@ -45,7 +45,9 @@ class Products(Pointwise, Reshaping):
         self.launch("mm" if bias is None else "addmm", (x, weight, bias), (y,), macs=rows * features * outputs,
                     geometry=(1, rows, outputs, features))
         saved = ([x] if self.needs(weight) else []) + ([weight] if self.needs(x) else [])
-        self.record("mm" if bias is None else "addmm", (y,), (bias, x, weight), saved, _linear_backward)
+        columns = x.ndim == 2 and x.strides == (1, rows)
+        self.record("mm" if bias is None else "addmm", (y,), (bias, x, weight), saved,
+                    lambda tape, node, grads: _linear_backward(tape, node, grads, columns=columns))
         return y
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
@@ -67,7 +69,8 @@ class Products(Pointwise, Reshaping):
         return self.reshape(y, (*lead, rows, columns))
 
 
-def _linear_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
+def _linear_backward(tape: Recorder, node: Node, grads: Gradients, *, columns: bool) -> Gradients:
+    """columns: whether those of the input lie one after another, as then those of its gradient do."""
     (grad,), saved = grads, list(node.saved)
     assert grad is not None
     x = saved.pop(0) if node.needs(2) else None
@@ -79,8 +82,9 @@ def _linear_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
         if other is not None:
             features = other.shape[-1]
             geometry = (1, rows, features, outputs) if k == 1 else (1, outputs, features, rows)
-            results[k] = y = tape.new((*grad.shape[:-1], features) if k == 1 else (outputs, features), grad.dtype)
-            y.is_view = k == 2 or grad.ndim > 2  # of its transpose; of one matrix
+            shape = (*grad.shape[:-1], features) if k == 1 else (outputs, features)
+            results[k] = y = tape.new(shape, grad.dtype, (1, rows) if k == 1 and columns else None)
+            y.is_view = k == 2 or grad.ndim > 2 or columns  # of its transpose; of one matrix
             tape.launch("mm", (grad, other), (y,), macs=rows * outputs * features, geometry=geometry)
     if node.needs(0):
         results[0] = grad.alias()  # which is summed over the rows

@@ -20,8 +20,6 @@ class Reshaping(Recorder):
     def reshape(self, x: Tensor, shape: Sequence[int]) -> Tensor:
         """The same elements in another shape: a view where the strides allow it, otherwise a copy (torch.reshape)."""
         shape, before = tuple(shape), x.shape
-        if shape == before:
-            return self._linked("alias", x.alias(), x, lambda tape, node, grads: grads)
         strides = view_strides(x.shape, x.strides, shape)
         if strides is None:
             x = self.contiguous(x)
@@ -89,9 +87,7 @@ class Reshaping(Recorder):
         first = tensors[0]
         shape = list(first.shape)
         shape[dim] = sum([x.shape[dim] for x in tensors])
-        nhwc = all(x.is_channels_last for x in tensors)
-        y = self.empty(shape, first.dtype, first) if nhwc else self.new(shape, first.dtype)
-        self.launch("cat", tensors, (y,))
+        y = _concatenated(self, tensors, shape)
         sizes = [x.shape for x in tensors]
         self.record("cat", (y,), tensors, (), lambda tape, node, grads: _narrowed(node, grads, sizes))
         return y
@@ -139,7 +135,14 @@ def _joined(tape: Recorder, grads: Gradients, shapes: list[Shape], shape: Shape)
     dtype = next(grad.dtype for grad in grads if grad is not None)
     given = zip_longest(grads, shapes)  # the last gradients may be missing
     parts = [tape.new(part, dtype) if grad is None else grad for grad, part in given]
-    y = tape.new(shape, dtype)
+    return _concatenated(tape, parts, shape)
+
+
+def _concatenated(tape: Recorder, parts: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """The parts joined: NHWC where all of them are."""
+    first = parts[0]
+    nhwc = all(x.is_channels_last for x in parts)
+    y = tape.empty(shape, first.dtype, first) if nhwc else tape.new(shape, first.dtype)
     tape.launch("cat", parts, (y,))
     return y
 

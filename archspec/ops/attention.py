@@ -231,13 +231,14 @@ class WindowAttention(Op):
         before, (n, *sizes, channels) = x.shape, x.shape
         padded = [-(-size // window) * window for size, window in zip(sizes, self.window_size, strict=True)]
         (rows, columns), (vertical, horizontal) = self.window_size, self._windows(sizes)
-        shifted = any(s and size > w for s, w, size in zip(self.shift_size, self.window_size, padded, strict=True))
-        x = tape.rolled(tape.moved("constant_pad_nd", x, (n, *padded, channels)), 2)
+        windows = zip(self.shift_size, self.window_size, padded, strict=True)
+        shifts = [shift if size > window else 0 for shift, window, size in windows]
+        x = tape.rolled(tape.zero_padded(x, (n, *padded, channels)), [-shift for shift in shifts], [1, 2])
         x = tape.transpose(tape.reshape(x, (n, vertical, rows, horizontal, columns, channels)), 2, 3)
         x = tape.reshape(x, (n, vertical * horizontal, rows * columns, channels))
-        x = self._attend(tape, x, self._bias(tape, vertical * horizontal, shifted=shifted))
+        x = self._attend(tape, x, self._bias(tape, vertical * horizontal, shifted=any(shifts)))
         x = tape.transpose(tape.reshape(x, (n, vertical, horizontal, rows, columns, channels)), 2, 3)
-        x = tape.rolled(tape.reshape(x, (n, *padded, channels)), 2)
+        x = tape.rolled(tape.reshape(x, (n, *padded, channels)), shifts, [1, 2])
         return tape.part(tape.part(x, 1, before[1]), 2, before[2])
 
     def _windows(self, sizes: "Sequence[int]") -> tuple[int, ...]:

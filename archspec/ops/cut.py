@@ -68,7 +68,7 @@ class Roll(Op):
 
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
-        return tape.rolled(x, len(self.dims))
+        return tape.rolled(x, self.shifts, [d % x.ndim for d in self.dims])
 
     @override
     def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:
@@ -185,7 +185,7 @@ class Pad(Op):
 
     @override
     def kernels(self, tape: "Tape", x: "Tensor") -> "Tensor":
-        return tape.moved("constant_pad_nd", x, tape.outputs[0].shape)
+        return tape.zero_padded(x, tape.outputs[0].shape)
 
     @override
     def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:

@@ -94,7 +94,8 @@ class Interpolate(Op):
         if tape.cuda:
             (x,) = tape.raise_(x)
         (y,) = tape.outputs
-        return tape.moved(f"upsample_{self.mode}2d", x, y.shape, flops=_FLOPS[self.mode] * y.numel)
+        return tape.moved(f"upsample_{self.mode}2d", x, y.shape, flops=_FLOPS[self.mode] * y.numel,
+                          back_in_order=self.mode == "bicubic")
 
     @override
     def reach(self, x: TensorType, y: TensorType) -> tuple[Reach, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,6 +25,10 @@ LAYOUTS: dict[str, tuple[Shape, Shape]] = {
     "transposed sequence": ((2, 8, 6), (48, 1, 8)), "transposed sequence of one step": ((2, 8, 1), (8, 1, 8)),
     "part of a vector": ((2, 8), (16, 1)), "volume": ((2, 4, 3, 3, 3), (108, 27, 9, 3, 1)),
     "volume of one channel": ((2, 1, 3, 3, 3), (27, 1, 9, 3, 1)), "volume of one voxel": ((2, 8, 1, 1, 1), (8, 1, 8, 8, 8)),
+    "NHWC volume": ((2, 4, 3, 3, 3), (108, 1, 36, 12, 4)), "NHWC volume of width 1": ((2, 4, 3, 3, 1), (36, 1, 12, 4, 4)),
+    "NCHW of height 1, as viewed": ((2, 4, 1, 16), (64, 16, 64, 1)), "sequence of one step, as viewed": ((2, 1, 8), (8, 1, 1)),
+    "permuted image of one row": ((2, 1, 4, 16), (64, 1, 16, 1)), "transposed sequence of one sample": ((1, 6, 8), (48, 1, 6)),
+    "sequence in columns": ((2, 6, 8), (1, 2, 12)), "matrix in columns": ((4, 8), (1, 4)), "vector of one sample, as viewed": ((1, 8), (1, 1)),
 }
 OPERATIONS: list[tuple[str, dict[str, Any]]] = [
     *[(name, {}) for name in (
@@ -36,7 +41,21 @@ OPERATIONS: list[tuple[str, dict[str, Any]]] = [
     ("max_pool1d", {"kernel_size": 2}), ("avg_pool1d", {"kernel_size": 2}), ("conv2d", {"out_channels": 4, "kernel_size": 1}),
     ("conv2d", {"out_channels": 1, "kernel_size": 1}), ("channel_shuffle", {"groups": 2}), ("pixel_shuffle", {"upscale_factor": 2}),
     ("conv1d", {"out_channels": 4, "kernel_size": 1}), ("zero_pad2d", {"padding": 1}), ("upsample", {"scale_factor": 2}), ("slice", {"dim": 1, "start": 0, "end": 3}),
-    ("mean", {"dim": [2, 3], "keepdim": True}), ("reshape", {"shape": [2, -1]}),
+    ("mean", {"dim": [2, 3], "keepdim": True}), ("reshape", {"shape": [2, -1]}), ("reshape", {"shape": [-1]}), ("mean", {"dim": [1, 2]}),
+    *[("roll", {"shifts": shifts, "dims": dims}) for shifts, dims in (([1], [1]), ([2], [2]), ([4], [2]), ([1, 1], [1, 2]), ([3], [-1]))],
+    *[("chunk", {"chunks": chunks, "index": index, "dim": dim}) for chunks, index, dim in ((1, 0, 1), (2, 0, 1), (2, 1, 1), (2, 0, 2))],
+    *[("max", {"dim": dim, "keepdim": keepdim}) for dim in ([1], [2], [1, 2], [2, 3]) for keepdim in (False, True)],
+    ("linear", {"out_features": 5}), ("linear", {"out_features": 1, "bias": False}), ("multi_head_attention", {"num_heads": 2}),
+    *[("conv3d", {"out_channels": channels, "kernel_size": size}) for channels in (1, 4) for size in (1, 3)],
+    *[(f"conv_transpose{rank}d", {"out_channels": 4, "kernel_size": size}) for rank in (1, 2, 3) for size in (1, 2)],
+    *[("conv2d", {"out_channels": 16, "kernel_size": 3, "padding": 1, "groups": groups}) for groups in (1, 2, 16)],
+    *[("conv2d", {"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": mode}) for mode in ("reflect", "circular", "replicate")],
+    ("max_pool3d", {"kernel_size": 1}), ("avg_pool3d", {"kernel_size": 1}), ("adaptive_max_pool3d", {"output_size": 1}),
+    ("adaptive_avg_pool3d", {"output_size": 2}), ("adaptive_max_pool1d", {"output_size": 2}), ("zero_pad1d", {"padding": 1}),
+    ("zero_pad3d", {"padding": 1}), ("zero_pad2d", {"padding": 0}), ("pad", {"padding": [1, 1]}), ("instance_norm3d", {}),
+    ("local_response_norm", {"size": 3}), ("log_softmax", {"dim": -1}), ("select", {"dim": 1, "index": 0}), ("pixel_unshuffle", {"downscale_factor": 2}),
+    *[("upsample", {"scale_factor": 2, "mode": mode}) for mode in ("bilinear", "bicubic")],
+    ("window_attention", {"num_heads": 1, "window_size": 2, "shift_size": 1}),
 ]
 
 
@@ -62,6 +81,15 @@ def strides_of_tape(op: Any, t: TensorType, shape: Shape, strides: Shape, given:
     tape.accumulate = lambda name, gradient: found.extend([gradient.strides] if name == "x" else [])  # type: ignore[method-assign]
     autograd.backward(tape, y, tape.new(y.shape, y.dtype, given))
     return y.strides, found[0]
+
+
+@pytest.fixture(autouse=True)
+def _several_threads() -> Iterator[None]:
+    """With a single one, torch itself computes convolutions of volumes with 1 × 1 filters: they give NCHW of NHWC."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(("name", "fields"), OPERATIONS, ids=lambda value: value if isinstance(value, str) else "")
