@@ -56,10 +56,11 @@ class Wanted:
 def fit_answer(loaded: Loaded, wanted: Wanted, setting: Setting, optimizer: Optimizer | None) -> Answer:
     """The answer for a spec. setting: precision and layout. optimizer: instead of the recipe's.
 
-    Raises SpecError: BUILD203 for a batch that is too small, and those of `time_model`; ValueError for the device
-    `here` without `memory`.
+    Raises SpecError: BUILD203 for a batch that is too small, SPEC063 or BUILD204 if the recipe's `freeze` or
+    `recompute` does not suit the network, and those of `time_model`; ValueError for the device `here` without `memory`.
     """
     from archspec.capacity import WORK, Request, answer, predicted_time, recipe_setting
+    from archspec.data.recipe_places import at_places
     from archspec.devices import find_device
     from archspec.devices.targets import HERE, target_kind, time_model
 
@@ -71,7 +72,8 @@ def fit_answer(loaded: Loaded, wanted: Wanted, setting: Setting, optimizer: Opti
     if name is not None and setting.target == "cpu":  # its memory has to hold oneDNN's copies too
         setting = replace(setting, libraries=True)
     if recipe is not None:
-        setting = recipe_setting(loaded.graph, recipe, setting)
+        with at_places(loaded, wanted.recipe):
+            setting = recipe_setting(loaded.graph, recipe, setting)
     if optimizer is not None:
         setting = replace(setting, optimizer=optimizer)
     return answer(loaded.graph, Request(

@@ -135,12 +135,14 @@ def predicted_run(
     """What the recipe's run takes on the target; None without a recipe, a known device or something to train."""
     from archspec.api.capacity import chosen_recipe
     from archspec.api.run_cost import run_cost
+    from archspec.data.recipe_places import at_places
     from archspec.devices.targets import time_model
 
     recipe, model = chosen_recipe(loaded, recipe_name), time_model(target)
     if recipe is None or model is None or found.training is None:
         return None
-    return run_cost(loaded.graph, recipe, setting, model)
+    with at_places(loaded, recipe_name):
+        return run_cost(loaded.graph, recipe, setting, model)
 
 
 def static_json(

@@ -134,7 +134,7 @@ class Training:
             task.close()
 
     def _prepared(self, recipe: Recipe, *, resumed: bool = False) -> Task:
-        from archspec.train.places import at_places
+        from archspec.data.recipe_places import at_places
         from archspec.train.setup import prepare
 
         with at_places(self.loaded, self.name):

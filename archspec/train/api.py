@@ -17,6 +17,7 @@ from typing_extensions import override
 from archspec.api import load
 from archspec.backends.denormals import denormals_flushed
 from archspec.backends.device import pick_device
+from archspec.data.recipe_places import at_places
 from archspec.data.registry import OWN_PREFIX
 from archspec.diagnostics import error, listing
 from archspec.ir import Graph
@@ -31,7 +32,6 @@ from archspec.train.fitting import fit_recipe
 from archspec.train.loop import fit as fit_loop
 from archspec.train.own.batches import is_map_style
 from archspec.train.own.task import OwnData, OwnObjective, own_task
-from archspec.train.places import at_places
 from archspec.train.report.progress import display
 from archspec.train.run_dir.directory import check_free
 from archspec.train.run_dir.run_spec import comment_without_spec

@@ -120,6 +120,18 @@ def test_another_recipe(cli: Cli, net):
     assert "error[" in cli("fit", "net.yaml", "--memory", "1GiB", "--recipe", "larg").err
 
 
+@pytest.mark.parametrize("field", ["freeze: [steam]", "recompute: [steam]"])
+def test_parts_that_the_network_does_not_have(cli: Cli, net, field):
+    """They would count as nothing: the figures would be those of another run than the one that `train` refuses."""
+    (net / "net.yaml").write_text(SPEC.replace("epochs: 1", f"epochs: 1, {field}") + "recipes: {plain: {freeze: null, recompute: null}}\n")
+    for command in (("fit", "net.yaml", "--memory", "1GiB"), ("profile", "net.yaml", "--static", "--target", "h200")):
+        found = cli(*command)
+        assert found.code == 1 and "error[SPEC063]" in found.err and "--> net.yaml:8:" in found.err and "`stem`" in found.err
+        assert cli(*command, "--recipe", "plain").code == 0
+    overridden = cli("fit", "net.yaml", "--memory", "1GiB", "--set", "train." + field.replace(": ", "=").replace("steam", "stem, c"))
+    assert overridden.code == 1 and "`c`" in overridden.err and "steam" not in overridden.err
+
+
 TRAIN = ("train", "net.yaml", "--limit-train", "128", "--limit-test", "32", "--device", "cpu")
 
 

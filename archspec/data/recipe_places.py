@@ -1,4 +1,4 @@
-"""The places, in the spec, of mistakes that training finds."""
+"""The places, in the spec, of mistakes in a recipe that only show with the network."""
 
 from __future__ import annotations
 
