@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,6 +13,7 @@ from archspec.cli.static_options import chosen_setting, examine_with_optimizer, 
 from archspec.text import clean
 
 if TYPE_CHECKING:
+    from archspec.analysis import Report
     from archspec.execution import Setting
     from archspec.ir import Graph
     from archspec.language.input_override import InputShapes
@@ -73,7 +73,8 @@ def command(
     )
     look: Any = {"measure": measure, "depth": depth, "theme": theme, "description": loaded.description}
     needed = form == "html" or measure in SIMULATED
-    panels = _panels(loaded.graph, setting, target, measure, measured) if needed else None
+    known = None if measured is None else _measured(measured, setting, report)
+    panels = _panels(loaded.graph, setting, target, measure, known) if needed else None
     if form == "svg":
         from archspec.show.draw import network_svg
 
@@ -108,7 +109,9 @@ def _check_options(ctx: click.Context, form: str, measure: str) -> None:
                                    "or write an HTML page", ctx)
 
 
-def _panels(graph: Graph, setting: Setting, target: str | None, measure: str, measured: Path | None) -> Panels:
+def _panels(
+    graph: Graph, setting: Setting, target: str | None, measure: str, measured: dict[str, float] | None
+) -> Panels:
     """What a simulation of the training step says of the layers, with predicted and measured times if there are any."""
     from archspec.analysis.resources import resources
     from archspec.show.panels import panels_of, roofs_of
@@ -118,24 +121,29 @@ def _panels(graph: Graph, setting: Setting, target: str | None, measure: str, me
     if times is None and measure == "time":
         raise click.UsageError("--color time needs a device: add --target (`archspec list devices`), or run `archspec "
                                "calibrate`, which measures this machine")
-    known = None if measured is None else _measured(measured, setting, found.main.layers)
-    return panels_of(found, times=times, measured=known, roofs=roofs_of(setting, target))
+    return panels_of(found, times=times, measured=measured, roofs=roofs_of(setting, target))
 
 
-def _measured(path: Path, setting: Setting, layers: Collection[str]) -> dict[str, float]:
-    """The times in a file, if they are those of this network and batch size."""
+def _measured(path: Path, setting: Setting, report: Report) -> dict[str, float]:
+    """The times in a file, if they are those of this network in this setting."""
     from archspec.show.measured import read_measured
 
     try:
-        times, batch_size = read_measured(path)
+        found = read_measured(path)
     except ValueError as problem:
         raise click.UsageError(f"--measured: {problem}") from problem
-    if not times.keys() & set(layers):
-        raise click.UsageError(f"--measured: {path} has times of another network")
-    if batch_size != setting.batch_size:
-        hint = f"add --batch-size {batch_size}"
-        raise click.UsageError(f"--measured: {path} has times of a batch of {batch_size}: {hint}")
-    return times
+    other = found.other_layer(report.to_json()["layers"])
+    if other is not None:
+        raise click.UsageError(f"--measured: {path} has times of another network: they differ in {clean(other)}")
+    batch, order, toggle = found.batch_size, *(("NHWC", "add") if found.channels_last else ("NCHW", "leave out"))
+    for what, theirs, ours, remedy in (
+        (f"a batch of {batch}", batch, setting.batch_size, f"add --batch-size {batch}"),
+        (found.precision, found.precision, setting.precision, f"add --precision {found.precision}"),
+        (f"images in {order} order", found.channels_last, setting.channels_last, f"{toggle} --channels-last"),
+    ):
+        if theirs != ours:
+            raise click.UsageError(f"--measured: {path} has times of {what}: {remedy}")
+    return found.times
 
 
 def _form(output: Path | None, form: str | None) -> str:

@@ -1,9 +1,12 @@
 """`archspec show`: where the picture goes, and what the command refuses."""
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from archspec.api import load
 
 
 @pytest.fixture(autouse=True)
@@ -48,26 +51,53 @@ def test_what_it_refuses(cli, words, message):
     assert done.code == 2 and message in done.err and not list(Path().iterdir())
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ("{}", "not an output of `archspec profile SPEC --json`"), ("[" * 9000, "not an output of"),
-    ('{"measured": {"batch_size": 4, "layers": {"layers": [{"path": "a", "ms": "1"}]}}}', "its times are not numbers"),
-    ('{"measured": {"batch_size": 1, "layers": {"layers": [{"path": "a", "ms": 1}]}}}', "has times of another network"),
-    ('{"measured": {"batch_size": 4, "layers": {"layers": [{"path": "pool1", "ms": 1}]}}}', "add --batch-size 4"),
-])
-def test_times_that_do_not_fit(cli, content, message):
+def times_of(source, ms, *, batch_size=1, precision="fp32", channels_last=False):
+    """A file like the output of `archspec profile SOURCE --json`, with the same time for each layer."""
+    rows = load(source).report.to_json()["layers"]
+    layers = [{"path": row["path"], "ms": ms} for row in rows]
+    settings = {"precision": precision, "channels_last": channels_last}
+    found = {"layers": rows, "measured": {"batch_size": batch_size, "settings": settings, "layers": {"layers": layers}}}
+    Path("times.json").write_text(json.dumps(found))
+
+
+@pytest.mark.parametrize("content", ["{}", "[" * 9000, '{"measured": {"batch_size": 4, "layers": {"layers": []}}}'])
+def test_files_without_times(cli, content):
     Path("times.json").write_text(content)
     done = cli("show", "lenet", "-o", "net.html", "--measured", "times.json")
+    assert done.code == 2 and "not an output of `archspec profile SPEC --json`" in done.err and not Path("net.html").exists()
+
+
+@pytest.mark.parametrize(("source", "ms", "setting", "message"), [
+    ("lenet", "1", {}, "its times are not numbers"),
+    ("lenet_relu", 1, {}, "has times of another network: they differ in conv1.sigmoid_1"),  # and have most names in common
+    ("alexnet28", 1, {"batch_size": 4}, "has times of another network"),  # before the batch, which would be no remedy
+    ("lenet", 1, {"batch_size": 4}, "times of a batch of 4: add --batch-size 4"),
+    ("lenet", 1, {"precision": "bf16"}, "times of bf16: add --precision bf16"),
+    ("lenet", 1, {"channels_last": True}, "times of images in NHWC order: add --channels-last"),
+])
+def test_times_that_do_not_fit(cli, source, ms, setting, message):
+    times_of(source, ms, **setting)
+    done = cli("show", "lenet", "-o", "net.html", "--measured", "times.json")
     assert done.code == 2 and message in done.err and not Path("net.html").exists()
+    remedy = message.partition(": add ")[2]
+    if remedy:
+        assert cli("show", "lenet", "-o", "net.html", "--measured", "times.json", *remedy.split()).code == 0
+
+
+def test_times_of_another_layout(cli):
+    times_of("lenet", 1)
+    done = cli("show", "lenet", "-o", "net.html", "--channels-last", "--measured", "times.json")
+    assert done.code == 2 and "times of images in NCHW order: leave out --channels-last" in done.err
 
 
 def test_a_page_with_times(cli):
-    Path("times.json").write_text('{"measured": {"batch_size": 4, "layers": {"layers": [{"path": "pool1", "ms": 0.25}]}}}')
+    times_of("lenet", 0.25, batch_size=4)
     done = cli("show", "lenet", "-o", "net.html", "--batch-size", "4", "--target", "h200", "--measured", "times.json")
     assert done.code == 0 and '["measured","measured time"]' in Path("net.html").read_text()
 
 
 def test_measured_time_as_the_colour(cli):
-    Path("times.json").write_text('{"measured": {"batch_size": 1, "layers": {"layers": [{"path": "pool1", "ms": 0.25}]}}}')
+    times_of("lenet", 0.25)
     done = cli("show", "lenet", "-o", "-", "--color", "measured", "--measured", "times.json")
     assert done.code == 0 and "measured time of a box" in done.out and "0.25 ms<" in done.out
     done = cli("show", "lenet", "-o", "-", "--color", "macs", "--measured", "times.json")
