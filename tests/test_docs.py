@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from archspec.results.compare import MEASURES
 from archspec.sweep.expand import expand
 from archspec.sweep.read import KEYS, sweep_text
 from archspec.train.summary import EpochResult
+from tests.cli.conftest import Cli, cli  # noqa: F401 (a fixture)
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -29,6 +31,20 @@ def blocks(page: Path, kind: str) -> list[str]:
 @pytest.mark.parametrize("name", GENERATED)
 def test_generated_pages_are_up_to_date(name: str) -> None:
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == GENERATED[name], "run python docs/generate.py"
+
+
+SAMPLES = [
+    pytest.param(shown, id=f"{page.name}: {shown[0]}")
+    for page in PAGES for shown in map(str.splitlines, blocks(page, "console"))
+    if re.match(r"\$ archspec (fit |diff |profile .*--static\b)", shown[0]) and not any(line.startswith("$ ") for line in shown[1:])
+]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_samples_of_static_commands_are_what_they_print(sample: list[str], cli: Cli) -> None:  # noqa: F811
+    command, *shown = sample
+    printed = {line.rstrip() for line in cli(*shlex.split(command)[2:]).out.splitlines()}
+    assert [line for line in shown if line.rstrip() not in {*printed, "…"}] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

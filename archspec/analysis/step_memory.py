@@ -17,8 +17,8 @@ class StepMemory:
     """The parts of a training step's memory, in bytes.
 
     activations: what the forward pass keeps for backward, its outputs and the loss included: all that is live at its
-    end beside weights, inputs and the optimizer's state. The gradients grow while backward frees activations, so the
-    peak is less than the sum of the parts, unless temporaries raise it.
+    end beside weights, inputs and the optimizer's state. peak_gradients: the gradients that are there at the peak.
+    Backward makes gradients while it frees activations, so the peak rarely has all of both.
     """
 
     weights: int
@@ -27,14 +27,16 @@ class StepMemory:
     activations: int
     inputs: int
     peak: int
+    peak_gradients: int
     batch_size: int = 1
 
     @property
     def parts(self) -> dict[str, int]:
-        """The parts by name."""
+        """What is live at the peak, by name: together the peak. Temporaries count as activations."""
+        fixed = self.weights + self.peak_gradients + self.optimizer_state + self.inputs
         return {
-            "weights": self.weights, "gradients": self.gradients, "optimizer state": self.optimizer_state,
-            "activations": self.activations, "inputs": self.inputs,
+            "weights": self.weights, "gradients": self.peak_gradients, "optimizer state": self.optimizer_state,
+            "activations": self.peak - fixed, "inputs": self.inputs,
         }
 
     @property
@@ -45,7 +47,8 @@ class StepMemory:
 
     @property
     def activations_from(self) -> int | None:
-        """The batch from which on activations are the largest part; None if they never are."""
+        """The batch from which on forward keeps more activations than there is of anything else; None if it never does.
+        """
         if not self.activations:
             return None
         others = max(self.weights, self.gradients, self.optimizer_state)
@@ -53,15 +56,15 @@ class StepMemory:
 
     def text(self, optimizer: str) -> str:
         """`a training step with Adam needs 1.05 GiB: activations dominate`, and a line with the shares of all parts."""
-        whole = sum(self.parts.values())
         shown = " · ".join(
-            f"{name} {bytes_text(size)} ({_percent(size, whole)})" for name, size in self.parts.items() if size
+            f"{name} {bytes_text(size)} ({_percent(size, self.peak)})" for name, size in self.parts.items() if size
         )
         *others, last = self.dominant
         names = f"{', '.join(others)} and {last}" if others else last
         verb = "dominates" if self.dominant == ["optimizer state"] else "dominate"
-        later = "" if last == "activations" or self.activations_from is None else (
-            f", from batch {self.activations_from:,} on activations")
+        start = self.activations_from
+        later = "" if last == "activations" or start is None or start <= self.batch_size else (
+            f"; from batch {start:,} on, activations do")
         return f"a training step with {optimizer} needs {bytes_text(self.peak)}: {names} {verb}{later}\n  {shown}"
 
     def to_json(self) -> dict[str, int]:
@@ -80,7 +83,7 @@ def step_memory(training: Execution) -> StepMemory:
     return StepMemory(
         training.weight_bytes, training.gradient_bytes, training.state_bytes,
         max(0, training.timeline[last] - stays), training.input_bytes, training.peak_bytes,
-        training.setting.batch_size,
+        training.peak_gradient_bytes, training.setting.batch_size,
     )
 
 

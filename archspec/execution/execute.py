@@ -47,6 +47,7 @@ class Execution:
     step. peak_bytes: the most that is ever live in tensors: weights, optimizer state, inputs, activations, gradients.
     workspace_bytes: by how much copies and scratch memory of libraries may raise it, at most; 0 where the setting
     counts them in the peak. weight_bytes, state_bytes, gradient_bytes, input_bytes: the parts of it that stay.
+    peak_gradient_bytes: the gradients of parameters that are there at the peak.
     estimated: the paths of ops without a kernel rule, whose figures are estimates. saved_by, peak_by, workspace_by:
     parts of the layers; see `LayerUse`.
     """
@@ -61,6 +62,7 @@ class Execution:
     gradient_bytes: int
     state_bytes: int
     input_bytes: int
+    peak_gradient_bytes: int
     estimated: tuple[str, ...]
     saved_by: dict[str, int] = field(repr=False)
     peak_by: dict[str, int] = field(repr=False)
@@ -236,10 +238,12 @@ class _Running:
         tape = self.tape
         beside = workspace_bytes(tape)
         inside = beside if self.setting.libraries and not tape.cuda else 0
+        gradients = [x.storage for x in tape.gradients.values()]
         return Execution(
             self.setting, tuple(tape.kernels), tuple(tape.timeline), tape.saved_bytes,
             tape.memory.peak + inside, beside - inside, self.weights.memory.live,
-            sum([x.storage.size for x in tape.gradients.values()]), self.state_bytes, input_bytes,
+            sum([x.size for x in gradients]), self.state_bytes, input_bytes,
+            sum([x.size for x in gradients if x.number <= tape.memory.peak_at]),
             tuple(self.estimated), tape.saved_by, {} if self.ledger is None else self.ledger.at_peak(),
             {} if self.ledger is None else layer_workspaces(tape),
         )

@@ -35,8 +35,16 @@ def test_the_largest_batch_fits_and_one_more_does_not(name, memory, setting):
         assert use.fits
         assert use.spare_bytes == memory - use.peak_bytes
         assert use.bound == max(use.parts, key=use.parts.get)
-        assert use.peak_bytes / 2 < sum(use.parts.values())
+        assert use.peak_bytes == sum(use.parts.values()) and min(use.parts.values()) >= 0
     assert not found.options
+
+
+def test_what_is_bound_by_the_peak():
+    """Where all but the last stage is frozen, nothing is kept for backward, and the peak is in the forward pass."""
+    graph = load("resnet18_96").graph
+    recipe = Recipe.model_validate({"data": "digits", "lr": 0.1, "freeze": ["b1", "b2", "b3", "b4", "b5"]})
+    found = answer(graph, Request(8 * MIB, recipe_setting(graph, recipe, MOMENTUM), 64)).training
+    assert found.bound == "activations" and found.parts["activations"] > 10 * found.parts["inputs"]
 
 
 @pytest.mark.parametrize(("name", "batch_size", "share"), [

@@ -2,6 +2,7 @@
 
 import torch
 from torch.autograd.graph import saved_tensors_hooks
+from torch.distributed._tools.mem_tracker import MemTracker
 
 from archspec.backends.step import _Living, _on_meta, example_loss, inputs_of
 from archspec.backends.torch import build
@@ -42,3 +43,16 @@ def tracked_by_torch(graph, batch_size, states=0, *, device="meta"):
     with living:
         example_loss(model(*batch), labels).backward()
     return living.peak_bytes + states * sum(p.nbytes for p in model.parameters() if p.requires_grad)
+
+
+def peak_by_kind(graph, batch_size, states=0):
+    """What MemTracker finds live at the peak of a step on the meta device, by kind; optimizer state and inputs are OTH."""
+    model = _on_meta(graph, "float32").train()
+    batch = [torch.empty(x.shape, dtype=getattr(torch, x.dtype), device="meta") for x in inputs_of(graph, batch_size)]
+    labels = torch.empty(batch_size, dtype=torch.int64, device="meta")
+    state = [torch.empty_like(p) for p in model.parameters() if p.requires_grad for _ in range(states)]
+    tracker = MemTracker()
+    tracker.track_external(model, *batch, labels, *state)
+    with tracker:
+        example_loss(model(*batch), labels).backward()
+    return tracker.get_tracker_snapshot("peak")[torch.device("meta")]
