@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FIRST: Final = 2**62  # the number of a parameter's node: torch accumulates gradients before all else
 Gradients = Sequence["Tensor | None"]
-Like = tuple[Shape, str]
+Edge = tuple["Node", int, Shape, str]  # the node and the port that made an input, its shape and dtype
 # (tape, node, gradients of the outputs) -> gradients of the inputs. It must not hold tensors: they are in node.saved.
 Backward = Callable[["Recorder", "Node", Gradients], Gradients]
 
@@ -23,18 +23,18 @@ Backward = Callable[["Recorder", "Node", Gradients], Gradients]
 class Node:
     """One differentiable operation.
 
-    number: its place in time. edges: for each input, the node and port that made it, or None where no gradient is
-    needed. likes: the shape and the dtype of each input. saved: what it keeps for backward, released when it has run.
+    number: its place in time. edges: for each input, or None where no gradient is needed. saved: what it keeps for
+    backward, released when it has run.
     """
 
-    __slots__ = ("backward", "edges", "layer", "likes", "name", "number", "region", "saved")
+    __slots__ = ("backward", "edges", "layer", "name", "number", "region", "saved")
 
     def __init__(
-        self, number: int, name: str, layer: str, edges: tuple[tuple[Node, int] | None, ...],
-        likes: tuple[Like | None, ...], saved: tuple[Tensor, ...], backward: Backward,
+        self, number: int, name: str, layer: str, edges: tuple[Edge | None, ...],
+        saved: tuple[Tensor, ...], backward: Backward,
     ) -> None:
         self.number, self.name, self.layer, self.edges, self.saved = number, name, layer, edges, saved
-        self.likes, self.backward = likes, backward
+        self.backward = backward
         self.region: Region | None = None  # where its saved tensors are computed again in backward
 
     def needs(self, k: int) -> bool:
@@ -44,7 +44,7 @@ class Node:
 
 def leaf(name: str) -> Node:
     """The node of a parameter, where its gradient is accumulated."""
-    return Node(FIRST, name, "", (), (), (), _accumulate)
+    return Node(FIRST, name, "", (), (), _accumulate)
 
 
 def _accumulate(tape: Recorder, node: Node, gradients: Gradients) -> Gradients:
@@ -80,7 +80,7 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
         for k, edge in enumerate(node.edges):
             if edge is None:
                 continue
-            into, port = edge
+            into, port = edge[:2]
             result, results[k] = results[k], None  # so that only the buffer holds it
             buffer = buffers.get(into)
             if buffer is None:
@@ -99,30 +99,21 @@ def _fit(tape: Recorder, node: Node, results: list[Tensor | None]) -> None:
 
     Each is freed when the next one takes its place in `results` (torch's validate_outputs).
     """
-    for k, like in enumerate(node.likes):
-        if like is None or k >= len(results):
+    for k, edge in enumerate(node.edges[: len(results)]):
+        x = results[k]
+        if edge is None or x is None:
             continue
-        for step in (_summed, _cast):
-            x = results[k]
-            if x is not None:
-                results[k] = step(tape, x, *like)
-            del x
-
-
-def _summed(tape: Recorder, x: Tensor, shape: Shape, dtype: str) -> Tensor:
-    if x.shape == shape:
-        return x
-    y = tape.new(shape, x.dtype)
-    tape.launch("sum", (x,), (y,), flops=x.numel)
-    return y
-
-
-def _cast(tape: Recorder, x: Tensor, shape: Shape, dtype: str) -> Tensor:
-    if x.dtype == dtype:
-        return x
-    y = tape.like(x, dtype)
-    tape.launch("copy", (x,), (y,))
-    return y
+        _, _, shape, dtype = edge
+        if x.shape != shape:
+            results[k] = y = tape.new(shape, x.dtype)
+            tape.launch("sum", (x,), (y,), flops=x.numel)
+            x = y
+            del y
+        if x.dtype != dtype:
+            results[k] = y = tape.like(x, dtype)
+            tape.launch("copy", (x,), (y,))
+            del y
+        del x
 
 
 def _sum(tape: Recorder, held: Tensor | None, new: Tensor | None) -> Tensor | None:

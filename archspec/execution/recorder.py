@@ -60,7 +60,7 @@ class Recorder(Launcher):
         """
         if not self._recording:
             return
-        edges = tuple([None if x is None or x.node is None else (x.node, x.port) for x in inputs])
+        edges = tuple([None if x is None or x.node is None else (x.node, x.port, x.shape, x.dtype) for x in inputs])
         if not any(edges):
             self.recomputation.note(self)
             return
@@ -68,15 +68,14 @@ class Recorder(Launcher):
         if recomputation.replayed is not None:
             recomputation.restore(self, outputs, saved)
             return
-        likes = tuple([None if x is None or x.node is None else (x.shape, x.dtype) for x in inputs])
         self._number += 1
         if recomputation.region is None:
             self._count_saved(saved)
             # An output that is saved must not hold the node that saves it.
             kept = tuple([x.alias() if x in outputs else x for x in saved])
-            node = Node(self._number, name, self.layer, edges, likes, kept, backward)
+            node = Node(self._number, name, self.layer, edges, kept, backward)
         else:
-            node = Node(self._number, name, self.layer, edges, likes, (), backward)
+            node = Node(self._number, name, self.layer, edges, (), backward)
             recomputation.adopt(node, saves=bool(saved))
         for port, y in enumerate(outputs):
             y.node, y.port = node, port
