@@ -51,7 +51,7 @@ class Use:
 
     largest_batch: 0 if not even the smallest batch fits. batch_size: the one asked for, or else the largest one, or the
     smallest one if none fits. peak_bytes, parts, workspace_bytes: of that batch. parts: as in a `StepMemory`.
-    workspace_bytes: what libraries may take beside the tensors.
+    workspace_bytes: what libraries may take beside the tensors. least: the smallest batch, and its peak in bytes.
     """
 
     memory: int
@@ -59,7 +59,8 @@ class Use:
     batch_size: int
     peak_bytes: int
     parts: dict[str, int]
-    workspace_bytes: int = 0
+    workspace_bytes: int
+    least: tuple[int, int]
 
     @property
     def fits(self) -> bool:
@@ -173,8 +174,12 @@ class _Search:
 
     def at(self, batch_size: int, largest: int, *, training: bool) -> Use:
         """The use with a batch."""
-        run = self.simulated[training].run(batch_size=batch_size)
-        return Use(self.request.memory, largest, batch_size, run.peak_bytes, _parts(run), run.workspace_bytes)
+        simulated, least = self.simulated[training], smallest_batch(self.graph, training=training)
+        run = simulated.run(batch_size=batch_size)
+        return Use(
+            self.request.memory, largest, batch_size, run.peak_bytes, _parts(run), run.workspace_bytes,
+            (least, simulated.peak(batch_size=least)),
+        )
 
 
 def _parts(run: Execution) -> dict[str, int]:

@@ -120,7 +120,9 @@ def slowest_line(profile: LayerProfile, layer: LayerTime) -> str:
     if best is not None:
         return f"{text}; {best.name} would save {100 * best.saving:.0f} % (measured)"
     tried = [trial.name for trial in profile.trials if trial.problem is None]
-    return f"{text}; none of {', '.join(tried)} is faster (measured)" if tried else text
+    *others, last = tried or [""]
+    alternatives = f"neither {', '.join(others)} nor {last} is" if others else f"{last} is not"
+    return f"{text}; {alternatives} faster (measured)" if tried else text
 
 
 def prediction_line(profile: LayerProfile, predicted: Prediction) -> str:

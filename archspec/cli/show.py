@@ -78,8 +78,9 @@ def command(
     if form == "svg":
         from archspec.show.draw import network_svg
 
-        layers = panels.layers if panels else None
-        text = network_svg(loaded.graph, report, right=direction == "right", layers=layers, **look)
+        if panels is not None:
+            look |= {"layers": panels.layers, "setting": panels.facts}
+        text = network_svg(loaded.graph, report, right=direction == "right", **look)
     else:
         from archspec.show.page import network_html
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from archspec.diagnostics import listing, nearest
 from archspec.difference.figures import Number
 from archspec.difference.model import Difference
-from archspec.printing.figures import number_text
+from archspec.printing.figures import TITLES, number_text
 
 _FORM: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*(>=|<=|==|!=|>|<)\s*(\S.{0,40}?)\s*")
 _LIMIT: Final = re.compile(r"([+\-−]?)\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-zµ%×]{0,3})")
@@ -28,6 +28,7 @@ _BYTES: Final = {
 }
 _TIMES: Final = {"": 1, "us": 1e-3, "µs": 1e-3, "ms": 1, "s": 1e3}
 _FACTORS: Final = ("x", "×")
+_ALL_UNITS: Final = (*_COUNTS, *_BYTES, *_TIMES, *_FACTORS, "%")
 ALIASES: Final = {"parameters": "params", "MACs": "macs", "activations": "activation_bytes"}
 _EXAMPLES: Final = "'params > 1.05x', 'macs > 2G', 'activation_bytes >= 1GiB', 'macs > +5%'"
 
@@ -85,6 +86,8 @@ class Condition:
     def _values(self, difference: Difference) -> tuple[Number, Number]:
         if self.figure not in difference.values:
             raise ConditionError(_unknown(self.text, self.figure, difference))
+        if self.unit not in (*_units(self.figure), *_FACTORS, "%"):
+            raise ConditionError(_misfit(self.text, self.figure, self.unit))
         before, after = difference.values[self.figure]
         if before is None or after is None:
             side = difference.before if before is None else difference.after
@@ -103,10 +106,9 @@ def parse_condition(text: str) -> Condition:
     if limit is None:
         raise ConditionError(f"{text!r}: {rest!r} is not a number with a unit; write {_EXAMPLES}")
     sign, digits, unit = limit.groups()
-    units = _units(figure)
-    if unit not in (*units, *_FACTORS, "%"):
-        known = listing([*(u for u in units if u), "x", "%"])
-        raise ConditionError(f"{text!r}: the unit {unit!r} does not fit {figure}; units: {known}")
+    units = (*_units(figure), *_FACTORS, "%")
+    if unit not in units and (figure in TITLES or unit not in _ALL_UNITS):  # another name may be a slip
+        raise ConditionError(_misfit(text, figure, unit))
     if unit == "%" and not sign:
         raise ConditionError(f"{text!r}: write a change in per cent with its sign, as in '+{rest}'")
     if unit in _FACTORS and sign:
@@ -117,6 +119,11 @@ def parse_condition(text: str) -> Condition:
 
 def _units(figure: str) -> dict[str, Any]:
     return _BYTES if figure.endswith("_bytes") else _TIMES if figure.endswith("_ms") else _COUNTS
+
+
+def _misfit(text: str, figure: str, unit: str) -> str:
+    known = listing([*(u for u in _units(figure) if u), "x", "%"])
+    return f"{text!r}: the unit {unit!r} does not fit {figure}; units: {known}"
 
 
 def _unknown(text: str, name: str, difference: Difference) -> str:

@@ -47,13 +47,20 @@ def answer_text(found: Answer) -> str:
     needs = f"training with {whose} of {use.batch_size:,} needs {bytes_text(use.peak_bytes)} of {memory}"
     if use.fits:
         return f"yes: {needs}, {bytes_text(use.spare_bytes)} to spare; the largest batch is {use.largest_batch:,}"
-    largest = f"the largest batch is {use.largest_batch:,}" if use.largest_batch else "no batch is small enough"
-    return f"no: {needs}; {largest}"
+    if use.largest_batch:
+        return f"no: {needs}; the largest batch is {use.largest_batch:,}"
+    return f"no: {needs}; {_least(use)}"
+
+
+def _least(use: Use) -> str:
+    """Why no batch fits: `even a batch of 1 needs 6.86 MiB`."""
+    size, peak = use.least
+    return f"even a batch of {size} needs {bytes_text(peak)}"
 
 
 def _inference(use: Use) -> str:
     if not use.largest_batch:
-        return f"no, even {use.batch_size} image needs {bytes_text(use.peak_bytes)}"
+        return f"no, {_least(use)}"
     most = f"at most {use.largest_batch:,} images at once"
     if use.batch_size == use.largest_batch:
         return most

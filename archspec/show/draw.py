@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from archspec.analysis.report import Report
@@ -23,18 +23,20 @@ SWATCH: Final = 16.0  # pixels, of the legend
 def network_svg(
     graph: Graph, report: Report, *, measure: str = "macs", depth: int | None = None, right: bool = False,
     theme: Theme = "auto", description: str = "", layers: Mapping[str, Mapping[str, float]] | None = None,
+    setting: Sequence[str] = (),
 ) -> str:
     """The network as a diagram, from its graph and its costs.
 
     measure: the cost that colours the boxes, one of `MEASURES`. depth: levels of frames that are open; None: as many as
     are easy to read. right: the flow goes to the right, not down. theme: see `archspec.svg.picture`. layers: further
-    costs of layers, by path, see `archspec.show.panels.layer_figures`.
+    costs of layers, by path, see `archspec.show.panels.layer_figures`. setting: lines of the heading that say in which
+    setting these costs are.
     """
     network = with_figures(scene_of(graph, report), layers or {})
     depth = default_depth(network) if depth is None else min(depth, network.levels())
     drawn = place(network, Look(depth, measure, right))
     width = max(drawn.width, LEAST_WIDTH) + 2 * MARGIN
-    head, top = _heading(report, description, width - 2 * MARGIN)
+    head, top = _heading(report, (description, facts(report), *setting), width - 2 * MARGIN)
     left = (width - drawn.width) / 2
     bottom = round(top + drawn.height + MARGIN, 1)
     painter = Painter(drawn, measure, right=right)
@@ -67,11 +69,11 @@ def facts(report: Report) -> str:
     return ", ".join(f"{figure_text(figures[name], name) or 0} {word}" for name, word in words.items()) + batch
 
 
-def _heading(report: Report, description: str, width: float) -> tuple[list[str], float]:
+def _heading(report: Report, lines: Sequence[str], width: float) -> tuple[list[str], float]:
     parts, y = paragraph(MARGIN, MARGIN * 0.75, report.name, width, size=15, bold=True)
-    for text in filter(None, (description, facts(report))):
-        lines, y = paragraph(MARGIN, y, text, width, size=10.5, style="faint")
-        parts += lines
+    for text in filter(None, lines):
+        drawn, y = paragraph(MARGIN, y, text, width, size=10.5, style="faint")
+        parts += drawn
     return parts, round(y + MARGIN / 2, 1)
 
 

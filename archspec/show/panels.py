@@ -74,8 +74,7 @@ def panels_of(
 ) -> Panels:
     """The panels of a network whose step was simulated. times: predicted ones. measured: milliseconds of its layers."""
     setting, training = resources.setting, resources.training
-    momentum = f" with momentum {setting.optimizer.momentum:g}" if setting.optimizer.momentum else ""
-    how = f"{setting.optimizer.kind}{momentum}, {setting.precision}"
+    how = f"{setting.optimizer.text}, {setting.precision}{', channels last' if setting.channels_last else ''}"
     peaks = [f"{bytes_text(resources.inference.peak_bytes)} in inference"]
     if training is not None:
         peaks.append(f"{bytes_text(training.peak_bytes)} in a training step ({how})")

@@ -224,12 +224,12 @@ class _Plan:
             yield Line(edge, tuple(xy(*point) for point in points), shown, xy(*at), anchor, bool(self.order.paths[k]))
 
     def _free_place(self, at: Point, anchor: str, text: str, taken: list[_Words]) -> tuple[Point, str] | None:
-        """Where a text stands: beside those that stand there already; None if the same text is one of them."""
+        """Where a text stands: beside those that stand there already; None if the same text is near."""
         right = self.look.right
         words = _words(at[::-1] if right else at, anchor, text)
-        while (there := next((x for x in taken if x.touches(words)), None)) is not None:
-            if there.text == text:
-                return None
+        if any(there.text == text and there.touches(words, 2 * SMALL) for there in taken):
+            return None
+        while any(there.touches(words, SMALL - 1) for there in taken):
             at = (at[0] + SMALL, at[1]) if right else (at[0], at[1] + SMALL)
             words = _words(at[::-1] if right else at, anchor, text)
         taken.append(words)
@@ -296,10 +296,10 @@ class _Words(NamedTuple):
     y: float
     width: float
 
-    def touches(self, other: _Words) -> bool:
-        """Whether both texts overlap."""
+    def touches(self, other: _Words, height: float) -> bool:
+        """Whether both texts overlap, if lines have this height."""
         return (self.x < other.x + other.width and other.x < self.x + self.width
-                and abs(self.y - other.y) < SMALL - 1)
+                and abs(self.y - other.y) < height)
 
 
 def _words(at: Point, anchor: str, text: str) -> _Words:

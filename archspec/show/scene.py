@@ -98,7 +98,8 @@ def scene_of(graph: Graph, report: Report) -> Box:
 
 def _end_box(kind: str, port: Port, several: int) -> Box:
     note = "training only" if port.training else ""
-    return Box(kind, port.name, port.name if several > 1 else "", kind, shape_of(port.type), note=note)
+    named = several > 1 or (kind == "input" and port.name != kind)
+    return Box(kind, port.name, port.name if named else "", kind, shape_of(port.type), note=note)
 
 
 class _Source(NamedTuple):
@@ -202,9 +203,14 @@ class _Frame:
         if inner is None or not inner.is_frame or around:
             return replace(box, boxes=tuple(self.boxes), keys=tuple(self.keys), edges=tuple(self.edges))
         return replace(
-            inner, path=box.path, name=box.name, label=inner.label or box.label, shape=box.shape,
+            inner, path=box.path, name=box.name, label=_telling(inner.label, box.label), shape=box.shape,
             note=box.note or inner.note, count=box.count * inner.count, figures=box.figures,
         )
+
+
+def _telling(inner: str, outer: str) -> str:
+    """The label of two frames that become one: that of the inner one, unless it is a list beside a block."""
+    return outer if inner == "sequential" and outer else inner or outer
 
 
 def _within(paths: Sequence[str]) -> list[str]:

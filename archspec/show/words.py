@@ -10,7 +10,7 @@ from typing import Any, Final
 from archspec.language.written import fields_of
 from archspec.ops import Operation
 from archspec.ops.traits import Windowed
-from archspec.text import bytes_text, count_text, sizes_text
+from archspec.text import bytes_text, count_text, figures_text, sizes_text
 from archspec.types import TensorType
 
 MEASURES: Final = {  # what colours the boxes → its name in a legend
@@ -76,5 +76,5 @@ def figure_text(value: float, measure: str) -> str:
     if not value:
         return ""
     if measure in ("time", "measured"):
-        return f"{value:.3g} ms"
+        return f"{figures_text(value)} ms"
     return count_text(round(value)) if measure in ("params", "macs") else bytes_text(round(value))

@@ -14,6 +14,7 @@ from archspec.devices.targets import time_model
 from archspec.diagnostics import SpecError
 from archspec.execution import Optimizer, Setting, execute
 from archspec.language.recipe import Recipe
+from archspec.text import bytes_text
 
 MIB = 2**20
 MOMENTUM = Setting(optimizer=Optimizer("sgd", 0.9))
@@ -118,6 +119,19 @@ def test_a_network_without_parameters():
 def test_not_even_one():
     found = answer(load("vgg11").graph, Request(MIB, MOMENTUM))
     assert (found.training.largest_batch, found.training.fits, found.training.bound) == (0, False, "weights")
+
+
+NORM = "archspec: 1\ninput: [1, 8, 8]\nstages: {a: [flatten, linear: 4, batch_norm1d, linear: 2]}\n"  # trains on 2 or more
+
+
+@pytest.mark.parametrize(("source", "least"), [("lenet", 1), (NORM, 2)], ids=["lenet", "norm"])
+def test_why_no_batch_fits(source, least):
+    graph = load(source).graph
+    found = answer(graph, Request(1, MOMENTUM, 64))
+    text = " ".join(str(found).split())
+    alone, forward = (peak(graph, MOMENTUM, batch_size=n, training=t) for n, t in ((least, True), (1, False)))
+    assert f"; even a batch of {least} needs {bytes_text(alone)}" in text
+    assert f"inference: no, even a batch of 1 needs {bytes_text(forward)}" in text
 
 
 def test_torch_is_not_imported():

@@ -113,7 +113,9 @@ def test_the_text_below_it() -> None:
 def test_what_does_not_help_is_not_praised() -> None:
     found = profile(trials=(Trial("channels-last", -0.1), Trial("bf16", 0.01, True)))
     assert found.slowest is not None
-    assert slowest_line(found, found.slowest).endswith("; none of channels-last, bf16 is faster (measured)")
+    assert slowest_line(found, found.slowest).endswith("; neither channels-last nor bf16 is faster (measured)")
+    alone = profile(trials=(Trial("bf16", -0.1),))
+    assert slowest_line(alone, found.slowest).endswith("; bf16 is not faster (measured)")
     without = profile()
     assert slowest_line(without, without.layers[-1]).endswith("bound by compute")
     bare = replace(without.layers[-1], roof=None)

@@ -44,6 +44,10 @@ def test_what_is_not_a_condition(text: str, why: str) -> None:
 def test_a_figure_that_there_is_not(difference: Difference) -> None:
     with pytest.raises(ConditionError, match="there is no figure `parms`; a similar name exists: params"):
         parse_condition("parms > 1").holds(difference)
+    with pytest.raises(ConditionError, match="there is no figure `step_time`"):  # whose unit would be right for a time
+        parse_condition("step_time > 3ms").holds(difference)
+    with pytest.raises(ConditionError, match="the unit 'ms' does not fit buffers"):
+        parse_condition("buffers > 3ms").holds(difference)
     with pytest.raises(ConditionError, match="figures: params, macs"):
         parse_condition("quux > 1").holds(difference)
 

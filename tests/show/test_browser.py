@@ -105,7 +105,7 @@ def test_predictions_beside_measurements(tmp_path):
       const plot = one("#predicted svg"); plot.focus(); key(plot, "ArrowRight");
       return { tip: one("#tip").textContent, dots: all("#predicted circle.dot").length, facts: one("#predicted .facts").textContent, names: texts("#table thead button") };
     """)
-    assert "measured 0.05 ms" in found["tip"] and "predicted" in found["tip"] and found["dots"] == 11
+    assert "measured 0.0500 ms" in found["tip"] and "predicted" in found["tip"] and found["dots"] == 11
     assert found["facts"].startswith("Predicted on NVIDIA H200") and {"predicted time", "measured time"} <= set(found["names"])
 
 

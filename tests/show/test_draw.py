@@ -114,3 +114,31 @@ def test_torch_is_not_imported(tmp_path):
             "assert 'torch' not in sys.modules and 'rich' not in sys.modules")
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "net.svg").stat().st_size > 5000
+
+
+def test_an_input_has_the_name_that_the_spec_gives_it():
+    named = "archspec: 1\ninput: {tokens: {shape: [9], dtype: int64, below: 50}}\nstages: {a: {embedding: 4}}\n"
+    assert "tokens" in words(named) and "input" in words("lenet")
+
+
+def test_a_frame_of_a_block_with_a_list_in_it_has_the_blocks_name():
+    spec = """archspec: 1
+input: [1, 8, 8]
+blocks:
+  double: [{sequential: [conv2d: {out_channels: 4, kernel_size: 3, padding: 1}, relu], repeat: 2}]
+stages: {a: [double], b: [sequential: [relu, relu], tanh]}
+"""
+    assert "double" in words(spec)
+    assert "sequential" not in words(spec)
+
+
+def words(source):
+    return [node.text for node in ElementTree.fromstring(picture(source)).iter() if node.tag in (f"{SVG}text", f"{SVG}tspan")]
+
+
+def test_the_heading_says_in_which_setting_costs_are():
+    assert "on a machine" in words_of_heading("lenet", setting=["on a machine"])
+
+
+def words_of_heading(source, **options):
+    return "".join(ElementTree.fromstring(picture(source, **options)).itertext())

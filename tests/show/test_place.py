@@ -101,3 +101,18 @@ def test_several_edges_that_leave_a_box_on_one_side_have_one_label(depth, right)
     leaving = [line for line in network.lines if line.edge.source == a]
     assert len(leaving) == 3
     assert 1 <= sum(line.text == "8×32×32" for line in leaving) < 3
+
+
+def test_a_value_that_two_boxes_take_has_one_label_where_it_leaves():
+    """One edge goes straight down and one aside: their labels would stand below each other, without touching."""
+    network = drawn(load("""archspec: 1
+input: {left: [3, 32, 32], right: [3, 32, 32]}
+outputs: [aux, both]
+stages:
+  tower: [{conv2d: {out_channels: 8, kernel_size: 3}, from: left}, relu]
+  twin: [{conv2d: {out_channels: 8, kernel_size: 3}, from: right}, relu]
+  both: {concat: {left: {from: tower}, right: {from: twin}}}
+  aux: [{global_avg_pool2d: {}, from: tower}, flatten, linear: 10]
+""").graph)
+    (tower,) = [k for k, x in enumerate(network.boxes) if x.box.path == "tower"]
+    assert [line.text for line in network.lines if line.edge.source == tower].count("8×30×30") == 1

@@ -19,10 +19,16 @@ const countText = (value) => scaled(value, 1000, ["", "k", "M", "G", "T", "P", "
 const bytesText = (value) => scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]);
 const percentText = (part, whole) => (whole ? `${(100 * part / whole).toFixed(1)} %` : "");
 
+// Three significant digits at least: 0.0512, 1.33, 7,832.
+function figuresText(value) {
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Number(value.toPrecision(3)))));
+  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
 // As the SVG has it: nothing for no cost.
 function costText(value, key) {
   if (!value) return "";
-  if (key === "time" || key === "measured") return `${Number(value.toPrecision(3))} ms`;
+  if (key === "time" || key === "measured") return `${figuresText(value)} ms`;
   return key === "params" || key === "macs" ? countText(value) : bytesText(value);
 }
 

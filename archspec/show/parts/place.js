@@ -161,11 +161,10 @@ function portsOf(plan, target) {
 // The place of a text: below those that stand there already; null if the same text is one of them.
 function freePlace([c, a, anchor], text, width, taken) {
   const long = width * L.narrow, x = c - { start: 0, middle: long / 2, end: long }[anchor];
-  const touches = (other) => x < other.x + other.long && other.x < x + long && Math.abs(a - other.a) < L.small - 1;
-  for (let there = taken.find(touches); there; there = taken.find(touches)) {
-    if (there.text === text) return null;
-    a += L.small;
-  }
+  const level = (other) => x < other.x + other.long && other.x < x + long;
+  if (taken.some((other) => other.text === text && level(other) && Math.abs(a - other.a) < 2 * L.small)) return null;
+  const touches = (other) => level(other) && Math.abs(a - other.a) < L.small - 1;
+  while (taken.some(touches)) a += L.small;
   taken.push({ text, x, a, long });
   return [c, a, anchor];
 }

@@ -1,5 +1,5 @@
 // Predicted times beside measured ones.
-const ms = (value) => `${Number(value.toPrecision(3))} ms`;
+const ms = (value) => `${figuresText(value)} ms`;
 
 function predictedSection() {
   const P = D.predicted;

@@ -20,13 +20,14 @@ const COLUMNS = [
     total: () => costText(figureOf(BOXES[0], index), key),
   })),
   {
-    key: "share", title: "share", number: true, value: (box) => figureOf(box, state.measure),
+    key: "share", get title() { return `share of ${MEASURES[state.measure].title}`; }, number: true, value: (box) => figureOf(box, state.measure),
     cell: (box) => percentText(figureOf(box, state.measure), figureOf(BOXES[0], state.measure)),
   },
 ];
 
-function layerCell(box) {
-  return make("button", { class: "link", onclick: () => reveal(box.id) }, box.path, box.copies > 1 && ` ${TIMES}${box.copies}`);
+function layerCell(box) {  // a long path breaks after a dot
+  const parts = box.path.split(".").flatMap((part, k) => (k ? [".", make("wbr"), part] : [part]));
+  return make("button", { class: "link", onclick: () => reveal(box.id) }, ...parts, box.copies > 1 && ` ${TIMES}${box.copies}`);
 }
 
 function sortedRows() {
@@ -60,5 +61,5 @@ function lightUp(id, on) {
 
 function footOf() {
   return make("tfoot", null, make("tr", null, COLUMNS.map((column, k) => make("td", { class: column.number ? "number" : null },
-    k ? column.total?.() || "" : "network"))));
+    k ? column.total?.() || "" : "all layers"))));
 }
