@@ -105,7 +105,13 @@ def _needs_fields(cls: type[Operation]) -> bool:
 
 
 def _suits(cls: type[Operation], names: list[str], values: list[Any]) -> bool:
-    """Whether the op accepts these values in the fields of these names."""
+    """Whether the op accepts these values in the fields of these names, and they may be meant for them.
+
+    PyTorch's first argument of a norm is the number of channels: an integer is not meant for `eps`.
+    """
+    defaults = [cls.model_fields[name].default for name in names]
+    if any(type(value) is int and isinstance(given, float) for value, given in zip(values, defaults, strict=False)):
+        return False
     try:
         cls.model_validate(dict(zip(names, values, strict=False)))
     except ValidationError:

@@ -83,6 +83,8 @@ def test_both_names_of_one_field() -> None:
         ("conv2d: [16, 3, 2, 1]", "write `conv2d: {out_channels: 16, kernel_size: 3, stride: 2, padding: 1}`"),
         ("upsample: 2", "write `upsample: {scale_factor: 2}`"), ("interpolate: [2, 1]", "write `interpolate: {scale_factor: [2, 1]}`"),
         ("relu: 3", "write `relu` alone"),
+        ("batch_norm2d: 32", "write `batch_norm2d` alone"), ("batch_norm2d: [32]", "write `batch_norm2d` alone"),  # as PyTorch
+        ("instance_norm2d: 8", "write `instance_norm2d` alone"), ("batch_norm2d: 0.001", "write `batch_norm2d: {eps: 0.001}`"),
     ],
 )
 def test_fields_without_their_names(layer: str, hint: str) -> None:
