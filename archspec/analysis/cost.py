@@ -31,8 +31,10 @@ def cost_report(
     `state_dict`, of parameters without a gradient. Raises ValueError for a batch below 1, or a dtype that is not in
     `DTYPE_BYTES`.
     """
-    if batch_size < 1 or dtype not in DTYPE_BYTES:
-        raise ValueError(f"no figures for a batch of {batch_size} in {dtype}; dtypes: {', '.join(DTYPE_BYTES)}")
+    if batch_size < 1:
+        raise ValueError(f"a batch has at least 1 sample, not {batch_size}")
+    if dtype not in DTYPE_BYTES:
+        raise ValueError(f"no figures in {dtype}; dtypes: {', '.join(DTYPE_BYTES)}")
     pricing = _Pricing(batch_size, DTYPE_BYTES[dtype], frozenset(frozen))
     inputs = [Flow(port.type.at(batch_size), learns=False) for port in graph.inputs]
     outputs = interpret(graph, inputs, pricing.on_op, pricing.on_call)

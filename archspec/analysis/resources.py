@@ -38,7 +38,10 @@ class Resources:
         """What a training step needs, what takes most of it, and what is an estimate; None if nothing is trained."""
         if self.memory is None:
             return None
-        text, estimated = self.memory.text(self.setting.optimizer.text), self.main.estimated
+        setting, estimated = self.setting, self.main.estimated
+        how = [setting.precision] if setting.precision != "fp32" else []
+        how += ["NHWC"] if setting.channels_last else []
+        text = self.memory.text(setting.optimizer.text + (f" in {' and '.join(how)}" if how else ""))
         return f"{text}\n{estimates_text(estimated)}" if estimated else text
 
     def totals(self) -> dict[str, Any]:

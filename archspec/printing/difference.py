@@ -35,10 +35,12 @@ def show(difference: Difference, console: Console, *, everything: bool = False) 
     console.print(Text(_settings(difference), style="dim"))
     if difference.figures:
         console.print(_figure_table(difference, console))
-    for line in _reasons(difference):
+    reasons = list(_reasons(difference))
+    for line in reasons:
         console.print(Text(_wrapped(line, width, 2)))
-    for title, lines in _sections(difference, everything=everything):
-        console.print(Text(f"\n{title}", style="bold"))
+    below_table = bool(difference.figures) and not reasons  # which ends with an empty line
+    for k, (title, lines) in enumerate(_sections(difference, everything=everything)):
+        console.print(Text(title if below_table and k == 0 else f"\n{title}", style="bold"))
         for mark, where, what in lines:
             text = Text(_wrapped(f"{mark} {where}: {what}" if what else f"{mark} {where}", width, 4))
             text.stylize(_STYLES.get(mark, "dim"), 0, len(mark))

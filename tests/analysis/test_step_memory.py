@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -106,3 +107,20 @@ def test_the_batch_decides() -> None:
     graph = archspec.load("alexnet28").graph
     first = [step_memory(execute(graph, Setting(batch_size=n, optimizer=Optimizer("adam")))).dominant for n in (1, 4096)]
     assert first == [["optimizer state"], ["activations"]]
+
+
+def test_the_line_says_in_which_precision_and_layout(cli: Cli) -> None:  # noqa: F811
+    """The table above it counts float32, whatever the precision of training."""
+    def line(*options: str) -> str:
+        return next(x for x in cli("profile", "lenet", "--static", *options).out.splitlines() if x.startswith("a training step"))
+
+    assert line().startswith("a training step with SGD needs ")
+    assert line("--precision", "bf16", "--channels-last").startswith("a training step with SGD in bf16 and NHWC needs ")
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"batch_size": 0}, "a batch has at least 1 sample, not 0"), ({"dtype": "float8"}, "no figures in float8; dtypes: float"),
+])
+def test_what_has_no_figures(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        archspec.analyze("lenet", **options)

@@ -96,3 +96,9 @@ def test_mistakes_and_sides(cli: Cli, folder: Path) -> None:
     assert figures["optimizer_state_bytes"]["before"] == 0 and figures["optimizer_state_bytes"]["after"] == 4 * figures["params"]["after"]
     assert cli("diff", "lenet", "lenet", "--target", "h300").code == WRONG
     assert json.loads(cli("diff", "good.yaml", "good.yaml", "--input", "1x32x32", "--batch-size", "4", "--json").out)["settings"]["batch_size"] == 4
+
+
+@pytest.mark.parametrize("changes", ["train.lr=0.5", "vars.num_classes=7"])
+def test_no_two_empty_lines(cli: Cli, changes: str) -> None:
+    out = cli("diff", "alexnet", "--set", changes).out
+    assert "\n\n\n" not in "\n".join(line.rstrip() for line in out.splitlines())
