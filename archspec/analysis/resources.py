@@ -39,7 +39,7 @@ class Resources:
         if self.memory is None:
             return None
         setting, estimated = self.setting, self.main.estimated
-        how = [setting.precision] if setting.precision != "fp32" else []
+        how: list[str] = [setting.precision] if setting.precision != "fp32" else []
         how += ["NHWC"] if setting.channels_last else []
         text = self.memory.text(setting.optimizer.text + (f" in {' and '.join(how)}" if how else ""))
         return f"{text}\n{estimates_text(estimated)}" if estimated else text

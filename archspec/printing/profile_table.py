@@ -238,7 +238,7 @@ def _totals(report: Report, step: str | None) -> Text:
                         "its forward pass")
     if any(node.training_only for node in report.root.children):
         lines.append(f"in training {report.training_macs:,} MACs and {bytes_text(report.training_activation_bytes)} of "
-                     "activations: layers for training only count just in the parameters above")
+                     "activations: of layers that only training runs, the figures above count the parameters alone")
     if step is not None:
         lines.append(step)
     return Text("\n".join(lines))
@@ -251,7 +251,7 @@ def _dominant(root: ReportNode) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name, side in (("most", "left"), ("stage", "left"), ("share", "right"), ("op", "left"), ("share", "right")):
-        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True, overflow="ellipsis")
+        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=name != "op", overflow="fold")
     table.add_column()
     for name, figure in FIGURES.items():
         whole = figure(root)

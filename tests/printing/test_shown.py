@@ -164,3 +164,11 @@ def test_colours_suit_a_light_and_a_dark_page() -> None:
 def _luminance(colour: str) -> float:
     parts = [int(colour[k:k + 2], 16) / 255 for k in (0, 2, 4)]
     return sum(w * (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4) for w, p in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+
+def test_the_names_of_the_largest_ops_are_whole_in_80_columns():
+    """They differ at their ends, so a long one goes on in the next line."""
+    text = str(archspec.load("zoo/swin_t").report)
+    assert max(map(len, text.splitlines())) <= 80
+    most = text[text.index("most "):]
+    assert "…" not in most and most.count("\n") > 4
