@@ -43,7 +43,7 @@ def losses_of(recipe: Recipe, graph: Graph) -> dict[str, AnyLoss]:
 def _check_names(losses: Mapping[str, AnyLoss], outputs: Mapping[str, TensorType]) -> None:
     unknown = [name for name in losses if name not in outputs]
     missing = [name for name in outputs if name not in losses]
-    example = ", ".join(f"{name}: cross_entropy" for name in outputs)
+    example = ", ".join(f"{name}: {losses[name].kind if name in losses else _usual(x)}" for name, x in outputs.items())
     hint = f"write a loss for each: `loss: {{{example}}}`"
     if losses.keys() == {ONLY}:
         several = f"{len(outputs)} outputs ({listing(outputs)})"
@@ -52,6 +52,11 @@ def _check_names(losses: Mapping[str, AnyLoss], outputs: Mapping[str, TensorType
         raise _wrong("RUN326", f"`loss` names {listing(unknown)}, the network's outputs are {listing(outputs)}", hint)
     if missing:
         raise _wrong("RUN326", f"`loss` has none for the output {listing(missing)}", hint)
+
+
+def _usual(output: TensorType) -> str:
+    """The loss that an output most likely has: of numbers for classes, or of anything else."""
+    return "cross_entropy" if len(output.shape) == 2 and output.shape[1] != 1 else "mse"
 
 
 def _check_class_weights(name: str, loss: AnyLoss, output: TensorType) -> None:

@@ -38,3 +38,15 @@ def test_probabilities_at_the_end_are_wrong_for_a_loss_of_logits_only(loss, warn
     found = archspec.api.examine(text(f"data: {data}, loss: {loss}", "linear: 10, softmax: -1"), training=True)
     assert [d.code for d in found.warnings] == ["SPEC061"] * warned
     assert found.errors == ()
+
+
+def test_the_loss_of_each_output_that_the_hint_writes_suits_it():
+    """An image or a single number has no classes; a loss that is written already stays."""
+    head = "archspec: 1\ninput: [3, 8, 8]\noutputs: [label, map, size, other]\nstages:\n"
+    stages = ("  map: [conv2d: {out_channels: 1, kernel_size: 1}]\n  size: [{flatten: {}, from: map}, linear: 1]\n"
+              "  label: [{flatten: {}, from: map}, linear: 10]\n  other: [{flatten: {}, from: map}, linear: 2]\n")
+    recipe = "train: {data: 'table:t.csv', lr: 0.1%s}\n"
+    (found,) = [d for d in archspec.check(head + stages + recipe % ", loss: {other: l1}") if d.code == "RUN326"]
+    assert found.hint == "write a loss for each: `loss: {label: cross_entropy, map: mse, size: mse, other: l1}`"
+    loss = found.hint.split("`")[1]
+    assert not [d for d in archspec.check(head + stages + recipe % f", {loss}") if d.code in ("RUN326", "RUN311")]
