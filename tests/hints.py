@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import yaml
 
 import archspec
+from archspec.cli.block_calls import calls_of_blocks
 from archspec.diagnostics import Diagnostic, Fix, Hint
 from archspec.diagnostics.edits import edited
 
@@ -43,19 +45,70 @@ def failures(
             continue
         after = applied(text or "", fix)
         again = list(check(after, **options))
-        key = _key(diagnostic)
-        shown = "\n".join(map(str, again))
         gone = (text or "").count("\n") - after.count("\n"), min(e.span.line for e in fix.edits)
-        if Counter(_key(d, *gone) for d in again)[key] >= Counter(map(_key, found))[key]:
-            wrong.append(f"{diagnostic}\n--- is still told after its fix:\n{after}\n{shown}")
-        elif not any(d.code.startswith("SPEC00") for d in found) and sum(not _newly_known(d, diagnostic) for d in again) > len(found):
-            wrong.append(f"{diagnostic}\n--- breaks something else by its fix:\n{after}\n{shown}")
+        before, left = Counter(map(_key, found)), Counter(_key(d, *gone) for d in again)
+        harm = ""
+        if left[_key(diagnostic)] >= before[_key(diagnostic)]:
+            harm = "is still told after"
+        elif not any(d.code.startswith("SPEC00") for d in found):
+            new = [d for d in again if _key(d, *gone) in left - before and d.code not in EXPECTATIONS]
+            harm = _harm(diagnostic, text or "", new, after, len(found) - sum(d.code not in EXPECTATIONS for d in again))
+        if harm:
+            wrong.append("\n".join((f"{diagnostic}\n--- {harm} its fix:\n{after}", *map(str, again))))
     return wrong
 
 
-def _newly_known(after: Diagnostic, fixed: Diagnostic) -> bool:
-    """Whether a mistake could not be seen before a fix: of what is expected, or of shapes that a wrong value left unknown."""
-    return after.code in EXPECTATIONS or (fixed.code == "SPEC012" and after.code.startswith("SHAPE"))
+def _harm(fixed: Diagnostic, text: str, new: list[Diagnostic], after: str, fewer: int) -> str:
+    """What a fix breaks: the syntax, the shapes of earlier layers, or more than it mends.
+
+    Shapes that a wrong value left unknown could not be seen before: those of its layer and the later ones. new: the mistakes
+    that were not found before, beside those of expectations. fewer: by how many they are fewer.
+    """
+    if any(d.code.startswith("SPEC00") for d in new):
+        return "breaks the syntax by"
+    shapes = [d for d in new if d.code.startswith("SHAPE")]
+    if shapes and min(_layer(d, after) for d in shapes) < _layer(fixed, text) and not _for_one_call(fixed, text):
+        return "breaks an earlier layer by"
+    hidden = len(shapes) if fixed.code == "SPEC012" else 0
+    return "breaks something else by" if fewer + hidden < 0 else ""
+
+
+def _for_one_call(diagnostic: Diagnostic, text: str) -> bool:
+    """Whether a fix is inside a block for the shapes of one call, and others get it too: `validate --fix` leaves it to people."""
+    calls, fix = calls_of_blocks(text), diagnostic.fix
+    return diagnostic.code.startswith("SHAPE") and fix is not None and any(calls.shared(e.span.line) for e in fix.edits)
+
+
+def _layer(diagnostic: Diagnostic, text: str) -> int:
+    """The number of the layer with a mistake, or that calls the block with it; 0 for a place outside of `stages`."""
+    calls = (label.span for label in diagnostic.related if re.search("is called here|used as", label.text))
+    places = [(span.line, span.column) for span in (diagnostic.span, *calls) if span is not None and span.path == "<text>"]
+    starts = _starts(text)
+    numbers = [next(number for start, number, _ in reversed(starts) if start <= place) for place in places]
+    stage = re.match(r"stages\.(\w+)", diagnostic.message)  # where blocks call blocks, the places are in these
+    numbers += [number for _, number, name in starts if stage and name == stage[1]]
+    return next(filter(None, numbers), 0)
+
+
+def _starts(text: str) -> list[tuple[tuple[int, int], int, str]]:
+    """Where the layers begin, in order, with their numbers, and the names of stages; what is within a layer is a part of it.
+
+    The key of a stage belongs to the stage's last layer, and what follows the stages to none.
+    """
+    found = [((0, 0), 0, "")]
+    root, number = yaml.compose(text, Loader=yaml.SafeLoader), 0
+    for key, stages in root.value if isinstance(root, yaml.MappingNode) else ():
+        found.append((_place(key), 0, ""))
+        for name, body in stages.value if key.value == "stages" and isinstance(stages, yaml.MappingNode) else ():
+            layers = body.value if isinstance(body, yaml.SequenceNode) else [body]
+            found.append((_place(name), number + len(layers), name.value))
+            found += [(_place(layer), number + k, "") for k, layer in enumerate(layers, start=1)]
+            number += len(layers)
+    return sorted(found)
+
+
+def _place(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def _key(diagnostic: Diagnostic, gone: int = 0, first: int = 0) -> tuple[object, ...]:

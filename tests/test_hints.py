@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import archspec
 from archspec import api
-from archspec.diagnostics import Diagnostic
+from archspec.diagnostics import Diagnostic, Edit, Fix, SourceSpan
 from archspec.diagnostics.codes import CODES
 from archspec.language.names import _broken_rule as broken_rule
 from archspec.language.names import _free as free_name
@@ -176,3 +178,48 @@ train: {data: fashion-mnist, batch_size: 64, epochs: 1, lr: 0.1}
     if "such as" not in hint:
         assert found.fix is not None
         assert not archspec.check(applied(text.replace(old, new), found.fix))
+
+
+HIDDEN = """archspec: 1
+input: [4, 8, 8]
+blocks:
+  unit: [conv2d: {out_channels: 4, kernel_size: 1, dilation: 1.5}]
+stages:
+  a: [conv2d: {out_channels: 4, kernel_size: 1}]
+  b: [unit, relu]
+  c: [conv2d: {out_channels: 4, kernel_size: 3}]
+"""
+
+
+@pytest.mark.parametrize(("line", "old", "new", "harm"), [
+    (6, "1}]", "9}]", "breaks an earlier layer"),  # which was known before
+    (8, "3}]", "9}]", None),  # this was hidden
+    (2, "[4, 8, 8]", "[4, 8]", "breaks an earlier layer"),
+    (4, "1.5", "1.5]", "breaks the syntax"),
+    (4, "dilation", "dilatoin", "is still told"),
+])
+def test_a_wrong_hint_is_found(line: int, old: str, new: str, harm: str | None) -> None:
+    (found,) = archspec.check(HIDDEN)
+    assert found.code == "SPEC012"
+    lines = HIDDEN.splitlines()
+    planted = SourceSpan("<text>", line, lines[line - 1].index(old) + 1, len(old), lines[line - 1])
+    right = SourceSpan("<text>", 4, lines[3].index("1.5") + 1, 3, lines[3])
+    edits = (Edit(planted, new),) if line == 4 else (Edit(planted, new), Edit(right, "1"))
+    wrong = failures(archspec.check, HIDDEN, [replace(found, fix=Fix(edits))], {})
+    assert (harm or "") in "".join(wrong) and bool(wrong) == (harm is not None)
+
+
+@pytest.mark.parametrize("recipe", [
+    "{data: digits, lr: 0.1, FIELD}", "{data: digits, FIELD, lr: 0.1}", "{FIELD , data: digits, lr: 0.1}",
+    "\n  data: digits\n  lr: 0.1\n  FIELD", "\n  FIELD\n  data: digits\n  lr: 0.1", "\n  FIELD  # why\n  data: digits\n  lr: 0.1",
+])
+@pytest.mark.parametrize("field", ["epochs: ", "epochs:", "schedule: ", "batch_size:  ", "epochs: null", "epochs: ~"])
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_value_for_a_key_without_one_touches_nothing_else(recipe: str, field: str, end: str) -> None:
+    whole = recipe.replace("FIELD", field)
+    if ":}" in whole or ":," in whole:
+        return  # the colon belongs to the key's name
+    text = spec("stages: {a: [flatten, linear: 10]}", "").replace("[3, 8, 8]", "[1, 8, 8]") + f"train: {whole}{end}"
+    (found,) = archspec.check(text)
+    assert found.fix is not None
+    assert archspec.check(applied(text, found.fix)) == ()

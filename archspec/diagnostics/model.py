@@ -81,10 +81,10 @@ class Hint(str):
         hint.own, hint.edits, hint.safe = own, edits, safe
         return hint
 
-    def fix(self, span: SourceSpan | None, also: tuple[SourceSpan, ...] = ()) -> Fix | None:
-        """The fix of a mistake at this place, and of the same at others. None if there is no text to edit."""
-        own = () if self.own is None or span is None else tuple(Edit(s, self.own) for s in (span, *also))
-        return Fix((*own, *self.edits), self.safe) if own or self.edits else None
+    def fix(self, own: Edit | None) -> Fix | None:
+        """The fix. own: the edit that writes `own` at the place of the mistake. None if there is no text to edit."""
+        edits = self.edits if own is None else (own, *self.edits)
+        return Fix(edits, self.safe) if edits else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,5 +156,7 @@ def error(
     related: Iterable[Label] = (),
 ) -> SpecError:
     """A SpecError with one diagnostic, for the caller to raise. A `Hint` at a place becomes its fix."""
-    fix = hint.fix(span) if isinstance(hint, Hint) else None
+    fix = None
+    if isinstance(hint, Hint):
+        fix = hint.fix(None if span is None or hint.own is None else Edit(span, hint.own))
     return SpecError([Diagnostic(code, message, span, tuple(notes), hint, fix, tuple(related))])

@@ -76,7 +76,9 @@ class Errors:
                 return
             self._subjects[whole] = len(self.found)
         whole_place = shown is None or shown.is_on_one_line()  # else the span is not all of it
-        fix = hint.fix(span) if isinstance(hint, Hint) and call is None and (hint.own is None or whole_place) else None
+        fix = None
+        if isinstance(hint, Hint) and call is None and (hint.own is None or whole_place):
+            fix = hint.fix(None if shown is None or hint.own is None else shown.edit(hint.own))
         path = shown.path if shown is not None and span is None else ()
         labels, unplaced = labelled(related, span)
         self._append(Diagnostic(code, message, span, (*unplaced, *notes), hint, fix, labels, path))

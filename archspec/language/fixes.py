@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 
 def moved(hint: str, at: At) -> str:
     """The hint of a mistake at `at`, for one that is shown elsewhere."""
-    span = at.span()
-    if not isinstance(hint, Hint) or hint.own is None or span is None:
-        return hint
-    return Hint(str(hint), None, (Edit(span, hint.own),), safe=hint.safe)
+    edit = at.edit(hint.own) if isinstance(hint, Hint) and hint.own is not None else None
+    return hint if edit is None else Hint(str(hint), None, (edit,), safe=isinstance(hint, Hint) and hint.safe)
 
 
 def removed(words: str, at: At, *, safe: bool = False) -> Hint:
@@ -27,16 +25,8 @@ def removed(words: str, at: At, *, safe: bool = False) -> Hint:
 
 def identity(at: At) -> Hint:
     """The hint to write `[]` where nothing is written."""
-    span = at.span(key=True)
-    edits: tuple[Edit, ...] = ()
-    value = at.span()
-    if value is not None and value.text[value.column - 1 : value.column - 1 + value.length] in ("null", "~"):
-        return Hint("write `[]` for the identity", "[]")
-    if span is not None and at.path and isinstance(at.path[-1], str):
-        end = span.column + span.length
-        if span.text[end - 1 : end] == ":":
-            edits = (_insertion(span, end + 1, " []"),)
-    return Hint("write `[]` for the identity", None, edits)
+    edit = at.edit("[]")
+    return Hint("write `[]` for the identity", None, () if edit is None else (edit,))
 
 
 def wrapped(at: At, key: str) -> Hint:
@@ -85,7 +75,7 @@ def _is_body(value: object) -> bool:
 
 def whole(words: str, at: At, text: str) -> Hint:
     """The hint to write `text` for a key together with its value, or for the item of a list."""
-    start, end = at.span(key=True), at.span()
+    start, end = at.span(key=True), at.extent()
     if start is None or end is None or start.line != end.line or end.line != last_line(at) + 1:
         return Hint(words)
     length = end.column + end.length - start.column
@@ -120,8 +110,8 @@ def field(words: str, at: At, name: str, text: str, main: str | None = None) -> 
         value = span.text[span.column - 1 : span.column - 1 + span.length]
         return Hint(words, None, (Edit(span, f"{{{main}: {value}, {name}: {text}}}"),))
     if name in node.items:
-        old = (at / name).span()
-        return Hint(words) if old is None else Hint(words, None, (Edit(old, text),))
+        edit = (at / name).edit(text)
+        return Hint(words) if edit is None else Hint(words, None, (edit,))
     if node.end_line < 0:
         return Hint(words, None, (_insertion(span, span.column, f"{name}: {text}\n{' ' * node.column}"),))
     shift = 1 if span.text[span.column - 1 : span.column] == "{" else 0
@@ -218,7 +208,7 @@ def _removal(at: At) -> tuple[Edit, ...]:
             column = len(keep)
             edits.append(Edit(SourceSpan(start.path, k + 1, column + 1, len(text) - column, text), ""))
         return tuple(edits)
-    value = at.span()
+    value = at.extent()
     if value is None or last != start.line - 1 or value.line != start.line:
         return ()
     text, first, end = start.text, start.column - 1, value.column - 1 + value.length

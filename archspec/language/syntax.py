@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archspec.diagnostics import SourceSpan
+from archspec.diagnostics import Edit, SourceSpan
 from archspec.diagnostics.wording import path_text
 from archspec.language.errors import Errors
 from archspec.source import Document
@@ -43,6 +43,20 @@ class At:
         if self.part is not None:
             return self.document.part(self.path, *self.part, key=on_key)
         return self.document.span(self.path, key=on_key)
+
+    def extent(self) -> SourceSpan | None:
+        """The characters of the value or key: as `span`, but of length 0 where nothing is written."""
+        span = self.span()
+        blank = span is not None and self.part is None and not self.on_key and self.document.is_blank(self.path)
+        return replace(span, length=0) if span is not None and blank else span
+
+    def edit(self, text: str) -> Edit | None:
+        """The edit that writes `text` here; where nothing is written, after a space. None without a text."""
+        span = self.extent()
+        if span is None:
+            return None
+        touches = not span.length and span.text[: span.column - 1].endswith((":", "-"))
+        return Edit(span, f" {text}" if touches else text)
 
     def is_on_one_line(self) -> bool:
         """Whether the scalar at this place ends in the line in which it begins; true of all that is no scalar."""

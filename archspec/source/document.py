@@ -106,6 +106,11 @@ class Document:
                 return None
         return node
 
+    def is_blank(self, path: Path) -> bool:
+        """Whether nothing is written for the value at `path`, which is null. False if there is no text."""
+        node = self.node(path)
+        return node is not None and node.items is None and (node.line, node.column) == (node.end_line, node.end_column)
+
     def _scalar_text(self, path: Path, key: bool) -> str | None:
         value: Any = self.data
         for step in path[:-1] if key and path else path:
