@@ -17,7 +17,7 @@ from archspec.source.report import MAX_ERRORS, Stop, cut_diagnostic, too_many
 from archspec.source.scalars import FORBIDDEN
 
 if TYPE_CHECKING:
-    from archspec.source.mend import Change, Mend
+    from archspec.source.mending import Change, Mend
 
 # Patterns are compiled on first use, which is rare; `re` caches them.
 _VERSION: Final = r"%YAML 1\.2\s*(#.*)?"  # the version that we read; allowed once

@@ -11,7 +11,7 @@ from typing import Any, Final
 from archspec.diagnostics import Diagnostic, Label, SourceSpan, plural
 from archspec.source.brackets import bare
 from archspec.source.characters import explain, odd
-from archspec.source.mend import Change, Mend, holes, mends
+from archspec.source.mending import Change, Mend, holes, mends
 from archspec.source.syntax import fault_of, translate
 
 _TEXT: Final = re.compile(r"\s*(description|name): ")  # lines that may contain any character
