@@ -17,10 +17,10 @@ from archspec.cli.options import DEVICE
 
 if TYPE_CHECKING:
     from archspec.analysis import Report
+    from archspec.analysis.resources import Resources
     from archspec.analysis.timing import Predicted
     from archspec.api import Loaded
     from archspec.execution import Setting
-    from archspec.ir import Graph
 
     ParamType = click.ParamType[Any]
 else:
@@ -113,9 +113,9 @@ def run(
     """
     from click.core import ParameterSource
 
+    from archspec.analysis.resources import resources
     from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.device import pick_device
-    from archspec.cli.static_options import step_line
     from archspec.printing.profile_table import show
     from archspec.train.step.precision import Settings, pick_precision
 
@@ -137,20 +137,20 @@ def run(
         sweep(loaded, batch_sizes, options | {"warmup": running["warmup"]}, as_json=as_json, as_csv=running["csv"],
               output=running["output"])
         return
+    needed = resources(loaded.graph, setting, by_layer=as_json)
     if not (as_json or running["csv"]):  # before the runs, which take a while
-        show(report, result_console(), depth=depth, description=loaded.description, step=step_line(loaded, setting))
+        show(report, result_console(), depth=depth, description=loaded.description, step=needed.step_text())
         sys.stdout.flush()
-    times = times_here(loaded.graph, setting, running["target"], running["threads"])
-    _one_batch(loaded, report, setting, times, options | {"batch_size": batch_sizes[0]}, running, depth,
+    times = times_here(needed, running["target"], running["threads"])
+    _one_batch(loaded, report, needed, times, options | {"batch_size": batch_sizes[0]}, running, depth,
                as_json=as_json)
 
 
-def times_here(graph: Graph, setting: Setting, target: str | None, threads: int | None) -> Predicted | None:
+def times_here(found: Resources, target: str | None, threads: int | None) -> Predicted | None:
     """The predicted times, to stand beside the measured ones: on `target`, or on the device of the run.
 
     None without a target if that device is not calibrated, or not with this number of CPU threads.
     """
-    from archspec.analysis.resources import resources
     from archspec.analysis.timing import predict_times
     from archspec.devices.calibration import own_calibration
     from archspec.devices.models import CalibratedModel
@@ -158,17 +158,18 @@ def times_here(graph: Graph, setting: Setting, target: str | None, threads: int 
 
     if target is not None:
         model = time_model(target)
-        return None if model is None else predict_times(resources(graph, setting), model)
-    found = own_calibration("cpu" if setting.target == "cpu" else None)
-    if found is None or (found.machine.device == "cpu") != (setting.target == "cpu"):
+        return None if model is None else predict_times(found, model)
+    on_cpu = found.setting.target == "cpu"
+    own = own_calibration("cpu" if on_cpu else None)
+    if own is None or (own.machine.device == "cpu") != on_cpu:
         return None
-    if setting.target == "cpu" and threads not in (None, found.machine.threads):
+    if on_cpu and threads not in (None, own.machine.threads):
         return None
-    return predict_times(resources(graph, setting), CalibratedModel(found))
+    return predict_times(found, CalibratedModel(own))
 
 
 def _one_batch(
-    loaded: Loaded, report: Report, setting: Setting, times: Predicted | None, options: dict[str, Any],
+    loaded: Loaded, report: Report, needed: Resources, times: Predicted | None, options: dict[str, Any],
     running: dict[str, Any], depth: int | None, *, as_json: bool,
 ) -> None:
     from archspec import profile
@@ -186,8 +187,7 @@ def _one_batch(
     }
     layers = profile.profile_layers(loaded, **options, predicted=by_layer)
     if as_json:
-        static = static_json(loaded, report, setting, times)
-        print_json({**static, "measured": passes.to_json() | {"layers": layers.to_json()}})
+        print_json({**static_json(report, needed, times), "measured": passes.to_json() | {"layers": layers.to_json()}})
     elif running["csv"]:
         sys.stdout.write(layer_table.csv_text(layers))
     else:

@@ -20,12 +20,9 @@ from archspec.cli.static_options import (
     predicted_times,
     setting_options,
     static_json,
-    step_line,
 )
 
 if TYPE_CHECKING:
-    from archspec.api import Loaded
-    from archspec.execution import Setting
     from archspec.language.input_override import InputShapes
 
 
@@ -59,7 +56,7 @@ def command(
     from archspec.analysis import cost_report
     from archspec.analysis.resources import resources
     from archspec.diagnostics import SpecError
-    from archspec.printing import profile_table
+    from archspec.printing import prediction, profile_table
 
     if static:
         refuse_running(ctx)
@@ -78,32 +75,20 @@ def command(
         run(ctx, loaded, report, setting, batch_sizes, running | {"target": target}, depth=depth, as_json=as_json)
         return
     counts = counting.count(loaded, batch_sizes[0])
+    needed = resources(loaded.graph, setting, by_layer=as_json)
+    times, cost = predicted_times(needed, target), predicted_run(loaded, recipe, setting, needed, target)
     if as_json:
         failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
-        needed = resources(loaded.graph, setting)
-        data = static_json(
-            loaded, report, setting, predicted_times(needed, target),
-            predicted_run(loaded, recipe, setting, needed, target),
-        )
+        data = static_json(report, needed, times, cost)
         counts.add_to(data)
         print_json({**data, **failed})
     else:
         profile_table.show(
-            report, result_console(), depth=depth, description=loaded.description, step=step_line(loaded, setting),
+            report, result_console(), depth=depth, description=loaded.description, step=needed.step_text(),
             fields=counts.fields, bars=counting.tree,
         )
-        _show_times(loaded, recipe, setting, target)
+        if times is not None:
+            prediction.show(times, setting, result_console(), run=None if cost is None else cost.text)
         counts.show(result_console())
     if found.errors:
         raise SpecError(found.errors)
-
-
-def _show_times(loaded: Loaded, recipe: str | None, setting: Setting, target: str | None) -> None:
-    """Print the predicted times, where a device is known."""
-    from archspec.analysis.resources import resources
-    from archspec.printing.prediction import show
-
-    found = resources(loaded.graph, setting)
-    if (times := predicted_times(found, target)) is not None:
-        run = predicted_run(loaded, recipe, setting, found, target)
-        show(times, setting, result_console(), run=None if run is None else run.text)

@@ -113,13 +113,6 @@ def chosen_setting(
     )
 
 
-def step_line(loaded: Loaded, setting: Setting) -> str | None:
-    """What a training step needs in this setting, and what takes most of it; None if there is nothing to train."""
-    from archspec.analysis.resources import resources
-
-    return resources(loaded.graph, setting).step_text()
-
-
 def predicted_times(found: Resources, target: str | None) -> Predicted | None:
     """The times of both passes on the target; None without a target on a CPU that is not calibrated."""
     from archspec.analysis.timing import predict_times
@@ -146,16 +139,16 @@ def predicted_run(
 
 
 def static_json(
-    loaded: Loaded, report: Report, setting: Setting, times: Predicted | None, run: RunCost | None = None
+    report: Report, found: Resources, times: Predicted | None, run: RunCost | None = None
 ) -> dict[str, Any]:
-    """The report, with memory and traffic in this setting, and times where a device is known.
+    """The report, with memory and traffic of the layers, and times where a device is known.
 
+    found: of `resources(…, by_layer=True)`.
     `rest` is what belongs to no layer: the loss, the optimizer, the inputs. With it the layers add up to the totals.
     """
-    from archspec.analysis.resources import resources
     from archspec.execution.execute import LOSS
 
-    found, data = resources(loaded.graph, setting, by_layer=True), report.to_json()
+    data = report.to_json()
 
     def figures(path: str) -> dict[str, Any]:
         return found.layer(path) | ({} if times is None else times.layer(path))

@@ -7,12 +7,15 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import archspec
-from archspec.analysis import ReportNode
+from archspec.analysis import ReportNode, resources
 from archspec.cli import run
+from archspec.execution import Execution, Setting, execute
+from archspec.ir import Graph
 from archspec.printing.profile_table import FIGURES, default_depth, largest_op, levels
 
 from .conftest import ROOT, Cli
@@ -269,3 +272,16 @@ def test_legal_sizes(cli: Cli) -> None:
     assert "smallest input 1×12×12; height and width: any from 12" in out
     assert "no legal sizes: the network takes no images" in cli("profile", "textcnn", "--static", "--sizes").out
     assert cli("profile", "lenet", "--sizes").code == 2
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--target", "h100"), ("--target", "h100", "--json")], ids=" ".join)
+def test_each_pass_is_simulated_once(cli: Cli, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]) -> None:
+    ran = []
+
+    def counted(graph: Graph, setting: Setting, *args: Any, **kwargs: Any) -> Execution:
+        ran.append(setting.training)
+        return execute(graph, setting, *args, **kwargs)
+
+    monkeypatch.setattr(resources, "execute", counted)
+    assert cli("profile", "resnet18", "--static", *options).code == 0
+    assert ran == [False, True]

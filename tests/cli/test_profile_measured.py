@@ -172,21 +172,23 @@ def test_this_machine_s_calibration_is_used_for_its_own_threads_only(monkeypatch
     from types import SimpleNamespace
 
     import archspec
+    from archspec.analysis.resources import resources
     from archspec.cli.measuring import times_here
     from archspec.devices import calibration
     from archspec.execution import Setting
 
     graph = archspec.load("lenet").graph
+    on_cpu, on_gpu = resources(graph, Setting()), resources(graph, Setting(target="cuda"))
     asked = []
 
     def own(device: str | None) -> None:
         asked.append(device)
 
     monkeypatch.setattr(calibration, "own_calibration", own)
-    assert times_here(graph, Setting(), None, None) is None
-    assert times_here(graph, Setting(target="cuda"), None, None) is None
+    assert times_here(on_cpu, None, None) is None
+    assert times_here(on_gpu, None, None) is None
     assert asked == ["cpu", None]
     of_cpu = SimpleNamespace(machine=SimpleNamespace(device="cpu", threads=2))
     monkeypatch.setattr(calibration, "own_calibration", lambda device: of_cpu)
-    assert times_here(graph, Setting(target="cuda"), None, None) is None
-    assert times_here(graph, Setting(), None, 1) is None
+    assert times_here(on_gpu, None, None) is None
+    assert times_here(on_cpu, None, 1) is None
