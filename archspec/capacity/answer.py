@@ -156,11 +156,9 @@ def answer(graph: Graph, request: Request) -> Answer:
 class _Search:
     def __init__(self, graph: Graph, request: Request) -> None:
         self.graph, self.request = graph, request
-        training = replace(request.setting, training=True)
-        self.simulated = {
-            True: Simulated(graph, training),
-            False: Simulated(graph, replace(training, training=False, recompute=frozenset(), accumulate=1)),
-        }
+        training = Simulated(graph, replace(request.setting, training=True))
+        alone = replace(training.setting, training=False, recompute=frozenset(), accumulate=1)
+        self.simulated = {True: training, False: training.under(alone)}
 
     def use(self, *, training: bool) -> Use:
         """The largest batch, and the use with the batch asked for."""
@@ -170,7 +168,7 @@ class _Search:
 
     def estimated(self) -> tuple[str, ...]:
         """The paths of layers whose ops have no `kernels`."""
-        return next(iter(self.simulated[False].known.values())).estimated
+        return next(run for run in self.simulated[False].known.values() if not run.setting.training).estimated
 
     def at(self, batch_size: int, largest: int, *, training: bool) -> Use:
         """The use with a batch."""

@@ -57,28 +57,27 @@ def fitted(graph: Graph, setting: Setting, memory: int, price: Price = WORK) -> 
     before = plain.peak()
     if before <= memory:
         return Fitting({}, before, before, 1.0, "")
-    if not normalises_batch(graph) and (passes := fewest_passes(graph, setting, memory)) is not None:
+    if not normalises_batch(graph) and (passes := fewest_passes(plain, memory)) is not None:
         chosen = accumulated(setting, passes)
         changes = {"batch_size": chosen.batch_size, "accumulate": chosen.accumulate}
-        return _fitting(graph, plain, chosen, changes, price, accumulation_effect(chosen, normed=False))
+        return _fitting(plain, chosen, changes, price, accumulation_effect(chosen, normed=False))
     stages = stages_to_recompute(plain, memory, price)
     if stages is None:
-        raise _too_large(graph, setting, memory, before)
+        raise _too_large(plain, memory)
     chosen = replace(setting, recompute=frozenset(stages))
-    return _fitting(graph, plain, chosen, {"recompute": list(stages)}, price, "the results stay the same")
+    return _fitting(plain, chosen, {"recompute": list(stages)}, price, "the results stay the same")
 
 
-def _fitting(
-    graph: Graph, plain: Simulated, chosen: Setting, changes: dict[str, Any], price: Price, effect: str
-) -> Fitting:
-    run, base = Simulated(graph, chosen).run(), plain.run()
+def _fitting(plain: Simulated, chosen: Setting, changes: dict[str, Any], price: Price, effect: str) -> Fitting:
+    run, base = plain.under(chosen).run(), plain.run()
     ratio = price.of(run) / price.of(base) if price.of(base) else 1.0
     return Fitting(changes, base.peak_bytes, run.peak_bytes, ratio, effect, price.unit)
 
 
-def _too_large(graph: Graph, setting: Setting, memory: int, before: int) -> SpecError:
+def _too_large(plain: Simulated, memory: int) -> SpecError:
     """SpecError BUILD201 with the largest batch that fits when every stage is recomputed."""
-    simulated = Simulated(graph, replace(setting, recompute=every_part(graph)))
+    graph, setting, before = plain.graph, plain.setting, plain.peak()
+    simulated = plain.under(replace(setting, recompute=every_part(graph)))
     least = smallest_batch(graph, training=True)
     largest = largest_batch(lambda size: simulated.peak(batch_size=size), memory, least)
     hint = f"use --batch-size {largest}" if largest else _without_a_batch(simulated, memory, least)

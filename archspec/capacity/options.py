@@ -103,7 +103,7 @@ class _Search:
         yield from (self.low_precision, self.recomputation, self.accumulation, self.optimizer, self.freezing)
 
     def _option(self, kind: Kind, effect: str, setting: Setting, **recipe: Any) -> Option:
-        run = Simulated(self.graph, setting).run()
+        run = self.plain.under(setting).run()
         precision = setting.precision if setting.precision != self.setting.precision else None
         price = self.price.of(run) / self.base if self.base else 1.0
         return Option(kind, recipe, run.peak_bytes, run.peak_bytes <= self.memory, price, effect, precision)
@@ -128,7 +128,7 @@ class _Search:
 
     def accumulation(self) -> Option | None:
         """Passes of fewer images."""
-        passes = fewest_passes(self.graph, self.setting, self.memory)
+        passes = fewest_passes(self.plain, self.memory)
         if passes is None:
             return None
         setting = accumulated(self.setting, passes)
@@ -170,7 +170,7 @@ class _Search:
         low = replace(self.setting, precision=self.low or self.setting.precision)
         every = every_part(self.graph)
         for setting in _with_passes(low, _least(self.graph)):
-            simulated = Simulated(self.graph, setting)
+            simulated = self.plain.under(setting)
             if simulated.peak(recompute=every) > ROUGHLY * self.memory:
                 continue
             stages = stages_to_recompute(simulated, self.memory, self.price)
@@ -209,13 +209,14 @@ def divisors(batch_size: int, least: int = 1) -> list[int]:
     return [k for k in range(2, batch_size // least + 1) if batch_size % k == 0]
 
 
-def fewest_passes(graph: Graph, setting: Setting, memory: int) -> int | None:
+def fewest_passes(simulated: Simulated, memory: int) -> int | None:
     """The fewest equal passes with which a step fits; None if it does not fit in any."""
-    known = divisors(setting.batch_size, _least(graph))
+    setting = simulated.setting
+    known = divisors(setting.batch_size, _least(simulated.graph))
     low, high = 0, len(known)  # known[:low] do not fit, known[high:] do
     while low < high:
         middle = (low + high) // 2
-        if Simulated(graph, accumulated(setting, known[middle])).peak() <= memory:
+        if simulated.under(accumulated(setting, known[middle])).peak() <= memory:
             high = middle
         else:
             low = middle + 1

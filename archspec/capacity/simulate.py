@@ -23,9 +23,13 @@ class Price(NamedTuple):
     unit: str
 
     def of(self, execution: Execution) -> float:
-        """The cost of an execution with all of its passes."""
-        passes = execution.setting.accumulate
-        return self.of_passes(execution) * passes / min(passes, PASSES)
+        """The cost of an execution of `Simulated` with all of its passes: from the second on, all cost the same."""
+        further = execution.setting.accumulate - PASSES
+        cost = self.of_passes(execution)
+        if further <= 0:
+            return cost
+        two = replace(execution, setting=replace(execution.setting, accumulate=PASSES))
+        return cost + further * (self.of_passes(of_passes(two, PASSES + 1)) - cost)
 
 
 @dataclass(slots=True)
@@ -35,11 +39,15 @@ class Simulated:
     graph: Graph
     setting: Setting
     known: dict[Setting, Execution] = field(default_factory=dict, repr=False)
-    _network: Network = field(init=False, repr=False)
+    network: Network | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """The executions share the weights."""
-        self._network = Network(self.graph)
+        self.network = self.network or Network(self.graph)
+
+    def under(self, setting: Setting) -> Simulated:
+        """The executions of the same network, with changes applied to another setting."""
+        return Simulated(self.graph, setting, self.known, self.network)
 
     def run(self, **changes: Any) -> Execution:
         """The execution in the setting with these fields changed.
@@ -49,10 +57,11 @@ class Simulated:
         setting = replace(self.setting, **changes)
         if setting not in self.known:
             passes = min(setting.accumulate, PASSES)
-            found = execute(self.graph, replace(setting, accumulate=passes), self._network)
-            waiting = (setting.accumulate - passes) * found.input_bytes // passes
+            found = execute(self.graph, replace(setting, accumulate=passes), self.network)
+            waiting = _waiting_bytes(found, setting.accumulate)
             self.known[setting] = replace(
-                found, setting=setting, peak_bytes=found.peak_bytes + waiting, input_bytes=found.input_bytes + waiting
+                found, setting=setting, timeline=tuple([x + waiting for x in found.timeline]),
+                peak_bytes=found.peak_bytes + waiting, input_bytes=found.input_bytes + waiting,
             )
         return self.known[setting]
 
@@ -70,17 +79,25 @@ def of_passes(execution: Execution, passes: int) -> Execution:
     simulated, setting = execution.setting.accumulate, replace(execution.setting, accumulate=passes)
     if passes == simulated:
         return execution
-    kernels, timeline = execution.kernels, execution.timeline
-    second = next(k for k in range(1, len(kernels)) if (kernels[k - 1].direction, kernels[k].direction) == _NEXT_PASS)
+    kernels, timeline, further = execution.kernels, execution.timeline, passes - simulated
     end = next(k for k, kernel in enumerate(kernels) if kernel.direction == "optimizer")
-    labels = Tape(setting).new((setting.batch_size,), "int64").storage.size  # one for all passes
-    further = passes - simulated
-    waiting = further * (execution.input_bytes - labels) // simulated
+    starts = (k for k in range(1, end) if (kernels[k - 1].direction, kernels[k].direction) == _NEXT_PASS)
+    second = next(starts, end // simulated)  # without a backward pass, where nothing learns, the passes are equal
+    waiting = _waiting_bytes(execution, passes)
     return replace(
         execution, setting=setting, kernels=(*kernels[:end], *further * kernels[second:end], *kernels[end:]),
         timeline=tuple([x + waiting for x in (*timeline[:end], *further * timeline[second:end], *timeline[end:])]),
         peak_bytes=execution.peak_bytes + waiting, input_bytes=execution.input_bytes + waiting,
     )
+
+
+def _waiting_bytes(execution: Execution, passes: int) -> int:
+    """What the inputs of the passes take that `execution` has not simulated."""
+    simulated, setting = execution.setting.accumulate, execution.setting
+    if passes == simulated:
+        return 0
+    labels = Tape(setting).new((setting.batch_size,), "int64").storage.size  # one for all passes
+    return (passes - simulated) * (execution.input_bytes - labels) // simulated
 
 
 def _macs(execution: Execution) -> float:

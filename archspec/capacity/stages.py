@@ -37,7 +37,7 @@ def stages_to_recompute(simulated: Simulated, memory: int, price: Price) -> tupl
     answer is instead of what the setting recomputes.
     """
     if simulated.setting.recompute:
-        simulated = Simulated(simulated.graph, replace(simulated.setting, recompute=frozenset()))
+        simulated = simulated.under(replace(simulated.setting, recompute=frozenset()))
     if simulated.peak() <= memory:
         return ()
     stages, parts = _chain(simulated.graph, deep=False), _chain(simulated.graph, deep=True)
