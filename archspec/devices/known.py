@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,9 @@ from archspec.language.detect import has_suffix
 
 FOLDER: Final = Path(__file__).parent
 _VARIANTS: Final = "ti|super|laptop|max|mobile|with"  # after a name, they name another GPU
+_READ: Final = 80  # characters of an unknown name
+_LETTERS: Final = 3  # of a word that tells which device is meant
+_RIVALS: Final = 6  # devices that are proposed for an unknown name
 
 
 @cache
@@ -48,11 +52,35 @@ def named_devices() -> dict[str, Device]:
 
 
 def similar_device(name: str) -> Similar | None:
-    """The device with the most similar name, with its rivals. Names that begin with the same letters come first."""
-    wanted, every = plain(name), named_devices()
+    """The device with the most similar name, with its rivals.
+
+    First come those of which a word begins with the name (`xeon`), then those that it names with more words (`h100
+    pcie`), then similar names, where those that begin with the same letters come first, and then those with a word in
+    common. A word that is common to many devices tells nothing.
+    """
+    every, words = named_devices(), re.findall("[a-z0-9]+", name.lower()[:_READ])
+    words = [word for word in words if len(_beginning_with([word])) <= _RIVALS]
+    wanted = "".join(words)
     family = [word for word in every if _family(word) == _family(wanted)]
     close = nearest(wanted, family) or nearest(wanted, every)
-    return close and Similar(dict.fromkeys(every[word].key for word in close.rivals or (close,)), wanted)
+    for found in (
+        _beginning_with([wanted]),
+        [every[word].key for word in words if word in every],
+        [every[word].key for word in close.rivals or (close,)] if close else [],
+        _beginning_with(words),
+    ):
+        if 0 < len(keys := dict.fromkeys(found)) <= _RIVALS:
+            return Similar(keys, wanted)
+    return None
+
+
+def _beginning_with(starts: Iterable[str]) -> list[str]:
+    """The keys of the devices one of whose words begins with one of these, if that is long enough to mean something."""
+    known = tuple(start for start in starts if len(start) >= _LETTERS)
+    return [
+        device.key for device in known_devices().values()
+        if any(word.startswith(known) for name in _words(device) for word in (plain(name), *name.lower().split()))
+    ]
 
 
 def _family(word: str) -> str:
