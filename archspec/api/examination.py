@@ -13,6 +13,7 @@ from archspec.api.checks import check_blocks, check_spec
 from archspec.api.documents import OpenFile, open_document
 from archspec.api.loaded import Loaded
 from archspec.diagnostics import Diagnostic, SpecError
+from archspec.language.detect import has_suffix
 from archspec.language.errors import TooManyErrors, in_order
 from archspec.language.files import Loader, Options
 from archspec.language.input_override import InputShapes
@@ -52,7 +53,7 @@ def load(source: Any, **options: Any) -> Loaded:
         return source
     found = examine(source, **options)
     if found.errors:
-        raise SpecError(found.errors)
+        raise SpecError(_in_words_of(source, found.errors))
     assert found.loaded is not None
     return found.loaded
 
@@ -62,7 +63,7 @@ def check(source: Any, **options: Any) -> Diagnostics:
 
     The tuple prints as `archspec validate` does, and a notebook shows it with colours.
     """
-    return Diagnostics(examine(source, training=True, **options).errors)
+    return Diagnostics(_in_words_of(source, examine(source, training=True, **options).errors))
 
 
 def examine(
@@ -92,6 +93,15 @@ def _placed(source: Any, found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...
         return found
     origins = source.origins()
     return in_order(d if d.span is not None else replace(d, span=nearest_span(origins, d.path)) for d in found)
+
+
+def _in_words_of(source: Any, found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    """Diagnostics for who passed this source: those about Python with values as Python writes them."""
+    if not found or not (isinstance(source, Mapping) or hasattr(source, "origins")):
+        return found
+    from archspec.diagnostics.python_values import in_python  # only mistakes need it
+
+    return tuple([d if d.span is not None and has_suffix(d.span.path) else in_python(d) for d in found])
 
 
 def _shapes(given: Iterable[int] | Mapping[str, Iterable[int]] | None) -> InputShapes | None:

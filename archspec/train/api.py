@@ -20,6 +20,7 @@ from archspec.backends.device import pick_device
 from archspec.data.recipe_places import at_places
 from archspec.data.registry import OWN_PREFIX
 from archspec.diagnostics import error, listing
+from archspec.diagnostics.python_values import written_in_python
 from archspec.ir import Graph
 from archspec.language.recipe import Recipe
 from archspec.printing.shown import Shown
@@ -156,7 +157,8 @@ def train(
     machine = _machine(device, precision, data_root, limit_train, limit_test, workers)
     if train is None:
         _check_builtin(test, own, steps_per_epoch)
-    chosen = chosen_recipe(loaded, recipe, fields, _OPTIONS)
+    with written_in_python():
+        chosen = chosen_recipe(loaded, recipe, fields, _OPTIONS)
     chosen, changes = _fitted(loaded.graph, train, chosen, machine, fit, progress=progress)
     if train is None:
         make = partial(prepare, loaded.graph, chosen, machine, progress=_tell(progress=progress))
@@ -204,7 +206,8 @@ def fit(
         got = type(model).__name__  # type: ignore[unreachable]
         raise TypeError(f"fit takes a torch module or a graph, not {got}; for a spec use archspec.train")
     fields, own = _with_loss(_with_share(fields, validation), loss, metric)
-    chosen = validated({}, {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields}, _OPTIONS)
+    with written_in_python():
+        chosen = validated({}, {"data": f"{OWN_PREFIX}{type(train).__name__}", **fields}, _OPTIONS)
     machine = _machine(device, precision, None, None, None, workers)
     chosen, _ = _fitted(model, train, chosen, machine, fit, progress=progress)
     held = None if _is_share(validation) else validation
