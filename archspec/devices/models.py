@@ -115,7 +115,7 @@ class CalibratedModel:
     def __init__(self, calibration: Calibration) -> None:
         self.calibration, self.name = calibration, calibration.name
         self._chosen: dict[tuple[str, bool, bool, Circumstances], tuple[str, Curve]] = {}
-        self._known: dict[tuple[str, Work], tuple[float, str]] = {}
+        self._known: dict[tuple[str, Work], Timed] = {}
 
     def computes_in(self, precision: str) -> str:
         """See TimeModel. What was measured is what runs, however the machine computes it."""
@@ -133,8 +133,8 @@ class CalibratedModel:
             time = known.get(key)
             if time is None:
                 wait = self._call_seconds(kernel, circumstances)
-                seconds, bound, name = self._kernel(kernel, circumstances, hot=hot)
-                time = known[key] = KernelTime(seconds + wait, bound if seconds > wait else "launches", name)
+                timed, name = self._kernel(kernel, circumstances, hot=hot)
+                time = known[key] = KernelTime(timed.seconds + wait, _bound(wait, timed), name)
             times.append(time)
         if times:
             last = times[-1]
@@ -153,8 +153,8 @@ class CalibratedModel:
 
     def _kernel(
         self, kernel: KernelLike, circumstances: Circumstances, *, hot: bool = False
-    ) -> tuple[float, str, str]:
-        """The seconds of a kernel in a network, what bounds it, and the curve behind them. hot: see Work."""
+    ) -> tuple[Timed, str]:
+        """The time of a kernel in a network, and the curve behind it. hot: see Work."""
         work = work_of(kernel)
         if hot and work.family == "product":
             work = work._replace(hot=True)
@@ -166,7 +166,8 @@ class CalibratedModel:
         known = self._known.get((name, work))
         if known is None:
             known = self._known[name, work] = _on(curve, work)
-        return known[0] * self.calibration.factors.get(circumstances.precision, 1.0), known[1], name
+        factor = self.calibration.factors.get(circumstances.precision, 1.0)
+        return Timed(*[factor * seconds for seconds in known]), name
 
     def _queued(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """The times on a GPU, beside a host that needs its own time for each call."""
@@ -181,15 +182,13 @@ class CalibratedModel:
 
     def _enqueued(self, kernel: KernelLike, circumstances: Circumstances) -> Enqueued:
         issued = self._call_seconds(kernel, circumstances) + self._issue_seconds(kernel, circumstances)
-        seconds, bound, curve = self._kernel(kernel, circumstances)
-        compute, memory = (seconds, 0.0) if bound == "compute" else (0.0, seconds)
-        return Enqueued(issued, Timed(seconds, compute, memory), curve)
+        return Enqueued(issued, *self._kernel(kernel, circumstances))
 
     def known_seconds(self, kernels: Sequence[KernelLike], circumstances: Circumstances) -> float:
         """Of a pass without the costs of calls: a CPU's kernels, or what `_issue_seconds` says of a GPU's host."""
         if self.calibration.machine.device == "cpu":
             hot = self._hot(kernels)
-            return sum([self._kernel(kernel, circumstances, hot=hot)[0] for kernel in kernels])
+            return sum([self._kernel(kernel, circumstances, hot=hot)[0].seconds for kernel in kernels])
         return sum([self._issue_seconds(kernel, circumstances) for kernel in kernels])
 
     def _hot(self, kernels: Iterable[KernelLike]) -> bool:
@@ -200,7 +199,7 @@ class CalibratedModel:
         """What the host of a GPU takes for the kernels of a convolution, besides torch's call."""
         if "convolution" not in kernel.name or kernel.name == "convolution_backward_bias":
             return 0.0
-        name = self._kernel(kernel, circumstances)[2]
+        _, name = self._kernel(kernel, circumstances)
         curve = self.calibration.curves.get(host_curve(name))
         if curve is None:
             return 0.0
@@ -208,7 +207,7 @@ class CalibratedModel:
         known = self._known.get((host_curve(name), work))
         if known is None:
             known = self._known[host_curve(name), work] = _on(curve, work)
-        return known[0]
+        return known.seconds
 
     def _choose(self, name: str, work: Work, circumstances: Circumstances) -> tuple[str, Curve]:
         """The curve of a kernel, or that of the most similar kind that was measured."""
@@ -269,15 +268,16 @@ def _touched(kernels: Iterable[KernelLike]) -> int:
     ])
 
 
-def _on(curve: Curve, work: Work) -> tuple[float, str]:
-    """The seconds of a kernel by its curve, and what bounds it."""
-    parts = {
-        "compute": work.macs / curve.macs_per_s, "bandwidth": work.nbytes / curve.bytes_per_s,
-        "launches": curve.launch_s,
-    }
-    bound = max(parts, key=parts.__getitem__)
+def _on(curve: Curve, work: Work) -> Timed:
+    """The time of a kernel by its curve, and which part of it is work: its products, or its bytes if they take more.
+
+    The other part is what a kernel of this kind takes that does nothing.
+    """
     # The mean of a time whose logarithm is normally distributed: what many kernels take on average.
-    return curve.seconds(work) * exp(curve.deviation**2 / 2), bound
+    seconds = curve.seconds(work) * exp(curve.deviation**2 / 2)
+    compute, memory = work.macs / curve.macs_per_s, work.nbytes / curve.bytes_per_s
+    used = seconds * (compute + memory) / (compute + memory + curve.launch_s)
+    return Timed(seconds, used, 0.0) if compute >= memory else Timed(seconds, 0.0, used)
 
 
 class CpuSheetModel:

@@ -15,8 +15,10 @@ import archspec
 from archspec.analysis.resources import resources
 from archspec.analysis.timing import predict_times
 from archspec.devices import find_device, known_devices
+from archspec.devices.calibration import Calibration, Machine
+from archspec.devices.curve import Curve
 from archspec.devices.gpu import Circumstances, GpuModel, queue_of, run
-from archspec.devices.models import CpuSheetModel, SheetModel, fitted
+from archspec.devices.models import CalibratedModel, CpuSheetModel, SheetModel, fitted
 from archspec.devices.predict import predict
 from archspec.devices.work import signature, work_of
 from archspec.execution import Kernel, Optimizer, Setting, execute
@@ -230,3 +232,21 @@ def test_a_device_without_a_precision_says_so(device: str, precision: str, words
     kernels = execute(archspec.load("lenet").graph, setting(4, precision)).kernels
     found = predict(kernels, SheetModel(find_device(device)), Circumstances(precision, True, True))
     assert found.machine == words
+
+
+@pytest.mark.parametrize("device", ["cpu", "a GPU"])
+@pytest.mark.parametrize(("nbytes", "call_us", "bound"), [
+    (1_000, 0.0, "launches"), (1_000_000, 0.0, "bandwidth"), (1_000_000, 85.0, "bandwidth"), (1_000_000, 120.0, "launches"),
+    (120_000, 0.0, "bandwidth"), (120_000, 5.0, "launches"),
+])
+def test_what_is_neither_products_nor_bytes_is_launches_on_any_calibrated_device(
+    device: str, nbytes: int, call_us: float, bound: str
+) -> None:
+    """A kernel takes 10 µs without work and 1 µs for 10 kB; the call takes its time beside that on a CPU, before it on a GPU."""
+    curve = Curve((), (), 0.0, 0.0, 1.0, 0.0, (0.0, 0.0), 1e12, 1e10, 1e-5)
+    made = Calibration(Machine("a CPU", device, 1, "2"), {"add/fp32": curve}, {}, {"fp32": 1.0}, 10.0, 1.0, "a day",
+                       host_us={"evaluation/elementwise": call_us if device == "cpu" else call_us + 10 + nbytes / 1e4})
+    kernel = Kernel("a", "add", "forward", "float32", nbytes, 0)
+    (time,) = CalibratedModel(made).times([kernel], Circumstances("fp32", False, False))
+    assert time.seconds == pytest.approx(1e-5 + nbytes / 1e10 + call_us * 1e-6)
+    assert time.bound == bound
