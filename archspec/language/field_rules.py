@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import ceil, floor, isfinite
@@ -18,6 +18,7 @@ from archspec.expressions.values import show
 from archspec.language.section import Section
 
 _PLAIN_LIMIT: Final = 10**9  # a bound beyond it is torch's, and of no interest to people
+_FAR: Final = 64  # how far from a wrong number another one is looked for
 _NONE: Final = ("none", "off", "no", "never", "false", "0")
 _SIZES: Final = re.compile(r"\(?\s*(-?\d{1,9}(?:\s*[x×*,]\s*-?\d{1,9})+)\s*,?\s*\)?", re.IGNORECASE)  # `3x3`, `(3, 3)`
 BOUNDS: Final = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
@@ -28,25 +29,26 @@ class Slot:
     """The place of a value: a field, or a number of a list, of an op or of a section of a recipe.
 
     type: as pydantic reads it, with its constraints. default: None if there is none. of_recipe: whether `null` there
-    means that the field does nothing.
+    means that the field does nothing. works: whether a value suits the other fields too.
     """
 
     type: Any
     default: Any = None
     examples: tuple[Any, ...] = ()
     of_recipe: bool = False
+    works: Callable[[Any], bool] | None = None
 
     @cached_property
     def _model(self) -> type[BaseModel]:
         return create_model("Slot", __config__=ConfigDict(strict=True), value=(self.type, ...))
 
     def accepts(self, value: Any) -> bool:
-        """Whether the rules of the value itself allow it; those between fields are not looked at."""
+        """Whether the rules of the value itself allow it, and those between fields where `works` is known."""
         try:
             self._model.model_validate({"value": value})
         except ValidationError:
             return False
-        return True
+        return self.works is None or self.works(value)
 
     def range(self, broken: str | None = None) -> str:
         """The bounds of a number: `from 0 to 1`, `at least 0 and less than 1`, or empty.
@@ -91,6 +93,8 @@ def _default(slot: Slot, words: str, *, sure: bool = False) -> str | None:
     default = slot.default
     if isinstance(default, tuple) and default:
         default = default[0] if len(set(default)) == 1 and slot.accepts(default[0]) else list(default)
+    if slot.works is not None and not slot.accepts(default):
+        return None
     if sure and _is_written(default):
         return Hint(words.format(show(default)), show(default))
     if slot.examples:
@@ -129,10 +133,21 @@ def _near(slot: Slot, value: float) -> Iterator[tuple[str, list[Any]]]:
         yield "write {}", sorted({floor(value), ceil(value)})
     if 5 <= value < 100:
         yield f"write {{}} for {value:g} %", [float(f"{value / 100:.6g}")]
+    if slot.works is not None and abs(value) > 1 and not slot.accepts(0.5):
+        yield "write {}", nearest_whole(abs(value), slot.accepts)
     if -1 <= value < 1 or (value < 1 and not slot.accepts(0.5)):
         least = next(filter(slot.accepts, (0, 1)), None)
         yield "write {}, the least", [] if least is None or slot.accepts(least - 0.5) else [least]
         yield positive
+
+
+def nearest_whole(value: float, works: Callable[[Any], bool]) -> list[int]:
+    """The next whole numbers from `value` on, downwards and upwards, with which it works; none if all are far away."""
+    if not isfinite(value):
+        return []
+    below = (k for k in range(floor(value), floor(value) - _FAR, -1) if works(k))
+    above = (k for k in range(ceil(value), ceil(value) + _FAR) if works(k))
+    return sorted({number for found in (below, above) if (number := next(found, None)) is not None})
 
 
 def _whole(number: float) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from archspec.diagnostics import Hint, hints
@@ -36,15 +37,20 @@ _BROKEN = {  # the bound, by pydantic's name
 }
 
 
-def explain(problem: dict[str, Any], model: type[BaseModel] | None = None) -> tuple[str, str | None]:
+def explain(
+    problem: dict[str, Any], model: type[BaseModel] | None = None, works: Callable[[Any], bool] | None = None
+) -> tuple[str, str | None]:
     """(message, hint) for one entry of `ValidationError.errors()`; the message follows the field's name.
 
-    model: what was validated; with it both say what the field takes.
+    model: what was validated; with it both say what the field takes. works: whether a value of the field suits the
+    others too; then no other is proposed.
     """
     from archspec.language.field_rules import BOUNDS, slot_at  # only mistakes need it
 
     kind, value, ctx = problem["type"], problem.get("input"), problem.get("ctx") or {}
     slot = None if model is None else slot_at(model, problem["loc"])
+    if slot is not None and works is not None and len(problem["loc"]) == 1:
+        slot = replace(slot, works=works)
     got = f", got {_text(value)}"
     bounds = slot.range() if slot else ""
     if kind in _TYPES:

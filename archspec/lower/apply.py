@@ -48,7 +48,7 @@ class Ops:
         op, fields = self.context.fixed.get((layer, cls)), None
         if op is None:
             fields = read_fields(layer, cls, self.context.ev, scope, flow.tensor)
-            op = make(layer, cls, fields, self.context.ev, scope)
+            op = make(layer, cls, fields, self.context.ev, scope, flow.tensor)
             if op is None:
                 return builder.broken(name, flow, guess(cls, fields, flow.tensor))
             if is_fixed(layer.args) and len(self.context.fixed) < MOST:  # values of params are parsed each time

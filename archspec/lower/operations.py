@@ -17,6 +17,7 @@ from archspec.language.unknown import INFERRED, meant_field
 from archspec.lower.builder import blank
 from archspec.lower.evaluate import Evaluator
 from archspec.lower.values import Scope, ShapeView, written
+from archspec.lower.working import agreeing, whole, working
 from archspec.ops import Op, Operation, infer_outputs
 from archspec.ops.traits import Affects, Projects
 from archspec.source import BROKEN
@@ -119,8 +120,10 @@ def _suits(cls: type[Operation], names: list[str], values: list[Any]) -> bool:
     return 0 < len(values) <= len(names)
 
 
-def make(layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scope: Scope) -> Operation | None:
-    """The op, or None after an error."""
+def make(
+    layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scope: Scope, x: TensorType | None = None
+) -> Operation | None:
+    """The op, or None after an error. x: its input, as far as it is known."""
     try:
         op = cls.model_validate(fields.values)
     except ValidationError as e:
@@ -131,7 +134,7 @@ def make(layer: Layer, cls: type[Operation], fields: Fields, ev: Evaluator, scop
         for problem in problems:
             name = str(problem["loc"][0]) if problem["loc"] else _LOST
             if name not in fields.broken and not (name == _LOST and fields.broken):  # may be the broken one
-                _tell(layer, cls, name, dict(problem), fields, ev, scope)
+                _tell(layer, cls, name, dict(problem), fields, ev, scope, x)
             fields.broken.add(name)
         return None
     return None if fields.broken else op
@@ -153,9 +156,15 @@ def _tell_missing(
 
 
 def _tell(
-    layer: Layer, cls: type[Operation], name: str, problem: dict[str, Any], fields: Fields, ev: Evaluator, scope: Scope
+    layer: Layer, cls: type[Operation], name: str, problem: dict[str, Any], fields: Fields, ev: Evaluator, scope: Scope,
+    x: TensorType | None,
 ) -> None:
-    message, hint = explain(problem, cls)
+    given = {key: value for key, value in fields.values.items() if key not in fields.broken}
+    works = working(cls, given, name, x)
+    message, hint = explain(problem, cls, works)
+    if is_sentence(problem):
+        hint = agreeing(hint, cls, given, name, x, problem.get("input"))
+    clash = hint
     hint = fixes.of_op(hint, layer.at, layer.head, layer.place, cls.main)
     if name == _LOST or name not in fields.places:
         ev.reporter.tell("SPEC012", f"`{cls.op}` {message}", layer.head, scope, hint=hint)
@@ -168,10 +177,10 @@ def _tell(
             source = written(source.raw[step], source.at / step, source.scope, source.through)
     related = [(at, f"used as `{name}` of `{cls.op}`")] if source.through else []
     if source.through or not is_fixed(source.raw):  # the value may be right elsewhere, or for other copies
-        hint = explain(problem)[1]
+        hint = clash if is_sentence(problem) else explain(problem)[1]
     value = problem.get("input")
     if hint is None and isinstance(value, float) and is_about_integer(problem):
-        hint = integer_hint(source.raw, value)
+        hint = integer_hint(source.raw, value) if isinstance(source.raw, str) else whole(value, works)
     hint = ev.without_dollar(source.raw, source.scope) or hint
     means_yes = raw is True or meant_value("bool", raw) == "write `true`"
     if raw is layer.args and means_yes and not _needs_fields(cls):

@@ -107,7 +107,7 @@ def test_fields_without_their_names(layer: str, hint: str) -> None:
             "`conv2d`: padding `same` needs stride 1, not 2", "set padding to 2",
         ),
         ("upsample: {scale_factor: 2, align_corners: true}", "`upsample`: align_corners needs mode bilinear or bicubic", None),
-        ("chunk: {chunks: 2, index: 2}", "`chunk`: index 2 of 2 chunks, the first of which is 0", None),
+        ("chunk: {chunks: 2, index: 2}", "`chunk`: index 2 of 2 chunks, the first of which is 0", "set index to 1"),
     ],
 )
 def test_a_rule_that_binds_fields_is_a_sentence_of_its_own(layer: str, message: str, hint: str | None) -> None:
