@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.analysis import Expected, Report, check_expectations, cost_report
 from archspec.api.loaded import Loaded
-from archspec.api.report import of_spec
 from archspec.expressions import holds_unknown
 from archspec.ir import Graph
 from archspec.language import fixes
@@ -44,8 +43,7 @@ def check_spec(program: Program, errors: Errors, *, limits: Limits, training: bo
     if broken or lowered.graph is None or report is None:
         return None
     return Loaded(
-        program.name, program.description, resolved(program), lowered.graph,
-        of_spec(report, program.description, recipes.get("train")), recipes, program.files, program
+        program.name, program.description, resolved(program), lowered.graph, report, recipes, program.files, program
     )
 
 

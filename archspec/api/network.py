@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.analysis import Report, cost_report
 from archspec.api.examination import load
-from archspec.api.report import of_spec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,6 +18,8 @@ def analyze(source: Any, *, batch_size: int = 1, dtype: str = "float32", **optio
     loaded = load(source, **options)
     if (batch_size, dtype) == (1, "float32"):
         return loaded.report
+    from archspec.api.report import of_spec
+
     report = cost_report(loaded.graph, batch_size=batch_size, dtype=dtype)
     return of_spec(report, loaded.description, loaded.recipes.get("train"))
 
