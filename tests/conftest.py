@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # The machines that run the tests are small, and tests run side by side: threads would only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("loaded machine", settings(), deadline=None)  # where an example may wait for seconds
+settings.load_profile("loaded machine")
 
 pytest_plugins = ["pytester"]
 

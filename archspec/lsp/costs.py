@@ -36,7 +36,7 @@ class Costs:
     def __init__(self, loaded: Loaded, program: Program) -> None:
         self.uses: defaultdict[Place, list[Use]] = defaultdict(list)
         self.stages: dict[str, list[Use]] = {}
-        self.rows = {row.path: row for row in _rows(loaded.report.root)}
+        self.rows = {row.path: row for row in _rows(loaded.costs.root)}
         self.visited = 0
         for name, body in program.stages.items():
             self._named(loaded.graph, name, body, program.library, name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from math import exp, log
 from pathlib import Path
 
@@ -13,6 +12,9 @@ import pytest
 import torch
 
 import archspec
+from archspec.calibrate import cache as cache_module
+from archspec.calibrate import factor as factor_module
+from archspec.calibrate import host
 from archspec.calibrate.attention import attentions
 from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import convolution_shapes, convolutions, products
@@ -35,6 +37,7 @@ from archspec.devices.targets import time_model
 from archspec.diagnostics import SpecError
 from archspec.execution import Optimizer, Setting, execute
 from archspec.text import bytes_text
+from tests.calibrate.made import few_kernels
 from tests.calibrate.ticks import Ticks
 
 CPU = torch.device("cpu")
@@ -51,29 +54,43 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@cache
-def few_kernels() -> Calibration:
-    """By a clock of which each reading takes long: every kernel and every network takes as long, and runs seldom."""
+@pytest.fixture(scope="module")
+def measured() -> Calibration:
+    """Of few kernels and of small networks, by a clock of which each reading takes long, so that all run seldom."""
     place = Place(CPU, "fp32")
     samples = [*convolutions(place, convolution_shapes(4, 1e6)), *products(place, 4, 1e6), *passes(place, 1 << 12)]
-    return calibrate(CPU, seconds=1000, clock=Ticks(0.05), samples=samples)
+    tiny = {"archspec": 1, "input": [3, 4, 4], "stages": {"a": ["flatten", {"linear": 10}]}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host, "_IMAGES", {"activations": ["relu"]})
+        patch.setattr(host, "_TOKENS", {"products": [{"linear": 16}]})
+        patch.setattr(cache_module, "SIZES", (1 << 20, 2 << 20))
+        for name in ("_usual", "_separable", "_late"):
+            patch.setattr(factor_module, name, lambda *_: tiny)
+        return calibrate(CPU, seconds=1000, clock=Ticks(0.05), samples=samples)
+
+
+def test_the_networks_that_are_measured_besides_are_valid() -> None:
+    bodies = [*((body, [16, 8, 8]) for body in host._IMAGES.values()), *((body, [4, 16]) for body in host._TOKENS.values())]
+    stages = [{"archspec": 1, "input": size, "stages": {"a": [*body, *body]}} for body, size in bodies]
+    for spec in (*stages, factor_module._usual(16), factor_module._separable(), factor_module._late()):
+        assert archspec.check(spec) == ()
 
 
 @pytest.fixture(scope="module")
 def made() -> Calibration:
-    """A calibration of few kernels."""
+    """A calibration of few kernels, with made-up times."""
     return few_kernels()
 
 
-def test_a_calibration_is_kept_for_this_machine(own: Path, made: Calibration) -> None:
+def test_a_calibration_is_kept_for_this_machine(own: Path, measured: Calibration) -> None:
     assert own_calibration() is None
-    assert set(made.curves) == {"convolution/fp32/nchw", "addmm/fp32"}
-    assert len(made.curves["convolution/fp32/nchw"].points) == 8  # of 4 shapes: forward and backward share a curve
-    assert set(made.pace_ms) == {"product", "sum"}
-    path = made.save()
+    assert set(measured.curves) == {"convolution/fp32/nchw", "addmm/fp32"}
+    assert len(measured.curves["convolution/fp32/nchw"].points) == 8  # of 4 shapes: forward and backward share a curve
+    assert set(measured.pace_ms) == {"product", "sum"}
+    path = measured.save()
     assert path.parent == own / "calibration"
-    assert own_calibration() == own_calibration("cpu") == load_calibration(path) == made
-    assert made.machine.threads == torch.get_num_threads() == thread_count()
+    assert own_calibration() == own_calibration("cpu") == load_calibration(path) == measured
+    assert measured.machine.threads == torch.get_num_threads() == thread_count()
     model = time_model(None)
     assert isinstance(model, CalibratedModel)
     kernels = execute(archspec.load("lenet").graph, Setting(4)).kernels

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from archspec.devices.calibration import own_calibration
-from tests.calibrate.test_calibrate import few_kernels
+from tests.calibrate.made import few_kernels
 
 from .conftest import Cli
 

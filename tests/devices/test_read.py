@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archspec.devices import PRECISIONS, find_device, known_devices
@@ -108,7 +108,6 @@ def test_a_mistake_is_reported_at_its_place(old: str, new: str, message: str, co
 
 
 @example("-")
-@settings(deadline=None)
 @given(st.text(st.sampled_from("archspec-device:1 {}[],nkf32.\n\t'\"&*!|>#é\0") | st.characters(), max_size=80))
 def test_any_text_is_a_device_or_a_spec_error(text: str) -> None:
     for whole in (text, RIGHT + text, RIGHT.replace("300", text)):

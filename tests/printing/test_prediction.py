@@ -11,7 +11,7 @@ from archspec.devices.targets import time_model
 from archspec.execution import Setting
 from archspec.printing import prediction
 from archspec.printing.plain import PIPED, plain_text
-from tests.calibrate.test_calibrate import few_kernels
+from tests.calibrate.made import few_kernels
 from tests.cli.conftest import Cli, cli
 
 __all__ = ["cli"]

@@ -21,7 +21,7 @@ from archspec.train.fitting import training_setting
 from archspec.train.forecast import Forecast, forecast, model_of
 from archspec.train.setup import Machine, prepare
 from archspec.train.summary import EpochResult, Summary
-from tests.calibrate.test_calibrate import few_kernels
+from tests.calibrate.made import few_kernels
 from tests.cli.conftest import Cli, cli
 
 __all__ = ["cli"]
