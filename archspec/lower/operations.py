@@ -17,7 +17,6 @@ from archspec.language.unknown import INFERRED, meant_field
 from archspec.lower.builder import blank
 from archspec.lower.evaluate import Evaluator
 from archspec.lower.values import Scope, ShapeView, written
-from archspec.lower.working import agreeing, whole, working
 from archspec.ops import Op, Operation, infer_outputs
 from archspec.ops.traits import Affects, Projects
 from archspec.source import BROKEN
@@ -159,6 +158,8 @@ def _tell(
     layer: Layer, cls: type[Operation], name: str, problem: dict[str, Any], fields: Fields, ev: Evaluator, scope: Scope,
     x: TensorType | None,
 ) -> None:
+    from archspec.lower.working import agreeing, whole, working  # only mistakes need it
+
     given = {key: value for key, value in fields.values.items() if key not in fields.broken}
     works = working(cls, given, name, x)
     message, hint = explain(problem, cls, works)
