@@ -5,9 +5,8 @@ On a GPU it is what the host takes to enqueue kernels, on a CPU what a call take
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 
@@ -44,14 +43,21 @@ _TOKENS: Final[dict[str, list[Any]]] = {
 _WORDS: Final[dict[str, list[Any]]] = {"words": ["relu"]}
 
 
+class Timed(NamedTuple):
+    """A measured pass: its calls, its microseconds, and those that are known without the costs of calls."""
+
+    calls: Mapping[str, int]
+    us: float
+    known_us: float
+
+
 def host_costs(device: torch.device, seconds: Callable[[Run], float], model: CalibratedModel) -> dict[str, float]:
     """Microseconds of a call by its kind, see `archspec.devices.calibration.host_calls`.
 
     Those with which the times of all networks come out with the least error, relative to each time. seconds: measures a
     pass. model: knows the kernels of a CPU, or what convolutions take besides on the host of a GPU.
     """
-    counts: list[Mapping[str, int]] = []
-    times: list[float] = []
+    found: list[Timed] = []
     for blocks, inputs, first in (
         (_IMAGES, [16, 8, 8], []), (_TOKENS, [4, 16], []),
         (_WORDS, {"words": {"shape": [4], "dtype": "int64", "below": 100}}, [{"embedding": 16}]),
@@ -61,17 +67,15 @@ def host_costs(device: torch.device, seconds: Callable[[Run], float], model: Cal
                 stages = {"body": [*first, *body * depth], "head": ["flatten", {"linear": 10}]}
                 spec = {"archspec": 1, "name": "host", "input": inputs, "stages": stages}
                 for precision in PRECISIONS:
-                    for found, us in _passes(spec, device, seconds, precision, model):
-                        counts.append(found)
-                        times.append(us)
-    return least_squares(counts, times)
+                    found += _passes(spec, device, seconds, precision, model)
+    return least_squares(found)
 
 
 def _passes(
     spec: Mapping[str, Any], device: torch.device, seconds: Callable[[Run], float], precision: Precision,
     model: CalibratedModel,
-) -> Iterator[tuple[Counter[str], float]]:
-    """The calls of a forward pass in evaluation, of one in training and of a step, and the microseconds of each."""
+) -> Iterator[Timed]:
+    """A forward pass in evaluation, one in training, and a step."""
     chosen = setting(load(spec).graph, 2, "float32", device, Settings(precision))
     workload = Workload(chosen)
     for training, run, part in (
@@ -87,19 +91,19 @@ def _passes(
         circumstances = Circumstances(precision, channels_last=False, training=training)
         known = model.known_seconds(kernels, circumstances)
         with torch.enable_grad():
-            yield calls, 1e6 * max(seconds(run) - known, 1e-6)
+            yield Timed(calls, 1e6 * seconds(run), 1e6 * known)
 
 
-def least_squares(counts: Sequence[Mapping[str, float]], times: Sequence[float]) -> dict[str, float]:
-    """Costs, none below zero, whose sums by `counts` are nearest to `times`; errors count relative to each time.
+def least_squares(passes: Sequence[Timed]) -> dict[str, float]:
+    """Costs, none below zero, with which the passes come out best; errors count relative to the time of each.
 
     By coordinate descent (Franc, Hlaváč & Navara 2005, "Sequential coordinate-wise algorithm for the non-negative
     least squares problem").
     """
-    names = sorted({name for row in counts for name in row})
-    rows = torch.tensor([[row.get(name, 0) / time for name in names] for row, time in zip(counts, times, strict=True)],
-                        dtype=torch.float64)
-    gram, aim = (rows.T @ rows).tolist(), rows.sum(0).tolist()
+    names = sorted({name for row in passes for name in row.calls})
+    rows = torch.tensor([[row.calls.get(name, 0) / row.us for name in names] for row in passes], dtype=torch.float64)
+    rest = torch.tensor([1 - row.known_us / row.us for row in passes], dtype=torch.float64)
+    gram, aim = (rows.T @ rows).tolist(), (rows.T @ rest).tolist()
     costs = [0.0] * len(names)
     for _ in range(_SWEEPS):
         for k, line in enumerate(gram):

@@ -23,8 +23,8 @@ KERNELS: Final = ("product", "sum")
 DISTURBED: Final = 1.15  # times as slow or as fast as usual
 # Both fit into a core's caches, and write where they wrote before: what ran in between does not matter.
 _SIDE: Final = 256  # of the product's matrices
-_SUMMED: Final = 1 << 18  # elements of the sum
-_RUNS: Final = 4  # of each, the first of which fills the caches
+_SUMMED: Final = 1 << 16  # elements of the sum
+_RUNS: Final = (4, 12)  # of each, the first of which fills the caches
 _APART: Final = 8e-3  # seconds of runs between two looks, or one run
 _FEWEST: Final = 3  # undisturbed runs of which a median is worth something
 Look = tuple[float, ...]  # seconds of each kernel of KERNELS
@@ -46,9 +46,9 @@ class Pace:
         """Seconds of each kernel at this moment: the least of some runs."""
         found = []
         with torch.no_grad():
-            for run in self.runs:
+            for run, count in zip(self.runs, _RUNS, strict=True):
                 times = []
-                for _ in range(_RUNS):
+                for _ in range(count):
                     start = self.clock()
                     run()
                     times.append(self.clock() - start)
@@ -130,7 +130,7 @@ def series(runs: Sequence[Run], pace: Pace, effort: Effort) -> Series:
     for k, run in enumerate(runs):
         kept[k] = run()
     found = Series([pace.look()], [[] for _ in runs])
-    start = opened = clock()
+    start = opened = asked = clock()
     rounds, total = 0, 0.0
     while True:
         for k, run in enumerate(runs):
@@ -145,9 +145,12 @@ def series(runs: Sequence[Run], pace: Pace, effort: Effort) -> Series:
         rounds += 1
         if rounds < effort.fewest or (rounds < effort.most and total < effort.enough):
             continue
+        if clock() - asked < _APART:
+            continue  # after each round, looks would take the place of small kernels in the caches
         if found.times[-1][-1][1] == len(found.looks) - 1:  # no look after the last run
             found.looks.append(pace.look())
             opened = clock()
+        asked = clock()
         good = min(map(len, found.undisturbed(pace)))
         if good >= effort.fewest or clock() - start > effort.enough + effort.patience:
             return found

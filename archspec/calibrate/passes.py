@@ -23,6 +23,8 @@ _FUNCTIONS: Final[dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, 
     "hardsigmoid": (F.hardsigmoid, aten.hardsigmoid_backward),
 }
 _POOLS: Final = ((2, 2, 0), (3, 2, 1), (3, 1, 1))  # window, stride, padding
+_CASTS: Final = 3
+_SMALL: Final = (2, 16)  # images and channels, with which norms and pools of small images are measured
 # Images and channels; norms are measured with all of them, pools and sums with the first two.
 _BATCHES: Final = ((8, 64), (32, 16), (2, 512), (2, 64), (1, 192), (16, 320))
 SIZES: Final = tuple(1 << power for power in (10, 12, 14, 16, 17, 19, 21, 23, 25))  # elements
@@ -37,7 +39,7 @@ def passes(place: Place, most: int) -> Iterator[Sample]:
         yield sample("add_", place, partial(_added, place, n), [(3 * n, width)], flops=n)
         yield sample("mul", place, partial(_binary, place, n, torch.mul), [(3 * n, width)], flops=n, warm=2)
         other = torch.bfloat16 if place.dtype == torch.float32 else torch.float32
-        yield sample("copy", place, partial(_cast, place, n, other), [(n, width), (n, other.itemsize)])
+        yield sample("copy", place, partial(_casts, place, n, other), [(n, width), (n, other.itemsize)], parts=_CASTS)
         yield sample("reordering_copy", place, partial(_reordered, place, n), [(2 * n, width)])
         yield sample("cat", place, partial(_concatenated, place, n), [(2 * n, width)], warm=2)
         yield sample("dropout", place, partial(_dropout, place, n), [(3 * n, width)], flops=n)
@@ -78,8 +80,10 @@ def _drawn(place: Place, n: int) -> Run:
     return partial(torch.empty(n, dtype=place.dtype, device=place.device).bernoulli_, 0.5)
 
 
-def _cast(place: Place, n: int, dtype: torch.dtype) -> Run:
-    return partial(place.tensor(n).to, dtype)
+def _casts(place: Place, n: int, dtype: torch.dtype) -> Run:
+    """One after the other, as of a layer's weight, bias and input."""
+    tensors = [place.tensor(n) for _ in range(_CASTS)]
+    return lambda: [x.to(dtype) for x in tensors]
 
 
 def _reordered(place: Place, n: int) -> Run:
@@ -132,20 +136,22 @@ def image_passes(place: Place, most: int) -> Iterator[Sample]:
     width = place.dtype.itemsize
     for n in [size for size in SIZES if size <= min(most, 1 << 14)]:  # as of a linear layer's bias
         yield _ordered("sum", place, (8, n // 8, 1, 1), _sum, [(n, width)], flops=n)
-    for n in [size for size in SIZES if 1 << 14 <= size <= most]:
+    for n in [size for size in SIZES if size <= most]:
         gpu = place.device.type == "cuda"
-        for images, channels in (*_BATCHES[:2], (32, 256)) if gpu else _BATCHES:
+        small, large = n <= 1 << 14, n >= 1 << 14
+        batches = ((*_BATCHES[:2], (32, 256)) if gpu else _BATCHES) if large else ()
+        for images, channels in (*((_SMALL,) if small and not gpu else ()), *batches):
             side = round((n / images / channels) ** 0.5)
             if side < 2:
                 continue
             shape, count = (images, channels, side, side), images * channels * side * side
             yield from _norms(place, shape, count, width)
-            if not gpu and (images, channels) not in _BATCHES[:2]:
+            if not gpu and (images, channels) not in (_SMALL, *_BATCHES[:2]):
                 continue
             yield _ordered("sum", place, shape, _sum, [(count, width)], flops=count)
             yield _ordered("mean", place, shape, _mean, [(count, width)], flops=count)
             for window, stride, padding in _POOLS:
-                if side >= 2 * window and (images == 8 or stride == 1):
+                if side >= 2 * window and (images != 32 or stride == 1):
                     yield from _pools(place, shape, (window, stride, padding))
 
 

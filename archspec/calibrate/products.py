@@ -199,11 +199,8 @@ def _product(place: Place, rows: int, columns: int, depth: int) -> Callable[[], 
     return make
 
 
-def linears(place: Place, number: int, most_macs: float, *, hot: bool = False) -> Iterator[Sample]:
-    """The three products of linear layers, as torch lays out their matrices: forward, gradients of input and weight.
-
-    hot: with all matrices in the caches, as in a small network.
-    """
+def linears(place: Place, number: int, most_macs: float) -> Iterator[Sample]:
+    """The three products of linear layers, as torch lays out their matrices: forward, gradients of input and weight."""
     found = 0
     for k in range(1, 1000 * number):
         rows, features, outputs = (round(2 ** (least + span * halton(k, base))) for least, span, base in _LINEAR)
@@ -212,7 +209,7 @@ def linears(place: Place, number: int, most_macs: float, *, hot: bool = False) -
         macs = rows * features * outputs
         if not _LEAST_LINEAR <= macs <= most_macs or features * outputs > _MOST_ELEMENTS:
             continue
-        yield from _linear_products(place, rows, features, outputs, hot=hot)
+        yield from _linear_products(place, rows, features, outputs)
         found += 1
         if found == number:
             return
@@ -224,17 +221,12 @@ def wide_linears(place: Place) -> Iterator[Sample]:
         yield from _linear_products(place, rows, features, outputs)
 
 
-def _linear_products(
-    place: Place, rows: int, features: int, outputs: int, *, hot: bool = False
-) -> Iterator[Sample]:
+def _linear_products(place: Place, rows: int, features: int, outputs: int) -> Iterator[Sample]:
     moved = [(count, place.dtype.itemsize) for count in (rows * features, features * outputs, rows * outputs)]
     sides = (rows, outputs, features), (rows, features, outputs), (outputs, features, rows)
     for which, geometry in enumerate(sides):
         make = partial(_linear, place, (rows, features, outputs), which)
-        yield sample(
-            "addmm", place, make, moved, macs=rows * features * outputs, geometry=(1, *geometry), warm=2 if hot else 1,
-            hot=hot,
-        )
+        yield sample("addmm", place, make, moved, macs=rows * features * outputs, geometry=(1, *geometry))
 
 
 def _linear(place: Place, shape: tuple[int, int, int], which: int) -> Run:

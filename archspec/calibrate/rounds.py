@@ -19,6 +19,7 @@ from archspec.calibrate.regression import Point
 from archspec.calibrate.sample import Run, Sample
 
 GROUP: Final = 24  # kernels that take turns
+_TOUCHED: Final = 1 << 24  # bytes of a group whose data are in the caches
 WINDOW: Final = 10 * GROUP  # kernels among which those of a size are looked for
 _FEWEST, _MOST, _ENOUGH = 4, 12, 0.014  # rounds, and seconds of a kernel on average
 _PATIENCE: Final = 0.4  # seconds that a group waits for undisturbed moments
@@ -70,12 +71,22 @@ def _undisturbed(measured: _Measured, pace: Pace) -> int:
 
 
 def _groups(samples: Iterable[Sample]) -> Iterator[Sequence[Sample]]:
-    """Groups of kernels of about the same size: in networks, too, small ones follow small ones."""
+    """Groups of kernels of about the same size: in networks, too, small ones follow small ones.
+
+    Kernels whose data are in the caches are in groups of their own.
+    """
     rest = iter(samples)
     while window := list(islice(rest, WINDOW)):
-        window.sort(key=lambda sample: sample.work.nbytes)
-        for k in range(0, len(window), GROUP):
-            yield window[k : k + GROUP]
+        window.sort(key=lambda sample: (sample.work.hot, sample.work.nbytes))
+        group, touched = list[Sample](), 0
+        for sample in window:
+            full = len(group) == GROUP or (sample.work.hot and touched + sample.work.nbytes > _TOUCHED)
+            if group and (full or group[0].work.hot != sample.work.hot):
+                yield group
+                group, touched = [], 0
+            group.append(sample)
+            touched += sample.work.nbytes
+        yield group
 
 
 def _made(sample: Sample) -> Run | None:

@@ -34,7 +34,7 @@ from archspec.calibrate.products import (
 )
 from archspec.calibrate.regression import LEAST, Point, fit_curve
 from archspec.calibrate.rounds import measure_in_rounds
-from archspec.calibrate.sample import Place, Sample, pool
+from archspec.calibrate.sample import Place, Sample, in_caches, pool
 from archspec.devices.calibration import (
     SECONDS,
     SECONDS_GPU,
@@ -52,6 +52,8 @@ _SETTLE: Final = 1.0  # seconds to find the machine's usual pace
 _SMALL: Final = 0.04  # seconds of each pass of a small network
 APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
+_BEFORE: Final = 0.7  # the part of the time in which all passes over memory are measured
+_HOT: Final = 1 << 19  # elements of a pass whose data are in the caches
 _NO_LIMIT: Final = 1e30  # operations or bytes per second
 # In fp32 and tf32 all but products takes as long.
 GPU_PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "tf32", "bf16")
@@ -72,9 +74,7 @@ def calibrate(
     if seconds is None:
         seconds = SECONDS_GPU if gpu else SECONDS
     if samples is None:
-        every = list(_gpu_samples(device) if gpu else _samples(device))
-        random.Random(0).shuffle(every)  # noqa: S311  # so that what the deadline cuts off is a part of every curve
-        samples = every
+        samples = _in_order(_gpu_samples(device) if gpu else _samples(device))
     with denormals_flushed():
         measured = _on_gpu if gpu else _on_cpu
         return replace(measured(device, samples, seconds, clock, progress), seconds=time.perf_counter() - start)
@@ -114,6 +114,12 @@ def _calibration(machine: Machine, points: dict[str, list[Point]], launch_s: flo
     return Calibration(machine, curves, {}, gmacs, bandwidth, 0.0, datetime.now(UTC).date().isoformat())
 
 
+def _in_order(samples: Iterable[Sample]) -> list[Sample]:
+    """Shuffled, so that the deadline cuts off a part of every curve; but of products only, which have most kernels."""
+    draw = random.Random(0).random  # noqa: S311  # not for secrets
+    return sorted(samples, key=lambda sample: draw() * (1 if sample.work.macs else _BEFORE))
+
+
 def _torch() -> str:
     return torch.__version__.partition("+")[0]
 
@@ -129,9 +135,11 @@ def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) 
             yield from convolutions(place, convolution_shapes(grouped, most_macs / 16, grouped=True))
             yield from convolutions(place, convolution_shapes(late // 4, 2e6, least=2e4))
             yield from image_passes(place, most)
+            yield from in_caches(image_passes(place, _HOT // 4), place)
         place = Place(device, precision)
         yield from linears(place, 48, most_macs)
-        yield from linears(place, 24, most_macs / 10, hot=True)
+        yield from in_caches(linears(place, 24, most_macs / 10), place)
+        yield from in_caches(passes(place, _HOT), place)
         yield from wide_linears(place)
         yield from products(place, 8, 8 * most_macs, least=most_macs)
         yield from passes(place, most)

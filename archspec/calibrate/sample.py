@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from math import prod
 from typing import Final, cast
@@ -11,13 +11,14 @@ from typing import Final, cast
 import torch
 from torch import Tensor
 
-from archspec.devices.curve import kind_of
+from archspec.devices.curve import hot_kind, kind_of
 from archspec.devices.work import Work, work_of
 from archspec.execution import Kernel
 from archspec.train.step.precision import Precision
 
 Run = Callable[[], object]
 POOL: Final = 1 << 25  # elements
+_INPUTS: Final = 8  # more than any kernel has
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -105,15 +106,28 @@ class Sample:
 def sample(
     name: str, place: Place, make: Callable[[], Run], moved: Iterable[tuple[int, int]], *, macs: int = 0,
     flops: int = 0, geometry: tuple[int, ...] = (), by_layout: bool = False, parts: int = 1, warm: int = 1,
-    hot: bool = False,
 ) -> Sample:
     """A sample. moved: (elements, bytes of each) of the tensors that it reads and writes.
 
-    warm: how many of its inputs the kernels just before it have written in a network. hot: see `Work`.
+    warm: how many of its inputs the kernels just before it have written in a network.
     """
     dtype, nbytes = str(place.dtype).removeprefix("torch."), sum(count * size for count, size in moved)
     kernel = Kernel("", name, "forward", dtype, nbytes, 0, macs, flops, geometry)
     suffix = f"/{place.layout}" if by_layout else ""
-    work = work_of(kernel)._replace(hot=hot)
+    work = work_of(kernel)
     curve = f"{kind_of(name, work)}/{place.precision}{suffix}"
     return Sample(name, curve, work, make, parts, partial(place.warm, warm))
+
+
+def in_caches(samples: Iterable[Sample], place: Place) -> Iterator[Sample]:
+    """The same kernels as in a network that fits into the caches; what those before them have left is still there.
+
+    Passes over memory share all their inputs, products have their own weights: `measure_in_rounds` lets few take turns.
+    """
+    for cold in samples:
+        kind, _, rest = cold.curve.partition("/")
+        work = cold.work._replace(hot=True)
+        if work.macs:
+            yield replace(cold, work=work)
+        else:
+            yield replace(cold, curve=f"{hot_kind(kind)}/{rest}", work=work, warm=partial(place.warm, _INPUTS))

@@ -20,7 +20,7 @@ from archspec.diagnostics import plural
 from archspec.files import read_regular
 from archspec.user_cache import cache_folder
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 # Of measuring kernels, at most, on a CPU and on a GPU; whole networks come on top, for about half a minute.
 SECONDS, SECONDS_GPU = 75.0, 96.0
 MAX_BYTES: Final = 1 << 23  # of a file

@@ -121,10 +121,15 @@ def features(work: Work) -> tuple[float, ...]:
     return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1))
 
 
+def hot_kind(name: str) -> str:
+    """The kind of such a kernel whose data are in the caches."""
+    return f"{name}_hot"
+
+
 def kind_of(name: str, work: Work) -> str:
     """The kind of kernel whose curve predicts this one: its name, or what kind of convolution it is a product of."""
     if not work.pixels:
-        return name
+        return hot_kind(name) if work.hot and not work.macs else name
     if work.groups == 1:
         return "convolution"
     return "depthwise_convolution" if work.channels == 1 else "grouped_convolution"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from functools import cache
-from math import exp, log, sqrt
+from math import exp, log, log2, sqrt
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -17,12 +17,14 @@ from archspec.devices.calibration import (
     host_call,
     host_curve,
 )
-from archspec.devices.curve import Curve, kind_of
+from archspec.devices.curve import Curve, hot_kind, kind_of
 from archspec.devices.device import Device
 from archspec.devices.gpu import Circumstances, Enqueued, GpuModel, Timed, queue_of, run
 from archspec.devices.work import KernelLike, Work, signature, work_of
 
 FITTED: Final = Path(__file__).with_name("fitted.json")
+# Doublings from what the caches hold to where all of the data are in them.
+_NEAR: Final = 2.0
 DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
 # Of the logarithm of a whole network's time on a calibrated machine, besides the errors of its kernels: what
 # `benchmarks/predict.py` measures where other virtual machines change the pace.
@@ -114,7 +116,7 @@ class CalibratedModel:
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration, self.name = calibration, calibration.name
-        self._chosen: dict[tuple[str, bool, bool, Circumstances], tuple[str, Curve]] = {}
+        self._chosen: dict[tuple[str, bool, bool, bool, Circumstances], tuple[str, Curve]] = {}
         self._known: dict[tuple[str, Work], Timed] = {}
 
     def computes_in(self, precision: str) -> str:
@@ -133,7 +135,7 @@ class CalibratedModel:
             time = known.get(key)
             if time is None:
                 wait = self._call_seconds(kernel, circumstances)
-                timed, name = self._kernel(kernel, circumstances, hot=hot)
+                timed, name = self._kernel(kernel, circumstances, hot)
                 time = known[key] = KernelTime(timed.seconds + wait, _bound(wait, timed), name)
             times.append(time)
         if times:
@@ -151,17 +153,26 @@ class CalibratedModel:
         costs = self.calibration.host_us
         return 1e-6 * (costs.get(HOST_PASS, 0.0) + (costs.get(HOST_STEP, 0.0) if circumstances.training else 0.0))
 
-    def _kernel(
-        self, kernel: KernelLike, circumstances: Circumstances, *, hot: bool = False
-    ) -> tuple[Timed, str]:
-        """The time of a kernel in a network, and the curve behind it. hot: see Work."""
+    def _kernel(self, kernel: KernelLike, circumstances: Circumstances, hot: float = 0.0) -> tuple[Timed, str]:
+        """The time of a kernel in a network, and the curve behind it. hot: see `_hot`."""
         work = work_of(kernel)
-        if hot and work.family == "product":
-            work = work._replace(hot=True)
-        key = (kind_of(kernel.name, work), work.low, work.nhwc, circumstances)
+        if not hot or work.pixels:
+            return self._alone(kernel.name, work, circumstances)
+        near = self._alone(kernel.name, work._replace(hot=True), circumstances)
+        if hot == 1:
+            return near
+        far = self._alone(kernel.name, work, circumstances)
+        most, name = near if hot > 0.5 else far
+        factor = near[0].seconds ** hot * far[0].seconds ** (1 - hot) / most.seconds
+        return Timed(*[factor * seconds for seconds in most]), name
+
+    def _alone(self, name: str, work: Work, circumstances: Circumstances) -> tuple[Timed, str]:
+        """The same, with its data in the caches or not."""
+        name = kind_of(name, work)
+        key = name, work.low, work.nhwc, work.hot, circumstances
         chosen = self._chosen.get(key)
         if chosen is None:
-            chosen = self._chosen[key] = self._choose(key[0], work, circumstances)
+            chosen = self._chosen[key] = self._choose(name, work, circumstances)
         name, curve = chosen
         known = self._known.get((name, work))
         if known is None:
@@ -188,12 +199,15 @@ class CalibratedModel:
         """Of a pass without the costs of calls: a CPU's kernels, or what `_issue_seconds` says of a GPU's host."""
         if self.calibration.machine.device == "cpu":
             hot = self._hot(kernels)
-            return sum([self._kernel(kernel, circumstances, hot=hot)[0].seconds for kernel in kernels])
+            return sum([self._kernel(kernel, circumstances, hot)[0].seconds for kernel in kernels])
         return sum([self._issue_seconds(kernel, circumstances) for kernel in kernels])
 
-    def _hot(self, kernels: Iterable[KernelLike]) -> bool:
-        """Whether the caches hold what a pass touches."""
-        return _touched(kernels) <= self.calibration.cache_bytes
+    def _hot(self, kernels: Sequence[KernelLike]) -> float:
+        """How far what kernels read and write is in the caches: 0 where a step keeps more than they hold."""
+        if not self.calibration.cache_bytes:
+            return 0.0
+        doublings = log2(self.calibration.cache_bytes / max(_kept(kernels), 1))
+        return min(max(doublings / _NEAR, 0.0), 1.0)
 
     def _issue_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
         """What the host of a GPU takes for the kernels of a convolution, besides torch's call."""
@@ -219,7 +233,10 @@ class CalibratedModel:
             name = "batch_norm_evaluation"
         family = work.family
         last = () if work.macs else ("add",)
-        for kind in (name, *_LIKE.get(name, ()), family, *_LIKE.get(family, ()), *last):
+        kinds = [name, *_LIKE.get(name, ()), family, *_LIKE.get(family, ()), *last]
+        if work.hot:
+            kinds = [kind for each in kinds for kind in (hot_kind(each), each)]
+        for kind in kinds:
             for precision in (low, "bf16" if work.low else "fp32", "fp32"):
                 for order in (f"/{layout}", "/nchw", ""):
                     found = self.calibration.curves.get(f"{kind}/{precision}{order}")
@@ -260,12 +277,12 @@ _LIKE: Final = {
 }
 
 
-def _touched(kernels: Iterable[KernelLike]) -> int:
-    """About the bytes that a pass touches: what it writes, and the weights, which products and the optimizer read."""
-    return sum([
-        kernel.written_bytes + (kernel.read_bytes if kernel.direction == "optimizer" or kernel.macs else 0)
-        for kernel in kernels
-    ])
+def _kept(kernels: Sequence[KernelLike]) -> int:
+    """About the bytes that a pass keeps: what forward writes, and what the optimizer reads, or else the weights."""
+    forward = [kernel for kernel in kernels if kernel.direction == "forward"]
+    weights = sum([kernel.read_bytes for kernel in kernels if kernel.direction == "optimizer"])
+    weights = weights or sum([kernel.read_bytes for kernel in forward if kernel.macs])
+    return weights + sum([kernel.written_bytes for kernel in forward])
 
 
 def _on(curve: Curve, work: Work) -> Timed:

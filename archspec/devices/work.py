@@ -60,8 +60,8 @@ class Work(NamedTuple):
     input, of one group. filters: of its output, of one group. pixels: of its output, those of all images. taps:
     elements of its window. stride: the product of its strides. groups: of a convolution. nhwc: whether a
     convolution or a batch norm runs on NHWC; a batch norm has its channels in `channels`. plane: the pixels of
-    a channel in one image, of a convolution's output or of a batch norm; of attention, the keys. hot: whether all that
-    it reads is in the caches, because all that a pass touches is.
+    a channel in one image, of a convolution's output or of a batch norm; of attention, the keys. hot: whether its data
+    are in the caches, as in a network whose data all are.
     """
 
     family: str

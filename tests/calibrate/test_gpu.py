@@ -13,7 +13,7 @@ import torch
 import archspec
 from archspec.calibrate import gpu_watch
 from archspec.calibrate.gpu_watch import GpuStopwatch
-from archspec.calibrate.host import host_costs, least_squares
+from archspec.calibrate.host import Timed, host_costs, least_squares
 from archspec.calibrate.measure import Stopwatch
 from archspec.calibrate.products import convolution_shapes, convolutions, products
 from archspec.calibrate.run import calibrate
@@ -95,9 +95,18 @@ def test_costs_come_back_from_sums_and_none_is_negative() -> None:
     costs = {"a": 3.0, "b": 0.0, "c": 10.0}
     counts = [{"a": 1, "c": 1}, {"a": 4, "b": 2, "c": 1}, {"b": 5, "c": 2}, {"a": 2, "b": 7, "c": 1}]
     times = [sum(n * costs[k] for k, n in row.items()) for row in counts]
-    assert least_squares(counts, times) == pytest.approx(costs, abs=1e-6)
-    less = [time - 0.5 * row.get("b", 0) for row, time in zip(counts, times, strict=True)]
-    assert least_squares(counts, less)["b"] == 0
+    assert least_squares([Timed(*row, 0.0) for row in zip(counts, times, strict=True)]) == pytest.approx(costs, abs=1e-6)
+    known = [Timed(row, time + 50, 50.0) for row, time in zip(counts, times, strict=True)]
+    assert least_squares(known) == pytest.approx(costs, abs=1e-6)
+    less = [Timed(row, time - 0.5 * row.get("b", 0), 0.0) for row, time in zip(counts, times, strict=True)]
+    assert least_squares(less)["b"] == 0
+
+
+def test_a_pass_that_is_predicted_too_slow_does_not_decide_what_calls_cost() -> None:
+    """Nothing is left of it beside its kernels; the others still show that each call costs 10 µs."""
+    passes = [Timed({"a": n}, 100.0 + 10 * n, 100.0) for n in range(1, 20)]
+    assert least_squares(passes)["a"] == pytest.approx(10)
+    assert least_squares([*passes, Timed({"a": 5}, 150.0, 160.0)])["a"] > 8
 
 
 def test_the_calls_of_a_pass_are_those_of_torch() -> None:

@@ -52,6 +52,18 @@ def test_runs_wait_for_the_undisturbed_machine() -> None:
     assert found.seconds(machine.pace) == pytest.approx([1e-3])
 
 
+def test_looks_are_apart_also_while_it_waits() -> None:
+    """They take the place of small kernels in the caches: after each round, these would take several times as long."""
+    machine = Machine(lambda now: 2.0, usual=(1e-4, 2e-5))
+    runs = [machine.kernel(1e-5)] * 20
+    found = series(runs, machine.pace, Effort(4, 12, 0.0, 0.3))
+    rounds, looks = len(found.times[0]), len(found.looks)
+    assert looks > 10
+    assert rounds > 8 * looks  # at most two looks for each 20 rounds
+    found = series([machine.kernel(5e-3)] * 3, machine.pace, Effort(4, 12, 0.0, 0.3))
+    assert len(found.times[0]) <= 14  # a round is longer than that anyway
+
+
 def test_the_kernel_that_suffers_most_shows_how_slow_the_machine_is() -> None:
     pace = Pace(Ticks(), (1.0, 0.1))
     assert pace.slow([(1.0, 0.1), (1.2, 0.1), (1.0, 0.2), (0.9, 0.05)]) == pytest.approx([1.0, 1.2, 2.0, 0.5])
@@ -66,7 +78,7 @@ def test_moments_in_which_the_machine_is_quicker_than_usual_do_not_count_either(
 
 
 def test_a_look_does_not_count_the_run_that_fills_the_caches() -> None:
-    clock, durations = Ticks(0.0), iter([9.0, 1.0, 3.0, 2.0] * 2)
+    clock, durations = Ticks(0.0), iter([9.0, 1.0, 3.0, 2.0] + [0.5] + [4.0] * 10 + [1.0])
     pace = Pace(clock)
 
     def run() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from archspec.calibrate.pace import Pace
 from archspec.calibrate.products import Shape, convolutions
-from archspec.calibrate.rounds import GROUP, measure_in_rounds
+from archspec.calibrate.rounds import GROUP, _groups, measure_in_rounds
 from archspec.calibrate.sample import Place, Sample
 from archspec.devices.work import Work
 from tests.calibrate.ticks import Ticks, half_broken
@@ -36,6 +36,22 @@ def test_kernels_of_a_size_take_turns() -> None:
     rounds = [small[k : k + GROUP] for k in range(0, len(small), GROUP)]
     assert len(rounds) >= 5
     assert all(row == sorted(row) for row in rounds)
+
+
+def test_kernels_whose_data_are_in_the_caches_take_turns_among_themselves() -> None:
+    """They touch little in a round, so that they stay there."""
+    def sample(size: int, *, hot: bool) -> Sample:
+        return Sample("a", "a/fp32", Work("elementwise", False, size, 0, 1, hot=hot), lambda: lambda: None)
+
+    sizes = [1 << (10 + k % 13) for k in range(5 * GROUP)]
+    samples = [sample(size, hot=hot) for size in sizes for hot in (True, False)]
+    groups = list(_groups(samples))
+    assert sorted(map(id, samples)) == sorted(id(s) for group in groups for s in group)
+    for group in groups:
+        assert len({s.work.hot for s in group}) == 1
+        assert len(group) <= GROUP
+        assert not group[0].work.hot or sum(s.work.nbytes for s in group) <= 1 << 24
+    assert sum(group[0].work.hot for group in groups) < len(sizes) / 4
 
 
 def test_backward_of_a_convolution_is_one_run_but_for_a_first_layer() -> None:

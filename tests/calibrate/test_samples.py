@@ -13,9 +13,8 @@ from archspec.calibrate.attention import attentions
 from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import convolution_shapes, convolutions, halton, late_shapes, linears, products
 from archspec.calibrate.regression import Point, fit_curve
-from archspec.calibrate.sample import Place
+from archspec.calibrate.sample import Place, in_caches
 from archspec.devices.calibration import Calibration, Machine
-from archspec.devices.curve import features
 from archspec.devices.gpu import Circumstances
 from archspec.devices.models import CalibratedModel
 from archspec.devices.work import work_of
@@ -37,7 +36,7 @@ def test_every_sample_runs_and_says_which_bytes_it_moves(precision: str, layout:
         for sample in samples:
             result = sample.make()()
             tensors = [t for t in (result if isinstance(result, (tuple, list)) else (result,)) if isinstance(t, torch.Tensor)]
-            assert sample.work.nbytes >= sum(t.nbytes for t in tensors), sample.curve
+            assert sample.parts * sample.work.nbytes >= sum(t.nbytes for t in tensors), sample.curve
     kinds = {(s.curve.partition("_")[0], s.work.groups > 1, s.work.channels == 1) for s in samples if s.work.pixels}
     assert {("grouped", True, False), ("depthwise", True, True)} >= {k for k in kinds if k[1]} > set()
     assert all(s.work.macs == s.work.rows * s.work.columns * s.work.depth * s.work.groups
@@ -105,7 +104,7 @@ def test_the_caches_hold_what_is_read_again_at_the_rate_of_little_memory() -> No
 
     def seconds(pieces: list[torch.Tensor], clock: Callable[[], float]) -> float:
         size = sum(piece.nbytes for piece in pieces)
-        return size / (30e9 if size <= 48 << 20 else 10e9)
+        return size / (90e9 if size <= 4 << 20 else 30e9 if size <= 48 << 20 else 16e9)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache, "_seconds", seconds)
@@ -113,25 +112,49 @@ def test_the_caches_hold_what_is_read_again_at_the_rate_of_little_memory() -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.sum", summed)
         assert cache._seconds([torch.ones(8)] * 3, clock) == pytest.approx(3 * 32 / 30e9)
-        assert read[0] == 12
+        assert read[0] == 18
 
 
-def test_products_are_hot_where_a_pass_touches_no_more_than_the_caches_hold() -> None:
+def test_data_are_hot_where_a_pass_touches_no_more_than_the_caches_hold() -> None:
     """So that the weights of a small network come from the caches, and those of a large one from memory."""
-    hot, cold = (
-        [s.work for s in linears(Place(CPU, "fp32"), 2, 1e6, hot=hot)] for hot in (True, False)
-    )
-    assert [work._replace(hot=False) for work in hot] == cold
-    assert all(features(a)[-1] > features(b)[-1] for a, b in zip(hot, cold, strict=True))
-    points = [Point(work, 1e-4 if work.hot else 2e-4) for work in (*hot, *cold)]
-    curves = {"addmm/fp32": fit_curve(points, 1e12, 1e12)}
+    place, curves = Place(CPU, "fp32"), {}
+    layers = [*linears(place, 2, 1e6), *in_caches(linears(place, 2, 1e6), place)]
+    points = [Point(s.work, 1e-4 if s.work.hot else 2e-4) for s in layers]
+    curves["addmm/fp32"] = fit_curve(points, 1e12, 1e12)
+    for samples, seconds in ((passes(place, 1 << 12), 2e-4), (in_caches(passes(place, 1 << 12), place), 1e-4)):
+        updates = [s for s in samples if s.name == "sgd"]
+        curves[updates[0].curve] = fit_curve([Point(s.work, seconds) for s in updates], 1e12, 1e12)
     kernels = execute(archspec.load("lenet").graph, Setting(2)).kernels
     circumstances, times = Circumstances("fp32", False, True), {}
-    for nbytes in (1 << 10, 1 << 30):
+    kept = sum(kernel.written_bytes for kernel in kernels if kernel.direction == "forward")
+    kept += sum(kernel.read_bytes for kernel in kernels if kernel.direction == "optimizer")
+    for nbytes in (kept // 2, 2 * kept, 1 << 30):
         model = CalibratedModel(Calibration(
             Machine("a CPU", "cpu", 1, "2"), curves, {}, {"fp32": 1000.0}, 1000.0, 1.0, "2026-01-01", cache_bytes=nbytes))
         found = model.times(kernels, circumstances)
-        times[nbytes] = sum(time.seconds for kernel, time in zip(kernels, found, strict=True) if kernel.name in ("addmm", "mm"))
+        times[nbytes] = {
+            name: sum(t.seconds for kernel, t in zip(kernels, found, strict=True) if kernel.name in names)
+            for name, names in (("products", ("addmm", "mm")), ("update", ("sgd",)))
+        }
         # What calls cost is what is left of a pass beside just these times.
         assert model.known_seconds(kernels, circumstances) == pytest.approx(sum(time.seconds for time in found))
-    assert times[1 << 30] < 0.7 * times[1 << 10]
+    far, between, near = times.values()
+    assert near["update"] == pytest.approx(far["update"] / 2)
+    for name in far:
+        assert near[name] < 0.7 * far[name]
+        assert between[name] == pytest.approx((near[name] * far[name]) ** 0.5, rel=0.05)
+
+
+def test_kernels_whose_data_are_in_the_caches_share_their_inputs() -> None:
+    """A pass over memory reads what the others have read, and has a curve of its own; a product has its own weights."""
+    place, places = Place(CPU, "fp32"), []
+    for cold, hot in zip(passes(place, 1 << 10), in_caches(passes(place, 1 << 10), place), strict=True):
+        assert hot.work == cold.work._replace(hot=True)
+        assert hot.curve == f"{cold.name}_hot/fp32"
+        hot.warm()
+        places.append([place.tensor(8).data_ptr() for _ in range(3)])
+    for cold, hot in zip(linears(place, 2, 1e6), in_caches(linears(place, 2, 1e6), place), strict=True):
+        assert hot.work == cold.work._replace(hot=True)
+        assert (hot.curve, hot.warm.args) == (cold.curve, cold.warm.args)
+    assert all(each == places[0] for each in places)
+    assert len(set(places[0])) == 3
