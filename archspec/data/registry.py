@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from archspec.diagnostics import SourceSpan, SpecError, error, nearest
 from archspec.diagnostics.hints import near
+from archspec.diagnostics.wording import shortened
 from archspec.plugins import Door, PluginError
 from archspec.text import shell
 
@@ -302,6 +303,5 @@ def _unknown(name: str, span: SourceSpan | None) -> SpecError:
         hint = f"did you mean `{data_argument(folder)}`?"
     elif close is None and ("/" in name or name.startswith(".")):
         hint = f"a folder of images is written `{data_argument(name)}`"
-    shown = name if len(name) <= 80 else name[:79] + "…"
     notes = DATASET_DOOR.problems
-    return error("RUN304", f"no data set is named `{shown}`", span=span, notes=notes, hint=hint)
+    return error("RUN304", f"no data set is named `{shortened(name, 80)}`", span=span, notes=notes, hint=hint)

@@ -81,7 +81,8 @@ def meant_by(slot: Slot, value: Any) -> str | None:
     if value is None:
         return _default(slot, "write {}, the default", sure=True)
     for words, candidates in _candidates(slot, value):
-        texts = [show(one) for one in candidates if slot.accepts(one)]
+        plain = [one for one in candidates if _is_written(one) or not isinstance(one, str)]
+        texts = [show(one) for one in plain if slot.accepts(one)]
         if texts:
             hint = words.format(" or ".join(texts))
             return Hint(hint, texts[0]) if len(texts) == 1 else hint
@@ -104,7 +105,9 @@ def _default(slot: Slot, words: str, *, sure: bool = False) -> str | None:
 
 def _is_written(value: Any) -> bool:
     """Whether `show` gives the value as a spec writes it."""
-    return isinstance(value, (bool, int, float, str)) or (isinstance(value, list) and all(map(_is_number, value)))
+    if isinstance(value, str):
+        return value.isprintable() and show(value) == f'"{value}"'
+    return isinstance(value, (bool, int, float)) or (isinstance(value, list) and all(map(_is_number, value)))
 
 
 def _candidates(slot: Slot, value: Any) -> Iterator[tuple[str, list[Any]]]:

@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from archspec.diagnostics.hints import write_near
+from archspec.diagnostics.wording import shortened
 from archspec.language.synonyms import choice_meant
 from archspec.ops.placed import Placed
 
@@ -50,7 +51,7 @@ def not_one_of(value: object, known: Iterable[str]) -> PydanticCustomError:
     near = choice_meant(str(value)[:80], names)
     return PydanticCustomError(
         "recipe_choice", "must be one of {known}, got {value}",
-        {"known": ", ".join(names), "value": str(value)[:80], **({"hint": write_near(near)} if near else {})},
+        {"known": ", ".join(names), "value": shortened(str(value)), **({"hint": write_near(near)} if near else {})},
     )
 
 

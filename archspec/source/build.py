@@ -9,6 +9,7 @@ from typing import Any, Final
 from yaml import events as ev
 
 from archspec.diagnostics import Diagnostic, Label, SourceSpan
+from archspec.diagnostics.wording import shortened
 from archspec.source.document import Limits, Node
 from archspec.source.repair import Cut, cut_at, unbalanced
 from archspec.source.report import MAX_ERRORS, Reporter, Stop, cut_diagnostic, too_many, unmoved
@@ -226,7 +227,7 @@ class Builder(Reporter):
             line, length = self.lines[key.line], key.end_column - key.column
             first = SourceSpan(self.name, key.line + 1, key.column + 1, length, line)
             self.report(
-                "SPEC004", f"duplicate key `{text[:60]}`", event, hint="rename one of the two, or delete it",
+                "SPEC004", f"duplicate key `{shortened(text)}`", event, hint="rename one of the two, or delete it",
                 related=(Label(first, "first written here"),),
             )
             return _DROPPED

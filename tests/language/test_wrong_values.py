@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 import archspec
 from archspec.diagnostics import Diagnostic
+from archspec.language.recipe import Recipe
+from archspec.language.schedule import SCHEDULES
+from tests.helpers import assert_form
 from tests.hints import applied
 
 VALUES = ["fast", "2.5", "0", "-1", "-0.1", "-3", "null", "true", "'3'", "[2]", "[0, 2.0]", "1.5", "40", ".inf", ".nan", "3x3", "1e30"]
@@ -121,3 +125,16 @@ def test_the_argument_of_a_block() -> None:
     text = OP.replace("stages", "blocks: {unit: {params: {n: int}, body: [linear: $n]}}\nstages") + "    - unit: 2.5\n"
     (found,) = archspec.check(text)
     assert (found.message, found.hint) == ("`n` of `unit` must be an integer, got 2.5", "write 2 or 3")
+
+
+@pytest.mark.parametrize("text", ["\x80", "\u200b", "a\nb", "\U000e0001"], ids=ascii)
+def test_messages_are_on_one_line_and_printable_whatever_a_recipe_says(text: str) -> None:
+    values = [text, [text], {text: 1}, *({name: value} for name in SCHEDULES for value in (text, [text], {text: text}))]
+    for field in Recipe.model_fields:
+        for value in values:
+            spec = {"archspec": 1, "input": [1, 8, 8], "stages": {"out": ["flatten", {"linear": 10}]}, "train": {field: value}}
+            for found in archspec.check(spec):
+                assert_form(found)
+    key = json.dumps(f"a{text}")
+    for found in archspec.check(f"{RECIPE}  {key}: 1\n  {key}: 2\n"):
+        assert_form(found)
