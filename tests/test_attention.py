@@ -15,13 +15,13 @@ from archspec.types import TensorType
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_multi_head_attention_is_that_of_torch(bias: bool) -> None:
-    theirs = nn.MultiheadAttention(12, 3, bias=bias, batch_first=True)
+    theirs = nn.MultiheadAttention(12, 3, bias=bias, batch_first=True).double()
     for parameter in theirs.parameters():
         nn.init.normal_(parameter)
-    ours = MultiHeadAttention(12, 3, bias=bias)
+    ours = MultiHeadAttention(12, 3, bias=bias).double()
     assert [(k, v.shape) for k, v in ours.state_dict().items()] == [(k, v.shape) for k, v in theirs.state_dict().items()]
     ours.load_state_dict(theirs.state_dict())
-    x, memory = torch.randn(2, 5, 12), torch.randn(2, 7, 12)
+    x, memory = torch.randn(2, 5, 12).double(), torch.randn(2, 7, 12).double()
     torch.testing.assert_close(ours(x), theirs(x, x, x)[0])
     torch.testing.assert_close(ours(x, memory), theirs(x, memory, memory)[0])
 

@@ -136,11 +136,12 @@ def _measured(path: Path, setting: Setting, report: Report) -> dict[str, float]:
     other = found.other_layer(report.to_json()["layers"])
     if other is not None:
         raise click.UsageError(f"--measured: {path} has times of another network: they differ in {clean(other)}")
-    batch, order, toggle = found.batch_size, *(("NHWC", "add") if found.channels_last else ("NCHW", "leave out"))
+    batch, nhwc = found.batch_size, found.channels_last
+    order, toggle = ("NHWC", "add --channels-last") if nhwc else ("NCHW", "leave out --channels-last")
     for what, theirs, ours, remedy in (
         (f"a batch of {batch}", batch, setting.batch_size, f"add --batch-size {batch}"),
         (found.precision, found.precision, setting.precision, f"add --precision {found.precision}"),
-        (f"images in {order} order", found.channels_last, setting.channels_last, f"{toggle} --channels-last"),
+        (f"images in {order} order", nhwc, setting.channels_last, toggle),
     ):
         if theirs != ours:
             raise click.UsageError(f"--measured: {path} has times of {what}: {remedy}")

@@ -26,7 +26,7 @@ from archspec.language.recipe import Recipe
 from archspec.printing.shown import Shown
 from archspec.text import parse_bytes
 from archspec.train.callbacks import Callback
-from archspec.train.chosen_recipe import chosen_recipe, completed, resolved_text, validated
+from archspec.train.chosen_recipe import base_fields, completed, resolved_text, validated
 from archspec.train.doctor import Doctor
 from archspec.train.doctor.finding import Finding
 from archspec.train.fitting import fit_recipe
@@ -157,8 +157,9 @@ def train(
     machine = _machine(device, precision, data_root, limit_train, limit_test, workers)
     if train is None:
         _check_builtin(test, own, steps_per_epoch)
+    base = base_fields(loaded, recipe, fields)
     with written_in_python():
-        chosen = chosen_recipe(loaded, recipe, fields, _OPTIONS)
+        chosen = validated(base, fields, _OPTIONS)
     chosen, changes = _fitted(loaded.graph, train, chosen, machine, fit, progress=progress)
     if train is None:
         make = partial(prepare, loaded.graph, chosen, machine, progress=_tell(progress=progress))

@@ -20,11 +20,16 @@ def chosen_recipe(
     A spec without `train` can be trained if the changes give data and rate. options: see `validated`.
     Raises SpecError SPEC010 or SPEC011 if there is no such recipe, SPEC060.
     """
+    return validated(base_fields(loaded, name, changes), changes, options)
+
+
+def base_fields(loaded: Loaded, name: str | None, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of the recipe that is changed; none if the changes need none. SpecError: see `chosen_recipe`."""
     from archspec.data.registry import OWN_PREFIX
 
     own = str(changes.get("data", "")).startswith(OWN_PREFIX)  # given in Python, with the rate
     enough = name is None and "train" not in loaded.recipes and (own or {"data", "lr"} <= changes.keys())
-    return validated({} if enough else loaded.recipe(name).to_data(), changes, options)
+    return {} if enough else loaded.recipe(name).to_data()
 
 
 def completed(sets: Iterable[str], changes: Mapping[str, Any]) -> tuple[str, ...]:
