@@ -218,6 +218,7 @@ def summary(rows: list[dict[str, Any]]) -> None:
         every = [abs(r[key]["predicted_ms"] / r[key].get("all_ms", r[key]["measured_ms"]) - 1) for r in rows]
         inside = [r[key]["low_ms"] <= r[key]["measured_ms"] <= r[key]["high_ms"] for r in rows]
         print(f"{key}: median error {100 * statistics.median(errors):.1f} %, worst {100 * max(errors):.1f} %, "
+              f"{sum(error > 0.3 for error in errors)} over 30 %, "
               f"{100 * statistics.mean(inside):.0f} % within the interval of 80 %, {len(rows)} rows; "
               f"against all runs, disturbed or not: median {100 * statistics.median(every):.1f} %, "
               f"worst {100 * max(every):.1f} %")

@@ -25,7 +25,7 @@ def main() -> None:
     groups: dict[str, list[dict[str, Any]]] = {}
     for line in parser.parse_args().rows.read_text().splitlines():
         row = json.loads(line)
-        names = ["all"]
+        names = ["all", f"batch {row['batch']}, {row['precision']}"]
         if "launches" in row:
             names.append(f"mostly the {'host' if row['launches'] > 0.5 else 'device'}'s time")
         for name in names:

@@ -122,7 +122,7 @@ def features(work: Work) -> tuple[float, ...]:
 
 
 def hot_kind(name: str) -> str:
-    """The kind of such a kernel whose data are in the caches."""
+    """The kind of a kernel of this name whose data are in the caches."""
     return f"{name}_hot"
 
 
