@@ -76,8 +76,10 @@ def fit_answer(loaded: Loaded, wanted: Wanted, setting: Setting, optimizer: Opti
             setting = recipe_setting(loaded.graph, recipe, setting)
     if optimizer is not None:
         setting = replace(setting, optimizer=optimizer)
+    memory = wanted.memory if known is None or wanted.memory is not None else tensor_bytes(known)
+    assert memory is not None
     return answer(loaded.graph, Request(
-        _available(known) if wanted.memory is None else wanted.memory, setting, wanted.batch_size,
+        memory, setting, wanted.batch_size,
         None if recipe is None else recipe.batch_size, WORK if model is None else predicted_time(model),
         _low_precision(known), loaded.name, known,
     ))
@@ -105,9 +107,8 @@ def _low_precision(device: Device | None) -> Low | None:
     return "fp16" if "fp16" in device.peak_tflops else None
 
 
-def _available(device: Device | None) -> int:
+def tensor_bytes(device: Device) -> int:
     """The memory of a device that tensors can have, in bytes."""
     from archspec.capacity import gpu_tensors
 
-    assert device is not None
     return gpu_tensors(device.memory_bytes - CONTEXT) if device.kind == "gpu" else device.memory_bytes

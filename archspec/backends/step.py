@@ -1,4 +1,4 @@
-"""A training step without data: its loss, whether it is possible, and whether it fits into memory."""
+"""A training step without data: its loss, and whether it fits into memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archspec.analysis import cost_report, lone_value
+from archspec.analysis import check_batch, cost_report
 from archspec.analysis.weights import weights as all_weights
 from archspec.backends.built import layers_with
 from archspec.backends.fits import SMALLER, check_fits
 from archspec.backends.torch import build
 from archspec.capacity import estimate
-from archspec.diagnostics import error
 from archspec.execution import Setting
 from archspec.execution.setting import Target
 from archspec.ir import Graph, sites
@@ -41,24 +40,6 @@ def example_loss(outputs: Tensor | Mapping[str, Tensor], labels: Tensor) -> Tens
     learned = (y for y in outputs.values() if y.is_floating_point())
     losses = [F.cross_entropy(y, labels % y.shape[1]) if y.ndim == 2 else y.mean() for y in learned]
     return torch.stack(losses).sum()
-
-
-def why_no_step(graph: Graph, batch_size: int) -> str | None:
-    """Why a training step with this batch size is impossible, as a text; None if it is possible."""
-    if not cost_report(graph).params:
-        return "the network has no parameters to train"
-    path = lone_value(graph, batch_size, training=True)
-    return f"{path} needs a batch of 2 or more to train: one value per channel has no variance" if path else None
-
-
-def check_batch(graph: Graph, batch_size: int, remedy: str = "make the batch 2 or more") -> None:
-    """Raise SpecError BUILD203 if a norm cannot run with this batch size at all, not even in evaluation."""
-    if path := lone_value(graph, batch_size, training=False):
-        raise error(
-            "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time, got one",
-            span=graph.origin(path),
-            hint=f"{remedy}, or let the norm keep running statistics (`track_running_stats: true`)",
-        )
 
 
 def check_step_fits(

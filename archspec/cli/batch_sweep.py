@@ -1,4 +1,4 @@
-"""Prints speed and memory against the batch size."""
+"""Prints measured speed and memory against the batch size."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from archspec.text import bytes_text, clean, figures_text
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from archspec.api import Loaded
+    from archspec.printing.batches_svg import BatchRow as PictureRow
     from archspec.profile.batches import BatchRow
 
 BAR_CELLS = 20
@@ -29,7 +31,7 @@ def sweep(
     """Measure each batch size, then print a table with bars, JSON or CSV, and draw the curves into `output`."""
     from archspec.profile.batches import sweep_batches
 
-    rows = []
+    samples, rows = loaded.graph.samples, []
     for row in sweep_batches(loaded, batch_sizes, **options):
         rows.append(row)
         if sys.stderr.isatty():
@@ -43,14 +45,19 @@ def sweep(
 
         console = result_console()
         show_lines(console, "\n".join(_heading(loaded.name, rows)))
-        console.print(_table(rows, wide=console.width >= NARROW))
-        show_lines(console, "\n".join(_notes(rows)))
+        console.print(_table(rows, samples, wide=console.width >= NARROW))
+        show_lines(console, "\n".join(_notes(rows, samples)))
     if output is not None:
-        from archspec.profile.batches_svg import batches_svg
-        from archspec.train.run_dir.full_disk import save_text
+        save_picture(rows, f"{loaded.name}: speed and memory against the batch size", samples, output)
 
-        save_text("the picture", output, batches_svg(rows, f"{loaded.name}: speed and memory against the batch size"))
-        sys.stderr.write(f"{output}\n")
+
+def save_picture(rows: Sequence[PictureRow], title: str, samples: str, output: Path) -> None:
+    """Draw the curves into a file, and name it on stderr."""
+    from archspec.printing.batches_svg import batches_svg
+    from archspec.train.run_dir.full_disk import save_text
+
+    save_text("the picture", output, batches_svg(rows, title, samples))
+    sys.stderr.write(f"{output}\n")
 
 
 def _heading(name: str, rows: Sequence[BatchRow]) -> Iterator[str]:
@@ -60,44 +67,69 @@ def _heading(name: str, rows: Sequence[BatchRow]) -> Iterator[str]:
         yield f"measured on {clean(measured.device_name)} ({measured.device}), torch {measured.torch_version}"
 
 
-def _table(rows: Sequence[BatchRow], *, wide: bool = True) -> Table:
+def _table(rows: Sequence[BatchRow], samples: str, *, wide: bool = True) -> Table:
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", padding=(0, 1) if wide else TIGHT)
-    for name in ("batch", "forward", "step", "images/s", "peak memory"):
+    for name in ("batch", "forward", "step", f"{samples}/s", "peak memory"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    fastest = max((row.images_per_s or 0.0 for row in rows), default=0.0)
-    for row in rows:
+    bars = speed_bars(rows, BAR_CELLS)
+    for row, bar in zip(rows, bars, strict=True):
         if row.measured is None:
-            table.add_row(str(row.batch_size), *[NOTHING] * 4, Text(clean(_short(row)), style="red"))
+            table.add_row(str(row.batch_size), *[NOTHING] * 4, why_not(row.code))
             continue
         speed, peak = row.images_per_s or 0.0, row.peak_bytes
         step = NOTHING if row.measured.step_ms is None else f"{figures_text(row.measured.step_ms)} ms"
-        bar = "█" * round(speed / fastest * BAR_CELLS) if 0 < fastest < float("inf") else ""
         table.add_row(
             str(row.batch_size), f"{figures_text(row.measured.forward_ms)} ms", step, figures_text(speed),
-            NOTHING if peak is None else bytes_text(peak), Text(bar, style="yellow"),
+            NOTHING if peak is None else bytes_text(peak), bar,
         )
     return table
 
 
-def _short(row: BatchRow) -> str:
+def why_not(code: str | None) -> Text:
     """A few words for the table; the whole problem is below it."""
-    return "does not fit" if row.code == "BUILD201" else "too small"
+    from rich.text import Text
+
+    return Text("does not fit" if code == "BUILD201" else "too small", style="red")
 
 
-def _notes(rows: Sequence[BatchRow]) -> Iterator[str]:
-    known = [(row.images_per_s, row) for row in rows if row.images_per_s is not None]
-    if known:
-        speed, best = max(known, key=lambda pair: pair[0])
-        trained = best.measured is not None and best.measured.step is not None
-        yield (f"fastest: batch of {best.batch_size} with {figures_text(speed)} images/s in "
-               f"{'a training step' if trained else 'a forward pass'}")
-        if trained and best.measured is not None:
-            yield f"training step: forward, {best.measured.loss}, backward, {best.measured.optimizer}"
+def speed_bars(rows: Sequence[PictureRow], cells: int) -> list[Text]:
+    """A bar of each row's speed. Where some train, the others, which are faster, have none."""
+    comparable = _comparable(rows)
+    return bars([(row.images_per_s or 0.0) if row in comparable else 0.0 for row in rows], cells)
+
+
+def bars(figures: Sequence[float], cells: int) -> list[Text]:
+    """A bar for each figure; the largest has so many cells."""
+    from rich.text import Text
+
+    largest = max(figures, default=0.0)
+    shares = [figure / largest if 0 < largest < float("inf") else 0.0 for figure in figures]
+    return [Text("█" * round(share * cells), style="yellow") for share in shares]
+
+
+def _comparable(rows: Sequence[PictureRow]) -> list[PictureRow]:
+    """The rows with a speed: of a training step, or of a forward pass if none trains."""
+    known = [row for row in rows if row.images_per_s is not None]
+    return [row for row in known if row.trains] or known
+
+
+def fastest_line(rows: Sequence[PictureRow], samples: str) -> Iterator[str]:
+    """`fastest: batch of 64 with 2,338 images/s in a training step`; nothing where no speed is known."""
+    if known := _comparable(rows):
+        best = max(known, key=lambda row: row.images_per_s or 0.0)
+        yield (f"fastest: batch of {best.batch_size} with {figures_text(best.images_per_s or 0.0)} {samples}/s in "
+               f"{'a training step' if best.trains else 'a forward pass'}")
+
+
+def _notes(rows: Sequence[BatchRow], samples: str) -> Iterator[str]:
+    yield from fastest_line(rows, samples)
+    trained = next((row.measured for row in rows if row.measured is not None and row.trains), None)
+    if trained is not None:
+        yield f"training step: forward, {trained.loss}, backward, {trained.optimizer}"
     for row in rows:
         if row.problem is not None:
             yield f"batch of {row.batch_size}: {clean(row.problem)}"

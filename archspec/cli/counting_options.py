@@ -31,17 +31,25 @@ class Counting:
     convention: str | None
     tree: bool
 
-    def check(self, ctx: click.Context, *, static: bool, as_json: bool) -> None:
-        """Raise UsageError for one of these options without --static, and for --tree with --json."""
+    def check(self, ctx: click.Context, *, static: bool, several: bool, as_json: bool, as_csv: bool) -> None:
+        """Raise UsageError for one of these options where it has no effect.
+
+        several: whether several batch sizes are compared.
+        """
         flags = {
             "--receptive-field": self.receptive_field, "--sizes": self.sizes, "--convention": self.convention,
             "--tree": self.tree,
         }
-        if self.tree and as_json:
-            raise click.UsageError("--tree has no effect with --json, which prints figures", ctx)
+        if self.tree and (as_json or as_csv):
+            raise click.UsageError(
+                f"--tree has no effect with {'--json' if as_json else '--csv'}, which prints figures", ctx)
         for flag, given in flags.items():
             if given and not static:
                 raise click.UsageError(f"{flag} needs --static", ctx)
+            if given and several:
+                raise click.UsageError(f"{flag} needs one batch size", ctx)
+            if given and as_csv and flag in ("--sizes", "--convention"):
+                raise click.UsageError(f"{flag} belongs to no layer, and --csv prints layers: use --json", ctx)
 
     def count(self, loaded: Loaded, batch_size: int) -> Counts:
         """Count it."""

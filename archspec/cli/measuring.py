@@ -28,7 +28,7 @@ else:
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Options that change nothing in what is counted: --static refuses them.
-RUNNING: Final = ("device", "threads", "steps", "warmup", "trace", "own_kernels", "compile", "sort", "csv", "output")
+RUNNING: Final = ("device", "threads", "steps", "warmup", "trace", "own_kernels", "compile", "sort")
 
 
 class BatchSizes(ParamType):
@@ -68,7 +68,7 @@ def running_options(function: F) -> F:
                      help="Order of the measured layers."),
         click.option("--trace", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
                      help="Write a trace for TensorBoard and Perfetto."),
-        click.option("--csv", is_flag=True, help="Print the measured layers, or batch sizes, as CSV and nothing else."),
+        click.option("--csv", is_flag=True, help="Print the layers, or batch sizes, as CSV and nothing else."),
         click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg",
                      help="Draw the curves of several batch sizes."),
     ]):
@@ -87,20 +87,21 @@ def refuse_running(ctx: click.Context) -> None:
 
 
 def check_options(
-    ctx: click.Context, batch_sizes: tuple[int, ...], running: dict[str, Any], *, static: bool, as_json: bool
+    ctx: click.Context, batch_sizes: tuple[int, ...], running: dict[str, Any], *, as_json: bool
 ) -> None:
     """Raise UsageError for options that contradict each other."""
+    from click.core import ParameterSource
+
     several, output = len(batch_sizes) > 1, running["output"]
-    if static and several:
-        raise click.UsageError("several batch sizes compare runs: leave --static out, or name one batch size", ctx)
     if running["csv"] and as_json:
         raise click.UsageError("--csv and --json exclude each other", ctx)
     if output is not None and output.suffix.lower() != ".svg":
         raise click.UsageError(f"{output}: the picture is an SVG file: give it a name that ends in .svg", ctx)
     if output is not None and not several:
         raise click.UsageError("-o draws curves of several batch sizes: add --batch-size 1,8,64", ctx)
-    if several and running["trace"] is not None:
-        raise click.UsageError("--trace needs one batch size", ctx)
+    for name in ("trace", "depth", "sort") if several else ():
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} needs one batch size", ctx)
 
 
 def run(

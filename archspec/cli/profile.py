@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from archspec.cli.measuring import batch_size_option, check_options, refuse_runn
 from archspec.cli.options import Reading, SpecPath, input_option, json_option, spec_options
 from archspec.cli.output_format import output_format_option
 from archspec.cli.output_format import report as report_diagnostics
+from archspec.cli.static_csv import layers_csv
 from archspec.cli.static_options import (
     chosen_setting,
     examine_with_optimizer,
@@ -21,8 +23,12 @@ from archspec.cli.static_options import (
     setting_options,
     static_json,
 )
+from archspec.cli.static_sweep import static_sweep
 
 if TYPE_CHECKING:
+    from archspec.analysis import Report
+    from archspec.api import Loaded
+    from archspec.execution import Setting
     from archspec.language.input_override import InputShapes
 
 
@@ -54,14 +60,13 @@ def command(
     that differs from its spec's `expect` is only counted, and the exit code is 1.
     """
     from archspec.analysis import cost_report
-    from archspec.analysis.resources import resources
     from archspec.diagnostics import SpecError
-    from archspec.printing import prediction, profile_table
 
     if static:
         refuse_running(ctx)
-    counting.check(ctx, static=static, as_json=as_json)
-    check_options(ctx, batch_sizes, running, static=static, as_json=as_json)
+    several, as_csv = len(batch_sizes) > 1, running["csv"]
+    counting.check(ctx, static=static, several=several, as_json=as_json, as_csv=as_csv)
+    check_options(ctx, batch_sizes, running, as_json=as_json)
     found, update = examine_with_optimizer(spec, reading, input_shape, optimizer, recipe)
     if found.loaded is None:
         raise SpecError(found.errors)
@@ -74,14 +79,37 @@ def command(
     if not static and not found.errors:
         run(ctx, loaded, report, setting, batch_sizes, running | {"target": target}, depth=depth, as_json=as_json)
         return
-    counts = counting.count(loaded, batch_sizes[0])
-    needed = resources(loaded.graph, setting, by_layer=as_json)
+    failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
+    if several:
+        static_sweep(loaded, batch_sizes, setting, target, as_json=as_json, as_csv=as_csv, output=running["output"],
+                     failed=failed)
+    else:
+        _static(loaded, report, setting, target, recipe, counting, depth, as_json=as_json, as_csv=as_csv, failed=failed)
+    if found.errors:
+        raise SpecError(found.errors)
+
+
+def _static(
+    loaded: Loaded, report: Report, setting: Setting, target: str | None, recipe: str | None, counting: Counting,
+    depth: int | None, *, as_json: bool, as_csv: bool, failed: dict[str, Any],
+) -> None:
+    """Print the figures of one batch size.
+
+    failed: an addition to the JSON of a network that is not what its spec expects.
+    """
+    from archspec.analysis.resources import resources
+    from archspec.printing import prediction, profile_table
+
+    counts = counting.count(loaded, report.batch_size)
+    needed = resources(loaded.graph, setting, by_layer=as_json or as_csv)
     times, cost = predicted_times(needed, target), predicted_run(loaded, recipe, setting, needed, target)
-    if as_json:
-        failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
+    if as_json or as_csv:
         data = static_json(report, needed, times, cost)
         counts.add_to(data)
-        print_json({**data, **failed})
+        if as_csv:
+            sys.stdout.write(layers_csv(data))
+        else:
+            print_json({**data, **failed})
     else:
         profile_table.show(
             report, result_console(), depth=depth, description=loaded.description, step=needed.step_text(),
@@ -90,5 +118,3 @@ def command(
         if times is not None:
             prediction.show(times, setting, result_console(), run=None if cost is None else cost.text)
         counts.show(result_console())
-    if found.errors:
-        raise SpecError(found.errors)

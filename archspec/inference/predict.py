@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from archspec.backends.step import check_batch
+from archspec.analysis import check_batch
 from archspec.data.decode import REPLACE, SUFFIXES, BadImage, Facts, decode, look
 from archspec.data.plan import InputPlan
 from archspec.data.suits import image_shape_of, input_plan

@@ -109,6 +109,12 @@ class Graph:
         """The type of the first output that evaluation computes."""
         return next(port.type for port in self.outputs if not port.training)
 
+    @property
+    def samples(self) -> str:
+        """What a batch of a network consists of, in messages: images if that is its only input, otherwise samples."""
+        types = [port.type for port in self.inputs]
+        return "images" if len(types) == 1 and types[0].ndim == 4 and types[0].below is None else "samples"
+
     @cached_property
     def training_only(self) -> frozenset[str]:
         """The names of the nodes of a network that evaluation does not run: only outputs for training need them."""

@@ -35,6 +35,11 @@ class BatchRow:
         return (self.measured.step or self.measured.forward).images_per_s
 
     @property
+    def trains(self) -> bool:
+        """Whether the speed is that of a training step."""
+        return self.measured is not None and self.measured.step is not None
+
+    @property
     def peak_bytes(self) -> int | None:
         """The peak memory in bytes; None if it is not known."""
         return None if self.measured is None else self.measured.peak_memory_bytes

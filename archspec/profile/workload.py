@@ -10,15 +10,14 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from archspec.analysis import check_batch, why_no_step
 from archspec.backends.device import place
 from archspec.backends.own_kernels import use_own_kernels
 from archspec.backends.step import (
-    check_batch,
     check_forward_fits,
     check_step_fits,
     example_loss,
     inputs_of,
-    why_no_step,
 )
 from archspec.backends.torch import build
 from archspec.execution import Optimizer

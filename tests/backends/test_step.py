@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
+from archspec.analysis import why_no_step
 from archspec.api import load
 from archspec.backends.step import (
     check_forward_fits,
@@ -12,7 +13,6 @@ from archspec.backends.step import (
     example_loss,
     forward_peak_bytes,
     step_peak_bytes,
-    why_no_step,
 )
 from archspec.diagnostics import SpecError
 from archspec.ops import OPS, Merge

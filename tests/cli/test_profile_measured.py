@@ -75,7 +75,7 @@ def test_layers_by_time(cli: Cli, quick_peaks: None) -> None:
     (["--csv", "--json"], "--csv and --json exclude each other"),
     (["-o", "x.png", "--batch-size", "1,2"], "give it a name that ends in .svg"),
     (["-o", "x.svg"], "add --batch-size 1,8,64"),
-    (["--static", "--batch-size", "1,2"], "leave --static out"),
+    (["--depth", "1", "--batch-size", "1,2"], "--depth needs one batch size"),
     (["--static", "--sort", "time"], "--sort has no effect with --static"),
     (["--static", "--own-kernels"], "--own-kernels has no effect with --static"),
     (["--trace", "x", "--batch-size", "1,2"], "--trace needs one batch size"),

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from archspec.diagnostics import SpecError
+from archspec.printing.batches_svg import batches_svg
 from archspec.profile.batches import BatchRow, sweep_batches
-from archspec.profile.batches_svg import batches_svg
 from archspec.profile.workload import Workload
 from tests.profile.helpers import spec, tiny
 
@@ -56,7 +56,7 @@ def test_other_errors_end_it(monkeypatch):
 @pytest.mark.parametrize("sizes", [[2, 4, 10**30], [2], [10**30]], ids=["several", "one", "none-runs"])
 def test_the_picture(sizes):
     rows = list(sweep_batches(tiny(), sizes, **ONCE))
-    text = batches_svg(rows, "a & b")
+    text = batches_svg(rows, "a & b", "images")
     root = ET.fromstring(text)
     tag = "{http://www.w3.org/2000/svg}"
     assert root.find(f"{tag}title").text == "a & b"
@@ -66,11 +66,11 @@ def test_the_picture(sizes):
     assert all(0 <= float(dot.get("cx")) <= 720 and 0 <= float(dot.get("cy")) <= 300 for dot in dots)
     gone = [path.find(f"{tag}title").text for path in root.iter(f"{tag}path") if path.get("class") == "gone"]
     assert gone == [f"{row.batch_size}: {row.problem}" for row in rows if not row.measured] * 2
-    assert text == batches_svg(rows, "a & b")
+    assert text == batches_svg(rows, "a & b", "images")
 
 
 def test_a_picture_without_memory():
     """On a device whose allocator reports nothing."""
     (row,) = sweep_batches(spec(pool={"max_pool2d": 2}), [2], **ONCE)
     assert row.images_per_s == row.measured.forward.images_per_s
-    ET.fromstring(batches_svg([BatchRow(2), row], "x"))
+    ET.fromstring(batches_svg([BatchRow(2), row], "x", "images"))

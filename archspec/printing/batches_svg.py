@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import log2
-from typing import Final
+from typing import Final, Protocol
 
-from archspec.profile.batches import BatchRow
-from archspec.svg import Style, label, number_text, picture, svg_text, ticks
+from archspec.svg import Style, cut, label, number_text, picture, svg_text, ticks
 from archspec.text import bytes_text, figures_text
 
 WIDTH, HEIGHT = 720, 300
@@ -20,18 +19,47 @@ STYLES: Final[Style] = {
 _MIB: Final = 1 << 20
 
 
-def batches_svg(rows: Sequence[BatchRow], title: str) -> str:
-    """Two panels with the batch size on a logarithmic axis: images per second, and peak memory in MiB.
+class BatchRow(Protocol):
+    """A batch size with its figures, measured or predicted; None: not known. problem: why it does not run, if so."""
 
-    A batch size that does not run is a dashed line at its place.
+    @property
+    def batch_size(self) -> int:
+        """The number of samples."""
+
+    @property
+    def problem(self) -> str | None:
+        """One sentence."""
+
+    @property
+    def images_per_s(self) -> float | None:
+        """Samples per second."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether the speed is that of a training step."""
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The peak memory."""
+
+
+def batches_svg(rows: Sequence[BatchRow], title: str, samples: str) -> str:
+    """Two panels with the batch size on a logarithmic axis: samples per second, and peak memory in MiB.
+
+    samples: what the network takes, such as images. A batch size that does not run is a dashed line at its place.
+    Where no row has a problem and none a speed, there is no panel for speed.
     """
-    parts = [label(14, 24, title, size=15, bold=True)]
-    parts += _panel(rows, 0, "images per second", lambda row: row.images_per_s, figures_text)
+    timed = any(row.images_per_s is not None or row.problem is not None for row in rows)
+    width = WIDTH if timed else WIDTH // 2
+    parts = [label(14, 24, cut(title, width - 28, 15), size=15, bold=True)]
+    if timed:
+        parts += _panel(rows, 0, f"{samples} per second", lambda row: row.images_per_s, figures_text)
     parts += _panel(
-        rows, WIDTH / 2, "peak memory, MiB", lambda row: None if row.peak_bytes is None else row.peak_bytes / _MIB,
+        rows, WIDTH / 2 if timed else 0, "peak memory, MiB",
+        lambda row: None if row.peak_bytes is None else row.peak_bytes / _MIB,
         lambda mib: bytes_text(round(mib * _MIB)),
     )
-    return picture(WIDTH, HEIGHT, parts, title, styles=STYLES)
+    return picture(width, HEIGHT, parts, title, styles=STYLES)
 
 
 def _panel(
