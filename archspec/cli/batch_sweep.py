@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.cli.console import result_console
 from archspec.cli.json_output import print_json
-from archspec.cli.layer_table import NARROW, TIGHT
+from archspec.printing.plain import NARROW, TIGHT, show_lines
 from archspec.text import bytes_text, clean, figures_text
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ def sweep(
     elif as_csv:
         sys.stdout.write(csv_text(rows))
     else:
-        from archspec.printing.plain import show_lines
-
         console = result_console()
         show_lines(console, "\n".join(_heading(loaded.name, rows)))
         console.print(_table(rows, samples, wide=console.width >= NARROW))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from archspec.cli.layer_rows import Row, sorted_rows, totals, tree_rows
 from archspec.diagnostics import plural
+from archspec.printing.plain import NARROW, TIGHT
 from archspec.text import clean, figures_text
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 RATES: Final = ("GFLOP/s", "GB/s")
 MOST_ROWS: Final = 20  # of a table sorted by time
-NARROW: Final = 100  # a terminal below this many columns has no room for rates, which JSON and CSV have
-TIGHT: Final = (0, 1, 0, 0)  # padding of cells: two spaces between columns instead of three
 NOTHING: Final = "–"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from archspec.cli.layer_table import NARROW, TIGHT
 from archspec.diagnostics import plural
+from archspec.printing.plain import NARROW, TIGHT
 from archspec.text import bytes_text, clean, figures_text
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from archspec.cli.measuring import batch_size_option, check_options, refuse_runn
 from archspec.cli.options import Reading, SpecPath, input_option, json_option, spec_options
 from archspec.cli.output_format import output_format_option
 from archspec.cli.output_format import report as report_diagnostics
-from archspec.cli.static_csv import layers_csv
 from archspec.cli.static_options import (
     chosen_setting,
     examine_with_optimizer,
@@ -23,7 +22,6 @@ from archspec.cli.static_options import (
     setting_options,
     static_json,
 )
-from archspec.cli.static_sweep import static_sweep
 
 if TYPE_CHECKING:
     from archspec.analysis import Report
@@ -81,6 +79,8 @@ def command(
         return
     failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
     if several:
+        from archspec.cli.static_sweep import static_sweep
+
         static_sweep(loaded, batch_sizes, setting, target, as_json=as_json, as_csv=as_csv, output=running["output"],
                      failed=failed)
     else:
@@ -107,6 +107,8 @@ def _static(
         data = static_json(report, needed, times, cost)
         counts.add_to(data)
         if as_csv:
+            from archspec.cli.static_csv import layers_csv
+
             sys.stdout.write(layers_csv(data))
         else:
             print_json({**data, **failed})

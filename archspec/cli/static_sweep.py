@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.cli.batch_sweep import BAR_CELLS, NOTHING, bars, fastest_line, save_picture, speed_bars, why_not
 from archspec.cli.console import result_console
 from archspec.cli.json_output import print_json
-from archspec.cli.layer_table import NARROW, TIGHT
 from archspec.cli.static_csv import table_csv
+from archspec.printing.plain import NARROW, TIGHT, show_lines
+from archspec.printing.profile_table import fit
 from archspec.text import bytes_text, clean, figures_text
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ def static_sweep(
     failed: an addition to the JSON of a network that is not what its spec expects.
     """
     from archspec.api.batch_costs import batch_costs
-    from archspec.printing.plain import show_lines
-    from archspec.printing.profile_table import fit
 
     graph = loaded.graph
     rows = list(batch_costs(graph, batch_sizes, setting, target))

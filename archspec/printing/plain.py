@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH: Final = 80
+NARROW: Final = 100  # a terminal below this many columns has no room for all that tables show
+TIGHT: Final = (0, 1, 0, 0)  # padding of cells: two spaces between columns instead of three
 PIPED: Final = 200  # the width if there is no terminal: nothing is left out
 UNLIMITED: Final = 10_000  # the width of a notebook, which wraps lines itself
 

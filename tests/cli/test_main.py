@@ -63,6 +63,8 @@ def test_help_imports_no_command() -> None:
         ("explain", "SHAPE101"),
         ("schema",),
         ("profile", "--static", "--json", "resnet18"),
+        ("profile", "--static", "--csv", "resnet18"),
+        ("profile", "--static", "--csv", "--batch-size", "1,8", "resnet18"),
     ],
     ids=lambda a: a[0],
 )
@@ -91,8 +93,9 @@ def test_only_a_check_of_one_spec_ends_without_a_last_collection_of_garbage(comm
     assert (done.returncode, done.stderr.split()) == (0, [str(frozen), str(not frozen)])
 
 
-def test_static_table_imports_rich_but_no_torch() -> None:
-    modules = imported_by("profile", "--static", "lenet")
+@pytest.mark.parametrize("options", [[], ["--batch-size", "1,8", "--target", "h200"]], ids=len)
+def test_static_tables_import_rich_but_no_torch(options: list[str]) -> None:
+    modules = imported_by("profile", "--static", "lenet", *options)
     assert "rich" in modules
     assert not modules.intersection({"torch", "numpy"})
 
