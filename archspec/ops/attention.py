@@ -1,15 +1,14 @@
 """Attention with its own projections: of a sequence, and in windows of an image."""
 
-from math import gcd, prod
+from math import prod
 from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import override
 
 from archspec.diagnostics import plural
-from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, PositivePair, Probability, Wanted, register_op
-from archspec.ops.fields import clash
+from archspec.ops.fields import clash, set_to_divisor
 from archspec.ops.parameters import Computed, Glorot, ParamSpec, TruncatedNormal, buffer, learned, projection
 from archspec.ops.ranks import NonNegativePair
 from archspec.ops.reach import Reach, blocks, same
@@ -33,7 +32,7 @@ def _check_heads(num_heads: int, x: TensorType) -> None:
     if width % num_heads:
         raise ShapeError(
             f"width ({width}) is not divisible by num_heads ({num_heads})", field="num_heads",
-            hint=set_to("num_heads", gcd(width, num_heads)), partial=x,
+            hint=set_to_divisor("num_heads", num_heads, width), partial=x,
         )
 
 

@@ -1,6 +1,6 @@
 """Convolution and transposed convolution of sequences, images and volumes."""
 
-from math import gcd, prod
+from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -9,7 +9,7 @@ from typing_extensions import override
 from archspec.diagnostics.hints import SetFields, lower_to, set_to
 from archspec.ops.axes import dim_name
 from archspec.ops.base import PositiveInt, register_op
-from archspec.ops.fields import clash
+from archspec.ops.fields import clash, set_to_divisor
 from archspec.ops.parameters import ParamSpec, projection
 from archspec.ops.ranks import Margins, PerAxis, Ranked, Sizes
 from archspec.ops.reach import Reach, transposed
@@ -40,7 +40,7 @@ class _GroupedOp(Ranked):
         if channels % groups:
             raise ShapeError(
                 f"in_channels ({channels}) is not divisible by groups ({groups})",
-                field="groups", hint=set_to("groups", gcd(channels, groups)),
+                field="groups", hint=set_to_divisor("groups", groups, channels, self.out_channels),
                 partial=partial,
             )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import gcd
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from archspec.diagnostics.hints import SetFields, set_to
 from archspec.ops.base import MAX_INT
 
 RULE: Final = "op_field"  # type of an error that `refuse` gives
@@ -18,6 +20,8 @@ Index = Annotated[int, Field(ge=-MAX_INT - 1, le=MAX_INT)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_NEAR: Final = 1_000  # a spec may name sizes of 2**63, so not every number can be tried
 
 
 def refuse(message: str, *, choices: tuple[str, ...] = (), number: str | None = None) -> PydanticCustomError:
@@ -31,6 +35,13 @@ def refuse(message: str, *, choices: tuple[str, ...] = (), number: str | None = 
 def clash(message: str, hint: str | None = None) -> PydanticCustomError:
     """The error of a rule that binds fields to each other: the message is a sentence that names them."""
     return PydanticCustomError(CLASH, message, {} if hint is None else {"hint": hint})
+
+
+def set_to_divisor(field: str, value: int, *sizes: int, most: int = MAX_INT) -> SetFields:
+    """The hint to set a field to the number nearest to `value`, at most `most`, that divides all sizes."""
+    whole = gcd(*sizes)
+    near = (number for away in range(_NEAR) for number in (value - away, value + away) if 0 < number <= most)
+    return set_to(field, next((number for number in near if whole % number == 0), gcd(whole, value)))
 
 
 def is_int(value: Any, low: int = -MAX_INT - 1) -> bool:

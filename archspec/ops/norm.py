@@ -1,6 +1,6 @@
 """Normalisation of each sample on its own, and the learned per-channel factor."""
 
-from math import gcd, prod
+from math import prod
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field
@@ -11,7 +11,7 @@ from archspec.diagnostics.hints import RemoveLayer, set_to
 from archspec.ops.axes import axis
 from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.ops.batch_norm import norm_parameters
-from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, int_list, int_list_schema
+from archspec.ops.fields import Dim, FiniteFloat, NonNegativeFloat, int_list, int_list_schema, set_to_divisor
 from archspec.ops.parameters import ParamSpec, learned
 from archspec.ops.reach import Reach, same
 from archspec.ops.traits import AffectsNothing, Affine, Elementwise, KeepsLayout, Normalises
@@ -135,9 +135,10 @@ class GroupNorm(Op):
             raise ShapeError("needs at least channels, got a single number")
         channels = x.shape[1]
         if channels % self.num_groups:
+            most = channels - 1 if prod(x.shape[2:]) == 1 else channels  # one value per group has no variance
             raise ShapeError(
                 f"channels ({channels}) are not divisible by num_groups ({self.num_groups})",
-                field="num_groups", hint=set_to("num_groups", gcd(channels, self.num_groups)),
+                field="num_groups", hint=set_to_divisor("num_groups", self.num_groups, channels, most=most),
                 partial=x,
             )
         if prod((channels // self.num_groups, *x.shape[2:])) == 1:

@@ -1,14 +1,13 @@
 """Ops that move values between channels, or from channels to pixels."""
 
 from fractions import Fraction
-from math import gcd
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 from typing_extensions import override
 
-from archspec.diagnostics.hints import set_to
 from archspec.ops.base import Op, PositiveInt, register_op
+from archspec.ops.fields import set_to_divisor
 from archspec.ops.reach import Reach, resampled, same, sliding
 from archspec.ops.traits import AffectsNothing
 from archspec.ops.windows import Window
@@ -43,7 +42,7 @@ class ChannelShuffle(Op):
         if channels % self.groups:
             raise ShapeError(
                 f"channels ({channels}) are not divisible by groups ({self.groups})",
-                field="groups", hint=set_to("groups", gcd(channels, self.groups)),
+                field="groups", hint=set_to_divisor("groups", self.groups, channels),
                 partial=x,
             )
         return (x,)
@@ -138,7 +137,7 @@ class PixelUnshuffle(Op):
                 known = [side for side in (h, w) if not is_unknown(side)]
                 raise ShapeError(
                     f"{name} ({size}) is not divisible by downscale_factor ({r})",
-                    field="downscale_factor", hint=set_to("downscale_factor", gcd(*known, r)),
+                    field="downscale_factor", hint=set_to_divisor("downscale_factor", r, *known),
                     partial=TensorType((n, c * r**2, UNKNOWN, UNKNOWN), x.dtype),
                 )
         return (TensorType((n, c * r**2, h // r, w // r), x.dtype),)

@@ -37,7 +37,7 @@ def test_a_memory_inside_a_block() -> None:
 
 
 @pytest.mark.parametrize(("layer", "code", "message", "hint"), [
-    ("multi_head_attention: «3»", "SHAPE102", "width (8) is not divisible by num_heads (3)", "set num_heads to 1"),
+    ("multi_head_attention: «3»", "SHAPE102", "width (8) is not divisible by num_heads (3)", "set num_heads to 2"),
     ("multi_head_attention: {num_heads: 2, memory: «wide»}", "SHAPE107",
      "the memory (6, 16) and the input (6, 8) disagree in width", "end the memory with `linear: 8`"),
     ("multi_head_attention: {num_heads: 2, memory: «widee»}", "SPEC040", "no earlier layer or stage `widee`",

@@ -87,7 +87,7 @@ def test_groups_must_divide_the_input() -> None:
     with pytest.raises(ShapeError) as caught:
         Conv2d(out_channels=12, kernel_size=1, groups=4).infer(TensorType((1, 6, 4, 4)))[0]
     assert caught.value.message == "in_channels (6) is not divisible by groups (4)"
-    assert caught.value.hint == "set groups to 2"
+    assert caught.value.hint == "set groups to 3"
     assert caught.value.partial == TensorType((1, 12, 4, 4))
 
 

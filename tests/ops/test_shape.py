@@ -66,7 +66,7 @@ def out(name: str, fields: dict[str, Any], shape: tuple[int, ...]) -> tuple[int,
     ),
     (
         "channel_shuffle", {"groups": 4}, (1, 6, 2, 2),
-        "channels (6) are not divisible by groups (4)", "set groups to 2",
+        "channels (6) are not divisible by groups (4)", "set groups to 3",
     ),
     (
         "pixel_shuffle", {"upscale_factor": 3}, (1, 6, 2, 2),
@@ -74,7 +74,7 @@ def out(name: str, fields: dict[str, Any], shape: tuple[int, ...]) -> tuple[int,
     ),
     (
         "group_norm", {"num_groups": 4}, (1, 6),
-        "channels (6) are not divisible by num_groups (4)", "set num_groups to 2",
+        "channels (6) are not divisible by num_groups (4)", "set num_groups to 3",
     ),
     (
         "layer_norm", {"normalized_shape": [3, 5]}, (1, 2, 4),
