@@ -12,7 +12,7 @@ from archspec.lower.branches import remedy_of, reshaped, tensors_of
 from archspec.lower.builder import Builder, Val, blank
 from archspec.lower.context import Context
 from archspec.lower.kept import MOST
-from archspec.lower.layout import batched_input, is_image, is_sequence, layout_warning, turned_input
+from archspec.lower.layout import batched_input, gray_input, is_image, is_sequence, layout_warning, turned_input
 from archspec.lower.operations import Fields, field_place, guess, is_fixed, make, read_fields, window_place
 from archspec.lower.values import Scope
 from archspec.ops import OPS, Op, Operation, infer_outputs
@@ -91,9 +91,13 @@ class Ops:
         if self.reporter.is_reported(e.code, at, scope):
             return
         flow = inputs[0]
+        if e.code == "SHAPE102" and self.context.is_doubtful(flow):
+            return
         hint = turned_input(flow, self.context.inputs) if e.code == "SHAPE101" else None
         if e.code == "SHAPE102" and issubclass(cls, Op):
-            hint = batched_input(flow, self.context.inputs, cls.ndim)
+            hint = batched_input(flow, self.context.inputs, cls.ndim) or gray_input(flow, self.context.inputs, cls.ndim)
+        if hint is None and flow.tensor is not None and cls.ndim not in (None, flow.tensor.ndim):
+            self.context.doubtful_ranks.add(cls.ndim)
         hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
         if hint is not None and at == layer.head:
             hint = fixes.moved(hint, layer.at)  # the hint is about the value, not the name

@@ -14,7 +14,7 @@ from archspec.lower.kept import Call, Kept
 from archspec.lower.report import Reporter
 from archspec.lower.values import Bound, Limits, Scope, ShapeView
 from archspec.ops import Operation
-from archspec.types import TensorType
+from archspec.types import TensorType, is_unknown
 
 MAX_DEPTH: Final = 64  # nested modules; below Python's own recursion limit
 _STEPS: Final = 10  # so many evaluated values count as one layer
@@ -46,6 +46,7 @@ class Context:
         # The ops of layers that contain no expression.
         self.fixed: dict[tuple[Layer, type[Operation]], Operation] = kept.fixed if kept else {}
         self.seen: set[int] = set()  # ids of the layers that were lowered
+        self.doubtful_ranks: set[int] = set()  # of ops that were refused because their input has another one
         self.inputs: dict[str, tuple[Val, At]] = {}  # the network's inputs, and where their shapes are written
         self.outputs: Outputs = {}  # the stages that the network returns
         self.kept = kept
@@ -63,6 +64,14 @@ class Context:
     def value(self, raw: object, at: At, scope: Scope, flow: Val) -> object:
         """Evaluate a raw value of a layer whose input is `flow`."""
         return self.ev.value(raw, at, scope, ShapeView(flow.tensor))
+
+    def is_doubtful(self, value: Val) -> bool:
+        """Whether a partly known value may only have its rank because of an op that was refused for it elsewhere.
+
+        After an error an op is taken to get an input of its own rank: a `conv2d` an image, where `conv1d` was meant.
+        """
+        x = value.tensor
+        return x is not None and x.ndim in self.doubtful_ranks and any(is_unknown(d) for d in x.shape)
 
     @property
     def counted(self) -> tuple[int, int, int]:

@@ -75,6 +75,17 @@ def batched_input(flow: Val, inputs: Mapping[str, tuple[Val, At]], ndim: int | N
     return _rewritten(at, rest, "shapes have no batch") if rest[0] in _CHANNELS else None
 
 
+def gray_input(flow: Val, inputs: Mapping[str, tuple[Val, At]], ndim: int | None) -> str | None:
+    """The hint if the input from which this value was computed is an image without channels: `[28, 28]`.
+
+    ndim: the dimensions that the op takes, batch included.
+    """
+    tensor, at = flow.origin.tensor, _place_of_input(flow, inputs)
+    if at is None or tensor is None or ndim != 4 or tensor.ndim != 3 or tensor.shape[1] != tensor.shape[2]:
+        return None
+    return _rewritten(at, (1, *tensor.shape[1:]), "an image has channels")
+
+
 def _place_of_input(flow: Val, inputs: Mapping[str, tuple[Val, At]]) -> At | None:
     """Where the input is written from which a value was computed."""
     return next((at for value, at in inputs.values() if value is flow.origin), None)
