@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from archspec.diagnostics import listing
@@ -13,6 +13,7 @@ from archspec.text import shell
 
 InputShape = tuple[int, ...]
 InputShapes = InputShape | Mapping[str, InputShape]  # of the only input, or of inputs by name
+_OPTION = "--input"  # the name of the document that holds the given shapes
 Written = tuple[Any, At]  # a raw value and its place
 
 
@@ -27,13 +28,13 @@ def override_input(written: Written | None, given: InputShapes, errors: Errors) 
             return _placed(list(given)), [raw]
         if len(raw) != 1:
             errors.add("SPEC010", "`--input` must name an input: the spec has several", None,
-                       hint=_example(next(iter(raw), "image"), given))
+                       hint=f"write `{option(given, next(iter(raw), 'image'))}`")
             return written or _placed(raw), []
         given = {next(iter(raw)): given}
     if not isinstance(raw, dict):
         name, shape = next(iter(given.items()))
         errors.add("SPEC010", f"`--input {short(name)}=…`: the spec's input has no name", None,
-                   hint=f"write `{shell('--input', _text(shape))}`")
+                   hint=f"write `{option(shape)}`")
         return written or _placed(raw), []
     changed, replaced = dict(raw), []
     for name, shape in given.items():
@@ -50,12 +51,17 @@ def override_input(written: Written | None, given: InputShapes, errors: Errors) 
 def _placed(raw: Any) -> Written:
     import json
 
-    return raw, At(parse(json.dumps(raw), "--input"))
+    return raw, At(parse(json.dumps(raw), _OPTION))
 
 
-def _example(name: str, shape: InputShape) -> str:
-    return f"write `{shell('--input', f'{short(name)}={_text(shape)}')}`"
+def given_as_option(at: At, shape: Iterable[object]) -> str | None:
+    """The option that gives the input at `at` this shape, if one gave it its shape."""
+    if at.document.name != _OPTION:
+        return None
+    return option(shape, str(at.path[0]) if at.path else None)
 
 
-def _text(shape: InputShape) -> str:
-    return "x".join(map(str, shape))
+def option(shape: Iterable[object], name: str | None = None) -> str:
+    """`--input 3x64x64`, or `--input left=3x64x64`."""
+    text = "x".join(map(str, shape))
+    return shell(_OPTION, text if name is None else f"{short(name)}={text}")

@@ -9,6 +9,7 @@ from typing import Final
 from archspec.diagnostics import Hint
 from archspec.ir import Graph, Site, interpret
 from archspec.language.fixes import moved
+from archspec.language.input_override import given_as_option
 from archspec.language.syntax import At
 from archspec.lower.builder import Draft, Val
 from archspec.ops import Op, Operation
@@ -93,6 +94,10 @@ def _place_of_input(flow: Val, inputs: Mapping[str, tuple[Val, At]]) -> At | Non
 
 def _rewritten(at: At, sizes: Iterable[object], why: str) -> str:
     """The hint to write an input with other sizes."""
+    sizes = tuple(sizes)
+    option = given_as_option(at, sizes)
+    if option is not None:
+        return f"{why}: write `{option}`"
     shape = f"[{', '.join(map(str, sizes))}]"
     what = "input" if at.path == ("input",) else str(at.path[-1])
     return moved(Hint(f"{why}: write `{what}: {shape}`", shape), at)

@@ -54,6 +54,23 @@ def test_an_image_without_channels(written, hint):
         assert not check(text.replace("[28, 28]", "[1, 28, 28]"))
 
 
+@pytest.mark.parametrize(("given", "hint"), [
+    ((28, 28), "an image has channels: write `--input 1x28x28`"),
+    ((1, 3, 32, 32), "shapes have no batch: write `--input 3x32x32`"),
+    ((32, 32, 3), "channels come first: write `--input 3x32x32`"),
+])
+@pytest.mark.parametrize("named", [False, True])
+def test_an_input_that_an_option_gives(given, hint, named):
+    """The hint is about the option, as the spec's own input is not what is wrong."""
+    text = ("archspec: 1\nname: a\ninput: " + ("{photo: {shape: [3, 8, 8]}}" if named else "[3, 8, 8]")
+            + "\nstages: {a: [conv2d: {out_channels: 8, kernel_size: 5}]}\n")
+    with pytest.raises(archspec.SpecError) as caught:
+        archspec.analyze(text, input={"photo": given} if named else given)
+    (found,) = caught.value.diagnostics
+    assert found.hint == (hint.replace("--input ", "--input photo=") if named else hint)
+    assert found.fix is None
+
+
 def test_mistakes_behind_an_image_without_channels():
     """The rank is the right one there, so what does not fit it is reported."""
     text = "input: [28, 28]\nstages:\n  a: [conv2d: {out_channels: 8, kernel_size: 3}, max_pool2d: 2, permute: [0, 1]]\n"
