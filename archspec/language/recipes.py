@@ -91,9 +91,14 @@ def _meant_field(key: str, free: Set[str], at: At) -> tuple[str | None, str]:
         steps = f"warmup: {{steps: {show(at.value())}}}"
         return None, fixes.whole(f"write `{steps}`", at, steps)
     called = recipe_field_called(key)
-    if called is not None and called not in free:
-        return None, fixes.removed(f"remove it: `{called}` is written already", at)
-    return similar_field(key, free)
+    field, hint = (None, "") if called is not None and called not in free else similar_field(key, free)
+    taken = called or close(key, Recipe.model_fields)
+    if field is not None or taken is None:
+        return field, hint
+    section, _, _ = at.document.name.rpartition(".")
+    if section.startswith("--set "):
+        return None, f"write `{section}.{taken}={show(at.value())}`"
+    return None, fixes.removed(f"remove it: `{taken}` is written already", at)
 
 
 def similar_field(key: str, free: Set[str]) -> tuple[str | None, str]:

@@ -73,6 +73,19 @@ def test_both_names_of_one_field() -> None:
     text = spec("stages: {a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, «learning_rate»: 0.1}")
     (found,) = assert_marked(text, ("SPEC060", "a recipe has no field"))
     assert found.hint == "remove it: `lr` is written already"
+    (found,) = assert_marked(text.replace("learning_rate", "lrr"), ("SPEC060", "a recipe has no field"))
+    assert found.hint == "remove it: `lr` is written already"
+
+
+@pytest.mark.parametrize(("given", "right"), [
+    ("train.learning_rate=0.2", "train.lr=0.2"), ("train.epoch=3", "train.epochs=3"),
+])
+def test_another_name_for_what_the_file_has(given: str, right: str) -> None:
+    """What `--set` gives replaces it, so there is nothing to remove."""
+    text = spec("stages: {a: [flatten, linear: 10]}\ntrain: {data: cifar10, lr: 0.1, epochs: 2}")
+    (found,) = archspec.check(text, sets=[given])
+    assert found.hint == f"write `--set {right}`"
+    assert not archspec.check(text, sets=[right])
 
 
 @pytest.mark.parametrize(
