@@ -58,6 +58,8 @@ def diff(
     aligned = align(old.graph, new.graph)
     found = tuple(changes(old.graph, new.graph, aligned))
     names = (_name(old, sets_before, recipe_before), _name(new, sets, recipe))
+    if names[0] == names[1] and old.files and new.files and old.files[0] != new.files[0]:
+        names = (f"{names[0]} ({old.files[0]})", f"{names[1]} ({new.files[0]})")
     return Difference(
         *names, _settings(setting, target), figure_changes(*totals), edits(found, aligned), found,
         tuple(_layers(aligned, *reports)), _recipe_changes(*recipes),

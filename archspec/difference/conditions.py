@@ -113,6 +113,8 @@ def parse_condition(text: str) -> Condition:
         raise ConditionError(f"{text!r}: write a change in per cent with its sign, as in '+{rest}'")
     if unit in _FACTORS and sign:
         raise ConditionError(f"{text!r}: a factor has no sign; write '{rest.lstrip('+-−')}'")
+    if not unit and "." in digits and not float(digits).is_integer() and not figure.endswith("_ms"):
+        raise ConditionError(f"{text!r}: {digits} is not a whole number; write '{digits}x' for a multiple of it")
     number = float(digits) * (-1 if sign in ("-", "−") else 1)
     return Condition(" ".join(text.split()), figure, comparison, number, unit, bool(sign))
 

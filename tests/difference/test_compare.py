@@ -28,6 +28,19 @@ def test_what_the_sources_author_missed() -> None:
     assert sum(change for _, change in found.contributions("macs", 99)) == figures["macs"].change
 
 
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    text = "archspec: 1\nname: net\ninput: [4]\nstages: {a: [linear: 3]}\n"
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(text)
+    new.write_text(text.replace("3", "4"))
+    found = diff(old, new)
+    assert (found.before, found.after) == (f"net ({old})", f"net ({new})")
+    new.write_text(text.replace("name: net", "name: other"))
+    found = diff(old, new)
+    assert (found.before, found.after) == ("net", "other")
+    assert (diff(text, text).before, diff(old, old).after) == ("net", "net")
+
+
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_swapping_the_sides_turns_every_change_round(one: str, other: str) -> None:
     there, back = diff(one, other), diff(other, one)

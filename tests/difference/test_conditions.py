@@ -21,6 +21,7 @@ def difference() -> Difference:
     ("params < -1M", True), ("activation_bytes > 13MiB", True), ("activations > 14MB", True), ("activations > 15 MB", False),
     ("activations > +8MiB", True), ("activations > 1GiB", False), ("buffers != 0", False), ("buffers == 0", True),
     ("changes > 0", True), ("changes > 7", True), ("changes > 8", False), ("buffers > 1.05x", False),
+    ("params > 2.0", True), ("macs > 1.3G", True),
 ])
 def test_holds(difference: Difference, text: str, holds: bool) -> None:
     condition = parse_condition(text)
@@ -35,6 +36,7 @@ def test_holds(difference: Difference, text: str, holds: bool) -> None:
     ("macs > +1.05x", "a factor has no sign; write '1.05x'"), ("macs > 1e999", "is not a number with a unit"),
     ("macs > __import__('os')", "is not a number with a unit"), ("macs > 1 or 1", "is not a number with a unit"),
     ("macs > 99999999999999999999999999999999999999999999", "not a condition"), ("macs => 1", "not a condition"),
+    ("params > 1.5", "1.5 is not a whole number; write '1.5x'"), ("activation_bytes <= 0.9", "write '0.9x'"),
 ])
 def test_what_is_not_a_condition(text: str, why: str) -> None:
     with pytest.raises(ConditionError, match=re.escape(why)):
