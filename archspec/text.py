@@ -38,7 +38,7 @@ def parse_bytes(text: str) -> int:
     if size <= 0:
         raise ValueError(f"{text!r} is not a positive size; write 8GiB")
     if not match[2] and size < _LEAST:
-        raise ValueError(f"{text!r} is {size:,} bytes; name the unit: {match[1]}GiB")
+        raise ValueError(f"{text!r} is a number of bytes; name the unit: {match[1]}GiB")
     return size
 
 

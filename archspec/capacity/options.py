@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import isqrt
 from typing import Any, Final, Literal
 
 from archspec.analysis.parts import holds, tensors_of
@@ -195,7 +196,7 @@ def normalises_batch(graph: Graph) -> bool:
 def accumulation_effect(setting: Setting, *, normed: bool) -> str:
     """What accumulation changes in the results."""
     if normed:
-        return f"batch norm takes its statistics from {setting.batch_size} images"
+        return f"batch norm takes its statistics from {setting.batch_size:,} images"
     return "the same results up to rounding"
 
 
@@ -206,7 +207,8 @@ def accumulated(setting: Setting, passes: int) -> Setting:
 
 def divisors(batch_size: int, least: int = 1) -> list[int]:
     """The numbers of equal passes above 1 into which a batch can be divided, with at least `least` images in each."""
-    return [k for k in range(2, batch_size // least + 1) if batch_size % k == 0]
+    pairs = ((k, batch_size // k) for k in range(1, isqrt(batch_size) + 1) if batch_size % k == 0)
+    return sorted({k for pair in pairs for k in pair if 1 < k <= batch_size // least})
 
 
 def fewest_passes(simulated: Simulated, memory: int) -> int | None:

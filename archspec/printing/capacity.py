@@ -68,7 +68,7 @@ def _inference(use: Use) -> str:
 
 
 def _setting(setting: Setting) -> str:
-    return f"{setting.precision}{', channels-last' if setting.channels_last else ''}, {setting.optimizer.text}"
+    return f"{setting.precision}{', channels last' if setting.channels_last else ''}, {setting.optimizer.text}"
 
 
 def _bound(use: Use | None) -> str:

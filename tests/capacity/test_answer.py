@@ -8,7 +8,7 @@ import pytest
 
 from archspec.api import load
 from archspec.capacity import Request, answer, predicted_time, recipe_setting
-from archspec.capacity.options import _Search
+from archspec.capacity.options import _Search, divisors
 from archspec.capacity.simulate import WORK
 from archspec.devices.targets import time_model
 from archspec.diagnostics import SpecError
@@ -98,6 +98,14 @@ def test_accumulation_warns_of_batch_norm():
         effects[name] = next(option.effect for option in options if option.kind == "accumulate")
     assert effects == {"resnet18_96": "batch norm takes its statistics from 32 images",
                        "lenet": "the same results up to rounding"}
+
+
+def test_the_passes_of_a_batch():
+    """By an independent count, and of a batch whose divisors cannot be counted one by one."""
+    for size in range(1, 200):
+        for least in (1, 2, 3):
+            assert divisors(size, least) == [k for k in range(2, size + 1) if size % k == 0 and size // k >= least]
+    assert len(divisors(2**40, 2)) == 39
 
 
 def test_the_recipes_batch_is_asked_about_beside_the_largest():

@@ -96,7 +96,7 @@ def test_the_price_is_the_predicted_time_on_a_device(cli: Cli, net):
 
 def test_without_memory_or_with_an_unknown_device(cli: Cli, net):
     assert "give --memory, such as 8GiB, or --device" in cli("fit", "net.yaml").err
-    assert "'8' is 8 bytes; name the unit: 8GiB" in cli("fit", "net.yaml", "--memory", "8").err
+    assert "'8' is a number of bytes; name the unit: 8GiB" in cli("fit", "net.yaml", "--memory", "8").err
     assert "error[BUILD211]" in cli("fit", "net.yaml", "--device", "rtx306").err
 
 

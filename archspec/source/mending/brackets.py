@@ -15,15 +15,16 @@ def flow(fault: Fault, line: int, column: int) -> Iterator[Mend]:
     """Correct a bracket of another kind, add a missing comma, or close or open a bracket."""
     text = fault.lines[line]
     char = text[column : column + 1]
-    if char in ("]", "}") and (fault.line, fault.column) == (line, column):
+    here = (fault.line, fault.column) == (line, column)
+    if char in ("]", "}") and here:
         yield from _wrong_closer(fault, line, column)
-    if (fault.line, fault.column) == (line, column):
+    if here:
         before = len(text[:column].rstrip())
         if char == ":" and " " in text[:before]:  # in `a: 1 b: 2` a comma is missing before the key
             before = len(text[: text.rindex(" ", 0, before)].rstrip())
         yield Mend((Change(line, before, before, ","),))
     yield from _close_bracket(fault, fault.context_line)
-    if (fault.line, fault.column) == (line, column):
+    if here:
         start = text.rfind(": ", 0, column) + 2
         if start > 1:
             yield Mend((Change(line, start, start, "{"),))
