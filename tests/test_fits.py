@@ -40,6 +40,13 @@ def test_mistakes(net):
         archspec.fits(net, device="here")
     with pytest.raises(ValueError, match="not a size of memory; write 8GiB"):
         archspec.fits(net, memory="8 apples")
+    for wrong, why in (
+        ({"memory": -5}, "`memory` must be more than 0 bytes, not -5"), ({"batch_size": 0}, "a batch has at least 1 sample, not 0"),
+        ({"precision": "fp8"}, "no figures in 'fp8'; precisions: fp32, tf32, bf16, fp16"),
+        ({"optimizer": "lion"}, "no figures for the optimizer 'lion'; optimizers: sgd, adam, adamw"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            archspec.fits(net, **{"memory": "24MiB", **wrong})
     with pytest.raises(SpecError, match="rtx306"):
         archspec.fits(net, device="rtx306")
     with pytest.raises(SpecError):
@@ -53,3 +60,11 @@ def test_a_size_reads_back_its_own_text():
     for text in ("8,500GiB", "8,5", "8,5 apples"):
         with pytest.raises(ValueError, match="write 8GiB, 512MiB or a number of bytes"):
             parse_bytes(text)
+
+
+def test_options_on_several_lines_stay_below_each_other(net):
+    """What continues a change is indented as deep as its first line: it is no change of its own."""
+    text = str(archspec.fits(net, memory="10MiB", batch_size=64))
+    listed = text.partition("fits with\n")[2].splitlines()
+    assert any("accumulate" in line for line in listed)
+    assert all(line.startswith(("  ", "this helps")) or not line for line in listed)

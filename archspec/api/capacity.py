@@ -36,9 +36,13 @@ def fits(
 
     if memory is None and device is None:
         raise ValueError("pass `memory`, such as \"8GiB\", or `device`, such as \"rtx3060\"")
+    limit = parse_bytes(memory) if isinstance(memory, str) else memory
+    if limit is not None and limit < 1:
+        raise ValueError(f"`memory` must be more than 0 bytes, not {limit}")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"a batch has at least 1 sample, not {batch_size}")
     loaded = load(source, **options)
     setting = Setting(precision=precision, channels_last=channels_last)
-    limit = parse_bytes(memory) if isinstance(memory, str) else memory
     update = None if optimizer is None else chosen_optimizer(optimizer, chosen_recipe(loaded, recipe))
     return fit_answer(loaded, Wanted(limit, device, recipe, batch_size), setting, update)
 

@@ -39,7 +39,8 @@ def diff(
     name instead of `train`. batch_size, dtype, precision, channels_last: of the figures. optimizer: sgd, adam or adamw,
     instead of each recipe's. target: a device, such as h200, a file of one, or `here`, to predict times on it; by
     default a CPU. options: as for `load`, for both.
-    Raises SpecError for mistakes in a spec, for a recipe that does not exist, and for an unknown device.
+    Raises SpecError for mistakes in a spec, for a recipe that does not exist, and for an unknown device; ValueError for
+    a batch size, dtype, precision or optimizer that there is not.
     """
     sets, sets_before = tuple(sets), tuple(sets_before)
     after = before if after is None else after

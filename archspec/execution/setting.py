@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 Target = Literal["cpu", "cuda", "meta"]
+_NAMES: Final = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 LOW: Final = {"bf16": "bfloat16", "fp16": "float16"}  # what autocast computes in
 
 
@@ -14,11 +15,16 @@ LOW: Final = {"bf16": "bfloat16", "fp16": "float16"}  # what autocast computes i
 class Optimizer:
     """What decides the memory and time of an optimizer's step.
 
-    kind: sgd, adam or adamw. momentum: of SGD; 0 keeps no state.
+    kind: sgd, adam or adamw; ValueError for another. momentum: of SGD; 0 keeps no state.
     """
 
     kind: str = "sgd"
     momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse another optimizer, of which nothing is known."""
+        if self.kind not in _NAMES:
+            raise ValueError(f"no figures for the optimizer {self.kind!r}; optimizers: {', '.join(_NAMES)}")
 
     @property
     def states(self) -> int:
@@ -28,14 +34,13 @@ class Optimizer:
     @property
     def text(self) -> str:
         """`SGD with momentum 0.9`, `AdamW`."""
-        if self.kind == "sgd":
-            return f"SGD with momentum {self.momentum:g}" if self.momentum else "SGD"
-        return {"adam": "Adam", "adamw": "AdamW"}.get(self.kind, self.kind)
+        name = _NAMES[self.kind]
+        return f"{name} with momentum {self.momentum:g}" if self.kind == "sgd" and self.momentum else name
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a network runs.
+    """How a network runs. ValueError for an empty batch and for another precision.
 
     training: a training step (forward, loss, backward, optimizer), else a forward pass without gradients in
     evaluation mode.
@@ -61,6 +66,13 @@ class Setting:
     ema: bool = False
     dtype: str = "float32"
     libraries: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would have figures that mean nothing."""
+        if self.batch_size < 1:
+            raise ValueError(f"a batch has at least 1 sample, not {self.batch_size}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"no figures in {self.precision!r}; precisions: {', '.join(get_args(Precision))}")
 
     @property
     def low(self) -> str | None:

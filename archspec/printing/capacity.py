@@ -79,6 +79,7 @@ def _bound(use: Use | None) -> str:
 
 
 def _show_options(found: Answer, console: Console) -> None:
+    from rich.padding import Padding
     from rich.text import Text
 
     assert found.asked is not None
@@ -89,7 +90,7 @@ def _show_options(found: Answer, console: Console) -> None:
     ):
         if chosen:
             console.print(Text(f"\n{title}", style="bold"))
-            console.print(_table(chosen, found.request.price.unit))
+            console.print(Padding(_table(chosen, found.request.price.unit), (0, 0, 0, 2)))
 
 
 def _table(options: list[Option], unit: str) -> Table:
@@ -103,7 +104,7 @@ def _table(options: list[Option], unit: str) -> Table:
     table.add_column(overflow="fold")
     for option in options:
         figures = (bytes_text(option.peak_bytes), price_text(option.price, unit), clean(option.effect))
-        table.add_row(Text(f"  {clean(option.text)}", style="cyan"), *map(Text, figures))
+        table.add_row(Text(clean(option.text), style="cyan"), *map(Text, figures))
     return table
 
 

@@ -41,6 +41,12 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert (diff(text, text).before, diff(old, old).after) == ("net", "net")
 
 
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"precision": "bf15"}, {"dtype": "float8"}, {"optimizer": "lion"}])
+def test_figures_that_there_are_not(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"no figures|at least 1 sample"):
+        diff("lenet", "cnn28", **wrong)
+
+
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_swapping_the_sides_turns_every_change_round(one: str, other: str) -> None:
     there, back = diff(one, other), diff(other, one)
