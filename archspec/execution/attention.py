@@ -130,12 +130,8 @@ def _fused_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     """Computes the gradients of all three inputs: four products. That of the scores, again, is not counted."""
     (grad,), (query, key, value, *_) = grads, node.saved
     scores = query.numel // query.shape[-1] * key.shape[-2]
-    results: list[Tensor | None] = [tape.like(x) for x in (query, key, value)]
+    results = [tape.like(x) for x in (query, key, value)]
     macs = 2 * scores * (query.shape[-1] + value.shape[-1])
-    written = [y for y in results if y is not None]
-    tape.launch(node.name + "_backward", (grad, *node.saved), written, macs=macs, flops=8 * scores,
+    tape.launch(node.name + "_backward", (grad, *node.saved), results, macs=macs, flops=8 * scores,
                 geometry=_shape(query, key))
-    for k in range(3):
-        if not node.needs(k):
-            results[k] = None
     return [*results, None]

@@ -71,7 +71,9 @@ def backward(tape: Recorder, loss: Tensor, gradient: Tensor) -> None:
         if node.region is not None:
             node.region.restore(tape)
         tape.layer = node.layer
-        results: list[Tensor | None] = list(node.backward(tape, node, given))
+        computed = node.backward(tape, node, given)
+        results = [None if edge is None else x for edge, x in zip(node.edges, computed, strict=True)]
+        del computed  # torch's node drops what nothing needs when it has run
         if node.region is not None:
             node.saved = ()  # what was computed again is freed at once
         _fit(tape, node, results)
@@ -99,16 +101,13 @@ def _fit(tape: Recorder, node: Node, results: list[Tensor | None]) -> None:
 
     Each is freed when the next one takes its place in `results` (torch's validate_outputs).
     """
-    for k, edge in enumerate(node.edges[: len(results)]):
+    for k, edge in enumerate(node.edges):
         x = results[k]
         if edge is None or x is None:
             continue
         _, _, shape, dtype = edge
         if x.shape != shape:
-            results[k] = y = tape.new(shape, x.dtype)
-            tape.launch("sum", (x,), (y,), flops=x.numel)
-            x = y
-            del y
+            results[k] = x = tape.sum_to(x, shape)
         if x.dtype != dtype:
             results[k] = y = tape.like(x, dtype)
             tape.launch("copy", (x,), (y,))

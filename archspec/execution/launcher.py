@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import prod
 from typing import Final, Literal, NamedTuple
 
@@ -114,6 +115,42 @@ class Launcher:
                 self.reaches[self.layer] = max(reach, self.reaches.get(self.layer, 0))
             live = reach if self.setting.libraries else live
         self.timeline.append(live)
+
+    def sum_to(self, x: Tensor, shape: Shape, dtype: str | None = None) -> Tensor:
+        """The sum of x over the dimensions that `shape` lacks, or has in size 1; dtype: of the sum.
+
+        Torch first casts x to that dtype. A CPU casts low precision to float32 where the elements to add up do not lie
+        one after another in memory (ReduceOps.cpp of ATen).
+        """
+        y, missing = self.new(shape, dtype or x.dtype), x.ndim - len(shape)
+        over = [d for d, size in enumerate(x.shape) if d < missing or size != shape[d - missing]]
+        steps = sorted([(x.strides[d], x.shape[d]) for d in over if x.shape[d] > 1])
+        joined = all(outer == step * size for (step, size), (outer, _) in pairwise(steps))
+        self._reduce("sum", x, y, "float32" if self._is_low(x) and not joined else y.dtype)
+        return y
+
+    def mean_to(self, x: Tensor, y: Tensor) -> None:
+        """Write a mean of x to y. A CPU casts low precision to float32."""
+        self._reduce("mean", x, y, "float32" if self._is_low(x) else y.dtype)
+
+    def _is_low(self, x: Tensor) -> bool:
+        return not self.cuda and x.dtype in ("bfloat16", "float16")
+
+    def _reduce(self, name: str, x: Tensor, y: Tensor, dtype: str) -> None:
+        copies = self._casts_in_kernel((x, y), dtype)
+        self.launch(name, (x,), (y,), flops=x.numel)
+        del copies
+
+    def elementwise(self, name: str, operands: Sequence[Tensor | None], y: Tensor) -> None:
+        """A function of the elements of several tensors. A CPU first casts those that have not the output's dtype."""
+        copies = [] if self.cuda or y.dtype == "bool" else self._casts_in_kernel(operands, y.dtype)
+        self.launch(name, operands, (y,), flops=y.numel)
+        del copies
+
+    def _casts_in_kernel(self, tensors: Sequence[Tensor | None], dtype: str) -> list[Tensor]:
+        """Copies of the tensors that have another dtype, which a kernel makes and frees."""
+        return [Tensor(Storage(self.copies, x.numel * DTYPE_BYTES[dtype]), x.shape, dtype, contiguous(x.shape))
+                for x in tensors if x is not None and x.dtype != dtype]
 
     def for_kernel(self, x: Tensor, *, nhwc: bool = False, memory: Memory | None = None) -> Tensor:
         """x contiguous or NHWC, as a kernel needs it: itself, or a copy that the kernel makes and frees.

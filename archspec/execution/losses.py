@@ -30,7 +30,7 @@ class Losses(Recorder):
     def mean_of(self, x: Tensor) -> Tensor:
         """The mean of all elements."""
         y = self.new((), x.dtype)
-        self.launch("mean", (x,), (y,), flops=x.numel)
+        self.mean_to(x, y)
         shape = x.shape
         self.record("mean", (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], shape),))
         return y

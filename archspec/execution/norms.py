@@ -121,15 +121,14 @@ class Norms(Products, Moving, Pooling):
 def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients, dtype: str) -> Gradients:
     (grad,), (x, *_) = grads, node.saved
     assert grad is not None
-    own = node.needs(0)
-    always = tape.cuda or tape.meta  # cuDNN computes the input's gradient even if nothing needs it
-    results: list[Tensor | None] = [tape.empty(x.shape, grad.dtype, x) if own or always else None]
+    own = node.needs(0) or tape.cuda or tape.meta  # cuDNN computes the input's gradient even if nothing needs it
+    results: list[Tensor | None] = [tape.empty(x.shape, grad.dtype, x) if own else None]
     for k in (1, 2):
         results.append(tape.new((x.shape[1],), dtype) if node.needs(k) else None)
     written = [y for y in results if y is not None]
     tape.launch("batch_norm_backward", (grad, x), written, flops=5 * x.numel,
                 geometry=(x.shape[0], x.shape[1], prod(x.shape[2:])), nhwc=x.is_channels_last)
-    return results if own else [None, *results[1:]]
+    return results
 
 
 def _normalised_backward(

@@ -85,7 +85,7 @@ class Pointwise(Recorder):
         """The output of a binary kernel."""
         dtype = a.dtype if a.dtype == b.dtype else max(a.dtype, b.dtype, "float32", key=DTYPE_BYTES.__getitem__)
         y = _output(self, a, b, dtype=dtype)
-        self.launch(name, (a, b), (y,), flops=y.numel)
+        self.elementwise(name, (a, b), y)
         return y
 
 
@@ -109,7 +109,7 @@ def _output(tape: Recorder, *operands: Tensor, dtype: str | None = None) -> Tens
 def computed(tape: Recorder, name: str, *operands: Tensor | None, dtype: str | None = None) -> Tensor:
     """The output of an element-wise kernel in backward."""
     y = _output(tape, *[x for x in operands if x is not None], dtype=dtype)
-    tape.launch(name, operands, (y,), flops=y.numel)
+    tape.elementwise(name, operands, y)
     return y
 
 

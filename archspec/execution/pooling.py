@@ -55,7 +55,7 @@ class Pooling(Recorder):
         """
         x = self._pooled(x)
         y = _windows(self, x, [1] * (x.ndim - 2), x.dtype, in_order=False)
-        self.launch("mean", (x,), (y,), flops=x.numel)
+        self.mean_to(x, y)
         before = x.shape
         self.record("mean", (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], before),))
         if as_image(x).is_channels_last:
@@ -65,11 +65,12 @@ class Pooling(Recorder):
     def reduced(self, name: str, x: Tensor, dims: Sequence[int], shape: Sequence[int]) -> Tensor:
         """The mean or the largest value (`amax`) over dims; shape: of the output. The latter keeps input and output."""
         y = self.new(shape, x.dtype)
-        self.launch(name, (x,), (y,), flops=x.numel)
         before = x.shape
         if name == "mean":
+            self.mean_to(x, y)
             self.record(name, (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], before),))
         else:
+            self.launch(name, (x,), (y,), flops=x.numel)
             over = tuple([1 if d in dims else size for d, size in enumerate(before)])
             self.record(name, (y,), (x,), (x, y), lambda tape, node, grads: _amax_backward(tape, node, grads, over))
         return y
@@ -108,8 +109,7 @@ def _amax_backward(tape: Recorder, node: Node, grads: Gradients, over: Shape) ->
     assert grad is not None
     grad, y = _with_dims(grad, over), _with_dims(y, over)
     mask = computed(tape, "eq", y, x, dtype="bool")
-    counts = tape.new(over, "int64")
-    tape.launch("sum", (mask,), (counts,), flops=x.numel)
+    counts = tape.sum_to(mask, over, "int64")
     return (computed(tape, "mul", computed(tape, "div", grad, counts), mask, dtype=grad.dtype),)
 
 

@@ -126,9 +126,7 @@ def _summed(tape: Recorder, grad: Tensor | None, shape: Shape) -> Tensor:
     assert grad is not None
     if grad.numel == prod(shape):
         return grad.view(shape, grad.strides[-len(shape) :] if shape else ())
-    y = tape.new(shape, grad.dtype)
-    tape.launch("sum", (grad,), (y,), flops=grad.numel)
-    return y
+    return tape.sum_to(grad, shape)
 
 
 def _joined(tape: Recorder, grads: Gradients, shapes: list[Shape], shape: Shape) -> Tensor:

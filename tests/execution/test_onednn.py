@@ -1,4 +1,4 @@
-"""What a CPU is measured to allocate lies within the tensors and the bound of what oneDNN takes beside them."""
+"""What a CPU is measured to allocate lies within the tensors and the bound of what kernels take beside them."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ NETWORKS = {
     "depthwise": spec([24, 64, 64], conv(24, groups=24, padding=1), "relu6"),
     "groups": spec([32, 48, 48], conv(48, groups=4), "relu"),
     "transposed": spec([16, 24, 24], conv(24, 2, stride=2, transposed="_transpose"), "relu"),
+    "means": spec([64, 4096], {"permute": [0, 2, 1]}, {"linear": 64}, {"permute": [0, 2, 1]}),
+    "largest values": {"archspec": 1, "input": [2, 20000], "stages": {
+        "s": [{"permute": [0, 2, 1]}, {"linear": 16}, {"permute": [0, 2, 1]}, {"max": {"dim": 2}}], "head": {"linear": 5}}},
+    "sums": {"archspec": 1, "input": [2, 20000], "stages": {
+        "s": [{"permute": [0, 2, 1]}, {"linear": 16}, {"permute": [0, 2, 1]}, {"slice": {"dim": 2, "start": 0, "end": 9}}, "flatten"],
+        "head": {"linear": 5}}},
     "large filters": spec([256, 6, 6], conv(512, padding=1), "relu"),
 }
 

@@ -57,8 +57,12 @@ def _changes(events: Sequence[Any], kernel: int = 0, *, outside: bool = True) ->
 
 
 def _is_wrapper(event: Any) -> bool:
-    """Whether an op calls itself: after the casts of autocast, with other arguments, or for each dimension (roll)."""
-    return any(child.name == event.name for child in event.children)
+    """Whether an op ends with a call of itself: after the casts of autocast, with other arguments, for the next dimension (roll).
+
+    A sum of bfloat16 that calls itself in float32, and then copies the result, is one kernel.
+    """
+    calls = [child.name for child in event.children if child.tag != _EventType.Allocation]
+    return calls[-1:] == [event.name]
 
 
 class _Stop(checkpoint._StopRecomputationError):  # type: ignore[misc]

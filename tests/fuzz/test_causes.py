@@ -27,6 +27,8 @@ CAUSES: dict[str, tuple[list[int], list[Any]]] = {
         [4, 8], [{"div": {"a": [{"linear": 8}], "b": []}}, {"linear": 64}]),
     "a quotient of an image in float32 and 16 bits keeps both, and computes the gradient of its divisor in float32": (
         [4, 8], [{"div": {"a": [], "b": [{"linear": 8}]}}, {"linear": 64}]),
+    "a sum of 16 bits over places that lie apart works on a copy in float32, which is its scratch memory": (
+        [2, 32], [{"permute": [0, 2, 1]}, {"linear": 8}, {"permute": [0, 2, 1]}]),
 }
 
 
@@ -45,6 +47,14 @@ def test_a_peak_is_what_a_cpu_allocates(cause: str) -> None:
     shape, body = CAUSES[cause]
     spec = {"archspec": 1, "name": "cause", "input": shape, "stages": {"body": body, "head": LAST}}
     assert differences(archspec.load(spec).graph) == {}
+
+
+def test_the_gradient_of_an_image_that_a_prelu_computes_for_nothing_is_freed_before_its_slopes_is_accumulated() -> None:
+    stages = {
+        "a": ["prelu"], "b": [{"share": "a", "from": "input"}],
+        "both": {"concat": {"left": [{"identity": {}, "from": "a"}], "right": [{"identity": {}, "from": "b"}]}}, "head": LAST,
+    }
+    assert differences(archspec.load({"archspec": 1, "name": "cause", "input": [4, 8], "stages": stages}).graph) == {}
 
 
 @pytest.mark.parametrize("cause", NHWC)
