@@ -11,13 +11,12 @@ import pytest
 import torch
 
 import archspec
-from archspec.calibrate import gpu_watch
+from archspec.calibrate import gpu_watch, host
 from archspec.calibrate.gpu_watch import GpuStopwatch
 from archspec.calibrate.host import Timed, host_costs, least_squares
-from archspec.calibrate.measure import Stopwatch
 from archspec.calibrate.products import convolution_shapes, convolutions, products
 from archspec.calibrate.run import calibrate
-from archspec.calibrate.sample import Place
+from archspec.calibrate.sample import Place, Run
 from archspec.devices.calibration import Calibration, Machine, host_call, host_calls, load_calibration
 from archspec.devices.curve import Curve
 from archspec.devices.gpu import Circumstances
@@ -156,10 +155,14 @@ def test_a_calibrated_gpu_takes_the_time_of_the_slower_of_host_and_device(slow: 
 
 
 def test_a_gpu_is_calibrated_from_its_kernels_to_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    """The whole way, on the CPU in disguise."""
+    """The whole way, on the CPU in disguise, with one of the host's networks."""
     monkeypatch.setattr("archspec.devices.calibration.cache_folder", lambda: tmp_path)
     monkeypatch.setattr(gpu_watch, "_SIDE", 2)
     monkeypatch.setattr("archspec.calibrate.run._SMALL", 0.0)
+    monkeypatch.setattr(host, "DEPTHS", (1, 3))
+    monkeypatch.setattr(host, "_IMAGES", {"convolutions": host._IMAGES["convolutions"]})
+    monkeypatch.setattr(host, "_TOKENS", {})
+    monkeypatch.setattr(host, "_WORDS", {})
     with fake_cuda():
         monkeypatch.setattr("torch.cuda.Event", WallEvent)
         samples = [
@@ -176,11 +179,15 @@ def test_a_gpu_is_calibrated_from_its_kernels_to_the_file(monkeypatch: pytest.Mo
     assert {"pass", "step", "parameter", "forward/convolution", "backward/copy"} < set(made.host_us)
 
 
-def test_the_host_s_networks_have_calls_of_every_kind() -> None:
-    ticks = iter(range(10**9))
+def test_the_host_s_networks_have_calls_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "DEPTHS", (1, 2))
     calibration = Calibration(Machine("", "a GPU", 1, ""), {}, {}, {}, 1.0, 1.0, "")
-    watch = Stopwatch(lambda: 1e-3 * next(ticks), lambda: None)
-    found = host_costs(torch.device("cpu"), lambda run: watch.seconds([run]), CalibratedModel(calibration))
+
+    def seconds(run: Run) -> float:
+        run()
+        return 1e-3
+
+    found = host_costs(torch.device("cpu"), seconds, CalibratedModel(calibration))
     kinds = {"attention", "convolution", "copy", "elementwise", "embedding", "norm", "pool", "product"}
     assert set(found) == {"pass", "step", "parameter", *(
         f"{way}/{kind}" for way in ("evaluation", "forward", "backward") for kind in kinds)}
