@@ -42,8 +42,9 @@ class Field(NamedTuple):
     """The receptive field of a layer's output along one axis of an input, in positions of that input.
 
     size: of the largest field. stride: how far the field moves from one output to the next; 0 where each output has
-    the same. offset: where the field of output 0 begins; below 0 it begins in the padding. span: the field of each
-    output. dim: the dim of the output along which it moves; None where it does not, or where a dim has several axes.
+    the same. offset: where the first field begins, which is output 0's unless that reads nothing; below 0 it begins in
+    the padding. span: the field of each output. dim: the dim of the output along which it moves; None where it does
+    not, or where a dim has several axes.
     """
 
     size: int
