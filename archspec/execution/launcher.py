@@ -126,17 +126,15 @@ class Launcher:
         over = [d for d, size in enumerate(x.shape) if d < missing or size != shape[d - missing]]
         steps = sorted([(x.strides[d], x.shape[d]) for d in over if x.shape[d] > 1])
         joined = all(outer == step * size for (step, size), (outer, _) in pairwise(steps))
-        self._reduce("sum", x, y, "float32" if self._is_low(x) and not joined else y.dtype)
+        self.reduce("sum", x, y, y.dtype if joined else self.wide(y))
         return y
 
-    def mean_to(self, x: Tensor, y: Tensor) -> None:
-        """Write a mean of x to y. A CPU casts low precision to float32."""
-        self._reduce("mean", x, y, "float32" if self._is_low(x) else y.dtype)
+    def wide(self, x: Tensor) -> str:
+        """The dtype to which a CPU casts a tensor to add up its elements: float32 for low precision."""
+        return "float32" if x.dtype in ("bfloat16", "float16") and not self.cuda else x.dtype
 
-    def _is_low(self, x: Tensor) -> bool:
-        return not self.cuda and x.dtype in ("bfloat16", "float16")
-
-    def _reduce(self, name: str, x: Tensor, y: Tensor, dtype: str) -> None:
+    def reduce(self, name: str, x: Tensor, y: Tensor, dtype: str) -> None:
+        """A reduction of x to y that is computed in a dtype, on copies of those that have another one."""
         copies = self._casts_in_kernel((x, y), dtype)
         self.launch(name, (x,), (y,), flops=x.numel)
         del copies

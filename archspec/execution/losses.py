@@ -29,14 +29,17 @@ class Losses(Recorder):
 
     def mean_of(self, x: Tensor) -> Tensor:
         """The mean of all elements."""
-        y = self.new((), x.dtype)
-        self.mean_to(x, y)
+        return self.mean_to(x, self.new((), x.dtype))
+
+    def mean_to(self, x: Tensor, y: Tensor) -> Tensor:
+        """A mean of x, in the new tensor y. The gradient needs nothing saved. A CPU casts low precision to float32."""
+        self.reduce("mean", x, y, self.wide(x))
         shape = x.shape
-        self.record("mean", (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], shape),))
+        self.record("mean", (y,), (x,), (), lambda tape, node, grads: (_spread(tape, grads[0], shape),))
         return y
 
 
-def filled(tape: Recorder, grad: Tensor | None, shape: tuple[int, ...]) -> Tensor:
+def _spread(tape: Recorder, grad: Tensor | None, shape: tuple[int, ...]) -> Tensor:
     """The gradient of a mean: the output's, spread over its inputs."""
     assert grad is not None
     result = tape.new(shape, grad.dtype)

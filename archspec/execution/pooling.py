@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from archspec.execution.losses import filled
+from archspec.execution.losses import Losses
 from archspec.execution.pointwise import computed
 from archspec.execution.recorder import Recorder
 from archspec.execution.reshaping import view_strides
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 IN_ORDER: Final = ("avg_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d")  # these give NCHW of NHWC, back too
 
 
-class Pooling(Recorder):
+class Pooling(Losses):
     """Pools of a `Tape`."""
 
     def max_pool(self, name: str, x: Tensor, size: Sequence[int], *, flops: int, keeps_places: bool = True) -> Tensor:
@@ -56,8 +56,6 @@ class Pooling(Recorder):
         x = self._pooled(x)
         y = _windows(self, x, [1] * (x.ndim - 2), x.dtype, in_order=False)
         self.mean_to(x, y)
-        before = x.shape
-        self.record("mean", (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], before),))
         if as_image(x).is_channels_last:
             self.record("as_strided", (y,), (y,), (), _placed_back)
         return y
@@ -65,14 +63,11 @@ class Pooling(Recorder):
     def reduced(self, name: str, x: Tensor, dims: Sequence[int], shape: Sequence[int]) -> Tensor:
         """The mean or the largest value (`amax`) over dims; shape: of the output. The latter keeps input and output."""
         y = self.new(shape, x.dtype)
-        before = x.shape
         if name == "mean":
-            self.mean_to(x, y)
-            self.record(name, (y,), (x,), (), lambda tape, node, grads: (filled(tape, grads[0], before),))
-        else:
-            self.launch(name, (x,), (y,), flops=x.numel)
-            over = tuple([1 if d in dims else size for d, size in enumerate(before)])
-            self.record(name, (y,), (x,), (x, y), lambda tape, node, grads: _amax_backward(tape, node, grads, over))
+            return self.mean_to(x, y)
+        self.launch(name, (x,), (y,), flops=x.numel)
+        over = tuple([1 if d in dims else size for d, size in enumerate(x.shape)])
+        self.record(name, (y,), (x,), (x, y), lambda tape, node, grads: _amax_backward(tape, node, grads, over))
         return y
 
 

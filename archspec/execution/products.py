@@ -70,7 +70,7 @@ class Products(Pointwise, Reshaping):
 
 
 def _linear_backward(tape: Recorder, node: Node, grads: Gradients, *, columns: bool) -> Gradients:
-    """columns: whether those of the input lie one after another, as then those of its gradient do."""
+    """columns: whether the input lies in memory column by column; its gradient then does too."""
     (grad,), saved = grads, list(node.saved)
     assert grad is not None
     x = saved.pop(0) if node.needs(2) else None

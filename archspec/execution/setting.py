@@ -51,7 +51,7 @@ class Setting:
     frozen: names of parameters without a gradient. recompute: stages, or parts of them by path, whose activations are
     computed again in backward.
     accumulate: the number of passes whose gradients a step adds up. ema: whether an average of the weights is kept.
-    libraries: whether timeline and peak include what libraries take on a CPU beside the tensors, as a bound (`onednn`).
+    libraries: whether timeline and peak include what a CPU's kernels take beside the tensors, as a bound (`workspace`).
     """
 
     batch_size: int = 1

@@ -1,9 +1,9 @@
-"""What libraries may take from torch's allocator beside tensors, as a bound: copies and scratch memory.
+"""What kernels may take from torch's allocator beside tensors, as a bound: copies and scratch memory.
 
-On a CPU, oneDNN has to have its copies (`onednn`). Which algorithm cuDNN chooses on a GPU is not known beforehand, so
-this is an upper bound and no estimate. Measured on an NVIDIA H200 (torch 2.11, cuDNN 9.19; 11 networks,
-docs/cost-model.md): in tf32 and bf16 at most 55 MiB beside the tensors; in fp32, where FFT algorithms are chosen, up to
-978 MiB (alexnet, batch 128).
+On a CPU, oneDNN has to have its copies (`onednn`), and other kernels make casts (`launcher`). Which algorithm cuDNN
+chooses on a GPU is not known beforehand, so this is an upper bound and no estimate. Measured on an NVIDIA H200 (torch
+2.11, cuDNN 9.19; 11 networks, docs/cost-model.md): in tf32 and bf16 at most 55 MiB beside the tensors; in fp32, where
+FFT algorithms are chosen, up to 978 MiB (alexnet, batch 128).
 """
 
 from __future__ import annotations
