@@ -134,8 +134,9 @@ def _update(place: Place, n: int, name: str) -> Run:
 def image_passes(place: Place, most: int) -> Iterator[Sample]:
     """Passes over images, whose time depends on the layout."""
     width = place.dtype.itemsize
-    for n in [size for size in SIZES if size <= min(most, 1 << 14)]:  # as of a linear layer's bias
-        yield _ordered("sum", place, (8, n // 8, 1, 1), _sum, [(n, width)], flops=n)
+    for n in [size for size in SIZES if size <= most and place.layout == "nhwc"]:  # as of a linear layer's bias
+        rows = max(8, n // 512)
+        yield _ordered("sum", place, (rows, n // rows, 1, 1), _sum, [(n, width)], flops=n)
     for n in [size for size in SIZES if size <= most]:
         gpu = place.device.type == "cuda"
         small, large = n <= 1 << 14, n >= 1 << 14

@@ -25,7 +25,11 @@ _KINDS: Final = ((3, 1), (1, 1), (3, 1), (1, 1), (3, 2), (5, 1), (1, 2), (7, 2))
 GPU_KINDS: Final = (*_KINDS, (4, 1), (7, 1), (10, 1), (11, 4))
 # Windows that few networks have: of first layers, patches and downsampling.
 RARE_KINDS: Final = ((4, 1), (7, 1), (10, 1), (11, 4), (4, 4), (2, 2))
-_GROUPED_KINDS: Final = ((3, 1), (5, 1), (3, 2), (5, 2), (3, 1), (7, 1))
+_GROUPED_KINDS: Final = ((3, 1), (5, 1), (3, 2), (5, 2), (3, 1), (7, 1), (7, 2))
+# As in segmentation: many channels on large images, whose windows have taps apart.
+_WIDE_SIDES: Final = (17, 24, 33, 48, 65)
+_WIDE_WIDTHS: Final = (64, 128, 256, 512, 1024, 2048)
+_WIDE_KINDS: Final = ((1, 1), (3, 2), (3, 4), (1, 1), (3, 6), (3, 12), (3, 1), (3, 24))  # kernel size, dilation
 _MOST_ELEMENTS: Final = 1 << 24  # of a matrix
 _WIDE: Final = (4096, 8192)  # outputs and features of a linear layer that fills the pool
 
@@ -39,7 +43,7 @@ _LEAST_LINEAR: Final = 500  # multiply-adds
 
 
 class Shape(NamedTuple):
-    """A convolution: images, channels, side of the input, filters, side of the window, stride, groups."""
+    """A convolution: images, channels, side of the input, filters, side of the window, stride, groups, dilation."""
 
     images: int
     channels: int
@@ -48,11 +52,17 @@ class Shape(NamedTuple):
     kernel: int
     stride: int
     groups: int
+    dilation: int = 1
+
+    @property
+    def padding(self) -> int:
+        """At each end: with stride 1, a window of odd size keeps the side."""
+        return self.dilation * (self.kernel // 2)
 
     @property
     def output(self) -> int:
-        """Side of the output, with padding kernel // 2."""
-        return (self.side + 2 * (self.kernel // 2) - self.kernel) // self.stride + 1
+        """Side of the output."""
+        return (self.side + 2 * self.padding - self.dilation * (self.kernel - 1) - 1) // self.stride + 1
 
     @property
     def macs(self) -> int:
@@ -93,6 +103,22 @@ def late_shapes(number: int, most_macs: float) -> list[Shape]:
     return shapes
 
 
+def wide_shapes(number: int, most_macs: float) -> list[Shape]:
+    """Shapes of networks that keep large images to their end: many channels, windows with dilation."""
+    shapes: list[Shape] = []
+    for k in range(1, 1000 * number):
+        at = [halton(k, base) for base in _BASES]
+        side = _WIDE_SIDES[int(at[1] * len(_WIDE_SIDES))]
+        channels, filters = (_WIDE_WIDTHS[int(part * len(_WIDE_WIDTHS))] for part in (at[2], at[3]))
+        kernel, dilation = _WIDE_KINDS[int(at[4] * len(_WIDE_KINDS))]
+        shape = Shape(1 + int(2 * at[0]), channels, side, filters, kernel, 1, 1, dilation)
+        if most_macs / 100 <= shape.macs <= most_macs and dilation < side:
+            shapes.append(shape)
+        if len(shapes) == number:
+            break
+    return shapes
+
+
 def convolution_shapes(
     number: int, most_macs: float, *, least: float | None = None, grouped: bool = False,
     dense_kinds: Sequence[tuple[int, int]] = _KINDS,
@@ -114,13 +140,14 @@ def convolution_shapes(
         filters = max(4 if odd else 8, int(channels * _RATIOS[int(at[3] * len(_RATIOS))]))
         kinds = _GROUPED_KINDS if grouped else dense_kinds
         kernel, stride = kinds[int(at[4] * len(kinds))]
-        groups = 1
+        groups, dilation = 1, 1
         if grouped:
             filters = channels
+            dilation = 2 if k % 10 == 0 and stride == 1 else 1
             groups = channels if k % 3 else max(1, channels // 8)
         elif k % 8 == 0:  # the first layer
             channels, side = _COLOURS[k // 8 % 2], 4 * side
-        shape = Shape(images, channels, side, filters, kernel, stride, groups)
+        shape = Shape(images, channels, side, filters, kernel, stride, groups, dilation)
         if least <= shape.macs <= most_macs and kernel <= side and shape.elements < most_macs / 10:
             shapes.append(shape)
         if len(shapes) == number:
@@ -134,7 +161,7 @@ def convolutions(place: Place, shapes: list[Shape]) -> Iterator[Sample]:
     A first layer has no gradient of its input.
     """
     for s in shapes:
-        windows = (s.output, s.output, s.kernel, s.kernel, s.stride, s.stride)
+        windows = [side for side in (s.output, s.kernel, s.stride, s.dilation) for _ in range(2)]
         geometry = (s.images, s.channels, s.filters, s.groups, *windows)
         sizes = {
             "x": s.images * s.channels * s.side**2, "w": s.filters * (s.channels // s.groups) * s.kernel**2,
@@ -157,12 +184,12 @@ def _convolution(place: Place, s: Shape, mask: list[bool] | None) -> Callable[[]
     def make() -> Run:
         x = place.tensor(s.images, s.channels, s.side, s.side)
         w = place.tensor(s.filters, s.channels // s.groups, s.kernel, s.kernel)
-        steps, pads = [s.stride] * 2, [s.kernel // 2] * 2
+        steps, pads, apart = [s.stride] * 2, [s.padding] * 2, [s.dilation] * 2
         if mask is None:
-            return lambda: torch.conv2d(x, w, None, steps, pads, 1, s.groups)
+            return lambda: torch.conv2d(x, w, None, steps, pads, apart, s.groups)
         grad = place.tensor(s.images, s.filters, s.output, s.output)
         return lambda: torch.ops.aten.convolution_backward(
-            grad, x, w, [0], steps, pads, [1, 1], False, [0, 0], s.groups, mask
+            grad, x, w, [0], steps, pads, apart, False, [0, 0], s.groups, mask
         )
 
     return make

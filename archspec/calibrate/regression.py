@@ -27,7 +27,10 @@ class Point(NamedTuple):
 
 
 class _Solved(NamedTuple):
-    error: float
+    """loss: the mean size of the errors of points predicted by the others. deviation: a robust one, of these errors."""
+
+    loss: float
+    deviation: float
     length: float
     weights: Tensor
     trend: Tensor
@@ -36,9 +39,9 @@ class _Solved(NamedTuple):
 def fit_curve(points: Sequence[Point], macs_per_s: float, bytes_per_s: float, launch_s: float = LAUNCH) -> Curve:
     """The curve through measured points, at least one.
 
-    Length and noise are those with the smallest error where each point is predicted by the others (Rasmussen & Williams
-    2006, equations 5.10 to 5.12), the trend is the generalised least squares one, its slope with a normal prior
-    (section 2.7).
+    Length and noise are those with the smallest errors where each point is predicted by the others (Rasmussen &
+    Williams 2006, equations 5.10 to 5.12), the trend is the generalised least squares one, its slope with a normal
+    prior (section 2.7).
     """
     x = torch.tensor([features(p.work) for p in points], dtype=torch.float64)
     roofs = [roof(p.work, macs_per_s, bytes_per_s, launch_s) for p in points]
@@ -46,10 +49,10 @@ def fit_curve(points: Sequence[Point], macs_per_s: float, bytes_per_s: float, la
     y = torch.tensor([log(p.seconds / ideal) for p, ideal in zip(points, roofs, strict=True)], dtype=torch.float64)
     distances = torch.cdist(x, x).square()
     solved = (_solve(distances, sizes, y, length, noise) for length in LENGTHS for noise in NOISES)
-    best = min(solved, key=lambda s: s.error)
+    best = min(solved, key=lambda s: s.loss)
     mean, slope = best.trend.tolist()
     return Curve(
-        tuple(tuple(row) for row in x.tolist()), tuple(best.weights.tolist()), mean, slope, best.length, best.error,
+        tuple(tuple(row) for row in x.tolist()), tuple(best.weights.tolist()), mean, slope, best.length, best.deviation,
         (float(sizes.min()), float(sizes.max())), macs_per_s, bytes_per_s, launch_s,
     )
 
@@ -64,6 +67,6 @@ def _solve(distances: Tensor, sizes: Tensor, y: Tensor, length: float, noise: fl
     trend = torch.linalg.solve(basis.T @ inverse @ basis + prior, basis.T @ (inverse @ y))
     weights = inverse @ (y - basis @ trend)
     left_out = weights / inverse.diagonal()
-    # A robust deviation: a measurement that something disturbed does not decide.
-    error = float(left_out.abs().quantile(0.683)) if size > 1 else 1.0
-    return _Solved(error, length, weights, trend)
+    # Of both, a measurement that something disturbed does not decide.
+    errors = left_out.abs() if size > 1 else torch.ones(1)
+    return _Solved(float(errors.mean()), float(errors.quantile(0.683)), length, weights, trend)

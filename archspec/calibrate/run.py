@@ -31,6 +31,7 @@ from archspec.calibrate.products import (
     linears,
     products,
     wide_linears,
+    wide_shapes,
 )
 from archspec.calibrate.regression import LEAST, Point, fit_curve
 from archspec.calibrate.rounds import measure_in_rounds
@@ -126,12 +127,15 @@ def _torch() -> str:
 
 def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) -> Iterator[Sample]:
     for precision in PRECISIONS:
-        for layout, dense, rare, late, grouped, large in (("nchw", 124, 24, 60, 48, 28), ("nhwc", 36, 6, 12, 18, 6)):
+        for layout, dense, rare, late, grouped, large, wide in (
+            ("nchw", 124, 24, 60, 66, 24, 24), ("nhwc", 36, 6, 12, 48, 6, 8),
+        ):
             place = Place(device, precision, layout)
             yield from convolutions(place, late_shapes(late, most_macs))
             yield from convolutions(place, convolution_shapes(dense, most_macs))
             yield from convolutions(place, convolution_shapes(rare, most_macs, dense_kinds=RARE_KINDS))
             yield from convolutions(place, convolution_shapes(large, 12 * most_macs, least=most_macs))
+            yield from convolutions(place, wide_shapes(wide, 7 * most_macs))
             yield from convolutions(place, convolution_shapes(grouped, most_macs / 16, grouped=True))
             yield from convolutions(place, convolution_shapes(late // 4, 2e6, least=2e4))
             yield from image_passes(place, most)

@@ -20,7 +20,7 @@ from archspec.devices.work import Work
 # The three products of a convolution share a curve. This far apart are they, in doublings.
 _APART: Final = 2.0
 _WINDOWS_APART: Final = 3.0
-_SIZES: Final = 8  # features of a convolution; the others say which of the products it is
+_SIZES: Final = 9  # features of a convolution; the others say which of the products it is
 _UNALIGNED: Final = 2.0  # and products of sides that are no multiples of 8
 _HOT: Final = 2.0  # and products of matrices in the caches
 LAUNCH: Final = 1e-9  # seconds of a kernel that does nothing
@@ -101,12 +101,12 @@ def features(work: Work) -> tuple[float, ...]:
     """What decides the efficiency of a kernel: base-2 logarithms of sizes."""
     if work.pixels:
         # Libraries have kernels for some windows of depthwise convolutions, and slow ones for the others.
-        window = _WINDOWS_APART if work.channels == 1 < work.groups else 1.0
+        apart = _WINDOWS_APART if work.channels == 1 < work.groups else 1.0
         # They have blocks of 16 channels, and copies or slow kernels for what these do not fill.
         unaligned = 4 - log2(gcd(work.channels * work.groups, work.filters * work.groups, 16))
         return (
-            log2(work.pixels), log2(work.channels), log2(work.filters), window * log2(work.taps), log2(work.stride),
-            log2(work.groups), log2(work.pixels / work.plane), unaligned,
+            log2(work.pixels), log2(work.channels), log2(work.filters), apart * log2(work.taps), log2(work.stride),
+            log2(work.groups), log2(work.pixels / work.plane), unaligned, apart * log2(work.dilation),
             *_PRODUCTS.get(work.family.rpartition("_")[2], (0.0, 0.0)),
         )
     if work.macs and work.plane:  # attention
@@ -132,4 +132,7 @@ def kind_of(name: str, work: Work) -> str:
         return hot_kind(name) if work.hot and not work.macs else name
     if work.groups == 1:
         return "convolution"
-    return "depthwise_convolution" if work.channels == 1 else "grouped_convolution"
+    if work.channels > 1:
+        return "grouped_convolution"
+    # Those of backward are other kernels: slow ones where libraries have none for a window.
+    return "depthwise_convolution" if work.family.endswith("conv") else "depthwise_convolution_backward"

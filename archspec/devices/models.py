@@ -23,8 +23,7 @@ from archspec.devices.gpu import Circumstances, Enqueued, GpuModel, Timed, queue
 from archspec.devices.work import KernelLike, Work, signature, work_of
 
 FITTED: Final = Path(__file__).with_name("fitted.json")
-# Doublings from what the caches hold to where all of the data are in them.
-_NEAR: Final = 2.0
+_NEAR: Final = 2.0  # doublings between data that are all in the caches and those of which none are
 DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
 # Of the logarithm of a whole network's time on a calibrated machine, besides the errors of its kernels: what
 # `benchmarks/predict.py` measures where other virtual machines change the pace.
@@ -203,11 +202,11 @@ class CalibratedModel:
         return sum([self._issue_seconds(kernel, circumstances) for kernel in kernels])
 
     def _hot(self, kernels: Sequence[KernelLike]) -> float:
-        """How far what kernels read and write is in the caches: 0 where a step keeps more than they hold."""
+        """How far what kernels read and write is in the caches: 1/2 where a step keeps as much as they hold."""
         if not self.calibration.cache_bytes:
             return 0.0
         doublings = log2(self.calibration.cache_bytes / max(_kept(kernels), 1))
-        return min(max(doublings / _NEAR, 0.0), 1.0)
+        return min(max(0.5 + doublings / _NEAR, 0.0), 1.0)
 
     def _issue_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
         """What the host of a GPU takes for the kernels of a convolution, besides torch's call."""
@@ -227,7 +226,7 @@ class CalibratedModel:
         """The curve of a kernel, or that of the most similar kind that was measured."""
         low = circumstances.precision if work.low or (work.macs and circumstances.precision == "tf32") else "fp32"
         # What counts for convolutions and norms is the layout in which they run, not that of the images.
-        nhwc = work.nhwc if work.channels else circumstances.channels_last
+        nhwc = work.nhwc or (not work.channels and circumstances.channels_last)
         layout = "nhwc" if nhwc else "nchw"
         if name == "batch_norm" and not circumstances.training:
             name = "batch_norm_evaluation"
@@ -269,6 +268,7 @@ _LIKE: Final = {
     "efficient_attention": ("flash_attention",), "efficient_attention_backward": ("flash_attention_backward",),
     "mm": ("addmm",), "bmm": ("addmm",), "product": ("addmm",), "reordering_copy": ("copy",),
     "depthwise_convolution": ("grouped_convolution",),
+    "depthwise_convolution_backward": ("depthwise_convolution", "grouped_convolution"),
     "grouped_convolution": ("depthwise_convolution", "convolution"),
     "batch_norm_evaluation": ("batch_norm",), "norm": ("batch_norm",), "norm_backward": ("batch_norm_backward",),
     "add_": ("add",), "pool": ("max_pool2d",), "reduce": ("sum",), "update": ("sgd",), "adamw": ("adam",),

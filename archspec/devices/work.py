@@ -48,7 +48,7 @@ class KernelLike(Protocol):
 
     @property
     def nhwc(self) -> bool:
-        """Whether a convolution or a batch norm runs on NHWC."""
+        """Whether a convolution, a batch norm or a sum runs on NHWC."""
 
 
 class Work(NamedTuple):
@@ -58,10 +58,10 @@ class Work(NamedTuple):
     (rows × depth) · (depth × columns) that it computes, by implicit GEMM for a convolution (Chetlur et al. 2014,
     "cuDNN: efficient primitives for deep learning", section 3); 1 for other kernels. channels: of a convolution's
     input, of one group. filters: of its output, of one group. pixels: of its output, those of all images. taps:
-    elements of its window. stride: the product of its strides. groups: of a convolution. nhwc: whether a
-    convolution or a batch norm runs on NHWC; a batch norm has its channels in `channels`. plane: the pixels of
-    a channel in one image, of a convolution's output or of a batch norm; of attention, the keys. hot: whether its data
-    are in the caches, as in a network whose data all are.
+    elements of its window. stride, dilation: the products of its strides and dilations. groups: of a convolution. nhwc:
+    see `archspec.execution.Kernel`; a batch norm has its channels in `channels`. plane: the pixels of a channel in one
+    image, of a convolution's output or of a batch norm; of attention, the keys. hot: whether its data are in the
+    caches, as in a network whose data all are.
     """
 
     family: str
@@ -77,6 +77,7 @@ class Work(NamedTuple):
     pixels: int = 0
     taps: int = 1
     stride: int = 1
+    dilation: int = 1
     groups: int = 1
     nhwc: bool = False
     plane: int = 0
@@ -134,15 +135,16 @@ def _work(name: str, dtype: str, nbytes: int, macs: int, flops: int, geometry: t
     family = family_of(name)
     if family.startswith("norm") and len(geometry) == 3:
         return Work(family, low, nbytes, 0, flops, channels=geometry[1], plane=geometry[2], nhwc=nhwc)
-    return Work(family, low, nbytes, 0, flops)
+    return Work(family, low, nbytes, 0, flops, nhwc=nhwc)
 
 
 def _convolution(family: str, low: bool, nbytes: int, macs: int, geometry: tuple[int, ...], nhwc: bool) -> Work:
-    """geometry: (N, C, K, groups, *output size, *kernel size, *strides)."""
+    """geometry: (N, C, K, groups, *output size, *kernel size, *strides, *dilations)."""
     batch, channels, filters, groups, *rest = geometry
-    rank = len(rest) // 3
+    rank = len(rest) // 4
     taps, pixels = prod(rest[rank : 2 * rank]), batch * prod(rest[:rank])
-    channels, filters, stride = channels // groups, filters // groups, prod(rest[2 * rank :])
+    channels, filters = channels // groups, filters // groups
+    stride, dilation = prod(rest[2 * rank : 3 * rank]), prod(rest[3 * rank :])
     if family == "conv":
         product = pixels, filters, channels * taps
     elif family == "conv_input":
@@ -151,5 +153,5 @@ def _convolution(family: str, low: bool, nbytes: int, macs: int, geometry: tuple
         product = filters, channels * taps, pixels
     return Work(
         f"grouped_{family}" if groups > 1 else family, low, nbytes, macs, 0, *product, channels, filters, pixels, taps,
-        stride, groups, nhwc=nhwc, plane=pixels // batch,
+        stride, dilation, groups, nhwc=nhwc, plane=pixels // batch,
     )

@@ -28,8 +28,8 @@ class Convolutions(Recorder):
     """Convolutions of a `Tape`."""
 
     def convolution(
-        self, x: Tensor, weight: Tensor, bias: Tensor | None, size: Sequence[int], strides: Sequence[int], *,
-        groups: int = 1, transposed: bool = False, uneven: bool = False,
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, size: Sequence[int], strides: Sequence[int],
+        dilations: Sequence[int], *, groups: int = 1, transposed: bool = False, uneven: bool = False,
     ) -> Tensor:
         """A convolution of (N, C, …) to (N, K, *size), or a transposed one. torch keeps input and weight, not the bias.
 
@@ -45,7 +45,7 @@ class Convolutions(Recorder):
         kind = Kind(groups, transposed, uneven)
         y = self._output(x, weight, shape, _layout(shape) if nhwc else contiguous(shape), kind)
         macs = (x if transposed else y).numel * (weight.numel // weight.shape[0])
-        geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides)
+        geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides, *dilations)
         read = self.for_kernel(x, nhwc=nhwc), self.for_kernel(weight, nhwc=nhwc)
         # cuDNN's convolutions know no bias: torch adds it afterwards. Its own depthwise kernel does.
         apart = self.cuda and bias is not None and not (x.ndim == 4 and groups == x.shape[1] > 1 and not transposed)

@@ -25,8 +25,9 @@ class Kernel(NamedTuple):
 
     layer: the path of the op that it belongs to; empty for the loss and the optimizer. name: as torch's op. macs:
     multiply-adds of products. flops: of other arithmetic. geometry: what decides its speed besides: of a convolution
-    (N, C, K, groups, *output size, *kernel size, *strides), of a product (batch, M, N, K), of a batch norm (N, C,
-    pixels). dtype: of what it computes. nhwc: whether a convolution or a batch norm runs on NHWC.
+    (N, C, K, groups, *output size, *kernel size, *strides, *dilations), of a product (batch, M, N, K), of a batch norm
+    (N, C, pixels). dtype: of what it computes. nhwc: whether a convolution or a batch norm runs on NHWC, or a sum keeps
+    what lies side by side, as of the channels of NHWC.
     """
 
     layer: str
@@ -126,17 +127,22 @@ class Launcher:
         over = [d for d, size in enumerate(x.shape) if d < missing or size != shape[d - missing]]
         steps = sorted([(x.strides[d], x.shape[d]) for d in over if x.shape[d] > 1])
         joined = all(outer == step * size for (step, size), (outer, _) in pairwise(steps))
-        self.reduce("sum", x, y, y.dtype if joined else self.wide(y))
+        neighbours = any(step == 1 < x.shape[d] and d not in over for d, step in enumerate(x.strides))
+        self.reduce("sum", x, y, y.dtype if joined else self.wide(y), keeps_neighbours=neighbours)
         return y
 
     def wide(self, x: Tensor) -> str:
         """The dtype to which a CPU casts a tensor to add up its elements: float32 for low precision."""
         return "float32" if x.dtype in ("bfloat16", "float16") and not self.cuda else x.dtype
 
-    def reduce(self, name: str, x: Tensor, y: Tensor, dtype: str) -> None:
-        """A reduction of x to y that is computed in a dtype, on copies of those that have another one."""
+    def reduce(self, name: str, x: Tensor, y: Tensor, dtype: str, *, keeps_neighbours: bool = False) -> None:
+        """A reduction of x to y that is computed in a dtype, on copies of those that have another one.
+
+        keeps_neighbours: whether elements that lie side by side are added to different sums, as over the rows of a
+        matrix or the pixels of NHWC.
+        """
         copies = self._casts_in_kernel((x, y), dtype)
-        self.launch(name, (x,), (y,), flops=x.numel)
+        self.launch(name, (x,), (y,), flops=x.numel, nhwc=keeps_neighbours)
         del copies
 
     def elementwise(self, name: str, operands: Sequence[Tensor | None], y: Tensor) -> None:

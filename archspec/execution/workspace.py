@@ -44,11 +44,12 @@ def layer_workspaces(tape: Recorder) -> dict[str, int]:
 
 
 def _fft_bytes(geometry: tuple[int, ...]) -> int:
-    """The transforms of input, output and weights of a 2-D convolution with stride 1, in tiles; 0 for others."""
-    if len(geometry) != 10:  # which only such a convolution has
+    """The transforms of input, output and weights of a dense 2-D convolution with stride 1, in tiles; 0 for others."""
+    if len(geometry) != 12:  # which only such a convolution has
         return 0
-    n, channels, outputs, groups, height, width, *kernel, down, across = geometry
-    if (down, across) != (1, 1) or prod(kernel) == 1 or max(kernel) > TILE:
+    n, channels, outputs, groups, height, width, *rest = geometry
+    kernel, steps = rest[:2], rest[2:]  # strides and dilations
+    if steps != [1, 1, 1, 1] or prod(kernel) == 1 or max(kernel) > TILE:
         return 0
     tiles = -(-height // (TILE - kernel[0] + 1)) * -(-width // (TILE - kernel[1] + 1))
     return (n * (channels + outputs) * tiles + channels * outputs // groups) * TILE_BYTES

@@ -148,7 +148,7 @@ class Conv(_GroupedOp):
             margins = [window.after - window.before for window in self.windows]
             x = tape.padded("zeros", x if tape.cuda else tape.lower(x)[0], margins)
         return tape.convolution(
-            x, weights["weight"], weights.get("bias"), y.shape[2:], self.stride, groups=self.groups
+            x, weights["weight"], weights.get("bias"), y.shape[2:], self.stride, self.dilation, groups=self.groups
         )
 
     @override
@@ -276,7 +276,7 @@ class ConvTranspose(_GroupedOp):
         weights, (y,) = tape.weights, tape.outputs
         uneven = any(more >= step for more, step in zip(self.output_padding, self.stride, strict=True))
         return tape.convolution(
-            x, weights["weight"], weights.get("bias"), y.shape[2:], self.stride,
+            x, weights["weight"], weights.get("bias"), y.shape[2:], self.stride, self.dilation,
             groups=self.groups, transposed=True, uneven=uneven,
         )
 

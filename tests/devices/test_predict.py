@@ -144,7 +144,7 @@ def test_a_convolution_between_transposes_runs_in_nhwc_whatever_the_setting() ->
 ])
 def test_tensor_cores_read_channels_in_blocks_of_16_bytes(channels: int, dtype: str, padded: int) -> None:
     macs = 32 * 28 * 28 * 64 * channels * 9
-    kernel = Kernel("", "convolution", "forward", dtype, 1, 1, macs, 0, (32, channels, 64, 1, 28, 28, 3, 3, 1, 1))
+    kernel = Kernel("", "convolution", "forward", dtype, 1, 1, macs, 0, (32, channels, 64, 1, 28, 28, 3, 3, 1, 1, 1, 1))
     device = find_device("h200")
     ideal = GpuModel(device, fitted()["parameters"], STEP).ideal(work_of(kernel))
     peak = device.peak_flops("bf16" if dtype == "bfloat16" else "tf32")
@@ -177,8 +177,8 @@ def test_a_larger_batch_takes_longer(spec: str) -> None:
 @pytest.mark.parametrize(
     ("kernel", "family"),
     [
-        (("convolution", 10, (8, 16, 32, 1, 4, 4, 3, 3, 1, 1)), "conv"),
-        (("convolution_backward_weight", 10, (8, 16, 16, 16, 4, 4, 3, 3, 1, 1)), "grouped_conv_weight"),
+        (("convolution", 10, (8, 16, 32, 1, 4, 4, 3, 3, 1, 1, 1, 1)), "conv"),
+        (("convolution_backward_weight", 10, (8, 16, 16, 16, 4, 4, 3, 3, 1, 1, 1, 1)), "grouped_conv_weight"),
         (("batch_norm_backward", 0, ()), "norm_backward"), (("max_pool2d_backward", 0, ()), "pool"),
         (("convolution_backward_bias", 0, ()), "reduce"), (("addmm", 6, (1, 1, 2, 3)), "product"),
         (("an_op_of_a_plugin", 0, ()), "elementwise"), (("an_op_of_a_plugin", 27, ()), "product"), (("adam", 0, (3,)), "update"),
@@ -194,6 +194,29 @@ def test_a_convolution_comes_to_a_matrix_product_of_as_many_macs() -> None:
         work = work_of(kernel)
         if work.pixels and work.stride == 1:
             assert work.rows * work.columns * work.depth * work.groups == kernel.macs, kernel
+
+
+def kernels_of(*body: object, **fields: object) -> list[Kernel]:
+    spec = {"archspec": 1, "input": [8, 12, 12], "stages": {"body": list(body)}}
+    return execute(archspec.load(spec).graph, Setting(2, **fields)).kernels  # type: ignore[arg-type]
+
+
+def test_a_convolution_says_how_far_its_taps_are_apart() -> None:
+    for name, size in (("conv2d", 2), ("conv_transpose2d", 2)):
+        for dilation in (1, 3):
+            op = {name: {"out_channels": 4, "kernel_size": 3, "dilation": dilation}}
+            works = [work_of(kernel) for kernel in kernels_of(op) if kernel.macs]
+            assert works
+            assert {(work.dilation, work.taps, work.stride) for work in works} == {(dilation**size, 9, 1)}
+
+
+def test_a_sum_keeps_its_neighbours_where_it_adds_rows() -> None:
+    """So the gradient of a linear layer's bias is as quick as one of NHWC, also between images in NCHW."""
+    rows = [kernel for kernel in kernels_of("flatten", {"linear": 5}) if kernel.name == "sum"]
+    assert [kernel.nhwc for kernel in rows] == [True]
+    scale = {"layer_scale": 0.1}
+    assert [kernel.nhwc for kernel in kernels_of(scale) if kernel.name == "sum"] == [False]
+    assert [kernel.nhwc for kernel in kernels_of(scale, channels_last=True) if kernel.name == "sum"] == [True]
 
 
 def test_the_fitted_parameters_say_which_command_fitted_them() -> None:
