@@ -5,8 +5,8 @@ Measured on networks with the usual layers, made for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from statistics import geometric_mean
+from collections.abc import Iterable, Mapping
+from statistics import geometric_mean, median
 from typing import Any, Final
 
 import torch
@@ -22,26 +22,50 @@ from archspec.profile.prediction import simulated
 from archspec.profile.workload import Workload, setting
 from archspec.train.step.precision import Precision, Settings
 
-LONG: Final = 0.35  # seconds of steps of each network
-_PATIENCE: Final = 3.0  # seconds that it waits for undisturbed moments
+LONG: Final = 0.2  # seconds of steps of each network
+_PATIENCE: Final = 2.0  # seconds that it waits for undisturbed moments
 
 
-def factor(
-    device: torch.device, pace: Pace, calibration: Calibration, precision: Precision
-) -> float:
-    """How much longer kernels take in a network than alone: the geometric mean of some networks' steps."""
-    ratios = []
-    for spec, batch in (
-        (_usual(16), 16), (_usual(32), 4), (_usual(64), 2), (_separable(), 4), (_late(), 4),
-    ):
-        graph = load(spec).graph
-        chosen = setting(graph, batch, "float32", device, Settings(precision))
-        predicted = predict_times(resources(graph, simulated(chosen, training=True)), CalibratedModel(calibration)).step
-        assert predicted is not None
-        step = Workload(chosen).passes["step"]
+class Networks:
+    """Training steps of some networks.
+
+    They are measured several times, between kernels: on a virtual machine memory is slower in some minutes, which the
+    pace of small kernels does not show.
+    """
+
+    def __init__(self, device: torch.device, precisions: Iterable[Precision]) -> None:
+        self._steps = [_Step(device, precision, spec, batch) for precision in precisions for spec, batch in (
+            (_usual(16), 16), (_usual(32), 4), (_usual(64), 2), (_separable(), 4), (_late(), 4),
+        )]
+
+    def measure(self, pace: Pace) -> None:
+        """Measure all steps once more."""
         with torch.enable_grad():
-            ratios.append(1000 * undisturbed(step, pace, LONG) / predicted.milliseconds)
-    return max(0.5, min(4.0, geometric_mean(ratios)))
+            for step in self._steps:
+                step.seconds.append(undisturbed(step.run, pace, LONG))
+
+    def factors(self, calibration: Calibration) -> dict[str, float]:
+        """By precision, how much longer kernels take in a network than alone: the geometric mean of the networks."""
+        ratios: dict[str, list[float]] = {}
+        for step in self._steps:
+            ratios.setdefault(step.precision, []).append(median(step.seconds) / step.predicted_seconds(calibration))
+        return {precision: max(0.5, min(4.0, geometric_mean(found))) for precision, found in ratios.items()}
+
+
+class _Step:
+    """The training step of a network, and the seconds that it was seen to take."""
+
+    def __init__(self, device: torch.device, precision: Precision, spec: Mapping[str, Any], batch: int) -> None:
+        self.precision, self.seconds = precision, list[float]()
+        self._setting = setting(load(spec).graph, batch, "float32", device, Settings(precision))
+        self.run = Workload(self._setting).passes["step"]
+
+    def predicted_seconds(self, calibration: Calibration) -> float:
+        """By the times of its kernels."""
+        found = resources(self._setting.graph, simulated(self._setting, training=True))
+        step = predict_times(found, CalibratedModel(calibration)).step
+        assert step is not None
+        return step.milliseconds / 1000
 
 
 def undisturbed(run: Run, pace: Pace, enough: float) -> float:

@@ -31,7 +31,9 @@ _WIDE_SIDES: Final = (17, 24, 33, 48, 65)
 _WIDE_WIDTHS: Final = (64, 128, 256, 512, 1024, 2048)
 _WIDE_KINDS: Final = ((1, 1), (3, 2), (3, 4), (1, 1), (3, 6), (3, 12), (3, 1), (3, 24))  # kernel size, dilation
 _MOST_ELEMENTS: Final = 1 << 24  # of a matrix
-_WIDE: Final = (4096, 8192)  # outputs and features of a linear layer that fills the pool
+# Outputs and features of linear layers that fill the pool, and of those whose weights are still in the caches.
+_WIDE: Final = ((4096, 8192), (8192, 4096))
+_WIDE_IN_CACHES: Final = ((1024, 4096), (3072, 1024), (2048, 1024))
 
 _MASKS: Final[dict[str, list[bool] | None]] = {
     "convolution": None, "convolution_backward_input": [True, False, False],
@@ -242,9 +244,9 @@ def linears(place: Place, number: int, most_macs: float) -> Iterator[Sample]:
             return
 
 
-def wide_linears(place: Place) -> Iterator[Sample]:
-    """Linear layers whose weights are larger than the caches, on few rows."""
-    for rows, (outputs, features) in product((2, 8, 32), (_WIDE, _WIDE[::-1])):
+def wide_linears(place: Place, *, cached: bool = False) -> Iterator[Sample]:
+    """Linear layers with large weights on few rows. cached: whether the caches hold them."""
+    for rows, (outputs, features) in product((2, 8, 32), _WIDE_IN_CACHES if cached else _WIDE):
         yield from _linear_products(place, rows, features, outputs)
 
 

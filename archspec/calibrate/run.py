@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from statistics import median
 from typing import Final
@@ -16,7 +17,7 @@ import torch
 from archspec.backends.denormals import denormals_flushed
 from archspec.calibrate.attention import attentions
 from archspec.calibrate.cache import cache_bytes
-from archspec.calibrate.factor import factor, undisturbed
+from archspec.calibrate.factor import Networks, undisturbed
 from archspec.calibrate.gpu_watch import GpuStopwatch
 from archspec.calibrate.host import host_costs
 from archspec.calibrate.measure import Stopwatch, measure
@@ -49,6 +50,7 @@ from archspec.devices.models import CalibratedModel
 from archspec.profile.timing import Clock
 from archspec.train.step.precision import Precision, float32_products
 
+_PARTS: Final = 2  # of the kernels of a CPU, before, between and after which networks are measured
 _SETTLE: Final = 1.0  # seconds to find the machine's usual pace
 _SMALL: Final = 0.04  # seconds of each pass of a small network
 APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches
@@ -86,12 +88,25 @@ def _on_cpu(
 ) -> Calibration:
     pace = Pace(clock)
     pace.settle(_SETTLE)
-    points = measure_in_rounds(samples, clock() + seconds, progress, pace=pace)
+    networks, samples = Networks(device, PRECISIONS), list(samples)
+    points: dict[str, list[Point]] = {}
+    for part in range(_PARTS):
+        networks.measure(pace)
+        share = measure_in_rounds(
+            samples[part::_PARTS], clock() + seconds / _PARTS, partial(_progress, progress, part), pace=pace)
+        for name, more in share.items():
+            points.setdefault(name, []).extend(more)
+    networks.measure(pace)
     made = _calibration(Machine(cpu_name(), "cpu", torch.get_num_threads(), _torch()), points)
     made = replace(made, cache_bytes=cache_bytes(clock))
     made = replace(made, host_us=host_costs(device, lambda run: undisturbed(run, pace, _SMALL), CalibratedModel(made)))
-    factors: dict[str, float] = {name: factor(device, pace, made, name) for name in PRECISIONS}
-    return replace(made, factors=factors, pace_ms={name: 1000 * s for name, s in zip(KERNELS, pace.usual, strict=True)})
+    pace_ms = {name: 1000 * s for name, s in zip(KERNELS, pace.usual, strict=True)}
+    return replace(made, factors=networks.factors(made), pace_ms=pace_ms)
+
+
+def _progress(progress: Callable[[float], None], part: int, done: float) -> None:
+    """Of all parts."""
+    progress((part + done) / _PARTS)
 
 
 def _on_gpu(
@@ -143,6 +158,7 @@ def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) 
         place = Place(device, precision)
         yield from linears(place, 48, most_macs)
         yield from in_caches(linears(place, 24, most_macs / 10), place)
+        yield from in_caches(wide_linears(place, cached=True), place)
         yield from in_caches(passes(place, _HOT), place)
         yield from wide_linears(place)
         yield from products(place, 8, 8 * most_macs, least=most_macs)

@@ -15,9 +15,11 @@ import archspec
 from archspec.calibrate import cache as cache_module
 from archspec.calibrate import factor as factor_module
 from archspec.calibrate import host
+from archspec.calibrate import run as run_module
 from archspec.calibrate.attention import attentions
 from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import convolution_shapes, convolutions, products
+from archspec.calibrate.regression import Point
 from archspec.calibrate.run import _best, calibrate
 from archspec.calibrate.sample import Place
 from archspec.devices.calibration import (
@@ -188,3 +190,42 @@ def test_every_kernel_of_the_shipped_specs_has_a_curve(made: Calibration) -> Non
                     assert (time.curve.startswith(("grouped", "depthwise"))) == grouped
                 elif kernel.name in ("batch_norm", "batch_norm_backward", "layer_norm", "relu", "gelu_backward", "max_pool2d"):
                     assert time.curve.startswith(f"{kernel.name}/")
+
+
+def test_the_median_of_a_networks_steps_counts(made: Calibration, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = {"archspec": 1, "input": [4], "stages": {"a": [{"linear": 3}]}}
+    for name in ("_usual", "_separable", "_late"):
+        monkeypatch.setattr(factor_module, name, lambda *_: tiny)
+    plain = factor_module.Networks(CPU, ("fp32",))
+    seconds = plain._steps[0].predicted_seconds(made)
+    slow = iter([1.2, 9.0, 1.1])
+    for _ in range(3):
+        times = next(slow)
+        monkeypatch.setattr(factor_module, "undisturbed", lambda *_, times=times: times * seconds)
+        plain.measure(factor_module.Pace(Ticks(0.05)))
+    assert plain.factors(made) == {"fp32": pytest.approx(1.2)}
+
+
+def test_networks_are_measured_before_between_and_after_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    done: list[float] = []
+    samples = list(range(7))
+
+    def kernels(share: list[int], deadline: float, progress: Callable[[float], None], *, pace: object) -> dict[str, list[Point]]:
+        seen.append(share)
+        progress(0.5)
+        return {"a": [Point(work, 1.0) for work in share]}  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run_module.Networks, "__init__", lambda self, *_: None)
+    monkeypatch.setattr(run_module.Networks, "measure", lambda *_: seen.append("networks"))
+    monkeypatch.setattr(run_module.Networks, "factors", lambda *_: {"fp32": 1.5})
+    monkeypatch.setattr(run_module, "measure_in_rounds", kernels)
+    monkeypatch.setattr(run_module, "_calibration", lambda machine, points: few_kernels())
+    monkeypatch.setattr(run_module, "cache_bytes", lambda clock: 1)
+    monkeypatch.setattr(run_module, "host_costs", lambda *_: {})
+    found = calibrate(CPU, seconds=10, clock=Ticks(0.05), progress=done.append, samples=samples)  # type: ignore[arg-type]
+    assert [x for x in seen if x == "networks"] == ["networks"] * 3
+    assert seen[::2] == ["networks"] * 3
+    assert sorted([*seen[1], *seen[3]]) == samples  # type: ignore[misc]
+    assert done == [0.25, 0.75]
+    assert found.factors == {"fp32": 1.5}
