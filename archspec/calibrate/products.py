@@ -110,10 +110,10 @@ def wide_shapes(number: int, most_macs: float) -> list[Shape]:
     shapes: list[Shape] = []
     for k in range(1, 1000 * number):
         at = [halton(k, base) for base in _BASES]
+        kernel, dilation = _WIDE_KINDS[int(at[0] * len(_WIDE_KINDS))]
         side = _WIDE_SIDES[int(at[1] * len(_WIDE_SIDES))]
         channels, filters = (_WIDE_WIDTHS[int(part * len(_WIDE_WIDTHS))] for part in (at[2], at[3]))
-        kernel, dilation = _WIDE_KINDS[int(at[4] * len(_WIDE_KINDS))]
-        shape = Shape(1 + int(2 * at[0]), channels, side, filters, kernel, 1, 1, dilation)
+        shape = Shape(1, channels, side, filters, kernel, 1, 1, dilation)
         if most_macs / 100 <= shape.macs <= most_macs and dilation < side:
             shapes.append(shape)
         if len(shapes) == number:

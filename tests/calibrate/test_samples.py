@@ -21,6 +21,7 @@ from archspec.calibrate.products import (
     wide_shapes,
 )
 from archspec.calibrate.regression import Point, fit_curve
+from archspec.calibrate.run import _in_order
 from archspec.calibrate.sample import Place, in_caches
 from archspec.devices.calibration import Calibration, Machine
 from archspec.devices.gpu import Circumstances
@@ -171,3 +172,15 @@ def test_kernels_whose_data_are_in_the_caches_share_their_inputs() -> None:
         assert (hot.curve, hot.warm.args) == (cold.curve, cold.warm.args)
     assert all(each == places[0] for each in places)
     assert len(set(places[0])) == 3
+
+
+def test_a_deadline_cuts_products_alone() -> None:
+    """Passes over memory and dilated convolutions are few: all are among the first kernels, and products among all."""
+    place = Place(CPU, "fp32")
+    samples = [*convolutions(place, late_shapes(60, 1e7)), *convolutions(place, wide_shapes(8, 1e8)), *passes(place, 1 << 14)]
+    order = _in_order(samples)
+    assert {id(sample) for sample in order} == {id(sample) for sample in samples}
+    last = order[-len(order) // 8 :]
+    assert all(sample.work.macs and sample.work.dilation == 1 for sample in last)
+    first = order[: len(order) // 2]
+    assert sum(sample.work.macs > 0 for sample in first) > 30
