@@ -53,7 +53,7 @@ def fit_curve(points: Sequence[Point], macs_per_s: float, bytes_per_s: float, la
     mean, slope = best.trend.tolist()
     return Curve(
         tuple(tuple(row) for row in x.tolist()), tuple(best.weights.tolist()), mean, slope, best.length, best.deviation,
-        (float(sizes.min()), float(sizes.max())), macs_per_s, bytes_per_s, launch_s,
+        (float(sizes.min()), float(sizes.max())), macs_per_s, bytes_per_s, launch_s, (float(y.min()), float(y.max())),
     )
 
 

