@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import exp, log
 from pathlib import Path
+from statistics import geometric_mean
 
 import pytest
 import torch
@@ -197,13 +198,12 @@ def test_the_median_of_a_networks_steps_counts(made: Calibration, monkeypatch: p
     for name in ("_usual", "_separable", "_late"):
         monkeypatch.setattr(factor_module, name, lambda *_: tiny)
     plain = factor_module.Networks(CPU, ("fp32",))
-    seconds = plain._steps[0].predicted_seconds(made)
-    slow = iter([1.2, 9.0, 1.1])
-    for _ in range(3):
-        times = next(slow)
-        monkeypatch.setattr(factor_module, "undisturbed", lambda *_, times=times: times * seconds)
+    for seconds in (0.6e-3, 9e-3, 0.5e-3):
+        monkeypatch.setattr(factor_module, "undisturbed", lambda *_, seconds=seconds: seconds)
         plain.measure(factor_module.Pace(Ticks(0.05)))
-    assert plain.factors(made) == {"fp32": pytest.approx(1.2)}
+    expected = geometric_mean([0.6e-3 / step.predicted_seconds(made) for step in plain._steps])
+    assert 0.5 < expected < 4
+    assert plain.factors(made) == {"fp32": pytest.approx(expected)}
 
 
 def test_networks_are_measured_before_between_and_after_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
