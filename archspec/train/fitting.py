@@ -10,6 +10,7 @@ from archspec.capacity import WORK, Fitting, Price, fitted, predicted_time, reci
 from archspec.devices.calibration import own_calibration
 from archspec.devices.models import CalibratedModel
 from archspec.execution import Setting
+from archspec.train.setup import check_shares
 
 if TYPE_CHECKING:
     from archspec.ir import Graph
@@ -39,8 +40,9 @@ def fit_recipe(graph: Graph, recipe: Recipe, machine: Machine, memory: int) -> t
 def fit_memory(graph: Graph, recipe: Recipe, machine: Machine, memory: int) -> Fitting:
     """The changes of the recipe with which a step of each process fits into `memory` bytes.
 
-    Raises SpecError BUILD201 if nothing is enough.
+    Raises SpecError BUILD201 if nothing is enough, and RUN332 if the processes cannot share a batch evenly.
     """
+    check_shares(recipe, machine.group)
     fitting = fitted(graph, training_setting(graph, recipe, machine), memory, _price(machine))
     if "batch_size" not in fitting.changes:
         return fitting

@@ -11,6 +11,7 @@ import archspec
 from archspec.cli import run as command_line
 from archspec.diagnostics import SpecError
 from archspec.execution import execute
+from archspec.train.distributed.process_group import ProcessGroup
 from archspec.train.fitting import fit_memory, training_setting
 from archspec.train.setup import Machine
 from tests.cli.test_fit import SPEC
@@ -70,3 +71,12 @@ def test_the_memory_of_a_cpu_has_to_hold_the_copies_of_onednn(net):
     tensors = execute(loaded.graph, replace(setting, libraries=False)).peak_bytes
     assert fit_memory(loaded.graph, loaded.recipe("train"), machine, known.peak_bytes).before == known.peak_bytes > tensors
     assert fit_memory(loaded.graph, loaded.recipe("train"), machine, tensors).changes
+
+
+def test_processes_that_cannot_share_the_batch(net):
+    """Told before anything is searched: the part of a process may be no image at all."""
+    loaded, machine = archspec.load(net), Machine(torch.device("cpu"), group=ProcessGroup(0, 2))
+    for batch_size in (1, 33):
+        recipe = loaded.recipe().model_copy(update={"batch_size": batch_size})
+        with pytest.raises(SpecError, match="RUN332"):
+            fit_memory(loaded.graph, recipe, machine, 8 << 20)
