@@ -19,7 +19,7 @@ from archspec.devices.calibration import Calibration, Machine
 from archspec.devices.curve import Curve
 from archspec.devices.gpu import Circumstances, GpuModel, queue_of, run
 from archspec.devices.models import CalibratedModel, CpuSheetModel, SheetModel, fitted
-from archspec.devices.predict import predict
+from archspec.devices.predict import BOUNDS, predict
 from archspec.devices.work import signature, work_of
 from archspec.execution import Kernel, Optimizer, Setting, execute
 
@@ -79,6 +79,11 @@ def test_the_layers_and_the_loss_add_up_to_the_step(spec: str, device: str) -> N
         assert set(prediction.layers) == {kernel.layer for kernel in execution.kernels}
         assert prediction.low < prediction.milliseconds < prediction.high
         assert sum(prediction.shares.values()) == pytest.approx(1)
+        for path, layer in prediction.layers.items():
+            bounds = dict.fromkeys(BOUNDS, 0.0)
+            for kernel, time in zip(execution.kernels, prediction.kernels, strict=True):
+                bounds[time.bound] += time.seconds * (kernel.layer == path)
+            assert bounds[layer.bound] == max(bounds.values())
     assert all(layer.backward_ms == 0 for layer in times.forward.layers.values())
 
 
