@@ -81,8 +81,8 @@ def _legend(painter: Painter, y: float) -> list[str]:
     measure, largest = painter.measure, painter.largest
     if not largest:
         return []
-    parts = [label(MARGIN, y + 12, f"{MEASURES[measure]} of a box", size=SMALL + 1, style="faint")]
-    x = MARGIN + round(text_width(f"{MEASURES[measure]} of a box", SMALL + 1)) + PAD
+    parts = [label(MARGIN, y + 12, f"{MEASURES[measure]} per box", size=SMALL + 1, style="faint")]
+    x = MARGIN + round(text_width(f"{MEASURES[measure]} per box", SMALL + 1)) + PAD
     for k in range(SHADES + 1):
         parts.append(f'<rect x="{x + k * SWATCH:g}" y="{y + 3:g}" width="{SWATCH:g}" height="11" class="s{k} rim"/>')
     for k in (0, SHADES // 2, SHADES):

@@ -99,7 +99,7 @@ def test_a_page_with_times(cli):
 def test_measured_time_as_the_colour(cli):
     times_of("lenet", 0.25)
     done = cli("show", "lenet", "-o", "-", "--color", "measured", "--measured", "times.json")
-    assert done.code == 0 and "measured time of a box" in done.out and "0.250 ms<" in done.out
+    assert done.code == 0 and "measured time per box" in done.out and "0.250 ms<" in done.out
     done = cli("show", "lenet", "-o", "-", "--color", "macs", "--measured", "times.json")
     assert done.code == 2 and "--measured has no effect" in done.err
 
@@ -111,7 +111,7 @@ def test_a_folder_that_is_not_there(cli):
 
 def test_time_as_the_colour(cli):
     done = cli("show", "lenet", "-o", "-", "--color", "time", "--target", "rtx3090")
-    assert done.code == 0 and "predicted time of a box" in done.out and " ms<" in done.out
+    assert done.code == 0 and "predicted time per box" in done.out and " ms<" in done.out
     assert "predicted on NVIDIA GeForce RTX 3090" in done.out and "(SGD, fp32)" in " ".join(
         ElementTree.fromstring(done.out).itertext())
     assert "in a training step" not in cli("show", "lenet", "-o", "-").out  # which is the same in every setting

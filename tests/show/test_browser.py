@@ -76,7 +76,7 @@ def test_opening_searching_sorting_and_keys(tmp_path):
     assert found["inside"] == "b2.0.add_1.main.conv2d_1 ×2" and found["again"] == [8, "b2"] and "MACs" in found["tip"]
     assert (found["count"], found["rows"], found["marked"]) == ("3 layers", 3, 3) and found["dim"] == 5
     assert found["shown"] and (found["most"][:2], found["order"]) == ("b5", "descending") and found["least"] != found["most"]
-    assert found["revealed"] == "b5.1.add_1.main.conv2d_2" and found["legend"].startswith("parameters of a box:")
+    assert found["revealed"] == "b5.1.add_1.main.conv2d_2" and found["legend"].startswith("parameters per box:")
     assert found["stages"] == 8 and "color=params" in found["hash"] and "sort=params" in found["hash"]
 
 

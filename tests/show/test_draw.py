@@ -106,7 +106,7 @@ def test_the_depth_is_chosen_so_that_it_can_be_read():
 
 def test_no_costs_no_legend():
     text = picture({"archspec": 1, "name": "net", "input": [1, 4, 4], "stages": {"a": "relu"}}, measure="params")
-    assert "of a box" not in text and "NaN" not in text
+    assert "per box" not in text and "NaN" not in text
 
 
 def test_torch_is_not_imported(tmp_path):

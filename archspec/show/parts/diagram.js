@@ -119,7 +119,7 @@ function legendOf() {
   const swatches = Array.from({ length: L.shades + 1 }, (_, k) => draw("rect", { x: k * 16, y: 1, width: 16, height: 11, class: `s${k} rim` }));
   const { key, title } = MEASURES[state.measure], text = (k) => costText(largest * (k / L.shades) ** 2, key) || "0";
   return [
-    make("span", null, `${title} of a box:`), make("span", null, text(0)),
+    make("span", null, `${title} per box:`), make("span", null, text(0)),
     draw("svg", { width: 16 * (L.shades + 1) + 2, height: 13, "aria-hidden": "true" }, swatches), make("span", null, text(L.shades)),
   ];
 }
