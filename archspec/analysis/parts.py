@@ -62,6 +62,18 @@ def frozen_tensors(graph: Graph, recipe: Recipe) -> frozenset[str]:
     return frozenset(tensor.name for tensor in tensors_of(graph) if _held(parts, tensor)) if parts else frozenset()
 
 
+def parts_with(tensors: Collection[Tensor], names: Container[str]) -> list[str]:
+    """The largest parts that hold none but the tensors of these names, in order: together they hold all of them."""
+    found: list[str] = []
+    for tensor in tensors:
+        if tensor.name in names and not _held(found, tensor):
+            part = next(part for part in _prefixes([tensor.name]) if all(
+                other.name in names for other in tensors if _held((part,), other)
+            ))
+            found.append(part)
+    return found
+
+
 def rate_factors(graph: Graph, recipe: Recipe) -> dict[str, float]:
     """The factor of the rate of each tensor that `lr_scale` holds, by its name; of several parts the longest counts."""
     scales: Mapping[str, float] = recipe.lr_scale or {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import isqrt
 from typing import Any, Final, Literal
 
-from archspec.analysis.parts import holds, tensors_of
+from archspec.analysis.parts import holds, parts_with, tensors_of
 from archspec.capacity.simulate import Price, Simulated
 from archspec.capacity.stages import every_part, stages_to_recompute
 from archspec.diagnostics import listing
@@ -155,12 +155,13 @@ class _Search:
         for count in range(1, len(names)):
             frozen = names[:count]
             held = frozenset(x.name for x in tensors if any(holds(part, name) for part in frozen for name in x.names))
-            if not held - self.setting.frozen or all(x.name in held for x in tensors if x.learned):
+            both = self.setting.frozen | held  # the recipe's `freeze` is replaced, so what it has is named too
+            if both == self.setting.frozen or all(x.name in both for x in tensors if x.learned):
                 continue
-            listed = [part for part in frozen if any(holds(part, name) for x in tensors for name in x.names)]
+            listed = parts_with(tensors, both)
             option = self._option(
                 "freeze", f"{listing(listed, 4)} {'does' if len(listed) == 1 else 'do'} not learn",
-                replace(self.setting, frozen=self.setting.frozen | held), freeze=listed,
+                replace(self.setting, frozen=both), freeze=listed,
             )
             if option.fits:
                 return option

@@ -2,7 +2,7 @@
 
 import pytest
 
-from archspec.analysis.parts import check_parts, frozen_tensors, holds, rate_factors, tensors_of
+from archspec.analysis.parts import check_parts, frozen_tensors, holds, parts_with, rate_factors, tensors_of
 from archspec.api import build, check, load
 from archspec.diagnostics import SpecError
 from archspec.language.recipe import Recipe
@@ -35,6 +35,21 @@ def test_a_part_holds_what_lies_in_it_and_not_what_begins_alike():
     assert holds("stem.conv2d_1.weight", "stem.conv2d_1.weight")
     assert not holds("stem", "stem2.conv2d_1.weight")
     assert {name.partition(".")[0] for name in frozen_tensors(GRAPH, recipe(freeze="stem"))} == {"stem"}
+
+
+@pytest.mark.parametrize(("freeze", "parts"), [
+    (["stem"], ["stem"]), (["head.linear_1"], ["head"]), (["stem.batch_norm2d_1", "stem2"], ["stem.batch_norm2d_1", "stem2"]),
+    (["head.linear_1.bias", "stem.conv2d_1.weight", "stem.conv2d_1.bias"], ["stem.conv2d_1", "head.linear_1.bias"]),
+])
+def test_the_largest_parts_that_hold_what_is_frozen(freeze, parts):
+    frozen = frozen_tensors(GRAPH, recipe(freeze=freeze))
+    assert parts_with(tensors_of(GRAPH), frozen) == parts
+    assert frozen_tensors(GRAPH, recipe(freeze=parts)) == frozen
+
+
+def test_a_part_that_shares_its_tensors_is_named_once():
+    graph = load(SPEC.replace("  pool:", "  twin: {share: stem2, from: stem}\n  both: {add: {a: {from: stem2}, b: []}}\n  pool:")).graph
+    assert parts_with(tensors_of(graph), frozen_tensors(graph, recipe(freeze=["twin"]))) == ["stem2"]
 
 
 def test_nothing_is_frozen_or_scaled_unless_asked_for():

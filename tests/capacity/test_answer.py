@@ -17,6 +17,14 @@ from archspec.language.recipe import Recipe
 from archspec.text import bytes_text
 
 MIB = 2**20
+TRAINED = """archspec: 1
+input: [3, 32, 32]
+stages:
+  stem: [conv2d: {out_channels: 16, kernel_size: 3, padding: 1}, batch_norm2d, relu]
+  body: [conv2d: {out_channels: 32, kernel_size: 3, padding: 1}, batch_norm2d, relu, max_pool2d: 4]
+  head: [flatten, linear: 10]
+train: {data: cifar10, lr: 0.1}
+"""
 MOMENTUM = Setting(optimizer=Optimizer("sgd", 0.9))
 
 
@@ -98,6 +106,35 @@ def test_accumulation_warns_of_batch_norm():
         effects[name] = next(option.effect for option in options if option.kind == "accumulate")
     assert effects == {"resnet18_96": "batch norm takes its statistics from 32 images",
                        "lenet": "the same results up to rounding"}
+
+
+def test_what_freezes_more_names_what_is_frozen_already():
+    """The option replaces the recipe's `freeze`, so the recipe with it needs the memory that it promises."""
+    loaded = load(TRAINED.replace("lr: 0.1", "lr: 0.1, freeze: [head]"))
+
+    def peak_with(*freeze):
+        recipe = loaded.recipe().model_copy(update={"freeze": freeze})
+        return peak(loaded.graph, recipe_setting(loaded.graph, recipe, Setting()))
+
+    def frozen(memory):
+        setting = recipe_setting(loaded.graph, loaded.recipe(), Setting())
+        options = answer(loaded.graph, Request(memory, setting, setting.batch_size)).options
+        return [(option.recipe["freeze"], option.peak_bytes) for option in options if option.kind == "freeze"]
+
+    enough = peak_with("stem", "head")
+    assert enough < peak_with("head")
+    assert frozen(enough) == [(["stem", "head"], enough)]
+    assert not frozen(enough - 1)  # all that is left to freeze is all that learns
+
+
+def test_a_pass_of_one_image_has_no_statistics():
+    """So a batch that fits only in passes of one has no option to divide it where there is batch norm."""
+    for norm, kinds in (("batch_norm2d", set()), ("group_norm: 4", {"accumulate"})):
+        graph = load(TRAINED.replace("batch_norm2d", norm)).graph
+        memory = peak(graph, replace(MOMENTUM, batch_size=1, accumulate=8))
+        assert memory < peak(graph, replace(MOMENTUM, batch_size=2, accumulate=4))
+        options = answer(graph, Request(memory, MOMENTUM, 8)).options
+        assert {x.kind for x in options if x.fits and x.kind == "accumulate"} == kinds
 
 
 def test_the_passes_of_a_batch():

@@ -80,11 +80,12 @@ def test_what_never_fits_names_the_largest_batch():
     assert fitted(graph, replace(SETTING, batch_size=63), memory).after <= memory
 
 
+@pytest.mark.parametrize("precision", ["fp32", "tf32"])
 @pytest.mark.parametrize(("share", "hint"), [(1, "use --precision bf16"), (0.5, "lower the network's width: even a batch of 1 needs ")])
-def test_bf16_is_the_remedy_only_where_it_is_enough(share, hint):
+def test_bf16_is_the_remedy_only_where_it_is_enough(share, hint, precision):
     graph = load("archspec: 1\ninput: [3, 64, 64]\nstages: {a: [conv2d: {out_channels: 16, kernel_size: 3}, relu, "
                  "conv2d: {out_channels: 16, kernel_size: 3}, relu, global_avg_pool2d, flatten, linear: 4]}\n").graph
-    one = replace(SETTING, batch_size=1, recompute=every_part(graph))
+    one = replace(SETTING, batch_size=1, precision=precision, recompute=every_part(graph))
     low = replace(one, precision="bf16")
     assert execute(graph, low).peak_bytes < execute(graph, one).peak_bytes
     with pytest.raises(SpecError) as caught:
