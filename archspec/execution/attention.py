@@ -75,7 +75,7 @@ class Attention(Norms, Random):
         if query.ndim != 4 or self.meta or (self.needs(bias) and not self.cuda):
             return None
         if not self.cuda:
-            fits = not dropout and width == key.shape[-1] == value.shape[-1] and (not strided or width == 1)
+            fits = not dropout and width == key.shape[-1] == value.shape[-1] and not strided
             return _Fused("flash_attention", query.shape[-2]) if fits else None
         if strided or (bias is not None and bias.strides[-1] != 1):
             return None

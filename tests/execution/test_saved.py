@@ -96,3 +96,13 @@ def test_a_grouped_convolution_costs_its_groups_in_backward_too():
     layer = execute(hand.graph(y=y), Setting(batch_size=2)).layers["grouped"]
     assert layer.forward_macs == 2 * 4 * 6 * 6 * 2 * 3 * 3
     assert layer.backward_macs == 2 * layer.forward_macs
+
+
+@pytest.mark.parametrize("turned", ["query", "key", "value"])
+def test_attention_of_a_single_feature_whose_elements_lie_apart_is_computed_in_steps(turned):
+    """torch's fused kernel wants the last dimension side by side, even of size 1."""
+    columns = [{"reshape": [1, 6]}, {"permute": [0, 2, 1]}, "layer_scale"]
+    sides = {name: columns if name == turned else [{"reshape": [6, 1]}, "layer_scale"] for name in ("query", "key", "value")}
+    spec = {"archspec": 1, "input": [6], "stages": {"a": [{"attention": sides}]}}
+    graph = archspec.load(spec).graph
+    assert execute(graph, Setting(batch_size=2)).saved_bytes == saved_by_torch(graph, 2)
