@@ -1,9 +1,10 @@
 """Several passes of a step, evaluation in 16 bits, and outputs for training only."""
 
+import pytest
 import torch
 
 from archspec.api import load
-from archspec.execution import Setting, execute
+from archspec.execution import Optimizer, Setting, execute
 from archspec.profile import workload
 from archspec.profile.memory import peak_bytes
 from archspec.profile.prediction import simulated
@@ -51,3 +52,14 @@ def test_a_smaller_output_of_a_transposed_convolution_keeps_the_memory_of_its_in
         kept = execute(graph, Setting(batch_size=batch_size, training=False)).timeline[0]
         small = execute(graph, Setting(batch_size=batch_size, training=False, target="meta")).timeline[0]
         assert kept - small == y.untyped_storage().nbytes() - y.nbytes
+
+
+@pytest.mark.parametrize(("optimizer", "read", "written"), [
+    (Optimizer(), "pg", "p"), (Optimizer("sgd", 0.9), "pgm", "pm"), (Optimizer("adam"), "pgmv", "pmv"),
+])
+def test_what_an_update_moves(optimizer, read, written):
+    """A fused optimizer reads parameter, gradient and moments once, and writes parameter and moments (torch.optim)."""
+    found = execute(load("lenet").graph, Setting(optimizer=optimizer))
+    (update,) = [kernel for kernel in found.kernels if kernel.direction == "optimizer"]
+    assert update.read_bytes == len(read) * found.gradient_bytes
+    assert update.written_bytes == len(written) * found.gradient_bytes
