@@ -85,3 +85,11 @@ def test_the_bound_can_count_in_the_peak() -> None:
     assert inside.peak_bytes == apart.peak_bytes + apart.workspace_bytes == max(inside.timeline)
     assert apart.workspace_bytes > 0 == inside.workspace_bytes
     assert inside.saved_bytes == apart.saved_bytes
+
+
+def test_a_gpu_s_peak_has_no_copies_of_onednn() -> None:
+    """What cuDNN takes beside the tensors stays a figure of its own: it takes less where there is less."""
+    graph = load(NETWORKS["few channels"]).graph
+    alone, beside = (execute(graph, Setting(target="cuda", libraries=libraries)) for libraries in (False, True))
+    assert (beside.peak_bytes, beside.workspace_bytes) == (alone.peak_bytes, alone.workspace_bytes)
+    assert alone.workspace_bytes

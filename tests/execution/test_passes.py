@@ -63,3 +63,13 @@ def test_what_an_update_moves(optimizer, read, written):
     (update,) = [kernel for kernel in found.kernels if kernel.direction == "optimizer"]
     assert update.read_bytes == len(read) * found.gradient_bytes
     assert update.written_bytes == len(written) * found.gradient_bytes
+
+
+@pytest.mark.parametrize("spec", ["lenet", "googlenet", "zoo/vit_b_16", "zoo/convnext_tiny", "zoo/mobilenet_v3_small", "zoo/unet"])
+def test_the_kernels_of_a_layer_do_its_elementwise_work(spec):
+    """The rules of kernels and those of costs are written apart, and count the same."""
+    loaded = load(spec)
+    work = dict.fromkeys((layer.path for layer in loaded.report.layers()), 0)
+    for kernel in execute(loaded.graph, Setting(training=False)).kernels:
+        work[kernel.layer] += kernel.flops
+    assert work == {layer.path: layer.elementwise_flops for layer in loaded.report.layers()}
