@@ -74,6 +74,11 @@ def figures_text(number: float) -> str:
     return f"{number:,.{max(0, digits)}f}"
 
 
+def times_text(count: int) -> str:
+    """` ×5` after the name of several equal things; nothing after one."""
+    return f" ×{count}" if count > 1 else ""
+
+
 def duration_text(seconds: float) -> str:
     """`0.37 s`, `45 s`, `12 min`, `3.4 h`."""
     if seconds < 90:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +129,7 @@ class Report(Shown):
             run = None
             if self.graph is not None and self.recipe is not None and self.run_text is not None and times.step:
                 run = self.run_text(self.graph, self.recipe, found.setting)
-            prediction.show(times, found.setting, console, run=run)
+            prediction.show(times, found.setting, console, self.equal_layers(), run=run)
 
     def simulated(self) -> Resources | None:
         """Memory and traffic of the batch in inference and training, with the recipe's optimizer, without torch.
@@ -212,6 +212,11 @@ class Report(Shown):
         """Every op in order, including each copy of a repeat."""
         return tuple(layer for row in self.root.children for layer in _layers(row, "", training_only=row.training_only))
 
+    def equal_layers(self) -> Iterator[tuple[str, ...]]:
+        """The paths of every op, those of equal copies of a repeat together, as the rows of the tree stand for them."""
+        for row in self.root.children:
+            yield from _equal(row, ("",))
+
     def dominant(self, figure: str) -> tuple[LayerCost, float] | None:
         """The op with the largest `params`, `macs` or `activation_bytes`, and its share of the total."""
         layers = [x for x in self.layers() if figure == "params" or not x.training_only]
@@ -261,6 +266,20 @@ class Report(Shown):
 def _type_json(x: TensorType) -> dict[str, Any]:
     limit = {} if x.below is None else {"below": x.below}
     return {"shape": list(x.shape[1:]), "dtype": x.dtype, **limit}
+
+
+def copies(row: ReportNode, prefixes: Sequence[str]) -> list[str]:
+    """The paths of all copies for which a row stands, below each of the prefixes, which end in a dot or are empty."""
+    names = [row.name] if row.count == 1 else [str(int(row.name) + k) for k in range(row.count)]
+    return [prefix + name for prefix in prefixes for name in names]
+
+
+def _equal(row: ReportNode, prefixes: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    paths = copies(row, prefixes)
+    if not row.children:
+        yield tuple(paths)
+    for child in row.children:
+        yield from _equal(child, [f"{path}." for path in paths])
 
 
 def _layers(row: ReportNode, prefix: str, *, training_only: bool) -> Iterator[LayerCost]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archspec.analysis.report import copies
 from archspec.profile.roofline import BOUNDS, Roof
 
 if TYPE_CHECKING:
-    from archspec.analysis.report import ReportNode
+    from archspec.analysis.report import Report, ReportNode
     from archspec.profile import LayerProfile
     from archspec.profile.layer_profile import LayerTime
 
@@ -37,7 +38,7 @@ def tree_rows(root: ReportNode, profile: LayerProfile, depth: int) -> Iterator[R
     known = {layer.path: layer for layer in profile.layers}
 
     def walk(node: ReportNode, prefixes: Sequence[str], left: int, guides: tuple[str, str]) -> Iterator[Row]:
-        paths = _copies(node, prefixes)
+        paths = copies(node, prefixes)
         yield _row(guides[0], _name(node), node.count, _ops(node, paths, known), profile)
         for child in node.children if left > 1 else ():
             first, below = ("└ ", "  ") if child is node.children[-1] else ("├ ", "│ ")
@@ -47,24 +48,15 @@ def tree_rows(root: ReportNode, profile: LayerProfile, depth: int) -> Iterator[R
         yield from walk(stage, [""], depth, ("", ""))
 
 
-def sorted_rows(root: ReportNode, profile: LayerProfile, most: int) -> list[Row]:
-    """The slowest rows of ops, with their full paths, and one row for all others."""
+def sorted_rows(report: Report, profile: LayerProfile, most: int | None = None) -> list[Row]:
+    """The rows of ops, the slowest first, with their full paths. most: only so many, and one row for all others."""
     known = {layer.path: layer for layer in profile.layers}
-
-    def walk(node: ReportNode, prefixes: Sequence[str]) -> Iterator[tuple[str, list[LayerTime]]]:
-        paths = _copies(node, prefixes)
-        if not node.children:
-            yield paths[0], [known[path] for path in paths]
-        for child in node.children:
-            yield from walk(child, [f"{path}." for path in paths])
-
-    found = [row for stage in root.children for row in walk(stage, [""])]
-    found.sort(key=lambda row: sum(map(profile.ms, row[1])), reverse=True)
-    if len(found) > most + 1:
-        rest = [layer for _, layers in found[most:] for layer in layers]
-        found = [*found[:most], (f"{len(found) - most} others", rest)]
-        return [_row("", name, 1 if layers is rest else len(layers), layers, profile) for name, layers in found]
-    return [_row("", name, len(layers), layers, profile) for name, layers in found]
+    found = [(paths[0], len(paths), [known[path] for path in paths]) for paths in report.equal_layers()]
+    found.sort(key=lambda row: sum(map(profile.ms, row[2])), reverse=True)
+    if most is not None and len(found) > most + 1:
+        rest = [layer for _, _, layers in found[most:] for layer in layers]
+        found = [*found[:most], (f"{len(found) - most} others", 1, rest)]
+    return [_row("", name, count, layers, profile) for name, count, layers in found]
 
 
 def totals(profile: LayerProfile) -> Row:
@@ -72,17 +64,11 @@ def totals(profile: LayerProfile) -> Row:
     return _row("", "", 1, profile.layers, profile)
 
 
-def _copies(node: ReportNode, prefixes: Sequence[str]) -> list[str]:
-    """The paths of all copies for which the row of a node stands."""
-    names = [node.name] if node.count == 1 else [str(int(node.name) + k) for k in range(node.count)]
-    return [prefix + name for prefix in prefixes for name in names]
-
-
 def _ops(node: ReportNode, paths: Sequence[str], known: Mapping[str, LayerTime]) -> list[LayerTime]:
     if not node.children:
         return [known[path] for path in paths]
     inside = [f"{path}." for path in paths]
-    return [layer for child in node.children for layer in _ops(child, _copies(child, inside), known)]
+    return [layer for child in node.children for layer in _ops(child, copies(child, inside), known)]
 
 
 def _name(node: ReportNode) -> str:

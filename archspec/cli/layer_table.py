@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from archspec.cli.layer_rows import Row, sorted_rows, totals, tree_rows
 from archspec.diagnostics import plural
 from archspec.printing.plain import NARROW, TIGHT
-from archspec.text import clean, figures_text
+from archspec.text import clean, figures_text, times_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from archspec.analysis import Report
     from archspec.devices.predict import Prediction
     from archspec.profile import LayerProfile
-    from archspec.profile.layer_profile import LayerTime, Trial
+    from archspec.profile.layer_profile import Trial
     from archspec.profile.peaks import Peaks
 
 RATES: Final = ("GFLOP/s", "GB/s")
@@ -33,12 +33,12 @@ def show(
     from archspec.printing.profile_table import default_depth, fit, levels
 
     levels_shown = min(depth or default_depth(report.root), levels(report.root))
-    rows = sorted_rows(report.root, profile, MOST_ROWS) if by_time else tree_rows(report.root, profile, levels_shown)
+    rows = sorted_rows(report, profile, MOST_ROWS) if by_time else tree_rows(report.root, profile, levels_shown)
     show_lines(console, f"\ntime of each layer in a {profile.name}, {profile.settings}", "bold")
     table = _table(profile, list(rows), wide=console.width >= NARROW)
     fit(table, 0, console)
     console.print(table)
-    show_lines(console, "\n".join(_notes(profile)))
+    show_lines(console, "\n".join(_notes(profile, next(iter(sorted_rows(report, profile)), None))))
 
 
 def _table(profile: LayerProfile, rows: list[Row], *, wide: bool) -> Table:
@@ -56,7 +56,7 @@ def _table(profile: LayerProfile, rows: list[Row], *, wide: bool) -> Table:
         table.add_column(name, sums[name], justify="left" if name == "bound by" else "right", no_wrap=True)
     for row in rows:
         title = Text.assemble(
-            (row.guide, "dim"), clean(row.name), (f" ×{row.copies}" if row.copies > 1 else "", "yellow"),
+            (row.guide, "dim"), clean(row.name), (times_text(row.copies), "yellow"),
         )
         cells = _cells(profile, row)
         table.add_row(title, *[cells[name] for name in chosen], style="" if row.guide else "bold")
@@ -83,7 +83,7 @@ def _cells(profile: LayerProfile, row: Row) -> dict[str, str]:
     }
 
 
-def _notes(profile: LayerProfile) -> Iterator[str]:
+def _notes(profile: LayerProfile, slowest: Row | None) -> Iterator[str]:
     whole = profile.whole
     rest = ", ".join(f"{name} {_ms(ms)} ({_percent(profile.share(ms))})" for name, ms in profile.rest())
     yield from profile.notes
@@ -97,8 +97,8 @@ def _notes(profile: LayerProfile) -> Iterator[str]:
         yield _peaks(profile.peaks)
     if profile.trials:
         yield f"other settings, measured in turns with these: {'; '.join(map(_trial, profile.trials))}"
-    if profile.slowest is not None:
-        yield slowest_line(profile, profile.slowest)
+    if slowest is not None:
+        yield slowest_line(profile, slowest)
 
 
 def _peaks(peaks: Peaks) -> str:
@@ -109,10 +109,13 @@ def _peaks(peaks: Peaks) -> str:
             f"GB/s from caches, {figures_text(1e6 * peaks.op_s)} µs for an op")
 
 
-def slowest_line(profile: LayerProfile, layer: LayerTime) -> str:
-    """`slowest: b2.conv2d_2, 23 % of the training step, at 61 % of what this machine can do, bound by bandwidth; …`."""
-    ms, roof = profile.ms(layer), layer.roof
-    text = f"slowest: {clean(layer.path)}, {100 * profile.share(ms):.0f} % of the {profile.name}"
+def slowest_line(profile: LayerProfile, row: Row) -> str:
+    """`slowest: b2.0.conv2d_2 ×3, 23 % of the training step, at 61 % of what this machine can do, bound by …; …`.
+
+    row: the one with the largest share, of one layer or of all equal copies of it.
+    """
+    ms, roof = row.ms, row.roof
+    text = f"slowest: {clean(row.name)}{times_text(row.copies)}, {100 * profile.share(ms):.0f} % of the {profile.name}"
     if roof is not None:
         text += f", at {_whole_percent(roof.share_reached(ms))} of what this machine can do, bound by {roof.bound}"
     best = profile.best_trial()

@@ -118,5 +118,6 @@ def _static(
             fields=counts.fields, bars=counting.tree,
         )
         if times is not None:
-            prediction.show(times, setting, result_console(), run=None if cost is None else cost.text)
+            run_text = None if cost is None else cost.text
+            prediction.show(times, setting, result_console(), report.equal_layers(), run=run_text)
         counts.show(result_console())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Final
 
-from archspec.text import bytes_text, clean, count_text, percent_text, sizes_text
+from archspec.text import bytes_text, clean, count_text, percent_text, sizes_text, times_text
 from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
@@ -70,14 +71,37 @@ def natural_width(table: Table, console: Console) -> int:
 
 
 def fit(table: Table, column: int, console: Console) -> None:
-    """If the table is wider than the terminal, shorten this column, and never a figure."""
+    """If the table is wider than the terminal, shorten this column, and never a figure.
+
+    Of a name, its first and last part and the ×N after it stay as long as there is room.
+    """
     from rich.measure import Measurement
+    from rich.text import Text
 
     wide = console.options.update(width=10_000)
     natural = max(Measurement.get(console, wide, cell).maximum for cell in table.columns[column].cells)
     excess = natural_width(table, console) - console.width
     if excess > 0:
-        table.columns[column].max_width = max(8, natural - excess)
+        room = table.columns[column].max_width = max(8, natural - excess)
+        names = table.columns[column]._cells  # rich has no public way to change a cell
+        names[:] = [_shortened(cell, room) if isinstance(cell, Text) else cell for cell in names]
+
+
+def _shortened(cell: Text, room: int) -> Text:
+    """`stage…conv2d_1 ×5` of `stage.block.0.conv2d_1 ×5`; what rich itself cuts well is left as it is."""
+    from rich.text import Text
+
+    times = re.search(r" ×\d+(?= |$)", cell.plain)
+    end = times.end() if times else len(cell)
+    name = cell[: times.start()] if times else cell
+    last = name.plain.rfind(".")
+    if len(cell) <= room or (end < room and last < 0):
+        return cell
+    tail = cell[times.start() : end] if times else Text()
+    left = room - len(tail) - 1
+    if last > 0 and len(name) - last + 3 <= left:
+        left, tail = left - (len(name) - last - 1), name[last + 1 :] + tail
+    return Text.assemble(name[:left], "…", tail) if len(name) > left else name + tail
 
 
 def _reading_notes(root: ReportNode, shown: int, deepest: int, fields: Fields | None) -> Iterator[str]:
@@ -190,7 +214,7 @@ def _name(node: ReportNode, guide: str, *, shared: bool) -> Text:
 
     name = node.name if node.count == 1 else f"{node.name}–{int(node.name) + node.count - 1}"
     known = node.name.startswith(node.label) or node.kind in STRUCTURE
-    times = f" ×{node.count}" if node.count > 1 else ""
+    times = times_text(node.count)
     return Text.assemble(
         (guide, "dim"), clean(name), ("" if known else f" {clean(node.label)}", "dim not bold"), (times, "yellow"),
         (" training only" if node.training_only else "", "dim not bold"),

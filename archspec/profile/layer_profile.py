@@ -94,11 +94,6 @@ class LayerProfile:
         """The share of that pass."""
         return ms / self.whole.total_ms if self.whole.total_ms else 0.0
 
-    @property
-    def slowest(self) -> LayerTime | None:
-        """The layer that takes longest."""
-        return max(self.layers, key=self.ms, default=None)
-
     def rest(self) -> Iterator[tuple[str, float]]:
         """What belongs to no layer, in milliseconds; with the layers it adds up to the whole pass."""
         whole = self.whole

@@ -70,12 +70,12 @@ def test_the_rows_are_the_tree_and_equal_layers_are_one() -> None:
 
 def test_sorted_by_time_with_the_rest_in_one_row() -> None:
     found = profile()
-    rows = sorted_rows(REPORT.root, found, 20)
+    rows = sorted_rows(REPORT, found, 20)
     assert [(row.name, row.copies, row.ms) for row in rows] == [
         ("body.1.conv2d_1.0", 4, 96), ("body.1.relu_1", 2, 57), ("head.linear_1", 1, 39), ("head.flatten_1", 1, 36),
         ("body.0.conv2d_1.0", 2, 21), ("body.0.relu_1", 1, 15), ("stem.relu_1", 1, 6), ("stem.conv2d_1", 1, 3),
     ]
-    cut = sorted_rows(REPORT.root, found, 2)
+    cut = sorted_rows(REPORT, found, 2)
     assert [(row.name, row.ms) for row in cut][2:] == [("6 others", 120)]
     assert sum(row.ms for row in cut) == sum(row.ms for row in rows)
 
@@ -95,7 +95,7 @@ def test_the_text_below_it() -> None:
     trials = (Trial("channels-last", 0.184, True), Trial("own-kernels", -0.05), Trial("bf16", 0.2, False),
               Trial("tf32", problem="it runs out of memory"))
     lines = shown(profile(trials=trials))
-    assert [line.split("×")[1][0] for line in lines if "×" in line] == ["2", "2", "2"]
+    assert [line.split("×")[1][0] for line in lines[:-1] if "×" in line] == ["2", "2", "2"]
     assert lines[-5:] == [
         "besides: between layers, forward 1.00 ms (0.4 %), between layers, backward 2.00 ms (0.7 %), loss 0.500 ms (0.2 %), "
         "optimizer 5.50 ms (1.9 %), other 0 ms (0.0 %), hooks 1.00 ms (0.4 %)",
@@ -105,26 +105,26 @@ def test_the_text_below_it() -> None:
         "caches, 1.00 µs for an op",
         "other settings, measured in turns with these: channels-last saves 18 %; own-kernels costs 5 %; "
         "bf16 saves 20 % (noise); tf32: it runs out of memory",
-        "slowest: head.linear_1, 14 % of the training step, at 33 % of what this machine can do, bound by compute; "
+        "slowest: body.1.conv2d_1.0 ×4, 34 % of the training step, at 33 % of what this machine can do, bound by compute; "
         "channels-last would save 18 % (measured)",
     ]
 
 
 def test_what_does_not_help_is_not_praised() -> None:
     found = profile(trials=(Trial("channels-last", -0.1), Trial("bf16", 0.01, True)))
-    assert found.slowest is not None
-    assert slowest_line(found, found.slowest).endswith("; neither channels-last nor bf16 is faster (measured)")
+    *_, last = tree_rows(REPORT.root, found, 9)
+    assert slowest_line(found, last).endswith("; neither channels-last nor bf16 is faster (measured)")
     alone = profile(trials=(Trial("bf16", -0.1),))
-    assert slowest_line(alone, found.slowest).endswith("; bf16 is not faster (measured)")
+    assert slowest_line(alone, last).endswith("; bf16 is not faster (measured)")
     without = profile()
-    assert slowest_line(without, without.layers[-1]).endswith("bound by compute")
-    bare = replace(without.layers[-1], roof=None)
-    assert slowest_line(without, bare) == "slowest: head.linear_1, 14 % of the training step"
+    assert slowest_line(without, last).endswith("bound by compute")
+    bare = replace(last, roof=None)
+    assert slowest_line(without, bare) == "slowest: linear_1, 14 % of the training step"
 
 
 def test_a_tiny_share_is_not_none() -> None:
     found = profile()
-    slow = replace(found.layers[-1], roof=Roof(0, 1, {"bandwidth": 1e-6}))
+    slow = replace(totals(found), roof=Roof(0, 1, {"bandwidth": 1e-6}))
     assert ", at <1 % of what this machine can do, bound by bandwidth" in slowest_line(found, slow)
 
 

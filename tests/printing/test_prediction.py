@@ -1,5 +1,8 @@
 """Predicted times as text."""
 
+import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -33,9 +36,30 @@ def test_on_a_calibrated_machine_a_report_prints_as_the_command_does(
 def test_predicted_times_are_wrapped_below_their_column() -> None:
     setting, model = Setting(), time_model("h200")
     assert model is not None
-    times = predict_times(resources(load("zoo/vit_b_16").graph, setting), model)
-    lines = plain_text(lambda console: prediction.show(times, setting, console)).split("\n")
+    loaded = load("zoo/vit_b_16")
+    times, equal = predict_times(resources(loaded.graph, setting), model), loaded.report.equal_layers()
+    lines = plain_text(lambda console: prediction.show(times, setting, console, equal)).split("\n")
     assert max(map(len, lines)) <= 80
     names = [line[:prediction.INDENT].strip() for line in lines]
     assert [name for name in names if name] == ["predicted on NV", "forward", "training step", "slowest"]
     assert "" in names[names.index("slowest"):]
+
+
+@pytest.mark.parametrize("spec", ["zoo/vit_b_16", "resnet152", "lenet"])
+def test_the_slowest_are_equal_copies_together(cli: Cli, spec: str) -> None:
+    options = ["profile", spec, "--static", "--target", "h200", "--batch-size", "64"]
+    data = json.loads(cli(*options, "--json").out)
+    copies, times = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
+    for layer in data["layers"]:  # all layers of one kind at the same place of a repeat
+        kind = re.sub(r"\.\d+(?=\.|$)", ".N", layer["path"]), layer["macs"]
+        copies[kind] += 1
+        times[kind] += layer["predicted_step_ms"]
+    (line,) = [line for line in cli(*options).out.splitlines() if line.startswith("slowest ")]
+    found = re.findall(r"([\w.]+)(?: ×(\d+))? (\d+) %", line.removeprefix("slowest").strip())
+    total = data["totals"]["predicted_step_ms"]
+    path, times_there, share = found[0]
+    kind = re.sub(r"\.\d+(?=\.|$)", ".N", path)
+    (alike,) = [key for key, n in copies.items() if key[0] == kind and n == int(times_there or 1)]
+    assert int(share) == round(100 * times[alike] / total)
+    assert [int(each[2]) for each in found] == sorted((int(each[2]) for each in found), reverse=True)
+    assert (int(times_there or 1) > 1) == (spec != "lenet")
