@@ -41,9 +41,19 @@ class Option:
 
     @property
     def text(self) -> str:
-        """The change as a recipe and the command line write it: `recompute: [b1, b2]`."""
+        """The change as a recipe and the command line write it, long lists in short: `recompute: [b1, b2.0–b2.4]`."""
         fields = [f"{key}: {value_text(value)}" for key, value in self.recipe.items()]
         return ", ".join([*([f"--precision {self.precision}"] if self.precision else []), *fields])
+
+    @property
+    def abbreviated(self) -> bool:
+        """Whether `text` has a range, which a recipe does not take."""
+        return any(value_text(value) != _in_full(value) for value in self.recipe.values())
+
+    @property
+    def pasted(self) -> str:
+        """The fields of the recipe in full, as they can be written there."""
+        return ", ".join(f"{key}: {_in_full(value)}" for key, value in self.recipe.items())
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -58,6 +68,10 @@ def value_text(value: Any) -> str:
     if not isinstance(value, (list, tuple)):
         return str(value)
     return f"[{', '.join(value if len(value) <= LISTED else _ranges(value))}]"
+
+
+def _in_full(value: Any) -> str:
+    return f"[{', '.join(value)}]" if isinstance(value, (list, tuple)) else str(value)
 
 
 def _ranges(parts: Sequence[str]) -> list[str]:

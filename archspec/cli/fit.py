@@ -11,12 +11,12 @@ from archspec.cli.json_output import print_json
 from archspec.cli.memory_size import MEMORY
 from archspec.cli.options import COUNT, Reading, SpecPath, input_option, json_option, spec_options
 from archspec.cli.output_format import output_format_option, report
-from archspec.cli.static_options import arithmetic_options, chosen_setting, examine_with_optimizer
+from archspec.cli.static_options import arithmetic_options, chosen_setting, examine_with_optimizer, overridden_batch
 
 if TYPE_CHECKING:
     from archspec.language.input_override import InputShapes
 
-_OVERRIDDEN: Final = ("optimizer", "momentum")  # of a spec without a recipe; its batch is --batch-size
+_OVERRIDDEN: Final = ("optimizer", "momentum", "batch_size")  # of a spec without a recipe
 
 
 @click.command("fit")
@@ -54,6 +54,8 @@ def command(
     if found.loaded is None:
         raise SpecError(found.errors)
     report(found.warnings)
+    if batch_size is None and "train" not in found.loaded.recipes:
+        batch_size = overridden_batch(reading.sets)
     setting = chosen_setting(1, "float32", precision, channels_last=channels_last, optimizer=update, target=device)
     result = fit_answer(found.loaded, Wanted(memory, device, name, batch_size), setting, update)
     if as_json:

@@ -83,12 +83,20 @@ def _training_changes(sets: tuple[str, ...]) -> dict[str, str]:
     return {key.removeprefix("train.").strip(): value.strip() for key, _, value in pairs}
 
 
+def overridden_batch(sets: tuple[str, ...]) -> int | None:
+    """The batch size that overrides of a spec without a recipe name."""
+    text = _training_changes(sets).get("batch_size")
+    return None if text is None else int(text)
+
+
 def _may_stand_alone(changes: dict[str, str], fields: Collection[str] | None) -> bool:
     """Whether the overrides name nothing but these fields of recipes, with a possible optimizer and momentum."""
     from archspec.language.recipe import OPTIMIZER_FIELDS, Recipe
 
     with suppress(ValueError):
         kind, momentum = changes.get("optimizer", "sgd"), float(changes.get("momentum", "0"))
+        if int(changes.get("batch_size", "1")) < 1:
+            return False
         return changes.keys() <= set(fields or Recipe.model_fields) and kind in OPTIMIZER_FIELDS and 0 <= momentum < 1
     return False
 

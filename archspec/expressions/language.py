@@ -91,7 +91,10 @@ def _template(text: str) -> Expression:
         if match:
             rest = Place(match.end(), len(text) - match.end())
             example = f"$({text[1:]})" if _COMPUTES.match(text, match.end()) else "$(…)"
-            rest.fail("text cannot follow `$name`", f"write `{example}` to compute, `$$` for the text `$`", "SPEC030")
+            hint = f"write `{example}` to compute, `$$` for the text `$`"
+            if _is_valid(example):  # the remedy writes the whole value anew
+                whole.fail("text cannot follow `$name`", Hint(hint, example), "SPEC030")
+            rest.fail("text cannot follow `$name`", hint, "SPEC030")
         hint = Hint("write `$$` for the text `$`", f"${text}")
         whole.fail("`$` must be followed by a name or `(`", hint, "SPEC030")
     if (again := text.find("$(", 2, MAX_LENGTH)) > 0:
@@ -99,6 +102,14 @@ def _template(text: str) -> Expression:
     if not text.endswith(")"):
         whole.fail("`$(…)` must be the whole value", "put all of it inside the brackets", "SPEC030")
     return _parsed(text, 2, len(text) - 1)
+
+
+def _is_valid(text: str) -> bool:
+    """Whether this is an expression."""
+    try:
+        return bool(_template(text))
+    except ExpressionError:
+        return False
 
 
 @lru_cache(maxsize=_CACHED)

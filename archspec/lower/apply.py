@@ -14,6 +14,7 @@ from archspec.lower.context import Context
 from archspec.lower.kept import MOST
 from archspec.lower.layout import batched_input, gray_input, is_image, is_sequence, layout_warning, turned_input
 from archspec.lower.operations import Fields, field_place, guess, is_fixed, make, read_fields, window_place
+from archspec.lower.padding import padded
 from archspec.lower.values import Scope
 from archspec.ops import OPS, Op, Operation, infer_outputs
 from archspec.text import shape_text
@@ -155,7 +156,8 @@ class Ops:
             if not self.reporter.is_reported(e.code, layer.head, scope):
                 differ = {n: v for k, (n, v) in enumerate(outputs.items()) if k in (e.inputs or (k,)) and v.tensor}
                 related = [(layer.branches[n].at.key, v.gives()[1]) for n, v in differ.items()]
-                hint = reshaped(op, e, layer, outputs) or remedy_of(e.hint, layer, list(outputs), scope)
+                hint = (reshaped(op, e, layer, outputs) or padded(op, layer, outputs, sub, flow)
+                        or remedy_of(e.hint, layer, list(outputs), scope))
                 self.reporter.tell(e.code, f"{sub.path}: {e.named([f'`{n}`' for n in outputs])}", layer.head, scope,
                                    related=related, notes=[flow.way()], hint=hint)
             return sub.broken(name, inputs[0], e.partial)

@@ -52,7 +52,7 @@ def read_fields(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope,
     elif cls.main is not None:
         _put(out, cls.main, layer.args, layer.at, ev, scope, view)
     else:
-        _complain_main(layer, cls, ev, scope)
+        _complain_main(layer, cls, ev, scope, flow)
         out.broken.update(cls.model_fields, [_LOST] if cls.model_fields else [])
     return out
 
@@ -85,7 +85,11 @@ def _meant_field(layer: Layer, cls: type[Operation], key: str, ev: Evaluator, sc
     return None if key in INFERRED else meant or ""
 
 
-def _complain_main(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope) -> None:
+def _complain_main(
+    layer: Layer, cls: type[Operation], ev: Evaluator, scope: Scope, x: TensorType | None
+) -> None:
+    from archspec.lower.positional import positional_hint  # only mistakes need it
+
     names = [cls.likely] if cls.likely else list(cls.model_fields)
     rule = "needs its fields by name" if names else "takes no arguments"
     values = layer.args if isinstance(layer.args, list) and not cls.likely else [layer.args]
@@ -97,6 +101,7 @@ def _complain_main(layer: Layer, cls: type[Operation], ev: Evaluator, scope: Sco
         hint = str(hint)
     if not _needs_fields(cls) and not _suits(cls, names, values):
         hint = fixes.whole(f"write `{cls.op}` alone", layer.at, cls.op)
+    hint = positional_hint(layer, cls, x) or hint
     ev.reporter.tell("SPEC021", f"`{cls.op}` {rule}, got {value_text(layer.args)}", layer.at, scope, hint=hint)
 
 
@@ -158,7 +163,8 @@ def _tell(
     layer: Layer, cls: type[Operation], name: str, problem: dict[str, Any], fields: Fields, ev: Evaluator, scope: Scope,
     x: TensorType | None,
 ) -> None:
-    from archspec.lower.working import agreeing, whole, working  # only mistakes need it
+    from archspec.lower.positional import positional_hint
+    from archspec.lower.working import agreeing, whole, working  # only mistakes need them
 
     given = {key: value for key, value in fields.values.items() if key not in fields.broken}
     works = working(cls, given, name, x)
@@ -186,6 +192,8 @@ def _tell(
     means_yes = raw is True or meant_value("bool", raw) == "write `true`"
     if raw is layer.args and means_yes and not _needs_fields(cls):
         hint = fixes.whole(f"write `{cls.op}` alone", layer.at, cls.op)  # `flatten: yes`
+    if raw is layer.args and isinstance(raw, list):
+        hint = positional_hint(layer, cls, x) or hint
     subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"
     ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, related=related, hint=hint)
 

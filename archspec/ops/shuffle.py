@@ -66,6 +66,13 @@ class ChannelShuffle(Op):
         return nn.ChannelShuffle(self.groups)
 
 
+def _channels(channels: int, divisor: int) -> str:
+    """The hint to give an op the next numbers of channels that `divisor` divides."""
+    below = channels // divisor * divisor
+    numbers = f"{below} or {below + divisor}" if below else f"{divisor}"
+    return f"give it {numbers} channels: a multiple of {divisor}"
+
+
 @register_op
 class PixelShuffle(Op):
     """Turn channels into resolution (Shi et al. 2016, ESPCN, section 3.2).
@@ -90,7 +97,7 @@ class PixelShuffle(Op):
         if c % r**2:
             raise ShapeError(
                 f"channels ({c}) are not divisible by upscale_factor² ({r**2})",
-                field="upscale_factor", hint=f"give it a multiple of {r**2} channels",
+                field="upscale_factor", hint=_channels(c, r**2),
                 partial=TensorType((n, UNKNOWN, h * r, w * r), x.dtype),
             )
         return (TensorType((n, c // r**2, h * r, w * r), x.dtype),)

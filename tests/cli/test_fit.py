@@ -164,3 +164,13 @@ def test_the_memory_of_a_cpu_has_to_hold_the_copies_of_onednn(cli: Cli, net):
     assert cpu["workspace_bytes"] == 0
     assert 0 < cpu["largest_batch"] < tensors["largest_batch"]
     assert "24.00 MiB for tensors and oneDNN's copies" in cli("fit", "net.yaml", "--device", "ryzen-7950x", *options[:-1]).out
+
+
+@pytest.mark.parametrize("sets", [["train.batch_size=8"], ["train.batch_size=8", "train.optimizer=adam"]], ids=len)
+def test_a_batch_size_needs_no_data(cli: Cli, sets):
+    """Of a spec without a recipe: the same as `--batch-size`."""
+    options = [word for text in sets for word in ("--set", text)]
+    found = json.loads(cli("fit", "zoo/unet", "--memory", "8GiB", "--json", *options).out)
+    adam = ["--optimizer", "adam"] if len(sets) > 1 else []
+    assert found == json.loads(cli("fit", "zoo/unet", "--memory", "8GiB", "--json", "--batch-size", 8, *adam).out)
+    assert found["batch_size"] == 8

@@ -90,4 +90,4 @@ def test_measured_layers(spec: Path | None, by_time: bool) -> None:
             start = next(k for k, line in enumerate(lines) if line.startswith(" ──")) + 1
             for row, line in zip(rows, lines[start:], strict=False):
                 assert f" ×{row.copies} " in line if row.copies > 1 else "×" not in line
-                assert row.name.rpartition(".")[2][:12] in line
+                assert row.name.rpartition(".")[2][:4] in line
