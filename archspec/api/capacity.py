@@ -85,7 +85,7 @@ def fit_answer(loaded: Loaded, wanted: Wanted, setting: Setting, optimizer: Opti
     return answer(loaded.graph, Request(
         memory, setting, wanted.batch_size,
         None if recipe is None else recipe.batch_size, WORK if model is None else predicted_time(model),
-        _low_precision(known), loaded.name, known,
+        _low_precision(known), loaded.name, known, loaded.graph.samples,
     ))
 
 

@@ -22,6 +22,7 @@ class RunCost:
     """The cost of a run.
 
     step: an update. steps: of an epoch. evaluation_ms: after each epoch. test_ms: at the end. peak_bytes: of a step.
+    samples: what the network takes, in words.
     """
 
     recipe: Recipe
@@ -30,6 +31,7 @@ class RunCost:
     evaluation_ms: float
     test_ms: float
     peak_bytes: int
+    samples: str
 
     @property
     def epoch_s(self) -> float:
@@ -48,8 +50,8 @@ class RunCost:
         epochs = f"{plural(recipe.epochs, 'epoch')} of {recipe.data}"
         return (
             f"{duration_text(self.epoch_s)} an epoch, {duration_text(self.total_s)} in all: {epochs}; a step of "
-            f"{recipe.images_per_step:,} images takes {figures_text(step.milliseconds)} ms, bound by {step.bound}, "
-            f"and needs {bytes_text(self.peak_bytes)}"
+            f"{recipe.images_per_step:,} {self.samples} takes {figures_text(step.milliseconds)} ms, bound by "
+            f"{step.bound}, and needs {bytes_text(self.peak_bytes)}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -85,4 +87,5 @@ def run_cost(graph: Graph, recipe: Recipe, setting: Setting, model: TimeModel) -
         ceil(n / recipe.batch_size) * evaluation.milliseconds for n in (seen.each_epoch, seen.at_end))
     return RunCost(
         recipe, step, ceil(seen.train / recipe.images_per_step), each_epoch, at_end, execution.peak_bytes,
+        graph.samples,
     )

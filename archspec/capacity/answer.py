@@ -32,7 +32,7 @@ class Request:
     memory: bytes. setting: how it trains; its batch size is not used. batch_size: the batch that shall fit, or None.
     usual: the recipe's batch, which is asked about besides where `batch_size` is None. price: of a step in time. low:
     the precision of autocast that the device computes in, or None. name: of the network. device: None if only an amount
-    of memory is known.
+    of memory is known. samples: what the network takes, in words.
     """
 
     memory: int
@@ -43,6 +43,7 @@ class Request:
     low: Low | None = "bf16"
     name: str = "network"
     device: Device | None = None
+    samples: str = "images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,8 @@ def answer(graph: Graph, request: Request) -> Answer:
     learns = any(spec.learned for _, spec in weights(graph))
     if learns and request.batch_size is not None and (path := lone_value(graph, request.batch_size, training=True)):
         raise error(
-            "BUILD203", f"`{path}` needs 2 images or more to train: with one, a channel has a single value, and no "
-            "variance", span=graph.origin(path), hint="ask for a batch of 2 or more",
+            "BUILD203", f"`{path}` needs 2 {graph.samples} or more to train: with one, a channel has a single value, "
+            "and no variance", span=graph.origin(path), hint="ask for a batch of 2 or more",
         )
     search = _Search(graph, request)
     training = search.use(training=True) if learns else None

@@ -60,7 +60,7 @@ def fitted(graph: Graph, setting: Setting, memory: int, price: Price = WORK) -> 
     if not normalises_batch(graph) and (passes := fewest_passes(plain, memory)) is not None:
         chosen = accumulated(setting, passes)
         changes = {"batch_size": chosen.batch_size, "accumulate": chosen.accumulate}
-        return _fitting(plain, chosen, changes, price, accumulation_effect(chosen, normed=False))
+        return _fitting(plain, chosen, changes, price, accumulation_effect(chosen, graph.samples, normed=False))
     stages = stages_to_recompute(plain, memory, price)
     if stages is None:
         raise _too_large(plain, memory)

@@ -147,7 +147,8 @@ class _Search:
         if passes is None:
             return None
         setting = accumulated(self.setting, passes)
-        return self._option("accumulate", accumulation_effect(setting, normed=self.normed), setting,
+        effect = accumulation_effect(setting, self.graph.samples, normed=self.normed)
+        return self._option("accumulate", effect, setting,
                             batch_size=setting.batch_size, accumulate=setting.accumulate)
 
     def optimizer(self) -> Option | None:
@@ -196,7 +197,8 @@ class _Search:
             effects = ["results differ by rounding"] if self.low else [SAME]
             if setting.accumulate > low.accumulate:
                 recipe |= {"batch_size": setting.batch_size, "accumulate": setting.accumulate}
-                effects = [accumulation_effect(setting, normed=self.normed)] if self.normed else effects
+                effect = accumulation_effect(setting, self.graph.samples, normed=self.normed)
+                effects = [effect] if self.normed else effects
             chosen = replace(setting, recompute=frozenset(stages))
             return self._option("together", ", ".join(effects), chosen, **recipe)
         return None
@@ -208,10 +210,10 @@ def normalises_batch(graph: Graph) -> bool:
     return any(norm is not None and norm.batch for norm in norms)
 
 
-def accumulation_effect(setting: Setting, *, normed: bool) -> str:
+def accumulation_effect(setting: Setting, samples: str, *, normed: bool) -> str:
     """What accumulation changes in the results."""
     if normed:
-        return f"batch norm takes its statistics from {setting.batch_size:,} images"
+        return f"batch norm takes its statistics from {setting.batch_size:,} {samples}"
     return "the same results up to rounding"
 
 

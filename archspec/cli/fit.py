@@ -25,7 +25,7 @@ _OVERRIDDEN: Final = ("optimizer", "momentum", "batch_size")  # of a spec withou
 @click.option("--device", "--target", "device", metavar="DEVICE|FILE",
               help="A device, such as rtx3060 (`archspec list devices`), or a file of one: its memory and kernels.")
 @click.option("--recipe", "name", metavar="NAME", help="One of the spec's `recipes` instead of `train`.")
-@click.option("--batch-size", type=COUNT, metavar="N", help="Images that shall fit; default: the recipe's batch.")
+@click.option("--batch-size", type=COUNT, metavar="N", help="Samples that shall fit; default: the recipe's batch.")
 @input_option
 @arithmetic_options
 @spec_options

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from archspec.profile.measurement import PredictedMemory
 
 
-COLUMNS: Final = ("median", "p10–p90", "images/s", "peak memory", "predicted", "runs")
+COLUMNS: Final = ("median", "p10–p90", "speed", "peak memory", "predicted", "runs")
 
 
-def show(measured: Measurement, console: Console) -> None:
-    """Print the device, a row each for the forward pass and the training step, and notes."""
+def show(measured: Measurement, console: Console, samples: str = "images") -> None:
+    """Print the device, a row each for the forward pass and the training step, and notes.
+
+    samples: what the network takes.
+    """
     from archspec.printing.plain import show_lines
     from archspec.printing.profile_table import natural_width
 
@@ -28,14 +31,14 @@ def show(measured: Measurement, console: Console) -> None:
     place = f"{clean(measured.device_name)} ({measured.device}), {threads}, torch {measured.torch_version}"
     show_lines(console, f"\nmeasured on {place}{_settings(measured)}", "bold")
     for left_out in ((), ("runs",), ("runs", "p10–p90")):
-        table = _table(measured, left_out, wide=console.width >= NARROW)
+        table = _table(measured, left_out, samples, wide=console.width >= NARROW)
         if natural_width(table, console) <= console.width:
             break
     console.print(table)
     show_lines(console, "\n".join(_notes(measured)))
 
 
-def _table(measured: Measurement, left_out: tuple[str, ...], *, wide: bool) -> Table:
+def _table(measured: Measurement, left_out: tuple[str, ...], samples: str, *, wide: bool) -> Table:
     """The table without these columns, those that are least needed where a terminal is narrow."""
     from rich import box
     from rich.table import Table
@@ -44,7 +47,7 @@ def _table(measured: Measurement, left_out: tuple[str, ...], *, wide: bool) -> T
     table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", padding=(0, 1) if wide else TIGHT)
     table.add_column(f"batch of {measured.batch_size}", no_wrap=True)
     for name in shown:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(f"{samples}/s" if name == "speed" else name, justify="right", no_wrap=True)
     rows = {"forward": measured.forward} | ({} if measured.step is None else {"training step": measured.step})
     for (title, runs), key in zip(rows.items(), ("forward", "step"), strict=False):
         cells = dict(zip(COLUMNS, _cells(runs, measured.predicted.get(key)), strict=True))

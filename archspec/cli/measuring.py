@@ -49,7 +49,7 @@ class BatchSizes(ParamType):
 
 batch_size_option = click.option(
     "--batch-size", "batch_sizes", type=BatchSizes(), default="1", show_default=True, metavar=BatchSizes.name,
-    help="Images; several, as in 1,8,64, compare speed and memory.",
+    help="Samples, such as images; several sizes, as in 1,8,64, compare speed and memory.",
 )
 
 
@@ -181,7 +181,7 @@ def _one_batch(
     quiet, console = as_json or running["csv"], result_console()
     passes = profile.measure(loaded, **options, warmup=running["warmup"], trace=running["trace"])
     if not quiet:
-        measured.show(passes, console)
+        measured.show(passes, console, loaded.graph.samples)
         sys.stdout.flush()
     by_layer = None if times is None else {
         layer.path: times.layer(layer.path)["predicted_ms"] for layer in report.layers()

@@ -23,7 +23,7 @@ def show(found: Answer, console: Console) -> None:
     asked = found.request
     style = "bold green" if found.asked is None or found.asked.fits else "bold red"
     show_lines(console, answer_text(found), style)
-    show_lines(console, f"inference: {_inference(found.inference)}")
+    show_lines(console, f"inference: {_inference(found.inference, asked.samples)}")
     place = f"{clean(asked.device.name)}: " if asked.device is not None else ""
     holds = "tensors and oneDNN's copies" if asked.setting.libraries else "tensors"
     about = f"{clean(asked.name)}, {_setting(asked.setting)}; {place}{bytes_text(asked.memory)} for {holds}"
@@ -58,13 +58,13 @@ def _least(use: Use) -> str:
     return f"even a batch of {size} needs {bytes_text(peak)}"
 
 
-def _inference(use: Use) -> str:
+def _inference(use: Use, samples: str) -> str:
     if not use.largest_batch:
         return f"no, {_least(use)}"
-    most = f"at most {use.largest_batch:,} images at once"
+    most = f"at most {use.largest_batch:,} {samples} at once"
     if use.batch_size == use.largest_batch:
         return most
-    return f"{'yes' if use.fits else 'no'}, {use.batch_size:,} images need {bytes_text(use.peak_bytes)}; {most}"
+    return f"{'yes' if use.fits else 'no'}, {use.batch_size:,} {samples} need {bytes_text(use.peak_bytes)}; {most}"
 
 
 def _setting(setting: Setting) -> str:

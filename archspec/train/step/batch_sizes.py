@@ -20,8 +20,9 @@ def check_trainable(graph: Graph, recipe: Recipe, group: ProcessGroup = ALONE) -
     path = lone_value(graph, recipe.batch_size // group.size, training=True)
     if path is not None:
         raise error(
-            "BUILD203", f"`{path}` needs 2 images or more to train{_each(group)}: with one, a channel has a single "
-            "value, and no variance", span=graph.origin(path), hint=f"set batch_size to {2 * group.size} or more",
+            "BUILD203", f"`{path}` needs 2 {graph.samples} or more to train{_each(group)}: with one, a channel has a "
+            "single value, and no variance", span=graph.origin(path),
+            hint=f"set batch_size to {2 * group.size} or more",
         )
 
 
@@ -44,10 +45,11 @@ def check_epoch(graph: Graph, steps: Sequence[int], images: int, group: ProcessG
     if steps:
         return
     path = lone_value(graph, 1, training=True)
+    amount = plural(images, f"training {graph.samples.removesuffix('s')}")
     raise error(
-        "RUN318", f"an epoch of {plural(images, 'training image')} has no step: `{path}` needs "
-        f"2 images or more at a time{_each(group)}", span=graph.origin(path or ""),
-        hint=f"train on {2 * group.size} images or more",
+        "RUN318", f"an epoch of {amount} has no step: `{path}` needs "
+        f"2 {graph.samples} or more at a time{_each(group)}", span=graph.origin(path or ""),
+        hint=f"train on {2 * group.size} {graph.samples} or more",
     )
 
 
@@ -62,9 +64,9 @@ def check_evaluated(graph: Graph, steps: Sequence[int], group: ProcessGroup = AL
         return
     images = sum(steps)
     fitting = _fitting(images, max(steps), group)
-    other = f"set batch_size to {fitting}" if fitting else f"evaluate {2 * group.size} images or more"
+    other = f"set batch_size to {fitting}" if fitting else f"evaluate {2 * group.size} {graph.samples} or more"
     raise error(
-        "BUILD203", f"`{path}` has no running statistics and needs 2 images or more at a time{_each(group)}: "
+        "BUILD203", f"`{path}` has no running statistics and needs 2 {graph.samples} or more at a time{_each(group)}: "
         f"of {images}, {small[-1]} would be left for the last batch",
         span=graph.origin(path), hint=f"{other}, or let the norm keep running statistics (`track_running_stats: true`)",
     )
@@ -75,9 +77,10 @@ def left_out(graph: Graph, images: int, steps: Sequence[int], group: ProcessGrou
     left = images - sum(steps)
     if not left:
         return []
-    these = "the last image of each epoch's order is" if left == 1 else f"the last {left} of each epoch's order are"
+    one = f"the last {graph.samples.removesuffix('s')} of each epoch's order is"
+    these = one if left == 1 else f"the last {left} of each epoch's order are"
     path = lone_value(graph, 1, training=True)
-    return [f"{these} left out: `{path}` needs 2 images or more at a time{_each(group)}"]
+    return [f"{these} left out: `{path}` needs 2 {graph.samples} or more at a time{_each(group)}"]
 
 
 def least_per_step(graph: Graph) -> int:
