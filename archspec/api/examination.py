@@ -99,9 +99,13 @@ def _in_words_of(source: Any, found: tuple[Diagnostic, ...]) -> tuple[Diagnostic
     """Diagnostics for who passed this source: those about Python with values as Python writes them."""
     if not found or not (isinstance(source, Mapping) or hasattr(source, "origins")):
         return found
-    from archspec.diagnostics.python_values import in_python  # only mistakes need it
+    from archspec.diagnostics.python_values import written  # only mistakes need it
+    from archspec.ops import OPS
 
-    return tuple([d if d.span is not None and has_suffix(d.span.path) else in_python(d) for d in found])
+    keywords = hasattr(source, "origins")
+    return tuple([
+        d if d.span is not None and has_suffix(d.span.path) else written(d, OPS, keywords=keywords) for d in found
+    ])
 
 
 def _shapes(given: Iterable[int] | Mapping[str, Iterable[int]] | None) -> InputShapes | None:

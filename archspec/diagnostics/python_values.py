@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -12,6 +12,8 @@ from archspec.diagnostics.model import Diagnostic, SpecError
 
 _CONSTANTS: Final = {"null": "None", "true": "True", "false": "False"}
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^\W\d][\w.-]*: |[^\W\d][\w.-]*|[][{}(),]|.', re.DOTALL)
+
+_FIELD: Final = re.compile(r"`([^\W\d]\w*): ([^`]+)`")  # what a hint says to write
 
 
 @contextmanager
@@ -28,6 +30,24 @@ def in_python(diagnostic: Diagnostic) -> Diagnostic:
     hint = None if diagnostic.hint is None else python_text(diagnostic.hint)
     message = re.sub(r"\bgot nothing$", "got None", python_text(diagnostic.message))
     return replace(diagnostic, message=message, hint=hint)
+
+
+def written(diagnostic: Diagnostic, ops: Container[str], *, keywords: bool) -> Diagnostic:
+    """The diagnostic of a spec written in Python, with the fields that its hint writes as Python has them.
+
+    ops: names of layers, which are mappings: `{'linear': 10}`. keywords: whether fields are keyword arguments,
+    `padding=2`, and not keys of mappings, `'padding': 2`.
+    """
+    def python(match: re.Match[str]) -> str:
+        name, value = match[1], match[2]
+        if value not in _CONSTANTS.values() and re.fullmatch(r"[a-z][\w.-]*|\$.*", value):
+            value = f"'{value}'"
+        if name in ops:
+            return f"`{{'{name}': {value}}}`"
+        return f"`{name}={value}`" if keywords else f"`'{name}': {value}`"
+
+    found = in_python(diagnostic)
+    return replace(found, hint=None if found.hint is None else _FIELD.sub(python, found.hint))
 
 
 def python_text(text: str) -> str:

@@ -99,8 +99,9 @@ def _shortened(cell: Text, room: int) -> Text:
         return cell
     tail = cell[times.start() : end] if times else Text()
     left = room - len(tail) - 1
-    if last > 0 and len(name) - last + 3 <= left:
-        left, tail = left - (len(name) - last - 1), name[last + 1 :] + tail
+    if last > 0 and len(name) > left:
+        kept = name[last + 1 : last + max(1, left)]
+        left, tail = left - len(kept), kept + tail
     return Text.assemble(name[:left], "…", tail) if len(name) > left else name + tail
 
 

@@ -96,3 +96,18 @@ def test_a_spec_in_python_is_explained_in_python(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(text)
     derived = {"archspec": 1, "extends": str(tmp_path / "base.yaml")}
     assert [d.hint for d in archspec.check(derived, includes=[tmp_path])] == ["write null to leave it out"]  # what is wrong is in the file
+
+
+@pytest.mark.parametrize(("stages", "rest", "hint"), [
+    ({}, {}, "write `stages={'name': [layer, …], …}`"),
+    ({"a": [{"max_pool2d": 2}]}, {"input": [28, 28]}, "images have channels: write `input=[1, 28, 28]`"),
+    ({"a": [{"linear": [28, 10]}]}, {}, "write `{'linear': 10}`: the input's size (28) is inferred"),
+    ({"a": {"add": {"x": [{"conv2d": {"out_channels": 1, "kernel_size": 3}}], "y": []}}}, {}, "write `padding=1` in `conv2d` of `x`"),
+])
+def test_what_to_write_is_python(stages: Any, rest: Any, hint: str) -> None:
+    """As keyword arguments for an `ArchSpec`, and as keys of a mapping."""
+    fields = {"input": [1, 28, 28], "stages": stages, **rest}
+    (found,) = archspec.check(archspec.ArchSpec(**fields))
+    assert found.hint == hint
+    (found,) = archspec.check({"archspec": 1, **fields})
+    assert found.hint == re.sub(r"`(\w+)=", r"`'\1': ", hint)

@@ -225,7 +225,7 @@ def test_a_file_that_cannot_be_read_is_named_without_its_line() -> None:
     names: dict[str, Any] = {}
     exec(compile("from archspec import ArchSpec\n\nspec = ArchSpec(input=[1])\n", "<cell 1>", "exec"), names)
     (found,) = archspec.check(names["spec"])
-    assert str(found).split("\n")[1:3] == [" --> <cell 1>:3:1", "  = hint: write `stages: {'name': [layer, …], …}`"]
+    assert str(found).split("\n")[1:3] == [" --> <cell 1>:3:1", "  = hint: write `stages={'name': [layer, …], …}`"]
 
 
 def test_a_file_that_changed_since_is_no_reason_to_fail(tmp_path: Path) -> None:
