@@ -33,7 +33,14 @@ def in_python(diagnostic: Diagnostic) -> Diagnostic:
 
 
 def written(diagnostic: Diagnostic, ops: Container[str], *, keywords: bool) -> Diagnostic:
-    """The diagnostic of a spec written in Python, with the fields that its hint writes as Python has them.
+    """The diagnostic of a spec written in Python: `in_python`, and its hint as `fields_text` writes it."""
+    found = in_python(diagnostic)
+    hint = None if found.hint is None else fields_text(found.hint, ops, keywords=keywords)
+    return replace(found, hint=hint)
+
+
+def fields_text(text: str, ops: Container[str], *, keywords: bool) -> str:
+    """The text with fields that it says to write as Python has them.
 
     ops: names of layers, which are mappings: `{'linear': 10}`. keywords: whether fields are keyword arguments,
     `padding=2`, and not keys of mappings, `'padding': 2`.
@@ -46,8 +53,7 @@ def written(diagnostic: Diagnostic, ops: Container[str], *, keywords: bool) -> D
             return f"`{{'{name}': {value}}}`"
         return f"`{name}={value}`" if keywords else f"`'{name}': {value}`"
 
-    found = in_python(diagnostic)
-    return replace(found, hint=None if found.hint is None else _FIELD.sub(python, found.hint))
+    return _FIELD.sub(python, text)
 
 
 def python_text(text: str) -> str:

@@ -84,7 +84,8 @@ def fit(table: Table, column: int, console: Console) -> None:
     if excess > 0:
         room = table.columns[column].max_width = max(8, natural - excess)
         names = table.columns[column]._cells  # rich has no public way to change a cell
-        names[:] = [_shortened(cell, room) if isinstance(cell, Text) else cell for cell in names]
+        if table.columns[column].overflow == "ellipsis":
+            names[:] = [_shortened(cell, room) if isinstance(cell, Text) else cell for cell in names]
 
 
 def _shortened(cell: Text, room: int) -> Text:

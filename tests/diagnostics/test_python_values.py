@@ -100,7 +100,7 @@ def test_a_spec_in_python_is_explained_in_python(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("stages", "rest", "hint"), [
     ({}, {}, "write `stages={'name': [layer, …], …}`"),
-    ({"a": [{"max_pool2d": 2}]}, {"input": [28, 28]}, "images have channels: write `input=[1, 28, 28]`"),
+    ({"a": [{"max_pool2d": 2}]}, {"input": [28, 28]}, "an image has channels: write `input=[1, 28, 28]`"),
     ({"a": [{"linear": [28, 10]}]}, {}, "write `{'linear': 10}`: the input's size (28) is inferred"),
     ({"a": {"add": {"x": [{"conv2d": {"out_channels": 1, "kernel_size": 3}}], "y": []}}}, {}, "write `padding=1` in `conv2d` of `x`"),
 ])
