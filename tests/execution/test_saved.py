@@ -31,6 +31,22 @@ def test_as_torch_keeps(name):
     compare(name)
 
 
+def test_each_of_several_outputs_has_labels_of_its_own():
+    """Which `example_loss` makes by taking them modulo its classes."""
+    body = {"head": {"linear": 10}, "aux": {"linear": 3, "from": "body"}}
+    compare({"archspec": 1, "input": [16], "stages": {"body": [{"linear": 8}, "relu"], **body}, "outputs": ["head", "aux"]})
+    compare({"archspec": 1, "input": [16], "stages": {"body": [{"linear": 8}, "relu"], "head": {"linear": 10}}})
+
+
+@pytest.mark.parametrize(("target", "written"), [("cpu", 0), ("cuda", 1), ("meta", 1)])
+def test_a_first_batch_norm_writes_a_gradient_that_nobody_needs(target, written):
+    """Of its input: cuDNN's does, and torch's on meta; the one of a CPU does not."""
+    graph = archspec.load("archspec: 1\ninput: [3, 32, 32]\nstages: {a: [batch_norm2d, flatten, linear: 4]}\n").graph
+    found = execute(graph, Setting(batch_size=2, target=target))
+    (backward,) = [kernel for kernel in found.kernels if kernel.name == "batch_norm_backward"]
+    assert backward.written_bytes // (4 * 2 * 3 * 32 * 32) == written
+
+
 @pytest.mark.parametrize("name", LOW)
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_as_autocast_keeps(name, channels_last):
