@@ -14,7 +14,6 @@ from archspec.lower.context import Context
 from archspec.lower.kept import MOST
 from archspec.lower.layout import batched_input, gray_input, is_image, is_sequence, layout_warning, turned_input
 from archspec.lower.operations import Fields, field_place, guess, is_fixed, make, read_fields, window_place
-from archspec.lower.padding import padded
 from archspec.lower.values import Scope
 from archspec.ops import OPS, Op, Operation, infer_outputs
 from archspec.text import shape_text
@@ -154,6 +153,8 @@ class Ops:
             return sub.run(name, op, inputs, infer_outputs(op, tensors_of(inputs))[0])
         except ShapeError as e:
             if not self.reporter.is_reported(e.code, layer.head, scope):
+                from archspec.lower.padding import padded  # only mistakes need it
+
                 differ = {n: v for k, (n, v) in enumerate(outputs.items()) if k in (e.inputs or (k,)) and v.tensor}
                 related = [(layer.branches[n].at.key, v.gives()[1]) for n, v in differ.items()]
                 hint = (reshaped(op, e, layer, outputs) or padded(op, layer, outputs, sub, flow)
