@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archspec.capacity.largest import MOST
 from archspec.printing.plain import show_lines
 from archspec.text import bytes_text, clean, estimates_text
 
@@ -42,14 +43,18 @@ def answer_text(found: Answer) -> str:
     if found.request.batch_size is None and found.usual is None:
         if not use.largest_batch:
             return f"no: training needs {bytes_text(use.peak_bytes)} of {memory} even with a batch of {use.batch_size}"
-        return f"yes: training fits with batches up to {use.largest_batch:,}, which need {bytes_text(use.peak_bytes)}"
+        return f"yes: training fits with batches up to {_largest(use)}, which need {bytes_text(use.peak_bytes)}"
     whose = "the recipe's batches" if found.usual is not None else "batches"
     needs = f"training with {whose} of {use.batch_size:,} needs {bytes_text(use.peak_bytes)} of {memory}"
     if use.fits:
-        return f"yes: {needs}, {bytes_text(use.spare_bytes)} to spare; the largest batch is {use.largest_batch:,}"
+        return f"yes: {needs}, {bytes_text(use.spare_bytes)} to spare; the largest batch is {_largest(use)}"
     if use.largest_batch:
-        return f"no: {needs}; the largest batch is {use.largest_batch:,}"
+        return f"no: {needs}; the largest batch is {_largest(use)}"
     return f"no: {needs}; {_least(use)}"
+
+
+def _largest(use: Use) -> str:
+    return f"{use.largest_batch:,}{' or more' if use.largest_batch >= MOST else ''}"
 
 
 def _least(use: Use) -> str:
@@ -61,7 +66,7 @@ def _least(use: Use) -> str:
 def _inference(use: Use, samples: str) -> str:
     if not use.largest_batch:
         return f"no, {_least(use)}"
-    most = f"at most {use.largest_batch:,} {samples} at once"
+    most = f"at most {_largest(use)} {samples} at once"
     if use.batch_size == use.largest_batch:
         return most
     return f"{'yes' if use.fits else 'no'}, {use.batch_size:,} {samples} need {bytes_text(use.peak_bytes)}; {most}"

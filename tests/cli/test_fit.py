@@ -54,6 +54,13 @@ def test_yes(cli: Cli, net):
     assert about.startswith("net, fp32, SGD; 1.00 GiB for tensors; most of it: activations, ")
 
 
+def test_a_batch_where_the_search_ends_is_no_limit(cli: Cli, net):
+    (net / "tiny.yaml").write_text("archspec: 1\ninput: [1]\nstages:\n  a: [linear: 1]\n")
+    lines = cli("fit", "tiny.yaml", "--memory", "1TiB").out.splitlines()
+    assert lines[0].startswith("yes: training fits with batches up to 16,777,216 or more, which need ")
+    assert lines[1].startswith("inference: at most 16,777,216 or more ")
+
+
 def test_no(cli: Cli, net):
     out = cli("fit", "net.yaml", "--memory", "24MiB", "--optimizer", "adam").out
     assert out.startswith("no: training with the recipe's batches of 128 needs ")

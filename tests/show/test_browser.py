@@ -67,6 +67,9 @@ def test_opening_searching_sorting_and_keys(tmp_path):
       await press(head("parameters")); found.least = first();
       await press(all("#table .link").find((b) => b.textContent.startsWith("b5.1.add_1.main.conv2d_2"))); await pause(100);
       found.revealed = d.activeElement.getAttribute("aria-label").split(":")[0];
+      const cells = all("#table tbody tr").map((row) => [...row.children].map((cell) => cell.textContent));
+      const macs = texts("#table thead button").findIndex((text) => text.startsWith("MACs"));
+      found.shares = cells.map((cell) => [cell[macs] === "\u2013", cell.at(-1) === "\u2013"]);
       await fill(all(".toolbar select")[0], "0"); found.legend = one(".legend").textContent;
       await fill(all(".toolbar select")[1], "0"); found.stages = all("[data-box]").length;
       found.hash = w.location.hash;
@@ -77,6 +80,7 @@ def test_opening_searching_sorting_and_keys(tmp_path):
     assert (found["count"], found["rows"], found["marked"]) == ("3 layers", 3, 3) and found["dim"] == 5
     assert found["shown"] and (found["most"][:2], found["order"]) == ("b5", "descending") and found["least"] != found["most"]
     assert found["revealed"] == "b5.1.add_1.main.conv2d_2" and found["legend"].startswith("parameters per box:")
+    assert [True, True] in found["shares"] and all(none == dash for none, dash in found["shares"])
     assert found["stages"] == 8 and "color=params" in found["hash"] and "sort=params" in found["hash"]
 
 

@@ -21,7 +21,7 @@ const COLUMNS = [
   })),
   {
     key: "share", get title() { return `share of ${MEASURES[state.measure].title}`; }, number: true, value: (box) => figureOf(box, state.measure),
-    cell: (box) => percentText(figureOf(box, state.measure), figureOf(BOXES[0], state.measure)),
+    cell: (box) => (figureOf(box, state.measure) ? percentText(figureOf(box, state.measure), figureOf(BOXES[0], state.measure)) : DASH),
   },
 ];
 
