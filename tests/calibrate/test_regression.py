@@ -69,7 +69,7 @@ def test_forward_and_backward_of_a_convolution_and_the_windows_of_depthwise_ones
 
 
 def test_depthwise_convolutions_have_curves_of_their_own_for_backward() -> None:
-    """On a CPU, their gradients take up to thirty times as long where libraries have no kernel for a window."""
+    """On a CPU, their gradients take many times as long where libraries have no kernel for a window."""
     shape = Shape(1, 8, 8, 8, 5, 1, 8)
     kinds = {s.name: kind_of(s.name, s.work) for s in convolutions(Place(CPU, "fp32"), [shape])}
     assert kinds == {
