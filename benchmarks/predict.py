@@ -214,10 +214,12 @@ def with_prediction(found: dict[str, Any], chosen: Chosen, calibration: Calibrat
 
 def summary(rows: list[dict[str, Any]]) -> None:
     for key in ("step", "forward"):
-        errors = [abs(r[key]["predicted_ms"] / r[key]["measured_ms"] - 1) for r in rows]
+        signed = [r[key]["predicted_ms"] / r[key]["measured_ms"] - 1 for r in rows]
+        errors = list(map(abs, signed))
         every = [abs(r[key]["predicted_ms"] / r[key].get("all_ms", r[key]["measured_ms"]) - 1) for r in rows]
         inside = [r[key]["low_ms"] <= r[key]["measured_ms"] <= r[key]["high_ms"] for r in rows]
-        print(f"{key}: median error {100 * statistics.median(errors):.1f} %, worst {100 * max(errors):.1f} %, "
+        print(f"{key}: median error {100 * statistics.median(errors):.1f} % "
+              f"({100 * statistics.median(signed):+.1f} % with its sign), worst {100 * max(errors):.1f} %, "
               f"{sum(error > 0.3 for error in errors)} over 30 %, "
               f"{100 * statistics.mean(inside):.0f} % within the interval of 80 %, {len(rows)} rows; "
               f"against all runs, disturbed or not: median {100 * statistics.median(every):.1f} %, "

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from archspec.analysis.resources import Resources
     from archspec.analysis.timing import Predicted
     from archspec.devices import Device
+    from archspec.devices.models import TimeModel
     from archspec.execution import Setting
     from archspec.ir import Graph
 
@@ -69,7 +70,7 @@ def batch_costs(graph: Graph, batch_sizes: Iterable[int], setting: Setting, targ
         yield _cost(graph, replace(setting, batch_size=batch_size), model, device)
 
 
-def _cost(graph: Graph, setting: Setting, model: Any, device: Device | None) -> BatchCost:
+def _cost(graph: Graph, setting: Setting, model: TimeModel | None, device: Device | None) -> BatchCost:
     from archspec.analysis import check_batch, why_no_step
     from archspec.analysis.resources import resources
     from archspec.analysis.timing import predict_times
