@@ -10,7 +10,7 @@ from typing_extensions import override
 from archspec.analysis import lone_value, smallest_batch
 from archspec.analysis.step_memory import step_memory
 from archspec.analysis.weights import weights
-from archspec.capacity.largest import largest_batch
+from archspec.capacity.largest import MOST, largest_batch
 from archspec.capacity.options import Low, Option, options_for
 from archspec.capacity.simulate import WORK, Price, Simulated
 from archspec.devices import Device
@@ -67,6 +67,11 @@ class Use:
     def fits(self) -> bool:
         """Whether the batch fits."""
         return self.peak_bytes <= self.memory
+
+    @property
+    def searched_to_the_end(self) -> bool:
+        """Whether a larger batch than `largest_batch` may fit: the search ends there."""
+        return self.largest_batch >= MOST
 
     @property
     def spare_bytes(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archspec.capacity.largest import MOST
 from archspec.printing.plain import show_lines
 from archspec.text import bytes_text, clean, estimates_text
 
@@ -54,7 +53,7 @@ def answer_text(found: Answer) -> str:
 
 
 def _largest(use: Use) -> str:
-    return f"{use.largest_batch:,}{' or more' if use.largest_batch >= MOST else ''}"
+    return f"{use.largest_batch:,}{' or more' if use.searched_to_the_end else ''}"
 
 
 def _least(use: Use) -> str:
