@@ -19,6 +19,7 @@ Low = Literal["bf16", "fp16"]
 Kind = Literal["bf16", "fp16", "recompute", "accumulate", "optimizer", "freeze", "together"]
 SAME: Final = "the same results"
 LISTED: Final = 4  # the most parts of a list that is written in full
+_TRIED: Final = 1 << 20  # divisors that are tried
 ROUGHLY: Final = 1.1  # recomputing every stage may need a little more memory than recomputing the right ones
 
 
@@ -223,8 +224,11 @@ def accumulated(setting: Setting, passes: int) -> Setting:
 
 
 def divisors(batch_size: int, least: int = 1) -> list[int]:
-    """The numbers of equal passes above 1 into which a batch can be divided, with at least `least` images in each."""
-    pairs = ((k, batch_size // k) for k in range(1, isqrt(batch_size) + 1) if batch_size % k == 0)
+    """The numbers of equal passes above 1 into which a batch can be divided, with at least `least` images in each.
+
+    All of them for batches up to _TRIED squared; of larger ones those with up to _TRIED passes, or images in each.
+    """
+    pairs = ((k, batch_size // k) for k in range(1, min(isqrt(batch_size), _TRIED) + 1) if batch_size % k == 0)
     return sorted({k for pair in pairs for k in pair if 1 < k <= batch_size // least})
 
 

@@ -143,6 +143,8 @@ def test_the_passes_of_a_batch():
         for least in (1, 2, 3):
             assert divisors(size, least) == [k for k in range(2, size + 1) if size % k == 0 and size // k >= least]
     assert len(divisors(2**40, 2)) == 39
+    assert divisors(2**63)[:3] == [2, 4, 8]  # at once
+    assert divisors(2**63)[-1] == 2**63
 
 
 def test_the_recipes_batch_is_asked_about_beside_the_largest():
