@@ -240,7 +240,7 @@ def _run(make: Callable[[], Task], machine: Machine, how: _How) -> Trained:
             summary = fit_loop(
                 task.model, task.train, task.test, task.recipe, validation=task.validation, device=machine.device,
                 settings=machine.settings, callbacks=(*shown, *doctors, averaged, *how.callbacks), stop=Stop(),
-                objective=task.objective,
+                objective=task.objective, samples=task.samples,
             )
     found = tuple(finding for doctor in doctors for finding in doctor.findings)
     return Trained(averaged.model or task.model, replace(summary, findings=found), task.recipe, how.run_dir)

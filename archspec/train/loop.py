@@ -113,6 +113,7 @@ def fit(
     stop_after: int | None = None,
     group: ProcessGroup = ALONE,
     objective: Objective | None = None,
+    samples: str = "images",
 ) -> Summary:
     """Train `model`, which is on `device`, according to `recipe`.
 
@@ -126,6 +127,7 @@ def fit(
     callbacks: follow the run, in the order of their phases.
     group: the processes that train together. All have the same arguments, except for their parts of the batches.
     objective: the losses; default: those of the recipe.
+    samples: what a batch consists of, in messages.
     Raises SpecError RUN310 if the loss becomes infinite or NaN, RUN315 if `resume` belongs to another network, RUN337
     if the settings require determinism and a layer does not support it.
     """
@@ -135,7 +137,7 @@ def fit(
         model, make_optimizer(model, recipe, device, sharded=group.sharded), rate_schedule(recipe, steps), device,
         recipe, steps, settings, group,
     )
-    run.objective = objective or run.objective
+    run.objective, run.samples = objective or run.objective, samples
     run.policy = NonFinitePolicy(train, attempt)
     if recipe.ema is not None:
         average = Average(model, recipe.ema)

@@ -34,7 +34,8 @@ class Run:
     state: what training changes. runtime: where it computes. policy: checks and repeats steps. rate_at: step → learning
     rate. batch: the batch of the current or last step. test: the final test result, if the epochs are evaluated on a
     validation set. owns_folder: False if another process has taken over the run folder; then this one writes nothing
-    there. paused: stopped early by `stop_after`. notify: shows a line to the user.
+    there. paused: stopped early by `stop_after`. samples: what a batch consists of, images or samples. notify: shows a
+    line to the user.
     """
 
     recipe: Recipe
@@ -47,6 +48,7 @@ class Run:
     test: tuple[Metrics, Tally] | None = None
     owns_folder: bool = True
     paused: bool = False
+    samples: str = "images"
     notify: Callable[[str], None] = field(default=lambda text: None, repr=False)
 
     def __post_init__(self) -> None:
@@ -79,7 +81,8 @@ class Run:
             stopped = f"paused after {done}: the run is not finished"
         measured_as = self.runtime.memory.measured_as
         return Summary(
-            tuple(results), stopped, criterion=self.criterion, test=test, memory_measured_as=measured_as
+            tuple(results), stopped, criterion=self.criterion, test=test, memory_measured_as=measured_as,
+            samples=self.samples,
         )
 
     @property

@@ -84,6 +84,7 @@ class Session:
                 device=task.machine.device, settings=task.machine.settings, callbacks=self._callbacks(),
                 resume=None if found is None else found.saved, stop=stop, group=task.machine.group,
                 stop_after=self._options.stop_after, objective=task.objective,
+                samples=task.samples,
             )
 
     def _continue_from(self) -> None:

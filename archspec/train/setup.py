@@ -69,7 +69,7 @@ class Task:
 
     validation: None if the test set is evaluated after each epoch. recipe: with its `validation` resolved.
     sources: where each split was found. notices: lines for the user. classes: the names of the labels. initial: the
-    trained weights that it starts from.
+    trained weights that it starts from. samples: what a batch consists of, images or samples.
     """
 
     model: nn.Module
@@ -83,6 +83,7 @@ class Task:
     classes: tuple[str, ...] = ()
     initial: InitialWeights | None = None
     objective: Objective = field(default_factory=Objective)
+    samples: str = "images"
 
     def batches(self) -> dict[RunSplit, Batches]:
         """The batches of each split of the run, by its name."""

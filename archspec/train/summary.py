@@ -156,7 +156,7 @@ class Summary:
 
     stopped: why it ended before its last epoch, as a text; None if it did not. findings: of the doctor. criterion: the
     figure that decides which epoch is best. test: the final test, if epochs were evaluated on a validation set; None
-    otherwise. memory_measured_as: the meaning of the epochs' peak_memory_bytes.
+    otherwise. memory_measured_as: the meaning of the epochs' peak_memory_bytes. samples: what a batch consists of.
     """
 
     epochs: tuple[EpochResult, ...]
@@ -165,6 +165,7 @@ class Summary:
     criterion: Criterion = "accuracy"
     test: Metrics | None = None
     memory_measured_as: str | None = None
+    samples: str = "images"
 
     @property
     def last(self) -> EpochResult:

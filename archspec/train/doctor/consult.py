@@ -68,7 +68,7 @@ def _with_labels(finding: Finding, patient: Patient) -> Finding:
     if seen.held_out <= lucky_guess(seen):
         return replace(
             finding, code="RUN358", title="the labels do not seem to depend on the images", evidence=facts,
-            advice=f"{finding.advice}: check whether labels belong to their images",
+            advice=f"{finding.advice}: check whether labels belong to their inputs",
         )
     return replace(
         finding, evidence=facts, advice=f"{finding.advice}; the labels do depend on the images: try a simpler network",

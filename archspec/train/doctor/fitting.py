@@ -37,7 +37,7 @@ def overfits(history: History) -> Finding | None:
     facts = (_figures(best, f"lowest {best.split} loss"), _figures(now, "now"))
     return Finding(
         "RUN348", history.step, f"over-fitting since epoch {best.epoch}", facts,
-        f"stop after {plural(best.epoch, 'epoch')}, train on more images, or add dropout or weight_decay",
+        f"stop after {plural(best.epoch, 'epoch')}, train on more data, or add dropout or weight_decay",
     )
 
 

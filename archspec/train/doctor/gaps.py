@@ -79,7 +79,7 @@ def drops_too_much(history: History) -> Finding | None:
         return None
     fact = _scores(modes.step, "without dropout", modes.without_dropout, "with it", modes.training)
     text, change = without_dropout()
-    title = f"dropout {short(history.facts.dropout)} hides the images"
+    title = f"dropout {short(history.facts.dropout)} hides the inputs"
     return Finding("RUN355", modes.step, title, (fact,), text, change=change)
 
 
@@ -115,7 +115,7 @@ def memorised(history: History) -> Finding | None:
     )
     return Finding(
         "RUN358", history.step, "the training labels do not depend on the images: they are memorised",
-        (fact, line_of(seen)), "check whether labels belong to their images", sure=True,
+        (fact, line_of(seen)), "check whether labels belong to their inputs", sure=True,
     )
 
 

@@ -40,7 +40,7 @@ def out_of_range(batch: FirstBatch) -> tuple[str, str, str] | None:
     if batch.std == 0:
         return "the inputs are constant", f"every value of the first batch is {short(batch.mean)}", REPAIR
     if batch.spread == 0:
-        return "all images are the same", f"in the first batch no pixel differs between images; {figures}", REPAIR
+        return "all inputs are the same", f"in the first batch no value differs between inputs; {figures}", REPAIR
     if abs(batch.mean) > FAR_MEAN or batch.std > FAR_STD or batch.std < NARROW:
         return "the inputs are not normalised", f"{figures}; near 0 and 1 is usual", INPUTS_FIRST
     return None
@@ -62,7 +62,7 @@ def one_class(history: History) -> Finding | None:
     fact = Evidence(f"{count:,} of the {seen:,} labels seen up to step {history.step} are {label}", values)
     remedy = (
         f"compare accuracies with {count / seen:.3f}, the accuracy of a constant prediction; look at the accuracy of "
-        "each class, and train on more images of the other classes"
+        "each class, and train on more samples of the other classes"
     )
     return Finding(
         "RUN350", history.step, f"{100 * count / seen:.3g} % of the labels are of one class", (fact,), remedy, sure=True

@@ -181,7 +181,7 @@ def _dropped(history: History, recent: list[Sample], chance: Chance) -> Cause | 
     if share < HIGH_DROPOUT:
         return None
     fact = Evidence(f"a dropout layer lets {percent(1 - share)} of its values through", {"dropout": share})
-    return Cause("RUN355", f"dropout {short(share)} hides the images", (fact,), without_dropout(), MANY)
+    return Cause("RUN355", f"dropout {short(share)} hides the inputs", (fact,), without_dropout(), MANY)
 
 
 def _saturated(history: History, recent: list[Sample], chance: Chance) -> Cause | None:
@@ -260,7 +260,7 @@ def _unknown(history: History, recent: list[Sample], chance: Chance) -> Cause:
     facts = [_gradients(recent[-1])] if recent[-1].weights else []
     return Cause(
         "RUN340", "the network learns nothing", tuple(facts),
-        Remedy("check whether labels belong to their images, and try `--find-lr`"), _long(history),
+        Remedy("check whether labels belong to their inputs, and try `--find-lr`"), _long(history),
     )
 
 
@@ -311,7 +311,7 @@ def _state(layer: Activation) -> str:
 def stuck_units(layer: Activation, step: int, before: Activation | None = None, first: int = 0) -> Evidence:
     """The share of a layer's units that are stuck at a step, and at the first step."""
     what = "are zero" if layer.kind == RECTIFIED.name else "are saturated"
-    text = f"at step {step} {percent(layer.stuck)} of the {layer.units} units of {layer.name} {what} for every image"
+    text = f"at step {step} {percent(layer.stuck)} of the {layer.units} units of {layer.name} {what} for every input"
     values: dict[str, Figure] = {"layer": layer.name, "step": step, "share": layer.stuck, "units": layer.units}
     if before is not None:
         text += f" ({percent(before.stuck)} at step {first})"

@@ -181,6 +181,7 @@ def _tried(task: Task, own: OwnObjective) -> Task:
     assert isinstance(train, OwnBatches)
     with torch.random.fork_rng(), torch.no_grad():
         batch = next(iter(train.batches(0)))
+        task = replace(task, samples="images" if _are_images(batch.x) else "samples")
         if task.recipe.mixup or task.recipe.cutmix:
             _check_mixing(batch.x, batch.y, task.recipe)
         outputs = _try(task.model, part(batch.x, 0, _PROBED))
@@ -222,9 +223,13 @@ def _check_mixing(inputs: Any, targets: Any, recipe: Recipe) -> None:
     if recipe.cutmix and any(tensor.ndim > 2 for tensor in tensors(targets)):
         raise error("RUN322", "cutmix is for images with one label; these have targets in places of their own",
                     hint="remove `cutmix`")
-    if not isinstance(inputs, Tensor) or not inputs.is_floating_point() or inputs.ndim != 4:
+    if not _are_images(inputs):
         raise error("RUN322", "mixup and cutmix need one input with images (N, C, H, W)",
                     hint="remove `mixup` and `cutmix`")
+
+
+def _are_images(inputs: Any) -> bool:
+    return isinstance(inputs, Tensor) and inputs.is_floating_point() and inputs.ndim == 4
 
 
 def _channels(outputs: Any) -> dict[str, int]:

@@ -42,7 +42,7 @@ class PlainDisplay(Callback):
 
 
 class LiveDisplay(Callback):
-    """A live line (epoch, step, loss, accuracy, images/s, time left) below the lines of the finished epochs."""
+    """A live line (epoch, step, loss, accuracy, speed, time left) below the lines of the finished epochs."""
 
     phase = Phase.SHOW
 
@@ -72,8 +72,7 @@ class LiveDisplay(Callback):
             self._task,
             completed=len(run.state.meter), total=run.state.steps_per_epoch,
             epoch=f"epoch {run.state.epoch + 1}/{run.recipe.epochs}",
-            figures=f"{figures_text(metrics.figures())}  {speed:,.0f} images/s  "
-            f"{clock(left)} left",
+            figures=f"{figures_text(metrics.figures())}  {speed:,.0f} {run.samples}/s  {clock(left)} left",
         )
 
     def on_epoch(self, run: Run) -> None:

@@ -77,7 +77,7 @@ def _effort(summary: Summary) -> str:
     speed, peak = mean_images_per_s(summary.epochs), peak_memory_bytes(summary.epochs)
     seconds = f"{summary.seconds:.1f} s" if summary.seconds < 60 else duration_text(summary.seconds)
     parts = [f"{plural(len(summary.epochs), 'epoch')} in {seconds}"]
-    parts += [] if speed is None else [f"{speed:,.0f} images/s"]
+    parts += [] if speed is None else [f"{speed:,.0f} {summary.samples}/s"]
     parts += [] if peak is None else [f"peak memory {bytes_text(peak)}"]
     what = (summary.memory_measured_as or "").partition(":")[0]
     return ", ".join(parts) + (f" ({what})" if what and peak is not None else "")

@@ -144,7 +144,7 @@ def _smaller(run: Run, images: int, problem: RuntimeError) -> int:
     if smaller is None:
         piece = largest_piece(images, _most_at_once(run), smallest)
         raise shortage(
-            f"training, with only {plural(piece, 'image')} at once,", problem,
+            f"training, with only {plural(piece, run.samples.removesuffix('s'))} at once,", problem,
             hint="make the network narrower, or its input smaller",
         ) from problem
     return smaller
@@ -161,7 +161,7 @@ def _notice(run: Run, images: int, most: int) -> str:
     place = f"step {state.position + 1} of {state.steps_per_epoch} in epoch {state.epoch + 1} of {run.recipe.epochs}"
     text = (
         f"warning[BUILD201]: {place} ran out of memory: it is repeated, from now on in micro-batches of at most "
-        f"{plural(most, 'image')}; an update still uses all {images}"
+        f"{plural(most, run.samples.removesuffix('s'))}; an update still uses all {images}"
     )
     normed = normalises_batch(run.state.model)
     return f"{text}; batch norm then takes its statistics from each {most}" if normed else text

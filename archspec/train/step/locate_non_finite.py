@@ -46,8 +46,8 @@ def first_bad(run: Run, batch: Batch, step: Callable[[], object]) -> FirstBad:
 
 
 def _values_from_outside(model: nn.Module, batch: Batch) -> FirstBad | None:
-    """Values that are not finite before anything is computed: in the images, targets, parameters or buffers."""
-    for what, values in (("the input images", batch.x), ("the targets", batch.y)):
+    """Values that are not finite before anything is computed: in the inputs, targets, parameters or buffers."""
+    for what, values in (("the inputs", batch.x), ("the targets", batch.y)):
         fine = torch.stack([_finite_samples(tensor) for tensor in tensors(values)]).all(0).cpu()
         if not bool(fine.all()):
             return FirstBad(what, batch.indices[~fine].tolist())

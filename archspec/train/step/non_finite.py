@@ -17,7 +17,6 @@ from archspec.data.batches import Batch, Batches
 from archspec.diagnostics import SpecError, error
 from archspec.train.checkpoint.rng import random_state, set_random_state
 from archspec.train.distributed.fsdp import own_part
-from archspec.train.distributed.process_group import ProcessGroup
 from archspec.train.doctor.advice import rate_after_failure
 from archspec.train.optimizer import FUSED_DEVICES
 from archspec.train.run import Run
@@ -162,7 +161,7 @@ class NonFinitePolicy(StepPolicy):
         position = step - run.state.epoch * run.state.steps_per_epoch
         losses = run.state.meter.losses()[max(0, position - 3) : position].tolist()
         before = ", ".join(f"{value:.3g}" for value in losses)
-        notes = _found_notes(*self._again(run, step, position), run.runtime.group)
+        notes = _found_notes(*self._again(run, step, position), run)
         if before:
             notes.append(f"the losses just before it: {before}")
         if loss is None:
@@ -214,17 +213,18 @@ class NonFinitePolicy(StepPolicy):
             buffer.copy_(before)
 
 
-def _found_notes(found: FirstBad | None, batch: Batch | None, group: ProcessGroup) -> list[str]:
+def _found_notes(found: FirstBad | None, batch: Batch | None, run: Run) -> list[str]:
     if batch is None:
         return []
     if found is None:
         found = FirstBad("unknown: memory was too short for a second pass", [])
-    images = "the same images" if group.alone else f"the images of process {group.rank}"
-    place = found.place or f"nowhere: in a second pass over {images} all numbers are finite"
+    group = run.runtime.group
+    these = f"the same {run.samples}" if group.alone else f"the {run.samples} of process {group.rank}"
+    place = found.place or f"nowhere: in a second pass over {these} all numbers are finite"
     notes = [f"first not finite: {place}"]
     if found.images:
-        notes.append(f"in the images {_some(found.images)}")
-    return [*notes, f"the step's images: {_some(batch.indices.tolist())}"]
+        notes.append(f"in the {run.samples} {_some(found.images)}")
+    return [*notes, f"the step's {run.samples}: {_some(batch.indices.tolist())}"]
 
 
 def _some(images: Sequence[int]) -> str:

@@ -78,7 +78,7 @@ def test_a_number_that_is_none_stops_both_before_the_update(together):
     for seen in (first, second):
         assert "step 3 of 5 in epoch 2 of 3" in seen["not_finite"]["error"]
     assert "nowhere: in a second pass over the images of process 0" in first["not_finite"]["error"]
-    assert "first not finite: the input images" in second["not_finite"]["error"]
+    assert "first not finite: the inputs" in second["not_finite"]["error"]
 
 
 def test_the_order_in_which_gradients_are_summed_is_settled_before_the_first_step(together):

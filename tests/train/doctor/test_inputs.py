@@ -20,7 +20,7 @@ def first(**fields):
     ({"mean": 0.0, "std": 90.0}, "the inputs are not normalised"),
     ({"mean": -0.8, "std": 0.004}, "the inputs are not normalised"),
     ({"mean": 0.5, "std": 0.0, "spread": 0.0}, "the inputs are constant"),
-    ({"spread": 0.0}, "all images are the same"),
+    ({"spread": 0.0}, "all inputs are the same"),
     ({"mean": float("nan"), "std": float("nan"), "finite": False}, "the inputs are not numbers"),
 ], ids=str)
 def test_broken_inputs(fields, title):

@@ -225,7 +225,7 @@ def test_the_words_of_a_dead_network():
     assert finding.line() == (
         "doctor[RUN341]: step 200: nothing learned so far: dead ReLUs: the rate 0.6 is too high: over the last 100 steps the loss is 2.303 and "
         "the accuracy 0.100, no better than a constant prediction (2.303 = ln 10); at step 200 94 % of the 50 "
-        "units of layer1.act are zero for every image (6 % at step 1); the loss first jumped at step 4, from 2.2 to "
+        "units of layer1.act are zero for every input (6 % at step 1); the loss first jumped at step 4, from 2.2 to "
         "3.9; a guess, not tried: start again with a lower rate: try lr 0.1, or a warm-up"
     )
 

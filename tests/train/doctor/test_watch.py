@@ -157,7 +157,7 @@ def test_a_dead_network_is_told_once():
     _, _, messages = train_with(doctor, dead_network(), epochs=30)
     assert [finding.code for finding in doctor.findings] == ["RUN341"]
     assert messages == [doctor.findings[0].line()]
-    assert "100 % of the 4 units of 2 are zero for every image" in messages[0]
+    assert "100 % of the 4 units of 2 are zero for every input" in messages[0]
 
 
 class Told(list):

@@ -157,7 +157,7 @@ def test_a_bad_pass_ends_the_run_before_its_steps_update():
     with pytest.raises(SpecError, match="the loss is nan at step 1 of 5 in epoch 1") as caught:
         fit(model, Poison(batches(IMAGES, chosen), 0), batches(TESTED, chosen, shuffle=False), chosen, device=CPU,
             callbacks=[notes])
-    assert any("the input images" in note for note in caught.value.diagnostics[0].notes)
+    assert any("the inputs" in note for note in caught.value.diagnostics[0].notes)
     assert same(model, plain())
 
 

@@ -51,7 +51,7 @@ def test_bad_input_is_told_apart():
 
     with pytest.raises(SpecError) as caught:
         fit(network(), Spoilt(), batches(IMAGES, chosen, shuffle=False), chosen, device=CPU)
-    assert caught.value.diagnostics[0].notes[:2] == ("first not finite: the input images", "in the images 7")
+    assert caught.value.diagnostics[0].notes[:2] == ("first not finite: the inputs", "in the images 7")
 
 
 def test_bad_weights_are_told_apart():
