@@ -2,14 +2,17 @@
 
     archspec calibrate                 # first, when nothing else runs
     python benchmarks/predict.py [SPEC …] [--device cuda] [--batch-sizes 1,8] [--precisions fp32,bf16] [--rows FILE]
+                                 [--calibrate SECONDS]
 
 Each row is a network, batch size and precision: the time of a training step and of a forward pass, and Spearman's
 correlation of predicted and measured times of the layers (forward, in training). Between the runs of a pass, the
 kernels beside which calibration measured the others show how fast the machine is at the moment: only runs during which
 it was as fast as when it was calibrated count. The summary says the errors as they are, and those against the median
-of all runs, too. Rows are appended to FILE as they are measured, and a row that is there is not measured again: the run
-can be interrupted. `--again` measures nothing, and predicts the rows of FILE anew, as after another calibration. On a
-GPU all rows are measured in one process. `--seconds` ends the run. Without SPEC it takes all shipped specs.
+of all runs, too. `--calibrate S` calibrates the machine before the first row, and again whenever S seconds have passed:
+a virtual machine that shares its cores is as fast as when it was calibrated for minutes only. Rows are appended to FILE
+as they are measured, and a row that is there is not measured again: the run can be interrupted. `--again` measures
+nothing, and predicts the rows of FILE anew, as after another calibration. On a GPU all rows run in one process.
+`--seconds` ends the run. Without SPEC it takes all shipped specs.
 """
 
 from __future__ import annotations
@@ -17,11 +20,14 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -34,7 +40,7 @@ from archspec.analysis.resources import resources
 from archspec.analysis.timing import predict_times
 from archspec.backends.allocator import keep_freed_memory
 from archspec.backends.denormals import denormals_flushed
-from archspec.calibrate.pace import KERNELS, Effort, Pace, series
+from archspec.calibrate.pace import Effort, Pace, series
 from archspec.devices.calibration import Calibration, Machine, cpu_name, load_calibration
 from archspec.devices.models import CalibratedModel
 from archspec.diagnostics import SpecError
@@ -45,7 +51,7 @@ from archspec.profile.timing import Until, time_runs
 from archspec.profile.workload import Setting as Chosen
 from archspec.profile.workload import Workload, setting
 from archspec.train.step.microbatch import free_memory
-from archspec.train.step.precision import Settings, float32_products
+from archspec.train.step.precision import Precision, Settings, float32_products
 
 CPU = torch.device("cpu")
 EFFORT = Effort(fewest=4, most=10_000, enough=0.5, patience=10.0)  # of a pass on a CPU
@@ -90,17 +96,17 @@ def layer_times(
     return best
 
 
-def fresh_row(name: str, batch: int, precision: str, calibration: Calibration) -> dict[str, Any] | None:
+def fresh_row(name: str, batch: int, precision: Precision, calibration: Calibration) -> dict[str, Any] | None:
     """The row, in a process of its own: in the memory that a larger network has used and left, others are slower."""
     keep_freed_memory()
     torch.manual_seed(0)
     with denormals_flushed():
-        pace = Pace(time.perf_counter, [calibration.pace_ms[name] / 1000 for name in KERNELS])
-        return row(name, batch, precision, calibration, Rig(CPU, time.perf_counter, pace))
+        pace = Pace(time.perf_counter, {kernel: ms / 1000 for kernel, ms in calibration.pace_ms.items()})
+        return row(name, batch, precision, calibration, Rig(CPU, time.perf_counter, pace, precision))
 
 
 def gpu_row(
-    name: str, batch: int, precision: str, calibration: Calibration, device: torch.device
+    name: str, batch: int, precision: Precision, calibration: Calibration, device: torch.device
 ) -> dict[str, Any] | None:
     """The row, in this process: the allocator's memory is as good as new."""
     torch.manual_seed(0)
@@ -117,6 +123,7 @@ class Rig:
     device: torch.device
     clock: Clock
     pace: Pace | None = None  # of a CPU
+    precision: Precision = "fp32"
 
     def wait(self) -> None:
         """Until all kernels have run."""
@@ -160,16 +167,16 @@ class Rig:
                 run, batch_size=batch, synchronise=self.wait, clock=self.clock, warmup=Until(2, few=2), measured=until,
             ).times_ms
             return {"measured_ms": statistics.median(times), "pace": 1.0}
-        runs = series([run], self.pace, EFFORT)
+        runs = series([run], self.pace, EFFORT, [self.precision])
         every = [1000 * seconds for seconds, _ in runs.times[0]]
         return {
             "measured_ms": 1000 * runs.seconds(self.pace)[0], "all_ms": statistics.median(every),
             "undisturbed": len(runs.undisturbed(self.pace)[0]) / len(every),
-            "pace": statistics.median(runs.slow(self.pace)),
+            "pace": statistics.median(runs.slow(self.pace)[0]),
         }
 
 
-def row(name: str, batch: int, precision: str, calibration: Calibration, rig: Rig) -> dict[str, Any] | None:
+def row(name: str, batch: int, precision: Precision, calibration: Calibration, rig: Rig) -> dict[str, Any] | None:
     """What a network takes: measured and predicted. None without enough memory, or without a training step."""
     chosen = chosen_setting(name, batch, precision, rig.device)
     if chosen is None:
@@ -191,7 +198,7 @@ def row(name: str, batch: int, precision: str, calibration: Calibration, rig: Ri
     return with_prediction(found, chosen, calibration)
 
 
-def chosen_setting(name: str, batch: int, precision: str, device: torch.device) -> Chosen | None:
+def chosen_setting(name: str, batch: int, precision: Precision, device: torch.device) -> Chosen | None:
     """How a network runs; None if it does not fit into memory, or has no training step."""
     try:
         chosen = setting(archspec.load(name).graph, batch, "float32", device, Settings(precision))
@@ -246,9 +253,30 @@ def calibrated(device: torch.device) -> Calibration:
     return found
 
 
+class Calibrations:
+    """The machine's calibration at hand, made again every so many seconds."""
+
+    def __init__(self, device: torch.device, every: float) -> None:
+        self._device, self._every, self._made = device, every, -every
+        self.now = calibrated(device) if every == inf else self.latest()
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was made here."""
+        return time.monotonic() - self._made
+
+    def latest(self) -> Calibration:
+        """The calibration, new if that at hand is older."""
+        if self.age > self._every:
+            command = [sys.executable, "-m", "archspec", "calibrate", "--device", self._device.type]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            self._made, self.now = time.monotonic(), calibrated(self._device)
+        return self.now
+
+
 def measure(
-    names: Sequence[str], batches: Sequence[int], precisions: Sequence[str], known: list[dict[str, Any]],
-    calibration: Calibration, device: torch.device, seconds: float,
+    names: Sequence[str], batches: Sequence[int], precisions: Sequence[Precision], known: list[dict[str, Any]],
+    calibrations: Calibrations, device: torch.device, seconds: float,
 ) -> Iterator[dict[str, Any]]:
     """Rows that are not known, until the time is over. Each network first in one setting, then in the next."""
     end = time.monotonic() + seconds
@@ -259,12 +287,13 @@ def measure(
                 return
             if (name, batch, precision) in done:
                 continue
+            calibration = calibrations.latest()
             if device.type == "cuda":
                 found = gpu_row(name, batch, precision, calibration, device)
             else:
                 found = fresh.submit(fresh_row, name, batch, precision, calibration).result()
             if found is not None:
-                yield found
+                yield found | ({"calibrated_s_before": round(calibrations.age)} if calibrations.age < inf else {})
 
 
 def line(found: dict[str, Any]) -> str:
@@ -284,27 +313,28 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, default=Path("predict.jsonl"))
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--device", type=torch.device, default=CPU)
+    parser.add_argument("--calibrate", type=float, default=inf, metavar="SECONDS")
     parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
     keep_freed_memory()
-    calibration = calibrated(options.device)
+    calibrations = Calibrations(options.device, options.calibrate)
     rows = [json.loads(text) for text in options.rows.read_text().splitlines()] if options.rows.exists() else []
     if options.again:
         for k, found in enumerate(rows):
             chosen = chosen_setting(found["spec"], found["batch"], found["precision"], options.device)
             assert chosen is not None
-            rows[k] = with_prediction(found, chosen, calibration)
+            rows[k] = with_prediction(found, chosen, calibrations.now)
             print(line(rows[k]))
         options.rows.write_text("".join(json.dumps(found) + "\n" for found in rows))
     else:
         batches, precisions = [int(text) for text in options.batch_sizes.split(",")], options.precisions.split(",")
         names = options.specs or shipped_specs()
-        for found in measure(names, batches, precisions, list(rows), calibration, options.device, options.seconds):
+        for found in measure(names, batches, precisions, list(rows), calibrations, options.device, options.seconds):
             with options.rows.open("a") as file:
                 file.write(json.dumps(found) + "\n")
             rows.append(found)
             print(line(found), flush=True)
-    print(f"{calibration.name}, torch {torch.__version__}")
+    print(f"{calibrations.now.name}, torch {torch.__version__}")
     summary(rows)
 
 

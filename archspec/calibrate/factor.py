@@ -42,7 +42,7 @@ class Networks:
         """Measure all steps once more."""
         with torch.enable_grad():
             for step in self._steps:
-                step.seconds.append(undisturbed(step.run, pace, LONG))
+                step.seconds.append(undisturbed(step.run, step.precision, pace, LONG))
 
     def factors(self, calibration: Calibration) -> dict[str, float]:
         """By precision, how much longer kernels take in a network than alone: the geometric mean of the networks."""
@@ -68,9 +68,9 @@ class _Step:
         return step.milliseconds / 1000
 
 
-def undisturbed(run: Run, pace: Pace, enough: float) -> float:
+def undisturbed(run: Run, precision: Precision, pace: Pace, enough: float) -> float:
     """The seconds of a run while nothing disturbs the machine, from runs of `enough` seconds."""
-    return series([run], pace, Effort(4, 1000, enough, _PATIENCE)).seconds(pace)[0]
+    return series([run], pace, Effort(4, 1000, enough, _PATIENCE), [precision]).seconds(pace)[0]
 
 
 def _usual(width: int) -> Mapping[str, Any]:

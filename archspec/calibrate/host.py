@@ -51,11 +51,14 @@ class Timed(NamedTuple):
     known_us: float
 
 
-def host_costs(device: torch.device, seconds: Callable[[Run], float], model: CalibratedModel) -> dict[str, float]:
+Measure = Callable[[Run, Precision], float]  # the seconds of a pass that computes in this precision
+
+
+def host_costs(device: torch.device, seconds: Measure, model: CalibratedModel) -> dict[str, float]:
     """Microseconds of a call by its kind, see `archspec.devices.calibration.host_calls`.
 
-    Those with which the times of all networks come out with the least error, relative to each time. seconds: measures a
-    pass. model: knows the kernels of a CPU, or what convolutions take besides on the host of a GPU.
+    Those with which the times of all networks come out with the least error, relative to each time. model: knows the
+    kernels of a CPU, or what convolutions take besides on the host of a GPU.
     """
     found: list[Timed] = []
     for blocks, inputs, first in (
@@ -72,8 +75,7 @@ def host_costs(device: torch.device, seconds: Callable[[Run], float], model: Cal
 
 
 def _passes(
-    spec: Mapping[str, Any], device: torch.device, seconds: Callable[[Run], float], precision: Precision,
-    model: CalibratedModel,
+    spec: Mapping[str, Any], device: torch.device, seconds: Measure, precision: Precision, model: CalibratedModel
 ) -> Iterator[Timed]:
     """A forward pass in evaluation, one in training, and a step."""
     chosen = setting(load(spec).graph, 2, "float32", device, Settings(precision))
@@ -91,7 +93,7 @@ def _passes(
         circumstances = Circumstances(precision, channels_last=False, training=training)
         known = model.known_seconds(kernels, circumstances)
         with torch.enable_grad():
-            yield Timed(calls, 1e6 * seconds(run), 1e6 * known)
+            yield Timed(calls, 1e6 * seconds(run, precision), 1e6 * known)
 
 
 def least_squares(passes: Sequence[Timed]) -> dict[str, float]:

@@ -61,7 +61,8 @@ def measure_in_rounds(
 def _measured(group: Sequence[Sample], pace: Pace, patience: float) -> _Measured:
     made = [(sample, run) for sample in group if (run := _made(sample)) is not None]
     effort = Effort(_FEWEST, _MOST, _ENOUGH * len(made), patience)
-    runs = series([run for _, run in made], pace, effort) if made else Series([], [])
+    precisions = [sample.precision for sample, _ in made]
+    runs = series([run for _, run in made], pace, effort, precisions) if made else Series([], [], [])
     return _Measured([sample for sample, _ in made], runs)
 
 

@@ -21,7 +21,7 @@ from archspec.calibrate.factor import Networks, undisturbed
 from archspec.calibrate.gpu_watch import GpuStopwatch
 from archspec.calibrate.host import host_costs
 from archspec.calibrate.measure import Stopwatch, measure
-from archspec.calibrate.pace import KERNELS, Pace
+from archspec.calibrate.pace import Pace
 from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import (
     GPU_KINDS,
@@ -99,8 +99,9 @@ def _on_cpu(
     networks.measure(pace)
     made = _calibration(Machine(cpu_name(), "cpu", torch.get_num_threads(), _torch()), points)
     made = replace(made, cache_bytes=cache_bytes(clock))
-    made = replace(made, host_us=host_costs(device, lambda run: undisturbed(run, pace, _SMALL), CalibratedModel(made)))
-    pace_ms = {name: 1000 * s for name, s in zip(KERNELS, pace.usual, strict=True)}
+    host_us = host_costs(device, partial(undisturbed, pace=pace, enough=_SMALL), CalibratedModel(made))
+    made = replace(made, host_us=host_us)
+    pace_ms = {name: 1000 * s for name, s in zip(pace.runs, pace.usual, strict=True)}
     return replace(made, factors=networks.factors(made), pace_ms=pace_ms)
 
 
@@ -120,7 +121,7 @@ def _on_gpu(
     made = _calibration(machine, points, _launch(points))
     made = replace(made, curves=made.curves | _host_curves(points))
     whole = Stopwatch(clock, lambda: torch.cuda.synchronize(device), enough=_SMALL, most=1)
-    return replace(made, host_us=host_costs(device, lambda run: whole.seconds([run]), CalibratedModel(made)))
+    return replace(made, host_us=host_costs(device, lambda run, _: whole.seconds([run]), CalibratedModel(made)))
 
 
 def _calibration(machine: Machine, points: dict[str, list[Point]], launch_s: float | None = None) -> Calibration:

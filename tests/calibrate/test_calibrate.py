@@ -18,6 +18,7 @@ from archspec.calibrate import factor as factor_module
 from archspec.calibrate import host
 from archspec.calibrate import run as run_module
 from archspec.calibrate.attention import attentions
+from archspec.calibrate.pace import KERNELS
 from archspec.calibrate.passes import image_passes, passes
 from archspec.calibrate.products import convolution_shapes, convolutions, products
 from archspec.calibrate.regression import Point
@@ -89,7 +90,7 @@ def test_a_calibration_is_kept_for_this_machine(own: Path, measured: Calibration
     assert own_calibration() is None
     assert set(measured.curves) == {"convolution/fp32/nchw", "addmm/fp32"}
     assert len(measured.curves["convolution/fp32/nchw"].points) == 8  # of 4 shapes: forward and backward share a curve
-    assert set(measured.pace_ms) == {"product", "sum"}
+    assert set(measured.pace_ms) | {"bf16_product"} == set(KERNELS)
     path = measured.save()
     assert path.parent == own / "calibration"
     assert own_calibration() == own_calibration("cpu") == load_calibration(path) == measured

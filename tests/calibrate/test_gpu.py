@@ -183,11 +183,15 @@ def test_the_host_s_networks_have_calls_of_every_kind(monkeypatch: pytest.Monkey
     monkeypatch.setattr(host, "DEPTHS", (1, 2))
     calibration = Calibration(Machine("", "a GPU", 1, ""), {}, {}, {}, 1.0, 1.0, "")
 
-    def seconds(run: Run) -> float:
+    asked = set()
+
+    def seconds(run: Run, precision: str) -> float:
         run()
+        asked.add(precision)
         return 1e-3
 
     found = host_costs(torch.device("cpu"), seconds, CalibratedModel(calibration))
     kinds = {"attention", "convolution", "copy", "elementwise", "embedding", "norm", "pool", "product"}
     assert set(found) == {"pass", "step", "parameter", *(
         f"{way}/{kind}" for way in ("evaluation", "forward", "backward") for kind in kinds)}
+    assert asked == {"fp32", "bf16"}

@@ -16,7 +16,7 @@ from archspec.devices.work import Work
 from tests.calibrate.ticks import Ticks, half_broken
 
 CPU = torch.device("cpu")
-USUAL = (0.01, 0.01)  # of a clock with as long a tick
+USUAL = {"product": 0.01, "sum": 0.01}  # of a clock with as long a tick
 
 
 def test_kernels_of_a_size_take_turns() -> None:
