@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Entry = dict[str, Any]
 WIDTH: Final = 100
+_CONTINUED: Final = re.compile(r"(?<=\S)\n *(?=\S)(?!- |[A-Z]\w*:)")  # a line break within a paragraph
 _FEW: Final = 20  # so many names an error lists itself
 
 
@@ -211,6 +213,14 @@ def _wrapped(text: str, indent: int) -> str:
     return textwrap.fill(text, _width(), initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
 
 
+def _prose(text: str) -> str:
+    """Text that is not copied, its paragraphs filled anew for a terminal."""
+    if line_width(sys.stdout) is None:
+        return text
+    joined = _CONTINUED.sub(" ", text)
+    return "\n".join(wrapped(line, _width(), 4) for line in joined.split("\n"))
+
+
 def _width() -> int:
     """The terminal's columns, limited to a readable length."""
     return max(40, min(WIDTH, line_width(sys.stdout) or WIDTH))
@@ -220,16 +230,16 @@ def _full(entry: Entry, colour: bool) -> str:
     """One entry in full: an op's documentation and fields, or the text of a block, spec or device."""
     parts = [styled(entry["name"], BOLD, CYAN, on=colour)]
     if "fields" not in entry:
-        parts.append(entry["description"])
+        parts.append(_prose(entry["description"]))
     if entry.get("source", entry["description"]) != entry["description"]:
-        parts.append(entry["source"])
+        parts.append(_prose(entry["source"]))
     if entry.get("plugin"):
-        parts.append(f"of the plugin {entry['plugin']}")
+        parts.append(_prose(f"of the plugin {entry['plugin']}"))
     if signature := _signature(entry):
         parts.append(_wrapped(signature, 2))
-    parts.append(entry["text"])
+    parts.append(_prose(entry["text"]) if "fields" in entry else entry["text"])
     if entry.get("main"):
-        parts.append(f"A plain value sets {entry['main']}: `{entry['name']}: VALUE`.")
+        parts.append(_prose(f"A plain value sets {entry['main']}: `{entry['name']}: VALUE`."))
     if entry.get("fields"):
         parts.append(_fields(entry["fields"]))
     return "\n\n".join(parts)

@@ -58,25 +58,34 @@ def _print_table(found: Population) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from archspec.printing.columns import WORDS, Column, add_columns, fitting, of_values
+    from archspec.printing.plain import show_lines
     from archspec.sweep.model import FIGURES
     from archspec.sweep.population import QUANTILES
     from archspec.text import bytes_text, clean
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    table.add_column("", justify="right")
-    for key in found.varied:
-        table.add_column(Text(clean(key.rpartition(".")[2])), overflow="fold")
+    console, titles = result_console(), list[int]()
+    rows: list[list[str]] = []
     for figure in FIGURES if found.members else ():
-        table.add_row(Text(TITLES[figure], style="bold"))
+        titles.append(len(rows))
+        rows.append([TITLES[figure], *[""] * (1 + len(found.varied))])
         for quantile in QUANTILES:
             member = found.at(figure, quantile)
             value = getattr(member, figure)
             head = {0.0: "min", 1.0: "max"}.get(quantile, f"{100 * quantile:.0f} %")
-            cells = [clean(str(member.point.varied.get(key, ""))) for key in found.varied]
             shown = bytes_text(value) if figure.endswith("bytes") else f"{value:,}"
-            table.add_row(f"  {head}", shown, *map(Text, cells))
-    result_console().print(table)
+            rows.append([f"  {head}", shown, *(clean(str(member.point.varied.get(key, ""))) for key in found.varied)])
+    names, values, *varied = zip(*rows, strict=True) if rows else ((), (), *[()] * len(found.varied))
+    heads = [clean(key.rpartition(".")[2]) for key in found.varied]
+    columns = [Column("", names, WORDS), Column("", values, right=True), *map(of_values, heads, varied)]
+    widths = fitting(columns, range(len(columns)), console.width)
+    table = Table(box=None, pad_edge=False)
+    add_columns(table, columns, widths)
+    for k, row in enumerate(rows):
+        table.add_row(*(Text(row[column]) for column in widths), style="bold" if k in titles else None)
+    console.print(table)
+    if rest := [column.head for k, column in enumerate(columns) if k not in widths]:
+        show_lines(console, f"no room for {'; '.join(rest)} (`--format csv` has all)")
     left_out = f"; `where` leaves out {found.left_out:,}" if found.left_out else ""
     invalid = f"; {plural(len(found.invalid), 'combination')} cannot be trained" if found.invalid else ""
-    click.echo(f"{plural(len(found.members), 'network')}{left_out}{invalid}")
+    show_lines(console, f"{plural(len(found.members), 'network')}{left_out}{invalid}")

@@ -10,7 +10,7 @@ import click
 
 from archspec.cli.console import result_console, tell
 from archspec.cli.options import COUNT, json_option
-from archspec.diagnostics import plural, wrapped
+from archspec.diagnostics import plural
 
 _MEMORY: Final = "peak_memory_bytes"
 _COLUMNS: Final = (
@@ -25,8 +25,7 @@ _NUMBERS: Final = {  # name → digits
     "test_accuracy": 4, "test_f1": 4, "test_mae": 4, "test_r2": 4, "last_train_loss": 4, "epochs_done": 0, "seconds": 0,
     _MEMORY: 0,
 }
-_GAP: Final = 3  # characters between two columns of the table
-_FOLDED: Final = 18
+_FOLDED: Final = {"path": 24, "network": 12, "tags": 18, "diagnosis": 18}  # the widths to which they may be folded
 _DROPPED: Final = frozenset({"train.data"})
 
 
@@ -96,6 +95,8 @@ def _show(rows: list[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Table
 
+    from archspec.printing.columns import Column, add_columns, fitting, of_values, padding
+    from archspec.printing.plain import show_lines
     from archspec.results.formats import title_of
 
     console = result_console()
@@ -107,32 +108,20 @@ def _show(rows: list[dict[str, Any]]) -> None:
         for name in places
     }
     titles = {name: _TITLES.get(name, title_of(name).removeprefix("vars.")) for name in places}
-    shown = _fitting(titles, cells, settings, console.width)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in shown:
-        table.add_column(titles[name], overflow="fold", justify="right" if name in _NUMBERS else "left")
-    for row in zip(*(cells[name] for name in shown), strict=True):
+    fitted = [
+        of_values(titles[name], cells[name]) if name in settings
+        else Column(titles[name], cells[name], _FOLDED.get(name), right=name in _NUMBERS) for name in places
+    ]
+    order = ["path", "test_accuracy", *settings, "diagnosis", "tags", "network", "last_train_loss", "epochs_done"]
+    shown = fitting(fitted, [places.index(name) for name in [*order, *places] if name in places], console.width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding(fitted, console.width))
+    add_columns(table, fitted, shown)
+    for row in zip(*(fitted[k].cells for k in shown), strict=True):
         table.add_row(*row)
     console.print(table)
-    left_out = [titles[name] for name in places if name not in shown]
+    left_out = [column.head for k, column in enumerate(fitted) if k not in shown]
     if left_out:
-        click.echo(wrapped(f"no room for {'; '.join(left_out)} (`archspec runs --json` has all)", console.width, 2))
-
-
-def _fitting(titles: dict[str, str], cells: dict[str, list[str]], settings: list[str], width: int) -> list[str]:
-    """The columns that fit: always the path, then the most important ones. A diagnosis may be wrapped."""
-    from rich.cells import cell_len
-
-    order = ["path", "test_accuracy", *settings, "diagnosis", "tags", "network", "last_train_loss", "epochs_done"]
-    ranked = [name for name in dict.fromkeys([*order, *titles]) if name in titles]
-    room, chosen = width - 1, set()
-    for name in ranked:
-        need = max(map(cell_len, [titles[name], *cells[name]])) + _GAP
-        need = min(need, _FOLDED) if name in ("diagnosis", "tags") else need
-        if need <= room or name == "path":
-            chosen.add(name)
-            room -= need
-    return [name for name in titles if name in chosen]
+        show_lines(console, f"no room for {'; '.join(left_out)} (`archspec runs --json` has all)")
 
 
 def _cell(name: str, value: Any) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import plural
+from archspec.printing.columns import WORDS, Column, add_columns, fitting, padding
 from archspec.printing.figures import number_text, ratio_text, shown
 from archspec.printing.plain import UNLIMITED, WIDTH
 from archspec.text import clean, count_text, sizes_text
@@ -70,24 +71,28 @@ def _figure_rows(difference: Difference) -> list[tuple[str, ...]]:
 
 def _figure_table(difference: Difference, console: Console) -> Table:
     """With the names of the specs above their columns if they differ and are short enough."""
-    from rich.measure import Measurement
-
-    names = clean(difference.before), clean(difference.after)
-    table = _table(difference, names)
-    width = Measurement.get(console, console.options.update(width=UNLIMITED, max_width=UNLIMITED), table).maximum
-    return table if names[0] != names[1] and width <= WIDTH else _table(difference, ("before", "after"))
-
-
-def _table(difference: Difference, names: tuple[str, str]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
-    for k, name in enumerate(("figure", *names, "change", "ratio")):
-        table.add_column(name, justify="left" if k == 0 else "right", no_wrap=True, style="bold" if k == 4 else "")
-    for row in _figure_rows(difference):
+    names = clean(difference.before), clean(difference.after)
+    columns = _columns(difference, names)
+    if names[0] == names[1] or sum(column.natural + 3 for column in columns) > WIDTH:
+        columns = _columns(difference, ("before", "after"))
+    widths = fitting(columns, range(len(columns)), console.width)
+    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold", padding=padding(columns, console.width))
+    add_columns(table, columns, widths)
+    table.columns[-1].style = "bold" if len(widths) == len(columns) else ""
+    for row in zip(*(columns[k].cells for k in widths), strict=True):
         table.add_row(*row)
     return table
+
+
+def _columns(difference: Difference, names: tuple[str, str]) -> list[Column]:
+    heads, cells = ("figure", *names, "change", "ratio"), zip(*_figure_rows(difference), strict=True)
+    return [
+        Column(head, texts, None if k else WORDS, right=k > 0)
+        for k, (head, texts) in enumerate(zip(heads, cells, strict=True))
+    ]
 
 
 def _reasons(difference: Difference) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from archspec.diagnostics import wrapped
+from archspec.printing.columns import WORDS, Column, add_columns, fitting, of_values, padding
 from archspec.results.compare import Comparison
 from archspec.results.formats import DIAGNOSIS, cells, shown_measures, titles
 from archspec.results.words import label, summary_lines
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_GAP: Final = 3  # characters between two columns
-_FOLDED: Final = 18  # the width that a column of words needs if it is folded
+_FOLDED: Final = 18  # the width to which a diagnosis may be folded
 
 
 def show_comparison(comparison: Comparison, console: Console) -> None:
@@ -45,36 +45,36 @@ def comparison_table(comparison: Comparison, width: int) -> tuple[Table, list[st
     from rich.table import Table
 
     heads, rows = titles(comparison), [cells(comparison, group) for group in comparison.groups]
-    shown = _columns(comparison, heads, rows, width)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    varied = len(comparison.varied)
-    for k in shown:
-        figures = varied <= k < len(heads) - 2
-        table.add_column(
-            heads[k], justify="right" if figures else "left", overflow="fold", no_wrap=figures,
-        )
+    columns = _columns(comparison, heads, rows)
+    shown = fitting(columns, _ranked(comparison, rows), width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding(columns, width))
+    add_columns(table, columns, shown)
     for k, row in enumerate(rows):
         table.add_row(*(row[column] for column in shown), style="bold" if k == comparison.baseline else None)
     empty = len(heads) - 1 if not any(row[-1] for row in rows) else None
     return table, [head for k, head in enumerate(heads) if k not in shown and k != empty]
 
 
-def _columns(comparison: Comparison, heads: list[str], rows: list[list[str]], width: int) -> list[int]:
-    """The columns that fit, in order; what varies, n, the compared figure and the verdict are always included."""
-    from rich.cells import cell_len
-
+def _columns(comparison: Comparison, heads: list[str], rows: list[list[str]]) -> list[Column]:
+    """What varies, and verdict and diagnosis, may be folded; a figure stays whole."""
     varied, last = len(comparison.varied), len(heads) - 1
-    names = shown_measures(comparison)
+    columns = []
+    for k, head in enumerate(heads):
+        texts = [row[k] for row in rows]
+        if k < varied:
+            columns.append(of_values(head, texts))
+        elif k < last - 1:
+            columns.append(Column(head, texts, right=True))
+        else:
+            columns.append(Column(head, texts, _FOLDED if k == last else WORDS))
+    return columns
+
+
+def _ranked(comparison: Comparison, rows: list[list[str]]) -> list[int]:
+    """The columns, the most important first: the compared figure, what varies, n and the verdict."""
+    varied, names = len(comparison.varied), shown_measures(comparison)
     places = {name: varied + 1 + k for k, name in enumerate(names)}
+    difference = varied + 1 + len(names)
     main = [places[comparison.measure.name]] if comparison.measure.name in places else []
-    chosen = [*range(varied + 1), *main, last - 1]
-    wrong = [last] if any(row[last] for row in rows) else []
-    extra = [*wrong, last - 2, *(places[name] for name in names if name != comparison.measure.name)]
-    needs = [max(cell_len(row[k]) for row in [heads, *rows]) for k in range(len(heads))]
-    needs[last] = min(needs[last], _FOLDED)
-    room = width - sum(needs[k] + _GAP for k in chosen) - 1
-    for k in extra:
-        if needs[k] + _GAP <= room:
-            chosen.append(k)
-            room -= needs[k] + _GAP
-    return sorted(chosen)
+    wrong = [difference + 2] if any(row[-1] for row in rows) else []
+    return [*main, varied, difference + 1, *range(varied), *wrong, difference, *places.values()]

@@ -137,7 +137,7 @@ def test_figures_are_whole_at_every_width(width):
     assert "0.9117 ± 0.0120" in text
     assert max(len(line) for line in text.splitlines()) <= width
     assert all(title not in text for title in left_out if title not in ("s", "diagnosis"))
-    assert ("train loss, last epoch" in left_out) == (width < 120)
+    assert ("train loss, last epoch" in left_out) == (width < 100)
     assert (left_out == []) == (width == 200)
     assert ("RUN346" in text) == (width >= 80)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from archspec.cli.runs import _fitting
 from archspec.results.trials import Result, Store
 from tests.results.helpers import make_run
 
@@ -107,11 +106,3 @@ def test_a_trial_that_is_removed_has_no_result_any_more(cli):
         store.save(Result(trial, "net", {}, 0, "done", summary={}))
     assert cli("runs", "rm", "--yes", store.run_folder(trial)).code == 0
     assert store.result(trial) is None
-
-
-def test_columns_that_have_no_room_are_left_out_before_any_is_folded():
-    titles = {"path": "path", "network": "network", "train.lr": "lr", "test_accuracy": "test acc", "seconds": "seconds"}
-    cells = {name: ["x" * 20 if name == "path" else "0.1"] for name in titles}
-    assert _fitting(titles, cells, ["train.lr"], 200) == list(titles)
-    assert _fitting(titles, cells, ["train.lr"], 45) == ["path", "train.lr", "test_accuracy"]
-    assert _fitting(titles, cells, ["train.lr"], 10) == ["path"]

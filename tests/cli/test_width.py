@@ -43,11 +43,12 @@ def long_names(tmp_path: Path) -> Path:
     return path
 
 
-def printed(monkeypatch: pytest.MonkeyPatch, *words: object) -> list[str]:
+def printed(monkeypatch: pytest.MonkeyPatch, *words: object, columns: int = 80) -> list[str]:
+    """The lines that a command prints on a terminal of so many columns, without colours."""
     terminal = Terminal()
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", terminal)
-        patch.setenv("COLUMNS", "80")
+        patch.setenv("COLUMNS", str(columns))
         patch.setenv("TERM", "xterm-256color")
         assert run([str(word) for word in words]) == 0
     return re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
