@@ -18,7 +18,7 @@ from archspec.ops.traits import Normalises
 Low = Literal["bf16", "fp16"]
 Kind = Literal["bf16", "fp16", "recompute", "accumulate", "optimizer", "freeze", "together"]
 SAME: Final = "the same results"
-LISTED: Final = 4  # the most parts of a list that is written in full
+LISTED: Final = 4  # the most parts of a list without ranges
 _TRIED: Final = 1 << 20  # divisors that are tried
 ROUGHLY: Final = 1.1  # recomputing every stage may need a little more memory than recomputing the right ones
 
@@ -46,16 +46,6 @@ class Option:
         fields = [f"{key}: {value_text(value)}" for key, value in self.recipe.items()]
         return ", ".join([*([f"--precision {self.precision}"] if self.precision else []), *fields])
 
-    @property
-    def abbreviated(self) -> bool:
-        """Whether `text` has a range, which a recipe does not take."""
-        return any(value_text(value) != _in_full(value) for value in self.recipe.values())
-
-    @property
-    def pasted(self) -> str:
-        """The fields of the recipe in full, as they can be written there."""
-        return ", ".join(f"{key}: {_in_full(value)}" for key, value in self.recipe.items())
-
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {
@@ -69,10 +59,6 @@ def value_text(value: Any) -> str:
     if not isinstance(value, (list, tuple)):
         return str(value)
     return f"[{', '.join(value if len(value) <= LISTED else _ranges(value))}]"
-
-
-def _in_full(value: Any) -> str:
-    return f"[{', '.join(value)}]" if isinstance(value, (list, tuple)) else str(value)
 
 
 def _ranges(parts: Sequence[str]) -> list[str]:

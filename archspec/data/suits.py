@@ -13,6 +13,7 @@ from archspec.diagnostics import Hint, SpecError, error, listing, plural
 from archspec.diagnostics.hints import SetInput, SetOutputs
 from archspec.ir import Graph
 from archspec.language import fixes
+from archspec.language.finetuning import parts_of
 from archspec.language.outputs import read_outputs
 from archspec.language.recipe import Recipe
 from archspec.language.syntax import At, Body, Errors, Layer, Program
@@ -80,7 +81,9 @@ def _check_parts(
         if problem not in reported:
             reported.add(problem)
             at, key = place_of(problem.part, places.get(problem.field, own[0]))
-            errors.add(problem.code, problem.message, at, key=key, hint=problem.hint)
+            written = at.path[-1] if key else at.value()
+            hint = problem.hint if written == problem.part else problem.hint and str(problem.hint)  # not of a range
+            errors.add(problem.code, problem.message, at, key=key, hint=hint)
     if "freeze" in places:
         _check_trained(recipe, graph, places["freeze"], errors)
 
@@ -96,12 +99,13 @@ def _check_trained(recipe: Recipe, graph: Graph, freeze: At, errors: Errors) -> 
 
 
 def place_of(part: str, at: At) -> tuple[At, bool]:
-    """The place of a part in the value at `at`, or `at` itself; and whether that place is a key."""
+    """The place of a part, or its range, in the value at `at`, or `at` itself; and whether that place is a key."""
     raw = at.value()
     if isinstance(raw, dict) and part in raw:
         return at / part, True
-    if isinstance(raw, list) and part in raw:
-        return at / raw.index(part), False
+    if isinstance(raw, list):
+        index = next((k for k, name in enumerate(raw) if part in parts_of(name)), None)
+        return (at, False) if index is None else (at / index, False)
     return at, False
 
 

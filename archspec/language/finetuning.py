@@ -1,5 +1,6 @@
 """Fields of a recipe about parts of a network: how it starts, what learns, what is recomputed."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Final, Literal, Self, get_args
@@ -19,6 +20,8 @@ TORCHVISION: Final = "torchvision:"
 TRAINED: Final = "trained"
 PICKLED: Final = (".pth", ".pt")  # torch's own files
 SAFE: Final = ".safetensors"
+_RANGE: Final = re.compile(r"(.+\.)(\d{1,9})–\1(\d{1,9})")  # `fit` prints long lists so
+_MOST: Final = 10_000  # copies in a range
 
 
 def _source(value: Any) -> Any:
@@ -96,14 +99,22 @@ Init = Annotated[
 ]
 
 
+def parts_of(name: Any) -> list[Any]:
+    """The parts that a range such as `b2.0–b2.4` stands for; any other name stands for itself."""
+    found = _RANGE.fullmatch(name) if isinstance(name, str) else None
+    first, last = (int(found[2]), int(found[3])) if found else (0, 0)
+    return [f"{found[1]}{k}" for k in range(first, last + 1)] if found and 0 < last - first < _MOST else [name]
+
+
 def _names(value: Any, what: str = "stage or layer") -> Any:
-    """A name, or a list of different names. what: it names."""
+    """A name, or a list of different names, with ranges. what: it names."""
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)) or not names:
         raise PydanticCustomError("recipe_value", f"must be the name of a {what}, or a list of them")
     for name in names:
         if not isinstance(name, str) or not name:
             raise PydanticCustomError("recipe_value", f"must be a list of names of {_plurals(what)}")
+    names = [part for name in names for part in parts_of(name)]
     twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if twice is not None:
         raise PydanticCustomError("recipe_value", "has `{name}` twice", {"name": twice[:80]})

@@ -121,7 +121,7 @@ class Recipe(Section):
     )
     recompute: Recomputed | None = Field(
         None, description="stages, or parts of them, that keep only their inputs for the backward pass and run a "
-        "second time there (activation checkpointing): less memory, the same results: [b1, b2.0]"
+        "second time there (activation checkpointing): less memory, the same results: [b1, b2.0–b2.4]"
     )
     normalize: Normalisation | None = Field(
         None, description="normalisation: {mean: …, std: …} of pixels scaled to 0…1"

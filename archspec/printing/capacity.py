@@ -95,9 +95,6 @@ def _show_options(found: Answer, console: Console) -> None:
         if chosen:
             console.print(Text(f"\n{title}", style="bold"))
             console.print(Padding(_table(chosen, found.request.price.unit), (0, 0, 0, 2)))
-            for option in chosen:
-                if option.abbreviated:
-                    show_lines(console, clean(f"  in full: {option.pasted}"), "dim")
 
 
 def _table(options: list[Option], unit: str) -> Table:
